@@ -1,0 +1,208 @@
+//! The blob store: immutable bytes in files named by their digest, and the files of uploads on their way there.
+//!
+//! ```text
+//! <root>/blobs/sha256/ab/<64 hex>   whole blobs, mode 0400, never changed once they have this name
+//! <root>/uploads/<uuid>             bytes received so far of an open upload, mode 0600
+//! ```
+//!
+//! The only module that knows a path of either. It knows nothing of repositories or of the database: which blobs ought
+//! to exist is the metadata's to say. Two rules tie it to the metadata's transactions:
+//!
+//! - [`BlobStore::publish`] gives an upload its blob's name by a second *link*, inside the write transaction that
+//!   records the blob; the upload's own name goes after the commit. A crash in between leaves a file with two names,
+//!   which [`BlobStore::leftovers`] finds without walking the store.
+//! - [`BlobStore::sync_published`] runs before every commit and makes the new names durable.
+//!
+//! Everything here blocks; callers run it on blocking threads.
+
+mod hasher;
+mod upload;
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+pub use hasher::Hasher;
+pub use upload::{UploadFile, UploadId};
+
+use crate::oci::{Algorithm, Digest};
+
+/// The files of one data directory.
+pub struct BlobStore {
+    root: PathBuf,
+    /// Directories that got a new entry since the last sync. Only the writer's thread publishes and syncs.
+    unsynced: Mutex<BTreeSet<PathBuf>>,
+}
+
+/// An upload's file that a crash may have left behind.
+pub struct Leftover {
+    pub id: UploadId,
+    /// Whether the file has a second name, its blob's.
+    pub is_published: bool,
+}
+
+impl BlobStore {
+    /// Opens the store under `root`, making its directories where they are missing, for nobody else to read.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        let store = Self { root: root.to_owned(), unsynced: Mutex::default() };
+        for directory in [store.uploads(), store.blobs()] {
+            make_directory(&directory)?;
+        }
+        for algorithm in Algorithm::ALL {
+            make_directory(&store.blobs().join(algorithm.as_str()))?;
+        }
+        for directory in [store.blobs(), store.root.clone()] {
+            sync_directory(&directory)?;
+        }
+        Ok(store)
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let mut path = self.blobs();
+        path.extend([digest.algorithm().as_str(), &hex[..2], hex]);
+        path
+    }
+
+    fn upload_path(&self, id: &UploadId) -> PathBuf {
+        self.uploads().join(id.as_str())
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such file, besides what the file system says.
+    pub fn open_blob(&self, digest: &Digest) -> io::Result<File> {
+        File::open(self.blob_path(digest))
+    }
+
+    /// Whether the whole blob is in its place; compares the length only.
+    pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
+        fs::metadata(self.blob_path(digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    /// Opens an upload's file, making it where there is none, and locks it: `None` while another request, of this
+    /// process or another, holds it.
+    pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
+        UploadFile::open(&self.upload_path(id))
+    }
+
+    /// How many bytes of an upload have arrived: 0 where it has no file yet.
+    pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
+        match fs::metadata(self.upload_path(id)) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the names of new upload files durable, as [`UploadFile::sync`] does their bytes.
+    pub fn sync_uploads(&self) -> io::Result<()> {
+        sync_directory(&self.uploads())
+    }
+
+    /// Removes an upload's own name; its bytes live on where they were published.
+    pub fn remove_upload(&self, id: &UploadId) -> io::Result<()> {
+        match fs::remove_file(self.upload_path(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a whole, synced upload the name of its blob, beside its own.
+    ///
+    /// To be called inside the write transaction that inserts the blob's row, and nowhere else. A file already there
+    /// has no row, so it is what a failed commit left: it is replaced.
+    pub fn publish(&self, id: &UploadId, digest: &Digest) -> io::Result<()> {
+        let (from, to) = (self.upload_path(id), self.blob_path(digest));
+        let Some(shard) = to.parent() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let mut linked = fs::hard_link(&from, &to);
+        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            make_directory(shard)?;
+            self.mark_unsynced(shard.parent());
+            linked = fs::hard_link(&from, &to);
+        }
+        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            fs::remove_file(&to)?;
+            linked = fs::hard_link(&from, &to);
+        }
+        self.mark_unsynced(Some(shard));
+        linked?;
+        fs::set_permissions(&to, Permissions::from_mode(0o400))
+    }
+
+    fn mark_unsynced(&self, directory: Option<&Path>) {
+        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
+        unsynced.extend(directory.map(Path::to_owned));
+    }
+
+    /// Makes every name given by [`Self::publish`] durable, with one sync for each directory touched.
+    pub fn sync_published(&self) -> io::Result<()> {
+        let directories = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
+        directories.iter().try_for_each(|directory| sync_directory(directory))
+    }
+
+    /// Unlinks a blob. To be called inside a write transaction that has just seen that no row names it.
+    pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
+        match fs::remove_file(self.blob_path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether an upload's file and a blob's are one file with two names.
+    pub fn is_published_as(&self, id: &UploadId, digest: &Digest) -> bool {
+        let identity = |path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+        let upload = identity(self.upload_path(id));
+        upload.is_some() && upload == identity(self.blob_path(digest))
+    }
+
+    /// The digest of what an upload's file holds.
+    pub fn hash_upload(&self, id: &UploadId, algorithm: Algorithm) -> io::Result<Digest> {
+        Ok(upload::hash_file(&File::open(self.upload_path(id))?, algorithm)?.finish())
+    }
+
+    /// The files of uploads, finished ones included that a crash kept from losing their own name.
+    pub fn leftovers(&self) -> io::Result<impl Iterator<Item = io::Result<Leftover>>> {
+        Ok(fs::read_dir(self.uploads())?.filter_map(|entry| {
+            let leftover = entry.and_then(|entry| {
+                let id = entry.file_name().to_str().and_then(UploadId::parse);
+                let is_published = entry.metadata()?.nlink() > 1;
+                Ok(id.map(|id| Leftover { id, is_published }))
+            });
+            match leftover {
+                // gone since the directory was read: its request has ended
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                other => other.transpose(),
+            }
+        }))
+    }
+
+    /// Bytes that this process may still write to the file system of the store.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stats = rustix::fs::statvfs(&self.root)?;
+        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}

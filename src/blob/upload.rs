@@ -1,0 +1,166 @@
+//! The file of an upload while bytes arrive.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use bytes::Bytes;
+
+use super::Hasher;
+use crate::oci::Algorithm;
+use crate::sys;
+
+/// How many bytes are written before the kernel is asked to start moving them to disk.
+const WRITE_BACK_STEP: u64 = 8 << 20;
+/// What a file is read back in.
+const READ_SIZE: usize = 256 << 10;
+
+/// The name of an upload session: a version 4 UUID.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct UploadId(Box<str>);
+
+impl UploadId {
+    /// A new one that nobody can guess.
+    pub fn random() -> Self {
+        Self(uuid::Uuid::new_v4().to_string().into())
+    }
+
+    /// Reads an id as this registry writes it; nothing else is an id, so that none can be a path.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uuid = uuid::Uuid::try_parse(text).ok()?;
+        (uuid.to_string() == text).then(|| Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UploadId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An upload's file, open and locked. The lock is the kernel's, so it holds between processes and ends with this one.
+pub struct UploadFile {
+    file: File,
+    length: u64,
+    /// Up to where the kernel was asked to write back.
+    handed_over: u64,
+    is_new: bool,
+}
+
+impl UploadFile {
+    /// Opens and locks; `None` where another holds the lock.
+    ///
+    /// # Errors
+    /// `NotFound` where the file has been published as a blob: it must never be written to again.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).mode(0o600);
+        loop {
+            let (file, is_new) = match options.clone().create_new(true).open(path) {
+                Ok(file) => (file, true),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.open(path) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    other => (other?, false),
+                },
+                Err(error) => return Err(error),
+            };
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            }
+            let metadata = file.metadata()?;
+            // between opening and locking, the last holder may have finished: what was opened is then a blob
+            let is_current = std::fs::metadata(path).is_ok_and(|current| current.ino() == metadata.ino());
+            if !is_current {
+                continue;
+            }
+            if metadata.nlink() > 1 {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let length = metadata.len();
+            return Ok(Some(Self { file, length, handed_over: length, is_new }));
+        }
+    }
+
+    /// How many bytes the file holds.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether opening made the file, so that its name is not durable yet.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Appends all of `chunks`, and starts their way to disk every few megabytes.
+    ///
+    /// # Errors
+    /// After one, the file may hold part of them: [`Self::truncate`] it or give it up.
+    pub fn append(&mut self, chunks: &[Bytes]) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        let mut rest = &mut slices[..];
+        while !rest.is_empty() {
+            let written = match self.file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            self.length += written as u64;
+            IoSlice::advance_slices(&mut rest, written);
+        }
+        if self.length - self.handed_over >= WRITE_BACK_STEP {
+            sys::start_write_back(&self.file, self.handed_over, self.length - self.handed_over);
+            self.handed_over = self.length;
+        }
+        Ok(())
+    }
+
+    /// Drops what lies beyond `length`.
+    pub fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.length = length;
+        self.handed_over = self.handed_over.min(length);
+        Ok(())
+    }
+
+    /// Waits until every byte appended is on disk.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    /// Hashes the whole file from its start, for a hash that was not computed while the bytes passed.
+    pub fn rehash(&self, algorithm: Algorithm) -> io::Result<Hasher> {
+        hash_file(&self.file, algorithm)
+    }
+}
+
+pub(super) fn hash_file(file: &File, algorithm: Algorithm) -> io::Result<Hasher> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; READ_SIZE];
+    let mut offset = 0;
+    loop {
+        match file.read_at(&mut buffer, offset) {
+            Ok(0) => return Ok(hasher),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                offset += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

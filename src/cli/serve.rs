@@ -1,0 +1,155 @@
+//! `registry serve`.
+
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use registry::config::{Config, Level};
+use registry::http::{Limits, Server};
+use registry::registry::{Registry, Settings};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Failure, place};
+
+/// How often expired uploads are looked for.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
+/// File descriptors kept for the database, blobs being published and the system.
+const SPARE_DESCRIPTORS: u64 = 128;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// A configuration in distribution's format; everything in it has a default
+    #[arg(value_name = "CONFIG.yml")]
+    config: Option<PathBuf>,
+    /// Where to listen; :PORT opens the registry to the network [default: 127.0.0.1:5000]
+    #[arg(long, value_name = "HOST:PORT")]
+    addr: Option<String>,
+    /// Where to keep everything [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let config = Config::load(arguments.config, std::env::vars())?;
+    start_log(config.log.level);
+    let address = place::listen_address(arguments.addr.as_deref().or(config.http.addr.as_deref()))?;
+    let directory = place::data_directory(arguments.data_dir, &config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build();
+    let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(serve(address, directory, &config));
+    // what is still running belongs to clients that were waited for long enough
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Result<(), Failure> {
+    // before anything else: a signal during the start must end it as well
+    let mut signals = Signals::listen().map_err(|error| Failure::Other(format!("cannot listen for signals: {error}")))?;
+    let registry = Registry::open(&directory, settings(config))?;
+    let mut limits = Limits { connections: connection_limit(), ..Limits::default() };
+    if let Some(drain) = config.http.draintimeout {
+        limits.drain_timeout = drain.0;
+    }
+    let server = Server::bind(address, registry.clone(), limits).await.map_err(|error| cannot_bind(address, &error))?;
+    let address = server.local_address().map_err(|error| cannot_bind(address, &error))?;
+    announce(address, &directory);
+    let reconciling = tokio::spawn(keep_reconciled(registry));
+    let drained = server.run(async move {
+        let name = signals.next().await;
+        tracing::info!(signal = name, "stopping: finishing requests in flight; a second signal ends at once");
+        tokio::spawn(async move {
+            signals.next().await;
+            std::process::exit(1);
+        });
+    });
+    if !drained.await {
+        tracing::warn!("some requests did not end in time and are cut off");
+    }
+    reconciling.abort();
+    Ok(())
+}
+
+fn settings(config: &Config) -> Settings {
+    let defaults = Settings::default();
+    Settings {
+        sparse: config.manifests.sparse,
+        manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
+        reserve: config.storage.reserve.unwrap_or(defaults.reserve),
+        delete: config.storage.delete.enabled,
+        upload_lifetime: defaults.upload_lifetime,
+    }
+}
+
+/// The one line that says where everything is.
+fn announce(address: SocketAddr, directory: &std::path::Path) {
+    let mut out = std::io::stdout();
+    // nobody listening to it is no reason not to serve
+    let _ = writeln!(out, "listening on http://{address}, data in {}", directory.display()).and_then(|()| out.flush());
+    if !address.ip().is_loopback() {
+        tracing::warn!("open to the network without a login: whoever reaches {address} may push and delete");
+    }
+}
+
+fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let remedy = match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there, so stop it or choose another port with --addr",
+        ErrorKind::PermissionDenied => "ports below 1024 are for root, so choose another one with --addr",
+        _ => "choose an address of this machine with --addr",
+    };
+    Failure::Other(format!("cannot listen on {address}: {error}; {remedy}"))
+}
+
+/// Raises the limit of open files as far as it goes; a connection may need one for itself and one for a blob.
+fn connection_limit() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let connections = (files.saturating_sub(SPARE_DESCRIPTORS) / 2).max(1);
+    usize::try_from(connections).unwrap_or(usize::MAX).min(Limits::default().connections)
+}
+
+async fn keep_reconciled(registry: Registry) {
+    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
+    loop {
+        rounds.tick().await;
+        match registry.reconcile().await {
+            Ok(cleared) if cleared != Default::default() => {
+                tracing::info!(expired = cleared.expired, files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
+        }
+    }
+}
+
+/// The signals that end a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+fn start_log(level: Level) {
+    let level = match level {
+        Level::Error => tracing::Level::ERROR,
+        Level::Warn => tracing::Level::WARN,
+        Level::Info => tracing::Level::INFO,
+        Level::Debug => tracing::Level::DEBUG,
+    };
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colour).with_writer(std::io::stderr).init();
+}

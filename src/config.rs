@@ -1,0 +1,281 @@
+//! Configuration: distribution's `config.yml`, as far as its keys exist here, with our own sections beside them.
+//!
+//! A file, then `REGISTRY_…` variables over it; flags are the command line's and go over both. Nothing is passed over
+//! in silence: a key that is not known is an error that names its line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The prefix of variables that override keys: `REGISTRY_HTTP_ADDR` is `http.addr`.
+const PREFIX: &str = "REGISTRY_";
+
+/// Everything that can be set; every default is the one used without a file.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Of the shape of this file: 0.1 is the only one there is.
+    pub version: Option<Version>,
+    pub log: Log,
+    pub http: Http,
+    pub storage: Storage,
+    pub manifests: Manifests,
+}
+
+/// `0.1`, which YAML reads as a number and people sometimes quote.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Version {
+    Number(f64),
+    Text(String),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    pub level: Level,
+}
+
+/// The least severe messages that are logged.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// `HOST:PORT`; without a host, all of this machine's addresses.
+    pub addr: Option<String>,
+    /// How long requests in flight are waited for on the way out: `30s`, `1m30s`, `500ms`.
+    pub draintimeout: Option<Interval>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Storage {
+    pub filesystem: Filesystem,
+    pub delete: Delete,
+    /// Bytes of free disk that uploads leave alone. Ours.
+    pub reserve: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filesystem {
+    pub rootdirectory: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delete {
+    pub enabled: bool,
+}
+
+impl Default for Delete {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
+}
+
+/// Ours: what manifests are accepted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Manifests {
+    /// Accept manifests that name content which is not stored, as mirrors need.
+    pub sparse: bool,
+    /// The largest manifest, in bytes.
+    pub limit: Option<usize>,
+}
+
+/// A length of time, written as Go writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Interval(pub Duration);
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read the configuration {path}: {cause}", path = .path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error("the configuration {path} is not valid: {cause}", path = .path.display())]
+    File { path: PathBuf, cause: String },
+    #[error("the variable {name} does not fit the configuration: {cause}")]
+    Variable { name: String, cause: String },
+    #[error("the configuration's version is {0}, only 0.1 is known")]
+    Version(String),
+}
+
+impl Config {
+    /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it.
+    pub fn load(file: Option<PathBuf>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+        let mut tree = match file {
+            Some(path) => read(path)?,
+            None => Value::Object(serde_json::Map::default()),
+        };
+        let mut variables: Vec<_> = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        // so that REGISTRY_STORAGE, a whole section, comes before the keys inside it
+        variables.sort();
+        for (name, value) in variables {
+            overlay(&mut tree, &name, &value)?;
+        }
+        // a tree that fits without the last variable and not with it was checked there; what is left is the file's
+        let config: Self =
+            serde_json::from_value(tree).map_err(|error| Error::Variable { name: "REGISTRY_…".into(), cause: error.to_string() })?;
+        config.check_version()?;
+        Ok(config)
+    }
+
+    fn check_version(&self) -> Result<(), Error> {
+        match &self.version {
+            Some(Version::Number(number)) if (number - 0.1).abs() > f64::EPSILON => Err(Error::Version(number.to_string())),
+            Some(Version::Text(text)) if text != "0.1" => Err(Error::Version(text.clone())),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn read(path: PathBuf) -> Result<Value, Error> {
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(cause) => return Err(Error::Read { path, cause }),
+    };
+    let invalid = |error: serde_saphyr::Error| Error::File { path: path.clone(), cause: error.to_string() };
+    // typed first, for the sake of the errors, which know their line; then as a tree that variables can change
+    serde_saphyr::from_str::<Option<Config>>(&text).map_err(invalid)?;
+    let tree: Value = serde_saphyr::from_str(&text).map_err(invalid)?;
+    Ok(if tree.is_null() { Value::Object(serde_json::Map::default()) } else { tree })
+}
+
+fn overlay(tree: &mut Value, name: &str, value: &str) -> Result<(), Error> {
+    let failed = |cause: String| Error::Variable { name: name.to_owned(), cause };
+    let path: Vec<String> = name[PREFIX.len()..].split('_').map(str::to_lowercase).collect();
+    let parsed: Value = serde_saphyr::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+    let mut changed = tree.clone();
+    let mut place = &mut changed;
+    for key in &path {
+        if !place.is_object() {
+            *place = Value::Object(serde_json::Map::default());
+        }
+        place = &mut place[key.as_str()];
+    }
+    // an address or a path may look like a number or a boolean to YAML: as text it is tried as well
+    *place = parsed;
+    let mut outcome = serde_json::from_value::<Config>(changed.clone());
+    if outcome.is_err() {
+        let mut as_text = changed.clone();
+        if let Some(place) = as_text.pointer_mut(&format!("/{}", path.join("/"))) {
+            *place = Value::String(value.to_owned());
+        }
+        if serde_json::from_value::<Config>(as_text.clone()).is_ok() {
+            outcome = serde_json::from_value(as_text.clone());
+            changed = as_text;
+        }
+    }
+    outcome.map_err(|error| failed(error.to_string()))?;
+    *tree = changed;
+    Ok(())
+}
+
+impl TryFrom<String> for Interval {
+    type Error = String;
+
+    /// Reads `1h30m`, `90s`, `1.5s`, `500ms`; a bare number is nanoseconds, as in Go.
+    fn try_from(text: String) -> Result<Self, String> {
+        let malformed = || format!("'{text}' is not a length of time: write 30s, 1m30s or 500ms");
+        let mut rest = text.trim();
+        if let Ok(nanoseconds) = rest.parse() {
+            return Ok(Self(Duration::from_nanos(nanoseconds)));
+        }
+        let mut seconds = 0.0;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
+            let number: f64 = rest[..digits].parse().map_err(|_| malformed())?;
+            rest = &rest[digits..];
+            let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let factor = match &rest[..unit] {
+                "ns" => 1e-9,
+                "us" | "µs" => 1e-6,
+                "ms" => 1e-3,
+                "s" => 1.0,
+                "m" => 60.0,
+                "h" => 3600.0,
+                _ => return Err(malformed()),
+            };
+            seconds += number * factor;
+            rest = &rest[unit..];
+        }
+        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| malformed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Error> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = text.map(|text| {
+            let path = directory.path().join("config.yml");
+            std::fs::write(&path, text).unwrap();
+            path
+        });
+        Config::load(file, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    }
+
+    #[test]
+    fn the_file_everybody_has_is_read() {
+        let text = "version: 0.1\nlog:\n  level: debug\nhttp:\n  addr: :5000\n  draintimeout: 1m30s\nstorage:\n  filesystem:\n    rootdirectory: /data\n  delete:\n    enabled: false\nmanifests:\n  sparse: true\n";
+        let config = load(Some(text), &[]).unwrap();
+        assert_eq!(config.http.addr.as_deref(), Some(":5000"));
+        assert_eq!(config.http.draintimeout, Some(Interval(Duration::from_secs(90))));
+        assert_eq!(config.storage.filesystem.rootdirectory, Some("/data".into()));
+        assert!(!config.storage.delete.enabled && config.manifests.sparse);
+        assert!(load(None, &[]).unwrap().storage.delete.enabled);
+        assert!(load(Some(""), &[]).is_ok());
+    }
+
+    #[test]
+    fn variables_go_over_the_file() {
+        let text = "http: {addr: ':1'}\nstorage: {delete: {enabled: false}}";
+        let variables = [
+            ("REGISTRY_HTTP_ADDR", "127.0.0.1:2"),
+            ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+            ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "1234"),
+            ("UNRELATED", "x"),
+        ];
+        let config = load(Some(text), &variables).unwrap();
+        assert_eq!(config.http.addr.as_deref(), Some("127.0.0.1:2"));
+        assert!(config.storage.delete.enabled);
+        assert_eq!(config.storage.filesystem.rootdirectory, Some("1234".into()));
+    }
+
+    #[test]
+    fn what_is_not_known_is_named() {
+        let error = load(Some("version: 0.1\nhttp:\n  adr: :5000\n"), &[]).unwrap_err().to_string();
+        assert!(error.contains("adr") && error.contains("line 3"), "{error}");
+        let error = load(None, &[("REGISTRY_HTTP_ADR", "x")]).unwrap_err().to_string();
+        assert!(error.contains("REGISTRY_HTTP_ADR") && error.contains("adr"), "{error}");
+        assert!(matches!(load(Some("version: 0.2"), &[]), Err(Error::Version(_))));
+        assert!(matches!(load(Some("a: [b"), &[]), Err(Error::File { .. })));
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_go_does() {
+        let read = |text: &str| Interval::try_from(text.to_owned()).map(|interval| interval.0);
+        assert_eq!(read("1h2m3s"), Ok(Duration::from_secs(3723)));
+        assert_eq!(read("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(read("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(read("1000"), Ok(Duration::from_micros(1)));
+        for malformed in ["", "s", "1", "1x", "-1s", "1s2"].iter().filter(|text| **text != "1" && !text.is_empty()) {
+            assert!(read(malformed).is_err(), "{malformed}");
+        }
+    }
+}

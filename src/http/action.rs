@@ -1,0 +1,321 @@
+//! Everything that can be asked of the registry, as one list; a request becomes one of these before anything else happens.
+//!
+//! Repository names contain slashes, so a path is read from its right end.
+
+use std::borrow::Cow;
+
+use http::{Method, Uri};
+use percent_encoding::percent_decode_str;
+
+use super::error::Failure;
+use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
+use crate::registry::{ManifestReference, UploadId};
+
+/// A request, parsed and valid.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// `GET /`, which load balancers ask.
+    Welcome,
+    CheckApi,
+    GetManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    PutManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+        tags: Vec<TagName>,
+    },
+    DeleteManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    GetBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    DeleteBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    BeginUpload {
+        name: RepositoryName,
+        algorithm: Algorithm,
+    },
+    PushBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    MountBlob {
+        name: RepositoryName,
+        digest: Digest,
+        from: Option<RepositoryName>,
+    },
+    GetUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    AppendUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    FinishUpload {
+        name: RepositoryName,
+        id: UploadId,
+        digest: Digest,
+    },
+    CancelUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    ListTags {
+        name: RepositoryName,
+        page: PageQuery,
+    },
+    ListReferrers {
+        name: RepositoryName,
+        digest: Digest,
+        artifact_type: Option<String>,
+        last: String,
+    },
+    ListRepositories {
+        page: PageQuery,
+    },
+    /// `docker search` asks the first version of the API, and nothing else does.
+    PingV1,
+    SearchV1 {
+        term: String,
+        count: usize,
+        page: usize,
+    },
+}
+
+/// Which part of a list is wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PageQuery {
+    pub n: Option<usize>,
+    pub last: String,
+}
+
+/// What a path names, whatever is to be done with it.
+enum Resource<'p> {
+    Manifest(&'p str, &'p str),
+    Blob(&'p str, &'p str),
+    Uploads(&'p str),
+    Upload(&'p str, &'p str),
+    Tags(&'p str),
+    Referrers(&'p str, &'p str),
+}
+
+impl Action {
+    /// Reads what a request asks for.
+    ///
+    /// # Errors
+    /// Unknown paths, methods a path has not, and names, digests or numbers that are none.
+    pub(super) fn parse(method: &Method, uri: &Uri) -> Result<Self, Failure> {
+        let path = percent_decode_str(uri.path()).decode_utf8().map_err(|_| Failure::UnknownPath)?;
+        let query = Query(uri.query().unwrap_or_default());
+        // HEAD is GET whose body the server leaves out
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        match &*path {
+            "/" => only_get(method, || Ok(Self::Welcome)),
+            "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
+            "/v2/_catalog" => only_get(method, || Ok(Self::ListRepositories { page: query.page()? })),
+            "/v1/_ping" => only_get(method, || Ok(Self::PingV1)),
+            "/v1/search" => only_get(method, || query.search()),
+            other => match other.strip_prefix("/v2/").and_then(Resource::parse) {
+                Some(resource) => resource.action(method, query),
+                None => Err(Failure::UnknownPath),
+            },
+        }
+    }
+
+    /// Whether it must run to its end even if the client leaves.
+    pub(super) fn changes_something(&self) -> bool {
+        matches!(
+            self,
+            Self::PutManifest { .. }
+                | Self::DeleteManifest { .. }
+                | Self::DeleteBlob { .. }
+                | Self::BeginUpload { .. }
+                | Self::PushBlob { .. }
+                | Self::MountBlob { .. }
+                | Self::AppendUpload { .. }
+                | Self::FinishUpload { .. }
+                | Self::CancelUpload { .. }
+        )
+    }
+}
+
+fn only_get(method: &Method, action: impl FnOnce() -> Result<Action, Failure>) -> Result<Action, Failure> {
+    if method == Method::GET { action() } else { Err(Failure::Method { allowed: "GET, HEAD" }) }
+}
+
+impl<'p> Resource<'p> {
+    /// Splits a path below `/v2/`.
+    fn parse(path: &'p str) -> Option<Self> {
+        let (rest, last) = path.rsplit_once('/')?;
+        if last.is_empty() {
+            return rest.strip_suffix("/blobs/uploads").map(Self::Uploads);
+        }
+        if let Some(name) = rest.strip_suffix("/blobs/uploads") {
+            return Some(Self::Upload(name, last));
+        }
+        let (name, kind) = rest.rsplit_once('/')?;
+        match (kind, last) {
+            ("manifests", reference) => Some(Self::Manifest(name, reference)),
+            ("blobs", "uploads") => Some(Self::Uploads(name)),
+            ("blobs", digest) => Some(Self::Blob(name, digest)),
+            ("tags", "list") => Some(Self::Tags(name)),
+            ("referrers", digest) => Some(Self::Referrers(name, digest)),
+            _ => None,
+        }
+    }
+
+    fn action(self, method: &Method, query: Query<'_>) -> Result<Action, Failure> {
+        match self {
+            Self::Manifest(name, reference) => {
+                let (name, reference) = (RepositoryName::parse(name)?, parse_reference(reference)?);
+                match *method {
+                    Method::GET => Ok(Action::GetManifest { name, reference }),
+                    Method::PUT => Ok(Action::PutManifest { name, reference, tags: query.tags()? }),
+                    Method::DELETE => Ok(Action::DeleteManifest { name, reference }),
+                    _ => Err(Failure::Method { allowed: "GET, HEAD, PUT, DELETE" }),
+                }
+            }
+            Self::Blob(name, digest) => {
+                let (name, digest) = (RepositoryName::parse(name)?, Digest::parse(digest)?);
+                match *method {
+                    Method::GET => Ok(Action::GetBlob { name, digest }),
+                    Method::DELETE => Ok(Action::DeleteBlob { name, digest }),
+                    _ => Err(Failure::Method { allowed: "GET, HEAD, DELETE" }),
+                }
+            }
+            Self::Uploads(name) => match *method {
+                Method::POST => query.new_upload(RepositoryName::parse(name)?),
+                _ => Err(Failure::Method { allowed: "POST" }),
+            },
+            Self::Upload(name, id) => {
+                let name = RepositoryName::parse(name)?;
+                let id = UploadId::parse(id).ok_or(Failure::MalformedUpload)?;
+                match *method {
+                    Method::GET => Ok(Action::GetUpload { name, id }),
+                    Method::PATCH => Ok(Action::AppendUpload { name, id }),
+                    Method::PUT => Ok(Action::FinishUpload { name, id, digest: query.digest()?.ok_or(Failure::DigestMissing)? }),
+                    Method::DELETE => Ok(Action::CancelUpload { name, id }),
+                    _ => Err(Failure::Method { allowed: "GET, HEAD, PATCH, PUT, DELETE" }),
+                }
+            }
+            Self::Tags(name) => only_get(method, || Ok(Action::ListTags { name: RepositoryName::parse(name)?, page: query.page()? })),
+            Self::Referrers(name, digest) => only_get(method, || {
+                Ok(Action::ListReferrers {
+                    name: RepositoryName::parse(name)?,
+                    digest: Digest::parse(digest)?,
+                    artifact_type: query.get("artifactType").map(Cow::into_owned),
+                    last: query.get("last").unwrap_or_default().into_owned(),
+                })
+            }),
+        }
+    }
+}
+
+/// A colon makes it a digest: no tag has one.
+fn parse_reference(text: &str) -> Result<ManifestReference, Failure> {
+    Ok(if text.contains(':') { ManifestReference::Digest(Digest::parse(text)?) } else { ManifestReference::Tag(TagName::parse(text)?) })
+}
+
+#[derive(Clone, Copy)]
+struct Query<'q>(&'q str);
+
+impl<'q> Query<'q> {
+    fn get(self, key: &str) -> Option<Cow<'q, str>> {
+        form_urlencoded::parse(self.0.as_bytes()).find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+
+    fn digest(self) -> Result<Option<Digest>, Failure> {
+        Ok(self.get("digest").map(|text| Digest::parse(&text)).transpose()?)
+    }
+
+    fn tags(self) -> Result<Vec<TagName>, Failure> {
+        let tags = form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
+        Ok(tags.map(|(_, tag)| TagName::parse(&tag)).collect::<Result<_, _>>()?)
+    }
+
+    fn page(self) -> Result<PageQuery, Failure> {
+        let n = match self.get("n") {
+            None => None,
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+                // a number too large to hold is merely a page too large to give
+                Some(text.parse().unwrap_or(usize::MAX))
+            }
+            Some(text) => return Err(Failure::PageNumber(text.into_owned())),
+        };
+        Ok(PageQuery { n, last: self.get("last").unwrap_or_default().into_owned() })
+    }
+
+    fn new_upload(self, name: RepositoryName) -> Result<Action, Failure> {
+        if let Some(digest) = self.get("mount") {
+            let from = self.get("from").filter(|from| !from.is_empty()).map(|from| RepositoryName::parse(&from)).transpose()?;
+            return Ok(Action::MountBlob { name, digest: Digest::parse(&digest)?, from });
+        }
+        if let Some(digest) = self.digest()? {
+            return Ok(Action::PushBlob { name, digest });
+        }
+        let algorithm = self.get("digest-algorithm").map_or(Ok(Algorithm::Sha256), |text| Algorithm::parse(&text))?;
+        Ok(Action::BeginUpload { name, algorithm })
+    }
+
+    fn search(self) -> Result<Action, Failure> {
+        let number = |key, default| self.get(key).and_then(|text| text.parse().ok()).unwrap_or(default);
+        Ok(Action::SearchV1 { term: self.get("q").unwrap_or_default().into_owned(), count: number("n", 25), page: number("page", 1) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(method: &str, uri: &str) -> Result<Action, Failure> {
+        Action::parse(&method.parse().unwrap(), &uri.parse().unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn no_request_line_panics(method in "[A-Z]{1,7}", path in "/(v2/)?[ -~]{0,60}") {
+            if let Ok(uri) = path.parse::<Uri>() {
+                let _ = Action::parse(&method.parse().unwrap(), &uri);
+            }
+        }
+
+        #[test]
+        fn names_may_contain_what_looks_like_a_route(name in "[a-z]{1,3}(/(manifests|blobs|tags|uploads|list|referrers|v2)){0,4}", tag in "[a-z]{1,9}") {
+            let expected = Action::GetManifest {
+                name: RepositoryName::parse(&name).unwrap(),
+                reference: ManifestReference::Tag(TagName::parse(&tag).unwrap()),
+            };
+            prop_assert_eq!(parse("GET", &format!("/v2/{name}/manifests/{tag}")).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn methods_that_a_path_has_not_are_named() {
+        for (method, uri, allowed) in [
+            ("POST", "/v2/", "GET, HEAD"),
+            ("PATCH", "/v2/a/manifests/b", "GET, HEAD, PUT, DELETE"),
+            ("GET", "/v2/a/blobs/uploads/", "POST"),
+            ("DELETE", "/v2/_catalog", "GET, HEAD"),
+        ] {
+            assert!(matches!(parse(method, uri), Err(Failure::Method { allowed: found }) if found == allowed), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn encoded_digests_and_huge_pages_are_read() {
+        let hex = "a".repeat(64);
+        assert!(matches!(parse("GET", &format!("/v2/a/b/blobs/sha256%3A{hex}")), Ok(Action::GetBlob { .. })));
+        let page = PageQuery { n: Some(usize::MAX), last: "x y".into() };
+        assert_eq!(parse("GET", "/v2/_catalog?n=99999999999999999999999&last=x%20y").unwrap(), Action::ListRepositories { page });
+        assert!(matches!(parse("GET", "/v2/_catalog?n=-1"), Err(Failure::PageNumber(_))));
+    }
+}

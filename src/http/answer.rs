@@ -1,0 +1,63 @@
+//! Building answers.
+
+use axum::body::Body;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::{Response, StatusCode};
+
+use crate::oci::Digest;
+
+pub(super) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+/// An answer in the making.
+pub(super) struct Answer(Response<Body>);
+
+/// Starts an answer without a body.
+pub(super) fn empty(status: StatusCode) -> Answer {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    Answer(response).header(CONTENT_LENGTH, "0")
+}
+
+/// A whole JSON answer.
+pub(super) fn json(status: StatusCode, text: String) -> Response<Body> {
+    empty(status).header(CONTENT_TYPE, "application/json").body(text.len() as u64, Body::from(text)).finish()
+}
+
+impl Answer {
+    /// Sets a header, replacing an earlier one. A value that no header can carry is left out: those of this registry
+    /// are made of names, digests and numbers, and media types are checked when they come in.
+    pub(super) fn header(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+            self.0.headers_mut().insert(name, value);
+        }
+        self
+    }
+
+    /// Adds a header beside others of its name.
+    pub(super) fn another(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.0.headers_mut().append(name, value);
+        }
+        self
+    }
+
+    pub(super) fn digest(self, digest: &Digest) -> Self {
+        self.header(DOCKER_CONTENT_DIGEST, digest.as_str())
+    }
+
+    /// A path on this server: relative, so that it is right behind every proxy.
+    pub(super) fn location(self, path: impl AsRef<str>) -> Self {
+        self.header(LOCATION, path)
+    }
+
+    pub(super) fn body(mut self, length: u64, body: Body) -> Self {
+        *self.0.body_mut() = body;
+        self.0.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        self
+    }
+
+    pub(super) fn finish(self) -> Response<Body> {
+        self.0
+    }
+}

@@ -1,0 +1,218 @@
+//! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::Stream;
+use http_body::{Body, Frame, SizeHint};
+use tokio::task::JoinHandle;
+use tokio::time::{Sleep, sleep};
+
+use super::sendfile::{Registration, SendSlot};
+use crate::registry::BodyError;
+use crate::sys::Mapping;
+
+/// How much of a file is handed to the connection at a time where it need not be copied.
+const MAPPED_WINDOW: u64 = 2 << 20;
+/// How much of a file is read at a time where it must be.
+const COPIED_WINDOW: u64 = 256 << 10;
+/// Files smaller than this are not worth a mapping.
+const MAPPED_FROM: u64 = 64 << 10;
+
+/// A piece of a body.
+pub(super) enum Part {
+    Memory(Bytes),
+    /// These bytes of the file.
+    File(Range<u64>),
+}
+
+/// A file that parts are taken from.
+pub(super) struct FileSource {
+    file: Arc<File>,
+    mapped: Option<Mapped>,
+}
+
+struct Mapped {
+    mapping: Arc<Mapping>,
+    bytes: Bytes,
+    _registration: Registration,
+}
+
+/// Lets [`Bytes`] own a share of a mapping.
+struct Share(Arc<Mapping>);
+
+impl AsRef<[u8]> for Share {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+impl FileSource {
+    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that.
+    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>) -> Self {
+        let file = Arc::new(file);
+        let mapped = slot.filter(|_| size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
+        Self { file, mapped }
+    }
+}
+
+impl Mapped {
+    /// None where the file cannot be mapped, or is shorter than recorded: it is then read, and fails, the usual way.
+    fn new(file: &Arc<File>, size: u64, slot: &SendSlot) -> Option<Self> {
+        let length = usize::try_from(size).ok()?;
+        let is_whole = file.metadata().is_ok_and(|metadata| metadata.len() == size);
+        let mapping = Arc::new(Mapping::new(file, length).ok().filter(|_| is_whole)?);
+        let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
+        let registration = slot.register(bytes.clone(), Arc::clone(file));
+        Some(Self { mapping, bytes, _registration: registration })
+    }
+}
+
+/// The parts of a content, one after the other.
+pub(super) struct ContentBody {
+    parts: VecDeque<Part>,
+    source: Option<FileSource>,
+    remaining: u64,
+    loading: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl ContentBody {
+    pub(super) fn new(parts: Vec<Part>, source: Option<FileSource>) -> Self {
+        let remaining = parts.iter().map(Part::length).sum();
+        Self { parts: parts.into(), source, remaining, loading: None }
+    }
+
+    /// Takes the next window off the parts: ready bytes, or a task that fetches them.
+    fn next_window(&mut self) -> Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>> {
+        loop {
+            match self.parts.pop_front()? {
+                Part::Memory(bytes) if bytes.is_empty() => {}
+                Part::Memory(bytes) => return Some(Ok(bytes)),
+                Part::File(range) if range.is_empty() => {}
+                Part::File(range) => {
+                    let source = self.source.as_ref()?;
+                    let window = if source.mapped.is_some() { MAPPED_WINDOW } else { COPIED_WINDOW };
+                    let end = range.end.min(range.start + window);
+                    self.parts.push_front(Part::File(end..range.end));
+                    return Some(source.fetch(range.start..end));
+                }
+            }
+        }
+    }
+}
+
+impl FileSource {
+    fn fetch(&self, range: Range<u64>) -> Result<Bytes, JoinHandle<io::Result<Bytes>>> {
+        let file = Arc::clone(&self.file);
+        let Some(mapped) = &self.mapped else {
+            return Err(tokio::task::spawn_blocking(move || read(&file, range)));
+        };
+        // a mapping's length is a usize, and the range lies inside it
+        let inside = range.start as usize..range.end as usize;
+        let slice = mapped.bytes.slice(inside.clone());
+        if mapped.mapping.is_resident(inside) {
+            return Ok(slice);
+        }
+        // sendfile would wait for the disk, and an async worker with it: let a blocking thread do the waiting
+        Err(tokio::task::spawn_blocking(move || warm(&file, range).map(|()| slice)))
+    }
+}
+
+fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+    let mut buffer = vec![0; (range.end - range.start) as usize];
+    file.read_exact_at(&mut buffer, range.start)?;
+    Ok(buffer.into())
+}
+
+/// Brings a range of a file into the page cache, and asks for the next one.
+fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
+    let _ = rustix::fs::fadvise(file, range.end, std::num::NonZeroU64::new(MAPPED_WINDOW), rustix::fs::Advice::WillNeed);
+    let mut scratch = vec![0; COPIED_WINDOW as usize];
+    let mut offset = range.start;
+    while offset < range.end {
+        let length = (range.end - offset).min(COPIED_WINDOW) as usize;
+        file.read_exact_at(&mut scratch[..length], offset)?;
+        offset += length as u64;
+    }
+    Ok(())
+}
+
+impl Part {
+    fn length(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(range) => range.end - range.start,
+        }
+    }
+}
+
+impl Body for ContentBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        if this.loading.is_none() {
+            match this.next_window() {
+                None => return Poll::Ready(None),
+                Some(Ok(bytes)) => return Poll::Ready(Some(Ok(this.frame(bytes)))),
+                Some(Err(task)) => this.loading = Some(task),
+            }
+        }
+        let Some(task) = this.loading.as_mut() else { return Poll::Ready(None) };
+        let loaded = ready!(Pin::new(task).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
+        this.loading = None;
+        Poll::Ready(Some(loaded.map(|bytes| this.frame(bytes))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.remaining)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.remaining == 0
+    }
+}
+
+impl ContentBody {
+    fn frame(&mut self, bytes: Bytes) -> Frame<Bytes> {
+        self.remaining -= bytes.len() as u64;
+        Frame::data(bytes)
+    }
+}
+
+/// How long a client may stay silent in the middle of a body.
+const READ_STALL: Duration = Duration::from_secs(60);
+
+/// A request's body that fails once its client has been silent for too long.
+pub(super) struct TimedStream<S> {
+    inner: S,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S> TimedStream<S> {
+    pub(super) fn new(inner: S) -> Self {
+        Self { inner, stalled: None }
+    }
+}
+
+impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for TimedStream<S> {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(item) = Pin::new(&mut self.inner).poll_next(cx) {
+            self.stalled = None;
+            return Poll::Ready(item.map(|chunk| chunk.map_err(BodyError::from)));
+        }
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(READ_STALL))).as_mut().poll(cx));
+        Poll::Ready(Some(Err("the client sent nothing for a minute".into())))
+    }
+}

@@ -1,0 +1,170 @@
+//! The one place where a failure becomes a status, an OCI error code and JSON
+//! (OCI distribution-spec 1.1, "Error Codes"; statuses as distribution's `errcode/register.go`).
+
+use axum::body::Body;
+use http::header::{ALLOW, CONTENT_RANGE, RANGE};
+use http::{HeaderName, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer;
+use crate::oci::{DigestError, NameError};
+use crate::registry::Error;
+
+/// Why a request is not answered as it hoped.
+#[derive(Debug)]
+pub(super) enum Failure {
+    UnknownPath,
+    Method {
+        allowed: &'static str,
+    },
+    Name(NameError),
+    Digest(DigestError),
+    DigestMissing,
+    MalformedUpload,
+    PageNumber(String),
+    /// A `Content-Range` of an upload that is none.
+    MalformedChunk(String),
+    /// A `Range` that lies outside of what is there.
+    Unsatisfiable {
+        size: u64,
+    },
+    Panicked,
+    Registry(Error),
+    /// As above, for an upload whose state the client is told with the refusal.
+    Upload {
+        location: String,
+        error: Error,
+    },
+}
+
+impl From<NameError> for Failure {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
+impl From<DigestError> for Failure {
+    fn from(error: DigestError) -> Self {
+        Self::Digest(error)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Registry(error)
+    }
+}
+
+/// What a client is told.
+struct Rendered {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    detail: Value,
+    header: Option<(HeaderName, String)>,
+}
+
+impl Rendered {
+    fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
+        Self { status, code, message: message.to_string(), detail: Value::Null, header: None }
+    }
+
+    fn detail(self, detail: Value) -> Self {
+        Self { detail, ..self }
+    }
+
+    fn header(self, name: HeaderName, value: impl ToString) -> Self {
+        Self { header: Some((name, value.to_string())), ..self }
+    }
+}
+
+impl Failure {
+    pub(super) fn render(self) -> Response<Body> {
+        let (location, rendered) = match self {
+            Self::Upload { location, error } => (Some(location), registry_error(&error)),
+            Self::Registry(error) => (None, registry_error(&error)),
+            other => (None, other.request_error()),
+        };
+        let mut error = json!({ "code": rendered.code, "message": rendered.message });
+        if !rendered.detail.is_null() {
+            error["detail"] = rendered.detail;
+        }
+        let mut response = answer::json(rendered.status, json!({ "errors": [error] }).to_string());
+        let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
+        for (name, value) in headers {
+            if let Ok(value) = value.parse() {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+
+    fn request_error(self) -> Rendered {
+        use StatusCode as S;
+        match self {
+            Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
+            Self::Method { allowed } => {
+                Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)
+            }
+            Self::Name(error @ NameError::Tag(_)) => Rendered::new(S::BAD_REQUEST, "TAG_INVALID", error),
+            Self::Name(error) => Rendered::new(S::BAD_REQUEST, "NAME_INVALID", error),
+            Self::Digest(error) => Rendered::new(S::BAD_REQUEST, "DIGEST_INVALID", error),
+            Self::DigestMissing => Rendered::new(S::BAD_REQUEST, "DIGEST_INVALID", "finishing an upload takes ?digest="),
+            Self::MalformedUpload => Rendered::new(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "that is not the id of an upload"),
+            Self::PageNumber(text) => {
+                Rendered::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", format!("n must be a number from 0 up, not '{text}'"))
+            }
+            Self::MalformedChunk(text) => {
+                Rendered::new(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID", format!("Content-Range must read FIRST-LAST, not '{text}'"))
+            }
+            Self::Unsatisfiable { size } => Rendered::new(
+                S::RANGE_NOT_SATISFIABLE,
+                "RANGE_INVALID",
+                format!("the content has {size} bytes, none of which was asked for"),
+            )
+            .header(CONTENT_RANGE, format!("bytes */{size}")),
+            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
+                Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
+            }
+        }
+    }
+}
+
+fn registry_error(error: &Error) -> Rendered {
+    use StatusCode as S;
+    let rendered = |status, code| Rendered::new(status, code, error);
+    match error {
+        Error::NameUnknown(name) => rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() })),
+        Error::ManifestUnknown { repository, reference } => {
+            rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN").detail(json!({ "name": repository.as_str(), "reference": reference }))
+        }
+        Error::BlobUnknown { digest, .. } => rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() })),
+        Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+        Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
+        Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID").header(RANGE, received_range(*received)),
+        Error::SizeMismatch { .. } => rendered(S::BAD_REQUEST, "SIZE_INVALID"),
+        Error::DigestMismatch { .. } | Error::Digest(_) => rendered(S::BAD_REQUEST, "DIGEST_INVALID"),
+        Error::ManifestInvalid(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
+        Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
+        Error::ReferencesUnknown { digests, .. } => {
+            let digests: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest.as_str() })).collect();
+            rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(Value::Array(digests))
+        }
+        Error::InUse { holder, .. } => {
+            rendered(S::METHOD_NOT_ALLOWED, "DENIED").detail(json!({ "holder": holder.as_str() })).header(ALLOW, "GET, HEAD")
+        }
+        Error::DeleteDisabled => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
+        Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+        Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+        Error::DataDirectory { .. } | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
+            tracing::error!(%error, "internal failure");
+            Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
+        }
+    }
+}
+
+/// What has been received of an upload, as the `Range` header tells it: `0-0` for nothing, as distribution has it.
+pub(super) fn received_range(received: u64) -> String {
+    format!("0-{}", received.saturating_sub(1))
+}

@@ -1,0 +1,177 @@
+//! Sending blobs without copying them, through an unmodified hyper.
+//!
+//! The body of a large blob yields slices of a [`Mapping`](crate::sys::Mapping) of its file, which nobody reads. They
+//! travel through hyper as any bytes would and come out here, as the buffers of a vectored write on the connection's
+//! stream. A buffer that lies inside the mapping registered for this connection is not written: `sendfile` is called
+//! for the same bytes of the file. Everything else takes the usual way, and so would the slices, correctly, if this
+//! were taken out.
+//!
+//! The registration holds the mapping itself, so that its addresses cannot come to mean something else, and ends once
+//! the response is flushed.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// The most that one call hands to the kernel: other connections of this worker get their turn in between.
+const SEND_LIMIT: usize = 1 << 20;
+/// How long a client may take nothing of what it asked for.
+const WRITE_STALL: Duration = Duration::from_secs(120);
+/// How long, and in what steps, a closing connection goes on reading what the client was still sending: closing at once
+/// would reset it, and the client would never see the answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The file whose mapping the current response of a connection is made of. One connection, one response at a time.
+#[derive(Clone, Default)]
+pub(super) struct SendSlot(Arc<Mutex<Option<Region>>>);
+
+struct Region {
+    mapping: Bytes,
+    file: Arc<File>,
+    /// The body has been handed over; the next complete flush ends the region.
+    is_last: bool,
+}
+
+/// Keeps a region registered until its body is dropped, and then to the end of the flush.
+pub(super) struct Registration(SendSlot);
+
+impl SendSlot {
+    fn region(&self) -> MutexGuard<'_, Option<Region>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written.
+    pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) -> Registration {
+        *self.region() = Some(Region { mapping, file, is_last: false });
+        Registration(self.clone())
+    }
+
+    /// The file and the offset in it that `buffer` is a view of.
+    fn find(&self, buffer: &[u8]) -> Option<(Arc<File>, u64)> {
+        let region = self.region();
+        let region = region.as_ref()?;
+        let offset = buffer.as_ptr().addr().checked_sub(region.mapping.as_ptr().addr())?;
+        let is_inside = !buffer.is_empty() && offset + buffer.len() <= region.mapping.len();
+        is_inside.then(|| (Arc::clone(&region.file), offset as u64))
+    }
+
+    fn flushed(&self) {
+        let mut region = self.region();
+        if region.as_ref().is_some_and(|region| region.is_last) {
+            *region = None;
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if let Some(region) = self.0.region().as_mut() {
+            region.is_last = true;
+        }
+    }
+}
+
+/// A client's connection: sends from files, gives up on clients that take nothing, and closes politely.
+pub(super) struct Connection {
+    stream: TcpStream,
+    slot: SendSlot,
+    stalled: Option<Pin<Box<Sleep>>>,
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, slot: SendSlot) -> Self {
+        Self { stream, slot, stalled: None, lingering: None }
+    }
+
+    fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.stream.poll_write_ready(cx))?;
+            let mut position = offset;
+            let send = || Ok(rustix::fs::sendfile(&self.stream, file, Some(&mut position), length.min(SEND_LIMIT))?);
+            match self.stream.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a blob's file is shorter than recorded"))),
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    fn poll_write_out(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let buffers = &buffers[buffers.iter().take_while(|buffer| buffer.is_empty()).count()..];
+        if let Some(first) = buffers.first()
+            && let Some((file, offset)) = self.slot.find(first)
+        {
+            return self.poll_send_file(cx, &file, offset, first.len());
+        }
+        let plain = buffers.iter().take_while(|buffer| self.slot.find(buffer).is_none()).count();
+        Pin::new(&mut self.stream).poll_write_vectored(cx, &buffers[..plain])
+    }
+
+    /// Fails a write that has been waiting for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_STALL)));
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(buffer)])
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = this.poll_write_out(cx, buffers);
+        this.watch(cx, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // hyper flushes once its own buffers are empty: no slice of the mapping is left in them
+        self.slot.flushed();
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let deadline = this.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        let mut scratch = [0_u8; 8192];
+        loop {
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+}

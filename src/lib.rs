@@ -1,0 +1,13 @@
+#![doc = include_str!("../docs/architecture.md")]
+
+pub mod config;
+pub mod oci;
+
+mod sys;
+
+pub mod blob;
+pub mod meta;
+
+pub mod registry;
+
+pub mod http;

@@ -1,0 +1,121 @@
+//! Blobs, and which repositories may show them.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{Error, Meta, Millis, RepositoryId, WriteTx};
+use crate::oci::{Digest, RepositoryName};
+
+/// A stored blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlobRow {
+    pub(super) id: i64,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl BlobRow {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get(0)?, size: row.get(1)? })
+    }
+}
+
+impl Meta {
+    /// The blob, if it was pushed or mounted to that repository.
+    pub fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+        self.points.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT blobs.id, blobs.size FROM repositories
+                     JOIN blobs ON blobs.digest = ?2
+                     JOIN repository_blobs AS link ON link.repository_id = repositories.id AND link.blob_id = blobs.id
+                     WHERE repositories.name = ?1",
+                )?
+                .query_row(params![repository.as_str(), digest.as_str()], BlobRow::read)
+                .optional()
+        })
+    }
+
+    /// Whether any repository shows a blob of that digest.
+    pub fn is_blob_shown(&self, digest: &Digest) -> Result<bool, Error> {
+        self.points.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT 1 FROM blobs WHERE digest = ?1
+                     AND EXISTS (SELECT 1 FROM repository_blobs WHERE blob_id = blobs.id)",
+                )?
+                .exists(params![digest.as_str()])
+        })
+    }
+
+    /// The digests of all blobs from `after` on, in order, at most `limit`: for a walk of the store.
+    pub fn blobs_after(&self, after: &str, limit: usize) -> Result<Vec<(String, u64)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT digest, size FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2")?
+                .query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect()
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// The blob of that digest, whoever may see it.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+        Ok(find(self.connection, digest)?)
+    }
+
+    /// The blob of that digest, if the repository may show it.
+    pub fn blob_in(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+        let Some(blob) = self.blob(digest)? else { return Ok(None) };
+        let is_linked = self
+            .connection
+            .prepare_cached("SELECT 1 FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2")?
+            .exists(params![repository.0, blob.id])?;
+        Ok(is_linked.then_some(blob))
+    }
+
+    /// Records a blob whose whole file is in its place. The caller makes that true before this change commits.
+    pub fn insert_blob(&self, digest: &Digest, size: u64, now: Millis) -> Result<BlobRow, Error> {
+        self.connection.prepare_cached("INSERT INTO blobs (digest, size, created_at) VALUES (?1, ?2, ?3)")?.execute(params![
+            digest.as_str(),
+            size,
+            now
+        ])?;
+        Ok(BlobRow { id: self.connection.last_insert_rowid(), size })
+    }
+
+    /// Lets a repository show a blob, and gives it to the manifests there that named it before it came.
+    pub fn link_blob(&self, repository: RepositoryId, digest: &Digest, blob: BlobRow) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO repository_blobs (repository_id, blob_id) VALUES (?1, ?2)")?
+            .execute(params![repository.0, blob.id])?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id)
+                 SELECT manifest_id, ?3 FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
+            )?
+            .execute(params![repository.0, digest.as_str(), blob.id])?;
+        self.forget_absent(repository, digest)
+    }
+
+    /// Stops a repository from showing a blob; the blob itself stays for others.
+    pub fn unlink_blob(&self, repository: RepositoryId, blob: BlobRow) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2")?
+            .execute(params![repository.0, blob.id])?;
+        Ok(())
+    }
+
+    /// A manifest of the repository that needs the blob, if there is one.
+    pub fn blob_holder(&self, repository: RepositoryId, blob: BlobRow) -> Result<Option<Digest>, Error> {
+        self.holder(
+            "SELECT manifests.digest FROM manifest_blobs JOIN manifests ON manifests.id = manifest_blobs.manifest_id
+             WHERE blob_id = ?2 AND repository_id = ?1 LIMIT 1",
+            params![repository.0, blob.id],
+        )
+    }
+}
+
+pub(super) fn find(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<BlobRow>> {
+    connection.prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?.query_row(params![digest.as_str()], BlobRow::read).optional()
+}

@@ -1,0 +1,134 @@
+//! How connections to the database are opened: one that writes, and pools that read.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::Error;
+
+/// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
+const APPLICATION_ID: i32 = 0x6f72_6567;
+
+/// How long a writer waits for another process on the same directory.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Statements each connection keeps prepared; more than this module has.
+const STATEMENT_CACHE: usize = 64;
+
+/// In number order; an applied one never changes.
+const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/01-initial.sql")];
+
+/// Read-only connections that keep their page and statement caches for life.
+#[derive(Clone)]
+pub(super) struct Pool(r2d2::Pool<SqliteConnectionManager>);
+
+impl Pool {
+    pub(super) fn open(path: &Path, size: usize) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
+            connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
+        });
+        r2d2::Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX))
+            .min_idle(Some(1))
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connection_timeout(Duration::from_secs(5))
+            .test_on_check_out(false)
+            .build(manager)
+            .map(Self)
+            .map_err(|error| open_error(path, error))
+    }
+
+    /// Runs `look` on a connection, outside any transaction but the statement's own.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let connection = self.0.get().map_err(|error| Error::Exhausted(error.to_string()))?;
+        Ok(look(&connection)?)
+    }
+}
+
+/// Opens the one connection of this process that writes, with a schema that is up to date.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    // made here, so that it is born private; SQLite gives -wal and -shm the same mode
+    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(|error| open_error(path, error))?;
+    let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    check_owner(&connection, path)?;
+    connection.execute_batch(
+        "PRAGMA auto_vacuum = INCREMENTAL;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -8192;",
+    )?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Refuses files of others before anything is changed in them.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let foreign = || Error::Foreign(path.display().to_string());
+    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let owner = match pragma("application_id") {
+        Ok(owner) => owner,
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => return Err(foreign()),
+        Err(error) => return Err(open_error(path, error)),
+    };
+    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if owner != i64::from(APPLICATION_ID) && (owner != 0 || objects > 0) {
+        return Err(foreign());
+    }
+    let found = pragma("user_version")?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(Error::TooNew { path: path.display().to_string(), found, known });
+    }
+    Ok(())
+}
+
+/// Applies what is missing in one transaction. Of two processes that start on an empty directory at once,
+/// the second waits for the lock and finds the work done.
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::Open { path: path.display().to_string(), cause: cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_others_and_of_the_future_are_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = directory.path().join("text");
+        std::fs::write(&text, "not a database, but long enough to be looked at as one: ".repeat(40)).unwrap();
+        assert!(matches!(open_writer(&text), Err(Error::Foreign(_))));
+
+        let other = directory.path().join("other");
+        Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
+
+        let future = directory.path().join("future");
+        open_writer(&future).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open_writer(&future), Err(Error::TooNew { found: 99, .. })));
+    }
+}

@@ -1,0 +1,204 @@
+//! Manifests: their bytes, what they need, and who needs them.
+
+use rusqlite::{OptionalExtension, Params, Row, params};
+
+use super::repositories::find as find_repository;
+use super::{BlobRow, Error, Meta, Millis, RepositoryId, WriteTx};
+use crate::oci::{Digest, RepositoryName, TagName};
+
+/// A manifest inside this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ManifestId(pub(super) i64);
+
+/// A manifest as it is served.
+#[derive(Clone, Debug)]
+pub struct StoredManifest {
+    pub digest: Digest,
+    pub media_type: String,
+    /// Exactly what was pushed.
+    pub bytes: Vec<u8>,
+}
+
+/// A manifest without its bytes.
+#[derive(Clone, Debug)]
+pub struct ManifestRow {
+    pub digest: Digest,
+    pub media_type: String,
+    /// In bytes.
+    pub size: u64,
+    pub pushed_at: Millis,
+}
+
+/// What is recorded of a manifest besides its references.
+pub struct NewManifest {
+    pub digest: Digest,
+    pub media_type: String,
+    pub artifact_type: Option<String>,
+    pub subject: Option<Digest>,
+    pub bytes: bytes::Bytes,
+}
+
+impl Meta {
+    /// The manifest that a tag points at.
+    pub fn manifest_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<StoredManifest>, Error> {
+        self.stored_manifest(
+            "SELECT manifests.digest, media_type, bytes FROM repositories
+             JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
+             JOIN manifests ON manifests.id = tags.manifest_id
+             JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
+             WHERE repositories.name = ?1",
+            params![repository.as_str(), tag.as_str()],
+        )
+    }
+
+    /// The manifest of that digest.
+    pub fn manifest_by_digest(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+        self.stored_manifest(
+            "SELECT manifests.digest, media_type, bytes FROM repositories
+             JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+             JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
+             WHERE repositories.name = ?1",
+            params![repository.as_str(), digest.as_str()],
+        )
+    }
+
+    fn stored_manifest(&self, sql: &str, key: impl Params) -> Result<Option<StoredManifest>, Error> {
+        self.points.read(|connection| {
+            let read = |row: &Row<'_>| Ok(StoredManifest { digest: digest(row, 0)?, media_type: row.get(1)?, bytes: row.get(2)? });
+            connection.prepare_cached(sql)?.query_row(key, read).optional()
+        })
+    }
+
+    /// The indexes of the repository that name this manifest.
+    pub fn parents(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Digest>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT parents.digest FROM repositories
+                     JOIN manifests AS child ON child.repository_id = repositories.id AND child.digest = ?2
+                     JOIN manifest_children ON child_id = child.id
+                     JOIN manifests AS parents ON parents.id = parent_id
+                     WHERE repositories.name = ?1 ORDER BY parents.digest",
+                )?
+                .query_map(params![repository.as_str(), digest.as_str()], |row| self::digest(row, 0))?
+                .collect()
+        })
+    }
+
+    /// The manifest row of that digest, without its bytes.
+    pub fn manifest_row(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ManifestRow>, Error> {
+        self.scans.read(|connection| {
+            let Some(repository) = find_repository(connection, repository)? else { return Ok(None) };
+            connection
+                .prepare_cached("SELECT digest, media_type, size, pushed_at FROM manifests WHERE repository_id = ?1 AND digest = ?2")?
+                .query_row(params![repository.0, digest.as_str()], |row| {
+                    Ok(ManifestRow { digest: self::digest(row, 0)?, media_type: row.get(1)?, size: row.get(2)?, pushed_at: row.get(3)? })
+                })
+                .optional()
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// The manifest of that digest in the repository.
+    pub fn manifest(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<ManifestId>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT id FROM manifests WHERE repository_id = ?1 AND digest = ?2")?;
+        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| row.get(0).map(ManifestId)).optional()?)
+    }
+
+    /// Records a manifest that the repository does not hold yet, and gives it to the indexes that named it before it came.
+    pub fn insert_manifest(&self, repository: RepositoryId, manifest: &NewManifest, now: Millis) -> Result<ManifestId, Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                repository.0,
+                manifest.digest.as_str(),
+                manifest.media_type,
+                manifest.artifact_type,
+                manifest.subject.as_ref().map(Digest::as_str),
+                manifest.bytes.len(),
+                now
+            ])?;
+        let id = ManifestId(self.connection.last_insert_rowid());
+        self.connection
+            .prepare_cached("INSERT INTO manifest_bytes (manifest_id, bytes) VALUES (?1, ?2)")?
+            .execute(params![id.0, &manifest.bytes[..]])?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO manifest_children (parent_id, child_id)
+                 SELECT manifest_id, ?3 FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child",
+            )?
+            .execute(params![repository.0, manifest.digest.as_str(), id.0])?;
+        self.connection
+            .prepare_cached("DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child")?
+            .execute(params![repository.0, manifest.digest.as_str()])?;
+        Ok(id)
+    }
+
+    /// Records that a manifest needs a blob.
+    pub fn add_blob_reference(&self, manifest: ManifestId, blob: BlobRow) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id) VALUES (?1, ?2)")?
+            .execute(params![manifest.0, blob.id])?;
+        Ok(())
+    }
+
+    /// Records that an index needs a manifest.
+    pub fn add_child_reference(&self, parent: ManifestId, child: ManifestId) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT OR IGNORE INTO manifest_children (parent_id, child_id) VALUES (?1, ?2)")?
+            .execute(params![parent.0, child.0])?;
+        Ok(())
+    }
+
+    /// Records that a manifest names something the repository does not hold, as it may.
+    pub fn add_absent_reference(
+        &self,
+        repository: RepositoryId,
+        manifest: ManifestId,
+        digest: &Digest,
+        is_child: bool,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT DO UPDATE SET is_child = is_child OR excluded.is_child",
+            )?
+            .execute(params![repository.0, digest.as_str(), manifest.0, is_child])?;
+        Ok(())
+    }
+
+    pub(super) fn forget_absent(&self, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2")?
+            .execute(params![repository.0, digest.as_str()])?;
+        Ok(())
+    }
+
+    /// An index that needs the manifest, if there is one.
+    pub fn manifest_holder(&self, manifest: ManifestId) -> Result<Option<Digest>, Error> {
+        self.holder(
+            "SELECT manifests.digest FROM manifest_children JOIN manifests ON manifests.id = parent_id WHERE child_id = ?1 LIMIT 1",
+            params![manifest.0],
+        )
+    }
+
+    pub(super) fn holder(&self, sql: &str, key: impl Params) -> Result<Option<Digest>, Error> {
+        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| digest(row, 0)).optional()?)
+    }
+
+    /// Removes a manifest that no index needs, with its tags and its claims on others.
+    pub fn delete_manifest(&self, manifest: ManifestId) -> Result<(), Error> {
+        self.connection.prepare_cached("DELETE FROM manifests WHERE id = ?1")?.execute([manifest.0])?;
+        Ok(())
+    }
+}
+
+/// Reads a digest that this module wrote.
+pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+    let text = row.get_ref(column)?.as_str()?;
+    Digest::parse(text).map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error)))
+}

@@ -1,0 +1,57 @@
+//! Repositories: rows that come with the first thing stored under a name.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{Error, Meta, Millis, WriteTx};
+use crate::oci::RepositoryName;
+
+/// A repository inside this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RepositoryId(pub(super) i64);
+
+impl Meta {
+    /// Whether `name` holds a manifest, which is when it is listed.
+    pub fn is_listed(&self, name: &RepositoryName) -> Result<bool, Error> {
+        self.points.read(|connection| {
+            connection.prepare_cached("SELECT 1 FROM repositories WHERE name = ?1 AND manifests > 0")?.exists(params![name.as_str()])
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// The repository of that name, if anything was ever stored in it.
+    pub fn repository(&self, name: &RepositoryName) -> Result<Option<RepositoryId>, Error> {
+        Ok(find(self.connection, name)?)
+    }
+
+    /// The repository of that name, made where there is none.
+    pub fn ensure_repository(&self, name: &RepositoryName, now: Millis) -> Result<RepositoryId, Error> {
+        if let Some(found) = self.repository(name)? {
+            return Ok(found);
+        }
+        self.connection
+            .prepare_cached("INSERT INTO repositories (name, created_at) VALUES (?1, ?2)")?
+            .execute(params![name.as_str(), now])?;
+        Ok(RepositoryId(self.connection.last_insert_rowid()))
+    }
+
+    /// Removes a repository with its tags, its manifests and its claims on blobs.
+    pub fn delete_repository(&self, repository: RepositoryId) -> Result<(), Error> {
+        for sql in [
+            "DELETE FROM tags WHERE repository_id = ?1",
+            "DELETE FROM manifest_children WHERE parent_id IN (SELECT id FROM manifests WHERE repository_id = ?1)",
+            "DELETE FROM manifests WHERE repository_id = ?1",
+            "DELETE FROM repositories WHERE id = ?1",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([repository.0])?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn find(connection: &Connection, name: &RepositoryName) -> rusqlite::Result<Option<RepositoryId>> {
+    connection
+        .prepare_cached("SELECT id FROM repositories WHERE name = ?1")?
+        .query_row(params![name.as_str()], |row| row.get(0).map(RepositoryId))
+        .optional()
+}

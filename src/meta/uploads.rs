@@ -1,0 +1,75 @@
+//! Open upload sessions.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{Error, Meta, Millis, WriteTx};
+use crate::oci::{Algorithm, RepositoryName};
+
+/// An upload session that was opened and neither finished, cancelled nor expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadRow {
+    /// The hash to compute while bytes arrive.
+    pub algorithm: Algorithm,
+}
+
+impl Meta {
+    /// The session of that id, if it belongs to the repository.
+    pub fn upload(&self, repository: &RepositoryName, id: &str) -> Result<Option<UploadRow>, Error> {
+        self.points.read(|connection| {
+            connection
+                .prepare_cached("SELECT algorithm FROM uploads WHERE id = ?1 AND repository = ?2")?
+                .query_row(params![id, repository.as_str()], |row| {
+                    let name = row.get_ref(0)?.as_str()?;
+                    Ok(UploadRow { algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256) })
+                })
+                .optional()
+        })
+    }
+
+    /// Sessions whose time is over at `now`, oldest first, at most `limit`.
+    pub fn expired_uploads(&self, now: Millis, limit: usize) -> Result<Vec<String>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT id FROM uploads WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?
+                .query_map(params![now, limit], |row| row.get(0))?
+                .collect()
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// Opens a session.
+    pub fn insert_upload(
+        &self,
+        id: &str,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+        now: Millis,
+        expires_at: Millis,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![id, repository.as_str(), algorithm.as_str(), now, expires_at])?;
+        Ok(())
+    }
+
+    /// Makes the file of that name a session that is over and that no request can reach, to be cleared away.
+    pub fn claim_upload(&self, id: &str, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES (?1, '', 'sha256', ?2, ?2)",
+            )?
+            .execute(params![id, now])?;
+        Ok(())
+    }
+
+    /// Whether a session of that id is open, in whatever repository.
+    pub fn has_upload(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id])?)
+    }
+
+    /// Ends a session; says whether it was open.
+    pub fn delete_upload(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.connection.prepare_cached("DELETE FROM uploads WHERE id = ?1")?.execute([id])? > 0)
+    }
+}

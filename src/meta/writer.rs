@@ -1,0 +1,169 @@
+//! The one thread of this process that changes the database: group commit.
+//!
+//! Changes queue up while a commit is being synced; the next transaction takes all of them. Each runs inside a
+//! savepoint of its own, so that a failing one takes back nothing but itself. Then, once for all of them, the files
+//! they published are made durable and the transaction is committed with one sync of the log. Only then is anybody
+//! answered. A failing commit fails them all.
+//!
+//! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
+//! the only lock there is, between threads and between processes.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::{BeforeCommit, Error, WriteTx};
+
+/// The most changes in one commit, so that the first of them does not wait for ever.
+const BATCH_LIMIT: usize = 256;
+/// Pages of the log after which it is copied back into the database, 4 KiB each.
+const CHECKPOINT_PAGES: i64 = 1000;
+
+pub(super) struct Writer {
+    queue: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A queued change: run inside the transaction, then told how the commit went.
+trait Job: Send {
+    /// Whether what was done is to be kept.
+    fn run(&mut self, transaction: &WriteTx<'_>) -> bool;
+    fn finish(self: Box<Self>, commit: Result<(), Error>);
+}
+
+struct Change<T, E, F> {
+    change: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Change<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, transaction: &WriteTx<'_>) -> bool {
+        let Some(change) = self.change.take() else { return false };
+        // a panic in one change must not take the writer, and with it every later change, along
+        self.result = catch_unwind(AssertUnwindSafe(|| change(transaction))).ok();
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn finish(self: Box<Self>, commit: Result<(), Error>) {
+        let result = match (self.result, commit) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(Error::Commit("the change panicked".to_owned()).into()),
+        };
+        // nobody waits any more where the client has gone; the change stands all the same
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, before_commit: BeforeCommit) -> Self {
+        let (queue, jobs) = channel();
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || run(&connection, &jobs, &before_commit));
+        Self { queue: Some(queue), thread: thread.ok() }
+    }
+
+    /// Queues a change; the receiver fails where the writer has stopped.
+    pub(super) fn submit<T, E, F>(&self, change: F) -> oneshot::Receiver<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Change { change: Some(change), result: None, reply };
+        if let Some(queue) = &self.queue {
+            // where the thread is gone the job is dropped, and its reply with it
+            let _ = queue.send(Box::new(job));
+        }
+        answer
+    }
+}
+
+impl Drop for Writer {
+    /// Lets the thread finish what is queued.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit) {
+    while let Ok(first) = jobs.recv() {
+        let mut done = Vec::new();
+        let pending = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT);
+        let outcome = transact(connection, pending, &mut done, before_commit);
+        if let Err(error) = &outcome {
+            tracing::error!(changes = done.len(), %error, "commit failed");
+        }
+        for job in done {
+            job.finish(outcome.clone());
+        }
+        checkpoint(connection);
+    }
+    // leaves a small log behind for whoever opens the directory next
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
+/// Runs `pending` in one transaction and moves each into `done`, whatever becomes of it.
+fn transact(
+    connection: &Connection,
+    pending: impl Iterator<Item = Box<dyn Job>>,
+    done: &mut Vec<Box<dyn Job>>,
+    before_commit: &BeforeCommit,
+) -> Result<(), Error> {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let mut outcome = begun.map_err(Error::from);
+    let mut kept = 0;
+    for mut job in pending {
+        if outcome.is_ok() {
+            match run_in_savepoint(connection, job.as_mut()) {
+                Ok(keep) => kept += usize::from(keep),
+                Err(error) => outcome = Err(error.into()),
+            }
+        }
+        done.push(job);
+    }
+    if outcome.is_ok() && kept > 0 {
+        outcome = before_commit().map_err(|error| Error::Commit(format!("a directory of blobs could not be synced: {error}")));
+    }
+    if outcome.is_ok() {
+        outcome = connection.execute_batch("COMMIT").map_err(Error::from);
+    }
+    if outcome.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    outcome
+}
+
+fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+    let keep = job.run(&WriteTx { connection });
+    if !keep {
+        connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE change")?.execute([])?;
+    Ok(keep)
+}
+
+/// Copies the log back once it is long enough. In this thread nobody writes meanwhile, so the copy is whole and the
+/// next transaction starts the log from its beginning: the file does not grow, and its syncs touch no metadata.
+fn checkpoint(connection: &Connection) {
+    let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));
+    if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
+        && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    {
+        tracing::warn!(%error, "the log could not be copied into the database; trying again after the next commit");
+    }
+}

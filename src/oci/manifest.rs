@@ -1,0 +1,232 @@
+//! What the registry reads out of a manifest: its references. The bytes themselves are kept as they came.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::media_type::Shape;
+use super::{Digest, DigestError, MediaType};
+
+/// A manifest or index as far as a registry needs to know it (OCI image-spec 1.1, "Image Manifest", "Image Index").
+#[derive(Debug)]
+pub struct Manifest {
+    /// The media type it is stored and served under.
+    pub media_type: MediaType,
+    /// What it is used for: `artifactType`, or the media type of its config.
+    pub artifact_type: Option<String>,
+    /// The manifest this one is about, present or not.
+    pub subject: Option<Digest>,
+    /// What must exist before this manifest does, without repetition.
+    pub references: Vec<Reference>,
+    pub annotations: BTreeMap<String, String>,
+    /// The descriptors of an index, in order; empty for an image.
+    pub children: Vec<Descriptor>,
+    /// The config of an image.
+    pub config: Option<Descriptor>,
+    /// The layers of an image, in order; empty for an index.
+    pub layers: Vec<Descriptor>,
+}
+
+/// One thing that a manifest needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    pub digest: Digest,
+    /// A child of an index: a manifest, or, as BuildKit's caches have it, a blob.
+    pub is_child: bool,
+    /// A foreign layer, which need not be stored here.
+    pub is_optional: bool,
+}
+
+/// A pointer to content, by digest (OCI image-spec 1.1, "Content Descriptors").
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    #[serde(default)]
+    pub media_type: String,
+    pub digest: String,
+    #[serde(default)]
+    pub size: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Where an image runs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Platform {
+    #[serde(default)]
+    pub architecture: String,
+    #[serde(default)]
+    pub os: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+}
+
+/// Why a manifest is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    #[error("the manifest is not a JSON object of the expected shape: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the manifest's mediaType is '{inside}', but it was pushed as '{outside}'")]
+    MediaType { inside: String, outside: MediaType },
+    #[error("'{0}' is not a media type")]
+    MalformedMediaType(String),
+    #[error("neither the Content-Type nor a mediaType tells what kind of manifest this is")]
+    Untyped,
+    #[error("an image manifest has no 'manifests', an index has no 'config' and no 'layers'")]
+    Ambiguous,
+    #[error("schemaVersion must be 2")]
+    SchemaVersion,
+    #[error("Docker's manifest schema 1 is not supported: push with a client of this decade")]
+    Obsolete,
+    #[error("a descriptor of the manifest is malformed: {0}")]
+    Descriptor(#[from] DigestError),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    schema_version: Option<i64>,
+    media_type: Option<String>,
+    artifact_type: Option<String>,
+    config: Option<Descriptor>,
+    layers: Option<Vec<Descriptor>>,
+    /// The layers of the OCI artifact manifest, which lived for one release candidate.
+    blobs: Option<Vec<Descriptor>>,
+    manifests: Option<Vec<Descriptor>>,
+    subject: Option<Descriptor>,
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+impl Manifest {
+    /// Reads a manifest that was pushed, or stored, as `content_type`.
+    ///
+    /// Unknown fields are passed over and unknown media types accepted: both are stored byte for byte.
+    pub fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, ManifestError> {
+        let document: Document = serde_json::from_slice(bytes)?;
+        let media_type = document.media_type(content_type)?;
+        document.check(media_type.shape())?;
+        let config = document.config;
+        let layers = document.layers.or(document.blobs).unwrap_or_default();
+        let children = document.manifests.unwrap_or_default();
+        let artifact_type =
+            document.artifact_type.filter(|text| !text.is_empty()).or_else(|| config.as_ref().map(|config| config.media_type.clone()));
+        Ok(Self {
+            subject: document.subject.map(|subject| Digest::parse(&subject.digest)).transpose()?,
+            references: references(config.as_ref(), &layers, &children)?,
+            annotations: document.annotations.unwrap_or_default(),
+            media_type,
+            artifact_type,
+            children,
+            config,
+            layers,
+        })
+    }
+}
+
+impl Document {
+    fn media_type(&self, content_type: Option<&str>) -> Result<MediaType, ManifestError> {
+        let parse = |text: &str| MediaType::parse(text).ok_or_else(|| ManifestError::MalformedMediaType(text.to_owned()));
+        let inside = self.media_type.as_deref().filter(|text| !text.is_empty());
+        match (content_type, inside) {
+            (Some(outside), Some(inside)) => {
+                let outside = parse(outside)?;
+                if outside.as_str() == inside { Ok(outside) } else { Err(ManifestError::MediaType { inside: inside.to_owned(), outside }) }
+            }
+            (Some(text), None) | (None, Some(text)) => parse(text),
+            (None, None) if self.manifests.is_some() => parse(MediaType::OCI_INDEX),
+            (None, None) if self.config.is_some() => parse(MediaType::OCI_MANIFEST),
+            (None, None) => Err(ManifestError::Untyped),
+        }
+    }
+
+    /// Refuses documents that two readers could take for two different things (CVE-2021-41190).
+    fn check(&self, shape: Shape) -> Result<(), ManifestError> {
+        if shape == Shape::Obsolete || self.schema_version == Some(1) {
+            return Err(ManifestError::Obsolete);
+        }
+        let looks_like_image = self.config.is_some() || self.layers.is_some();
+        let looks_like_index = self.manifests.is_some();
+        match shape {
+            Shape::Image if looks_like_index => Err(ManifestError::Ambiguous),
+            Shape::Index if looks_like_image => Err(ManifestError::Ambiguous),
+            Shape::Image | Shape::Index if self.schema_version.is_some_and(|version| version != 2) => Err(ManifestError::SchemaVersion),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn references(config: Option<&Descriptor>, layers: &[Descriptor], children: &[Descriptor]) -> Result<Vec<Reference>, ManifestError> {
+    let reference = |descriptor: &Descriptor, is_child, is_optional| {
+        Ok::<_, ManifestError>(Reference { digest: Digest::parse(&descriptor.digest)?, is_child, is_optional })
+    };
+    let mut references = Vec::with_capacity(1 + layers.len() + children.len());
+    if let Some(descriptor) = config {
+        references.push(reference(descriptor, false, false)?);
+    }
+    for descriptor in layers {
+        references.push(reference(descriptor, false, MediaType::is_foreign_layer(&descriptor.media_type))?);
+    }
+    for descriptor in children {
+        references.push(reference(descriptor, true, false)?);
+    }
+    // sorted so that, of two mentions of one digest, the one that must exist comes first and stays
+    references.sort();
+    references.dedup_by(|later, earlier| later.digest == earlier.digest && later.is_child == earlier.is_child);
+    Ok(references)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(digit: char) -> String {
+        format!("sha256:{}", digit.to_string().repeat(64))
+    }
+
+    #[test]
+    fn an_image_needs_its_config_and_its_own_layers() {
+        let text = format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.x","digest":"{}"}},"layers":[{{"digest":"{1}"}},{{"digest":"{1}"}},
+            {{"mediaType":"application/vnd.docker.image.rootfs.foreign.diff.tar.gzip","digest":"{2}"}}],"x-unknown":[1]}}"#,
+            digest('a'),
+            digest('b'),
+            digest('c')
+        );
+        let manifest = Manifest::parse(Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8"), text.as_bytes()).unwrap();
+        assert_eq!(manifest.artifact_type.as_deref(), Some("application/vnd.x"));
+        let needed: Vec<_> = manifest.references.iter().map(|reference| (reference.digest.as_str(), reference.is_optional)).collect();
+        assert_eq!(needed, [(&*digest('a'), false), (&*digest('b'), false), (&*digest('c'), true)]);
+    }
+
+    #[test]
+    fn a_foreign_mention_does_not_excuse_a_plain_one() {
+        let text = format!(
+            r#"{{"layers":[{{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar","digest":"{0}"}},{{"digest":"{0}"}}]}}"#,
+            digest('a')
+        );
+        let manifest = Manifest::parse(Some(MediaType::OCI_MANIFEST), text.as_bytes()).unwrap();
+        assert_eq!(manifest.references.len(), 1);
+        assert!(!manifest.references[0].is_optional);
+    }
+
+    #[test]
+    fn a_document_that_is_two_things_is_refused() {
+        let both = br#"{"schemaVersion":2,"config":{"digest":"x"},"manifests":[]}"#;
+        assert!(matches!(Manifest::parse(Some(MediaType::OCI_MANIFEST), both), Err(ManifestError::Ambiguous)));
+        assert!(matches!(Manifest::parse(Some(MediaType::OCI_INDEX), both), Err(ManifestError::Ambiguous)));
+    }
+
+    #[test]
+    fn types_inside_and_outside_must_agree() {
+        let index = format!(r#"{{"mediaType":"{}","manifests":null}}"#, MediaType::OCI_INDEX);
+        assert!(matches!(Manifest::parse(Some(MediaType::OCI_MANIFEST), index.as_bytes()), Err(ManifestError::MediaType { .. })));
+        assert_eq!(Manifest::parse(None, index.as_bytes()).unwrap().media_type.as_str(), MediaType::OCI_INDEX);
+        assert!(matches!(Manifest::parse(None, b"{}"), Err(ManifestError::Untyped)));
+        assert!(matches!(Manifest::parse(Some("text"), b"{}"), Err(ManifestError::MalformedMediaType(_))));
+        assert!(matches!(Manifest::parse(None, b"[]"), Err(ManifestError::Json(_))));
+    }
+}

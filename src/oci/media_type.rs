@@ -1,0 +1,70 @@
+//! Media types that mean something to the registry; every other one is stored as it came.
+
+use std::fmt;
+
+/// A media type without its parameters, as a manifest was pushed with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MediaType(Box<str>);
+
+/// What a media type says of the shape of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    Image,
+    Index,
+    /// Docker's first schema, signed and without descriptors; no client of the last ten years pushes it.
+    Obsolete,
+    Other,
+}
+
+impl MediaType {
+    pub const OCI_INDEX: &'static str = "application/vnd.oci.image.index.v1+json";
+    pub const OCI_MANIFEST: &'static str = "application/vnd.oci.image.manifest.v1+json";
+    const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
+    const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";
+    const DOCKER_SCHEMA_1: [&'static str; 2] =
+        ["application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"];
+    const FOREIGN_LAYERS: [&'static str; 2] =
+        ["application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
+
+    /// Takes `TYPE/SUBTYPE[; parameters]`, dropping the parameters.
+    /// None where there is no such text, or a character that a header could not carry back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        let (kind, subtype) = essence.split_once('/')?;
+        let is_token =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte));
+        (is_token(kind) && is_token(subtype) && essence.len() <= 255).then(|| Self(essence.into()))
+    }
+
+    /// The text, for headers and storage.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn shape(&self) -> Shape {
+        match &*self.0 {
+            Self::OCI_MANIFEST | Self::DOCKER_MANIFEST | Self::OCI_ARTIFACT => Shape::Image,
+            Self::OCI_INDEX | Self::DOCKER_LIST => Shape::Index,
+            text if Self::DOCKER_SCHEMA_1.contains(&text) => Shape::Obsolete,
+            _ => Shape::Other,
+        }
+    }
+
+    /// Whether a layer of this type may be named without being stored (OCI image-spec 1.1, "Non-Distributable Layers").
+    pub(super) fn is_foreign_layer(text: &str) -> bool {
+        Self::FOREIGN_LAYERS.iter().any(|prefix| text.starts_with(prefix))
+    }
+}
+
+impl fmt::Display for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for MediaType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,75 @@
+//! Why an operation was refused or failed, in the protocol's terms. Callers render it; [`crate::http`] for clients, the
+//! command line for people.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::blob::UploadId;
+use crate::meta;
+use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("repository {0} is not known to this registry")]
+    NameUnknown(RepositoryName),
+    #[error("manifest {reference} is not in repository {repository}")]
+    ManifestUnknown { repository: RepositoryName, reference: String },
+    #[error("blob {digest} is not in repository {repository}")]
+    BlobUnknown { repository: RepositoryName, digest: Digest },
+    #[error("upload {0} is not open: it was finished, cancelled or has expired")]
+    UploadUnknown(UploadId),
+    #[error("another request is writing to upload {0}")]
+    UploadBusy(UploadId),
+    #[error("the chunk does not start where the upload ends: {received} bytes have been received")]
+    ChunkOutOfOrder { received: u64 },
+    #[error("the body has {received} bytes, its headers promised {promised}")]
+    SizeMismatch { promised: u64, received: u64 },
+    #[error("the content has digest {actual}, not {expected}")]
+    DigestMismatch { expected: Digest, actual: Digest },
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    #[error(transparent)]
+    ManifestInvalid(#[from] ManifestError),
+    #[error("the manifest is larger than {limit} bytes")]
+    ManifestTooLarge { limit: usize },
+    #[error("the manifest names content that repository {repository} does not hold: push it first")]
+    ReferencesUnknown { repository: RepositoryName, digests: Vec<Digest> },
+    #[error("{digest} is needed by manifest {holder}: delete that one first")]
+    InUse { digest: Digest, holder: Digest },
+    #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]
+    DeleteDisabled,
+    #[error("the body ended early: {0}")]
+    Body(String),
+    #[error("the registry's disk is full: nothing more can be accepted until its owner makes room")]
+    StorageFull,
+    #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
+    DataDirectory { path: PathBuf, cause: io::Error },
+    #[error("too much is being asked of the registry at once: {0}")]
+    Overloaded(String),
+    #[error(transparent)]
+    Meta(meta::Error),
+    #[error("{doing} failed: {cause}")]
+    Files { doing: &'static str, cause: io::Error },
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<meta::Error> for Error {
+    fn from(error: meta::Error) -> Self {
+        match error {
+            full if full.is_full() => Self::StorageFull,
+            meta::Error::Exhausted(cause) => Self::Overloaded(cause),
+            other => Self::Meta(other),
+        }
+    }
+}
+
+impl Error {
+    /// Wraps what the file system says with what was being done; a full disk is told apart.
+    pub(super) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |cause| match cause.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            _ => Self::Files { doing, cause },
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! From a client's bytes to a file and a digest: the pipeline of every upload.
+//!
+//! Bytes are gathered from the socket into batches. While one batch is being hashed and written, on two blocking
+//! threads side by side, the next one is gathered: the upload runs at the speed of the slowest of socket, hash and disk.
+//! No thread and no memory is held while a client is silent, so slow clients cost nothing: a batch goes out as it is
+//! when the socket has nothing more to give.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::FutureExt;
+use futures_util::stream::{Fuse, Stream, StreamExt};
+use tokio::task::{JoinError, JoinHandle};
+
+use super::{Error, Registry, blocking};
+use crate::blob::{Hasher, UploadFile};
+
+/// How much is gathered before it is worth two threads.
+const BATCH_SIZE: usize = 256 << 10;
+/// Below this, hash and write follow each other on one thread: handing over costs more than it gains.
+const SMALL_BATCH: usize = 64 << 10;
+/// 16 MiB of batches, over all uploads.
+pub(super) const BATCHES_IN_MEMORY: usize = 64;
+/// How many bytes are taken in between two looks at the free disk.
+const SPACE_CHECK_STEP: u64 = 16 << 20;
+
+/// The reason a body stopped before its end.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A request's body.
+pub trait BodyStream: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static {}
+impl<S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
+
+/// A file that grows, and the hash of all it holds.
+pub(super) struct Intake {
+    pub file: UploadFile,
+    pub hasher: Hasher,
+}
+
+/// How taking in a body ended, besides well.
+pub(super) enum Interrupted {
+    /// The client went away; what had arrived is in the file, and hashed.
+    Body(Intake, Error),
+    /// The file is not what the hash covers any more.
+    Broken(Error),
+}
+
+impl Registry {
+    /// Appends a whole body.
+    pub(super) async fn take_in(&self, intake: Intake, body: impl BodyStream) -> Result<Intake, Interrupted> {
+        let mut feed = Feed { body: body.fuse(), failure: None };
+        let mut work = Work::Idle(intake);
+        let mut unchecked = 0;
+        while let Some(first) = feed.next().await {
+            // only now: nobody holds a place in memory while waiting for a client
+            let place = Arc::clone(&self.batches).acquire_owned().await;
+            let mut batch = Batch { size: first.len(), chunks: vec![first] };
+            while batch.size < BATCH_SIZE {
+                match feed.next_unless_done(&mut work).await? {
+                    Some(chunk) => batch.push(chunk),
+                    None => break,
+                }
+            }
+            let idle = work.settle().await?;
+            unchecked += batch.size as u64;
+            if unchecked >= SPACE_CHECK_STEP {
+                unchecked = 0;
+                self.check_space(0).map_err(Interrupted::Broken)?;
+            }
+            work = Work::Busy(tokio::spawn(async move {
+                let _place = place;
+                absorb(idle, batch).await
+            }));
+        }
+        let intake = work.settle().await?;
+        match feed.failure {
+            None => Ok(intake),
+            Some(cause) => Err(Interrupted::Body(intake, Error::Body(cause.to_string()))),
+        }
+    }
+}
+
+/// Pieces of a body that are hashed and written together.
+struct Batch {
+    chunks: Vec<Bytes>,
+    size: usize,
+}
+
+impl Batch {
+    fn push(&mut self, chunk: Bytes) {
+        self.size += chunk.len();
+        self.chunks.push(chunk);
+    }
+}
+
+/// A body that ends at its first error, and keeps it.
+struct Feed<S: Stream> {
+    body: Fuse<S>,
+    failure: Option<BodyError>,
+}
+
+impl<S: BodyStream> Feed<S> {
+    async fn next(&mut self) -> Option<Bytes> {
+        match self.body.next().await? {
+            Ok(chunk) => Some(chunk),
+            Err(failure) => {
+                self.failure = Some(failure);
+                None
+            }
+        }
+    }
+
+    /// The next piece if it is there, or comes before `work` is done; `None` once there is no reason to wait for more.
+    async fn next_unless_done(&mut self, work: &mut Work) -> Result<Option<Bytes>, Interrupted> {
+        if self.failure.is_some() || self.body.is_done() {
+            return Ok(None);
+        }
+        if let Some(chunk) = self.next().now_or_never() {
+            return Ok(chunk);
+        }
+        let Work::Busy(task) = work else { return Ok(None) };
+        tokio::select! {
+            biased;
+            chunk = self.next() => Ok(chunk),
+            done = task => {
+                *work = Work::Idle(finished(done)?);
+                Ok(self.next().now_or_never().flatten())
+            }
+        }
+    }
+}
+
+enum Work {
+    Idle(Intake),
+    Busy(JoinHandle<Result<Intake, Error>>),
+}
+
+impl Work {
+    async fn settle(self) -> Result<Intake, Interrupted> {
+        match self {
+            Self::Idle(intake) => Ok(intake),
+            Self::Busy(task) => finished(task.await),
+        }
+    }
+}
+
+fn finished(done: Result<Result<Intake, Error>, JoinError>) -> Result<Intake, Interrupted> {
+    done.unwrap_or_else(|error| Err(Error::Internal(format!("an upload's task ended early: {error}")))).map_err(Interrupted::Broken)
+}
+
+async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Error> {
+    let Intake { mut file, mut hasher } = intake;
+    let chunks: Arc<[Bytes]> = batch.chunks.into();
+    let hashed = Arc::clone(&chunks);
+    let hash = move || {
+        hashed.iter().for_each(|chunk| hasher.update(chunk));
+        hasher
+    };
+    let write = move || file.append(&chunks).map(|()| file).map_err(Error::files("writing an upload"));
+    if batch.size < SMALL_BATCH {
+        return blocking(move || Ok(Intake { file: write()?, hasher: hash() })).await?;
+    }
+    let (hasher, file) = tokio::join!(blocking(hash), blocking(write));
+    Ok(Intake { file: file??, hasher: hasher? })
+}

@@ -1,0 +1,137 @@
+//! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
+
+use super::{Error, Registry, blocking};
+use crate::meta::{Meta, RepositoryRow, TagRow};
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
+
+/// The longest page. What asks for more gets this much, and a link to the rest.
+pub const PAGE_LIMIT: usize = 10_000;
+/// Referrers carry annotations, so their pages are bounded in bytes as well, below the 4 MiB that clients read.
+const REFERRERS_LIMIT: usize = 1_000;
+const REFERRERS_BYTES: usize = 3 << 20;
+
+/// A part of a list, in order of its keys.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Where the next page starts after; none at the end.
+    pub next: Option<String>,
+}
+
+/// A part of the list of referrers.
+pub type ReferrersPage = Page<Descriptor>;
+
+impl<T> Page<T> {
+    /// Makes a page of at most `limit` out of up to one more than that, whose presence tells that the list goes on.
+    fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
+        let goes_on = items.len() > limit;
+        items.truncate(limit);
+        let next = if goes_on { items.last().map(key) } else { None };
+        Self { items, next }
+    }
+}
+
+/// How many to list where `wanted` were asked for, or none said.
+fn limit(wanted: Option<usize>) -> usize {
+    wanted.unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT)
+}
+
+impl Registry {
+    /// Names of repositories that hold something, after `after`.
+    pub async fn catalog(&self, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
+        let limit = limit(wanted);
+        let names = self.scan(move |meta| meta.catalog(&after, limit + 1)).await?;
+        Ok(Page::cut(names, limit, String::clone))
+    }
+
+    /// Tags of a repository, after `after`.
+    ///
+    /// # Errors
+    /// Where the repository holds nothing.
+    pub async fn tags(&self, repository: &RepositoryName, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
+        if !self.meta.is_listed(repository)? {
+            return Err(Error::NameUnknown(repository.clone()));
+        }
+        let (repository, limit) = (repository.clone(), limit(wanted));
+        let names = self.scan(move |meta| meta.tag_names(&repository, &after, limit + 1)).await?;
+        Ok(Page::cut(names, limit, String::clone))
+    }
+
+    /// Repositories whose name contains `term`: the `page`-th `count` of them, counted from 1.
+    pub async fn search(&self, term: String, count: usize, page: usize) -> Result<Vec<String>, Error> {
+        let count = count.min(PAGE_LIMIT);
+        self.scan(move |meta| meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))).await
+    }
+
+    /// Manifests whose subject is `subject`: an empty page where there are none, whatever else is known of it.
+    pub async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<String>,
+        after: String,
+    ) -> Result<ReferrersPage, Error> {
+        let (repository, subject) = (repository.clone(), subject.clone());
+        self.scan(move |meta| {
+            let mut page = Page { items: Vec::new(), next: None };
+            let (mut after, mut bytes) = (after, 0);
+            // read in small steps, because each row brings the whole manifest along
+            while let Some(row) = meta.referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?.pop() {
+                let annotations =
+                    Manifest::parse(Some(&row.media_type), &row.bytes).map(|manifest| manifest.annotations).unwrap_or_default();
+                let length = annotations.iter().map(|(key, value)| key.len() + value.len() + 6).sum::<usize>() + 512;
+                if page.items.len() == REFERRERS_LIMIT || (bytes + length > REFERRERS_BYTES && !page.items.is_empty()) {
+                    page.next = Some(after);
+                    break;
+                }
+                bytes += length;
+                row.digest.as_str().clone_into(&mut after);
+                page.items.push(Descriptor {
+                    media_type: row.media_type,
+                    digest: row.digest.as_str().to_owned(),
+                    size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
+                    artifact_type: row.artifact_type,
+                    platform: None,
+                    annotations: if annotations.is_empty() { None } else { Some(annotations) },
+                });
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    /// Repositories with what a person wants to see of them, after `after`.
+    pub async fn repositories(&self, after: String, wanted: Option<usize>) -> Result<Page<RepositoryRow>, Error> {
+        let limit = limit(wanted);
+        let rows = self.scan(move |meta| meta.repositories(&after, limit + 1)).await?;
+        Ok(Page::cut(rows, limit, |row| row.name.clone()))
+    }
+
+    /// Tags with what they point at, after `after`.
+    pub async fn tag_rows(&self, repository: &RepositoryName, after: String, wanted: Option<usize>) -> Result<Page<TagRow>, Error> {
+        let (repository, limit) = (repository.clone(), limit(wanted));
+        let rows = self.scan(move |meta| meta.tags(&repository, &after, limit + 1)).await?;
+        Ok(Page::cut(rows, limit, |row| row.name.clone()))
+    }
+
+    /// The tags that point at a manifest.
+    pub async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<TagName>, Error> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        let names = self.scan(move |meta| meta.tags_of(&repository, &digest)).await?;
+        Ok(names.iter().filter_map(|name| TagName::parse(name).ok()).collect())
+    }
+
+    /// The indexes that name a manifest.
+    pub async fn parents(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Digest>, Error> {
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.scan(move |meta| meta.parents(&repository, &digest)).await
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Meta) -> Result<T, crate::meta::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let meta = self.meta.clone();
+        Ok(blocking(move || query(&meta)).await??)
+    }
+}

@@ -1,0 +1,130 @@
+//! The operations of a registry: what the protocol's verbs mean, for every caller alike.
+//!
+//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL or a path: facts come
+//! from [`crate::meta`], bytes from [`crate::blob`], and a change that needs both puts the bytes in place inside the
+//! metadata's transaction.
+
+mod delete;
+mod error;
+mod intake;
+mod listings;
+mod pull;
+mod push;
+mod reconcile;
+mod upload;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+pub use error::Error;
+pub use intake::{BodyError, BodyStream};
+pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
+pub use pull::OpenBlob;
+pub use push::Pushed;
+pub use upload::{ChunkRange, UploadStatus};
+
+pub use crate::blob::UploadId;
+use crate::blob::{BlobStore, Hasher};
+use crate::meta::Meta;
+use crate::oci::{Digest, TagName};
+
+/// How a manifest is named in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ManifestReference {
+    Tag(TagName),
+    Digest(Digest),
+}
+
+/// What an owner may set about the registry's rules.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Accept manifests that name what is not stored, as mirrors need.
+    pub sparse: bool,
+    /// The largest manifest, in bytes.
+    pub manifest_limit: usize,
+    /// Bytes of free disk below which nothing more is accepted; pulls and deletes go on.
+    pub reserve: u64,
+    /// Whether clients may delete.
+    pub delete: bool,
+    /// How long an upload session stays open.
+    pub upload_lifetime: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sparse: false,
+            manifest_limit: 4 << 20,
+            reserve: 256 << 20,
+            delete: true,
+            upload_lifetime: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+/// One registry on one data directory; clones share it.
+#[derive(Clone)]
+pub struct Registry {
+    meta: Meta,
+    blobs: Arc<BlobStore>,
+    settings: Arc<Settings>,
+    /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
+    /// fit the file's length, is computed again from the file.
+    hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
+    /// Batches of upload bytes that may be in memory at once, over all uploads.
+    batches: Arc<Semaphore>,
+}
+
+impl Registry {
+    /// Opens the data directory at `root`, making it, for its owner alone, where there is none.
+    ///
+    /// # Errors
+    /// What keeps the directory or the database from being used, naming the path and a remedy.
+    pub fn open(root: &Path, settings: Settings) -> Result<Self, Error> {
+        let unusable = |cause: std::io::Error| Error::DataDirectory { path: root.to_owned(), cause };
+        make_root(root).map_err(unusable)?;
+        let blobs = Arc::new(BlobStore::open(root).map_err(unusable)?);
+        let published = Arc::clone(&blobs);
+        let meta = Meta::open(&database_path(root), Box::new(move || published.sync_published()))?;
+        Ok(Self {
+            meta,
+            blobs,
+            settings: Arc::new(settings),
+            hashes: Arc::default(),
+            batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
+        })
+    }
+
+    /// The rules in force.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
+    fn check_space(&self, incoming: u64) -> Result<(), Error> {
+        let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
+        if free < self.settings.reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
+    }
+
+    fn check_deletable(&self) -> Result<(), Error> {
+        if self.settings.delete { Ok(()) } else { Err(Error::DeleteDisabled) }
+    }
+}
+
+fn database_path(root: &Path) -> PathBuf {
+    root.join("registry.db")
+}
+
+fn make_root(root: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(root)
+}
+
+/// Runs what blocks, or computes for long, off the async workers.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
+}

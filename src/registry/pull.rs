@@ -1,0 +1,59 @@
+//! Pulling manifests and blobs (OCI distribution-spec 1.1, "Pull").
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::{Error, ManifestReference, Registry, blocking};
+use crate::meta::StoredManifest;
+use crate::oci::{Digest, RepositoryName};
+
+/// A blob, open for reading.
+#[derive(Debug)]
+pub struct OpenBlob {
+    pub file: File,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl Registry {
+    /// The manifest that a tag points at, or that has that digest.
+    pub fn manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<StoredManifest, Error> {
+        let found = match reference {
+            ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag)?,
+            ManifestReference::Digest(digest) => self.meta.manifest_by_digest(repository, digest)?,
+        };
+        found.ok_or_else(|| manifest_unknown(repository, reference))
+    }
+
+    /// The size of a blob that the repository shows, in bytes.
+    pub fn blob_size(&self, repository: &RepositoryName, digest: &Digest) -> Result<u64, Error> {
+        let row = self.meta.blob(repository, digest)?;
+        row.map(|row| row.size).ok_or_else(|| blob_unknown(repository, digest))
+    }
+
+    /// Opens a blob that the repository shows.
+    pub async fn open_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<OpenBlob, Error> {
+        let size = self.blob_size(repository, digest)?;
+        let (blobs, wanted) = (Arc::clone(&self.blobs), digest.clone());
+        match blocking(move || blobs.open_blob(&wanted)).await? {
+            Ok(file) => Ok(OpenBlob { file, size }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::error!(%digest, "the file of a recorded blob is missing; pushing the blob again mends it");
+                Err(blob_unknown(repository, digest))
+            }
+            Err(error) => Err(Error::files("opening a blob")(error)),
+        }
+    }
+}
+
+pub(super) fn manifest_unknown(repository: &RepositoryName, reference: &ManifestReference) -> Error {
+    let reference = match reference {
+        ManifestReference::Tag(tag) => tag.to_string(),
+        ManifestReference::Digest(digest) => digest.to_string(),
+    };
+    Error::ManifestUnknown { repository: repository.clone(), reference }
+}
+
+pub(super) fn blob_unknown(repository: &RepositoryName, digest: &Digest) -> Error {
+    Error::BlobUnknown { repository: repository.clone(), digest: digest.clone() }
+}

@@ -1,0 +1,304 @@
+//! Upload sessions: from POST to PUT (OCI distribution-spec 1.1, "Pushing blobs").
+//!
+//! A session is a row; what it has received is the length of its file. While a request works on it, the file is locked,
+//! and the row is looked at again once the lock is held: whoever finishes a session deletes its row before letting go.
+
+use std::sync::PoisonError;
+
+use super::intake::{Intake, Interrupted};
+use super::{BodyStream, Error, Registry, blocking};
+use crate::blob::{Hasher, UploadFile, UploadId};
+use crate::meta::now;
+use crate::oci::{Algorithm, Digest, RepositoryName};
+
+/// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
+/// that its last connection broke.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Where a chunk says it belongs: both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl ChunkRange {
+    /// In bytes; 0 where `last` is the byte before `first`, as some clients announce an empty chunk.
+    fn length(self) -> u64 {
+        self.last.saturating_add(1).saturating_sub(self.first)
+    }
+}
+
+/// What has arrived of an upload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UploadStatus {
+    pub id: UploadId,
+    /// In bytes.
+    pub received: u64,
+}
+
+impl Registry {
+    /// Opens a session. `algorithm` is what the client's digest will use, where it says so.
+    pub async fn begin_upload(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<UploadStatus, Error> {
+        self.check_space(0)?;
+        let (id, repository) = (UploadId::random(), repository.clone());
+        let lifetime = i64::try_from(self.settings.upload_lifetime.as_millis()).unwrap_or(i64::MAX);
+        let status = UploadStatus { id: id.clone(), received: 0 };
+        self.meta
+            .write(move |tx| {
+                let now = now();
+                tx.insert_upload(id.as_str(), &repository, algorithm, now, now.saturating_add(lifetime))
+            })
+            .await
+            .map_err(|error: crate::meta::Error| Error::from(error))?;
+        Ok(status)
+    }
+
+    /// How far a session has come.
+    pub fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadStatus, Error> {
+        self.algorithm_of(repository, id)?;
+        let received = self.blobs.upload_length(id).map_err(Error::files("looking at an upload"))?;
+        Ok(UploadStatus { id: id.clone(), received })
+    }
+
+    /// Appends a chunk, and answers once it is on disk.
+    ///
+    /// Where the body breaks off, what had arrived stays, for the client to ask about and go on from.
+    pub async fn append_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        range: Option<ChunkRange>,
+        body: impl BodyStream,
+    ) -> Result<UploadStatus, Error> {
+        let intake = self.resume(repository, id, range).await?;
+        let received = self.receive(id, intake, range, body).await?;
+        let is_new = received.file.is_new();
+        let (intake, synced) = self.sync(received, is_new).await?;
+        synced?;
+        let received = intake.file.length();
+        self.remember(id, intake);
+        Ok(UploadStatus { id: id.clone(), received })
+    }
+
+    /// Appends the last chunk, if there is one, and makes the whole upload a blob of the repository.
+    ///
+    /// # Errors
+    /// Where the content has another digest, the session is over and nothing of it remains.
+    pub async fn finish_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        range: Option<ChunkRange>,
+        body: impl BodyStream,
+    ) -> Result<(), Error> {
+        let mut intake = self.resume(repository, id, range).await?;
+        if intake.file.length() == 0 {
+            intake.hasher = Hasher::new(digest.algorithm());
+        }
+        let intake = self.receive(id, intake, range, body).await?;
+        match self.store(repository, id, digest, intake, true).await {
+            Err(error @ Error::DigestMismatch { .. }) => {
+                self.discard(id).await?;
+                Err(error)
+            }
+            other => other,
+        }
+    }
+
+    /// Stores a blob that comes whole in one request, without a session.
+    ///
+    /// # Errors
+    /// Nothing remains of a body that breaks off or has another digest.
+    pub async fn push_blob(&self, repository: &RepositoryName, digest: &Digest, body: impl BodyStream) -> Result<(), Error> {
+        self.check_space(0)?;
+        let id = UploadId::random();
+        let file = self.open_file(&id).await?;
+        let intake = Intake { file, hasher: Hasher::new(digest.algorithm()) };
+        let stored = match self.take_in(intake, body).await {
+            Ok(intake) => self.store(repository, &id, digest, intake, false).await,
+            Err(Interrupted::Body(_, error) | Interrupted::Broken(error)) => Err(error),
+        };
+        if stored.is_err() {
+            self.discard(&id).await?;
+        }
+        stored
+    }
+
+    /// Ends a session and drops what it received.
+    pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
+        self.algorithm_of(repository, id)?;
+        // waits for a request that still writes, so that it cannot finish what is cancelled
+        let file = self.open_file(id).await?;
+        self.discard(id).await?;
+        drop(file);
+        Ok(())
+    }
+
+    /// The hash a session asks for; fails where there is no such session in the repository.
+    fn algorithm_of(&self, repository: &RepositoryName, id: &UploadId) -> Result<Algorithm, Error> {
+        let row = self.meta.upload(repository, id.as_str())?;
+        row.map(|row| row.algorithm).ok_or_else(|| Error::UploadUnknown(id.clone()))
+    }
+
+    /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
+    async fn resume(&self, repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>) -> Result<Intake, Error> {
+        self.algorithm_of(repository, id)?;
+        self.check_space(0)?;
+        let file = self.open_file(id).await?;
+        let algorithm = match self.algorithm_of(repository, id) {
+            Ok(algorithm) => algorithm,
+            Err(error) => {
+                self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+                return Err(error);
+            }
+        };
+        let received = file.length();
+        if range.is_some_and(|range| range.first != received) {
+            return Err(Error::ChunkOutOfOrder { received });
+        }
+        let remembered = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        match remembered {
+            Some((length, hasher)) if length == received => Ok(Intake { file, hasher }),
+            _ if received == 0 => Ok(Intake { file, hasher: Hasher::new(algorithm) }),
+            _ => {
+                let reading = move || file.rehash(algorithm).map(|hasher| Intake { file, hasher });
+                blocking(reading).await?.map_err(Error::files("reading an upload back"))
+            }
+        }
+    }
+
+    /// Opens and locks a file, waiting a while for another request to let go of it.
+    async fn open_file(&self, id: &UploadId) -> Result<UploadFile, Error> {
+        for _ in 0..LOCK_TRIES {
+            match self.blobs.open_upload(id) {
+                Ok(Some(file)) => return Ok(file),
+                Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::UploadUnknown(id.clone())),
+                Err(error) => return Err(Error::files("opening an upload")(error)),
+            }
+        }
+        Err(Error::UploadBusy(id.clone()))
+    }
+
+    /// Takes in one request's body; whatever goes wrong, the session is left so that a client can go on with it.
+    async fn receive(&self, id: &UploadId, intake: Intake, range: Option<ChunkRange>, body: impl BodyStream) -> Result<Intake, Error> {
+        let start = intake.file.length();
+        match self.take_in(intake, body).await {
+            Ok(intake) => {
+                let received = intake.file.length() - start;
+                let promised = range.map_or(received, ChunkRange::length);
+                if promised == received {
+                    return Ok(intake);
+                }
+                let mut file = intake.file;
+                blocking(move || file.truncate(start)).await?.map_err(Error::files("dropping a chunk"))?;
+                Err(Error::SizeMismatch { promised, received })
+            }
+            Err(Interrupted::Body(intake, error)) => {
+                let is_new = intake.file.is_new();
+                let (intake, synced) = self.sync(intake, is_new).await?;
+                if synced.is_ok() {
+                    self.remember(id, intake);
+                }
+                Err(error)
+            }
+            Err(Interrupted::Broken(error)) => {
+                // the disk, most likely full: give back what the upload took, and let the client start over
+                if let Err(error) = self.discard(id).await {
+                    tracing::warn!(upload = %id, %error, "a failed upload could not be ended; it will expire");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes what has arrived durable, the file's name included where it `is_new`.
+    async fn sync(&self, intake: Intake, is_new: bool) -> Result<(Intake, Result<(), Error>), Error> {
+        let blobs = std::sync::Arc::clone(&self.blobs);
+        blocking(move || {
+            let synced = intake.file.sync().and_then(|()| if is_new { blobs.sync_uploads() } else { Ok(()) });
+            (intake, synced.map_err(Error::files("syncing an upload")))
+        })
+        .await
+    }
+
+    fn remember(&self, id: &UploadId, intake: Intake) {
+        let entry = (intake.file.length(), intake.hasher);
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), entry);
+    }
+
+    /// Verifies, syncs and publishes a whole upload.
+    async fn store(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        intake: Intake,
+        is_session: bool,
+    ) -> Result<(), Error> {
+        let (file, actual) = verify(intake, digest.algorithm()).await?;
+        if actual != *digest {
+            return Err(Error::DigestMismatch { expected: digest.clone(), actual });
+        }
+        let size = file.length();
+        let (repository, digest, session, blobs) = (repository.clone(), digest.clone(), id.clone(), std::sync::Arc::clone(&self.blobs));
+        self.meta
+            .write(move |tx| {
+                if is_session && !tx.delete_upload(session.as_str())? {
+                    return Err(Error::UploadUnknown(session));
+                }
+                let now = now();
+                let repository = tx.ensure_repository(&repository, now)?;
+                let blob = match tx.blob(&digest)? {
+                    Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
+                    known => {
+                        // a row without its file can only be somebody's hand: what was just verified mends it
+                        blobs.publish(&session, &digest).map_err(Error::files("putting a blob in its place"))?;
+                        known.map_or_else(|| tx.insert_blob(&digest, size, now), Ok)?
+                    }
+                };
+                Ok(tx.link_blob(repository, &digest, blob)?)
+            })
+            .await?;
+        self.forget(id, file).await
+    }
+
+    /// Removes an upload's own name; its lock, held by `file`, ends only then.
+    async fn forget(&self, id: &UploadId, file: UploadFile) -> Result<(), Error> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let (id, blobs) = (id.clone(), std::sync::Arc::clone(&self.blobs));
+        let removed = blocking(move || {
+            let removed = blobs.remove_upload(&id);
+            drop(file);
+            removed
+        });
+        if let Err(error) = removed.await? {
+            // the blob is safe; the name that stays is swept at the next start
+            tracing::warn!(%error, "a finished upload's file could not be removed");
+        }
+        Ok(())
+    }
+
+    /// Removes an upload's file and ends its session, if it has one. The file goes first: room on a full disk.
+    pub(super) async fn discard(&self, id: &UploadId) -> Result<(), Error> {
+        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+        let session = id.clone();
+        self.meta.write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?)).await?;
+        Ok(())
+    }
+}
+
+/// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
+async fn verify(intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, Digest), Error> {
+    let Intake { file, hasher } = intake;
+    let work = move || {
+        file.sync()?;
+        let hasher = if hasher.algorithm() == algorithm { hasher } else { file.rehash(algorithm)? };
+        Ok((file, hasher.finish()))
+    };
+    blocking(work).await?.map_err(Error::files("syncing an upload"))
+}

@@ -1,0 +1,183 @@
+//! Images and their contents, made here so that what comes back can be compared with them.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::server::Content;
+
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+
+const TAR_BLOCK: usize = 512;
+
+pub fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// Bytes that do not compress, the same for the same seed.
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let words = std::iter::from_fn(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.to_le_bytes())
+    });
+    words.flatten().take(len).collect()
+}
+
+/// A tar archive of one file, as a layer has it.
+pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut header = [0; TAR_BLOCK];
+    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    put(0, name);
+    put(100, "0000644\0");
+    put(108, "0000000\0");
+    put(116, "0000000\0");
+    put(124, &format!("{:011o}\0", content.len()));
+    put(136, "00000000000\0");
+    put(148, "        ");
+    put(156, "0");
+    put(257, "ustar\x0000");
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    let mut archive = header.to_vec();
+    archive.extend(content);
+    archive.resize(archive.len().next_multiple_of(TAR_BLOCK) + 2 * TAR_BLOCK, 0);
+    archive
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    filter("gzip", &["-n", "-1"], bytes)
+}
+
+pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
+    filter("gzip", &["-d"], bytes)
+}
+
+fn filter(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = thread::scope(|scope| {
+        scope.spawn(move || stdin.write_all(input).unwrap());
+        child.wait_with_output().unwrap()
+    });
+    assert!(output.status.success(), "{program} failed");
+    output.stdout
+}
+
+/// An OCI image layout that a test fills.
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    pub fn new(root: PathBuf) -> Self {
+        fs::create_dir_all(root.join("blobs/sha256")).unwrap();
+        let version = json!({"imageLayoutVersion": "1.0.0"});
+        fs::write(root.join("oci-layout"), version.to_string()).unwrap();
+        Self { root }
+    }
+
+    /// A layout with an index `v1` of images for amd64 and arm64, which share one of their layers.
+    pub fn multi_arch(root: PathBuf) -> Self {
+        let layout = Self::new(root);
+        let shared = tar("shared", &noise(1, 300_000));
+        let images = ["amd64", "arm64"].map(|arch| {
+            let own = tar("arch", arch.as_bytes());
+            layout.image(arch, &[shared.clone(), own])
+        });
+        layout.tag("v1", &layout.index(&images));
+        layout
+    }
+
+    fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
+        let digest = digest(bytes);
+        let path = self.root.join("blobs").join(digest.replace(':', "/"));
+        fs::write(path, bytes).unwrap();
+        json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
+    }
+
+    /// An image of gzipped layers; answers its descriptor.
+    pub fn image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
+        let zipped: Vec<Value> = layers.iter().map(|layer| self.blob(&format!("{OCI_LAYER}+gzip"), &gzip(layer))).collect();
+        self.manifest(arch, &zipped, layers)
+    }
+
+    /// The same with layers as they are: quick, for big ones.
+    pub fn plain_image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
+        let plain: Vec<Value> = layers.iter().map(|layer| self.blob(OCI_LAYER, layer)).collect();
+        self.manifest(arch, &plain, layers)
+    }
+
+    fn manifest(&self, arch: &str, blobs: &[Value], layers: &[Vec<u8>]) -> Value {
+        let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+        let config = json!({
+            "architecture": arch,
+            "os": "linux",
+            "config": {"Cmd": ["/app"]},
+            "rootfs": {"type": "layers", "diff_ids": diff_ids},
+        });
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": self.blob(OCI_CONFIG, config.to_string().as_bytes()),
+            "layers": blobs,
+        });
+        let mut descriptor = self.blob(OCI_MANIFEST, manifest.to_string().as_bytes());
+        descriptor["platform"] = json!({"architecture": arch, "os": "linux"});
+        descriptor
+    }
+
+    pub fn index(&self, images: &[Value]) -> Value {
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": images});
+        self.blob(OCI_INDEX, index.to_string().as_bytes())
+    }
+
+    /// Makes `descriptor` what the layout is a layout of.
+    pub fn tag(&self, name: &str, descriptor: &Value) {
+        let mut tagged = descriptor.clone();
+        tagged["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [tagged]});
+        fs::write(self.root.join("index.json"), index.to_string()).unwrap();
+    }
+}
+
+/// The digest of what a layout, of one image or index, is a layout of.
+pub fn layout_digest(root: &Path) -> String {
+    let index: Value = serde_json::from_slice(&fs::read(root.join("index.json")).unwrap()).unwrap();
+    let manifests = index["manifests"].as_array().unwrap();
+    assert_eq!(manifests.len(), 1, "{index}");
+    manifests[0]["digest"].as_str().unwrap().to_owned()
+}
+
+/// All that is in an OCI image layout.
+pub fn layout_content(root: &Path) -> Content {
+    let blobs = fs::read_dir(root.join("blobs/sha256")).unwrap();
+    blobs
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let hex = entry.file_name().into_string().unwrap();
+            (format!("sha256:{hex}"), fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+/// Compares contents by digest first: a difference in megabytes of bytes is no message to read.
+#[track_caller]
+pub fn assert_same(left: &Content, right: &Content) {
+    assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
+    assert!(left == right, "the same digests, but other bytes");
+}

@@ -1,0 +1,43 @@
+//! Helm: charts in the registry.
+
+use crate::bench::Bench;
+use crate::fixture::{OCI_MANIFEST, digest};
+use crate::server::list;
+
+const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
+const CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+
+pub fn charts(bench: &Bench) {
+    let charts = format!("oci://{}/team/charts", bench.server.host);
+    bench.run("helm create web");
+    for version in ["1.0.0", "1.1.0"] {
+        bench.run(format!("helm package web --version {version}"));
+        let push = format!("helm push --plain-http web-{version}.tgz {charts}");
+        let printed = bench.run(push).both();
+        let manifest = bench.server.manifest("team/charts/web", version);
+        assert_eq!(manifest.media_type, OCI_MANIFEST);
+        assert!(printed.contains(&format!("Digest: {}", manifest.digest)), "{printed}");
+        let json = manifest.json();
+        assert_eq!(json["config"]["mediaType"], CHART_CONFIG);
+        let layer = &list(&json["layers"])[0];
+        assert_eq!(layer["mediaType"], CHART_LAYER);
+        assert_eq!(layer["digest"], digest(&bench.read(&format!("web-{version}.tgz"))));
+        bench.server.content("team/charts/web", version);
+    }
+    assert_eq!(bench.server.tags("team/charts/web"), ["1.0.0", "1.1.0"]);
+
+    bench.write("pulled/.keep", "");
+    let pull = format!("helm pull --plain-http --destination pulled {charts}/web");
+    bench.run(format!("{pull} --version 1.0.0"));
+    assert!(bench.read("pulled/web-1.0.0.tgz") == bench.read("web-1.0.0.tgz"));
+    // without a version: the tags are listed, and the newest taken
+    bench.run(&pull);
+    assert!(bench.read("pulled/web-1.1.0.tgz") == bench.read("web-1.1.0.tgz"));
+
+    let show = format!("helm show chart --plain-http {charts}/web");
+    let shown = bench.run(format!("{show} --version ^1.0.0")).stdout;
+    assert!(shown.contains("version: 1.1.0"), "{shown}");
+    let rendered = bench.run(format!("helm template --plain-http site {charts}/web --version 1.0.0"));
+    assert!(rendered.stdout.contains("kind: Deployment"), "{}", rendered.stdout);
+    bench.refused(format!("{show} --version 2.0.0"));
+}

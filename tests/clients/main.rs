@@ -1,0 +1,53 @@
+//! The real clients against the real server, over plain HTTP: `cargo test --test clients [NAME…]`.
+//! `tests/clients/install` brings the clients; a test whose client is missing is left out, and the
+//! closing line counts it as skipped.
+
+mod bench;
+mod buildah;
+mod buildkit;
+mod containerd;
+mod cosign;
+mod crane;
+mod docker;
+mod fixture;
+mod helm;
+mod oras;
+mod podman;
+mod program;
+mod regctl;
+mod runner;
+mod server;
+mod skopeo;
+
+use std::process::ExitCode;
+
+use runner::Test;
+
+const TESTS: &[Test] = &[
+    Test::root("docker", &["docker", "dockerd"], docker::push_and_pull),
+    Test::root("docker-multi-arch", &["docker", "dockerd"], docker::multi_arch),
+    Test::root("podman", &["podman"], podman::push_and_pull),
+    Test::root("podman-multi-arch", &["podman"], podman::multi_arch),
+    Test::root("podman-zstd-chunked", &["podman"], podman::zstd_chunked),
+    Test::root("buildah", &["buildah"], buildah::multi_arch),
+    Test::new("skopeo", &["skopeo"], skopeo::oci_layouts),
+    Test::new("skopeo-docker-format", &["skopeo"], skopeo::docker_format),
+    Test::new("skopeo-delete", &["skopeo"], skopeo::delete),
+    Test::new("crane", &["crane"], crane::push_and_pull),
+    Test::new("crane-edit", &["crane"], crane::edit),
+    Test::new("regctl", &["regctl"], regctl::copy_and_tags),
+    Test::new("regctl-blobs", &["regctl"], regctl::blobs),
+    Test::new("regctl-artifacts", &["regctl"], regctl::artifacts),
+    Test::new("helm", &["helm"], helm::charts),
+    Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest),
+    Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull),
+    Test::new("oras", &["oras"], oras::artifacts),
+    Test::new("oras-copy", &["oras"], oras::copy),
+    Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),
+    Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache),
+];
+
+fn main() -> ExitCode {
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    runner::run(TESTS, &filters)
+}

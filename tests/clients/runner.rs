@@ -1,0 +1,110 @@
+//! Runs the tests, two at a time, each on a bench of its own.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
+
+use crate::bench::Bench;
+use crate::program;
+
+const AT_A_TIME: usize = 2;
+
+thread_local! {
+    /// What the last panic on this thread said, and where.
+    static PANIC: RefCell<String> = RefCell::default();
+}
+
+pub struct Test {
+    name: &'static str,
+    programs: &'static [&'static str],
+    needs_root: bool,
+    body: fn(&Bench),
+}
+
+impl Test {
+    pub const fn new(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
+        Self { name, programs, needs_root: false, body }
+    }
+
+    pub const fn root(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
+        Self { needs_root: true, ..Self::new(name, programs, body) }
+    }
+
+    fn wanted(&self, filters: &[String]) -> bool {
+        filters.is_empty() || filters.iter().any(|filter| self.name.contains(filter))
+    }
+
+    fn missing(&self) -> Option<String> {
+        if self.needs_root && !program::is_root() {
+            return Some("it needs root".to_owned());
+        }
+        let absent = self.programs.iter().find(|name| program::find(name).is_none())?;
+        Some(format!("{absent} is not installed"))
+    }
+
+    fn run(&self) -> Result<(), String> {
+        let bench = Bench::new(self.name);
+        caught(|| (self.body)(&bench)).map_err(|why| format!("{why}\n{}", bench.server.log()))
+    }
+}
+
+fn caught<T>(body: impl FnOnce() -> T) -> Result<T, String> {
+    panic::catch_unwind(AssertUnwindSafe(body)).map_err(|_| PANIC.take())
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
+    panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
+    let queue: Mutex<VecDeque<&Test>> = Mutex::new(tests.iter().filter(|test| test.wanted(filters)).collect());
+    let tally = Mutex::new(Tally::default());
+    let next = || queue.lock().unwrap().pop_front();
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(test) = next() {
+                    report(test, &tally);
+                }
+            });
+        }
+    });
+    let tally = tally.into_inner().unwrap();
+    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    if tally.failed > 0 {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+fn report(test: &Test, tally: &Mutex<Tally>) {
+    let name = test.name;
+    if let Some(reason) = test.missing() {
+        tally.lock().unwrap().skipped += 1;
+        println!("{name}: left out: {reason}");
+        return;
+    }
+    let start = Instant::now();
+    // a bench that cannot be set up is a failure of the test too
+    let outcome = caught(|| test.run()).flatten();
+    let seconds = start.elapsed().as_secs_f32();
+    let mut tally = tally.lock().unwrap();
+    match outcome {
+        Ok(()) => {
+            tally.passed += 1;
+            println!("{name}: ok ({seconds:.1} s)");
+        }
+        Err(why) => {
+            tally.failed += 1;
+            println!("{name}: FAILED ({seconds:.1} s)\n{why}");
+        }
+    }
+}
