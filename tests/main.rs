@@ -1,1 +1,11 @@
-fn main() {}
+//! The integration tests: the real server, spoken to over its socket.
+
+mod support;
+
+mod cli;
+mod crash;
+mod layers;
+mod load;
+mod power_loss;
+mod protocol;
+mod start;

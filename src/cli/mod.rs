@@ -1,12 +1,19 @@
 //! What can be typed: serving, and looking at the data directory beside a running server or without one.
 
+mod inspect;
+mod ls;
+mod output;
 mod place;
+mod reference;
+mod rm;
 mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use registry::config::Config;
+use registry::registry::{Registry, Settings};
 
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
@@ -20,6 +27,12 @@ struct Arguments {
 enum Command {
     /// Serve images to docker, podman and every OCI client
     Serve(serve::Arguments),
+    /// List the repositories, or the tags of one
+    Ls(ls::Arguments),
+    /// Show what an image is made of, and who refers to it
+    Inspect(inspect::Arguments),
+    /// Remove a tag, a manifest or a whole repository
+    Rm(rm::Arguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell, as in: registry completions bash > /etc/bash_completion.d/registry
@@ -38,6 +51,17 @@ struct Store {
     config: Option<PathBuf>,
 }
 
+impl Store {
+    /// Opens the store, beside a running server or without one.
+    fn open(self) -> Result<Registry, Failure> {
+        let config = Config::load(self.config, std::env::vars())?;
+        let directory = place::data_directory(self.data_dir, &config)?;
+        // what clients may not, the owner may
+        let settings = Settings { delete: true, ..Settings::default() };
+        Ok(Registry::open_existing(&directory, settings)?)
+    }
+}
+
 /// Why a command failed, in one sentence for a person.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
@@ -53,6 +77,9 @@ enum Failure {
 pub fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
+        Command::Ls(arguments) => wait_for(ls::run(arguments)),
+        Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
+        Command::Rm(arguments) => wait_for(rm::run(arguments)),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut std::io::stdout());
             Ok(())
@@ -65,4 +92,9 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Other(format!("cannot start: {error}")))?.block_on(work)
 }

@@ -157,7 +157,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-        Error::DataDirectory { .. } | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
+        Error::DataDirectory { .. } | Error::NoRegistry(_) | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
         }

@@ -2,7 +2,6 @@
 
 use rusqlite::{OptionalExtension, Params, Row, params};
 
-use super::repositories::find as find_repository;
 use super::{BlobRow, Error, Meta, Millis, RepositoryId, WriteTx};
 use crate::oci::{Digest, RepositoryName, TagName};
 
@@ -19,11 +18,9 @@ pub struct StoredManifest {
     pub bytes: Vec<u8>,
 }
 
-/// A manifest without its bytes.
-#[derive(Clone, Debug)]
-pub struct ManifestRow {
-    pub digest: Digest,
-    pub media_type: String,
+/// What a manifest and all it needs amounts to.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
     /// In bytes.
     pub size: u64,
     pub pushed_at: Millis,
@@ -85,15 +82,22 @@ impl Meta {
         })
     }
 
-    /// The manifest row of that digest, without its bytes.
-    pub fn manifest_row(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<ManifestRow>, Error> {
+    /// When a manifest was pushed, and how many bytes it takes with everything it needs, each thing counted once.
+    pub fn weigh(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Weight>, Error> {
         self.scans.read(|connection| {
-            let Some(repository) = find_repository(connection, repository)? else { return Ok(None) };
             connection
-                .prepare_cached("SELECT digest, media_type, size, pushed_at FROM manifests WHERE repository_id = ?1 AND digest = ?2")?
-                .query_row(params![repository.0, digest.as_str()], |row| {
-                    Ok(ManifestRow { digest: self::digest(row, 0)?, media_type: row.get(1)?, size: row.get(2)?, pushed_at: row.get(3)? })
-                })
+                .prepare_cached(
+                    "WITH RECURSIVE whole (id) AS (
+                         SELECT manifests.id FROM repositories JOIN manifests ON repository_id = repositories.id
+                         WHERE repositories.name = ?1 AND manifests.digest = ?2
+                         UNION SELECT child_id FROM whole JOIN manifest_children ON parent_id = whole.id
+                     ), needed (id) AS (SELECT DISTINCT blob_id FROM manifest_blobs WHERE manifest_id IN (SELECT id FROM whole))
+                     SELECT pushed_at,
+                            (SELECT sum(size) FROM manifests WHERE id IN (SELECT id FROM whole))
+                            + (SELECT coalesce(sum(size), 0) FROM blobs WHERE id IN (SELECT id FROM needed))
+                     FROM manifests WHERE id = (SELECT min(id) FROM manifests WHERE digest = ?2 AND id IN (SELECT id FROM whole))",
+                )?
+                .query_row(params![repository.as_str(), digest.as_str()], |row| Ok(Weight { pushed_at: row.get(0)?, size: row.get(1)? }))
                 .optional()
         })
     }

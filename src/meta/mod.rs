@@ -21,7 +21,7 @@ use rusqlite::Connection;
 
 pub use blobs::BlobRow;
 pub use listings::{ReferrerRow, RepositoryRow, TagRow};
-pub use manifests::{ManifestId, ManifestRow, NewManifest, StoredManifest};
+pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
 pub use repositories::RepositoryId;
 pub use uploads::UploadRow;
 

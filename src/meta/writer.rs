@@ -112,8 +112,6 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
         }
         checkpoint(connection);
     }
-    // leaves a small log behind for whoever opens the directory next
-    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }
 
 /// Runs `pending` in one transaction and moves each into `done`, whatever becomes of it.

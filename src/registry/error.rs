@@ -44,6 +44,8 @@ pub enum Error {
     StorageFull,
     #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
+    #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
+    NoRegistry(PathBuf),
     #[error("too much is being asked of the registry at once: {0}")]
     Overloaded(String),
     #[error(transparent)]

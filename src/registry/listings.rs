@@ -2,7 +2,7 @@
 
 use super::{Error, Registry, blocking};
 use crate::meta::{Meta, RepositoryRow, TagRow};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 
 /// The longest page. What asks for more gets this much, and a link to the rest.
 pub const PAGE_LIMIT: usize = 10_000;
@@ -114,20 +114,7 @@ impl Registry {
         Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
 
-    /// The tags that point at a manifest.
-    pub async fn tags_of(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<TagName>, Error> {
-        let (repository, digest) = (repository.clone(), digest.clone());
-        let names = self.scan(move |meta| meta.tags_of(&repository, &digest)).await?;
-        Ok(names.iter().filter_map(|name| TagName::parse(name).ok()).collect())
-    }
-
-    /// The indexes that name a manifest.
-    pub async fn parents(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Digest>, Error> {
-        let (repository, digest) = (repository.clone(), digest.clone());
-        self.scan(move |meta| meta.parents(&repository, &digest)).await
-    }
-
-    async fn scan<T: Send + 'static>(
+    pub(super) async fn scan<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Meta) -> Result<T, crate::meta::Error> + Send + 'static,
     ) -> Result<T, Error> {

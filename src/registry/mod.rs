@@ -5,6 +5,7 @@
 //! metadata's transaction.
 
 mod delete;
+mod describe;
 mod error;
 mod intake;
 mod listings;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+pub use describe::{Description, Summary};
 pub use error::Error;
 pub use intake::{BodyError, BodyStream};
 pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
@@ -97,6 +99,14 @@ impl Registry {
             hashes: Arc::default(),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
         })
+    }
+
+    /// Opens a data directory that some server made.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where there is no registry in it.
+    pub fn open_existing(root: &Path, settings: Settings) -> Result<Self, Error> {
+        if database_path(root).is_file() { Self::open(root, settings) } else { Err(Error::NoRegistry(root.to_owned())) }
     }
 
     /// The rules in force.

@@ -90,8 +90,8 @@ pub fn push_and_pull(bench: &Bench) {
     assert_eq!(output.matches("Mounted from team/app").count(), 3, "{output}");
     assert_eq!(bench.server.content("other/app", "v1").len(), 5);
 
-    let found = bench.run(format!("docker search {host}/app")).stdout;
-    assert!(found.contains(&format!("{host}/team/app")), "{found}");
+    let found = bench.run(format!("docker search --format {{{{.Name}}}} {host}/app")).stdout;
+    assert_eq!(found.lines().collect::<Vec<_>>(), ["other/app", "team/app"]);
 
     bench.run(format!("docker image rm --force {id}"));
     assert_eq!(bench.run("docker image ls --all --quiet").line(), "");

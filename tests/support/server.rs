@@ -1,0 +1,126 @@
+//! The real binary, started on a free port of loopback.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+use super::Client;
+
+/// A running server and its data directory; both go with it.
+pub struct Server {
+    child: Child,
+    address: String,
+    directory: PathBuf,
+    environment: Vec<(String, String)>,
+    _temporary: Option<TempDir>,
+}
+
+impl Server {
+    /// Starts with default settings on an empty directory.
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with `REGISTRY_…` variables set.
+    pub fn with(environment: &[(&str, &str)]) -> Self {
+        let temporary = TempDir::new().expect("a temporary directory");
+        let mut server = Self::at(&temporary.path().join("data"), environment);
+        server._temporary = Some(temporary);
+        server
+    }
+
+    /// Starts on a directory that outlives the server.
+    pub fn at(directory: &Path, environment: &[(&str, &str)]) -> Self {
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (child, address) = spawn(directory, &environment);
+        Self { child, address, directory: directory.to_owned(), environment, _temporary: None }
+    }
+
+    /// `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A client with a connection of its own.
+    pub fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// SIGKILL: nothing of the process runs after this.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the server can be killed");
+        self.child.wait().expect("the server ends");
+    }
+
+    /// Starts again after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
+    pub fn restart(&mut self) {
+        (self.child, self.address) = spawn(&self.directory, &self.environment);
+    }
+
+    /// SIGTERM, without waiting.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+    }
+
+    /// SIGTERM, and what came of it.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.terminate();
+        self.wait()
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("the server ends")
+    }
+
+    /// The files that an upload leaves while it is open.
+    pub fn upload_files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.directory.join("uploads")).expect("the uploads directory");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+
+    /// Every blob file, wherever it is sharded to.
+    pub fn blob_files(&self) -> Vec<PathBuf> {
+        let list = |path: &Path| -> Vec<PathBuf> {
+            std::fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+        };
+        let algorithms = list(&self.directory.join("blobs"));
+        algorithms.iter().flat_map(|algorithm| list(algorithm)).flat_map(|shard| list(&shard)).collect()
+    }
+
+    /// The command line tool on this server's directory.
+    pub fn cli(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+        command.args(arguments).arg("--data-dir").arg(&self.directory).output().expect("the command runs")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, environment: &[(String, String)]) -> (Child, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(directory);
+    // the disks of test machines are fuller than a registry's should be
+    command.env("REGISTRY_STORAGE_RESERVE", "0").envs(environment.iter().cloned()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the server starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(',').next());
+    let address = address.unwrap_or_else(|| panic!("the server said '{line}'")).to_owned();
+    (child, address)
+}
