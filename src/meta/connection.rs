@@ -61,9 +61,12 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     check_owner(&connection, path)?;
+    if is_new(&connection)? {
+        // only a database without a page can be told
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+    }
     connection.execute_batch(
-        "PRAGMA auto_vacuum = INCREMENTAL;
-         PRAGMA journal_mode = WAL;
+        "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
          PRAGMA foreign_keys = ON;
          PRAGMA wal_autocheckpoint = 0;
@@ -93,6 +96,10 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
         return Err(Error::TooNew { path: path.display().to_string(), found, known });
     }
     Ok(())
+}
+
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|pages| pages == 0)
 }
 
 /// Applies what is missing in one transaction. Of two processes that start on an empty directory at once,

@@ -145,7 +145,7 @@ impl Bench {
         command
     }
 
-    /// Starts a daemon, with `name` for its log, and waits until the command line `ready` works.
+    /// Starts a daemon and waits until the command line `ready` works.
     pub fn daemon(&self, line: impl AsRef<str>, ready: impl AsRef<str>) -> Daemon {
         // a PID namespace: whatever the daemon starts ends with it
         let namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
