@@ -1,1 +1,123 @@
-//! cli
+//! The command line beside a running server, and without one.
+
+use serde_json::Value;
+
+use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
+use crate::support::{Client, Image, Server, descriptor, sha256};
+
+fn json(server: &Server, arguments: &[&str]) -> Value {
+    let output = server.cli(&[arguments, &["--output", "json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn text(server: &Server, arguments: &[&str]) -> String {
+    let output = server.cli(arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// An index of two images that share a layer, and a signature about it; gives the index's digest.
+fn push_index(client: &mut Client) -> String {
+    let shared = noise(1, 5000);
+    let images = [Image::new("one", vec![shared.clone()]), Image::new("two", vec![shared, noise(2, 7000)])];
+    let mut children = Vec::new();
+    for (image, architecture) in images.iter().zip(["amd64", "arm64"]) {
+        image.push(client, "team/app", &image.digest());
+        let mut child = descriptor(OCI_MANIFEST, &image.manifest);
+        child["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        children.push(child);
+    }
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string();
+    assert_eq!(client.put_manifest("team/app", "v1", OCI_INDEX, index.as_bytes()).status, 201);
+    let signature = serde_json::json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test.signature",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &images[0].config), "layers": [],
+        "subject": descriptor(OCI_INDEX, index.as_bytes()),
+    });
+    let signature = signature.to_string();
+    assert_eq!(client.put_manifest("team/app", &sha256(signature.as_bytes()), OCI_MANIFEST, signature.as_bytes()).status, 201);
+    sha256(index.as_bytes())
+}
+
+#[test]
+fn what_was_pushed_is_listed_and_inspected() {
+    let mut server = Server::start();
+    let digest = push_index(&mut server.client());
+    Image::small(9).push(&mut server.client(), "other", "latest");
+
+    let repositories = json(&server, &["ls"]);
+    assert_eq!(repositories[0]["name"], "other");
+    assert_eq!(
+        (&repositories[1]["name"], &repositories[1]["tags"], &repositories[1]["manifests"]),
+        (&"team/app".into(), &1.into(), &4.into())
+    );
+
+    let tags = json(&server, &["ls", "team/app"]);
+    assert_eq!((&tags[0]["tag"], &tags[0]["digest"]), (&"v1".into(), &digest.as_str().into()));
+    assert_eq!(tags[0]["platforms"], serde_json::json!(["linux/amd64", "linux/arm64"]));
+    let single = json(&server, &["ls", "other"]);
+    assert_eq!(single[0]["platforms"], serde_json::json!(["linux/amd64"]), "the platform of an image is in its config");
+
+    let inspected = json(&server, &["inspect", "team/app:v1"]);
+    assert_eq!(inspected["tags"], serde_json::json!(["v1"]));
+    assert_eq!(inspected["referrers"][0]["artifactType"], "application/vnd.test.signature");
+    let child = inspected["manifest"]["manifests"][0]["digest"].as_str().expect("a child").to_owned();
+    let child = json(&server, &["inspect", &format!("team/app@{child}")]);
+    assert_eq!(child["referencedBy"], serde_json::json!([digest]));
+
+    // the same without a server, as tables
+    assert!(server.stop().success());
+    assert!(text(&server, &["ls"]).contains("team/app"));
+    assert!(text(&server, &["ls", "team/app"]).contains("linux/amd64,linux/arm64"));
+    assert!(text(&server, &["inspect", "team/app:v1"]).contains(&digest));
+}
+
+#[test]
+fn a_size_counts_shared_content_once() {
+    let server = Server::start();
+    push_index(&mut server.client());
+    let tags = json(&server, &["ls", "team/app"]);
+    let whole: u64 = ["one", "two"].iter().map(|name| Image::new(name, Vec::new()).config.len() as u64).sum::<u64>() + 5000 + 7000;
+    let manifests = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"].clone();
+    let children: u64 = manifests.as_array().expect("children").iter().map(|child| child["size"].as_u64().expect("a size")).sum();
+    let index =
+        server.client().head("/v2/team/app/manifests/v1").header("content-length").expect("a length").parse::<u64>().expect("a number");
+    assert_eq!(tags[0]["size"].as_u64(), Some(whole + children + index));
+}
+
+#[test]
+fn what_is_removed_is_gone_for_the_running_server() {
+    let server = Server::start();
+    let mut client = server.client();
+    let digest = push_index(&mut client);
+    let image = Image::small(3);
+    image.push(&mut client, "other", "a");
+    image.push(&mut client, "other", "b");
+
+    text(&server, &["rm", "other:a"]);
+    assert_eq!(client.get("/v2/other/manifests/a").status, 404);
+    image.assert_pulls(&mut client, "other", "b");
+    text(&server, &["rm", &format!("other@{}", image.digest())]);
+    assert_eq!(client.get("/v2/other/manifests/b").status, 404);
+
+    let child = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"][0]["digest"].as_str().expect("a child").to_owned();
+    let refused = server.cli(&["rm", &format!("team/app@{child}")]);
+    assert!(!refused.status.success());
+    assert!(String::from_utf8_lossy(&refused.stderr).contains(&digest), "the holder is named");
+
+    text(&server, &["rm", "team/app"]);
+    client.get("/v2/team/app/tags/list").refused(404, "NAME_UNKNOWN");
+    assert_eq!(client.get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
+}
+
+#[test]
+fn mistakes_are_answered_in_one_sentence() {
+    let server = Server::start();
+    for arguments in [&["ls", "nobody"][..], &["inspect", "a:b"], &["rm", "a@sha256:1"], &["inspect", "A/b"], &["rm", "nobody"]] {
+        let output = server.cli(arguments);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), message.lines().count()), (Some(1), 1), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty());
+    }
+}

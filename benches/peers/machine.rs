@@ -1,7 +1,8 @@
 //! What the run was made on.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -99,4 +100,19 @@ fn filesystem(dir: &Path) -> i64 {
 /// Bytes that may still be written below `dir`.
 pub fn free_space(dir: &Path) -> u64 {
     statfs(dir).map_or(0, |found| found.f_bavail * found.f_bsize as u64)
+}
+
+/// Leaves the kernel with enough free memory that has been in use a moment ago for a file of `size` bytes.
+///
+/// A virtual machine gives free memory back to its host, and getting it again costs ten times what the
+/// write itself does: without this, whoever is first to use a page pays for it.
+pub fn warm_page_cache(dir: &Path, size: usize) -> io::Result<()> {
+    let path = dir.join("peers-warm");
+    let mut file = File::create(&path)?;
+    let block = vec![1; 1 << 20];
+    for _ in 0..(size + size / 2).div_ceil(block.len()) {
+        file.write_all(&block)?;
+    }
+    // Nothing of it reaches the disk, and its pages are free again.
+    fs::remove_file(&path)
 }

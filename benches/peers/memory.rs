@@ -6,6 +6,7 @@ use crate::Result;
 use crate::api::{self, Way};
 use crate::data::{Blob, Random};
 use crate::http::{Body, Conn};
+use crate::machine::warm_page_cache;
 use crate::report::{Better, Section, Series};
 use crate::server::Server;
 use crate::trial::{Bench, Trial};
@@ -38,6 +39,7 @@ pub fn run(bench: &Bench) -> Result<Section> {
     let layers: Vec<Blob> = (0..LAYERS).map(|_| Blob::random(&mut random, LAYER)).collect();
     let mut trial = Trial::start(bench, section, |peer| peer.takes_pushes);
     trial.round(|server| {
+        warm_page_cache(&bench.options.dir, LAYERS * LAYER * REPOSITORIES)?;
         let before = server.peak_memory()?;
         let ((), cost) = server.cost(|| all_clients(server, &layers))?;
         Ok(vec![before, cost.wall, cost.cpu])

@@ -5,7 +5,7 @@ use crate::Result;
 use crate::api::{self, Way};
 use crate::data::{Blob, Random};
 use crate::limits;
-use crate::machine::free_space;
+use crate::machine::{free_space, warm_page_cache};
 use crate::report::{Better, Section, Series};
 use crate::trial::{Bench, Trial, settle};
 
@@ -42,11 +42,13 @@ fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Secti
         let blob = Blob::random(&mut random, size);
         settle();
         let hash = limits::sha256(&blob.bytes);
+        warm_page_cache(&bench.options.dir, size)?;
         let disk = limits::disk(&blob.bytes, &bench.options.dir)?;
         let series = &mut trial.section.series[LIMITS];
         series.push("sha256 alone", hash);
         series.push("write + fdatasync alone", disk);
         trial.round(|server| {
+            warm_page_cache(&bench.options.dir, size)?;
             let mut conn = server.open()?;
             let ((), cost) = server.cost(|| api::push_blob(&mut conn, REPOSITORY, &blob, way))?;
             Ok(vec![cost.wall, cost.cpu, cost.wall / hash.max(disk)])
@@ -63,7 +65,7 @@ fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Secti
 
 fn enough_space(bench: &Bench) -> Result<()> {
     let peers = bench.found.iter().filter(|found| found.peer.takes_pushes);
-    let blobs = bench.options.rounds * peers.count() + 1;
+    let blobs = bench.options.rounds * peers.count() + 2;
     let need = (blobs * bench.options.size) as u64;
     let free = free_space(&bench.options.dir);
     if free < need {

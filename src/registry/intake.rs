@@ -40,7 +40,7 @@ pub(super) struct Intake {
 /// How taking in a body ended, besides well.
 pub(super) enum Interrupted {
     /// The client went away; what had arrived is in the file, and hashed.
-    Body(Intake, Error),
+    Body(Box<Intake>, Error),
     /// The file is not what the hash covers any more.
     Broken(Error),
 }
@@ -75,7 +75,7 @@ impl Registry {
         let intake = work.settle().await?;
         match feed.failure {
             None => Ok(intake),
-            Some(cause) => Err(Interrupted::Body(intake, Error::Body(cause.to_string()))),
+            Some(cause) => Err(Interrupted::Body(Box::new(intake), Error::Body(cause.to_string()))),
         }
     }
 }

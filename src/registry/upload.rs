@@ -199,7 +199,7 @@ impl Registry {
             }
             Err(Interrupted::Body(intake, error)) => {
                 let is_new = intake.file.is_new();
-                let (intake, synced) = self.sync(intake, is_new).await?;
+                let (intake, synced) = self.sync(*intake, is_new).await?;
                 if synced.is_ok() {
                     self.remember(id, intake);
                 }

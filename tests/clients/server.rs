@@ -5,8 +5,6 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
@@ -14,7 +12,6 @@ use ureq::http::Response;
 
 use crate::fixture::digest;
 
-const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const LOG_LINES: usize = 40;
 
 const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
@@ -170,15 +167,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let start = Instant::now();
-        while start.elapsed() < STOP_DEADLINE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(20));
-        }
+        // nothing of it is kept, so nothing is gained by asking it to stop
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
