@@ -65,7 +65,7 @@ fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Secti
 
 fn enough_space(bench: &Bench) -> Result<()> {
     let peers = bench.found.iter().filter(|found| found.peer.takes_pushes);
-    let blobs = bench.options.rounds * peers.count() + 2;
+    let blobs = bench.options.rounds * peers.count() + 3;
     let need = (blobs * bench.options.size) as u64;
     let free = free_space(&bench.options.dir);
     if free < need {

@@ -24,12 +24,14 @@ use axum::extract::State;
 use futures_util::future::FutureExt;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Request, Response, StatusCode};
+use http_body::Body as _;
 
 pub use server::{Limits, Server};
 
 use crate::registry::Registry;
 use action::Action;
 use error::Failure;
+use sendfile::SendSlot;
 
 /// The whole application. Its answers under `/v2/` are OCI's, failures included.
 fn router(registry: Registry) -> Router {
@@ -38,11 +40,15 @@ fn router(registry: Registry) -> Router {
 
 async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response<Body> {
     let is_v2 = request.uri().path().starts_with("/v2");
+    let still_sending = if request.body().is_end_stream() { None } else { request.extensions().get::<SendSlot>().cloned() };
     let answer = match Action::parse(request.method(), request.uri()) {
         Ok(action) => run(registry, action, request).await,
         Err(failure) => Err(failure),
     };
-    let mut response = answer.unwrap_or_else(|failure| failure.render());
+    let mut response = answer.unwrap_or_else(|failure| {
+        still_sending.inspect(SendSlot::linger);
+        failure.render()
+    });
     if is_v2 {
         response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     }

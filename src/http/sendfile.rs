@@ -12,6 +12,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,13 +26,21 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const SEND_LIMIT: usize = 1 << 20;
 /// How long a client may take nothing of what it asked for.
 const WRITE_STALL: Duration = Duration::from_secs(120);
-/// How long, and in what steps, a closing connection goes on reading what the client was still sending: closing at once
+/// How long a connection that closes after a refusal goes on reading what the client was still sending: closing at once
 /// would reset it, and the client would never see the answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The file whose mapping the current response of a connection is made of. One connection, one response at a time.
+/// What the handler of a request tells the connection it came over. One connection, one response at a time.
 #[derive(Clone, Default)]
-pub(super) struct SendSlot(Arc<Mutex<Option<Region>>>);
+pub(super) struct SendSlot(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// The file whose mapping the current response is made of.
+    region: Mutex<Option<Region>>,
+    /// A request was refused while its client may still be sending.
+    lingers: AtomicBool,
+}
 
 struct Region {
     mapping: Bytes,
@@ -45,7 +54,12 @@ pub(super) struct Registration(SendSlot);
 
 impl SendSlot {
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.region.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the connection read on for a while when it closes.
+    pub(super) fn linger(&self) {
+        self.0.lingers.store(true, Ordering::Relaxed);
     }
 
     /// Announces that slices of `mapping`, a view of all of `file`, are about to be written.
@@ -160,6 +174,9 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.slot.0.lingers.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
         }
         let deadline = this.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         let mut scratch = [0_u8; 8192];

@@ -27,6 +27,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/01-initial.sql")];
 pub(super) struct Pool(r2d2::Pool<SqliteConnectionManager>);
 
 impl Pool {
+    /// Opens all `size` connections at once: the first burst of requests must not wait for them.
     pub(super) fn open(path: &Path, size: usize) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
@@ -36,7 +37,6 @@ impl Pool {
         });
         r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
-            .min_idle(Some(1))
             .max_lifetime(None)
             .idle_timeout(None)
             .connection_timeout(Duration::from_secs(5))

@@ -15,12 +15,12 @@ use tokio::task::{JoinError, JoinHandle};
 use super::{Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile};
 
-/// How much is gathered before it is worth two threads.
-const BATCH_SIZE: usize = 256 << 10;
+/// How much is gathered at the most, from a client that is faster than hash and disk.
+const BATCH_SIZE: usize = 1 << 20;
 /// Below this, hash and write follow each other on one thread: handing over costs more than it gains.
 const SMALL_BATCH: usize = 64 << 10;
 /// 16 MiB of batches, over all uploads.
-pub(super) const BATCHES_IN_MEMORY: usize = 64;
+pub(super) const BATCHES_IN_MEMORY: usize = 16;
 /// How many bytes are taken in between two looks at the free disk.
 const SPACE_CHECK_STEP: u64 = 16 << 20;
 
@@ -101,6 +101,9 @@ struct Feed<S: Stream> {
 
 impl<S: BodyStream> Feed<S> {
     async fn next(&mut self) -> Option<Bytes> {
+        if self.failure.is_some() {
+            return None;
+        }
         match self.body.next().await? {
             Ok(chunk) => Some(chunk),
             Err(failure) => {
@@ -112,9 +115,6 @@ impl<S: BodyStream> Feed<S> {
 
     /// The next piece if it is there, or comes before `work` is done; `None` once there is no reason to wait for more.
     async fn next_unless_done(&mut self, work: &mut Work) -> Result<Option<Bytes>, Interrupted> {
-        if self.failure.is_some() || self.body.is_done() {
-            return Ok(None);
-        }
         if let Some(chunk) = self.next().now_or_never() {
             return Ok(chunk);
         }

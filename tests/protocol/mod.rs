@@ -1,1 +1,178 @@
-//! protocol
+//! The protocol over the socket: what every endpoint answers, to good clients, to odd ones and to bad ones.
+
+mod blobs;
+mod concurrency;
+mod connections;
+mod deleting;
+mod errors;
+mod kinds;
+mod legacy;
+mod lists;
+mod manifests;
+mod mount;
+mod ranges;
+mod referrers;
+mod refusals;
+mod resuming;
+mod settings;
+mod sparse;
+mod uploads;
+
+use std::fmt::Debug;
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use proptest::strategy::Strategy;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+use sha2::Digest;
+
+use crate::support::client::read_response;
+use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
+use crate::support::{Client, Response, Server, descriptor, sha256};
+
+const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const EMPTY: &str = "application/vnd.oci.empty.v1+json";
+const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/// Checks a property on `cases` values, and shrinks what fails.
+fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value))
+where
+    S::Value: Debug,
+{
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let outcome = TestRunner::new(config).run(strategy, |value| {
+        property(value);
+        Ok(())
+    });
+    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// Asks again and again until it is so: for what happens on the other side of a socket, in its own time.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn sha512(content: &[u8]) -> String {
+    format!("sha512:{}", sha2::Sha512::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+}
+
+/// An image manifest of these blobs.
+fn image(config: &[u8], layers: &[&[u8]]) -> Value {
+    let layers: Vec<_> = layers.iter().map(|layer| descriptor(LAYER, layer)).collect();
+    json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, config), "layers": layers })
+}
+
+/// An artifact about `subject`, with the empty config and no layer but that.
+fn artifact(artifact_type: &str, subject: Value) -> Value {
+    json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": artifact_type,
+        "config": descriptor(EMPTY, b"{}"), "layers": [descriptor(EMPTY, b"{}")], "subject": subject,
+    })
+}
+
+fn index(children: &[Value]) -> Value {
+    json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
+}
+
+/// A pointer to a manifest by its own media type.
+fn pointer(manifest: &Value) -> Value {
+    descriptor(media_type(manifest), manifest.to_string().as_bytes())
+}
+
+fn media_type(manifest: &Value) -> &str {
+    manifest["mediaType"].as_str().expect("a media type")
+}
+
+fn digest_of(manifest: &Value) -> String {
+    sha256(manifest.to_string().as_bytes())
+}
+
+/// Pushes a manifest under its own media type.
+fn put(client: &mut Client, repository: &str, reference: &str, manifest: &Value) -> Response {
+    client.put_manifest(repository, reference, media_type(manifest), manifest.to_string().as_bytes())
+}
+
+/// As [`put`], for manifests that must be taken; gives the digest.
+fn push(client: &mut Client, repository: &str, reference: &str, manifest: &Value) -> String {
+    let response = put(client, repository, reference, manifest);
+    assert_eq!(response.status, 201, "{}", String::from_utf8_lossy(&response.body));
+    digest_of(manifest)
+}
+
+/// Pushes an image of one layer that `seed` decides; gives its manifest.
+fn push_image(client: &mut Client, repository: &str, reference: &str, seed: &str) -> Value {
+    let (config, layer) = (format!("{{\"seed\":\"{seed}\"}}"), format!("layer {seed}"));
+    client.push_blob(repository, config.as_bytes());
+    client.push_blob(repository, layer.as_bytes());
+    let manifest = image(config.as_bytes(), &[layer.as_bytes()]);
+    push(client, repository, reference, &manifest);
+    manifest
+}
+
+/// Content in the chunked transfer encoding, a chunk a piece.
+fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
+    let mut coded = Vec::new();
+    for piece in pieces {
+        coded.extend(format!("{:x}\r\n", piece.len()).into_bytes());
+        coded.extend_from_slice(piece);
+        coded.extend(b"\r\n");
+    }
+    coded.extend(b"0\r\n\r\n");
+    coded
+}
+
+/// A connection on which requests are written by hand.
+struct Wire(BufReader<TcpStream>);
+
+impl Wire {
+    fn open(server: &Server) -> Self {
+        Self(BufReader::new(server.client().connect()))
+    }
+
+    fn write(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.0.get_mut().write_all(bytes.as_ref())
+    }
+
+    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.write(bytes).expect("the server takes bytes");
+    }
+
+    fn answer(&mut self) -> Response {
+        read_response(&mut self.0, false).expect("an answer")
+    }
+
+    fn head_answer(&mut self) -> Response {
+        read_response(&mut self.0, true).expect("an answer")
+    }
+}
+
+/// The path of the next page, if the answer says there is one.
+fn next_page(response: &Response) -> Option<String> {
+    let (path, relation) = response.header("link")?.split_once(">; ").expect("a link");
+    assert_eq!(relation, "rel=\"next\"");
+    Some(path.strip_prefix('<').expect("a link").to_owned())
+}
+
+/// All pages from `path` on.
+fn pages(client: &mut Client, path: &str) -> Vec<Response> {
+    let mut pages = vec![client.get(path)];
+    while let Some(next) = pages.last().and_then(next_page) {
+        assert!(pages.len() < 1000, "the pages of {path} do not end");
+        pages.push(client.get(&next));
+    }
+    pages.iter().for_each(|page| assert_eq!(page.status, 200, "{path}"));
+    pages
+}
+
+/// The texts of a JSON array.
+fn texts(array: &Value) -> Vec<String> {
+    array.as_array().expect("an array").iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+}

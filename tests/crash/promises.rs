@@ -1,0 +1,115 @@
+//! Asks a restarted server for everything that was ever promised, and for everything it shows besides.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use super::audit::references_of;
+use super::ledger::{Ledger, Place};
+use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
+use crate::support::{Client, sha256};
+
+/// Connections that pull side by side.
+const PULLERS: usize = 3;
+
+/// Asserts that what is promised, and each manifest `seen` in the database, pulls whole; and that tags and sessions are
+/// where their last change left them.
+pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
+    let (manifests, blobs) = {
+        let state = ledger.state();
+        let missing: Vec<_> = state.manifests.difference(seen).collect();
+        assert!(missing.is_empty(), "acknowledged, and not in the database: {missing:?}");
+        (seen.clone(), state.blobs.clone())
+    };
+    let blobs = Mutex::new(blobs);
+    side_by_side(address, manifests, |client, (repository, digest)| {
+        let references = pull_manifest(client, repository, digest);
+        blobs.lock().expect("no panic").extend(references.into_iter().map(|digest| (repository.clone(), digest)));
+    });
+    side_by_side(address, blobs.into_inner().expect("no panic"), |client, (repository, digest)| {
+        let response = client.get(&format!("/v2/{repository}/blobs/{digest}"));
+        assert_eq!((response.status, sha256(&response.body)), (200, digest.clone()), "a blob of {repository}");
+    });
+    check_tags(&mut Client::new(address), ledger, seen);
+}
+
+/// Gives the blobs that it needs; children of an index are asserted to be there.
+fn pull_manifest(client: &mut Client, repository: &str, digest: &str) -> BTreeSet<String> {
+    let response = client.get(&format!("/v2/{repository}/manifests/{digest}"));
+    assert_eq!((response.status, sha256(&response.body)), (200, digest.to_owned()), "a manifest of {repository}");
+    let references = references_of(&response.body);
+    match response.header("content-type").expect("a media type") {
+        OCI_MANIFEST => references,
+        OCI_INDEX => {
+            for child in references {
+                let response = client.head(&format!("/v2/{repository}/manifests/{child}"));
+                assert_eq!(response.status, 200, "{child}, which the index {digest} of {repository} needs");
+            }
+            BTreeSet::new()
+        }
+        other => panic!("{digest} came back as {other}"),
+    }
+}
+
+fn check_tags(client: &mut Client, ledger: &Ledger, seen: &BTreeSet<Place>) {
+    let places: Vec<Place> = ledger.state().tags.keys().cloned().collect();
+    for place in places {
+        let (repository, tag) = &place;
+        let response = client.get(&format!("/v2/{repository}/manifests/{tag}"));
+        let found = match response.status {
+            200 => Some(sha256(&response.body)),
+            404 => None,
+            _ => panic!("{response:?}"),
+        };
+        if let Some(digest) = &found {
+            assert!(seen.contains(&(repository.clone(), digest.clone())), "{place:?} points at {digest}, which is not there");
+        }
+        ledger.settle_tag(&place, found);
+    }
+}
+
+/// Asserts that open sessions kept what was acknowledged, and finishes those that `which` picks from where they are.
+///
+/// A session whose last request was cut off may have been finished, or may go on. It must not be lost.
+pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() -> bool) {
+    let client = &mut Client::new(address);
+    let open = std::mem::take(&mut ledger.state().uploads);
+    for (path, upload) in open {
+        let digest = sha256(&upload.content);
+        let status = client.get(&path);
+        if status.status == 404 && upload.is_finishing {
+            let blob = client.get(&format!("/v2/{}/blobs/{digest}", upload.repository));
+            assert_eq!((blob.status, sha256(&blob.body)), (200, digest.clone()), "neither blob nor session: {path} of {}", upload.repository);
+            ledger.blob_acknowledged(&upload.repository, &digest);
+            continue;
+        }
+        assert_eq!(status.status, 204, "{path}: {status:?}");
+        let last: usize = status.header("range").and_then(|range| range.strip_prefix("0-")?.parse().ok()).expect("a range");
+        let received = if last == 0 { upload.acknowledged.min(1) } else { last + 1 };
+        assert!((upload.acknowledged..=upload.sent).contains(&received), "{path}: {received} of {}..={}", upload.acknowledged, upload.sent);
+        if which() {
+            let path = format!("{path}?digest={digest}");
+            let response = client.request("PUT", &path).body(&upload.content[received..]).send();
+            assert_eq!(response.status, 201, "{path} after {received} bytes: {response:?}");
+            ledger.blob_acknowledged(&upload.repository, &digest);
+        } else {
+            ledger.state().uploads.insert(path, upload);
+        }
+    }
+}
+
+/// Does the same with each item, on several connections.
+fn side_by_side<T: Send>(address: &str, items: impl IntoIterator<Item = T>, work: impl Fn(&mut Client, &T) + Sync) {
+    let queue = Mutex::new(items.into_iter().collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        for _ in 0..PULLERS {
+            scope.spawn(|| {
+                let client = &mut Client::new(address);
+                loop {
+                    let next = queue.lock().expect("no panic").pop();
+                    let Some(item) = next else { break };
+                    work(client, &item);
+                }
+            });
+        }
+    });
+}
