@@ -1,8 +1,9 @@
-//! System calls that no safe crate wraps. The only file of this crate with `unsafe` in it.
+//! System calls of Linux that no safe crate wraps. The only file of this crate with `unsafe` in it.
 
 use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 
 /// A read-only view of a whole file in this process's address space.
 ///
@@ -22,7 +23,6 @@ unsafe impl Sync for Mapping {}
 impl Mapping {
     /// Maps the first `length` bytes of `file`; `length` must not be 0, nor more than the file has.
     pub fn new(file: &File, length: usize) -> io::Result<Self> {
-        use std::os::fd::AsRawFd;
         // SAFETY: a null hint lets the kernel choose a free range, the descriptor is open for the length of the call,
         // and the result is checked before it is used.
         let start = unsafe {
@@ -32,7 +32,6 @@ impl Mapping {
     }
 
     /// Whether every page of `range` is in memory, so that sending it does not wait for the disk.
-    #[cfg(target_os = "linux")]
     pub fn is_resident(&self, range: Range<usize>) -> bool {
         const PAGE: usize = 4096;
         let first = range.start / PAGE * PAGE;
@@ -45,11 +44,6 @@ impl Mapping {
         // pages refuse with EINVAL, which reads as "not resident"), and `pages` has a byte for each of its pages.
         let answer = unsafe { libc::mincore(self.start.byte_add(first), end - first, pages.as_mut_ptr()) };
         answer == 0 && pages.iter().all(|page| page & 1 == 1)
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub fn is_resident(&self, _range: Range<usize>) -> bool {
-        false
     }
 }
 
@@ -70,12 +64,8 @@ impl Drop for Mapping {
 /// Asks the kernel to start writing `length` dirty bytes from `offset` on to disk, without waiting for them.
 /// A hint: what it cannot do here, the final sync does.
 pub fn start_write_back(file: &File, offset: u64, length: u64) {
-    #[cfg(target_os = "linux")]
     if let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) {
-        use std::os::fd::AsRawFd;
         // SAFETY: takes no pointers; the descriptor is open for the length of the call.
         unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
     }
-    #[cfg(not(target_os = "linux"))]
-    let _ = (file, offset, length);
 }

@@ -1,7 +1,7 @@
-//! The protocol on the wire: parses a request into one [`Action`], runs the operation it asks for, renders the answer.
+//! The protocol on the wire: parses a request into one `Action`, runs the operation it asks for, renders the answer.
 //!
-//! No SQL, no path and no rule of the registry lives here. [`action`] is the list of everything that can be asked;
-//! [`error`] the one place where a failure becomes a status and JSON; [`server`] the connections.
+//! No SQL, no path and no rule of the registry lives here. `action.rs` is the list of everything that can be asked;
+//! `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections.
 
 mod action;
 mod answer;
