@@ -120,6 +120,15 @@ impl BlobStore {
         }
     }
 
+    /// As [`Self::remove_upload`], unless the file was published: then its own name is what tells, should the commit have
+    /// failed, that the blob's name stands for nothing.
+    pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {
+        match fs::metadata(self.upload_path(id)) {
+            Ok(metadata) if metadata.nlink() > 1 => Ok(()),
+            _ => self.remove_upload(id),
+        }
+    }
+
     /// Gives a whole, synced upload the name of its blob, beside its own.
     ///
     /// To be called inside the write transaction that inserts the blob's row, and nowhere else. A file already there

@@ -3,7 +3,7 @@
 //! A session is a row; what it has received is the length of its file. While a request works on it, the file is locked,
 //! and the row is looked at again once the lock is held: whoever finishes a session deletes its row before letting go.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use super::intake::{Intake, Interrupted};
 use super::{BodyStream, Error, Registry, blocking};
@@ -217,7 +217,7 @@ impl Registry {
 
     /// Makes what has arrived durable, the file's name included where it `is_new`.
     async fn sync(&self, intake: Intake, is_new: bool) -> Result<(Intake, Result<(), Error>), Error> {
-        let blobs = std::sync::Arc::clone(&self.blobs);
+        let blobs = Arc::clone(&self.blobs);
         blocking(move || {
             let synced = intake.file.sync().and_then(|()| if is_new { blobs.sync_uploads() } else { Ok(()) });
             (intake, synced.map_err(Error::files("syncing an upload")))
@@ -244,7 +244,7 @@ impl Registry {
             return Err(Error::DigestMismatch { expected: digest.clone(), actual });
         }
         let size = file.length();
-        let (repository, digest, session, blobs) = (repository.clone(), digest.clone(), id.clone(), std::sync::Arc::clone(&self.blobs));
+        let (repository, digest, session, blobs) = (repository.clone(), digest.clone(), id.clone(), Arc::clone(&self.blobs));
         self.meta
             .write(move |tx| {
                 if is_session && !tx.delete_upload(session.as_str())? {
@@ -269,7 +269,7 @@ impl Registry {
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
     async fn forget(&self, id: &UploadId, file: UploadFile) -> Result<(), Error> {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        let (id, blobs) = (id.clone(), std::sync::Arc::clone(&self.blobs));
+        let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
         let removed = blocking(move || {
             let removed = blobs.remove_upload(&id);
             drop(file);
@@ -285,7 +285,8 @@ impl Registry {
     /// Removes an upload's file and ends its session, if it has one. The file goes first: room on a full disk.
     pub(super) async fn discard(&self, id: &UploadId) -> Result<(), Error> {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+        let (removed, blobs) = (id.clone(), Arc::clone(&self.blobs));
+        blocking(move || blobs.discard_upload(&removed)).await?.map_err(Error::files("removing an upload"))?;
         let session = id.clone();
         self.meta.write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?)).await?;
         Ok(())
