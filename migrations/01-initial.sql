@@ -52,6 +52,7 @@ CREATE TABLE manifest_bytes (
 CREATE TABLE manifest_blobs (
     manifest_id INTEGER NOT NULL REFERENCES manifests ON DELETE CASCADE,
     blob_id     INTEGER NOT NULL REFERENCES blobs,
+    is_child    INTEGER NOT NULL,  -- an index names it: should it be pushed as a manifest too, it is held as one as well
     PRIMARY KEY (manifest_id, blob_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX manifest_blobs_by_blob ON manifest_blobs (blob_id);

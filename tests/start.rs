@@ -1,1 +1,147 @@
-//! start
+//! Starting and stopping the real binary.
+
+mod configuration;
+mod directory;
+mod refusing;
+mod stopping;
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Client;
+
+/// The command, without whatever the environment of the tests would set.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).env("REGISTRY_STORAGE_RESERVE", "0");
+    command
+}
+
+/// `registry serve` on a directory and any port of loopback.
+fn serve(directory: &Path) -> Command {
+    let mut command = command(&["serve", "--addr", "127.0.0.1:0", "--data-dir"]);
+    command.arg(directory);
+    command
+}
+
+/// A server that was started by hand; killed when it goes.
+struct Running {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+    line: String,
+    started: Instant,
+}
+
+impl Running {
+    /// Starts, and waits for the line that says where it is.
+    fn start(mut command: Command) -> Self {
+        let started = Instant::now();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        Self { child, out, line, started }
+    }
+
+    fn address(&self) -> String {
+        let rest = self.line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("it said '{}'", self.line));
+        rest.split(',').next().expect("an address").to_owned()
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.address())
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("the server can be told");
+    }
+
+    fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Waits for the end; gives the exit code, what else was said on stdout, and all of stderr.
+    fn end(&mut self) -> (Option<i32>, String, String) {
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).expect("text");
+        self.child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
+        (self.child.wait().expect("it ends").code(), out, err)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until nobody listens at `address` any more, which is how stopping shows.
+fn wait_until_closed(address: &str) {
+    let start = Instant::now();
+    while TcpStream::connect(address).is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{address} still listens");
+        std::thread::yield_now();
+    }
+}
+
+/// Asserts that the command failed with one sentence on stderr and nothing else; gives the sentence.
+fn sentence(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr).into_owned());
+    assert!(output.status.code().is_some_and(|code| code != 0), "{:?}: {err}", output.status);
+    assert_eq!(out, "");
+    assert_eq!(err.trim_end().lines().count(), 1, "{err}");
+    assert!(!err.contains("panicked"), "{err}");
+    err
+}
+
+#[test]
+fn a_start_says_one_line_and_answers_at_once() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let directory = temporary.path().join("new/data");
+    let mut server = Running::start(serve(&directory));
+    assert_eq!(server.client().get("/v2/").status, 200);
+    assert_eq!(server.line, format!("listening on http://{}, data in {}\n", server.address(), directory.display()));
+    server.terminate();
+    let (code, rest, err) = server.end();
+    assert_eq!((code, &*rest), (Some(0), ""));
+    assert!(!err.contains("WARN") && !err.contains("ERROR"), "{err}");
+}
+
+/// 100 ms is the promise; the factor is for a busy machine and an unoptimised build.
+#[test]
+fn a_start_does_not_wait_for_left_over_uploads() {
+    const PROMISE: Duration = Duration::from_millis(100);
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    drop_gracefully(Running::start(serve(temporary.path())));
+    let database = rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
+    let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+                INSERT INTO uploads (id, repository, algorithm, started_at, expires_at)
+                SELECT printf('%08x-0000-4000-8000-000000000000', i), 'a', 'sha256', 0, i % 2 * 9000000000000000 FROM n";
+    database.execute_batch(fill).expect("rows");
+    drop(database);
+    for number in 0..3000 {
+        let name = format!("{number:08x}-0000-4000-8000-000000000001");
+        std::fs::write(temporary.path().join("uploads").join(name), "left over").expect("a file");
+    }
+    let fastest = (0..3)
+        .map(|_| {
+            let server = Running::start(serve(temporary.path()));
+            assert_eq!(server.client().get("/v2/").status, 200);
+            server.started.elapsed()
+        })
+        .min();
+    assert!(fastest < Some(PROMISE * 5), "{fastest:?}");
+}
+
+fn drop_gracefully(mut server: Running) {
+    server.terminate();
+    assert_eq!(server.end().0, Some(0));
+}

@@ -45,19 +45,21 @@ pub struct Leftover {
 }
 
 impl BlobStore {
-    /// Opens the store under `root`, making its directories where they are missing, for nobody else to read.
-    pub fn open(root: &Path) -> io::Result<Self> {
-        let store = Self { root: root.to_owned(), unsynced: Mutex::default() };
-        for directory in [store.uploads(), store.blobs()] {
+    /// The store under `root`, which [`Self::prepare`] makes usable.
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), unsynced: Mutex::default() }
+    }
+
+    /// Makes the store's directories where they are missing, for nobody else to read.
+    pub fn prepare(&self) -> io::Result<()> {
+        for directory in [self.uploads(), self.blobs()] {
             make_directory(&directory)?;
         }
         for algorithm in Algorithm::ALL {
-            make_directory(&store.blobs().join(algorithm.as_str()))?;
+            make_directory(&self.blobs().join(algorithm.as_str()))?;
         }
-        for directory in [store.blobs(), store.root.clone()] {
-            sync_directory(&directory)?;
-        }
-        Ok(store)
+        sync_directory(&self.blobs())?;
+        sync_directory(&self.root)
     }
 
     fn blobs(&self) -> PathBuf {

@@ -211,7 +211,8 @@ impl<'p> Resource<'p> {
                 Ok(Action::ListReferrers {
                     name: RepositoryName::parse(name)?,
                     digest: Digest::parse(digest)?,
-                    artifact_type: query.get("artifactType").map(Cow::into_owned),
+                    // no media type has a space in it: what reads as one is a plus that was not encoded
+                    artifact_type: query.get("artifactType").map(|text| text.replace(' ', "+")),
                     last: query.get("last").unwrap_or_default().into_owned(),
                 })
             }),
@@ -255,8 +256,13 @@ impl<'q> Query<'q> {
 
     fn new_upload(self, name: RepositoryName) -> Result<Action, Failure> {
         if let Some(digest) = self.get("mount") {
-            let from = self.get("from").filter(|from| !from.is_empty()).map(|from| RepositoryName::parse(&from)).transpose()?;
-            return Ok(Action::MountBlob { name, digest: Digest::parse(&digest)?, from });
+            let digest = Digest::parse(&digest)?;
+            let from = self.get("from").filter(|from| !from.is_empty()).map(|from| RepositoryName::parse(&from)).transpose();
+            return Ok(match from {
+                Ok(from) => Action::MountBlob { name, digest, from },
+                // some clients name what they pulled from another registry: nothing here is called that
+                Err(_) => Action::BeginUpload { name, algorithm: digest.algorithm() },
+            });
         }
         if let Some(digest) = self.digest()? {
             return Ok(Action::PushBlob { name, digest });

@@ -189,6 +189,42 @@ impl ContentBody {
     }
 }
 
+/// A request's body that tells its connection when it has been read to its end.
+pub(super) struct TrackedBody {
+    inner: axum::body::Body,
+    slot: SendSlot,
+}
+
+impl TrackedBody {
+    /// Tracks `body` on its connection, unless there is none.
+    pub(super) fn wrap(body: axum::body::Body, slot: &SendSlot) -> axum::body::Body {
+        let is_unread = !body.is_end_stream();
+        slot.set_unread(is_unread);
+        if is_unread { axum::body::Body::new(Self { inner: body, slot: slot.clone() }) } else { body }
+    }
+}
+
+impl Body for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if frame.is_none() || self.inner.is_end_stream() {
+            self.slot.set_unread(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+}
+
 /// How long a client may stay silent in the middle of a body.
 const READ_STALL: Duration = Duration::from_secs(60);
 

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::answer;
@@ -46,7 +47,12 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let bytes = read(body, registry.settings().manifest_limit).await?;
+    let limit = registry.settings().manifest_limit;
+    // before the first byte is asked for, where the client says how many there will be
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Error::ManifestTooLarge { limit }.into());
+    }
+    let bytes = read(body, limit).await?;
     let pushed = registry.push_manifest(name, reference, tags.clone(), content_type, bytes).await?;
     let mut answer = answer::empty(StatusCode::CREATED).location(format!("/v2/{name}/manifests/{}", pushed.digest)).digest(&pushed.digest);
     if let Some(subject) = &pushed.subject {

@@ -22,14 +22,14 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use futures_util::future::FutureExt;
-use http::header::{CACHE_CONTROL, HeaderValue};
+use http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body::Body as _;
 
 pub use server::{Limits, Server};
 
 use crate::registry::Registry;
 use action::Action;
+use body::TrackedBody;
 use error::Failure;
 use sendfile::SendSlot;
 
@@ -40,15 +40,17 @@ fn router(registry: Registry) -> Router {
 
 async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response<Body> {
     let is_v2 = request.uri().path().starts_with("/v2");
-    let still_sending = if request.body().is_end_stream() { None } else { request.extensions().get::<SendSlot>().cloned() };
+    let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
+    let request = request.map(|body| TrackedBody::wrap(body, &slot));
     let answer = match Action::parse(request.method(), request.uri()) {
         Ok(action) => run(registry, action, request).await,
         Err(failure) => Err(failure),
     };
-    let mut response = answer.unwrap_or_else(|failure| {
-        still_sending.inspect(SendSlot::linger);
-        failure.render()
-    });
+    let mut response = answer.unwrap_or_else(Failure::render);
+    if slot.is_unread() {
+        // the connection ends here, because nobody reads on to the next request: say so
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     if is_v2 {
         response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
     }

@@ -8,6 +8,11 @@ use http::header::{CONTENT_RANGE, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
 use super::error::Failure;
 use crate::registry::ChunkRange;
 
+/// About what `multipart/byteranges` puts around each part, in bytes, and how much of that a request may cost beyond
+/// the whole content.
+const PART_FRAMING: u64 = 160;
+const FRAMING_ALLOWED: u64 = 32 << 10;
+
 /// Which bytes of a content a request is to be given.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
@@ -50,7 +55,8 @@ pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
         return Err(Failure::Unsatisfiable { size });
     }
     let total = parts.iter().map(|part| part.end - part.start).fold(0, u64::saturating_add);
-    Ok(if total > size { Selection::Whole } else { Selection::Parts(parts) })
+    let framing = PART_FRAMING * (parts.len() as u64 - 1);
+    Ok(if total > size || framing > FRAMING_ALLOWED + size - total { Selection::Whole } else { Selection::Parts(parts) })
 }
 
 /// `FIRST-LAST`, `FIRST-` or `-LENGTH`: none if it is neither, none inside if it lies outside of the content.

@@ -38,8 +38,8 @@ pub(super) struct SendSlot(Arc<Shared>);
 struct Shared {
     /// The file whose mapping the current response is made of.
     region: Mutex<Option<Region>>,
-    /// A request was refused while its client may still be sending.
-    lingers: AtomicBool,
+    /// The current request has a body that was not read to its end.
+    is_unread: AtomicBool,
 }
 
 struct Region {
@@ -57,9 +57,14 @@ impl SendSlot {
         self.0.region.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the connection read on for a while when it closes.
-    pub(super) fn linger(&self) {
-        self.0.lingers.store(true, Ordering::Relaxed);
+    /// Says whether there is more to be read of the current request. A connection that closes while there is reads on
+    /// for a while.
+    pub(super) fn set_unread(&self, is_unread: bool) {
+        self.0.is_unread.store(is_unread, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.0.is_unread.load(Ordering::Relaxed)
     }
 
     /// Announces that slices of `mapping`, a view of all of `file`, are about to be written.
@@ -174,7 +179,7 @@ impl AsyncWrite for Connection {
         let this = self.get_mut();
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-            if !this.slot.0.lingers.load(Ordering::Relaxed) {
+            if !this.slot.is_unread() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -91,8 +91,8 @@ impl WriteTx<'_> {
             .execute(params![repository.0, blob.id])?;
         self.connection
             .prepare_cached(
-                "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id)
-                 SELECT manifest_id, ?3 FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
+                "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id, is_child)
+                 SELECT manifest_id, ?3, is_child FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
             )?
             .execute(params![repository.0, digest.as_str(), blob.id])?;
         self.forget_absent(repository, digest)

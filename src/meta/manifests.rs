@@ -110,7 +110,8 @@ impl WriteTx<'_> {
         Ok(statement.query_row(params![repository.0, digest.as_str()], |row| row.get(0).map(ManifestId)).optional()?)
     }
 
-    /// Records a manifest that the repository does not hold yet, and gives it to the indexes that named it before it came.
+    /// Records a manifest that the repository does not hold yet, and gives it to the indexes that named it before it came,
+    /// whether they found nothing then or a blob of the same bytes.
     pub fn insert_manifest(&self, repository: RepositoryId, manifest: &NewManifest, now: Millis) -> Result<ManifestId, Error> {
         self.connection
             .prepare_cached(
@@ -133,7 +134,11 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO manifest_children (parent_id, child_id)
-                 SELECT manifest_id, ?3 FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child",
+                 SELECT manifest_id, ?3 FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child
+                 UNION SELECT manifest_id, ?3 FROM blobs
+                 JOIN manifest_blobs ON blob_id = blobs.id AND is_child
+                 JOIN manifests ON manifests.id = manifest_id AND repository_id = ?1
+                 WHERE blobs.digest = ?2",
             )?
             .execute(params![repository.0, manifest.digest.as_str(), id.0])?;
         self.connection
@@ -143,10 +148,13 @@ impl WriteTx<'_> {
     }
 
     /// Records that a manifest needs a blob.
-    pub fn add_blob_reference(&self, manifest: ManifestId, blob: BlobRow) -> Result<(), Error> {
+    pub fn add_blob_reference(&self, manifest: ManifestId, blob: BlobRow, is_child: bool) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id) VALUES (?1, ?2)")?
-            .execute(params![manifest.0, blob.id])?;
+            .prepare_cached(
+                "INSERT INTO manifest_blobs (manifest_id, blob_id, is_child) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET is_child = is_child OR excluded.is_child",
+            )?
+            .execute(params![manifest.0, blob.id, is_child])?;
         Ok(())
     }
 

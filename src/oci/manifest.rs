@@ -1,8 +1,12 @@
 //! What the registry reads out of a manifest: its references. The bytes themselves are kept as they came.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::media_type::Shape;
 use super::{Digest, DigestError, MediaType};
@@ -92,13 +96,40 @@ struct Document {
     schema_version: Option<i64>,
     media_type: Option<String>,
     artifact_type: Option<String>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
+    config: Option<Object<Descriptor>>,
+    layers: Option<Vec<Object<Descriptor>>>,
     /// The layers of the OCI artifact manifest, which lived for one release candidate.
-    blobs: Option<Vec<Descriptor>>,
-    manifests: Option<Vec<Descriptor>>,
-    subject: Option<Descriptor>,
+    blobs: Option<Vec<Object<Descriptor>>>,
+    manifests: Option<Vec<Object<Descriptor>>>,
+    subject: Option<Object<Descriptor>>,
     annotations: Option<BTreeMap<String, String>>,
+}
+
+/// A JSON object and nothing else: serde by itself also takes an array for a struct, which no other reader would.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+fn plain(objects: Option<Vec<Object<Descriptor>>>) -> Option<Vec<Descriptor>> {
+    objects.map(|objects| objects.into_iter().map(|object| object.0).collect())
 }
 
 impl Manifest {
@@ -106,16 +137,16 @@ impl Manifest {
     ///
     /// Unknown fields are passed over and unknown media types accepted: both are stored byte for byte.
     pub fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, ManifestError> {
-        let document: Document = serde_json::from_slice(bytes)?;
+        let Object(document) = serde_json::from_slice::<Object<Document>>(bytes)?;
         let media_type = document.media_type(content_type)?;
         document.check(media_type.shape())?;
-        let config = document.config;
-        let layers = document.layers.or(document.blobs).unwrap_or_default();
-        let children = document.manifests.unwrap_or_default();
+        let config = document.config.map(|config| config.0);
+        let layers = plain(document.layers.or(document.blobs)).unwrap_or_default();
+        let children = plain(document.manifests).unwrap_or_default();
         let artifact_type =
             document.artifact_type.filter(|text| !text.is_empty()).or_else(|| config.as_ref().map(|config| config.media_type.clone()));
         Ok(Self {
-            subject: document.subject.map(|subject| Digest::parse(&subject.digest)).transpose()?,
+            subject: document.subject.map(|subject| Digest::parse(&subject.0.digest)).transpose()?,
             references: references(config.as_ref(), &layers, &children)?,
             annotations: document.annotations.unwrap_or_default(),
             media_type,

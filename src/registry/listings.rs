@@ -77,23 +77,23 @@ impl Registry {
             let (mut after, mut bytes) = (after, 0);
             // read in small steps, because each row brings the whole manifest along
             while let Some(row) = meta.referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?.pop() {
-                let annotations =
-                    Manifest::parse(Some(&row.media_type), &row.bytes).map(|manifest| manifest.annotations).unwrap_or_default();
-                let length = annotations.iter().map(|(key, value)| key.len() + value.len() + 6).sum::<usize>() + 512;
-                if page.items.len() == REFERRERS_LIMIT || (bytes + length > REFERRERS_BYTES && !page.items.is_empty()) {
-                    page.next = Some(after);
-                    break;
-                }
-                bytes += length;
-                row.digest.as_str().clone_into(&mut after);
-                page.items.push(Descriptor {
+                let annotations = Manifest::parse(Some(&row.media_type), &row.bytes).map(|manifest| manifest.annotations);
+                let descriptor = Descriptor {
                     media_type: row.media_type,
                     digest: row.digest.as_str().to_owned(),
                     size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
                     artifact_type: row.artifact_type,
                     platform: None,
-                    annotations: if annotations.is_empty() { None } else { Some(annotations) },
-                });
+                    annotations: annotations.ok().filter(|annotations| !annotations.is_empty()),
+                };
+                let length = serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
+                if page.items.len() == REFERRERS_LIMIT || (bytes + length > REFERRERS_BYTES && !page.items.is_empty()) {
+                    page.next = Some(after);
+                    break;
+                }
+                bytes += length;
+                after.clone_from(&descriptor.digest);
+                page.items.push(descriptor);
             }
             Ok(page)
         })

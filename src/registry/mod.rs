@@ -89,9 +89,11 @@ impl Registry {
     pub fn open(root: &Path, settings: Settings) -> Result<Self, Error> {
         let unusable = |cause: std::io::Error| Error::DataDirectory { path: root.to_owned(), cause };
         make_root(root).map_err(unusable)?;
-        let blobs = Arc::new(BlobStore::open(root).map_err(unusable)?);
+        let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
+        // the database first: where it is somebody else's, nothing is to be left beside it
         let meta = Meta::open(&database_path(root), Box::new(move || published.sync_published()))?;
+        blobs.prepare().map_err(unusable)?;
         Ok(Self {
             meta,
             blobs,

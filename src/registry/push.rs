@@ -116,7 +116,7 @@ fn record(
             let manifest = tx.insert_manifest(id, new, now)?;
             for (reference, target) in references.iter().zip(targets) {
                 match target {
-                    Target::Blob(blob) => tx.add_blob_reference(manifest, blob)?,
+                    Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference.is_child)?,
                     Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
                     Target::Absent => tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?,
                 }

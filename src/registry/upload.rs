@@ -129,9 +129,8 @@ impl Registry {
 
     /// Ends a session and drops what it received.
     pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
-        self.algorithm_of(repository, id)?;
         // waits for a request that still writes, so that it cannot finish what is cancelled
-        let file = self.open_file(id).await?;
+        let (file, _) = self.lock_session(repository, id).await?;
         self.discard(id).await?;
         drop(file);
         Ok(())
@@ -145,16 +144,8 @@ impl Registry {
 
     /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
     async fn resume(&self, repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>) -> Result<Intake, Error> {
-        self.algorithm_of(repository, id)?;
         self.check_space(0)?;
-        let file = self.open_file(id).await?;
-        let algorithm = match self.algorithm_of(repository, id) {
-            Ok(algorithm) => algorithm,
-            Err(error) => {
-                self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
-                return Err(error);
-            }
-        };
+        let (file, algorithm) = self.lock_session(repository, id).await?;
         let received = file.length();
         if range.is_some_and(|range| range.first != received) {
             return Err(Error::ChunkOutOfOrder { received });
@@ -166,6 +157,20 @@ impl Registry {
             _ => {
                 let reading = move || file.rehash(algorithm).map(|hasher| Intake { file, hasher });
                 blocking(reading).await?.map_err(Error::files("reading an upload back"))
+            }
+        }
+    }
+
+    /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
+    /// again under the lock, for the last holder may have finished.
+    async fn lock_session(&self, repository: &RepositoryName, id: &UploadId) -> Result<(UploadFile, Algorithm), Error> {
+        self.algorithm_of(repository, id)?;
+        let file = self.open_file(id).await?;
+        match self.algorithm_of(repository, id) {
+            Ok(algorithm) => Ok((file, algorithm)),
+            Err(error) => {
+                self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+                Err(error)
             }
         }
     }

@@ -191,7 +191,9 @@ fn check_manifests(connection: &Connection) {
         |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)),
     );
     let mut recorded: BTreeMap<i64, BTreeSet<String>> = BTreeMap::new();
-    references.into_iter().for_each(|(id, digest)| drop(recorded.entry(id).or_default().insert(digest)));
+    for (id, digest) in references {
+        recorded.entry(id).or_default().insert(digest);
+    }
     let manifests = rows(connection, "SELECT id, digest, bytes FROM manifests JOIN manifest_bytes ON manifest_id = id", |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
     });

@@ -12,6 +12,7 @@ pub type Place = (String, String);
 pub struct Ledger {
     state: Mutex<State>,
     ended: AtomicBool,
+    deaf: AtomicBool,
 }
 
 #[derive(Default)]
@@ -49,17 +50,31 @@ impl Ledger {
         self.state.lock().expect("no client panicked")
     }
 
-    /// To be said before the server is killed, or its disk: from here on requests may fail.
+    /// To be said before the server is killed: from here on requests may fail.
     pub fn end_life(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }
 
+    /// To be said before the power is cut: from here on nothing that comes back counts. With the power goes the network,
+    /// and a file system that is being shut down may call a sync done that was not.
+    pub fn end_world(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
+        self.end_life();
+    }
+
     pub fn begin_life(&self) {
+        self.deaf.store(false, Ordering::SeqCst);
         self.ended.store(false, Ordering::SeqCst);
     }
 
+    /// Whether requests may fail.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    /// Whether answers count.
+    pub fn is_listening(&self) -> bool {
+        !self.deaf.load(Ordering::SeqCst)
     }
 
     pub fn manifest_acknowledged(&self, repository: &str, digest: &str) {

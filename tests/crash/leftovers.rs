@@ -1,1 +1,189 @@
-//! todo
+//! What a crash can leave, made by hand, each kind on its own.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+
+use rusqlite::{Connection, params};
+use tempfile::TempDir;
+
+use super::audit;
+use crate::support::image::noise;
+use crate::support::{Client, Image, Server, sha256};
+
+const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
+
+/// A server that is down, and its directory.
+struct Crashed {
+    server: Server,
+    _temporary: TempDir,
+}
+
+impl Crashed {
+    /// After one image and one open session, whose path it gives.
+    fn new() -> (Self, String) {
+        let temporary = TempDir::new().expect("a temporary directory");
+        let mut server = Server::at(&temporary.path().join("data"), &[]);
+        let mut client = server.client();
+        Image::small(1).push(&mut client, "app", "latest");
+        let session = client.begin_upload("app");
+        assert_eq!(client.request("PATCH", &session).body(&half(1)).send().status, 202);
+        server.kill();
+        (Self { server, _temporary: temporary }, session)
+    }
+
+    fn upload(&self, id: &str) -> PathBuf {
+        self.server.directory().join("uploads").join(id)
+    }
+
+    fn blob(&self, digest: &str) -> PathBuf {
+        let hex = digest.strip_prefix("sha256:").expect("sha256");
+        self.server.directory().join("blobs/sha256").join(&hex[..2]).join(hex)
+    }
+
+    /// Gives an upload's file the name of its blob as well, as a server does just before it commits.
+    fn publish(&self, id: &str, content: &[u8]) {
+        let blob = self.blob(&sha256(content));
+        fs::create_dir_all(blob.parent().expect("a shard")).expect("a shard");
+        fs::hard_link(self.upload(id), &blob).expect("a second name");
+        fs::set_permissions(&blob, PermissionsExt::from_mode(0o400)).expect("a mode");
+    }
+
+    fn execute(&self, sql: &str, id: &str) {
+        let database = Connection::open(self.server.directory().join("registry.db")).expect("a database");
+        database.execute(sql, params![id]).expect("a change");
+    }
+
+    /// Starts the server, and waits until it has cleared everything.
+    fn clear(&mut self) -> Client {
+        self.server.restart();
+        audit::check_cleared(self.server.directory());
+        let mut client = self.server.client();
+        Image::small(1).assert_pulls(&mut client, "app", "latest");
+        client
+    }
+}
+
+/// The first half of the content with that seed.
+fn half(seed: u64) -> Vec<u8> {
+    let mut content = noise(seed, 5000);
+    content.truncate(2000);
+    content
+}
+
+fn id_of(session: &str) -> &str {
+    session.rsplit_once('/').expect("a path").1
+}
+
+fn finish(client: &mut Client, session: &str, seed: u64) {
+    let content = noise(seed, 5000);
+    let status = client.get(session);
+    assert_eq!((status.status, status.header("range")), (204, Some("0-1999")), "{status:?}");
+    let response = client.request("PUT", &format!("{session}?digest={}", sha256(&content))).body(&content[2000..]).send();
+    assert_eq!(response.status, 201, "{response:?}");
+    let blob = client.get(&format!("/v2/app/blobs/{}", sha256(&content)));
+    assert_eq!((blob.status, blob.body), (200, content));
+}
+
+#[test]
+fn a_file_of_no_session_is_removed_and_an_open_session_goes_on() {
+    let (mut crashed, session) = Crashed::new();
+    fs::write(crashed.upload(SESSION), b"bytes of nobody").expect("a file");
+    let mut client = crashed.clear();
+    assert_eq!(crashed.server.upload_files(), [crashed.upload(id_of(&session))]);
+    finish(&mut client, &session, 1);
+    assert!(crashed.server.upload_files().is_empty());
+}
+
+#[test]
+fn an_expired_session_goes_with_its_file() {
+    let (mut crashed, session) = Crashed::new();
+    crashed.execute("UPDATE uploads SET expires_at = 1 WHERE id = ?1", id_of(&session));
+    crashed.server.restart();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while crashed.server.client().get(&session).status != 404 {
+        assert!(std::time::Instant::now() < deadline, "the session stays");
+    }
+    assert!(crashed.server.upload_files().is_empty());
+    crashed.server.kill();
+    crashed.clear();
+}
+
+#[test]
+fn a_blob_that_was_published_and_not_committed_is_removed_and_can_be_pushed_again() {
+    let (mut crashed, _) = Crashed::new();
+    let content = noise(7, 5000);
+    fs::write(crashed.upload(SESSION), &content).expect("a file");
+    crashed.publish(SESSION, &content);
+    let mut client = crashed.clear();
+    assert!(!crashed.blob(&sha256(&content)).exists() && !crashed.upload(SESSION).exists());
+    client.push_blob("app", &content);
+    assert_eq!(client.get(&format!("/v2/app/blobs/{}", sha256(&content))).body, content);
+    audit::check_cleared(crashed.server.directory());
+}
+
+#[test]
+fn a_blob_that_was_committed_stays_when_its_uploads_name_goes() {
+    let (mut crashed, _) = Crashed::new();
+    let layer = &Image::small(1).layers[0];
+    fs::hard_link(crashed.blob(&sha256(layer)), crashed.upload(SESSION)).expect("a second name");
+    crashed.clear();
+    assert!(!crashed.upload(SESSION).exists());
+    assert_eq!(fs::metadata(crashed.blob(&sha256(layer))).expect("the blob").nlink(), 1);
+}
+
+#[test]
+fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
+    for content in [noise(7, 5000), b"not what the name says".to_vec()] {
+        let (mut crashed, _) = Crashed::new();
+        let wanted = noise(7, 5000);
+        fs::write(crashed.upload(SESSION), &content).expect("a file");
+        crashed.publish(SESSION, &wanted);
+        crashed.server.restart();
+        // at once, beside the clearing
+        let mut client = crashed.server.client();
+        client.push_blob("app", &wanted);
+        audit::check_cleared(crashed.server.directory());
+        assert_eq!(client.get(&format!("/v2/app/blobs/{}", sha256(&wanted))).body, wanted);
+        assert!(!crashed.upload(SESSION).exists());
+    }
+}
+
+#[test]
+fn a_session_cut_off_before_its_commit_goes_on() {
+    let (mut crashed, session) = Crashed::new();
+    // the last request appended the rest, and published; the commit that ends the session never came
+    let content = noise(1, 5000);
+    fs::write(crashed.upload(id_of(&session)), &content).expect("the rest");
+    crashed.publish(id_of(&session), &content);
+    let mut client = crashed.clear();
+    let status = client.get(&session);
+    assert_eq!((status.status, status.header("range")), (204, Some("0-4999")), "what a 202 promised is gone: {status:?}");
+    let response = client.request("PUT", &format!("{session}?digest={}", sha256(&content))).send();
+    assert_eq!(response.status, 201, "{response:?}");
+    assert_eq!(client.get(&format!("/v2/app/blobs/{}", sha256(&content))).body, content);
+}
+
+#[test]
+fn what_is_left_is_cleared_by_a_server_without_roots_privileges_too() {
+    let (mut crashed, session) = Crashed::new();
+    let content = noise(7, 5000);
+    fs::write(crashed.upload(SESSION), &content).expect("a file");
+    crashed.publish(SESSION, &content);
+    // as after a second push of the same blob: the first one's file has only its own name left
+    fs::remove_file(crashed.blob(&sha256(&content))).expect("one name less");
+    let expired = "00000000-89ab-4cde-8f01-23456789abcd";
+    crashed.execute("INSERT INTO uploads SELECT ?1, repository, algorithm, 0, 0 FROM uploads", expired);
+    fs::write(crashed.upload(expired), &content).expect("a file");
+    fs::set_permissions(crashed.upload(expired), PermissionsExt::from_mode(0o400)).expect("a mode");
+    std::thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                super::sys::give_up_overriding_permissions();
+                let mut client = crashed.clear();
+                finish(&mut client, &session, 1);
+            })
+            .join()
+    })
+    .expect("cleared");
+}

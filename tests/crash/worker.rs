@@ -61,7 +61,7 @@ impl<'l> Worker<'l> {
     pub fn send(&mut self, make: impl FnOnce(&mut Client) -> Request<'_>) -> Result<Response, Gone> {
         let any = self.random.below(self.clients.len() as u64) as usize;
         match make(&mut self.clients[any]).try_send() {
-            Ok(response) if response.status < 500 => Ok(response),
+            Ok(response) if response.status < 500 && self.ledger.is_listening() => Ok(response),
             _ if self.ledger.has_ended() => Err(Gone),
             failed => panic!("a living server answered {failed:?}"),
         }

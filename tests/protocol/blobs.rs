@@ -112,7 +112,11 @@ fn digests_may_be_percent_encoded() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("a/b", b"content");
-    for path in [format!("/v2/a/b/blobs/{}", digest.replace(':', "%3A")), format!("/v2/a%2Fb/blobs/{digest}"), format!("/%76%32/a/b/blobs/{digest}")] {
+    for path in [
+        format!("/v2/a/b/blobs/{}", digest.replace(':', "%3A")),
+        format!("/v2/a%2Fb/blobs/{digest}"),
+        format!("/%76%32/a/b/blobs/{digest}"),
+    ] {
         assert_eq!(client.get(&path).body, b"content", "{path}");
     }
 }

@@ -208,12 +208,41 @@ fn a_refusal_comes_instead_of_a_continue() {
     wire.send(format!("PUT /v2/a/blobs/uploads/{}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}", uuid_of_nobody()));
     wire.answer().refused(404, "BLOB_UPLOAD_UNKNOWN");
 
+    let mut wire = Wire::open(&server);
+    wire.send(format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{}", expect.replace('7', "50000000")));
+    assert_eq!(wire.head_answer().status, 413);
+
     let location = client.begin_upload("a");
     let mut wire = Wire::open(&server);
     wire.send(format!("PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}"));
     assert_eq!(wire.head_answer().status, 100);
     wire.send("content");
     assert_eq!(wire.answer().status, 201);
+}
+
+/// A client sends its next request on a connection unless it has been told that this was the last.
+#[test]
+fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {
+    let server = Server::start();
+    let unknown = format!("/v2/a/blobs/uploads/{}", uuid_of_nobody());
+    for (method, path) in
+        [("PUT", "/v2/UPPER/manifests/v1"), ("PATCH", &unknown), ("POST", "/v2/"), ("PUT", "/v2/nowhere"), ("GET", "/v2/")]
+    {
+        for (size, is_apart) in [(2, false), (2, true), (10_000, true), (300_000, true)] {
+            let mut wire = Wire::open(&server);
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+            let body = noise(1, size);
+            if is_apart {
+                wire.send(head);
+                wire.send(body);
+            } else {
+                wire.send([head, body].concat());
+            }
+            let closes = wire.answer().header("connection") == Some("close");
+            let next = wire.write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| read_response(&mut wire.0, false));
+            assert!(closes || next.is_ok_and(|response| response.body == b"{}"), "{method} {path} with {size} bytes, apart: {is_apart}");
+        }
+    }
 }
 
 fn uuid_of_nobody() -> &'static str {

@@ -25,8 +25,7 @@ fn with_platform(mut descriptor: Value, os: &str, architecture: &str) -> Value {
 fn docker_images_and_lists() {
     let server = Server::start();
     let mut client = server.client();
-    let (config_type, layer_type) =
-        ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    let (config_type, layer_type) = ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip");
     client.push_blob("docker", b"{\"os\":\"linux\"}");
     client.push_blob("docker", b"a layer");
     let manifest = json!({
@@ -157,8 +156,7 @@ fn foreign_layers_need_not_be_there() {
             json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer.clone()] });
         round_trip(&mut client, "windows", &manifest);
         layer["mediaType"] = LAYER.into();
-        let manifest =
-            json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer] });
+        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer] });
         put(&mut client, "windows", "v2", &manifest).refused(400, "MANIFEST_BLOB_UNKNOWN");
     }
 }

@@ -185,6 +185,20 @@ fn ranges_that_name_nothing_are_refused_or_passed_over() {
     assert!(matches!(response.status, 200 | 416) && (response.status == 416 || response.body.is_empty()));
 }
 
+/// A short request must not make the server hold and send far more than there is.
+#[test]
+fn thousands_of_ranges_are_not_answered_one_by_one() {
+    let server = Server::start();
+    let mut client = server.client();
+    let content = noise(3, 100_000);
+    let path = format!("/v2/a/blobs/{}", client.push_blob("a", &content));
+    for ranges in [vec!["0-0"; 20_000], vec!["-1"; 20_000], ["5-5", "7-7"].repeat(10_000)] {
+        let response = client.request("GET", &path).header("Range", &format!("bytes={}", ranges.join(","))).send();
+        assert!(response.status < 500, "{}", response.status);
+        assert!(response.body.len() <= content.len() + 65_536, "{} bytes for a blob of {}", response.body.len(), content.len());
+    }
+}
+
 #[test]
 fn a_range_of_another_version_gives_the_whole() {
     let server = Server::start();

@@ -35,6 +35,8 @@ fn documents_that_are_no_manifest_are_refused() {
         (OCI_MANIFEST, "null".to_owned()),
         (OCI_MANIFEST, "[]".to_owned()),
         (OCI_MANIFEST, "\"text\"".to_owned()),
+        (OCI_MANIFEST, json!([2, OCI_MANIFEST, null, config, [], null, null, null, null]).to_string()),
+        (OCI_MANIFEST, json!({ "schemaVersion": 2, "config": [CONFIG, digest], "layers": [] }).to_string()),
         (OCI_MANIFEST, "not JSON".to_owned()),
         (OCI_MANIFEST, format!("{} trailing", image(b"{}", &[]))),
         (OCI_MANIFEST, format!("{}\0", image(b"{}", &[]))),

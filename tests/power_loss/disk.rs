@@ -1,0 +1,72 @@
+//! A disk whose power can be cut: an ext4 file system in a file.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::crash::sys;
+
+const SIZE: u64 = 512 << 20;
+/// Nothing reaches the disk on its own: the journal is committed every ten minutes only, and no rename or truncation
+/// brings a file along. What is there after a cut is what was synced.
+const OPTIONS: &str = "loop,commit=600,noauto_da_alloc,lazytime";
+/// How long the kernel may take to let go of a file system.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub struct Disk {
+    image: PathBuf,
+    mount: PathBuf,
+}
+
+impl Disk {
+    /// Makes and mounts an empty one inside `directory`.
+    ///
+    /// # Errors
+    /// Where this user or this machine cannot; says why.
+    pub fn new(directory: &Path, name: &str) -> Result<Self, String> {
+        let disk = Self { image: directory.join(format!("{name}.ext4")), mount: directory.join(name) };
+        let image = File::create(&disk.image).map_err(|error| error.to_string())?;
+        image.set_len(SIZE).map_err(|error| error.to_string())?;
+        fs::create_dir(&disk.mount).map_err(|error| error.to_string())?;
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk.image))?;
+        disk.plug_in()?;
+        Ok(disk)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    fn plug_in(&self) -> Result<(), String> {
+        run(Command::new("mount").args(["-t", "ext4", "-o", OPTIONS]).arg(&self.image).arg(&self.mount))
+    }
+
+    /// From here on nothing reaches the disk, and what has not been written is lost.
+    pub fn cut(&self) {
+        let root = File::open(&self.mount).expect("the root of the disk");
+        sys::cut_power(&root).expect("ext4 can be shut down");
+    }
+
+    /// Brings it back as it was when the power went.
+    pub fn come_back(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(error) = run(Command::new("umount").arg(&self.mount)) {
+            assert!(Instant::now() < deadline, "{error}");
+        }
+        self.plug_in().expect("it was mounted before");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // not mounted where mounting is what failed
+        let _ = Command::new("umount").arg("--lazy").arg(&self.mount).output();
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().display().to_string();
+    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+}

@@ -1,0 +1,75 @@
+//! Settings that change what the protocol answers.
+
+use super::{image, push_image, put};
+use crate::support::image::{OCI_MANIFEST, noise};
+use crate::support::{Image, Server, descriptor};
+
+#[test]
+fn without_deletes_nothing_goes() {
+    let server = Server::with(&[("REGISTRY_STORAGE_DELETE_ENABLED", "false")]);
+    let mut client = server.client();
+    let manifest = push_image(&mut client, "a", "v1", "1");
+    let (digest, layer) = (super::digest_of(&manifest), client.push_blob("a", b"loose"));
+    for path in [
+        "/v2/a/manifests/v1".to_owned(),
+        format!("/v2/a/manifests/{digest}"),
+        format!("/v2/a/blobs/{layer}"),
+        "/v2/unknown/manifests/v1".to_owned(),
+    ] {
+        let refusal = client.delete(&path);
+        refusal.refused(405, "UNSUPPORTED");
+        assert!(refusal.header("allow").is_some_and(|allowed| !allowed.contains("DELETE")), "{path}");
+    }
+    assert_eq!(client.get("/v2/a/manifests/v1").body, manifest.to_string().into_bytes());
+    assert_eq!(client.head(&format!("/v2/a/blobs/{layer}")).status, 200);
+    // an upload is the client's own until it is finished
+    let location = client.begin_upload("a");
+    assert_eq!(client.delete(&location).status, 204);
+}
+
+#[test]
+fn a_full_disk_takes_nothing_and_still_gives_and_deletes() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("data");
+    let image = Image::new("before", vec![noise(1, 100_000)]);
+    let mut server = Server::at(&path, &[]);
+    image.push(&mut server.client(), "a", "v1");
+    let location = server.client().begin_upload("a");
+    assert_eq!(server.client().request("PATCH", &location).body(b"begun").send().status, 202);
+    assert!(server.stop().success());
+
+    let server = Server::at(&path, &[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
+    let mut client = server.client();
+    let digest = crate::support::sha256(b"new");
+    let new = super::index(&[]);
+    client.request("POST", "/v2/a/blobs/uploads/").send().refused(507, "UNAVAILABLE");
+    client.request("POST", &format!("/v2/a/blobs/uploads/?digest={digest}")).body(b"new").send().refused(507, "UNAVAILABLE");
+    client.request("POST", &format!("/v2/b/blobs/uploads/?mount={digest}")).send().refused(507, "UNAVAILABLE");
+    client.request("PATCH", &location).body(b"more").send().refused(507, "UNAVAILABLE");
+    client.request("PUT", &format!("{location}?digest={digest}")).body(b"more").send().refused(507, "UNAVAILABLE");
+    put(&mut client, "a", "v2", &new).refused(507, "UNAVAILABLE");
+    assert_eq!(client.get(&location).header("range"), Some("0-4"), "a refusal must not cost what had arrived");
+
+    image.assert_pulls(&mut client, "a", "v1");
+    assert_eq!(super::texts(&client.get("/v2/a/tags/list").json()["tags"]), ["v1"]);
+    assert_eq!(client.delete(&location).status, 204);
+    assert!(server.upload_files().is_empty());
+    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", image.digest())).status, 202);
+    for blob in image.layers.iter().chain([&image.config]) {
+        assert_eq!(client.delete(&format!("/v2/a/blobs/{}", crate::support::sha256(blob))).status, 202);
+    }
+    client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
+}
+
+#[test]
+fn the_limit_of_manifests_may_be_moved() {
+    let server = Server::with(&[("REGISTRY_MANIFESTS_LIMIT", "1000")]);
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let mut manifest = image(b"{}", &[]);
+    assert_eq!(put(&mut client, "a", "small", &manifest).status, 201);
+    manifest["layers"] = vec![descriptor("application/x", b"{}"); 8].into();
+    let refusal = client.put_manifest("a", "large", OCI_MANIFEST, manifest.to_string().as_bytes());
+    refusal.refused(413, "MANIFEST_INVALID");
+    assert!(refusal.json()["errors"][0]["message"].as_str().unwrap().contains("1000"));
+}

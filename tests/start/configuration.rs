@@ -1,0 +1,89 @@
+//! The configuration file, the variables over it, and the flags over both.
+
+use std::path::PathBuf;
+
+use super::{Running, command, sentence};
+
+/// A directory with a configuration in it.
+fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = temporary.path().join("config.yml");
+    std::fs::write(&path, text.replace("ROOT", &temporary.path().join("data").display().to_string())).expect("a file");
+    (temporary, path)
+}
+
+#[test]
+fn the_file_is_read_variables_go_over_it_and_flags_over_both() {
+    let text = "version: 0.1\nlog:\n  level: warn\nhttp:\n  addr: 127.0.0.1:1\nstorage:\n  filesystem:\n    rootdirectory: ROOT\n  delete:\n    enabled: false\n";
+    let (temporary, path) = configured(text);
+    let mut by_variable = command(&["serve", path.to_str().expect("a path")]);
+    by_variable.env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    let server = Running::start(by_variable);
+    assert!(server.line.ends_with(&format!("data in {}\n", temporary.path().join("data").display())), "{}", server.line);
+    server.client().delete("/v2/a/manifests/v1").refused(405, "UNSUPPORTED");
+
+    let other = temporary.path().join("other");
+    let mut by_flag =
+        command(&["serve", "--addr", "127.0.0.1:0", path.to_str().expect("a path"), "--data-dir", other.to_str().expect("a path")]);
+    by_flag.env("REGISTRY_HTTP_ADDR", "127.0.0.1:2").env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
+    let server = Running::start(by_flag);
+    assert!(server.line.ends_with(&format!("data in {}\n", other.display())), "{}", server.line);
+    server.client().delete("/v2/a/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
+}
+
+#[test]
+fn what_is_not_known_is_an_error_with_its_line() {
+    for (text, words) in [
+        ("version: 0.1\nhttp:\n  adr: :5000\n", &["adr", "line 3"][..]),
+        ("version: 0.1\nhttp:\n  addr: :5000\nstorag:\n  delete:\n    enabled: true\n", &["storag", "line 4"]),
+        ("version: 0.1\nstorage:\n  delete:\n    enabled: perhaps\n", &["line 4"]),
+        ("version: 0.1\nlog:\n  level: loud\n", &["loud", "line 3"]),
+        ("version: 0.3\n", &["0.3", "0.1"]),
+        ("http: [\n", &["line"]),
+        ("- a\n- list\n", &["config.yml"]),
+    ] {
+        let (_temporary, path) = configured(text);
+        // more than a sentence here: the place in the file may be shown
+        let output = command(&["serve", path.to_str().expect("a path")]).output().expect("it runs");
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && output.stdout.is_empty() && !message.contains("panicked"), "{message}");
+        for word in words {
+            assert!(message.contains(word), "'{word}' is not in: {message}");
+        }
+        assert!(message.contains(path.to_str().expect("a path")) || text.contains("0.3"), "{message}");
+    }
+    let message = sentence(&command(&["serve", "/nowhere/config.yml"]).output().expect("it runs"));
+    assert!(message.contains("/nowhere/config.yml"), "{message}");
+}
+
+#[test]
+fn variables_that_are_not_known_are_named() {
+    let (_temporary, path) = configured("version: 0.1\n");
+    for (name, value) in [
+        ("REGISTRY_HTTP_ADR", ":5000"),
+        ("REGISTRY_UNHEARD_OF", "x"),
+        ("REGISTRY_STORAGE_DELETE_ENABLED", "perhaps"),
+        ("REGISTRY_HTTP_DRAINTIMEOUT", "soon"),
+        ("REGISTRY_STORAGE_RESERVE", "-1"),
+    ] {
+        let output = command(&["serve", path.to_str().expect("a path")]).env(name, value).output().expect("it runs");
+        let message = sentence(&output);
+        assert!(message.contains(name), "{message}");
+    }
+}
+
+#[test]
+fn an_address_open_to_the_network_is_warned_about_once() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let directory = temporary.path().to_str().expect("a path");
+    for (address, warnings) in [(":0", 1), ("0.0.0.0:0", 1), ("127.0.0.1:0", 0), ("localhost:0", 0)] {
+        let mut server = Running::start(command(&["serve", "--addr", address, "--data-dir", directory]));
+        let port = server.address().rsplit(':').next().expect("a port").to_owned();
+        assert_eq!(crate::support::Client::new(&format!("127.0.0.1:{port}")).get("/v2/").status, 200);
+        server.terminate();
+        let (code, rest, err) = server.end();
+        assert_eq!((code, &*rest), (Some(0), ""));
+        assert_eq!(err.lines().filter(|line| line.contains("WARN")).count(), warnings, "{address}: {err}");
+        assert_eq!(err.matches("open to the network").count(), warnings, "{err}");
+    }
+}

@@ -1,0 +1,113 @@
+//! The data directory: nobody else's to read, and more than one server's to use.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{Running, serve};
+use crate::support::image::noise;
+use crate::support::{Image, Server, sha256};
+
+/// Every file and directory from `path` down, with the bits of its mode.
+fn modes(path: &Path, found: &mut Vec<(String, u32)>) {
+    let metadata = std::fs::symlink_metadata(path).expect("metadata");
+    found.push((path.display().to_string(), metadata.permissions().mode() & 0o777));
+    if metadata.is_dir() {
+        std::fs::read_dir(path).expect("a directory").for_each(|entry| modes(&entry.expect("an entry").path(), found));
+    }
+}
+
+#[test]
+fn nothing_is_readable_by_others_whatever_the_umask() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    for (number, umask) in ["000", "022", "077"].into_iter().enumerate() {
+        let directory = temporary.path().join(format!("data{number}"));
+        let mut command = std::process::Command::new("sh");
+        command.args([
+            "-c",
+            &format!("umask {umask}; exec \"$@\""),
+            "sh",
+            env!("CARGO_BIN_EXE_registry"),
+            "serve",
+            "--addr",
+            "127.0.0.1:0",
+            "--data-dir",
+        ]);
+        command.arg(&directory).env("REGISTRY_STORAGE_RESERVE", "0");
+        let server = Running::start(command);
+        let mut client = server.client();
+        Image::small(1).push(&mut client, "a", "v1");
+        let location = client.begin_upload("a");
+        assert_eq!(client.request("PATCH", &location).body(b"half").send().status, 202);
+        let mut found = Vec::new();
+        modes(&directory, &mut found);
+        assert!(found.iter().any(|(path, _)| path.ends_with("registry.db-wal")), "{found:?}");
+        for (path, mode) in found {
+            assert_eq!(mode & 0o077, 0, "{path} has mode {mode:o} under umask {umask}");
+            if path.contains("/blobs/sha256/") && path.len() > 100 {
+                assert_eq!(mode & 0o222, 0, "a blob that can be written: {path}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_servers_share_one_directory() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
+    for (number, (here, there)) in [(0, 1), (1, 0)].into_iter().enumerate() {
+        let image = Image::new(&format!("image {number}"), vec![noise(number as u64, 200_000), noise(7, 1000)]);
+        image.push(&mut servers[here].client(), "a", "v1");
+        image.assert_pulls(&mut servers[there].client(), "a", "v1");
+    }
+    // a session may wander between them, a chunk here and a chunk there
+    let content = noise(9, 400_000);
+    let location = servers[0].client().begin_upload("a");
+    for (number, chunk) in content.chunks(100_000).enumerate() {
+        let range = format!("{}-{}", number * 100_000, number * 100_000 + chunk.len() - 1);
+        let mut client = servers[number % 2].client();
+        let response = client.request("PATCH", &location).header("Content-Range", &range).body(chunk).send();
+        assert_eq!(response.status, 202, "{response:?}");
+    }
+    let digest = sha256(&content);
+    assert_eq!(servers[0].client().request("PUT", &format!("{location}?digest={digest}")).send().status, 201);
+    assert!(servers[1].client().get(&format!("/v2/a/blobs/{digest}")).body == content);
+    servers[1].client().get(&location).refused(404, "BLOB_UPLOAD_UNKNOWN");
+}
+
+#[test]
+fn two_servers_under_load_agree() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
+    std::thread::scope(|scope| {
+        for worker in 0..6_usize {
+            let servers = &servers;
+            scope.spawn(move || {
+                for round in 0..5 {
+                    // every image is pushed by two workers, through different servers
+                    let image = Image::new(&format!("{}-{round}", worker / 2), vec![noise(round, 20_000)]);
+                    image.push(&mut servers[worker % 2].client(), "shared", &format!("w{worker}"));
+                    image.assert_pulls(&mut servers[(worker + 1) % 2].client(), "shared", &format!("w{worker}"));
+                }
+            });
+        }
+    });
+    assert_eq!(servers[0].blob_files().len(), 5 + 15);
+    assert!(servers[0].upload_files().is_empty());
+    let lists: Vec<_> = servers.iter().map(|server| server.client().get("/v2/shared/tags/list").body).collect();
+    assert_eq!(lists[0], lists[1]);
+}
+
+/// Two that start on an empty directory at the same moment both make it, and both serve.
+#[test]
+fn two_servers_may_start_at_once() {
+    for _ in 0..5 {
+        let temporary = tempfile::TempDir::new().expect("a directory");
+        let directory = temporary.path().join("data");
+        let servers: Vec<_> = std::thread::scope(|scope| {
+            let starting: Vec<_> = (0..3).map(|_| scope.spawn(|| Running::start(serve(&directory)))).collect();
+            starting.into_iter().map(|thread| thread.join().expect("a server")).collect()
+        });
+        Image::small(1).push(&mut servers[0].client(), "a", "v1");
+        servers.iter().for_each(|server| Image::small(1).assert_pulls(&mut server.client(), "a", "v1"));
+    }
+}

@@ -1,0 +1,117 @@
+//! Ending: requests in flight are finished, everything else is not waited for.
+
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::{Running, serve, wait_until_closed};
+use crate::support::client::read_response;
+use crate::support::image::noise;
+use crate::support::sha256;
+
+/// What is "at once", on a busy machine.
+const AT_ONCE: Duration = Duration::from_millis(1800);
+
+fn fresh() -> (tempfile::TempDir, Running) {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let server = Running::start(serve(temporary.path()));
+    (temporary, server)
+}
+
+#[test]
+fn a_download_in_flight_is_finished() {
+    let (_directory, mut server) = fresh();
+    let content = noise(1, 24 << 20);
+    let digest = server.client().push_blob("a", &content);
+    let mut stream = BufReader::new(server.client().connect());
+    write!(stream.get_mut(), "GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request");
+    let mut first = [0; 1];
+    stream.read_exact(&mut first).expect("a beginning");
+    server.terminate();
+    wait_until_closed(&server.address());
+    let response = read_response(&mut BufReader::new(first.chain(stream)), false).expect("all of it");
+    assert!(response.body == content);
+    assert_eq!(server.end().0, Some(0));
+}
+
+#[test]
+fn an_upload_in_flight_is_finished_and_kept() {
+    let (directory, mut server) = fresh();
+    let content = noise(2, 3 << 20);
+    let digest = sha256(&content);
+    let location = server.client().begin_upload("a");
+    let mut stream = BufReader::new(server.client().connect());
+    let head = format!("PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len());
+    stream.get_mut().write_all(head.as_bytes()).expect("a head");
+    stream.get_mut().write_all(&content[..1 << 20]).expect("a beginning");
+    wait_until_received(&server, &location);
+    server.terminate();
+    wait_until_closed(&server.address());
+    stream.get_mut().write_all(&content[1 << 20..]).expect("the rest");
+    assert_eq!(read_response(&mut stream, false).expect("an answer").status, 201);
+    assert_eq!(server.end().0, Some(0));
+    let again = Running::start(serve(directory.path()));
+    assert!(again.client().get(&format!("/v2/a/blobs/{digest}")).body == content);
+}
+
+#[test]
+fn idle_connections_are_not_waited_for() {
+    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
+        let (_directory, mut server) = fresh();
+        let mut used = server.client();
+        assert_eq!(used.get("/v2/").status, 200);
+        let unused: Vec<_> = (0..5).map(|_| server.client().connect()).collect();
+        assert_eq!(server.client().get("/v2/").status, 200);
+        let start = Instant::now();
+        server.signal(signal);
+        let (code, ..) = server.end();
+        assert_eq!(code, Some(0));
+        assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+        drop(unused);
+    }
+}
+
+/// An upload whose client has fallen silent, so that a stopping server waits for it.
+fn stuck(server: &Running) -> TcpStream {
+    let location = server.client().begin_upload("a");
+    let mut stream = server.client().connect();
+    write!(stream, "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome").expect("a beginning");
+    wait_until_received(server, &location);
+    stream
+}
+
+/// Waits until something of an upload has arrived: from then on it is in flight for the server as well.
+fn wait_until_received(server: &Running, location: &str) {
+    let start = Instant::now();
+    while server.client().get(location).header("range") == Some("0-0") {
+        assert!(start.elapsed() < Duration::from_secs(10), "nothing arrives");
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let (_directory, mut server) = fresh();
+    let _stuck = stuck(&server);
+    server.terminate();
+    wait_until_closed(&server.address());
+    assert!(server.child.try_wait().expect("a child").is_none(), "it did not wait for the upload");
+    let start = Instant::now();
+    server.terminate();
+    server.end();
+    assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_client_that_says_nothing_is_waited_for_only_so_long() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let mut command = serve(temporary.path());
+    command.env("REGISTRY_HTTP_DRAINTIMEOUT", "300ms");
+    let mut server = Running::start(command);
+    let stuck = stuck(&server);
+    let start = Instant::now();
+    server.terminate();
+    let (code, _, err) = server.end();
+    assert_eq!(code, Some(0), "{err}");
+    assert!((Duration::from_millis(300)..Duration::from_millis(300) + AT_ONCE).contains(&start.elapsed()), "{:?}", start.elapsed());
+    drop(stuck);
+}
