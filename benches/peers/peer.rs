@@ -101,7 +101,8 @@ impl Peer {
     /// The program, or why there is none.
     pub fn find(&'static self) -> Result<Found, String> {
         if let Some(given) = std::env::var_os(self.variable) {
-            let binary = PathBuf::from(given);
+            // a server starts in a directory of its own, where a relative path would lead nowhere
+            let binary = std::path::absolute(given).map_err(|e| format!("{}: {e}", self.variable))?;
             return if binary.is_file() {
                 Ok(Found { peer: self, binary })
             } else {

@@ -17,6 +17,10 @@ const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
 
+/// Threads for what waits for the disk or computes: enough to keep a disk busy with syncs, few enough that a burst of
+/// uploads does not pay for hundreds of stacks.
+const BLOCKING_THREADS: usize = 64;
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// A configuration in distribution's format; everything in it has a default
@@ -35,7 +39,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     start_log(config.log.level);
     let address = place::listen_address(arguments.addr.as_deref().or(config.http.addr.as_deref()))?;
     let directory = place::data_directory(arguments.data_dir, &config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("worker").build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
     let outcome = runtime.block_on(serve(address, directory, &config));
     // what is still running belongs to clients that were waited for long enough

@@ -39,6 +39,10 @@ impl Default for Limits {
 /// How long accepting pauses after the system refused a connection, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// The most that is read from a connection at once, and so the largest head of a request, in bytes. It is what a fast
+/// upload costs in memory, a few times over.
+const CONNECTION_BUFFER: usize = 128 << 10;
+
 /// A bound socket, and the registry to be served on it.
 pub struct Server {
     listener: TcpListener,
@@ -102,7 +106,9 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watc
         request.extensions_mut().insert(slot.clone());
         router.clone().call(request.map(Body::new))
     });
-    let connection = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(header_timeout).serve_connection(stream, service);
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(CONNECTION_BUFFER);
+    let connection = http.serve_connection(stream, service);
     watcher.watch(connection).await
 }
 

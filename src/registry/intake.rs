@@ -16,10 +16,10 @@ use super::{Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile};
 
 /// How much is gathered at the most, from a client that is faster than hash and disk.
-const BATCH_SIZE: usize = 1 << 20;
+const BATCH_SIZE: usize = 512 << 10;
 /// Below this, hash and write follow each other on one thread: handing over costs more than it gains.
 const SMALL_BATCH: usize = 64 << 10;
-/// 16 MiB of batches, over all uploads.
+/// 8 MiB of batches, over all uploads.
 pub(super) const BATCHES_IN_MEMORY: usize = 16;
 /// How many bytes are taken in between two looks at the free disk.
 const SPACE_CHECK_STEP: u64 = 16 << 20;

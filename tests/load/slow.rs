@@ -1,0 +1,99 @@
+//! Clients that take their time cost the others nothing, and the server next to nothing.
+
+use std::io::{BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use super::memory;
+use crate::support::client::read_response;
+use crate::support::image::noise;
+use crate::support::{Client, Image, Server, sha256};
+
+const SLOW: usize = 200;
+/// How large each slow upload is to become.
+const LENGTH: usize = 1000;
+/// How long a client that hurries may be kept, on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What one slow client may cost, in KiB.
+const COST: u64 = 64;
+
+struct SlowUpload {
+    location: String,
+    content: Vec<u8>,
+    connection: TcpStream,
+}
+
+impl SlowUpload {
+    /// Opens a session, and a PATCH whose first few bytes it sends.
+    fn begin(client: &mut Client, number: usize) -> Self {
+        let location = client.begin_upload("slow");
+        let mut connection = client.connect();
+        let head = format!("PATCH {location} HTTP/1.1\r\nHost: slow\r\nContent-Length: {LENGTH}\r\n\r\n");
+        connection.write_all(head.as_bytes()).expect("the head is taken");
+        let mut upload = Self { location, content: noise(number as u64, LENGTH), connection };
+        upload.send(0..7);
+        upload
+    }
+
+    fn send(&mut self, range: std::ops::Range<usize>) {
+        self.connection.write_all(&self.content[range]).expect("bytes are taken");
+    }
+
+    /// Waits until the server says that it has so many bytes.
+    fn wait_for(&self, client: &mut Client, received: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        let wanted = format!("0-{}", received - 1);
+        while client.get(&self.location).header("range") != Some(&*wanted) {
+            assert!(Instant::now() < deadline, "{} has not got its {received} bytes", self.location);
+        }
+    }
+
+    fn finish(self, client: &mut Client) {
+        let response = read_response(&mut BufReader::new(self.connection), false).expect("an answer");
+        assert_eq!((response.status, response.header("range")), (202, Some(&*format!("0-{}", LENGTH - 1))), "{response:?}");
+        let digest = sha256(&self.content);
+        let response = client.request("PUT", &format!("{}?digest={digest}", self.location)).send();
+        assert_eq!(response.status, 201, "{response:?}");
+    }
+}
+
+#[test]
+fn slow_and_idle_clients_stop_nobody_and_cost_little() {
+    let server = Server::start();
+    let client = &mut server.client();
+    // what a client that hurries takes is not what the slow ones cost
+    hurry(&server, 0);
+    let before = memory(&server, "VmHWM");
+
+    let mut slow: Vec<_> = (0..SLOW).map(|number| SlowUpload::begin(client, number)).collect();
+    // and some that say nothing at all, or not all of a request
+    let idle: Vec<_> = (0..SLOW).map(|_| client.connect()).collect();
+    for mut connection in &idle[..SLOW / 2] {
+        connection.write_all(b"GET /v2/ HTTP/1.1\r\nHost:").expect("half a request is taken");
+    }
+    slow.iter().for_each(|upload| upload.wait_for(client, 7));
+    hurry(&server, 1);
+    for sent in 7..27 {
+        slow.iter_mut().for_each(|upload| upload.send(sent..sent + 1));
+    }
+    slow.iter().for_each(|upload| upload.wait_for(client, 27));
+    hurry(&server, 2);
+
+    let grown = memory(&server, "VmHWM") - before;
+    println!("{grown} KiB for {SLOW} slow uploads, {SLOW} idle connections");
+    assert!(grown < COST * SLOW as u64, "{grown} KiB for {SLOW} slow clients");
+
+    slow.iter_mut().for_each(|upload| upload.send(27..LENGTH));
+    slow.into_iter().for_each(|upload| upload.finish(client));
+    assert!(server.upload_files().is_empty());
+}
+
+/// A client that does not want to wait for the slow ones.
+fn hurry(server: &Server, seed: u64) {
+    let begun = Instant::now();
+    let client = &mut server.client();
+    let image = Image::new(&format!("quick {seed}"), vec![noise(seed, 1 << 20), noise(seed, 100)]);
+    image.push(client, "quick", "latest");
+    image.assert_pulls(client, "quick", "latest");
+    assert!(begun.elapsed() < PATIENCE, "one image took {:?}", begun.elapsed());
+}
