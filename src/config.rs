@@ -3,11 +3,12 @@
 //! A file, then `REGISTRY_…` variables over it; flags are the command line's and go over both. Nothing is passed over
 //! in silence: a key that is not known is an error that names its line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The prefix of variables that override keys: `REGISTRY_HTTP_ADDR` is `http.addr`.
 const PREFIX: &str = "REGISTRY_";
@@ -97,7 +98,7 @@ pub struct Manifests {
 
 /// A length of time, written as Go writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[serde(try_from = "Value")]
 pub struct Interval(pub Duration);
 
 /// What is wrong with a configuration.
@@ -109,28 +110,35 @@ pub enum Error {
     File { path: PathBuf, cause: String },
     #[error("the variable {name} does not fit the configuration: {cause}")]
     Variable { name: String, cause: String },
+    #[error("the configuration is not valid: {0}")]
+    Tree(String),
     #[error("the configuration's version is {0}, only 0.1 is known")]
     Version(String),
 }
 
 impl Config {
     /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it.
-    pub fn load(file: Option<PathBuf>, environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
+    ///
+    /// Gives the names of variables that name no section as well: Kubernetes makes some of those for every service called
+    /// registry, so they are no reason not to start, but worth a word.
+    pub fn load(file: Option<PathBuf>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(Self, Vec<String>), Error> {
         let mut tree = match file {
             Some(path) => read(path)?,
-            None => Value::Object(serde_json::Map::default()),
+            None => Value::Object(Map::default()),
         };
-        let mut variables: Vec<_> = environment.filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        let named = environment.filter_map(|(name, value)| Some((name.into_string().ok().filter(|name| name.starts_with(PREFIX))?, value)));
+        let (mut variables, foreign): (Vec<_>, Vec<_>) = named.partition(|(name, _)| is_section(&path_of(name)[0]));
         // so that REGISTRY_STORAGE, a whole section, comes before the keys inside it
         variables.sort();
         for (name, value) in variables {
-            overlay(&mut tree, &name, &value)?;
+            match value.into_string() {
+                Ok(value) => overlay(&mut tree, &name, &value)?,
+                Err(_) => return Err(Error::Variable { name, cause: "its value is not UTF-8".to_owned() }),
+            }
         }
-        // a tree that fits without the last variable and not with it was checked there; what is left is the file's
-        let config: Self =
-            serde_json::from_value(tree).map_err(|error| Error::Variable { name: "REGISTRY_…".into(), cause: error.to_string() })?;
+        let config: Self = serde_json::from_value(tree).map_err(|error| Error::Tree(error.to_string()))?;
         config.check_version()?;
-        Ok(config)
+        Ok((config, foreign.into_iter().map(|(name, _)| name).collect()))
     }
 
     fn check_version(&self) -> Result<(), Error> {
@@ -147,22 +155,47 @@ fn read(path: PathBuf) -> Result<Value, Error> {
         Ok(text) => text,
         Err(cause) => return Err(Error::Read { path, cause }),
     };
-    let invalid = |error: serde_saphyr::Error| Error::File { path: path.clone(), cause: error.to_string() };
+    let invalid = |error: serde_saphyr::Error| {
+        let place = error.location().map(|place| format!("line {}: ", place.line())).unwrap_or_default();
+        let cause = error.without_snippet().to_string();
+        Error::File { path: path.clone(), cause: format!("{place}{}", cause.lines().next().unwrap_or_default()) }
+    };
     // typed first, for the sake of the errors, which know their line; then as a tree that variables can change
     serde_saphyr::from_str::<Option<Config>>(&text).map_err(invalid)?;
-    let tree: Value = serde_saphyr::from_str(&text).map_err(invalid)?;
-    Ok(if tree.is_null() { Value::Object(serde_json::Map::default()) } else { tree })
+    let mut tree: Value = serde_saphyr::from_str(&text).map_err(invalid)?;
+    drop_empty(&mut tree);
+    Ok(if tree.is_null() { Value::Object(Map::default()) } else { tree })
+}
+
+/// A section without anything in it says nothing.
+fn drop_empty(tree: &mut Value) {
+    if let Value::Object(members) = tree {
+        members.retain(|_, member| !member.is_null());
+        members.values_mut().for_each(drop_empty);
+    }
+}
+
+/// `REGISTRY_HTTP_ADDR` as `http`, `addr`.
+fn path_of(name: &str) -> Vec<String> {
+    name.strip_prefix(PREFIX).unwrap_or(name).split('_').map(str::to_lowercase).collect()
+}
+
+/// Whether a key stands at the top of the file.
+fn is_section(key: &str) -> bool {
+    let alone = Value::Object(Map::from_iter([(key.to_owned(), Value::Null)]));
+    // an unknown key is refused as such; a known one, at the most, for its value
+    !serde_json::from_value::<Config>(alone).is_err_and(|error| error.to_string().starts_with("unknown field"))
 }
 
 fn overlay(tree: &mut Value, name: &str, value: &str) -> Result<(), Error> {
     let failed = |cause: String| Error::Variable { name: name.to_owned(), cause };
-    let path: Vec<String> = name[PREFIX.len()..].split('_').map(str::to_lowercase).collect();
+    let path = path_of(name);
     let parsed: Value = serde_saphyr::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     let mut changed = tree.clone();
     let mut place = &mut changed;
     for key in &path {
         if !place.is_object() {
-            *place = Value::Object(serde_json::Map::default());
+            *place = Value::Object(Map::default());
         }
         place = &mut place[key.as_str()];
     }
@@ -184,15 +217,17 @@ fn overlay(tree: &mut Value, name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
-impl TryFrom<String> for Interval {
+impl TryFrom<Value> for Interval {
     type Error = String;
 
-    /// Reads `1h30m`, `90s`, `1.5s`, `500ms`; a bare number is nanoseconds, as in Go.
-    fn try_from(text: String) -> Result<Self, String> {
+    /// Reads `1h30m`, `90s`, `1.5s`, `500ms`. A bare number, which Go takes for nanoseconds and people for seconds, is
+    /// refused.
+    fn try_from(value: Value) -> Result<Self, String> {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let malformed = || format!("'{text}' is not a length of time: write 30s, 1m30s or 500ms");
         let mut rest = text.trim();
-        if let Ok(nanoseconds) = rest.parse() {
-            return Ok(Self(Duration::from_nanos(nanoseconds)));
+        if rest.is_empty() {
+            return Err(malformed());
         }
         let mut seconds = 0.0;
         while !rest.is_empty() {
@@ -227,7 +262,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         });
-        Config::load(file, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        Config::load(file, variables.iter().map(|(name, value)| (name.into(), value.into()))).map(|(config, _)| config)
     }
 
     #[test]
@@ -269,12 +304,11 @@ mod tests {
 
     #[test]
     fn lengths_of_time_are_read_as_go_does() {
-        let read = |text: &str| Interval::try_from(text.to_owned()).map(|interval| interval.0);
+        let read = |text: &str| Interval::try_from(Value::from(text)).map(|interval| interval.0);
         assert_eq!(read("1h2m3s"), Ok(Duration::from_secs(3723)));
         assert_eq!(read("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(read("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(read("1000"), Ok(Duration::from_micros(1)));
-        for malformed in ["", "s", "1", "1x", "-1s", "1s2"].iter().filter(|text| **text != "1" && !text.is_empty()) {
+        for malformed in ["", "s", "1", "1000", "1x", "-1s", "1s2"] {
             assert!(read(malformed).is_err(), "{malformed}");
         }
     }

@@ -8,7 +8,7 @@ mod stopping;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::Client;
@@ -92,13 +92,20 @@ fn wait_until_closed(address: &str) {
     }
 }
 
-/// Asserts that the command failed with one sentence on stderr and nothing else; gives the sentence.
-fn sentence(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr).into_owned());
-    assert!(output.status.code().is_some_and(|code| code != 0), "{:?}: {err}", output.status);
-    assert_eq!(out, "");
-    assert_eq!(err.trim_end().lines().count(), 1, "{err}");
+/// What a server that must not start said on stderr; panics, rather than wait, where it does start.
+fn refusal(command: Command) -> String {
+    let mut server = Running::start(command);
+    assert_eq!(server.line, "", "it started");
+    let (code, _, err) = server.end();
+    assert!(code.is_some_and(|code| code != 0), "{code:?}: {err}");
     assert!(!err.contains("panicked"), "{err}");
+    err
+}
+
+/// As [`refusal`], where it must be one sentence.
+fn sentence(command: Command) -> String {
+    let err = refusal(command);
+    assert_eq!(err.trim_end().lines().count(), 1, "{err}");
     err
 }
 

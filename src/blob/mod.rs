@@ -10,7 +10,7 @@
 //!
 //! - [`BlobStore::publish`] gives an upload its blob's name by a second *link*, inside the write transaction that
 //!   records the blob; the upload's own name goes after the commit. A crash in between leaves a file with two names,
-//!   which [`BlobStore::leftovers`] finds without walking the store.
+//!   which [`BlobStore::upload_files`] finds without walking the store.
 //! - [`BlobStore::sync_published`] runs before every commit and makes the new names durable.
 //!
 //! Everything here blocks; callers run it on blocking threads.
@@ -19,9 +19,9 @@ mod hasher;
 mod upload;
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, Permissions};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -33,21 +33,24 @@ use crate::oci::{Algorithm, Digest};
 /// The files of one data directory.
 pub struct BlobStore {
     root: PathBuf,
-    /// Directories that got a new entry since the last sync. Only the writer's thread publishes and syncs.
-    unsynced: Mutex<BTreeSet<PathBuf>>,
+    /// Only the writer's thread publishes and syncs.
+    names: Mutex<Names>,
 }
 
-/// An upload's file that a crash may have left behind.
-pub struct Leftover {
-    pub id: UploadId,
-    /// Whether the file has a second name, its blob's.
-    pub is_published: bool,
+/// What is known of the durability of names.
+#[derive(Default)]
+struct Names {
+    /// Directories that got a new entry since the last sync that succeeded.
+    unsynced: BTreeSet<PathBuf>,
+    /// Shards whose own names this process has made durable. Another process, or a change that failed, may have made a
+    /// shard and not come to that.
+    durable_shards: BTreeSet<PathBuf>,
 }
 
 impl BlobStore {
     /// The store under `root`, which [`Self::prepare`] makes usable.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), unsynced: Mutex::default() }
+        Self { root: root.to_owned(), names: Mutex::default() }
     }
 
     /// Makes the store's directories where they are missing, for nobody else to read.
@@ -56,10 +59,13 @@ impl BlobStore {
             make_directory(&directory)?;
         }
         for algorithm in Algorithm::ALL {
-            make_directory(&self.blobs().join(algorithm.as_str()))?;
+            let directory = self.blobs().join(algorithm.as_str());
+            make_directory(&directory)?;
         }
         sync_directory(&self.blobs())?;
-        sync_directory(&self.root)
+        sync_directory(&self.root)?;
+        // the root may be new as well; where its parent may not be opened, it is not
+        self.root.parent().map_or(Ok(()), |parent| sync_directory(parent).or(Ok(())))
     }
 
     fn blobs(&self) -> PathBuf {
@@ -135,33 +141,39 @@ impl BlobStore {
     ///
     /// To be called inside the write transaction that inserts the blob's row, and nowhere else. A file already there
     /// has no row, so it is what a failed commit left: it is replaced.
-    pub fn publish(&self, id: &UploadId, digest: &Digest) -> io::Result<()> {
+    pub fn publish(&self, id: &UploadId, file: &UploadFile, digest: &Digest) -> io::Result<()> {
         let (from, to) = (self.upload_path(id), self.blob_path(digest));
-        let Some(shard) = to.parent() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        // the lock keeps others from the name; that it was kept is worth a look before bytes get a digest's name
+        if !file.is_at(&from) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the upload's file was replaced while it was locked"));
+        }
+        let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?))) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
         let mut linked = fs::hard_link(&from, &to);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             make_directory(shard)?;
-            self.mark_unsynced(shard.parent());
             linked = fs::hard_link(&from, &to);
         }
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             fs::remove_file(&to)?;
             linked = fs::hard_link(&from, &to);
         }
-        self.mark_unsynced(Some(shard));
-        linked?;
-        fs::set_permissions(&to, Permissions::from_mode(0o400))
-    }
-
-    fn mark_unsynced(&self, directory: Option<&Path>) {
-        let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
-        unsynced.extend(directory.map(Path::to_owned));
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.unsynced.insert(shard.to_owned());
+        if !names.durable_shards.contains(shard) {
+            names.unsynced.insert(parent.to_owned());
+        }
+        linked
     }
 
     /// Makes every name given by [`Self::publish`] durable, with one sync for each directory touched.
     pub fn sync_published(&self) -> io::Result<()> {
-        let directories = std::mem::take(&mut *self.unsynced.lock().unwrap_or_else(PoisonError::into_inner));
-        directories.iter().try_for_each(|directory| sync_directory(directory))
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.unsynced.iter().try_for_each(|directory| sync_directory(directory))?;
+        let synced = std::mem::take(&mut names.unsynced);
+        names.durable_shards.extend(synced);
+        Ok(())
     }
 
     /// Unlinks a blob. To be called inside a write transaction that has just seen that no row names it.
@@ -172,32 +184,15 @@ impl BlobStore {
         }
     }
 
-    /// Whether an upload's file and a blob's are one file with two names.
-    pub fn is_published_as(&self, id: &UploadId, digest: &Digest) -> bool {
-        let identity = |path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-        let upload = identity(self.upload_path(id));
-        upload.is_some() && upload == identity(self.blob_path(digest))
+    /// Whether `digest` is one of the names of an upload's file.
+    pub fn is_published_as(&self, file: &UploadFile, digest: &Digest) -> bool {
+        file.is_at(&self.blob_path(digest))
     }
 
-    /// The digest of what an upload's file holds.
-    pub fn hash_upload(&self, id: &UploadId, algorithm: Algorithm) -> io::Result<Digest> {
-        Ok(upload::hash_file(&File::open(self.upload_path(id))?, algorithm)?.finish())
-    }
-
-    /// The files of uploads, finished ones included that a crash kept from losing their own name.
-    pub fn leftovers(&self) -> io::Result<impl Iterator<Item = io::Result<Leftover>>> {
-        Ok(fs::read_dir(self.uploads())?.filter_map(|entry| {
-            let leftover = entry.and_then(|entry| {
-                let id = entry.file_name().to_str().and_then(UploadId::parse);
-                let is_published = entry.metadata()?.nlink() > 1;
-                Ok(id.map(|id| Leftover { id, is_published }))
-            });
-            match leftover {
-                // gone since the directory was read: its request has ended
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                other => other.transpose(),
-            }
-        }))
+    /// The uploads that have a file, finished ones included that a crash kept from losing their own name.
+    pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
+        let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
+        Ok(fs::read_dir(self.uploads())?.filter_map(move |entry| entry.map(name).transpose()))
     }
 
     /// Bytes that this process may still write to the file system of the store.

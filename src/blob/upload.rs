@@ -1,9 +1,9 @@
 //! The file of an upload while bytes arrive.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use bytes::Bytes;
@@ -60,10 +60,7 @@ pub struct UploadFile {
 }
 
 impl UploadFile {
-    /// Opens and locks; `None` where another holds the lock.
-    ///
-    /// # Errors
-    /// `NotFound` where the file has been published as a blob: it must never be written to again.
+    /// Opens, making the file where there is none, and locks; `None` where another holds the lock.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).mode(0o600);
@@ -72,6 +69,11 @@ impl UploadFile {
                 Ok(file) => (file, true),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.open(path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    // a finished one that a crash kept from losing this name
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+                        (options.open(path)?, false)
+                    }
                     other => (other?, false),
                 },
                 Err(error) => return Err(error),
@@ -81,18 +83,31 @@ impl UploadFile {
                 Err(std::fs::TryLockError::WouldBlock) => return Ok(None),
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
             }
-            let metadata = file.metadata()?;
+            let length = file.metadata()?.len();
+            let upload = Self { file, length, handed_over: length, is_new };
             // between opening and locking, the last holder may have finished: what was opened is then a blob
-            let is_current = std::fs::metadata(path).is_ok_and(|current| current.ino() == metadata.ino());
-            if !is_current {
-                continue;
+            if upload.is_at(path) {
+                return Ok(Some(upload));
             }
-            if metadata.nlink() > 1 {
-                return Err(io::ErrorKind::NotFound.into());
-            }
-            let length = metadata.len();
-            return Ok(Some(Self { file, length, handed_over: length, is_new }));
         }
+    }
+
+    /// Whether the file has a second name, its blob's. It must not be written to then: either it is a blob, or its last
+    /// holder died before that was decided.
+    pub fn is_published(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.nlink() > 1)
+    }
+
+    /// Takes the right to write from the file of a finished blob.
+    pub fn make_read_only(&self) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(0o400))
+    }
+
+    /// Whether `path` is a name of this very file.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let here = self.file.metadata().map(identity);
+        here.is_ok_and(|here| std::fs::metadata(path).map(identity).is_ok_and(|there| there == here))
     }
 
     /// How many bytes the file holds.
@@ -129,12 +144,9 @@ impl UploadFile {
         Ok(())
     }
 
-    /// Drops what lies beyond `length`.
-    pub fn truncate(&mut self, length: u64) -> io::Result<()> {
-        self.file.set_len(length)?;
-        self.length = length;
-        self.handed_over = self.handed_over.min(length);
-        Ok(())
+    /// Drops what lies beyond `length`. Nothing can be appended through this handle any more.
+    pub fn truncate(&self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)
     }
 
     /// Waits until every byte appended is on disk.
@@ -144,23 +156,19 @@ impl UploadFile {
 
     /// Hashes the whole file from its start, for a hash that was not computed while the bytes passed.
     pub fn rehash(&self, algorithm: Algorithm) -> io::Result<Hasher> {
-        hash_file(&self.file, algorithm)
-    }
-}
-
-pub(super) fn hash_file(file: &File, algorithm: Algorithm) -> io::Result<Hasher> {
-    let mut hasher = Hasher::new(algorithm);
-    let mut buffer = vec![0; READ_SIZE];
-    let mut offset = 0;
-    loop {
-        match file.read_at(&mut buffer, offset) {
-            Ok(0) => return Ok(hasher),
-            Ok(read) => {
-                hasher.update(&buffer[..read]);
-                offset += read as u64;
+        let mut hasher = Hasher::new(algorithm);
+        let mut buffer = vec![0; READ_SIZE];
+        let mut offset = 0;
+        loop {
+            match self.file.read_at(&mut buffer, offset) {
+                Ok(0) => return Ok(hasher),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    offset += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
 }

@@ -6,7 +6,7 @@ use registry::oci::{Descriptor, RepositoryName};
 use registry::registry::{Description, Registry};
 use serde_json::{Value, json};
 
-use super::output::{Format, Table, size, time, written};
+use super::output::{self, Format, Table, plain, size, time, written};
 use super::reference::Target;
 use super::{Failure, Store};
 
@@ -28,10 +28,10 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let registry = arguments.store.open()?;
     let description = registry.describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
-    written(match arguments.output {
-        Format::Json => writeln!(stdout(), "{:#}", as_json(&name, &description, &referrers)),
-        Format::Table => print(&name, &description, &referrers),
-    })
+    match arguments.output {
+        Format::Json => output::print(format!("{:#}\n", as_json(&name, &description, &referrers)).as_bytes()),
+        Format::Table => written(print(&name, &description, &referrers)),
+    }
 }
 
 async fn referrers(registry: &Registry, name: &RepositoryName, description: &Description) -> Result<Vec<Descriptor>, Failure> {
@@ -78,10 +78,10 @@ fn print(name: &RepositoryName, description: &Description, referrers: &[Descript
     ];
     facts.extend(parents.iter().map(|parent| ("Referenced by", parent.to_string())));
     for (label, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        writeln!(out, "{label:14} {value}")?;
+        writeln!(out, "{label:14} {}", plain(value))?;
     }
     for (key, value) in &manifest.annotations {
-        writeln!(out, "{:14} {key}={value}", "Annotation")?;
+        writeln!(out, "{:14} {}={}", "Annotation", plain(key), plain(value))?;
     }
     let config: Vec<_> = manifest.config.iter().cloned().collect();
     for (heading, descriptors) in

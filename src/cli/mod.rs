@@ -54,7 +54,7 @@ struct Store {
 impl Store {
     /// Opens the store, beside a running server or without one.
     fn open(self) -> Result<Registry, Failure> {
-        let config = Config::load(self.config, std::env::vars())?;
+        let (config, _) = Config::load(self.config, std::env::vars_os())?;
         let directory = place::data_directory(self.data_dir, &config)?;
         // what clients may not, the owner may
         let settings = Settings { delete: true, ..Settings::default() };
@@ -81,8 +81,9 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
+            output::print(&script)
         }
     };
     match outcome {

@@ -24,7 +24,7 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
     pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
@@ -35,7 +35,7 @@ impl Table {
             let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
             writeln!(out, "{}", cells.join("  ").trim_end())?;
         }
-        Ok(())
+        out.flush()
     }
 }
 
@@ -57,8 +57,20 @@ impl<W: Write> JsonArray<W> {
     }
 
     pub(super) fn finish(mut self) -> io::Result<()> {
-        writeln!(self.out, "{}", if self.is_empty { "[]" } else { "\n]" })
+        writeln!(self.out, "{}", if self.is_empty { "[]" } else { "\n]" })?;
+        self.out.flush()
     }
+}
+
+/// Prints to standard output, and means it: what could not be written is an error.
+pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    written(out.write_all(text).and_then(|()| out.flush()))
+}
+
+/// Text of clients, without what a terminal would take for an order.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// What a failing write of output means; a reader that has seen enough is none.

@@ -3,7 +3,7 @@
 use registry::registry::ManifestReference;
 use serde_json::json;
 
-use super::output::Format;
+use super::output::{self, Format};
 use super::reference::Target;
 use super::{Failure, Store};
 
@@ -36,9 +36,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     };
-    match arguments.output {
-        Format::Table => println!("removed {what}"),
-        Format::Json => println!("{}", json!({ "removed": arguments.reference })),
-    }
-    Ok(())
+    output::print(
+        match arguments.output {
+            Format::Table => format!("removed {what}\n"),
+            Format::Json => format!("{}\n", json!({ "removed": arguments.reference })),
+        }
+        .as_bytes(),
+    )
 }

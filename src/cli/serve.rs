@@ -35,8 +35,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config, std::env::vars())?;
+    let (config, foreign) = Config::load(arguments.config, std::env::vars_os())?;
     start_log(config.log.level);
+    for name in foreign {
+        tracing::warn!("the variable {name} names no section of the configuration and is passed over");
+    }
     let address = place::listen_address(arguments.addr.as_deref().or(config.http.addr.as_deref()))?;
     let directory = place::data_directory(arguments.data_dir, &config)?;
     let runtime =
@@ -72,6 +75,8 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
         tracing::warn!("some requests did not end in time and are cut off");
     }
     reconciling.abort();
+    // so that nothing of it meets the end of the threads it needs; how it ended is of no interest
+    let _ = reconciling.await;
     Ok(())
 }
 

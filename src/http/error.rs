@@ -144,7 +144,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID").header(RANGE, received_range(*received)),
         Error::SizeMismatch { .. } => rendered(S::BAD_REQUEST, "SIZE_INVALID"),
         Error::DigestMismatch { .. } | Error::Digest(_) => rendered(S::BAD_REQUEST, "DIGEST_INVALID"),
-        Error::ManifestInvalid(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest.as_str() })).collect();

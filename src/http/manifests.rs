@@ -1,18 +1,27 @@
 //! Manifests on the wire.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer;
 use super::content::{Bytewise, Content};
 use super::error::Failure;
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Registry};
+
+/// How long a manifest may take to arrive: it is held in memory meanwhile.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Manifests up to this size do not wait for room.
+const ORDINARY_SIZE: usize = 64 << 10;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -52,24 +61,40 @@ pub(super) async fn put(
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
-    let bytes = read(body, limit).await?;
+    let (bytes, room) = read(registry, body).await?;
     let pushed = registry.push_manifest(name, reference, tags.clone(), content_type, bytes).await?;
     let mut answer = answer::empty(StatusCode::CREATED).location(format!("/v2/{name}/manifests/{}", pushed.digest)).digest(&pushed.digest);
     if let Some(subject) = &pushed.subject {
         answer = answer.header(OCI_SUBJECT, subject.as_str());
     }
+    drop(room);
     for tag in &tags {
         answer = answer.another(OCI_TAG, tag.as_str());
     }
     Ok(answer.finish())
 }
 
-async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(body, limit).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Error::ManifestTooLarge { limit }),
-        Err(error) => Err(Error::Body(error.to_string())),
-    }
+/// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory, which is
+/// kept until it is stored.
+async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
+    let limit = registry.settings().manifest_limit;
+    let reading = async {
+        let (mut bytes, mut room) = (BytesMut::new(), None);
+        while let Some(frame) = body.frame().await {
+            let chunk = frame.map_err(|error| Error::ManifestBody(error.to_string()))?.into_data().unwrap_or_default();
+            if bytes.len() + chunk.len() > limit {
+                return Err(Error::ManifestTooLarge { limit });
+            }
+            if room.is_none() && bytes.len() + chunk.len() > ORDINARY_SIZE {
+                room =
+                    registry.reserve_memory(body.size_hint().upper().map_or(limit, |rest| rest as usize + bytes.len() + chunk.len())).await;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok((bytes.freeze(), room))
+    };
+    let late = |_| Err(Error::ManifestBody("it took longer than a minute to arrive".to_owned()));
+    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(late)
 }
 
 pub(super) async fn delete(registry: &Registry, name: &RepositoryName, reference: &ManifestReference) -> Result<Response<Body>, Failure> {

@@ -40,7 +40,7 @@ fn names(list: &str, etag: &str) -> bool {
 pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selection, Failure> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(list) = text(RANGE).and_then(|value| value.trim().strip_prefix("bytes=")) else { return Ok(Selection::Whole) };
-    if size == 0 || text(IF_RANGE).is_some_and(|value| !names(value, etag)) {
+    if size == 0 || text(IF_RANGE).is_some_and(|value| value.trim().trim_matches('"') != etag) {
         return Ok(Selection::Whole);
     }
     let mut parts = Vec::new();

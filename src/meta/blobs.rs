@@ -46,16 +46,6 @@ impl Meta {
                 .exists(params![digest.as_str()])
         })
     }
-
-    /// The digests of all blobs from `after` on, in order, at most `limit`: for a walk of the store.
-    pub fn blobs_after(&self, after: &str, limit: usize) -> Result<Vec<(String, u64)>, Error> {
-        self.scans.read(|connection| {
-            connection
-                .prepare_cached("SELECT digest, size FROM blobs WHERE digest > ?1 ORDER BY digest LIMIT ?2")?
-                .query_map(params![after, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        })
-    }
 }
 
 impl WriteTx<'_> {

@@ -80,6 +80,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
 /// Refuses files of others before anything is changed in them.
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     let foreign = || Error::Foreign(path.display().to_string());
+    // one snapshot, lest another process's first migration falls between the questions
+    let connection = &connection.unchecked_transaction()?;
     let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     let owner = match pragma("application_id") {
         Ok(owner) => owner,
@@ -105,6 +107,11 @@ fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
 /// Applies what is missing in one transaction. Of two processes that start on an empty directory at once,
 /// the second waits for the lock and finds the work done.
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == MIGRATIONS.len() as i64 {
+        // up to date: no need to wait for whoever is writing
+        return Ok(());
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {

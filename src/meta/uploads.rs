@@ -53,14 +53,17 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Makes the file of that name a session that is over and that no request can reach, to be cleared away.
-    pub fn claim_upload(&self, id: &str, now: Millis) -> Result<(), Error> {
+    /// Changes the session of that id for certain; where there is none, makes one that is over and that no request can
+    /// reach. Says whether there was one.
+    pub fn touch_upload(&self, id: &str, now: Millis) -> Result<bool, Error> {
+        let is_open = self.has_upload(id)?;
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES (?1, '', 'sha256', ?2, ?2)",
+                "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES (?1, '', 'sha256', ?2, ?2)
+                 ON CONFLICT DO UPDATE SET started_at = excluded.started_at",
             )?
             .execute(params![id, now])?;
-        Ok(())
+        Ok(is_open)
     }
 
     /// Whether a session of that id is open, in whatever repository.

@@ -38,6 +38,8 @@ pub enum Error {
     InUse { digest: Digest, holder: Digest },
     #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]
     DeleteDisabled,
+    #[error("the manifest could not be read: {0}")]
+    ManifestBody(String),
     #[error("the body ended early: {0}")]
     Body(String),
     #[error("the registry's disk is full: nothing more can be accepted until its owner makes room")]

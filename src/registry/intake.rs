@@ -41,8 +41,8 @@ pub(super) struct Intake {
 pub(super) enum Interrupted {
     /// The client went away; what had arrived is in the file, and hashed.
     Body(Box<Intake>, Error),
-    /// The file is not what the hash covers any more.
-    Broken(Error),
+    /// The disk, or this process, failed; the file, where it is still there, is not what the hash covers any more.
+    Broken(Option<UploadFile>, Error),
 }
 
 impl Registry {
@@ -65,7 +65,9 @@ impl Registry {
             unchecked += batch.size as u64;
             if unchecked >= SPACE_CHECK_STEP {
                 unchecked = 0;
-                self.check_space(0).map_err(Interrupted::Broken)?;
+                if let Err(full) = self.check_space(0) {
+                    return Err(Interrupted::Broken(Some(idle.file), full));
+                }
             }
             work = Work::Busy(tokio::spawn(async move {
                 let _place = place;
@@ -132,7 +134,7 @@ impl<S: BodyStream> Feed<S> {
 
 enum Work {
     Idle(Intake),
-    Busy(JoinHandle<Result<Intake, Error>>),
+    Busy(JoinHandle<Result<Intake, Interrupted>>),
 }
 
 impl Work {
@@ -144,11 +146,11 @@ impl Work {
     }
 }
 
-fn finished(done: Result<Result<Intake, Error>, JoinError>) -> Result<Intake, Interrupted> {
-    done.unwrap_or_else(|error| Err(Error::Internal(format!("an upload's task ended early: {error}")))).map_err(Interrupted::Broken)
+fn finished(done: Result<Result<Intake, Interrupted>, JoinError>) -> Result<Intake, Interrupted> {
+    done.unwrap_or_else(|error| Err(Interrupted::Broken(None, Error::Internal(format!("an upload's task ended early: {error}")))))
 }
 
-async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Error> {
+async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
     let Intake { mut file, mut hasher } = intake;
     let chunks: Arc<[Bytes]> = batch.chunks.into();
     let hashed = Arc::clone(&chunks);
@@ -156,10 +158,19 @@ async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Error> {
         hashed.iter().for_each(|chunk| hasher.update(chunk));
         hasher
     };
-    let write = move || file.append(&chunks).map(|()| file).map_err(Error::files("writing an upload"));
-    if batch.size < SMALL_BATCH {
-        return blocking(move || Ok(Intake { file: write()?, hasher: hash() })).await?;
+    let write = move || {
+        let written = file.append(&chunks).map_err(Error::files("writing an upload"));
+        (file, written)
+    };
+    let (hashed, written) = if batch.size < SMALL_BATCH {
+        blocking(move || (hash(), write())).await.map(|(hasher, written)| (Ok(hasher), Ok(written)))
+    } else {
+        Ok(tokio::join!(blocking(hash), blocking(write)))
     }
-    let (hasher, file) = tokio::join!(blocking(hash), blocking(write));
-    Ok(Intake { file: file??, hasher: hasher? })
+    .map_err(|error| Interrupted::Broken(None, error))?;
+    match (hashed, written) {
+        (Ok(hasher), Ok((file, Ok(())))) => Ok(Intake { file, hasher }),
+        (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => Err(Interrupted::Broken(Some(file), error)),
+        (_, Err(error)) => Err(Interrupted::Broken(None, error)),
+    }
 }

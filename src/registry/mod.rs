@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use describe::{Description, Summary};
 pub use error::Error;
@@ -33,6 +33,9 @@ pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher};
 use crate::meta::Meta;
 use crate::oci::{Digest, TagName};
+
+/// How much room in memory there is for large manifests on their way in.
+const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
 
 /// How a manifest is named in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +80,8 @@ pub struct Registry {
     /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
     /// fit the file's length, is computed again from the file.
     hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
+    /// Memory for large manifests on their way in, in KiB.
+    manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
     batches: Arc<Semaphore>,
 }
@@ -99,6 +104,7 @@ impl Registry {
             blobs,
             settings: Arc::new(settings),
             hashes: Arc::default(),
+            manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
         })
     }
@@ -108,12 +114,23 @@ impl Registry {
     /// # Errors
     /// As [`Self::open`], and where there is no registry in it.
     pub fn open_existing(root: &Path, settings: Settings) -> Result<Self, Error> {
-        if database_path(root).is_file() { Self::open(root, settings) } else { Err(Error::NoRegistry(root.to_owned())) }
+        match database_path(root).metadata() {
+            Ok(_) => Self::open(root, settings),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(Error::NoRegistry(root.to_owned())),
+            Err(cause) => Err(Error::DataDirectory { path: root.to_owned(), cause }),
+        }
     }
 
     /// The rules in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Waits for room for a large manifest of `bytes`; it is given back with the permit.
+    pub async fn reserve_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kib = (bytes / 1024).min(MANIFESTS_IN_MEMORY_KIB);
+        // the semaphore is never closed
+        Arc::clone(&self.manifests).acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
     }
 
     /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.

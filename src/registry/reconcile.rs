@@ -5,12 +5,11 @@
 //! happened, and only the upload's name is left over, or it did not, and the blob's name must go too. Which of the two
 //! is judged inside a write transaction, where no upload can be in between, and which blob it is the content tells.
 
-use std::io;
 use std::sync::Arc;
 
 use super::{Error, Registry, blocking};
-use crate::blob::{Leftover, UploadFile, UploadId};
-use crate::meta::{self, now};
+use crate::blob::{Hasher, UploadFile, UploadId};
+use crate::meta::now;
 use crate::oci::{Algorithm, Digest};
 
 /// How many expired sessions are ended in one round.
@@ -32,11 +31,10 @@ impl Registry {
     pub async fn reconcile(&self) -> Result<Reconciled, Error> {
         let mut cleared = Reconciled::default();
         let blobs = Arc::clone(&self.blobs);
-        let listing = blocking(move || blobs.leftovers().map(Iterator::collect::<Vec<_>>)).await?;
-        for leftover in listing.map_err(Error::files("listing the uploads"))? {
-            let result = match leftover {
-                Ok(Leftover { id, is_published: true }) => self.clear_published(&id, &mut cleared).await,
-                Ok(Leftover { id, is_published: false }) => self.clear_unowned(&id, &mut cleared).await,
+        let listing = blocking(move || blobs.upload_files().map(Iterator::collect::<Vec<_>>)).await?;
+        for id in listing.map_err(Error::files("listing the uploads"))? {
+            let result = match id {
+                Ok(id) => self.clear(&id, &mut cleared).await,
                 Err(error) => Err(Error::files("looking at an upload")(error)),
             };
             if let Err(error) = result {
@@ -47,60 +45,71 @@ impl Registry {
         Ok(cleared)
     }
 
-    /// An upload's file under its own name only: garbage unless a session owns it or a request holds it.
-    async fn clear_unowned(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
+    async fn clear(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
         let Some(file) = self.lock(id)? else { return Ok(()) };
+        let file = Arc::new(file);
+        if file.is_published().map_err(Error::files("looking at an upload"))? {
+            cleared.orphans += usize::from(self.settle_published(id, &file).await?);
+        }
         let session = id.clone();
         if !self.meta.write(move |tx| Ok::<_, Error>(tx.has_upload(session.as_str())?)).await? {
-            self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+            self.blobs.discard_upload(id).map_err(Error::files("removing an upload"))?;
             cleared.files += 1;
         }
-        drop(file);
         Ok(())
     }
 
-    /// An upload's file that also has a blob's name.
-    async fn clear_published(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
-        let (blobs, hashed) = (Arc::clone(&self.blobs), id.clone());
-        let hash = move || Algorithm::ALL.into_iter().map(|algorithm| blobs.hash_upload(&hashed, algorithm)).collect::<Result<Vec<_>, _>>();
+    /// Decides what a file with two names is, while its lock is held. Where its blob was committed, it loses its own
+    /// name; where it was not, the blob's, and its session, if it has one, goes on: what it received was acknowledged.
+    /// True in the second case.
+    pub(super) async fn settle_published(&self, id: &UploadId, file: &Arc<UploadFile>) -> Result<bool, Error> {
+        let hashed = Arc::clone(file);
+        let hash =
+            move || Algorithm::ALL.into_iter().map(|algorithm| hashed.rehash(algorithm).map(Hasher::finish)).collect::<Result<Vec<_>, _>>();
         let digests: Vec<Digest> = blocking(hash).await?.map_err(Error::files("reading an upload back"))?;
         // A commit of its own, before any judgement: a commit that failed after it had reached the log would come back
         // with the next crash, unless a later one has written over it.
-        let claimed = id.clone();
-        self.meta.write(move |tx| tx.claim_upload(claimed.as_str(), now())).await.map_err(|error: meta::Error| Error::from(error))?;
-        let (blobs, id) = (Arc::clone(&self.blobs), id.clone());
-        let orphans = self.meta.write(move |tx| {
-            let mut orphans = 0;
-            for digest in &digests {
-                if blobs.is_published_as(&id, digest) && tx.blob(digest)?.is_none() {
+        let touched = id.clone();
+        let is_open = self.meta.write(move |tx| Ok::<_, Error>(tx.touch_upload(touched.as_str(), now())?)).await?;
+        let (blobs, file, id) = (Arc::clone(&self.blobs), Arc::clone(file), id.clone());
+        let settle = self.meta.write(move |tx| {
+            let names = digests.iter().filter(|digest| blobs.is_published_as(&file, digest)).collect::<Vec<_>>();
+            let mut is_blob = false;
+            for digest in names {
+                if tx.blob(digest)?.is_some() {
+                    is_blob = true;
+                } else {
                     blobs.remove_blob(digest).map_err(Error::files("removing an orphaned blob"))?;
-                    orphans += 1;
                 }
             }
-            blobs.remove_upload(&id).map_err(Error::files("removing an upload"))?;
-            tx.delete_upload(id.as_str())?;
-            Ok::<_, Error>(orphans)
+            if is_blob {
+                blobs.remove_upload(&id).map_err(Error::files("removing an upload"))?;
+                file.make_read_only().map_err(Error::files("finishing a blob"))?;
+            }
+            if is_blob || !is_open {
+                tx.delete_upload(id.as_str())?;
+            }
+            Ok::<_, Error>(!is_blob)
         });
-        cleared.orphans += orphans.await?;
-        cleared.files += 1;
-        Ok(())
+        settle.await
     }
 
     async fn end_expired(&self, cleared: &mut Reconciled) -> Result<(), Error> {
-        for id in self.meta.expired_uploads(now(), EXPIRED_AT_ONCE)?.iter().filter_map(|id| UploadId::parse(id)) {
-            // a locked one is being written to at this moment
-            let Some(file) = self.lock(&id)? else { continue };
-            self.discard(&id).await?;
-            drop(file);
-            cleared.expired += 1;
+        loop {
+            let before = cleared.expired;
+            for id in self.meta.expired_uploads(now(), EXPIRED_AT_ONCE)?.iter().filter_map(|id| UploadId::parse(id)) {
+                // a locked one is being written to at this moment
+                let Some(file) = self.lock(&id)? else { continue };
+                self.discard(&id, file).await?;
+                cleared.expired += 1;
+            }
+            if cleared.expired - before < EXPIRED_AT_ONCE {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
-        match self.blobs.open_upload(id) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            other => other.map_err(Error::files("opening an upload")),
-        }
+        self.blobs.open_upload(id).map_err(Error::files("opening an upload"))
     }
 }

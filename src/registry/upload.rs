@@ -73,10 +73,9 @@ impl Registry {
         body: impl BodyStream,
     ) -> Result<UploadStatus, Error> {
         let intake = self.resume(repository, id, range).await?;
-        let received = self.receive(id, intake, range, body).await?;
-        let is_new = received.file.is_new();
-        let (intake, synced) = self.sync(received, is_new).await?;
-        synced?;
+        let start = intake.file.length();
+        let intake = self.receive(id, intake, range, body).await?;
+        let intake = self.sync(intake, start).await?;
         let received = intake.file.length();
         self.remember(id, intake);
         Ok(UploadStatus { id: id.clone(), received })
@@ -98,14 +97,16 @@ impl Registry {
         if intake.file.length() == 0 {
             intake.hasher = Hasher::new(digest.algorithm());
         }
+        let start = intake.file.length();
         let intake = self.receive(id, intake, range, body).await?;
-        match self.store(repository, id, digest, intake, true).await {
-            Err(error @ Error::DigestMismatch { .. }) => {
-                self.discard(id).await?;
-                Err(error)
-            }
-            other => other,
+        let (file, stored) = self.store(repository, id, digest, intake, true).await?;
+        match &stored {
+            Ok(()) => self.forget(id, file).await?,
+            Err(Error::DigestMismatch { .. }) => self.discard(id, file).await?,
+            Err(Error::Files { .. } | Error::StorageFull) => roll_back(file, start).await?,
+            Err(_) => {}
         }
+        stored
     }
 
     /// Stores a blob that comes whole in one request, without a session.
@@ -117,12 +118,15 @@ impl Registry {
         let id = UploadId::random();
         let file = self.open_file(&id).await?;
         let intake = Intake { file, hasher: Hasher::new(digest.algorithm()) };
-        let stored = match self.take_in(intake, body).await {
-            Ok(intake) => self.store(repository, &id, digest, intake, false).await,
-            Err(Interrupted::Body(_, error) | Interrupted::Broken(error)) => Err(error),
+        let (file, stored) = match self.take_in(intake, body).await {
+            Ok(intake) => self.store(repository, &id, digest, intake, false).await?,
+            Err(Interrupted::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
+            Err(Interrupted::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
+            Err(Interrupted::Broken(None, error)) => return Err(error),
         };
-        if stored.is_err() {
-            self.discard(&id).await?;
+        match stored {
+            Ok(()) => self.forget(&id, file).await?,
+            Err(_) => self.discard(&id, file).await?,
         }
         stored
     }
@@ -131,9 +135,7 @@ impl Registry {
     pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
         // waits for a request that still writes, so that it cannot finish what is cancelled
         let (file, _) = self.lock_session(repository, id).await?;
-        self.discard(id).await?;
-        drop(file);
-        Ok(())
+        self.discard(id, file).await
     }
 
     /// The hash a session asks for; fails where there is no such session in the repository.
@@ -169,7 +171,9 @@ impl Registry {
         match self.algorithm_of(repository, id) {
             Ok(algorithm) => Ok((file, algorithm)),
             Err(error) => {
-                self.blobs.remove_upload(id).map_err(Error::files("removing an upload"))?;
+                if matches!(error, Error::UploadUnknown(_)) {
+                    self.blobs.discard_upload(id).map_err(Error::files("removing an upload"))?;
+                }
                 Err(error)
             }
         }
@@ -179,9 +183,12 @@ impl Registry {
     async fn open_file(&self, id: &UploadId) -> Result<UploadFile, Error> {
         for _ in 0..LOCK_TRIES {
             match self.blobs.open_upload(id) {
+                Ok(Some(file)) if file.is_published().map_err(Error::files("looking at an upload"))? => {
+                    // its last holder died, or its commit failed: decided now, the session may go on
+                    self.settle_published(id, &Arc::new(file)).await?;
+                }
                 Ok(Some(file)) => return Ok(file),
                 Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::UploadUnknown(id.clone())),
                 Err(error) => return Err(Error::files("opening an upload")(error)),
             }
         }
@@ -198,36 +205,37 @@ impl Registry {
                 if promised == received {
                     return Ok(intake);
                 }
-                let mut file = intake.file;
-                blocking(move || file.truncate(start)).await?.map_err(Error::files("dropping a chunk"))?;
+                roll_back(intake.file, start).await?;
                 Err(Error::SizeMismatch { promised, received })
             }
             Err(Interrupted::Body(intake, error)) => {
-                let is_new = intake.file.is_new();
-                let (intake, synced) = self.sync(*intake, is_new).await?;
-                if synced.is_ok() {
-                    self.remember(id, intake);
-                }
+                let intake = self.sync(*intake, start).await?;
+                self.remember(id, intake);
                 Err(error)
             }
-            Err(Interrupted::Broken(error)) => {
-                // the disk, most likely full: give back what the upload took, and let the client start over
-                if let Err(error) = self.discard(id).await {
-                    tracing::warn!(upload = %id, %error, "a failed upload could not be ended; it will expire");
+            Err(Interrupted::Broken(file, error)) => {
+                if let Some(file) = file {
+                    roll_back(file, start).await?;
                 }
                 Err(error)
             }
         }
     }
 
-    /// Makes what has arrived durable, the file's name included where it `is_new`.
-    async fn sync(&self, intake: Intake, is_new: bool) -> Result<(Intake, Result<(), Error>), Error> {
+    /// Makes what has arrived since `start` durable, the file's name included where it is new.
+    async fn sync(&self, intake: Intake, start: u64) -> Result<Intake, Error> {
         let blobs = Arc::clone(&self.blobs);
-        blocking(move || {
-            let synced = intake.file.sync().and_then(|()| if is_new { blobs.sync_uploads() } else { Ok(()) });
-            (intake, synced.map_err(Error::files("syncing an upload")))
-        })
-        .await
+        let work = move || {
+            let synced = intake.file.sync().and_then(|()| if intake.file.is_new() { blobs.sync_uploads() } else { Ok(()) });
+            (intake, synced)
+        };
+        match blocking(work).await? {
+            (intake, Ok(())) => Ok(intake),
+            (intake, Err(error)) => {
+                roll_back(intake.file, start).await?;
+                Err(Error::files("syncing an upload")(error))
+            }
+        }
     }
 
     fn remember(&self, id: &UploadId, intake: Intake) {
@@ -235,7 +243,8 @@ impl Registry {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), entry);
     }
 
-    /// Verifies, syncs and publishes a whole upload.
+    /// Verifies, syncs and publishes a whole upload. The file, and with it the lock, comes back whatever happens:
+    /// nobody else may touch the upload's name before it is decided what becomes of it.
     async fn store(
         &self,
         repository: &RepositoryName,
@@ -243,13 +252,28 @@ impl Registry {
         digest: &Digest,
         intake: Intake,
         is_session: bool,
-    ) -> Result<(), Error> {
+    ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
         let (file, actual) = verify(intake, digest.algorithm()).await?;
-        if actual != *digest {
-            return Err(Error::DigestMismatch { expected: digest.clone(), actual });
-        }
-        let size = file.length();
-        let (repository, digest, session, blobs) = (repository.clone(), digest.clone(), id.clone(), Arc::clone(&self.blobs));
+        let file = Arc::new(file);
+        let stored = match actual {
+            Ok(actual) if actual == *digest => self.publish(repository, id, digest, &file, is_session).await,
+            Ok(actual) => Err(Error::DigestMismatch { expected: digest.clone(), actual }),
+            Err(error) => Err(Error::files("syncing an upload")(error)),
+        };
+        Ok((file, stored))
+    }
+
+    /// The one change that makes an upload a blob of a repository.
+    async fn publish(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        file: &Arc<UploadFile>,
+        is_session: bool,
+    ) -> Result<(), Error> {
+        let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
+        let (blobs, file) = (Arc::clone(&self.blobs), Arc::clone(file));
         self.meta
             .write(move |tx| {
                 if is_session && !tx.delete_upload(session.as_str())? {
@@ -261,24 +285,22 @@ impl Registry {
                     Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
                     known => {
                         // a row without its file can only be somebody's hand: what was just verified mends it
-                        blobs.publish(&session, &digest).map_err(Error::files("putting a blob in its place"))?;
-                        known.map_or_else(|| tx.insert_blob(&digest, size, now), Ok)?
+                        blobs.publish(&session, &file, &digest).map_err(Error::files("putting a blob in its place"))?;
+                        known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
                     }
                 };
                 Ok(tx.link_blob(repository, &digest, blob)?)
             })
-            .await?;
-        self.forget(id, file).await
+            .await
     }
 
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
-    async fn forget(&self, id: &UploadId, file: UploadFile) -> Result<(), Error> {
+    async fn forget(&self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
         let removed = blocking(move || {
-            let removed = blobs.remove_upload(&id);
-            drop(file);
-            removed
+            // last, so that until here the file can be opened by whoever has to settle what a crash left
+            blobs.remove_upload(&id).and_then(|()| file.make_read_only())
         });
         if let Err(error) = removed.await? {
             // the blob is safe; the name that stays is swept at the next start
@@ -287,24 +309,36 @@ impl Registry {
         Ok(())
     }
 
-    /// Removes an upload's file and ends its session, if it has one. The file goes first: room on a full disk.
-    pub(super) async fn discard(&self, id: &UploadId) -> Result<(), Error> {
+    /// Ends an upload's session, if it has one, and removes its file. Only the lock's holder, who has `file`, may do this.
+    pub(super) async fn discard(&self, id: &UploadId, file: impl Into<Arc<UploadFile>>) -> Result<(), Error> {
+        let file = file.into();
         self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        let (removed, blobs) = (id.clone(), Arc::clone(&self.blobs));
+        let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.blobs));
+        // the row first: without it nobody makes a new file under the name that the lock is about to lose
+        let ended = self.meta.write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?)).await;
+        // and the file even if the disk is too full for that
         blocking(move || blobs.discard_upload(&removed)).await?.map_err(Error::files("removing an upload"))?;
-        let session = id.clone();
-        self.meta.write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?)).await?;
-        Ok(())
+        drop(file);
+        ended.map(|_| ())
     }
 }
 
+/// Takes back what a failed request added; what was acknowledged before it stays. A lost write is reported once, so bytes
+/// that could not be synced must go: a second sync that succeeds would prove nothing of them.
+async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), Error> {
+    let file = file.into();
+    if let Err(error) = blocking(move || file.truncate(start)).await? {
+        tracing::warn!(%error, "what a failed upload left could not be dropped");
+    }
+    Ok(())
+}
+
 /// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
-async fn verify(intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, Digest), Error> {
+async fn verify(intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
     let Intake { file, hasher } = intake;
     let work = move || {
-        file.sync()?;
-        let hasher = if hasher.algorithm() == algorithm { hasher } else { file.rehash(algorithm)? };
-        Ok((file, hasher.finish()))
+        let hasher = file.sync().and_then(|()| if hasher.algorithm() == algorithm { Ok(hasher) } else { file.rehash(algorithm) });
+        (file, hasher.map(Hasher::finish))
     };
-    blocking(work).await?.map_err(Error::files("syncing an upload"))
+    blocking(work).await
 }

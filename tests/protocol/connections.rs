@@ -220,6 +220,32 @@ fn a_refusal_comes_instead_of_a_continue() {
     assert_eq!(wire.answer().status, 201);
 }
 
+/// Clients that send large manifests slowly must not keep others from pushing theirs.
+#[test]
+fn slow_manifests_do_not_hold_up_others() {
+    let server = Server::start();
+    let manifest = super::index(&[]).to_string().into_bytes();
+    let head = |coding: &str| format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n").into_bytes();
+    let (lengthy, coded) = ("Content-Length: 4194304".to_owned(), "Transfer-Encoding: chunked".to_owned());
+    let slow: Vec<_> = (0..40)
+        .map(|number| {
+            let mut wire = Wire::open(&server);
+            wire.send(head(if number % 2 == 0 { &lengthy } else { &coded }));
+            wire.send(if number % 2 == 0 { "{" } else { "1\r\n{\r\n" });
+            wire
+        })
+        .collect();
+    for (coding, body) in [(format!("Content-Length: {}", manifest.len()), manifest.clone()), (coded.clone(), super::chunked(&[&manifest]))]
+    {
+        let mut wire = Wire::open(&server);
+        wire.0.get_ref().set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        wire.send([head(&coding), body].concat());
+        let response = read_response(&mut wire.0, false).unwrap_or_else(|error| panic!("{coding}: no answer in 10 s: {error}"));
+        assert_eq!(response.status, 201, "{coding}");
+    }
+    drop(slow);
+}
+
 /// A client sends its next request on a connection unless it has been told that this was the last.
 #[test]
 fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {

@@ -84,6 +84,23 @@ fn a_session_outlives_the_server() {
 }
 
 #[test]
+fn a_restarted_server_knows_which_hash_a_session_asked_for() {
+    let mut server = Server::start();
+    let content = noise(8, 200_000);
+    let begun = server.client().request("POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512").send();
+    let location = begun.header("location").expect("a location").to_owned();
+    assert_eq!(server.client().request("PATCH", &location).body(&content[..150_000]).send().status, 202);
+    server.kill();
+    server.restart();
+    let mut client = server.client();
+    assert_eq!(received(&mut client, &location), 150_000);
+    let digest = super::sha512(&content);
+    let finished = client.request("PUT", &format!("{location}?digest={digest}")).body(&content[150_000..]).send();
+    assert_eq!((finished.status, finished.header("docker-content-digest")), (201, Some(&*digest)));
+    assert!(client.get(&format!("/v2/a/blobs/{digest}")).body == content);
+}
+
+#[test]
 fn a_server_killed_in_the_middle_of_a_chunk_keeps_a_beginning_of_it() {
     let mut server = Server::start();
     let content = noise(6, 3_000_000);

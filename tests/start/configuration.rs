@@ -1,8 +1,9 @@
 //! The configuration file, the variables over it, and the flags over both.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use super::{Running, command, sentence};
+use super::{Running, command, refusal, sentence};
 
 /// A directory with a configuration in it.
 fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
@@ -10,6 +11,10 @@ fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
     let path = temporary.path().join("config.yml");
     std::fs::write(&path, text.replace("ROOT", &temporary.path().join("data").display().to_string())).expect("a file");
     (temporary, path)
+}
+
+fn configured_by(path: &Path) -> Command {
+    command(&["serve", "--addr", "127.0.0.1:0", path.to_str().expect("a path")])
 }
 
 #[test]
@@ -44,15 +49,13 @@ fn what_is_not_known_is_an_error_with_its_line() {
     ] {
         let (_temporary, path) = configured(text);
         // more than a sentence here: the place in the file may be shown
-        let output = command(&["serve", path.to_str().expect("a path")]).output().expect("it runs");
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && output.stdout.is_empty() && !message.contains("panicked"), "{message}");
+        let message = refusal(configured_by(&path));
         for word in words {
             assert!(message.contains(word), "'{word}' is not in: {message}");
         }
         assert!(message.contains(path.to_str().expect("a path")) || text.contains("0.3"), "{message}");
     }
-    let message = sentence(&command(&["serve", "/nowhere/config.yml"]).output().expect("it runs"));
+    let message = sentence(configured_by(Path::new("/nowhere/config.yml")));
     assert!(message.contains("/nowhere/config.yml"), "{message}");
 }
 
@@ -61,14 +64,36 @@ fn variables_that_are_not_known_are_named() {
     let (_temporary, path) = configured("version: 0.1\n");
     for (name, value) in [
         ("REGISTRY_HTTP_ADR", ":5000"),
-        ("REGISTRY_UNHEARD_OF", "x"),
         ("REGISTRY_STORAGE_DELETE_ENABLED", "perhaps"),
         ("REGISTRY_HTTP_DRAINTIMEOUT", "soon"),
         ("REGISTRY_STORAGE_RESERVE", "-1"),
     ] {
-        let output = command(&["serve", path.to_str().expect("a path")]).env(name, value).output().expect("it runs");
-        let message = sentence(&output);
+        let mut command = configured_by(&path);
+        command.env(name, value);
+        let message = sentence(command);
         assert!(message.contains(name), "{message}");
+    }
+}
+
+/// Kubernetes sets such variables in every container beside a service that is called "registry".
+#[test]
+fn variables_of_others_are_passed_over_and_said_so() {
+    const FOREIGN: [(&str, &str); 4] = [
+        ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
+        ("REGISTRY_PORT_5000_TCP_ADDR", "10.0.0.1"),
+        ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
+        ("REGISTRY_UNHEARD_OF", "x"),
+    ];
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let mut command = super::serve(temporary.path());
+    command.envs(FOREIGN);
+    let mut server = Running::start(command);
+    assert_eq!(server.client().get("/v2/").status, 200);
+    server.terminate();
+    let (code, _, err) = server.end();
+    assert_eq!(code, Some(0), "{err}");
+    for (name, _) in FOREIGN {
+        assert_eq!(err.matches(&format!("{name} ")).count(), 1, "{name}: {err}");
     }
 }
 

@@ -1,15 +1,22 @@
 //! What keeps a server from starting is said in one sentence, and nothing is harmed.
 
 use std::path::Path;
+use std::process::Command;
 
 use super::{Running, command, sentence, serve};
 
 /// Asserts that serving on this directory is refused with a sentence that has these words in it.
 fn refused(directory: &Path, words: &[&str]) {
-    let message = sentence(&serve(directory).output().expect("it runs"));
+    let message = sentence(serve(directory));
     for word in words {
         assert!(message.contains(word), "'{word}' is not in: {message}");
     }
+}
+
+fn at(address: &str, directory: &Path) -> Command {
+    let mut command = command(&["serve", "--addr", address, "--data-dir"]);
+    command.arg(directory);
+    command
 }
 
 fn names(directory: &Path) -> Vec<String> {
@@ -24,8 +31,7 @@ fn a_taken_port() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let output = command(&["serve", "--addr", &address, "--data-dir"]).arg(temporary.path()).output().expect("it runs");
-    let message = sentence(&output);
+    let message = sentence(at(&address, temporary.path()));
     assert!(message.contains(&address) && message.contains("--addr"), "{message}");
 }
 
@@ -33,8 +39,7 @@ fn a_taken_port() {
 fn addresses_that_are_none() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     for address in ["", "5000", "127.0.0.1", ":99999", "127.0.0.1:port", "256.0.0.1:5000", "192.0.2.1:5000"] {
-        let output = command(&["serve", "--addr", address, "--data-dir"]).arg(temporary.path()).output().expect("it runs");
-        let message = sentence(&output);
+        let message = sentence(at(address, temporary.path()));
         assert!(message.contains(address) && (message.contains("HOST:PORT") || message.contains("--addr")), "{message}");
     }
 }

@@ -57,18 +57,26 @@ fn an_upload_in_flight_is_finished_and_kept() {
 #[test]
 fn idle_connections_are_not_waited_for() {
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
-        let (_directory, mut server) = fresh();
-        let mut used = server.client();
-        assert_eq!(used.get("/v2/").status, 200);
-        let unused: Vec<_> = (0..5).map(|_| server.client().connect()).collect();
-        assert_eq!(server.client().get("/v2/").status, 200);
-        let start = Instant::now();
-        server.signal(signal);
-        let (code, ..) = server.end();
-        assert_eq!(code, Some(0));
-        assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
-        drop(unused);
+        assert_at_once(|| {
+            let (_directory, mut server) = fresh();
+            let mut used = server.client();
+            assert_eq!(used.get("/v2/").status, 200);
+            let unused: Vec<_> = (0..5).map(|_| server.client().connect()).collect();
+            assert_eq!(server.client().get("/v2/").status, 200);
+            let start = Instant::now();
+            server.signal(signal);
+            assert_eq!(server.end().0, Some(0));
+            drop(unused);
+            start.elapsed()
+        });
     }
+}
+
+/// Asserts that something takes no time to speak of. It may be tried again, because closing a database waits for a disk
+/// that others use as well.
+fn assert_at_once(attempt: impl Fn() -> Duration) {
+    let times: Vec<_> = (0..3).map(|_| attempt()).take_while(|time| *time >= AT_ONCE).collect();
+    assert!(times.len() < 3, "it took {times:?}");
 }
 
 /// An upload whose client has fallen silent, so that a stopping server waits for it.
@@ -90,28 +98,32 @@ fn wait_until_received(server: &Running, location: &str) {
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let (_directory, mut server) = fresh();
-    let _stuck = stuck(&server);
-    server.terminate();
-    wait_until_closed(&server.address());
-    assert!(server.child.try_wait().expect("a child").is_none(), "it did not wait for the upload");
-    let start = Instant::now();
-    server.terminate();
-    server.end();
-    assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+    assert_at_once(|| {
+        let (_directory, mut server) = fresh();
+        let _stuck = stuck(&server);
+        server.terminate();
+        wait_until_closed(&server.address());
+        assert!(server.child.try_wait().expect("a child").is_none(), "it did not wait for the upload");
+        let start = Instant::now();
+        server.terminate();
+        server.end();
+        start.elapsed()
+    });
 }
 
 #[test]
 fn a_client_that_says_nothing_is_waited_for_only_so_long() {
-    let temporary = tempfile::TempDir::new().expect("a directory");
-    let mut command = serve(temporary.path());
-    command.env("REGISTRY_HTTP_DRAINTIMEOUT", "300ms");
-    let mut server = Running::start(command);
-    let stuck = stuck(&server);
-    let start = Instant::now();
-    server.terminate();
-    let (code, _, err) = server.end();
-    assert_eq!(code, Some(0), "{err}");
-    assert!((Duration::from_millis(300)..Duration::from_millis(300) + AT_ONCE).contains(&start.elapsed()), "{:?}", start.elapsed());
-    drop(stuck);
+    const DRAIN: Duration = Duration::from_millis(300);
+    assert_at_once(|| {
+        let temporary = tempfile::TempDir::new().expect("a directory");
+        let mut command = serve(temporary.path());
+        command.env("REGISTRY_HTTP_DRAINTIMEOUT", "300ms");
+        let mut server = Running::start(command);
+        let _stuck = stuck(&server);
+        let start = Instant::now();
+        server.terminate();
+        let (code, _, err) = server.end();
+        assert_eq!(code, Some(0), "{err}");
+        start.elapsed().checked_sub(DRAIN).expect("it waits for as long as it was told")
+    });
 }
