@@ -212,3 +212,44 @@ fn make_directory(path: &Path) -> io::Result<()> {
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(store: &BlobStore, id: &UploadId, content: &'static [u8]) -> UploadFile {
+        let mut file = store.open_upload(id).unwrap().unwrap();
+        file.append(&[bytes::Bytes::from_static(content)]).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_that_lost_its_name_is_not_published() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let id = UploadId::random();
+        let verified = upload(&store, &id, b"right");
+        store.remove_upload(&id).unwrap();
+        let _impostor = upload(&store, &id, b"wrong");
+        let digest = Hasher::digest(Algorithm::Sha256, b"right");
+        assert!(store.publish(&id, &verified, &digest).is_err());
+        assert!(!store.has_blob(&digest, 5));
+    }
+
+    #[test]
+    fn one_request_at_a_time_holds_an_upload() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let id = UploadId::random();
+        let file = upload(&store, &id, b"held");
+        assert!(store.open_upload(&id).unwrap().is_none());
+        let digest = Hasher::digest(Algorithm::Sha256, b"held");
+        store.publish(&id, &file, &digest).unwrap();
+        store.discard_upload(&id).unwrap();
+        assert!(file.is_published().unwrap(), "a published file keeps the name that tells of it");
+        drop(file);
+        assert!(store.open_upload(&id).unwrap().unwrap().is_published().unwrap());
+    }
+}
