@@ -238,6 +238,20 @@ mod tests {
     }
 
     #[test]
+    fn what_a_failed_commit_left_under_the_name_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let digest = Hasher::digest(Algorithm::Sha256, b"right");
+        let place = store.blob_path(&digest);
+        fs::create_dir(place.parent().unwrap()).unwrap();
+        fs::write(&place, b"left over").unwrap();
+        let id = UploadId::random();
+        store.publish(&id, &upload(&store, &id, b"right"), &digest).unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"right");
+    }
+
+    #[test]
     fn one_request_at_a_time_holds_an_upload() {
         let directory = tempfile::tempdir().unwrap();
         let store = BlobStore::new(directory.path());

@@ -73,7 +73,8 @@ fn entry(path: &Path) -> Option<Entry> {
 impl Facts {
     fn of(connection: &Connection) -> Self {
         let blobs = rows(connection, "SELECT digest, size FROM blobs", |row| Ok((row.get(0)?, row.get(1)?)));
-        let sessions = rows(connection, "SELECT id FROM uploads", |row| row.get(0));
+        // a session of no repository is a file that is being cleared at this moment
+        let sessions = rows(connection, "SELECT id FROM uploads WHERE repository <> ''", |row| row.get(0));
         Self { blobs: blobs.into_iter().collect(), sessions: sessions.into_iter().collect() }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
@@ -100,9 +101,11 @@ fn an_expired_session_goes_with_its_file() {
     let (mut crashed, session) = Crashed::new();
     crashed.execute("UPDATE uploads SET expires_at = 1 WHERE id = ?1", id_of(&session));
     crashed.server.restart();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while crashed.server.client().get(&session).status != 404 || !crashed.server.upload_files().is_empty() {
-        assert!(std::time::Instant::now() < deadline, "the session stays");
+    let mut client = crashed.server.client();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while client.get(&session).status != 404 || !crashed.server.upload_files().is_empty() {
+        assert!(Instant::now() < deadline, "the session stays");
+        std::thread::sleep(Duration::from_millis(2));
     }
     crashed.server.kill();
     crashed.clear();
