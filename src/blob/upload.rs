@@ -56,27 +56,21 @@ pub struct UploadFile {
     length: u64,
     /// Up to where the kernel was asked to write back.
     handed_over: u64,
-    is_new: bool,
 }
 
 impl UploadFile {
     /// Opens, making the file where there is none, and locks; `None` where another holds the lock.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
-        options.read(true).append(true).mode(0o600);
+        options.read(true).append(true).create(true).mode(0o600);
         loop {
-            let (file, is_new) = match options.clone().create_new(true).open(path) {
-                Ok(file) => (file, true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match options.open(path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    // a finished one that a crash kept from losing this name
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                        (options.open(path)?, false)
-                    }
-                    other => (other?, false),
-                },
-                Err(error) => return Err(error),
+            let file = match options.open(path) {
+                // a finished one that a crash kept from losing this name
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+                    options.open(path)?
+                }
+                other => other?,
             };
             match file.try_lock() {
                 Ok(()) => {}
@@ -84,7 +78,7 @@ impl UploadFile {
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
             }
             let length = file.metadata()?.len();
-            let upload = Self { file, length, handed_over: length, is_new };
+            let upload = Self { file, length, handed_over: length };
             // between opening and locking, the last holder may have finished: what was opened is then a blob
             if upload.is_at(path) {
                 return Ok(Some(upload));
@@ -113,11 +107,6 @@ impl UploadFile {
     /// How many bytes the file holds.
     pub fn length(&self) -> u64 {
         self.length
-    }
-
-    /// Whether opening made the file, so that its name is not durable yet.
-    pub fn is_new(&self) -> bool {
-        self.is_new
     }
 
     /// Appends all of `chunks`, and starts their way to disk every few megabytes.

@@ -185,7 +185,13 @@ impl Registry {
             match self.blobs.open_upload(id) {
                 Ok(Some(file)) if file.is_published().map_err(Error::files("looking at an upload"))? => {
                     // its last holder died, or its commit failed: decided now, the session may go on
-                    self.settle_published(id, &Arc::new(file)).await?;
+                    let file = Arc::new(file);
+                    if self.settle_published(id, &file).await?
+                        && let Ok(file) = Arc::try_unwrap(file)
+                    {
+                        // with two names still, if the other is none of ours: a backup made of hard links has it
+                        return Ok(file);
+                    }
                 }
                 Ok(Some(file)) => return Ok(file),
                 Ok(None) => tokio::time::sleep(LOCK_PAUSE).await,
@@ -222,11 +228,11 @@ impl Registry {
         }
     }
 
-    /// Makes what has arrived since `start` durable, the file's name included where it is new.
+    /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain.
     async fn sync(&self, intake: Intake, start: u64) -> Result<Intake, Error> {
         let blobs = Arc::clone(&self.blobs);
         let work = move || {
-            let synced = intake.file.sync().and_then(|()| if intake.file.is_new() { blobs.sync_uploads() } else { Ok(()) });
+            let synced = intake.file.sync().and_then(|()| blobs.sync_uploads());
             (intake, synced)
         };
         match blocking(work).await? {
