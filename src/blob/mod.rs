@@ -13,7 +13,8 @@
 //!   which [`BlobStore::upload_files`] finds without walking the store.
 //! - [`BlobStore::sync_published`] runs before every commit and makes the new names durable.
 //!
-//! Everything here blocks; callers run it on blocking threads.
+//! Everything here blocks. What reads, writes, syncs or removes much is for blocking threads; opening an upload's file
+//! and looking at its length are short enough for callers to do in place.
 
 mod hasher;
 mod upload;

@@ -103,7 +103,10 @@ impl Registry {
         match &stored {
             Ok(()) => self.forget(id, file).await?,
             Err(Error::DigestMismatch { .. }) => self.discard(id, file).await?,
-            Err(Error::Files { .. } | Error::StorageFull) => roll_back(file, start).await?,
+            // a published file may be a blob yet, should a commit that failed on a full disk come back with a crash
+            Err(Error::Files { .. } | Error::StorageFull) if file.is_published().is_ok_and(|published| !published) => {
+                roll_back(file, start).await?;
+            }
             Err(_) => {}
         }
         stored
