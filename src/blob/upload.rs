@@ -138,6 +138,12 @@ impl UploadFile {
         self.file.set_len(length)
     }
 
+    /// Drops what lies beyond `length`, to go on from there.
+    pub fn shortened(self, length: u64) -> io::Result<Self> {
+        self.truncate(length)?;
+        Ok(Self { length, handed_over: length, ..self })
+    }
+
     /// Waits until every byte appended is on disk.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()

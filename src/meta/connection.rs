@@ -20,7 +20,7 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const STATEMENT_CACHE: usize = 64;
 
 /// In number order; an applied one never changes.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/01-initial.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/01-initial.sql"), include_str!("../../migrations/02-upload-progress.sql")];
 
 /// Read-only connections that keep their page and statement caches for life.
 #[derive(Clone)]
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_others_and_of_the_future_are_left_alone() {
+    fn files_of_others_and_of_the_future_are_left_alone_and_those_of_the_past_brought_up_to_date() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         std::fs::write(&text, "not a database, but long enough to be looked at as one: ".repeat(40)).unwrap();
@@ -140,6 +140,15 @@ mod tests {
         let other = directory.path().join("other");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
         assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
+
+        let old = directory.path().join("old");
+        let connection = Connection::open(&old).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.execute_batch(&format!("PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}")).unwrap();
+        connection.execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)").unwrap();
+        drop(connection);
+        let received = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>("received");
+        assert_eq!(open_writer(&old).unwrap().query_row("SELECT * FROM uploads", [], received), Ok(None));
 
         let future = directory.path().join("future");
         open_writer(&future).unwrap().pragma_update(None, "user_version", 99).unwrap();

@@ -10,6 +10,8 @@ use crate::oci::{Algorithm, RepositoryName};
 pub struct UploadRow {
     /// The hash to compute while bytes arrive.
     pub algorithm: Algorithm,
+    /// How many bytes its clients have been told are safe; `None` in sessions of before this was recorded.
+    pub received: Option<u64>,
 }
 
 impl Meta {
@@ -17,10 +19,10 @@ impl Meta {
     pub fn upload(&self, repository: &RepositoryName, id: &str) -> Result<Option<UploadRow>, Error> {
         self.points.read(|connection| {
             connection
-                .prepare_cached("SELECT algorithm FROM uploads WHERE id = ?1 AND repository = ?2")?
+                .prepare_cached("SELECT algorithm, received FROM uploads WHERE id = ?1 AND repository = ?2")?
                 .query_row(params![id, repository.as_str()], |row| {
                     let name = row.get_ref(0)?.as_str()?;
-                    Ok(UploadRow { algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256) })
+                    Ok(UploadRow { algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256), received: row.get(1)? })
                 })
                 .optional()
         })
@@ -48,9 +50,16 @@ impl WriteTx<'_> {
         expires_at: Millis,
     ) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .prepare_cached(
+                "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at, received) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+            )?
             .execute(params![id, repository.as_str(), algorithm.as_str(), now, expires_at])?;
         Ok(())
+    }
+
+    /// Records how many bytes of a session are on disk; says whether it is open.
+    pub fn set_received(&self, id: &str, received: u64) -> Result<bool, Error> {
+        Ok(self.connection.prepare_cached("UPDATE uploads SET received = ?2 WHERE id = ?1")?.execute(params![id, received])? > 0)
     }
 
     /// Changes the session of that id for certain; where there is none, makes one that is over and that no request can

@@ -1,14 +1,15 @@
 //! Upload sessions: from POST to PUT (OCI distribution-spec 1.1, "Pushing blobs").
 //!
-//! A session is a row; what it has received is the length of its file. While a request works on it, the file is locked,
-//! and the row is looked at again once the lock is held: whoever finishes a session deletes its row before letting go.
+//! A session is a row, which tells how many bytes of its file were acknowledged: what lies beyond them, after a crash, is
+//! cut off when the session goes on. While a request works on it, the file is locked, and the row is looked at again once
+//! the lock is held: whoever finishes a session deletes its row before letting go.
 
 use std::sync::{Arc, PoisonError};
 
 use super::intake::{Intake, Interrupted};
 use super::{BodyStream, Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile, UploadId};
-use crate::meta::now;
+use crate::meta::{UploadRow, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 
 /// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
@@ -57,9 +58,9 @@ impl Registry {
 
     /// How far a session has come.
     pub fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadStatus, Error> {
-        self.algorithm_of(repository, id)?;
-        let received = self.blobs.upload_length(id).map_err(Error::files("looking at an upload"))?;
-        Ok(UploadStatus { id: id.clone(), received })
+        let row = self.session(repository, id)?;
+        let length = self.blobs.upload_length(id).map_err(Error::files("looking at an upload"))?;
+        Ok(UploadStatus { id: id.clone(), received: row.received.map_or(length, |received| received.min(length)) })
     }
 
     /// Appends a chunk, and answers once it is on disk.
@@ -75,9 +76,8 @@ impl Registry {
         let intake = self.resume(repository, id, range).await?;
         let start = intake.file.length();
         let intake = self.receive(id, intake, range, body).await?;
-        let intake = self.sync(intake, start).await?;
         let received = intake.file.length();
-        self.remember(id, intake);
+        self.acknowledge(id, intake, start).await?;
         Ok(UploadStatus { id: id.clone(), received })
     }
 
@@ -141,16 +141,22 @@ impl Registry {
         self.discard(id, file).await
     }
 
-    /// The hash a session asks for; fails where there is no such session in the repository.
-    fn algorithm_of(&self, repository: &RepositoryName, id: &UploadId) -> Result<Algorithm, Error> {
-        let row = self.meta.upload(repository, id.as_str())?;
-        row.map(|row| row.algorithm).ok_or_else(|| Error::UploadUnknown(id.clone()))
+    /// Fails where there is no such session in the repository.
+    fn session(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadRow, Error> {
+        self.meta.upload(repository, id.as_str())?.ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
     /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
     async fn resume(&self, repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>) -> Result<Intake, Error> {
         self.check_space(0)?;
-        let (file, algorithm) = self.lock_session(repository, id).await?;
+        let (file, UploadRow { algorithm, received }) = self.lock_session(repository, id).await?;
+        let file = match received {
+            // of no known worth: a server died over it, or a disk failed
+            Some(received) if received < file.length() => {
+                blocking(move || file.shortened(received)).await?.map_err(Error::files("cutting an upload"))?
+            }
+            _ => file,
+        };
         let received = file.length();
         if range.is_some_and(|range| range.first != received) {
             return Err(Error::ChunkOutOfOrder { received });
@@ -168,11 +174,11 @@ impl Registry {
 
     /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
     /// again under the lock, for the last holder may have finished.
-    async fn lock_session(&self, repository: &RepositoryName, id: &UploadId) -> Result<(UploadFile, Algorithm), Error> {
-        self.algorithm_of(repository, id)?;
+    async fn lock_session(&self, repository: &RepositoryName, id: &UploadId) -> Result<(UploadFile, UploadRow), Error> {
+        self.session(repository, id)?;
         let file = self.open_file(id).await?;
-        match self.algorithm_of(repository, id) {
-            Ok(algorithm) => Ok((file, algorithm)),
+        match self.session(repository, id) {
+            Ok(row) => Ok((file, row)),
             Err(error) => {
                 if matches!(error, Error::UploadUnknown(_)) {
                     self.blobs.discard_upload(id).map_err(Error::files("removing an upload"))?;
@@ -218,8 +224,7 @@ impl Registry {
                 Err(Error::SizeMismatch { promised, received })
             }
             Err(Interrupted::Body(intake, error)) => {
-                let intake = self.sync(*intake, start).await?;
-                self.remember(id, intake);
+                self.acknowledge(id, *intake, start).await?;
                 Err(error)
             }
             Err(Interrupted::Broken(file, error)) => {
@@ -231,25 +236,34 @@ impl Registry {
         }
     }
 
-    /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain.
-    async fn sync(&self, intake: Intake, start: u64) -> Result<Intake, Error> {
+    /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
+    /// and then records that the client may go on from there.
+    async fn acknowledge(&self, id: &UploadId, intake: Intake, start: u64) -> Result<(), Error> {
         let blobs = Arc::clone(&self.blobs);
+        let Intake { file, hasher } = intake;
         let work = move || {
-            let synced = intake.file.sync().and_then(|()| blobs.sync_uploads());
-            (intake, synced)
+            let synced = file.sync().and_then(|()| blobs.sync_uploads());
+            (file, synced)
         };
-        match blocking(work).await? {
-            (intake, Ok(())) => Ok(intake),
-            (intake, Err(error)) => {
-                roll_back(intake.file, start).await?;
-                Err(Error::files("syncing an upload")(error))
+        let (file, synced) = blocking(work).await?;
+        let received = file.length();
+        let recorded = match synced {
+            Ok(()) => self.record(id, received).await,
+            Err(error) => Err(Error::files("syncing an upload")(error)),
+        };
+        match &recorded {
+            Ok(()) => {
+                self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), (received, hasher));
             }
+            Err(_) => roll_back(file, start).await?,
         }
+        recorded
     }
 
-    fn remember(&self, id: &UploadId, intake: Intake) {
-        let entry = (intake.file.length(), intake.hasher);
-        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), entry);
+    async fn record(&self, id: &UploadId, received: u64) -> Result<(), Error> {
+        let id = id.clone();
+        let record = move |tx: &WriteTx<'_>| if tx.set_received(id.as_str(), received)? { Ok(()) } else { Err(Error::UploadUnknown(id)) };
+        self.meta.write(record).await
     }
 
     /// Verifies, syncs and publishes a whole upload. The file, and with it the lock, comes back whatever happens:

@@ -19,7 +19,6 @@ use tempfile::TempDir;
 
 use crate::support::Server;
 use ledger::Ledger;
-use promises::Loss;
 use random::Random;
 use worker::Worker;
 
@@ -99,7 +98,7 @@ impl Campaign {
     fn settle(&mut self) {
         audit::check_cleared(self.server.directory());
         let random = &mut self.random;
-        promises::check_sessions(self.server.address(), &self.ledger, Loss::Process, || random.one_in(2));
+        promises::check_sessions(self.server.address(), &self.ledger, || random.one_in(2));
     }
 
     fn live_alone(&mut self, round: u64) {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::crash::audit;
 use crate::crash::ledger::Ledger;
-use crate::crash::promises::{self, Loss};
+use crate::crash::promises;
 use crate::crash::random::Random;
 use crate::crash::worker::{Gone, Worker};
 use crate::support::Server;
@@ -143,7 +143,7 @@ impl Rig {
         audit::check_cleared(self.server.directory());
         promises::check(self.server.address(), &self.ledger, &seen);
         let random = &mut self.random;
-        promises::check_sessions(self.server.address(), &self.ledger, Loss::Power, || !random.one_in(3));
+        promises::check_sessions(self.server.address(), &self.ledger, || !random.one_in(3));
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Running, serve, wait_until_closed};
 use crate::support::client::read_response;
 use crate::support::image::noise;
+use crate::support::server::upload_length;
 use crate::support::sha256;
 
 /// What is "at once", on a busy machine.
@@ -44,7 +46,7 @@ fn an_upload_in_flight_is_finished_and_kept() {
     let head = format!("PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len());
     stream.get_mut().write_all(head.as_bytes()).expect("a head");
     stream.get_mut().write_all(&content[..1 << 20]).expect("a beginning");
-    wait_until_received(&server, &location);
+    wait_until_received(directory.path(), &location);
     server.terminate();
     wait_until_closed(&server.address());
     stream.get_mut().write_all(&content[1 << 20..]).expect("the rest");
@@ -80,18 +82,18 @@ fn assert_at_once(attempt: impl Fn() -> Duration) {
 }
 
 /// An upload whose client has fallen silent, so that a stopping server waits for it.
-fn stuck(server: &Running) -> TcpStream {
+fn stuck(server: &Running, directory: &Path) -> TcpStream {
     let location = server.client().begin_upload("a");
     let mut stream = server.client().connect();
     write!(stream, "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome").expect("a beginning");
-    wait_until_received(server, &location);
+    wait_until_received(directory, &location);
     stream
 }
 
 /// Waits until something of an upload has arrived: from then on it is in flight for the server as well.
-fn wait_until_received(server: &Running, location: &str) {
+fn wait_until_received(directory: &Path, location: &str) {
     let start = Instant::now();
-    while server.client().get(location).header("range") == Some("0-0") {
+    while upload_length(directory, location) == 0 {
         assert!(start.elapsed() < Duration::from_secs(10), "nothing arrives");
     }
 }
@@ -99,8 +101,8 @@ fn wait_until_received(server: &Running, location: &str) {
 #[test]
 fn a_second_signal_ends_at_once() {
     assert_at_once(|| {
-        let (_directory, mut server) = fresh();
-        let _stuck = stuck(&server);
+        let (directory, mut server) = fresh();
+        let _stuck = stuck(&server, directory.path());
         server.terminate();
         wait_until_closed(&server.address());
         assert!(server.child.try_wait().expect("a child").is_none(), "it did not wait for the upload");
@@ -119,7 +121,7 @@ fn a_client_that_says_nothing_is_waited_for_only_so_long() {
         let mut command = serve(temporary.path());
         command.env("REGISTRY_HTTP_DRAINTIMEOUT", "300ms");
         let mut server = Running::start(command);
-        let _stuck = stuck(&server);
+        let _stuck = stuck(&server, temporary.path());
         let start = Instant::now();
         server.terminate();
         let (code, _, err) = server.end();

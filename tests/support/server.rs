@@ -89,6 +89,11 @@ impl Server {
         entries.map(|entry| entry.expect("an entry").path()).collect()
     }
 
+    /// How many bytes of an upload are in its file, acknowledged or not.
+    pub fn upload_length(&self, location: &str) -> u64 {
+        upload_length(&self.directory, location)
+    }
+
     /// Every blob file, wherever it is sharded to.
     pub fn blob_files(&self) -> Vec<PathBuf> {
         let list = |path: &Path| -> Vec<PathBuf> {
@@ -103,6 +108,12 @@ impl Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command.args(arguments).arg("--data-dir").arg(&self.directory).output().expect("the command runs")
     }
+}
+
+/// As [`Server::upload_length`], for the directory of whatever server.
+pub fn upload_length(directory: &Path, location: &str) -> u64 {
+    let (_, id) = location.rsplit_once('/').expect("a path");
+    std::fs::metadata(directory.join("uploads").join(id)).map_or(0, |metadata| metadata.len())
 }
 
 impl Drop for Server {
