@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A read-only view of a whole file in this process's address space.
 ///
@@ -61,11 +63,54 @@ impl Drop for Mapping {
     }
 }
 
+/// The beginning of a file that others change through mappings of their own while this process looks.
+pub struct SharedWords<const WORDS: usize>(Mapping);
+
+impl<const WORDS: usize> SharedWords<WORDS> {
+    /// Maps the beginning of `file`, and never closes it: closing any descriptor of a file drops every POSIX lock that
+    /// this process holds on it, those of a library that has the same file open included.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` where the file is too short, besides what the system says.
+    pub fn new(file: File) -> io::Result<Self> {
+        let file = ManuallyDrop::new(file);
+        let length = WORDS * size_of::<u32>();
+        if file.metadata()?.len() < length as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Mapping::new(&file, length).map(Self)
+    }
+
+    /// Reads `N` words from `first` on, each whole, and all of them before whatever is read after this call.
+    pub fn load<const N: usize>(&self, first: usize) -> [u32; N] {
+        assert!(first + N <= WORDS, "words outside of the mapping");
+        let words = std::array::from_fn(|index| {
+            // SAFETY: the word lies inside the mapping (asserted above), which starts on a page and so is aligned, stays
+            // readable as long as `self`, and is only ever changed by whole words; a relaxed load does not write.
+            let word = unsafe { &*self.0.start.cast::<AtomicU32>().add(first + index) };
+            word.load(Ordering::Relaxed)
+        });
+        fence(Ordering::Acquire);
+        words
+    }
+}
+
 /// Asks the kernel to start writing `length` dirty bytes from `offset` on to disk, without waiting for them.
 /// A hint: what it cannot do here, the final sync does.
 pub fn start_write_back(file: &File, offset: u64, length: u64) {
     if let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) {
         // SAFETY: takes no pointers; the descriptor is open for the length of the call.
         unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
+    }
+}
+
+/// Has the allocator keep the buffers of uploads, instead of giving them back to the system after each use: that costs a
+/// page fault for every 4 KiB of the next one, 8 % of the CPU time of a push. Up to 8 MiB stay unused that way in each of
+/// its arenas. The two thresholds are glibc's; another libc is left as it is.
+pub fn keep_buffers() {
+    #[cfg(target_env = "gnu")]
+    for (threshold, bytes) in [(libc::M_MMAP_THRESHOLD, 4 << 20), (libc::M_TRIM_THRESHOLD, 8 << 20)] {
+        // SAFETY: takes no pointers; a value that it refuses changes nothing.
+        unsafe { libc::mallopt(threshold, bytes) };
     }
 }

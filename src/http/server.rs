@@ -66,6 +66,7 @@ impl Server {
 
     /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
+        crate::sys::keep_buffers();
         let router = super::router(self.registry.clone());
         let places = Arc::new(Semaphore::new(self.limits.connections));
         let graceful = GracefulShutdown::new();
