@@ -43,7 +43,7 @@ pub(super) fn get(
     if content.is_held(&head.headers) {
         return Ok(content.not_modified());
     }
-    let bytes = if head.method == Method::HEAD { Bytewise::Nothing } else { Bytewise::Memory(manifest.bytes.into()) };
+    let bytes = if head.method == Method::HEAD { Bytewise::Nothing } else { Bytewise::Memory(manifest.bytes.clone()) };
     content.answer(&head.headers, bytes)
 }
 

@@ -1,5 +1,7 @@
 //! Manifests: their bytes, what they need, and who needs them.
 
+use std::sync::Arc;
+
 use rusqlite::{OptionalExtension, Params, Row, params};
 
 use super::{BlobRow, Error, Meta, Millis, RepositoryId, WriteTx};
@@ -15,7 +17,7 @@ pub struct StoredManifest {
     pub digest: Digest,
     pub media_type: String,
     /// Exactly what was pushed.
-    pub bytes: Vec<u8>,
+    pub bytes: bytes::Bytes,
 }
 
 /// What a manifest and all it needs amounts to.
@@ -37,32 +39,39 @@ pub struct NewManifest {
 
 impl Meta {
     /// The manifest that a tag points at.
-    pub fn manifest_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<StoredManifest>, Error> {
+    pub fn manifest_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<Arc<StoredManifest>>, Error> {
         self.stored_manifest(
+            repository,
+            tag.as_str(),
             "SELECT manifests.digest, media_type, bytes FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
              JOIN manifests ON manifests.id = tags.manifest_id
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
-            params![repository.as_str(), tag.as_str()],
         )
     }
 
     /// The manifest of that digest.
-    pub fn manifest_by_digest(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<StoredManifest>, Error> {
+    pub fn manifest_by_digest(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Arc<StoredManifest>>, Error> {
         self.stored_manifest(
+            repository,
+            digest.as_str(),
             "SELECT manifests.digest, media_type, bytes FROM repositories
              JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
-            params![repository.as_str(), digest.as_str()],
         )
     }
 
-    fn stored_manifest(&self, sql: &str, key: impl Params) -> Result<Option<StoredManifest>, Error> {
-        self.points.read(|connection| {
-            let read = |row: &Row<'_>| Ok(StoredManifest { digest: digest(row, 0)?, media_type: row.get(1)?, bytes: row.get(2)? });
-            connection.prepare_cached(sql)?.query_row(key, read).optional()
+    fn stored_manifest(&self, repository: &RepositoryName, reference: &str, sql: &str) -> Result<Option<Arc<StoredManifest>>, Error> {
+        self.recent.manifest(repository.as_str(), reference, || {
+            self.points.read(|connection| {
+                let read = |row: &Row<'_>| {
+                    let bytes: Vec<u8> = row.get(2)?;
+                    Ok(StoredManifest { digest: digest(row, 0)?, media_type: row.get(1)?, bytes: bytes.into() })
+                };
+                connection.prepare_cached(sql)?.query_row(params![repository.as_str(), reference], read).optional()
+            })
         })
     }
 

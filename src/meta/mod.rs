@@ -8,6 +8,7 @@ mod blobs;
 mod connection;
 mod listings;
 mod manifests;
+mod recent;
 mod repositories;
 mod tags;
 mod uploads;
@@ -26,6 +27,7 @@ pub use repositories::RepositoryId;
 pub use uploads::UploadRow;
 
 use connection::Pool;
+use recent::Recent;
 use writer::Writer;
 
 /// Milliseconds since 1970, as the database keeps them.
@@ -38,6 +40,7 @@ pub struct Meta {
     points: Pool,
     /// For pages and reports, which run on blocking threads and may take longer.
     scans: Pool,
+    recent: Arc<Recent>,
     writer: Arc<Writer>,
 }
 
@@ -94,6 +97,7 @@ impl Meta {
         Ok(Self {
             points: Pool::open(path, workers)?,
             scans: Pool::open(path, workers.max(4))?,
+            recent: Arc::new(Recent::beside(path)),
             writer: Arc::new(Writer::start(writing, before_commit)),
         })
     }

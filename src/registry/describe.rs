@@ -31,7 +31,7 @@ pub struct Description {
     pub summary: Summary,
     pub manifest: Manifest,
     /// The manifest as it was pushed.
-    pub bytes: Vec<u8>,
+    pub bytes: bytes::Bytes,
     pub tags: Vec<String>,
     /// Indexes that name it.
     pub parents: Vec<Digest>,
@@ -50,19 +50,19 @@ impl Registry {
 
     /// Everything known of a manifest, but its referrers, which are a list of their own.
     pub async fn describe(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Description, Error> {
-        let digest = self.manifest(repository, reference)?.digest;
+        let digest = self.manifest(repository, reference)?.digest.clone();
         let (meta, blobs, name, wanted) = (self.meta.clone(), Arc::clone(&self.blobs), repository.clone(), digest.clone());
         let description = blocking(move || {
             let Some((summary, manifest, stored)) = summarise(&meta, &blobs, &name, &wanted)? else { return Ok(None) };
             let (tags, parents) = (meta.tags_of(&name, &wanted)?, meta.parents(&name, &wanted)?);
-            Ok::<_, meta::Error>(Some(Description { summary, manifest, bytes: stored.bytes, tags, parents }))
+            Ok::<_, meta::Error>(Some(Description { summary, manifest, bytes: stored.bytes.clone(), tags, parents }))
         });
         let gone = || Error::ManifestUnknown { repository: repository.clone(), reference: digest.to_string() };
         description.await??.ok_or_else(gone)
     }
 }
 
-type Summarised = (Summary, Manifest, StoredManifest);
+type Summarised = (Summary, Manifest, Arc<StoredManifest>);
 
 fn summarise(meta: &Meta, blobs: &BlobStore, repository: &RepositoryName, digest: &Digest) -> Result<Option<Summarised>, meta::Error> {
     let (Some(stored), Some(weight)) = (meta.manifest_by_digest(repository, digest)?, meta.weigh(repository, digest)?) else {

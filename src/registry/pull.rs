@@ -17,7 +17,7 @@ pub struct OpenBlob {
 
 impl Registry {
     /// The manifest that a tag points at, or that has that digest.
-    pub fn manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<StoredManifest, Error> {
+    pub fn manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
         let found = match reference {
             ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag)?,
             ManifestReference::Digest(digest) => self.meta.manifest_by_digest(repository, digest)?,

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Running, serve};
-use crate::support::image::noise;
-use crate::support::{Image, Server, sha256};
+use crate::support::image::{OCI_MANIFEST, noise};
+use crate::support::{Client, Image, Server, sha256};
 
 /// Every file and directory from `path` down, with the bits of its mode.
 fn modes(path: &Path, found: &mut Vec<(String, u32)>) {
@@ -95,6 +95,31 @@ fn two_servers_under_load_agree() {
     assert!(servers[0].upload_files().is_empty());
     let lists: Vec<_> = servers.iter().map(|server| server.client().get("/v2/shared/tags/list").body).collect();
     assert_eq!(lists[0], lists[1]);
+}
+
+/// What one has answered is no reason to answer it again once the other has changed it.
+#[test]
+fn a_change_by_one_server_is_seen_by_the_other_at_once() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
+    let mut clients: Vec<_> = servers.iter().map(Server::client).collect();
+    let images: Vec<_> = (0..3).map(Image::small).collect();
+    images.iter().for_each(|image| image.push(&mut clients[0], "a", "kept"));
+    let manifest = |client: &mut Client, reference: &str| client.get(&format!("/v2/a/manifests/{reference}"));
+    for round in 0..200 {
+        let image = &images[round % images.len()];
+        let (writer, reader) = (round % 2, (round + 1) % 2);
+        let put = clients[writer].put_manifest("a", "moving", OCI_MANIFEST, &image.manifest);
+        assert_eq!(put.status, 201, "{put:?}");
+        for _ in 0..3 {
+            assert_eq!(manifest(&mut clients[reader], "moving").body, image.manifest, "round {round}");
+            assert_eq!(manifest(&mut clients[writer], "moving").body, image.manifest, "round {round}");
+        }
+        if round % 10 == 9 {
+            assert_eq!(clients[writer].delete("/v2/a/manifests/moving").status, 202);
+            manifest(&mut clients[reader], "moving").refused(404, "MANIFEST_UNKNOWN");
+        }
+    }
 }
 
 /// Two that start on an empty directory at the same moment both make it, and both serve.
