@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -40,17 +40,20 @@ struct Shared {
     region: Mutex<Option<Region>>,
     /// The current request has a body that was not read to its end.
     is_unread: AtomicBool,
+    /// Requests whose answers have not been handed to hyper whole. Counted, because hyper may drop the body of one only
+    /// after the next has begun.
+    turns: AtomicUsize,
+    /// From a request to the flush of its answer.
+    is_answering: AtomicBool,
 }
 
 struct Region {
     mapping: Bytes,
     file: Arc<File>,
-    /// The body has been handed over; the next complete flush ends the region.
-    is_last: bool,
 }
 
-/// Keeps a region registered until its body is dropped, and then to the end of the flush.
-pub(super) struct Registration(SendSlot);
+/// A handler's turn to speak on its connection: from the request until hyper has the whole answer.
+pub(super) struct Turn(SendSlot);
 
 impl SendSlot {
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
@@ -67,10 +70,16 @@ impl SendSlot {
         self.0.is_unread.load(Ordering::Relaxed)
     }
 
-    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written.
-    pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) -> Registration {
-        *self.region() = Some(Region { mapping, file, is_last: false });
-        Registration(self.clone())
+    /// Begins the turn of a request's handler.
+    pub(super) fn begin(&self) -> Turn {
+        self.0.turns.fetch_add(1, Ordering::Relaxed);
+        self.0.is_answering.store(true, Ordering::Relaxed);
+        Turn(self.clone())
+    }
+
+    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this turn.
+    pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) {
+        *self.region() = Some(Region { mapping, file });
     }
 
     /// The file and the offset in it that `buffer` is a view of.
@@ -82,19 +91,17 @@ impl SendSlot {
         is_inside.then(|| (Arc::clone(&region.file), offset as u64))
     }
 
+    /// Nothing that was handed over is unwritten: the turn that has ended, if one has, is over.
     fn flushed(&self) {
-        let mut region = self.region();
-        if region.as_ref().is_some_and(|region| region.is_last) {
-            *region = None;
+        if self.0.turns.load(Ordering::Relaxed) == 0 && self.0.is_answering.swap(false, Ordering::Relaxed) {
+            *self.region() = None;
         }
     }
 }
 
-impl Drop for Registration {
+impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(region) = self.0.region().as_mut() {
-            region.is_last = true;
-        }
+        self.0.0.turns.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
+use super::body::AnswerBody;
 use super::sendfile::{Connection, SendSlot};
 use crate::registry::Registry;
 
@@ -103,8 +104,10 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watc
     let slot = SendSlot::default();
     let stream = TokioIo::new(Connection::new(stream, slot.clone()));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let turn = slot.begin();
         request.extensions_mut().insert(slot.clone());
-        router.clone().call(request.map(Body::new))
+        let answer = router.clone().call(request.map(Body::new));
+        async { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, turn))) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(CONNECTION_BUFFER);
