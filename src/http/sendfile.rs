@@ -8,6 +8,9 @@
 //!
 //! The registration holds the mapping itself, so that its addresses cannot come to mean something else, and ends once
 //! the response is flushed.
+//!
+//! What hyper writes while no request is being answered is its own refusal of one that it could not read, without a
+//! body. The stream sends one that says why in its place (`refusal.rs`).
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -17,10 +20,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::refusal;
 
 /// The most that one call hands to the kernel: other connections of this worker get their turn in between.
 const SEND_LIMIT: usize = 1 << 20;
@@ -77,6 +82,10 @@ impl SendSlot {
         Turn(self.clone())
     }
 
+    fn is_answering(&self) -> bool {
+        self.0.is_answering.load(Ordering::Relaxed)
+    }
+
     /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this turn.
     pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) {
         *self.region() = Some(Region { mapping, file });
@@ -111,11 +120,13 @@ pub(super) struct Connection {
     slot: SendSlot,
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
+    /// What is left to be written of the refusal that takes the place of hyper's.
+    refusal: Option<Bytes>,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, slot: SendSlot) -> Self {
-        Self { stream, slot, stalled: None, lingering: None }
+        Self { stream, slot, stalled: None, lingering: None, refusal: None }
     }
 
     fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
@@ -132,7 +143,24 @@ impl Connection {
         }
     }
 
+    /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let refusal = self.refusal.get_or_insert_with(|| {
+            // the client may have more to say, and nobody can tell where it ends
+            self.slot.set_unread(true);
+            refusal::in_place_of(buffers.first().map_or(&[], |buffer| buffer))
+        });
+        while refusal.has_remaining() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, refusal))?;
+            refusal.advance(written);
+        }
+        Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
+    }
+
     fn poll_write_out(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !self.slot.is_answering() {
+            return self.poll_refuse(cx, buffers);
+        }
         let buffers = &buffers[buffers.iter().take_while(|buffer| buffer.is_empty()).count()..];
         if let Some(first) = buffers.first()
             && let Some((file, offset)) = self.slot.find(first)
