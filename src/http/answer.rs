@@ -24,6 +24,11 @@ pub(super) fn json(status: StatusCode, text: String) -> Response<Body> {
     empty(status).header(CONTENT_TYPE, "application/json").body(text.len() as u64, Body::from(text)).finish()
 }
 
+/// Says which protocol this is, as clients want to be told of everything under `/v2/`.
+pub(super) fn mark_v2(response: &mut Response<Body>) {
+    response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+}
+
 impl Answer {
     /// Sets a header, replacing an earlier one. A value that no header can carry is left out: those of this registry
     /// are made of names, digests and numbers, and media types are checked when they come in.

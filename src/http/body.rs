@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::sendfile::{Registration, SendSlot};
+use super::sendfile::{SendSlot, Turn};
 use crate::registry::BodyError;
 use crate::sys::Mapping;
 
@@ -43,7 +43,6 @@ pub(super) struct FileSource {
 struct Mapped {
     mapping: Arc<Mapping>,
     bytes: Bytes,
-    _registration: Registration,
 }
 
 /// Lets [`Bytes`] own a share of a mapping.
@@ -71,8 +70,8 @@ impl Mapped {
         let is_whole = file.metadata().is_ok_and(|metadata| metadata.len() == size);
         let mapping = Arc::new(Mapping::new(file, length).ok().filter(|_| is_whole)?);
         let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
-        let registration = slot.register(bytes.clone(), Arc::clone(file));
-        Some(Self { mapping, bytes, _registration: registration })
+        slot.register(bytes.clone(), Arc::clone(file));
+        Some(Self { mapping, bytes })
     }
 }
 
@@ -212,6 +211,40 @@ impl Body for TrackedBody {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if frame.is_none() || self.inner.is_end_stream() {
             self.slot.set_unread(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+}
+
+/// An answer's body that ends its handler's turn once it has been handed over.
+pub(super) struct AnswerBody {
+    inner: axum::body::Body,
+    turn: Option<Turn>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(inner: axum::body::Body, turn: Turn) -> Self {
+        Self { inner, turn: Some(turn) }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if frame.is_none() || self.inner.is_end_stream() {
+            // not left to the drop: hyper may look for the next request before it drops this
+            self.turn = None;
         }
         Poll::Ready(frame)
     }

@@ -7,12 +7,15 @@ use http::{HeaderName, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
+use super::server::CONNECTION_BUFFER;
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
 
 /// Why a request is not answered as it hoped.
 #[derive(Debug)]
 pub(super) enum Failure {
+    /// Not a request that could be read: hyper refused it, with this status.
+    Unreadable(StatusCode),
     UnknownPath,
     Method {
         allowed: &'static str,
@@ -102,6 +105,7 @@ impl Failure {
     fn request_error(self) -> Rendered {
         use StatusCode as S;
         match self {
+            Self::Unreadable(status) => Rendered::new(status, "UNSUPPORTED", unreadable(status)),
             Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
             Self::Method { allowed } => {
                 Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)
@@ -127,6 +131,17 @@ impl Failure {
                 Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
             }
         }
+    }
+}
+
+/// What hyper means by a refusal of its own.
+fn unreadable(status: StatusCode) -> String {
+    match status {
+        StatusCode::URI_TOO_LONG => "the path and query of a request may have 65534 bytes".to_owned(),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            format!("the head of a request may have {} KiB and 100 headers, and announce a body of 2^64-3 bytes", CONNECTION_BUFFER >> 10)
+        }
+        _ => "the head of the request is malformed: its first line, a header, or the length it announces".to_owned(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The protocol on the wire: parses a request into one `Action`, runs the operation it asks for, renders the answer.
 //!
 //! No SQL, no path and no rule of the registry lives here. `action.rs` is the list of everything that can be asked;
-//! `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections.
+//! `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections;
+//! `refusal.rs` what is said to those who do not speak HTTP well enough to ask for anything.
 
 mod action;
 mod answer;
@@ -12,6 +13,7 @@ mod error;
 mod lists;
 mod manifests;
 mod range;
+mod refusal;
 mod sendfile;
 mod server;
 mod uploads;
@@ -52,7 +54,7 @@ async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Resp
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_v2 {
-        response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+        answer::mark_v2(&mut response);
     }
     response
 }

@@ -8,19 +8,24 @@
 //!
 //! The registration holds the mapping itself, so that its addresses cannot come to mean something else, and ends once
 //! the response is flushed.
+//!
+//! What hyper writes while no request is being answered is its own refusal of one that it could not read, without a
+//! body. The stream sends one that says why in its place (`refusal.rs`).
 
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::refusal;
 
 /// The most that one call hands to the kernel: other connections of this worker get their turn in between.
 const SEND_LIMIT: usize = 1 << 20;
@@ -40,17 +45,20 @@ struct Shared {
     region: Mutex<Option<Region>>,
     /// The current request has a body that was not read to its end.
     is_unread: AtomicBool,
+    /// Requests whose answers have not been handed to hyper whole. Counted, because hyper may drop the body of one only
+    /// after the next has begun.
+    turns: AtomicUsize,
+    /// From a request to the flush of its answer.
+    is_answering: AtomicBool,
 }
 
 struct Region {
     mapping: Bytes,
     file: Arc<File>,
-    /// The body has been handed over; the next complete flush ends the region.
-    is_last: bool,
 }
 
-/// Keeps a region registered until its body is dropped, and then to the end of the flush.
-pub(super) struct Registration(SendSlot);
+/// A handler's turn to speak on its connection: from the request until hyper has the whole answer.
+pub(super) struct Turn(SendSlot);
 
 impl SendSlot {
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
@@ -67,10 +75,20 @@ impl SendSlot {
         self.0.is_unread.load(Ordering::Relaxed)
     }
 
-    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written.
-    pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) -> Registration {
-        *self.region() = Some(Region { mapping, file, is_last: false });
-        Registration(self.clone())
+    /// Begins the turn of a request's handler.
+    pub(super) fn begin(&self) -> Turn {
+        self.0.turns.fetch_add(1, Ordering::Relaxed);
+        self.0.is_answering.store(true, Ordering::Relaxed);
+        Turn(self.clone())
+    }
+
+    fn is_answering(&self) -> bool {
+        self.0.is_answering.load(Ordering::Relaxed)
+    }
+
+    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this turn.
+    pub(super) fn register(&self, mapping: Bytes, file: Arc<File>) {
+        *self.region() = Some(Region { mapping, file });
     }
 
     /// The file and the offset in it that `buffer` is a view of.
@@ -82,19 +100,17 @@ impl SendSlot {
         is_inside.then(|| (Arc::clone(&region.file), offset as u64))
     }
 
+    /// Nothing that was handed over is unwritten: the turn that has ended, if one has, is over.
     fn flushed(&self) {
-        let mut region = self.region();
-        if region.as_ref().is_some_and(|region| region.is_last) {
-            *region = None;
+        if self.0.turns.load(Ordering::Relaxed) == 0 && self.0.is_answering.swap(false, Ordering::Relaxed) {
+            *self.region() = None;
         }
     }
 }
 
-impl Drop for Registration {
+impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(region) = self.0.region().as_mut() {
-            region.is_last = true;
-        }
+        self.0.0.turns.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -104,11 +120,13 @@ pub(super) struct Connection {
     slot: SendSlot,
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
+    /// What is left to be written of the refusal that takes the place of hyper's.
+    refusal: Option<Bytes>,
 }
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, slot: SendSlot) -> Self {
-        Self { stream, slot, stalled: None, lingering: None }
+        Self { stream, slot, stalled: None, lingering: None, refusal: None }
     }
 
     fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
@@ -125,7 +143,24 @@ impl Connection {
         }
     }
 
+    /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
+    fn poll_refuse(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let refusal = self.refusal.get_or_insert_with(|| {
+            // the client may have more to say, and nobody can tell where it ends
+            self.slot.set_unread(true);
+            refusal::in_place_of(buffers.first().map_or(&[], |buffer| buffer))
+        });
+        while refusal.has_remaining() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, refusal))?;
+            refusal.advance(written);
+        }
+        Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
+    }
+
     fn poll_write_out(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        if !self.slot.is_answering() {
+            return self.poll_refuse(cx, buffers);
+        }
         let buffers = &buffers[buffers.iter().take_while(|buffer| buffer.is_empty()).count()..];
         if let Some(first) = buffers.first()
             && let Some((file, offset)) = self.slot.find(first)

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower_service::Service;
 
+use super::body::AnswerBody;
 use super::sendfile::{Connection, SendSlot};
 use crate::registry::Registry;
 
@@ -41,7 +42,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The most that is read from a connection at once, and so the largest head of a request, in bytes. It is what a fast
 /// upload costs in memory, a few times over.
-const CONNECTION_BUFFER: usize = 128 << 10;
+pub(super) const CONNECTION_BUFFER: usize = 128 << 10;
 
 /// A bound socket, and the registry to be served on it.
 pub struct Server {
@@ -104,11 +105,15 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watc
     let slot = SendSlot::default();
     let stream = TokioIo::new(Connection::new(stream, slot.clone()));
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let turn = slot.begin();
         request.extensions_mut().insert(slot.clone());
-        router.clone().call(request.map(Body::new))
+        let answer = router.clone().call(request.map(Body::new));
+        async { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, turn))) }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_buf_size(CONNECTION_BUFFER);
+    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    // without the second, a head that is a little larger is taken where it comes in one piece
+    http.max_buf_size(CONNECTION_BUFFER).max_header_size(CONNECTION_BUFFER);
     let connection = http.serve_connection(stream, service);
     watcher.watch(connection).await
 }

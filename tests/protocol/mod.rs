@@ -16,6 +16,7 @@ mod refusals;
 mod resuming;
 mod settings;
 mod sparse;
+mod unreadable;
 mod uploads;
 
 use std::fmt::Debug;
