@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use registry::blob::Hasher;
-use registry::meta::{Error, Meta, NewManifest, WriteTx, now};
+use registry::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
 use registry::oci::{Algorithm, MediaType, RepositoryName, TagName};
 
 /// How many repositories are made in one change.
@@ -81,7 +81,7 @@ fn make(tx: &WriteTx<'_>, name: &str, tags: usize) -> Result<(), Error> {
     let manifest = tx.insert_manifest(repository, &manifest, now())?;
     (0..tags).try_for_each(|number| {
         let tag = TagName::parse(&format!("v{number}")).expect("a tag");
-        tx.set_tag(repository, &tag, manifest, now())
+        tx.set_tag(repository, &tag, manifest, &Actor::default(), now())
     })
 }
 

@@ -46,6 +46,8 @@ struct Names {
     /// Shards whose own names this process has made durable. Another process, or a change that failed, may have made a
     /// shard and not come to that.
     durable_shards: BTreeSet<PathBuf>,
+    /// Directories that lost an entry since the last sync that succeeded.
+    removed: BTreeSet<PathBuf>,
 }
 
 impl BlobStore {
@@ -177,6 +179,36 @@ impl BlobStore {
         Ok(())
     }
 
+    /// Unlinks a blob that was collected, and gives its file, still open: the space is freed once that is dropped, which
+    /// takes a while for a large one. None where there is no such file.
+    ///
+    /// To be called inside a write transaction that has just seen that no row names it, and followed at some time by
+    /// [`Self::sync_removed`].
+    pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<File>> {
+        let path = self.blob_path(digest);
+        if let Some(shard) = path.parent() {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).removed.insert(shard.to_owned());
+        }
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        fs::remove_file(&path).map(|()| Some(file))
+    }
+
+    /// Makes every removal by [`Self::unlink_blob`] durable, with one sync for each directory touched.
+    pub fn sync_removed(&self) -> io::Result<()> {
+        let removed = std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner).removed);
+        let synced = removed.iter().try_for_each(|shard| match sync_directory(shard) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        });
+        if synced.is_err() {
+            self.names.lock().unwrap_or_else(PoisonError::into_inner).removed.extend(removed);
+        }
+        synced
+    }
+
     /// Unlinks a blob. To be called inside a write transaction that has just seen that no row names it.
     pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
         match fs::remove_file(self.blob_path(digest)) {
@@ -194,6 +226,17 @@ impl BlobStore {
     pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
         let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
         Ok(fs::read_dir(self.uploads())?.filter_map(move |entry| entry.map(name).transpose()))
+    }
+
+    /// Locks the data directory, beside others who share it, or alone; none where that cannot be had now. The lock is the
+    /// kernel's, and ends with the file.
+    pub fn lock_root(&self, is_alone: bool) -> io::Result<Option<File>> {
+        let directory = File::open(&self.root)?;
+        match if is_alone { directory.try_lock() } else { directory.try_lock_shared() } {
+            Ok(()) => Ok(Some(directory)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// Bytes that this process may still write to the file system of the store.

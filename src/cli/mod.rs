@@ -1,5 +1,7 @@
 //! What can be typed: serving, and looking at the data directory beside a running server or without one.
 
+mod forecast;
+mod gc;
 mod inspect;
 mod ls;
 mod output;
@@ -7,13 +9,14 @@ mod place;
 mod reference;
 mod rm;
 mod serve;
+mod settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use registry::config::Config;
-use registry::registry::{Registry, Settings};
+use registry::registry::{Registry, Retention, Settings};
 
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
@@ -33,6 +36,10 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Remove a tag, a manifest or a whole repository
     Rm(rm::Arguments),
+    /// Collect what nobody needs, beside a running server or without one
+    Gc(gc::Arguments),
+    /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
+    GarbageCollect(gc::Classic),
     /// Print a completion script for a shell
     Completions {
         /// The shell, as in: registry completions bash > /etc/bash_completion.d/registry
@@ -54,11 +61,21 @@ struct Store {
 impl Store {
     /// Opens the store, beside a running server or without one.
     fn open(self) -> Result<Registry, Failure> {
+        self.open_with_rules().map(|(registry, _)| registry)
+    }
+
+    /// As [`Self::open`], with the rules of what is kept: the configuration's, where one is named or variables make one, and
+    /// otherwise those of the last server on that directory.
+    fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
+        let is_named = self.config.is_some();
         let (config, _) = Config::load(self.config, std::env::vars_os())?;
         let directory = place::data_directory(self.data_dir, &config)?;
         // what clients may not, the owner may
-        let settings = Settings { delete: true, ..Settings::default() };
-        Ok(Registry::open_existing(&directory, settings)?)
+        let settings = Settings { delete: true, ..settings::of(&config)? };
+        let own = settings.retention.clone();
+        let registry = Registry::open_existing(&directory, settings)?;
+        let recorded = if is_named || settings::names_retention(&config) { None } else { registry.recorded_retention()? };
+        Ok((registry, recorded.unwrap_or(own)))
     }
 }
 
@@ -80,6 +97,8 @@ pub fn main() -> ExitCode {
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
+        Command::Gc(arguments) => wait_for(gc::run(arguments)),
+        Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);

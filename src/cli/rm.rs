@@ -1,6 +1,6 @@
 //! `registry rm`.
 
-use registry::registry::ManifestReference;
+use registry::registry::{Actor, ManifestReference};
 use serde_json::json;
 
 use super::output::{self, Format};
@@ -25,11 +25,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let name = &target.repository;
     let what = match &target.manifest {
         None => {
-            registry.delete_repository(name).await?;
+            registry.delete_repository(name, Actor::default()).await?;
             format!("repository {name} with all its tags and manifests")
         }
         Some(reference) => {
-            registry.delete_manifest(name, reference).await?;
+            registry.delete_manifest(name, reference, Actor::default()).await?;
             match reference {
                 ManifestReference::Tag(tag) => format!("tag {tag} of {name}; its manifest stays, untagged"),
                 ManifestReference::Digest(digest) => format!("manifest {digest} of {name} with its tags"),

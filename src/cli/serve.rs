@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use registry::config::{Config, Level};
 use registry::http::{Limits, Server};
-use registry::registry::{Registry, Settings};
+use registry::registry::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Failure, place};
+use super::{Failure, place, settings};
 
-/// How often expired uploads are looked for.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
 
@@ -54,7 +52,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Result<(), Failure> {
     // before anything else: a signal during the start must end it as well
     let mut signals = Signals::listen().map_err(|error| Failure::Other(format!("cannot listen for signals: {error}")))?;
-    let registry = Registry::open(&directory, settings(config))?;
+    let registry = Registry::open(&directory, settings::of(config)?)?;
+    let _serving = registry.lock_serving()?;
     let mut limits = Limits { connections: connection_limit(), ..Limits::default() };
     if let Some(drain) = config.http.draintimeout {
         limits.drain_timeout = drain.0;
@@ -62,7 +61,10 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
     let server = Server::bind(address, registry.clone(), limits).await.map_err(|error| cannot_bind(address, &error))?;
     let address = server.local_address().map_err(|error| cannot_bind(address, &error))?;
     announce(address, &directory);
-    let reconciling = tokio::spawn(keep_reconciled(registry));
+    let working = tokio::spawn({
+        let registry = registry.clone();
+        async move { registry::collector::run(&registry).await }
+    });
     let drained = server.run(async move {
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping: finishing requests in flight; a second signal ends at once");
@@ -74,21 +76,13 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
     if !drained.await {
         tracing::warn!("some requests did not end in time and are cut off");
     }
-    reconciling.abort();
+    working.abort();
     // so that nothing of it meets the end of the threads it needs; how it ended is of no interest
-    let _ = reconciling.await;
-    Ok(())
-}
-
-fn settings(config: &Config) -> Settings {
-    let defaults = Settings::default();
-    Settings {
-        sparse: config.manifests.sparse,
-        manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
-        reserve: config.storage.reserve.unwrap_or(defaults.reserve),
-        delete: config.storage.delete.enabled,
-        upload_lifetime: defaults.upload_lifetime,
+    let _ = working.await;
+    if let Err(error) = registry.record_pulls().await {
+        tracing::warn!(%error, "the last pulls could not be recorded");
     }
+    Ok(())
 }
 
 /// The one line that says where everything is.
@@ -118,20 +112,6 @@ fn connection_limit() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = (files.saturating_sub(SPARE_DESCRIPTORS) / 2).max(1);
     usize::try_from(connections).unwrap_or(usize::MAX).min(Limits::default().connections)
-}
-
-async fn keep_reconciled(registry: Registry) {
-    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
-    loop {
-        rounds.tick().await;
-        match registry.reconcile().await {
-            Ok(cleared) if cleared != Default::default() => {
-                tracing::info!(expired = cleared.expired, files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
-        }
-    }
 }
 
 /// The signals that end a server.

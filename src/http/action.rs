@@ -3,6 +3,7 @@
 //! Repository names contain slashes, so a path is read from its right end.
 
 use std::borrow::Cow;
+use std::time::UNIX_EPOCH;
 
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -29,6 +30,10 @@ pub(super) enum Action {
     DeleteManifest {
         name: RepositoryName,
         reference: ManifestReference,
+    },
+    /// Ours.
+    DeleteRepository {
+        name: RepositoryName,
     },
     GetBlob {
         name: RepositoryName,
@@ -78,6 +83,12 @@ pub(super) enum Action {
         artifact_type: Option<String>,
         last: String,
     },
+    /// Of a draft (distribution-spec, pull request 606).
+    TagHistory {
+        name: RepositoryName,
+        tag: TagName,
+        filter: HistoryFilter,
+    },
     ListRepositories {
         page: PageQuery,
     },
@@ -97,14 +108,27 @@ pub(super) struct PageQuery {
     pub last: String,
 }
 
+/// Which events of a tag are wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct HistoryFilter {
+    pub n: Option<usize>,
+    /// Milliseconds since 1970; the first event not to be told.
+    pub before: Option<i64>,
+    /// The first one to be told.
+    pub since: Option<i64>,
+    pub digest: Option<Digest>,
+}
+
 /// What a path names, whatever is to be done with it.
 enum Resource<'p> {
+    Repository(&'p str),
     Manifest(&'p str, &'p str),
     Blob(&'p str, &'p str),
     Uploads(&'p str),
     Upload(&'p str, &'p str),
     Tags(&'p str),
     Referrers(&'p str, &'p str),
+    TagHistory(&'p str, &'p str),
 }
 
 impl Action {
@@ -136,6 +160,7 @@ impl Action {
             self,
             Self::PutManifest { .. }
                 | Self::DeleteManifest { .. }
+                | Self::DeleteRepository { .. }
                 | Self::DeleteBlob { .. }
                 | Self::BeginUpload { .. }
                 | Self::PushBlob { .. }
@@ -156,7 +181,7 @@ impl<'p> Resource<'p> {
     fn parse(path: &'p str) -> Option<Self> {
         let (rest, last) = path.rsplit_once('/')?;
         if last.is_empty() {
-            return rest.strip_suffix("/blobs/uploads").map(Self::Uploads);
+            return Some(rest.strip_suffix("/blobs/uploads").map_or(Self::Repository(rest), Self::Uploads));
         }
         if let Some(name) = rest.strip_suffix("/blobs/uploads") {
             return Some(Self::Upload(name, last));
@@ -168,12 +193,21 @@ impl<'p> Resource<'p> {
             ("blobs", digest) => Some(Self::Blob(name, digest)),
             ("tags", "list") => Some(Self::Tags(name)),
             ("referrers", digest) => Some(Self::Referrers(name, digest)),
+            ("tag-history", tag) => name.strip_suffix("/_oci").map(|name| Self::TagHistory(name, tag)),
             _ => None,
         }
     }
 
     fn action(self, method: &Method, query: Query<'_>) -> Result<Action, Failure> {
         match self {
+            Self::Repository(name) => match *method {
+                Method::DELETE => Ok(Action::DeleteRepository { name: RepositoryName::parse(name)? }),
+                // nothing else is known of it, as of any unknown path
+                _ => Err(Failure::UnknownPath),
+            },
+            Self::TagHistory(name, tag) => only_get(method, || {
+                Ok(Action::TagHistory { name: RepositoryName::parse(name)?, tag: TagName::parse(tag)?, filter: query.history()? })
+            }),
             Self::Manifest(name, reference) => {
                 let (name, reference) = (RepositoryName::parse(name)?, parse_reference(reference)?);
                 match *method {
@@ -243,15 +277,30 @@ impl<'q> Query<'q> {
     }
 
     fn page(self) -> Result<PageQuery, Failure> {
-        let n = match self.get("n") {
-            None => None,
+        Ok(PageQuery { n: self.number()?, last: self.get("last").unwrap_or_default().into_owned() })
+    }
+
+    fn number(self) -> Result<Option<usize>, Failure> {
+        match self.get("n") {
+            None => Ok(None),
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
                 // a number too large to hold is merely a page too large to give
-                Some(text.parse().unwrap_or(usize::MAX))
+                Ok(Some(text.parse().unwrap_or(usize::MAX)))
             }
-            Some(text) => return Err(Failure::PageNumber(text.into_owned())),
+            Some(text) => Err(Failure::PageNumber(text.into_owned())),
+        }
+    }
+
+    fn history(self) -> Result<HistoryFilter, Failure> {
+        let time = |key: &str| {
+            let Some(text) = self.get(key).filter(|text| !text.is_empty()) else { return Ok(None) };
+            // a plus sign that was not encoded reads as a space
+            let time = humantime::parse_rfc3339_weak(text.trim().trim_end_matches("+00:00").trim_end_matches(" 00:00"));
+            let since_epoch = time.ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let millis = since_epoch.and_then(|time| i64::try_from(time.as_millis()).ok());
+            millis.map(Some).ok_or_else(|| Failure::Time { key: key.to_owned(), text: text.into_owned() })
         };
-        Ok(PageQuery { n, last: self.get("last").unwrap_or_default().into_owned() })
+        Ok(HistoryFilter { n: self.number()?, before: time("before")?, since: time("since")?, digest: self.digest()? })
     }
 
     fn new_upload(self, name: RepositoryName) -> Result<Action, Failure> {

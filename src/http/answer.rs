@@ -1,5 +1,7 @@
 //! Building answers.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
@@ -22,6 +24,12 @@ pub(super) fn empty(status: StatusCode) -> Answer {
 /// A whole JSON answer.
 pub(super) fn json(status: StatusCode, text: String) -> Response<Body> {
     empty(status).header(CONTENT_TYPE, "application/json").body(text.len() as u64, Body::from(text)).finish()
+}
+
+/// A time as RFC 3339 has it, to the millisecond.
+pub(super) fn time(millis: i64) -> String {
+    let since_epoch = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+    humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string()
 }
 
 /// Says which protocol this is, as clients want to be told of everything under `/v2/`.

@@ -16,11 +16,11 @@ use crate::registry::{Error, ManifestReference, Registry};
 const OCTET_STREAM: &str = "application/octet-stream";
 
 pub(super) async fn get(registry: &Registry, name: &RepositoryName, digest: &Digest, head: &Parts) -> Result<Response<Body>, Failure> {
-    let size = match registry.blob_size(name, digest) {
+    let size = match registry.promise_blob(name, digest).await {
         // containerd looks for manifests here before it reports what really went wrong
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
-            return manifests::get(registry, name, &reference, head).map_err(|_| Failure::Registry(unknown));
+            return manifests::get(registry, name, &reference, head).await.map_err(|_| Failure::Registry(unknown));
         }
         other => other?,
     };

@@ -25,6 +25,11 @@ pub(super) enum Failure {
     DigestMissing,
     MalformedUpload,
     PageNumber(String),
+    /// A time in a query that is none.
+    Time {
+        key: String,
+        text: String,
+    },
     /// A `Content-Range` of an upload that is none.
     MalformedChunk(String),
     /// A `Range` that lies outside of what is there.
@@ -118,6 +123,9 @@ impl Failure {
             Self::PageNumber(text) => {
                 Rendered::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", format!("n must be a number from 0 up, not '{text}'"))
             }
+            Self::Time { key, text } => {
+                Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"))
+            }
             Self::MalformedChunk(text) => {
                 Rendered::new(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID", format!("Content-Range must read FIRST-LAST, not '{text}'"))
             }
@@ -168,6 +176,8 @@ fn registry_error(error: &Error) -> Rendered {
         Error::InUse { holder, .. } => {
             rendered(S::METHOD_NOT_ALLOWED, "DENIED").detail(json!({ "holder": holder.as_str() })).header(ALLOW, "GET, HEAD")
         }
+        Error::TagImmutable { tag, .. } => rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag })),
+        Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::DeleteDisabled => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),

@@ -11,9 +11,9 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer;
 use super::content::{Bytewise, Content};
 use super::error::Failure;
+use super::{actor, answer};
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, Registry};
 
@@ -26,13 +26,14 @@ const ORDINARY_SIZE: usize = 64 << 10;
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
-pub(super) fn get(
+pub(super) async fn get(
     registry: &Registry,
     name: &RepositoryName,
     reference: &ManifestReference,
     head: &Parts,
 ) -> Result<Response<Body>, Failure> {
-    let manifest = registry.manifest(name, reference)?;
+    let is_head = head.method == Method::HEAD;
+    let manifest = if is_head { registry.promise_manifest(name, reference).await? } else { registry.manifest(name, reference)? };
     let content = Content {
         digest: &manifest.digest,
         media_type: &manifest.media_type,
@@ -43,8 +44,11 @@ pub(super) fn get(
     if content.is_held(&head.headers) {
         return Ok(content.not_modified());
     }
-    let bytes = if head.method == Method::HEAD { Bytewise::Nothing } else { Bytewise::Memory(manifest.bytes.clone()) };
-    content.answer(&head.headers, bytes)
+    if is_head {
+        return content.answer(&head.headers, Bytewise::Nothing);
+    }
+    registry.count_pull(&manifest, reference);
+    content.answer(&head.headers, Bytewise::Memory(manifest.bytes.clone()))
 }
 
 pub(super) async fn put(
@@ -62,7 +66,7 @@ pub(super) async fn put(
         return Err(Error::ManifestTooLarge { limit }.into());
     }
     let (bytes, room) = read(registry, body).await?;
-    let pushed = registry.push_manifest(name, reference, tags.clone(), content_type, bytes).await?;
+    let pushed = registry.push_manifest(name, reference, tags.clone(), content_type, bytes, actor(head)).await?;
     let mut answer = answer::empty(StatusCode::CREATED).location(format!("/v2/{name}/manifests/{}", pushed.digest)).digest(&pushed.digest);
     if let Some(subject) = &pushed.subject {
         answer = answer.header(OCI_SUBJECT, subject.as_str());
@@ -97,7 +101,18 @@ async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Option<Owne
     tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(late)
 }
 
-pub(super) async fn delete(registry: &Registry, name: &RepositoryName, reference: &ManifestReference) -> Result<Response<Body>, Failure> {
-    registry.delete_manifest(name, reference).await?;
+pub(super) async fn delete(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+    head: &Parts,
+) -> Result<Response<Body>, Failure> {
+    registry.delete_manifest(name, reference, actor(head)).await?;
+    Ok(answer::empty(StatusCode::ACCEPTED).finish())
+}
+
+/// Ours: the specification has no word for it.
+pub(super) async fn delete_repository(registry: &Registry, name: &RepositoryName, head: &Parts) -> Result<Response<Body>, Failure> {
+    registry.delete_repository(name, actor(head)).await?;
     Ok(answer::empty(StatusCode::ACCEPTED).finish())
 }

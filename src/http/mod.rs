@@ -10,6 +10,7 @@ mod blobs;
 mod body;
 mod content;
 mod error;
+mod history;
 mod lists;
 mod manifests;
 mod range;
@@ -18,6 +19,7 @@ mod sendfile;
 mod server;
 mod uploads;
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
@@ -25,15 +27,25 @@ use axum::body::Body;
 use axum::extract::State;
 use futures_util::future::FutureExt;
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 
 pub use server::{Limits, Server};
 
-use crate::registry::Registry;
+use crate::registry::{Actor, Registry};
 use action::Action;
 use body::TrackedBody;
 use error::Failure;
 use sendfile::SendSlot;
+
+/// Where a request comes from.
+#[derive(Clone, Copy)]
+struct Client(IpAddr);
+
+/// On whose behalf a request is made.
+fn actor(head: &Parts) -> Actor {
+    Actor { name: None, address: head.extensions.get::<Client>().map(|client| client.0.to_canonical().to_string()) }
+}
 
 /// The whole application. Its answers under `/v2/` are OCI's, failures included.
 fn router(registry: Registry) -> Router {
@@ -78,9 +90,10 @@ async fn dispatch(registry: Registry, action: Action, request: Request<Body>) ->
     match action {
         Action::Welcome => Ok(answer::empty(StatusCode::OK).header(CACHE_CONTROL, "no-cache").finish()),
         Action::CheckApi => Ok(answer::json(StatusCode::OK, "{}".to_owned())),
-        Action::GetManifest { name, reference } => manifests::get(&registry, &name, &reference, &head),
+        Action::GetManifest { name, reference } => manifests::get(&registry, &name, &reference, &head).await,
         Action::PutManifest { name, reference, tags } => manifests::put(&registry, &name, reference, tags, &head, body).await,
-        Action::DeleteManifest { name, reference } => manifests::delete(&registry, &name, &reference).await,
+        Action::DeleteManifest { name, reference } => manifests::delete(&registry, &name, &reference, &head).await,
+        Action::DeleteRepository { name } => manifests::delete_repository(&registry, &name, &head).await,
         Action::GetBlob { name, digest } => blobs::get(&registry, &name, &digest, &head).await,
         Action::DeleteBlob { name, digest } => blobs::delete(&registry, &name, &digest).await,
         Action::BeginUpload { name, algorithm } => uploads::begin(&registry, &name, algorithm).await,
@@ -94,6 +107,7 @@ async fn dispatch(registry: Registry, action: Action, request: Request<Body>) ->
         Action::ListReferrers { name, digest, artifact_type, last } => {
             lists::referrers(&registry, &name, &digest, artifact_type, last).await
         }
+        Action::TagHistory { name, tag, filter } => history::get(&registry, &name, &tag, filter).await,
         Action::ListRepositories { page } => lists::catalog(&registry, page).await,
         Action::PingV1 => Ok(answer::json(StatusCode::OK, "{}".to_owned())),
         Action::SearchV1 { term, count, page } => lists::search(&registry, term, count, page).await,

@@ -13,9 +13,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
+use super::Client;
 use super::body::AnswerBody;
 use super::sendfile::{Connection, SendSlot};
 use crate::registry::Registry;
@@ -77,7 +78,7 @@ impl Server {
                 accepted = accept(&self.listener, &places) => accepted,
                 () = &mut stop => break,
             };
-            let (stream, place) = match accepted {
+            let (stream, client, place) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -85,7 +86,7 @@ impl Server {
                     continue;
                 }
             };
-            let connection = serve(stream, router.clone(), self.limits.header_timeout, graceful.watcher());
+            let connection = serve(stream, client, router.clone(), self.limits.header_timeout, graceful.watcher());
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = connection.await {
@@ -99,7 +100,7 @@ impl Server {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watcher: Watcher) -> hyper::Result<()> {
+async fn serve(stream: TcpStream, client: SocketAddr, router: Router, header_timeout: Duration, watcher: Watcher) -> hyper::Result<()> {
     // refused only by sockets that are closed already
     let _ = stream.set_nodelay(true);
     let slot = SendSlot::default();
@@ -107,6 +108,7 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watc
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let turn = slot.begin();
         request.extensions_mut().insert(slot.clone());
+        request.extensions_mut().insert(Client(client.ip()));
         let answer = router.clone().call(request.map(Body::new));
         async { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, turn))) }
     });
@@ -118,8 +120,8 @@ async fn serve(stream: TcpStream, router: Router, header_timeout: Duration, watc
     watcher.watch(connection).await
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, client) = listener.accept().await?;
+    Ok((stream, client, place))
 }

@@ -13,6 +13,14 @@ pub struct BlobRow {
     pub size: u64,
 }
 
+/// A blob that a repository shows.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkRow {
+    pub blob: BlobRow,
+    /// Since when no manifest of the repository needs it; none while one does.
+    pub idle_since: Option<Millis>,
+}
+
 impl BlobRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { id: row.get(0)?, size: row.get(1)? })
@@ -21,16 +29,18 @@ impl BlobRow {
 
 impl Meta {
     /// The blob, if it was pushed or mounted to that repository.
-    pub fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<BlobRow>, Error> {
+    pub fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<LinkRow>, Error> {
         self.points.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT blobs.id, blobs.size FROM repositories
+                    "SELECT blobs.id, blobs.size, link.idle_since FROM repositories
                      JOIN blobs ON blobs.digest = ?2
                      JOIN repository_blobs AS link ON link.repository_id = repositories.id AND link.blob_id = blobs.id
                      WHERE repositories.name = ?1",
                 )?
-                .query_row(params![repository.as_str(), digest.as_str()], BlobRow::read)
+                .query_row(params![repository.as_str(), digest.as_str()], |row| {
+                    Ok(LinkRow { blob: BlobRow::read(row)?, idle_since: row.get(2)? })
+                })
                 .optional()
         })
     }
@@ -66,19 +76,21 @@ impl WriteTx<'_> {
 
     /// Records a blob whose whole file is in its place. The caller makes that true before this change commits.
     pub fn insert_blob(&self, digest: &Digest, size: u64, now: Millis) -> Result<BlobRow, Error> {
-        self.connection.prepare_cached("INSERT INTO blobs (digest, size, created_at) VALUES (?1, ?2, ?3)")?.execute(params![
-            digest.as_str(),
-            size,
-            now
-        ])?;
+        self.connection
+            .prepare_cached("INSERT INTO blobs (digest, size, created_at, idle_since) VALUES (?1, ?2, ?3, ?3)")?
+            .execute(params![digest.as_str(), size, now])?;
         Ok(BlobRow { id: self.connection.last_insert_rowid(), size })
     }
 
-    /// Lets a repository show a blob, and gives it to the manifests there that named it before it came.
-    pub fn link_blob(&self, repository: RepositoryId, digest: &Digest, blob: BlobRow) -> Result<(), Error> {
+    /// Lets a repository show a blob, from now on for at least a lease, and gives it to the manifests there that named it
+    /// before it came.
+    pub fn link_blob(&self, repository: RepositoryId, digest: &Digest, blob: BlobRow, now: Millis) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT OR IGNORE INTO repository_blobs (repository_id, blob_id) VALUES (?1, ?2)")?
-            .execute(params![repository.0, blob.id])?;
+            .prepare_cached(
+                "INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET idle_since = max(idle_since, excluded.idle_since) WHERE idle_since IS NOT NULL",
+            )?
+            .execute(params![repository.0, blob.id, now])?;
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id, is_child)
@@ -88,12 +100,22 @@ impl WriteTx<'_> {
         self.forget_absent(repository, digest)
     }
 
+    /// Promises a blob that no manifest needs for another lease; says whether the repository still shows it.
+    pub fn renew_link(&self, repository: &RepositoryName, blob: BlobRow, now: Millis) -> Result<bool, Error> {
+        let mut statement = self.connection.prepare_cached(
+            // of nothing and a time, max is nothing: what is held stays without
+            "UPDATE repository_blobs SET idle_since = max(idle_since, ?3)
+             WHERE blob_id = ?2 AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
+        )?;
+        Ok(statement.execute(params![repository.as_str(), blob.id, now])? > 0)
+    }
+
     /// Stops a repository from showing a blob; the blob itself stays for others.
     pub fn unlink_blob(&self, repository: RepositoryId, blob: BlobRow) -> Result<(), Error> {
         self.connection
             .prepare_cached("DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2")?
             .execute(params![repository.0, blob.id])?;
-        Ok(())
+        self.drop_empty_repository(repository)
     }
 
     /// A manifest of the repository that needs the blob, if there is one.

@@ -20,7 +20,11 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const STATEMENT_CACHE: usize = 64;
 
 /// In number order; an applied one never changes.
-const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/01-initial.sql"), include_str!("../../migrations/02-upload-progress.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../../migrations/01-initial.sql"),
+    include_str!("../../migrations/02-upload-progress.sql"),
+    include_str!("../../migrations/03-collection.sql"),
+];
 
 /// Read-only connections that keep their page and statement caches for life.
 #[derive(Clone)]

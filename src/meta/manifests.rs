@@ -8,16 +8,19 @@ use super::{BlobRow, Error, Meta, Millis, RepositoryId, WriteTx};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A manifest inside this database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ManifestId(pub(super) i64);
 
 /// A manifest as it is served.
 #[derive(Clone, Debug)]
 pub struct StoredManifest {
+    pub id: ManifestId,
     pub digest: Digest,
     pub media_type: String,
     /// Exactly what was pushed.
     pub bytes: bytes::Bytes,
+    /// Since when nothing holds it; none while something does.
+    pub idle_since: Option<Millis>,
 }
 
 /// What a manifest and all it needs amounts to.
@@ -43,7 +46,7 @@ impl Meta {
         self.stored_manifest(
             repository,
             tag.as_str(),
-            "SELECT manifests.digest, media_type, bytes FROM repositories
+            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
              JOIN manifests ON manifests.id = tags.manifest_id
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
@@ -56,7 +59,7 @@ impl Meta {
         self.stored_manifest(
             repository,
             digest.as_str(),
-            "SELECT manifests.digest, media_type, bytes FROM repositories
+            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
              JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
@@ -68,7 +71,13 @@ impl Meta {
             self.points.read(|connection| {
                 let read = |row: &Row<'_>| {
                     let bytes: Vec<u8> = row.get(2)?;
-                    Ok(StoredManifest { digest: digest(row, 0)?, media_type: row.get(1)?, bytes: bytes.into() })
+                    Ok(StoredManifest {
+                        id: ManifestId(row.get(3)?),
+                        digest: digest(row, 0)?,
+                        media_type: row.get(1)?,
+                        bytes: bytes.into(),
+                        idle_since: row.get(4)?,
+                    })
                 };
                 connection.prepare_cached(sql)?.query_row(params![repository.as_str(), reference], read).optional()
             })
@@ -120,12 +129,13 @@ impl WriteTx<'_> {
     }
 
     /// Records a manifest that the repository does not hold yet, and gives it to the indexes that named it before it came,
-    /// whether they found nothing then or a blob of the same bytes.
+    /// whether they found nothing then or a blob of the same bytes. It is not in the trash any more, should it have been.
     pub fn insert_manifest(&self, repository: RepositoryId, manifest: &NewManifest, now: Millis) -> Result<ManifestId, Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO manifests (repository_id, digest, media_type, artifact_type, subject, size, pushed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO manifests
+                     (repository_id, digest, media_type, artifact_type, subject, size, pushed_at, idle_since, review_from)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?7)",
             )?
             .execute(params![
                 repository.0,
@@ -152,6 +162,9 @@ impl WriteTx<'_> {
             .execute(params![repository.0, manifest.digest.as_str(), id.0])?;
         self.connection
             .prepare_cached("DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2 AND is_child")?
+            .execute(params![repository.0, manifest.digest.as_str()])?;
+        self.connection
+            .prepare_cached("DELETE FROM trash WHERE repository_id = ?1 AND digest = ?2")?
             .execute(params![repository.0, manifest.digest.as_str()])?;
         Ok(id)
     }
@@ -211,10 +224,87 @@ impl WriteTx<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| digest(row, 0)).optional()?)
     }
 
-    /// Removes a manifest that no index needs, with its tags and its claims on others.
-    pub fn delete_manifest(&self, manifest: ManifestId) -> Result<(), Error> {
-        self.connection.prepare_cached("DELETE FROM manifests WHERE id = ?1")?.execute([manifest.0])?;
+    /// Manifests that no index needs, of those a repository had got by `newest`, at most `limit`.
+    pub fn free_manifests(&self, repository: RepositoryId, newest: ManifestId, limit: usize) -> Result<Vec<ManifestId>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2
+             AND NOT EXISTS (SELECT 1 FROM manifest_children WHERE child_id = id) LIMIT ?3",
+        )?;
+        Ok(statement.query_map(params![repository.0, newest.0, limit], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
+    }
+
+    /// The manifest that the repository got last.
+    pub fn newest_manifest(&self, repository: RepositoryId) -> Result<Option<ManifestId>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT max(id) FROM manifests WHERE repository_id = ?1")?;
+        Ok(statement.query_row([repository.0], |row| row.get::<_, Option<i64>>(0))?.map(ManifestId))
+    }
+
+    /// Lets subjects hold their referrers, once a new manifest has all its references: its own subject it, and it those
+    /// that came before it.
+    ///
+    /// Digests make circles of references impossible, but an index may be about a manifest that it needs. Such a one is not
+    /// held by its subject, or neither would ever go.
+    pub fn hold_referrers(&self, repository: RepositoryId, manifest: ManifestId, new: &NewManifest) -> Result<(), Error> {
+        if let Some(subject) = &new.subject
+            && let Some(subject) = self.manifest(repository, subject)?
+        {
+            self.hold(subject, manifest)?;
+        }
+        let mut waiting = self
+            .connection
+            .prepare_cached("SELECT id FROM manifests WHERE repository_id = ?1 AND subject = ?2 AND held_by IS NULL AND id <> ?3")?;
+        let waiting = waiting.query_map(params![repository.0, new.digest.as_str(), manifest.0], |row| row.get(0).map(ManifestId))?;
+        for referrer in waiting.collect::<Result<Vec<_>, _>>()? {
+            self.hold(manifest, referrer)?;
+        }
+        self.open_circles(manifest)
+    }
+
+    fn hold(&self, subject: ManifestId, referrer: ManifestId) -> Result<(), Error> {
+        if !self.hangs_on(subject, referrer)? {
+            self.connection.prepare_cached("UPDATE manifests SET held_by = ?2 WHERE id = ?1")?.execute([referrer.0, subject.0])?;
+        }
         Ok(())
+    }
+
+    /// An index that waited for this manifest may by now hang, through it, on what the index's own subject holds.
+    fn open_circles(&self, manifest: ManifestId) -> Result<(), Error> {
+        let mut above = self.connection.prepare_cached(
+            "WITH RECURSIVE above (id) AS (
+                 SELECT parent_id FROM manifest_children WHERE child_id = ?1
+                 UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id
+             ) SELECT id, held_by FROM manifests WHERE id IN (SELECT id FROM above) AND held_by IS NOT NULL",
+        )?;
+        let above = above.query_map([manifest.0], |row| Ok((ManifestId(row.get(0)?), ManifestId(row.get(1)?))))?;
+        for (index, subject) in above.collect::<Result<Vec<_>, _>>()? {
+            if self.hangs_on(subject, index)? {
+                self.connection.prepare_cached("UPDATE manifests SET held_by = NULL WHERE id = ?1")?.execute([index.0])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether `held` is kept by `holder`, directly or through others.
+    fn hangs_on(&self, held: ManifestId, holder: ManifestId) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "WITH RECURSIVE below (id) AS (
+                     SELECT ?1
+                     UNION SELECT child_id FROM below JOIN manifest_children ON parent_id = below.id
+                     UNION SELECT manifests.id FROM below JOIN manifests ON held_by = below.id
+                 ) SELECT 1 FROM below WHERE id = ?2",
+            )?
+            .exists([holder.0, held.0])?)
+    }
+
+    /// Promises a manifest that nothing holds for another lease; says whether it is there.
+    pub fn renew_manifest(&self, manifest: ManifestId, now: Millis) -> Result<bool, Error> {
+        let mut statement = self.connection.prepare_cached(
+            // of nothing and a time, max is nothing: what is held stays without
+            "UPDATE manifests SET idle_since = max(idle_since, ?2), review_from = max(review_from, ?2) WHERE id = ?1",
+        )?;
+        Ok(statement.execute(params![manifest.0, now])? > 0)
     }
 }
 

@@ -6,11 +6,16 @@
 
 mod blobs;
 mod connection;
+mod holding;
 mod listings;
 mod manifests;
+mod pulls;
 mod recent;
 mod repositories;
+mod settings;
+mod sweep;
 mod tags;
+mod trash;
 mod uploads;
 mod writer;
 
@@ -20,10 +25,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-pub use blobs::BlobRow;
+pub use blobs::{BlobRow, LinkRow};
+pub use holding::{HeldManifest, NeededBlob, Totals, Usage};
 pub use listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
+pub use pulls::Pulls;
 pub use repositories::RepositoryId;
+pub use sweep::{Cursor, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
+pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
+pub use trash::TrashRow;
 pub use uploads::UploadRow;
 
 use connection::Pool;

@@ -6,7 +6,7 @@ use super::{Error, Meta, Millis, WriteTx};
 use crate::oci::RepositoryName;
 
 /// A repository inside this database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RepositoryId(pub(super) i64);
 
 impl Meta {
@@ -33,19 +33,6 @@ impl WriteTx<'_> {
             .prepare_cached("INSERT INTO repositories (name, created_at) VALUES (?1, ?2)")?
             .execute(params![name.as_str(), now])?;
         Ok(RepositoryId(self.connection.last_insert_rowid()))
-    }
-
-    /// Removes a repository with its tags, its manifests and its claims on blobs.
-    pub fn delete_repository(&self, repository: RepositoryId) -> Result<(), Error> {
-        for sql in [
-            "DELETE FROM tags WHERE repository_id = ?1",
-            "DELETE FROM manifest_children WHERE parent_id IN (SELECT id FROM manifests WHERE repository_id = ?1)",
-            "DELETE FROM manifests WHERE repository_id = ?1",
-            "DELETE FROM repositories WHERE id = ?1",
-        ] {
-            self.connection.prepare_cached(sql)?.execute([repository.0])?;
-        }
-        Ok(())
     }
 }
 

@@ -28,12 +28,15 @@ impl Meta {
         })
     }
 
-    /// Sessions whose time is over at `now`, oldest first, at most `limit`.
-    pub fn expired_uploads(&self, now: Millis, limit: usize) -> Result<Vec<String>, Error> {
+    /// Sessions whose time is over at `now`, with that time, oldest first, after the one in `after`, at most `limit`.
+    pub fn expired_uploads(&self, now: Millis, after: &(Millis, String), limit: usize) -> Result<Vec<(Millis, String)>, Error> {
         self.scans.read(|connection| {
             connection
-                .prepare_cached("SELECT id FROM uploads WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2")?
-                .query_map(params![now, limit], |row| row.get(0))?
+                .prepare_cached(
+                    "SELECT expires_at, id FROM uploads WHERE expires_at <= ?1 AND (expires_at, id) > (?2, ?3)
+                     ORDER BY expires_at, id LIMIT ?4",
+                )?
+                .query_map(params![now, after.0, after.1, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
                 .collect()
         })
     }

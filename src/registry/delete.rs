@@ -1,30 +1,56 @@
 //! Deleting (OCI distribution-spec 1.1, "Deleting"). What is still needed is not deleted; the refusal names who needs it.
+//! What is deleted can be brought back for a while ([`Registry::restore_manifest`]).
+
+use std::sync::Arc;
 
 use super::pull::{blob_unknown, manifest_unknown};
-use super::{Error, ManifestReference, Registry};
-use crate::oci::{Digest, RepositoryName};
+use super::{Error, ManifestReference, Registry, Settings};
+use crate::meta::{Actor, ManifestId, RepositoryId, WriteTx, now};
+use crate::oci::{Digest, RepositoryName, TagName};
+
+/// How many manifests, or tags, are deleted in one change.
+const AT_ONCE: usize = 50;
 
 impl Registry {
     /// By tag, removes the tag alone; by digest, the manifest and every tag that points at it.
-    pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<(), Error> {
+    pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &ManifestReference, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
-        let (name, reference) = (repository.clone(), reference.clone());
+        let (name, reference, settings) = (repository.clone(), reference.clone(), Arc::clone(&self.settings));
         self.meta
             .write(move |tx| {
                 let unknown = || manifest_unknown(&name, &reference);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
-                    ManifestReference::Tag(tag) => tx.delete_tag(repository, tag)?.then_some(()).ok_or_else(unknown),
+                    ManifestReference::Tag(tag) => {
+                        check_mutable(&settings, &name, tag.as_str())?;
+                        tx.delete_tag(repository, tag.as_str(), &actor, now())?.then_some(()).ok_or_else(unknown)
+                    }
                     ManifestReference::Digest(digest) => {
                         let manifest = tx.manifest(repository, digest)?.ok_or_else(unknown)?;
-                        match tx.manifest_holder(manifest)? {
-                            Some(holder) => Err(Error::InUse { digest: digest.clone(), holder }),
-                            None => Ok(tx.delete_manifest(manifest)?),
-                        }
+                        delete(tx, &settings, &name, manifest, digest, &actor)
                     }
                 }
             })
             .await
+    }
+
+    /// Removes several tags and nothing else; those that are gone already are passed over.
+    pub async fn delete_tags(&self, repository: &RepositoryName, tags: &[TagName], actor: &Actor) -> Result<(), Error> {
+        self.check_deletable()?;
+        for some in tags.chunks(AT_ONCE) {
+            let (name, some, actor, settings) = (repository.clone(), some.to_vec(), actor.clone(), Arc::clone(&self.settings));
+            self.meta
+                .write(move |tx| {
+                    let repository = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;
+                    some.iter().try_for_each(|tag| {
+                        check_mutable(&settings, &name, tag.as_str())?;
+                        tx.delete_tag(repository, tag.as_str(), &actor, now())?;
+                        Ok::<_, Error>(())
+                    })
+                })
+                .await?;
+        }
+        Ok(())
     }
 
     /// Takes a blob out of a repository; other repositories that show it are not touched.
@@ -44,15 +70,55 @@ impl Registry {
             .await
     }
 
-    /// Removes a repository with all its tags and manifests.
-    pub async fn delete_repository(&self, repository: &RepositoryName) -> Result<(), Error> {
+    /// Removes all tags and manifests of a repository, those that were there when it began. A large one goes in several
+    /// changes, so that others get their turn in between.
+    pub async fn delete_repository(&self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
         let name = repository.clone();
+        let newest = self.meta.write(move |tx| match tx.repository(&name)? {
+            Some(repository) => Ok(tx.newest_manifest(repository)?.map(|newest| (repository, newest))),
+            None => Ok::<_, Error>(None),
+        });
+        let Some((id, newest)) = newest.await? else { return Err(Error::NameUnknown(repository.clone())) };
+        while self.delete_some(repository, id, newest, actor.clone()).await? {}
+        Ok(())
+    }
+
+    /// Removes manifests that no index needs, of those up to `newest`; says whether there were any.
+    async fn delete_some(&self, repository: &RepositoryName, id: RepositoryId, newest: ManifestId, actor: Actor) -> Result<bool, Error> {
+        let (name, settings) = (repository.clone(), Arc::clone(&self.settings));
         self.meta
-            .write(move |tx| match tx.repository(&name)? {
-                Some(repository) => Ok(tx.delete_repository(repository)?),
-                None => Err(Error::NameUnknown(name)),
+            .write(move |tx| {
+                let free = tx.free_manifests(id, newest, AT_ONCE)?;
+                for manifest in &free {
+                    tx.tags_on(*manifest)?.iter().try_for_each(|tag| check_mutable(&settings, &name, tag))?;
+                    tx.delete_manifest(*manifest, &actor, now())?;
+                }
+                Ok(!free.is_empty())
             })
             .await
     }
+}
+
+fn delete(
+    tx: &WriteTx<'_>,
+    settings: &Settings,
+    repository: &RepositoryName,
+    manifest: ManifestId,
+    digest: &Digest,
+    actor: &Actor,
+) -> Result<(), Error> {
+    if let Some(holder) = tx.manifest_holder(manifest)? {
+        return Err(Error::InUse { digest: digest.clone(), holder });
+    }
+    tx.tags_on(manifest)?.iter().try_for_each(|tag| check_mutable(settings, repository, tag))?;
+    Ok(tx.delete_manifest(manifest, actor, now())?)
+}
+
+fn check_mutable(settings: &Settings, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+    let policy = settings.retention.policy(repository.as_str());
+    if policy.is_some_and(|policy| policy.is_immutable(tag)) {
+        return Err(Error::TagImmutable { repository: repository.clone(), tag: tag.to_owned() });
+    }
+    Ok(())
 }

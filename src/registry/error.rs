@@ -36,6 +36,10 @@ pub enum Error {
     ReferencesUnknown { repository: RepositoryName, digests: Vec<Digest> },
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
+    #[error("tag {tag} of {repository} is immutable by this registry's policy: it can be neither moved nor removed")]
+    TagImmutable { repository: RepositoryName, tag: String },
+    #[error("{0}")]
+    NothingToRestore(String),
     #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]
     DeleteDisabled,
     #[error("the manifest could not be read: {0}")]

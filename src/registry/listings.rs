@@ -23,7 +23,7 @@ pub type ReferrersPage = Page<Descriptor>;
 
 impl<T> Page<T> {
     /// Makes a page of at most `limit` out of up to one more than that, whose presence tells that the list goes on.
-    fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
+    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
         let goes_on = items.len() > limit;
         items.truncate(limit);
         let next = if goes_on { items.last().map(key) } else { None };

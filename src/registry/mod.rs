@@ -7,11 +7,17 @@
 mod delete;
 mod describe;
 mod error;
+mod forecast;
+mod history;
 mod intake;
 mod listings;
 mod pull;
+mod pulls;
 mod push;
 mod reconcile;
+mod retention;
+mod sweep;
+mod trash;
 mod upload;
 
 use std::collections::HashMap;
@@ -23,16 +29,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use describe::{Description, Summary};
 pub use error::Error;
+pub use forecast::{Doomed, Forecast, Kind, Share};
+pub use history::Restore;
 pub use intake::{BodyError, BodyStream};
 pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
 pub use pull::OpenBlob;
 pub use push::Pushed;
+pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
+pub use sweep::{Progress, Sweep, Swept};
+pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
 
 pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher};
 use crate::meta::Meta;
+pub use crate::meta::{Actor, Millis, TagEnd, TagState, TrashRow};
 use crate::oci::{Digest, TagName};
+use pulls::PullBuffer;
 
 /// How much room in memory there is for large manifests on their way in.
 const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
@@ -57,6 +70,8 @@ pub struct Settings {
     pub delete: bool,
     /// How long an upload session stays open.
     pub upload_lifetime: Duration,
+    /// What is kept, and for how long.
+    pub retention: Retention,
 }
 
 impl Default for Settings {
@@ -67,6 +82,7 @@ impl Default for Settings {
             reserve: 256 << 20,
             delete: true,
             upload_lifetime: Duration::from_secs(7 * 24 * 3600),
+            retention: Retention::default(),
         }
     }
 }
@@ -80,6 +96,8 @@ pub struct Registry {
     /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
     /// fit the file's length, is computed again from the file.
     hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
+    /// Pulls that are not yet recorded.
+    pulls: Arc<PullBuffer>,
     /// Memory for large manifests on their way in, in KiB.
     manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
@@ -104,6 +122,7 @@ impl Registry {
             blobs,
             settings: Arc::new(settings),
             hashes: Arc::default(),
+            pulls: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
         })
@@ -119,6 +138,19 @@ impl Registry {
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(Error::NoRegistry(root.to_owned())),
             Err(cause) => Err(Error::DataDirectory { path: root.to_owned(), cause }),
         }
+    }
+
+    /// Holds the directory as a server does, until it is dropped: beside other servers, and not beside who wants it alone.
+    pub fn lock_serving(&self) -> Result<std::fs::File, Error> {
+        let lock = || self.blobs.lock_root(false);
+        lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
+            Error::Overloaded("registry garbage-collect has the data directory for itself: wait until it has ended".to_owned())
+        })
+    }
+
+    /// Holds the directory alone, until it is dropped; none where a server has it.
+    pub fn lock_alone(&self) -> Result<Option<std::fs::File>, Error> {
+        self.blobs.lock_root(true).map_err(Error::files("locking the data directory"))
     }
 
     /// The rules in force.

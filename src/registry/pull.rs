@@ -4,7 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use super::{Error, ManifestReference, Registry, blocking};
-use crate::meta::StoredManifest;
+use crate::meta::{LinkRow, StoredManifest, now};
 use crate::oci::{Digest, RepositoryName};
 
 /// A blob, open for reading.
@@ -25,15 +25,39 @@ impl Registry {
         found.ok_or_else(|| manifest_unknown(repository, reference))
     }
 
-    /// The size of a blob that the repository shows, in bytes.
-    pub fn blob_size(&self, repository: &RepositoryName, digest: &Digest) -> Result<u64, Error> {
-        let row = self.meta.blob(repository, digest)?;
-        row.map(|row| row.size).ok_or_else(|| blob_unknown(repository, digest))
+    /// As [`Self::manifest`], and a promise that it stays for at least half a lease, which a client may rely on instead of
+    /// pushing it.
+    pub async fn promise_manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
+        let manifest = self.manifest(repository, reference)?;
+        if self.settings.retention.is_half_over(manifest.idle_since) {
+            let id = manifest.id;
+            if !self.meta.write(move |tx| Ok::<_, Error>(tx.renew_manifest(id, now())?)).await? {
+                return Err(manifest_unknown(repository, reference));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// The size of a blob that the repository shows, in bytes, and a promise that it stays for at least half a lease, which
+    /// a client may rely on instead of pushing it.
+    pub async fn promise_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<u64, Error> {
+        let link = self.meta.blob(repository, digest)?.ok_or_else(|| blob_unknown(repository, digest))?;
+        if self.promise_link(repository, &link).await? { Ok(link.blob.size) } else { Err(blob_unknown(repository, digest)) }
+    }
+
+    /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
+    /// whether the link is still there.
+    pub(super) async fn promise_link(&self, repository: &RepositoryName, link: &LinkRow) -> Result<bool, Error> {
+        if !self.settings.retention.is_half_over(link.idle_since) {
+            return Ok(true);
+        }
+        let (repository, blob) = (repository.clone(), link.blob);
+        self.meta.write(move |tx| Ok(tx.renew_link(&repository, blob, now())?)).await
     }
 
     /// Opens a blob that the repository shows.
     pub async fn open_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<OpenBlob, Error> {
-        let size = self.blob_size(repository, digest)?;
+        let size = self.meta.blob(repository, digest)?.ok_or_else(|| blob_unknown(repository, digest))?.blob.size;
         let (blobs, wanted) = (Arc::clone(&self.blobs), digest.clone());
         match blocking(move || blobs.open_blob(&wanted)).await? {
             Ok(file) => Ok(OpenBlob { file, size }),

@@ -1,10 +1,12 @@
 //! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{Error, ManifestReference, Registry, blocking};
+use super::{Error, ManifestReference, Policy, Registry, blocking};
 use crate::blob::Hasher;
-use crate::meta::{BlobRow, ManifestId, NewManifest, RepositoryId, WriteTx, now};
+use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
 use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName};
 
 /// What became of a manifest.
@@ -29,7 +31,8 @@ impl Registry {
     /// `reference` is what the client addressed; `tags` are pointed at it as well.
     ///
     /// # Errors
-    /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted.
+    /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted; where a tag is
+    /// immutable and points elsewhere.
     pub async fn push_manifest(
         &self,
         repository: &RepositoryName,
@@ -37,6 +40,7 @@ impl Registry {
         mut tags: Vec<TagName>,
         content_type: Option<String>,
         bytes: Bytes,
+        actor: Actor,
     ) -> Result<Pushed, Error> {
         if bytes.len() > self.settings.manifest_limit {
             return Err(Error::ManifestTooLarge { limit: self.settings.manifest_limit });
@@ -51,8 +55,16 @@ impl Registry {
         };
         let (manifest, new) = blocking(move || read(expected, content_type.as_deref(), bytes)).await??;
         let pushed = Pushed { digest: new.digest.clone(), subject: new.subject.clone() };
-        let (repository, sparse) = (repository.clone(), self.settings.sparse);
-        self.meta.write(move |tx| record(tx, &repository, &manifest.references, &new, &tags, sparse)).await?;
+        let (repository, settings) = (repository.clone(), Arc::clone(&self.settings));
+        self.meta
+            .write(move |tx| {
+                let now = now();
+                let id = tx.ensure_repository(&repository, now)?;
+                let manifest = record(tx, id, &repository, &manifest.references, &new, settings.sparse, now)?;
+                let policy = settings.retention.policy(repository.as_str());
+                tags.iter().try_for_each(|tag| point(tx, &repository, id, tag, manifest, policy, &actor, now))
+            })
+            .await?;
         Ok(pushed)
     }
 
@@ -65,15 +77,18 @@ impl Registry {
         if !is_there {
             return Ok(false);
         }
-        if self.meta.blob(repository, digest)?.is_some() {
+        if let Some(link) = self.meta.blob(repository, digest)?
+            && self.promise_link(repository, &link).await?
+        {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());
         self.meta
             .write(move |tx| {
                 let Some(blob) = tx.blob(&digest)? else { return Ok(false) };
-                let repository = tx.ensure_repository(&repository, now())?;
-                tx.link_blob(repository, &digest, blob)?;
+                let now = now();
+                let repository = tx.ensure_repository(&repository, now)?;
+                tx.link_blob(repository, &digest, blob, now)?;
                 Ok(true)
             })
             .await
@@ -81,7 +96,7 @@ impl Registry {
 }
 
 /// Parses a manifest and computes its digest.
-fn read(expected: Option<Digest>, content_type: Option<&str>, bytes: Bytes) -> Result<(Manifest, NewManifest), Error> {
+pub(super) fn read(expected: Option<Digest>, content_type: Option<&str>, bytes: Bytes) -> Result<(Manifest, NewManifest), Error> {
     let algorithm = expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
     let digest = Hasher::digest(algorithm, &bytes);
     if let Some(expected) = expected.filter(|expected| *expected != digest) {
@@ -98,33 +113,52 @@ fn read(expected: Option<Digest>, content_type: Option<&str>, bytes: Bytes) -> R
     Ok((manifest, new))
 }
 
-fn record(
+/// Records a manifest with its references. One that is there already is promised for another lease.
+pub(super) fn record(
     tx: &WriteTx<'_>,
+    id: RepositoryId,
     repository: &RepositoryName,
     references: &[Reference],
     new: &NewManifest,
-    tags: &[TagName],
     sparse: bool,
-) -> Result<(), Error> {
-    let now = now();
-    let id = tx.ensure_repository(repository, now)?;
-    let manifest = match tx.manifest(id, &new.digest)? {
-        Some(manifest) => manifest,
-        None => {
-            let targets = resolve(tx, id, references, sparse)?
-                .map_err(|digests| Error::ReferencesUnknown { repository: repository.clone(), digests })?;
-            let manifest = tx.insert_manifest(id, new, now)?;
-            for (reference, target) in references.iter().zip(targets) {
-                match target {
-                    Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference.is_child)?,
-                    Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
-                    Target::Absent => tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?,
-                }
-            }
-            manifest
+    now: Millis,
+) -> Result<ManifestId, Error> {
+    if let Some(manifest) = tx.manifest(id, &new.digest)? {
+        tx.renew_manifest(manifest, now)?;
+        return Ok(manifest);
+    }
+    let targets =
+        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown { repository: repository.clone(), digests })?;
+    let manifest = tx.insert_manifest(id, new, now)?;
+    for (reference, target) in references.iter().zip(targets) {
+        match target {
+            Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference.is_child)?,
+            Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
+            Target::Absent => tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?,
         }
-    };
-    tags.iter().try_for_each(|tag| Ok(tx.set_tag(id, tag, manifest, now)?))
+    }
+    tx.hold_referrers(id, manifest, new)?;
+    Ok(manifest)
+}
+
+/// Points a tag at a manifest, unless it is immutable and points elsewhere.
+#[expect(clippy::too_many_arguments, reason = "one change, and all that is recorded of it")]
+pub(super) fn point(
+    tx: &WriteTx<'_>,
+    repository: &RepositoryName,
+    id: RepositoryId,
+    tag: &TagName,
+    manifest: ManifestId,
+    policy: Option<&Policy>,
+    actor: &Actor,
+    now: Millis,
+) -> Result<(), Error> {
+    if policy.is_some_and(|policy| policy.is_immutable(tag.as_str()))
+        && tx.tag_target(id, tag)?.is_some_and(|(present, _)| present != manifest)
+    {
+        return Err(Error::TagImmutable { repository: repository.clone(), tag: tag.to_string() });
+    }
+    Ok(tx.set_tag(id, tag, manifest, actor, now)?)
 }
 
 /// Finds what each reference leads to, or the digests of all that lead nowhere.

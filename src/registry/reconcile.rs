@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile, UploadId};
-use crate::meta::now;
+use crate::meta::{Millis, now};
 use crate::oci::{Algorithm, Digest};
 
 /// How many expired sessions are ended in one round.
@@ -41,7 +41,7 @@ impl Registry {
                 tracing::warn!(%error, "a left-over upload could not be cleared; going on with the next");
             }
         }
-        self.end_expired(&mut cleared).await?;
+        cleared.expired = self.end_expired().await?;
         Ok(cleared)
     }
 
@@ -94,19 +94,27 @@ impl Registry {
         settle.await
     }
 
-    async fn end_expired(&self, cleared: &mut Reconciled) -> Result<(), Error> {
+    /// Ends sessions whose time is over; says how many. One bad file stops nothing.
+    pub(super) async fn end_expired(&self) -> Result<usize, Error> {
+        let (mut ended, mut after) = (0, (Millis::MIN, String::new()));
         loop {
-            let before = cleared.expired;
-            for id in self.meta.expired_uploads(now(), EXPIRED_AT_ONCE)?.iter().filter_map(|id| UploadId::parse(id)) {
-                // a locked one is being written to at this moment
-                let Some(file) = self.lock(&id)? else { continue };
-                self.discard(&id, file).await?;
-                cleared.expired += 1;
-            }
-            if cleared.expired - before < EXPIRED_AT_ONCE {
-                return Ok(());
+            let expired = self.meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE)?;
+            let Some(last) = expired.last() else { return Ok(ended) };
+            after.clone_from(last);
+            for id in expired.iter().filter_map(|(_, id)| UploadId::parse(id)) {
+                match self.end(&id).await {
+                    Ok(is_ended) => ended += usize::from(is_ended),
+                    Err(error) => tracing::warn!(%error, "an upload that is over could not be cleared; going on with the next"),
+                }
             }
         }
+    }
+
+    async fn end(&self, id: &UploadId) -> Result<bool, Error> {
+        // a locked one is being written to at this moment
+        let Some(file) = self.lock(id)? else { return Ok(false) };
+        self.discard(id, file).await?;
+        Ok(true)
     }
 
     fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {

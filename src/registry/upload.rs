@@ -312,7 +312,7 @@ impl Registry {
                         known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
                     }
                 };
-                Ok(tx.link_blob(repository, &digest, blob)?)
+                Ok(tx.link_blob(repository, &digest, blob, now)?)
             })
             .await
     }

@@ -1,0 +1,76 @@
+//! Telling what would be collected.
+
+use std::io::stdout;
+
+use registry::registry::{Doomed, Forecast, Kind, Registry, Retention};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::output::{self, Format, Table, size, time, written};
+
+/// `registry gc --dry-run`.
+pub(super) async fn print(registry: &Registry, retention: &Retention, output: Format) -> Result<(), Failure> {
+    let forecast = registry.forecast(retention).await?;
+    match output {
+        Format::Json => output::print(format!("{:#}\n", as_json(&forecast)).as_bytes()),
+        Format::Table => {
+            let mut table = Table::new(&["WHEN", "WHAT", "DIGEST", "SIZE", "WHY"]);
+            for doomed in &forecast.doomed {
+                let when = if doomed.at <= forecast.now { "now".to_owned() } else { time(doomed.at) };
+                table.row(vec![when, what(doomed), doomed.digest.to_string(), size(doomed.size), doomed.why.clone()]);
+            }
+            written(table.print(&mut stdout().lock()))?;
+            let (due, later) = (forecast.due(), forecast.later());
+            let until = later.last.map(|last| format!(", the last until {}", time(last))).unwrap_or_default();
+            output::print(
+                format!(
+                    "{} manifests and {} blobs with {} would go now; {} manifests and {} blobs with {} wait{until}\n",
+                    due.manifests,
+                    due.blobs,
+                    size(due.bytes),
+                    later.manifests,
+                    later.blobs,
+                    size(later.bytes)
+                )
+                .as_bytes(),
+            )
+        }
+    }
+}
+
+fn what(doomed: &Doomed) -> String {
+    match &doomed.repository {
+        Some(repository) => format!("manifest of {repository}"),
+        None => "blob".to_owned(),
+    }
+}
+
+fn as_json(forecast: &Forecast) -> Value {
+    let items = forecast.doomed.iter().map(|doomed| {
+        json!({
+            "kind": doomed.kind,
+            "repository": doomed.repository,
+            "digest": doomed.digest.as_str(),
+            "size": doomed.size,
+            "at": time(doomed.at),
+            "due": doomed.at <= forecast.now,
+            "why": doomed.why,
+        })
+    });
+    json!({
+        "items": items.collect::<Vec<_>>(),
+        "now": { "manifests": forecast.due().manifests, "blobs": forecast.due().blobs, "bytes": forecast.due().bytes },
+        "later": { "manifests": forecast.later().manifests, "blobs": forecast.later().blobs, "bytes": forecast.later().bytes },
+    })
+}
+
+/// The lines of distribution's `garbage-collect`, which scripts look for.
+pub(super) fn classic_lines(forecast: &Forecast) -> String {
+    let due = forecast.due();
+    let mut lines = format!("{} blobs marked, {} blobs and {} manifests eligible for deletion\n", forecast.kept, due.blobs, due.manifests);
+    for doomed in forecast.doomed.iter().filter(|doomed| doomed.at <= forecast.now) {
+        let kind = if doomed.kind == Kind::Blob { "blob" } else { "manifest" };
+        lines += &format!("{kind} eligible for deletion: {}\n", doomed.digest);
+    }
+    lines
+}

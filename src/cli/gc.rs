@@ -1,0 +1,143 @@
+//! `registry gc`, and `registry garbage-collect` as people know it.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use registry::config::Config;
+use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
+use serde_json::json;
+
+use super::output::{self, Format, size, time};
+use super::{Failure, Store, place, settings};
+
+/// How often a terminal is told how far it is.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Work beside a running server, or without one; it is the same, and always so
+    #[arg(long)]
+    online: bool,
+    /// Only list what would go and why, and what waits for how long
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: Store,
+    /// Print lines for people, or JSON for scripts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    // there is no other way to work; the word is accepted because people want to be sure
+    let Arguments { online: _, dry_run, store, output } = arguments;
+    let (registry, retention) = store.open_with_rules()?;
+    if dry_run {
+        return super::forecast::print(&registry, &retention, output).await;
+    }
+    let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
+    registry.reconcile().await?;
+    let swept = sweep(&registry, Sweep { retention, is_ordinary }).await?;
+    match output {
+        Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
+        Format::Table => output::print(sentence(&swept).as_bytes())?,
+    }
+    failed(&swept)
+}
+
+/// Sweeps, and shows a terminal how far it is.
+async fn sweep(registry: &Registry, sweep: Sweep) -> Result<Swept, Failure> {
+    let mut told = Instant::now();
+    let is_terminal = stderr().is_terminal();
+    let mut tell = |swept: &Swept| {
+        if is_terminal && told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            let _ = write!(
+                stderr(),
+                "\r\x1b[K{} manifests, {} of {} blobs, {} freed",
+                swept.manifests,
+                swept.files,
+                swept.blobs,
+                size(swept.bytes)
+            );
+        }
+    };
+    let outcome = registry.sweep(sweep, &mut tell).await;
+    if is_terminal {
+        let _ = write!(stderr(), "\r\x1b[K");
+    }
+    Ok(outcome?)
+}
+
+fn sentence(swept: &Swept) -> String {
+    format!(
+        "collected {} tags, {} manifests, {} blobs and {} uploads; {} files with {} are gone\n",
+        swept.tags,
+        swept.manifests,
+        swept.blobs,
+        swept.uploads,
+        swept.files,
+        size(swept.bytes)
+    )
+}
+
+fn failed(swept: &Swept) -> Result<(), Failure> {
+    match swept.failures {
+        0 => Ok(()),
+        failures => Err(Failure::Other(format!("{failures} things could not be collected; the lines above name them"))),
+    }
+}
+
+#[derive(clap::Args)]
+pub(super) struct Classic {
+    /// The server's configuration
+    #[arg(value_name = "CONFIG.yml")]
+    config: PathBuf,
+    /// Only say what would be removed
+    #[arg(short, long)]
+    dry_run: bool,
+    /// Remove manifests that no tag points at as well
+    #[arg(short = 'm', long)]
+    delete_untagged: bool,
+    /// Say nothing
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
+/// on what they were told: leases and the grace period hold.
+pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
+    let (config, _) = Config::load(Some(arguments.config), std::env::vars_os())?;
+    let directory = place::data_directory(None, &config)?;
+    let registry = Registry::open_existing(&directory, settings::of(&config)?)?;
+    let alone = registry.lock_alone()?;
+    let ordinary = registry.settings().retention.clone();
+    let mut retention = ordinary.clone();
+    if arguments.delete_untagged {
+        retention.untagged = KeepUntagged::Never;
+        retention.policies.iter_mut().for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
+    }
+    if alone.is_some() {
+        (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
+    }
+    let forecast = registry.forecast(&retention).await?;
+    if !arguments.quiet {
+        output::print(super::forecast::classic_lines(&forecast).as_bytes())?;
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    registry.reconcile().await?;
+    let swept = sweep(&registry, Sweep { is_ordinary: retention == ordinary, retention }).await?;
+    if !arguments.quiet && alone.is_none() {
+        let later = forecast.later();
+        if let Some(last) = later.last {
+            let until = time(last);
+            output::print(
+                format!("a server is running: {} more wait for leases and grace periods, until {until}\n", size(later.bytes)).as_bytes(),
+            )?;
+        }
+    }
+    failed(&swept)
+}

@@ -1,0 +1,234 @@
+//! Who holds what, and what hangs on whom: for reports. Nothing here is asked on behalf of a client.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::manifests::digest;
+use super::{Error, ManifestId, Meta, Millis};
+use crate::oci::{Digest, RepositoryName};
+
+/// A manifest, and how many tags, indexes and subjects hold it.
+#[derive(Clone, Debug)]
+pub struct HeldManifest {
+    pub id: ManifestId,
+    pub repository: String,
+    pub digest: Digest,
+    /// Of the manifest alone, in bytes.
+    pub size: u64,
+    pub holders: u64,
+    /// The manifest that holds it as its subject.
+    pub subject: Option<ManifestId>,
+}
+
+/// A blob that a manifest needs, in that manifest's repository.
+#[derive(Clone, Debug)]
+pub struct NeededBlob {
+    /// The link's key: of the repository and of the blob.
+    pub link: (i64, i64),
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+    /// Manifests of the repository that need it.
+    pub holders: u64,
+    /// Repositories that show it.
+    pub links: u64,
+}
+
+/// What a repository takes, in bytes of blobs and manifests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub tags: u64,
+    pub manifests: u64,
+    /// Each manifest with all its blobs, as if nothing were shared.
+    pub logical: u64,
+    /// Each blob and manifest once.
+    pub deduplicated: u64,
+    /// Blobs that no other repository shows, and the manifests.
+    pub exclusive: u64,
+}
+
+/// What the whole store holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub repositories: u64,
+    pub tags: u64,
+    pub manifests: u64,
+    pub manifest_bytes: u64,
+    pub blobs: u64,
+    pub blob_bytes: u64,
+    pub uploads: u64,
+    pub trash: u64,
+    pub trash_bytes: u64,
+    /// Files whose blobs are gone, about to be removed.
+    pub removals: u64,
+    pub removal_bytes: u64,
+}
+
+const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
+
+impl Meta {
+    /// Manifests with that digest, in whatever repository.
+    pub fn manifests_of(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
+        self.held("manifests.digest = ?1", digest.as_str())
+    }
+
+    /// The manifest with that id.
+    pub fn held_manifest(&self, manifest: ManifestId) -> Result<Option<HeldManifest>, Error> {
+        Ok(self.held("manifests.id = ?1", manifest.0)?.pop())
+    }
+
+    /// Manifests that this one holds: its children, and the referrers of which it is the subject.
+    pub fn held_by_manifest(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
+        self.held("manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1", manifest.0)
+    }
+
+    /// Indexes that name this manifest.
+    pub fn parents_of(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
+        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0)
+    }
+
+    /// Manifests that need a blob, in whatever repository.
+    pub fn manifests_needing(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
+        self.held(
+            "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1))",
+            digest.as_str(),
+        )
+    }
+
+    fn held(&self, condition: &str, key: impl rusqlite::ToSql) -> Result<Vec<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            let sql = format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition}");
+            connection.prepare_cached(&sql)?.query_map([key], held)?.collect()
+        })
+    }
+
+    /// Tags that point at this manifest.
+    pub fn tags_of_manifest(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
+        self.scans.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
+            statement.query_map([manifest.0], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// Blobs that a manifest needs.
+    pub fn blobs_of_manifest(&self, manifest: ManifestId) -> Result<Vec<NeededBlob>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT link.repository_id, blobs.id, blobs.digest, blobs.size, link.holders, blobs.links FROM manifests
+                     JOIN manifest_blobs ON manifest_id = manifests.id JOIN blobs ON blobs.id = manifest_blobs.blob_id
+                     JOIN repository_blobs AS link ON link.blob_id = blobs.id AND link.repository_id = manifests.repository_id
+                     WHERE manifests.id = ?1",
+                )?
+                .query_map([manifest.0], |row| {
+                    Ok(NeededBlob {
+                        link: (row.get(0)?, row.get(1)?),
+                        digest: digest(row, 2)?,
+                        size: row.get(3)?,
+                        holders: row.get(4)?,
+                        links: row.get(5)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Repositories that show a blob, and since when nothing there needs it; with the blob's size. None where there is no
+    /// such blob.
+    pub fn shown_in(&self, digest: &Digest) -> Result<Option<(u64, Vec<(String, Option<Millis>)>)>, Error> {
+        self.scans.read(|connection| {
+            let found = connection
+                .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
+                .query_row([digest.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((blob, size)) = found else { return Ok(None) };
+            let mut statement = connection.prepare_cached(
+                "SELECT name, idle_since FROM repository_blobs JOIN repositories ON repositories.id = repository_id
+                 WHERE blob_id = ?1 ORDER BY name",
+            )?;
+            let links = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Some((size, links.collect::<Result<_, _>>()?)))
+        })
+    }
+
+    /// What a repository takes; none where there is no such repository.
+    pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
+                         (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository_id = repositories.id),
+                         (SELECT coalesce(sum(blobs.size), 0) FROM manifests JOIN manifest_blobs ON manifest_id = manifests.id
+                          JOIN blobs ON blobs.id = manifest_blobs.blob_id WHERE repository_id = repositories.id),
+                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
+                          WHERE repository_id = repositories.id),
+                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
+                          WHERE repository_id = repositories.id AND links = 1)
+                     FROM repositories WHERE name = ?1",
+                )?
+                .query_row([repository.as_str()], |row| {
+                    let own: u64 = row.get(2)?;
+                    Ok(Usage {
+                        tags: row.get(0)?,
+                        manifests: row.get(1)?,
+                        logical: own + row.get::<_, u64>(3)?,
+                        deduplicated: own + row.get::<_, u64>(4)?,
+                        exclusive: own + row.get::<_, u64>(5)?,
+                    })
+                })
+                .optional()
+        })
+    }
+
+    /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
+    pub fn totals(&self) -> Result<Totals, Error> {
+        self.scans.read(|connection| {
+            let pair = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
+            let (manifests, manifest_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM manifests")?;
+            let (blobs, blob_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM blobs")?;
+            let (trash, trash_bytes) = pair("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM trash")?;
+            let (removals, removal_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM removals")?;
+            let (tags, uploads) = pair("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM uploads)")?;
+            let (repositories, _): (u64, u64) = pair("SELECT count(*), 0 FROM repositories WHERE manifests > 0")?;
+            Ok(Totals {
+                repositories,
+                tags,
+                manifests,
+                manifest_bytes,
+                blobs,
+                blob_bytes,
+                uploads,
+                trash,
+                trash_bytes,
+                removals,
+                removal_bytes,
+            })
+        })
+    }
+
+    /// Whether the repository holds a manifest of that digest, and which.
+    pub fn manifest_in(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            let sql = format!(
+                "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id
+                 WHERE repositories.name = ?1 AND manifests.digest = ?2"
+            );
+            connection.prepare_cached(&sql)?.query_row(params![repository.as_str(), digest.as_str()], held).optional()
+        })
+    }
+
+    /// What is known of a manifest that nothing holds.
+    pub fn idle(&self, manifest: ManifestId) -> Result<Option<super::IdleManifest>, Error> {
+        self.scans.read(|connection| super::sweep::idle(connection, manifest))
+    }
+}
+
+fn held(row: &Row<'_>) -> rusqlite::Result<HeldManifest> {
+    Ok(HeldManifest {
+        id: ManifestId(row.get(0)?),
+        repository: row.get(1)?,
+        digest: digest(row, 2)?,
+        size: row.get(3)?,
+        holders: row.get(4)?,
+        subject: row.get::<_, Option<i64>>(5)?.map(ManifestId),
+    })
+}

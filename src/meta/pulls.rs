@@ -1,0 +1,33 @@
+//! When, and how often, manifests are pulled.
+
+use rusqlite::params;
+
+use super::{Error, ManifestId, Millis, WriteTx};
+
+/// Pulls of one manifest by one name, gathered for a while.
+#[derive(Clone, Debug)]
+pub struct Pulls {
+    pub manifest: ManifestId,
+    /// What it was asked for by; none by digest.
+    pub tag: Option<String>,
+    pub count: u64,
+    pub last: Millis,
+}
+
+impl WriteTx<'_> {
+    /// Adds pulls to what is known of a manifest, and of the tag if it still points there.
+    pub fn add_pulls(&self, pulls: &Pulls) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE manifests SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3) WHERE id = ?1")?
+            .execute(params![pulls.manifest.0, pulls.count, pulls.last])?;
+        if let Some(tag) = &pulls.tag {
+            self.connection
+                .prepare_cached(
+                    "UPDATE tags SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3)
+                     WHERE manifest_id = ?1 AND name = ?4",
+                )?
+                .execute(params![pulls.manifest.0, pulls.count, pulls.last, tag])?;
+        }
+        Ok(())
+    }
+}

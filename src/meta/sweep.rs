@@ -1,0 +1,307 @@
+//! What collection asks for and removes. Every question reads a partial index over what nothing holds, so that it costs
+//! what there is to find; every removal judges again, in the same transaction, whether it is still due.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::manifests::digest;
+use super::{Error, ManifestId, Meta, Millis, RepositoryId, WriteTx};
+use crate::oci::Digest;
+
+/// Where a list of due things goes on: after the row of that time, and, among those of one time, of these numbers.
+pub type Cursor = (Millis, i64, i64);
+
+/// Before the first.
+pub const FIRST: Cursor = (Millis::MIN, 0, 0);
+
+/// A manifest that nothing holds.
+#[derive(Clone, Debug)]
+pub struct IdleManifest {
+    pub id: ManifestId,
+    pub repository: String,
+    pub digest: Digest,
+    /// Of the manifest alone, in bytes.
+    pub size: u64,
+    pub idle_since: Millis,
+    pub pulled_at: Option<Millis>,
+    /// An index or a subject held it last.
+    pub is_freed: bool,
+}
+
+/// What a repository may show and none of its manifests needs.
+#[derive(Clone, Debug)]
+pub struct IdleLink {
+    repository: i64,
+    /// The blob's key.
+    pub blob: i64,
+    pub name: String,
+    pub digest: Digest,
+    /// Of the blob, in bytes.
+    pub size: u64,
+    /// Repositories that show the blob.
+    pub links: u64,
+    pub idle_since: Millis,
+}
+
+/// A blob that no repository shows.
+#[derive(Clone, Debug)]
+pub struct IdleBlob {
+    id: i64,
+    pub digest: Digest,
+    pub size: u64,
+    pub idle_since: Millis,
+}
+
+/// A file whose blob is gone.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    pub id: i64,
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
+
+impl Meta {
+    /// Manifests that nothing has held since `cutoff`, as far as no rule has put them off beyond it.
+    pub fn idle_manifests(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleManifest)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {IDLE_MANIFEST}, review_from FROM manifests JOIN repositories ON repositories.id = repository_id
+                     WHERE review_from <= ?1 AND (review_from, manifests.id) > (?2, ?3) ORDER BY review_from, manifests.id LIMIT ?4"
+                ))?
+                .query_map(params![cutoff, after.0, after.1, limit], |row| {
+                    let manifest = idle_manifest(row)?;
+                    Ok(((row.get(7)?, manifest.id.0, 0), manifest))
+                })?
+                .collect()
+        })
+    }
+
+    /// Links that nothing has held since `cutoff`.
+    pub fn idle_links(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleLink)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT repository_id, blob_id, name, digest, size, link.idle_since, links FROM repository_blobs AS link
+                     JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id
+                     WHERE link.idle_since <= ?1 AND (link.idle_since, repository_id, blob_id) > (?2, ?3, ?4)
+                     ORDER BY link.idle_since, repository_id, blob_id LIMIT ?5",
+                )?
+                .query_map(params![cutoff, after.0, after.1, after.2, limit], |row| {
+                    let link = IdleLink {
+                        repository: row.get(0)?,
+                        blob: row.get(1)?,
+                        name: row.get(2)?,
+                        digest: digest(row, 3)?,
+                        size: row.get(4)?,
+                        idle_since: row.get(5)?,
+                        links: row.get(6)?,
+                    };
+                    Ok(((link.idle_since, link.repository, link.blob), link))
+                })?
+                .collect()
+        })
+    }
+
+    /// Blobs that no repository has shown since `cutoff`.
+    pub fn idle_blobs(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleBlob)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, digest, size, idle_since FROM blobs WHERE idle_since <= ?1 AND (idle_since, id) > (?2, ?3)
+                     ORDER BY idle_since, id LIMIT ?4",
+                )?
+                .query_map(params![cutoff, after.0, after.1, limit], |row| {
+                    let blob = IdleBlob { id: row.get(0)?, digest: digest(row, 1)?, size: row.get(2)?, idle_since: row.get(3)? };
+                    Ok(((blob.idle_since, blob.id, 0), blob))
+                })?
+                .collect()
+        })
+    }
+
+    /// Files to be removed, in the order in which their blobs went.
+    pub fn removals(&self, after: i64, limit: usize) -> Result<Vec<Removal>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT id, digest, size FROM removals WHERE id > ?1 ORDER BY id LIMIT ?2")?
+                .query_map(params![after, limit], |row| Ok(Removal { id: row.get(0)?, digest: digest(row, 1)?, size: row.get(2)? }))?
+                .collect()
+        })
+    }
+
+    /// Repositories whose rules about tags are to be applied by `now`.
+    pub fn reviewed_repositories(&self, now: Millis, limit: usize) -> Result<Vec<(RepositoryId, String)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT id, name FROM repositories WHERE review_at <= ?1 ORDER BY review_at LIMIT ?2")?
+                .query_map(params![now, limit], |row| Ok((RepositoryId(row.get(0)?), row.get(1)?)))?
+                .collect()
+        })
+    }
+
+    /// Whether anything was deleted, or has ended, before `cutoff` and is still remembered: trash, and tag history.
+    pub fn has_memories(&self, trash_cutoff: Millis, history_cutoff: Millis) -> Result<(bool, bool), Error> {
+        self.scans.read(|connection| {
+            let exists = |sql: &str, cutoff| connection.prepare_cached(sql)?.exists([cutoff]);
+            Ok((
+                exists("SELECT 1 FROM trash WHERE deleted_at <= ?1", trash_cutoff)?,
+                exists("SELECT 1 FROM tag_history WHERE until <= ?1", history_cutoff)?,
+            ))
+        })
+    }
+
+    /// Pages of the database that hold nothing, and all of them.
+    pub fn free_pages(&self) -> Result<(u64, u64), Error> {
+        self.scans.read(|connection| {
+            let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
+            Ok((pragma("freelist_count")?, pragma("page_count")?))
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// Runs `work` so that nothing of it remains where it fails.
+    pub fn attempt<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let run = |sql: &str| self.connection.prepare_cached(sql)?.execute([]).map_err(Error::from);
+        run("SAVEPOINT attempt")?;
+        let outcome = work();
+        if outcome.is_err() {
+            run("ROLLBACK TO attempt")?;
+        }
+        run("RELEASE attempt")?;
+        outcome
+    }
+
+    /// The manifest, if nothing holds it.
+    pub fn idle_manifest(&self, manifest: ManifestId) -> Result<Option<IdleManifest>, Error> {
+        Ok(idle(self.connection, manifest)?)
+    }
+
+    /// Has collection pass over a manifest until `review_from` comes before its cutoff.
+    pub fn put_off(&self, manifest: ManifestId, review_from: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE manifests SET review_from = ?2 WHERE id = ?1 AND review_from IS NOT NULL")?
+            .execute(params![manifest.0, review_from])?;
+        Ok(())
+    }
+
+    /// The manifests that this one holds: its children, and the referrers of which it is the subject.
+    pub fn held_by(&self, manifest: ManifestId) -> Result<Vec<ManifestId>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT child_id FROM manifest_children WHERE parent_id = ?1 UNION SELECT id FROM manifests WHERE held_by = ?1",
+        )?;
+        Ok(statement.query_map([manifest.0], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
+    }
+
+    /// Counts a manifest that was freed just now as idle from an earlier time on: what held it had expired by then.
+    pub fn predate(&self, manifest: ManifestId, idle_since: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "UPDATE manifests SET idle_since = min(idle_since, ?2), review_from = min(idle_since, ?2)
+                 WHERE id = ?1 AND holders = 0 AND is_freed",
+            )?
+            .execute(params![manifest.0, idle_since])?;
+        Ok(())
+    }
+
+    /// Takes a blob out of a repository, if nothing there has held it since `cutoff`; says whether it did.
+    pub fn delete_idle_link(&self, link: &IdleLink, cutoff: Millis) -> Result<bool, Error> {
+        let removed = self
+            .connection
+            .prepare_cached("DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2 AND holders = 0 AND idle_since <= ?3")?
+            .execute(params![link.repository, link.blob, cutoff])?;
+        if removed > 0 {
+            self.drop_empty_repository(RepositoryId(link.repository))?;
+        }
+        Ok(removed > 0)
+    }
+
+    /// Forgets a blob, if no repository has shown it since `cutoff`, and notes its file for removal; says whether it did.
+    pub fn delete_idle_blob(&self, blob: &IdleBlob, cutoff: Millis) -> Result<bool, Error> {
+        let removed = self
+            .connection
+            .prepare_cached("DELETE FROM blobs WHERE id = ?1 AND links = 0 AND idle_since <= ?2")?
+            .execute(params![blob.id, cutoff])?;
+        if removed > 0 {
+            self.connection
+                .prepare_cached("INSERT INTO removals (digest, size) VALUES (?1, ?2)")?
+                .execute(params![blob.digest.as_str(), blob.size])?;
+        }
+        Ok(removed > 0)
+    }
+
+    /// Forgets removals that are durable.
+    pub fn forget_removals(&self, ids: &[i64]) -> Result<(), Error> {
+        let mut statement = self.connection.prepare_cached("DELETE FROM removals WHERE id = ?1")?;
+        ids.iter().try_for_each(|id| statement.execute([id]).map(|_| ()).map_err(Error::from))
+    }
+
+    /// Forgets what tags pointed at until before `cutoff`, oldest first, at most `limit`; says how much that was.
+    pub fn forget_history(&self, cutoff: Millis, limit: usize) -> Result<usize, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM tag_history WHERE id IN (SELECT id FROM tag_history WHERE until <= ?1 ORDER BY until LIMIT ?2)
+             RETURNING repository_id",
+        )?;
+        let rows = statement.query_map(params![cutoff, limit], |row| row.get(0).map(RepositoryId))?;
+        let mut repositories = rows.collect::<Result<Vec<_>, _>>()?;
+        let forgotten = repositories.len();
+        repositories.sort_unstable();
+        repositories.dedup();
+        repositories.into_iter().try_for_each(|repository| self.drop_empty_repository(repository))?;
+        Ok(forgotten)
+    }
+
+    /// Removes the row of a repository that holds nothing and remembers nothing.
+    pub fn drop_empty_repository(&self, repository: RepositoryId) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "DELETE FROM repositories WHERE id = ?1 AND manifests = 0
+                 AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE repository_id = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM trash WHERE repository_id = ?1)
+                 AND NOT EXISTS (SELECT 1 FROM tag_history WHERE repository_id = ?1)",
+            )?
+            .execute([repository.0])?;
+        Ok(())
+    }
+
+    /// Says when the rules about a repository's tags are to be applied next, unless they are already to be sooner than
+    /// `seen`, the time at which they were read.
+    pub fn review_again(&self, repository: RepositoryId, at: Option<Millis>) -> Result<(), Error> {
+        self.connection.prepare_cached("UPDATE repositories SET review_at = ?2 WHERE id = ?1")?.execute(params![repository.0, at])?;
+        Ok(())
+    }
+
+    /// Gives up to `pages` free pages of the database back to the file system; says how many.
+    pub fn vacuum(&self, pages: u64) -> Result<usize, Error> {
+        let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        let mut freed = 0;
+        while rows.next()?.is_some() {
+            freed += 1;
+        }
+        Ok(freed)
+    }
+}
+
+/// The manifest, if nothing holds it.
+pub(super) fn idle(connection: &Connection, manifest: ManifestId) -> rusqlite::Result<Option<IdleManifest>> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {IDLE_MANIFEST} FROM manifests JOIN repositories ON repositories.id = repository_id
+         WHERE manifests.id = ?1 AND holders = 0 AND idle_since IS NOT NULL"
+    ))?;
+    statement.query_row([manifest.0], idle_manifest).optional()
+}
+
+fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
+    Ok(IdleManifest {
+        id: ManifestId(row.get(0)?),
+        repository: row.get(1)?,
+        digest: digest(row, 2)?,
+        size: row.get(3)?,
+        idle_since: row.get(4)?,
+        pulled_at: row.get(5)?,
+        is_freed: row.get(6)?,
+    })
+}

@@ -1,0 +1,99 @@
+//! Manifests that were deleted, or have expired, for as long as they can be brought back.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::manifests::digest;
+use super::tags::actor;
+use super::{Actor, Error, ManifestId, Meta, Millis, RepositoryId, WriteTx};
+use crate::oci::{Digest, RepositoryName};
+
+/// A deleted manifest.
+#[derive(Clone, Debug)]
+pub struct TrashRow {
+    pub repository: String,
+    pub digest: Digest,
+    pub media_type: String,
+    /// Of the manifest alone, in bytes.
+    pub size: u64,
+    /// Those that went with it.
+    pub tags: Vec<String>,
+    pub deleted_at: Millis,
+    pub deleted_by: Actor,
+}
+
+const COLUMNS: &str = "repositories.name, digest, media_type, length(bytes), tags, deleted_at, deleted_by, deleted_from";
+
+impl Meta {
+    /// What was deleted, in order of repository and digest, after that of `after`; of one repository, where it is named.
+    pub fn trash(&self, repository: Option<&RepositoryName>, after: (&str, &str), limit: usize) -> Result<Vec<TrashRow>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM repositories JOIN trash ON repository_id = repositories.id
+                     WHERE (?1 IS NULL OR repositories.name = ?1) AND (repositories.name, digest) > (?2, ?3)
+                     ORDER BY repositories.name, digest LIMIT ?4"
+                ))?
+                .query_map(params![repository.map(RepositoryName::as_str), after.0, after.1, limit], trash_row)?
+                .collect()
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// A deleted manifest of the repository, with its bytes.
+    pub fn trashed(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<(TrashRow, Vec<u8>)>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS}, bytes FROM trash JOIN repositories ON repositories.id = repository_id
+             WHERE repository_id = ?1 AND digest = ?2"
+        ))?;
+        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| Ok((trash_row(row)?, row.get(8)?))).optional()?)
+    }
+
+    /// Moves a manifest that no index needs to where it can be brought back from, with the names of its tags; ends its
+    /// tags and its claims on others.
+    pub fn delete_manifest(&self, manifest: ManifestId, actor: &Actor, now: Millis) -> Result<(), Error> {
+        let tags = self.tags_on(manifest)?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from)
+                 SELECT repository_id, digest, media_type, bytes, ?2, ?3, ?4, ?5
+                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1",
+            )?
+            .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;
+        if !tags.is_empty() {
+            let repository = self
+                .connection
+                .prepare_cached("SELECT repository_id FROM manifests WHERE id = ?1")?
+                .query_row([manifest.0], |row| row.get(0).map(RepositoryId))?;
+            for tag in &tags {
+                self.delete_tag(repository, tag, actor, now)?;
+            }
+        }
+        self.connection.prepare_cached("DELETE FROM manifests WHERE id = ?1")?.execute([manifest.0])?;
+        Ok(())
+    }
+
+    /// Forgets deleted manifests of before `cutoff`, oldest first, at most `limit`; gives the repository and the digest of
+    /// each.
+    pub fn empty_trash(&self, cutoff: Millis, limit: usize) -> Result<Vec<(RepositoryId, Digest)>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "DELETE FROM trash WHERE rowid IN (SELECT rowid FROM trash WHERE deleted_at <= ?1 ORDER BY deleted_at LIMIT ?2)
+             RETURNING repository_id, digest",
+        )?;
+        let rows = statement.query_map(params![cutoff, limit], |row| Ok((RepositoryId(row.get(0)?), digest(row, 1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
+    let tags: String = row.get(4)?;
+    Ok(TrashRow {
+        repository: row.get(0)?,
+        digest: digest(row, 1)?,
+        media_type: row.get(2)?,
+        size: row.get(3)?,
+        tags: serde_json::from_str(&tags).unwrap_or_default(),
+        deleted_at: row.get(5)?,
+        deleted_by: actor(row, 6)?,
+    })
+}

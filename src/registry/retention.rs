@@ -1,0 +1,304 @@
+//! What is kept, and for how long: an owner's rules, and what they decide.
+//!
+//! Precedence, from the outside in: the first policy whose `repositories` match a repository's name is the one that
+//! counts there; of its rules about tags, the first whose `tags` match a tag's name decides; it keeps the tag if any of
+//! its conditions does. A tag that no rule matches is kept, and so is an immutable one unless the policy says otherwise.
+//! Signatures and attestations by tag (`sha256-<hex>.sig`) are never judged: they go with their image.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::meta::{IdleManifest, Millis, TaggedRow};
+
+/// All that an owner may say about keeping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Retention {
+    /// Whether the server collects by itself.
+    pub enabled: bool,
+    /// How long it rests between two passes.
+    pub interval: Duration,
+    /// How long a client may rely on having been told that something is there.
+    pub lease: Duration,
+    /// How long what was needed stays after it is not any more: the time for backups, and for second thoughts.
+    pub grace: Duration,
+    /// How long a manifest without tags stays, where no policy says otherwise.
+    pub untagged: KeepUntagged,
+    /// How long it is remembered what a tag pointed at.
+    pub history: Duration,
+    pub policies: Vec<Policy>,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            interval: Duration::from_secs(60),
+            lease: 24 * HOUR,
+            grace: 24 * HOUR,
+            untagged: KeepUntagged::For(14 * DAY),
+            history: 90 * DAY,
+            policies: Vec::new(),
+        }
+    }
+}
+
+/// How long manifests stay that nothing holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KeepUntagged {
+    /// Not a moment longer than leases and the grace period ask for.
+    Never,
+    For(Duration),
+    Forever,
+}
+
+/// The rules of some repositories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub repositories: Pattern,
+    /// In place of [`Retention::untagged`].
+    pub untagged: Option<KeepUntagged>,
+    /// Tags that clients can neither move nor remove.
+    pub immutable: Vec<Pattern>,
+    /// Whether the rules below may remove those.
+    pub expire_immutable: bool,
+    pub tags: Vec<TagRule>,
+}
+
+/// Which tags stay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TagRule {
+    pub tags: Vec<Pattern>,
+    /// Whatever the conditions say.
+    pub always: bool,
+    /// The newest so many of those that the rule matches.
+    pub newest: Option<u64>,
+    /// Those that were pointed where they point no longer ago than this.
+    pub younger: Option<Duration>,
+    /// Those that were pulled no longer ago than this.
+    pub pulled: Option<Duration>,
+}
+
+/// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(globset::GlobMatcher);
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let glob = globset::GlobBuilder::new(&text).literal_separator(true).build();
+        glob.map(|glob| Self(glob.compile_matcher())).map_err(|error| format!("'{text}' is not a pattern: {}", error.kind()))
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.as_str().to_owned()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Pattern {
+    pub fn as_str(&self) -> &str {
+        self.0.glob().glob()
+    }
+
+    pub fn matches(&self, name: &str) -> bool {
+        self.0.is_match(name)
+    }
+}
+
+/// What became of a tag, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    pub tag: String,
+    pub is_kept: bool,
+    /// The rule that decided, in words.
+    pub reason: String,
+    /// When the rule may decide otherwise, if only time passes.
+    pub until: Option<Millis>,
+}
+
+impl Retention {
+    /// How long anything stays after the last time it was needed or promised, whatever the rules say.
+    pub fn hold(&self) -> Millis {
+        millis(self.lease.max(self.grace))
+    }
+
+    /// Whether half a lease has passed since a thing was last promised that nothing holds.
+    pub(super) fn is_half_over(&self, idle_since: Option<Millis>) -> bool {
+        idle_since.is_some_and(|since| crate::meta::now().saturating_sub(since) > millis(self.lease) / 2)
+    }
+
+    /// The policy of a repository.
+    pub fn policy(&self, repository: &str) -> Option<&Policy> {
+        self.policies.iter().find(|policy| policy.repositories.matches(repository))
+    }
+
+    /// When a manifest that nothing holds is due; none if never.
+    pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
+        let since = last_needed(manifest);
+        if manifest.is_freed {
+            return Some(since.saturating_add(self.hold()));
+        }
+        let rule = self.policy(&manifest.repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged);
+        match rule {
+            KeepUntagged::Forever => None,
+            KeepUntagged::Never => Some(since.saturating_add(self.hold())),
+            KeepUntagged::For(time) => Some(since.saturating_add(millis(time).max(self.hold()))),
+        }
+    }
+}
+
+/// The last time that anybody wanted an idle manifest.
+pub(super) fn last_needed(manifest: &IdleManifest) -> Millis {
+    manifest.idle_since.max(manifest.pulled_at.unwrap_or(Millis::MIN))
+}
+
+/// In the database's unit.
+pub(super) fn millis(time: Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}
+
+impl Policy {
+    pub fn is_immutable(&self, tag: &str) -> bool {
+        self.immutable.iter().any(|pattern| pattern.matches(tag))
+    }
+
+    /// Decides about all tags of a repository.
+    pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<Decision> {
+        // newest first, and by name among those of one moment, so that the same tags are kept whenever it is asked
+        tags.sort_by(|one, other| other.updated_at.cmp(&one.updated_at).then_with(|| one.name.cmp(&other.name)));
+        let mut counts = BTreeMap::new();
+        let mut decisions: Vec<_> = tags.into_iter().map(|tag| self.decide_one(tag, now, &mut counts)).collect();
+        decisions.sort_by(|one, other| one.tag.cmp(&other.tag));
+        decisions
+    }
+
+    /// `counts` holds how many newer tags each rule has matched.
+    fn decide_one(&self, tag: TaggedRow, now: Millis, counts: &mut BTreeMap<usize, u64>) -> Decision {
+        let kept = |reason: String, until| Decision { tag: tag.name.clone(), is_kept: true, reason, until };
+        if is_signature(&tag.name) {
+            return kept("it belongs to an image and goes with it".to_owned(), None);
+        }
+        if self.is_immutable(&tag.name) && !self.expire_immutable {
+            return kept("it is immutable".to_owned(), None);
+        }
+        let matching = self.tags.iter().enumerate().find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(&tag.name)));
+        let Some((number, rule)) = matching else { return kept("no rule matches it".to_owned(), None) };
+        let place = counts.entry(number).or_default();
+        *place += 1;
+        let name = rule.tags.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", ");
+        if rule.always {
+            return kept(format!("'{name}' is always kept"), None);
+        }
+        if rule.newest.is_some_and(|newest| *place <= newest) {
+            return kept(format!("number {place} of the newest {} of '{name}'", rule.newest.unwrap_or_default()), None);
+        }
+        let ends = [
+            rule.younger.map(|time| (tag.updated_at.saturating_add(millis(time)), "younger", time)),
+            rule.pulled.and_then(|time| Some((tag.pulled_at?.saturating_add(millis(time)), "pulled", time))),
+        ];
+        let last = ends.into_iter().flatten().filter(|(end, ..)| *end > now).max_by_key(|(end, ..)| *end);
+        match last {
+            Some((end, what, time)) => {
+                let what = if what == "younger" { "younger than" } else { "pulled within" };
+                kept(format!("{what} {} ('{name}')", humantime::format_duration(time)), Some(end))
+            }
+            None => Decision { is_kept: false, reason: format!("nothing of '{name}' keeps it"), until: None, tag: tag.name },
+        }
+    }
+}
+
+/// `sha256-<hex>`, with or without a suffix: how signatures name their image by tag.
+pub(super) fn is_signature(tag: &str) -> bool {
+    let hex = tag.strip_prefix("sha256-").map(|rest| rest.split('.').next().unwrap_or_default());
+    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TaggedRow {
+        TaggedRow { name: name.to_owned(), updated_at, pulled_at }
+    }
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::try_from(text.to_owned()).unwrap()
+    }
+
+    fn rule(tags: &str) -> TagRule {
+        TagRule { tags: vec![pattern(tags)], always: false, newest: None, younger: None, pulled: None }
+    }
+
+    fn policy(tags: Vec<TagRule>) -> Policy {
+        Policy { repositories: pattern("**"), untagged: None, immutable: vec![pattern("v*")], expire_immutable: false, tags }
+    }
+
+    fn kept(decisions: &[Decision]) -> Vec<&str> {
+        decisions.iter().filter(|decision| decision.is_kept).map(|decision| decision.tag.as_str()).collect()
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_and_any_of_its_conditions_keeps() {
+        let policy = policy(vec![
+            TagRule { newest: Some(2), younger: Some(Duration::from_millis(10)), ..rule("pr-*") },
+            TagRule { pulled: Some(Duration::from_millis(50)), ..rule("*") },
+        ]);
+        let tags = vec![
+            tag("pr-1", 10, None),
+            tag("pr-2", 20, Some(99)),
+            tag("pr-3", 30, None),
+            tag("pr-4", 95, None),
+            tag("nightly", 1, Some(60)),
+            tag("old", 1, None),
+            tag("v1", 1, None),
+            tag(&format!("sha256-{}.sig", "a".repeat(64)), 1, None),
+        ];
+        let decisions = policy.decide(tags, 100);
+        let signature = format!("sha256-{}.sig", "a".repeat(64));
+        assert_eq!(kept(&decisions), ["nightly", "pr-3", "pr-4", &signature, "v1"]);
+        let until = |name: &str| decisions.iter().find(|decision| decision.tag == name).unwrap().until;
+        assert_eq!((until("nightly"), until("pr-4"), until("v1")), (Some(110), None, None));
+    }
+
+    #[test]
+    fn a_tag_that_no_rule_matches_is_kept() {
+        assert_eq!(kept(&policy(vec![rule("pr-*")]).decide(vec![tag("main", 1, None), tag("pr-1", 1, None)], 100)), ["main"]);
+    }
+
+    #[test]
+    fn retention_may_remove_immutable_tags_where_it_is_told_to() {
+        let policy = Policy { expire_immutable: true, ..policy(vec![rule("*")]) };
+        assert!(kept(&policy.decide(vec![tag("v1", 1, None)], 100)).is_empty());
+    }
+
+    #[test]
+    fn the_first_matching_policy_counts() {
+        let first = Policy { repositories: pattern("team/*"), untagged: Some(KeepUntagged::Never), ..policy(Vec::new()) };
+        let retention = Retention { policies: vec![first, policy(Vec::new())], ..Retention::default() };
+        assert_eq!(retention.policy("team/app").unwrap().untagged, Some(KeepUntagged::Never));
+        assert_eq!(retention.policy("team/app/more").unwrap().untagged, None);
+        assert_eq!(Retention::default().policy("a"), None);
+    }
+}

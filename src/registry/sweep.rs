@@ -1,0 +1,393 @@
+//! Collecting what nobody needs, in small changes beside everything else: no pause, no lock but the database's own, and
+//! that for a few milliseconds at a time.
+//!
+//! A candidate is found by a query over what nothing holds, and judged again inside the change that removes it: a push, a
+//! promise or a pull in between saves it. A blob's row goes first, with a note of its file; the file goes in a later
+//! change, which looks again whether a row has come back; the note goes once the file's removal is on disk. Whatever
+//! point a crash comes at, nothing is lost that has a row, and nothing without a row is forgotten.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::retention::{is_signature, last_needed, millis};
+use super::{Error, Registry, Retention, blocking};
+use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
+
+/// How long one change may hold the database, before its commit.
+const BUDGET: Duration = Duration::from_millis(2);
+/// How many candidates are read at once.
+const BATCH: usize = 500;
+/// After how many files their removal is made durable, which costs a sync for each directory that they were in.
+const SYNC_EVERY: usize = 20_000;
+/// Free pages that are left to the database, which will need some again; of 4 KiB.
+const SPARE_PAGES: u64 = 256;
+/// How many pages are given back in one change.
+const VACUUM_STEP: u64 = 64;
+
+/// What a sweep goes by.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub retention: Retention,
+    /// The rules are those of the server here, so that what they put off need not be looked at again.
+    pub is_ordinary: bool,
+}
+
+/// What was collected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Swept {
+    pub tags: u64,
+    pub manifests: u64,
+    /// Blobs taken out of repositories in which nothing needs them.
+    pub links: u64,
+    pub blobs: u64,
+    /// Files removed, and the disk that they took, in bytes.
+    pub files: u64,
+    pub bytes: u64,
+    /// Upload sessions that were over.
+    pub uploads: u64,
+    /// Deleted manifests that cannot be brought back any more.
+    pub trash: u64,
+    /// Ended states of tags that were forgotten.
+    pub history: u64,
+    /// Of the database, given back to the file system; of 4 KiB.
+    pub pages: u64,
+    /// Things that could not be collected; the log names them.
+    pub failures: u64,
+}
+
+impl std::ops::AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.tags += other.tags;
+        self.manifests += other.manifests;
+        self.links += other.links;
+        self.blobs += other.blobs;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.uploads += other.uploads;
+        self.trash += other.trash;
+        self.history += other.history;
+        self.pages += other.pages;
+        self.failures += other.failures;
+    }
+}
+
+/// Told how far a sweep has come.
+pub type Progress<'p> = &'p mut (dyn FnMut(&Swept) + Send);
+
+/// A sweep under way.
+struct Run<'r> {
+    registry: &'r Registry,
+    sweep: Arc<Sweep>,
+    swept: Swept,
+    progress: Progress<'r>,
+}
+
+impl Registry {
+    /// Collects all that is due. What cannot be collected is logged, counted and passed over.
+    ///
+    /// # Errors
+    /// Where the database itself cannot be read or changed.
+    pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
+        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), progress };
+        run.uploads().await?;
+        run.tags().await?;
+        run.manifests().await?;
+        run.trash().await?;
+        run.history().await?;
+        run.links().await?;
+        run.blobs().await?;
+        run.files().await?;
+        run.pages().await?;
+        Ok(run.swept)
+    }
+
+    /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
+    pub fn recorded_retention(&self) -> Result<Option<Retention>, Error> {
+        let text = self.meta.retention()?;
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// Records this process's rules as those of the server here.
+    pub async fn record_retention(&self) -> Result<(), Error> {
+        let text = serde_json::to_string(&self.settings.retention).map_err(|error| Error::Internal(error.to_string()))?;
+        if self.meta.retention()?.as_ref() == Some(&text) {
+            return Ok(());
+        }
+        self.meta.write(move |tx| Ok(tx.set_retention(&text)?)).await
+    }
+}
+
+/// Whom history names for what the registry does by itself.
+fn collector() -> Actor {
+    Actor { name: Some("garbage collection".to_owned()), address: None }
+}
+
+impl Run<'_> {
+    fn add(&mut self, swept: Swept) {
+        self.swept += swept;
+        (self.progress)(&self.swept);
+    }
+
+    /// Nothing that was needed or promised after this is due, whatever the rules say.
+    fn cutoff(&self) -> Millis {
+        now().saturating_sub(self.sweep.retention.hold())
+    }
+
+    /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
+    /// allows. An item that fails takes back nothing but itself.
+    async fn each<T, L, A>(&mut self, list: L, act: A) -> Result<(), Error>
+    where
+        T: Send + 'static,
+        L: Fn(&Meta, Cursor) -> Result<Vec<(Cursor, T)>, meta::Error> + Clone + Send + 'static,
+        A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
+    {
+        let mut after = FIRST;
+        loop {
+            let list = list.clone();
+            let found = self.registry.scan(move |meta| list(meta, after)).await?;
+            let Some((last, _)) = found.last() else { return Ok(()) };
+            after = *last;
+            let mut waiting: VecDeque<T> = found.into_iter().map(|(_, item)| item).collect();
+            while !waiting.is_empty() {
+                let act = act.clone();
+                let (rest, swept) = self.registry.meta.write(move |tx| some(tx, waiting, act)).await?;
+                waiting = rest;
+                self.add(swept);
+            }
+        }
+    }
+
+    async fn uploads(&mut self) -> Result<(), Error> {
+        let uploads = self.registry.end_expired().await? as u64;
+        self.add(Swept { uploads, ..Swept::default() });
+        Ok(())
+    }
+
+    /// Applies the rules about tags, in the repositories where they may decide anything new.
+    async fn tags(&mut self) -> Result<(), Error> {
+        if self.sweep.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
+            return Ok(());
+        }
+        loop {
+            let due = self.registry.scan(|meta| meta.reviewed_repositories(now(), BATCH)).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for (repository, name) in due {
+                self.review(repository, name).await?;
+            }
+        }
+    }
+
+    async fn review(&mut self, repository: RepositoryId, name: String) -> Result<(), Error> {
+        let policy = self.sweep.retention.policy(&name).filter(|policy| !policy.tags.is_empty()).cloned();
+        let swept = self.registry.meta.write(move |tx| {
+            let Some(policy) = policy else {
+                tx.review_again(repository, None)?;
+                return Ok::<_, Error>(Swept::default());
+            };
+            let now = now();
+            let decisions = policy.decide(tx.tagged(repository)?, now);
+            let mut swept = Swept::default();
+            for decision in decisions.iter().filter(|decision| !decision.is_kept) {
+                swept.tags += u64::from(tx.delete_tag(repository, &decision.tag, &collector(), now)?);
+            }
+            tx.review_again(repository, decisions.iter().filter_map(|decision| decision.until).min())?;
+            Ok(swept)
+        });
+        let swept = swept.await?;
+        self.add(swept);
+        Ok(())
+    }
+
+    /// Moves manifests that are due to the trash; what only they held is due with them.
+    async fn manifests(&mut self) -> Result<(), Error> {
+        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
+        let sweep = Arc::clone(&self.sweep);
+        let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
+            // judged again: it may have been needed, or pulled, since it was found
+            let Some(manifest) = tx.idle_manifest(found.id)? else { return Ok(Swept::default()) };
+            let now = now();
+            let due = sweep.retention.due(&manifest);
+            if due.is_some_and(|due| due <= now) {
+                let freed = tx.held_by(manifest.id)?;
+                tx.delete_manifest(manifest.id, &collector(), now)?;
+                freed.into_iter().try_for_each(|freed| tx.predate(freed, last_needed(&manifest)))?;
+                return Ok(Swept { manifests: 1, ..Swept::default() });
+            }
+            if sweep.is_ordinary {
+                tx.put_off(manifest.id, due.map_or(Millis::MAX, |due| due.saturating_sub(sweep.retention.hold())))?;
+            }
+            Ok(Swept::default())
+        };
+        // again while something was freed: a child comes after its index
+        loop {
+            let before = self.swept.manifests;
+            self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
+            if self.swept.manifests == before {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn links(&mut self) -> Result<(), Error> {
+        let cutoff = self.cutoff();
+        let list = move |meta: &Meta, after| meta.idle_links(cutoff, after, BATCH);
+        self.each(list, move |tx, link| Ok(Swept { links: u64::from(tx.delete_idle_link(link, cutoff)?), ..Swept::default() })).await
+    }
+
+    async fn blobs(&mut self) -> Result<(), Error> {
+        let cutoff = self.cutoff();
+        let list = move |meta: &Meta, after| meta.idle_blobs(cutoff, after, BATCH);
+        self.each(list, move |tx, blob| Ok(Swept { blobs: u64::from(tx.delete_idle_blob(blob, cutoff)?), ..Swept::default() })).await
+    }
+
+    /// Forgets deleted manifests that were to be kept for the grace period only, and with them the tags by which
+    /// signatures name them, unless they have come back.
+    async fn trash(&mut self) -> Result<(), Error> {
+        let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
+        while self.registry.scan(move |meta| meta.has_memories(cutoff, Millis::MIN)).await?.0 {
+            let emptied = self.registry.meta.write(move |tx| {
+                let mut swept = Swept::default();
+                for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
+                    swept.trash += 1;
+                    if tx.manifest(repository, &digest)?.is_none() {
+                        let prefix = digest.as_str().replace(':', "-");
+                        for tag in tx.tags_with_prefix(repository, &prefix)?.iter().filter(|tag| is_signature(tag)) {
+                            swept.tags += u64::from(tx.delete_tag(repository, tag, &collector(), now())?);
+                        }
+                    }
+                    tx.drop_empty_repository(repository)?;
+                }
+                Ok::<_, Error>(swept)
+            });
+            let swept = emptied.await?;
+            self.add(swept);
+        }
+        Ok(())
+    }
+
+    async fn history(&mut self) -> Result<(), Error> {
+        let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
+        while self.registry.scan(move |meta| meta.has_memories(Millis::MIN, cutoff)).await?.1 {
+            let forgotten = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
+            self.add(Swept { history: forgotten as u64, ..Swept::default() });
+        }
+        Ok(())
+    }
+
+    /// Removes the files of blobs that are gone.
+    async fn files(&mut self) -> Result<(), Error> {
+        let (mut after, mut unlinked) = (0, Vec::new());
+        loop {
+            let removals = self.registry.scan(move |meta| meta.removals(after, BATCH)).await?;
+            let Some(last) = removals.last() else { break };
+            after = last.id;
+            let mut waiting: VecDeque<Removal> = removals.into();
+            while !waiting.is_empty() {
+                let blobs = Arc::clone(&self.registry.blobs);
+                let (rest, done) = self.registry.meta.write(move |tx| unlink_some(tx, &blobs, waiting)).await?;
+                waiting = rest;
+                unlinked.extend(done.ids);
+                self.add(done.swept);
+                // the file system takes its time over a large file once nobody has it open: not inside the change
+                blocking(move || drop(done.files)).await?;
+            }
+            if unlinked.len() >= SYNC_EVERY {
+                self.forget_removals(std::mem::take(&mut unlinked)).await?;
+            }
+        }
+        self.forget_removals(unlinked).await
+    }
+
+    async fn forget_removals(&mut self, ids: Vec<i64>) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let blobs = Arc::clone(&self.registry.blobs);
+        blocking(move || blobs.sync_removed()).await?.map_err(Error::files("syncing a directory of blobs"))?;
+        for ids in ids.chunks(BATCH) {
+            let ids = ids.to_vec();
+            self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the database's own free pages back.
+    async fn pages(&mut self) -> Result<(), Error> {
+        let (free, _) = self.registry.scan(Meta::free_pages).await?;
+        let mut rest = free.saturating_sub(SPARE_PAGES);
+        while rest > 0 {
+            let freed = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
+            if freed == 0 {
+                break;
+            }
+            rest = rest.saturating_sub(freed as u64);
+            self.add(Swept { pages: freed as u64, ..Swept::default() });
+        }
+        Ok(())
+    }
+}
+
+/// Does something with as many items as the budget allows; gives back the rest.
+fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A) -> Result<(VecDeque<T>, Swept), Error>
+where
+    A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error>,
+{
+    let begun = Instant::now();
+    let mut swept = Swept::default();
+    while let Some(item) = waiting.pop_front() {
+        match tx.attempt(|| act(tx, &item)) {
+            Ok(done) => swept += done,
+            Err(Error::StorageFull) => return Err(Error::StorageFull),
+            Err(error) => {
+                tracing::warn!(%error, "something could not be collected; going on with the next");
+                swept.failures += 1;
+            }
+        }
+        if begun.elapsed() >= BUDGET {
+            break;
+        }
+    }
+    Ok((waiting, swept))
+}
+
+/// What removing some files came to.
+#[derive(Default)]
+struct Unlinked {
+    /// Of the removals that are done.
+    ids: Vec<i64>,
+    /// Held open until the change is over.
+    files: Vec<std::fs::File>,
+    swept: Swept,
+}
+
+fn unlink_some(
+    tx: &WriteTx<'_>,
+    blobs: &crate::blob::BlobStore,
+    mut waiting: VecDeque<Removal>,
+) -> Result<(VecDeque<Removal>, Unlinked), Error> {
+    let begun = Instant::now();
+    let mut done = Unlinked::default();
+    while let Some(removal) = waiting.pop_front() {
+        // pushed again since: the file, which is then another one or the same, has a row
+        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { blobs.unlink_blob(&removal.digest) };
+        match unlinked {
+            Ok(file) => {
+                let (files, bytes) = if file.is_some() { (1, removal.size) } else { (0, 0) };
+                done.swept += Swept { files, bytes, ..Swept::default() };
+                done.ids.push(removal.id);
+                done.files.extend(file);
+            }
+            Err(error) => {
+                tracing::warn!(%error, digest = %removal.digest, "a blob's file could not be removed; trying again in the next sweep");
+                done.swept.failures += 1;
+            }
+        }
+        if begun.elapsed() >= BUDGET {
+            break;
+        }
+    }
+    Ok((waiting, done))
+}
