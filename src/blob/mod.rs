@@ -38,6 +38,11 @@ pub struct BlobStore {
     names: Mutex<Names>,
 }
 
+/// Something that is open for the sake of what ends when it is closed: a lock, or the life of a file without a name.
+pub struct KeptOpen {
+    _file: File,
+}
+
 /// What is known of the durability of names.
 #[derive(Default)]
 struct Names {
@@ -184,7 +189,7 @@ impl BlobStore {
     ///
     /// To be called inside a write transaction that has just seen that no row names it, and followed at some time by
     /// [`Self::sync_removed`].
-    pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<File>> {
+    pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<KeptOpen>> {
         let path = self.blob_path(digest);
         if let Some(shard) = path.parent() {
             self.names.lock().unwrap_or_else(PoisonError::into_inner).removed.insert(shard.to_owned());
@@ -193,7 +198,7 @@ impl BlobStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        fs::remove_file(&path).map(|()| Some(file))
+        fs::remove_file(&path).map(|()| Some(KeptOpen { _file: file }))
     }
 
     /// Makes every removal by [`Self::unlink_blob`] durable, with one sync for each directory touched.
@@ -230,10 +235,10 @@ impl BlobStore {
 
     /// Locks the data directory, beside others who share it, or alone; none where that cannot be had now. The lock is the
     /// kernel's, and ends with the file.
-    pub fn lock_root(&self, is_alone: bool) -> io::Result<Option<File>> {
+    pub fn lock_root(&self, is_alone: bool) -> io::Result<Option<KeptOpen>> {
         let directory = File::open(&self.root)?;
         match if is_alone { directory.try_lock() } else { directory.try_lock_shared() } {
-            Ok(()) => Ok(Some(directory)),
+            Ok(()) => Ok(Some(KeptOpen { _file: directory })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }

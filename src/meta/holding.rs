@@ -33,6 +33,15 @@ pub struct NeededBlob {
     pub links: u64,
 }
 
+/// A blob, and who shows it.
+#[derive(Clone, Debug)]
+pub struct ShownBlob {
+    /// In bytes.
+    pub size: u64,
+    /// Repositories, and since when nothing there needs it; none while something does.
+    pub links: Vec<(String, Option<Millis>)>,
+}
+
 /// What a repository takes, in bytes of blobs and manifests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -132,9 +141,8 @@ impl Meta {
         })
     }
 
-    /// Repositories that show a blob, and since when nothing there needs it; with the blob's size. None where there is no
-    /// such blob.
-    pub fn shown_in(&self, digest: &Digest) -> Result<Option<(u64, Vec<(String, Option<Millis>)>)>, Error> {
+    /// The blob of that digest, and who shows it.
+    pub fn shown_blob(&self, digest: &Digest) -> Result<Option<ShownBlob>, Error> {
         self.scans.read(|connection| {
             let found = connection
                 .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
@@ -146,7 +154,7 @@ impl Meta {
                  WHERE blob_id = ?1 ORDER BY name",
             )?;
             let links = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Some((size, links.collect::<Result<_, _>>()?)))
+            Ok(Some(ShownBlob { size, links: links.collect::<Result<_, _>>()? }))
         })
     }
 

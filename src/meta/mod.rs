@@ -26,7 +26,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 
 pub use blobs::{BlobRow, LinkRow};
-pub use holding::{HeldManifest, NeededBlob, Totals, Usage};
+pub use holding::{HeldManifest, NeededBlob, ShownBlob, Totals, Usage};
 pub use listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
 pub use pulls::Pulls;

@@ -41,7 +41,7 @@ pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
 
 pub use crate::blob::UploadId;
-use crate::blob::{BlobStore, Hasher};
+use crate::blob::{BlobStore, Hasher, KeptOpen};
 use crate::meta::Meta;
 pub use crate::meta::{Actor, Millis, TagEnd, TagState, TrashRow};
 use crate::oci::{Digest, TagName};
@@ -141,7 +141,7 @@ impl Registry {
     }
 
     /// Holds the directory as a server does, until it is dropped: beside other servers, and not beside who wants it alone.
-    pub fn lock_serving(&self) -> Result<std::fs::File, Error> {
+    pub fn lock_serving(&self) -> Result<KeptOpen, Error> {
         let lock = || self.blobs.lock_root(false);
         lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
             Error::Overloaded("registry garbage-collect has the data directory for itself: wait until it has ended".to_owned())
@@ -149,7 +149,7 @@ impl Registry {
     }
 
     /// Holds the directory alone, until it is dropped; none where a server has it.
-    pub fn lock_alone(&self) -> Result<Option<std::fs::File>, Error> {
+    pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs.lock_root(true).map_err(Error::files("locking the data directory"))
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::retention::{is_signature, last_needed, millis};
 use super::{Error, Registry, Retention, blocking};
+use crate::blob::{BlobStore, KeptOpen};
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
 
 /// How long one change may hold the database, before its commit.
@@ -359,15 +360,11 @@ struct Unlinked {
     /// Of the removals that are done.
     ids: Vec<i64>,
     /// Held open until the change is over.
-    files: Vec<std::fs::File>,
+    files: Vec<KeptOpen>,
     swept: Swept,
 }
 
-fn unlink_some(
-    tx: &WriteTx<'_>,
-    blobs: &crate::blob::BlobStore,
-    mut waiting: VecDeque<Removal>,
-) -> Result<(VecDeque<Removal>, Unlinked), Error> {
+fn unlink_some(tx: &WriteTx<'_>, blobs: &BlobStore, mut waiting: VecDeque<Removal>) -> Result<(VecDeque<Removal>, Unlinked), Error> {
     let begun = Instant::now();
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
