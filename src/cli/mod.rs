@@ -4,12 +4,14 @@ mod forecast;
 mod gc;
 mod inspect;
 mod ls;
+mod moment;
 mod output;
 mod place;
 mod reference;
 mod rm;
 mod serve;
 mod settings;
+mod tag;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +38,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Remove a tag, a manifest or a whole repository
     Rm(rm::Arguments),
+    /// Show what a tag pointed at before, or point it there again
+    Tag(tag::Arguments),
     /// Collect what nobody needs, beside a running server or without one
     Gc(gc::Arguments),
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
@@ -75,7 +79,8 @@ impl Store {
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)?;
         let recorded = if is_named || settings::names_retention(&config) { None } else { registry.recorded_retention()? };
-        Ok((registry, recorded.unwrap_or(own)))
+        let retention = recorded.unwrap_or(own);
+        Ok((registry.with_retention(retention.clone()), retention))
     }
 }
 
@@ -97,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
+        Command::Tag(arguments) => wait_for(tag::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Completions { shell } => {

@@ -1,11 +1,11 @@
 //! `registry rm`.
 
-use registry::registry::{Actor, ManifestReference};
+use registry::registry::ManifestReference;
 use serde_json::json;
 
 use super::output::{self, Format};
 use super::reference::Target;
-use super::{Failure, Store};
+use super::{Failure, Store, moment};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -25,11 +25,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let name = &target.repository;
     let what = match &target.manifest {
         None => {
-            registry.delete_repository(name, Actor::default()).await?;
+            registry.delete_repository(name, moment::local_user()).await?;
             format!("repository {name} with all its tags and manifests")
         }
         Some(reference) => {
-            registry.delete_manifest(name, reference, Actor::default()).await?;
+            registry.delete_manifest(name, reference, moment::local_user()).await?;
             match reference {
                 ManifestReference::Tag(tag) => format!("tag {tag} of {name}; its manifest stays, untagged"),
                 ManifestReference::Digest(digest) => format!("manifest {digest} of {name} with its tags"),

@@ -68,7 +68,9 @@ impl Registry {
                 (Some(state), _) => return Ok(state.digest),
                 (None, Some(next)) => next.parse().ok(),
                 (None, None) => {
-                    return Err(Error::NothingToRestore(format!("no such state of tag {tag} of {repository} is remembered")));
+                    return Err(Error::NothingToRestore(format!(
+                        "no such state of tag {tag} of {repository} is remembered: registry tag history lists those that are"
+                    )));
                 }
             };
         }

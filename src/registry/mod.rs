@@ -43,7 +43,7 @@ pub use upload::{ChunkRange, UploadStatus};
 pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher, KeptOpen};
 use crate::meta::Meta;
-pub use crate::meta::{Actor, Millis, TagEnd, TagState, TrashRow};
+pub use crate::meta::{Actor, Millis, TagEnd, TagState, TrashRow, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 
@@ -151,6 +151,12 @@ impl Registry {
     /// Holds the directory alone, until it is dropped; none where a server has it.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs.lock_root(true).map_err(Error::files("locking the data directory"))
+    }
+
+    /// The same registry, which goes by other rules of what is kept.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { settings: Arc::new(Settings { retention, ..(*self.settings).clone() }), ..self }
     }
 
     /// The rules in force.
