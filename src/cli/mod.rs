@@ -8,7 +8,9 @@ mod moment;
 mod output;
 mod place;
 mod reference;
+mod restore;
 mod rm;
+mod selection;
 mod serve;
 mod settings;
 mod tag;
@@ -36,8 +38,10 @@ enum Command {
     Ls(ls::Arguments),
     /// Show what an image is made of, and who refers to it
     Inspect(inspect::Arguments),
-    /// Remove a tag, a manifest or a whole repository
+    /// Remove tags, a manifest or whole repositories, after showing what goes and how much disk comes back
     Rm(rm::Arguments),
+    /// List what was deleted and can be brought back, or bring it back
+    Restore(restore::Arguments),
     /// Show what a tag pointed at before, or point it there again
     Tag(tag::Arguments),
     /// Collect what nobody needs, beside a running server or without one
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
+        Command::Restore(arguments) => wait_for(restore::run(arguments)),
         Command::Tag(arguments) => wait_for(tag::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),

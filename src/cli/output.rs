@@ -61,7 +61,11 @@ impl JsonArray {
         write!(out, "{separator}  {value}")
     }
 
-    pub(super) fn finish(self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    pub(super) fn finish(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", if self.is_empty { "[]" } else { "\n]" })?;
         out.flush()
     }
@@ -96,6 +100,11 @@ pub(super) fn size(bytes: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `1 tag`, `2 tags`.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `2026-11-21T10:29:00Z`.

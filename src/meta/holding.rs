@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::manifests::digest;
 use super::{Error, ManifestId, Meta, Millis};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A manifest, and how many tags, indexes and subjects hold it.
 #[derive(Clone, Debug)]
@@ -210,6 +210,28 @@ impl Meta {
                 removals,
                 removal_bytes,
             })
+        })
+    }
+
+    /// Manifests of a repository, by digest, after `after`.
+    pub fn manifests_in(&self, repository: &RepositoryName, after: &str, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            let sql = format!(
+                "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id AND manifests.digest > ?2
+                 WHERE repositories.name = ?1 ORDER BY manifests.digest LIMIT ?3"
+            );
+            connection.prepare_cached(&sql)?.query_map(params![repository.as_str(), after, limit], held)?.collect()
+        })
+    }
+
+    /// The manifest that a tag points at.
+    pub fn held_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            let sql = format!(
+                "SELECT {HELD} FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
+                 JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1"
+            );
+            connection.prepare_cached(&sql)?.query_row(params![repository.as_str(), tag.as_str()], held).optional()
         })
     }
 

@@ -33,7 +33,7 @@ pub use pulls::Pulls;
 pub use repositories::RepositoryId;
 pub use sweep::{Cursor, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
 pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
-pub use trash::TrashRow;
+pub use trash::{RemovedTagRow, TrashRow};
 pub use uploads::UploadRow;
 
 use connection::Pool;

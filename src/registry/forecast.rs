@@ -1,8 +1,9 @@
-//! What collection would remove, when, and how much disk that gives back: now, later, or if something were deleted.
+//! What collection would remove, when, and how much disk that gives back.
 //!
 //! Follows what hangs on what nothing holds, and nothing else: it costs what there is to collect.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{Error, Registry, Retention};
 use crate::meta::{self, FIRST, HeldManifest, ManifestId, Meta, Millis, now};
@@ -40,6 +41,7 @@ pub struct Forecast {
     pub doomed: Vec<Doomed>,
     /// Blobs and manifests that stay.
     pub kept: u64,
+    pub(super) losses: Losses,
 }
 
 /// A part of a forecast.
@@ -65,8 +67,14 @@ impl Forecast {
     }
 
     fn share(&self, is_in: impl Fn(Millis) -> bool) -> Share {
-        let mut share = Share::default();
-        for doomed in self.doomed.iter().filter(|doomed| is_in(doomed.at)) {
+        Share::of(self.doomed.iter().filter(|doomed| is_in(doomed.at)))
+    }
+}
+
+impl Share {
+    pub(super) fn of<'d>(doomed: impl Iterator<Item = &'d Doomed>) -> Self {
+        let mut share = Self::default();
+        for doomed in doomed {
             match doomed.kind {
                 Kind::Manifest => share.manifests += 1,
                 Kind::Blob => {
@@ -86,53 +94,50 @@ impl Registry {
         let retention = retention.clone();
         self.scan(move |meta| {
             let now = now();
-            let mut fall = Fall::new(meta, &retention);
+            let mut fall = Fall::new(meta, &retention, None);
             fall.manifests()?;
             fall.links()?;
             fall.blobs()?;
-            let mut doomed = fall.doomed;
+            let Fall { losses, mut doomed, .. } = fall;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
             let kept = (totals.blobs + totals.manifests).saturating_sub(doomed.len() as u64);
-            Ok(Forecast { now, doomed, kept })
-        })
-        .await
-    }
-
-    /// What would go for good, sooner or later, if these manifests were deleted now.
-    pub async fn if_deleted(&self, manifests: Vec<HeldManifest>, retention: &Retention) -> Result<Share, Error> {
-        let retention = retention.clone();
-        self.scan(move |meta| {
-            let mut fall = Fall::new(meta, &retention);
-            for manifest in manifests {
-                fall.drop_manifest(manifest, now(), "it is deleted".to_owned())?;
-            }
-            let forecast = Forecast { now: Millis::MIN, doomed: fall.doomed, kept: 0 };
-            Ok(forecast.later())
+            Ok(Forecast { now, doomed, kept, losses })
         })
         .await
     }
 }
 
-/// Something that loses its holders one by one, and the latest time of a loss.
-struct Losses {
+/// How many of its holders something loses, and when the last of them goes.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
     lost: u64,
     at: Millis,
 }
 
-struct Fall<'m> {
+/// What loses holders.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Losses {
+    /// Manifests that go.
+    gone: HashSet<ManifestId>,
+    manifests: HashMap<ManifestId, Loss>,
+    links: HashMap<(i64, i64), Loss>,
+    blobs: HashMap<i64, Loss>,
+}
+
+/// Removes things one by one, in mind only, and whatever hangs on nothing else.
+pub(super) struct Fall<'m> {
     meta: &'m Meta,
     retention: &'m Retention,
-    manifests: HashMap<ManifestId, Losses>,
-    links: HashMap<(i64, i64), Losses>,
-    /// With digest and size.
-    blobs: HashMap<i64, (Losses, Digest, u64)>,
-    doomed: Vec<Doomed>,
+    /// What goes anyway, which is not told again.
+    base: Option<&'m Losses>,
+    losses: Losses,
+    pub doomed: Vec<Doomed>,
 }
 
 impl<'m> Fall<'m> {
-    fn new(meta: &'m Meta, retention: &'m Retention) -> Self {
-        Self { meta, retention, manifests: HashMap::new(), links: HashMap::new(), blobs: HashMap::new(), doomed: Vec::new() }
+    pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Losses>) -> Self {
+        Self { meta, retention, base, losses: Losses::default(), doomed: Vec::new() }
     }
 
     /// Manifests that nothing holds, and what only they hold.
@@ -152,24 +157,30 @@ impl<'m> Fall<'m> {
         }
     }
 
-    fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
+    /// Whether the manifest goes by what has been dropped so far.
+    pub fn is_gone(&self, manifest: ManifestId) -> bool {
+        self.losses.gone.contains(&manifest) || self.base.is_some_and(|base| base.gone.contains(&manifest))
+    }
+
+    pub fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
         let mut going = vec![(manifest, at, why)];
         while let Some((manifest, at, why)) = going.pop() {
+            if self.is_gone(manifest.id) {
+                continue;
+            }
+            self.losses.gone.insert(manifest.id);
             for held in self.meta.held_by_manifest(manifest.id)? {
-                let losses = self.manifests.entry(held.id).or_insert(Losses { lost: 0, at });
-                losses.lost += 1;
-                losses.at = losses.at.max(at);
-                if losses.lost == held.holders {
-                    let at = losses.at;
-                    going.push((held, at, "what holds it goes".to_owned()));
+                let before = self.base.and_then(|base| base.manifests.get(&held.id));
+                let loss = lose(self.losses.manifests.entry(held.id), before, at);
+                if loss.lost == held.holders {
+                    going.push((held, loss.at, "what holds it goes".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
-                let losses = self.links.entry(blob.link).or_insert(Losses { lost: 0, at });
-                losses.lost += 1;
-                losses.at = losses.at.max(at);
-                if losses.lost == blob.holders {
-                    let at = losses.at.saturating_add(self.retention.hold());
+                let before = self.base.and_then(|base| base.links.get(&blob.link));
+                let loss = lose(self.losses.links.entry(blob.link), before, at);
+                if loss.lost == blob.holders {
+                    let at = loss.at.saturating_add(self.retention.hold());
                     self.drop_link(blob.link.1, blob.digest, blob.size, blob.links, at);
                 }
             }
@@ -194,12 +205,10 @@ impl<'m> Fall<'m> {
     }
 
     fn drop_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
-        let (losses, ..) = self.blobs.entry(blob).or_insert((Losses { lost: 0, at }, digest.clone(), size));
-        losses.lost += 1;
-        losses.at = losses.at.max(at);
-        if losses.lost == links {
-            let at = losses.at;
-            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, digest, size, at, why: "no manifest needs it".to_owned() });
+        let loss = lose(self.losses.blobs.entry(blob), self.base.and_then(|base| base.blobs.get(&blob)), at);
+        if loss.lost == links {
+            let why = "no manifest needs it".to_owned();
+            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, digest, size, at: loss.at, why });
         }
     }
 
@@ -220,4 +229,12 @@ impl<'m> Fall<'m> {
             }));
         }
     }
+}
+
+/// Counts one more loss, on top of those of before.
+fn lose<K>(entry: Entry<'_, K, Loss>, before: Option<&Loss>, at: Millis) -> Loss {
+    let loss = entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at }));
+    loss.lost += 1;
+    loss.at = loss.at.max(at);
+    *loss
 }

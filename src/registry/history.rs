@@ -42,7 +42,7 @@ impl Registry {
                 let now = now();
                 let manifest = match tx.manifest(repository, &wanted)? {
                     Some(manifest) => manifest,
-                    None => bring_back(tx, repository, &name, &wanted, &settings, now)?,
+                    None => bring_back(tx, repository, &name, &wanted, &settings, now, &mut Vec::new())?,
                 };
                 let policy = settings.retention.policy(name.as_str());
                 point(tx, &name, repository, &tag, manifest, policy, &actor, now)

@@ -154,14 +154,18 @@ impl Retention {
         self.policies.iter().find(|policy| policy.repositories.matches(repository))
     }
 
+    /// How long manifests without tags stay in a repository.
+    pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
+        self.policy(repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged)
+    }
+
     /// When a manifest that nothing holds is due; none if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);
         if manifest.is_freed {
             return Some(since.saturating_add(self.hold()));
         }
-        let rule = self.policy(&manifest.repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged);
-        match rule {
+        match self.untagged_rule(&manifest.repository) {
             KeepUntagged::Forever => None,
             KeepUntagged::Never => Some(since.saturating_add(self.hold())),
             KeepUntagged::For(time) => Some(since.saturating_add(millis(time).max(self.hold()))),
