@@ -1,5 +1,6 @@
 //! What can be typed: serving, and looking at the data directory beside a running server or without one.
 
+mod du;
 mod forecast;
 mod gc;
 mod inspect;
@@ -7,6 +8,7 @@ mod ls;
 mod moment;
 mod output;
 mod place;
+mod policy;
 mod reference;
 mod restore;
 mod rm;
@@ -38,12 +40,15 @@ enum Command {
     Ls(ls::Arguments),
     /// Show what an image is made of, and who refers to it
     Inspect(inspect::Arguments),
+    Du(du::Arguments),
     /// Remove tags, a manifest or whole repositories, after showing what goes and how much disk comes back
     Rm(rm::Arguments),
     /// List what was deleted and can be brought back, or bring it back
     Restore(restore::Arguments),
     /// Show what a tag pointed at before, or point it there again
     Tag(tag::Arguments),
+    /// Show what the rules about tags decide
+    Policy(policy::Arguments),
     /// Collect what nobody needs, beside a running server or without one
     Gc(gc::Arguments),
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
@@ -105,9 +110,11 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
+        Command::Du(arguments) => wait_for(du::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
         Command::Restore(arguments) => wait_for(restore::run(arguments)),
         Command::Tag(arguments) => wait_for(tag::run(arguments)),
+        Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Completions { shell } => {

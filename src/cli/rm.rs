@@ -143,6 +143,6 @@ fn as_json(removed: Value, selection: &Selection, consequence: &Consequence) -> 
         "items": items.collect::<Vec<_>>(),
         "manifests": deleted,
         "untagged": { "manifests": untagged, "keptForever": kept },
-        "frees": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.map(time) },
+        "frees": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },
     })
 }

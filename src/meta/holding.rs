@@ -42,36 +42,6 @@ pub struct ShownBlob {
     pub links: Vec<(String, Option<Millis>)>,
 }
 
-/// What a repository takes, in bytes of blobs and manifests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub tags: u64,
-    pub manifests: u64,
-    /// Each manifest with all its blobs, as if nothing were shared.
-    pub logical: u64,
-    /// Each blob and manifest once.
-    pub deduplicated: u64,
-    /// Blobs that no other repository shows, and the manifests.
-    pub exclusive: u64,
-}
-
-/// What the whole store holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub repositories: u64,
-    pub tags: u64,
-    pub manifests: u64,
-    pub manifest_bytes: u64,
-    pub blobs: u64,
-    pub blob_bytes: u64,
-    pub uploads: u64,
-    pub trash: u64,
-    pub trash_bytes: u64,
-    /// Files whose blobs are gone, about to be removed.
-    pub removals: u64,
-    pub removal_bytes: u64,
-}
-
 const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
 
 impl Meta {
@@ -155,61 +125,6 @@ impl Meta {
             )?;
             let links = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(Some(ShownBlob { size, links: links.collect::<Result<_, _>>()? }))
-        })
-    }
-
-    /// What a repository takes; none where there is no such repository.
-    pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
-        self.scans.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
-                         (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(blobs.size), 0) FROM manifests JOIN manifest_blobs ON manifest_id = manifests.id
-                          JOIN blobs ON blobs.id = manifest_blobs.blob_id WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
-                          WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
-                          WHERE repository_id = repositories.id AND links = 1)
-                     FROM repositories WHERE name = ?1",
-                )?
-                .query_row([repository.as_str()], |row| {
-                    let own: u64 = row.get(2)?;
-                    Ok(Usage {
-                        tags: row.get(0)?,
-                        manifests: row.get(1)?,
-                        logical: own + row.get::<_, u64>(3)?,
-                        deduplicated: own + row.get::<_, u64>(4)?,
-                        exclusive: own + row.get::<_, u64>(5)?,
-                    })
-                })
-                .optional()
-        })
-    }
-
-    /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
-    pub fn totals(&self) -> Result<Totals, Error> {
-        self.scans.read(|connection| {
-            let pair = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
-            let (manifests, manifest_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM manifests")?;
-            let (blobs, blob_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM blobs")?;
-            let (trash, trash_bytes) = pair("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM trash")?;
-            let (removals, removal_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM removals")?;
-            let (tags, uploads) = pair("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM uploads)")?;
-            let (repositories, _): (u64, u64) = pair("SELECT count(*), 0 FROM repositories WHERE manifests > 0")?;
-            Ok(Totals {
-                repositories,
-                tags,
-                manifests,
-                manifest_bytes,
-                blobs,
-                blob_bytes,
-                uploads,
-                trash,
-                trash_bytes,
-                removals,
-                removal_bytes,
-            })
         })
     }
 

@@ -20,6 +20,7 @@ mod retention;
 mod sweep;
 mod trash;
 mod upload;
+mod usage;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -41,11 +42,12 @@ pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule}
 pub use sweep::{Progress, Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
+pub use usage::{StoreUsage, TagUsage};
 
 pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher, KeptOpen};
 use crate::meta::Meta;
-pub use crate::meta::{Actor, Millis, RemovedTagRow, TagEnd, TagState, TrashRow, now};
+pub use crate::meta::{Actor, DatabaseSize, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 
