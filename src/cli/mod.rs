@@ -16,6 +16,7 @@ mod selection;
 mod serve;
 mod settings;
 mod tag;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,8 @@ enum Command {
     Restore(restore::Arguments),
     /// Show what a tag pointed at before, or point it there again
     Tag(tag::Arguments),
+    /// Show what keeps a blob or a manifest: the chains of references up to tags, leases and rules; or when it goes
+    Why(why::Arguments),
     /// Show what the rules about tags decide
     Policy(policy::Arguments),
     /// Collect what nobody needs, beside a running server or without one
@@ -66,7 +69,7 @@ struct Store {
     /// The data directory [default: as the server has it]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The server's configuration, to find its data directory
+    /// The server's configuration, for its data directory and its rules
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
 }
@@ -114,6 +117,7 @@ pub fn main() -> ExitCode {
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
         Command::Restore(arguments) => wait_for(restore::run(arguments)),
         Command::Tag(arguments) => wait_for(tag::run(arguments)),
+        Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),

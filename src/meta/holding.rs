@@ -33,58 +33,70 @@ pub struct NeededBlob {
     pub links: u64,
 }
 
-/// A blob, and who shows it.
+/// A blob, and who shows it without needing it.
 #[derive(Clone, Debug)]
 pub struct ShownBlob {
     /// In bytes.
     pub size: u64,
-    /// Repositories, and since when nothing there needs it; none while something does.
-    pub links: Vec<(String, Option<Millis>)>,
+    /// Repositories, and since when nothing there needs it.
+    pub idle_links: Vec<(String, Millis)>,
 }
 
 const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
 
 impl Meta {
-    /// Manifests with that digest, in whatever repository.
-    pub fn manifests_of(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.digest = ?1", digest.as_str())
+    /// Manifests with that digest, in whatever repository, at most `limit`.
+    pub fn manifests_of(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            // from repository to repository, for there is no index over the digests alone
+            let sql = format!(
+                "SELECT {HELD} FROM repositories CROSS JOIN manifests ON repository_id = repositories.id AND manifests.digest = ?1 LIMIT ?2"
+            );
+            connection.prepare_cached(&sql)?.query_map(params![digest.as_str(), limit], held)?.collect()
+        })
     }
 
     /// The manifest with that id.
     pub fn held_manifest(&self, manifest: ManifestId) -> Result<Option<HeldManifest>, Error> {
-        Ok(self.held("manifests.id = ?1", manifest.0)?.pop())
+        Ok(self.held("manifests.id = ?1", manifest.0, 1)?.pop())
     }
 
     /// Manifests that this one holds: its children, and the referrers of which it is the subject.
     pub fn held_by_manifest(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1", manifest.0)
+        let held = "manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1";
+        self.held(held, manifest.0, usize::MAX)
     }
 
-    /// Indexes that name this manifest.
-    pub fn parents_of(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0)
+    /// Indexes that name this manifest, at most `limit`.
+    pub fn parents_of(&self, manifest: ManifestId, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0, limit)
     }
 
-    /// Manifests that need a blob, in whatever repository.
-    pub fn manifests_needing(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
+    /// Manifests that need a blob, in whatever repository, at most `limit`.
+    pub fn manifests_needing(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
         self.held(
             "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1))",
             digest.as_str(),
+            limit,
         )
     }
 
-    fn held(&self, condition: &str, key: impl rusqlite::ToSql) -> Result<Vec<HeldManifest>, Error> {
+    fn held(&self, condition: &str, key: impl rusqlite::ToSql, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.scans.read(|connection| {
-            let sql = format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition}");
-            connection.prepare_cached(&sql)?.query_map([key], held)?.collect()
+            let sql =
+                format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition} LIMIT ?2");
+            connection.prepare_cached(&sql)?.query_map(params![key, limit], held)?.collect()
         })
     }
 
-    /// Tags that point at this manifest.
-    pub fn tags_of_manifest(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
+    /// Tags that point at this manifest: the first `limit` by name, and how many there are.
+    pub fn tags_of_manifest(&self, manifest: ManifestId, limit: usize) -> Result<(Vec<String>, u64), Error> {
         self.scans.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
-            statement.query_map([manifest.0], |row| row.get(0))?.collect()
+            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name LIMIT ?2")?;
+            let names = statement.query_map(params![manifest.0, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut count = connection.prepare_cached("SELECT count(*) FROM tags WHERE manifest_id = ?1")?;
+            Ok((names, count.query_row([manifest.0], |row| row.get(0))?))
         })
     }
 
@@ -111,8 +123,8 @@ impl Meta {
         })
     }
 
-    /// The blob of that digest, and who shows it.
-    pub fn shown_blob(&self, digest: &Digest) -> Result<Option<ShownBlob>, Error> {
+    /// The blob of that digest, with at most `limit` of the repositories that show it and do not need it.
+    pub fn shown_blob(&self, digest: &Digest, limit: usize) -> Result<Option<ShownBlob>, Error> {
         self.scans.read(|connection| {
             let found = connection
                 .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
@@ -121,11 +133,16 @@ impl Meta {
             let Some((blob, size)) = found else { return Ok(None) };
             let mut statement = connection.prepare_cached(
                 "SELECT name, idle_since FROM repository_blobs JOIN repositories ON repositories.id = repository_id
-                 WHERE blob_id = ?1 ORDER BY name",
+                 WHERE blob_id = ?1 AND idle_since IS NOT NULL LIMIT ?2",
             )?;
-            let links = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Some(ShownBlob { size, links: links.collect::<Result<_, _>>()? }))
+            let links = statement.query_map(params![blob, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Some(ShownBlob { size, idle_links: links.collect::<Result<_, _>>()? }))
         })
+    }
+
+    /// Whether the file of a blob that is gone waits for its removal.
+    pub fn is_removal(&self, digest: &Digest) -> Result<bool, Error> {
+        self.scans.read(|connection| connection.prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?.exists([digest.as_str()]))
     }
 
     /// Manifests of a repository, by digest, after `after`.

@@ -21,6 +21,7 @@ mod sweep;
 mod trash;
 mod upload;
 mod usage;
+mod why;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,7 @@ pub use sweep::{Progress, Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
 pub use usage::{StoreUsage, TagUsage};
+pub use why::{Chain, End, Step, StepKind, TagHold, Why};
 
 pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher, KeptOpen};
