@@ -55,21 +55,10 @@ impl Back {
             manifests.extend(page.items.into_iter().map(|row| (row.deleted_at, row.digest)));
             after = page.next;
         }
-        let mut tags = Vec::new();
-        let mut after = Some(String::new());
-        while let Some(last) = after {
-            let page = registry.removed_tags(Some(&self.repository), retention, last).await?;
-            tags.extend(page.items);
-            after = page.next;
-        }
-        if manifests.is_empty() && tags.is_empty() {
-            let known = "registry restore lists what can be brought back";
-            return Err(Failure::Other(format!("nothing of {} was deleted within the grace period: {known}", self.repository)));
-        }
         manifests.sort_by_key(|(deleted_at, _)| std::cmp::Reverse(*deleted_at));
         let (mut failed, mut first) = (0, None);
-        for (_, digest) in manifests {
-            match self.manifest(registry, &digest).await {
+        for (_, digest) in &manifests {
+            match self.manifest(registry, digest).await {
                 // some come back with their index
                 Ok(()) | Err(Failure::Registry(Error::NothingToRestore(_))) => {}
                 Err(error) => {
@@ -78,19 +67,36 @@ impl Back {
                 }
             }
         }
-        for row in tags {
+        let tags = self.removed_tags(registry, retention).await?;
+        for row in &tags {
             match self.tag(registry, &super::reference::tag(&row.tag)?).await {
-                // some were given to another manifest meanwhile, by what came back or by a push
+                // some were pushed meanwhile
                 Ok(()) | Err(Failure::Registry(Error::NothingToRestore(_))) => {}
                 Err(error) => return Err(error),
             }
         }
         match first {
-            None => Ok(()),
             Some((digest, error)) => {
                 Err(Failure::Other(format!("{failed} manifests could not be brought back; the first, {digest}: {error}")))
             }
+            None if manifests.is_empty() && tags.is_empty() => {
+                let remedy = "registry restore lists what can be brought back";
+                Err(Failure::Other(format!("nothing of {} was deleted within the grace period: {remedy}", self.repository)))
+            }
+            None => Ok(()),
         }
+    }
+
+    /// Tags that were removed alone: to be asked for once the manifests are back.
+    async fn removed_tags(&self, registry: &Registry, retention: &Retention) -> Result<Vec<RemovedTagRow>, Failure> {
+        let mut tags = Vec::new();
+        let mut after = Some(String::new());
+        while let Some(last) = after {
+            let page = registry.removed_tags(Some(&self.repository), retention, last).await?;
+            tags.extend(page.items);
+            after = page.next;
+        }
+        Ok(tags)
     }
 
     async fn manifest(&mut self, registry: &Registry, digest: &Digest) -> Result<(), Failure> {
