@@ -91,25 +91,20 @@ fn rows(name: &RepositoryName, preview: &Preview) -> Vec<Vec<String>> {
     let (decision, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "manifests without a tag stay for ever".to_owned()),
         KeepUntagged::Never => ("removed", "manifests without a tag stay for lease and grace period only".to_owned()),
-        KeepUntagged::For(time) => ("removed", format!("manifests without a tag stay for {}", humantime::format_duration(time))),
+        time => ("removed", format!("manifests without a tag stay for {time}")),
     };
     rows.push(row("(untagged)", decision, "-".to_owned(), why));
     rows
 }
 
 fn push(array: &mut JsonArray, out: &mut impl Write, name: &RepositoryName, preview: &Preview) -> Result<(), Failure> {
-    let untagged = match preview.untagged {
-        KeepUntagged::Forever => "forever".to_owned(),
-        KeepUntagged::Never => "never".to_owned(),
-        KeepUntagged::For(time) => humantime::format_duration(time).to_string(),
-    };
     let tags = preview.tags.iter().map(
         |Decision { tag, is_kept, reason, until }| json!({ "tag": tag, "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
     );
     let value = json!({
         "repository": name.as_str(),
         "policy": preview.policy,
-        "keepUntagged": untagged,
+        "keepUntagged": preview.untagged.to_string(),
         "tags": tags.collect::<Vec<_>>(),
     });
     written(array.push(out, &value))

@@ -117,9 +117,9 @@ impl Back {
         }
         let with = match (*children, tags.len()) {
             (0, 0) => String::new(),
-            (0, _) => format!(" with its tags {}", tags.join(", ")),
+            (0, _) => format!(" and its tags: {}", tags.join(", ")),
             (children, 0) => format!(" with {children} manifests that it needs"),
-            (children, _) => format!(" with {children} manifests that it needs and the tags {}", tags.join(", ")),
+            (children, _) => format!(" with {children} manifests that it needs, and the tags: {}", tags.join(", ")),
         };
         output::print(format!("brought back {digest} of {}{}\n", self.repository, output::plain(&with)).as_bytes())
     }

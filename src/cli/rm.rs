@@ -78,8 +78,9 @@ fn show(selection: &Selection, consequence: &Consequence, retention: &Retention)
 /// What goes in numbers, and what disk comes back.
 fn sentence(selection: &Selection, consequence: &Consequence, retention: &Retention) -> String {
     let Consequence { deleted, untagged, kept, goes } = consequence;
-    let tags = selection.rows.iter().filter(|row| row.tag.is_some()).count();
-    let mut text = format!("{} and {}; ", output::count(tags as u64, "tag"), output::count(*deleted, "manifest"));
+    let tags = selection.rows.iter().filter(|row| row.tag.is_some()).count() as u64;
+    let numbers = [(tags, "tag"), (*deleted, "manifest")].into_iter().filter(|(number, _)| *number > 0);
+    let mut text = numbers.map(|(number, noun)| output::count(number, noun)).collect::<Vec<_>>().join(" and ") + "; ";
     match goes.last.filter(|_| goes.bytes > 0) {
         Some(last) => {
             let when = if retention.enabled { "by" } else { "with the first registry gc after" };

@@ -49,7 +49,7 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
     let bytes = why.blob.map(|bytes| format!(" of {}", size(bytes))).unwrap_or_default();
     let mut text = format!("{digest} is a {}{bytes}\n", what(why));
     for chain in &why.chains {
-        let _ = writeln!(text, "  {}", output::plain(&line(chain)));
+        let _ = writeln!(text, "  {}", output::plain(&line(chain, why.blob.is_some())));
     }
     if why.more > 0 || why.is_cut {
         let _ = writeln!(text, "  and {}{} more", if why.is_cut { "at least " } else { "" }, why.more);
@@ -88,13 +88,17 @@ fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
     row.deleted_at.saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
 }
 
-/// `blob <- manifest … of team/app <- index … <- tag team/app:v1`
-fn line(chain: &Chain) -> String {
+/// Of a blob, `<- manifest … of team/app <- index … <- tag team/app:v1`; of a manifest, what comes after that.
+fn line(chain: &Chain, is_blob: bool) -> String {
     let Chain { repository, steps, end } = chain;
     let mut parts = Vec::new();
     for (number, step) in steps.iter().enumerate() {
-        let place = if number == 0 { format!(" of {repository}") } else { String::new() };
-        parts.push(format!("{} {}{place}", kind(step.kind), step.digest));
+        parts.push(match (number, is_blob) {
+            (0, true) => format!("manifest {} of {repository}", step.digest),
+            // the thing itself
+            (0, false) => format!("in {repository}"),
+            _ => format!("{} {}", kind(step.kind), step.digest),
+        });
     }
     parts.push(match end {
         End::Tags { tags, more } => {
@@ -104,9 +108,10 @@ fn line(chain: &Chain) -> String {
         }
         End::Idle { until: Some(until), why } => format!("nothing, until {}: {why}", time(*until)),
         End::Idle { until: None, why } => format!("a rule: {why}"),
-        End::Lease { until } => format!("a push to {repository}, until {}: no manifest there needs it", time(*until)),
+        End::Lease { until } => format!("{repository}, until {}: no manifest there needs it", time(*until)),
     });
-    parts.join(" <- ")
+    let text = parts.join(" <- ");
+    if is_blob { format!("<- {text}") } else { text }
 }
 
 fn told(repository: &str, tag: &TagHold) -> String {

@@ -200,10 +200,8 @@ impl Walk<'_> {
         let why = match (idle.is_freed, self.retention.untagged_rule(&manifest.repository)) {
             (true, _) => format!("its index or subject is gone; it stays for {hold}"),
             (false, KeepUntagged::Never) => format!("no tag points at it; it stays for {hold}"),
-            (false, KeepUntagged::For(time)) => {
-                format!("no tag points at it; such manifests stay for {}", humantime::format_duration(time))
-            }
             (false, KeepUntagged::Forever) => "no tag points at it; such manifests stay for ever".to_owned(),
+            (false, time) => format!("no tag points at it; such manifests stay for {time}"),
         };
         let end = End::Idle { until: self.retention.due(&idle), why };
         self.end(Chain { repository: manifest.repository.clone(), steps, end });

@@ -145,3 +145,20 @@ fn garbage_that_waits_is_told_with_its_date() {
     let table = text(&server, &["du", "app"]);
     assert!(table.contains("latest") && table.contains("deleting it all frees"), "{table}");
 }
+
+#[test]
+fn garbage_that_may_go_is_told_until_it_is_gone() {
+    let server = Server::with(&[("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")]);
+    let store = push_store(&mut server.client());
+    let frees = number(&usage(&json(&server, &["du"]), "web")["frees"]);
+    text(&server, &["rm", &format!("web@{}", store.web.digest())]);
+    std::thread::sleep(std::time::Duration::from_millis(10));
+    let before = json(&server, &["du"])["store"].clone();
+    assert_eq!(number(&before["garbage"]["now"]["bytes"]), frees);
+    assert_eq!(number(&before["blobs"]["bytes"]), bytes_on_disk(&server));
+    let swept = json(&server, &["gc"]);
+    assert_eq!(number(&swept["bytes"]), frees, "gc tells the same");
+    let after = json(&server, &["du"])["store"].clone();
+    assert_eq!((&after["garbage"]["now"]["bytes"], number(&after["blobs"]["bytes"])), (&0.into(), bytes_on_disk(&server)));
+    assert_eq!(number(&before["blobs"]["bytes"]) - number(&after["blobs"]["bytes"]), frees);
+}

@@ -55,7 +55,7 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
 
     let all = json(&server, &["policy", "preview", "--config", &config]);
     let [alone, app, web] = all.as_array().expect("repositories").as_slice() else { panic!("{all}") };
-    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &value!([]), &"14days".into()));
+    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &value!([]), &"14d".into()));
     assert_eq!((&web["policy"], &web["keepUntagged"]), (&"team/**".into(), &"forever".into()));
     assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
     assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
@@ -81,7 +81,7 @@ fn a_running_servers_rules_are_those_that_are_shown() {
     let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]")]);
     push(&mut server.client(), "app", &["v1"]);
     let preview = json(&server, &["policy", "preview", "app"]);
-    assert!(decision(&preview[0], "v1")["reason"].as_str().is_some_and(|reason| reason.contains("7days")), "{preview}");
+    assert!(decision(&preview[0], "v1")["reason"].as_str().is_some_and(|reason| reason.contains("7d")), "{preview}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Removing with globs, and being told first what goes and comes back.
 
+use std::io::{Read, Write};
+
 use serde_json::json as value;
 
 use super::{FAST, bytes_on_disk, eventually, json, number, push_index, refusal, text};
@@ -34,7 +36,7 @@ fn a_glob_shows_what_goes_and_then_removes_it() {
     assert_eq!(number(&shown["frees"]["bytes"]), own(&images[0]) + own(&images[1]) + own(&images[3]), "main keeps the shared layer");
     images[0].assert_pulls(&mut client, "team/app", "pr-1");
     let table = text(&server, &["rm", "team/app:pr-?", "--dry-run"]);
-    assert!(table.contains("2 tags and 0 manifests") && table.contains("lose their last tag"), "{table}");
+    assert!(table.contains("2 tags; ") && table.contains("lose their last tag"), "{table}");
 
     let said = text(&server, &["rm", "team/*:pr-*", "--yes"]);
     assert!(said.ends_with("removed 3 tags of 2 repositories\n"), "{said}");
@@ -101,4 +103,43 @@ fn a_child_is_refused_before_anything_is_shown() {
     let sentence = refusal(&server, &["rm", &format!("team/app@{}", child.as_str().expect("a child")), "--dry-run"]);
     assert!(sentence.contains(&index), "{sentence}");
     assert!(refusal(&server, &["rm", &format!("team/app@{}", sha256(b"nothing"))]).contains("not in repository"));
+}
+
+/// Runs a command at a terminal of its own, types an answer, and gives what was shown and whether it succeeded.
+fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, bool) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
+    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
+    let other = std::fs::File::options().read(true).write(true).open(name).expect("the other side");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
+    command.args(arguments).arg("--data-dir").arg(server.directory());
+    command.stdin(other.try_clone().expect("a copy")).stderr(other);
+    let child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    // its copies of the other side are the command's business now
+    drop(command);
+    let mut terminal = std::fs::File::from(terminal);
+    terminal.write_all(answer.as_bytes()).expect("the answer is typed");
+    let output = child.wait_with_output().expect("it ends");
+    let mut shown = String::from_utf8(output.stdout).expect("text");
+    // a terminal whose other side is closed is an error to read from
+    let mut told = Vec::new();
+    let _ = terminal.read_to_end(&mut told);
+    shown += &String::from_utf8_lossy(&told);
+    (shown, output.status.success())
+}
+
+#[test]
+fn a_person_is_asked() {
+    let server = Server::start();
+    let mut client = server.client();
+    push_all(&server);
+    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
+    assert!(!is_removed && shown.contains("come back by") && shown.contains("[y/N]") && shown.contains("nothing was removed"), "{shown}");
+    assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 200);
+    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "y\n");
+    assert!(is_removed && shown.contains("removed tag pr-1 of team/app"), "{shown}");
+    assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 404);
+    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--yes"], "");
+    assert!(is_removed && !shown.contains("[y/N]"), "{shown}");
 }

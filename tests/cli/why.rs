@@ -55,7 +55,7 @@ fn leases_and_untagged_manifests_end_at_a_time() {
     assert_eq!(shape(&layer["chains"][0]), ["manifest", "untagged"]);
     assert!(layer["goes"][0]["at"].as_str() > why["goes"][0]["at"].as_str(), "the layer goes a grace period after its manifest");
     let said = text(&server, &["why", &image.digest()]);
-    assert!(said.contains("no tag points at it; such manifests stay for 14days") && said.contains("goes at"), "{said}");
+    assert!(said.contains("no tag points at it; such manifests stay for 14d") && said.contains("goes at"), "{said}");
 }
 
 #[test]
