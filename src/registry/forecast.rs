@@ -6,8 +6,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::{Error, Registry, Retention};
-use crate::meta::{self, FIRST, HeldManifest, ManifestId, Meta, Millis, now};
-use crate::oci::Digest;
+use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Meta, Millis, now};
+use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many candidates are read at once.
 const BATCH: usize = 1000;
@@ -16,6 +16,8 @@ const BATCH: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// A tag that a rule removes.
+    Tag,
     Manifest,
     Blob,
 }
@@ -24,10 +26,12 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Doomed {
     pub kind: Kind,
-    /// Of manifests.
+    /// Of tags and manifests.
     pub repository: Option<String>,
+    pub tag: Option<String>,
+    /// Of a tag, that of the manifest it points at.
     pub digest: Digest,
-    /// Disk that comes back, of a blob; of a manifest, room in the database.
+    /// Disk that comes back, of a blob; of a manifest, room in the database; of a tag, nothing.
     pub size: u64,
     pub at: Millis,
     pub why: String,
@@ -47,6 +51,7 @@ pub struct Forecast {
 /// A part of a forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
+    pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
     /// Of blobs.
@@ -76,6 +81,7 @@ impl Share {
         let mut share = Self::default();
         for doomed in doomed {
             match doomed.kind {
+                Kind::Tag => share.tags += 1,
                 Kind::Manifest => share.manifests += 1,
                 Kind::Blob => {
                     share.blobs += 1;
@@ -95,13 +101,15 @@ impl Registry {
         self.scan(move |meta| {
             let now = now();
             let mut fall = Fall::new(meta, &retention, None);
+            fall.tags(now)?;
             fall.manifests()?;
             fall.links()?;
             fall.blobs()?;
             let Fall { losses, mut doomed, .. } = fall;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
-            let kept = (totals.blobs + totals.manifests).saturating_sub(doomed.len() as u64);
+            let going = doomed.iter().filter(|doomed| doomed.kind != Kind::Tag).count() as u64;
+            let kept = (totals.blobs + totals.manifests).saturating_sub(going);
             Ok(Forecast { now, doomed, kept, losses })
         })
         .await
@@ -120,9 +128,22 @@ struct Loss {
 pub(super) struct Losses {
     /// Manifests that go.
     gone: HashSet<ManifestId>,
+    /// Tags that go by a rule, on whatever stays or goes.
+    tags: HashSet<(ManifestId, String)>,
     manifests: HashMap<ManifestId, Loss>,
     links: HashMap<(i64, i64), Loss>,
     blobs: HashMap<i64, Loss>,
+}
+
+/// What became of a manifest that lost tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loosened {
+    /// It is held all the same, or goes anyway.
+    No,
+    /// Nothing holds it; it goes when the rules say so.
+    Goes,
+    /// Nothing holds it, and the rules keep it for ever.
+    Stays,
 }
 
 /// Removes things one by one, in mind only, and whatever hangs on nothing else.
@@ -138,6 +159,58 @@ pub(super) struct Fall<'m> {
 impl<'m> Fall<'m> {
     pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Losses>) -> Self {
         Self { meta, retention, base, losses: Losses::default(), doomed: Vec::new() }
+    }
+
+    /// Tags that the rules remove, where they are due to be applied, and what only those hold.
+    fn tags(&mut self, now: Millis) -> Result<(), meta::Error> {
+        if self.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
+            return Ok(());
+        }
+        for (_, repository) in self.meta.reviewed_repositories(now, usize::MAX)? {
+            let Some(policy) = self.retention.policy(&repository) else { continue };
+            let Ok(name) = RepositoryName::parse(&repository) else { continue };
+            for decision in policy.decide(self.meta.tagged(&name)?, now).into_iter().filter(|decision| !decision.is_kept) {
+                let Ok(tag) = TagName::parse(&decision.tag) else { continue };
+                let Some(manifest) = self.meta.held_by_tag(&name, &tag)? else { continue };
+                self.doomed.push(Doomed {
+                    kind: Kind::Tag,
+                    repository: Some(repository.clone()),
+                    tag: Some(decision.tag.clone()),
+                    digest: manifest.digest.clone(),
+                    size: 0,
+                    at: now,
+                    why: decision.reason,
+                });
+                self.losses.tags.insert((manifest.id, decision.tag));
+                self.drop_tags(manifest, 1, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes tags off a manifest that do not go anyway. Where those were the last to hold it, it is untagged, and goes when
+    /// the rules say so.
+    pub fn drop_tags(&mut self, manifest: HeldManifest, tags: u64, now: Millis) -> Result<Loosened, meta::Error> {
+        let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
+        let entry = self.losses.manifests.entry(manifest.id);
+        let mut loss = *entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at: now }));
+        loss = Loss { lost: loss.lost + tags, at: loss.at.max(now) };
+        self.losses.manifests.insert(manifest.id, loss);
+        if loss.lost < manifest.holders || self.is_gone(manifest.id) {
+            return Ok(Loosened::No);
+        }
+        let idle = IdleManifest {
+            id: manifest.id,
+            repository: manifest.repository.clone(),
+            digest: manifest.digest.clone(),
+            size: manifest.size,
+            idle_since: loss.at,
+            pulled_at: None,
+            is_freed: false,
+        };
+        let Some(at) = self.retention.due(&idle) else { return Ok(Loosened::Stays) };
+        self.drop_manifest(manifest, at, "no tag points at it".to_owned())?;
+        Ok(Loosened::Goes)
     }
 
     /// Manifests that nothing holds, and what only they hold.
@@ -160,6 +233,17 @@ impl<'m> Fall<'m> {
     /// Whether the manifest goes by what has been dropped so far.
     pub fn is_gone(&self, manifest: ManifestId) -> bool {
         self.losses.gone.contains(&manifest) || self.base.is_some_and(|base| base.gone.contains(&manifest))
+    }
+
+    /// Whether a tag goes anyway.
+    pub fn is_tag_gone(&self, manifest: ManifestId, tag: &str) -> bool {
+        self.base.is_some_and(|base| base.tags.contains(&(manifest, tag.to_owned())))
+    }
+
+    /// Whether that tag alone holds a manifest, apart from what goes anyway.
+    pub fn is_last_hold(&self, manifest: &HeldManifest, tag: &str) -> bool {
+        let lost = self.base.and_then(|base| base.manifests.get(&manifest.id)).map_or(0, |loss| loss.lost);
+        manifest.holders == lost + 1 && !self.is_tag_gone(manifest.id, tag)
     }
 
     pub fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
@@ -185,7 +269,7 @@ impl<'m> Fall<'m> {
                 }
             }
             let HeldManifest { repository, digest, size, .. } = manifest;
-            self.doomed.push(Doomed { kind: Kind::Manifest, repository: Some(repository), digest, size, at, why });
+            self.doomed.push(Doomed { kind: Kind::Manifest, repository: Some(repository), tag: None, digest, size, at, why });
         }
         Ok(())
     }
@@ -208,7 +292,7 @@ impl<'m> Fall<'m> {
         let loss = lose(self.losses.blobs.entry(blob), self.base.and_then(|base| base.blobs.get(&blob)), at);
         if loss.lost == links {
             let why = "no manifest needs it".to_owned();
-            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, digest, size, at: loss.at, why });
+            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, tag: None, digest, size, at: loss.at, why });
         }
     }
 
@@ -222,6 +306,7 @@ impl<'m> Fall<'m> {
             self.doomed.extend(idle.into_iter().map(|(_, blob)| Doomed {
                 kind: Kind::Blob,
                 repository: None,
+                tag: None,
                 digest: blob.digest,
                 size: blob.size,
                 at: blob.idle_since.saturating_add(self.retention.hold()),

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::forecast::{Fall, Share};
+use super::forecast::{Fall, Loosened, Share};
 use super::{Decision, Error, Forecast, KeepUntagged, ManifestReference, Registry, Retention};
-use crate::meta::{self, HeldManifest, IdleManifest, Meta, Millis, now};
+use crate::meta::{self, HeldManifest, Meta, Millis, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many manifests are read at once.
@@ -65,7 +65,7 @@ impl Registry {
         let retention = retention.clone();
         self.scan(move |meta| {
             let fall = Fall::new(meta, &retention, Some(&forecast.losses));
-            let mut judge = Judge { meta, retention: &retention, now: now(), fall, consequence: Consequence::default() };
+            let mut judge = Judge { meta, now: now(), fall, consequence: Consequence::default() };
             for (repository, deletion) in &deletions {
                 match deletion {
                     Deletion::Everything => judge.everything(repository)?,
@@ -93,7 +93,6 @@ impl Registry {
 
 struct Judge<'m> {
     meta: &'m Meta,
-    retention: &'m Retention,
     now: Millis,
     fall: Fall<'m>,
     consequence: Consequence,
@@ -120,25 +119,16 @@ impl Judge<'_> {
     fn tags(&mut self, repository: &RepositoryName, tags: &[TagName]) -> Result<(), meta::Error> {
         let mut lost = HashMap::new();
         for tag in tags {
-            if let Some(manifest) = self.meta.held_by_tag(repository, tag)? {
+            if let Some(manifest) = self.meta.held_by_tag(repository, tag)?
+                && !self.fall.is_tag_gone(manifest.id, tag.as_str())
+            {
                 lost.entry(manifest.id).or_insert((manifest, 0)).1 += 1;
             }
         }
-        for (manifest, _) in lost.into_values().filter(|(manifest, lost)| manifest.holders == *lost) {
-            self.consequence.untagged += 1;
-            let idle = IdleManifest {
-                id: manifest.id,
-                repository: manifest.repository.clone(),
-                digest: manifest.digest.clone(),
-                size: manifest.size,
-                idle_since: self.now,
-                pulled_at: None,
-                is_freed: false,
-            };
-            match self.retention.due(&idle) {
-                Some(at) => self.fall.drop_manifest(manifest, at, "no tag points at it".to_owned())?,
-                None => self.consequence.kept += 1,
-            }
+        for (manifest, lost) in lost.into_values() {
+            let loosened = self.fall.drop_tags(manifest, lost, self.now)?;
+            self.consequence.untagged += u64::from(loosened != Loosened::No);
+            self.consequence.kept += u64::from(loosened == Loosened::Stays);
         }
         Ok(())
     }

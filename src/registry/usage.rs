@@ -73,7 +73,9 @@ impl Registry {
                 // deleted since the page was read
                 let Some(weight) = meta.weigh(&name, &row.digest)? else { continue };
                 let mut fall = Fall::new(meta, &retention, Some(&forecast.losses));
-                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?.filter(|manifest| manifest.holders == 1) {
+                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                    && fall.is_last_hold(&manifest, &row.name)
+                {
                     fall.drop_manifest(manifest, now(), String::new())?;
                 }
                 let frees = Share::of(fall.doomed.iter()).bytes;

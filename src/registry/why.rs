@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::retention::millis;
-use super::{Decision, Doomed, Error, KeepUntagged, Registry, Retention};
+use super::{Decision, Doomed, Error, KeepUntagged, Kind, Registry, Retention};
 use crate::meta::{self, HeldManifest, Meta, Millis, TrashRow, now};
 use crate::oci::Digest;
 
@@ -94,7 +94,7 @@ impl Registry {
             walk.begin(&digest)?;
             walk.climb()?;
             let mut why = walk.why;
-            why.goes = forecast.doomed.into_iter().filter(|doomed| doomed.digest == digest).collect();
+            why.goes = forecast.doomed.into_iter().filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag).collect();
             why.trash = meta.trashed_anywhere(&digest, TOLD)?;
             why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
             Ok(why)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{FAST, bytes_on_disk, eventually, json, number, text};
+use super::{bytes_on_disk, eventually, hasty, json, number, text};
 use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::support::{Client, Image, Server, descriptor, sha256};
 
@@ -90,9 +90,9 @@ fn every_figure_is_what_it_says() {
 
 #[test]
 fn what_a_deletion_would_free_is_what_it_frees() {
-    let server = Server::with(&FAST);
-    let mut client = server.client();
-    let store = push_store(&mut client);
+    let mut pushed = None;
+    let (_directory, server) = hasty(&[], |client| pushed = Some(push_store(client)));
+    let store = pushed.expect("a store");
     let mut left = bytes_on_disk(&server);
     let mut gone = |server: &Server, frees: u64, what: &str| {
         left -= frees;

@@ -11,6 +11,7 @@ mod why;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::support::{Client, Image, Server, descriptor, sha256};
@@ -52,6 +53,16 @@ fn push_index(client: &mut Client) -> String {
     let signature = signature.to_string();
     assert_eq!(client.put_manifest("team/app", &sha256(signature.as_bytes()), OCI_MANIFEST, signature.as_bytes()).status, 201);
     sha256(index.as_bytes())
+}
+
+/// A server with [`FAST`] settings, and others, on what a patient one was given: a push must not race with its own lease.
+fn hasty(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Server) {
+    let directory = TempDir::new().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let mut patient = Server::at(&data, &[]);
+    push(&mut patient.client());
+    assert!(patient.stop().success());
+    (directory, Server::at(&data, &[&FAST[..], more].concat()))
 }
 
 /// The sentence that a command refuses with, on one line, and nothing beside it.

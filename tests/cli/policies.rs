@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, eventually, json, refusal, text, texts};
+use super::{FAST, eventually, hasty, json, refusal, text, texts};
 use crate::support::image::OCI_MANIFEST;
 use crate::support::{Client, Image, Server};
 
@@ -128,12 +128,14 @@ fn immutable_tags_take_the_same_digest_and_nothing_else() {
 #[test]
 fn untagged_manifests_stay_as_long_as_the_policy_says() {
     let policies = "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
-    let server = Server::with(&[&FAST[..], &[("REGISTRY_GC_UNTAGGED", "1h"), ("REGISTRY_POLICIES", policies)]].concat());
-    let mut client = server.client();
     let image = Image::small(1);
+    let repositories = ["short/app", "long/app", "other"];
+    let (_directory, server) = hasty(&[("REGISTRY_GC_UNTAGGED", "1h"), ("REGISTRY_POLICIES", policies)], |client| {
+        repositories.iter().for_each(|repository| image.push(client, repository, "v1"));
+    });
+    let mut client = server.client();
     let path = |repository: &str| format!("/v2/{repository}/manifests/{}", image.digest());
-    for repository in ["short/app", "long/app", "other"] {
-        image.push(&mut client, repository, "v1");
+    for repository in repositories {
         assert_eq!(client.delete(&format!("/v2/{repository}/manifests/v1")).status, 202);
     }
     let mut look = |repository: &str| client.get(&path(repository)).status;
@@ -143,4 +145,35 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
         look("short/app") == 404
     });
     assert_eq!((look("long/app"), look("other")), (200, 200));
+}
+
+#[test]
+fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
+    let policies = "[{repositories: '**', untagged: never, tags: [{match: ['pr-*'], newest: 1}]}]";
+    let server = Server::with(&[
+        ("REGISTRY_GC_ENABLED", "false"),
+        ("REGISTRY_GC_LEASE", "0s"),
+        ("REGISTRY_GC_GRACE", "0s"),
+        ("REGISTRY_POLICIES", policies),
+    ]);
+    let mut client = server.client();
+    push(&mut client, "app", &["pr-1", "pr-2", "pr-3"]);
+    // a tag that goes does not take along what another holds
+    Image::small(2).push(&mut client, "app", "main");
+    let forecast = json(&server, &["gc", "--dry-run"]);
+    assert_eq!(forecast["now"], value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() }));
+    assert_eq!((&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]), (&"tag".into(), &"pr-1".into()));
+    assert!(text(&server, &["gc", "--dry-run"]).contains("tag app:pr-2"));
+    let frees = |reference: &str| json(&server, &["rm", reference, "--dry-run"])["frees"]["bytes"].clone();
+    assert_eq!((frees("app:pr-1"), frees("app:pr-2")), (value!(0), value!(0)), "those go anyway");
+    let own = value!(1000 + Image::small(2).config.len());
+    assert_eq!((frees("app:main"), frees("app:{main,pr-2}")), (own.clone(), own.clone()), "what held it beside goes anyway");
+    let tags = json(&server, &["du", "app"])["tags"].clone();
+    let frees: Vec<_> =
+        tags.as_array().expect("tags").iter().map(|tag| (tag["tag"].as_str().expect("a tag"), tag["frees"].clone())).collect();
+    let three = value!(1000 + Image::small(3).config.len());
+    assert_eq!(frees, [("main", own), ("pr-1", value!(0)), ("pr-2", value!(0)), ("pr-3", three)]);
+
+    let swept = json(&server, &["gc"]);
+    assert_eq!((&swept["tags"], &swept["manifests"], &swept["bytes"]), (&2.into(), &1.into(), &forecast["now"]["bytes"]));
 }

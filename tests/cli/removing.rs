@@ -4,19 +4,18 @@ use std::io::{Read, Write};
 
 use serde_json::json as value;
 
-use super::{FAST, bytes_on_disk, eventually, json, number, push_index, refusal, text};
+use super::{bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text};
 use crate::support::image::noise;
-use crate::support::{Image, Server, sha256};
+use crate::support::{Client, Image, Server, sha256};
 
 /// Images that share a layer, as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and `team/web:pr-9`; each has 1000 bytes
 /// of its own besides its config.
-fn push_all(server: &Server) -> Vec<Image> {
-    let mut client = server.client();
+fn push_all(client: &mut Client) -> Vec<Image> {
     let tags = [("team/app", "pr-1"), ("team/app", "pr-2"), ("team/app", "main"), ("team/web", "pr-9")];
     let images: Vec<_> =
         (10..).take(tags.len()).map(|seed| Image::new(&seed.to_string(), vec![noise(1, 5000), noise(seed, 1000)])).collect();
     for (image, (repository, tag)) in images.iter().zip(tags) {
-        image.push(&mut client, repository, tag);
+        image.push(client, repository, tag);
     }
     images
 }
@@ -25,7 +24,7 @@ fn push_all(server: &Server) -> Vec<Image> {
 fn a_glob_shows_what_goes_and_then_removes_it() {
     let server = Server::start();
     let mut client = server.client();
-    let images = push_all(&server);
+    let images = push_all(&mut client);
 
     let shown = json(&server, &["rm", "team/*:pr-*", "--dry-run"]);
     let items: Vec<_> =
@@ -51,8 +50,9 @@ fn a_glob_shows_what_goes_and_then_removes_it() {
 
 #[test]
 fn what_is_promised_comes_back() {
-    let server = Server::with(&FAST);
-    let images = push_all(&server);
+    let mut pushed = Vec::new();
+    let (_directory, server) = hasty(&[], |client| pushed = push_all(client));
+    let images = pushed;
     let mut left = bytes_on_disk(&server);
     for reference in ["team/app:pr-1".to_owned(), format!("team/app@{}", images[1].digest()), "team/*".to_owned()] {
         let promised = number(&json(&server, &["rm", &reference])["frees"]["bytes"]);
@@ -133,7 +133,7 @@ fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, 
 fn a_person_is_asked() {
     let server = Server::start();
     let mut client = server.client();
-    push_all(&server);
+    push_all(&mut client);
     let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
     assert!(!is_removed && shown.contains("come back by") && shown.contains("[y/N]") && shown.contains("nothing was removed"), "{shown}");
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 200);

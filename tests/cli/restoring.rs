@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json as value;
 
-use super::{FAST, eventually, json, push_index, refusal, text, texts};
+use super::{eventually, hasty, json, push_index, refusal, text, texts};
 use crate::support::{Client, Image, Server};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {
@@ -133,11 +133,9 @@ fn a_removed_tag_comes_back_and_one_that_is_there_stays() {
 
 #[test]
 fn after_its_grace_period_nothing_comes_back() {
-    let server = Server::with(&FAST);
-    let mut client = server.client();
     let image = Image::small(1);
-    image.push(&mut client, "app", "v1");
-    delete(&mut client, "app", &image.digest());
+    let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
+    delete(&mut server.client(), "app", &image.digest());
     eventually("the trash is empty", || json(&server, &["restore"]) == value!([]));
     let sentence = refusal(&server, &["restore", &format!("app@{}", image.digest())]);
     assert!(sentence.contains("grace period") || sentence.contains("not known"), "{sentence}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, eventually, json, push_index, refusal, text};
+use super::{eventually, hasty, json, push_index, refusal, text};
 use crate::support::image::noise;
 use crate::support::{Image, Server, sha256};
 
@@ -93,8 +93,7 @@ fn the_dead_are_told_from_the_unknown() {
     assert_eq!(shape(&layer["chains"][0]), ["lease"], "its layer waits out the grace period");
     assert!(refusal(&server, &["why", &sha256(b"never")]).contains("never pushed"));
 
-    let server = Server::with(&FAST);
-    image.push(&mut server.client(), "app", "v1");
+    let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
     text(&server, &["rm", "app"]);
     eventually("all of it is forgotten", || {
         [image.digest(), sha256(&image.config)].iter().all(|digest| !server.cli(&["why", digest]).status.success())
