@@ -87,7 +87,7 @@ fn sentence(selection: &Selection, consequence: &Consequence, retention: &Retent
             text += &format!("{} in {} come back {when} {}", size(goes.bytes), output::count(goes.blobs, "blob"), time(last));
         }
         None if untagged == kept && *kept > 0 => text += "no disk comes back: the rules keep manifests without tags for ever",
-        None => text += "no disk comes back: whatever this needs is needed elsewhere, too, or goes anyway",
+        None => text += "no disk comes back: whatever this needs is needed elsewhere, too, or goes anyway by then",
     }
     if *untagged > 0 {
         let they = if *untagged == 1 { "loses its last tag and stays" } else { "lose their last tag and stay" };

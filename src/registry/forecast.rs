@@ -13,7 +13,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 const BATCH: usize = 1000;
 
 /// What kind of thing goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A tag that a rule removes.
@@ -35,6 +35,13 @@ pub struct Doomed {
     pub size: u64,
     pub at: Millis,
     pub why: String,
+}
+
+impl Doomed {
+    /// What tells it from everything else that goes.
+    pub(super) fn key(&self) -> (Kind, Option<&str>, Option<&str>, &Digest) {
+        (self.kind, self.repository.as_deref(), self.tag.as_deref(), &self.digest)
+    }
 }
 
 /// All that goes unless somebody needs it before, soonest first.
@@ -101,10 +108,7 @@ impl Registry {
         self.scan(move |meta| {
             let now = now();
             let mut fall = Fall::new(meta, &retention, None);
-            fall.tags(now)?;
-            fall.manifests()?;
-            fall.links()?;
-            fall.blobs()?;
+            fall.garbage(now)?;
             let Fall { losses, mut doomed, .. } = fall;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
@@ -161,6 +165,14 @@ impl<'m> Fall<'m> {
         Self { meta, retention, base, losses: Losses::default(), doomed: Vec::new() }
     }
 
+    /// Everything that goes by itself.
+    pub fn garbage(&mut self, now: Millis) -> Result<(), meta::Error> {
+        self.tags(now)?;
+        self.manifests()?;
+        self.links()?;
+        self.blobs()
+    }
+
     /// Tags that the rules remove, where they are due to be applied, and what only those hold.
     fn tags(&mut self, now: Millis) -> Result<(), meta::Error> {
         if self.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
@@ -172,30 +184,33 @@ impl<'m> Fall<'m> {
             for decision in policy.decide(self.meta.tagged(&name)?, now).into_iter().filter(|decision| !decision.is_kept) {
                 let Ok(tag) = TagName::parse(&decision.tag) else { continue };
                 let Some(manifest) = self.meta.held_by_tag(&name, &tag)? else { continue };
+                if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
+                    continue;
+                }
                 self.doomed.push(Doomed {
                     kind: Kind::Tag,
                     repository: Some(repository.clone()),
-                    tag: Some(decision.tag.clone()),
+                    tag: Some(decision.tag),
                     digest: manifest.digest.clone(),
                     size: 0,
                     at: now,
                     why: decision.reason,
                 });
-                self.losses.tags.insert((manifest.id, decision.tag));
-                self.drop_tags(manifest, 1, now)?;
+                self.loosen(manifest, now)?;
             }
         }
         Ok(())
     }
 
-    /// Takes tags off a manifest that do not go anyway. Where those were the last to hold it, it is untagged, and goes when
-    /// the rules say so.
-    pub fn drop_tags(&mut self, manifest: HeldManifest, tags: u64, now: Millis) -> Result<Loosened, meta::Error> {
+    /// Takes a tag off its manifest, if that has not been done.
+    pub fn drop_tag(&mut self, manifest: HeldManifest, tag: &TagName, now: Millis) -> Result<Loosened, meta::Error> {
+        if self.losses.tags.insert((manifest.id, tag.to_string())) { self.loosen(manifest, now) } else { Ok(Loosened::No) }
+    }
+
+    /// Counts one tag less on a manifest. Where it was the last to hold it, it goes when the rules say so.
+    fn loosen(&mut self, manifest: HeldManifest, now: Millis) -> Result<Loosened, meta::Error> {
         let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
-        let entry = self.losses.manifests.entry(manifest.id);
-        let mut loss = *entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at: now }));
-        loss = Loss { lost: loss.lost + tags, at: loss.at.max(now) };
-        self.losses.manifests.insert(manifest.id, loss);
+        let loss = lose(self.losses.manifests.entry(manifest.id), before, now);
         if loss.lost < manifest.holders || self.is_gone(manifest.id) {
             return Ok(Loosened::No);
         }

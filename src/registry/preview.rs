@@ -40,7 +40,7 @@ pub struct Consequence {
     pub untagged: u64,
     /// Of those, the ones that the rules keep for ever.
     pub kept: u64,
-    /// What goes sooner or later, and would not without the deletions.
+    /// What goes and would not without the deletions, or later.
     pub goes: Share,
 }
 
@@ -64,8 +64,9 @@ impl Registry {
     ) -> Result<Consequence, Error> {
         let retention = retention.clone();
         self.scan(move |meta| {
-            let fall = Fall::new(meta, &retention, Some(&forecast.losses));
-            let mut judge = Judge { meta, now: now(), fall, consequence: Consequence::default() };
+            let now = now();
+            let fall = Fall::new(meta, &retention, None);
+            let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
             for (repository, deletion) in &deletions {
                 match deletion {
                     Deletion::Everything => judge.everything(repository)?,
@@ -73,8 +74,12 @@ impl Registry {
                     Deletion::Tags(tags) => judge.tags(repository, tags)?,
                 }
             }
-            let goes = Share::of(judge.fall.doomed.iter());
-            Ok(Consequence { goes, ..judge.consequence })
+            let Judge { mut fall, consequence, .. } = judge;
+            // what goes anyway may go sooner now, or take more along
+            fall.garbage(now)?;
+            let anyway: HashMap<_, _> = forecast.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
+            let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
+            Ok(Consequence { goes: Share::of(sooner), ..consequence })
         })
         .await
     }
@@ -115,20 +120,13 @@ impl Judge<'_> {
         }
     }
 
-    /// A manifest falls with its last tag, if neither an index nor a subject holds it.
     fn tags(&mut self, repository: &RepositoryName, tags: &[TagName]) -> Result<(), meta::Error> {
-        let mut lost = HashMap::new();
         for tag in tags {
-            if let Some(manifest) = self.meta.held_by_tag(repository, tag)?
-                && !self.fall.is_tag_gone(manifest.id, tag.as_str())
-            {
-                lost.entry(manifest.id).or_insert((manifest, 0)).1 += 1;
+            if let Some(manifest) = self.meta.held_by_tag(repository, tag)? {
+                let loosened = self.fall.drop_tag(manifest, tag, self.now)?;
+                self.consequence.untagged += u64::from(loosened != Loosened::No);
+                self.consequence.kept += u64::from(loosened == Loosened::Stays);
             }
-        }
-        for (manifest, lost) in lost.into_values() {
-            let loosened = self.fall.drop_tags(manifest, lost, self.now)?;
-            self.consequence.untagged += u64::from(loosened != Loosened::No);
-            self.consequence.kept += u64::from(loosened == Loosened::Stays);
         }
         Ok(())
     }

@@ -77,6 +77,16 @@ fn the_promise_is_honest_where_nothing_comes_back() {
     assert!(shown(&format!("a@{}", image.digest())).contains("needed elsewhere"), "another repository needs its blobs");
     assert!(shown("b:one").contains("for ever"), "{}", shown("b:one"));
     assert!(shown("*").contains("come back by"), "{}", shown("*"));
+
+    // what goes anyway, but later, is worth deleting
+    let server = Server::start();
+    image.push(&mut server.client(), "a", "one");
+    text(&server, &["rm", "a:one"]);
+    let shown = json(&server, &["rm", &format!("a@{}", image.digest()), "--dry-run"]);
+    let forecast = json(&server, &["gc", "--dry-run"]);
+    assert_eq!(shown["frees"]["bytes"], forecast["later"]["bytes"]);
+    let last = &forecast["items"].as_array().expect("items").last().expect("an item")["at"];
+    assert!(shown["frees"]["by"].as_str() < last.as_str(), "{shown} {last}");
 }
 
 #[test]
