@@ -143,7 +143,7 @@ async fn one(
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let usage = registry.repository_usage(name).await?;
-    let forecast = Arc::new(registry.forecast(retention).await?);
+    let garbage = Arc::new(registry.garbage(name, retention).await?);
     let mut table = Table::new(&["TAG", "LOGICAL", "FREES", "DIGEST"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
@@ -151,7 +151,7 @@ async fn one(
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.tag_usage(name, retention, Arc::clone(&forecast), last).await?;
+        let page = registry.tag_usage(name, retention, Arc::clone(&garbage), last).await?;
         for TagUsage { name, digest, logical, frees } in page.items {
             match output {
                 Format::Json => {

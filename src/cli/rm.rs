@@ -1,7 +1,6 @@
 //! `registry rm`: shows what goes and what comes of it, asks, and removes it.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
-use std::sync::Arc;
 
 use registry::registry::{Consequence, Deletion, Error, Registry, Retention};
 use serde_json::{Value, json};
@@ -35,8 +34,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let (registry, retention) = store.open_with_rules()?;
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
-    let forecast = Arc::new(registry.forecast(&retention).await?);
-    let consequence = registry.if_deleted(selection.deletions.clone(), &retention, forecast).await?;
+    let consequence = registry.if_deleted(selection.deletions.clone(), &retention).await?;
     if output == Format::Table {
         show(&selection, &consequence, &retention)?;
     }

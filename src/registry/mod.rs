@@ -7,6 +7,7 @@
 mod delete;
 mod describe;
 mod error;
+mod fall;
 mod forecast;
 mod history;
 mod intake;
@@ -32,6 +33,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use describe::{Description, Summary};
 pub use error::Error;
+pub use fall::Garbage;
 pub use forecast::{Doomed, Forecast, Kind, Share};
 pub use history::Restore;
 pub use intake::{BodyError, BodyStream};

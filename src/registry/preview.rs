@@ -1,10 +1,9 @@
 //! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 
-use super::forecast::{Fall, Loosened, Share};
-use super::{Decision, Error, Forecast, KeepUntagged, ManifestReference, Registry, Retention};
+use super::fall::{Fall, Loosened};
+use super::{Decision, Error, KeepUntagged, ManifestReference, Registry, Retention, Share};
 use crate::meta::{self, HeldManifest, Meta, Millis, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
@@ -55,16 +54,15 @@ pub struct Preview {
 }
 
 impl Registry {
-    /// What would come of these deletions, all together; `forecast` is what goes without them, by the same rules.
-    pub async fn if_deleted(
-        &self,
-        deletions: Vec<(RepositoryName, Deletion)>,
-        retention: &Retention,
-        forecast: Arc<Forecast>,
-    ) -> Result<Consequence, Error> {
+    /// What would come of these deletions, all together.
+    pub async fn if_deleted(&self, deletions: Vec<(RepositoryName, Deletion)>, retention: &Retention) -> Result<Consequence, Error> {
         let retention = retention.clone();
         self.scan(move |meta| {
             let now = now();
+            let within: BTreeSet<_> = deletions.iter().map(|(repository, _)| repository.to_string()).collect();
+            let mut anyway = Fall::new(meta, &retention, None);
+            anyway.garbage(now, Some(&within))?;
+            let anyway: HashMap<_, _> = anyway.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
             let fall = Fall::new(meta, &retention, None);
             let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
             for (repository, deletion) in &deletions {
@@ -76,8 +74,7 @@ impl Registry {
             }
             let Judge { mut fall, consequence, .. } = judge;
             // what goes anyway may go sooner now, or take more along
-            fall.garbage(now)?;
-            let anyway: HashMap<_, _> = forecast.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
+            fall.garbage(now, Some(&within))?;
             let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
             Ok(Consequence { goes: Share::of(sooner), ..consequence })
         })

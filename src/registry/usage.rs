@@ -1,9 +1,10 @@
 //! What eats the disk: by repository, by tag, and in all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::forecast::{Fall, Share};
-use super::{Error, Forecast, Page, Registry, Retention, blocking};
+use super::fall::Fall;
+use super::{Error, Garbage, Page, Registry, Retention, Share, blocking};
 use crate::meta::{DatabaseSize, Totals, Usage, now};
 use crate::oci::{Digest, RepositoryName};
 
@@ -56,13 +57,23 @@ impl Registry {
         self.scan(move |meta| meta.usage(&name)).await?.ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
-    /// What each tag of a repository takes, in order of their names, after `after`; `forecast` is what goes anyway, by the
-    /// same rules.
+    /// What goes by itself in a repository, by these rules.
+    pub async fn garbage(&self, repository: &RepositoryName, retention: &Retention) -> Result<Garbage, Error> {
+        let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
+        self.scan(move |meta| {
+            let mut fall = Fall::new(meta, &retention, None);
+            fall.garbage(now(), Some(&within))?;
+            Ok(fall.losses)
+        })
+        .await
+    }
+
+    /// What each tag of a repository takes, in order of their names, after `after`; `garbage` is what goes there anyway.
     pub async fn tag_usage(
         &self,
         repository: &RepositoryName,
         retention: &Retention,
-        forecast: Arc<Forecast>,
+        garbage: Arc<Garbage>,
         after: String,
     ) -> Result<Page<TagUsage>, Error> {
         let (name, retention) = (repository.clone(), retention.clone());
@@ -72,7 +83,7 @@ impl Registry {
             for row in rows.items {
                 // deleted since the page was read
                 let Some(weight) = meta.weigh(&name, &row.digest)? else { continue };
-                let mut fall = Fall::new(meta, &retention, Some(&forecast.losses));
+                let mut fall = Fall::new(meta, &retention, Some(&garbage));
                 if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
                     && fall.is_last_hold(&manifest, &row.name)
                 {

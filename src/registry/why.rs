@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::fall::Fall;
 use super::retention::millis;
 use super::{Decision, Doomed, Error, KeepUntagged, Kind, Registry, Retention};
 use crate::meta::{self, HeldManifest, Meta, Millis, TrashRow, now};
@@ -87,14 +88,17 @@ pub struct TagHold {
 impl Registry {
     /// Finds what keeps a digest, by these rules, and where nothing does, when it goes.
     pub async fn why(&self, digest: &Digest, retention: &Retention) -> Result<Why, Error> {
-        let forecast = self.forecast(retention).await?;
         let (digest, retention) = (digest.clone(), retention.clone());
         self.scan(move |meta| {
             let mut walk = Walk { meta, retention: &retention, why: Why::default(), waiting: VecDeque::new(), decisions: HashMap::new() };
             walk.begin(&digest)?;
             walk.climb()?;
             let mut why = walk.why;
-            why.goes = forecast.doomed.into_iter().filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag).collect();
+            if !why.is_lasting() {
+                let mut fall = Fall::new(meta, &retention, None);
+                fall.garbage(now(), None)?;
+                why.goes = fall.doomed.into_iter().filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag).collect();
+            }
             why.trash = meta.trashed_anywhere(&digest, TOLD)?;
             why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
             Ok(why)
@@ -104,6 +108,22 @@ impl Registry {
 }
 
 impl Why {
+    /// Whether something holds it for as long as nobody decides otherwise, wherever it is.
+    fn is_lasting(&self) -> bool {
+        let is_kept = |tag: &TagHold| tag.decision.as_ref().is_none_or(|decision| decision.is_kept);
+        let is_lasting = |chain: &Chain| match &chain.end {
+            End::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
+            End::Idle { until, .. } => until.is_none(),
+            End::Lease { .. } => false,
+        };
+        if !self.is_manifest {
+            return self.chains.iter().any(is_lasting);
+        }
+        // in each repository it is a manifest of its own
+        let lasts_in = |name: &str| self.chains.iter().any(|chain| chain.repository == name && is_lasting(chain));
+        self.more == 0 && !self.chains.is_empty() && self.chains.iter().all(|chain| lasts_in(&chain.repository))
+    }
+
     /// Whether nothing here has to do with the digest.
     pub fn is_unknown(&self) -> bool {
         self.blob.is_none() && !self.is_manifest && self.trash.is_empty() && !self.is_removal
@@ -122,12 +142,12 @@ struct Walk<'m> {
 
 impl Walk<'_> {
     fn begin(&mut self, digest: &Digest) -> Result<(), meta::Error> {
-        let manifests = self.meta.manifests_of(digest, LOOKED_AT)?;
+        let manifests = self.meta.manifests_of(digest, LOOKED_AT + 1)?;
         self.why.is_manifest = !manifests.is_empty();
         self.waiting.extend(manifests.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
         let Some(blob) = self.meta.shown_blob(digest, LOOKED_AT)? else { return Ok(()) };
         self.why.blob = Some(blob.size);
-        let needing = self.meta.manifests_needing(digest, LOOKED_AT)?;
+        let needing = self.meta.manifests_needing(digest, LOOKED_AT + 1)?;
         self.waiting.extend(needing.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
         for (repository, since) in blob.idle_links {
             let until = since.saturating_add(self.retention.hold());
@@ -147,7 +167,7 @@ impl Walk<'_> {
             }
             steps.push(Step { kind, digest: manifest.digest.clone() });
             self.tags(&steps, &manifest)?;
-            for index in self.meta.parents_of(manifest.id, LOOKED_AT)? {
+            for index in self.meta.parents_of(manifest.id, LOOKED_AT + 1)? {
                 self.waiting.push_back((steps.clone(), StepKind::Index, index));
             }
             if let Some(subject) = manifest.subject
