@@ -13,8 +13,10 @@ use super::Error;
 /// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
-/// How long a writer waits for another process on the same directory.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often, and how long in all, a writer waits for another process on the same directory. SQLite's own handler waits
+/// longer each time, and so for many times as long as the other one works.
+const BUSY_PAUSE: Duration = Duration::from_micros(250);
+const BUSY_TRIES: i32 = 240_000;
 
 /// Statements each connection keeps prepared; more than this module has.
 const STATEMENT_CACHE: usize = 64;
@@ -36,7 +38,7 @@ impl Pool {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
             connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.busy_handler(Some(wait_for_others))?;
             connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
         });
         r2d2::Pool::builder()
@@ -62,7 +64,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // made here, so that it is born private; SQLite gives -wal and -shm the same mode
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(|error| open_error(path, error))?;
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     check_owner(&connection, path)?;
     if is_new(&connection)? {
@@ -79,6 +81,11 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     )?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+fn wait_for_others(tries: i32) -> bool {
+    std::thread::sleep(BUSY_PAUSE);
+    tries < BUSY_TRIES
 }
 
 /// Refuses files of others before anything is changed in them.

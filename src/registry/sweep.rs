@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::time::sleep;
+
 use super::retention::{is_signature, last_needed, millis};
 use super::{Error, Registry, Retention, blocking};
 use crate::blob::{BlobStore, KeptOpen};
@@ -17,6 +19,10 @@ use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryI
 
 /// How long one change may hold the database, before its commit.
 const BUDGET: Duration = Duration::from_millis(2);
+/// A change that waits longer than this before it runs waits for others who change things: collection then rests, so that
+/// it costs them next to nothing.
+const CONTENDED: Duration = Duration::from_millis(1);
+const REST: Duration = Duration::from_millis(20);
 /// How many candidates are read at once.
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
@@ -130,6 +136,24 @@ impl Run<'_> {
         (self.progress)(&self.swept);
     }
 
+    /// Makes one change, and lets others go first where there are any.
+    async fn change<T, F>(&mut self, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let submitted = Instant::now();
+        let timed = move |tx: &WriteTx<'_>| {
+            let waited = submitted.elapsed();
+            change(tx).map(|done| (done, waited))
+        };
+        let (done, waited) = self.registry.meta.write(timed).await?;
+        if waited > CONTENDED {
+            sleep(REST).await;
+        }
+        Ok(done)
+    }
+
     /// Nothing that was needed or promised after this is due, whatever the rules say.
     fn cutoff(&self) -> Millis {
         now().saturating_sub(self.sweep.retention.hold())
@@ -152,7 +176,7 @@ impl Run<'_> {
             let mut waiting: VecDeque<T> = found.into_iter().map(|(_, item)| item).collect();
             while !waiting.is_empty() {
                 let act = act.clone();
-                let (rest, swept) = self.registry.meta.write(move |tx| some(tx, waiting, act)).await?;
+                let (rest, swept) = self.change(move |tx| some(tx, waiting, act)).await?;
                 waiting = rest;
                 self.add(swept);
             }
@@ -183,7 +207,7 @@ impl Run<'_> {
 
     async fn review(&mut self, repository: RepositoryId, name: String) -> Result<(), Error> {
         let policy = self.sweep.retention.policy(&name).filter(|policy| !policy.tags.is_empty()).cloned();
-        let swept = self.registry.meta.write(move |tx| {
+        let swept = self.change(move |tx| {
             let Some(policy) = policy else {
                 tx.review_again(repository, None)?;
                 return Ok::<_, Error>(Swept::default());
@@ -249,7 +273,7 @@ impl Run<'_> {
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self.registry.scan(move |meta| meta.has_memories(cutoff, Millis::MIN)).await?.0 {
-            let emptied = self.registry.meta.write(move |tx| {
+            let emptied = self.change(move |tx| {
                 let mut swept = Swept::default();
                 for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
                     swept.trash += 1;
@@ -272,7 +296,7 @@ impl Run<'_> {
     async fn history(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
         while self.registry.scan(move |meta| meta.has_memories(Millis::MIN, cutoff)).await?.1 {
-            let forgotten = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
+            let forgotten = self.change(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
             self.add(Swept { history: forgotten as u64, ..Swept::default() });
         }
         Ok(())
@@ -288,7 +312,7 @@ impl Run<'_> {
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
                 let blobs = Arc::clone(&self.registry.blobs);
-                let (rest, done) = self.registry.meta.write(move |tx| unlink_some(tx, &blobs, waiting)).await?;
+                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting)).await?;
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.add(done.swept);
@@ -310,7 +334,7 @@ impl Run<'_> {
         blocking(move || blobs.sync_removed()).await?.map_err(Error::files("syncing a directory of blobs"))?;
         for ids in ids.chunks(BATCH) {
             let ids = ids.to_vec();
-            self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
+            self.change(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
         }
         Ok(())
     }
@@ -320,7 +344,7 @@ impl Run<'_> {
         let (free, _) = self.registry.scan(Meta::free_pages).await?;
         let mut rest = free.saturating_sub(SPARE_PAGES);
         while rest > 0 {
-            let freed = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
+            let freed = self.change(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
             if freed == 0 {
                 break;
             }
