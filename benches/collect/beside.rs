@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_secs(6);
 
 pub async fn run(divisor: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let plan = Plan { repositories: 1000 / divisor, blobs: 2, has_files: true };
+    let plan = Plan { repositories: 1000 / divisor, blobs: 2, has_files: std::env::var_os("NOFILES").is_none() };
     store::make(directory.path(), plan).await;
     let registry = Registry::open(directory.path(), Settings::default()).expect("a registry");
     for number in 0..plan.repositories {

@@ -1,8 +1,9 @@
 //! How connections to the database are opened: one that writes, and pools that read.
 
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -13,10 +14,14 @@ use super::Error;
 /// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
-/// How often, and how long in all, a writer waits for another process on the same directory. SQLite's own handler waits
-/// longer each time, and so for many times as long as the other one works.
-const BUSY_PAUSE: Duration = Duration::from_micros(250);
-const BUSY_TRIES: i32 = 240_000;
+/// How a writer waits for another process on the same directory: looking often, for a change takes a millisecond or two,
+/// and less often once that has not helped. SQLite's own handler waits longer each time, and so for many times as long as
+/// the other one works.
+const BUSY_PAUSE: Duration = Duration::from_micros(50);
+const BUSY_SOON: i32 = 200;
+const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
+/// A minute, about.
+const BUSY_TRIES: i32 = 60_000;
 
 /// Statements each connection keeps prepared; more than this module has.
 const STATEMENT_CACHE: usize = 64;
@@ -83,8 +88,18 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+thread_local! {
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread has waited for another process since it asked last.
+pub(super) fn has_waited() -> bool {
+    HAS_WAITED.replace(false)
+}
+
 fn wait_for_others(tries: i32) -> bool {
-    std::thread::sleep(BUSY_PAUSE);
+    HAS_WAITED.set(true);
+    std::thread::sleep(if tries < BUSY_SOON { BUSY_PAUSE } else { BUSY_LONG_PAUSE });
     tries < BUSY_TRIES
 }
 
@@ -131,6 +146,13 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// One of SQLite's own files, which are beside the one that a link leads to.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    name.push(suffix);
+    name.into()
 }
 
 fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {

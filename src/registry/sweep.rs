@@ -5,6 +5,9 @@
 //! promise or a pull in between saves it. A blob's row goes first, with a note of its file; the file goes in a later
 //! change, which looks again whether a row has come back; the note goes once the file's removal is on disk. Whatever
 //! point a crash comes at, nothing is lost that has a row, and nothing without a row is forgotten.
+//!
+//! None of this waits for the disk, for it would all be done again; but before a file is touched, what says that its blob
+//! is gone must be durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,12 +20,11 @@ use super::{Error, Registry, Retention, blocking};
 use crate::blob::{BlobStore, KeptOpen};
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
 
-/// How long one change may hold the database, before its commit.
+/// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
+/// collection rests after each change as well.
 const BUDGET: Duration = Duration::from_millis(2);
-/// A change that waits longer than this before it runs waits for others who change things: collection then rests, so that
-/// it costs them next to nothing.
-const CONTENDED: Duration = Duration::from_millis(1);
-const REST: Duration = Duration::from_millis(20);
+const SMALL_BUDGET: Duration = Duration::from_micros(400);
+const REST: Duration = Duration::from_millis(10);
 /// How many candidates are read at once.
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
@@ -87,6 +89,8 @@ struct Run<'r> {
     registry: &'r Registry,
     sweep: Arc<Sweep>,
     swept: Swept,
+    /// For the next change.
+    budget: Duration,
     progress: Progress<'r>,
 }
 
@@ -96,7 +100,7 @@ impl Registry {
     /// # Errors
     /// Where the database itself cannot be read or changed.
     pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
-        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), progress };
+        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
         run.uploads().await?;
         run.tags().await?;
         run.manifests().await?;
@@ -142,13 +146,10 @@ impl Run<'_> {
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static,
     {
-        let submitted = Instant::now();
-        let timed = move |tx: &WriteTx<'_>| {
-            let waited = submitted.elapsed();
-            change(tx).map(|done| (done, waited))
-        };
-        let (done, waited) = self.registry.meta.write(timed).await?;
-        if waited > CONTENDED {
+        let look = move |tx: &WriteTx<'_>| change(tx).map(|done| (done, tx.is_contended()));
+        let (done, is_contended) = self.registry.meta.write_lazily(look).await?;
+        self.budget = if is_contended { SMALL_BUDGET } else { BUDGET };
+        if is_contended {
             sleep(REST).await;
         }
         Ok(done)
@@ -175,8 +176,8 @@ impl Run<'_> {
             after = *last;
             let mut waiting: VecDeque<T> = found.into_iter().map(|(_, item)| item).collect();
             while !waiting.is_empty() {
-                let act = act.clone();
-                let (rest, swept) = self.change(move |tx| some(tx, waiting, act)).await?;
+                let (act, budget) = (act.clone(), self.budget);
+                let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
                 waiting = rest;
                 self.add(swept);
             }
@@ -309,10 +310,12 @@ impl Run<'_> {
             let removals = self.registry.scan(move |meta| meta.removals(after, BATCH)).await?;
             let Some(last) = removals.last() else { break };
             after = last.id;
+            let meta = self.registry.meta.clone();
+            blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let blobs = Arc::clone(&self.registry.blobs);
-                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting)).await?;
+                let (blobs, budget) = (Arc::clone(&self.registry.blobs), self.budget);
+                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting, budget)).await?;
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.add(done.swept);
@@ -356,7 +359,7 @@ impl Run<'_> {
 }
 
 /// Does something with as many items as the budget allows; gives back the rest.
-fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A) -> Result<(VecDeque<T>, Swept), Error>
+fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A, budget: Duration) -> Result<(VecDeque<T>, Swept), Error>
 where
     A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error>,
 {
@@ -371,7 +374,7 @@ where
                 swept.failures += 1;
             }
         }
-        if begun.elapsed() >= BUDGET {
+        if begun.elapsed() >= budget {
             break;
         }
     }
@@ -388,7 +391,12 @@ struct Unlinked {
     swept: Swept,
 }
 
-fn unlink_some(tx: &WriteTx<'_>, blobs: &BlobStore, mut waiting: VecDeque<Removal>) -> Result<(VecDeque<Removal>, Unlinked), Error> {
+fn unlink_some(
+    tx: &WriteTx<'_>,
+    blobs: &BlobStore,
+    mut waiting: VecDeque<Removal>,
+    budget: Duration,
+) -> Result<(VecDeque<Removal>, Unlinked), Error> {
     let begun = Instant::now();
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
@@ -406,7 +414,7 @@ fn unlink_some(tx: &WriteTx<'_>, blobs: &BlobStore, mut waiting: VecDeque<Remova
                 done.swept.failures += 1;
             }
         }
-        if begun.elapsed() >= BUDGET {
+        if begun.elapsed() >= budget {
             break;
         }
     }
