@@ -3,6 +3,7 @@
 mod support;
 
 mod cli;
+mod collect;
 mod crash;
 mod layers;
 mod load;

@@ -23,6 +23,9 @@ const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
 /// A minute, about.
 const BUSY_TRIES: i32 = 60_000;
 
+/// What the log usually needs, and half as much again, in bytes.
+const LOG_RESERVE: u64 = 6 << 20;
+
 /// Statements each connection keeps prepared; more than this module has.
 const STATEMENT_CACHE: usize = 64;
 
@@ -85,7 +88,19 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA cache_size = -8192;",
     )?;
     migrate(&mut connection)?;
+    reserve_log(path);
     Ok(connection)
+}
+
+/// Takes disk for the log ahead of need, so that something can be deleted, and its room won back, on a disk that others
+/// have filled. Where that is not possible, or not known to the file system, the log grows as it must.
+fn reserve_log(path: &Path) {
+    // no lock of SQLite's is on the log itself, so it may be opened and closed
+    let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
+    let reserved = log.map(|log| rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE));
+    if !matches!(reserved, Ok(Ok(()))) {
+        tracing::debug!("no disk could be taken for the log ahead of need");
+    }
 }
 
 thread_local! {

@@ -38,8 +38,8 @@ pub struct Forecast {
     /// When it was made.
     pub now: Millis,
     pub doomed: Vec<Doomed>,
-    /// Blobs and manifests that stay.
-    pub kept: u64,
+    /// Blobs and manifests that there are.
+    pub all: u64,
 }
 
 /// A part of a forecast.
@@ -93,8 +93,7 @@ impl Registry {
             let mut doomed = fall.doomed;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
-            let kept = (totals.blobs + totals.manifests).saturating_sub(doomed.len() as u64);
-            Ok(Forecast { now, doomed, kept })
+            Ok(Forecast { now, doomed, all: totals.blobs + totals.manifests })
         })
         .await
     }
@@ -107,7 +106,7 @@ impl Registry {
             for manifest in manifests {
                 fall.drop_manifest(manifest, now(), "it is deleted".to_owned())?;
             }
-            let forecast = Forecast { now: Millis::MIN, doomed: fall.doomed, kept: 0 };
+            let forecast = Forecast { now: Millis::MIN, doomed: fall.doomed, all: 0 };
             Ok(forecast.later())
         })
         .await

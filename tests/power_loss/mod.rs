@@ -6,7 +6,7 @@
 //!
 //! `POWER_SEED` repeats a run, as far as the disk does.
 
-mod disk;
+pub mod disk;
 
 use std::io::Write;
 use std::path::Path;
