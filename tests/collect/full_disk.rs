@@ -23,7 +23,8 @@ fn a_full_disk_is_made_room_on() {
     let rules = [("REGISTRY_GC_LEASE", "100ms"), ("REGISTRY_GC_GRACE", "100ms"), ("REGISTRY_GC_INTERVAL", "20ms")];
     let server = Server::at(&disk.path().join("data"), &rules);
     let client = &mut server.client();
-    let (kept, deleted) = (Image::new("kept", vec![noise(1, 1000)]), Image::new("deleted", vec![noise(2, 8 << 20)]));
+    // more than the 5 % that ext4 keeps from everybody but root
+    let (kept, deleted) = (Image::new("kept", vec![noise(1, 1000)]), Image::new("deleted", vec![noise(2, 48 << 20)]));
     kept.push(client, "app", "kept");
     deleted.push(client, "app", "deleted");
 
