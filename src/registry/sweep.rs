@@ -53,7 +53,7 @@ pub struct Swept {
     /// Files removed, and the disk that they took, in bytes.
     pub files: u64,
     pub bytes: u64,
-    /// Upload sessions that were over.
+    /// Upload sessions that were over, and files of uploads that nobody owned.
     pub uploads: u64,
     /// Deleted manifests that cannot be brought back any more.
     pub trash: u64,

@@ -6,6 +6,7 @@
 //!
 //! `POWER_SEED` repeats a run, as far as the disk does.
 
+mod collected;
 pub mod disk;
 
 use std::io::Write;
