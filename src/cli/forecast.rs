@@ -24,7 +24,8 @@ pub(super) async fn print(registry: &Registry, retention: &Retention, output: Fo
             let until = later.last.map(|last| format!(", the last until {}", time(last))).unwrap_or_default();
             output::print(
                 format!(
-                    "{} manifests and {} blobs with {} would go now; {} manifests and {} blobs with {} wait{until}\n",
+                    "{} tags, {} manifests and {} blobs with {} would go now; {} manifests and {} blobs with {} wait{until}\n",
+                    due.tags,
                     due.manifests,
                     due.blobs,
                     size(due.bytes),
@@ -39,9 +40,10 @@ pub(super) async fn print(registry: &Registry, retention: &Retention, output: Fo
 }
 
 fn what(doomed: &Doomed) -> String {
-    match &doomed.repository {
-        Some(repository) => format!("manifest of {repository}"),
-        None => "blob".to_owned(),
+    match (&doomed.repository, &doomed.tag) {
+        (Some(repository), Some(tag)) => format!("tag {repository}:{tag}"),
+        (Some(repository), None) => format!("manifest of {repository}"),
+        (None, _) => "blob".to_owned(),
     }
 }
 
@@ -50,6 +52,7 @@ fn as_json(forecast: &Forecast) -> Value {
         json!({
             "kind": doomed.kind,
             "repository": doomed.repository,
+            "tag": doomed.tag,
             "digest": doomed.digest.as_str(),
             "size": doomed.size,
             "at": time(doomed.at),
@@ -59,7 +62,7 @@ fn as_json(forecast: &Forecast) -> Value {
     });
     json!({
         "items": items.collect::<Vec<_>>(),
-        "now": { "manifests": forecast.due().manifests, "blobs": forecast.due().blobs, "bytes": forecast.due().bytes },
+        "now": { "tags": forecast.due().tags, "manifests": forecast.due().manifests, "blobs": forecast.due().blobs, "bytes": forecast.due().bytes },
         "later": { "manifests": forecast.later().manifests, "blobs": forecast.later().blobs, "bytes": forecast.later().bytes },
     })
 }
@@ -70,8 +73,11 @@ pub(super) fn classic_lines(forecast: &Forecast) -> String {
     let marked = forecast.all.saturating_sub(due.blobs + due.manifests);
     let mut lines = format!("{marked} blobs marked, {} blobs and {} manifests eligible for deletion\n", due.blobs, due.manifests);
     for doomed in forecast.doomed.iter().filter(|doomed| doomed.at <= forecast.now) {
-        let kind = if doomed.kind == Kind::Blob { "blob" } else { "manifest" };
-        lines += &format!("{kind} eligible for deletion: {}\n", doomed.digest);
+        lines += &match doomed.kind {
+            Kind::Tag => format!("tag eligible for deletion: {}\n", doomed.tag.as_deref().unwrap_or_default()),
+            Kind::Manifest => format!("manifest eligible for deletion: {}\n", doomed.digest),
+            Kind::Blob => format!("blob eligible for deletion: {}\n", doomed.digest),
+        };
     }
     lines
 }

@@ -34,21 +34,21 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn repositories(registry: &Registry, format: Format) -> Result<(), Failure> {
     let mut out = BufWriter::new(stdout().lock());
     let mut table = Table::new(&["REPOSITORY", "TAGS", "MANIFESTS", "PUSHED"]);
-    let mut array = JsonArray::new(&mut out);
+    let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.repositories(last, None).await?;
         for row in page.items {
             if format == Format::Json {
                 let value = json!({ "name": row.name, "tags": row.tags, "manifests": row.manifests, "pushed": time(row.pushed_at) });
-                written(array.push(&value))?;
+                written(array.push(&mut out, &value))?;
             } else {
                 table.row(vec![row.name, row.tags.to_string(), row.manifests.to_string(), time(row.pushed_at)]);
             }
         }
         after = page.next;
     }
-    written(if format == Format::Json { array.finish() } else { table.print(&mut out) })
+    written(if format == Format::Json { array.finish(&mut out) } else { table.print(&mut out) })
 }
 
 async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Result<(), Failure> {
@@ -57,7 +57,7 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
     }
     let mut out = BufWriter::new(stdout().lock());
     let mut table = Table::new(&["TAG", "SIZE", "PLATFORMS", "PUSHED", "DIGEST"]);
-    let mut array = JsonArray::new(&mut out);
+    let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.tag_rows(name, last, None).await?;
@@ -72,12 +72,12 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
                     "tag": row.name, "digest": row.digest.as_str(), "mediaType": summary.media_type, "size": summary.size,
                     "platforms": summary.platforms, "pushed": time(row.updated_at),
                 });
-                written(array.push(&value))?;
+                written(array.push(&mut out, &value))?;
             } else {
                 table.row(vec![row.name, size(summary.size), summary.platforms.join(","), time(row.updated_at), row.digest.to_string()]);
             }
         }
         after = page.next;
     }
-    written(if format == Format::Json { array.finish() } else { table.print(&mut out) })
+    written(if format == Format::Json { array.finish(&mut out) } else { table.print(&mut out) })
 }

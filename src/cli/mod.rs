@@ -1,15 +1,22 @@
 //! What can be typed: serving, and looking at the data directory beside a running server or without one.
 
+mod du;
 mod forecast;
 mod gc;
 mod inspect;
 mod ls;
+mod moment;
 mod output;
 mod place;
+mod policy;
 mod reference;
+mod restore;
 mod rm;
+mod selection;
 mod serve;
 mod settings;
+mod tag;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,8 +41,17 @@ enum Command {
     Ls(ls::Arguments),
     /// Show what an image is made of, and who refers to it
     Inspect(inspect::Arguments),
-    /// Remove a tag, a manifest or a whole repository
+    Du(du::Arguments),
+    /// Remove tags, a manifest or whole repositories, after showing what goes and how much disk comes back
     Rm(rm::Arguments),
+    /// List what was deleted and can be brought back, or bring it back
+    Restore(restore::Arguments),
+    /// Show what a tag pointed at before, or point it there again
+    Tag(tag::Arguments),
+    /// Show what keeps a blob or a manifest: the chains of references up to tags, leases and rules; or when it goes
+    Why(why::Arguments),
+    /// Show what the rules about tags decide
+    Policy(policy::Arguments),
     /// Collect what nobody needs, beside a running server or without one
     Gc(gc::Arguments),
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
@@ -53,7 +69,7 @@ struct Store {
     /// The data directory [default: as the server has it]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The server's configuration, to find its data directory
+    /// The server's configuration, for its data directory and its rules
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
 }
@@ -75,7 +91,8 @@ impl Store {
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)?;
         let recorded = if is_named || settings::names_retention(&config) { None } else { registry.recorded_retention()? };
-        Ok((registry, recorded.unwrap_or(own)))
+        let retention = recorded.unwrap_or(own);
+        Ok((registry.with_retention(retention.clone()), retention))
     }
 }
 
@@ -96,7 +113,12 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
+        Command::Du(arguments) => wait_for(du::run(arguments)),
         Command::Rm(arguments) => wait_for(rm::run(arguments)),
+        Command::Restore(arguments) => wait_for(restore::run(arguments)),
+        Command::Tag(arguments) => wait_for(tag::run(arguments)),
+        Command::Why(arguments) => wait_for(why::run(arguments)),
+        Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Completions { shell } => {

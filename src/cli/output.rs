@@ -1,7 +1,9 @@
 //! Printing for people and for scripts.
 
 use std::io::{self, Write};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use registry::registry::{Actor, Millis};
 
 use super::Failure;
 
@@ -15,24 +17,28 @@ pub(super) enum Format {
 
 /// Rows under a heading, in columns as wide as what is in them.
 pub(super) struct Table {
+    /// Not yet printed.
     rows: Vec<Vec<String>>,
+    widths: Vec<usize>,
 }
 
 impl Table {
     pub(super) fn new(heading: &[&str]) -> Self {
-        Self { rows: vec![heading.iter().map(|&name| name.to_owned()).collect()] }
+        Self { rows: vec![heading.iter().map(|&name| name.to_owned()).collect()], widths: Vec::new() }
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
 
-    pub(super) fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
-        let width = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-        let widths: Vec<_> = (0..columns).map(|column| width(column).unwrap_or_default()).collect();
+    /// Prints the rows that have come since the last time; columns only grow wider.
+    pub(super) fn print(&mut self, out: &mut impl Write) -> io::Result<()> {
         for row in &self.rows {
-            let cells: Vec<_> = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+            self.widths.resize(self.widths.len().max(row.len()), 0);
+            self.widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
+        }
+        for row in self.rows.drain(..) {
+            let cells: Vec<_> = row.iter().zip(&self.widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
             writeln!(out, "{}", cells.join("  ").trim_end())?;
         }
         out.flush()
@@ -40,25 +46,28 @@ impl Table {
 }
 
 /// Prints values one by one as a JSON array, so that none of them has to be kept.
-pub(super) struct JsonArray<W: Write> {
-    out: W,
+pub(super) struct JsonArray {
     is_empty: bool,
 }
 
-impl<W: Write> JsonArray<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out, is_empty: true }
+impl JsonArray {
+    pub(super) fn new() -> Self {
+        Self { is_empty: true }
     }
 
-    pub(super) fn push(&mut self, value: &serde_json::Value) -> io::Result<()> {
+    pub(super) fn push(&mut self, out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
         let separator = if self.is_empty { "[\n" } else { ",\n" };
         self.is_empty = false;
-        write!(self.out, "{separator}  {value}")
+        write!(out, "{separator}  {value}")
     }
 
-    pub(super) fn finish(mut self) -> io::Result<()> {
-        writeln!(self.out, "{}", if self.is_empty { "[]" } else { "\n]" })?;
-        self.out.flush()
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_empty
+    }
+
+    pub(super) fn finish(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}", if self.is_empty { "[]" } else { "\n]" })?;
+        out.flush()
     }
 }
 
@@ -93,10 +102,34 @@ pub(super) fn size(bytes: u64) -> String {
     if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// `1 tag`, `2 tags`.
+pub(super) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// `2026-11-21T10:29:00Z`.
-pub(super) fn time(millis: i64) -> String {
-    let since_epoch = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + since_epoch).to_string()
+pub(super) fn time(millis: Millis) -> String {
+    humantime::format_rfc3339_seconds(moment(millis)).to_string()
+}
+
+/// `2026-11-21T10:29:00.123Z`: where two may be close to each other, or one is to be typed again.
+pub(super) fn exact_time(millis: Millis) -> String {
+    humantime::format_rfc3339_millis(moment(millis)).to_string()
+}
+
+/// Up to the last year that can be written: a rule may ask for thousands.
+fn moment(millis: Millis) -> SystemTime {
+    const END: u64 = 253_402_300_799_999;
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default().min(END))
+}
+
+/// Who did something, and from where, as far as that is known.
+pub(super) fn actor(actor: &Actor) -> String {
+    match (&actor.name, &actor.address) {
+        (Some(name), Some(address)) => format!("{name} from {address}"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 #[cfg(test)]

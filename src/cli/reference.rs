@@ -36,6 +36,11 @@ impl Target {
     }
 }
 
+/// Reads a tag.
+pub(super) fn tag(text: &str) -> Result<TagName, Failure> {
+    TagName::parse(text).map_err(|error| Failure::Other(error.to_string()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::manifests::digest;
 use super::{Error, ManifestId, Meta, Millis};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A manifest, and how many tags, indexes and subjects hold it.
 #[derive(Clone, Debug)]
@@ -33,88 +33,70 @@ pub struct NeededBlob {
     pub links: u64,
 }
 
-/// A blob, and who shows it.
+/// A blob, and who shows it without needing it.
 #[derive(Clone, Debug)]
 pub struct ShownBlob {
     /// In bytes.
     pub size: u64,
-    /// Repositories, and since when nothing there needs it; none while something does.
-    pub links: Vec<(String, Option<Millis>)>,
-}
-
-/// What a repository takes, in bytes of blobs and manifests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub tags: u64,
-    pub manifests: u64,
-    /// Each manifest with all its blobs, as if nothing were shared.
-    pub logical: u64,
-    /// Each blob and manifest once.
-    pub deduplicated: u64,
-    /// Blobs that no other repository shows, and the manifests.
-    pub exclusive: u64,
-}
-
-/// What the whole store holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    pub repositories: u64,
-    pub tags: u64,
-    pub manifests: u64,
-    pub manifest_bytes: u64,
-    pub blobs: u64,
-    pub blob_bytes: u64,
-    pub uploads: u64,
-    pub trash: u64,
-    pub trash_bytes: u64,
-    /// Files whose blobs are gone, about to be removed.
-    pub removals: u64,
-    pub removal_bytes: u64,
+    /// Repositories, and since when nothing there needs it.
+    pub idle_links: Vec<(String, Millis)>,
 }
 
 const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
 
 impl Meta {
-    /// Manifests with that digest, in whatever repository.
-    pub fn manifests_of(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.digest = ?1", digest.as_str())
+    /// Manifests with that digest, in whatever repository, at most `limit`.
+    pub fn manifests_of(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        self.scans.read(|connection| {
+            // from repository to repository, for there is no index over the digests alone
+            let sql = format!(
+                "SELECT {HELD} FROM repositories CROSS JOIN manifests ON repository_id = repositories.id AND manifests.digest = ?1 LIMIT ?2"
+            );
+            connection.prepare_cached(&sql)?.query_map(params![digest.as_str(), limit], held)?.collect()
+        })
     }
 
     /// The manifest with that id.
     pub fn held_manifest(&self, manifest: ManifestId) -> Result<Option<HeldManifest>, Error> {
-        Ok(self.held("manifests.id = ?1", manifest.0)?.pop())
+        Ok(self.held("manifests.id = ?1", manifest.0, 1)?.pop())
     }
 
     /// Manifests that this one holds: its children, and the referrers of which it is the subject.
     pub fn held_by_manifest(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1", manifest.0)
+        let held = "manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1";
+        self.held(held, manifest.0, usize::MAX)
     }
 
-    /// Indexes that name this manifest.
-    pub fn parents_of(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0)
+    /// Indexes that name this manifest, at most `limit`.
+    pub fn parents_of(&self, manifest: ManifestId, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0, limit)
     }
 
-    /// Manifests that need a blob, in whatever repository.
-    pub fn manifests_needing(&self, digest: &Digest) -> Result<Vec<HeldManifest>, Error> {
+    /// Manifests that need a blob, in whatever repository, at most `limit`.
+    pub fn manifests_needing(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
         self.held(
             "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1))",
             digest.as_str(),
+            limit,
         )
     }
 
-    fn held(&self, condition: &str, key: impl rusqlite::ToSql) -> Result<Vec<HeldManifest>, Error> {
+    fn held(&self, condition: &str, key: impl rusqlite::ToSql, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.scans.read(|connection| {
-            let sql = format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition}");
-            connection.prepare_cached(&sql)?.query_map([key], held)?.collect()
+            let sql =
+                format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition} LIMIT ?2");
+            connection.prepare_cached(&sql)?.query_map(params![key, limit], held)?.collect()
         })
     }
 
-    /// Tags that point at this manifest.
-    pub fn tags_of_manifest(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
+    /// Tags that point at this manifest: the first `limit` by name, and how many there are.
+    pub fn tags_of_manifest(&self, manifest: ManifestId, limit: usize) -> Result<(Vec<String>, u64), Error> {
         self.scans.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
-            statement.query_map([manifest.0], |row| row.get(0))?.collect()
+            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name LIMIT ?2")?;
+            let names = statement.query_map(params![manifest.0, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut count = connection.prepare_cached("SELECT count(*) FROM tags WHERE manifest_id = ?1")?;
+            Ok((names, count.query_row([manifest.0], |row| row.get(0))?))
         })
     }
 
@@ -141,8 +123,8 @@ impl Meta {
         })
     }
 
-    /// The blob of that digest, and who shows it.
-    pub fn shown_blob(&self, digest: &Digest) -> Result<Option<ShownBlob>, Error> {
+    /// The blob of that digest, with at most `limit` of the repositories that show it and do not need it.
+    pub fn shown_blob(&self, digest: &Digest, limit: usize) -> Result<Option<ShownBlob>, Error> {
         self.scans.read(|connection| {
             let found = connection
                 .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
@@ -151,65 +133,37 @@ impl Meta {
             let Some((blob, size)) = found else { return Ok(None) };
             let mut statement = connection.prepare_cached(
                 "SELECT name, idle_since FROM repository_blobs JOIN repositories ON repositories.id = repository_id
-                 WHERE blob_id = ?1 ORDER BY name",
+                 WHERE blob_id = ?1 AND idle_since IS NOT NULL LIMIT ?2",
             )?;
-            let links = statement.query_map([blob], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Some(ShownBlob { size, links: links.collect::<Result<_, _>>()? }))
+            let links = statement.query_map(params![blob, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Some(ShownBlob { size, idle_links: links.collect::<Result<_, _>>()? }))
         })
     }
 
-    /// What a repository takes; none where there is no such repository.
-    pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
+    /// Whether the file of a blob that is gone waits for its removal.
+    pub fn is_removal(&self, digest: &Digest) -> Result<bool, Error> {
+        self.scans.read(|connection| connection.prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?.exists([digest.as_str()]))
+    }
+
+    /// Manifests of a repository, by digest, after `after`.
+    pub fn manifests_in(&self, repository: &RepositoryName, after: &str, limit: usize) -> Result<Vec<HeldManifest>, Error> {
         self.scans.read(|connection| {
-            connection
-                .prepare_cached(
-                    "SELECT (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
-                         (SELECT coalesce(sum(size), 0) FROM manifests WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(blobs.size), 0) FROM manifests JOIN manifest_blobs ON manifest_id = manifests.id
-                          JOIN blobs ON blobs.id = manifest_blobs.blob_id WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
-                          WHERE repository_id = repositories.id),
-                         (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
-                          WHERE repository_id = repositories.id AND links = 1)
-                     FROM repositories WHERE name = ?1",
-                )?
-                .query_row([repository.as_str()], |row| {
-                    let own: u64 = row.get(2)?;
-                    Ok(Usage {
-                        tags: row.get(0)?,
-                        manifests: row.get(1)?,
-                        logical: own + row.get::<_, u64>(3)?,
-                        deduplicated: own + row.get::<_, u64>(4)?,
-                        exclusive: own + row.get::<_, u64>(5)?,
-                    })
-                })
-                .optional()
+            let sql = format!(
+                "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id AND manifests.digest > ?2
+                 WHERE repositories.name = ?1 ORDER BY manifests.digest LIMIT ?3"
+            );
+            connection.prepare_cached(&sql)?.query_map(params![repository.as_str(), after, limit], held)?.collect()
         })
     }
 
-    /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
-    pub fn totals(&self) -> Result<Totals, Error> {
+    /// The manifest that a tag points at.
+    pub fn held_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<HeldManifest>, Error> {
         self.scans.read(|connection| {
-            let pair = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
-            let (manifests, manifest_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM manifests")?;
-            let (blobs, blob_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM blobs")?;
-            let (trash, trash_bytes) = pair("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM trash")?;
-            let (removals, removal_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM removals")?;
-            let (tags, uploads) = pair("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM uploads)")?;
-            let (repositories, _): (u64, u64) = pair("SELECT count(*), 0 FROM repositories WHERE manifests > 0")?;
-            Ok(Totals {
-                repositories,
-                tags,
-                manifests,
-                manifest_bytes,
-                blobs,
-                blob_bytes,
-                uploads,
-                trash,
-                trash_bytes,
-                removals,
-                removal_bytes,
-            })
+            let sql = format!(
+                "SELECT {HELD} FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
+                 JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1"
+            );
+            connection.prepare_cached(&sql)?.query_row(params![repository.as_str(), tag.as_str()], held).optional()
         })
     }
 

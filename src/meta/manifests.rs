@@ -28,6 +28,8 @@ pub struct StoredManifest {
 pub struct Weight {
     /// In bytes.
     pub size: u64,
+    /// Of that, blobs.
+    pub blobs: u64,
     pub pushed_at: Millis,
 }
 
@@ -111,11 +113,14 @@ impl Meta {
                          UNION SELECT child_id FROM whole JOIN manifest_children ON parent_id = whole.id
                      ), needed (id) AS (SELECT DISTINCT blob_id FROM manifest_blobs WHERE manifest_id IN (SELECT id FROM whole))
                      SELECT pushed_at,
-                            (SELECT sum(size) FROM manifests WHERE id IN (SELECT id FROM whole))
-                            + (SELECT coalesce(sum(size), 0) FROM blobs WHERE id IN (SELECT id FROM needed))
+                            (SELECT sum(size) FROM manifests WHERE id IN (SELECT id FROM whole)),
+                            (SELECT coalesce(sum(size), 0) FROM blobs WHERE id IN (SELECT id FROM needed))
                      FROM manifests WHERE id = (SELECT min(id) FROM manifests WHERE digest = ?2 AND id IN (SELECT id FROM whole))",
                 )?
-                .query_row(params![repository.as_str(), digest.as_str()], |row| Ok(Weight { pushed_at: row.get(0)?, size: row.get(1)? }))
+                .query_row(params![repository.as_str(), digest.as_str()], |row| {
+                    let (manifests, blobs): (u64, u64) = (row.get(1)?, row.get(2)?);
+                    Ok(Weight { pushed_at: row.get(0)?, size: manifests + blobs, blobs })
+                })
                 .optional()
         })
     }

@@ -17,6 +17,7 @@ mod sweep;
 mod tags;
 mod trash;
 mod uploads;
+mod usage;
 mod writer;
 
 use std::path::Path;
@@ -26,15 +27,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::Connection;
 
 pub use blobs::{BlobRow, LinkRow};
-pub use holding::{HeldManifest, NeededBlob, ShownBlob, Totals, Usage};
+pub use holding::{HeldManifest, NeededBlob, ShownBlob};
 pub use listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
 pub use pulls::Pulls;
 pub use repositories::RepositoryId;
 pub use sweep::{Cursor, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
 pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
-pub use trash::TrashRow;
+pub use trash::{RemovedTagRow, TrashRow};
 pub use uploads::UploadRow;
+pub use usage::{DatabaseSize, Totals, Usage};
 
 use connection::Pool;
 use recent::Recent;

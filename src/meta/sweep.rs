@@ -133,6 +133,7 @@ impl Meta {
 
     /// Repositories whose rules about tags are to be applied by `now`.
     pub fn reviewed_repositories(&self, now: Millis, limit: usize) -> Result<Vec<(RepositoryId, String)>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.scans.read(|connection| {
             connection
                 .prepare_cached("SELECT id, name FROM repositories WHERE review_at <= ?1 ORDER BY review_at LIMIT ?2")?

@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Row, params};
 use super::manifests::digest;
 use super::tags::actor;
 use super::{Actor, Error, ManifestId, Meta, Millis, RepositoryId, WriteTx};
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Manifest, RepositoryName};
 
 /// A deleted manifest.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ pub struct TrashRow {
     pub repository: String,
     pub digest: Digest,
     pub media_type: String,
-    /// Of the manifest alone, in bytes.
+    /// Of the manifest and of the blobs that it names, as it declares them, in bytes.
     pub size: u64,
     /// Those that went with it.
     pub tags: Vec<String>,
@@ -21,7 +21,17 @@ pub struct TrashRow {
     pub deleted_by: Actor,
 }
 
-const COLUMNS: &str = "repositories.name, digest, media_type, length(bytes), tags, deleted_at, deleted_by, deleted_from";
+/// A tag that was removed alone: its manifest is still there.
+#[derive(Clone, Debug)]
+pub struct RemovedTagRow {
+    pub repository: String,
+    pub tag: String,
+    pub digest: Digest,
+    pub removed_at: Millis,
+    pub removed_by: Actor,
+}
+
+const COLUMNS: &str = "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
 
 impl Meta {
     /// What was deleted, in order of repository and digest, after that of `after`; of one repository, where it is named.
@@ -30,10 +40,61 @@ impl Meta {
             connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM repositories JOIN trash ON repository_id = repositories.id
-                     WHERE (?1 IS NULL OR repositories.name = ?1) AND (repositories.name, digest) > (?2, ?3)
+                     WHERE (?1 IS NULL OR repositories.name = ?1)
+                     AND repositories.name >= ?2 AND (repositories.name, digest) > (?2, ?3)
                      ORDER BY repositories.name, digest LIMIT ?4"
                 ))?
                 .query_map(params![repository.map(RepositoryName::as_str), after.0, after.1, limit], trash_row)?
+                .collect()
+        })
+    }
+
+    /// Deleted manifests of that digest, in whatever repository.
+    pub fn trashed_anywhere(&self, digest: &Digest, limit: usize) -> Result<Vec<TrashRow>, Error> {
+        self.scans.read(|connection| {
+            connection
+                // from repository to repository, for there is no index over the digests alone
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM repositories CROSS JOIN trash ON repository_id = repositories.id AND digest = ?1
+                     ORDER BY repositories.name LIMIT ?2"
+                ))?
+                .query_map(params![digest.as_str(), limit], trash_row)?
+                .collect()
+        })
+    }
+
+    /// Tags that were removed after `since` and have not come back, while what they pointed at stayed; in order of
+    /// repository and tag, after that of `after`; of one repository, where it is named.
+    pub fn removed_tags(
+        &self,
+        repository: Option<&RepositoryName>,
+        since: Millis,
+        after: (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<RemovedTagRow>, Error> {
+        self.scans.read(|connection| {
+            connection
+                // of several removals of one tag, the last
+                .prepare_cached(
+                    "SELECT repositories.name, tag, tag_history.digest, until, ended_by, ended_from FROM tag_history
+                     JOIN repositories ON repositories.id = tag_history.repository_id
+                     JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = tag_history.digest
+                     WHERE until > ?2 AND is_deletion AND (?1 IS NULL OR repositories.name = ?1)
+                     AND (repositories.name, tag) > (?3, ?4)
+                     AND NOT EXISTS (SELECT 1 FROM tags WHERE tags.repository_id = repositories.id AND tags.name = tag)
+                     AND NOT EXISTS (SELECT 1 FROM tag_history AS later WHERE later.repository_id = repositories.id
+                                     AND later.tag = tag_history.tag AND later.id > tag_history.id)
+                     ORDER BY repositories.name, tag LIMIT ?5",
+                )?
+                .query_map(params![repository.map(RepositoryName::as_str), since, after.0, after.1, limit], |row| {
+                    Ok(RemovedTagRow {
+                        repository: row.get(0)?,
+                        tag: row.get(1)?,
+                        digest: digest(row, 2)?,
+                        removed_at: row.get(3)?,
+                        removed_by: actor(row, 4)?,
+                    })
+                })?
                 .collect()
         })
     }
@@ -43,10 +104,10 @@ impl WriteTx<'_> {
     /// A deleted manifest of the repository, with its bytes.
     pub fn trashed(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<(TrashRow, Vec<u8>)>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS}, bytes FROM trash JOIN repositories ON repositories.id = repository_id
+            "SELECT {COLUMNS} FROM trash JOIN repositories ON repositories.id = repository_id
              WHERE repository_id = ?1 AND digest = ?2"
         ))?;
-        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| Ok((trash_row(row)?, row.get(8)?))).optional()?)
+        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| Ok((trash_row(row)?, row.get(3)?))).optional()?)
     }
 
     /// Moves a manifest that no index needs to where it can be brought back from, with the names of its tags; ends its
@@ -86,14 +147,24 @@ impl WriteTx<'_> {
 }
 
 fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
-    let tags: String = row.get(4)?;
+    let (media_type, tags): (String, String) = (row.get(2)?, row.get(4)?);
+    let bytes = row.get_ref(3)?.as_blob()?;
     Ok(TrashRow {
         repository: row.get(0)?,
         digest: digest(row, 1)?,
-        media_type: row.get(2)?,
-        size: row.get(3)?,
+        size: size(&media_type, bytes),
+        media_type,
         tags: serde_json::from_str(&tags).unwrap_or_default(),
         deleted_at: row.get(5)?,
         deleted_by: actor(row, 6)?,
     })
+}
+
+/// Of a manifest with its config and layers; an index's children are manifests of their own.
+fn size(media_type: &str, bytes: &[u8]) -> u64 {
+    let declared = Manifest::parse(Some(media_type), bytes).map_or(0, |manifest| {
+        let blobs = manifest.config.iter().chain(&manifest.layers);
+        blobs.filter_map(|blob| u64::try_from(blob.size).ok()).fold(0, u64::saturating_add)
+    });
+    declared.saturating_add(bytes.len() as u64)
 }

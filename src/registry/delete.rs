@@ -34,16 +34,17 @@ impl Registry {
             .await
     }
 
-    /// Removes several tags and nothing else; those that are gone already are passed over.
+    /// Removes several tags and nothing else; those that are gone already are passed over. Where one of them is immutable,
+    /// none is removed.
     pub async fn delete_tags(&self, repository: &RepositoryName, tags: &[TagName], actor: &Actor) -> Result<(), Error> {
         self.check_deletable()?;
+        tags.iter().try_for_each(|tag| check_mutable(&self.settings, repository, tag.as_str()))?;
         for some in tags.chunks(AT_ONCE) {
-            let (name, some, actor, settings) = (repository.clone(), some.to_vec(), actor.clone(), Arc::clone(&self.settings));
+            let (name, some, actor) = (repository.clone(), some.to_vec(), actor.clone());
             self.meta
                 .write(move |tx| {
                     let repository = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;
                     some.iter().try_for_each(|tag| {
-                        check_mutable(&settings, &name, tag.as_str())?;
                         tx.delete_tag(repository, tag.as_str(), &actor, now())?;
                         Ok::<_, Error>(())
                     })
@@ -70,14 +71,15 @@ impl Registry {
             .await
     }
 
-    /// Removes all tags and manifests of a repository, those that were there when it began. A large one goes in several
-    /// changes, so that others get their turn in between.
+    /// Removes all tags and manifests of a repository, those that were there when it began, or nothing where a tag is
+    /// immutable. A large one goes in several changes, so that others get their turn in between.
     pub async fn delete_repository(&self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
-        let name = repository.clone();
-        let newest = self.meta.write(move |tx| match tx.repository(&name)? {
-            Some(repository) => Ok(tx.newest_manifest(repository)?.map(|newest| (repository, newest))),
-            None => Ok::<_, Error>(None),
+        let (name, settings) = (repository.clone(), Arc::clone(&self.settings));
+        let newest = self.meta.write(move |tx| {
+            let Some(repository) = tx.repository(&name)? else { return Ok(None) };
+            tx.tagged(repository)?.iter().try_for_each(|tag| check_mutable(&settings, &name, &tag.name))?;
+            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| (repository, newest)))
         });
         let Some((id, newest)) = newest.await? else { return Err(Error::NameUnknown(repository.clone())) };
         while self.delete_some(repository, id, newest, actor.clone()).await? {}

@@ -1,20 +1,23 @@
-//! What collection would remove, when, and how much disk that gives back: now, later, or if something were deleted.
+//! What collection would remove, when, and how much disk that gives back.
 //!
 //! Follows what hangs on what nothing holds, and nothing else: it costs what there is to collect.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use super::{Error, Registry, Retention};
-use crate::meta::{self, FIRST, HeldManifest, ManifestId, Meta, Millis, now};
-use crate::oci::Digest;
+use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Meta, Millis, now};
+use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many candidates are read at once.
 const BATCH: usize = 1000;
 
 /// What kind of thing goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
+    /// A tag that a rule removes.
+    Tag,
     Manifest,
     Blob,
 }
@@ -23,13 +26,22 @@ pub enum Kind {
 #[derive(Clone, Debug)]
 pub struct Doomed {
     pub kind: Kind,
-    /// Of manifests.
+    /// Of tags and manifests.
     pub repository: Option<String>,
+    pub tag: Option<String>,
+    /// Of a tag, that of the manifest it points at.
     pub digest: Digest,
-    /// Disk that comes back, of a blob; of a manifest, room in the database.
+    /// Disk that comes back, of a blob; of a manifest, room in the database; of a tag, nothing.
     pub size: u64,
     pub at: Millis,
     pub why: String,
+}
+
+impl Doomed {
+    /// What tells it from everything else that goes.
+    pub(super) fn key(&self) -> (Kind, Option<&str>, Option<&str>, &Digest) {
+        (self.kind, self.repository.as_deref(), self.tag.as_deref(), &self.digest)
+    }
 }
 
 /// All that goes unless somebody needs it before, soonest first.
@@ -40,11 +52,13 @@ pub struct Forecast {
     pub doomed: Vec<Doomed>,
     /// Blobs and manifests that there are.
     pub all: u64,
+    pub(super) losses: Losses,
 }
 
 /// A part of a forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Share {
+    pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
     /// Of blobs.
@@ -65,9 +79,16 @@ impl Forecast {
     }
 
     fn share(&self, is_in: impl Fn(Millis) -> bool) -> Share {
-        let mut share = Share::default();
-        for doomed in self.doomed.iter().filter(|doomed| is_in(doomed.at)) {
+        Share::of(self.doomed.iter().filter(|doomed| is_in(doomed.at)))
+    }
+}
+
+impl Share {
+    pub(super) fn of<'d>(doomed: impl Iterator<Item = &'d Doomed>) -> Self {
+        let mut share = Self::default();
+        for doomed in doomed {
             match doomed.kind {
+                Kind::Tag => share.tags += 1,
                 Kind::Manifest => share.manifests += 1,
                 Kind::Blob => {
                     share.blobs += 1;
@@ -86,52 +107,123 @@ impl Registry {
         let retention = retention.clone();
         self.scan(move |meta| {
             let now = now();
-            let mut fall = Fall::new(meta, &retention);
-            fall.manifests()?;
-            fall.links()?;
-            fall.blobs()?;
-            let mut doomed = fall.doomed;
+            let mut fall = Fall::new(meta, &retention, None);
+            fall.garbage(now)?;
+            let Fall { losses, mut doomed, .. } = fall;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
-            Ok(Forecast { now, doomed, all: totals.blobs + totals.manifests })
-        })
-        .await
-    }
-
-    /// What would go for good, sooner or later, if these manifests were deleted now.
-    pub async fn if_deleted(&self, manifests: Vec<HeldManifest>, retention: &Retention) -> Result<Share, Error> {
-        let retention = retention.clone();
-        self.scan(move |meta| {
-            let mut fall = Fall::new(meta, &retention);
-            for manifest in manifests {
-                fall.drop_manifest(manifest, now(), "it is deleted".to_owned())?;
-            }
-            let forecast = Forecast { now: Millis::MIN, doomed: fall.doomed, all: 0 };
-            Ok(forecast.later())
+            Ok(Forecast { now, doomed, all: totals.blobs + totals.manifests, losses })
         })
         .await
     }
 }
 
-/// Something that loses its holders one by one, and the latest time of a loss.
-struct Losses {
+/// How many of its holders something loses, and when the last of them goes.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
     lost: u64,
     at: Millis,
 }
 
-struct Fall<'m> {
+/// What loses holders.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Losses {
+    /// Manifests that go.
+    gone: HashSet<ManifestId>,
+    /// Tags that go by a rule, on whatever stays or goes.
+    tags: HashSet<(ManifestId, String)>,
+    manifests: HashMap<ManifestId, Loss>,
+    links: HashMap<(i64, i64), Loss>,
+    blobs: HashMap<i64, Loss>,
+}
+
+/// What became of a manifest that lost tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Loosened {
+    /// It is held all the same, or goes anyway.
+    No,
+    /// Nothing holds it; it goes when the rules say so.
+    Goes,
+    /// Nothing holds it, and the rules keep it for ever.
+    Stays,
+}
+
+/// Removes things one by one, in mind only, and whatever hangs on nothing else.
+pub(super) struct Fall<'m> {
     meta: &'m Meta,
     retention: &'m Retention,
-    manifests: HashMap<ManifestId, Losses>,
-    links: HashMap<(i64, i64), Losses>,
-    /// With digest and size.
-    blobs: HashMap<i64, (Losses, Digest, u64)>,
-    doomed: Vec<Doomed>,
+    /// What goes anyway, which is not told again.
+    base: Option<&'m Losses>,
+    losses: Losses,
+    pub doomed: Vec<Doomed>,
 }
 
 impl<'m> Fall<'m> {
-    fn new(meta: &'m Meta, retention: &'m Retention) -> Self {
-        Self { meta, retention, manifests: HashMap::new(), links: HashMap::new(), blobs: HashMap::new(), doomed: Vec::new() }
+    pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Losses>) -> Self {
+        Self { meta, retention, base, losses: Losses::default(), doomed: Vec::new() }
+    }
+
+    /// Everything that goes by itself.
+    pub fn garbage(&mut self, now: Millis) -> Result<(), meta::Error> {
+        self.tags(now)?;
+        self.manifests()?;
+        self.links()?;
+        self.blobs()
+    }
+
+    /// Tags that the rules remove, where they are due to be applied, and what only those hold.
+    fn tags(&mut self, now: Millis) -> Result<(), meta::Error> {
+        if self.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
+            return Ok(());
+        }
+        for (_, repository) in self.meta.reviewed_repositories(now, usize::MAX)? {
+            let Some(policy) = self.retention.policy(&repository) else { continue };
+            let Ok(name) = RepositoryName::parse(&repository) else { continue };
+            for decision in policy.decide(self.meta.tagged(&name)?, now).into_iter().filter(|decision| !decision.is_kept) {
+                let Ok(tag) = TagName::parse(&decision.tag) else { continue };
+                let Some(manifest) = self.meta.held_by_tag(&name, &tag)? else { continue };
+                if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
+                    continue;
+                }
+                self.doomed.push(Doomed {
+                    kind: Kind::Tag,
+                    repository: Some(repository.clone()),
+                    tag: Some(decision.tag),
+                    digest: manifest.digest.clone(),
+                    size: 0,
+                    at: now,
+                    why: decision.reason,
+                });
+                self.loosen(manifest, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a tag off its manifest, if that has not been done.
+    pub fn drop_tag(&mut self, manifest: HeldManifest, tag: &TagName, now: Millis) -> Result<Loosened, meta::Error> {
+        if self.losses.tags.insert((manifest.id, tag.to_string())) { self.loosen(manifest, now) } else { Ok(Loosened::No) }
+    }
+
+    /// Counts one tag less on a manifest. Where it was the last to hold it, it goes when the rules say so.
+    fn loosen(&mut self, manifest: HeldManifest, now: Millis) -> Result<Loosened, meta::Error> {
+        let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
+        let loss = lose(self.losses.manifests.entry(manifest.id), before, now);
+        if loss.lost < manifest.holders || self.is_gone(manifest.id) {
+            return Ok(Loosened::No);
+        }
+        let idle = IdleManifest {
+            id: manifest.id,
+            repository: manifest.repository.clone(),
+            digest: manifest.digest.clone(),
+            size: manifest.size,
+            idle_since: loss.at,
+            pulled_at: None,
+            is_freed: false,
+        };
+        let Some(at) = self.retention.due(&idle) else { return Ok(Loosened::Stays) };
+        self.drop_manifest(manifest, at, "no tag points at it".to_owned())?;
+        Ok(Loosened::Goes)
     }
 
     /// Manifests that nothing holds, and what only they hold.
@@ -151,29 +243,46 @@ impl<'m> Fall<'m> {
         }
     }
 
-    fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
+    /// Whether the manifest goes by what has been dropped so far.
+    pub fn is_gone(&self, manifest: ManifestId) -> bool {
+        self.losses.gone.contains(&manifest) || self.base.is_some_and(|base| base.gone.contains(&manifest))
+    }
+
+    /// Whether a tag goes anyway.
+    pub fn is_tag_gone(&self, manifest: ManifestId, tag: &str) -> bool {
+        self.base.is_some_and(|base| base.tags.contains(&(manifest, tag.to_owned())))
+    }
+
+    /// Whether that tag alone holds a manifest, apart from what goes anyway.
+    pub fn is_last_hold(&self, manifest: &HeldManifest, tag: &str) -> bool {
+        let lost = self.base.and_then(|base| base.manifests.get(&manifest.id)).map_or(0, |loss| loss.lost);
+        manifest.holders == lost + 1 && !self.is_tag_gone(manifest.id, tag)
+    }
+
+    pub fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
         let mut going = vec![(manifest, at, why)];
         while let Some((manifest, at, why)) = going.pop() {
+            if self.is_gone(manifest.id) {
+                continue;
+            }
+            self.losses.gone.insert(manifest.id);
             for held in self.meta.held_by_manifest(manifest.id)? {
-                let losses = self.manifests.entry(held.id).or_insert(Losses { lost: 0, at });
-                losses.lost += 1;
-                losses.at = losses.at.max(at);
-                if losses.lost == held.holders {
-                    let at = losses.at;
-                    going.push((held, at, "what holds it goes".to_owned()));
+                let before = self.base.and_then(|base| base.manifests.get(&held.id));
+                let loss = lose(self.losses.manifests.entry(held.id), before, at);
+                if loss.lost == held.holders {
+                    going.push((held, loss.at, "what holds it goes".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
-                let losses = self.links.entry(blob.link).or_insert(Losses { lost: 0, at });
-                losses.lost += 1;
-                losses.at = losses.at.max(at);
-                if losses.lost == blob.holders {
-                    let at = losses.at.saturating_add(self.retention.hold());
+                let before = self.base.and_then(|base| base.links.get(&blob.link));
+                let loss = lose(self.losses.links.entry(blob.link), before, at);
+                if loss.lost == blob.holders {
+                    let at = loss.at.saturating_add(self.retention.hold());
                     self.drop_link(blob.link.1, blob.digest, blob.size, blob.links, at);
                 }
             }
             let HeldManifest { repository, digest, size, .. } = manifest;
-            self.doomed.push(Doomed { kind: Kind::Manifest, repository: Some(repository), digest, size, at, why });
+            self.doomed.push(Doomed { kind: Kind::Manifest, repository: Some(repository), tag: None, digest, size, at, why });
         }
         Ok(())
     }
@@ -193,12 +302,10 @@ impl<'m> Fall<'m> {
     }
 
     fn drop_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
-        let (losses, ..) = self.blobs.entry(blob).or_insert((Losses { lost: 0, at }, digest.clone(), size));
-        losses.lost += 1;
-        losses.at = losses.at.max(at);
-        if losses.lost == links {
-            let at = losses.at;
-            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, digest, size, at, why: "no manifest needs it".to_owned() });
+        let loss = lose(self.losses.blobs.entry(blob), self.base.and_then(|base| base.blobs.get(&blob)), at);
+        if loss.lost == links {
+            let why = "no manifest needs it".to_owned();
+            self.doomed.push(Doomed { kind: Kind::Blob, repository: None, tag: None, digest, size, at: loss.at, why });
         }
     }
 
@@ -212,6 +319,7 @@ impl<'m> Fall<'m> {
             self.doomed.extend(idle.into_iter().map(|(_, blob)| Doomed {
                 kind: Kind::Blob,
                 repository: None,
+                tag: None,
                 digest: blob.digest,
                 size: blob.size,
                 at: blob.idle_since.saturating_add(self.retention.hold()),
@@ -219,4 +327,12 @@ impl<'m> Fall<'m> {
             }));
         }
     }
+}
+
+/// Counts one more loss, on top of those of before.
+fn lose<K>(entry: Entry<'_, K, Loss>, before: Option<&Loss>, at: Millis) -> Loss {
+    let loss = entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at }));
+    loss.lost += 1;
+    loss.at = loss.at.max(at);
+    *loss
 }

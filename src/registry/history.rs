@@ -42,7 +42,7 @@ impl Registry {
                 let now = now();
                 let manifest = match tx.manifest(repository, &wanted)? {
                     Some(manifest) => manifest,
-                    None => bring_back(tx, repository, &name, &wanted, &settings, now)?,
+                    None => bring_back(tx, repository, &name, &wanted, &settings, now, &mut Vec::new())?,
                 };
                 let policy = settings.retention.policy(name.as_str());
                 point(tx, &name, repository, &tag, manifest, policy, &actor, now)
@@ -68,7 +68,9 @@ impl Registry {
                 (Some(state), _) => return Ok(state.digest),
                 (None, Some(next)) => next.parse().ok(),
                 (None, None) => {
-                    return Err(Error::NothingToRestore(format!("no such state of tag {tag} of {repository} is remembered")));
+                    return Err(Error::NothingToRestore(format!(
+                        "no such state of tag {tag} of {repository} is remembered: registry tag history lists those that are"
+                    )));
                 }
             };
         }

@@ -11,6 +11,7 @@ mod forecast;
 mod history;
 mod intake;
 mod listings;
+mod preview;
 mod pull;
 mod pulls;
 mod push;
@@ -19,6 +20,8 @@ mod retention;
 mod sweep;
 mod trash;
 mod upload;
+mod usage;
+mod why;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -33,17 +36,20 @@ pub use forecast::{Doomed, Forecast, Kind, Share};
 pub use history::Restore;
 pub use intake::{BodyError, BodyStream};
 pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
+pub use preview::{Consequence, Deletion, Preview};
 pub use pull::OpenBlob;
 pub use push::Pushed;
 pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
 pub use sweep::{Progress, Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
+pub use usage::{StoreUsage, TagUsage};
+pub use why::{Chain, End, Step, StepKind, TagHold, Why};
 
 pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher, KeptOpen};
 use crate::meta::Meta;
-pub use crate::meta::{Actor, Millis, TagEnd, TagState, TrashRow};
+pub use crate::meta::{Actor, DatabaseSize, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 
@@ -151,6 +157,12 @@ impl Registry {
     /// Holds the directory alone, until it is dropped; none where a server has it.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs.lock_root(true).map_err(Error::files("locking the data directory"))
+    }
+
+    /// The same registry, which goes by other rules of what is kept.
+    #[must_use]
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { settings: Arc::new(Settings { retention, ..(*self.settings).clone() }), ..self }
     }
 
     /// The rules in force.

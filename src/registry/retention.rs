@@ -58,6 +58,30 @@ pub enum KeepUntagged {
     Forever,
 }
 
+impl fmt::Display for KeepUntagged {
+    /// As configurations write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::For(time) => f.write_str(&length(*time)),
+            Self::Forever => f.write_str("forever"),
+        }
+    }
+}
+
+/// A length of time as configurations write it: `14d`, `1h30m`, `500ms`; what is below a millisecond is left out.
+fn length(time: Duration) -> String {
+    let mut rest = time.as_millis();
+    let mut text = String::new();
+    for (unit, millis) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if rest >= millis {
+            text += &format!("{}{unit}", rest / millis);
+            rest %= millis;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// The rules of some repositories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -154,14 +178,18 @@ impl Retention {
         self.policies.iter().find(|policy| policy.repositories.matches(repository))
     }
 
+    /// How long manifests without tags stay in a repository.
+    pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
+        self.policy(repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged)
+    }
+
     /// When a manifest that nothing holds is due; none if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);
         if manifest.is_freed {
             return Some(since.saturating_add(self.hold()));
         }
-        let rule = self.policy(&manifest.repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged);
-        match rule {
+        match self.untagged_rule(&manifest.repository) {
             KeepUntagged::Forever => None,
             KeepUntagged::Never => Some(since.saturating_add(self.hold())),
             KeepUntagged::For(time) => Some(since.saturating_add(millis(time).max(self.hold()))),
@@ -222,7 +250,7 @@ impl Policy {
         match last {
             Some((end, what, time)) => {
                 let what = if what == "younger" { "younger than" } else { "pulled within" };
-                kept(format!("{what} {} ('{name}')", humantime::format_duration(time)), Some(end))
+                kept(format!("{what} {} ('{name}')", length(time)), Some(end))
             }
             None => Decision { is_kept: false, reason: format!("nothing of '{name}' keeps it"), until: None, tag: tag.name },
         }
@@ -280,6 +308,13 @@ mod tests {
         assert_eq!(kept(&decisions), ["nightly", "pr-3", "pr-4", &signature, "v1"]);
         let until = |name: &str| decisions.iter().find(|decision| decision.tag == name).unwrap().until;
         assert_eq!((until("nightly"), until("pr-4"), until("v1")), (Some(110), None, None));
+    }
+
+    #[test]
+    fn lengths_are_written_as_they_are_read() {
+        for (seconds, text) in [(0.0, "0s"), (0.5, "500ms"), (90.0 * 86400.0, "90d"), (5400.0, "1h30m"), (90061.001, "1d1h1m1s1ms")] {
+            assert_eq!(length(Duration::from_secs_f64(seconds)), text);
+        }
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::push::{point, read, record};
-use super::{Error, Page, Registry, Settings};
-use crate::meta::{Actor, ManifestId, Millis, RepositoryId, TrashRow, WriteTx, now};
+use super::retention::millis;
+use super::{Error, Page, Registry, Restore, Retention, Settings};
+use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// The longest page of what can be brought back.
@@ -14,7 +15,9 @@ const PAGE: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     pub digest: Digest,
-    /// Its tags, those that have not been given to another manifest since.
+    /// Manifests that came back because this one needs them.
+    pub children: usize,
+    /// Tags of all of those, as far as they have not been given to another manifest since.
     pub tags: Vec<String>,
 }
 
@@ -26,27 +29,57 @@ impl Registry {
         Ok(Page::cut(rows, PAGE, |row| format!("{}@{}", row.repository, row.digest)))
     }
 
-    /// Brings a deleted manifest back, with what it needs, and with those of its tags that nobody has used since.
+    /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
+    /// repository, where it is named.
+    pub async fn removed_tags(
+        &self,
+        repository: Option<&RepositoryName>,
+        retention: &Retention,
+        after: String,
+    ) -> Result<Page<RemovedTagRow>, Error> {
+        let (repository, since) = (repository.cloned(), now().saturating_sub(millis(retention.grace)));
+        let list =
+            self.scan(move |meta| meta.removed_tags(repository.as_ref(), since, after.split_once(':').unwrap_or_default(), PAGE + 1));
+        Ok(Page::cut(list.await?, PAGE, |row| format!("{}:{}", row.repository, row.tag)))
+    }
+
+    /// Brings a deleted manifest back, with what it needs, and with those of their tags that nobody has used since.
+    ///
+    /// # Errors
+    /// Where it is not among what was deleted, or something that it needs is gone.
     pub async fn restore_manifest(&self, repository: &RepositoryName, digest: &Digest, actor: Actor) -> Result<Restored, Error> {
         let (name, digest, settings) = (repository.clone(), digest.clone(), Arc::clone(&self.settings));
         self.meta
             .write(move |tx| {
                 let id = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
-                let (row, _) = tx.trashed(id, &digest)?.ok_or_else(|| not_there(&name, &digest))?;
-                let manifest = bring_back(tx, id, &name, &digest, &settings, now)?;
+                let mut back = Vec::new();
+                bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
                 let mut tags = Vec::new();
-                for tag in row.tags {
-                    if let Ok(parsed) = TagName::parse(&tag)
+                for (manifest, tag) in back.iter().flat_map(|(manifest, row)| row.tags.iter().map(move |tag| (*manifest, tag))) {
+                    if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
                         point(tx, &name, id, &parsed, manifest, None, &actor, now)?;
-                        tags.push(tag);
+                        tags.push(tag.clone());
                     }
                 }
-                Ok(Restored { digest, tags })
+                Ok(Restored { digest, children: back.len() - 1, tags })
             })
             .await
+    }
+
+    /// Brings back what was deleted last under a tag that is not there.
+    ///
+    /// # Errors
+    /// Where the tag is there, or was not removed as far as is remembered, or its manifest is gone for good.
+    pub async fn restore_removed_tag(&self, repository: &RepositoryName, tag: &TagName, actor: Actor) -> Result<Digest, Error> {
+        let newest = self.tag_history(repository, tag, None).await?.items.into_iter().next();
+        if newest.is_some_and(|state| state.end.is_none()) {
+            let remedy = format!("registry tag restore {repository}:{tag} points it at what it pointed at before");
+            return Err(Error::NothingToRestore(format!("tag {tag} of {repository} was not removed: {remedy}")));
+        }
+        self.restore_tag(repository, tag, Restore::Previous, actor).await
     }
 }
 
@@ -54,8 +87,8 @@ fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
     Error::NothingToRestore(format!("{digest} of {repository} was not deleted, or longer ago than the grace period"))
 }
 
-/// Records a deleted manifest again, after the children that went with it. Its blobs are still there: they stay for a
-/// grace period after they were last needed.
+/// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
+/// there: they stay for a grace period after they were last needed.
 pub(super) fn bring_back(
     tx: &WriteTx<'_>,
     id: RepositoryId,
@@ -63,13 +96,16 @@ pub(super) fn bring_back(
     digest: &Digest,
     settings: &Settings,
     now: Millis,
+    back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<ManifestId, Error> {
     let (row, bytes) = tx.trashed(id, digest)?.ok_or_else(|| not_there(repository, digest))?;
     let (manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
     for reference in manifest.references.iter().filter(|reference| reference.is_child) {
         if tx.manifest(id, &reference.digest)?.is_none() && tx.trashed(id, &reference.digest)?.is_some() {
-            bring_back(tx, id, repository, &reference.digest, settings, now)?;
+            bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
         }
     }
-    record(tx, id, repository, &manifest.references, &new, settings.sparse, now)
+    let restored = record(tx, id, repository, &manifest.references, &new, settings.sparse, now)?;
+    back.push((restored, row));
+    Ok(restored)
 }

@@ -1,44 +1,7 @@
-//! The command line beside a running server, and without one.
+//! Looking at what is there, and plain removal.
 
-use serde_json::Value;
-
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Server, descriptor, sha256};
-
-fn json(server: &Server, arguments: &[&str]) -> Value {
-    let output = server.cli(&[arguments, &["--output", "json"]].concat());
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
-fn text(server: &Server, arguments: &[&str]) -> String {
-    let output = server.cli(arguments);
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
-/// An index of two images that share a layer, and a signature about it; gives the index's digest.
-fn push_index(client: &mut Client) -> String {
-    let shared = noise(1, 5000);
-    let images = [Image::new("one", vec![shared.clone()]), Image::new("two", vec![shared, noise(2, 7000)])];
-    let mut children = Vec::new();
-    for (image, architecture) in images.iter().zip(["amd64", "arm64"]) {
-        image.push(client, "team/app", &image.digest());
-        let mut child = descriptor(OCI_MANIFEST, &image.manifest);
-        child["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
-        children.push(child);
-    }
-    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string();
-    assert_eq!(client.put_manifest("team/app", "v1", OCI_INDEX, index.as_bytes()).status, 201);
-    let signature = serde_json::json!({
-        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test.signature",
-        "config": descriptor("application/vnd.oci.image.config.v1+json", &images[0].config), "layers": [],
-        "subject": descriptor(OCI_INDEX, index.as_bytes()),
-    });
-    let signature = signature.to_string();
-    assert_eq!(client.put_manifest("team/app", &sha256(signature.as_bytes()), OCI_MANIFEST, signature.as_bytes()).status, 201);
-    sha256(index.as_bytes())
-}
+use super::{json, push_index, text};
+use crate::support::{Image, Server};
 
 #[test]
 fn what_was_pushed_is_listed_and_inspected() {
@@ -109,15 +72,4 @@ fn what_is_removed_is_gone_for_the_running_server() {
     text(&server, &["rm", "team/app"]);
     client.get("/v2/team/app/tags/list").refused(404, "NAME_UNKNOWN");
     assert_eq!(client.get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
-}
-
-#[test]
-fn mistakes_are_answered_in_one_sentence() {
-    let server = Server::start();
-    for arguments in [&["ls", "nobody"][..], &["inspect", "a:b"], &["rm", "a@sha256:1"], &["inspect", "A/b"], &["rm", "nobody"]] {
-        let output = server.cli(arguments);
-        let message = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), message.lines().count()), (Some(1), 1), "{arguments:?}: {message}");
-        assert!(output.stdout.is_empty());
-    }
 }

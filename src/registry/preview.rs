@@ -1,0 +1,133 @@
+//! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::forecast::{Fall, Loosened, Share};
+use super::{Decision, Error, Forecast, KeepUntagged, ManifestReference, Registry, Retention};
+use crate::meta::{self, HeldManifest, Meta, Millis, now};
+use crate::oci::{Digest, RepositoryName, TagName};
+
+/// How many manifests are read at once.
+const BATCH: usize = 1000;
+
+/// Something that may be deleted in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// All tags and manifests.
+    Everything,
+    /// A manifest with its tags.
+    Manifest(Digest),
+    /// Tags alone.
+    Tags(Vec<TagName>),
+}
+
+impl From<ManifestReference> for Deletion {
+    fn from(reference: ManifestReference) -> Self {
+        match reference {
+            ManifestReference::Tag(tag) => Self::Tags(vec![tag]),
+            ManifestReference::Digest(digest) => Self::Manifest(digest),
+        }
+    }
+}
+
+/// What deletions come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consequence {
+    /// Manifests that are deleted themselves.
+    pub deleted: u64,
+    /// Manifests that nothing holds any more once their tags are gone: the rules say how long they stay.
+    pub untagged: u64,
+    /// Of those, the ones that the rules keep for ever.
+    pub kept: u64,
+    /// What goes and would not without the deletions, or later.
+    pub goes: Share,
+}
+
+/// What the rules say about a repository.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The pattern of the policy that counts there; none where no policy matches.
+    pub policy: Option<String>,
+    pub untagged: KeepUntagged,
+    /// In order of the tags' names; none of them without a policy.
+    pub tags: Vec<Decision>,
+}
+
+impl Registry {
+    /// What would come of these deletions, all together; `forecast` is what goes without them, by the same rules.
+    pub async fn if_deleted(
+        &self,
+        deletions: Vec<(RepositoryName, Deletion)>,
+        retention: &Retention,
+        forecast: Arc<Forecast>,
+    ) -> Result<Consequence, Error> {
+        let retention = retention.clone();
+        self.scan(move |meta| {
+            let now = now();
+            let fall = Fall::new(meta, &retention, None);
+            let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
+            for (repository, deletion) in &deletions {
+                match deletion {
+                    Deletion::Everything => judge.everything(repository)?,
+                    Deletion::Manifest(digest) => judge.manifest(meta.manifest_in(repository, digest)?)?,
+                    Deletion::Tags(tags) => judge.tags(repository, tags)?,
+                }
+            }
+            let Judge { mut fall, consequence, .. } = judge;
+            // what goes anyway may go sooner now, or take more along
+            fall.garbage(now)?;
+            let anyway: HashMap<_, _> = forecast.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
+            let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
+            Ok(Consequence { goes: Share::of(sooner), ..consequence })
+        })
+        .await
+    }
+
+    /// What the rules say about each tag of a repository, at this moment.
+    pub async fn preview(&self, repository: &RepositoryName, retention: &Retention) -> Result<Preview, Error> {
+        let untagged = retention.untagged_rule(repository.as_str());
+        let Some(policy) = retention.policy(repository.as_str()).cloned() else {
+            return Ok(Preview { policy: None, untagged, tags: Vec::new() });
+        };
+        let name = repository.clone();
+        let tags = self.scan(move |meta| meta.tagged(&name)).await?;
+        Ok(Preview { policy: Some(policy.repositories.to_string()), untagged, tags: policy.decide(tags, now()) })
+    }
+}
+
+struct Judge<'m> {
+    meta: &'m Meta,
+    now: Millis,
+    fall: Fall<'m>,
+    consequence: Consequence,
+}
+
+impl Judge<'_> {
+    fn manifest(&mut self, manifest: Option<HeldManifest>) -> Result<(), meta::Error> {
+        let Some(manifest) = manifest else { return Ok(()) };
+        self.consequence.deleted += 1;
+        self.fall.drop_manifest(manifest, self.now, "it is deleted".to_owned())
+    }
+
+    fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {
+        let mut after = String::new();
+        loop {
+            let some = self.meta.manifests_in(repository, &after, BATCH)?;
+            let Some(last) = some.last() else { return Ok(()) };
+            after = last.digest.to_string();
+            some.into_iter().try_for_each(|manifest| self.manifest(Some(manifest)))?;
+        }
+    }
+
+    fn tags(&mut self, repository: &RepositoryName, tags: &[TagName]) -> Result<(), meta::Error> {
+        for tag in tags {
+            if let Some(manifest) = self.meta.held_by_tag(repository, tag)? {
+                let loosened = self.fall.drop_tag(manifest, tag, self.now)?;
+                self.consequence.untagged += u64::from(loosened != Loosened::No);
+                self.consequence.kept += u64::from(loosened == Loosened::Stays);
+            }
+        }
+        Ok(())
+    }
+}

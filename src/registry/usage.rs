@@ -1,0 +1,105 @@
+//! What eats the disk: by repository, by tag, and in all.
+
+use std::sync::Arc;
+
+use super::forecast::{Fall, Share};
+use super::{Error, Forecast, Page, Registry, Retention, blocking};
+use crate::meta::{DatabaseSize, Totals, Usage, now};
+use crate::oci::{Digest, RepositoryName};
+
+/// How many repositories, or tags, are summed up at once.
+const PAGE: usize = 200;
+
+/// What a tag takes, in bytes of blobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagUsage {
+    pub name: String,
+    pub digest: Digest,
+    /// Everything that its manifest needs, each thing once.
+    pub logical: u64,
+    /// What would go, and does not go anyway, if its manifest were deleted; nothing where something else holds that.
+    pub frees: u64,
+}
+
+/// What the whole store takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreUsage {
+    pub totals: Totals,
+    /// Of the files of uploads.
+    pub upload_bytes: u64,
+    pub database: DatabaseSize,
+    /// What may still be written to the disk.
+    pub free_disk: u64,
+}
+
+impl Registry {
+    /// What each repository takes, in order of their names, after `after`.
+    pub async fn usage(&self, after: String) -> Result<Page<(RepositoryName, Usage)>, Error> {
+        self.scan(move |meta| {
+            let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
+            let mut items = Vec::with_capacity(names.items.len());
+            for name in names.items.iter().filter_map(|name| RepositoryName::parse(name).ok()) {
+                // none where it has gone since the page was read
+                items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
+            }
+            Ok(Page { items, next: names.next })
+        })
+        .await
+    }
+
+    /// What one repository takes.
+    ///
+    /// # Errors
+    /// Where there is no such repository.
+    pub async fn repository_usage(&self, repository: &RepositoryName) -> Result<Usage, Error> {
+        let name = repository.clone();
+        self.scan(move |meta| meta.usage(&name)).await?.ok_or_else(|| Error::NameUnknown(repository.clone()))
+    }
+
+    /// What each tag of a repository takes, in order of their names, after `after`; `forecast` is what goes anyway, by the
+    /// same rules.
+    pub async fn tag_usage(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+        forecast: Arc<Forecast>,
+        after: String,
+    ) -> Result<Page<TagUsage>, Error> {
+        let (name, retention) = (repository.clone(), retention.clone());
+        self.scan(move |meta| {
+            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| row.name.clone());
+            let mut items = Vec::with_capacity(rows.items.len());
+            for row in rows.items {
+                // deleted since the page was read
+                let Some(weight) = meta.weigh(&name, &row.digest)? else { continue };
+                let mut fall = Fall::new(meta, &retention, Some(&forecast.losses));
+                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                    && fall.is_last_hold(&manifest, &row.name)
+                {
+                    fall.drop_manifest(manifest, now(), String::new())?;
+                }
+                let frees = Share::of(fall.doomed.iter()).bytes;
+                items.push(TagUsage { name: row.name, digest: row.digest, logical: weight.blobs, frees });
+            }
+            Ok(Page { items, next: rows.next })
+        })
+        .await
+    }
+
+    /// What the store takes in all.
+    pub async fn store_usage(&self) -> Result<StoreUsage, Error> {
+        let (totals, database) = self.scan(|meta| Ok((meta.totals()?, meta.database_size()?))).await?;
+        let blobs = Arc::clone(&self.blobs);
+        let upload_bytes = blocking(move || {
+            let mut bytes = 0;
+            for id in blobs.upload_files()? {
+                // none where it has ended meanwhile
+                bytes += blobs.upload_length(&id?)?;
+            }
+            Ok(bytes)
+        });
+        let upload_bytes = upload_bytes.await?.map_err(Error::files("looking at the uploads"))?;
+        let free_disk = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
+        Ok(StoreUsage { totals, upload_bytes, database, free_disk })
+    }
+}

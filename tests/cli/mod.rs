@@ -1,0 +1,152 @@
+//! The command line beside a running server, and without one.
+
+mod disk;
+mod looking;
+mod policies;
+mod removing;
+mod restoring;
+mod tags;
+mod why;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
+use crate::support::{Client, Image, Server, descriptor, sha256};
+
+/// Settings by which what nobody needs goes within a second.
+const FAST: [(&str, &str); 4] =
+    [("REGISTRY_GC_LEASE", "200ms"), ("REGISTRY_GC_GRACE", "200ms"), ("REGISTRY_GC_UNTAGGED", "200ms"), ("REGISTRY_GC_INTERVAL", "50ms")];
+
+fn json(server: &Server, arguments: &[&str]) -> Value {
+    let output = server.cli(&[arguments, &["--output", "json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn text(server: &Server, arguments: &[&str]) -> String {
+    let output = server.cli(arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// An index of two images that share a layer, and a signature about it; gives the index's digest.
+fn push_index(client: &mut Client) -> String {
+    let shared = noise(1, 5000);
+    let images = [Image::new("one", vec![shared.clone()]), Image::new("two", vec![shared, noise(2, 7000)])];
+    let mut children = Vec::new();
+    for (image, architecture) in images.iter().zip(["amd64", "arm64"]) {
+        image.push(client, "team/app", &image.digest());
+        let mut child = descriptor(OCI_MANIFEST, &image.manifest);
+        child["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        children.push(child);
+    }
+    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string();
+    assert_eq!(client.put_manifest("team/app", "v1", OCI_INDEX, index.as_bytes()).status, 201);
+    let signature = serde_json::json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test.signature",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &images[0].config), "layers": [],
+        "subject": descriptor(OCI_INDEX, index.as_bytes()),
+    });
+    let signature = signature.to_string();
+    assert_eq!(client.put_manifest("team/app", &sha256(signature.as_bytes()), OCI_MANIFEST, signature.as_bytes()).status, 201);
+    sha256(index.as_bytes())
+}
+
+/// A server with [`FAST`] settings, and others, on what a patient one was given: a push must not race with its own lease.
+fn hasty(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Server) {
+    let directory = TempDir::new().expect("a temporary directory");
+    let data = directory.path().join("data");
+    let mut patient = Server::at(&data, &[]);
+    push(&mut patient.client());
+    assert!(patient.stop().success());
+    (directory, Server::at(&data, &[&FAST[..], more].concat()))
+}
+
+/// The sentence that a command refuses with, on one line, and nothing beside it.
+fn refusal(server: &Server, arguments: &[&str]) -> String {
+    let output = server.cli(arguments);
+    let message = String::from_utf8(output.stderr).expect("text");
+    assert_eq!((output.status.code(), message.lines().count()), (Some(1), 1), "{arguments:?}: {message}");
+    assert!(output.stdout.is_empty(), "{arguments:?} printed besides: {}", String::from_utf8_lossy(&output.stdout));
+    message
+}
+
+/// Waits until something is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "still not: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn texts(values: &Value) -> Vec<&str> {
+    values.as_array().expect("an array").iter().map(|value| value.as_str().expect("text")).collect()
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("not a number: {value}"))
+}
+
+/// What all blob files have together, in bytes, as the file system says.
+fn bytes_on_disk(server: &Server) -> u64 {
+    // one may go between the listing and the look
+    server.blob_files().iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+}
+
+#[test]
+fn mistakes_are_answered_in_one_sentence() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    for arguments in [
+        &["ls", "nobody"][..],
+        &["inspect", "a:b"],
+        &["inspect", "A/b"],
+        &["rm", "a@sha256:1"],
+        &["rm", "nobody"],
+        &["rm", "nobody:latest"],
+        &["rm", "nobody/*"],
+        &["rm", "app:pr-*"],
+        &["rm", "app:[a"],
+        &["tag", "history", "app"],
+        &["tag", "history", "app:v2"],
+        &["tag", "restore", "app:v1"],
+        &["tag", "restore", "app:v1", "--to", "yesterday"],
+        &["tag", "restore", "app:v1", "--to", "sha256:1"],
+        &["tag", "restore", "app:v1", "--to", "365d"],
+        &["restore", "nobody"],
+        &["restore", "app"],
+        &["restore", "app:v1"],
+        &["restore", "app:v2"],
+        &["policy", "preview", "nobody"],
+        &["policy", "preview", "nobody/**"],
+        &["du", "nobody"],
+        &["why", "nonsense"],
+    ] {
+        refusal(&server, arguments);
+    }
+    let digest = sha256(b"unknown");
+    for arguments in [&["why", &digest][..], &["restore", &format!("app@{digest}")], &["tag", "restore", "app:v1", "--to", &digest]] {
+        assert!(refusal(&server, arguments).contains(&digest), "{arguments:?}");
+    }
+}
+
+#[test]
+fn every_command_explains_itself_and_completes() {
+    let server = Server::start();
+    for command in
+        [&["tag"][..], &["tag", "history"], &["tag", "restore"], &["restore"], &["rm"], &["policy", "preview"], &["du"], &["why"]]
+    {
+        let help = std::process::Command::new(env!("CARGO_BIN_EXE_registry")).args(command).arg("--help").output().expect("help");
+        assert!(help.status.success() && help.stdout.len() > 200, "{command:?}");
+    }
+    let script = std::process::Command::new(env!("CARGO_BIN_EXE_registry")).args(["completions", "bash"]).output().expect("a script");
+    let script = String::from_utf8(script.stdout).expect("text");
+    for word in ["history", "preview", "--dry-run", "du", "why"] {
+        assert!(script.contains(word), "{word}");
+    }
+    drop(server);
+}

@@ -1,0 +1,179 @@
+//! Policies: what they would do, what they do, and what they refuse.
+
+use serde_json::{Value, json as value};
+
+use super::{FAST, eventually, hasty, json, refusal, text, texts};
+use crate::support::image::OCI_MANIFEST;
+use crate::support::{Client, Image, Server};
+
+const POLICIES: &str = "
+policies:
+  - repositories: team/app
+    untagged: never
+    immutable: ['v*']
+    tags:
+      - { match: ['pr-*'], newest: 2 }
+      - { match: [main, 'release-?'], always: true }
+      - { match: ['nightly-*'], younger: 30d }
+      - { match: ['cache-*'], pulled: 14d }
+  - repositories: 'team/**'
+    untagged: forever
+";
+
+/// A configuration that lives as long as the server's directory.
+fn configuration(server: &Server, text: &str) -> String {
+    let path = server.directory().join("../policies.yml");
+    std::fs::write(&path, format!("version: 0.1{text}")).expect("a file");
+    path.display().to_string()
+}
+
+fn push(client: &mut Client, repository: &str, tags: &[&str]) {
+    for (seed, tag) in (1..).zip(tags) {
+        Image::small(seed).push(client, repository, tag);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+}
+
+fn decision<'p>(preview: &'p Value, tag: &str) -> &'p Value {
+    preview["tags"].as_array().expect("tags").iter().find(|decision| decision["tag"] == tag).unwrap_or_else(|| panic!("no {tag}"))
+}
+
+#[test]
+fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    let tags = ["pr-1", "pr-2", "pr-3", "main", "nightly-1", "cache-pulled", "cache-seen", "v1", "other"];
+    push(&mut client, "team/app", &tags);
+    push(&mut client, "team/web", &["latest"]);
+    push(&mut client, "alone", &["latest"]);
+    assert_eq!(client.get("/v2/team/app/manifests/cache-pulled").status, 200);
+    assert_eq!(client.head("/v2/team/app/manifests/cache-seen").status, 200);
+    // pulls are recorded every few seconds, and when the server ends
+    assert!(server.stop().success());
+    server.restart();
+    let config = configuration(&server, POLICIES);
+
+    let all = json(&server, &["policy", "preview", "--config", &config]);
+    let [alone, app, web] = all.as_array().expect("repositories").as_slice() else { panic!("{all}") };
+    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &value!([]), &"14d".into()));
+    assert_eq!((&web["policy"], &web["keepUntagged"]), (&"team/**".into(), &"forever".into()));
+    assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
+    assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
+    let kept = tags.iter().filter(|tag| decision(app, tag)["kept"] == true);
+    assert_eq!(kept.collect::<Vec<_>>(), [&"pr-2", &"pr-3", &"main", &"nightly-1", &"cache-pulled", &"v1", &"other"], "{app:#}");
+    for (tag, word) in [("pr-3", "newest 2"), ("pr-1", "'pr-*'"), ("main", "always"), ("nightly-1", "younger"), ("v1", "immutable")] {
+        let reason = &decision(app, tag)["reason"];
+        assert!(reason.as_str().is_some_and(|reason| reason.contains(word)), "{tag}: {reason}");
+    }
+    assert!(decision(app, "nightly-1")["until"].is_string() && decision(app, "pr-3")["until"].is_null());
+
+    let table = text(&server, &["policy", "preview", "--config", &config]);
+    assert!(table.contains("no policy matches the repository") && table.contains("removed"), "{table}");
+    let one = text(&server, &["policy", "preview", "team/web", "--config", &config]);
+    assert!(one.contains("latest") && !one.contains("pr-1"), "{one}");
+    let glob = json(&server, &["policy", "preview", "team/*", "--config", &config]);
+    assert_eq!(glob.as_array().expect("repositories").len(), 2);
+    assert_eq!(texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(), tags.len(), "something was changed");
+}
+
+#[test]
+fn a_running_servers_rules_are_those_that_are_shown() {
+    let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]")]);
+    push(&mut server.client(), "app", &["v1"]);
+    let preview = json(&server, &["policy", "preview", "app"]);
+    assert!(decision(&preview[0], "v1")["reason"].as_str().is_some_and(|reason| reason.contains("7d")), "{preview}");
+}
+
+#[test]
+fn a_broken_pattern_is_named() {
+    let server = Server::start();
+    let config = configuration(&server, "\npolicies: [{repositories: 'a[', untagged: never}]\n");
+    assert!(refusal(&server, &["policy", "preview", "--config", &config]).contains("'a['"));
+}
+
+#[test]
+fn the_server_removes_tags_by_rule_and_history_tells_so() {
+    let policies = "[{repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
+    let server = Server::with(&[&FAST[..], &[("REGISTRY_GC_GRACE", "1h"), ("REGISTRY_POLICIES", policies)]].concat());
+    let mut client = server.client();
+    push(&mut client, "app", &["pr-1", "pr-2", "main", "pr-3", "pr-4"]);
+    eventually("the rule is applied", || texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-3", "pr-4"]);
+    let history = json(&server, &["tag", "history", "app:pr-1"]);
+    assert_eq!(history[0]["end"]["how"], "removed");
+    assert_eq!(history[0]["end"]["by"]["name"], "garbage collection");
+    assert!(text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection"));
+    // it can be brought back all the same, by a newer time, so that the rule keeps it now
+    text(&server, &["restore", "app:pr-1"]);
+    eventually("the rule is applied again", || texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]);
+}
+
+#[test]
+fn immutable_tags_take_the_same_digest_and_nothing_else() {
+    let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: '**', immutable: ['v*']}]")]);
+    let mut client = server.client();
+    let (image, other) = (Image::small(1), Image::small(2));
+    image.push(&mut client, "app", "v1");
+    other.push(&mut client, "app", "latest");
+    image.push(&mut client, "app", "latest");
+    assert_eq!(client.put_manifest("app", "v1", OCI_MANIFEST, &image.manifest).status, 201, "the same digest");
+    client.put_manifest("app", "v1", OCI_MANIFEST, &other.manifest).refused(409, "DENIED");
+    client.delete("/v2/app/manifests/v1").refused(409, "DENIED");
+    client.delete(&format!("/v2/app/manifests/{}", image.digest())).refused(409, "DENIED");
+    image.assert_pulls(&mut client, "app", "v1");
+    assert_eq!(client.delete("/v2/app/manifests/latest").status, 202);
+    let sentence = refusal(&server, &["tag", "restore", "app:v1", "--to", &other.digest()]);
+    assert!(sentence.contains("immutable"), "{sentence}");
+}
+
+#[test]
+fn untagged_manifests_stay_as_long_as_the_policy_says() {
+    let policies = "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
+    let image = Image::small(1);
+    let repositories = ["short/app", "long/app", "other"];
+    let (_directory, server) = hasty(&[("REGISTRY_GC_UNTAGGED", "1h"), ("REGISTRY_POLICIES", policies)], |client| {
+        repositories.iter().for_each(|repository| image.push(client, repository, "v1"));
+    });
+    let mut client = server.client();
+    let path = |repository: &str| format!("/v2/{repository}/manifests/{}", image.digest());
+    for repository in repositories {
+        assert_eq!(client.delete(&format!("/v2/{repository}/manifests/v1")).status, 202);
+    }
+    let mut look = |repository: &str| client.get(&path(repository)).status;
+    // asked for once and then left alone: a pull is a need
+    eventually("the untagged manifest is gone", || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        look("short/app") == 404
+    });
+    assert_eq!((look("long/app"), look("other")), (200, 200));
+}
+
+#[test]
+fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
+    let policies = "[{repositories: '**', untagged: never, tags: [{match: ['pr-*'], newest: 1}]}]";
+    let server = Server::with(&[
+        ("REGISTRY_GC_ENABLED", "false"),
+        ("REGISTRY_GC_LEASE", "0s"),
+        ("REGISTRY_GC_GRACE", "0s"),
+        ("REGISTRY_POLICIES", policies),
+    ]);
+    let mut client = server.client();
+    push(&mut client, "app", &["pr-1", "pr-2", "pr-3"]);
+    // a tag that goes does not take along what another holds
+    Image::small(2).push(&mut client, "app", "main");
+    let forecast = json(&server, &["gc", "--dry-run"]);
+    assert_eq!(forecast["now"], value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() }));
+    assert_eq!((&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]), (&"tag".into(), &"pr-1".into()));
+    assert!(text(&server, &["gc", "--dry-run"]).contains("tag app:pr-2"));
+    let frees = |reference: &str| json(&server, &["rm", reference, "--dry-run"])["frees"]["bytes"].clone();
+    assert_eq!((frees("app:pr-1"), frees("app:pr-2")), (value!(0), value!(0)), "those go anyway");
+    let own = value!(1000 + Image::small(2).config.len());
+    assert_eq!((frees("app:main"), frees("app:{main,pr-2}")), (own.clone(), own.clone()), "what held it beside goes anyway");
+    let tags = json(&server, &["du", "app"])["tags"].clone();
+    let frees: Vec<_> =
+        tags.as_array().expect("tags").iter().map(|tag| (tag["tag"].as_str().expect("a tag"), tag["frees"].clone())).collect();
+    let three = value!(1000 + Image::small(3).config.len());
+    assert_eq!(frees, [("main", own), ("pr-1", value!(0)), ("pr-2", value!(0)), ("pr-3", three)]);
+
+    let swept = json(&server, &["gc"]);
+    assert_eq!((&swept["tags"], &swept["manifests"], &swept["bytes"]), (&2.into(), &1.into(), &forecast["now"]["bytes"]));
+}
