@@ -6,6 +6,7 @@ mod cli;
 mod crash;
 mod layers;
 mod load;
+mod model;
 mod power_loss;
 mod protocol;
 mod start;
