@@ -160,7 +160,7 @@ impl<'m> Fall<'m> {
                 losses.lost += 1;
                 losses.at = losses.at.max(at);
                 if losses.lost == held.holders {
-                    let at = losses.at;
+                    let at = losses.at.saturating_add(self.retention.hold());
                     going.push((held, at, "what holds it goes".to_owned()));
                 }
             }
