@@ -32,8 +32,11 @@ use world::World;
 const OPERATIONS: u64 = 100_000;
 /// In one campaign.
 const OPERATIONS_EACH: u64 = 17_000;
-const WORKERS: u64 = 7;
-const REPOSITORIES: usize = 12;
+const WORKERS: u64 = 6;
+/// Where they work.
+const REPOSITORIES: usize = 10;
+/// Clients that do nothing but want what is about to be collected, each in a repository of its own.
+const HUNTERS: usize = 3;
 
 /// Leases, grace periods and times for untagged manifests, in milliseconds: each longer than the others once.
 const TERMS: [Terms; 4] = [Terms::new(500, 300, 700), Terms::new(400, 700, 300), Terms::new(600, 200, 400), Terms::new(700, 700, 1200)];
@@ -61,7 +64,7 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut server = Server::at(&data, &environment);
     let registry = Registry::open_existing(&data, Settings::default()).expect("the server's directory");
-    let world = World::new(seed, terms, data, server.address(), registry, REPOSITORIES);
+    let world = World::new(seed, terms, data, server.address(), registry, REPOSITORIES + HUNTERS);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let world = &world;
@@ -69,6 +72,12 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
             scope.spawn(move || {
                 let _stop = StopAtPanic(world);
                 worker::work(world, Random::part(seed, 100 + worker));
+            });
+        }
+        for hunter in 0..HUNTERS {
+            scope.spawn(move || {
+                let _stop = StopAtPanic(world);
+                strike::hunt(world, Random::part(seed, 150 + hunter as u64), REPOSITORIES + hunter);
             });
         }
         for collector in 0..2 {

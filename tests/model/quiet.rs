@@ -25,6 +25,7 @@ pub fn settle(world: &World, server: &Server, random: Random) {
     let alive = "nobody kills the server now";
     let kept: Kept = (0..world.repositories.len()).map(|number| hand.take_stock(&mut world.lock(number)).expect(alive)).collect();
     wait_for_disk(world, server, &kept);
+    wait_for_links(world, server, &kept);
     wait_for_memories(world);
     for (number, kept) in kept.iter().enumerate() {
         let mut repository = world.lock(number);
@@ -56,6 +57,39 @@ fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Waits until each repository shows the blobs that its manifests need. Asked in the database, since to be asked for a blob
+/// is a reason to keep it.
+fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
+    let connection = open(server);
+    let names = (0..kept.len()).map(|number| world.lock(number).name.clone());
+    let links = |(name, kept): (String, &BTreeSet<String>)| shown(world, kept).into_iter().map(move |blob| (name.clone(), blob));
+    let expected: BTreeSet<(String, String)> = names.zip(kept).flat_map(links).collect();
+    let deadline = Instant::now() + world.terms.all_over();
+    let sql =
+        "SELECT name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id";
+    loop {
+        let mut statement = connection.prepare(sql).expect("a schema as expected");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        let found: BTreeSet<(String, String)> = rows.collect::<Result<_, _>>().expect("rows");
+        if found == expected {
+            return;
+        }
+        let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|link| expected.contains(*link));
+        if !lost.is_empty() || Instant::now() > deadline {
+            let words: Vec<_> = lost.iter().chain(&left).take(4).map(|(_, digest)| short(digest)).collect();
+            world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn open(server: &Server) -> Connection {
+    let path = server.directory().join("registry.db");
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+    connection.busy_timeout(Duration::from_secs(20)).expect("a timeout");
+    connection
 }
 
 /// Waits until nothing that is over can be brought back, and no tag's past is remembered.
@@ -144,9 +178,7 @@ impl Hand<'_> {
 
 /// Counts that the registry keeps are those that its rows give.
 fn check_counts(world: &World, server: &Server) {
-    let path = server.directory().join("registry.db");
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
-    connection.busy_timeout(Duration::from_secs(20)).expect("a timeout");
+    let connection = open(server);
     let deadline = Instant::now() + world.terms.all_over();
     for (what, sql) in COUNTS {
         loop {

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::hand::{Gone, Hand};
 use super::repository::Repository;
+use super::world::World;
+use crate::crash::random::Random;
 
 /// How far ahead of its end something may be to be waited for.
 const AHEAD: Duration = Duration::from_millis(40);
@@ -14,6 +16,15 @@ enum Doomed {
     Blob(String),
     Manifest(String),
     Trashed(String),
+}
+
+/// In a repository of its own, does nothing else until it is enough.
+pub fn hunt(world: &World, random: Random, number: usize) {
+    let mut hand = Hand::new(world, random);
+    while !world.is_stopped() {
+        let Ok(mut repository) = world.repositories[number].try_lock() else { continue };
+        let _ = hand.strike(&mut repository, number);
+    }
 }
 
 impl Hand<'_> {
@@ -90,8 +101,10 @@ impl Hand<'_> {
                     }
                 }
                 // as late as the promise allows, and sometimes later
-                std::thread::sleep(world.terms.promise() * self.random.below(9) as u32 / 10);
-                if self.random.one_in(12) {
+                if self.random.one_in(3) {
+                    std::thread::sleep(world.terms.promise() * self.random.below(9) as u32 / 10);
+                }
+                if self.random.one_in(30) {
                     std::thread::sleep(world.terms.promise());
                 }
                 let tag = self.new_tag();
