@@ -14,6 +14,7 @@ const LAYERS: u64 = 14;
 const IMAGES: u64 = 36;
 const INDEXES: u64 = 12;
 const REFERRERS: u64 = 24;
+const PREY: u64 = 40;
 
 /// A manifest, and what it names.
 #[derive(Debug)]
@@ -36,10 +37,14 @@ pub struct Stock {
     pub indexes: Vec<Arc<Item>>,
     pub referrers: Vec<Arc<Item>>,
     pub signatures: Vec<Arc<Item>>,
+    /// Blobs of the manifests above.
+    pub shared: Vec<String>,
+    /// Blobs that no manifest needs, each for one client alone.
+    pub prey: Vec<Vec<String>>,
 }
 
 impl Stock {
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, hunters: u64) -> Self {
         let mut stock = Self {
             items: BTreeMap::new(),
             blobs: BTreeMap::new(),
@@ -47,6 +52,8 @@ impl Stock {
             indexes: Vec::new(),
             referrers: Vec::new(),
             signatures: Vec::new(),
+            shared: Vec::new(),
+            prey: Vec::new(),
         };
         let mut random = Random::part(seed, 1);
         let layers: Vec<_> = (0..LAYERS).map(|number| noise(seed ^ number, 40 + 17 * number as usize)).collect();
@@ -79,6 +86,12 @@ impl Stock {
             let subject = Arc::clone(&stock.images[number]);
             let signature = stock.signature(&subject, &layers[0]);
             stock.signatures.push(signature);
+        }
+        stock.shared = stock.blobs.keys().cloned().collect();
+        for hunter in 0..hunters {
+            let prey: Vec<_> = (0..PREY).map(|number| noise(seed ^ (1000 * (hunter + 1) + number), 30)).collect();
+            stock.prey.push(prey.iter().map(|blob| sha256(blob)).collect());
+            stock.keep(prey);
         }
         stock
     }

@@ -64,7 +64,7 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
     let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut server = Server::at(&data, &environment);
     let registry = Registry::open_existing(&data, Settings::default()).expect("the server's directory");
-    let world = World::new(seed, terms, data, server.address(), registry, REPOSITORIES + HUNTERS);
+    let world = World::new(seed, terms, data, server.address(), registry, REPOSITORIES, HUNTERS);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let world = &world;
@@ -77,7 +77,7 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
         for hunter in 0..HUNTERS {
             scope.spawn(move || {
                 let _stop = StopAtPanic(world);
-                strike::hunt(world, Random::part(seed, 150 + hunter as u64), REPOSITORIES + hunter);
+                strike::hunt(world, Random::part(seed, 150 + hunter as u64), REPOSITORIES + hunter, hunter);
             });
         }
         for collector in 0..2 {

@@ -19,11 +19,11 @@ enum Doomed {
 }
 
 /// In a repository of its own, does nothing else until it is enough.
-pub fn hunt(world: &World, random: Random, number: usize) {
+pub fn hunt(world: &World, random: Random, number: usize, hunter: usize) {
     let mut hand = Hand::new(world, random);
     while !world.is_stopped() {
         let Ok(mut repository) = world.repositories[number].try_lock() else { continue };
-        let _ = hand.strike(&mut repository, number);
+        let _ = if hand.random.one_in(6) { hand.strike(&mut repository, number) } else { hand.chase(&mut repository, hunter) };
     }
 }
 
@@ -55,10 +55,33 @@ impl Hand<'_> {
         }
     }
 
+    /// Pushes blobs that no manifest needs, again and again, each in the moment in which it is collected: its row, its file
+    /// and the note of its removal come and go all the time.
+    fn chase(&mut self, repository: &mut Repository, hunter: usize) -> Result<(), Gone> {
+        let world = self.world;
+        let prey = &world.stock.prey[hunter];
+        if let Some(new) = prey.iter().find(|blob| !repository.blobs.contains_key(*blob)) {
+            return self.upload(repository, new);
+        }
+        let Some((until, blob)) = prey.iter().map(|blob| (repository.blobs[blob], blob)).min() else { return Ok(()) };
+        let moment = until + Duration::from_micros(self.random.below(20_000));
+        std::thread::sleep(moment.saturating_duration_since(Instant::now()));
+        world.counts.strikes.add(1);
+        self.upload(repository, blob)?;
+        // of this one and of another that was pushed a while ago: the sweep that had judged them may only now be done
+        let other = &prey[self.random.below(prey.len() as u64) as usize];
+        for blob in [blob, other] {
+            if repository.is_blob_sure(blob, Instant::now()) {
+                self.look_blob(repository, "GET", blob)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Leaves something that will be due soon.
     fn prepare(&mut self, repository: &mut Repository) -> Result<(), Gone> {
         for _ in 0..3 {
-            if let Some(blob) = self.any_of(self.world.stock.blobs.keys()) {
+            if let Some(blob) = self.any_of(self.world.stock.shared.iter()) {
                 self.upload(repository, &blob)?;
             }
         }

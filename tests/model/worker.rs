@@ -155,7 +155,7 @@ impl Hand<'_> {
         let from = self.world.repositories[other].try_lock().ok();
         let name = format!("model/r{other}");
         let known = from.as_ref().and_then(|from| self.any_of(from.blobs.keys()));
-        let blob = known.or_else(|| self.any_of(self.world.stock.blobs.keys()));
+        let blob = known.or_else(|| self.any_of(self.world.stock.shared.iter()));
         let Some(blob) = blob else { return Ok(()) };
         let until = from.as_ref().and_then(|from| from.blob_until(&blob));
         let from_name = if self.random.one_in(3) { None } else { Some(&*name) };
@@ -217,7 +217,7 @@ impl Hand<'_> {
     /// Reads from a repository that somebody else is changing: whatever the answer, it must be one.
     fn wander(&mut self, number: usize) {
         let world = self.world;
-        let Some(blob) = self.any_of(world.stock.blobs.keys()) else { return };
+        let Some(blob) = self.any_of(world.stock.shared.iter()) else { return };
         let Ok(answer) = self.send("GET", &format!("/v2/model/r{number}/blobs/{blob}")) else { return };
         match answer.status() {
             200 if answer.response.body == world.stock.blobs[&blob] => {}

@@ -84,12 +84,21 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64, terms: Terms, directory: PathBuf, address: &str, registry: Registry, repositories: usize) -> Self {
+    pub fn new(
+        seed: u64,
+        terms: Terms,
+        directory: PathBuf,
+        address: &str,
+        registry: Registry,
+        repositories: usize,
+        hunters: usize,
+    ) -> Self {
         let forever = Instant::now() + Duration::from_secs(365 * 24 * 3600);
-        let repositories = (0..repositories).map(|number| Mutex::new(Repository::new(format!("model/r{number}"), terms, forever)));
+        let repositories =
+            (0..repositories + hunters).map(|number| Mutex::new(Repository::new(format!("model/r{number}"), terms, forever)));
         Self {
             terms,
-            stock: Stock::new(seed),
+            stock: Stock::new(seed, hunters as u64),
             directory,
             life: Life::new(address),
             journal: Journal::new(),
