@@ -7,6 +7,7 @@ use super::hand::{Gone, Hand};
 use super::repository::Repository;
 use super::world::World;
 use crate::crash::random::Random;
+use crate::support::sha256;
 
 /// How far ahead of its end something may be to be waited for.
 const AHEAD: Duration = Duration::from_millis(40);
@@ -68,6 +69,7 @@ impl Hand<'_> {
         std::thread::sleep(moment.saturating_duration_since(Instant::now()));
         world.counts.strikes.add(1);
         self.upload(repository, blob)?;
+        self.litter(repository)?;
         // of this one and of another that was pushed a while ago: the sweep that had judged them may only now be done
         let other = &prey[self.random.below(prey.len() as u64) as usize];
         for blob in [blob, other] {
@@ -76,6 +78,13 @@ impl Hand<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Pushes a blob that nobody pushes a second time: should its file be forgotten, nothing ever mends that.
+    fn litter(&mut self, repository: &Repository) -> Result<(), Gone> {
+        let content = format!("nobody's {:x}", self.random.next()).into_bytes();
+        let path = format!("/v2/{}/blobs/uploads/?digest={}", repository.name, sha256(&content));
+        self.send_content("POST", &path, Some(("application/octet-stream", &content)), "").map(|_| ())
     }
 
     /// Leaves something that will be due soon.
