@@ -61,6 +61,28 @@ impl Hand<'_> {
         Ok(())
     }
 
+    /// Takes a blob out of the repository: nobody is promised it any more, but what was deleted and needs it can come back.
+    pub fn delete_blob(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
+        let Ok(answer) = self.send("DELETE", &format!("/v2/{}/blobs/{digest}", repository.name)) else {
+            repository.blob_doubtful(digest);
+            return Err(Gone);
+        };
+        let needing: Vec<_> = repository.needing(digest).map(|manifest| manifest.item.digest.clone()).collect();
+        match answer.status() {
+            202 if !repository.blobs.contains_key(digest) => self.wrong(repository, &[digest], &answer, "deleted what cannot be there"),
+            202 => match needing.iter().find(|manifest| repository.is_sure(manifest, answer.now)) {
+                Some(manifest) => self.wrong(repository, &[digest, manifest], &answer, "deleted what a manifest needs"),
+                None => repository.blob_gone(digest),
+            },
+            405 if needing.is_empty() => self.wrong(repository, &[digest], &answer, "not deleted, though nothing can need it"),
+            405 => {}
+            404 if repository.is_blob_sure(digest, answer.now) => self.wrong(repository, &[digest], &answer, "a blob is missing"),
+            404 => repository.blob_gone(digest),
+            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+        }
+        Ok(())
+    }
+
     /// Pushes a manifest, by tag or by digest; says whether it was taken: it must be, where all it needs is promised.
     pub fn put(&mut self, repository: &mut Repository, item: &Arc<Item>, tag: Option<&str>) -> Result<bool, Gone> {
         let reference = tag.unwrap_or(&item.digest).to_owned();

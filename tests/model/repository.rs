@@ -57,6 +57,8 @@ pub struct Past {
 pub struct Repository {
     pub name: String,
     terms: Terms,
+    /// Before anything, and after everything.
+    start: Instant,
     forever: Instant,
     pub manifests: BTreeMap<String, Manifest>,
     pub tags: BTreeMap<String, Tag>,
@@ -69,7 +71,7 @@ pub struct Repository {
 impl Repository {
     pub fn new(name: String, terms: Terms, forever: Instant) -> Self {
         let (manifests, tags, blobs) = Default::default();
-        Self { name, terms, forever, manifests, tags, blobs, trash: BTreeMap::new(), past: BTreeMap::new() }
+        Self { name, terms, start: Instant::now(), forever, manifests, tags, blobs, trash: BTreeMap::new(), past: BTreeMap::new() }
     }
 
     /// Until when a manifest is sure to be there; none where it is surely not there.
@@ -106,13 +108,23 @@ impl Repository {
     /// Until when a blob is sure to be there; none where it is surely not there.
     pub fn blob_until(&self, digest: &str) -> Option<Instant> {
         let own = *self.blobs.get(digest)?;
-        let needing = self.manifests.values().filter(|manifest| manifest.item.blobs.iter().any(|blob| blob == digest));
-        let held = needing.filter_map(|manifest| Some(self.manifest_until(&manifest.item.digest)? + self.terms.hold()));
+        let held = self.needing(digest).filter_map(|manifest| Some(self.manifest_until(&manifest.item.digest)? + self.terms.hold()));
         Some(held.fold(own, Instant::max))
     }
 
     pub fn is_blob_sure(&self, digest: &str, now: Instant) -> bool {
         self.blob_until(digest).is_some_and(|until| is_sure(until, now))
+    }
+
+    /// Manifests that may be there and need the blob.
+    pub fn needing(&self, digest: &str) -> impl Iterator<Item = &Manifest> {
+        self.manifests.values().filter(move |manifest| manifest.item.blobs.iter().any(|blob| blob == digest))
+    }
+
+    /// A blob was perhaps taken out of the repository: nothing that was promised of it by itself counts.
+    pub fn blob_doubtful(&mut self, digest: &str) {
+        let start = self.start;
+        self.blobs.entry(digest.to_owned()).and_modify(|promised| *promised = start);
     }
 
     /// Whether all that a manifest needs is sure to be there.
@@ -224,8 +236,7 @@ impl Repository {
 
     /// A blob was found to have gone, rightly, and so has all that needs it.
     pub fn blob_gone(&mut self, digest: &str) {
-        let needing = self.manifests.values().filter(|manifest| manifest.item.blobs.iter().any(|blob| blob == digest));
-        let needing: Vec<_> = needing.map(|manifest| manifest.item.digest.clone()).collect();
+        let needing: Vec<_> = self.needing(digest).map(|manifest| manifest.item.digest.clone()).collect();
         needing.iter().for_each(|manifest| self.found_gone(manifest));
         self.blobs.remove(digest);
     }
@@ -283,6 +294,7 @@ impl Repository {
                 self.restored(&stock[child], stock, sent, now);
             }
         }
+        item.blobs.iter().for_each(|blob| self.blob_promised(blob, sent));
         self.stored(item, sent, now);
     }
 

@@ -60,6 +60,11 @@ impl Hand<'_> {
                 Ok(())
             }
             78..80 => self.duel(repository),
+            80..83 => self.change_of_mind(repository),
+            83..86 => match self.any_of(repository.blobs.keys()) {
+                Some(blob) => self.delete_blob(repository, &blob),
+                None => Ok(()),
+            },
             _ => self.look_around(repository),
         }
     }
@@ -162,6 +167,23 @@ impl Hand<'_> {
         self.mount(repository, &blob, from_name, until)?;
         drop(from);
         self.look_blob(repository, "GET", &blob).map(|_| ())
+    }
+
+    /// Deletes a manifest, and perhaps even its blobs, and wants it back.
+    fn change_of_mind(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let Some(digest) = self.any_manifest(repository) else { return Ok(()) };
+        self.delete(repository, &digest)?;
+        let Some(item) = repository.trash.get(&digest).map(|trashed| Arc::clone(&trashed.item)) else { return Ok(()) };
+        for blob in item.blobs.iter() {
+            if self.random.one_in(3) {
+                self.delete_blob(repository, blob)?;
+            }
+        }
+        if self.random.one_in(2) {
+            std::thread::sleep(self.world.terms.grace * self.random.below(9) as u32 / 10);
+        }
+        self.restore(repository, &digest);
+        self.pull(repository, &digest)
     }
 
     /// Points a tag at what is there already, by pushing the same bytes again.
