@@ -270,7 +270,8 @@ impl<'m> Fall<'m> {
                 let before = self.base.and_then(|base| base.manifests.get(&held.id));
                 let loss = lose(self.losses.manifests.entry(held.id), before, at);
                 if loss.lost == held.holders {
-                    going.push((held, loss.at, "what holds it goes".to_owned()));
+                    let at = loss.at.saturating_add(self.retention.hold());
+                    going.push((held, at, "what holds it goes".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use super::retention::{is_signature, last_needed, millis};
+use super::retention::{is_signature, millis};
 use super::{Error, Registry, Retention, blocking};
 use crate::blob::{BlobStore, KeptOpen};
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
@@ -227,9 +227,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Moves manifests that are due to the trash; what only they held is due with them.
+    /// Moves manifests that are due to the trash. What only they held is idle from now on: a client may have been told a
+    /// moment ago that it is there, or have moved its tag, and nothing was noted then because it was held.
     async fn manifests(&mut self) -> Result<(), Error> {
-        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
             // judged again: it may have been needed, or pulled, since it was found
@@ -237,9 +237,7 @@ impl Run<'_> {
             let now = now();
             let due = sweep.retention.due(&manifest);
             if due.is_some_and(|due| due <= now) {
-                let freed = tx.held_by(manifest.id)?;
                 tx.delete_manifest(manifest.id, &collector(), now)?;
-                freed.into_iter().try_for_each(|freed| tx.predate(freed, last_needed(&manifest)))?;
                 return Ok(Swept { manifests: 1, ..Swept::default() });
             }
             if sweep.is_ordinary {
@@ -247,9 +245,10 @@ impl Run<'_> {
             }
             Ok(Swept::default())
         };
-        // again while something was freed: a child comes after its index
+        // again while something went: where nothing is held any longer, a child is due with its index
         loop {
             let before = self.swept.manifests;
+            let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
             self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
             if self.swept.manifests == before {
                 return Ok(());
