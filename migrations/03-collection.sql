@@ -71,8 +71,9 @@ CREATE TABLE trash (
 CREATE INDEX trash_by_time ON trash (deleted_at);
 
 -- Files whose blobs are gone, until their removal is durable. A row names a file once; another row may name it again.
+-- AUTOINCREMENT: two processes may work off the same rows, and the slower one must not forget a younger row by an old number.
 CREATE TABLE removals (
-    id     INTEGER PRIMARY KEY,
+    id     INTEGER PRIMARY KEY AUTOINCREMENT,
     digest TEXT    NOT NULL,
     size   INTEGER NOT NULL
 ) STRICT;

@@ -57,6 +57,8 @@ async fn collect(registry: &Registry) {
 }
 
 async fn pass(registry: &Registry) -> Result<Swept, Error> {
+    // what was pulled a moment ago counts as needed
+    registry.record_pulls().await?;
     let sweep = Sweep { retention: registry.settings().retention.clone(), is_ordinary: true };
     registry.sweep(sweep, &mut |_| {}).await
 }

@@ -22,6 +22,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "rules know no transport",
     ),
     ("http", &["crate::meta", "crate::blob", "crate::config", "rusqlite", "r2d2"], "the wire knows only the operations"),
+    (
+        "collector",
+        &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
+        "what the server does by itself is a caller of the operations",
+    ),
     ("cli", &["rusqlite", "r2d2", "registry::meta", "registry::blob", "axum", "hyper"], "the command line is a caller of the operations"),
 ];
 

@@ -3,9 +3,11 @@
 mod support;
 
 mod cli;
+mod collect;
 mod crash;
 mod layers;
 mod load;
+mod model;
 mod power_loss;
 mod protocol;
 mod start;

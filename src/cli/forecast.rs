@@ -70,7 +70,8 @@ fn as_json(forecast: &Forecast) -> Value {
 /// The lines of distribution's `garbage-collect`, which scripts look for.
 pub(super) fn classic_lines(forecast: &Forecast) -> String {
     let due = forecast.due();
-    let mut lines = format!("{} blobs marked, {} blobs and {} manifests eligible for deletion\n", forecast.kept, due.blobs, due.manifests);
+    let marked = forecast.all.saturating_sub(due.blobs + due.manifests);
+    let mut lines = format!("{marked} blobs marked, {} blobs and {} manifests eligible for deletion\n", due.blobs, due.manifests);
     for doomed in forecast.doomed.iter().filter(|doomed| doomed.at <= forecast.now) {
         lines += &match doomed.kind {
             Kind::Tag => format!("tag eligible for deletion: {}\n", doomed.tag.as_deref().unwrap_or_default()),

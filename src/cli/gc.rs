@@ -37,8 +37,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         return super::forecast::print(&registry, &retention, output).await;
     }
     let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
-    registry.reconcile().await?;
-    let swept = sweep(&registry, Sweep { retention, is_ordinary }).await?;
+    let cleared = registry.reconcile().await?;
+    let mut swept = sweep(&registry, Sweep { retention, is_ordinary }).await?;
+    swept.uploads += (cleared.expired + cleared.files) as u64;
     match output {
         Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
         Format::Table => output::print(sentence(&swept).as_bytes())?,

@@ -1,8 +1,9 @@
 //! How connections to the database are opened: one that writes, and pools that read.
 
+use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -13,8 +14,17 @@ use super::Error;
 /// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
-/// How long a writer waits for another process on the same directory.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How a writer waits for another process on the same directory: looking often, for a change takes a millisecond or two,
+/// and less often once that has not helped. SQLite's own handler waits longer each time, and so for many times as long as
+/// the other one works.
+const BUSY_PAUSE: Duration = Duration::from_micros(50);
+const BUSY_SOON: i32 = 200;
+const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
+/// A minute, about.
+const BUSY_TRIES: i32 = 60_000;
+
+/// What the log usually needs, and half as much again, in bytes.
+const LOG_RESERVE: u64 = 6 << 20;
 
 /// Statements each connection keeps prepared; more than this module has.
 const STATEMENT_CACHE: usize = 64;
@@ -36,7 +46,7 @@ impl Pool {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
             connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.busy_handler(Some(wait_for_others))?;
             connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
         });
         r2d2::Pool::builder()
@@ -62,7 +72,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     // made here, so that it is born private; SQLite gives -wal and -shm the same mode
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(|error| open_error(path, error))?;
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     check_owner(&connection, path)?;
     if is_new(&connection)? {
@@ -78,7 +88,34 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA cache_size = -8192;",
     )?;
     migrate(&mut connection)?;
+    reserve_log(path);
     Ok(connection)
+}
+
+/// Takes disk for the log ahead of need, so that something can be deleted, and its room won back, on a disk that others
+/// have filled. Where that is not possible, or not known to the file system, the log grows as it must.
+fn reserve_log(path: &Path) {
+    // no lock of SQLite's is on the log itself, so it may be opened and closed
+    let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
+    let reserved = log.map(|log| rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE));
+    if !matches!(reserved, Ok(Ok(()))) {
+        tracing::debug!("no disk could be taken for the log ahead of need");
+    }
+}
+
+thread_local! {
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread has waited for another process since it asked last.
+pub(super) fn has_waited() -> bool {
+    HAS_WAITED.replace(false)
+}
+
+fn wait_for_others(tries: i32) -> bool {
+    HAS_WAITED.set(true);
+    std::thread::sleep(if tries < BUSY_SOON { BUSY_PAUSE } else { BUSY_LONG_PAUSE });
+    tries < BUSY_TRIES
 }
 
 /// Refuses files of others before anything is changed in them.
@@ -124,6 +161,13 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     Ok(transaction.commit()?)
+}
+
+/// One of SQLite's own files, which are beside the one that a link leads to.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    name.push(suffix);
+    name.into()
 }
 
 fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {

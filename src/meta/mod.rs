@@ -53,12 +53,23 @@ pub struct Meta {
     /// For pages and reports, which run on blocking threads and may take longer.
     scans: Pool,
     recent: Arc<Recent>,
+    /// SQLite's write-ahead log.
+    log: Arc<Path>,
     writer: Arc<Writer>,
 }
 
 /// The inside of one change: runs alone, sees the changes queued before it, and is all committed or not at all.
 pub struct WriteTx<'c> {
     connection: &'c Connection,
+    /// Others change things as well: in this very transaction, or in another process just now.
+    is_contended: bool,
+}
+
+impl WriteTx<'_> {
+    /// Whether somebody else changes things just now, for whom changes that nobody waits for should make room.
+    pub fn is_contended(&self) -> bool {
+        self.is_contended
+    }
 }
 
 /// What keeps the metadata from being read or changed.
@@ -110,6 +121,7 @@ impl Meta {
             points: Pool::open(path, workers)?,
             scans: Pool::open(path, workers.max(4))?,
             recent: Arc::new(Recent::beside(path)),
+            log: connection::beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(writing, before_commit)),
         })
     }
@@ -123,7 +135,28 @@ impl Meta {
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer.submit(change).await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+        self.writer.submit(change, true).await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// As [`Self::write`], but a power failure may take it back, until something durable follows it or [`Self::sync`] is
+    /// called: for what would then be done again.
+    pub async fn write_lazily<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.writer.submit(change, false).await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Makes everything durable that anybody has committed by now. Blocks.
+    pub fn sync(&self) -> std::io::Result<()> {
+        // no lock of SQLite's is on the log itself, so it may be opened and closed
+        match std::fs::File::open(&self.log).and_then(|log| log.sync_data()) {
+            // copied back and removed: then it is in the database, durably
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Error, StoredManifest};
+use super::{Error, StoredManifest, connection};
 use crate::sys::SharedWords;
 
 /// The words of one copy of the header; the file starts with two.
@@ -46,12 +46,7 @@ impl Recent {
     /// For the database at `path`, to which this process holds a connection from now on: the index is made anew when the
     /// last one ends.
     pub(super) fn beside(path: &Path) -> Self {
-        // as SQLite does, which makes it beside the file that a link leads to
-        let index = path.canonicalize().and_then(|path| {
-            let mut index = path.into_os_string();
-            index.push("-shm");
-            SharedWords::new(File::open(index)?)
-        });
+        let index = File::open(connection::beside(path, "-shm")).and_then(SharedWords::new);
         if let Err(error) = &index {
             tracing::warn!(%error, "the log's index cannot be read: every pull will ask the database");
         }

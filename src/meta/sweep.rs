@@ -188,25 +188,6 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// The manifests that this one holds: its children, and the referrers of which it is the subject.
-    pub fn held_by(&self, manifest: ManifestId) -> Result<Vec<ManifestId>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT child_id FROM manifest_children WHERE parent_id = ?1 UNION SELECT id FROM manifests WHERE held_by = ?1",
-        )?;
-        Ok(statement.query_map([manifest.0], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
-    }
-
-    /// Counts a manifest that was freed just now as idle from an earlier time on: what held it had expired by then.
-    pub fn predate(&self, manifest: ManifestId, idle_since: Millis) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "UPDATE manifests SET idle_since = min(idle_since, ?2), review_from = min(idle_since, ?2)
-                 WHERE id = ?1 AND holders = 0 AND is_freed",
-            )?
-            .execute(params![manifest.0, idle_since])?;
-        Ok(())
-    }
-
     /// Takes a blob out of a repository, if nothing there has held it since `cutoff`; says whether it did.
     pub fn delete_idle_link(&self, link: &IdleLink, cutoff: Millis) -> Result<bool, Error> {
         let removed = self

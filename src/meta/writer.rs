@@ -5,20 +5,28 @@
 //! they published are made durable and the transaction is committed with one sync of the log. Only then is anybody
 //! answered. A failing commit fails them all.
 //!
+//! A change that may be lost in a power failure, because it would be made again, asks for no sync of its own: it is
+//! visible at once, and durable with the next change that is, or with [`super::Meta::sync`].
+//!
 //! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
 //! the only lock there is, between threads and between processes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::connection::has_waited;
 use super::{BeforeCommit, Error, WriteTx};
 
 /// The most changes in one commit, so that the first of them does not wait for ever.
 const BATCH_LIMIT: usize = 256;
+/// How long others may take the database between two transactions that nobody waits for: longer than they wait between
+/// two looks.
+const WAY_OUT: Duration = Duration::from_micros(300);
 /// Pages of the log after which it is copied back into the database, 4 KiB each.
 const CHECKPOINT_PAGES: i64 = 1000;
 
@@ -31,6 +39,8 @@ pub(super) struct Writer {
 trait Job: Send {
     /// Whether what was done is to be kept.
     fn run(&mut self, transaction: &WriteTx<'_>) -> bool;
+    /// Whether it is durable before it is answered.
+    fn is_durable(&self) -> bool;
     fn finish(self: Box<Self>, commit: Result<(), Error>);
 }
 
@@ -38,6 +48,7 @@ struct Change<T, E, F> {
     change: Option<F>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    is_durable: bool,
 }
 
 impl<T, E, F> Job for Change<T, E, F>
@@ -51,6 +62,10 @@ where
         // a panic in one change must not take the writer, and with it every later change, along
         self.result = catch_unwind(AssertUnwindSafe(|| change(transaction))).ok();
         matches!(self.result, Some(Ok(_)))
+    }
+
+    fn is_durable(&self) -> bool {
+        self.is_durable
     }
 
     fn finish(self: Box<Self>, commit: Result<(), Error>) {
@@ -73,14 +88,14 @@ impl Writer {
     }
 
     /// Queues a change; the receiver fails where the writer has stopped.
-    pub(super) fn submit<T, E, F>(&self, change: F) -> oneshot::Receiver<Result<T, E>>
+    pub(super) fn submit<T, E, F>(&self, change: F, is_durable: bool) -> oneshot::Receiver<Result<T, E>>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Change { change: Some(change), result: None, reply };
+        let job = Change { change: Some(change), result: None, reply, is_durable };
         if let Some(queue) = &self.queue {
             // where the thread is gone the job is dropped, and its reply with it
             let _ = queue.send(Box::new(job));
@@ -102,13 +117,20 @@ impl Drop for Writer {
 fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit) {
     while let Ok(first) = jobs.recv() {
         let mut done = Vec::new();
-        let pending = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT);
-        let outcome = transact(connection, pending, &mut done, before_commit);
+        let pending: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT).collect();
+        let is_durable = pending.iter().any(|job| job.is_durable());
+        // what arrives meanwhile comes along, unless it wants a sync that there will not be
+        let room = if is_durable { BATCH_LIMIT - pending.len() } else { 0 };
+        let pending = pending.into_iter().chain(jobs.try_iter().take(room));
+        let outcome = transact(connection, pending, is_durable, &mut done, before_commit);
         if let Err(error) = &outcome {
             tracing::error!(changes = done.len(), %error, "commit failed");
         }
         for job in done {
             job.finish(outcome.clone());
+        }
+        if !is_durable {
+            std::thread::sleep(WAY_OUT);
         }
         checkpoint(connection);
     }
@@ -118,22 +140,29 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
 fn transact(
     connection: &Connection,
     pending: impl Iterator<Item = Box<dyn Job>>,
+    is_durable: bool,
     done: &mut Vec<Box<dyn Job>>,
     before_commit: &BeforeCommit,
 ) -> Result<(), Error> {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    // the one thing that cannot be said inside a transaction
+    let begun = connection.execute_batch(if is_durable {
+        "PRAGMA synchronous = FULL; BEGIN IMMEDIATE"
+    } else {
+        "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
+    });
     let mut outcome = begun.map_err(Error::from);
+    let transaction = WriteTx { connection, is_contended: is_durable || has_waited() };
     let mut kept = 0;
     for mut job in pending {
         if outcome.is_ok() {
-            match run_in_savepoint(connection, job.as_mut()) {
+            match run_in_savepoint(&transaction, job.as_mut()) {
                 Ok(keep) => kept += usize::from(keep),
                 Err(error) => outcome = Err(error.into()),
             }
         }
         done.push(job);
     }
-    if outcome.is_ok() && kept > 0 {
+    if outcome.is_ok() && kept > 0 && is_durable {
         outcome = before_commit().map_err(|error| Error::Commit(format!("a directory of blobs could not be synced: {error}")));
     }
     if outcome.is_ok() {
@@ -145,9 +174,10 @@ fn transact(
     outcome
 }
 
-fn run_in_savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<bool> {
+fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::Result<bool> {
+    let connection = transaction.connection;
     connection.prepare_cached("SAVEPOINT change")?.execute([])?;
-    let keep = job.run(&WriteTx { connection });
+    let keep = job.run(transaction);
     if !keep {
         connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
     }

@@ -155,18 +155,24 @@ impl<'m> Fall<'m> {
         manifest.holders == lost + 1 && !self.is_tag_gone(manifest.id, tag)
     }
 
+    /// Removes a manifest, and what hangs on nothing else after it.
     pub fn drop_manifest(&mut self, manifest: HeldManifest, at: Millis, why: String) -> Result<(), meta::Error> {
-        let mut going = vec![(manifest, at, why)];
+        self.drop_manifests(vec![manifest], at, &why)
+    }
+
+    /// Removes several manifests at one time, those that others of them hold as well.
+    pub fn drop_manifests(&mut self, manifests: Vec<HeldManifest>, at: Millis, why: &str) -> Result<(), meta::Error> {
+        let manifests = manifests.into_iter().filter(|manifest| !self.is_gone(manifest.id));
+        let mut going: Vec<_> = manifests.map(|manifest| (manifest, at, why.to_owned())).collect();
+        self.losses.gone.extend(going.iter().map(|(manifest, ..)| manifest.id));
         while let Some((manifest, at, why)) = going.pop() {
-            if self.is_gone(manifest.id) {
-                continue;
-            }
-            self.losses.gone.insert(manifest.id);
             for held in self.meta.held_by_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.manifests.get(&held.id));
                 let loss = lose(self.losses.manifests.entry(held.id), before, at);
-                if loss.lost == held.holders {
-                    going.push((held, loss.at, "what holds it goes".to_owned()));
+                if loss.lost == held.holders && !self.is_gone(held.id) {
+                    self.losses.gone.insert(held.id);
+                    let at = loss.at.saturating_add(self.retention.hold());
+                    going.push((held, at, "what holds it goes".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {

@@ -43,8 +43,8 @@ pub struct Forecast {
     /// When it was made.
     pub now: Millis,
     pub doomed: Vec<Doomed>,
-    /// Blobs and manifests that stay.
-    pub kept: u64,
+    /// Blobs and manifests that there are.
+    pub all: u64,
 }
 
 /// A part of a forecast.
@@ -104,9 +104,7 @@ impl Registry {
             let mut doomed = fall.doomed;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
-            let going = doomed.iter().filter(|doomed| doomed.kind != Kind::Tag).count() as u64;
-            let kept = (totals.blobs + totals.manifests).saturating_sub(going);
-            Ok(Forecast { now, doomed, kept })
+            Ok(Forecast { now, doomed, all: totals.blobs + totals.manifests })
         })
         .await
     }

@@ -68,7 +68,7 @@ impl Registry {
             for (repository, deletion) in &deletions {
                 match deletion {
                     Deletion::Everything => judge.everything(repository)?,
-                    Deletion::Manifest(digest) => judge.manifest(meta.manifest_in(repository, digest)?)?,
+                    Deletion::Manifest(digest) => judge.manifests(meta.manifest_in(repository, digest)?.into_iter().collect())?,
                     Deletion::Tags(tags) => judge.tags(repository, tags)?,
                 }
             }
@@ -101,19 +101,20 @@ struct Judge<'m> {
 }
 
 impl Judge<'_> {
-    fn manifest(&mut self, manifest: Option<HeldManifest>) -> Result<(), meta::Error> {
-        let Some(manifest) = manifest else { return Ok(()) };
-        self.consequence.deleted += 1;
-        self.fall.drop_manifest(manifest, self.now, "it is deleted".to_owned())
+    fn manifests(&mut self, manifests: Vec<HeldManifest>) -> Result<(), meta::Error> {
+        self.consequence.deleted += manifests.len() as u64;
+        self.fall.drop_manifests(manifests, self.now, "it is deleted")
     }
 
     fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {
-        let mut after = String::new();
+        let mut all: Vec<HeldManifest> = Vec::new();
         loop {
-            let some = self.meta.manifests_in(repository, &after, BATCH)?;
-            let Some(last) = some.last() else { return Ok(()) };
-            after = last.digest.to_string();
-            some.into_iter().try_for_each(|manifest| self.manifest(Some(manifest)))?;
+            let after = all.last().map_or("", |last| last.digest.as_str());
+            let some = self.meta.manifests_in(repository, after, BATCH)?;
+            if some.is_empty() {
+                return self.manifests(all);
+            }
+            all.extend(some);
         }
     }
 

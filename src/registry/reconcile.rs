@@ -113,6 +113,11 @@ impl Registry {
     async fn end(&self, id: &UploadId) -> Result<bool, Error> {
         // a locked one is being written to at this moment
         let Some(file) = self.lock(id)? else { return Ok(false) };
+        let file = Arc::new(file);
+        // a crash amid clearing leaves a session that is over for a file that may be a blob
+        if file.is_published().map_err(Error::files("looking at an upload"))? {
+            self.settle_published(id, &file).await?;
+        }
         self.discard(id, file).await?;
         Ok(true)
     }

@@ -198,7 +198,7 @@ impl Retention {
 }
 
 /// The last time that anybody wanted an idle manifest.
-pub(super) fn last_needed(manifest: &IdleManifest) -> Millis {
+fn last_needed(manifest: &IdleManifest) -> Millis {
     manifest.idle_since.max(manifest.pulled_at.unwrap_or(Millis::MIN))
 }
 

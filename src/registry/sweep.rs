@@ -5,18 +5,26 @@
 //! promise or a pull in between saves it. A blob's row goes first, with a note of its file; the file goes in a later
 //! change, which looks again whether a row has come back; the note goes once the file's removal is on disk. Whatever
 //! point a crash comes at, nothing is lost that has a row, and nothing without a row is forgotten.
+//!
+//! None of this waits for the disk, for it would all be done again; but before a file is touched, what says that its blob
+//! is gone must be durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::retention::{is_signature, last_needed, millis};
+use tokio::time::sleep;
+
+use super::retention::{is_signature, millis};
 use super::{Error, Registry, Retention, blocking};
 use crate::blob::{BlobStore, KeptOpen};
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
 
-/// How long one change may hold the database, before its commit.
+/// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
+/// collection rests after each change as well.
 const BUDGET: Duration = Duration::from_millis(2);
+const SMALL_BUDGET: Duration = Duration::from_micros(400);
+const REST: Duration = Duration::from_millis(10);
 /// How many candidates are read at once.
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
@@ -45,7 +53,7 @@ pub struct Swept {
     /// Files removed, and the disk that they took, in bytes.
     pub files: u64,
     pub bytes: u64,
-    /// Upload sessions that were over.
+    /// Upload sessions that were over, and files of uploads that nobody owned.
     pub uploads: u64,
     /// Deleted manifests that cannot be brought back any more.
     pub trash: u64,
@@ -81,6 +89,8 @@ struct Run<'r> {
     registry: &'r Registry,
     sweep: Arc<Sweep>,
     swept: Swept,
+    /// For the next change.
+    budget: Duration,
     progress: Progress<'r>,
 }
 
@@ -90,7 +100,7 @@ impl Registry {
     /// # Errors
     /// Where the database itself cannot be read or changed.
     pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
-        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), progress };
+        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
         run.uploads().await?;
         run.tags().await?;
         run.manifests().await?;
@@ -130,6 +140,21 @@ impl Run<'_> {
         (self.progress)(&self.swept);
     }
 
+    /// Makes one change, and lets others go first where there are any.
+    async fn change<T, F>(&mut self, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static,
+    {
+        let look = move |tx: &WriteTx<'_>| change(tx).map(|done| (done, tx.is_contended()));
+        let (done, is_contended) = self.registry.meta.write_lazily(look).await?;
+        self.budget = if is_contended { SMALL_BUDGET } else { BUDGET };
+        if is_contended {
+            sleep(REST).await;
+        }
+        Ok(done)
+    }
+
     /// Nothing that was needed or promised after this is due, whatever the rules say.
     fn cutoff(&self) -> Millis {
         now().saturating_sub(self.sweep.retention.hold())
@@ -151,8 +176,8 @@ impl Run<'_> {
             after = *last;
             let mut waiting: VecDeque<T> = found.into_iter().map(|(_, item)| item).collect();
             while !waiting.is_empty() {
-                let act = act.clone();
-                let (rest, swept) = self.registry.meta.write(move |tx| some(tx, waiting, act)).await?;
+                let (act, budget) = (act.clone(), self.budget);
+                let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
                 waiting = rest;
                 self.add(swept);
             }
@@ -183,7 +208,7 @@ impl Run<'_> {
 
     async fn review(&mut self, repository: RepositoryId, name: String) -> Result<(), Error> {
         let policy = self.sweep.retention.policy(&name).filter(|policy| !policy.tags.is_empty()).cloned();
-        let swept = self.registry.meta.write(move |tx| {
+        let swept = self.change(move |tx| {
             let Some(policy) = policy else {
                 tx.review_again(repository, None)?;
                 return Ok::<_, Error>(Swept::default());
@@ -202,9 +227,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Moves manifests that are due to the trash; what only they held is due with them.
+    /// Moves manifests that are due to the trash. What only they held is idle from now on: a client may have been told a
+    /// moment ago that it is there, or have moved its tag, and nothing was noted then because it was held.
     async fn manifests(&mut self) -> Result<(), Error> {
-        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
             // judged again: it may have been needed, or pulled, since it was found
@@ -212,9 +237,7 @@ impl Run<'_> {
             let now = now();
             let due = sweep.retention.due(&manifest);
             if due.is_some_and(|due| due <= now) {
-                let freed = tx.held_by(manifest.id)?;
                 tx.delete_manifest(manifest.id, &collector(), now)?;
-                freed.into_iter().try_for_each(|freed| tx.predate(freed, last_needed(&manifest)))?;
                 return Ok(Swept { manifests: 1, ..Swept::default() });
             }
             if sweep.is_ordinary {
@@ -222,9 +245,10 @@ impl Run<'_> {
             }
             Ok(Swept::default())
         };
-        // again while something was freed: a child comes after its index
+        // again while something went: where nothing is held any longer, a child is due with its index
         loop {
             let before = self.swept.manifests;
+            let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
             self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
             if self.swept.manifests == before {
                 return Ok(());
@@ -249,7 +273,7 @@ impl Run<'_> {
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self.registry.scan(move |meta| meta.has_memories(cutoff, Millis::MIN)).await?.0 {
-            let emptied = self.registry.meta.write(move |tx| {
+            let emptied = self.change(move |tx| {
                 let mut swept = Swept::default();
                 for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
                     swept.trash += 1;
@@ -272,7 +296,7 @@ impl Run<'_> {
     async fn history(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
         while self.registry.scan(move |meta| meta.has_memories(Millis::MIN, cutoff)).await?.1 {
-            let forgotten = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
+            let forgotten = self.change(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
             self.add(Swept { history: forgotten as u64, ..Swept::default() });
         }
         Ok(())
@@ -285,10 +309,12 @@ impl Run<'_> {
             let removals = self.registry.scan(move |meta| meta.removals(after, BATCH)).await?;
             let Some(last) = removals.last() else { break };
             after = last.id;
+            let meta = self.registry.meta.clone();
+            blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let blobs = Arc::clone(&self.registry.blobs);
-                let (rest, done) = self.registry.meta.write(move |tx| unlink_some(tx, &blobs, waiting)).await?;
+                let (blobs, budget) = (Arc::clone(&self.registry.blobs), self.budget);
+                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting, budget)).await?;
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.add(done.swept);
@@ -310,7 +336,7 @@ impl Run<'_> {
         blocking(move || blobs.sync_removed()).await?.map_err(Error::files("syncing a directory of blobs"))?;
         for ids in ids.chunks(BATCH) {
             let ids = ids.to_vec();
-            self.registry.meta.write(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
+            self.change(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
         }
         Ok(())
     }
@@ -320,7 +346,7 @@ impl Run<'_> {
         let (free, _) = self.registry.scan(Meta::free_pages).await?;
         let mut rest = free.saturating_sub(SPARE_PAGES);
         while rest > 0 {
-            let freed = self.registry.meta.write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
+            let freed = self.change(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
             if freed == 0 {
                 break;
             }
@@ -332,7 +358,7 @@ impl Run<'_> {
 }
 
 /// Does something with as many items as the budget allows; gives back the rest.
-fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A) -> Result<(VecDeque<T>, Swept), Error>
+fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A, budget: Duration) -> Result<(VecDeque<T>, Swept), Error>
 where
     A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error>,
 {
@@ -347,7 +373,7 @@ where
                 swept.failures += 1;
             }
         }
-        if begun.elapsed() >= BUDGET {
+        if begun.elapsed() >= budget {
             break;
         }
     }
@@ -364,7 +390,12 @@ struct Unlinked {
     swept: Swept,
 }
 
-fn unlink_some(tx: &WriteTx<'_>, blobs: &BlobStore, mut waiting: VecDeque<Removal>) -> Result<(VecDeque<Removal>, Unlinked), Error> {
+fn unlink_some(
+    tx: &WriteTx<'_>,
+    blobs: &BlobStore,
+    mut waiting: VecDeque<Removal>,
+    budget: Duration,
+) -> Result<(VecDeque<Removal>, Unlinked), Error> {
     let begun = Instant::now();
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
@@ -382,7 +413,7 @@ fn unlink_some(tx: &WriteTx<'_>, blobs: &BlobStore, mut waiting: VecDeque<Remova
                 done.swept.failures += 1;
             }
         }
-        if begun.elapsed() >= BUDGET {
+        if begun.elapsed() >= budget {
             break;
         }
     }

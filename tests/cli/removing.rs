@@ -90,6 +90,20 @@ fn the_promise_is_honest_where_nothing_comes_back() {
 }
 
 #[test]
+fn a_repository_goes_at_once_and_an_index_before_its_children() {
+    let server = Server::start();
+    let index = push_index(&mut server.client());
+    let days = |reference: &str| {
+        let by = json(&server, &["rm", reference, "--dry-run"])["frees"]["by"].as_str().expect("a time").to_owned();
+        let wait = humantime::parse_rfc3339(&by).expect("a time").duration_since(std::time::SystemTime::now()).expect("later");
+        (wait.as_secs_f64() / 86400.0).round()
+    };
+    assert_eq!(days("team/app"), 1.0, "the grace period of the blobs");
+    assert_eq!(days(&format!("team/app@{index}")), 2.0, "that of the children, and then that of their blobs");
+    assert_eq!(days("team/app:v1"), 16.0, "two weeks without a tag, and then as above");
+}
+
+#[test]
 fn immutable_tags_are_respected_and_nothing_is_half_done() {
     let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: 'team/**', immutable: ['v*']}]")]);
     let mut client = server.client();

@@ -52,12 +52,12 @@ impl Printed {
 }
 
 impl Bench {
-    pub fn new(name: &str) -> Self {
+    pub fn new(name: &str, environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
         for sub in ["home", "tmp", "run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self { server: Server::start(dir.path()), env: RefCell::default(), dir }
+        Self { server: Server::start(dir.path(), environment), env: RefCell::default(), dir }
     }
 
     /// The bench's directory: every client's working directory.
@@ -94,6 +94,13 @@ impl Bench {
         let (success, printed) = self.attempt(line.as_ref(), input);
         assert!(success, "{}\nfailed:\n{}", line.as_ref(), printed.both());
         printed
+    }
+
+    /// The registry's own command line, in the bench's directory.
+    pub fn registry(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+        command.args(arguments).current_dir(self.dir());
+        command
     }
 
     /// Runs a command line that must fail.

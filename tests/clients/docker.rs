@@ -10,7 +10,7 @@ use crate::fixture::{DOCKER_LIST, DOCKER_MANIFEST, digest, noise};
 use crate::server::{list, text};
 
 /// Neither iptables nor a bridge: no container is run, and the machine's network is left alone.
-fn engine(bench: &Bench) -> Daemon {
+pub fn engine(bench: &Bench) -> Daemon {
     let dir = bench.dir().display();
     let socket = format!("unix://{dir}/docker.sock");
     bench.set("DOCKER_HOST", &socket);
@@ -33,7 +33,7 @@ fn context(bench: &Bench) {
 }
 
 /// The digest that `docker push` ends with: `TAG: digest: sha256:… size: N`.
-fn pushed(bench: &Bench, image: &str) -> (String, String) {
+pub fn pushed(bench: &Bench, image: &str) -> (String, String) {
     let output = bench.run(format!("docker push {image}")).stdout;
     let digest = output
         .split_once("digest: ")

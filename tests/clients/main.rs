@@ -5,6 +5,7 @@
 mod bench;
 mod buildah;
 mod buildkit;
+mod collection;
 mod containerd;
 mod cosign;
 mod crane;
@@ -26,6 +27,8 @@ use runner::Test;
 const TESTS: &[Test] = &[
     Test::root("docker", &["docker", "dockerd"], docker::push_and_pull),
     Test::root("docker-multi-arch", &["docker", "dockerd"], docker::multi_arch),
+    Test::root("docker-beside-gc", &["docker", "dockerd", "curl"], collection::beside_pushes).with(collection::HASTY),
+    Test::root("docker-garbage-collect", &["docker", "dockerd", "curl", "du"], collection::as_ever).with(collection::BY_HAND),
     Test::root("podman", &["podman"], podman::push_and_pull),
     Test::root("podman-multi-arch", &["podman"], podman::multi_arch),
     Test::root("podman-zstd-chunked", &["podman"], podman::zstd_chunked),

@@ -22,16 +22,22 @@ pub struct Test {
     name: &'static str,
     programs: &'static [&'static str],
     needs_root: bool,
+    /// Of the server.
+    environment: &'static [(&'static str, &'static str)],
     body: fn(&Bench),
 }
 
 impl Test {
     pub const fn new(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
-        Self { name, programs, needs_root: false, body }
+        Self { name, programs, needs_root: false, environment: &[], body }
     }
 
     pub const fn root(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
         Self { needs_root: true, ..Self::new(name, programs, body) }
+    }
+
+    pub const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
+        Self { environment, ..self }
     }
 
     fn wanted(&self, filters: &[String]) -> bool {
@@ -47,7 +53,7 @@ impl Test {
     }
 
     fn run(&self) -> Result<(), String> {
-        let bench = Bench::new(self.name);
+        let bench = Bench::new(self.name, self.environment);
         caught(|| (self.body)(&bench)).map_err(|why| format!("{why}\n{}", bench.server.log()))
     }
 }

@@ -71,13 +71,14 @@ fn tail(log: &Path) -> String {
 }
 
 impl Server {
-    pub fn start(dir: &Path) -> Self {
+    pub fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
         let log = dir.join("registry.log");
         // no server outlives the test, however that ends
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry")])
             .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
             .arg(dir.join("data"))
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())

@@ -90,9 +90,8 @@ fn open(database: &Path) -> Connection {
     connection
 }
 
-/// Judges what a crash left, before any server has touched it. Gives the manifests that can be seen.
-pub fn check_dead(root: &Path) -> BTreeSet<Place> {
-    // a copy, since opening a log that a crash left mends it
+/// The database as a crash left it: a copy, since opening a log that a crash left mends it.
+fn open_copy(root: &Path) -> (TempDir, Connection) {
     let aside = TempDir::new().expect("a temporary directory");
     let database = fs::canonicalize(root.join("registry.db")).expect("a database");
     let copy = aside.path().join("copy.db");
@@ -102,6 +101,23 @@ pub fn check_dead(root: &Path) -> BTreeSet<Place> {
         fs::copy(log, copy.with_extension("db-wal")).expect("a copy");
     }
     let connection = open(&copy);
+    (aside, connection)
+}
+
+/// Judges what a crash amid collection left: whatever has a row has its file, and what has none is noted to be removed.
+pub fn check_collected(root: &Path) {
+    let (_aside, connection) = open_copy(root);
+    let (walk, facts) = (Walk::of(root), Facts::of(&connection));
+    check_blobs(root, &walk, &facts);
+    let notes: BTreeSet<String> = rows(&connection, "SELECT digest FROM removals", |row| row.get(0)).into_iter().collect();
+    for digest in walk.blobs.keys().filter(|digest| !facts.blobs.contains_key(*digest)) {
+        assert!(notes.contains(digest), "{digest} has neither a row nor a note");
+    }
+}
+
+/// Judges what a crash left, before any server has touched it. Gives the manifests that can be seen.
+pub fn check_dead(root: &Path) -> BTreeSet<Place> {
+    let (_aside, connection) = open_copy(root);
     check_database(&connection);
     let (walk, facts) = (Walk::of(root), Facts::of(&connection));
     check_blobs(root, &walk, &facts);

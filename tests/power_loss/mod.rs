@@ -6,7 +6,8 @@
 //!
 //! `POWER_SEED` repeats a run, as far as the disk does.
 
-mod disk;
+mod collected;
+pub mod disk;
 
 use std::io::Write;
 use std::path::Path;

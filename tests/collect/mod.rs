@@ -1,0 +1,33 @@
+//! Collection beside a real server, and what it must never do.
+
+mod backup;
+mod classic;
+mod full_disk;
+mod races;
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Server, sha256};
+
+/// The files of all blobs, as digests.
+fn stored(server: &Server) -> Vec<String> {
+    let name = |path: &std::path::PathBuf| format!("sha256:{}", path.file_name().expect("a name").to_string_lossy());
+    let mut digests: Vec<_> = server.blob_files().iter().map(name).collect();
+    digests.sort();
+    digests
+}
+
+fn digests(contents: &[&[u8]]) -> Vec<String> {
+    let mut digests: Vec<_> = contents.iter().map(|content| sha256(content)).collect();
+    digests.sort();
+    digests
+}
+
+/// Waits until something is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,54 @@
+//! What happened, in the order in which it became known: printed, as far as it matters, when something is wrong.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// More than happens in any time that matters to one object.
+const CAPACITY: usize = 400_000;
+/// How much is printed of what happened to an object.
+const TOLD: usize = 60;
+
+pub struct Journal {
+    start: Instant,
+    entries: Mutex<VecDeque<(Instant, Instant, String)>>,
+}
+
+impl Journal {
+    pub fn new() -> Self {
+        Self { start: Instant::now(), entries: Mutex::default() }
+    }
+
+    /// Notes a request, or something else, with when it began and ended.
+    pub fn note(&self, began: Instant, ended: Instant, text: String) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() == CAPACITY {
+            entries.pop_front();
+        }
+        entries.push_back((began, ended, text));
+    }
+
+    /// The last entries that mention one of these words.
+    pub fn about(&self, words: &[&str]) -> String {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let matching = entries.iter().rev().filter(|(_, _, text)| words.iter().any(|word| text.contains(word)));
+        let mut lines: Vec<_> = matching.take(TOLD).map(|(began, ended, text)| self.line(*began, *ended, text)).collect();
+        lines.reverse();
+        lines.join("\n")
+    }
+
+    fn line(&self, began: Instant, ended: Instant, text: &str) -> String {
+        let seconds = |time: Instant| time.saturating_duration_since(self.start).as_secs_f64();
+        format!("  {:9.4}..{:9.4} {text}", seconds(began), seconds(ended))
+    }
+
+    /// A time as the entries show it.
+    pub fn seconds(&self, time: Instant) -> String {
+        format!("{:.4}", time.saturating_duration_since(self.start).as_secs_f64())
+    }
+}
+
+/// As much of a digest as a reader needs.
+pub fn short(digest: &str) -> &str {
+    digest.get(7..19).unwrap_or(digest)
+}

@@ -1,0 +1,91 @@
+//! The server's lives, and the other processes that collect beside it: all are killed now and then.
+
+use std::process::{Command, Stdio};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::world::World;
+use crate::crash::random::Random;
+use crate::support::Server;
+
+/// Where the server is at the moment.
+pub struct Life {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Clone)]
+struct State {
+    number: u64,
+    address: String,
+    is_dying: bool,
+}
+
+impl Life {
+    pub fn new(address: &str) -> Self {
+        Self { state: Mutex::new(State { number: 0, address: address.to_owned(), is_dying: false }), changed: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a server that lives; gives the number of its life, and its address.
+    pub fn present(&self) -> (u64, String) {
+        let state = self.changed.wait_while(self.state(), |state| state.is_dying).unwrap_or_else(PoisonError::into_inner);
+        (state.number, state.address.clone())
+    }
+
+    /// Whether requests of that life may fail.
+    pub fn is_over(&self, number: u64) -> bool {
+        let state = self.state();
+        state.is_dying || state.number != number
+    }
+
+    fn renew(&self, server: &mut Server) {
+        self.state().is_dying = true;
+        server.kill();
+        server.restart();
+        let mut state = self.state();
+        *state = State { number: state.number + 1, address: server.address().to_owned(), is_dying: false };
+        self.changed.notify_all();
+    }
+}
+
+/// Kills the server again and again, until the clients have done enough.
+pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random) {
+    while !world.rest(Duration::from_millis(300 + random.below(2500))) {
+        let began = Instant::now();
+        world.life.renew(server);
+        world.counts.kills.add(1);
+        world.journal.note(began, Instant::now(), "server killed and started again".to_owned());
+    }
+}
+
+/// Runs `registry gc --online` again and again, and kills some of them.
+pub fn collect(world: &World, mut random: Random, pauses: bool) {
+    loop {
+        let began = Instant::now();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+        command.args(["gc", "--online", "--output", "json", "--data-dir"]).arg(&world.directory);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gc starts");
+        let is_killed = random.one_in(3);
+        if is_killed {
+            // the experiment: anywhere between its first and its last change
+            std::thread::sleep(Duration::from_micros(random.below(60_000)));
+            child.kill().expect("gc can be killed");
+        }
+        let output = child.wait_with_output().expect("gc ends");
+        world.counts.collections.add(1);
+        let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()].map(String::from_utf8_lossy);
+        let by_signal = output.status.code().is_none();
+        world.journal.note(began, Instant::now(), format!("gc{} {}", if by_signal { " killed" } else { "" }, said.join(" ")));
+        if !(output.status.success() || (is_killed && by_signal)) {
+            world.violated(&["gc", "server killed"], &format!("gc failed: {} {}", output.status, said.join(" ")));
+        }
+        let pause = if pauses { Duration::from_millis(random.below(200)) } else { Duration::ZERO };
+        if world.rest(pause) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! When nobody changes anything any more: what is left must be exactly what is needed, in the answers, on the disk and in
+//! the database.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::hand::{Gone, Hand};
+use super::journal::short;
+use super::repository::Repository;
+use super::world::World;
+use crate::crash::audit;
+use crate::crash::random::Random;
+use crate::support::Server;
+
+/// What each repository must hold in the end.
+type Kept = Vec<BTreeSet<String>>;
+
+/// Judges a registry that nobody uses, and waits until it has collected what there is to collect.
+pub fn settle(world: &World, server: &Server, random: Random) {
+    let mut hand = Hand::new(world, random);
+    let now = Instant::now();
+    world.journal.note(now, now, "everybody stopped".to_owned());
+    let alive = "nobody kills the server now";
+    let kept: Kept = (0..world.repositories.len()).map(|number| hand.take_stock(&mut world.lock(number)).expect(alive)).collect();
+    wait_for_disk(world, server, &kept);
+    wait_for_links(world, server, &kept);
+    wait_for_memories(world);
+    for (number, kept) in kept.iter().enumerate() {
+        let mut repository = world.lock(number);
+        repository.settled(kept, Instant::now());
+        hand.check_exactly(&mut repository, kept).expect(alive);
+    }
+    audit::check_cleared(server.directory());
+    check_counts(world, server);
+}
+
+fn shown(world: &World, kept: &BTreeSet<String>) -> BTreeSet<String> {
+    kept.iter().flat_map(|digest| world.stock.items[digest].blobs.clone()).collect()
+}
+
+/// Waits until the files are those of the blobs that are needed.
+fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
+    let expected: BTreeSet<String> = kept.iter().flat_map(|kept| shown(world, kept)).collect();
+    let deadline = Instant::now() + world.terms.all_over();
+    loop {
+        let name = |path: &std::path::PathBuf| path.file_name().and_then(|name| name.to_str()).map(|hex| format!("sha256:{hex}"));
+        let found: BTreeSet<String> = server.blob_files().iter().filter_map(name).collect();
+        if found == expected {
+            return;
+        }
+        let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|digest| expected.contains(*digest));
+        if !lost.is_empty() || Instant::now() > deadline {
+            let words: Vec<_> = lost.iter().chain(&left).take(4).map(|digest| short(digest)).collect();
+            world.violated(&words, &format!("at rest, the files of {lost:?} are missing, and those of {left:?} are left"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until each repository shows the blobs that its manifests need. Asked in the database, since to be asked for a blob
+/// is a reason to keep it.
+fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
+    let connection = open(server);
+    let names = (0..kept.len()).map(|number| world.lock(number).name.clone());
+    let links = |(name, kept): (String, &BTreeSet<String>)| shown(world, kept).into_iter().map(move |blob| (name.clone(), blob));
+    let expected: BTreeSet<(String, String)> = names.zip(kept).flat_map(links).collect();
+    let deadline = Instant::now() + world.terms.all_over();
+    let sql =
+        "SELECT name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id";
+    loop {
+        let mut statement = connection.prepare(sql).expect("a schema as expected");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        let found: BTreeSet<(String, String)> = rows.collect::<Result<_, _>>().expect("rows");
+        if found == expected {
+            return;
+        }
+        let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|link| expected.contains(*link));
+        if !lost.is_empty() || Instant::now() > deadline {
+            let words: Vec<_> = lost.iter().chain(&left).take(4).map(|(_, digest)| short(digest)).collect();
+            world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn open(server: &Server) -> Connection {
+    let path = server.directory().join("registry.db");
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+    connection.busy_timeout(Duration::from_secs(20)).expect("a timeout");
+    connection
+}
+
+/// Waits until nothing that is over can be brought back, and no tag's past is remembered.
+fn wait_for_memories(world: &World) {
+    let deadline = Instant::now() + world.terms.all_over();
+    loop {
+        let trash = world.block_on(world.registry.trash(None, String::new())).expect("the trash").items;
+        if trash.is_empty() {
+            return;
+        }
+        if Instant::now() > deadline {
+            let digest = trash[0].digest.to_string();
+            world.violated(&[short(&digest)], &format!("at rest, the trash still holds {trash:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Hand<'_> {
+    /// Looks at all that is sure to be there; gives the manifests that are to stay for good: those with tags, what they
+    /// need, and what is about them.
+    fn take_stock(&mut self, repository: &mut Repository) -> Result<BTreeSet<String>, Gone> {
+        for digest in repository.manifests.keys().cloned().collect::<Vec<_>>() {
+            self.look(repository, "GET", &digest)?;
+        }
+        for blob in repository.blobs.keys().cloned().collect::<Vec<_>>() {
+            self.look_blob(repository, "GET", &blob)?;
+        }
+        for tag in repository.tags.keys().cloned().collect::<Vec<_>>() {
+            self.look_tag(repository, "GET", &tag)?;
+        }
+        for tag in repository.loose_tags() {
+            self.untag(repository, &tag)?;
+        }
+        let mut kept: BTreeSet<String> = BTreeSet::new();
+        loop {
+            let before = kept.len();
+            let now = Instant::now();
+            for (name, tag) in &repository.tags {
+                // one that goes with an image goes if that does
+                if tag.image().is_none_or(|image| kept.contains(image)) && repository.is_tag_sure(name, now) {
+                    kept.insert(tag.digest.clone());
+                }
+            }
+            for manifest in repository.manifests.values() {
+                if kept.contains(&manifest.item.digest) {
+                    kept.extend(manifest.item.children.iter().cloned());
+                }
+            }
+            let waiting = repository.manifests.values().filter(|manifest| {
+                manifest.item.subject.as_ref().is_some_and(|subject| kept.contains(subject)) && !kept.contains(&manifest.item.digest)
+            });
+            for referrer in waiting.map(|manifest| manifest.item.digest.clone()).collect::<Vec<_>>() {
+                // its subject is there for good: if it is there now, it is so as well
+                if self.look(repository, "GET", &referrer)? {
+                    kept.insert(referrer);
+                }
+            }
+            if kept.len() == before {
+                return Ok(kept);
+            }
+        }
+    }
+
+    /// All of the stock is asked for, and there is what is needed and nothing else.
+    fn check_exactly(&mut self, repository: &mut Repository, kept: &BTreeSet<String>) -> Result<(), Gone> {
+        let world = self.world;
+        for digest in world.stock.items.keys() {
+            if self.look(repository, "GET", digest)? != kept.contains(digest) {
+                let message =
+                    format!("{}: at rest, {digest} is {}", repository.name, if kept.contains(digest) { "missing" } else { "there" });
+                world.violated(&[short(digest)], &message);
+            }
+        }
+        let shown = shown(world, kept);
+        for blob in world.stock.blobs.keys() {
+            if self.look_blob(repository, "GET", blob)? != shown.contains(blob) {
+                let message = format!("{}: at rest, {blob} is {}", repository.name, if shown.contains(blob) { "missing" } else { "there" });
+                world.violated(&[short(blob)], &message);
+            }
+        }
+        kept.iter().try_for_each(|digest| self.referrers(repository, digest))?;
+        self.list_tags(repository)
+    }
+}
+
+/// Counts that the registry keeps are those that its rows give.
+fn check_counts(world: &World, server: &Server) {
+    let connection = open(server);
+    let deadline = Instant::now() + world.terms.all_over();
+    for (what, sql) in COUNTS {
+        loop {
+            let mut statement = connection.prepare(sql).expect("a schema as expected");
+            let found: BTreeMap<String, String> =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows").collect::<Result<_, _>>().expect("rows");
+            if found.is_empty() {
+                break;
+            }
+            // removals are forgotten a moment after the files have gone, and histories with time
+            if Instant::now() > deadline {
+                let words: Vec<_> = found.keys().map(|key| short(key)).collect();
+                world.violated(&words, &format!("at rest, {what}: {found:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// What must not be found, each with the query that would find it: a name, and what is wrong with it.
+const COUNTS: [(&str, &str); 8] = [
+    (
+        "links with a wrong count of holders",
+        "SELECT digest, name || ': ' || holders FROM (SELECT digest, name, holders, link.idle_since, (
+             SELECT count(*) FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id
+             WHERE manifest_blobs.blob_id = link.blob_id AND manifests.repository_id = link.repository_id) AS real
+         FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id JOIN repositories ON repositories.id = link.repository_id)
+         WHERE holders <> real OR (real = 0) <> (idle_since IS NOT NULL)",
+    ),
+    (
+        "blobs with a wrong count of links",
+        "SELECT digest, links FROM (SELECT digest, links, idle_since, (SELECT count(*) FROM repository_blobs WHERE blob_id = blobs.id)
+         AS real FROM blobs) WHERE links <> real OR (real = 0) <> (idle_since IS NOT NULL)",
+    ),
+    (
+        "manifests with a wrong count of holders",
+        "SELECT digest, holders FROM (SELECT digest, holders, idle_since, review_from,
+             (SELECT count(*) FROM tags WHERE manifest_id = manifests.id)
+             + (SELECT count(*) FROM manifest_children WHERE child_id = manifests.id) + (held_by IS NOT NULL) AS real FROM manifests)
+         WHERE holders <> real OR (real = 0) <> (idle_since IS NOT NULL) OR (real = 0) <> (review_from IS NOT NULL)",
+    ),
+    (
+        "referrers that their subject does not hold",
+        "SELECT manifests.digest, manifests.subject FROM manifests
+         JOIN manifests AS subjects ON subjects.repository_id = manifests.repository_id AND subjects.digest = manifests.subject
+         WHERE manifests.held_by IS NOT subjects.id",
+    ),
+    ("files to be removed", "SELECT digest, id || '' FROM removals"),
+    ("histories that are over", "SELECT digest, tag FROM tag_history"),
+    ("uploads of nobody", "SELECT id, repository FROM uploads WHERE expires_at < unixepoch('subsec') * 1000"),
+    ("empty repositories", "SELECT name, id || '' FROM repositories WHERE manifests = 0"),
+];

@@ -1,0 +1,250 @@
+//! What clients do, at random: everything that people and their tools do to a registry.
+
+use std::sync::Arc;
+
+use super::content::Item;
+use super::hand::{Gone, Hand};
+use super::repository::Repository;
+use super::world::World;
+use crate::crash::random::Random;
+
+pub const TAGS: u64 = 5;
+
+/// Works until it is enough.
+pub fn work(world: &World, random: Random) {
+    let mut hand = Hand::new(world, random);
+    while !world.is_stopped() {
+        let number = hand.random.below(world.repositories.len() as u64) as usize;
+        let Ok(mut repository) = world.repositories[number].try_lock() else {
+            // somebody else's at the moment: look at it all the same
+            hand.wander(number);
+            continue;
+        };
+        for _ in 0..4 {
+            // what a killed server leaves undone is left undone
+            let _ = hand.step(&mut repository, number);
+        }
+    }
+}
+
+impl Hand<'_> {
+    fn step(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
+        match self.random.below(100) {
+            0..24 => self.strike(repository, number),
+            24..42 => self.push(repository),
+            42..47 => self.push_index(repository),
+            47..52 => self.push_referrer(repository),
+            52..55 => self.push_signature(repository),
+            55..60 => self.mount_something(repository, number),
+            60..64 => self.retag(repository),
+            64..68 => match self.any_tag(repository) {
+                Some(tag) => self.untag(repository, &tag),
+                None => Ok(()),
+            },
+            68..72 => match self.any_manifest(repository) {
+                Some(digest) => self.delete(repository, &digest),
+                None => Ok(()),
+            },
+            72 => self.delete_repository(repository),
+            73..76 => match self.any_of(repository.trash.keys()) {
+                Some(digest) => {
+                    self.restore(repository, &digest);
+                    self.pull(repository, &digest)
+                }
+                None => Ok(()),
+            },
+            76..78 => {
+                if let Some(tag) = self.any_of(repository.past.keys()) {
+                    self.restore_tag(repository, &tag);
+                }
+                Ok(())
+            }
+            78..80 => self.duel(repository),
+            80..83 => self.change_of_mind(repository),
+            83..86 => match self.any_of(repository.blobs.keys()) {
+                Some(blob) => self.delete_blob(repository, &blob),
+                None => Ok(()),
+            },
+            _ => self.look_around(repository),
+        }
+    }
+
+    pub fn any_of<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
+        let count = keys.len() as u64;
+        if count == 0 { None } else { keys.skip(self.random.below(count) as usize).next().cloned() }
+    }
+
+    fn any_tag(&mut self, repository: &Repository) -> Option<String> {
+        self.any_of(repository.tags.keys())
+    }
+
+    pub fn any_manifest(&mut self, repository: &Repository) -> Option<String> {
+        self.any_of(repository.manifests.keys())
+    }
+
+    pub fn new_tag(&mut self) -> String {
+        format!("t{}", self.random.below(TAGS))
+    }
+
+    /// Pushes an image as docker does: what the registry says it has is not sent.
+    fn push(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let image = Arc::clone(&self.world.stock.images[self.random.below(self.world.stock.images.len() as u64) as usize]);
+        let tag = if self.random.one_in(3) { None } else { Some(self.new_tag()) };
+        self.push_image(repository, &image, tag.as_deref())
+    }
+
+    /// The push itself, as of a tool that copies whatever it is given. It must not fail, unless it took so long that
+    /// something was promised no more: then it is repeated.
+    pub fn push_image(&mut self, repository: &mut Repository, item: &Arc<Item>, tag: Option<&str>) -> Result<(), Gone> {
+        let world = self.world;
+        for _ in 0..20 {
+            for blob in &item.blobs {
+                if !self.look_blob(repository, "HEAD", blob)? {
+                    self.upload(repository, blob)?;
+                }
+            }
+            for child in &item.children {
+                if !self.look(repository, "HEAD", child)? {
+                    self.push_image(repository, &world.stock.items[child], None)?;
+                }
+            }
+            if self.put(repository, item, tag)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_index(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let index = Arc::clone(&self.world.stock.indexes[self.random.below(self.world.stock.indexes.len() as u64) as usize]);
+        let tag = if self.random.one_in(3) { None } else { Some(self.new_tag()) };
+        self.push_image(repository, &index, tag.as_deref())
+    }
+
+    /// Attaches something to what is there, or will be.
+    fn push_referrer(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let stock = &self.world.stock.referrers;
+        let fits = |item: &&Arc<Item>| item.subject.as_ref().is_some_and(|subject| repository.manifests.contains_key(subject));
+        let fitting: Vec<_> = stock.iter().filter(fits).collect();
+        let of = if fitting.is_empty() || self.random.one_in(8) { stock.iter().collect() } else { fitting };
+        let referrer = Arc::clone(of[self.random.below(of.len() as u64) as usize]);
+        self.push_image(repository, &referrer, None)?;
+        match &referrer.subject {
+            Some(subject) => self.referrers(repository, subject),
+            None => Ok(()),
+        }
+    }
+
+    /// Signs an image by tag, as cosign does.
+    fn push_signature(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let now = std::time::Instant::now();
+        let soon = now + self.world.terms.promise();
+        let there = |item: &&Arc<Item>| item.signs.as_ref().is_some_and(|(image, _)| repository.is_sure(image, soon));
+        let there: Vec<_> = self.world.stock.signatures.iter().filter(there).cloned().collect();
+        let Some(signature) = there.get(self.random.below(there.len().max(1) as u64) as usize) else { return Ok(()) };
+        let Some((image, tag)) = &signature.signs else { return Ok(()) };
+        self.push_image(repository, signature, Some(tag))?;
+        if !repository.is_sure(image, std::time::Instant::now()) {
+            // too late: its image may be gone for good, and nobody would take the tag away
+            return self.untag(repository, tag);
+        }
+        Ok(())
+    }
+
+    fn mount_something(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
+        let other = self.random.below(self.world.repositories.len() as u64) as usize;
+        if other == number {
+            return Ok(());
+        }
+        // while nobody changes the other one it is known what it must give
+        let from = self.world.repositories[other].try_lock().ok();
+        let name = format!("model/r{other}");
+        let known = from.as_ref().and_then(|from| self.any_of(from.blobs.keys()));
+        let blob = known.or_else(|| self.any_of(self.world.stock.shared.iter()));
+        let Some(blob) = blob else { return Ok(()) };
+        let until = from.as_ref().and_then(|from| from.blob_until(&blob));
+        let from_name = if self.random.one_in(3) { None } else { Some(&*name) };
+        self.mount(repository, &blob, from_name, until)?;
+        drop(from);
+        self.look_blob(repository, "GET", &blob).map(|_| ())
+    }
+
+    /// Deletes a manifest, and perhaps even its blobs, and wants it back.
+    fn change_of_mind(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let Some(digest) = self.any_manifest(repository) else { return Ok(()) };
+        self.delete(repository, &digest)?;
+        let Some(item) = repository.trash.get(&digest).map(|trashed| Arc::clone(&trashed.item)) else { return Ok(()) };
+        for blob in item.blobs.iter() {
+            if self.random.one_in(3) {
+                self.delete_blob(repository, blob)?;
+            }
+        }
+        if self.random.one_in(2) {
+            std::thread::sleep(self.world.terms.grace * self.random.below(9) as u32 / 10);
+        }
+        self.restore(repository, &digest);
+        self.pull(repository, &digest)
+    }
+
+    /// Points a tag at what is there already, by pushing the same bytes again.
+    fn retag(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        let Some(digest) = self.any_manifest(repository) else { return Ok(()) };
+        let (item, tag) = (Arc::clone(&self.world.stock.items[&digest]), self.new_tag());
+        if item.signs.is_none() && self.look(repository, "HEAD", &digest)? {
+            self.put(repository, &item, Some(&tag))?;
+        }
+        Ok(())
+    }
+
+    fn look_around(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+        for _ in 0..8 {
+            match self.random.below(10) {
+                0..4 => match self.any_of(repository.blobs.keys()) {
+                    Some(blob) => drop(self.look_blob(repository, "GET", &blob)?),
+                    None => return Ok(()),
+                },
+                4 => match self.any_of(repository.blobs.keys()) {
+                    Some(blob) => drop(self.look_blob(repository, "HEAD", &blob)?),
+                    None => return Ok(()),
+                },
+                5 => match self.any_manifest(repository) {
+                    Some(digest) => drop(self.look(repository, "HEAD", &digest)?),
+                    None => return Ok(()),
+                },
+                6 => match self.any_manifest(repository) {
+                    Some(digest) => {
+                        self.referrers(repository, &digest)?;
+                        self.pull(repository, &digest)?;
+                    }
+                    None => return Ok(()),
+                },
+                7 => match self.any_tag(repository) {
+                    Some(tag) => drop(self.look_tag(repository, "HEAD", &tag)?),
+                    None => return Ok(()),
+                },
+                8 => match self.any_tag(repository) {
+                    Some(tag) => {
+                        if let Some(digest) = self.look_tag(repository, "GET", &tag)? {
+                            self.pull(repository, &digest)?;
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                _ => self.list_tags(repository)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads from a repository that somebody else is changing: whatever the answer, it must be one.
+    fn wander(&mut self, number: usize) {
+        let world = self.world;
+        let Some(blob) = self.any_of(world.stock.shared.iter()) else { return };
+        let Ok(answer) = self.send("GET", &format!("/v2/model/r{number}/blobs/{blob}")) else { return };
+        match answer.status() {
+            200 if answer.response.body == world.stock.blobs[&blob] => {}
+            404 => {}
+            status => world.violated(&[&blob[7..19]], &format!("GET of a blob of model/r{number}: {status}, or other bytes")),
+        }
+    }
+}
