@@ -128,7 +128,6 @@ async fn restore(arguments: Back) -> Result<(), Failure> {
     let (repository, tag) = tag_of(&arguments.reference)?;
     let to = match &arguments.to {
         None => Restore::Previous,
-        // only a digest has a colon after its first word that is not a time's
         Some(text) => match Digest::parse(text) {
             Ok(digest) => Restore::Digest(digest),
             Err(_) if text.starts_with("sha") => {
