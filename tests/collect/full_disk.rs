@@ -20,7 +20,7 @@ fn a_full_disk_is_made_room_on() {
             return;
         }
     };
-    let rules = [("REGISTRY_GC_LEASE", "100ms"), ("REGISTRY_GC_GRACE", "100ms"), ("REGISTRY_GC_INTERVAL", "20ms")];
+    let rules = [("REGISTRY_GC_LEASE", "2s"), ("REGISTRY_GC_GRACE", "2s"), ("REGISTRY_GC_INTERVAL", "20ms")];
     let server = Server::at(&disk.path().join("data"), &rules);
     let client = &mut server.client();
     // more than the 5 % that ext4 keeps from everybody but root
