@@ -88,7 +88,7 @@ fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
 }
 
 /// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
-/// there: they stay for a grace period after they were last needed.
+/// there: they stay for a grace period after they were last needed, even those that were taken out of the repository since.
 pub(super) fn bring_back(
     tx: &WriteTx<'_>,
     id: RepositoryId,
@@ -103,6 +103,14 @@ pub(super) fn bring_back(
     for reference in manifest.references.iter().filter(|reference| reference.is_child) {
         if tx.manifest(id, &reference.digest)?.is_none() && tx.trashed(id, &reference.digest)?.is_some() {
             bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
+        }
+    }
+    // what a sparse manifest names the repository may never have held: it is no claim
+    for reference in manifest.references.iter().filter(|reference| !reference.is_optional && !settings.sparse) {
+        if let Some(blob) = tx.blob(&reference.digest)?
+            && tx.manifest(id, &reference.digest)?.is_none()
+        {
+            tx.link_blob(id, &reference.digest, blob, now)?;
         }
     }
     let restored = record(tx, id, repository, &manifest.references, &new, settings.sparse, now)?;

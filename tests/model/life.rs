@@ -65,27 +65,32 @@ pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random)
 /// Runs `registry gc --online` again and again, and kills some of them.
 pub fn collect(world: &World, mut random: Random, pauses: bool) {
     loop {
-        let began = Instant::now();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["gc", "--online", "--output", "json", "--data-dir"]).arg(&world.directory);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gc starts");
-        let is_killed = random.one_in(3);
-        if is_killed {
-            // the experiment: anywhere between its first and its last change
-            std::thread::sleep(Duration::from_micros(random.below(60_000)));
-            child.kill().expect("gc can be killed");
-        }
-        let output = child.wait_with_output().expect("gc ends");
-        world.counts.collections.add(1);
-        let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()].map(String::from_utf8_lossy);
-        let by_signal = output.status.code().is_none();
-        world.journal.note(began, Instant::now(), format!("gc{} {}", if by_signal { " killed" } else { "" }, said.join(" ")));
-        if !(output.status.success() || (is_killed && by_signal)) {
-            world.violated(&["gc", "server killed"], &format!("gc failed: {} {}", output.status, said.join(" ")));
-        }
+        // the experiment: anywhere between its first and its last change
+        let kill_after = random.one_in(3).then(|| Duration::from_micros(random.below(60_000)));
+        collect_once(world, kill_after);
         let pause = if pauses { Duration::from_millis(random.below(200)) } else { Duration::ZERO };
         if world.rest(pause) {
             return;
         }
+    }
+}
+
+/// Runs `registry gc --online`, which must succeed unless it is killed.
+pub fn collect_once(world: &World, kill_after: Option<Duration>) {
+    let began = Instant::now();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    command.args(["gc", "--online", "--output", "json", "--data-dir"]).arg(&world.directory);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gc starts");
+    if let Some(time) = kill_after {
+        std::thread::sleep(time);
+        child.kill().expect("gc can be killed");
+    }
+    let output = child.wait_with_output().expect("gc ends");
+    world.counts.collections.add(1);
+    let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()].map(String::from_utf8_lossy).join(" ");
+    let is_killed = kill_after.is_some() && output.status.code().is_none();
+    world.journal.note(began, Instant::now(), format!("gc{} {said}", if is_killed { " killed" } else { "" }));
+    if !(output.status.success() || is_killed) {
+        world.violated(&["gc", "server killed"], &format!("gc failed: {} {said}", output.status));
     }
 }

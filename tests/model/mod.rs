@@ -20,7 +20,6 @@ mod world;
 
 use std::time::{Duration, Instant};
 
-use registry::registry::{Registry, Settings};
 use tempfile::TempDir;
 
 use crate::crash::random::Random;
@@ -49,7 +48,7 @@ fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_g
     let (mut operations, mut number) = (0, 0);
     while seconds.map_or(operations < OPERATIONS, |seconds| start.elapsed() < seconds) {
         let terms = TERMS[number as usize % TERMS.len()];
-        operations += campaign(seed.wrapping_add(number), terms, number);
+        operations += campaign(seed, terms, number);
         number += 1;
     }
     println!("{operations} operations in {:.1} s", start.elapsed().as_secs_f64());
@@ -58,13 +57,14 @@ fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_g
 
 /// Fills a directory, lets clients at it until they have done enough, and judges what is left; says how much was done.
 fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
+    let name = format!("MODEL_SEED={seed}, campaign {number}");
+    let seed = seed.wrapping_add(number);
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
     let environment = terms.environment();
     let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
     let mut server = Server::at(&data, &environment);
-    let registry = Registry::open_existing(&data, Settings::default()).expect("the server's directory");
-    let world = World::new(seed, terms, data, server.address(), registry, REPOSITORIES, HUNTERS);
+    let world = World::new(name, seed, terms, &server, REPOSITORIES, HUNTERS);
     let began = Instant::now();
     std::thread::scope(|scope| {
         let world = &world;

@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use registry::registry::Registry;
+use registry::registry::{Registry, Settings};
 
 use super::content::Stock;
 use super::journal::Journal;
 use super::life::Life;
 use super::repository::Repository;
 use super::terms::Terms;
+use crate::support::Server;
 
 #[derive(Default)]
 pub struct Count(AtomicU64);
@@ -77,36 +78,30 @@ pub struct World {
     pub registry: Registry,
     pub repositories: Vec<Mutex<Repository>>,
     runtime: tokio::runtime::Runtime,
-    seed: u64,
+    /// By which it can be told from others.
+    name: String,
     stopped: Mutex<bool>,
     stopping: Condvar,
     is_broken: AtomicBool,
 }
 
 impl World {
-    pub fn new(
-        seed: u64,
-        terms: Terms,
-        directory: PathBuf,
-        address: &str,
-        registry: Registry,
-        repositories: usize,
-        hunters: usize,
-    ) -> Self {
+    /// Around a server that is running, with so many repositories for workers and for hunters.
+    pub fn new(name: String, seed: u64, terms: Terms, server: &Server, repositories: usize, hunters: usize) -> Self {
         let forever = Instant::now() + Duration::from_secs(365 * 24 * 3600);
         let repositories =
             (0..repositories + hunters).map(|number| Mutex::new(Repository::new(format!("model/r{number}"), terms, forever)));
         Self {
             terms,
             stock: Stock::new(seed, hunters as u64),
-            directory,
-            life: Life::new(address),
+            directory: server.directory().to_owned(),
+            life: Life::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
-            registry,
+            registry: Registry::open_existing(server.directory(), Settings::default()).expect("the server's directory"),
             repositories: repositories.collect(),
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"),
-            seed,
+            name,
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
             is_broken: AtomicBool::new(false),
@@ -153,7 +148,7 @@ impl World {
         // the first is the news; others follow from it
         if !self.is_broken.swap(true, Ordering::SeqCst) {
             let now = self.journal.seconds(Instant::now());
-            eprintln!("MODEL_SEED={} {:?}\nat {now}: {message}\n{}", self.seed, self.terms, self.journal.about(words));
+            eprintln!("{}, {:?}\nat {now}: {message}\n{}", self.name, self.terms, self.journal.about(words));
         }
         self.stop();
         panic!("{message}");
