@@ -13,6 +13,10 @@ pub type Cursor = (Millis, i64, i64);
 /// Before the first.
 pub const FIRST: Cursor = (Millis::MIN, 0, 0);
 
+/// In the place of a repository's next review, while that is under way: a time long past, so that it is taken up again
+/// should it not end, and not the one that triggers set.
+const UNDER_REVIEW: Millis = 1;
+
 /// A manifest that nothing holds.
 #[derive(Clone, Debug)]
 pub struct IdleManifest {
@@ -132,12 +136,24 @@ impl Meta {
     }
 
     /// Repositories whose rules about tags are to be applied by `now`.
-    pub fn reviewed_repositories(&self, now: Millis, limit: usize) -> Result<Vec<(RepositoryId, String)>, Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    pub fn reviewed_repositories(&self, now: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
         self.scans.read(|connection| {
             connection
-                .prepare_cached("SELECT id, name FROM repositories WHERE review_at <= ?1 ORDER BY review_at LIMIT ?2")?
-                .query_map(params![now, limit], |row| Ok((RepositoryId(row.get(0)?), row.get(1)?)))?
+                .prepare_cached(
+                    "SELECT review_at, id, name FROM repositories WHERE review_at <= ?1 AND (review_at, id) > (?2, ?3)
+                     ORDER BY review_at, id LIMIT ?4",
+                )?
+                .query_map(params![now, after.0, after.1, limit], reviewed)?
+                .collect()
+        })
+    }
+
+    /// Repositories that hold a manifest, in the order in which they came.
+    pub fn all_repositories(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT 0, id, name FROM repositories WHERE id > ?1 AND manifests > 0 ORDER BY id LIMIT ?2")?
+                .query_map(params![after.1, limit], reviewed)?
                 .collect()
         })
     }
@@ -248,10 +264,21 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Says when the rules about a repository's tags are to be applied next, unless they are already to be sooner than
-    /// `seen`, the time at which they were read.
-    pub fn review_again(&self, repository: RepositoryId, at: Option<Millis>) -> Result<(), Error> {
-        self.connection.prepare_cached("UPDATE repositories SET review_at = ?2 WHERE id = ?1")?.execute(params![repository.0, at])?;
+    /// Begins to apply the rules about a repository's tags: what is pushed from now on asks for another round.
+    pub fn begin_review(&self, repository: RepositoryId) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE repositories SET review_at = ?2 WHERE id = ?1")?
+            .execute(params![repository.0, UNDER_REVIEW])?;
+        Ok(())
+    }
+
+    /// Says when the rules are to be applied next, unless something was pushed meanwhile.
+    pub fn end_review(&self, repository: RepositoryId, at: Option<Millis>) -> Result<(), Error> {
+        self.connection.prepare_cached("UPDATE repositories SET review_at = ?2 WHERE id = ?1 AND review_at = ?3")?.execute(params![
+            repository.0,
+            at,
+            UNDER_REVIEW
+        ])?;
         Ok(())
     }
 
@@ -265,6 +292,11 @@ impl WriteTx<'_> {
         }
         Ok(freed)
     }
+}
+
+fn reviewed(row: &Row<'_>) -> rusqlite::Result<(Cursor, RepositoryId, String)> {
+    let (at, id): (Millis, i64) = (row.get(0)?, row.get(1)?);
+    Ok(((at, id, 0), RepositoryId(id), row.get(2)?))
 }
 
 /// The manifest, if nothing holds it.

@@ -38,7 +38,7 @@ pub struct TagEnd {
 }
 
 /// What rules about tags go by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaggedRow {
     pub name: String,
     /// When it was last pointed at another manifest.
@@ -50,6 +50,11 @@ pub struct TaggedRow {
 pub const NEWEST: i64 = i64::MAX;
 
 impl Meta {
+    /// As [`Self::tagged`], for a repository that is known.
+    pub fn tags_for_review(&self, repository: RepositoryId) -> Result<Vec<TaggedRow>, Error> {
+        self.scans.read(|connection| tagged(connection, repository))
+    }
+
     /// All tags of a repository, with what rules go by.
     pub fn tagged(&self, repository: &RepositoryName) -> Result<Vec<TaggedRow>, Error> {
         self.scans.read(|connection| match repositories::find(connection, repository)? {
@@ -101,14 +106,20 @@ impl Meta {
 fn tagged(connection: &Connection, repository: RepositoryId) -> rusqlite::Result<Vec<TaggedRow>> {
     connection
         .prepare_cached("SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1")?
-        .query_map([repository.0], |row| Ok(TaggedRow { name: row.get(0)?, updated_at: row.get(1)?, pulled_at: row.get(2)? }))?
+        .query_map([repository.0], tagged_row)?
         .collect()
 }
 
+fn tagged_row(row: &Row<'_>) -> rusqlite::Result<TaggedRow> {
+    Ok(TaggedRow { name: row.get(0)?, updated_at: row.get(1)?, pulled_at: row.get(2)? })
+}
+
 impl WriteTx<'_> {
-    /// All tags of a repository, with what rules go by.
-    pub fn tagged(&self, repository: RepositoryId) -> Result<Vec<TaggedRow>, Error> {
-        Ok(tagged(self.connection, repository)?)
+    /// A tag, with what rules go by.
+    pub fn tagged(&self, repository: RepositoryId, tag: &str) -> Result<Option<TaggedRow>, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2")?;
+        Ok(statement.query_row(params![repository.0, tag], tagged_row).optional()?)
     }
 
     /// What a tag points at.

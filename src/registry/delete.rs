@@ -78,7 +78,7 @@ impl Registry {
         let (name, settings) = (repository.clone(), Arc::clone(&self.settings));
         let newest = self.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else { return Ok(None) };
-            tx.tagged(repository)?.iter().try_for_each(|tag| check_mutable(&settings, &name, &tag.name))?;
+            tx.tags_with_prefix(repository, "")?.iter().try_for_each(|tag| check_mutable(&settings, &name, tag))?;
             Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| (repository, newest)))
         });
         let Some((id, newest)) = newest.await? else { return Err(Error::NameUnknown(repository.clone())) };

@@ -52,6 +52,9 @@ pub(super) struct Fall<'m> {
     pub doomed: Vec<Doomed>,
 }
 
+/// The most repositories whose tags are judged for one forecast.
+const MOST_REPOSITORIES: usize = 1 << 20;
+
 impl<'m> Fall<'m> {
     pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
         Self { meta, retention, base, losses: Garbage::default(), doomed: Vec::new() }
@@ -72,7 +75,9 @@ impl<'m> Fall<'m> {
         if self.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
             return Ok(());
         }
-        for (_, repository) in self.meta.reviewed_repositories(now, usize::MAX)?.into_iter().filter(|(_, name)| is_meant(name)) {
+        for (.., repository) in
+            self.meta.reviewed_repositories(now, FIRST, MOST_REPOSITORIES)?.into_iter().filter(|(.., name)| is_meant(name))
+        {
             let Some(policy) = self.retention.policy(&repository) else { continue };
             let Ok(name) = RepositoryName::parse(&repository) else { continue };
             for decision in policy.decide(self.meta.tagged(&name)?, now).into_iter().filter(|decision| !decision.is_kept) {

@@ -18,6 +18,7 @@ mod pulls;
 mod push;
 mod reconcile;
 mod retention;
+mod review;
 mod sweep;
 mod trash;
 mod upload;

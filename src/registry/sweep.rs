@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::retention::{is_signature, millis};
 use super::{Error, Registry, Retention, blocking};
 use crate::blob::{BlobStore, KeptOpen};
-use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, RepositoryId, WriteTx, now};
+use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, now};
 
 /// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
 /// collection rests after each change as well.
@@ -85,9 +85,9 @@ impl std::ops::AddAssign for Swept {
 pub type Progress<'p> = &'p mut (dyn FnMut(&Swept) + Send);
 
 /// A sweep under way.
-struct Run<'r> {
-    registry: &'r Registry,
-    sweep: Arc<Sweep>,
+pub(super) struct Run<'r> {
+    pub(super) registry: &'r Registry,
+    pub(super) sweep: Arc<Sweep>,
     swept: Swept,
     /// For the next change.
     budget: Duration,
@@ -130,18 +130,18 @@ impl Registry {
 }
 
 /// Whom history names for what the registry does by itself.
-fn collector() -> Actor {
+pub(super) fn collector() -> Actor {
     Actor { name: Some("garbage collection".to_owned()), address: None }
 }
 
 impl Run<'_> {
-    fn add(&mut self, swept: Swept) {
+    pub(super) fn add(&mut self, swept: Swept) {
         self.swept += swept;
         (self.progress)(&self.swept);
     }
 
     /// Makes one change, and lets others go first where there are any.
-    async fn change<T, F>(&mut self, change: F) -> Result<T, Error>
+    pub(super) async fn change<T, F>(&mut self, change: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static,
@@ -174,56 +174,29 @@ impl Run<'_> {
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
             let Some((last, _)) = found.last() else { return Ok(()) };
             after = *last;
-            let mut waiting: VecDeque<T> = found.into_iter().map(|(_, item)| item).collect();
-            while !waiting.is_empty() {
-                let (act, budget) = (act.clone(), self.budget);
-                let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
-                waiting = rest;
-                self.add(swept);
-            }
+            self.do_all(found.into_iter().map(|(_, item)| item), act.clone()).await?;
         }
+    }
+
+    /// Does something with each of several items, as many in one change as its budget allows.
+    pub(super) async fn do_all<T, A>(&mut self, items: impl Iterator<Item = T>, act: A) -> Result<(), Error>
+    where
+        T: Send + 'static,
+        A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
+    {
+        let mut waiting: VecDeque<T> = items.collect();
+        while !waiting.is_empty() {
+            let (act, budget) = (act.clone(), self.budget);
+            let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
+            waiting = rest;
+            self.add(swept);
+        }
+        Ok(())
     }
 
     async fn uploads(&mut self) -> Result<(), Error> {
         let uploads = self.registry.end_expired().await? as u64;
         self.add(Swept { uploads, ..Swept::default() });
-        Ok(())
-    }
-
-    /// Applies the rules about tags, in the repositories where they may decide anything new.
-    async fn tags(&mut self) -> Result<(), Error> {
-        if self.sweep.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
-            return Ok(());
-        }
-        loop {
-            let due = self.registry.scan(|meta| meta.reviewed_repositories(now(), BATCH)).await?;
-            if due.is_empty() {
-                return Ok(());
-            }
-            for (repository, name) in due {
-                self.review(repository, name).await?;
-            }
-        }
-    }
-
-    async fn review(&mut self, repository: RepositoryId, name: String) -> Result<(), Error> {
-        let policy = self.sweep.retention.policy(&name).filter(|policy| !policy.tags.is_empty()).cloned();
-        let swept = self.change(move |tx| {
-            let Some(policy) = policy else {
-                tx.review_again(repository, None)?;
-                return Ok::<_, Error>(Swept::default());
-            };
-            let now = now();
-            let decisions = policy.decide(tx.tagged(repository)?, now);
-            let mut swept = Swept::default();
-            for decision in decisions.iter().filter(|decision| !decision.is_kept) {
-                swept.tags += u64::from(tx.delete_tag(repository, &decision.tag, &collector(), now)?);
-            }
-            tx.review_again(repository, decisions.iter().filter_map(|decision| decision.until).min())?;
-            Ok(swept)
-        });
-        let swept = swept.await?;
-        self.add(swept);
         Ok(())
     }
 
