@@ -12,6 +12,9 @@ CREATE INDEX repository_blobs_idle ON repository_blobs (idle_since) WHERE idle_s
 -- A blob is held by its links.
 ALTER TABLE blobs ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE blobs ADD COLUMN idle_since INTEGER;
+-- The last time that a repository needed it which does not show it any more: the last link to go need not be the last that
+-- was needed, where somebody takes a blob out of a repository by hand.
+ALTER TABLE blobs ADD COLUMN needed_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX blobs_idle ON blobs (idle_since) WHERE idle_since IS NOT NULL;
 
 -- A manifest is held by tags, by the indexes that name it, and by its subject.
@@ -108,7 +111,9 @@ CREATE TRIGGER link_inserted AFTER INSERT ON repository_blobs BEGIN
 END;
 CREATE TRIGGER link_deleted AFTER DELETE ON repository_blobs BEGIN
     UPDATE blobs SET links = links - 1,
-        idle_since = CASE WHEN links = 1 THEN coalesce(OLD.idle_since, CAST(unixepoch('subsec') * 1000 AS INTEGER)) END
+        needed_at = max(needed_at, coalesce(OLD.idle_since, CAST(unixepoch('subsec') * 1000 AS INTEGER))),
+        idle_since = CASE WHEN links = 1
+            THEN max(needed_at, coalesce(OLD.idle_since, CAST(unixepoch('subsec') * 1000 AS INTEGER))) END
     WHERE id = OLD.blob_id;
 END;
 

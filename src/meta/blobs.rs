@@ -100,14 +100,16 @@ impl WriteTx<'_> {
         self.forget_absent(repository, digest)
     }
 
-    /// Promises a blob that no manifest needs for another lease; says whether the repository still shows it.
-    pub fn renew_link(&self, repository: &RepositoryName, blob: BlobRow, now: Millis) -> Result<bool, Error> {
+    /// Promises a blob that no manifest needs for another lease; says whether the repository still shows it. By its digest,
+    /// since a row's number may have been given to another blob since it was read.
+    pub fn renew_link(&self, repository: &RepositoryName, digest: &Digest, now: Millis) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached(
             // of nothing and a time, max is nothing: what is held stays without
             "UPDATE repository_blobs SET idle_since = max(idle_since, ?3)
-             WHERE blob_id = ?2 AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
+             WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?2)
+             AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
         )?;
-        Ok(statement.execute(params![repository.as_str(), blob.id, now])? > 0)
+        Ok(statement.execute(params![repository.as_str(), digest.as_str(), now])? > 0)
     }
 
     /// Stops a repository from showing a blob; the blob itself stays for others.

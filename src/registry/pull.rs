@@ -30,8 +30,14 @@ impl Registry {
     pub async fn promise_manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
         let manifest = self.manifest(repository, reference)?;
         if self.settings.retention.is_half_over(manifest.idle_since) {
-            let id = manifest.id;
-            if !self.meta.write(move |tx| Ok::<_, Error>(tx.renew_manifest(id, now())?)).await? {
+            let (name, digest) = (repository.clone(), manifest.digest.clone());
+            let renew = self.meta.write(move |tx| {
+                // looked up again: its number may have been given to another one since
+                let Some(repository) = tx.repository(&name)? else { return Ok(false) };
+                let Some(manifest) = tx.manifest(repository, &digest)? else { return Ok(false) };
+                Ok::<_, Error>(tx.renew_manifest(manifest, now())?)
+            });
+            if !renew.await? {
                 return Err(manifest_unknown(repository, reference));
             }
         }
@@ -42,17 +48,17 @@ impl Registry {
     /// a client may rely on instead of pushing it.
     pub async fn promise_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<u64, Error> {
         let link = self.meta.blob(repository, digest)?.ok_or_else(|| blob_unknown(repository, digest))?;
-        if self.promise_link(repository, &link).await? { Ok(link.blob.size) } else { Err(blob_unknown(repository, digest)) }
+        if self.promise_link(repository, digest, &link).await? { Ok(link.blob.size) } else { Err(blob_unknown(repository, digest)) }
     }
 
     /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
     /// whether the link is still there.
-    pub(super) async fn promise_link(&self, repository: &RepositoryName, link: &LinkRow) -> Result<bool, Error> {
+    pub(super) async fn promise_link(&self, repository: &RepositoryName, digest: &Digest, link: &LinkRow) -> Result<bool, Error> {
         if !self.settings.retention.is_half_over(link.idle_since) {
             return Ok(true);
         }
-        let (repository, blob) = (repository.clone(), link.blob);
-        self.meta.write(move |tx| Ok(tx.renew_link(&repository, blob, now())?)).await
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.meta.write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?)).await
     }
 
     /// Opens a blob that the repository shows.

@@ -78,7 +78,7 @@ impl Registry {
             return Ok(false);
         }
         if let Some(link) = self.meta.blob(repository, digest)?
-            && self.promise_link(repository, &link).await?
+            && self.promise_link(repository, digest, &link).await?
         {
             return Ok(true);
         }
