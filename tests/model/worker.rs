@@ -69,9 +69,9 @@ impl Hand<'_> {
         }
     }
 
-    pub fn any_of<'k>(&mut self, keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
+    pub fn any_of<'k>(&mut self, mut keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
         let count = keys.len() as u64;
-        if count == 0 { None } else { keys.skip(self.random.below(count) as usize).next().cloned() }
+        if count == 0 { None } else { keys.nth(self.random.below(count) as usize).cloned() }
     }
 
     fn any_tag(&mut self, repository: &Repository) -> Option<String> {
