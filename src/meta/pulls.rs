@@ -3,11 +3,14 @@
 use rusqlite::params;
 
 use super::{Error, ManifestId, Millis, WriteTx};
+use crate::oci::Digest;
 
 /// Pulls of one manifest by one name, gathered for a while.
 #[derive(Clone, Debug)]
 pub struct Pulls {
     pub manifest: ManifestId,
+    /// Its own, since its number may have been given to another one by the time they are recorded.
+    pub digest: Digest,
     /// What it was asked for by; none by digest.
     pub tag: Option<String>,
     pub count: u64,
@@ -17,10 +20,15 @@ pub struct Pulls {
 impl WriteTx<'_> {
     /// Adds pulls to what is known of a manifest, and of the tag if it still points there.
     pub fn add_pulls(&self, pulls: &Pulls) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("UPDATE manifests SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3) WHERE id = ?1")?
-            .execute(params![pulls.manifest.0, pulls.count, pulls.last])?;
-        if let Some(tag) = &pulls.tag {
+        let is_there = self
+            .connection
+            .prepare_cached(
+                "UPDATE manifests SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3) WHERE id = ?1 AND digest = ?4",
+            )?
+            .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.digest.as_str()])?;
+        if is_there > 0
+            && let Some(tag) = &pulls.tag
+        {
             self.connection
                 .prepare_cached(
                     "UPDATE tags SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3)

@@ -5,13 +5,14 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Error, ManifestReference, Registry};
 use crate::meta::{ManifestId, Millis, Pulls, StoredManifest, now};
+use crate::oci::Digest;
 
 /// How many manifests are counted between two records; pulls of further ones in that time are not.
 const CAPACITY: usize = 10_000;
 
 /// Pulls since the last record: for each manifest, how often and when last by each name.
 #[derive(Default)]
-pub(super) struct PullBuffer(Mutex<HashMap<ManifestId, Vec<Count>>>);
+pub(super) struct PullBuffer(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
 
 struct Count {
     tag: Option<String>,
@@ -27,10 +28,11 @@ impl Registry {
             ManifestReference::Digest(_) => None,
         };
         let mut counts = self.pulls.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.len() >= CAPACITY && !counts.contains_key(&manifest.id) {
+        let key = (manifest.id, manifest.digest.clone());
+        if counts.len() >= CAPACITY && !counts.contains_key(&key) {
             return;
         }
-        let names = counts.entry(manifest.id).or_default();
+        let names = counts.entry(key).or_default();
         match names.iter_mut().find(|count| count.tag.as_deref() == tag) {
             Some(count) => {
                 count.count += 1;
@@ -48,7 +50,9 @@ impl Registry {
         }
         let pulls: Vec<_> = counts
             .into_iter()
-            .flat_map(|(manifest, names)| names.into_iter().map(move |Count { tag, count, last }| Pulls { manifest, tag, count, last }))
+            .flat_map(|((manifest, digest), names)| {
+                names.into_iter().map(move |Count { tag, count, last }| Pulls { manifest, digest: digest.clone(), tag, count, last })
+            })
             .collect();
         for some in pulls.chunks(200) {
             let some = some.to_vec();

@@ -35,8 +35,8 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Mounts a blob from a repository, or from wherever it is; uploads it where that is nowhere. `is_sure` says that it is
-    /// surely there, if it was asked before that moment.
+    /// Mounts a blob from a repository, or from wherever it is; uploads it where that is nowhere. Until
+    /// `until` it is sure to be somewhere that it can be mounted from.
     pub fn mount(&mut self, repository: &mut Repository, digest: &str, from: Option<&str>, until: Option<Instant>) -> Result<(), Gone> {
         let from = from.map(|from| format!("&from={from}")).unwrap_or_default();
         repository.blob_promised(digest, Instant::now());
@@ -155,7 +155,7 @@ impl Hand<'_> {
             405 if parents.is_empty() => self.wrong(repository, &[digest], &answer, "not deleted, though nothing can need it"),
             405 => {}
             404 if repository.is_sure(digest, answer.now) => self.wrong(repository, &[digest], &answer, "a manifest is missing"),
-            404 => repository.found_gone(digest),
+            404 => repository.found_gone(digest, answer.now),
             _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(())
@@ -167,7 +167,8 @@ impl Hand<'_> {
             if repository.is_sure(digest, Instant::now()) {
                 repository.deleted(digest, sent);
             } else {
-                repository.found_gone(digest);
+                // or a moment ago, when it was perhaps still sure
+                repository.found_gone(digest, sent);
             }
         }
     }
@@ -207,7 +208,7 @@ impl Hand<'_> {
             _ => self.wrong(repository, &[&repository.name], &answer, "no answer to expect"),
         }
         for (digest, is_sure) in digests.iter().zip(sure) {
-            if is_sure { repository.deleted(digest, sent) } else { repository.found_gone(digest) }
+            if is_sure { repository.deleted(digest, sent) } else { repository.found_gone(digest, sent) }
         }
         Ok(())
     }

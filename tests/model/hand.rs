@@ -79,7 +79,8 @@ impl<'w> Hand<'w> {
             format!("{} is sure until {}", short(object), until.map_or("never".to_owned(), |until| self.world.journal.seconds(until)))
         });
         let until: Vec<_> = until.collect();
-        let words: Vec<_> = objects.iter().map(|object| short(object)).chain(["server killed"]).collect();
+        let needing = objects.iter().flat_map(|object| repository.needing(object)).map(|manifest| short(&manifest.item.digest));
+        let words: Vec<_> = objects.iter().map(|object| short(object)).chain(needing).chain(["server killed"]).collect();
         let answered = format!("{} {}", answer.status(), text(&answer.response));
         self.world.violated(&words, &format!("{}: {message}; {}; the answer was {answered}", repository.name, until.join(", ")))
     }
@@ -105,7 +106,7 @@ impl<'w> Hand<'w> {
             (404, Some(until)) if is_sure(until, answer.now) => self.wrong(repository, &[digest], &answer, "a manifest is missing"),
             (404, _) => {
                 self.world.counts.gone.add(1);
-                repository.found_gone(digest);
+                repository.found_gone(digest, answer.now);
             }
             _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
         }

@@ -237,7 +237,7 @@ impl Repository {
     /// A blob was found to have gone, rightly, and so has all that needs it.
     pub fn blob_gone(&mut self, digest: &str) {
         let needing: Vec<_> = self.needing(digest).map(|manifest| manifest.item.digest.clone()).collect();
-        needing.iter().for_each(|manifest| self.found_gone(manifest));
+        needing.iter().for_each(|manifest| self.found_gone(manifest, Instant::now()));
         self.blobs.remove(digest);
     }
 
@@ -252,9 +252,11 @@ impl Repository {
         }
     }
 
-    /// A manifest was found to have gone: rightly, if it was sure to be there no longer than until now.
-    pub fn found_gone(&mut self, digest: &str) {
+    /// A manifest was found to have gone: rightly, if it was sure to be there no longer than until now. It went no earlier
+    /// than `earliest`, unless it had been sure until before that.
+    pub fn found_gone(&mut self, digest: &str, earliest: Instant) {
         let Some(until) = self.manifest_until(digest) else { return };
+        let until = until.min(earliest);
         self.tags_on(digest).iter().for_each(|tag| self.tag_lost(tag));
         // what only an expired manifest held goes with it
         if let Some(item) = self.removed(digest, until, until) {
