@@ -65,6 +65,7 @@ CREATE TABLE trash (
     digest        TEXT    NOT NULL,
     media_type    TEXT    NOT NULL,
     bytes         BLOB    NOT NULL,
+    subject       TEXT,
     tags          TEXT    NOT NULL,  -- those that went with it, as a JSON array
     deleted_at    INTEGER NOT NULL,
     deleted_by    TEXT,
@@ -72,6 +73,7 @@ CREATE TABLE trash (
     PRIMARY KEY (repository_id, digest)
 ) STRICT;
 CREATE INDEX trash_by_time ON trash (deleted_at);
+CREATE INDEX trash_by_subject ON trash (repository_id, subject) WHERE subject IS NOT NULL;
 
 -- Files whose blobs are gone, until their removal is durable. A row names a file once; another row may name it again.
 -- AUTOINCREMENT: two processes may work off the same rows, and the slower one must not forget a younger row by an old number.

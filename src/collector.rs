@@ -8,6 +8,8 @@ use crate::registry::{Error, Registry, Sweep, Swept};
 
 /// How often uploads are looked through for what crashes left; sessions that are over are collected in every pass.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
+/// Passes follow each other no faster than this, whatever the configuration says.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 /// How long a pull may stay unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -40,7 +42,7 @@ async fn collect(registry: &Registry) {
     }
     loop {
         match pass(registry).await {
-            Ok(swept) if swept != Swept::default() => tracing::info!(
+            Ok(swept) if is_worth_a_word(&swept) => tracing::info!(
                 tags = swept.tags,
                 manifests = swept.manifests,
                 blobs = swept.blobs,
@@ -52,8 +54,13 @@ async fn collect(registry: &Registry) {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "garbage could not be collected; trying again in the next round"),
         }
-        tokio::time::sleep(retention.interval).await;
+        tokio::time::sleep(retention.interval.max(SHORTEST_INTERVAL)).await;
     }
+}
+
+/// Whether somebody may look for it in the log, rather than find the log full of it.
+fn is_worth_a_word(swept: &Swept) -> bool {
+    swept.tags + swept.manifests + swept.blobs + swept.files + swept.failures > 0
 }
 
 async fn pass(registry: &Registry) -> Result<Swept, Error> {

@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use registry::config::Config;
+use registry::config::{Config, Level};
 use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
 use serde_json::json;
 
 use super::output::{self, Format, size, time};
-use super::{Failure, Store, place, settings};
+use super::{Failure, Store, place, serve, settings};
 
 /// How often a terminal is told how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -32,6 +32,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // there is no other way to work; the word is accepted because people want to be sure
     let Arguments { online: _, dry_run, store, output } = arguments;
+    serve::start_log(Level::Warn);
     let (registry, retention) = store.open_with_rules()?;
     if dry_run {
         return super::forecast::print(&registry, &retention, output).await;
@@ -96,19 +97,23 @@ pub(super) struct Classic {
     #[arg(value_name = "CONFIG.yml")]
     config: PathBuf,
     /// Only say what would be removed
-    #[arg(short, long)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
     dry_run: bool,
     /// Remove manifests that no tag points at as well
-    #[arg(short = 'm', long)]
+    #[arg(short = 'm', long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
     delete_untagged: bool,
     /// Say nothing
-    #[arg(short, long)]
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
     quiet: bool,
 }
 
 /// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
+    serve::start_log(Level::Warn);
     let (config, _) = Config::load(Some(arguments.config), std::env::vars_os())?;
     let directory = place::data_directory(None, &config)?;
     let registry = Registry::open_existing(&directory, settings::of(&config)?)?;
@@ -136,7 +141,11 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
         if let Some(last) = later.last {
             let until = time(last);
             output::print(
-                format!("a server is running: {} more wait for leases and grace periods, until {until}\n", size(later.bytes)).as_bytes(),
+                format!(
+                    "the data directory is in use by a server: {} more wait for leases and grace periods, until {until}\n",
+                    size(later.bytes)
+                )
+                .as_bytes(),
             )?;
         }
     }

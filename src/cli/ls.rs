@@ -56,7 +56,7 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
         return Err(Failure::Registry(Error::NameUnknown(name.clone())));
     }
     let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&["TAG", "SIZE", "PLATFORMS", "PUSHED", "DIGEST"]);
+    let mut table = Table::new(&["TAG", "SIZE", "PLATFORMS", "PUSHED", "PULLED", "DIGEST"]);
     let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
@@ -71,10 +71,13 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
                 let value = json!({
                     "tag": row.name, "digest": row.digest.as_str(), "mediaType": summary.media_type, "size": summary.size,
                     "platforms": summary.platforms, "pushed": time(row.updated_at),
+                    "pulled": row.pulled_at.map(time), "pulls": row.pulls,
                 });
                 written(array.push(&mut out, &value))?;
             } else {
-                table.row(vec![row.name, size(summary.size), summary.platforms.join(","), time(row.updated_at), row.digest.to_string()]);
+                let pulled = row.pulled_at.map_or("never".to_owned(), time);
+                let platforms = summary.platforms.join(",");
+                table.row(vec![row.name, size(summary.size), platforms, time(row.updated_at), pulled, row.digest.to_string()]);
             }
         }
         after = page.next;

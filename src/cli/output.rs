@@ -28,7 +28,7 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
+        self.rows.push(cells.iter().map(|cell| shortened(plain(cell))).collect());
     }
 
     /// Prints the rows that have come since the last time; columns only grow wider.
@@ -42,6 +42,16 @@ impl Table {
             writeln!(out, "{}", cells.join("  ").trim_end())?;
         }
         out.flush()
+    }
+}
+
+/// What clients may write without end is cut in tables; JSON has all of it.
+const CELL_LIMIT: usize = 300;
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(CELL_LIMIT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 

@@ -110,16 +110,18 @@ impl Back {
     }
 
     fn tell_manifest(&mut self, restored: &Restored) -> Result<(), Failure> {
-        let Restored { digest, children, tags } = restored;
+        let Restored { digest, others, tags } = restored;
+        let tags: Vec<&str> = tags.iter().map(|(tag, _)| tag.as_str()).collect();
         if self.output == Format::Json {
-            return self
-                .push(&json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": children, "tags": tags }));
+            return self.push(
+                &json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags }),
+            );
         }
-        let with = match (*children, tags.len()) {
+        let with = match (others.len(), tags.len()) {
             (0, 0) => String::new(),
             (0, _) => format!(" and its tags: {}", tags.join(", ")),
-            (children, 0) => format!(" with {children} manifests that it needs"),
-            (children, _) => format!(" with {children} manifests that it needs, and the tags: {}", tags.join(", ")),
+            (children, 0) => format!(" with {children} manifests that belong to it"),
+            (children, _) => format!(" with {children} manifests that belong to it, and the tags: {}", tags.join(", ")),
         };
         output::print(format!("brought back {digest} of {}{}\n", self.repository, output::plain(&with)).as_bytes())
     }

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Only show what would go, and how much disk would come back
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask; without a terminal to answer at, nobody is asked
+    /// Do not ask; needed for globs and whole repositories where there is no terminal to answer at
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -41,6 +41,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     if !dry_run {
         if !yes && stdin().is_terminal() && !confirm()? {
             return Err(Failure::Other("nothing was removed".to_owned()));
+        }
+        if !yes && !stdin().is_terminal() && !selector.is_single() {
+            return Err(Failure::Other("nothing was removed: without a terminal to ask at, say --yes".to_owned()));
         }
         remove(&registry, &selection).await?;
     }

@@ -47,6 +47,11 @@ pub(super) fn is_glob(text: &str) -> bool {
 }
 
 impl Selector {
+    /// Whether it means one tag or one manifest, and nothing else.
+    pub(super) fn is_single(&self) -> bool {
+        matches!((&self.repositories, &self.part), (Names::One(_), Part::Manifest(_) | Part::Tags(Names::One(_))))
+    }
+
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         if !is_glob(text) {
             let Target { repository, manifest } = Target::parse(text)?;

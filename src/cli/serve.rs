@@ -133,7 +133,7 @@ impl Signals {
     }
 }
 
-fn start_log(level: Level) {
+pub(super) fn start_log(level: Level) {
     let level = match level {
         Level::Error => tracing::Level::ERROR,
         Level::Warn => tracing::Level::WARN,

@@ -55,6 +55,15 @@ fn policy(policy: &config::Policy) -> Result<Policy, Failure> {
 }
 
 fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
+    let names = rule.tags.join(", ");
+    if rule.tags.is_empty() || rule.tags.iter().any(String::is_empty) {
+        return Err(Failure::Other(format!("a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags")));
+    }
+    if !rule.always && rule.newest.is_none() && rule.younger.is_none() && rule.pulled.is_none() {
+        return Err(Failure::Other(format!(
+            "the rule for '{names}' in policies keeps nothing: give it always: true, newest, younger or pulled (newest: 0 removes all)"
+        )));
+    }
     Ok(TagRule {
         tags: rule.tags.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?,
         always: rule.always,

@@ -147,7 +147,7 @@ async fn restore(arguments: Back) -> Result<(), Failure> {
             }
             Format::Table => match before {
                 Some(before) if before == digest => format!("tag {tag} of {repository} points at {digest} already\n"),
-                Some(before) => format!("tag {tag} of {repository} points at {digest} again, and no longer at {before}\n"),
+                Some(before) => format!("tag {tag} of {repository} points at {digest}, and no longer at {before}\n"),
                 None => format!("tag {tag} of {repository} is back, and points at {digest}\n"),
             },
         }

@@ -69,6 +69,8 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
     }
     if why.is_removal {
         text += "its file goes with the next collection\n";
+    } else if why.chains.is_empty() && why.is_cut {
+        text += "what keeps it is further up than this command follows\n";
     } else if why.blob.is_some() && why.chains.is_empty() && why.goes.is_empty() {
         text += "nothing keeps it any more\n";
     }

@@ -23,6 +23,9 @@ pub struct TagRow {
     pub digest: Digest,
     /// When the tag was last pointed at another manifest.
     pub updated_at: Millis,
+    /// When it was last pulled, as far as is recorded: that may take the server some seconds.
+    pub pulled_at: Option<Millis>,
+    pub pulls: u64,
 }
 
 /// A manifest about another one.
@@ -94,13 +97,19 @@ impl Meta {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at FROM repositories
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
                 )?
                 .query_map(params![repository.as_str(), after, limit], |row| {
-                    Ok(TagRow { name: row.get(0)?, digest: digest(row, 1)?, updated_at: row.get(2)? })
+                    Ok(TagRow {
+                        name: row.get(0)?,
+                        digest: digest(row, 1)?,
+                        updated_at: row.get(2)?,
+                        pulled_at: row.get(3)?,
+                        pulls: row.get(4)?,
+                    })
                 })?
                 .collect()
         })

@@ -18,7 +18,7 @@ pub struct Pulls {
 }
 
 impl WriteTx<'_> {
-    /// Adds pulls to what is known of a manifest, and of the tag if it still points there.
+    /// Adds pulls to what is known of a manifest, and of the tag if it still points there; by digest, of all its tags.
     pub fn add_pulls(&self, pulls: &Pulls) -> Result<(), Error> {
         let is_there = self
             .connection
@@ -26,15 +26,14 @@ impl WriteTx<'_> {
                 "UPDATE manifests SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3) WHERE id = ?1 AND digest = ?4",
             )?
             .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.digest.as_str()])?;
-        if is_there > 0
-            && let Some(tag) = &pulls.tag
-        {
+        if is_there > 0 {
+            // by digest, of every tag that points there: containerd asks for a tag's digest by HEAD, and pulls by that
             self.connection
                 .prepare_cached(
                     "UPDATE tags SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3)
-                     WHERE manifest_id = ?1 AND name = ?4",
+                     WHERE manifest_id = ?1 AND (?4 IS NULL OR name = ?4)",
                 )?
-                .execute(params![pulls.manifest.0, pulls.count, pulls.last, tag])?;
+                .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.tag])?;
         }
         Ok(())
     }

@@ -125,6 +125,11 @@ impl Meta {
         })
     }
 
+    /// As [`WriteTx::is_about_tagged`].
+    pub fn is_about_tagged(&self, manifest: ManifestId) -> Result<bool, Error> {
+        self.scans.read(|connection| is_about_tagged(connection, manifest))
+    }
+
     /// Files to be removed, in the order in which their blobs went.
     pub fn removals(&self, after: i64, limit: usize) -> Result<Vec<Removal>, Error> {
         self.scans.read(|connection| {
@@ -194,6 +199,12 @@ impl WriteTx<'_> {
     /// The manifest, if nothing holds it.
     pub fn idle_manifest(&self, manifest: ManifestId) -> Result<Option<IdleManifest>, Error> {
         Ok(idle(self.connection, manifest)?)
+    }
+
+    /// Whether the subject of a manifest is there, and has a tag or hangs on one in another way than through the manifest
+    /// itself: then it is kept, although its subject does not hold it.
+    pub fn is_about_tagged(&self, manifest: ManifestId) -> Result<bool, Error> {
+        Ok(is_about_tagged(self.connection, manifest)?)
     }
 
     /// Has collection pass over a manifest until `review_from` comes before its cutoff.
@@ -292,6 +303,20 @@ impl WriteTx<'_> {
         }
         Ok(freed)
     }
+}
+
+fn is_about_tagged(connection: &Connection, manifest: ManifestId) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "WITH RECURSIVE above (id) AS (
+                 SELECT subject.id FROM manifests AS it
+                 JOIN manifests AS subject ON subject.repository_id = it.repository_id AND subject.digest = it.subject
+                 WHERE it.id = ?1
+                 UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id WHERE parent_id <> ?1
+                 UNION SELECT held_by FROM above JOIN manifests ON manifests.id = above.id WHERE held_by IS NOT NULL AND held_by <> ?1
+             ) SELECT 1 FROM above WHERE EXISTS (SELECT 1 FROM tags WHERE manifest_id = above.id)",
+        )?
+        .exists([manifest.0])
 }
 
 fn reviewed(row: &Row<'_>) -> rusqlite::Result<(Cursor, RepositoryId, String)> {

@@ -110,14 +110,22 @@ impl WriteTx<'_> {
         Ok(statement.query_row(params![repository.0, digest.as_str()], |row| Ok((trash_row(row)?, row.get(3)?))).optional()?)
     }
 
+    /// Deleted manifests of the repository whose subject is `subject`.
+    pub fn trashed_referrers(&self, repository: RepositoryId, subject: &Digest) -> Result<Vec<Digest>, Error> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT digest FROM trash WHERE repository_id = ?1 AND subject = ?2 ORDER BY digest")?;
+        Ok(statement.query_map(params![repository.0, subject.as_str()], |row| digest(row, 0))?.collect::<Result<_, _>>()?)
+    }
+
     /// Moves a manifest that no index needs to where it can be brought back from, with the names of its tags; ends its
     /// tags and its claims on others.
     pub fn delete_manifest(&self, manifest: ManifestId, actor: &Actor, now: Millis) -> Result<(), Error> {
         let tags = self.tags_on(manifest)?;
         self.connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO trash (repository_id, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from)
-                 SELECT repository_id, digest, media_type, bytes, ?2, ?3, ?4, ?5
+                "INSERT OR REPLACE INTO trash
+                     (repository_id, digest, media_type, bytes, subject, tags, deleted_at, deleted_by, deleted_from)
+                 SELECT repository_id, digest, media_type, bytes, subject, ?2, ?3, ?4, ?5
                  FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1",
             )?
             .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;

@@ -136,6 +136,9 @@ impl<'m> Fall<'m> {
             after = *last;
             for (_, manifest) in idle.into_iter().filter(|(_, manifest)| is_meant(&manifest.repository)) {
                 let Some(at) = self.retention.due(&manifest) else { continue };
+                if self.meta.is_about_tagged(manifest.id)? {
+                    continue;
+                }
                 let why = if manifest.is_freed { "its index or subject is gone" } else { "no tag points at it" };
                 if let Some(held) = self.meta.held_manifest(manifest.id)? {
                     self.drop_manifest(held, at, why.to_owned())?;

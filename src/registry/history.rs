@@ -32,7 +32,8 @@ impl Registry {
         Ok(Page { items: rows.into_iter().map(|(_, state)| state).collect(), next })
     }
 
-    /// Points a tag at what it pointed at before; brings that manifest back, if it was deleted. Gives its digest.
+    /// Points a tag at what it pointed at before, or at any other manifest of the repository; brings that back, if it was
+    /// deleted. Gives its digest.
     pub async fn restore_tag(&self, repository: &RepositoryName, tag: &TagName, to: Restore, actor: Actor) -> Result<Digest, Error> {
         let digest = self.find_state(repository, tag, to).await?;
         let (name, tag, wanted, settings) = (repository.clone(), tag.clone(), digest.clone(), Arc::clone(&self.settings));
@@ -51,7 +52,7 @@ impl Registry {
         Ok(digest)
     }
 
-    async fn find_state(&self, repository: &RepositoryName, tag: &TagName, to: Restore) -> Result<Digest, Error> {
+    pub(super) async fn find_state(&self, repository: &RepositoryName, tag: &TagName, to: Restore) -> Result<Digest, Error> {
         if let Restore::Digest(digest) = to {
             return Ok(digest);
         }

@@ -153,7 +153,7 @@ impl Registry {
     pub fn lock_serving(&self) -> Result<KeptOpen, Error> {
         let lock = || self.blobs.lock_root(false);
         lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
-            Error::Overloaded("registry garbage-collect has the data directory for itself: wait until it has ended".to_owned())
+            Error::Internal("registry garbage-collect has the data directory for itself: start again once it has ended".to_owned())
         })
     }
 

@@ -105,7 +105,7 @@ pub struct TagRule {
     pub newest: Option<u64>,
     /// Those that were pointed where they point no longer ago than this.
     pub younger: Option<Duration>,
-    /// Those that were pulled no longer ago than this.
+    /// Those that were pulled, or pointed where they point, no longer ago than this.
     pub pulled: Option<Duration>,
 }
 
@@ -244,7 +244,8 @@ impl Policy {
         }
         let ends = [
             rule.younger.map(|time| (tag.updated_at.saturating_add(millis(time)), "younger", time)),
-            rule.pulled.and_then(|time| Some((tag.pulled_at?.saturating_add(millis(time)), "pulled", time))),
+            // a push is as good as a pull: what nobody has had the time to pull yet stays as well
+            rule.pulled.map(|time| (tag.updated_at.max(tag.pulled_at.unwrap_or_default()).saturating_add(millis(time)), "pulled", time)),
         ];
         let last = ends.into_iter().flatten().filter(|(end, ..)| *end > now).max_by_key(|(end, ..)| *end);
         match last {

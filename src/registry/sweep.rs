@@ -103,8 +103,13 @@ impl Registry {
         let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
         run.uploads().await?;
         run.tags().await?;
-        run.manifests().await?;
-        run.trash().await?;
+        // again where signatures lost their tags: they are manifests, too
+        let mut tags = u64::MAX;
+        while tags != run.swept.tags {
+            tags = run.swept.tags;
+            run.manifests().await?;
+            run.trash().await?;
+        }
         run.history().await?;
         run.links().await?;
         run.blobs().await?;
@@ -208,7 +213,12 @@ impl Run<'_> {
             // judged again: it may have been needed, or pulled, since it was found
             let Some(manifest) = tx.idle_manifest(found.id)? else { return Ok(Swept::default()) };
             let now = now();
-            let due = sweep.retention.due(&manifest);
+            // a referrer of something kept, even where that cannot hold it: looked at again after a hold
+            let due = if tx.is_about_tagged(manifest.id)? {
+                Some(now.saturating_add(sweep.retention.hold().max(1)))
+            } else {
+                sweep.retention.due(&manifest)
+            };
             if due.is_some_and(|due| due <= now) {
                 tx.delete_manifest(manifest.id, &collector(), now)?;
                 return Ok(Swept { manifests: 1, ..Swept::default() });

@@ -15,10 +15,10 @@ const PAGE: usize = 1000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     pub digest: Digest,
-    /// Manifests that came back because this one needs them.
-    pub children: usize,
+    /// Manifests that came back with it: its children, and the referrers of all of them.
+    pub others: Vec<Digest>,
     /// Tags of all of those, as far as they have not been given to another manifest since.
-    pub tags: Vec<String>,
+    pub tags: Vec<(String, Digest)>,
 }
 
 impl Registry {
@@ -55,16 +55,20 @@ impl Registry {
                 let now = now();
                 let mut back = Vec::new();
                 bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
+                bring_back_referrers(tx, id, &name, &settings, now, &mut back)?;
                 let mut tags = Vec::new();
-                for (manifest, tag) in back.iter().flat_map(|(manifest, row)| row.tags.iter().map(move |tag| (*manifest, tag))) {
+                for (manifest, digest, tag) in
+                    back.iter().flat_map(|(manifest, row)| row.tags.iter().map(move |tag| (*manifest, &row.digest, tag)))
+                {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
                         point(tx, &name, id, &parsed, manifest, None, &actor, now)?;
-                        tags.push(tag.clone());
+                        tags.push((tag.clone(), digest.clone()));
                     }
                 }
-                Ok(Restored { digest, children: back.len() - 1, tags })
+                let others = back.into_iter().map(|(_, row)| row.digest).filter(|other| *other != digest).collect();
+                Ok(Restored { digest, others, tags })
             })
             .await
     }
@@ -79,8 +83,40 @@ impl Registry {
             let remedy = format!("registry tag restore {repository}:{tag} points it at what it pointed at before");
             return Err(Error::NothingToRestore(format!("tag {tag} of {repository} was not removed: {remedy}")));
         }
-        self.restore_tag(repository, tag, Restore::Previous, actor).await
+        let digest = self.find_state(repository, tag, Restore::Previous).await?;
+        if let Err(error) = self.restore_manifest(repository, &digest, actor.clone()).await
+            && !matches!(error, Error::NothingToRestore(_))
+        {
+            return Err(error);
+        }
+        self.restore_tag(repository, tag, Restore::Digest(digest), actor).await
     }
+}
+
+/// Brings back the signatures and other referrers of what came back, and theirs. One that is beyond help stays where it is.
+fn bring_back_referrers(
+    tx: &WriteTx<'_>,
+    id: RepositoryId,
+    repository: &RepositoryName,
+    settings: &Settings,
+    now: Millis,
+    back: &mut Vec<(ManifestId, TrashRow)>,
+) -> Result<(), Error> {
+    let mut next = 0;
+    while let Some((_, row)) = back.get(next) {
+        next += 1;
+        for referrer in tx.trashed_referrers(id, &row.digest.clone())? {
+            let before = back.len();
+            // it may have come back as a child of another one by now
+            if tx.trashed(id, &referrer)?.is_some()
+                && let Err(error) = tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
+            {
+                back.truncate(before);
+                tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
+            }
+        }
+    }
+    Ok(())
 }
 
 fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {

@@ -13,7 +13,7 @@ const TOLD: usize = 20;
 /// The most manifests that are looked at, for those that are not told to be counted at least.
 const LOOKED_AT: usize = 1000;
 /// The longest chain that is followed.
-const DEPTH: usize = 50;
+const DEPTH: usize = 5000;
 /// The most tags that are told of one manifest.
 const TAGS: usize = 5;
 
@@ -143,11 +143,13 @@ struct Walk<'m> {
 impl Walk<'_> {
     fn begin(&mut self, digest: &Digest) -> Result<(), meta::Error> {
         let manifests = self.meta.manifests_of(digest, LOOKED_AT + 1)?;
+        self.why.is_cut = manifests.len() > LOOKED_AT;
         self.why.is_manifest = !manifests.is_empty();
         self.waiting.extend(manifests.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
         let Some(blob) = self.meta.shown_blob(digest, LOOKED_AT)? else { return Ok(()) };
         self.why.blob = Some(blob.size);
         let needing = self.meta.manifests_needing(digest, LOOKED_AT + 1)?;
+        self.why.is_cut |= needing.len() > LOOKED_AT;
         self.waiting.extend(needing.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
         for (repository, since) in blob.idle_links {
             let until = since.saturating_add(self.retention.hold());
@@ -223,7 +225,11 @@ impl Walk<'_> {
             (false, KeepUntagged::Forever) => "no tag points at it; such manifests stay for ever".to_owned(),
             (false, time) => format!("no tag points at it; such manifests stay for {time}"),
         };
-        let end = End::Idle { until: self.retention.due(&idle), why };
+        let end = if self.meta.is_about_tagged(manifest.id)? {
+            End::Idle { until: None, why: "it is about a manifest that is kept, and stays with it".to_owned() }
+        } else {
+            End::Idle { until: self.retention.due(&idle), why }
+        };
         self.end(Chain { repository: manifest.repository.clone(), steps, end });
         Ok(())
     }

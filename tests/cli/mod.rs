@@ -20,14 +20,20 @@ use crate::support::{Client, Image, Server, descriptor, sha256};
 const FAST: [(&str, &str); 4] =
     [("REGISTRY_GC_LEASE", "200ms"), ("REGISTRY_GC_GRACE", "200ms"), ("REGISTRY_GC_UNTAGGED", "200ms"), ("REGISTRY_GC_INTERVAL", "50ms")];
 
+/// Nobody is at a terminal to be asked what `rm` asks.
+fn yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--yes") { &["--yes"] } else { &[] };
+    [arguments, yes].concat()
+}
+
 fn json(server: &Server, arguments: &[&str]) -> Value {
-    let output = server.cli(&[arguments, &["--output", "json"]].concat());
+    let output = server.cli(&[&yes(arguments)[..], &["--output", "json"]].concat());
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn text(server: &Server, arguments: &[&str]) -> String {
-    let output = server.cli(arguments);
+    let output = server.cli(&yes(arguments));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }

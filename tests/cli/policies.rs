@@ -60,7 +60,11 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
     assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
     let kept = tags.iter().filter(|tag| decision(app, tag)["kept"] == true);
-    assert_eq!(kept.collect::<Vec<_>>(), [&"pr-2", &"pr-3", &"main", &"nightly-1", &"cache-pulled", &"v1", &"other"], "{app:#}");
+    assert_eq!(
+        kept.collect::<Vec<_>>(),
+        [&"pr-2", &"pr-3", &"main", &"nightly-1", &"cache-pulled", &"cache-seen", &"v1", &"other"],
+        "{app:#}"
+    );
     for (tag, word) in [("pr-3", "newest 2"), ("pr-1", "'pr-*'"), ("main", "always"), ("nightly-1", "younger"), ("v1", "immutable")] {
         let reason = &decision(app, tag)["reason"];
         assert!(reason.as_str().is_some_and(|reason| reason.contains(word)), "{tag}: {reason}");

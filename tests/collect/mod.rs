@@ -4,6 +4,7 @@ mod backup;
 mod classic;
 mod full_disk;
 mod races;
+mod rules;
 
 use std::time::{Duration, Instant};
 

@@ -122,6 +122,29 @@ fn an_index_about_its_own_child_goes() {
     eventually("everything is gone", || server.blob_files().is_empty());
 }
 
+/// And while the manifest that it is about has a tag, it stays, as every referrer does.
+#[test]
+fn an_index_about_its_own_child_stays_while_the_child_is_tagged() {
+    let server = Server::with(HASTY);
+    let client = &mut server.client();
+    let (child, other) = (Image::small(1), Image::small(2));
+    child.push(client, "app", "latest");
+    other.push(client, "app", "temporary");
+    let mut about: serde_json::Value = serde_json::from_slice(&index(&[&child, &other])).expect("JSON");
+    about["subject"] = descriptor(OCI_MANIFEST, &child.manifest);
+    let about = about.to_string().into_bytes();
+    put(client, &sha256(&about), OCI_INDEX, &about);
+    assert_eq!(client.delete("/v2/app/manifests/temporary").status, 202);
+    for seed in 60..63 {
+        let garbage = noise(seed, 100);
+        client.push_blob("garbage", &garbage);
+        eventually("other garbage is gone", || !stored(&server).contains(&sha256(&garbage)));
+    }
+    assert!(is_there(client, &about) && is_there(client, &other.manifest));
+    assert_eq!(client.delete("/v2/app/manifests/latest").status, 202);
+    eventually("everything is gone", || server.blob_files().is_empty());
+}
+
 /// dist#1803, dist#3743: after a collection the server still said that a layer was there.
 #[test]
 fn what_is_gone_is_not_said_to_be_there() {

@@ -223,7 +223,7 @@ impl Hand<'_> {
         match result {
             Ok(restored) => {
                 for tag in &tags {
-                    let (is_free, came) = (!repository.tags.contains_key(tag), restored.tags.contains(tag));
+                    let (is_free, came) = (!repository.tags.contains_key(tag), restored.tags.iter().any(|(other, _)| other == tag));
                     if (is_free && !came) || (came && repository.is_tag_sure(tag, now)) {
                         let message = format!("{}: restoring {digest} gave the tags {:?} of {tags:?}", repository.name, restored.tags);
                         self.world.violated(&[short(digest), tag], &message);
@@ -232,7 +232,10 @@ impl Hand<'_> {
                 let world = self.world;
                 self.back(repository, &item, now, |repository| {
                     repository.restored(&item, &world.stock.items, sent, now);
-                    restored.tags.iter().for_each(|tag| repository.tagged(tag, &item, sent));
+                    for other in restored.others.iter().filter_map(|other| world.stock.items.get(other.as_str())) {
+                        repository.restored(other, &world.stock.items, sent, now);
+                    }
+                    restored.tags.iter().for_each(|(tag, digest)| repository.tagged(tag, &world.stock.items[digest.as_str()], sent));
                 });
                 world.counts.restores.add(1);
             }

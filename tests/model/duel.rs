@@ -71,6 +71,12 @@ impl Hand<'_> {
 
     /// Learns what two clients together came to.
     fn sort_out(&mut self, repository: &mut Repository, sent: Instant) {
+        // what was restored brings its referrers along
+        for digest in repository.trash.keys().cloned().collect::<Vec<_>>() {
+            if self.peek(repository, &digest).is_some() {
+                repository.stored(&self.world.stock.items[&digest], sent, Instant::now());
+            }
+        }
         let digests: Vec<_> = repository.manifests.keys().cloned().collect();
         digests.iter().for_each(|digest| self.learn(repository, digest, sent));
         let mut names: Vec<_> = repository.tags.keys().cloned().collect();
