@@ -23,6 +23,10 @@ const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
 /// A minute, about.
 const BUSY_TRIES: i32 = 60_000;
 
+/// How often, and how far apart, a start is tried that another one is in the way of.
+const START_TRIES: u32 = 500;
+const START_PAUSE: Duration = Duration::from_millis(10);
+
 /// What the log usually needs, and half as much again, in bytes.
 const LOG_RESERVE: u64 = 6 << 20;
 
@@ -68,7 +72,22 @@ impl Pool {
 }
 
 /// Opens the one connection of this process that writes, with a schema that is up to date.
+///
+/// Tried again where another process is doing the same: SQLite does not wait for others while it has a lock itself that
+/// they may wait for, as when a new database gets its log.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    for _ in 0..START_TRIES {
+        match try_open_writer(path) {
+            Err(Error::Sqlite(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+                std::thread::sleep(START_PAUSE);
+            }
+            other => return other,
+        }
+    }
+    try_open_writer(path)
+}
+
+fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     // made here, so that it is born private; SQLite gives -wal and -shm the same mode
     OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(|error| open_error(path, error))?;
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
@@ -127,6 +146,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     let owner = match pragma("application_id") {
         Ok(owner) => owner,
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => return Err(foreign()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => return Err(error.into()),
         Err(error) => return Err(open_error(path, error)),
     };
     let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
