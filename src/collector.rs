@@ -64,8 +64,10 @@ fn is_worth_a_word(swept: &Swept) -> bool {
 }
 
 async fn pass(registry: &Registry) -> Result<Swept, Error> {
-    // what was pulled a moment ago counts as needed
-    registry.record_pulls().await?;
+    // what was pulled a moment ago counts as needed; a disk too full for that is no reason not to collect
+    if let Err(error) = registry.record_pulls().await {
+        tracing::warn!(%error, "some pulls could not be recorded");
+    }
     let sweep = Sweep { retention: registry.settings().retention.clone(), is_ordinary: true };
     registry.sweep(sweep, &mut |_| {}).await
 }

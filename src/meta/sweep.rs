@@ -231,8 +231,9 @@ impl WriteTx<'_> {
     pub fn delete_idle_blob(&self, blob: &IdleBlob, cutoff: Millis) -> Result<bool, Error> {
         let removed = self
             .connection
-            .prepare_cached("DELETE FROM blobs WHERE id = ?1 AND links = 0 AND idle_since <= ?2")?
-            .execute(params![blob.id, cutoff])?;
+            // by its digest as well, which the note will have: its number may be another one's by now
+            .prepare_cached("DELETE FROM blobs WHERE id = ?1 AND digest = ?3 AND links = 0 AND idle_since <= ?2")?
+            .execute(params![blob.id, cutoff, blob.digest.as_str()])?;
         if removed > 0 {
             self.connection
                 .prepare_cached("INSERT INTO removals (digest, size) VALUES (?1, ?2)")?

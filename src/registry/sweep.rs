@@ -103,12 +103,14 @@ impl Registry {
         let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
         run.uploads().await?;
         run.tags().await?;
-        // again where signatures lost their tags: they are manifests, too
-        let mut tags = u64::MAX;
-        while tags != run.swept.tags {
-            tags = run.swept.tags;
+        loop {
+            let tags = run.swept.tags;
             run.manifests().await?;
             run.trash().await?;
+            // again where signatures lost their tags: they are manifests, too, and due at once where nothing is held
+            if run.swept.tags == tags || run.sweep.retention.hold() > 0 {
+                break;
+            }
         }
         run.history().await?;
         run.links().await?;
@@ -228,12 +230,13 @@ impl Run<'_> {
             }
             Ok(Swept::default())
         };
-        // again while something went: where nothing is held any longer, a child is due with its index
+        // again while something went: where nothing is held any longer, a child is due with its index. Where something is,
+        // that comes later, and what clients let go meanwhile is for the next sweep: it might have no end
+        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
         loop {
             let before = self.swept.manifests;
-            let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
             self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
-            if self.swept.manifests == before {
+            if self.swept.manifests == before || self.sweep.retention.hold() > 0 {
                 return Ok(());
             }
         }
