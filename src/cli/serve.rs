@@ -34,7 +34,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let (config, foreign) = Config::load(arguments.config, std::env::vars_os())?;
-    start_log(config.log.level);
+    start_log(config.level());
     for name in foreign {
         tracing::warn!("the variable {name} names no section of the configuration and is passed over");
     }

@@ -3,25 +3,54 @@
 //! A file, then `REGISTRY_…` variables over it; flags are the command line's and go over both. Nothing is passed over
 //! in silence: a key that is not known is an error that names its line.
 
+mod auth;
+mod gc;
+mod health;
+mod http;
+mod interval;
+mod log;
+mod storage;
+mod validation;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use gc::{Gc, Policy, TagRule, Untagged};
+pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
+pub use http::{ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus, Tls};
+pub use interval::Interval;
+pub use log::{AccessLog, Formatter, Level, Log};
+pub use storage::{Cache, Delete, Filesystem, Maintenance, ReadOnly, Redirect, Storage, UploadPurging};
+pub use validation::{
+    Catalog, Class, Compatibility, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Schema1, Tags, Urls, ValidatedManifests,
+    Validation,
+};
 
 /// The prefix of variables that override keys: `REGISTRY_HTTP_ADDR` is `http.addr`.
 const PREFIX: &str = "REGISTRY_";
 
 /// Everything that can be set; every default is the one used without a file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Of the shape of this file: 0.1 is the only one there is.
     pub version: Option<Version>,
     pub log: Log,
+    /// The older place of `log.level`.
+    pub loglevel: Option<Level>,
     pub http: Http,
     pub storage: Storage,
+    pub auth: Option<Auth>,
+    pub health: Health,
+    pub validation: Validation,
+    pub policy: ContentPolicy,
+    pub catalog: Catalog,
+    pub tags: Tags,
+    pub compatibility: Compatibility,
     pub manifests: Manifests,
     pub gc: Gc,
     /// Rules of some repositories; of several that match one, the first counts.
@@ -29,68 +58,15 @@ pub struct Config {
 }
 
 /// `0.1`, which YAML reads as a number and people sometimes quote.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Version {
     Number(f64),
     Text(String),
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    pub level: Level,
-}
-
-/// The least severe messages that are logged.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    Error,
-    Warn,
-    #[default]
-    Info,
-    Debug,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Http {
-    /// `HOST:PORT`; without a host, all of this machine's addresses.
-    pub addr: Option<String>,
-    /// How long requests in flight are waited for on the way out: `30s`, `1m30s`, `500ms`.
-    pub draintimeout: Option<Interval>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Storage {
-    pub filesystem: Filesystem,
-    pub delete: Delete,
-    /// Bytes of free disk that uploads leave alone. Ours.
-    pub reserve: Option<u64>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Filesystem {
-    pub rootdirectory: Option<PathBuf>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Delete {
-    pub enabled: bool,
-}
-
-impl Default for Delete {
-    fn default() -> Self {
-        Self { enabled: true }
-    }
-}
-
 /// Ours: what manifests are accepted.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Manifests {
     /// Accept manifests that name content which is not stored, as mirrors need.
@@ -99,88 +75,16 @@ pub struct Manifests {
     pub limit: Option<usize>,
 }
 
-/// Ours: what is collected, and when.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Gc {
-    /// Whether the server collects by itself.
-    pub enabled: Option<bool>,
-    /// How long it rests between two passes.
-    pub interval: Option<Interval>,
-    /// How long clients may rely on having been told that something is there.
-    pub lease: Option<Interval>,
-    /// How long what was needed stays after it is not any more.
-    pub grace: Option<Interval>,
-    /// How long manifests without tags stay: a time, `never` or `forever`.
-    pub untagged: Option<Untagged>,
-    /// How long it is remembered what tags pointed at.
-    pub history: Option<Interval>,
-}
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
 
-/// Ours: the rules of the repositories whose names match a glob.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Policy {
-    pub repositories: String,
-    /// In place of `gc.untagged`.
-    #[serde(default)]
-    pub untagged: Option<Untagged>,
-    /// Globs of tags that clients can neither move nor remove.
-    #[serde(default)]
-    pub immutable: Vec<String>,
-    /// Whether the rules about tags may remove those all the same.
-    #[serde(default)]
-    pub expireimmutable: bool,
-    /// Of the rules that match a tag, the first decides; a tag that none matches stays.
-    #[serde(default)]
-    pub tags: Vec<TagRule>,
-}
-
-/// Tags that match stay if any of these says so.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TagRule {
-    /// Globs.
-    #[serde(rename = "match")]
-    pub tags: Vec<String>,
-    #[serde(default)]
-    pub always: bool,
-    /// So many of them.
-    #[serde(default)]
-    pub newest: Option<u64>,
-    /// Those that were last moved within this time.
-    #[serde(default)]
-    pub younger: Option<Interval>,
-    /// Those that were pulled within this time.
-    #[serde(default)]
-    pub pulled: Option<Interval>,
-}
-
-/// How long something stays that nothing holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub enum Untagged {
-    Never,
-    For(Interval),
-    Forever,
-}
-
-impl TryFrom<Value> for Untagged {
-    type Error = String;
-
-    fn try_from(value: Value) -> Result<Self, String> {
-        match value.as_str() {
-            Some("never") => Ok(Self::Never),
-            Some("forever") => Ok(Self::Forever),
-            _ => Interval::try_from(value).map(Self::For).map_err(|error| format!("{error}, never or forever")),
-        }
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("(secret)")
     }
 }
-
-/// A length of time, written as Go writes it, and in days as well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Value")]
-pub struct Interval(pub Duration);
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -220,6 +124,11 @@ impl Config {
         let config: Self = serde_json::from_value(tree).map_err(|error| Error::Tree(error.to_string()))?;
         config.check_version()?;
         Ok((config, foreign.into_iter().map(|(name, _)| name).collect()))
+    }
+
+    /// The least severe messages that are logged.
+    pub fn level(&self) -> Level {
+        self.log.level.or(self.loglevel).unwrap_or_default()
     }
 
     fn check_version(&self) -> Result<(), Error> {
@@ -298,43 +207,10 @@ fn overlay(tree: &mut Value, name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
-impl TryFrom<Value> for Interval {
-    type Error = String;
-
-    /// Reads `1h30m`, `90s`, `1.5s`, `500ms`. A bare number, which Go takes for nanoseconds and people for seconds, is
-    /// refused.
-    fn try_from(value: Value) -> Result<Self, String> {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let malformed = || format!("'{text}' is not a length of time: write 14d, 1m30s or 500ms");
-        let mut rest = text.trim();
-        if rest.is_empty() {
-            return Err(malformed());
-        }
-        let mut seconds = 0.0;
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
-            let number: f64 = rest[..digits].parse().map_err(|_| malformed())?;
-            rest = &rest[digits..];
-            let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-            let factor = match &rest[..unit] {
-                "ns" => 1e-9,
-                "us" | "µs" => 1e-6,
-                "ms" => 1e-3,
-                "s" => 1.0,
-                "m" => 60.0,
-                "h" => 3600.0,
-                "d" => 86400.0,
-                _ => return Err(malformed()),
-            };
-            seconds += number * factor;
-            rest = &rest[unit..];
-        }
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| malformed())
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn load(text: Option<&str>, variables: &[(&str, &str)]) -> Result<Config, Error> {
@@ -382,16 +258,5 @@ mod tests {
         assert!(error.contains("REGISTRY_HTTP_ADR") && error.contains("adr"), "{error}");
         assert!(matches!(load(Some("version: 0.2"), &[]), Err(Error::Version(_))));
         assert!(matches!(load(Some("a: [b"), &[]), Err(Error::File { .. })));
-    }
-
-    #[test]
-    fn lengths_of_time_are_read_as_go_does() {
-        let read = |text: &str| Interval::try_from(Value::from(text)).map(|interval| interval.0);
-        assert_eq!(read("1h2m3s"), Ok(Duration::from_secs(3723)));
-        assert_eq!(read("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(read("250ms"), Ok(Duration::from_millis(250)));
-        for malformed in ["", "s", "1", "1000", "1x", "-1s", "1s2"] {
-            assert!(read(malformed).is_err(), "{malformed}");
-        }
     }
 }
