@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::registry::{Error, Registry, Sweep, Swept};
+use crate::registry::{Error, Registry, Retention, Sweep, Swept};
 
 /// How often uploads are looked through for what crashes left; sessions that are over are collected in every pass.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
@@ -33,15 +33,21 @@ async fn reconcile(registry: &Registry) {
 }
 
 async fn collect(registry: &Registry) {
-    let retention = &registry.settings().retention;
-    if let Err(error) = registry.record_retention().await {
-        tracing::warn!(%error, "the rules for collection could not be recorded for other commands");
-    }
-    if !retention.enabled {
-        return;
-    }
+    let mut recorded = None;
     loop {
-        match pass(registry).await {
+        let changed = registry.settings_changed();
+        let retention = registry.settings().retention.clone();
+        if recorded.as_ref() != Some(&retention) {
+            if let Err(error) = registry.record_retention().await {
+                tracing::warn!(%error, "the rules for collection could not be recorded for other commands");
+            }
+            recorded = Some(retention.clone());
+        }
+        if !retention.enabled {
+            changed.await;
+            continue;
+        }
+        match pass(registry, retention.clone()).await {
             Ok(swept) if is_worth_a_word(&swept) => tracing::info!(
                 tags = swept.tags,
                 manifests = swept.manifests,
@@ -54,7 +60,8 @@ async fn collect(registry: &Registry) {
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "garbage could not be collected; trying again in the next round"),
         }
-        tokio::time::sleep(retention.interval.max(SHORTEST_INTERVAL)).await;
+        // a shorter interval need not wait for the end of a longer one
+        let _ = tokio::time::timeout(retention.interval.max(SHORTEST_INTERVAL), changed).await;
     }
 }
 
@@ -63,12 +70,12 @@ fn is_worth_a_word(swept: &Swept) -> bool {
     swept.tags + swept.manifests + swept.blobs + swept.files + swept.failures > 0
 }
 
-async fn pass(registry: &Registry) -> Result<Swept, Error> {
+async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error> {
     // what was pulled a moment ago counts as needed; a disk too full for that is no reason not to collect
     if let Err(error) = registry.record_pulls().await {
         tracing::warn!(%error, "some pulls could not be recorded");
     }
-    let sweep = Sweep { retention: registry.settings().retention.clone(), is_ordinary: true };
+    let sweep = Sweep { retention, is_ordinary: true };
     registry.sweep(sweep, &mut |_| {}).await
 }
 

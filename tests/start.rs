@@ -2,6 +2,7 @@
 
 mod configuration;
 mod directory;
+mod live;
 mod refusing;
 mod stopping;
 

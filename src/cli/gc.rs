@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // there is no other way to work; the word is accepted because people want to be sure
     let Arguments { online: _, dry_run, store, output } = arguments;
-    serve::start_log(Level::Warn);
+    let _ = serve::start_log(Level::Warn);
     let (registry, retention) = store.open_with_rules()?;
     if dry_run {
         return super::forecast::print(&registry, &retention, output).await;
@@ -113,8 +113,8 @@ pub(super) struct Classic {
 /// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
-    serve::start_log(Level::Warn);
-    let (config, _) = Config::load(Some(arguments.config), std::env::vars_os())?;
+    let _ = serve::start_log(Level::Warn);
+    let config = Config::load(Some(arguments.config), std::env::vars_os())?.config;
     let directory = place::data_directory(None, &config)?;
     let registry = Registry::open_existing(&directory, settings::of(&config)?)?;
     let alone = registry.lock_alone()?;

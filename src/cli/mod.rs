@@ -4,6 +4,7 @@ mod du;
 mod forecast;
 mod gc;
 mod inspect;
+mod live;
 mod ls;
 mod moment;
 mod output;
@@ -84,7 +85,7 @@ impl Store {
     /// otherwise those of the last server on that directory.
     fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
         let is_named = self.config.is_some();
-        let (config, _) = Config::load(self.config, std::env::vars_os())?;
+        let config = Config::load(self.config, std::env::vars_os())?.config;
         let directory = place::data_directory(self.data_dir, &config)?;
         // what clients may not, the owner may
         let settings = Settings { delete: true, ..settings::of(&config)? };

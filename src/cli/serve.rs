@@ -10,6 +10,7 @@ use registry::http::{Limits, Server};
 use registry::registry::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::live::Live;
 use super::{Failure, place, settings};
 
 /// File descriptors kept for the database, blobs being published and the system.
@@ -33,27 +34,39 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let (config, foreign) = Config::load(arguments.config, std::env::vars_os())?;
-    start_log(config.level());
-    for name in foreign {
-        tracing::warn!("the variable {name} names no section of the configuration and is passed over");
-    }
+    let mut live = Live::open(arguments.config)?;
+    let set_level = start_log(live.loaded().config.level());
+    live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
+    live.add(move |config| {
+        let (set_level, level) = (set_level.clone(), config.level());
+        Ok(Box::new(move || set_level(level)))
+    });
+    let config = live.loaded().config.clone();
     let address = place::listen_address(arguments.addr.as_deref().or(config.http.addr.as_deref()))?;
     let directory = place::data_directory(arguments.data_dir, &config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(address, directory, &config));
+    let outcome = runtime.block_on(serve(address, directory, &config, live));
     // what is still running belongs to clients that were waited for long enough
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Result<(), Failure> {
+async fn serve(address: SocketAddr, directory: PathBuf, config: &Config, mut live: Live) -> Result<(), Failure> {
     // before anything else: a signal during the start must end it as well
-    let mut signals = Signals::listen().map_err(|error| Failure::Other(format!("cannot listen for signals: {error}")))?;
+    let deaf = |error| Failure::Other(format!("cannot listen for signals: {error}"));
+    let mut signals = Signals::listen().map_err(deaf)?;
+    let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
     let registry = Registry::open(&directory, settings::of(config)?)?;
     let _serving = registry.lock_serving()?;
+    live.add({
+        let registry = registry.clone();
+        move |config| {
+            let (registry, settings) = (registry.clone(), settings::of(config)?);
+            Ok(Box::new(move || registry.set_settings(settings)))
+        }
+    });
     let mut limits = Limits { connections: connection_limit(), ..Limits::default() };
     if let Some(drain) = config.http.draintimeout {
         limits.drain_timeout = drain.0;
@@ -65,6 +78,7 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
         let registry = registry.clone();
         async move { registry::collector::run(&registry).await }
     });
+    let watching = tokio::spawn(live.run(hangup));
     let drained = server.run(async move {
         let name = signals.next().await;
         tracing::info!(signal = name, "stopping: finishing requests in flight; a second signal ends at once");
@@ -76,6 +90,7 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
     if !drained.await {
         tracing::warn!("some requests did not end in time and are cut off");
     }
+    watching.abort();
     working.abort();
     // so that nothing of it meets the end of the threads it needs; how it ended is of no interest
     let _ = working.await;
@@ -133,13 +148,21 @@ impl Signals {
     }
 }
 
-pub(super) fn start_log(level: Level) {
-    let level = match level {
-        Level::Error => tracing::Level::ERROR,
-        Level::Warn => tracing::Level::WARN,
-        Level::Info => tracing::Level::INFO,
-        Level::Debug => tracing::Level::DEBUG,
+/// Sends the log to standard error; gives what changes its level later.
+pub(super) fn start_log(level: Level) -> impl Fn(Level) + Clone + Send + Sync + 'static {
+    use tracing_subscriber::filter::LevelFilter;
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = |level| match level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
     };
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colour).with_writer(std::io::stderr).init();
+    let (layer, handle) = tracing_subscriber::reload::Layer::new(filter(level));
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(layer).with(lines).init();
+    // fails only where the log is gone
+    move |level| drop(handle.reload(filter(level)))
 }

@@ -8,6 +8,7 @@ mod gc;
 mod health;
 mod http;
 mod interval;
+mod live;
 mod log;
 mod storage;
 mod validation;
@@ -23,6 +24,7 @@ pub use gc::{Gc, Policy, TagRule, Untagged};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
 pub use http::{ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus, Tls};
 pub use interval::Interval;
+pub use live::is_live;
 pub use log::{AccessLog, Formatter, Level, Log};
 pub use storage::{Cache, Delete, Filesystem, Maintenance, ReadOnly, Redirect, Storage, UploadPurging};
 pub use validation::{
@@ -86,6 +88,16 @@ impl std::fmt::Debug for Secret {
     }
 }
 
+/// A configuration as it was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Sentences for the log about what was accepted and has no effect.
+    pub notes: Vec<String>,
+    /// What was given, by the file or by variables.
+    tree: Value,
+}
+
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -104,9 +116,7 @@ pub enum Error {
 impl Config {
     /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it.
     ///
-    /// Gives the names of variables that name no section as well: Kubernetes makes some of those for every service called
-    /// registry, so they are no reason not to start, but worth a word.
-    pub fn load(file: Option<PathBuf>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<(Self, Vec<String>), Error> {
+    pub fn load(file: Option<PathBuf>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, Error> {
         let mut tree = match file {
             Some(path) => read(path)?,
             None => Value::Object(Map::default()),
@@ -121,9 +131,11 @@ impl Config {
                 Err(_) => return Err(Error::Variable { name, cause: "its value is not UTF-8".to_owned() }),
             }
         }
-        let config: Self = serde_json::from_value(tree).map_err(|error| Error::Tree(error.to_string()))?;
+        let config: Self = serde_json::from_value(tree.clone()).map_err(|error| Error::Tree(error.to_string()))?;
         config.check_version()?;
-        Ok((config, foreign.into_iter().map(|(name, _)| name).collect()))
+        // Kubernetes makes some of those for every service called registry: no reason not to start, but worth a word
+        let passed_over = |(name, _)| format!("the variable {name} names no section of the configuration and is passed over");
+        Ok(Loaded { config, notes: foreign.into_iter().map(passed_over).collect(), tree })
     }
 
     /// The least severe messages that are logged.
@@ -220,7 +232,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         });
-        Config::load(file, variables.iter().map(|(name, value)| (name.into(), value.into()))).map(|(config, _)| config)
+        Config::load(file, variables.iter().map(|(name, value)| (name.into(), value.into()))).map(|loaded| loaded.config)
     }
 
     #[test]

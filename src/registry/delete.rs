@@ -1,8 +1,6 @@
 //! Deleting (OCI distribution-spec 1.1, "Deleting"). What is still needed is not deleted; the refusal names who needs it.
 //! What is deleted can be brought back for a while ([`Registry::restore_manifest`]).
 
-use std::sync::Arc;
-
 use super::pull::{blob_unknown, manifest_unknown};
 use super::{Error, ManifestReference, Registry, Settings};
 use crate::meta::{Actor, ManifestId, RepositoryId, WriteTx, now};
@@ -15,7 +13,7 @@ impl Registry {
     /// By tag, removes the tag alone; by digest, the manifest and every tag that points at it.
     pub async fn delete_manifest(&self, repository: &RepositoryName, reference: &ManifestReference, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
-        let (name, reference, settings) = (repository.clone(), reference.clone(), Arc::clone(&self.settings));
+        let (name, reference, settings) = (repository.clone(), reference.clone(), self.settings());
         self.meta
             .write(move |tx| {
                 let unknown = || manifest_unknown(&name, &reference);
@@ -38,7 +36,8 @@ impl Registry {
     /// none is removed.
     pub async fn delete_tags(&self, repository: &RepositoryName, tags: &[TagName], actor: &Actor) -> Result<(), Error> {
         self.check_deletable()?;
-        tags.iter().try_for_each(|tag| check_mutable(&self.settings, repository, tag.as_str()))?;
+        let settings = self.settings();
+        tags.iter().try_for_each(|tag| check_mutable(&settings, repository, tag.as_str()))?;
         for some in tags.chunks(AT_ONCE) {
             let (name, some, actor) = (repository.clone(), some.to_vec(), actor.clone());
             self.meta
@@ -75,7 +74,7 @@ impl Registry {
     /// immutable. A large one goes in several changes, so that others get their turn in between.
     pub async fn delete_repository(&self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
-        let (name, settings) = (repository.clone(), Arc::clone(&self.settings));
+        let (name, settings) = (repository.clone(), self.settings());
         let newest = self.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else { return Ok(None) };
             tx.tags_with_prefix(repository, "")?.iter().try_for_each(|tag| check_mutable(&settings, &name, tag))?;
@@ -88,7 +87,7 @@ impl Registry {
 
     /// Removes manifests that no index needs, of those up to `newest`; says whether there were any.
     async fn delete_some(&self, repository: &RepositoryName, id: RepositoryId, newest: ManifestId, actor: Actor) -> Result<bool, Error> {
-        let (name, settings) = (repository.clone(), Arc::clone(&self.settings));
+        let (name, settings) = (repository.clone(), self.settings());
         self.meta
             .write(move |tx| {
                 let free = tx.free_manifests(id, newest, AT_ONCE)?;

@@ -1,7 +1,5 @@
 //! What tags pointed at, and putting them back there.
 
-use std::sync::Arc;
-
 use super::push::point;
 use super::trash::bring_back;
 use super::{Error, Page, Registry};
@@ -36,7 +34,7 @@ impl Registry {
     /// deleted. Gives its digest.
     pub async fn restore_tag(&self, repository: &RepositoryName, tag: &TagName, to: Restore, actor: Actor) -> Result<Digest, Error> {
         let digest = self.find_state(repository, tag, to).await?;
-        let (name, tag, wanted, settings) = (repository.clone(), tag.clone(), digest.clone(), Arc::clone(&self.settings));
+        let (name, tag, wanted, settings) = (repository.clone(), tag.clone(), digest.clone(), self.settings());
         self.meta
             .write(move |tx| {
                 let repository = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;

@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use arc_swap::ArcSwap;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 pub use describe::{Description, Summary};
 pub use error::Error;
@@ -101,7 +103,9 @@ impl Default for Settings {
 pub struct Registry {
     meta: Meta,
     blobs: Arc<BlobStore>,
-    settings: Arc<Settings>,
+    settings: Arc<ArcSwap<Settings>>,
+    /// Tells those who wait for other settings.
+    changed: Arc<Notify>,
     /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
     /// fit the file's length, is computed again from the file.
     hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
@@ -129,7 +133,8 @@ impl Registry {
         Ok(Self {
             meta,
             blobs,
-            settings: Arc::new(settings),
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            changed: Arc::default(),
             hashes: Arc::default(),
             pulls: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
@@ -165,12 +170,24 @@ impl Registry {
     /// The same registry, which goes by other rules of what is kept.
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
-        Self { settings: Arc::new(Settings { retention, ..(*self.settings).clone() }), ..self }
+        let settings = Settings { retention, ..(*self.settings()).clone() };
+        Self { settings: Arc::new(ArcSwap::from_pointee(settings)), ..self }
     }
 
-    /// The rules in force.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// The rules in force; an operation that looks at several of them asks once, so that they belong together.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// From now on other rules hold, for this registry and all its clones; what is under way ends by those it began with.
+    pub fn set_settings(&self, settings: Settings) {
+        self.settings.store(Arc::new(settings));
+        self.changed.notify_waiters();
+    }
+
+    /// Done once [`Self::set_settings`] is called after this call.
+    pub fn settings_changed(&self) -> Notified<'_> {
+        self.changed.notified()
     }
 
     /// Waits for room for a large manifest of `bytes`; it is given back with the permit.
@@ -183,11 +200,11 @@ impl Registry {
     /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
     fn check_space(&self, incoming: u64) -> Result<(), Error> {
         let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
-        if free < self.settings.reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
+        if free < self.settings.load().reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
     }
 
     fn check_deletable(&self) -> Result<(), Error> {
-        if self.settings.delete { Ok(()) } else { Err(Error::DeleteDisabled) }
+        if self.settings.load().delete { Ok(()) } else { Err(Error::DeleteDisabled) }
     }
 }
 

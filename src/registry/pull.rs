@@ -29,7 +29,7 @@ impl Registry {
     /// pushing it.
     pub async fn promise_manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
         let manifest = self.manifest(repository, reference)?;
-        if self.settings.retention.is_half_over(manifest.idle_since) {
+        if self.settings().retention.is_half_over(manifest.idle_since) {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
             let renew = self.meta.write(move |tx| {
                 // looked up again: its number may have been given to another one since
@@ -54,7 +54,7 @@ impl Registry {
     /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
     /// whether the link is still there.
     pub(super) async fn promise_link(&self, repository: &RepositoryName, digest: &Digest, link: &LinkRow) -> Result<bool, Error> {
-        if !self.settings.retention.is_half_over(link.idle_since) {
+        if !self.settings().retention.is_half_over(link.idle_since) {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());

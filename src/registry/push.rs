@@ -1,7 +1,5 @@
 //! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{Error, ManifestReference, Policy, Registry, blocking};
@@ -42,8 +40,9 @@ impl Registry {
         bytes: Bytes,
         actor: Actor,
     ) -> Result<Pushed, Error> {
-        if bytes.len() > self.settings.manifest_limit {
-            return Err(Error::ManifestTooLarge { limit: self.settings.manifest_limit });
+        let limit = self.settings().manifest_limit;
+        if bytes.len() > limit {
+            return Err(Error::ManifestTooLarge { limit });
         }
         self.check_space(bytes.len() as u64)?;
         let expected = match reference {
@@ -55,7 +54,7 @@ impl Registry {
         };
         let (manifest, new) = blocking(move || read(expected, content_type.as_deref(), bytes)).await??;
         let pushed = Pushed { digest: new.digest.clone(), subject: new.subject.clone() };
-        let (repository, settings) = (repository.clone(), Arc::clone(&self.settings));
+        let (repository, settings) = (repository.clone(), self.settings());
         self.meta
             .write(move |tx| {
                 let now = now();

@@ -128,7 +128,7 @@ impl Registry {
 
     /// Records this process's rules as those of the server here.
     pub async fn record_retention(&self) -> Result<(), Error> {
-        let text = serde_json::to_string(&self.settings.retention).map_err(|error| Error::Internal(error.to_string()))?;
+        let text = serde_json::to_string(&self.settings().retention).map_err(|error| Error::Internal(error.to_string()))?;
         if self.meta.retention()?.as_ref() == Some(&text) {
             return Ok(());
         }

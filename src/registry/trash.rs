@@ -1,7 +1,5 @@
 //! Bringing back what was deleted.
 
-use std::sync::Arc;
-
 use super::push::{point, read, record};
 use super::retention::millis;
 use super::{Error, Page, Registry, Restore, Retention, Settings};
@@ -48,7 +46,7 @@ impl Registry {
     /// # Errors
     /// Where it is not among what was deleted, or something that it needs is gone.
     pub async fn restore_manifest(&self, repository: &RepositoryName, digest: &Digest, actor: Actor) -> Result<Restored, Error> {
-        let (name, digest, settings) = (repository.clone(), digest.clone(), Arc::clone(&self.settings));
+        let (name, digest, settings) = (repository.clone(), digest.clone(), self.settings());
         self.meta
             .write(move |tx| {
                 let id = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;

@@ -44,7 +44,7 @@ impl Registry {
     pub async fn begin_upload(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<UploadStatus, Error> {
         self.check_space(0)?;
         let (id, repository) = (UploadId::random(), repository.clone());
-        let lifetime = i64::try_from(self.settings.upload_lifetime.as_millis()).unwrap_or(i64::MAX);
+        let lifetime = i64::try_from(self.settings().upload_lifetime.as_millis()).unwrap_or(i64::MAX);
         let status = UploadStatus { id: id.clone(), received: 0 };
         self.meta
             .write(move |tx| {

@@ -1,0 +1,46 @@
+//! Which keys hold without a restart.
+
+use serde_json::Value;
+
+use super::Loaded;
+
+/// Keys, with everything below them, whose changes a running server takes. Whatever takes one is told of it by the command
+/// line's `serve`.
+const LIVE: &[&str] = &["log.level", "loglevel", "storage.delete", "storage.reserve", "manifests", "gc", "policies"];
+
+/// Whether a running server takes a change of `key` (`storage.delete.enabled`).
+pub fn is_live(key: &str) -> bool {
+    LIVE.iter().any(|live| key.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}
+
+impl Loaded {
+    /// The keys whose values differ, in the order of the alphabet. Lists are compared as a whole.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        differ("", &self.tree, &other.tree, &mut found);
+        found
+    }
+}
+
+fn differ(key: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
+    let (Value::Object(ones), Value::Object(others)) = (one, other) else {
+        if one != other {
+            found.push(key.to_owned());
+        }
+        return;
+    };
+    let mut names: Vec<_> = ones.keys().chain(others.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let member = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+        let empty = Value::Object(serde_json::Map::default());
+        match (ones.get(name), others.get(name)) {
+            (Some(one), Some(other)) => differ(&member, one, other, found),
+            (Some(Value::Object(only)), None) | (None, Some(Value::Object(only))) => {
+                differ(&member, &Value::Object(only.clone()), &empty, found);
+            }
+            _ => found.push(member),
+        }
+    }
+}

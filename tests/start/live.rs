@@ -1,0 +1,150 @@
+//! A configuration that changes under a running server.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use super::{Running, command};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server with a configuration file, and what it says.
+struct Configured {
+    server: Running,
+    lines: Receiver<String>,
+    path: PathBuf,
+    _temporary: tempfile::TempDir,
+}
+
+impl Configured {
+    fn start(text: &str) -> Self {
+        let temporary = tempfile::TempDir::new().expect("a directory");
+        let path = temporary.path().join("config.yml");
+        std::fs::write(&path, text).expect("a file");
+        let mut command = command(&["serve", "--addr", "127.0.0.1:0"]);
+        command.arg("--data-dir").arg(temporary.path().join("data")).arg(&path);
+        let mut server = Running::start(command);
+        let (sender, lines) = channel();
+        let errors = BufReader::new(server.child.stderr.take().expect("a pipe"));
+        // ends with the server
+        std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Self { server, lines, path, _temporary: temporary }
+    }
+
+    /// Puts another file in the place of the old one, as careful editors do.
+    fn replace(&self, text: &str) {
+        let new = self.path.with_extension("new");
+        std::fs::write(&new, text).expect("a file");
+        std::fs::rename(new, &self.path).expect("a name");
+    }
+
+    fn hang_up(&self) {
+        self.server.signal(rustix::process::Signal::HUP);
+    }
+
+    /// Waits for a line of the log with all of these words in it.
+    fn says(&self, words: &[&str]) -> String {
+        let start = Instant::now();
+        loop {
+            let left = PATIENCE.checked_sub(start.elapsed()).expect("it is not said");
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("{words:?} is not said"));
+            if words.iter().all(|word| line.contains(word)) {
+                return line;
+            }
+        }
+    }
+
+    fn deletes(&self) -> bool {
+        self.server.client().delete("/v2/a/manifests/v1").status != 405
+    }
+}
+
+const KEEPING: &str = "version: 0.1\nstorage: {delete: {enabled: false}}\n";
+const DELETING: &str = "version: 0.1\nstorage: {delete: {enabled: true}}\n";
+
+#[test]
+fn a_changed_file_holds_at_once() {
+    let configured = Configured::start(KEEPING);
+    assert!(!configured.deletes());
+    configured.replace(DELETING);
+    configured.says(&["holds from now on", "storage.delete.enabled"]);
+    assert!(configured.deletes());
+    // in place, as less careful editors do
+    std::fs::write(&configured.path, KEEPING).expect("a file");
+    configured.says(&["holds from now on", "storage.delete.enabled"]);
+    assert!(!configured.deletes());
+}
+
+#[test]
+fn a_signal_has_the_file_read_at_once() {
+    let configured = Configured::start(KEEPING);
+    configured.hang_up();
+    configured.says(&["read again"]);
+    configured.replace(DELETING);
+    configured.hang_up();
+    configured.says(&["storage.delete.enabled"]);
+    assert!(configured.deletes());
+}
+
+/// Kubernetes gives a new directory to a link, and the file's own name stays a link all the time.
+#[test]
+fn a_swapped_link_is_a_change() {
+    let configured = Configured::start(KEEPING);
+    let directory = configured.path.parent().expect("a directory");
+    let publish = |version: &str, text: &str| {
+        std::fs::create_dir(directory.join(version)).expect("a directory");
+        std::fs::write(directory.join(version).join("config.yml"), text).expect("a file");
+        link(Path::new(version), &directory.join("..data"));
+    };
+    publish("..1", KEEPING);
+    link(Path::new("..data/config.yml"), &configured.path);
+    configured.says(&["read again"]);
+    publish("..2", DELETING);
+    configured.says(&["storage.delete.enabled"]);
+    assert!(configured.deletes());
+}
+
+/// Makes or replaces a link.
+fn link(target: &Path, name: &Path) {
+    let new = name.with_file_name("new-link");
+    std::os::unix::fs::symlink(target, &new).expect("a link");
+    std::fs::rename(new, name).expect("a name");
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_is_named_once() {
+    let configured = Configured::start(DELETING);
+    for broken in
+        ["version: 0.1\nhttp: {adr: 1}\n", "version: 0.1\nstorage: [", "version: 7\n", "version: 0.1\npolicies: [{repositories: '['}]\n"]
+    {
+        configured.replace(&format!("{broken}# also {KEEPING}"));
+        configured.says(&["not taken", "stays in force"]);
+        assert!(configured.deletes());
+    }
+    std::fs::remove_file(&configured.path).expect("it was there");
+    configured.says(&["cannot read", "config.yml"]);
+    assert!(configured.deletes());
+    configured.replace(KEEPING);
+    let before = std::iter::from_fn(|| configured.lines.recv_timeout(PATIENCE).ok());
+    let said: Vec<_> = before.take_while(|line| !line.contains("holds from now on")).collect();
+    assert_eq!(said, Vec::<String>::new(), "more than once");
+    assert!(!configured.deletes());
+}
+
+#[test]
+fn what_needs_a_restart_is_named_as_long_as_it_differs() {
+    let configured = Configured::start(KEEPING);
+    configured.replace(&format!("{KEEPING}http: {{addr: ':1', draintimeout: 1s}}\n"));
+    let line = configured.says(&["need a restart"]);
+    assert!(line.contains("http.addr, http.draintimeout"), "{line}");
+    configured.replace(&format!("{DELETING}http: {{addr: ':1'}}\n"));
+    configured.says(&["storage.delete.enabled"]);
+    let line = configured.says(&["need a restart"]);
+    assert!(line.contains("http.addr") && !line.contains("draintimeout"), "{line}");
+    configured.replace(&format!("{KEEPING}log: {{level: debug}}\n"));
+    configured.says(&["holds from now on", "log.level"]);
+    configured.replace(DELETING);
+    let said = configured.says(&["read again"]);
+    assert!(said.contains("log.level, storage.delete.enabled"), "{said}");
+}
