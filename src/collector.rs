@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::registry::{Error, Registry, Retention, Sweep, Swept};
 
-/// How often uploads are looked through for what crashes left; sessions that are over are collected in every pass.
+/// How often uploads are looked through for what crashes left.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
 /// Passes follow each other no faster than this, whatever the configuration says.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
@@ -15,7 +15,7 @@ const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until it is dropped.
 pub async fn run(registry: &Registry) {
-    tokio::join!(reconcile(registry), collect(registry), record_pulls(registry));
+    tokio::join!(reconcile(registry), purge(registry), collect(registry), record_pulls(registry));
 }
 
 async fn reconcile(registry: &Registry) {
@@ -24,11 +24,22 @@ async fn reconcile(registry: &Registry) {
         rounds.tick().await;
         match registry.reconcile().await {
             Ok(cleared) if cleared != Default::default() => {
-                tracing::info!(expired = cleared.expired, files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
+                tracing::info!(files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
             }
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
         }
+    }
+}
+
+async fn purge(registry: &Registry) {
+    loop {
+        match registry.purge_uploads().await {
+            Ok(0) => {}
+            Ok(uploads) => tracing::info!(uploads, "purged uploads that were over"),
+            Err(error) => tracing::warn!(%error, "uploads that are over could not be purged; trying again in the next round"),
+        }
+        tokio::time::sleep(registry.settings().purging.interval.max(SHORTEST_INTERVAL)).await;
     }
 }
 

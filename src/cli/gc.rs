@@ -39,8 +39,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
     let cleared = registry.reconcile().await?;
+    let expired = registry.end_expired_uploads().await?;
     let mut swept = sweep(&registry, Sweep { retention, is_ordinary }).await?;
-    swept.uploads += (cleared.expired + cleared.files) as u64;
+    swept.uploads += (expired + cleared.files) as u64;
     match output {
         Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
         Format::Table => output::print(sentence(&swept).as_bytes())?,
@@ -135,6 +136,7 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
         return Ok(());
     }
     registry.reconcile().await?;
+    registry.end_expired_uploads().await?;
     let swept = sweep(&registry, Sweep { is_ordinary: retention == ordinary, retention }).await?;
     if !arguments.quiet && alone.is_none() {
         let later = forecast.later();

@@ -78,7 +78,7 @@ pub enum Class {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
-    /// The largest page [default: 1000].
+    /// The largest page [default: 10000].
     pub maxentries: Option<usize>,
 }
 
@@ -86,7 +86,7 @@ pub struct Catalog {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tags {
-    /// The largest page [default: 1000].
+    /// The largest page [default: 10000].
     pub maxtags: Option<usize>,
 }
 

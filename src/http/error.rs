@@ -178,7 +178,9 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::TagImmutable { tag, .. } => rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag })),
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
-        Error::DeleteDisabled => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
+        Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
+        Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
+        Error::DeleteDisabled | Error::ReadOnly => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),

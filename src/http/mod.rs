@@ -74,6 +74,9 @@ async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Resp
 /// Runs an action to its end. One that changes something goes on when its client leaves; one that panics answers 500.
 async fn run(registry: Registry, action: Action, request: Request<Body>) -> Result<Response<Body>, Failure> {
     let changes = action.changes_something();
+    if changes {
+        registry.check_writable()?;
+    }
     let work = AssertUnwindSafe(dispatch(registry, action, request)).catch_unwind();
     let outcome = if changes { tokio::spawn(work).await } else { Ok(work.await) };
     match outcome {

@@ -65,6 +65,17 @@ impl WriteTx<'_> {
         Ok(self.connection.prepare_cached("UPDATE uploads SET received = ?2 WHERE id = ?1")?.execute(params![id, received])? > 0)
     }
 
+    /// Has sessions end `lifetime` milliseconds after they began, or never; changes at most `limit`, and says how many.
+    /// Those that are over whenever they began stay so.
+    pub fn set_upload_lifetime(&self, lifetime: Option<Millis>, limit: usize) -> Result<usize, Error> {
+        let end = "CASE WHEN ?1 IS NULL THEN 9223372036854775807 ELSE min(started_at, 9223372036854775807 - ?1) + ?1 END";
+        let sql = format!(
+            "UPDATE uploads SET expires_at = {end} WHERE id IN
+                 (SELECT id FROM uploads WHERE started_at < expires_at AND expires_at <> {end} LIMIT ?2)"
+        );
+        Ok(self.connection.prepare_cached(&sql)?.execute(params![lifetime, limit])?)
+    }
+
     /// Changes the session of that id for certain; where there is none, makes one that is over and that no request can
     /// reach. Says whether there was one.
     pub fn touch_upload(&self, id: &str, now: Millis) -> Result<bool, Error> {

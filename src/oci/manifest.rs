@@ -50,6 +50,9 @@ pub struct Descriptor {
     pub digest: String,
     #[serde(default)]
     pub size: i64,
+    /// Where else the content may be had.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub urls: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

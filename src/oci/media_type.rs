@@ -19,6 +19,9 @@ pub(super) enum Shape {
 impl MediaType {
     pub const OCI_INDEX: &'static str = "application/vnd.oci.image.index.v1+json";
     pub const OCI_MANIFEST: &'static str = "application/vnd.oci.image.manifest.v1+json";
+    pub const OCI_CONFIG: &'static str = "application/vnd.oci.image.config.v1+json";
+    pub const DOCKER_CONFIG: &'static str = "application/vnd.docker.container.image.v1+json";
+    pub const DOCKER_PLUGIN: &'static str = "application/vnd.docker.plugin.v1+json";
     const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
     const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
     const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";

@@ -42,6 +42,14 @@ pub enum Error {
     NothingToRestore(String),
     #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]
     DeleteDisabled,
+    #[error(
+        "the registry is read-only for maintenance (storage.maintenance.readonly in its configuration): pull now, push and delete later"
+    )]
+    ReadOnly,
+    #[error("the manifest names the URL '{0}', which this registry's configuration does not allow (validation.manifests.urls)")]
+    UrlRefused(String),
+    #[error("this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)")]
+    ClassRefused(String),
     #[error("the manifest could not be read: {0}")]
     ManifestBody(String),
     #[error("the body ended early: {0}")]

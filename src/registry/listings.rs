@@ -4,8 +4,8 @@ use super::{Error, Registry, blocking};
 use crate::meta::{Meta, RepositoryRow, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 
-/// The longest page. What asks for more gets this much, and a link to the rest.
-pub const PAGE_LIMIT: usize = 10_000;
+/// The longest page, unless an owner says otherwise.
+const PAGE_LIMIT: usize = 10_000;
 /// Referrers carry annotations, so their pages are bounded in bytes as well, below the 4 MiB that clients read.
 const REFERRERS_LIMIT: usize = 1_000;
 const REFERRERS_BYTES: usize = 3 << 20;
@@ -31,6 +31,21 @@ impl<T> Page<T> {
     }
 }
 
+/// The longest pages: what asks for more gets so much, and a link to the rest. Pages are made in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageLimits {
+    /// Of the catalogue.
+    pub catalog: usize,
+    /// Of tags.
+    pub tags: usize,
+}
+
+impl Default for PageLimits {
+    fn default() -> Self {
+        Self { catalog: PAGE_LIMIT, tags: PAGE_LIMIT }
+    }
+}
+
 /// How many to list where `wanted` were asked for, or none said.
 fn limit(wanted: Option<usize>) -> usize {
     wanted.unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT)
@@ -39,7 +54,7 @@ fn limit(wanted: Option<usize>) -> usize {
 impl Registry {
     /// Names of repositories that hold something, after `after`.
     pub async fn catalog(&self, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
-        let limit = limit(wanted);
+        let limit = wanted.unwrap_or(usize::MAX).min(self.settings.pages.catalog);
         let names = self.scan(move |meta| meta.catalog(&after, limit + 1)).await?;
         Ok(Page::cut(names, limit, String::clone))
     }
@@ -52,7 +67,7 @@ impl Registry {
         if !self.meta.is_listed(repository)? {
             return Err(Error::NameUnknown(repository.clone()));
         }
-        let (repository, limit) = (repository.clone(), limit(wanted));
+        let (repository, limit) = (repository.clone(), wanted.unwrap_or(usize::MAX).min(self.settings.pages.tags));
         let names = self.scan(move |meta| meta.tag_names(&repository, &after, limit + 1)).await?;
         Ok(Page::cut(names, limit, String::clone))
     }
@@ -82,6 +97,7 @@ impl Registry {
                     media_type: row.media_type,
                     digest: row.digest.as_str().to_owned(),
                     size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
+                    urls: None,
                     artifact_type: row.artifact_type,
                     platform: None,
                     annotations: annotations.ok().filter(|annotations| !annotations.is_empty()),

@@ -4,6 +4,7 @@
 //! from [`crate::meta`], bytes from [`crate::blob`], and a change that needs both puts the bytes in place inside the
 //! metadata's transaction.
 
+mod acceptance;
 mod delete;
 mod describe;
 mod error;
@@ -15,6 +16,7 @@ mod listings;
 mod preview;
 mod pull;
 mod pulls;
+mod purging;
 mod push;
 mod reconcile;
 mod retention;
@@ -28,21 +30,22 @@ mod why;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+pub use acceptance::{Acceptance, Children, Class, Urls};
 pub use describe::{Description, Summary};
 pub use error::Error;
 pub use fall::Garbage;
 pub use forecast::{Doomed, Forecast, Kind, Share};
 pub use history::Restore;
 pub use intake::{BodyError, BodyStream};
-pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
+pub use listings::{Page, PageLimits, ReferrersPage};
 pub use preview::{Consequence, Deletion, Preview};
 pub use pull::OpenBlob;
+pub use purging::Purging;
 pub use push::Pushed;
 pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
 pub use sweep::{Progress, Sweep, Swept};
@@ -79,8 +82,14 @@ pub struct Settings {
     pub reserve: u64,
     /// Whether clients may delete.
     pub delete: bool,
-    /// How long an upload session stays open.
-    pub upload_lifetime: Duration,
+    /// Whether clients may only read. What the server does by itself, and what its owner does at the command line, goes on.
+    pub read_only: bool,
+    /// What becomes of uploads that nobody goes on with.
+    pub purging: Purging,
+    /// The longest pages of lists.
+    pub pages: PageLimits,
+    /// What is accepted of what clients push.
+    pub acceptance: Acceptance,
     /// What is kept, and for how long.
     pub retention: Retention,
 }
@@ -92,7 +101,10 @@ impl Default for Settings {
             manifest_limit: 4 << 20,
             reserve: 256 << 20,
             delete: true,
-            upload_lifetime: Duration::from_secs(7 * 24 * 3600),
+            read_only: false,
+            purging: Purging::default(),
+            pages: PageLimits::default(),
+            acceptance: Acceptance::default(),
             retention: Retention::default(),
         }
     }
@@ -201,6 +213,14 @@ impl Registry {
     fn check_space(&self, incoming: u64) -> Result<(), Error> {
         let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
         if free < self.settings.load().reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
+    }
+
+    /// Refuses clients' changes where they may only read.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`].
+    pub fn check_writable(&self) -> Result<(), Error> {
+        if self.settings.read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
     fn check_deletable(&self) -> Result<(), Error> {

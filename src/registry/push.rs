@@ -52,7 +52,14 @@ impl Registry {
                 None
             }
         };
-        let (manifest, new) = blocking(move || read(expected, content_type.as_deref(), bytes)).await??;
+        let settings = Arc::clone(&self.settings);
+        let read = move || {
+            let (mut manifest, new) = read(expected, content_type.as_deref(), bytes)?;
+            settings.acceptance.check(&manifest)?;
+            settings.acceptance.relax(&mut manifest);
+            Ok::<_, Error>((manifest, new))
+        };
+        let (manifest, new) = blocking(read).await??;
         let pushed = Pushed { digest: new.digest.clone(), subject: new.subject.clone() };
         let (repository, settings) = (repository.clone(), self.settings());
         self.meta

@@ -9,17 +9,12 @@ use std::sync::Arc;
 
 use super::{Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile, UploadId};
-use crate::meta::{Millis, now};
+use crate::meta::now;
 use crate::oci::{Algorithm, Digest};
-
-/// How many expired sessions are ended in one round.
-const EXPIRED_AT_ONCE: usize = 1000;
 
 /// What was cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
-    /// Sessions whose time was over.
-    pub expired: usize,
     /// Files of uploads that nobody owned.
     pub files: usize,
     /// Files under a blob's name that no commit stands for.
@@ -27,7 +22,7 @@ pub struct Reconciled {
 }
 
 impl Registry {
-    /// Removes the files that belong to nobody and ends expired sessions. One bad file stops nothing.
+    /// Removes the files that belong to nobody. One bad file stops nothing.
     pub async fn reconcile(&self) -> Result<Reconciled, Error> {
         let mut cleared = Reconciled::default();
         let blobs = Arc::clone(&self.blobs);
@@ -41,7 +36,6 @@ impl Registry {
                 tracing::warn!(%error, "a left-over upload could not be cleared; going on with the next");
             }
         }
-        cleared.expired = self.end_expired().await?;
         Ok(cleared)
     }
 
@@ -94,35 +88,7 @@ impl Registry {
         settle.await
     }
 
-    /// Ends sessions whose time is over; says how many. One bad file stops nothing.
-    pub(super) async fn end_expired(&self) -> Result<usize, Error> {
-        let (mut ended, mut after) = (0, (Millis::MIN, String::new()));
-        loop {
-            let expired = self.meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE)?;
-            let Some(last) = expired.last() else { return Ok(ended) };
-            after.clone_from(last);
-            for id in expired.iter().filter_map(|(_, id)| UploadId::parse(id)) {
-                match self.end(&id).await {
-                    Ok(is_ended) => ended += usize::from(is_ended),
-                    Err(error) => tracing::warn!(%error, "an upload that is over could not be cleared; going on with the next"),
-                }
-            }
-        }
-    }
-
-    async fn end(&self, id: &UploadId) -> Result<bool, Error> {
-        // a locked one is being written to at this moment
-        let Some(file) = self.lock(id)? else { return Ok(false) };
-        let file = Arc::new(file);
-        // a crash amid clearing leaves a session that is over for a file that may be a blob
-        if file.is_published().map_err(Error::files("looking at an upload"))? {
-            self.settle_published(id, &file).await?;
-        }
-        self.discard(id, file).await?;
-        Ok(true)
-    }
-
-    fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
+    pub(super) fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
         self.blobs.open_upload(id).map_err(Error::files("opening an upload"))
     }
 }

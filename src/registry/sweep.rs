@@ -53,7 +53,7 @@ pub struct Swept {
     /// Files removed, and the disk that they took, in bytes.
     pub files: u64,
     pub bytes: u64,
-    /// Upload sessions that were over, and files of uploads that nobody owned.
+    /// Upload sessions that were over, and files of uploads that nobody owned. Not of a sweep, but of who counts them in.
     pub uploads: u64,
     /// Deleted manifests that cannot be brought back any more.
     pub trash: u64,
@@ -101,7 +101,6 @@ impl Registry {
     /// Where the database itself cannot be read or changed.
     pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
         let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
-        run.uploads().await?;
         run.tags().await?;
         loop {
             let tags = run.swept.tags;
@@ -198,12 +197,6 @@ impl Run<'_> {
             waiting = rest;
             self.add(swept);
         }
-        Ok(())
-    }
-
-    async fn uploads(&mut self) -> Result<(), Error> {
-        let uploads = self.registry.end_expired().await? as u64;
-        self.add(Swept { uploads, ..Swept::default() });
         Ok(())
     }
 

@@ -133,7 +133,8 @@ pub(super) fn bring_back(
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<ManifestId, Error> {
     let (row, bytes) = tx.trashed(id, digest)?.ok_or_else(|| not_there(repository, digest))?;
-    let (manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+    let (mut manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+    settings.acceptance.relax(&mut manifest);
     for reference in manifest.references.iter().filter(|reference| reference.is_child) {
         if tx.manifest(id, &reference.digest)?.is_none() && tx.trashed(id, &reference.digest)?.is_some() {
             bring_back(tx, id, repository, &reference.digest, settings, now, back)?;

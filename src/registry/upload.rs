@@ -5,17 +5,18 @@
 //! the lock is held: whoever finishes a session deletes its row before letting go.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use super::intake::{Intake, Interrupted};
 use super::{BodyStream, Error, Registry, blocking};
 use crate::blob::{Hasher, UploadFile, UploadId};
-use crate::meta::{UploadRow, WriteTx, now};
+use crate::meta::{Millis, UploadRow, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 
 /// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
 /// that its last connection broke.
 const LOCK_TRIES: u32 = 50;
-const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a chunk says it belongs: both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl Registry {
     pub async fn begin_upload(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<UploadStatus, Error> {
         self.check_space(0)?;
         let (id, repository) = (UploadId::random(), repository.clone());
-        let lifetime = i64::try_from(self.settings().upload_lifetime.as_millis()).unwrap_or(i64::MAX);
+        let lifetime = self.settings().purging.lifetime().unwrap_or(Millis::MAX);
         let status = UploadStatus { id: id.clone(), received: 0 };
         self.meta
             .write(move |tx| {

@@ -1,5 +1,6 @@
 //! The protocol over the socket: what every endpoint answers, to good clients, to odd ones and to bad ones.
 
+mod acceptance;
 mod blobs;
 mod concurrency;
 mod connections;
@@ -8,6 +9,7 @@ mod errors;
 mod kinds;
 mod legacy;
 mod lists;
+mod maintenance;
 mod manifests;
 mod mount;
 mod ranges;

@@ -123,11 +123,18 @@ impl Drop for Server {
     }
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)]) -> (Child, String) {
+/// `registry serve` on a directory and any port of loopback, for those who want to start it themselves.
+pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(directory);
     // the disks of test machines are fuller than a registry's should be
-    command.env("REGISTRY_STORAGE_RESERVE", "0").envs(environment.iter().cloned()).stdout(Stdio::piped());
+    command.env("REGISTRY_STORAGE_RESERVE", "0");
+    command
+}
+
+fn spawn(directory: &Path, environment: &[(String, String)]) -> (Child, String) {
+    let mut command = command(directory);
+    command.envs(environment.iter().cloned()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the server starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
