@@ -34,12 +34,13 @@ async fn reconcile(registry: &Registry) {
 
 async fn purge(registry: &Registry) {
     loop {
+        let changed = registry.settings_changed();
         match registry.purge_uploads().await {
             Ok(0) => {}
             Ok(uploads) => tracing::info!(uploads, "purged uploads that were over"),
             Err(error) => tracing::warn!(%error, "uploads that are over could not be purged; trying again in the next round"),
         }
-        tokio::time::sleep(registry.settings().purging.interval.max(SHORTEST_INTERVAL)).await;
+        let _ = tokio::time::timeout(registry.settings().purging.interval.max(SHORTEST_INTERVAL), changed).await;
     }
 }
 

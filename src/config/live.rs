@@ -6,7 +6,20 @@ use super::Loaded;
 
 /// Keys, with everything below them, whose changes a running server takes. Whatever takes one is told of it by the command
 /// line's `serve`.
-const LIVE: &[&str] = &["log.level", "loglevel", "storage.delete", "storage.reserve", "manifests", "gc", "policies"];
+const LIVE: &[&str] = &[
+    "log.level",
+    "loglevel",
+    "storage.delete",
+    "storage.maintenance",
+    "storage.reserve",
+    "validation",
+    "policy",
+    "catalog",
+    "tags",
+    "manifests",
+    "gc",
+    "policies",
+];
 
 /// Whether a running server takes a change of `key` (`storage.delete.enabled`).
 pub fn is_live(key: &str) -> bool {

@@ -54,7 +54,7 @@ fn limit(wanted: Option<usize>) -> usize {
 impl Registry {
     /// Names of repositories that hold something, after `after`.
     pub async fn catalog(&self, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
-        let limit = wanted.unwrap_or(usize::MAX).min(self.settings.pages.catalog);
+        let limit = wanted.unwrap_or(usize::MAX).min(self.settings().pages.catalog);
         let names = self.scan(move |meta| meta.catalog(&after, limit + 1)).await?;
         Ok(Page::cut(names, limit, String::clone))
     }
@@ -67,7 +67,7 @@ impl Registry {
         if !self.meta.is_listed(repository)? {
             return Err(Error::NameUnknown(repository.clone()));
         }
-        let (repository, limit) = (repository.clone(), wanted.unwrap_or(usize::MAX).min(self.settings.pages.tags));
+        let (repository, limit) = (repository.clone(), wanted.unwrap_or(usize::MAX).min(self.settings().pages.tags));
         let names = self.scan(move |meta| meta.tag_names(&repository, &after, limit + 1)).await?;
         Ok(Page::cut(names, limit, String::clone))
     }

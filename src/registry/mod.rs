@@ -220,7 +220,7 @@ impl Registry {
     /// # Errors
     /// [`Error::ReadOnly`].
     pub fn check_writable(&self) -> Result<(), Error> {
-        if self.settings.read_only { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.settings.load().read_only { Err(Error::ReadOnly) } else { Ok(()) }
     }
 
     fn check_deletable(&self) -> Result<(), Error> {

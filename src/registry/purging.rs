@@ -43,7 +43,7 @@ impl Registry {
     /// Ends sessions whose time is over by the rules in force; says how many. Where those only ask for it, the log tells
     /// which would be ended, and none is.
     pub async fn purge_uploads(&self) -> Result<usize, Error> {
-        let purging = self.settings.purging;
+        let purging = self.settings().purging;
         // the end of each was written down when it began, by the rules of then
         while self.meta.write_lazily(move |tx| tx.set_upload_lifetime(purging.lifetime(), MOVED_AT_ONCE)).await? > 0 {}
         if !purging.dry_run {

@@ -1,5 +1,7 @@
 //! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Error, ManifestReference, Policy, Registry, blocking};
@@ -40,7 +42,8 @@ impl Registry {
         bytes: Bytes,
         actor: Actor,
     ) -> Result<Pushed, Error> {
-        let limit = self.settings().manifest_limit;
+        let settings = self.settings();
+        let limit = settings.manifest_limit;
         if bytes.len() > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
@@ -52,16 +55,16 @@ impl Registry {
                 None
             }
         };
-        let settings = Arc::clone(&self.settings);
+        let rules = Arc::clone(&settings);
         let read = move || {
             let (mut manifest, new) = read(expected, content_type.as_deref(), bytes)?;
-            settings.acceptance.check(&manifest)?;
-            settings.acceptance.relax(&mut manifest);
+            rules.acceptance.check(&manifest)?;
+            rules.acceptance.relax(&mut manifest);
             Ok::<_, Error>((manifest, new))
         };
         let (manifest, new) = blocking(read).await??;
         let pushed = Pushed { digest: new.digest.clone(), subject: new.subject.clone() };
-        let (repository, settings) = (repository.clone(), self.settings());
+        let repository = repository.clone();
         self.meta
             .write(move |tx| {
                 let now = now();

@@ -148,3 +148,18 @@ fn what_needs_a_restart_is_named_as_long_as_it_differs() {
     let said = configured.says(&["read again"]);
     assert!(said.contains("log.level, storage.delete.enabled"), "{said}");
 }
+
+/// Maintenance begins and ends under clients.
+#[test]
+fn a_registry_becomes_read_only_and_takes_pushes_again() {
+    const READ_ONLY: &str = "version: 0.1\nstorage: {maintenance: {readonly: {enabled: true}}}\n";
+    let configured = Configured::start("version: 0.1\n");
+    let begin = || configured.server.client().request("POST", "/v2/a/blobs/uploads/").send().status;
+    assert_eq!(begin(), 202);
+    configured.replace(READ_ONLY);
+    configured.says(&["holds from now on", "storage.maintenance"]);
+    assert_eq!(begin(), 405);
+    configured.replace("version: 0.1\n");
+    configured.says(&["holds from now on", "storage.maintenance"]);
+    assert_eq!(begin(), 202);
+}
