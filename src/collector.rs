@@ -15,20 +15,30 @@ const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until it is dropped.
 pub async fn run(registry: &Registry) {
-    tokio::join!(reconcile(registry), purge(registry), collect(registry), record_pulls(registry));
+    tokio::join!(uploads(registry), collect(registry), record_pulls(registry));
+}
+
+async fn uploads(registry: &Registry) {
+    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
+    rounds.tick().await;
+    // first, because it holds the files that it looks at, and purging passes those over
+    reconcile(registry).await;
+    let reconcile = async {
+        loop {
+            rounds.tick().await;
+            reconcile(registry).await;
+        }
+    };
+    tokio::join!(reconcile, purge(registry));
 }
 
 async fn reconcile(registry: &Registry) {
-    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
-    loop {
-        rounds.tick().await;
-        match registry.reconcile().await {
-            Ok(cleared) if cleared != Default::default() => {
-                tracing::info!(files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
+    match registry.reconcile().await {
+        Ok(cleared) if cleared != Default::default() => {
+            tracing::info!(files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
         }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
     }
 }
 
