@@ -12,3 +12,5 @@ pub mod meta;
 pub mod registry;
 
 pub mod http;
+
+pub mod tls;

@@ -23,6 +23,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ),
     ("http", &["crate::meta", "crate::blob", "crate::config", "rusqlite", "r2d2"], "the wire knows only the operations"),
     (
+        "tls",
+        &["crate::meta", "crate::blob", "crate::registry", "crate::http", "crate::config", "axum"],
+        "encryption knows nothing of what it carries",
+    ),
+    (
         "collector",
         &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
         "what the server does by itself is a caller of the operations",

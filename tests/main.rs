@@ -11,3 +11,4 @@ mod model;
 mod power_loss;
 mod protocol;
 mod start;
+mod wire;

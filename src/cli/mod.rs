@@ -18,6 +18,7 @@ mod serve;
 mod settings;
 mod tag;
 mod why;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,17 +1,16 @@
 //! `registry serve`.
 
 use std::io::{ErrorKind, Write};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use registry::config::{Config, Level};
-use registry::http::{Limits, Server};
+use registry::http::{Address, Server};
 use registry::registry::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
-use super::{Failure, place, settings};
+use super::{Failure, place, settings, wire};
 
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
@@ -42,18 +41,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(Box::new(move || set_level(level)))
     });
     let config = live.loaded().config.clone();
-    let address = place::listen_address(arguments.addr.as_deref().or(config.http.addr.as_deref()))?;
+    let address = wire::address(arguments.addr.as_deref(), &config.http)?;
     let directory = place::data_directory(arguments.data_dir, &config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(address, directory, &config, live));
+    let outcome = runtime.block_on(serve(&address, directory, &config, live));
     // what is still running belongs to clients that were waited for long enough
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn serve(address: SocketAddr, directory: PathBuf, config: &Config, mut live: Live) -> Result<(), Failure> {
+async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live: Live) -> Result<(), Failure> {
     // before anything else: a signal during the start must end it as well
     let deaf = |error| Failure::Other(format!("cannot listen for signals: {error}"));
     let mut signals = Signals::listen().map_err(deaf)?;
@@ -67,13 +66,18 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config, mut liv
             Ok(Box::new(move || registry.set_settings(settings)))
         }
     });
-    let mut limits = Limits { connections: connection_limit(), ..Limits::default() };
-    if let Some(drain) = config.http.draintimeout {
-        limits.drain_timeout = drain.0;
-    }
-    let server = Server::bind(address, registry.clone(), limits).await.map_err(|error| cannot_bind(address, &error))?;
-    let address = server.local_address().map_err(|error| cannot_bind(address, &error))?;
-    announce(address, &directory);
+    let wire = wire::settings(&config.http, connection_limit())?;
+    let is_encrypted = wire.tls.is_some();
+    let server = Server::bind(address, registry.clone(), wire).await.map_err(|error| cannot_bind(address, &error))?;
+    live.add({
+        let settings = server.settings();
+        move |config| {
+            let (settings, next) = (settings.clone(), wire::settings(&config.http, usize::MAX)?);
+            Ok(Box::new(move || settings.replace(next)))
+        }
+    });
+    let address = server.address().map_err(|error| cannot_bind(address, &error))?;
+    announce(&address, is_encrypted, &directory);
     let working = tokio::spawn({
         let registry = registry.clone();
         async move { registry::collector::run(&registry).await }
@@ -101,32 +105,42 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config, mut liv
 }
 
 /// The one line that says where everything is.
-fn announce(address: SocketAddr, directory: &std::path::Path) {
+fn announce(address: &Address, is_encrypted: bool, directory: &std::path::Path) {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    let place = match address {
+        Address::Tcp(address) => format!("{scheme}://{address}"),
+        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+    };
     let mut out = std::io::stdout();
     // nobody listening to it is no reason not to serve
-    let _ = writeln!(out, "listening on http://{address}, data in {}", directory.display()).and_then(|()| out.flush());
-    if !address.ip().is_loopback() {
+    let _ = writeln!(out, "listening on {place}, data in {}", directory.display()).and_then(|()| out.flush());
+    if let Address::Tcp(address) = address
+        && !address.ip().is_loopback()
+    {
         tracing::warn!("open to the network without a login: whoever reaches {address} may push and delete");
     }
 }
 
-fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Failure {
-    let remedy = match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there, so stop it or choose another port with --addr",
-        ErrorKind::PermissionDenied => "ports below 1024 are for root, so choose another one with --addr",
-        _ => "choose an address of this machine with --addr",
+fn cannot_bind(address: &Address, error: &std::io::Error) -> Failure {
+    let remedy = match (address, error.kind()) {
+        (Address::Tcp(_), ErrorKind::AddrInUse) => "another program listens there, so stop it or choose another port with --addr",
+        (Address::Tcp(_), ErrorKind::PermissionDenied) => "ports below 1024 are for root, so choose another one with --addr",
+        (Address::Tcp(_), _) => "choose an address of this machine with --addr",
+        (Address::Unix(_), ErrorKind::AddrInUse) => "another server listens there, or it is no socket, so choose another path in http.addr",
+        (Address::Unix(_), _) => "http.addr must name a file in a directory that exists and that this user may write to",
     };
     Failure::Other(format!("cannot listen on {address}: {error}; {remedy}"))
 }
 
-/// Raises the limit of open files as far as it goes; a connection may need one for itself and one for a blob.
+/// How many connections there are files for, once the limit is raised as far as it goes: each may need one for itself and
+/// one for a blob.
 fn connection_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = (files.saturating_sub(SPARE_DESCRIPTORS) / 2).max(1);
-    usize::try_from(connections).unwrap_or(usize::MAX).min(Limits::default().connections)
+    usize::try_from(connections).unwrap_or(usize::MAX)
 }
 
 /// The signals that end a server.

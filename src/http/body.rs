@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
@@ -11,13 +11,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::Stream;
 use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
-use super::sendfile::{SendSlot, Turn};
-use crate::registry::BodyError;
+use super::sendfile::SendSlot;
 use crate::sys::Mapping;
 
 /// How much of a file is handed to the connection at a time where it need not be copied.
@@ -58,7 +56,7 @@ impl FileSource {
     /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that.
     pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>) -> Self {
         let file = Arc::new(file);
-        let mapped = slot.filter(|_| size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
+        let mapped = slot.filter(|slot| slot.sends_files() && size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
         Self { file, mapped }
     }
 }
@@ -112,7 +110,7 @@ impl FileSource {
     fn fetch(&self, range: Range<u64>) -> Result<Bytes, JoinHandle<io::Result<Bytes>>> {
         let file = Arc::clone(&self.file);
         let Some(mapped) = &self.mapped else {
-            return Err(tokio::task::spawn_blocking(move || read(&file, range)));
+            return read_resident(&file, &range).ok_or_else(|| tokio::task::spawn_blocking(move || read(&file, range)));
         };
         // a mapping's length is a usize, and the range lies inside it
         let inside = range.start as usize..range.end as usize;
@@ -123,6 +121,15 @@ impl FileSource {
         // sendfile would wait for the disk, and an async worker with it: let a blocking thread do the waiting
         Err(tokio::task::spawn_blocking(move || warm(&file, range).map(|()| slice)))
     }
+}
+
+/// Reads a range if all of it is in memory, so that nobody waits for the disk.
+fn read_resident(file: &File, range: &Range<u64>) -> Option<Bytes> {
+    let mut buffer = vec![0; (range.end - range.start) as usize];
+    let window = &mut [IoSliceMut::new(&mut buffer)];
+    let length = rustix::io::preadv2(file, window, range.start, rustix::io::ReadWriteFlags::NOWAIT).ok()?;
+    // fewer bytes: the rest is on the disk
+    (length == buffer.len()).then(|| buffer.into())
 }
 
 fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
@@ -188,18 +195,24 @@ impl ContentBody {
     }
 }
 
-/// A request's body that tells its connection when it has been read to its end.
+/// A request's body that tells its connection when it has been read to its end, and fails once its client has been
+/// silent for too long.
 pub(super) struct TrackedBody {
     inner: axum::body::Body,
     slot: SendSlot,
+    patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl TrackedBody {
-    /// Tracks `body` on its connection, unless there is none.
-    pub(super) fn wrap(body: axum::body::Body, slot: &SendSlot) -> axum::body::Body {
+    /// Tracks `body` on its connection, unless there is none; its client may stay silent for `patience`.
+    pub(super) fn wrap(body: axum::body::Body, slot: &SendSlot, patience: Duration) -> axum::body::Body {
         let is_unread = !body.is_end_stream();
         slot.set_unread(is_unread);
-        if is_unread { axum::body::Body::new(Self { inner: body, slot: slot.clone() }) } else { body }
+        if !is_unread {
+            return body;
+        }
+        axum::body::Body::new(Self { inner: body, slot: slot.clone(), patience, stalled: None })
     }
 }
 
@@ -208,11 +221,17 @@ impl Body for TrackedBody {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        if frame.is_none() || self.inner.is_end_stream() {
-            self.slot.set_unread(false);
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            self.stalled = None;
+            if frame.is_none() || self.inner.is_end_stream() {
+                self.slot.set_unread(false);
+            }
+            return Poll::Ready(frame);
         }
-        Poll::Ready(frame)
+        let patience = self.patience;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        let cause = format!("the client sent nothing for {}", humantime::format_duration(patience));
+        Poll::Ready(Some(Err(axum::Error::new(io::Error::new(io::ErrorKind::TimedOut, cause)))))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -224,19 +243,19 @@ impl Body for TrackedBody {
     }
 }
 
-/// An answer's body that ends its handler's turn once it has been handed over.
-pub(super) struct AnswerBody {
+/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over.
+pub(super) struct AnswerBody<T> {
     inner: axum::body::Body,
-    turn: Option<Turn>,
+    turn: Option<T>,
 }
 
-impl AnswerBody {
-    pub(super) fn new(inner: axum::body::Body, turn: Turn) -> Self {
+impl<T> AnswerBody<T> {
+    pub(super) fn new(inner: axum::body::Body, turn: T) -> Self {
         Self { inner, turn: Some(turn) }
     }
 }
 
-impl Body for AnswerBody {
+impl<T: Unpin> Body for AnswerBody<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -255,33 +274,5 @@ impl Body for AnswerBody {
 
     fn is_end_stream(&self) -> bool {
         self.inner.is_end_stream()
-    }
-}
-
-/// How long a client may stay silent in the middle of a body.
-const READ_STALL: Duration = Duration::from_secs(60);
-
-/// A request's body that fails once its client has been silent for too long.
-pub(super) struct TimedStream<S> {
-    inner: S,
-    stalled: Option<Pin<Box<Sleep>>>,
-}
-
-impl<S> TimedStream<S> {
-    pub(super) fn new(inner: S) -> Self {
-        Self { inner, stalled: None }
-    }
-}
-
-impl<S: Stream<Item = Result<Bytes, axum::Error>> + Unpin> Stream for TimedStream<S> {
-    type Item = Result<Bytes, BodyError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Poll::Ready(item) = Pin::new(&mut self.inner).poll_next(cx) {
-            self.stalled = None;
-            return Poll::Ready(item.map(|chunk| chunk.map_err(BodyError::from)));
-        }
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(READ_STALL))).as_mut().poll(cx));
-        Poll::Ready(Some(Err("the client sent nothing for a minute".into())))
     }
 }

@@ -16,6 +16,8 @@ use crate::registry::Error;
 pub(super) enum Failure {
     /// Not a request that could be read: hyper refused it, with this status.
     Unreadable(StatusCode),
+    /// HTTP where TLS is spoken.
+    NotEncrypted,
     UnknownPath,
     Method {
         allowed: &'static str,
@@ -111,6 +113,9 @@ impl Failure {
         use StatusCode as S;
         match self {
             Self::Unreadable(status) => Rendered::new(status, "UNSUPPORTED", unreadable(status)),
+            Self::NotEncrypted => {
+                Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "Client sent an HTTP request to an HTTPS server: use https:// in its place")
+            }
             Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
             Self::Method { allowed } => {
                 Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)

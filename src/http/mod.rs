@@ -8,18 +8,25 @@ mod action;
 mod answer;
 mod blobs;
 mod body;
+mod client;
 mod content;
+mod crowd;
 mod error;
 mod history;
+mod listener;
 mod lists;
 mod manifests;
+mod paced;
+mod protocol;
 mod range;
 mod refusal;
 mod sendfile;
 mod server;
+mod settings;
+mod site;
+mod stream;
 mod uploads;
 
-use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
@@ -28,46 +35,66 @@ use axum::extract::State;
 use futures_util::future::FutureExt;
 use http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
 use http::request::Parts;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 
-pub use server::{Limits, Server};
+pub use client::TrustedProxies;
+pub use listener::Address;
+pub use server::{Live, Server};
+pub use settings::{Limits, Settings};
+pub use site::{Base, ExtraHeaders, Locations, Prefix, Site};
 
 use crate::registry::{Actor, Registry};
 use action::Action;
 use body::TrackedBody;
+use client::Client;
 use error::Failure;
 use sendfile::SendSlot;
 
-/// Where a request comes from.
-#[derive(Clone, Copy)]
-struct Client(IpAddr);
+/// What handlers need.
+#[derive(Clone)]
+struct App {
+    registry: Registry,
+    settings: Live,
+}
 
 /// On whose behalf a request is made.
 fn actor(head: &Parts) -> Actor {
-    Actor { name: None, address: head.extensions.get::<Client>().map(|client| client.0.to_canonical().to_string()) }
+    let address = head.extensions.get::<Client>().and_then(|client| client.address);
+    Actor { name: None, address: address.map(|address| address.to_string()) }
 }
 
 /// The whole application. Its answers under `/v2/` are OCI's, failures included.
-fn router(registry: Registry) -> Router {
-    Router::new().fallback(serve).with_state(registry)
+fn router(app: App) -> Router {
+    Router::new().fallback(serve).with_state(app)
 }
 
-async fn serve(State(registry): State<Registry>, request: Request<Body>) -> Response<Body> {
-    let is_v2 = request.uri().path().starts_with("/v2");
+/// Answers a request, seen from outside: below the prefix, with locations that the client can follow.
+async fn serve(State(app): State<App>, request: Request<Body>) -> Response<Body> {
+    let settings = app.settings.look();
+    let base = settings.site.base(request.uri(), request.headers(), request.extensions().get::<Client>());
+    let inner = settings.site.prefix().strip(request.uri());
+    let is_v2 = inner.as_ref().is_some_and(|uri| uri.path().starts_with("/v2"));
+    let action = inner.ok_or(Failure::UnknownPath).and_then(|uri| Action::parse(request.method(), &uri));
+    let patience = settings.limits.idle_timeout;
+    drop(settings);
+
+    let is_http1 = request.version() < Version::HTTP_2;
     let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
-    let request = request.map(|body| TrackedBody::wrap(body, &slot));
-    let answer = match Action::parse(request.method(), request.uri()) {
-        Ok(action) => run(registry, action, request).await,
+    let request = request.map(|body| TrackedBody::wrap(body, &slot, patience));
+    let answer = match action {
+        Ok(action) => run(app.registry, action, request).await,
         Err(failure) => Err(failure),
     };
     let mut response = answer.unwrap_or_else(Failure::render);
-    if slot.is_unread() {
+    if slot.is_unread() && is_http1 {
         // the connection ends here, because nobody reads on to the next request: say so
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_v2 {
         answer::mark_v2(&mut response);
     }
+    site::relocate(response.headers_mut(), &base);
+    app.settings.look().site.headers().add_to(response.headers_mut());
     response
 }
 

@@ -12,20 +12,31 @@ use http_body_util::BodyExt;
 
 use super::answer;
 use super::error::Failure;
+use super::site::ExtraHeaders;
 
 /// The whole answer, head and body, to be sent instead of `head`, which is hyper's: of the same status and date.
 ///
 /// A body is sent although the request may have been a `HEAD`. Nobody can tell, and nothing can come after it.
-pub(super) fn in_place_of(head: &[u8]) -> Bytes {
+pub(super) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     let head = String::from_utf8_lossy(head);
     let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = Failure::Unreadable(status).render();
-    answer::mark_v2(&mut response);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     let date = head.lines().find_map(|line| line.strip_prefix("date: "));
     if let Some(date) = date.and_then(|date| date.parse().ok()) {
         response.headers_mut().insert(DATE, date);
     }
+    last_word(response, headers)
+}
+
+/// What is said to a client that speaks HTTP where TLS is spoken.
+pub(super) fn of_plain_http(headers: &ExtraHeaders) -> Bytes {
+    last_word(Failure::NotEncrypted.render(), headers)
+}
+
+fn last_word(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
+    answer::mark_v2(&mut response);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.add_to(response.headers_mut());
     on_the_wire(response)
 }
 

@@ -21,16 +21,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::refusal;
+use super::site::ExtraHeaders;
+use super::stream::Stream;
 
-/// The most that one call hands to the kernel: other connections of this worker get their turn in between.
-const SEND_LIMIT: usize = 1 << 20;
-/// How long a client may take nothing of what it asked for.
-const WRITE_STALL: Duration = Duration::from_secs(120);
 /// How long a connection that closes after a refusal goes on reading what the client was still sending: closing at once
 /// would reset it, and the client would never see the answer.
 const LINGER: Duration = Duration::from_secs(2);
@@ -41,6 +38,8 @@ pub(super) struct SendSlot(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
+    /// Whether the connection can send from files.
+    sends_files: bool,
     /// The file whose mapping the current response is made of.
     region: Mutex<Option<Region>>,
     /// The current request has a body that was not read to its end.
@@ -61,6 +60,16 @@ struct Region {
 pub(super) struct Turn(SendSlot);
 
 impl SendSlot {
+    /// A slot for a connection over `stream`.
+    pub(super) fn new(stream: &Stream) -> Self {
+        Self(Arc::new(Shared { sends_files: stream.sends_files(), ..Shared::default() }))
+    }
+
+    /// Whether a mapping is worth registering.
+    pub(super) fn sends_files(&self) -> bool {
+        self.0.sends_files
+    }
+
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
         self.0.region.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,8 +125,12 @@ impl Drop for Turn {
 
 /// A client's connection: sends from files, gives up on clients that take nothing, and closes politely.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     slot: SendSlot,
+    /// How long the client may take nothing of what it asked for.
+    patience: Duration,
+    /// What goes with refusals as well.
+    headers: ExtraHeaders,
     stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
     /// What is left to be written of the refusal that takes the place of hyper's.
@@ -125,22 +138,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, slot: SendSlot) -> Self {
-        Self { stream, slot, stalled: None, lingering: None, refusal: None }
-    }
-
-    fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.stream.poll_write_ready(cx))?;
-            let mut position = offset;
-            let send = || Ok(rustix::fs::sendfile(&self.stream, file, Some(&mut position), length.min(SEND_LIMIT))?);
-            match self.stream.try_io(Interest::WRITABLE, send) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a blob's file is shorter than recorded"))),
-                other => return Poll::Ready(other),
-            }
-        }
+    pub(super) fn new(stream: Stream, slot: SendSlot, patience: Duration, headers: ExtraHeaders) -> Self {
+        Self { stream, slot, patience, headers, stalled: None, lingering: None, refusal: None }
     }
 
     /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
@@ -148,7 +147,7 @@ impl Connection {
         let refusal = self.refusal.get_or_insert_with(|| {
             // the client may have more to say, and nobody can tell where it ends
             self.slot.set_unread(true);
-            refusal::in_place_of(buffers.first().map_or(&[], |buffer| buffer))
+            refusal::in_place_of(buffers.first().map_or(&[], |buffer| buffer), &self.headers)
         });
         while refusal.has_remaining() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, refusal))?;
@@ -165,7 +164,7 @@ impl Connection {
         if let Some(first) = buffers.first()
             && let Some((file, offset)) = self.slot.find(first)
         {
-            return self.poll_send_file(cx, &file, offset, first.len());
+            return self.stream.poll_send_file(cx, &file, offset, first.len());
         }
         let plain = buffers.iter().take_while(|buffer| self.slot.find(buffer).is_none()).count();
         Pin::new(&mut self.stream).poll_write_vectored(cx, &buffers[..plain])
@@ -177,7 +176,8 @@ impl Connection {
             self.stalled = None;
             return poll;
         }
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + WRITE_STALL)));
+        let patience = self.patience;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -1,45 +1,25 @@
 //! Connections: accepting, limiting, draining.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower_service::Service;
+use arc_swap::ArcSwap;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
-use super::Client;
-use super::body::AnswerBody;
-use super::sendfile::{Connection, SendSlot};
+use super::App;
+use super::crowd::Crowd;
+use super::listener::{Address, Listener};
+use super::protocol::{self, Context};
+use super::settings::Settings;
+use super::stream::Socket;
 use crate::registry::Registry;
-
-/// Bounds on what clients may take.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Connections at once; more wait to be accepted.
-    pub connections: usize,
-    /// How long a client may take over the head of a request, and keep a connection without one.
-    pub header_timeout: Duration,
-    /// How long requests in flight are waited for when the server stops.
-    pub drain_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { connections: 4096, header_timeout: Duration::from_secs(60), drain_timeout: Duration::from_secs(30) }
-    }
-}
 
 /// How long accepting pauses after the system refused a connection, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the files of certificates are looked at.
+const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The most that is read from a connection at once, and so the largest head of a request, in bytes. It is what a fast
 /// upload costs in memory, a few times over.
@@ -47,9 +27,31 @@ pub(super) const CONNECTION_BUFFER: usize = 128 << 10;
 
 /// A bound socket, and the registry to be served on it.
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     registry: Registry,
-    limits: Limits,
+    settings: Live,
+}
+
+/// The settings of a server, which may change while it runs.
+#[derive(Clone)]
+pub struct Live(Arc<ArcSwap<Settings>>);
+
+impl Live {
+    /// Replaces all settings. Limits, and what is spoken, are those of the connections from now on; the rest of the
+    /// requests. The number of connections stays as it was at the start.
+    pub fn replace(&self, settings: Settings) {
+        self.0.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<Settings> {
+        self.0.load_full()
+    }
+
+    pub(super) fn look(&self) -> arc_swap::Guard<Arc<Settings>> {
+        self.0.load()
+    }
 }
 
 impl Server {
@@ -57,28 +59,37 @@ impl Server {
     ///
     /// # Errors
     /// A taken port, an address that is not this machine's, and what else the system says.
-    pub async fn bind(address: SocketAddr, registry: Registry, limits: Limits) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, registry, limits })
+    pub async fn bind(address: &Address, registry: Registry, settings: Settings) -> io::Result<Self> {
+        let settings = Live(Arc::new(ArcSwap::from_pointee(settings)));
+        Ok(Self { listener: Listener::bind(address).await?, registry, settings })
     }
 
     /// Where it listens; tells the port where any was asked for.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+    pub fn address(&self) -> io::Result<Address> {
+        self.listener.address()
+    }
+
+    /// By which the settings can be changed while the server runs.
+    #[must_use]
+    pub fn settings(&self) -> Live {
+        self.settings.clone()
     }
 
     /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
-        let router = super::router(self.registry.clone());
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        let graceful = GracefulShutdown::new();
+        let router = super::router(App { registry: self.registry, settings: self.settings.clone() });
+        let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
+        let crowd = Crowd::default();
+        let (stopping, is_stopping) = watch::channel(false);
+        let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&self.listener, &places) => accepted,
                 () = &mut stop => break,
             };
-            let (stream, client, place) = match accepted {
+            let (socket, address, place) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -86,41 +97,39 @@ impl Server {
                     continue;
                 }
             };
-            let connection = serve(stream, client, router.clone(), self.limits.header_timeout, graceful.watcher());
+            let settings = self.settings.get();
+            // a proxy's connections are those of all its clients
+            let counted = address.filter(|_| !settings.proxies.contains(address));
+            let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
+            let context = Context { router: router.clone(), settings, address, stopping: is_stopping.clone() };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
-                if let Err(error) = connection.await {
+                if let Err(error) = protocol::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop(place);
+                drop((place, seat));
             });
         }
-        drop(self.listener);
-        tokio::time::timeout(self.limits.drain_timeout, graceful.shutdown()).await.is_ok()
+        drop((self.listener, is_stopping));
+        renewal.abort();
+        stopping.send_replace(true);
+        // every connection has a receiver
+        tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed()).await.is_ok()
     }
 }
 
-async fn serve(stream: TcpStream, client: SocketAddr, router: Router, header_timeout: Duration, watcher: Watcher) -> hyper::Result<()> {
-    // refused only by sockets that are closed already
-    let _ = stream.set_nodelay(true);
-    let slot = SendSlot::default();
-    let stream = TokioIo::new(Connection::new(stream, slot.clone()));
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        let turn = slot.begin();
-        request.extensions_mut().insert(slot.clone());
-        request.extensions_mut().insert(Client(client.ip()));
-        let answer = router.clone().call(request.map(Body::new));
-        async { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, turn))) }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
-    // without the second, a head that is a little larger is taken where it comes in one piece
-    http.max_buf_size(CONNECTION_BUFFER).max_header_size(CONNECTION_BUFFER);
-    let connection = http.serve_connection(stream, service);
-    watcher.watch(connection).await
+/// Has certificates read again whose files have changed.
+async fn renew_certificates(settings: Live) {
+    let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Some(tls) = settings.get().tls.clone() {
+            tls.refresh().await;
+        }
+    }
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, client) = listener.accept().await?;
     Ok((stream, client, place))

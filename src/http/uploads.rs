@@ -1,16 +1,16 @@
 //! Uploads on the wire.
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
+use futures_util::TryStreamExt;
 use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
 use super::answer::{self, Answer, DOCKER_UPLOAD_UUID};
-use super::body::TimedStream;
 use super::error::{Failure, received_range};
 use super::range;
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::registry::{Error, Registry, UploadId, UploadStatus};
+use crate::registry::{BodyError, BodyStream, Error, Registry, UploadId, UploadStatus};
 
 pub(super) async fn begin(registry: &Registry, name: &RepositoryName, algorithm: Algorithm) -> Result<Response<Body>, Failure> {
     let status = registry.begin_upload(name, algorithm).await?;
@@ -27,7 +27,7 @@ pub(super) async fn mount(
 }
 
 pub(super) async fn push(registry: &Registry, name: &RepositoryName, digest: &Digest, body: Body) -> Result<Response<Body>, Failure> {
-    registry.push_blob(name, digest, timed(body)).await?;
+    registry.push_blob(name, digest, content(body)).await?;
     Ok(created(name, digest))
 }
 
@@ -44,7 +44,7 @@ pub(super) async fn append(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let range = range::chunk(&head.headers)?;
-    let status = registry.append_upload(name, id, range, timed(body)).await.map_err(|error| telling_where(name, id, error))?;
+    let status = registry.append_upload(name, id, range, content(body)).await.map_err(|error| telling_where(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn finish(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let range = range::chunk(&head.headers)?;
-    registry.finish_upload(name, id, digest, range, timed(body)).await.map_err(|error| telling_where(name, id, error))?;
+    registry.finish_upload(name, id, digest, range, content(body)).await.map_err(|error| telling_where(name, id, error))?;
     Ok(created(name, digest))
 }
 
@@ -66,8 +66,8 @@ pub(super) async fn cancel(registry: &Registry, name: &RepositoryName, id: &Uplo
     Ok(answer::empty(StatusCode::NO_CONTENT).header(DOCKER_UPLOAD_UUID, id.as_str()).finish())
 }
 
-fn timed(body: Body) -> TimedStream<BodyDataStream> {
-    TimedStream::new(body.into_data_stream())
+fn content(body: Body) -> impl BodyStream {
+    body.into_data_stream().map_err(BodyError::from)
 }
 
 fn upload_path(name: &RepositoryName, id: &UploadId) -> String {

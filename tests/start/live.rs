@@ -135,13 +135,13 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
 #[test]
 fn what_needs_a_restart_is_named_as_long_as_it_differs() {
     let configured = Configured::start(KEEPING);
-    configured.replace(&format!("{KEEPING}http: {{addr: ':1', draintimeout: 1s}}\n"));
+    configured.replace(&format!("{KEEPING}http: {{addr: ':1', limits: {{connections: 5}}}}\n"));
     let line = configured.says(&["need a restart"]);
-    assert!(line.contains("http.addr, http.draintimeout"), "{line}");
+    assert!(line.contains("http.addr, http.limits.connections"), "{line}");
     configured.replace(&format!("{DELETING}http: {{addr: ':1'}}\n"));
     configured.says(&["storage.delete.enabled"]);
     let line = configured.says(&["need a restart"]);
-    assert!(line.contains("http.addr") && !line.contains("draintimeout"), "{line}");
+    assert!(line.contains("http.addr") && !line.contains("connections"), "{line}");
     configured.replace(&format!("{KEEPING}log: {{level: debug}}\n"));
     configured.says(&["holds from now on", "log.level"]);
     configured.replace(DELETING);

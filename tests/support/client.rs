@@ -7,7 +7,22 @@ use std::time::Duration;
 /// One keep-alive connection; made anew when the server has closed it.
 pub struct Client {
     address: String,
-    connection: Option<BufReader<TcpStream>>,
+    dial: Dial,
+    connection: Option<BufReader<Box<dyn Transport>>>,
+}
+
+/// What a connection goes through: a socket, or encryption around one.
+pub trait Transport: Read + Write + Send {}
+impl<T: Read + Write + Send> Transport for T {}
+
+type Dial = Box<dyn Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync>;
+
+/// A connection to `HOST:PORT` that does not wait for ever.
+pub fn dial_tcp(address: &str) -> std::io::Result<TcpStream> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// A request in the making.
@@ -28,7 +43,13 @@ pub struct Response {
 
 impl Client {
     pub fn new(address: &str) -> Self {
-        Self { address: address.to_owned(), connection: None }
+        let target = address.to_owned();
+        Self::over(address, move || Ok(Box::new(dial_tcp(&target)?)))
+    }
+
+    /// A client whose connections are made by `dial`; `address` is what it calls the server.
+    pub fn over(address: &str, dial: impl Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync + 'static) -> Self {
+        Self { address: address.to_owned(), dial: Box::new(dial), connection: None }
     }
 
     pub fn request(&mut self, method: &str, path: &str) -> Request<'_> {
@@ -49,10 +70,7 @@ impl Client {
 
     /// A bare connection, for requests that are none.
     pub fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(&self.address).expect("the server accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
-        stream.set_nodelay(true).expect("no delay");
-        stream
+        dial_tcp(&self.address).expect("the server accepts")
     }
 
     /// Starts a blob upload; gives its path.
@@ -105,12 +123,7 @@ impl Request<'_> {
         }
         let mut connection = match self.client.connection.take() {
             Some(connection) => connection,
-            None => {
-                let stream = TcpStream::connect(&self.client.address)?;
-                stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-                stream.set_nodelay(true)?;
-                BufReader::new(stream)
-            }
+            None => BufReader::new((self.client.dial)()?),
         };
         connection.get_mut().write_all((text + "\r\n").as_bytes())?;
         connection.get_mut().write_all(&self.body)?;

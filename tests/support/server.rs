@@ -38,7 +38,7 @@ impl Server {
         Self { child, address, directory: directory.to_owned(), environment, _temporary: None }
     }
 
-    /// `HOST:PORT`.
+    /// `HOST:PORT`, or the path of a socket.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -69,8 +69,17 @@ impl Server {
 
     /// SIGTERM, without waiting.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// SIGHUP: everything that is configured is read again.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+        rustix::process::kill_process(pid, signal).expect("the server can be told");
     }
 
     /// SIGTERM, and what came of it.
@@ -126,7 +135,11 @@ impl Drop for Server {
 /// `registry serve` on a directory and any port of loopback, for those who want to start it themselves.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(directory);
+    command.args(["serve", "--data-dir"]).arg(directory);
+    // a flag would go over it
+    if !environment.iter().any(|(name, _)| name == "REGISTRY_HTTP_ADDR") {
+        command.args(["--addr", "127.0.0.1:0"]);
+    }
     // the disks of test machines are fuller than a registry's should be
     command.env("REGISTRY_STORAGE_RESERVE", "0");
     command
@@ -138,7 +151,8 @@ fn spawn(directory: &Path, environment: &[(String, String)]) -> (Child, String) 
     let mut child = command.spawn().expect("the server starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(',').next());
+    let place = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
+    let address = place.and_then(|place| place.split_once("://")).map(|(_, address)| address);
     let address = address.unwrap_or_else(|| panic!("the server said '{line}'")).to_owned();
     (child, address)
 }

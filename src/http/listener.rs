@@ -1,0 +1,105 @@
+//! Where connections come in: a port, or a socket in the file system.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use super::stream::Socket;
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    Tcp(SocketAddr),
+    /// The path of a socket. It is made with the process's umask: whoever may write to it may connect.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(formatter),
+            Self::Unix(path) => path.display().fmt(formatter),
+        }
+    }
+}
+
+pub(super) struct Listener(Kind);
+
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
+}
+
+impl Listener {
+    /// Binds `address`. A socket file that nobody listens on any more is replaced.
+    pub(super) async fn bind(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Tcp(address) => Ok(Self(Kind::Tcp(TcpListener::bind(address).await?))),
+            Address::Unix(path) => {
+                remove_stale(path).await?;
+                let listener = UnixListener::bind(path)?;
+                Ok(Self(Kind::Unix(listener, SocketFile::at(path)?)))
+            }
+        }
+    }
+
+    /// Tells the port where any was asked for.
+    pub(super) fn address(&self) -> io::Result<Address> {
+        match &self.0 {
+            Kind::Tcp(listener) => listener.local_addr().map(Address::Tcp),
+            Kind::Unix(_, file) => Ok(Address::Unix(file.path.clone())),
+        }
+    }
+
+    /// The next connection, and the address it comes from where it has one.
+    pub(super) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+        match &self.0 {
+            Kind::Tcp(listener) => {
+                let (stream, client) = listener.accept().await?;
+                // refused only by sockets that are closed already
+                let _ = stream.set_nodelay(true);
+                Ok((stream.into(), Some(client.ip())))
+            }
+            Kind::Unix(listener, _) => listener.accept().await.map(|(stream, _)| (stream.into(), None)),
+        }
+    }
+}
+
+/// The name of a socket of ours, which goes with it.
+struct SocketFile {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl SocketFile {
+    fn at(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // another server may have put its own there
+        if Self::at(&self.path).is_ok_and(|now| now.inode == self.inode) {
+            let _ = rustix::fs::unlink(&self.path);
+        }
+    }
+}
+
+/// Removes what a server that was killed has left; one that answers is left alone, and so is what is no socket.
+async fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {}
+        // what is there is for `bind` to complain about
+        _ => return Ok(()),
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(rustix::fs::unlink(path)?),
+        _ => Ok(()),
+    }
+}

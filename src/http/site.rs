@@ -1,0 +1,315 @@
+//! By which address clients know the registry: the prefix of its paths, what locations begin with, and the headers that
+//! its owner adds.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, LINK, LOCATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, Uri};
+
+use super::client::{Client, parameter};
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+
+/// Where everything is, seen from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    prefix: Prefix,
+    locations: Locations,
+    headers: ExtraHeaders,
+}
+
+/// The path below which everything is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefix(
+    /// Empty, or with a slash before it and none behind.
+    String,
+);
+
+/// What `Location` and `Link` begin with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Locations {
+    /// Nothing: they are paths on whatever server the client asked, which is right behind every proxy.
+    #[default]
+    Relative,
+    /// Scheme and host, as the request or a trusted proxy names them.
+    Absolute,
+    /// This address, whatever the request says.
+    Fixed(Base),
+}
+
+/// The address of a server: `https://registry.example.com/`, with a path where a proxy serves it below one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Base(
+    /// Without a slash at the end.
+    String,
+);
+
+/// Headers that are added to every answer, unless it has one of that name already.
+#[derive(Clone, Debug, Default)]
+pub struct ExtraHeaders(Arc<[(HeaderName, HeaderValue)]>);
+
+impl PartialEq for ExtraHeaders {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for ExtraHeaders {}
+
+impl Prefix {
+    /// Reads a path: `/registry/`, `registry`; `/` is none.
+    ///
+    /// # Errors
+    /// What cannot be the beginning of a request's path, in a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let path = text.trim_matches('/');
+        let is_plain = |segment: &str| {
+            !matches!(segment, "" | "." | "..") && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+        };
+        if path.is_empty() {
+            return Ok(Self::default());
+        }
+        if !path.split('/').all(is_plain) {
+            return Err(format!("'{text}' is no prefix of paths: write /registry/, of letters, digits and -._~"));
+        }
+        Ok(Self(format!("/{path}")))
+    }
+
+    /// What a request asks for below the prefix; none for what lies outside. Load balancers ask for `/` itself, prefix or
+    /// not.
+    pub(super) fn strip<'u>(&self, uri: &'u Uri) -> Option<Cow<'u, Uri>> {
+        if self.0.is_empty() || uri.path() == "/" {
+            return Some(Cow::Borrowed(uri));
+        }
+        let rest = uri.path_and_query()?.as_str().strip_prefix(&self.0)?;
+        if !rest.starts_with('/') {
+            return None;
+        }
+        rest.parse::<PathAndQuery>().ok().map(|rest| Cow::Owned(Uri::from(rest)))
+    }
+}
+
+impl Base {
+    /// Reads a URL of scheme and host, and perhaps a path.
+    ///
+    /// # Errors
+    /// What is no such URL, in a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let malformed = || {
+            format!("'{text}' is not the URL of a server: write https://registry.example.com, or with a path https://example.com/registry/")
+        };
+        let uri: Uri = text.parse().map_err(|_| malformed())?;
+        let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+        match uri.authority() {
+            Some(authority) if is_http && !authority.host().is_empty() && !authority.as_str().contains('@') && uri.query().is_none() => {
+                Ok(Self(text.trim_end_matches('/').to_owned()))
+            }
+            _ => Err(malformed()),
+        }
+    }
+}
+
+impl ExtraHeaders {
+    /// Checks headers that an owner wants on every answer.
+    ///
+    /// # Errors
+    /// Names and values that are none, and headers that are the server's own to set, in a sentence.
+    pub fn parse<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<Self, String> {
+        // of these, a second or another one would break the connection's framing
+        const OWN: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+        let read = |(name, value): (&str, &str)| {
+            let parsed: HeaderName = name.parse().map_err(|_| format!("'{name}' is not the name of a header"))?;
+            if OWN.contains(&parsed) {
+                return Err(format!("the header {name} is the server's own to set"));
+            }
+            let value: HeaderValue =
+                value.parse().map_err(|_| format!("the header {name} cannot have the value '{}'", value.escape_debug()))?;
+            Ok((parsed, value))
+        };
+        headers.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn add_to(&self, headers: &mut HeaderMap) {
+        let mut before: Option<&HeaderName> = None;
+        for (name, value) in self.0.iter() {
+            // several of one name stand together
+            if before == Some(name) || !headers.contains_key(name) {
+                headers.append(name, value.clone());
+                before = Some(name);
+            }
+        }
+    }
+}
+
+impl Site {
+    #[must_use]
+    pub fn new(prefix: Prefix, locations: Locations, headers: ExtraHeaders) -> Self {
+        Self { prefix, locations, headers }
+    }
+
+    pub(super) fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
+    pub(super) fn headers(&self) -> &ExtraHeaders {
+        &self.headers
+    }
+
+    /// What comes before `/v2/` in what clients are told: empty for paths as they are.
+    pub(super) fn base(&self, uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
+        let word = Word { uri, headers, client };
+        match &self.locations {
+            Locations::Fixed(base) => base.0.clone(),
+            // what a proxy has cut off counts from outside
+            Locations::Relative => word.prefix() + &self.prefix.0,
+            Locations::Absolute => match word.host() {
+                Some(host) => format!("{}://{host}{}{}", word.scheme(), word.prefix(), self.prefix.0),
+                // HTTP/1.0: nobody knows
+                None => word.prefix() + &self.prefix.0,
+            },
+        }
+    }
+}
+
+/// Makes the paths in an answer's headers into what the client can follow.
+pub(super) fn relocate(answer: &mut HeaderMap, base: &str) {
+    if base.is_empty() {
+        return;
+    }
+    for (name, opening) in [(LOCATION, ""), (LINK, "<")] {
+        let Some(value) = answer.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+        let Some(path) = value.strip_prefix(opening).filter(|path| path.starts_with('/')) else { continue };
+        // the base is made of what headers carried or can carry
+        if let Ok(value) = HeaderValue::from_str(&format!("{opening}{base}{path}")) {
+            answer.insert(name, value);
+        }
+    }
+}
+
+/// What a request, and a trusted proxy before it, say of where it was sent to. As in distribution (`urls.go`), `Forwarded`
+/// counts before `X-Forwarded-*`, and the first of several entries, the one nearest to the client.
+struct Word<'r> {
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    client: Option<&'r Client>,
+}
+
+impl<'r> Word<'r> {
+    fn forwarded(&self, name: &HeaderName) -> Option<&'r str> {
+        let is_believed = self.client.is_some_and(|client| client.is_by_proxy);
+        let value = self.headers.get(name).filter(|_| is_believed)?.to_str().ok()?;
+        value.split(',').next().map(str::trim)
+    }
+
+    fn parameter(&self, wanted: &str) -> Option<&'r str> {
+        self.forwarded(&FORWARDED).and_then(|element| parameter(element, wanted))
+    }
+
+    fn scheme(&self) -> &'r str {
+        let told = self.parameter("proto").or_else(|| self.forwarded(&X_FORWARDED_PROTO));
+        let own = if self.client.is_some_and(|client| client.is_encrypted) { "https" } else { "http" };
+        told.filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or(own)
+    }
+
+    fn host(&self) -> Option<&'r str> {
+        let is_host = |text: &&str| text.parse::<Authority>().is_ok() && !text.contains('@');
+        let told = self.parameter("host").or_else(|| self.forwarded(&X_FORWARDED_HOST)).filter(is_host);
+        let own = || self.headers.get(HOST).and_then(|value| value.to_str().ok());
+        told.or_else(own).or_else(|| self.uri.authority().map(Authority::as_str)).filter(is_host)
+    }
+
+    fn prefix(&self) -> String {
+        self.forwarded(&X_FORWARDED_PREFIX).and_then(|text| Prefix::parse(text).ok()).unwrap_or_default().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn base(site: &Site, client: Client, headers: &[(&str, &str)]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        site.base(&Uri::from_static("/v2/"), &map, Some(&client))
+    }
+
+    fn site(prefix: &str, locations: Locations) -> Site {
+        Site::new(Prefix::parse(prefix).unwrap(), locations, ExtraHeaders::default())
+    }
+
+    const DIRECT: Client = Client { address: None, is_encrypted: false, is_by_proxy: false };
+    const PROXIED: Client = Client { is_by_proxy: true, ..DIRECT };
+
+    #[test]
+    fn locations_begin_as_the_owner_wants_them_to() {
+        let host = ("host", "r.example:5000");
+        let fixed = Locations::Fixed(Base::parse("https://example.com/r/").unwrap());
+        let encrypted = Client { is_encrypted: true, ..DIRECT };
+        for (site, client, headers, expected) in [
+            (site("", Locations::Relative), PROXIED, &[host, ("x-forwarded-proto", "https")][..], ""),
+            (site("/a/b/", Locations::Relative), DIRECT, &[host], "/a/b"),
+            (site("/a", Locations::Relative), PROXIED, &[host, ("x-forwarded-prefix", "/outer/")], "/outer/a"),
+            (site("/a", Locations::Relative), DIRECT, &[host, ("x-forwarded-prefix", "/outer/")], "/a"),
+            (site("", Locations::Absolute), DIRECT, &[host], "http://r.example:5000"),
+            (site("", Locations::Absolute), encrypted, &[host], "https://r.example:5000"),
+            (site("/a", Locations::Absolute), PROXIED, &[host, ("x-forwarded-proto", "https")], "https://r.example:5000/a"),
+            (site("", Locations::Absolute), PROXIED, &[host, ("x-forwarded-host", "out.example, in.example")], "http://out.example"),
+            (site("", Locations::Absolute), PROXIED, &[host, ("forwarded", "host=\"out:8443\";proto=https")], "https://out:8443"),
+            (
+                site("", Locations::Absolute),
+                DIRECT,
+                &[host, ("x-forwarded-host", "evil"), ("x-forwarded-proto", "https")],
+                "http://r.example:5000",
+            ),
+            (site("", Locations::Absolute), PROXIED, &[host, ("x-forwarded-proto", "gopher")], "http://r.example:5000"),
+            (site("/a", Locations::Absolute), DIRECT, &[], "/a"),
+            (site("/a", fixed), PROXIED, &[host, ("x-forwarded-host", "other")], "https://example.com/r"),
+        ] {
+            assert_eq!(base(&site, client, headers), expected, "{site:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused_by_name() {
+        for text in ["/a b/", "/a/../b", "//a//b", "/a?b"] {
+            assert!(Prefix::parse(text).unwrap_err().contains(text), "{text}");
+        }
+        for text in ["registry.example.com", "localhost:5000", "ftp://x", "https://", "https://u:p@x", "https://x/?a=b", "/path"] {
+            assert!(Base::parse(text).unwrap_err().contains(text), "{text}");
+        }
+        for (name, value) in [("X Y", "1"), ("", "1"), ("X", "a\nb"), ("content-length", "1"), ("Transfer-Encoding", "chunked")] {
+            assert!(ExtraHeaders::parse([(name, value)]).unwrap_err().contains(name));
+        }
+    }
+
+    #[test]
+    fn an_owners_headers_do_not_replace_an_answers_own() {
+        let extra = ExtraHeaders::parse([("X-A", "1"), ("X-A", "2"), ("ETag", "\"mine\"")]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("etag", HeaderValue::from_static("\"its\""));
+        extra.add_to(&mut headers);
+        assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(headers.get_all("etag").iter().collect::<Vec<_>>(), ["\"its\""]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_lies_below_the_prefix_is_found_and_nothing_else(path in "/[a-z/%.]{0,20}", query in "(\\?[a-z=&]{0,5})?") {
+            let prefix = Prefix::parse("/x/y/").unwrap();
+            let inside: Uri = format!("/x/y{path}{query}").parse().unwrap();
+            let stripped = prefix.strip(&inside).unwrap();
+            prop_assert_eq!(stripped.path_and_query().unwrap().as_str(), format!("{path}{query}"));
+            let outside: Uri = format!("/x/yy{path}").parse().unwrap();
+            prop_assert!(prefix.strip(&outside).is_none());
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Cipher suites by the names that Go gives them, which are the ones in configurations of distribution.
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
+
+use super::{Error, MinimumVersion};
+
+/// Go's names of suites that no version of rustls has, because they are broken or without forward secrecy.
+const WEAK: &[&str] = &[
+    "TLS_RSA_WITH_RC4_128_SHA",
+    "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_RC4_128_SHA",
+    "TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+    "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
+];
+
+/// The name that Go, and so distribution, has for a suite.
+fn go_name(suite: &SupportedCipherSuite) -> String {
+    let name = format!("{:?}", suite.suite());
+    name.replace("TLS13_", "TLS_")
+}
+
+/// The suites and versions of the protocol that are offered.
+///
+/// As in Go, names of TLS 1.2's suites say nothing about TLS 1.3's: where none of those is named, all are offered.
+///
+/// # Errors
+/// A name that is not known, or of a suite that is not offered.
+pub(super) fn choose(names: &[String], minimum: MinimumVersion) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), Error> {
+    let mut provider = aws_lc_rs::default_provider();
+    let offered = std::mem::take(&mut provider.cipher_suites);
+    let known = || offered.iter().map(go_name).collect::<Vec<_>>().join(", ");
+    let mut chosen = Vec::new();
+    for name in names {
+        // Go's older names lack the end
+        let wanted = if name.ends_with("_CHACHA20_POLY1305") { format!("{name}_SHA256") } else { name.clone() };
+        match offered.iter().find(|suite| go_name(suite) == wanted) {
+            Some(suite) => chosen.push(*suite),
+            None => {
+                let reason = if WEAK.contains(&&**name) {
+                    "it is weak: rustls has only suites with forward secrecy and AEAD"
+                } else {
+                    "no such suite is known"
+                };
+                return Err(Error::Suite { name: name.clone(), reason, known: known() });
+            }
+        }
+    }
+    let is_13 = |suite: &SupportedCipherSuite| suite.version().version == ProtocolVersion::TLSv1_3;
+    if !chosen.iter().any(is_13) {
+        chosen.extend(offered.iter().copied().filter(is_13));
+    }
+    if names.is_empty() {
+        chosen = offered;
+    }
+    let mut versions = vec![&version::TLS13];
+    if minimum == MinimumVersion::Tls12 && !chosen.iter().all(is_13) {
+        versions.push(&version::TLS12);
+    }
+    if minimum == MinimumVersion::Tls13 {
+        chosen.retain(is_13);
+    }
+    provider.cipher_suites = chosen;
+    Ok((provider, versions))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(names: &[&str], minimum: MinimumVersion) -> (Vec<String>, usize) {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let (provider, versions) = choose(&names, minimum).unwrap();
+        (provider.cipher_suites.iter().map(go_name).collect(), versions.len())
+    }
+
+    #[test]
+    fn all_that_distribution_offers_by_itself_is_there() {
+        let names = [
+            "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+            "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "TLS_AES_128_GCM_SHA256",
+            "TLS_CHACHA20_POLY1305_SHA256",
+            "TLS_AES_256_GCM_SHA384",
+        ];
+        assert_eq!(chosen(&names, MinimumVersion::Tls12), (names.map(str::to_owned).to_vec(), 2));
+        assert_eq!(chosen(&[], MinimumVersion::Tls12).0.len(), names.len());
+        assert_eq!(chosen(&["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"], MinimumVersion::Tls12).0[0], names[3]);
+    }
+
+    #[test]
+    fn suites_and_versions_follow_each_other() {
+        assert_eq!(chosen(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], MinimumVersion::Tls12).0.len(), 4);
+        assert_eq!(chosen(&["TLS_AES_128_GCM_SHA256"], MinimumVersion::Tls12), (vec!["TLS_AES_128_GCM_SHA256".to_owned()], 1));
+        let (suites, versions) = chosen(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], MinimumVersion::Tls13);
+        assert_eq!((suites.len(), versions), (3, 1));
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused_by_name() {
+        for (name, reason) in WEAK.iter().map(|name| (*name, "weak")).chain([("TLS_X", "known"), ("", "known")]) {
+            let message = choose(&[name.to_owned()], MinimumVersion::Tls12).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains(reason) && message.contains("TLS_AES_128_GCM_SHA256"), "{message}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How clients reach the registry: encryption, HTTP/2, sockets, proxies, limits.
+
+mod addresses;
+mod certificates;
+mod clients;
+mod encrypted;
+mod limits;
+mod pki;
+mod second;
+mod sockets;
+
+use std::path::Path;
+
+use crate::support::Server;
+use pki::{Authority, Issued};
+
+/// A server of HTTPS, and the authority that its clients know.
+struct Secure {
+    server: Server,
+    authority: Authority,
+    files: tempfile::TempDir,
+}
+
+impl Secure {
+    fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// Starts with more variables set, for `127.0.0.1` and `localhost`.
+    fn with(environment: &[(&str, &str)]) -> Self {
+        let files = tempfile::TempDir::new().expect("a directory");
+        let authority = Authority::new("an authority");
+        authority.issue(&["localhost", "127.0.0.1"]).write(files.path());
+        let server = serve(files.path(), environment);
+        Self { server, authority, files }
+    }
+
+    fn client(&self) -> crate::support::Client {
+        self.authority.client(self.server.address())
+    }
+}
+
+/// Starts a server with the certificate and key in a directory.
+fn serve(files: &Path, environment: &[(&str, &str)]) -> Server {
+    let (certificate, key) = (files.join("cert.pem"), files.join("key.pem"));
+    let own = [
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate.to_str().expect("a path")),
+        ("REGISTRY_HTTP_TLS_KEY", key.to_str().expect("a path")),
+    ];
+    Server::with(&[&own[..], environment].concat())
+}
