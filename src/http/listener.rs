@@ -77,18 +77,21 @@ struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(Self { path: path.to_owned(), inode: (metadata.dev(), metadata.ino()) })
+        Ok(Self { path: path.to_owned(), inode: inode(path)? })
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
         // another server may have put its own there
-        if Self::at(&self.path).is_ok_and(|now| now.inode == self.inode) {
+        if inode(&self.path).is_ok_and(|now| now == self.inode) {
             let _ = rustix::fs::unlink(&self.path);
         }
     }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Removes what a server that was killed has left; one that answers is left alone, and so is what is no socket.

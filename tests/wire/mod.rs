@@ -12,7 +12,7 @@ mod sockets;
 use std::path::Path;
 
 use crate::support::Server;
-use pki::{Authority, Issued};
+use pki::Authority;
 
 /// A server of HTTPS, and the authority that its clients know.
 struct Secure {

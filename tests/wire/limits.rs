@@ -1,0 +1,112 @@
+//! Slow and greedy clients, and the settings against them.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::support::Server;
+use crate::support::image::noise;
+
+/// The longest that a connection which should end may stay, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads until the server ends the connection; gives what it said.
+fn end_of(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let mut said = Vec::new();
+    let mut buffer = [0; 65_536];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return said,
+            Ok(length) => said.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return said,
+            Err(error) => panic!("the connection stays: {error}"),
+        }
+    }
+}
+
+#[test]
+fn heads_that_do_not_end_are_given_up() {
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
+    for beginning in ["", "GET /v2/ HT", "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
+        let mut stream = server.client().connect();
+        stream.write_all(beginning.as_bytes()).expect("bytes are taken");
+        end_of(&mut stream);
+    }
+    // dribbling does not help
+    let mut stream = server.client().connect();
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\n").expect("bytes are taken");
+    let start = Instant::now();
+    while stream.write_all(b"X-A: b\r\n").is_ok() {
+        assert!(start.elapsed() < PATIENCE, "the connection stays");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // nor does a request that was answered, after which nothing comes
+    let mut stream = server.client().connect();
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").expect("bytes are taken");
+    assert!(String::from_utf8_lossy(&end_of(&mut stream)).contains("200 OK"));
+}
+
+#[test]
+fn bodies_that_bring_nothing_are_given_up_and_slow_ones_are_not() {
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
+    let mut client = server.client();
+    let location = client.begin_upload("a");
+    let head = |location: &str| format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegin");
+    let mut stream = client.connect();
+    stream.write_all(head(&location).as_bytes()).expect("bytes are taken");
+    let said = String::from_utf8_lossy(&end_of(&mut stream)).into_owned();
+    assert!(said.contains("400 Bad Request") && said.contains("sent nothing for 2s"), "{said}");
+
+    let location = client.begin_upload("a");
+    let mut stream = client.connect();
+    stream.write_all(head(&location).as_bytes()).expect("bytes are taken");
+    for _ in 0..5 {
+        std::thread::sleep(Duration::from_millis(700));
+        stream.write_all(&noise(1, 19)).expect("bytes are taken");
+    }
+    let response = crate::support::client::read_response(&mut std::io::BufReader::new(stream), false).expect("an answer");
+    assert_eq!(response.status, 202, "{response:?}");
+}
+
+#[test]
+fn answers_that_nobody_takes_are_given_up() {
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
+    let blob = noise(1, 64 << 20);
+    let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
+    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("a process").count();
+    let before = open_files();
+    let mut stream = server.client().connect();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the request is taken");
+    stream.read_exact(&mut [0; 1000]).expect("bytes");
+    assert!(open_files() > before);
+    let start = Instant::now();
+    // the client's own connection from before may end as well, so there may be fewer
+    while open_files() > before {
+        assert!(start.elapsed() < PATIENCE, "the connection stays");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let taken = end_of(&mut stream).len();
+    assert!(taken < blob.len(), "{taken}");
+}
+
+#[test]
+fn one_address_has_only_so_many_connections() {
+    let environment = [("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "5"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]")];
+    let server = Server::with(&environment);
+    let mut held: Vec<_> = (0..5).map(|_| server.client()).collect();
+    held.iter_mut().for_each(|client| assert_eq!(client.get("/v2/").status, 200));
+    let mut sixth = server.client().connect();
+    let _ = sixth.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(end_of(&mut sixth).is_empty());
+    // whoever leaves makes room
+    held.pop();
+    let start = Instant::now();
+    while server.client().request("GET", "/v2/").try_send().is_err() {
+        assert!(start.elapsed() < PATIENCE, "no room was made");
+    }
+    // a trusted proxy stands for many
+    let server = Server::with(&environment[..1]);
+    let mut held: Vec<_> = (0..20).map(|_| server.client()).collect();
+    held.iter_mut().for_each(|client| assert_eq!(client.get("/v2/").status, 200));
+}

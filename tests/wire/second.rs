@@ -1,0 +1,204 @@
+//! HTTP/2, agreed upon in a handshake or known before.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+
+use super::Secure;
+use super::pki::secure;
+use crate::support::image::noise;
+use crate::support::{Image, Server, sha256};
+
+/// A connection of HTTP/2; a window of 0 takes hyper's.
+struct Second {
+    sender: SendRequest<Full<Bytes>>,
+    scheme: &'static str,
+}
+
+impl Second {
+    async fn plain(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address()).await.expect("a connection");
+        Self { sender: Self::handshake(TokioIo::new(stream), None).await, scheme: "http" }
+    }
+
+    async fn encrypted(server: &Secure, window: Option<u32>) -> Self {
+        let config = Arc::new(server.authority.client_config(None, &["h2", "http/1.1"]));
+        let stream = TcpStream::connect(server.server.address()).await.expect("a connection");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.expect("a handshake");
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "https" }
+    }
+
+    async fn handshake<T>(stream: T, window: Option<u32>) -> SendRequest<Full<Bytes>>
+    where
+        T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    {
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).initial_stream_window_size(window).initial_connection_window_size(window.map(|_| 1 << 30));
+        let (sender, connection) = builder.handshake(stream).await.expect("a preface");
+        tokio::spawn(connection);
+        sender
+    }
+
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> Request<Full<Bytes>> {
+        let uri = format!("{}://localhost{path}", self.scheme);
+        Request::builder().method(method).uri(uri).body(Full::new(Bytes::copy_from_slice(body))).expect("a request")
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> hyper::Result<Response<Incoming>> {
+        let request = self.request(method, path, body);
+        self.sender.ready().await?;
+        self.sender.send_request(request).await
+    }
+
+    async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
+        let response = self.send(method, path, body).await.expect("an answer");
+        assert_eq!(response.version(), Version::HTTP_2);
+        let status = response.status().as_u16();
+        (status, response.into_body().collect().await.expect("a body").to_bytes())
+    }
+
+    async fn push(&mut self, repository: &str, blob: &[u8]) {
+        let path = format!("/v2/{repository}/blobs/uploads/?digest={}", sha256(blob));
+        assert_eq!(self.exchange("POST", &path, blob).await.0, 201);
+    }
+}
+
+/// Pushes and pulls an image, and is refused what there is not.
+async fn image_goes_both_ways(mut second: Second) {
+    let image = Image::new("second", vec![noise(1, 100), noise(2, 80_000), noise(3, (9 << 20) + 1)]);
+    for blob in image.layers.iter().chain([&image.config]) {
+        second.push("a", blob).await;
+    }
+    let mut request = second.request("PUT", "/v2/a/manifests/v1", &image.manifest);
+    request.headers_mut().insert("content-type", crate::support::image::OCI_MANIFEST.parse().expect("a value"));
+    second.sender.ready().await.expect("a connection");
+    assert_eq!(second.sender.send_request(request).await.expect("an answer").status(), 201);
+    let (status, manifest) = second.exchange("GET", "/v2/a/manifests/v1", b"").await;
+    assert!(status == 200 && manifest == image.manifest);
+    // all at once
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        for layer in &image.layers {
+            answers.push((second.send("GET", &format!("/v2/a/blobs/{}", sha256(layer)), b"").await.expect("an answer"), layer));
+        }
+    }
+    for (answer, layer) in answers {
+        assert!(answer.into_body().collect().await.expect("a body").to_bytes() == **layer);
+    }
+    let (status, body) = second.exchange("GET", "/v2/a/manifests/v2", b"").await;
+    assert!(status == 404 && String::from_utf8_lossy(&body).contains("MANIFEST_UNKNOWN"));
+    // refused before its body has come, and the connection goes on
+    let (status, _) = second.exchange("PUT", "/v2/UPPER/manifests/v1", &noise(4, 200_000)).await;
+    assert_eq!(status, 400);
+    assert_eq!(second.exchange("GET", "/v2/", b"").await, (200, Bytes::from("{}")));
+}
+
+fn wait_for<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+}
+
+#[test]
+fn images_go_both_ways_over_tls() {
+    let server = Secure::start();
+    wait_for(async { image_goes_both_ways(Second::encrypted(&server, None).await).await });
+}
+
+#[test]
+fn images_go_both_ways_without_tls_where_that_is_enabled() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
+    wait_for(async { image_goes_both_ways(Second::plain(&server).await).await });
+    // and HTTP/1.1 is spoken as ever, odd beginnings included
+    assert_eq!(server.client().get("/v2/").status, 200);
+    assert_eq!(server.client().request("PRI", "/v2/").send().status, 405);
+}
+
+#[test]
+fn what_is_agreed_upon_is_what_the_owner_wants() {
+    for (environment, offered, expected) in [
+        (&[][..], &["h2", "http/1.1"][..], Some(&b"h2"[..])),
+        (&[], &["http/1.1"], Some(b"http/1.1")),
+        (&[], &[], None),
+        (&[("REGISTRY_HTTP_HTTP2_DISABLED", "true")], &["h2", "http/1.1"], Some(b"http/1.1")),
+    ] {
+        let server = Secure::with(environment);
+        let config = Arc::new(server.authority.client_config(None, offered));
+        let stream = secure(server.server.address(), &config).expect("a handshake");
+        assert_eq!(stream.conn.alpn_protocol(), expected, "{environment:?} {offered:?}");
+    }
+}
+
+#[test]
+fn a_version_older_than_the_least_is_refused() {
+    let server = Secure::with(&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = rustls::RootCertStore::empty();
+    let authority =
+        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(server.authority.pem().as_bytes());
+    roots.add(authority.expect("a certificate")).expect("an authority");
+    let old = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS12]).expect("a version");
+    let old = Arc::new(old.with_root_certificates(roots).with_no_client_auth());
+    assert!(secure(server.server.address(), &old).is_err());
+    assert!(secure(Secure::start().server.address(), &old).is_err(), "another authority's");
+}
+
+/// A client that opens its window no further loses what it asked for, and nothing else.
+#[test]
+fn an_answer_that_nobody_takes_is_given_up() {
+    const WINDOW: u32 = 100_000;
+    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
+    let blob = noise(1, 5 << 20);
+    let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
+    wait_for(async {
+        let mut second = Second::encrypted(&server, Some(WINDOW)).await;
+        let stalled = second.send("GET", &path, b"").await.expect("an answer");
+        let start = Instant::now();
+        // others on the same connection get theirs meanwhile
+        while start.elapsed() < Duration::from_secs(4) {
+            assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(stalled.into_body().collect().await.is_err(), "it went on");
+        assert!(second.exchange("GET", &path, b"").await.1 == blob);
+    });
+}
+
+#[test]
+fn a_connection_without_requests_ends() {
+    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
+    wait_for(async {
+        let mut second = Second::encrypted(&server, None).await;
+        assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
+        let ended = async {
+            while !second.sender.is_closed() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it stays open");
+    });
+}
+
+#[test]
+fn the_end_waits_for_requests_and_not_for_connections() {
+    let mut server = Secure::start();
+    let blob = noise(1, 20 << 20);
+    let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
+    wait_for(async {
+        let mut idle = Second::encrypted(&server, None).await;
+        assert_eq!(idle.exchange("GET", "/v2/", b"").await.0, 200);
+        let mut busy = Second::encrypted(&server, None).await;
+        let answer = busy.send("GET", &path, b"").await.expect("an answer");
+        server.server.terminate();
+        assert!(answer.into_body().collect().await.expect("a body").to_bytes() == *blob);
+    });
+    assert!(server.server.wait().success());
+}
