@@ -66,13 +66,13 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
             Ok(Box::new(move || registry.set_settings(settings)))
         }
     });
-    let wire = wire::settings(&config.http, connection_limit())?;
+    let wire = wire::settings(&config.http, connection_limit(), None)?;
     let is_encrypted = wire.tls.is_some();
     let server = Server::bind(address, registry.clone(), wire).await.map_err(|error| cannot_bind(address, &error))?;
     live.add({
         let settings = server.settings();
         move |config| {
-            let (settings, next) = (settings.clone(), wire::settings(&config.http, usize::MAX)?);
+            let (settings, next) = (settings.clone(), wire::settings(&config.http, usize::MAX, Some(&settings.get()))?);
             Ok(Box::new(move || settings.replace(next)))
         }
     });

@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use registry::config::{self, ClientAuth, MinimumTls};
 use registry::http::{Address, Base, ExtraHeaders, Limits, Locations, Prefix, Settings, Site, TrustedProxies};
-use registry::tls::{self, MinimumVersion, Tls};
+use registry::tls::{self, MinimumVersion, Source, Tls, acme};
 
 use super::{Failure, place};
 
 /// What the section says, with the defaults for the rest; certificates are read. There are never more than `connections`.
-pub(super) fn settings(http: &config::Http, connections: usize) -> Result<Settings, Failure> {
+/// `running` is what is in force, if anything is.
+pub(super) fn settings(http: &config::Http, connections: usize, running: Option<&Settings>) -> Result<Settings, Failure> {
     let site = site(http)?;
     let proxies = match &http.trustedproxies {
         Some(networks) => TrustedProxies::parse(networks).map_err(about("http.trustedproxies"))?,
         None => TrustedProxies::default(),
     };
-    Ok(Settings { site, proxies, limits: limits(http, connections)?, h2c: http.h2c.enabled, tls: encryption(http)? })
+    Ok(Settings {
+        site,
+        proxies,
+        limits: limits(http, connections)?,
+        h2c: http.h2c.enabled,
+        tls: encryption(http, running.and_then(|running| running.tls.as_ref()))?,
+    })
 }
 
 /// Where to listen; the flag goes over the section, and names a port.
@@ -75,24 +82,11 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Failure> {
     })
 }
 
-fn encryption(http: &config::Http) -> Result<Option<Arc<Tls>>, Failure> {
+fn encryption(http: &config::Http, running: Option<&Arc<Tls>>) -> Result<Option<Arc<Tls>>, Failure> {
     let tls = &http.tls;
-    let missing = |given: &str, missing: &str| Err(Failure::Other(format!("{given} is set and {missing} is not: encryption needs both")));
-    let (certificate, key) = match (&tls.certificate, &tls.key) {
-        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
-        (Some(_), None) => return missing("http.tls.certificate", "http.tls.key"),
-        (None, Some(_)) => return missing("http.tls.key", "http.tls.certificate"),
-        (None, None) if *tls != config::Tls::default() => {
-            return Err(Failure::Other(
-                "http.tls is set without a certificate: give certificate and key, or take the section out to serve without encryption"
-                    .to_owned(),
-            ));
-        }
-        (None, None) => return Ok(None),
-    };
+    let Some(source) = source(tls)? else { return Ok(None) };
     let settings = tls::Settings {
-        certificate,
-        key,
+        source,
         client_authorities: tls.clientcas.clone(),
         client_auth: match tls.clientauth {
             Some(ClientAuth::RequestClientCert) => tls::ClientAuth::Request,
@@ -107,6 +101,47 @@ fn encryption(http: &config::Http) -> Result<Option<Arc<Tls>>, Failure> {
         cipher_suites: tls.ciphersuites.clone(),
         http2: !http.http2.disabled,
     };
-    let tls = Tls::from_files(settings).map_err(|error| Failure::Other(error.to_string()))?;
+    // what is in the middle of asking for certificates goes on
+    if let Some(running) = running.filter(|running| matches!(settings.source, Source::Acme(_)) && *running.settings() == settings) {
+        return Ok(Some(Arc::clone(running)));
+    }
+    let tls = Tls::new(settings).map_err(|error| Failure::Other(error.to_string()))?;
     Ok(Some(Arc::new(tls)))
+}
+
+/// Where certificates come from; none where there is to be no encryption.
+fn source(tls: &config::Tls) -> Result<Option<Source>, Failure> {
+    let missing = |given: &str, missing: &str| Err(Failure::Other(format!("{given} is set and {missing} is not: encryption needs both")));
+    let wants_acme = tls.letsencrypt != config::LetsEncrypt::default();
+    match (&tls.certificate, &tls.key) {
+        (None, None) if wants_acme => acme(&tls.letsencrypt).map(Some),
+        (None, None) if *tls == config::Tls::default() => Ok(None),
+        (None, None) => Err(Failure::Other(
+            "http.tls is set without a certificate: give certificate and key, or take the section out to serve without encryption"
+                .to_owned(),
+        )),
+        (Some(_), None) => missing("http.tls.certificate", "http.tls.key"),
+        (None, Some(_)) => missing("http.tls.key", "http.tls.certificate"),
+        (Some(_), Some(_)) if wants_acme => {
+            Err(Failure::Other("http.tls has both a certificate and letsencrypt: take one of them out".to_owned()))
+        }
+        (Some(certificate), Some(key)) => Ok(Some(Source::Files { certificate: certificate.clone(), key: key.clone() })),
+    }
+}
+
+fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Failure> {
+    let Some(cache) = letsencrypt.cachefile.clone().filter(|path| !path.as_os_str().is_empty()) else {
+        return Err(Failure::Other("http.tls.letsencrypt needs cachefile, the directory in which certificates are kept".to_owned()));
+    };
+    let directory = letsencrypt.directoryurl.clone().filter(|url| !url.is_empty()).unwrap_or_else(acme::lets_encrypt);
+    if !directory.starts_with("https://") {
+        return Err(Failure::Other(format!("http.tls.letsencrypt.directoryurl is '{directory}', and must begin with https://")));
+    }
+    Ok(Source::Acme(acme::Settings {
+        cache,
+        email: letsencrypt.email.clone().filter(|address| !address.is_empty()),
+        hosts: letsencrypt.hosts.clone(),
+        directory,
+        directory_authority: letsencrypt.directoryca.clone(),
+    }))
 }

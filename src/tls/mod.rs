@@ -1,5 +1,6 @@
 //! Encryption of connections, by rustls: what is offered, certificates and their renewal, what is asked of clients.
 
+pub mod acme;
 mod certificate;
 mod clients;
 mod error;
@@ -14,12 +15,13 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{Acceptor, NoServerSessionStorage};
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::SingleCertAndKey;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use acme::Acme;
 pub use certificate::Certificate;
 pub use clients::ClientAuth;
 pub use error::Error;
@@ -27,10 +29,7 @@ pub use error::Error;
 /// What may be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// PEM: the server's own certificate, then those that lead to its authority.
-    pub certificate: PathBuf,
-    /// PEM.
-    pub key: PathBuf,
+    pub source: Source,
     /// PEM: the authorities of clients' certificates. Without any, clients are asked for none.
     pub client_authorities: Vec<PathBuf>,
     pub client_auth: ClientAuth,
@@ -41,6 +40,19 @@ pub struct Settings {
     pub http2: bool,
 }
 
+/// Where certificates come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    Files {
+        /// PEM: the server's own, then those that lead to its authority.
+        certificate: PathBuf,
+        /// PEM.
+        key: PathBuf,
+    },
+    /// An authority that is asked for them.
+    Acme(acme::Settings),
+}
+
 /// The oldest version of the protocol that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MinimumVersion {
@@ -48,16 +60,24 @@ pub enum MinimumVersion {
     Tls13,
 }
 
-/// Encryption, with the certificate in force.
+/// Encryption, with the certificates in force.
 pub struct Tls {
     settings: Settings,
     current: ArcSwap<Current>,
     watch: Mutex<Watch>,
+    origin: Origin,
+}
+
+/// As [`Source`], at work.
+enum Origin {
+    Files { certificate: PathBuf, key: PathBuf },
+    Acme(Arc<Acme>),
 }
 
 struct Current {
     config: Arc<ServerConfig>,
-    certificate: Certificate,
+    /// None where it is by ACME.
+    certificate: Option<Certificate>,
 }
 
 /// What the files looked like.
@@ -93,24 +113,44 @@ impl Tls {
     /// # Errors
     /// Files that cannot be read or used, and settings that do not go together. A certificate that is out of its time is
     /// warned about.
-    pub fn from_files(settings: Settings) -> Result<Self, Error> {
+    pub fn new(settings: Settings) -> Result<Self, Error> {
         let known = stamps(&settings);
-        let current = load(&settings)?;
-        warn_about(&settings, &current.certificate);
+        let origin = match &settings.source {
+            Source::Files { certificate, key } => Origin::Files { certificate: certificate.clone(), key: key.clone() },
+            Source::Acme(wanted) => {
+                let (provider, _) = suites::choose(&settings.cipher_suites, settings.minimum)?;
+                Origin::Acme(Arc::new(Acme::open(wanted.clone(), &Arc::new(provider))?))
+            }
+        };
+        let current = load(&settings, &origin)?;
+        warn_about(&origin, &current);
         let watch = Mutex::new(Watch { known, suspect: None, complaint: None });
-        Ok(Self { settings, current: ArcSwap::from_pointee(current), watch })
+        Ok(Self { settings, current: ArcSwap::from_pointee(current), watch, origin })
+    }
+
+    /// What it was made from.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The certificates in force.
     #[must_use]
     pub fn certificates(&self) -> Vec<Certificate> {
-        vec![self.current.load().certificate.clone()]
+        match &self.origin {
+            Origin::Acme(acme) => acme.certificates(),
+            Origin::Files { .. } => self.current.load().certificate.iter().cloned().collect(),
+        }
     }
 
-    /// Why what is in the files now is not in force, if it is not.
+    /// Why what is in the files now is not in force, or an authority issues no certificate, if that is so.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
-        self.watch.lock().unwrap_or_else(PoisonError::into_inner).complaint.clone()
+        let by_authority = match &self.origin {
+            Origin::Acme(acme) => acme.complaint(),
+            Origin::Files { .. } => None,
+        };
+        by_authority.or_else(|| self.watch.lock().unwrap_or_else(PoisonError::into_inner).complaint.clone())
     }
 
     /// Does the handshake with a client; none where the connection had no other purpose.
@@ -119,13 +159,23 @@ impl Tls {
     /// Whatever keeps client and server from understanding each other.
     pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Option<TlsStream<S>>> {
         let handshake = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        if let Origin::Acme(acme) = &self.origin
+            && handshake.client_hello().alpn().is_some_and(|mut offered| offered.any(|name| name == acme::ALPN))
+        {
+            // the certificate has been seen, and nothing else is wanted
+            handshake.into_stream(Arc::clone(&acme.challenge_config)).await?.shutdown().await?;
+            return Ok(None);
+        }
         let config = Arc::clone(&self.current.load().config);
         handshake.into_stream(config).await.map(Some)
     }
 
-    /// Looks whether the files have changed, and takes what is in them if it can be used. Connections that are open stay
-    /// as they are.
+    /// Looks whether the files have changed, and takes what is in them if it can be used; has an authority asked for what
+    /// is due. Connections that are open stay as they are.
     pub async fn refresh(self: Arc<Self>) {
+        if let Origin::Acme(acme) = &self.origin {
+            Arc::clone(acme).refresh();
+        }
         // where it fails, the process is ending
         let _ = tokio::task::spawn_blocking(move || self.refresh_now()).await;
     }
@@ -136,12 +186,14 @@ impl Tls {
         if now == watch.known {
             return;
         }
-        match load(&self.settings) {
+        match load(&self.settings, &self.origin) {
             Ok(next) => {
-                if next.certificate != self.current.load().certificate {
-                    let until = humantime::format_rfc3339_seconds(next.certificate.not_after);
-                    tracing::info!(%until, "the certificate {} has been renewed", self.settings.certificate.display());
-                    warn_about(&self.settings, &next.certificate);
+                if let (Origin::Files { certificate: path, .. }, Some(certificate)) = (&self.origin, &next.certificate)
+                    && next.certificate != self.current.load().certificate
+                {
+                    let until = humantime::format_rfc3339_seconds(certificate.not_after);
+                    tracing::info!(%until, "the certificate {} has been renewed", path.display());
+                    warn_about(&self.origin, &next);
                 }
                 self.current.store(Arc::new(next));
                 *watch = Watch { known: now, suspect: None, complaint: None };
@@ -157,14 +209,23 @@ impl Tls {
 }
 
 fn stamps(settings: &Settings) -> Vec<Option<Stamp>> {
-    let own = [&settings.certificate, &settings.key];
+    let own = match &settings.source {
+        Source::Files { certificate, key } => vec![certificate, key],
+        Source::Acme(_) => Vec::new(),
+    };
     own.into_iter().chain(&settings.client_authorities).map(|path| Stamp::of(path)).collect()
 }
 
-fn load(settings: &Settings) -> Result<Current, Error> {
+fn load(settings: &Settings, origin: &Origin) -> Result<Current, Error> {
     let (provider, versions) = suites::choose(&settings.cipher_suites, settings.minimum)?;
     let provider = Arc::new(provider);
-    let pair = certificate::load(&settings.certificate, &settings.key)?;
+    let (resolver, certificate): (Arc<dyn ResolvesServerCert>, _) = match origin {
+        Origin::Acme(acme) => (acme.resolver(), None),
+        Origin::Files { certificate, key } => {
+            let pair = certificate::load(certificate, key)?;
+            (Arc::new(SingleCertAndKey::from(pair.certified)), Some(pair.certificate))
+        }
+    };
     let wrong = |error: rustls::Error| Error::Settings(error.to_string());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&versions).map_err(wrong)?;
     let builder = if settings.client_authorities.is_empty() {
@@ -172,16 +233,17 @@ fn load(settings: &Settings) -> Result<Current, Error> {
     } else {
         builder.with_client_cert_verifier(clients::verifier(&settings.client_authorities, settings.client_auth, &provider)?)
     };
-    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(pair.certified)));
+    let mut config = builder.with_cert_resolver(resolver);
     // tickets, which cost no memory, in place of a store
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new().map_err(wrong)?;
     config.alpn_protocols = if settings.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    Ok(Current { config: Arc::new(config), certificate: pair.certificate })
+    Ok(Current { config: Arc::new(config), certificate })
 }
 
-fn warn_about(settings: &Settings, certificate: &Certificate) {
-    if let Some(complaint) = certificate.complaint(SystemTime::now()) {
-        tracing::warn!("clients will refuse the certificate {}: {complaint}", settings.certificate.display());
+fn warn_about(origin: &Origin, current: &Current) {
+    let complaint = current.certificate.as_ref().and_then(|certificate| certificate.complaint(SystemTime::now()));
+    if let (Some(complaint), Origin::Files { certificate, .. }) = (complaint, origin) {
+        tracing::warn!("clients will refuse the certificate {}: {complaint}", certificate.display());
     }
 }

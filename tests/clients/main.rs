@@ -12,6 +12,7 @@ mod crane;
 mod docker;
 mod fixture;
 mod helm;
+mod nginx;
 mod oras;
 mod podman;
 mod program;
@@ -44,6 +45,13 @@ const TESTS: &[Test] = &[
     Test::new("helm", &["helm"], helm::charts),
     Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest),
     Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull),
+    Test::new("nginx", &["nginx", "crane", "skopeo", "curl"], nginx::encrypted),
+    Test::new("nginx-buffered", &["nginx", "crane", "skopeo", "curl"], nginx::buffered),
+    Test::new("nginx-plain", &["nginx", "crane", "skopeo", "curl"], nginx::plain),
+    Test::new("nginx-absolute", &["nginx", "crane", "skopeo", "curl"], nginx::absolute).with(&[("REGISTRY_HTTP_RELATIVEURLS", "false")]),
+    Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped),
+    Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
+    Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("oras", &["oras"], oras::artifacts),
     Test::new("oras-copy", &["oras"], oras::copy),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),

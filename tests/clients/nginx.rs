@@ -1,0 +1,190 @@
+//! Behind nginx, with the configuration that `docs/nginx.conf` recommends and what people change in it.
+
+use std::net::TcpListener;
+
+use crate::bench::{Bench, Daemon};
+use crate::fixture::{Layout, assert_same, digest, layout_content, noise};
+
+const SITE: &str = include_str!("../../docs/nginx.conf");
+const LISTEN: &str = "listen 443 ssl;";
+const PASS: &str = "proxy_pass http://127.0.0.1:5000;";
+
+/// What is changed in the recommended configuration.
+type Change<'c> = (&'c str, &'c str);
+
+/// nginx, before the bench's server.
+struct Proxy {
+    /// Host and port.
+    host: String,
+    _daemon: Daemon,
+}
+
+impl Proxy {
+    fn start(bench: &Bench, scheme: &str, changes: &[Change<'_>]) -> Self {
+        let port = free_port();
+        let (ca, certificate, key) = certificate();
+        bench.write("certs/ca.crt", ca);
+        bench.write("site.pem", certificate);
+        bench.write("site.key", key);
+        let dir = bench.dir().display();
+        let listen = if scheme == "https" { format!("listen {port} ssl;") } else { format!("listen {port};") };
+        let (pem, key) = (format!("{dir}/site.pem"), format!("{dir}/site.key"));
+        let server = format!("proxy_pass http://{};", bench.server.host);
+        let own = [
+            (LISTEN, &*listen),
+            ("server_name registry.example.com;", "server_name localhost;"),
+            ("/etc/ssl/registry.example.com.pem", &*pem),
+            ("/etc/ssl/registry.example.com.key", &*key),
+        ];
+        let mut site = SITE.to_owned();
+        for (from, to) in changes.iter().chain(&own).chain(&[(PASS, &*server)]) {
+            // a change of the whole line with the server's address may have come before
+            assert!(site.contains(from) || *from == PASS, "docs/nginx.conf has no '{from}'");
+            site = site.replace(from, to);
+        }
+        // clients of plain HTTP need no certificate
+        if scheme == "http" {
+            site = site.lines().filter(|line| !line.trim_start().starts_with("ssl_")).collect::<Vec<_>>().join("\n");
+        }
+        bench.write("site.conf", site.replace("SERVER", &bench.server.host));
+        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {dir}/nginx-{kind};"));
+        let main = format!(
+            "daemon off; worker_processes 1; user root; pid {dir}/nginx.pid; error_log stderr;\n\
+             events {{}}\nhttp {{ access_log off; {} include {dir}/site.conf; }}\n",
+            places.join(" ")
+        );
+        bench.write("nginx.conf", main);
+        let host = format!("localhost:{port}");
+        // any answer will do
+        let ready = format!("curl --silent --output /dev/null --insecure {scheme}://{host}/");
+        let _daemon = bench.daemon(format!("nginx -p {dir} -c {dir}/nginx.conf -e stderr"), ready);
+        Self { host, _daemon }
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An authority, and a certificate of localhost with its key, in PEM.
+fn certificate() -> (String, String, String) {
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    (authority.pem(), own.pem(), key.serialize_pem())
+}
+
+/// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.
+fn push_and_pull(bench: &Bench, proxy: &Proxy, skopeo: &str) {
+    let layout = Layout::new(bench.path("source"));
+    let image = layout.plain_image("amd64", &[noise(1, 100), noise(2, 20 << 20)]);
+    layout.tag("v1", &image);
+    let source = layout_content(&bench.path("source"));
+    bench.set("SSL_CERT_FILE", bench.path("certs/ca.crt").display().to_string());
+
+    let by_crane = format!("{}/by/crane:v1", proxy.host);
+    bench.run(format!("crane push source {by_crane}"));
+    assert_same(&bench.server.content("by/crane", "v1"), &source);
+    bench.run(format!("crane pull --format oci {by_crane} crane-back"));
+    assert_same(&layout_content(&bench.path("crane-back")), &source);
+    assert_eq!(bench.run(format!("crane ls {}/by/crane", proxy.host)).line(), "v1");
+
+    let by_skopeo = format!("docker://{}/by/skopeo:v1", proxy.host);
+    let copy = "skopeo --insecure-policy copy --quiet --preserve-digests";
+    bench.run(format!("{copy} --dest-{skopeo} oci:source:v1 {by_skopeo}"));
+    assert_same(&bench.server.content("by/skopeo", "v1"), &source);
+    bench.run(format!("{copy} --src-{skopeo} {by_skopeo} oci:skopeo-back:v1"));
+    assert_same(&layout_content(&bench.path("skopeo-back")), &source);
+}
+
+/// As recommended.
+pub fn encrypted(bench: &Bench) {
+    let proxy = Proxy::start(bench, "https", &[]);
+    push_and_pull(bench, &proxy, "cert-dir=certs");
+    // which 201s name paths on whatever server the client asked
+    let begun = begin(bench, &format!("https://{}/v2/a/blobs/uploads/", proxy.host));
+    assert!(begun.starts_with("/v2/a/blobs/uploads/"), "{begun}");
+}
+
+/// nginx takes uploads whole before the registry sees a byte of them.
+pub fn buffered(bench: &Bench) {
+    let changes = [("proxy_request_buffering off;", "proxy_request_buffering on;"), ("proxy_buffering off;", "proxy_buffering on;")];
+    let proxy = Proxy::start(bench, "https", &changes);
+    push_and_pull(bench, &proxy, "cert-dir=certs");
+}
+
+pub fn plain(bench: &Bench) {
+    let proxy = Proxy::start(bench, "http", &[]);
+    push_and_pull(bench, &proxy, "tls-verify=false");
+}
+
+/// Absolute locations (`relativeurls: false`), as distribution makes them: they have the clients' scheme, host and port.
+pub fn absolute(bench: &Bench) {
+    let proxy = Proxy::start(bench, "https", &[]);
+    push_and_pull(bench, &proxy, "cert-dir=certs");
+    let begun = begin(bench, &format!("https://{}/v2/a/blobs/uploads/", proxy.host));
+    assert!(begun.starts_with(&format!("https://{}/v2/a/blobs/uploads/", proxy.host)), "{begun}");
+}
+
+/// nginx cuts a path off before it asks the registry, and says so.
+pub fn stripped(bench: &Bench) {
+    let changes = [
+        ("location / {", "location /images/ {"),
+        (PASS, "proxy_pass http://SERVER/;"),
+        ("X-Forwarded-Prefix \"\";", "X-Forwarded-Prefix /images;"),
+    ];
+    let proxy = Proxy::start(bench, "http", &changes);
+    push_by_hand(bench, &format!("http://{}", proxy.host), "/images");
+}
+
+/// nginx leaves the path as it is, for a registry that has it as its prefix.
+pub fn prefixed(bench: &Bench) {
+    let proxy = Proxy::start(bench, "http", &[("location / {", "location /images/ {")]);
+    push_by_hand(bench, &format!("http://{}", proxy.host), "/images");
+}
+
+/// Clients look for `/v2/` and nowhere else, so that a path is for nginx to add, and to take out of locations.
+pub fn added(bench: &Bench) {
+    let pass = "proxy_pass http://SERVER/images/v2/; proxy_redirect /images/ /;";
+    let proxy = Proxy::start(bench, "http", &[("location / {", "location /v2/ {"), (PASS, pass)]);
+    let layout = Layout::new(bench.path("source"));
+    layout.tag("v1", &layout.plain_image("amd64", &[noise(1, 100), noise(2, 3 << 20)]));
+    bench.run(format!("crane push source {}/by/crane:v1", proxy.host));
+    bench.run(format!("crane pull --format oci {}/by/crane:v1 back", proxy.host));
+    assert_same(&layout_content(&bench.path("back")), &layout_content(&bench.path("source")));
+}
+
+const CURL: &str = "curl --silent --show-error --fail-with-body --cacert certs/ca.crt";
+
+/// Begins an upload; gives its location.
+fn begin(bench: &Bench, url: &str) -> String {
+    let head = bench.run(format!("{CURL} --request POST --dump-header - --output /dev/null {url}")).stdout;
+    location(&head)
+}
+
+fn location(head: &str) -> String {
+    let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+    let found = lines.find(|(name, _)| name.eq_ignore_ascii_case("location"));
+    found.unwrap_or_else(|| panic!("no location in {head}")).1.trim().to_owned()
+}
+
+/// What no client does by itself: everything below a path, each request to where the answer before it said.
+fn push_by_hand(bench: &Bench, site: &str, path: &str) {
+    let blob = noise(3, 5 << 20);
+    let half = blob.len() / 2;
+    bench.write("first", &blob[..half]);
+    bench.write("second", &blob[half..]);
+    let digest = digest(&blob);
+    let begun = begin(bench, &format!("{site}{path}/v2/a/b/blobs/uploads/"));
+    assert!(begun.starts_with(&format!("{path}/v2/a/b/blobs/uploads/")), "{begun}");
+    let send = |method: &str, url: &str, file: &str| {
+        location(&bench.run(format!("{CURL} --request {method} --data-binary @{file} --dump-header - --output /dev/null {url}")).stdout)
+    };
+    let appended = send("PATCH", &format!("{site}{begun}"), "first");
+    let done = send("PUT", &format!("{site}{appended}?digest={digest}"), "second");
+    bench.run(format!("{CURL} --output back {site}{done}"));
+    assert!(bench.read("back") == blob);
+}
