@@ -136,12 +136,8 @@ impl Drop for Server {
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(["serve", "--data-dir"]).arg(directory);
-    // a flag would go over it
-    if !environment.iter().any(|(name, _)| name == "REGISTRY_HTTP_ADDR") {
-        command.args(["--addr", "127.0.0.1:0"]);
-    }
-    // the disks of test machines are fuller than a registry's should be
-    command.env("REGISTRY_STORAGE_RESERVE", "0");
+    // the disks of test machines are fuller than a registry's should be; no flag, which would go over all variables
+    command.env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
     command
 }
 
