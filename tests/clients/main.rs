@@ -2,6 +2,7 @@
 //! `tests/clients/install` brings the clients; a test whose client is missing is left out, and the
 //! closing line counts it as skipped.
 
+mod acme;
 mod bench;
 mod buildah;
 mod buildkit;
@@ -45,6 +46,7 @@ const TESTS: &[Test] = &[
     Test::new("helm", &["helm"], helm::charts),
     Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest),
     Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull),
+    Test::new("acme", &["pebble", "pebble-challtestsrv", "curl"], acme::issued_and_renewed),
     Test::new("nginx", &["nginx", "crane", "skopeo", "curl"], nginx::encrypted),
     Test::new("nginx-buffered", &["nginx", "crane", "skopeo", "curl"], nginx::buffered),
     Test::new("nginx-plain", &["nginx", "crane", "skopeo", "curl"], nginx::plain),

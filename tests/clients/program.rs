@@ -8,7 +8,8 @@ use std::path::PathBuf;
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Built by `install`; Debian has none of them, or too old a one.
-const BUILT: &[&str] = &["buildctl", "buildkitd", "containerd", "cosign", "crane", "ctr", "helm", "oras", "regctl"];
+const BUILT: &[&str] =
+    &["buildctl", "buildkitd", "containerd", "cosign", "crane", "ctr", "helm", "oras", "pebble", "pebble-challtestsrv", "regctl"];
 
 pub fn find(name: &str) -> Option<PathBuf> {
     let found = if BUILT.contains(&name) {

@@ -1,0 +1,135 @@
+//! Certificates from a real authority of ACME, which looks at what the server shows it: Let's Encrypt's pebble.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::bench::Bench;
+use crate::nginx::{certificate, free_port};
+
+/// How long a certificate is valid; it is renewed after two thirds.
+const LIFE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Registry {
+    child: Child,
+    port: u16,
+}
+
+impl Registry {
+    fn start(bench: &Bench, port: u16, directory: &str) -> Self {
+        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("acme.log")).unwrap();
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry")])
+            .args(["serve", "--data-dir"])
+            .arg(bench.path("acme-data"))
+            .env("REGISTRY_HTTP_ADDR", format!("127.0.0.1:{port}"))
+            .env("REGISTRY_STORAGE_RESERVE", "0")
+            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE", bench.path("acme-cache"))
+            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "owner@registry.test")
+            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_HOSTS", "[registry.test, Other.test]")
+            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYURL", directory)
+            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYCA", bench.path("certs/ca.crt"))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.starts_with("listening on https://"), "{line:?}: {}", log_of(bench));
+        Self { child, port }
+    }
+
+    /// Asks the server by one of its names; gives the status and the certificates it showed, in PEM.
+    fn ask(&self, bench: &Bench, host: &str) -> (String, String) {
+        let (port, format) = (self.port, "%{http_code}%{certs}");
+        let printed = bench.run(format!(
+            "curl --silent --show-error --output /dev/null --write-out {format} --cacert roots.pem \
+             --resolve {host}:{port}:127.0.0.1 https://{host}:{port}/v2/"
+        ));
+        let (status, certificates) = printed.stdout.split_at(3);
+        (status.to_owned(), certificates.to_owned())
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn log_of(bench: &Bench) -> String {
+    String::from_utf8_lossy(&bench.read("acme.log")).into_owned()
+}
+
+fn wait_for(bench: &Bench, what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", log_of(bench));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+pub fn issued_and_renewed(bench: &Bench) {
+    let (ca, certificate, key) = certificate();
+    bench.write("certs/ca.crt", ca);
+    bench.write("pebble.pem", certificate);
+    bench.write("pebble.key", key);
+    let [dns, names, directory, management, port] = std::array::from_fn(|_| free_port());
+    let config = json!({ "pebble": {
+        "listenAddress": format!("127.0.0.1:{directory}"), "managementListenAddress": format!("127.0.0.1:{management}"),
+        "certificate": "pebble.pem", "privateKey": "pebble.key", "httpPort": free_port(), "tlsPort": port,
+        "keyAlgorithm": "ecdsa", "retryAfter": { "authz": 1, "order": 1 },
+        "profiles": { "default": { "description": "short", "validityPeriod": LIFE.as_secs() } },
+    }});
+    bench.write("pebble.json", config.to_string());
+    // it would wait for up to fifteen seconds before it looks
+    bench.set("PEBBLE_VA_NOSLEEP", "1");
+    let _names = bench.daemon(
+        format!(
+            "pebble-challtestsrv -dnsserver 127.0.0.1:{dns} -management 127.0.0.1:{names} -defaultIPv4 127.0.0.1 -defaultIPv6= \
+             -http01= -https01= -tlsalpn01= -doh="
+        ),
+        format!("curl --silent --output /dev/null http://127.0.0.1:{names}/"),
+    );
+    let mut pebble = bench.daemon(
+        format!("pebble -config pebble.json -dnsserver 127.0.0.1:{dns}"),
+        format!("curl --silent --output /dev/null --cacert certs/ca.crt https://localhost:{directory}/dir"),
+    );
+    let roots = bench.run(format!("curl --silent --fail --cacert certs/ca.crt https://localhost:{management}/roots/0")).stdout;
+    bench.write("roots.pem", roots);
+
+    let directory = format!("https://localhost:{directory}/dir");
+    let registry = Registry::start(bench, port, &directory);
+    let kept = |host: &str| fs::read_to_string(bench.path("acme-cache").join(host)).unwrap_or_default();
+    wait_for(bench, "both names are certified", || ["registry.test", "other.test"].iter().all(|host| kept(host).contains("CERTIFICATE")));
+    let (status, shown) = registry.ask(bench, "registry.test");
+    assert_eq!(status, "200");
+    assert!(shown.contains("registry.test") && !shown.contains("other.test"), "{shown}");
+    assert!(registry.ask(bench, "other.test").1.contains("other.test"));
+    let stranger = format!("curl --silent --insecure --resolve x.test:{port}:127.0.0.1 https://x.test:{port}/v2/");
+    bench.refused(stranger);
+    for entry in fs::read_dir(bench.path("acme-cache")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+    }
+
+    // two thirds of its life later there is another one, and nobody has noticed
+    let first = kept("registry.test");
+    wait_for(bench, "the certificate is renewed", || {
+        assert_eq!(registry.ask(bench, "registry.test").0, "200");
+        kept("registry.test") != first
+    });
+    wait_for(bench, "the renewed certificate is shown", || registry.ask(bench, "registry.test").1 != shown);
+
+    // a start needs no authority while what is kept is good
+    drop(registry);
+    pebble.stop();
+    let registry = Registry::start(bench, port, &directory);
+    assert_eq!(registry.ask(bench, "registry.test").0, "200");
+}
