@@ -106,11 +106,15 @@ impl<S: BodyStream> Feed<S> {
         if self.failure.is_some() {
             return None;
         }
-        match self.body.next().await? {
-            Ok(chunk) => Some(chunk),
-            Err(failure) => {
-                self.failure = Some(failure);
-                None
+        loop {
+            match self.body.next().await? {
+                // HTTP/2 ends bodies with one
+                Ok(chunk) if chunk.is_empty() => {}
+                Ok(chunk) => return Some(chunk),
+                Err(failure) => {
+                    self.failure = Some(failure);
+                    return None;
+                }
             }
         }
     }

@@ -1,12 +1,14 @@
 //! HTTP/2, agreed upon in a handshake or known before.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, Version};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
@@ -19,7 +21,7 @@ use crate::support::{Image, Server, sha256};
 
 /// A connection of HTTP/2; a window of 0 takes hyper's.
 struct Second {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<BoxBody<Bytes, Infallible>>,
     scheme: &'static str,
 }
 
@@ -38,7 +40,7 @@ impl Second {
         Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "https" }
     }
 
-    async fn handshake<T>(stream: T, window: Option<u32>) -> SendRequest<Full<Bytes>>
+    async fn handshake<T>(stream: T, window: Option<u32>) -> SendRequest<BoxBody<Bytes, Infallible>>
     where
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
@@ -49,9 +51,9 @@ impl Second {
         sender
     }
 
-    fn request(&self, method: &str, path: &str, body: &[u8]) -> Request<Full<Bytes>> {
+    fn request(&self, method: &str, path: &str, body: &[u8]) -> Request<BoxBody<Bytes, Infallible>> {
         let uri = format!("{}://localhost{path}", self.scheme);
-        Request::builder().method(method).uri(uri).body(Full::new(Bytes::copy_from_slice(body))).expect("a request")
+        Request::builder().method(method).uri(uri).body(Full::new(Bytes::copy_from_slice(body)).boxed()).expect("a request")
     }
 
     async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> hyper::Result<Response<Incoming>> {
@@ -101,6 +103,23 @@ async fn image_goes_both_ways(mut second: Second) {
     let (status, _) = second.exchange("PUT", "/v2/UPPER/manifests/v1", &noise(4, 200_000)).await;
     assert_eq!(status, 400);
     assert_eq!(second.exchange("GET", "/v2/", b"").await, (200, Bytes::from("{}")));
+}
+
+/// Go's clients end bodies with a piece that is empty, and may send one at any time.
+#[test]
+fn pieces_without_bytes_are_part_of_a_body() {
+    let server = Secure::start();
+    wait_for(async {
+        let mut second = Second::encrypted(&server, None).await;
+        for pieces in [&[""][..], &["", ""], &["", "a", "", "bc", ""]] {
+            let path = format!("/v2/a/blobs/uploads/?digest={}", sha256(pieces.concat().as_bytes()));
+            let frames: Vec<_> = pieces.iter().map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece.as_bytes())))).collect();
+            let request = second.request("POST", &path, b"").map(|_| StreamBody::new(futures_util::stream::iter(frames)).boxed());
+            second.sender.ready().await.expect("a connection");
+            let answer = second.sender.send_request(request).await.expect("an answer");
+            assert_eq!(answer.status(), 201, "{pieces:?}");
+        }
+    });
 }
 
 fn wait_for<T>(work: impl Future<Output = T>) -> T {
