@@ -10,6 +10,7 @@ mod collection;
 mod containerd;
 mod cosign;
 mod crane;
+mod differential;
 mod docker;
 mod fixture;
 mod helm;
@@ -56,6 +57,7 @@ const TESTS: &[Test] = &[
     Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("oras", &["oras"], oras::artifacts),
     Test::new("oras-copy", &["oras"], oras::copy),
+    Test::new("differential", &["docker-registry"], differential::without_login),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),
     Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache),
 ];

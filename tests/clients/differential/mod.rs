@@ -1,0 +1,56 @@
+//! The same requests to Debian's `docker-registry`, which is distribution 2.8, and to ours: what differs is listed in
+//! `docs/differences.md` with its reason, and nothing else differs.
+
+mod compare;
+mod listed;
+mod peer;
+mod script;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crate::bench::Bench;
+use compare::{Comparison, Difference};
+use listed::Document;
+use peer::Peer;
+use script::Script;
+
+/// How many there must be: a script that shrinks is no longer worth its name.
+const REQUESTS: usize = 500;
+
+pub fn without_login(bench: &Bench) {
+    let peer = Peer::start(bench.dir());
+    let script = script::all();
+    assert!(script.steps().len() >= REQUESTS, "{} requests", script.steps().len());
+    let found = run(&script, &peer.address, &bench.server.host);
+    settle(script.steps().len(), &found);
+}
+
+/// Sends every step to both, one after the other; gives what differed.
+fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
+    let comparison = Comparison::new();
+    let mut places = [BTreeMap::new(), BTreeMap::new()];
+    let mut found = Vec::new();
+    for step in script.steps() {
+        let replies = [theirs, ours].map(|address| {
+            let is_ours = address == ours;
+            let reply = wire::exchange(address, &step.bytes(address, &places[usize::from(is_ours)]), step.is_all(), step.is_head());
+            if let (Some(place), Some(location)) = (step.keeps(), reply.header("location")) {
+                places[usize::from(is_ours)].insert(place, location.to_owned());
+            }
+            reply
+        });
+        found.extend(comparison.differences(step.name(), &replies[0], &replies[1]));
+    }
+    found
+}
+
+fn settle(requests: usize, found: &[Difference]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/differences.md");
+    let report = Document::parse(&fs::read_to_string(path).unwrap()).check(found);
+    assert!(report.is_empty(), "what docs/differences.md lists is not what differs:\n{report}");
+    let differing = found.iter().map(|difference| &difference.request).collect::<BTreeSet<_>>().len();
+    println!("{requests} requests, {differing} of them answered differently, each difference listed");
+}

@@ -1,0 +1,59 @@
+//! Debian's `docker-registry`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use serde_json::json;
+
+use crate::program;
+
+pub struct Peer {
+    pub address: String,
+    child: Child,
+}
+
+impl Peer {
+    /// Starts it on a free port, with deleting switched on, as it is in ours.
+    pub fn start(dir: &Path) -> Self {
+        // YAML is a superset of JSON
+        let config = json!({
+            "version": 0.1,
+            "storage": { "filesystem": { "rootdirectory": dir.join("theirs") }, "delete": { "enabled": true } },
+            "http": { "addr": "127.0.0.1:0", "secret": "differences" },
+        });
+        let path = dir.join("theirs.yml");
+        fs::write(&path, config.to_string()).unwrap();
+        let mut child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program::find("docker-registry").unwrap())
+            .arg("serve")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = Vec::new();
+        let address = loop {
+            let Some(Ok(line)) = lines.next() else { panic!("it did not start:\n{}", said.join("\n")) };
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                break rest.split('"').next().unwrap().to_owned();
+            }
+            said.push(line);
+        };
+        // it goes on to log every request, and must not wait for a reader
+        thread::spawn(move || lines.for_each(drop));
+        Self { address, child }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
