@@ -18,6 +18,14 @@ pub(super) enum Action {
     /// `GET /`, which load balancers ask.
     Welcome,
     CheckApi,
+    /// `OPTIONS`, which browsers send before they let a page of another origin ask for anything.
+    TellMethods {
+        allowed: &'static str,
+    },
+    /// A path with a slash too many, as `HOST/` and `/v2/` make when they are put together.
+    Redirect {
+        to: String,
+    },
     GetManifest {
         name: RepositoryName,
         reference: ManifestReference,
@@ -137,11 +145,33 @@ impl Action {
     /// # Errors
     /// Unknown paths, methods a path has not, and names, digests or numbers that are none.
     pub(super) fn parse(method: &Method, uri: &Uri) -> Result<Self, Failure> {
+        match Self::parse_exactly(method, uri) {
+            Err(Failure::Method { allowed }) if method == Method::OPTIONS => Ok(Self::TellMethods { allowed }),
+            Err(failure) => Self::redirect(method, uri).ok_or(failure),
+            action => action,
+        }
+    }
+
+    /// Where a path leads to without its empty parts, if it leads anywhere then; for methods that clients repeat there.
+    fn redirect(method: &Method, uri: &Uri) -> Option<Self> {
+        if method != Method::GET && method != Method::HEAD {
+            return None;
+        }
+        let trimmed: String = uri.path().split('/').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect();
+        let slashed = format!("{trimmed}/");
+        let candidates = if uri.path().ends_with('/') { [slashed, trimmed] } else { [trimmed, slashed] };
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let to = candidates.into_iter().filter(|path| path != uri.path()).map(|path| path + &query);
+        to.filter(|to| to.parse().is_ok_and(|uri| Self::parse_exactly(method, &uri).is_ok())).map(|to| Self::Redirect { to }).next()
+    }
+
+    fn parse_exactly(method: &Method, uri: &Uri) -> Result<Self, Failure> {
         let path = percent_decode_str(uri.path()).decode_utf8().map_err(|_| Failure::UnknownPath)?;
         let query = Query(uri.query().unwrap_or_default());
         // HEAD is GET whose body the server leaves out
         let method = if method == Method::HEAD { &Method::GET } else { method };
         match &*path {
+            "*" => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, POST, PUT" }),
             "/" => only_get(method, || Ok(Self::Welcome)),
             "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
             "/v2/_catalog" => only_get(method, || Ok(Self::ListRepositories { page: query.page()? })),
@@ -214,7 +244,7 @@ impl<'p> Resource<'p> {
                     Method::GET => Ok(Action::GetManifest { name, reference }),
                     Method::PUT => Ok(Action::PutManifest { name, reference, tags: query.tags()? }),
                     Method::DELETE => Ok(Action::DeleteManifest { name, reference }),
-                    _ => Err(Failure::Method { allowed: "GET, HEAD, PUT, DELETE" }),
+                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PUT" }),
                 }
             }
             Self::Blob(name, digest) => {
@@ -222,7 +252,7 @@ impl<'p> Resource<'p> {
                 match *method {
                     Method::GET => Ok(Action::GetBlob { name, digest }),
                     Method::DELETE => Ok(Action::DeleteBlob { name, digest }),
-                    _ => Err(Failure::Method { allowed: "GET, HEAD, DELETE" }),
+                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD" }),
                 }
             }
             Self::Uploads(name) => match *method {
@@ -237,7 +267,7 @@ impl<'p> Resource<'p> {
                     Method::PATCH => Ok(Action::AppendUpload { name, id }),
                     Method::PUT => Ok(Action::FinishUpload { name, id, digest: query.digest()?.ok_or(Failure::DigestMissing)? }),
                     Method::DELETE => Ok(Action::CancelUpload { name, id }),
-                    _ => Err(Failure::Method { allowed: "GET, HEAD, PATCH, PUT, DELETE" }),
+                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, PUT" }),
                 }
             }
             Self::Tags(name) => only_get(method, || Ok(Action::ListTags { name: RepositoryName::parse(name)?, page: query.page()? })),
@@ -281,9 +311,9 @@ impl<'q> Query<'q> {
     }
 
     fn number(self) -> Result<Option<usize>, Failure> {
-        match self.get("n") {
+        match self.get("n").filter(|text| !text.is_empty()) {
             None => Ok(None),
-            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 // a number too large to hold is merely a page too large to give
                 Ok(Some(text.parse().unwrap_or(usize::MAX)))
             }
@@ -305,7 +335,8 @@ impl<'q> Query<'q> {
 
     fn new_upload(self, name: RepositoryName) -> Result<Action, Failure> {
         if let Some(digest) = self.get("mount") {
-            let digest = Digest::parse(&digest)?;
+            // what cannot be mounted is uploaded
+            let Ok(digest) = Digest::parse(&digest) else { return Ok(Action::BeginUpload { name, algorithm: Algorithm::Sha256 }) };
             let from = self.get("from").filter(|from| !from.is_empty()).map(|from| RepositoryName::parse(&from)).transpose();
             return Ok(match from {
                 Ok(from) => Action::MountBlob { name, digest, from },
@@ -357,11 +388,29 @@ mod tests {
     fn methods_that_a_path_has_not_are_named() {
         for (method, uri, allowed) in [
             ("POST", "/v2/", "GET, HEAD"),
-            ("PATCH", "/v2/a/manifests/b", "GET, HEAD, PUT, DELETE"),
+            ("PATCH", "/v2/a/manifests/b", "DELETE, GET, HEAD, PUT"),
             ("GET", "/v2/a/blobs/uploads/", "POST"),
             ("DELETE", "/v2/_catalog", "GET, HEAD"),
         ] {
             assert!(matches!(parse(method, uri), Err(Failure::Method { allowed: found }) if found == allowed), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn empty_parts_of_a_path_are_redirected_from() {
+        for (path, expected) in [
+            ("//v2/", "/v2/"),
+            ("//v2", "/v2"),
+            ("/v2//_catalog?n=1", "/v2/_catalog?n=1"),
+            ("/v2/_catalog/", "/v2/_catalog"),
+            ("//v2//a//b/manifests/v1//", "/v2/a/b/manifests/v1"),
+            ("//", "/"),
+        ] {
+            assert_eq!(parse("GET", path).unwrap(), Action::Redirect { to: expected.to_owned() }, "{path}");
+            assert!(parse("DELETE", path).is_err(), "{path}");
+        }
+        for path in ["//evil.example/", "//evil.example//v2/", "/v2/a//b", "/v2/a/manifests//"] {
+            assert!(parse("GET", path).is_err(), "{path}");
         }
     }
 

@@ -25,8 +25,8 @@ pub(super) async fn get(registry: &Registry, name: &RepositoryName, digest: &Dig
         other => other?,
     };
     let content = Content { digest, media_type: OCTET_STREAM, size, is_immutable: true };
-    if content.is_held(&head.headers) {
-        return Ok(content.not_modified());
+    if let Some(answer) = content.unneeded(&head.headers)? {
+        return Ok(answer);
     }
     if head.method == Method::HEAD {
         return content.answer(&head.headers, Bytewise::Nothing);

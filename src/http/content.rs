@@ -32,12 +32,18 @@ pub(super) enum Bytewise {
 }
 
 impl Content<'_> {
-    /// Whether the client's `If-None-Match` names this content.
-    pub(super) fn is_held(&self, headers: &HeaderMap) -> bool {
-        range::is_held(headers, self.digest.as_str())
+    /// The answer to a client that holds this content already.
+    ///
+    /// # Errors
+    /// The client wants another content or none.
+    pub(super) fn unneeded(&self, headers: &HeaderMap) -> Result<Option<Response<Body>>, Failure> {
+        if range::is_another(headers, self.digest.as_str()) {
+            return Err(Failure::Precondition);
+        }
+        Ok(range::is_held(headers, self.digest.as_str()).then(|| self.not_modified()))
     }
 
-    pub(super) fn not_modified(&self) -> Response<Body> {
+    fn not_modified(&self) -> Response<Body> {
         let mut response = self.start(StatusCode::NOT_MODIFIED).finish();
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
         response
@@ -65,7 +71,8 @@ impl Content<'_> {
         let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
         for part in parts {
             let (media_type, range) = (self.media_type, self.content_range(&part));
-            let head = format!("\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {range}\r\n\r\n");
+            let end = if pieces.is_empty() { "" } else { "\r\n" };
+            let head = format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n");
             pieces.extend([Piece::Extra(head), Piece::Content(part)]);
         }
         pieces.push(Piece::Extra(format!("\r\n--{boundary}--\r\n")));

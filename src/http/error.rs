@@ -18,6 +18,8 @@ pub(super) enum Failure {
     Unreadable(StatusCode),
     /// HTTP where TLS is spoken.
     NotEncrypted,
+    /// No `Host`, or more than one, or a malformed one.
+    Host,
     UnknownPath,
     Method {
         allowed: &'static str,
@@ -38,6 +40,8 @@ pub(super) enum Failure {
     Unsatisfiable {
         size: u64,
     },
+    /// `If-Match` names something else.
+    Precondition,
     Panicked,
     Registry(Error),
     /// As above, for an upload whose state the client is told with the refusal.
@@ -116,6 +120,7 @@ impl Failure {
             Self::NotEncrypted => {
                 Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "Client sent an HTTP request to an HTTPS server: use https:// in its place")
             }
+            Self::Host => Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "a request of HTTP/1.1 has one Host header, which names a host"),
             Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
             Self::Method { allowed } => {
                 Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)
@@ -140,6 +145,7 @@ impl Failure {
                 format!("the content has {size} bytes, none of which was asked for"),
             )
             .header(CONTENT_RANGE, format!("bytes */{size}")),
+            Self::Precondition => Rendered::new(S::PRECONDITION_FAILED, "UNSUPPORTED", "the content is not what If-Match asks for"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
             }
@@ -154,6 +160,7 @@ fn unreadable(status: StatusCode) -> String {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             format!("the head of a request may have {} KiB and 100 headers, and announce a body of 2^64-3 bytes", CONNECTION_BUFFER >> 10)
         }
+        StatusCode::NOT_IMPLEMENTED => "the body of a request may be sent in chunks, and in no other transfer encoding".to_owned(),
         _ => "the head of the request is malformed: its first line, a header, or the length it announces".to_owned(),
     }
 }

@@ -41,8 +41,8 @@ pub(super) async fn get(
         // behind a tag, it may be another one tomorrow
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
-    if content.is_held(&head.headers) {
-        return Ok(content.not_modified());
+    if let Some(answer) = content.unneeded(&head.headers)? {
+        return Ok(answer);
     }
     if is_head {
         return content.answer(&head.headers, Bytewise::Nothing);

@@ -12,6 +12,7 @@ mod client;
 mod content;
 mod crowd;
 mod error;
+mod head;
 mod history;
 mod listener;
 mod lists;
@@ -33,7 +34,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use futures_util::future::FutureExt;
-use http::header::{CACHE_CONTROL, CONNECTION, HeaderValue};
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
 
@@ -74,7 +75,8 @@ async fn serve(State(app): State<App>, request: Request<Body>) -> Response<Body>
     let base = settings.site.base(request.uri(), request.headers(), request.extensions().get::<Client>());
     let inner = settings.site.prefix().strip(request.uri());
     let is_v2 = inner.as_ref().is_some_and(|uri| uri.path().starts_with("/v2"));
-    let action = inner.ok_or(Failure::UnknownPath).and_then(|uri| Action::parse(request.method(), &uri));
+    let inner = head::check(&request).and_then(|()| inner.ok_or(Failure::UnknownPath));
+    let action = inner.and_then(|uri| Action::parse(request.method(), &uri));
     let patience = settings.limits.idle_timeout;
     drop(settings);
 
@@ -119,6 +121,8 @@ async fn dispatch(registry: Registry, action: Action, request: Request<Body>) ->
     let (head, body) = request.into_parts();
     match action {
         Action::Welcome => Ok(answer::empty(StatusCode::OK).header(CACHE_CONTROL, "no-cache").finish()),
+        Action::TellMethods { allowed } => Ok(answer::empty(StatusCode::OK).header(ALLOW, allowed).finish()),
+        Action::Redirect { to } => Ok(answer::empty(StatusCode::MOVED_PERMANENTLY).location(to).finish()),
         Action::CheckApi => Ok(answer::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => manifests::get(&registry, &name, &reference, &head).await,
         Action::PutManifest { name, reference, tags } => manifests::put(&registry, &name, reference, tags, &head, body).await,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use http::HeaderMap;
-use http::header::{CONTENT_RANGE, HeaderName, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
 
 use super::error::Failure;
 use crate::registry::ChunkRange;
@@ -25,6 +25,13 @@ pub(super) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
     headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| names(value, etag))
 }
 
+/// Whether the client wants something else than what `etag` names, by `If-Match`.
+pub(super) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = || headers.get_all(IF_MATCH).iter();
+    let names = |list: &str| list.split(',').map(str::trim).any(|one| one == "*" || one.trim_matches('"') == etag);
+    lists().next().is_some() && !lists().any(|list| list.to_str().is_ok_and(names))
+}
+
 /// Whether a list of entity tags, quoted or not, contains `etag`.
 fn names(list: &str, etag: &str) -> bool {
     list.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
@@ -44,8 +51,12 @@ pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
         return Ok(Selection::Whole);
     }
     let mut parts = Vec::new();
-    for one in list.split(',') {
-        match parse_one(one.trim(), size) {
+    let mut ranges = list.split(',').map(str::trim).filter(|one| !one.is_empty()).peekable();
+    if ranges.peek().is_none() {
+        return Ok(Selection::Whole);
+    }
+    for one in ranges {
+        match parse_one(one, size) {
             Some(Some(part)) => parts.push(part),
             Some(None) => {}
             None => return Ok(Selection::Whole),
@@ -123,12 +134,13 @@ mod tests {
         assert_eq!(ask("bytes=-10", 100).unwrap(), parts(&[(90, 100)]));
         assert_eq!(ask("bytes=-500", 100).unwrap(), parts(&[(0, 100)]));
         assert_eq!(ask("bytes=50-5000", 100).unwrap(), parts(&[(50, 100)]));
+        assert_eq!(ask("bytes=0-9,", 100).unwrap(), parts(&[(0, 10)]));
         assert_eq!(ask("bytes=0-0, 99-", 100).unwrap(), parts(&[(0, 1), (99, 100)]));
         assert_eq!(ask("bytes=200-,1-2", 100).unwrap(), parts(&[(1, 3)]));
         for unsatisfiable in ["bytes=100-", "bytes=500-0", "bytes=-0", "bytes=99999999999999999999999-"] {
             assert!(matches!(ask(unsatisfiable, 100), Err(Failure::Unsatisfiable { size: 100 })), "{unsatisfiable}");
         }
-        for passed_over in ["lines=1-2", "bytes=a-b", "bytes=1", "bytes=", "bytes=0-99,0-99"] {
+        for passed_over in ["lines=1-2", "bytes=a-b", "bytes=1", "bytes=", "bytes=,", "bytes=0-99,0-99"] {
             assert_eq!(ask(passed_over, 100).unwrap(), Selection::Whole, "{passed_over}");
         }
         assert_eq!(ask("bytes=0-", 0).unwrap(), Selection::Whole);
@@ -139,6 +151,16 @@ mod tests {
         let headers = |tag: &str| HeaderMap::from_iter([(RANGE, "bytes=0-1".parse().unwrap()), (IF_RANGE, tag.parse().unwrap())]);
         assert_eq!(select(&headers("\"other\""), 9, "etag").unwrap(), Selection::Whole);
         assert_eq!(select(&headers("\"etag\""), 9, "etag").unwrap(), Selection::Parts(std::iter::once(0..2).collect()));
+    }
+
+    #[test]
+    fn another_content_is_not_given_to_who_asks_for_one() {
+        for (value, another) in
+            [("\"etag\"", false), ("*", false), ("\"a\", \"etag\"", false), ("\"a\"", true), ("W/\"etag\"", true), ("", true)]
+        {
+            assert_eq!(is_another(&HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]), "etag"), another, "{value}");
+        }
+        assert!(!is_another(&HeaderMap::new(), "etag"));
     }
 
     #[test]

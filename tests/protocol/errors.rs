@@ -52,13 +52,13 @@ fn wrong_methods_are_told_the_right_ones() {
         ("/v2/_catalog".to_owned(), "GET, HEAD"),
         ("/v2/a/tags/list".to_owned(), "GET, HEAD"),
         (format!("/v2/a/referrers/{blob}"), "GET, HEAD"),
-        ("/v2/a/manifests/v1".to_owned(), "GET, HEAD, PUT, DELETE"),
-        (format!("/v2/a/blobs/{blob}"), "GET, HEAD, DELETE"),
+        ("/v2/a/manifests/v1".to_owned(), "DELETE, GET, HEAD, PUT"),
+        (format!("/v2/a/blobs/{blob}"), "DELETE, GET, HEAD"),
         ("/v2/a/blobs/uploads/".to_owned(), "POST"),
-        (format!("/v2/a/blobs/uploads/{id}"), "GET, HEAD, PATCH, PUT, DELETE"),
+        (format!("/v2/a/blobs/uploads/{id}"), "DELETE, GET, HEAD, PATCH, PUT"),
     ] {
         let allowed_set: Vec<_> = allowed.split(", ").collect();
-        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get"] {
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get"] {
             if allowed_set.contains(&method) {
                 continue;
             }
@@ -69,6 +69,8 @@ fn wrong_methods_are_told_the_right_ones() {
                 response.refused(405, "UNSUPPORTED");
             }
         }
+        let told = client.request("OPTIONS", &path).send();
+        assert_eq!((told.status, told.header("allow"), &*told.body), (200, Some(allowed), &b""[..]), "{path}");
     }
 }
 
@@ -104,6 +106,11 @@ fn names_tags_and_digests_that_are_none() {
             ("GET", format!("referrers/{digest}")),
         ] {
             let response = client.request(method, &format!("/v2/{name}/{rest}")).send();
+            // a slash too many is what programs make of a base and a path; who only reads is shown the way
+            if method == "GET" && name.split('/').any(str::is_empty) {
+                assert_eq!(response.status, 301, "{name}");
+                continue;
+            }
             assert_oci(&response);
             response.refused(400, "NAME_INVALID");
         }
@@ -132,7 +139,8 @@ fn names_tags_and_digests_that_are_none() {
         client.get(&format!("/v2/a/referrers/{wrong}")).refused(400, "DIGEST_INVALID");
         client.get(&format!("/v2/a/blobs/{wrong}")).refused(400, "DIGEST_INVALID");
         client.delete(&format!("/v2/a/blobs/{wrong}")).refused(400, "DIGEST_INVALID");
-        client.request("POST", &format!("/v2/a/blobs/uploads/?mount={wrong}")).send().refused(400, "DIGEST_INVALID");
+        // what cannot be mounted is to be uploaded
+        assert_eq!(client.request("POST", &format!("/v2/a/blobs/uploads/?mount={wrong}")).send().status, 202);
         client.request("POST", &format!("/v2/a/blobs/uploads/?digest={wrong}")).send().refused(400, "DIGEST_INVALID");
     }
 }
@@ -148,10 +156,7 @@ fn paths_that_lead_nowhere() {
         "/v2/a/manifests/",
         "/v2/manifests/v1",
         "/v2/a/tags",
-        "/v2/a/tags/list/",
         "/v2/a/blobs/",
-        "/v2/_catalog/",
-        "/v2//",
         "/v2/%",
         "/v2/%zz",
         "/v2/%ff/tags/list",
@@ -164,6 +169,19 @@ fn paths_that_lead_nowhere() {
             assert_oci(&response);
             assert!(matches!(response.status, 400 | 404), "{method} {path}: {}", response.status);
         }
+    }
+}
+
+#[test]
+fn slashes_too_many_are_redirected_from() {
+    let server = Server::start();
+    let mut client = server.client();
+    for (path, right) in [("/v2//", "/v2/"), ("//v2/_catalog?n=1", "/v2/_catalog?n=1"), ("/v2/a/tags/list/", "/v2/a/tags/list")] {
+        for method in ["GET", "HEAD"] {
+            let response = client.request(method, path).send();
+            assert_eq!((response.status, response.header("location")), (301, Some(right)), "{method} {path}");
+        }
+        assert!(matches!(client.delete(path).status, 400 | 404), "{path}");
     }
 }
 

@@ -95,12 +95,14 @@ fn numbers_that_are_none_are_refused() {
     let mut client = server.client();
     push(&mut client, "a", "v1", &super::index(&[]));
     for path in ["/v2/_catalog", "/v2/a/tags/list"] {
-        for n in ["-1", "abc", "", "1.5", "0x10", "1e3", "%201", "%EF%BC%91"] {
+        for n in ["-1", "abc", "1.5", "0x10", "1e3", "%201", "%EF%BC%91"] {
             client.get(&format!("{path}?n={n}")).refused(400, "PAGINATION_NUMBER_INVALID");
         }
         let none = client.get(&format!("{path}?n=0"));
         assert_eq!((none.status, none.header("link")), (200, None));
-        assert_eq!(client.get(&format!("{path}?n=01")).status, 200);
+        for n in ["01", ""] {
+            assert_eq!(client.get(&format!("{path}?n={n}")).status, 200);
+        }
         assert_eq!(client.head(path).status, 200);
     }
     assert_eq!(client.get("/v2/a/tags/list?n=0").json(), json!({ "name": "a", "tags": [] }));

@@ -36,7 +36,7 @@ fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
     for step in script.steps() {
         let replies = [theirs, ours].map(|address| {
             let is_ours = address == ours;
-            let reply = wire::exchange(address, &step.bytes(address, &places[usize::from(is_ours)]), step.is_all(), step.is_head());
+            let reply = wire::exchange(address, &step.bytes(address, &places[usize::from(is_ours)]), step.ends(), step.is_head());
             if let (Some(place), Some(location)) = (step.keeps(), reply.header("location")) {
                 places[usize::from(is_ours)].insert(place, location.to_owned());
             }

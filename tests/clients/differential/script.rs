@@ -20,12 +20,13 @@ const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPT
 pub fn all() -> Script {
     let mut script = Script::default();
     let groups: [(&'static str, fn(&mut Script)); 10] = [
+        // first, while nothing else is in the catalog
+        ("list", lists::add),
         ("path", paths::add),
         ("upload", uploads::add),
         ("mount", mounts::add),
         ("blob", blobs::add),
         ("manifest", manifests::add),
-        ("list", lists::add),
         ("delete", deletes::add),
         ("name", names::add),
         ("header", headers::add),
@@ -61,8 +62,8 @@ enum Content {
         headers: Vec<(String, String)>,
         body: Body,
     },
-    /// These bytes, and no more.
-    Raw(Vec<u8>),
+    /// These bytes; `ends` where the server is to see that no more come, because it would wait for them.
+    Raw { bytes: Vec<u8>, ends: bool },
 }
 
 enum Body {
@@ -93,7 +94,11 @@ impl Script {
     }
 
     fn raw(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
-        self.push(name, Content::Raw(bytes.into()));
+        self.push(name, Content::Raw { bytes: bytes.into(), ends: false });
+    }
+
+    fn cut_off(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
+        self.push(name, Content::Raw { bytes: bytes.into(), ends: true });
     }
 
     /// Starts an upload, whose place is kept under `session`.
@@ -127,15 +132,15 @@ impl Step {
         matches!(&self.content, Content::Request { method, .. } if method == "HEAD")
     }
 
-    /// Whether the server is to see that nothing more comes: one that was promised more would wait for it.
-    pub fn is_all(&self) -> bool {
-        matches!(self.content, Content::Raw(_))
+    /// Whether the connection is half closed after it.
+    pub fn ends(&self) -> bool {
+        matches!(self.content, Content::Raw { ends: true, .. })
     }
 
     fn header(&mut self, header: &str, value: &str) -> &mut Self {
         match &mut self.content {
             Content::Request { headers, .. } => headers.push((header.to_owned(), value.to_owned())),
-            Content::Raw(_) => panic!("raw bytes are whole"),
+            Content::Raw { .. } => panic!("raw bytes are whole"),
         }
         self
     }
@@ -143,7 +148,7 @@ impl Step {
     fn content(&mut self, content: Body) -> &mut Self {
         match &mut self.content {
             Content::Request { body, .. } => *body = content,
-            Content::Raw(_) => panic!("raw bytes are whole"),
+            Content::Raw { .. } => panic!("raw bytes are whole"),
         }
         self
     }
@@ -164,7 +169,7 @@ impl Step {
     /// What goes over the wire, for the server at `address`.
     pub fn bytes(&self, address: &str, places: &BTreeMap<&'static str, String>) -> Vec<u8> {
         let (method, target, headers, body) = match &self.content {
-            Content::Raw(bytes) => return bytes.clone(),
+            Content::Raw { bytes, .. } => return bytes.clone(),
             Content::Request { method, target, headers, body } => (method, filled(target, places), headers, body),
         };
         let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");

@@ -20,14 +20,14 @@ impl Reply {
     }
 }
 
-/// Sends `bytes` on a connection of their own, and where they are `all` says that nothing follows; gives what comes back
+/// Sends `bytes` on a connection of their own, half closes it where that `ends` the request, and gives what comes back
 /// until the server closes.
-pub fn exchange(address: &str, bytes: &[u8], all: bool, is_head: bool) -> Reply {
+pub fn exchange(address: &str, bytes: &[u8], ends: bool, is_head: bool) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // a server may refuse before it has read everything
     let _ = stream.write_all(bytes);
-    if all {
+    if ends {
         let _ = stream.shutdown(Shutdown::Write);
     }
     let mut answer = Vec::new();

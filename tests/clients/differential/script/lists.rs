@@ -11,7 +11,11 @@ pub fn add(script: &mut Script) {
     for tag in TAGS {
         script.manifest(&format!("tag-{tag}"), "list/app", tag, OCI_MANIFEST, manifest.as_bytes());
     }
-    script.begin("blob-only", "list/blob-only", "blob");
+    for repository in ["list/0", "list/b", "list/b/c"] {
+        manifests::content(script, repository);
+        let name = repository.replace('/', "-");
+        script.manifest(&name, repository, "v1", OCI_MANIFEST, manifest.as_bytes());
+    }
     for (list, path, middle) in [("tags", "/v2/list/app/tags/list", "a.b"), ("catalog", "/v2/_catalog", "list/app")] {
         for (name, query) in [
             ("whole", String::new()),
@@ -50,6 +54,8 @@ pub fn add(script: &mut Script) {
         script.get(&format!("{list}-accept"), path).header("Accept", "text/html");
         script.get(&format!("{list}-gzip"), path).header("Accept-Encoding", "gzip");
     }
+    script.blob("blob-only", "list/blob-only", b"no manifest needs it");
+    script.get("catalog-blob-only", "/v2/_catalog");
     script.get("tags-absent", "/v2/list/absent/tags/list");
     script.get("tags-blob-only", "/v2/list/blob-only/tags/list");
     script.get("tags-parent", "/v2/list/tags/list");

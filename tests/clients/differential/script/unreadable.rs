@@ -47,18 +47,23 @@ pub fn add(script: &mut Script) {
         ("encoding-unknown", post("Transfer-Encoding: gzip", "")),
         ("encoding-two", post("Transfer-Encoding: gzip, chunked", "0\r\n\r\n")),
         ("encoding-hidden", post("Transfer-Encoding: xchunked", "0\r\n\r\n")),
-        ("manifest-cut-off", put("Content-Length: 100", "{\"schema")),
         ("chunk-size-odd", put("Transfer-Encoding: chunked", "xyz\r\n\r\n")),
-        ("chunks-cut-off", put("Transfer-Encoding: chunked", "5\r\nabc")),
         ("preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
-        ("tls", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03".to_owned()),
-        ("ssh", "SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
-        ("redis", "*1\r\n$4\r\nPING\r\n".to_owned()),
         ("noise", "\u{1}\u{2}\u{3}\u{4}\r\n\r\n".to_owned()),
-        ("nothing", String::new()),
         ("long-target", line(&format!("GET /v2/{} HTTP/1.1", "a".repeat(100_000)))),
         ("long-header", get(&format!("X-A: {}\r\n", "a".repeat(100_000)))),
     ] {
         script.raw(name, text);
+    }
+    for (name, text) in [
+        ("half-closed", get("")),
+        ("manifest-cut-off", put("Content-Length: 100", "{\"schema")),
+        ("chunks-cut-off", put("Transfer-Encoding: chunked", "5\r\nabc")),
+        ("tls", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03".to_owned()),
+        ("ssh", "SSH-2.0-OpenSSH_9.2\r\n".to_owned()),
+        ("redis", "*1\r\n$4\r\nPING\r\n".to_owned()),
+        ("nothing", String::new()),
+    ] {
+        script.cut_off(name, text);
     }
 }
