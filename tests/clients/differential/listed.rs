@@ -66,6 +66,11 @@ impl Document {
         }
         report
     }
+
+    /// Whether it is listed for a request by name.
+    pub fn is_particular(&self, difference: &Difference) -> bool {
+        self.0.iter().any(|row| row.names(difference) && row.requests.contains(&difference.request))
+    }
 }
 
 impl Row {
