@@ -117,6 +117,7 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     let _ = serve::start_log(Level::Warn);
     let config = Config::load(Some(arguments.config), std::env::vars_os())?.config;
     let directory = place::data_directory(None, &config)?;
+    place::check_foreign_store(&directory, &config)?;
     let registry = Registry::open_existing(&directory, settings::of(&config)?)?;
     let alone = registry.lock_alone()?;
     let ordinary = registry.settings().retention.clone();

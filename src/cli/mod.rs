@@ -88,6 +88,7 @@ impl Store {
         let is_named = self.config.is_some();
         let config = Config::load(self.config, std::env::vars_os())?.config;
         let directory = place::data_directory(self.data_dir, &config)?;
+        place::check_foreign_store(&directory, &config)?;
         // what clients may not, the owner may
         let settings = Settings { delete: true, ..settings::of(&config)? };
         let own = settings.retention.clone();

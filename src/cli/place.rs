@@ -4,8 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use registry::config::Config;
+use registry::registry::Registry;
 
 use super::Failure;
+
+/// Where distribution keeps everything, below its root directory.
+const DISTRIBUTION_STORE: &str = "docker/registry/v2";
 
 /// What `registry:2` uses, so that its volumes work.
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
@@ -26,6 +30,29 @@ pub(super) fn data_directory(flag: Option<PathBuf>, config: &Config) -> Result<P
         Some(base) => Ok(base.join("registry")),
         None => Err(Failure::Other("there is no home directory to keep data in: name a directory with --data-dir".to_owned())),
     }
+}
+
+/// Looks whether `directory` holds the store of distribution. Images that were there until now would be gone for whoever
+/// pulls, and what is pushed would have to be merged with them later: so nothing is begun beside it unless the owner
+/// wants that. What is theirs is neither read nor changed.
+///
+/// # Errors
+/// There is such a store, and neither a registry of ours nor the owner's word (`storage.startempty`).
+pub(super) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Failure> {
+    let store = directory.join(DISTRIBUTION_STORE);
+    if !store.is_dir() {
+        return Ok(());
+    }
+    if Registry::is_at(directory) || config.storage.startempty {
+        tracing::warn!("{} is the store of distribution (registry:2): its images are not served here, and stay untouched", store.display());
+        return Ok(());
+    }
+    Err(Failure::Other(format!(
+        "{} is the store of distribution (registry:2), which this version cannot import: serve it with registry:2 as before and name another \
+         directory here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to begin an empty registry beside it; \
+         nothing has been changed",
+        store.display()
+    )))
 }
 
 fn is_writable(directory: &Path) -> bool {

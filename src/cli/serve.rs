@@ -43,6 +43,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = live.loaded().config.clone();
     let address = wire::address(arguments.addr.as_deref(), &config.http)?;
     let directory = place::data_directory(arguments.data_dir, &config)?;
+    place::check_foreign_store(&directory, &config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
     let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;

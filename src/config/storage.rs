@@ -17,6 +17,8 @@ pub struct Storage {
     pub maintenance: Maintenance,
     /// Bytes of free disk that uploads leave alone. Ours.
     pub reserve: Option<u64>,
+    /// Start with nothing in it, although the directory holds the store of distribution (`registry:2`). Ours.
+    pub startempty: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

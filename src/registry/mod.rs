@@ -154,6 +154,11 @@ impl Registry {
         })
     }
 
+    /// Whether there is a registry in `root`; false also where that cannot be seen.
+    pub fn is_at(root: &Path) -> bool {
+        database_path(root).exists()
+    }
+
     /// Opens a data directory that some server made.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{Running, serve};
+use super::{Running, sentence, serve};
 use crate::support::image::{OCI_MANIFEST, noise};
 use crate::support::{Client, Image, Server, sha256};
 
@@ -120,6 +120,52 @@ fn a_change_by_one_server_is_seen_by_the_other_at_once() {
             manifest(&mut clients[reader], "moving").refused(404, "MANIFEST_UNKNOWN");
         }
     }
+}
+
+/// Every file below `path`, with its content.
+fn contents(path: &Path) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut found = Vec::new();
+    modes(path, &mut found);
+    found.into_iter().map(|(name, _)| (name.clone(), std::fs::read(&name).ok())).collect()
+}
+
+#[test]
+fn the_store_of_distribution_is_named_and_left_alone() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let root = temporary.path();
+    let theirs = root.join("docker/registry/v2");
+    let digest = sha256(b"theirs");
+    let blob = theirs.join(format!("blobs/sha256/{}/{}/data", &digest[7..9], &digest[7..]));
+    let link = theirs.join("repositories/team/app/_manifests/tags/v1/current/link");
+    for (file, content) in [(&blob, "theirs"), (&link, digest.as_str()), (&root.join("scheduler-state.json"), "{}")] {
+        std::fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        std::fs::write(file, content).expect("a file");
+    }
+    let before = contents(root);
+    let message = sentence(serve(root));
+    for word in [&*theirs.display().to_string(), "distribution", "registry:2", "REGISTRY_STORAGE_STARTEMPTY"] {
+        assert!(message.contains(word), "'{word}' is not in: {message}");
+    }
+    let directory = root.to_str().expect("a path");
+    let message = sentence(super::command(&["ls", "--data-dir", directory]));
+    assert!(message.contains("distribution"), "{message}");
+    assert_eq!(contents(root), before, "a refused start left something behind");
+
+    let mut command = serve(root);
+    command.env("REGISTRY_STORAGE_STARTEMPTY", "true");
+    let mut server = Running::start(command);
+    assert_eq!(server.client().get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
+    Image::small(1).push(&mut server.client(), "team/app", "v1");
+    server.terminate();
+    server.end();
+    // from now on there is a registry in it, and no need to say so again
+    let mut server = Running::start(serve(root));
+    Image::small(1).assert_pulls(&mut server.client(), "team/app", "v1");
+    server.terminate();
+    let (_, _, log) = server.end();
+    assert_eq!(log.matches("is the store of distribution (registry:2)").count(), 1, "{log}");
+    let after = contents(root);
+    assert!(before[1..].iter().all(|file| after.contains(file)), "something of theirs was changed");
 }
 
 /// Two that start on an empty directory at the same moment both make it, and both serve.
