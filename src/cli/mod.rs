@@ -3,6 +3,7 @@
 mod du;
 mod forecast;
 mod gc;
+mod image;
 mod inspect;
 mod live;
 mod ls;
@@ -112,7 +113,7 @@ enum Failure {
 
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let outcome = match Arguments::parse_from(image::arguments(std::env::args_os())).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),

@@ -17,11 +17,13 @@ use crate::server::Server;
 const CLIENT_SECONDS: &str = "300";
 const DAEMON_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs a program with the places clients write to outside their home laid over by places in $0.
+/// Runs a program with the places clients write to outside their home laid over by places in $0, and the names of a test's
+/// own where there are any.
 const MASKED: &str = r#"
 for place in /run /var/tmp /var/lib/containers /etc/docker; do
     mkdir -p "$place" "$0/mask$place" && mount --bind "$0/mask$place" "$place" || exit 125
 done
+[ ! -e "$0/hosts" ] || mount --bind "$0/hosts" /etc/hosts || exit 125
 exec "$@""#;
 
 pub struct Bench {
@@ -96,11 +98,22 @@ impl Bench {
         printed
     }
 
+    /// The status that curl gets, 000 where nobody answers; `options` are curl's own.
+    pub fn status(&self, method: &str, url: &str, options: &str) -> String {
+        let line = format!("curl --silent --output /dev/null --write-out %{{http_code}} --request {method} {options} {url}");
+        self.attempt(&line, b"").1.line().to_owned()
+    }
+
     /// The registry's own command line, in the bench's directory.
     pub fn registry(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command.args(arguments).current_dir(self.dir());
         command
+    }
+
+    /// Whether a command line, with something on standard input, works.
+    pub fn succeeds(&self, line: impl AsRef<str>, input: &[u8]) -> bool {
+        self.attempt(line.as_ref(), input).0
     }
 
     /// Runs a command line that must fail.

@@ -14,6 +14,7 @@ mod differential;
 mod docker;
 mod fixture;
 mod helm;
+mod image;
 mod nginx;
 mod oras;
 mod podman;
@@ -22,6 +23,7 @@ mod regctl;
 mod runner;
 mod server;
 mod skopeo;
+mod switching;
 
 use std::process::ExitCode;
 
@@ -57,6 +59,8 @@ const TESTS: &[Test] = &[
     Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("oras", &["oras"], oras::artifacts),
     Test::new("oras-copy", &["oras"], oras::copy),
+    Test::root("switching", &["docker", "dockerd", "curl", "skopeo"], switching::anonymous),
+    Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2),
     Test::new("differential", &["docker-registry"], differential::without_login),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),
     Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache),

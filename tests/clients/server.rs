@@ -72,12 +72,17 @@ fn tail(log: &Path) -> String {
 
 impl Server {
     pub fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        let log = dir.join("registry.log");
+        Self::launch(dir, "registry", &["--addr", "127.0.0.1:0", "--data-dir", "data"], environment)
+    }
+
+    /// `registry serve` with these arguments, in `dir`; `name` is that of its log.
+    pub fn launch(dir: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let log = dir.join(format!("{name}.log"));
         // no server outlives the test, however that ends
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry")])
-            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
-            .arg(dir.join("data"))
+            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry"), "serve"])
+            .args(arguments)
+            .current_dir(dir)
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -87,10 +92,15 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        let host = line.strip_prefix("listening on http://").and_then(|rest| rest.split_once(','));
-        let Some((host, _)) = host else { panic!("the server said {line:?}\n{}", tail(&log)) };
+        let place = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
+        let Some((_, host)) = place.and_then(|place| place.split_once("://")) else { panic!("the server said {line:?}\n{}", tail(&log)) };
         let config = Agent::config_builder().http_status_as_error(false);
         Self { host: host.to_owned(), child, log, agent: config.build().into() }
+    }
+
+    /// The port, as it stands in an image's name.
+    pub fn port(&self) -> &str {
+        self.host.rsplit(':').next().unwrap()
     }
 
     /// The end of what the server wrote on standard error.
