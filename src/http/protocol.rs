@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::{Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -134,8 +135,18 @@ impl Context {
     ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
         let client = self.settings.proxies.client(peer, request.headers());
         request.extensions_mut().insert(client);
-        self.router.clone().call(request.map(Body::new))
+        let answer = self.router.clone().call(request.map(Body::new));
+        async { answer.await.map(without_false_length) }
     }
+}
+
+/// The router tells the length of what a HEAD is not given: that of nothing, where a GET has no body either. For a 204
+/// that must not be said, and for a 304 it would be that of the content (RFC 9110, section 8.6).
+fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
+    if matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
+    answer
 }
 
 async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {

@@ -17,6 +17,7 @@ mod helm;
 mod image;
 mod nginx;
 mod oras;
+mod pki;
 mod podman;
 mod program;
 mod regctl;
@@ -60,6 +61,8 @@ const TESTS: &[Test] = &[
     Test::new("oras", &["oras"], oras::artifacts),
     Test::new("oras-copy", &["oras"], oras::copy),
     Test::root("switching", &["docker", "dockerd", "curl", "skopeo"], switching::anonymous),
+    Test::root("switching-tls", &["docker", "dockerd", "curl", "skopeo", "podman"], switching::tls::private_authority),
+    Test::root("switching-client-certificates", &["docker", "dockerd", "curl", "skopeo"], switching::tls::client_certificates),
     Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2),
     Test::new("differential", &["docker-registry"], differential::without_login),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),

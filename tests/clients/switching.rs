@@ -1,5 +1,7 @@
 //! What people do with `registry:2`, step by step, with this server in its place.
 
+pub mod tls;
+
 use std::net::UdpSocket;
 
 use serde_json::json;
@@ -10,6 +12,8 @@ use crate::server::Server;
 
 /// A name that is no other machine's: tests have it in a /etc/hosts of their own.
 const NAME: &str = "registry.test";
+/// Another one of the same address.
+const OTHER_NAME: &str = "other.test";
 const ACCEPT: &str = "--header Accept:application/vnd.docker.distribution.manifest.v2+json";
 
 /// An address of this machine that is not loopback's, for to that clients speak without TLS.
@@ -22,7 +26,7 @@ fn address() -> String {
 
 /// Docker, which knows the names of this test.
 fn docker(bench: &Bench) -> Daemon {
-    bench.write("hosts", format!("127.0.0.1 localhost\n{} {NAME}\n", address()));
+    bench.write("hosts", format!("127.0.0.1 localhost\n{} {NAME} {OTHER_NAME}\n", address()));
     engine(bench)
 }
 
