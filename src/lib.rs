@@ -9,6 +9,7 @@ mod sys;
 pub mod blob;
 pub mod meta;
 
+pub mod auth;
 pub mod registry;
 
 pub mod http;

@@ -21,6 +21,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["crate::http", "crate::config", "rusqlite", "axum", "hyper", "http::", "PathBuf::from", "fs::"],
         "rules know no transport",
     ),
+    (
+        "auth",
+        &["crate::registry", "crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "axum", "hyper", "http::"],
+        "who may do something has nothing to do with how it is done",
+    ),
     ("http", &["crate::meta", "crate::blob", "crate::config", "rusqlite", "r2d2"], "the wire knows only the operations"),
     (
         "tls",

@@ -7,6 +7,7 @@ mod collect;
 mod crash;
 mod layers;
 mod load;
+mod login;
 mod model;
 mod power_loss;
 mod protocol;

@@ -3,9 +3,11 @@
 mod du;
 mod forecast;
 mod gc;
+mod htpasswd;
 mod image;
 mod inspect;
 mod live;
+mod logins;
 mod ls;
 mod moment;
 mod output;
@@ -59,6 +61,7 @@ enum Command {
     Gc(gc::Arguments),
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
     GarbageCollect(gc::Classic),
+    Htpasswd(htpasswd::Arguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell, as in: registry completions bash > /etc/bash_completion.d/registry
@@ -106,6 +109,8 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] registry::config::Error),
     #[error(transparent)]
+    Access(#[from] registry::auth::Error),
+    #[error(transparent)]
     Registry(#[from] registry::registry::Error),
     #[error("{0}")]
     Other(String),
@@ -113,6 +118,9 @@ enum Failure {
 
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
+    if is_called("htpasswd") {
+        return htpasswd::run(&htpasswd::Alone::parse().arguments);
+    }
     let outcome = match Arguments::parse_from(image::arguments(std::env::args_os())).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
@@ -125,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
+        Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
@@ -138,6 +147,11 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a link of this name was called.
+fn is_called(name: &str) -> bool {
+    std::env::args_os().next().is_some_and(|path| std::path::Path::new(&path).file_name() == Some(name.as_ref()))
 }
 
 fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {

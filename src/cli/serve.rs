@@ -4,13 +4,14 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use registry::auth::Access;
 use registry::config::{Config, Level};
 use registry::http::{Address, Server};
 use registry::registry::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
-use super::{Failure, place, settings, wire};
+use super::{Failure, logins, place, settings, wire};
 
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
@@ -67,9 +68,17 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
             Ok(Box::new(move || registry.set_settings(settings)))
         }
     });
+    let access = Access::open(logins::of(config)?)?;
+    live.add({
+        let access = access.clone();
+        move |config| {
+            let (access, prepared) = (access.clone(), access.prepare(logins::of(config)?)?);
+            Ok(Box::new(move || access.replace(prepared)))
+        }
+    });
     let wire = wire::settings(&config.http, connection_limit(), None)?;
     let is_encrypted = wire.tls.is_some();
-    let server = Server::bind(address, registry.clone(), wire).await.map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::bind(address, registry.clone(), access.clone(), wire).await.map_err(|error| cannot_bind(address, &error))?;
     live.add({
         let settings = server.settings();
         move |config| {
@@ -79,6 +88,9 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     });
     let address = server.address().map_err(|error| cannot_bind(address, &error))?;
     announce(&address, is_encrypted, &directory);
+    if access.is_open() {
+        warn_of_strangers(&address);
+    }
     let working = tokio::spawn({
         let registry = registry.clone();
         async move { registry::collector::run(&registry).await }
@@ -115,6 +127,10 @@ fn announce(address: &Address, is_encrypted: bool, directory: &std::path::Path) 
     let mut out = std::io::stdout();
     // nobody listening to it is no reason not to serve
     let _ = writeln!(out, "listening on {place}, data in {}", directory.display()).and_then(|()| out.flush());
+}
+
+/// For a registry that asks nobody who they are.
+fn warn_of_strangers(address: &Address) {
     if let Address::Tcp(address) = address
         && !address.ip().is_loopback()
     {

@@ -25,6 +25,7 @@ const LIVE: &[&str] = &[
     "storage.delete",
     "storage.maintenance",
     "storage.reserve",
+    "auth",
     "validation",
     "policy",
     "catalog",

@@ -1,13 +1,16 @@
 //! The one place where a failure becomes a status, an OCI error code and JSON
 //! (OCI distribution-spec 1.1, "Error Codes"; statuses as distribution's `errcode/register.go`).
 
+use std::time::Duration;
+
 use axum::body::Body;
-use http::header::{ALLOW, CONTENT_RANGE, RANGE};
-use http::{HeaderName, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
 use super::server::CONNECTION_BUFFER;
+use crate::auth::{Scope, Wanted};
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
 
@@ -42,6 +45,14 @@ pub(super) enum Failure {
     },
     /// `If-Match` names something else.
     Precondition,
+    /// Credentials are needed, or better ones.
+    Unauthorized {
+        challenge: String,
+        wanted: Wanted,
+    },
+    TooManyLogins {
+        wait: Duration,
+    },
     Panicked,
     Registry(Error),
     /// As above, for an upload whose state the client is told with the refusal.
@@ -74,17 +85,17 @@ struct Rendered {
     status: StatusCode,
     code: &'static str,
     message: String,
-    detail: Value,
+    detail: Option<Value>,
     header: Option<(HeaderName, String)>,
 }
 
 impl Rendered {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), detail: Value::Null, header: None }
+        Self { status, code, message: message.to_string(), detail: None, header: None }
     }
 
     fn detail(self, detail: Value) -> Self {
-        Self { detail, ..self }
+        Self { detail: Some(detail), ..self }
     }
 
     fn header(self, name: HeaderName, value: impl ToString) -> Self {
@@ -100,13 +111,14 @@ impl Failure {
             other => (None, other.request_error()),
         };
         let mut error = json!({ "code": rendered.code, "message": rendered.message });
-        if !rendered.detail.is_null() {
-            error["detail"] = rendered.detail;
+        if let Some(detail) = rendered.detail {
+            error["detail"] = detail;
         }
         let mut response = answer::json(rendered.status, json!({ "errors": [error] }).to_string());
         let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
-            if let Ok(value) = value.parse() {
+            // a realm may be in any language
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
                 response.headers_mut().insert(name, value);
             }
         }
@@ -146,11 +158,36 @@ impl Failure {
             )
             .header(CONTENT_RANGE, format!("bytes */{size}")),
             Self::Precondition => Rendered::new(S::PRECONDITION_FAILED, "UNSUPPORTED", "the content is not what If-Match asks for"),
+            Self::Unauthorized { challenge, wanted } => Rendered::new(S::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
+                .detail(wanted_detail(&wanted))
+                .header(WWW_AUTHENTICATE, challenge),
+            Self::TooManyLogins { wait } => {
+                let seconds = wait.as_millis().div_ceil(1000).max(1);
+                Rendered::new(
+                    S::TOO_MANY_REQUESTS,
+                    "TOOMANYREQUESTS",
+                    format!("too many logins have failed, or wait to be checked: try again in {seconds} seconds"),
+                )
+                .header(RETRY_AFTER, seconds)
+            }
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
             }
         }
     }
+}
+
+/// As distribution tells it: nothing in particular is null.
+fn wanted_detail(wanted: &Wanted) -> Value {
+    let scopes: Vec<_> = wanted.all().collect();
+    if scopes.is_empty() {
+        return Value::Null;
+    }
+    let record = |scope: &&Scope| {
+        let (resource, action) = (&scope.resource, scope.permission.as_str());
+        json!({ "Type": resource.kind(), "Class": "", "Name": resource.name(), "Action": action })
+    };
+    scopes.iter().map(record).collect()
 }
 
 /// What hyper means by a refusal of its own.

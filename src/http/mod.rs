@@ -1,9 +1,10 @@
 //! The protocol on the wire: parses a request into one `Action`, runs the operation it asks for, renders the answer.
 //!
 //! No SQL, no path and no rule of the registry lives here. `action.rs` is the list of everything that can be asked;
-//! `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections;
+//! `access.rs` says what each of it takes; `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections;
 //! `refusal.rs` what is said to those who do not speak HTTP well enough to ask for anything.
 
+mod access;
 mod action;
 mod answer;
 mod blobs;
@@ -44,6 +45,7 @@ pub use server::{Live, Server};
 pub use settings::{Limits, Settings};
 pub use site::{Base, ExtraHeaders, Locations, Prefix, Site};
 
+use crate::auth::{Access, Identity};
 use crate::registry::{Actor, Registry};
 use action::Action;
 use body::TrackedBody;
@@ -55,13 +57,15 @@ use sendfile::SendSlot;
 #[derive(Clone)]
 struct App {
     registry: Registry,
+    access: Access,
     settings: Live,
 }
 
 /// On whose behalf a request is made.
 fn actor(head: &Parts) -> Actor {
     let address = head.extensions.get::<Client>().and_then(|client| client.address);
-    Actor { name: None, address: address.map(|address| address.to_string()) }
+    let name = head.extensions.get::<Identity>().and_then(Identity::name).map(str::to_owned);
+    Actor { name, address: address.map(|address| address.to_string()) }
 }
 
 /// The whole application. Its answers under `/v2/` are OCI's, failures included.
@@ -82,7 +86,11 @@ async fn serve(State(app): State<App>, request: Request<Body>) -> Response<Body>
 
     let is_http1 = request.version() < Version::HTTP_2;
     let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
-    let request = request.map(|body| TrackedBody::wrap(body, &slot, patience));
+    let mut request = request.map(|body| TrackedBody::wrap(body, &slot, patience));
+    let action = match action {
+        Ok(action) => access::admit(&app.access, action, &mut request).await,
+        Err(failure) => Err(failure),
+    };
     let answer = match action {
         Ok(action) => run(app.registry, action, request).await,
         Err(failure) => Err(failure),

@@ -13,6 +13,7 @@ use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
 use super::settings::Settings;
 use super::stream::Socket;
+use crate::auth::Access;
 use crate::registry::Registry;
 
 /// How long accepting pauses after the system refused a connection, for want of file descriptors for example.
@@ -29,6 +30,7 @@ pub(super) const CONNECTION_BUFFER: usize = 128 << 10;
 pub struct Server {
     listener: Listener,
     registry: Registry,
+    access: Access,
     settings: Live,
 }
 
@@ -59,9 +61,9 @@ impl Server {
     ///
     /// # Errors
     /// A taken port, an address that is not this machine's, and what else the system says.
-    pub async fn bind(address: &Address, registry: Registry, settings: Settings) -> io::Result<Self> {
+    pub async fn bind(address: &Address, registry: Registry, access: Access, settings: Settings) -> io::Result<Self> {
         let settings = Live(Arc::new(ArcSwap::from_pointee(settings)));
-        Ok(Self { listener: Listener::bind(address).await?, registry, settings })
+        Ok(Self { listener: Listener::bind(address).await?, registry, access, settings })
     }
 
     /// Where it listens; tells the port where any was asked for.
@@ -78,7 +80,7 @@ impl Server {
     /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
-        let router = super::router(App { registry: self.registry, settings: self.settings.clone() });
+        let router = super::router(App { registry: self.registry, access: self.access, settings: self.settings.clone() });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let (stopping, is_stopping) = watch::channel(false);

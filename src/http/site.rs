@@ -177,6 +177,13 @@ impl Site {
     }
 }
 
+/// Scheme and name by which the client reaches this server, for what is beside the registry there. Who does not say that it
+/// is plain HTTP is behind a proxy with certificates, as in distribution.
+pub(super) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
+    let word = Word { uri, headers, client };
+    format!("{}://{}", word.told_scheme().unwrap_or("https"), word.host().unwrap_or_default())
+}
+
 /// Makes the paths in an answer's headers into what the client can follow.
 pub(super) fn relocate(answer: &mut HeaderMap, base: &str) {
     if base.is_empty() {
@@ -212,9 +219,13 @@ impl<'r> Word<'r> {
     }
 
     fn scheme(&self) -> &'r str {
-        let told = self.parameter("proto").or_else(|| self.forwarded(&X_FORWARDED_PROTO));
         let own = if self.client.is_some_and(|client| client.is_encrypted) { "https" } else { "http" };
-        told.filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or(own)
+        self.told_scheme().unwrap_or(own)
+    }
+
+    fn told_scheme(&self) -> Option<&'r str> {
+        let told = self.parameter("proto").or_else(|| self.forwarded(&X_FORWARDED_PROTO));
+        told.filter(|scheme| matches!(*scheme, "http" | "https"))
     }
 
     fn host(&self) -> Option<&'r str> {

@@ -14,6 +14,7 @@ pub struct Server {
     address: String,
     directory: PathBuf,
     environment: Vec<(String, String)>,
+    log: Option<PathBuf>,
     _temporary: Option<TempDir>,
 }
 
@@ -31,11 +32,26 @@ impl Server {
         server
     }
 
+    /// As [`Self::with`], for tests that look at the log.
+    pub fn logged(environment: &[(&str, &str)]) -> Self {
+        let temporary = TempDir::new().expect("a temporary directory");
+        let log = temporary.path().join("log");
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let directory = temporary.path().join("data");
+        let (child, address) = spawn(&directory, &environment, Some(&log));
+        Self { child, address, directory, environment, log: Some(log), _temporary: Some(temporary) }
+    }
+
+    /// What a [`Self::logged`] server has said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.as_ref().expect("a log")).expect("text")
+    }
+
     /// Starts on a directory that outlives the server.
     pub fn at(directory: &Path, environment: &[(&str, &str)]) -> Self {
         let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let (child, address) = spawn(directory, &environment);
-        Self { child, address, directory: directory.to_owned(), environment, _temporary: None }
+        let (child, address) = spawn(directory, &environment, None);
+        Self { child, address, directory: directory.to_owned(), environment, log: None, _temporary: None }
     }
 
     /// `HOST:PORT`, or the path of a socket.
@@ -64,7 +80,7 @@ impl Server {
 
     /// Starts again after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
     pub fn restart(&mut self) {
-        (self.child, self.address) = spawn(&self.directory, &self.environment);
+        (self.child, self.address) = spawn(&self.directory, &self.environment, self.log.as_deref());
     }
 
     /// SIGTERM, without waiting.
@@ -141,9 +157,13 @@ pub fn command(directory: &Path) -> Command {
     command
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)]) -> (Child, String) {
+fn spawn(directory: &Path, environment: &[(String, String)], log: Option<&Path>) -> (Child, String) {
     let mut command = command(directory);
     command.envs(environment.iter().cloned()).stdout(Stdio::piped());
+    if let Some(log) = log {
+        let mut options = std::fs::OpenOptions::new();
+        command.stderr(options.create(true).append(true).open(log).expect("a log"));
+    }
     let mut child = command.spawn().expect("the server starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");

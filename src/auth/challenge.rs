@@ -1,0 +1,60 @@
+//! Values of `WWW-Authenticate` (RFC 7617 section 2, RFC 6750 section 3), as distribution writes them.
+
+use std::fmt;
+
+use super::Wanted;
+
+/// `Basic realm="…"`.
+pub(super) fn basic(realm: &str) -> String {
+    format!("Basic realm={}", Quoted(realm))
+}
+
+/// `Bearer realm="…",service="…",scope="…",error="…"`, without a scope where nothing in particular is wanted.
+pub(super) fn bearer(realm: &str, service: &str, wanted: &Wanted, error: Option<&str>) -> String {
+    let mut text = format!("Bearer realm={},service={}", Quoted(realm), Quoted(service));
+    let scope = wanted.to_string();
+    if !scope.is_empty() {
+        text += &format!(",scope={}", Quoted(&scope));
+    }
+    if let Some(error) = error {
+        text += &format!(",error={}", Quoted(error));
+    }
+    text
+}
+
+/// A quoted-string of RFC 9110, section 5.6.4: what cannot be in a header becomes a space.
+struct Quoted<'t>(&'t str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        formatter.write_char('"')?;
+        for c in self.0.chars() {
+            match c {
+                '"' | '\\' => write!(formatter, "\\{c}")?,
+                c if c.is_control() => formatter.write_char(' ')?,
+                c => formatter.write_char(c)?,
+            }
+        }
+        formatter.write_char('"')
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn realms_are_quoted() {
+        assert_eq!(basic(r#"My "Realm" \ é"#), r#"Basic realm="My \"Realm\" \\ é""#);
+        assert_eq!(basic("two\r\nlines"), "Basic realm=\"two  lines\"");
+    }
+
+    #[test]
+    fn a_bearer_challenge_says_only_what_there_is_to_say() {
+        let wanted = Wanted { needed: vec![super::super::Scope::catalog()], useful: Vec::new() };
+        let expected = r#"Bearer realm="https://a/t",service="s",scope="registry:catalog:*",error="invalid_token""#;
+        assert_eq!(bearer("https://a/t", "s", &wanted, Some("invalid_token")), expected);
+        assert_eq!(bearer("https://a/t", "s", &Wanted::default(), None), r#"Bearer realm="https://a/t",service="s""#);
+    }
+}

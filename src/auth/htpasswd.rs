@@ -1,0 +1,103 @@
+//! Users and passwords in a file, as distribution's `registry/auth/htpasswd` has them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::basic::Credentials;
+use super::hashing::{Hashing, Outcome};
+use super::users::Users;
+use super::verified::Verified;
+use super::watched::Watched;
+use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, challenge, file, report_failure};
+
+const WHAT: &str = "the htpasswd file";
+/// Whom a file is made for where there is none.
+const FIRST_USER: &str = "docker";
+
+/// Where the users are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// What clients show to people who are to log in.
+    pub realm: String,
+    pub path: PathBuf,
+    /// How long a password that was right is not hashed again, at most.
+    pub cache: Duration,
+}
+
+impl Settings {
+    /// Short enough for a stolen memory image to go stale, long enough for a build.
+    pub const DEFAULT_CACHE: Duration = Duration::from_secs(5 * 60);
+}
+
+/// Lets in whom the file names.
+pub struct Htpasswd {
+    realm: String,
+    users: Arc<Watched<Users>>,
+    verified: Arc<Verified>,
+    hashing: Hashing,
+}
+
+impl Htpasswd {
+    pub(super) fn open(settings: Settings) -> Result<Self, Error> {
+        let Settings { realm, path, cache } = settings;
+        provide(&path)?;
+        let verified = match Verified::new(cache) {
+            Ok(verified) => Arc::new(verified),
+            Err(_) => return Err(Error::Make { path, cause: io::Error::other("the system has no random bytes") }),
+        };
+        let users = Arc::new(Watched::open(WHAT, path, |content| Users::parse(content).map_err(|error| error.to_string()))?);
+        Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified)), verified })
+    }
+
+    pub(super) async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
+        let refusal = || Refusal::Challenge(challenge::basic(&self.realm));
+        // every client's first request
+        let authorization = login.authorization.ok_or_else(refusal)?;
+        let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
+            report_failure("", login.address, "no user and password");
+            return Err(refusal());
+        };
+        let users = self.users.current().await;
+        let found = users.hash_of(&user);
+        let hash = found.unwrap_or_else(|| users.dummy());
+        let attempt = self.verified.attempt(&user, &password, hash);
+        if found.is_some() && self.verified.contains(&attempt) {
+            return Ok(Identity::user(user));
+        }
+        let outcome = self.hashing.check(attempt, password, hash.clone(), login.address).await;
+        match outcome {
+            Outcome::Right if found.is_some() => Ok(Identity::user(user)),
+            Outcome::Right | Outcome::Wrong => {
+                let reason = if found.is_some() { "wrong password" } else { "unknown user" };
+                report_failure(&user, login.address, reason);
+                Err(refusal())
+            }
+            Outcome::Later(wait) => {
+                report_failure(&user, login.address, "too many attempts");
+                Err(Refusal::TooMany { wait })
+            }
+        }
+    }
+}
+
+/// Makes a file with one user where there is none, as distribution does.
+fn provide(path: &Path) -> Result<(), Error> {
+    match path.symlink_metadata() {
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => (),
+        // what else is wrong with it shows when it is read
+        _ => return Ok(()),
+    }
+    let failed = |cause| Error::Make { path: path.to_owned(), cause };
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| failed(io::Error::other("the system has no random bytes")))?;
+    let password = URL_SAFE_NO_PAD.encode(random);
+    let hash = BcryptHash::of(password.as_bytes(), DEFAULT_COST).map_err(|cause| failed(io::Error::other(cause)))?;
+    file::replace(path, format!("{FIRST_USER}:{}\n", hash.as_str()).as_bytes(), 0o600).map_err(failed)?;
+    tracing::warn!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
+    Ok(())
+}

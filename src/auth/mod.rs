@@ -1,0 +1,176 @@
+//! Who is asking, and what they may do.
+//!
+//! [`Access`] holds one of distribution's ways to log in. It is given a request's `Authorization` header, where the
+//! request comes from and what it wants, and answers with an [`Identity`] or a [`Refusal`]. Nothing here knows HTTP's
+//! types, SQL or the blob store; what a refusal looks like on the wire is [`crate::http`]'s.
+
+mod attempts;
+mod basic;
+
+mod challenge;
+mod file;
+mod hashing;
+mod htpasswd;
+mod identity;
+mod password;
+mod scope;
+mod silly;
+mod token;
+mod users;
+mod verified;
+mod watched;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+pub use basic::text as user_name;
+pub use file::replace;
+pub use htpasswd::Settings as HtpasswdSettings;
+pub use identity::Identity;
+pub use password::{BcryptHash, DEFAULT_COST, MAX_COST, MIN_COST};
+pub use scope::{Permission, Resource, Scope, Wanted};
+pub use token::Settings as TokenSettings;
+pub use users::{Entry, UserError, entries};
+
+use htpasswd::Htpasswd;
+use silly::Silly;
+use token::Token;
+
+/// How people log in; distribution's `auth` section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settings {
+    /// Nobody is asked.
+    None,
+    /// Any `Authorization` header will do.
+    Silly { realm: String, service: String },
+    /// Users and bcrypt hashes in a file.
+    Htpasswd(HtpasswdSettings),
+    /// Tokens of another server.
+    Token(TokenSettings),
+}
+
+/// Decides about requests; clones share it.
+#[derive(Clone)]
+pub struct Access(Arc<ArcSwap<Rules>>);
+
+/// What is in force, with what it was made from.
+struct Rules {
+    settings: Settings,
+    way: Way,
+}
+
+enum Way {
+    None,
+    Silly(Silly),
+    Htpasswd(Box<Htpasswd>),
+    Token(Box<Token>),
+}
+
+/// Rules that are ready to be put in force.
+pub struct Prepared(Option<Rules>);
+
+/// A request, as far as this matters to who may make it.
+#[derive(Clone, Copy, Debug)]
+pub struct Login<'r> {
+    /// The value of the `Authorization` header.
+    pub authorization: Option<&'r [u8]>,
+    /// The client's address; none where it came over a socket of the file system.
+    pub address: Option<IpAddr>,
+    /// Scheme and name by which the client reaches this registry: `https://registry.example.com`.
+    pub site: &'r str,
+    pub wanted: &'r Wanted,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Credentials are needed, or better ones: the value of `WWW-Authenticate`.
+    Challenge(String),
+    /// This address has failed too often of late, or too many passwords wait to be checked.
+    TooMany { wait: Duration },
+}
+
+/// Why logins cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {what} {path}: {cause}; it must exist and be readable for this user", path = .path.display())]
+    Read { what: &'static str, path: PathBuf, cause: std::io::Error },
+    #[error("{what} {path} cannot be used: {cause}", path = .path.display())]
+    Invalid { what: &'static str, path: PathBuf, cause: String },
+    #[error("there is no htpasswd file {path} and none can be made: {cause}; make one with registry htpasswd -Bc FILE USER", path = .path.display())]
+    Make { path: PathBuf, cause: std::io::Error },
+    #[error("{0}")]
+    Token(String),
+}
+
+impl Access {
+    /// Makes ready what the settings name: files are read now, and again whenever they change.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or that holds what this registry does not take.
+    pub fn open(settings: Settings) -> Result<Self, Error> {
+        Ok(Self(Arc::new(ArcSwap::from_pointee(Rules::open(settings)?))))
+    }
+
+    /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
+        let is_same = self.0.load().settings == settings;
+        Ok(Prepared(if is_same { None } else { Some(Rules::open(settings)?) }))
+    }
+
+    /// Puts prepared settings in force: from the next request on.
+    pub fn replace(&self, Prepared(rules): Prepared) {
+        if let Some(rules) = rules {
+            self.0.store(Arc::new(rules));
+        }
+    }
+
+    /// Whether whoever reaches the registry may do everything in it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.0.load().way, Way::None)
+    }
+
+    /// Finds out who makes a request, and whether they may.
+    ///
+    /// # Errors
+    /// The refusal to be sent instead of an answer.
+    pub async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
+        let rules = self.0.load_full();
+        match &rules.way {
+            Way::None => Ok(Identity::anonymous()),
+            Way::Silly(silly) => silly.admit(login),
+            Way::Htpasswd(htpasswd) => htpasswd.admit(login).await,
+            Way::Token(token) => token.admit(login).await,
+        }
+    }
+}
+
+impl Rules {
+    fn open(settings: Settings) -> Result<Self, Error> {
+        let way = match settings.clone() {
+            Settings::None => Way::None,
+            Settings::Silly { realm, service } => Way::Silly(Silly { realm, service }),
+            Settings::Htpasswd(settings) => Way::Htpasswd(Box::new(Htpasswd::open(settings)?)),
+            Settings::Token(settings) => Way::Token(Box::new(Token::open(settings)?)),
+        };
+        Ok(Self { settings, way })
+    }
+}
+
+/// The one line about a failed login; what watches logs for attackers goes by its words (`docs/fail2ban`).
+fn report_failure(user: &str, address: Option<IpAddr>, reason: &'static str) {
+    const LONGEST_NAME: usize = 100;
+    let user: String = user.chars().take(LONGEST_NAME).collect();
+    match address {
+        // as a text value: control characters and quotes come out escaped
+        Some(address) => tracing::warn!(user = user.as_str(), %address, reason, "login failed"),
+        None => tracing::warn!(user = user.as_str(), address = "unix", reason, "login failed"),
+    }
+}

@@ -1,0 +1,154 @@
+//! A file with certificates: their keys sign tokens, or sign the certificates of keys that do.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
+
+use super::key::{Key, Malformed};
+
+/// The most certificates that a token may bring along.
+const LONGEST_CHAIN: usize = 10;
+/// Of Ed25519 keys (RFC 8410, section 3).
+const ED25519: &str = "1.3.101.112";
+
+/// Trusted certificates.
+pub(super) struct Bundle {
+    certificates: Vec<CertificateDer<'static>>,
+    anchors: Vec<TrustAnchor<'static>>,
+    keys: HashMap<String, Key>,
+}
+
+impl Bundle {
+    /// Reads a PEM file. What is no certificate in it is passed over, as distribution does.
+    pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
+        let certificates = found.map_err(|error| format!("it is no PEM file: {error}"))?;
+        if certificates.is_empty() {
+            return Err("it holds no certificate".to_owned());
+        }
+        let (mut anchors, mut keys) = (Vec::new(), HashMap::new());
+        for (place, certificate) in certificates.iter().enumerate() {
+            let why = |why: &str| format!("certificate {}: {why}", place + 1);
+            let anchor = anchor_from_trusted_cert(certificate).map_err(|error| why(&error.to_string()))?;
+            anchors.push(anchor.to_owned());
+            match key_of(certificate) {
+                Ok((key, ids)) => keys.extend(ids.into_iter().map(|id| (id, key.clone()))),
+                // it may have signed certificates of other keys
+                Err(Malformed(cause)) => tracing::warn!("auth.token.rootcertbundle: {}, so it checks no tokens itself", why(cause)),
+            }
+        }
+        Ok(Self { certificates, anchors, keys })
+    }
+
+    /// The key with this id: the thumbprint of RFC 7638, or libtrust's, as token servers of distribution 2 have it.
+    pub(super) fn key(&self, id: &str) -> Option<&Key> {
+        self.keys.get(id)
+    }
+
+    /// The key of the first of these certificates (`x5c`, RFC 7515 section 4.1.6), if it is one of the bundle, or leads to
+    /// one and none of them has expired.
+    pub(super) fn key_of_chain(&self, chain: &[String]) -> Result<Key, Malformed> {
+        if chain.len() > LONGEST_CHAIN {
+            return Err(Malformed("token with too many certificates"));
+        }
+        let decoded: Result<Vec<_>, _> = chain.iter().map(|text| STANDARD.decode(text).map(CertificateDer::from)).collect();
+        let chain = decoded.map_err(|_| Malformed("token with a malformed certificate"))?;
+        let [leaf, intermediates @ ..] = &*chain else { return Err(Malformed("token without a certificate")) };
+        if !self.certificates.contains(leaf) {
+            self.verify(leaf, intermediates)?;
+        }
+        key_of(leaf).map(|(key, _)| key)
+    }
+
+    fn verify(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Malformed> {
+        let untrusted = |_| Malformed("token of a certificate that is not trusted");
+        let leaf = EndEntityCert::try_from(leaf).map_err(untrusted)?;
+        let (algorithms, now) = (webpki::ALL_VERIFICATION_ALGS, UnixTime::now());
+        leaf.verify_for_usage(algorithms, &self.anchors, intermediates, now, AnyUsage, None, None).map(|_| ()).map_err(untrusted)
+    }
+}
+
+/// There is no purpose of certificates for tokens, so whatever stands there will do, as in distribution.
+struct AnyUsage;
+
+impl ExtendedKeyUsageValidator for AnyUsage {
+    fn validate(&self, _purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        Ok(())
+    }
+}
+
+/// A certificate's key, and what tokens may call it.
+fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malformed> {
+    let unknown = Malformed("its key is not known: use RSA, EC with P-256 or P-384, or Ed25519");
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
+    let info = certificate.public_key();
+    let mut ids = vec![libtrust_id(info.raw)];
+    let is_ed25519 = info.algorithm.algorithm.to_id_string() == ED25519;
+    let key = match info.parsed() {
+        Ok(PublicKey::RSA(rsa)) => {
+            let (modulus, exponent) = (unpadded(rsa.modulus), unpadded(rsa.exponent));
+            ids.push(thumbprint(&[("e", &encoded(exponent)), ("kty", "RSA"), ("n", &encoded(modulus))]));
+            Some(Key::rsa(modulus, exponent))
+        }
+        Ok(PublicKey::EC(point)) => {
+            let point = point.data();
+            let curve = if point.len() == 65 { "P-256" } else { "P-384" };
+            let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
+            // Go's distribution leaves out zeros at the beginning
+            for (x, y) in [(x, y), (unpadded(x), unpadded(y))] {
+                ids.push(thumbprint(&[("crv", curve), ("kty", "EC"), ("x", &encoded(x)), ("y", &encoded(y))]));
+            }
+            Key::ec(point)
+        }
+        Ok(PublicKey::Unknown(bytes)) if is_ed25519 => {
+            ids.push(thumbprint(&[("crv", "Ed25519"), ("kty", "OKP"), ("x", &encoded(bytes))]));
+            Key::ed25519(bytes)
+        }
+        _ => None,
+    };
+    key.map(|key| (key, ids)).ok_or(unknown)
+}
+
+fn encoded(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// A number without zeros at its beginning.
+fn unpadded(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    &number[zeros..]
+}
+
+/// RFC 7638: the hash of the members that make a key, in the order of the alphabet. None of them needs escaping.
+fn thumbprint(members: &[(&str, &str)]) -> String {
+    let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    encoded(digest(&SHA256, format!("{{{}}}", members.join(",")).as_bytes()).as_ref())
+}
+
+/// How libtrust calls a key (`docker/libtrust`, `util.go`): 240 bits of a hash in base 32, in groups of four.
+fn libtrust_id(info: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let hash = digest(&SHA256, info);
+    let mut id = String::new();
+    // 5 bytes are 8 characters
+    for (place, group) in hash.as_ref()[..30].chunks_exact(5).enumerate() {
+        let bits = group.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        for character in 0..8 {
+            if character % 4 == 0 && (place, character) != (0, 0) {
+                id.push(':');
+            }
+            let index = bits >> (35 - 5 * character) & 31;
+            // five bits are an index into 32 characters
+            let _ = id.write_char(char::from(ALPHABET[usize::try_from(index).unwrap_or_default()]));
+        }
+    }
+    id
+}

@@ -1,0 +1,190 @@
+//! Tokens that another server signs (distribution's `docs/content/spec/auth/{token,jwt,scope}.md`).
+
+mod bundle;
+mod jwks;
+mod key;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, Header};
+use serde::Deserialize;
+
+use super::identity::Grant;
+use super::watched::Watched;
+use super::{Error, Identity, Login, Refusal, challenge, report_failure};
+use bundle::Bundle;
+use jwks::Jwks;
+use key::{Key, Malformed};
+
+/// Whose tokens are taken, and where clients get them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The token server's URL.
+    pub realm: String,
+    /// What tokens must be meant for.
+    pub service: String,
+    /// Who must have made them.
+    pub issuer: String,
+    /// PEM: certificates whose keys sign tokens, or sign the certificates of keys that do.
+    pub root_certificates: Option<PathBuf>,
+    /// A JSON Web Key Set (RFC 7517).
+    pub jwks: Option<PathBuf>,
+    /// Those taken; all that there are where it is empty.
+    pub algorithms: Vec<String>,
+    /// The path of the token server beside this one: the realm is then made of it and the name that the client uses.
+    pub redirect_path: Option<String>,
+}
+
+/// Lets in whoever brings a token.
+pub struct Token {
+    settings: Settings,
+    algorithms: Vec<Algorithm>,
+    bundle: Option<Arc<Watched<Bundle>>>,
+    jwks: Option<Arc<Watched<Jwks>>>,
+}
+
+/// Why a token is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Time has gone by, as it does: clients get another one.
+    Expired,
+    /// There is something wrong with it, or with whoever brings it.
+    Bad(&'static str),
+}
+
+impl From<Malformed> for Fault {
+    fn from(Malformed(why): Malformed) -> Self {
+        Self::Bad(why)
+    }
+}
+
+/// What a token says. The times and the audience are checked where it is decoded.
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    #[serde(default)]
+    sub: Option<String>,
+    #[serde(default)]
+    access: Option<Vec<Grant>>,
+}
+
+impl Token {
+    pub(super) fn open(settings: Settings) -> Result<Self, Error> {
+        let algorithms = key::algorithms(&settings.algorithms).map_err(Error::Token)?;
+        if settings.root_certificates.is_none() && settings.jwks.is_none() {
+            return Err(Error::Token("nothing would sign tokens: auth.token takes a rootcertbundle, a jwks or both".to_owned()));
+        }
+        let bundle = settings.root_certificates.clone().map(|path| Watched::open("auth.token.rootcertbundle", path, Bundle::parse));
+        let jwks = settings.jwks.clone().map(|path| Watched::open("auth.token.jwks", path, Jwks::parse));
+        let (bundle, jwks) = (bundle.transpose()?.map(Arc::new), jwks.transpose()?.map(Arc::new));
+        Ok(Self { settings, algorithms, bundle, jwks })
+    }
+
+    pub(super) async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
+        let refusal = |error| Refusal::Challenge(self.challenge(&login, error));
+        let Some(token) = login.authorization.and_then(bearer) else { return Err(refusal(None)) };
+        let identity = match self.verify(token).await {
+            Ok(identity) => identity,
+            Err(fault) => {
+                report(fault, login.address);
+                return Err(refusal(Some("invalid_token")));
+            }
+        };
+        if identity.may_all(login.wanted) { Ok(identity) } else { Err(refusal(Some("insufficient_scope"))) }
+    }
+
+    fn challenge(&self, login: &Login<'_>, error: Option<&str>) -> String {
+        let Settings { realm, service, redirect_path, .. } = &self.settings;
+        match redirect_path {
+            Some(path) => challenge::bearer(&format!("{}{path}", login.site), service, login.wanted, error),
+            None => challenge::bearer(realm, service, login.wanted, error),
+        }
+    }
+
+    /// Checks signature and claims.
+    async fn verify(&self, token: &[u8]) -> Result<Identity, Fault> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Fault::Bad("malformed token"))?;
+        // RFC 7515, section 4.1.11: what must be understood is not
+        if header.crit.is_some() {
+            return Err(Fault::Bad("token with critical extensions"));
+        }
+        let key = self.key_for(&header).await?;
+        let mut validation = key.validation(&self.algorithms, header.alg).ok_or(Fault::Bad("token signed with another algorithm"))?;
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.set_issuer(&[&self.settings.issuer]);
+        validation.set_audience(&[&self.settings.service]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY_SECONDS;
+        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|error| fault(error.kind()))?.claims;
+        // a list would do for the library, and not for the specification
+        if claims.iss != self.settings.issuer {
+            return Err(Fault::Bad("token of another issuer"));
+        }
+        Ok(Identity::bearer(claims.sub, claims.access.unwrap_or_default()))
+    }
+
+    /// The trusted key that a token names: by a chain of certificates that leads to the bundle, or by its id.
+    async fn key_for(&self, header: &Header) -> Result<Key, Fault> {
+        let bundle = match &self.bundle {
+            Some(bundle) => Some(bundle.current().await),
+            None => None,
+        };
+        let embedded = header.jwk.as_ref();
+        let chain = header.x5c.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.x509_chain.as_deref()));
+        let by_chain = match (&bundle, chain) {
+            (Some(bundle), Some(chain)) => Some(bundle.key_of_chain(chain)),
+            _ => None,
+        };
+        if let Some(Ok(key)) = by_chain {
+            return Ok(key);
+        }
+        // of a key that the token brings along nothing is believed; it may only name one that is trusted
+        let id = header.kid.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
+        let Some(id) = id else { return by_chain.unwrap_or(Err(Malformed("token that names no key"))).map_err(Fault::from) };
+        if let Some(key) = bundle.as_ref().and_then(|bundle| bundle.key(id)) {
+            return Ok(key.clone());
+        }
+        let jwks = match &self.jwks {
+            Some(jwks) => Some(jwks.current().await),
+            None => None,
+        };
+        jwks.as_ref().and_then(|jwks| jwks.key(id)).cloned().ok_or(Fault::Bad("token of an unknown key"))
+    }
+}
+
+/// How far the clocks of two servers may be apart, as distribution has it.
+const LEEWAY_SECONDS: u64 = 60;
+
+/// The token in a header (RFC 6750, section 2.1).
+fn bearer(authorization: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = authorization.split_at_checked(7)?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
+}
+
+fn fault(error: &ErrorKind) -> Fault {
+    match error {
+        ErrorKind::ExpiredSignature => Fault::Expired,
+        ErrorKind::ImmatureSignature => Fault::Bad("token that is not yet valid"),
+        ErrorKind::InvalidAudience => Fault::Bad("token for another service"),
+        ErrorKind::InvalidIssuer => Fault::Bad("token of another issuer"),
+        ErrorKind::InvalidSignature => Fault::Bad("token with a wrong signature"),
+        ErrorKind::MissingRequiredClaim(_) => Fault::Bad("token without issuer, audience or expiry"),
+        _ => Fault::Bad("malformed token"),
+    }
+}
+
+fn report(fault: Fault, address: Option<IpAddr>) {
+    match fault {
+        // nobody is to be locked out for a push that takes longer than a token lasts
+        Fault::Expired => tracing::debug!(?address, "a token has expired"),
+        // whose it is says nobody who can be believed
+        Fault::Bad(reason) => report_failure("", address, reason),
+    }
+}
+
+#[cfg(test)]
+mod tests;

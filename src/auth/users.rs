@@ -1,0 +1,131 @@
+//! The htpasswd file: a user and a bcrypt hash on each line.
+
+use std::collections::HashMap;
+
+use super::basic::text;
+use super::password::{BcryptHash, DEFAULT_COST};
+
+/// A line that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    #[error("line {line} is no USER:HASH")]
+    Line { line: usize },
+    #[error("line {line}, user '{user}': {cause}; make one with registry htpasswd -Bn {user}")]
+    Hash { line: usize, user: String, cause: String },
+}
+
+/// What stands on a line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// From 1.
+    pub line: usize,
+    pub user: String,
+    /// Whatever it is.
+    pub hash: String,
+}
+
+/// The lines of a file; comments, empty lines, spaces around them, a byte order mark and the line ends of Windows are
+/// passed over.
+pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
+    let lines = content.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).zip(1..);
+    lines.filter(|(line, _)| !line.is_empty() && !line.starts_with(b"#")).map(|(text_of_line, line)| {
+        let colon = text_of_line.iter().position(|&byte| byte == b':').ok_or(UserError::Line { line })?;
+        Ok(Entry { line, user: text(&text_of_line[..colon]), hash: text(&text_of_line[colon + 1..]) })
+    })
+}
+
+/// Everybody who may log in.
+#[derive(Debug)]
+pub(super) struct Users {
+    hashes: HashMap<String, BcryptHash>,
+    /// Compared with the passwords of users that there are not, so that these take as long.
+    dummy: BcryptHash,
+}
+
+impl Users {
+    /// Reads a whole file. Of two lines of one user the last counts, as in distribution; the log says so.
+    ///
+    /// # Errors
+    /// The first line that is none, or whose hash is not bcrypt's.
+    pub(super) fn parse(content: &[u8]) -> Result<Self, UserError> {
+        let mut hashes = HashMap::new();
+        for entry in entries(content) {
+            let Entry { line, user, hash } = entry?;
+            let hash = match hash.parse() {
+                Ok(hash) => hash,
+                Err(cause) => return Err(UserError::Hash { line, user, cause }),
+            };
+            if hashes.contains_key(&user) {
+                tracing::warn!(
+                    user = user.as_str(),
+                    line,
+                    "this user has more than one line in the htpasswd file, of which the last counts"
+                );
+            }
+            hashes.insert(user, hash);
+        }
+        let dummy = BcryptHash::dummy(usual_cost(&hashes));
+        Ok(Self { hashes, dummy })
+    }
+
+    pub(super) fn hash_of(&self, user: &str) -> Option<&BcryptHash> {
+        self.hashes.get(user)
+    }
+
+    pub(super) fn dummy(&self) -> &BcryptHash {
+        &self.dummy
+    }
+}
+
+/// What most users' hashes cost.
+fn usual_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    hashes.values().for_each(|hash| *counts.entry(hash.cost()).or_default() += 1);
+    counts.into_iter().max_by_key(|&(cost, count)| (count, cost)).map_or(DEFAULT_COST, |(cost, _)| cost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO";
+
+    #[test]
+    fn files_as_people_write_them() {
+        let mut file = format!("\u{feff}# users\r\n\r\njoe:{HASH}\r\n  ann:{HASH}  \n#bob:{HASH}\nzoë:{HASH}\n:{HASH}").into_bytes();
+        file.extend(b"\njos\xe9:");
+        file.extend(HASH.as_bytes());
+        let users = Users::parse(&file).unwrap();
+        for name in ["joe", "ann", "zoë", "", "josé"] {
+            assert!(users.hash_of(name).is_some(), "{name}");
+        }
+        assert!(users.hash_of("bob").is_none() && users.hash_of("#bob").is_none());
+        assert!(Users::parse(b"").unwrap().hash_of("").is_none());
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let message = |file: String| Users::parse(file.as_bytes()).unwrap_err().to_string();
+        assert_eq!(message(format!("joe:{HASH}\n\ngarbage\n")), "line 3 is no USER:HASH");
+        let message = message(format!("joe:{HASH}\n# c\nann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n"));
+        assert!(message.starts_with("line 3, user 'ann': that is no bcrypt hash"), "{message}");
+        assert!(!message.contains("apr1"), "{message}");
+        assert!(Users::parse(format!("joe:{}", &HASH[..50]).as_bytes()).is_err(), "half of a line");
+    }
+
+    #[test]
+    fn the_last_line_of_a_user_counts() {
+        let other = BcryptHash::of(b"other", 4).unwrap();
+        let users = Users::parse(format!("joe:{HASH}\njoe:{}\n", other.as_str()).as_bytes()).unwrap();
+        assert_eq!(users.hash_of("joe"), Some(&other));
+    }
+
+    #[test]
+    fn users_that_there_are_not_cost_what_most_cost() {
+        let (cheap, dear) = (BcryptHash::dummy(4), BcryptHash::dummy(12));
+        let file = format!("a:{}\nb:{}\nc:{}\n", cheap.as_str(), dear.as_str(), dear.as_str());
+        assert_eq!(Users::parse(file.as_bytes()).unwrap().dummy().cost(), 12);
+        assert_eq!(Users::parse(b"").unwrap().dummy().cost(), DEFAULT_COST);
+    }
+}

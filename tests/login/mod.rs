@@ -1,0 +1,65 @@
+//! Logins, and what is said to those who have none.
+
+mod challenges;
+mod guessing;
+mod htpasswd;
+mod swapping;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::support::Server;
+use crate::support::client::{Client, Request, Response};
+
+/// A server whose users stand in a file beside its data.
+struct Guarded {
+    server: Server,
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+/// A line of the file, at the lowest cost there is.
+fn line(user: &str, password: &str) -> String {
+    format!("{user}:{}\n", bcrypt::hash(password, 4).expect("a hash"))
+}
+
+impl Guarded {
+    fn with(content: &str) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("htpasswd");
+        std::fs::write(&path, content).expect("a file");
+        let server = Server::logged(&[("REGISTRY_AUTH", &environment(&path))]);
+        Self { server, path, _directory: directory }
+    }
+
+    fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// What `GET /v2/` answers to this user.
+    fn login(&self, user: &str, password: &str) -> Response {
+        as_user(self.client().request("GET", "/v2/"), user, password).send()
+    }
+}
+
+fn environment(path: &Path) -> String {
+    json!({ "htpasswd": { "realm": "Our \"Realm\" é", "path": path } }).to_string()
+}
+
+fn as_user<'c>(request: Request<'c>, user: &str, password: &str) -> Request<'c> {
+    request.header("Authorization", &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+}
+
+/// Looks until it is so: what a server says in its log may come a moment after its answer.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}
