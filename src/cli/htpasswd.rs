@@ -320,28 +320,31 @@ fn with_line(content: &[u8], user: &OsStr, line: Option<&[u8]>) -> (Vec<u8>, boo
     (changed, !of_user.is_empty())
 }
 
-/// Asks at the terminal, without showing what is typed; on standard input where there is no terminal.
+/// Asks on standard error, for standard output may be a file, and does not show what is typed.
 fn ask(prompt: &str) -> io::Result<Vec<u8>> {
-    let terminal = std::fs::File::options().read(true).write(true).open("/dev/tty").ok().filter(IsTerminal::is_terminal);
-    let Some(mut terminal) = terminal else {
-        eprint!("{prompt}");
-        return line_of(&mut io::stdin().lock());
-    };
-    let shown = tcgetattr(&terminal)?;
+    let mut input = io::stdin().lock();
+    eprint!("{prompt}");
+    if !input.is_terminal() {
+        return line_of(&mut input);
+    }
+    let shown = tcgetattr(&input)?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
-    tcsetattr(&terminal, OptionalActions::Flush, &hidden)?;
-    let asked = terminal.write_all(prompt.as_bytes());
-    let line = asked.and_then(|()| line_of(&mut io::BufReader::new(&terminal)));
-    tcsetattr(&terminal, OptionalActions::Flush, &shown)?;
-    terminal.write_all(b"\n")?;
+    tcsetattr(&input, OptionalActions::Flush, &hidden)?;
+    let line = line_of(&mut input);
+    tcsetattr(&input, OptionalActions::Flush, &shown)?;
+    eprintln!();
     line
 }
 
+/// # Errors
+/// No line at all: it is not an empty password that somebody wants who gives none.
 fn line_of(input: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     // longer than any password that is taken
-    io::Read::take(input, 1024).read_until(b'\n', &mut line)?;
+    if io::Read::take(input, 1024).read_until(b'\n', &mut line)? == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "there is none"));
+    }
     let line = line.strip_suffix(b"\n").unwrap_or(&line);
     Ok(line.strip_suffix(b"\r").unwrap_or(line).to_vec())
 }
@@ -360,13 +363,14 @@ mod tests {
         assert_eq!((&*changed, was_there), (&b"# c\r\njoe:one\n\nann:two\njoe:three\nlast:x\nbob:new\n"[..], false));
         let (changed, was_there) = set("joe", None);
         assert_eq!((&*changed, was_there), (&b"# c\r\n\nann:two\nlast:x\n"[..], true));
-        assert_eq!(set("bob", None).1, false);
+        assert!(!set("bob", None).1);
     }
 
     #[test]
     fn lines_end_as_they_do_everywhere() {
-        for (text, line) in [("a\nb\n", "a"), ("a\r\n", "a"), ("a", "a"), ("\n", ""), ("", ""), (" a \n", " a ")] {
+        for (text, line) in [("a\nb\n", "a"), ("a\r\n", "a"), ("a", "a"), ("\n", ""), (" a \n", " a ")] {
             assert_eq!(line_of(&mut text.as_bytes()).unwrap(), line.as_bytes());
         }
+        assert!(line_of(&mut &b""[..]).is_err());
     }
 }

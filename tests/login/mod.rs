@@ -1,6 +1,7 @@
 //! Logins, and what is said to those who have none.
 
 mod challenges;
+mod command;
 mod guessing;
 mod htpasswd;
 mod swapping;

@@ -1,0 +1,183 @@
+//! `registry htpasswd`: what it prints, says and exits with is what Apache's 2.4.68 does with the same arguments, except
+//! where a comment says so.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+use super::Guarded;
+
+/// Runs it in a directory; gives the exit code, what it printed and what it said.
+fn run(directory: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    command.arg("htpasswd").args(arguments).current_dir(directory);
+    parts(&with_input(command, input))
+}
+
+fn with_input(mut command: Command, input: &str) -> Output {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // one that wants no input may have ended
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    child.wait_with_output().expect("it ends")
+}
+
+fn parts(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
+}
+
+fn is_hash_of(line: &str, user: &str, password: &str, cost: u32) -> bool {
+    let hash = line.strip_prefix(&format!("{user}:")).unwrap_or_default();
+    hash.starts_with(&format!("$2y${cost:02}$")) && bcrypt::verify(password, hash).unwrap_or(false)
+}
+
+#[test]
+fn a_line_is_printed() {
+    let directory = TempDir::new().expect("a directory");
+    // -B makes no difference here: without it Apache's would be MD5
+    for (arguments, input, cost) in [
+        (&["-Bbn", "joe", "secret"][..], "", 10),
+        (&["-B", "-b", "-n", "joe", "secret"], "", 10),
+        (&["-nb", "joe", "secret"], "", 10),
+        (&["-Bbn", "-C", "4", "joe", "secret"], "", 4),
+        (&["-BbnC4", "joe", "secret"], "", 4),
+        (&["-Bin", "-C4", "joe"], "secret\n", 4),
+        (&["-Bin", "-C4", "joe"], "secret", 4),
+        (&["-Bn", "-C4", "joe"], "secret\nsecret\n", 4),
+    ] {
+        let (code, out, _) = run(directory.path(), arguments, input);
+        let (line, rest) = out.split_once('\n').expect("a line");
+        assert_eq!((code, rest), (0, "\n"), "{arguments:?}");
+        assert!(is_hash_of(line, "joe", "secret", cost), "{arguments:?}: {out}");
+    }
+    for password in ["", "a:b", "-secret", "é", " "] {
+        let (_, out, _) = run(directory.path(), &["-BbnC4", "joe", password], "");
+        assert!(is_hash_of(out.trim_end(), "joe", password, 4), "{password:?}: {out}");
+    }
+    assert_eq!(directory.path().read_dir().expect("a directory").count(), 0);
+}
+
+#[test]
+fn a_file_is_made_changed_and_asked() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("f");
+    let does = |arguments: &[&str], code: i32, said: &str| {
+        assert_eq!(run(directory.path(), arguments, ""), (code, String::new(), format!("{said}\n")), "{arguments:?}");
+    };
+    does(&["-Bb", "f", "joe", "pw"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
+    does(&["-D", "f", "joe"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
+    does(&["-vb", "f", "joe", "pw"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
+    does(&["-cBbC4", "f", "joe", "pw"], 0, "Adding password for user joe");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
+    does(&["-BbC4", "f", "joe", "pw2"], 0, "Updating password for user joe");
+    does(&["-BbC4", "f", "ann", "x"], 0, "Adding password for user ann");
+    does(&["-vb", "f", "joe", "pw2"], 0, "Password for user joe correct.");
+    does(&["-vb", "f", "joe", "pw"], 3, "password verification failed");
+    does(&["-vb", "f", "nobody", "pw"], 6, "User nobody not found");
+    does(&["-D", "f", "ann"], 0, "Deleting password for user ann");
+    does(&["-D", "f", "nobody"], 0, "User nobody not found");
+    let content = fs::read_to_string(&path).expect("the file");
+    assert!(is_hash_of(content.trim_end(), "joe", "pw2", 4), "{content}");
+    assert_eq!(path.metadata().expect("the file").mode() & 0o777, 0o640, "the mode has changed");
+    assert_eq!(directory.path().read_dir().expect("a directory").count(), 1, "something was left");
+    does(&["-cBbC4", "f", "bob", "pw"], 0, "Adding password for user bob");
+    assert_eq!(fs::read_to_string(&path).expect("the file").lines().count(), 1);
+    fs::write(&path, "garbage\n").expect("a file");
+    does(&["-Bb", "f", "joe", "pw"], 7, "htpasswd: The file f does not appear to be a valid htpasswd file.");
+    assert_eq!(fs::read_to_string(&path).expect("the file"), "garbage\n");
+}
+
+#[test]
+fn mistakes() {
+    let directory = TempDir::new().expect("a directory");
+    let long = "u".repeat(300);
+    for (arguments, input, code, said) in [
+        (&["-Bbn", "jo:e", "x"][..], "", 6, "htpasswd: username contains illegal character ':'"),
+        (&["-Bbn", &long, "x"], "", 5, "htpasswd: username too long (> 255)"),
+        (&["-Bbn", "a", &long], "", 5, "htpasswd: password too long (> 256)"),
+        (&["-BbnC", "x", "a", "b"], "", 2, "htpasswd: argument to -C must be a positive integer"),
+        (&["-BbnC", "3", "a", "b"], "", 3, "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 3"),
+        (&["-BbnC", "18", "a", "b"], "", 3, "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 18"),
+        (&["-cn", "f", "x"], "", 2, "htpasswd: only one of -c -n -v -D may be specified"),
+        (&["-cD", "f", "x"], "", 2, "htpasswd: only one of -c -n -v -D may be specified"),
+        (&["-Bn", "-C4", "joe"], "a\nb\n", 3, "New password: Re-type new password: htpasswd: password verification error"),
+        // these Apache's does, or says in other words
+        (&["-Bn", "joe"], "", 3, "New password: htpasswd: cannot read the password: there is none"),
+        (&["-mbn", "a", "b"], "", 2, "htpasswd: -m makes hashes that the registry refuses: leave it out, and bcrypt is used"),
+        (&["-Bbn", "a\nb", "x"], "", 6, r"htpasswd: username contains illegal character '\n'"),
+        (&["-Bbn", "#a", "x"], "", 6, "htpasswd: a username begins neither with # nor with a space, and does not end with one"),
+        (&["-Bb", "f"], "", 2, "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help"),
+        (&["-Bb", "f", "joe", "x", "y"], "", 2, "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help"),
+        (&["-q"], "", 2, "htpasswd: illegal option -q; see htpasswd --help"),
+    ] {
+        assert_eq!(run(directory.path(), arguments, input), (code, String::new(), format!("{said}\n")), "{arguments:?}");
+    }
+    for arguments in [&[][..], &["-bi", "f", "x", "y"]] {
+        assert_eq!(run(directory.path(), arguments, "").0, 2, "{arguments:?}");
+    }
+    let (code, _, said) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
+    assert!(code == 1 && said.starts_with("htpasswd: cannot create file not/there/f: "), "{said}");
+}
+
+/// As people do it: `registry htpasswd -Bbn USER PASSWORD >> FILE`, with the program under the name they are used to.
+#[test]
+fn the_registry_takes_what_it_makes() {
+    let guarded = Guarded::with("");
+    let directory = TempDir::new().expect("a directory");
+    let link = directory.path().join("htpasswd");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_registry"), &link).expect("a link");
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(&link);
+        command.args(arguments).current_dir(directory.path());
+        parts(&with_input(command, ""))
+    };
+    let (_, first, _) = command(&["-BbnC4", "joe", "secret"]);
+    let (_, second, _) = command(&["-BbnC4", "ann", "other"]);
+    fs::write(&guarded.path, first).expect("a file");
+    assert_eq!(guarded.login("joe", "secret").status, 200);
+    let mut file = fs::File::options().append(true).open(&guarded.path).expect("the file");
+    file.write_all(second.as_bytes()).expect("another line");
+    assert_eq!(guarded.login("ann", "other").status, 200);
+    let path = guarded.path.to_str().expect("text");
+    assert_eq!(command(&["-bC4", path, "joe", "new"]).0, 0);
+    assert_eq!((guarded.login("joe", "secret").status, guarded.login("joe", "new").status), (401, 200));
+    assert_eq!(command(&["-D", path, "ann"]).0, 0);
+    assert_eq!((guarded.login("ann", "other").status, guarded.login("joe", "new").status), (401, 200));
+}
+
+#[test]
+fn a_password_is_not_shown_while_it_is_typed() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let directory = TempDir::new().expect("a directory");
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal");
+    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
+    let side = || fs::File::options().read(true).write(true).open(&name).expect("the other side");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    command.args(["htpasswd", "-cC4", "f", "joe"]).current_dir(directory.path());
+    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it starts");
+    drop(command);
+    let mut terminal = fs::File::from(terminal);
+    let mut shown = String::new();
+    let mut until = |terminal: &mut fs::File, end: &str| {
+        let mut buffer = [0; 100];
+        while !shown.ends_with(end) {
+            let length = terminal.read(&mut buffer).expect("text");
+            shown += std::str::from_utf8(&buffer[..length]).expect("text");
+        }
+        shown.clone()
+    };
+    for prompt in ["New password: ", "Re-type new password: "] {
+        until(&mut terminal, prompt);
+        terminal.write_all(b"secret\n").expect("it listens");
+    }
+    let shown = until(&mut terminal, "Adding password for user joe\r\n");
+    assert_eq!(shown, "New password: \r\nRe-type new password: \r\nAdding password for user joe\r\n");
+    assert!(child.wait().expect("it ends").success());
+    let content = fs::read_to_string(directory.path().join("f")).expect("the file");
+    assert!(is_hash_of(content.trim_end(), "joe", "secret", 4), "{content}");
+}
