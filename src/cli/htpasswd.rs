@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     verify: bool,
     #[command(flatten)]
     others: Others,
-    #[arg(value_name = "FILE USER PASSWORD", num_args = 1.., trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "FILE USER PASSWORD")]
     operands: Vec<OsString>,
 }
 
@@ -125,6 +125,24 @@ fn end(code: Code, message: impl Into<String>) -> End {
     End(code, message.into())
 }
 
+/// Marks where the flags end, which is at the first word that is none, as for Apache's: a password may begin with a dash.
+pub(super) fn with_flags_ended(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words = words.peekable();
+    let mut marked = Vec::new();
+    while let Some(flags) = words.next_if(|word| word.len() > 1 && word.as_bytes().starts_with(b"-") && word != "--") {
+        // the rest of the word, if there is any, is the flag's value
+        let takes_next =
+            !flags.as_bytes().starts_with(b"--") && flags.as_bytes().iter().position(|byte| b"Cr".contains(byte)) == Some(flags.len() - 1);
+        marked.push(flags);
+        marked.extend(takes_next.then(|| words.next()).flatten());
+    }
+    if words.peek().is_some_and(|word| word != "--") {
+        marked.push("--".into());
+    }
+    marked.extend(words);
+    marked
+}
+
 /// Does it, and says how it went as Apache's does.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match task(arguments).and_then(|task| task.run()) {
@@ -139,9 +157,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 fn task(arguments: &Arguments) -> Result<Task<'_>, End> {
     let syntax = |message: String| Err(End(Code::Syntax, format!("htpasswd: {message}")));
     let operands = &*arguments.operands;
-    if let Some(flag) = operands.first().filter(|first| first.as_bytes().starts_with(b"-")) {
-        return syntax(format!("illegal option {}; see htpasswd --help", flag.display()));
-    }
     if let Some(flag) = arguments.others.flag() {
         return syntax(format!("{flag} makes hashes that the registry refuses: leave it out, and bcrypt is used"));
     }
@@ -364,6 +379,24 @@ mod tests {
         let (changed, was_there) = set("joe", None);
         assert_eq!((&*changed, was_there), (&b"# c\r\n\nann:two\nlast:x\n"[..], true));
         assert!(!set("bob", None).1);
+    }
+
+    #[test]
+    fn flags_end_at_the_first_word_that_is_none() {
+        for (words, marked) in [
+            ("-Bbn joe -x", "-Bbn -- joe -x"),
+            ("-C 4 -bn joe -x", "-C 4 -bn -- joe -x"),
+            ("-BbnC 4 joe -x", "-BbnC 4 -- joe -x"),
+            ("-C4 -n joe", "-C4 -n -- joe"),
+            ("-bnC4r 3 joe", "-bnC4r -- 3 joe"),
+            ("-n -- -joe", "-n -- -joe"),
+            ("--help", "--help"),
+            ("-C", "-C"),
+            ("", ""),
+        ] {
+            let split = words.split(' ').filter(|word| !word.is_empty()).map(OsString::from);
+            assert_eq!(with_flags_ended(split).join(OsStr::new(" ")), marked);
+        }
     }
 
     #[test]

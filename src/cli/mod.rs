@@ -118,10 +118,16 @@ enum Failure {
 
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
-    if is_called("htpasswd") {
-        return htpasswd::run(&htpasswd::Alone::parse().arguments);
+    let mut words = image::arguments(std::env::args_os());
+    let is_called_htpasswd = words.first().is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    if is_called_htpasswd || words.get(1).is_some_and(|command| command == "htpasswd") {
+        let rest = words.split_off(words.len().min(if is_called_htpasswd { 1 } else { 2 }));
+        words.extend(htpasswd::with_flags_ended(rest.into_iter()));
     }
-    let outcome = match Arguments::parse_from(image::arguments(std::env::args_os())).command {
+    if is_called_htpasswd {
+        return htpasswd::run(&htpasswd::Alone::parse_from(words).arguments);
+    }
+    let outcome = match Arguments::parse_from(words).command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Ls(arguments) => wait_for(ls::run(arguments)),
         Command::Inspect(arguments) => wait_for(inspect::run(arguments)),
@@ -147,11 +153,6 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Whether a link of this name was called.
-fn is_called(name: &str) -> bool {
-    std::env::args_os().next().is_some_and(|path| std::path::Path::new(&path).file_name() == Some(name.as_ref()))
 }
 
 fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
