@@ -43,8 +43,10 @@ struct State<T> {
     /// Of the file that was last looked into, good or not.
     stamp: Option<Stamp>,
     looked_at: Instant,
-    /// The stamp might not tell another change from this one, or the file might be half written.
+    /// False while the stamp might not tell another change from this one, or the file might be half written.
     is_settled: bool,
+    /// Whether the log says what is wrong with it.
+    is_reported: bool,
 }
 
 /// What changes with a file's content, or with the file in its place.
@@ -91,7 +93,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
             Err(cause) => return Err(Error::Invalid { what, path, cause }),
         };
         let is_settled = stamp.is_some_and(|stamp| stamp.age() > COARSEST_CLOCK);
-        let state = State { value, content: fingerprint(&content), stamp, looked_at: Instant::now(), is_settled };
+        let state = State { value, content: fingerprint(&content), stamp, looked_at: Instant::now(), is_settled, is_reported: false };
         Ok(Self { what, path, parse, state: ArcSwap::from_pointee(state), reading: tokio::sync::Mutex::default() })
     }
 
@@ -127,6 +129,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
             stamp,
             looked_at: Instant::now(),
             is_settled: age > COARSEST_CLOCK,
+            is_reported: before.is_reported && before.stamp == stamp,
         };
         match self.parse_new(content, &before.content, age) {
             Ok(None) => (),
@@ -134,17 +137,15 @@ impl<T: Send + Sync + 'static> Watched<T> {
                 tracing::info!("{} {} has changed and was read again", self.what, self.path.display());
                 (next.value, next.content) = (Arc::new(value), content);
             }
-            Err(_) if age < PATIENCE => (),
-            // once for each change
-            Err(cause) if before.stamp != stamp || !before.is_settled => {
+            Err(_) if age < PATIENCE || next.is_reported => (),
+            Err(cause) => {
                 tracing::error!(
                     "{} {} has changed and cannot be used, so the last good one stays: {cause}",
                     self.what,
                     self.path.display()
                 );
-                next.is_settled = true;
+                next.is_reported = true;
             }
-            Err(_) => (),
         }
         self.state.store(Arc::new(next));
     }

@@ -4,7 +4,9 @@ mod challenges;
 mod command;
 mod guessing;
 mod htpasswd;
+mod reloading;
 mod swapping;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -1,0 +1,56 @@
+//! The `auth` section itself may change under a running server.
+
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{as_user, environment, eventually, line};
+use crate::support::Client;
+use crate::support::server::command;
+
+#[test]
+fn logins_begin_move_and_end_without_a_restart() {
+    let directory = TempDir::new().expect("a directory");
+    let place = |name: &str| directory.path().join(name);
+    let config = place("config.yml");
+    let write = |auth: Option<&Path>| {
+        let mut text = json!({ "version": 0.1, "log": { "level": "info" } });
+        if let Some(path) = auth {
+            text["auth"] = serde_json::from_str(&environment(path)).expect("a section");
+        }
+        std::fs::write(config.with_extension("new"), text.to_string()).expect("a file");
+        std::fs::rename(config.with_extension("new"), &config).expect("a name");
+    };
+    std::fs::write(place("one"), line("joe", "secret")).expect("a file");
+    std::fs::write(place("two"), line("ann", "other")).expect("a file");
+    std::fs::write(place("bad"), "bob:plain\n").expect("a file");
+    write(None);
+    let mut starting = command(&place("data"));
+    starting.arg(&config).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut server = Killed(starting.spawn().expect("it starts"));
+    let mut said = String::new();
+    let mut out = std::io::BufReader::new(server.0.stdout.take().expect("a pipe"));
+    std::io::BufRead::read_line(&mut out, &mut said).expect("a line");
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
+    let status = |user: &str, password: &str| as_user(Client::new(address).request("GET", "/v2/"), user, password).send().status;
+    assert_eq!(Client::new(address).get("/v2/").status, 200);
+    write(Some(&place("one")));
+    eventually("a login is not asked for", || Client::new(address).get("/v2/").status == 401);
+    assert_eq!((status("joe", "secret"), status("ann", "other")), (200, 401));
+    write(Some(&place("bad")));
+    write(Some(&place("two")));
+    eventually("the other file does not count", || status("ann", "other") == 200);
+    assert_eq!(status("joe", "secret"), 401);
+    write(None);
+    eventually("a login is still asked for", || Client::new(address).get("/v2/").status == 200);
+}
+
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

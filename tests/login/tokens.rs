@@ -1,0 +1,184 @@
+//! Tokens of another server, through the whole registry. The claims, one by one, are checked beside the code.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::eventually;
+use crate::support::client::{Client, Request};
+use crate::support::image::OCI_MANIFEST;
+use crate::support::{Image, Server, sha256};
+
+/// A token server's key.
+struct Signer {
+    id: &'static str,
+    key: EncodingKey,
+    jwk: Value,
+}
+
+impl Signer {
+    fn new(id: &'static str) -> Self {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key_raw());
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": x });
+        Self { id, key: EncodingKey::from_ed_der(&pair.serialize_der()), jwk }
+    }
+
+    /// A token of `joe` for these scopes, written as `repository:NAME:ACTION,…`.
+    fn token(&self, scopes: &[&str]) -> String {
+        let access = scopes.iter().map(|scope| {
+            let parts: Vec<_> = scope.split(':').collect();
+            json!({ "type": parts[0], "name": parts[1], "actions": parts[2].split(',').collect::<Vec<_>>() })
+        });
+        let access: Vec<_> = access.collect();
+        let claims =
+            json!({ "iss": "the issuer", "aud": ["the service"], "sub": "joe", "exp": get_current_timestamp() + 60, "access": access });
+        let header = Header { kid: Some(self.id.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, &claims, &self.key).expect("a token")
+    }
+}
+
+struct Tokened {
+    server: Server,
+    signer: Signer,
+    directory: TempDir,
+}
+
+impl Tokened {
+    fn start() -> Self {
+        Self::with(&json!({}))
+    }
+
+    fn with(more: &Value) -> Self {
+        let (directory, signer) = (TempDir::new().expect("a directory"), Signer::new("first"));
+        let path = directory.path().join("jwks.json");
+        std::fs::write(&path, json!({ "keys": [signer.jwk] }).to_string()).expect("a file");
+        let mut token =
+            json!({ "realm": "https://auth.example.com/token", "service": "the service", "issuer": "the issuer", "jwks": path });
+        token.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let server = Server::logged(&[("REGISTRY_AUTH", &json!({ "token": token }).to_string())]);
+        Self { server, signer, directory }
+    }
+}
+
+fn with_token<'c>(request: Request<'c>, token: &str) -> Request<'c> {
+    request.header("Authorization", &format!("Bearer {token}"))
+}
+
+fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8]) -> String {
+    let digest = sha256(content);
+    let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
+    assert_eq!(with_token(client.request("POST", &path), token).body(content).send().status, 201);
+    digest
+}
+
+#[test]
+fn a_token_opens_what_it_lists() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let (pull, push) = (signer.token(&["repository:team/app:pull"]), signer.token(&["repository:team/app:pull,push"]));
+    let image = Image::small(1);
+    for blob in image.layers.iter().chain([&image.config]) {
+        push_blob(&mut client, &push, "team/app", blob);
+    }
+    let put = |client: &mut Client, token: &str, repository: &str| {
+        let request = with_token(client.request("PUT", &format!("/v2/{repository}/manifests/v1")), token);
+        request.header("Content-Type", OCI_MANIFEST).body(&image.manifest).send()
+    };
+    assert_eq!(put(&mut client, &push, "team/app").status, 201);
+    assert_eq!(put(&mut client, &pull, "team/app").status, 401);
+    assert_eq!(put(&mut client, &push, "team/other").status, 401);
+    let get = |client: &mut Client, token: &str, path: &str| with_token(client.request("GET", path), token).send();
+    for path in ["/v2/", "/v2/team/app/manifests/v1", "/v2/team/app/tags/list", "/v2/team/app/_oci/tag-history/v1"] {
+        assert_eq!(get(&mut client, &pull, path).status, 200, "{path}");
+    }
+    let refused = get(&mut client, &pull, "/v2/_catalog");
+    refused.refused(401, "UNAUTHORIZED");
+    assert_eq!(refused.json()["errors"][0]["detail"], json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }]));
+    let challenge =
+        r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
+    assert_eq!(refused.header("www-authenticate"), Some(challenge));
+    assert_eq!(get(&mut client, &signer.token(&["registry:catalog:*"]), "/v2/_catalog").status, 200);
+    let delete = |client: &mut Client, token: &str| with_token(client.request("DELETE", "/v2/team/app/manifests/v1"), token).send().status;
+    assert_eq!((delete(&mut client, &push), delete(&mut client, &signer.token(&["repository:team/app:delete"]))), (401, 202));
+    let history = tokened.server.cli(&["tag", "history", "team/app:v1"]);
+    assert!(String::from_utf8(history.stdout).expect("text").contains("joe"));
+}
+
+/// Distribution answers 401 to the whole request, and clients give up or start again without the mount.
+#[test]
+fn a_mount_from_where_one_may_not_read_is_an_upload() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let digest = push_blob(&mut client, &signer.token(&["repository:secret:pull,push"]), "secret", b"a secret");
+    let mut mount = |token: &str, query: &str| {
+        let path = format!("/v2/app/blobs/uploads/?mount={digest}{query}");
+        with_token(client.request("POST", &path), token).send()
+    };
+    let to_app = signer.token(&["repository:app:pull,push"]);
+    for query in ["&from=secret", ""] {
+        let response = mount(&to_app, query);
+        assert_eq!(response.status, 202, "{query}: {response:?}");
+        assert!(response.header("location").expect("a location").contains("/v2/app/blobs/uploads/"));
+    }
+    let challenge = mount("x", "&from=secret").header("www-authenticate").expect("a challenge").to_owned();
+    assert!(challenge.contains(r#"scope="repository:app:pull,push repository:secret:pull",error="invalid_token""#), "{challenge}");
+    assert_eq!(mount(&signer.token(&["repository:app:pull,push", "repository:secret:pull"]), "&from=secret").status, 201);
+}
+
+#[test]
+fn keys_are_rotated_without_a_restart() {
+    let tokened = Tokened::start();
+    let next = Signer::new("second");
+    let path = tokened.directory.path().join("jwks.json");
+    let status = |signer: &Signer| with_token(tokened.server.client().request("GET", "/v2/"), &signer.token(&[])).send().status;
+    assert_eq!((status(&tokened.signer), status(&next)), (200, 401));
+    std::fs::write(path.with_extension("new"), json!({ "keys": [next.jwk] }).to_string()).expect("a file");
+    std::fs::rename(path.with_extension("new"), &path).expect("another file");
+    assert_eq!((status(&tokened.signer), status(&next)), (401, 200));
+    std::fs::write(&path, "no keys").expect("a file");
+    eventually("a file that stays broken is not reported", || {
+        assert_eq!(status(&next), 200);
+        tokened.server.log().contains("auth.token.jwks")
+    });
+}
+
+#[test]
+fn the_token_server_beside_the_registry() {
+    let tokened = Tokened::with(&json!({ "autoredirect": true }));
+    let challenge = |headers: &[(&str, &str)]| {
+        let mut client = tokened.server.client();
+        let request = headers.iter().fold(client.request("GET", "/v2/"), |request, (name, value)| request.header(name, value));
+        request.send().header("www-authenticate").expect("a challenge").to_owned()
+    };
+    let address = tokened.server.address();
+    assert_eq!(challenge(&[]), format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
+    let told = challenge(&[("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "registry.lan:8080")]);
+    assert_eq!(told, r#"Bearer realm="http://registry.lan:8080/auth/token",service="the service""#);
+    let hostile = challenge(&[("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "evil\",error=\"x")]);
+    assert_eq!(hostile, format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
+    let elsewhere = Tokened::with(&json!({ "autoredirect": true, "autoredirectpath": "/token" }));
+    let response = elsewhere.server.client().get("/v2/");
+    assert!(response.header("www-authenticate").expect("a challenge").contains("/token\",service"), "{response:?}");
+}
+
+/// What a token holds is for nobody's eyes, and one that has expired is no attack.
+#[test]
+fn the_log_tells_of_forged_tokens_only() {
+    let tokened = Tokened::start();
+    let send = |token: &str| with_token(tokened.server.client().request("GET", "/v2/"), token).send().status;
+    let forged = Signer::new("first").token(&[]);
+    assert_eq!(send(&forged), 401);
+    assert_eq!(send("garbage"), 401);
+    let expired = json!({ "iss": "the issuer", "aud": "the service", "exp": get_current_timestamp() - 3600 });
+    let header = Header { kid: Some("first".to_owned()), ..Header::new(Algorithm::EdDSA) };
+    assert_eq!(send(&encode(&header, &expired, &tokened.signer.key).expect("a token")), 401);
+    assert_eq!(send(&tokened.signer.token(&[])), 200);
+    eventually("a forged token is not reported", || tokened.server.log().matches("login failed").count() >= 2);
+    let log = tokened.server.log();
+    assert_eq!(log.matches("login failed").count(), 2, "{log}");
+    assert!(log.contains(r#"reason="token with a wrong signature""#) && log.contains(r#"reason="malformed token""#), "{log}");
+    assert!(!log.contains(&forged[..20]), "{log}");
+}
