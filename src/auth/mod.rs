@@ -146,8 +146,9 @@ impl Access {
         match &rules.way {
             Way::None => Ok(Identity::anonymous()),
             Way::Silly(silly) => silly.admit(login),
-            Way::Htpasswd(htpasswd) => htpasswd.admit(login).await,
-            Way::Token(token) => token.admit(login).await,
+            // on the heap while it lasts: every connection has room for the largest future of a request, for as long as it is open
+            Way::Htpasswd(htpasswd) => Box::pin(htpasswd.admit(login)).await,
+            Way::Token(token) => Box::pin(token.admit(login)).await,
         }
     }
 }
