@@ -118,8 +118,9 @@ enum Failure {
 
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
-    let mut words = image::arguments(std::env::args_os());
-    let is_called_htpasswd = words.first().is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    let given: Vec<_> = std::env::args_os().collect();
+    let is_called_htpasswd = given.first().is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    let mut words = if is_called_htpasswd { given } else { image::arguments(given.into_iter()) };
     if is_called_htpasswd || words.get(1).is_some_and(|command| command == "htpasswd") {
         let rest = words.split_off(words.len().min(if is_called_htpasswd { 1 } else { 2 }));
         words.extend(htpasswd::with_flags_ended(rest.into_iter()));
