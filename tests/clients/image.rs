@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The static binary: the one named by a variable, or this source built as the tests are.
 fn binary() -> PathBuf {
-    if let Some(given) = std::env::var_os("REGISTRY_STATIC_BINARY") {
+    if let Some(given) = std::env::var_os("STATIC_BINARY") {
         return given.into();
     }
     let ours = Path::new(env!("CARGO_BIN_EXE_registry"));
@@ -99,7 +99,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
     }
     let _again = Container::run(bench, "again", &plain, &address);
     assert_eq!(bench.run(format!("curl --silent --fail http://{address}/v2/_catalog")).line(), r#"{"repositories":["team/app"]}"#);
-    assert_eq!(bench.run("docker exec again registry ls --output json --data-dir /var/lib/registry").json()[0]["repository"], "team/app");
+    assert_eq!(bench.run("docker exec again registry ls --output json --data-dir /var/lib/registry").json()[0]["name"], "team/app");
 
     // another configuration in the place of either version's, by the arguments of either version
     bench.write(
