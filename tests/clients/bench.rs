@@ -111,6 +111,11 @@ impl Bench {
         command
     }
 
+    /// Whether a command line, with something on standard input, works.
+    pub fn succeeds(&self, line: impl AsRef<str>, input: &[u8]) -> bool {
+        self.attempt(line.as_ref(), input).0
+    }
+
     /// Runs a command line that must fail.
     pub fn refused(&self, line: impl AsRef<str>) -> Printed {
         let (success, printed) = self.attempt(line.as_ref(), b"");

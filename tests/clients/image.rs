@@ -127,6 +127,8 @@ pub fn in_place_of_registry_2(bench: &Bench) {
 
     let run = |rest: &str| bench.run(format!("docker run --rm --network host --volume {}:/var/lib/registry {rest}", data.display()));
     assert!(run("registry --version").line().starts_with("registry "));
+    let user = run("--entrypoint htpasswd registry -Bbn joe secret");
+    assert!(user.line().starts_with("joe:$2y$"), "{}", user.both());
     let collected = run("registry garbage-collect --dry-run /etc/docker/registry/config.yml").both();
     assert!(collected.contains("blobs marked"), "{collected}");
 

@@ -63,11 +63,16 @@ const TESTS: &[Test] = &[
     Test::root("switching", &["docker", "dockerd", "curl", "skopeo"], switching::anonymous),
     Test::root("switching-tls", &["docker", "dockerd", "curl", "skopeo", "podman"], switching::tls::private_authority),
     Test::root("switching-client-certificates", &["docker", "dockerd", "curl", "skopeo"], switching::tls::client_certificates),
+    Test::root("switching-logins", LOGIN_PROGRAMS, switching::logins::by_configuration),
+    Test::root("switching-logins-variables", LOGIN_PROGRAMS, switching::logins::by_variables),
     Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2),
     Test::new("differential", &["docker-registry"], differential::without_login),
+    Test::new("differential-login", &["docker-registry", "htpasswd"], differential::with_login),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),
     Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache),
 ];
+
+const LOGIN_PROGRAMS: &[&str] = &["docker", "dockerd", "curl", "skopeo", "podman", "htpasswd"];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

@@ -1,5 +1,6 @@
 //! What people do with `registry:2`, step by step, with this server in its place.
 
+pub mod logins;
 pub mod tls;
 
 use std::net::UdpSocket;

@@ -1,5 +1,5 @@
 //! The same requests to Debian's `docker-registry`, which is distribution 2.8, and to ours: what differs is listed in
-//! `docs/differences.md` with its reason, and nothing else differs.
+//! `docs/differences.md` and `docs/differences-login.md` with its reason, and nothing else differs.
 
 mod compare;
 mod listed;
@@ -11,7 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::bench::Bench;
+use crate::server::Server;
 use compare::{Comparison, Difference};
 use listed::Document;
 use peer::Peer;
@@ -21,11 +24,23 @@ use script::Script;
 const REQUESTS: usize = 500;
 
 pub fn without_login(bench: &Bench) {
-    let peer = Peer::start(bench.dir());
+    let peer = Peer::start(bench.dir(), &Value::Null);
     let script = script::all();
     assert!(script.steps().len() >= REQUESTS, "{} requests", script.steps().len());
     let found = run(&script, &peer.address, &bench.server.host);
-    settle(script.steps().len(), &found);
+    settle("differences.md", script.steps().len(), &found);
+}
+
+/// The same users of both, and whoever else.
+pub fn with_login(bench: &Bench) {
+    bench.write("htpasswd", bench.run(format!("htpasswd -Bbn {}", script::USER.replace(':', " "))).stdout);
+    let auth = json!({ "htpasswd": { "realm": "Registry Realm", "path": bench.path("htpasswd") } });
+    let peer = Peer::start(bench.dir(), &auth);
+    bench.write("ours.yml", json!({ "version": 0.1, "auth": auth }).to_string());
+    let ours = Server::launch(bench.dir(), "ours", &["ours.yml", "--addr", "127.0.0.1:0", "--data-dir", "ours"], &[]);
+    let script = script::with_login();
+    let found = run(&script, &peer.address, &ours.host);
+    settle("differences-login.md", script.steps().len(), &found);
 }
 
 /// Sends every step to both, one after the other; gives what differed.
@@ -47,11 +62,11 @@ fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
     found
 }
 
-fn settle(requests: usize, found: &[Difference]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/differences.md");
+fn settle(list: &str, requests: usize, found: &[Difference]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(list);
     let document = Document::parse(&fs::read_to_string(path).unwrap());
     let report = document.check(found);
-    assert!(report.is_empty(), "what docs/differences.md lists is not what differs:\n{report}");
+    assert!(report.is_empty(), "what docs/{list} lists is not what differs:\n{report}");
     let particular: BTreeSet<_> =
         found.iter().filter(|difference| document.is_particular(difference)).map(|found| &found.request).collect();
     println!("{requests} requests; {} answered differently beyond what holds for all of them, each difference listed", particular.len());

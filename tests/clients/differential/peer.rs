@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::program;
 
@@ -16,13 +16,14 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Starts it on a free port, with deleting switched on, as it is in ours.
-    pub fn start(dir: &Path) -> Self {
+    /// Starts it on a free port, with deleting switched on, as it is in ours, and with `auth` as its section of that name.
+    pub fn start(dir: &Path, auth: &Value) -> Self {
         // YAML is a superset of JSON
         let config = json!({
             "version": 0.1,
             "storage": { "filesystem": { "rootdirectory": dir.join("theirs") }, "delete": { "enabled": true } },
             "http": { "addr": "127.0.0.1:0", "secret": "differences" },
+            "auth": auth,
         });
         let path = dir.join("theirs.yml");
         fs::write(&path, config.to_string()).unwrap();

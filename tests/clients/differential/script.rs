@@ -4,6 +4,7 @@ mod blobs;
 mod deletes;
 mod headers;
 mod lists;
+mod logins;
 mod manifests;
 mod mounts;
 mod names;
@@ -36,6 +37,15 @@ pub fn all() -> Script {
         script.group = group;
         add(&mut script);
     }
+    script
+}
+
+pub use logins::USER;
+
+/// What is asked where users have to log in.
+pub fn with_login() -> Script {
+    let mut script = Script { group: "login", ..Script::default() };
+    logins::add(&mut script);
     script
 }
 
@@ -75,6 +85,13 @@ enum Body {
 impl Script {
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// Adds a login to every request from the one with that number on.
+    fn authorize_from(&mut self, start: usize, login: &str) {
+        for step in &mut self.steps[start..] {
+            step.header("Authorization", login);
+        }
     }
 
     fn push(&mut self, name: &str, content: Content) -> &mut Step {
