@@ -76,7 +76,6 @@ pub fn private_authority(bench: &Bench) {
     bench.refused(format!("crane push source {}/by/crane:v1", secure.host));
     bench.set("SSL_CERT_FILE", bench.path("certs/ca.crt").display().to_string());
     bench.run(format!("crane push source {}/by/crane:v1", secure.host));
-    bench.run(format!("crane validate --remote {}/by/crane:v1", secure.host));
     bench.run(format!("crane pull --format oci {}/by/crane:v1 crane-back", secure.host));
     assert_same(&layout_content(&bench.path("crane-back")), &layout_content(&bench.path("source")));
     // a name that is not in the certificate
