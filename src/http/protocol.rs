@@ -27,7 +27,7 @@ use super::sendfile::{Connection, SendSlot};
 use super::server::CONNECTION_BUFFER;
 use super::settings::Settings;
 use super::stream::{Socket, Stream};
-use crate::tls::Tls;
+use crate::tls::{self, Tls};
 
 /// What a client of HTTP/2 says first where nothing was agreed upon before (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -60,9 +60,15 @@ enum Version {
 pub(super) async fn serve(socket: Socket, mut context: Context) -> io::Result<()> {
     let settings = Arc::clone(&context.settings);
     let opened = tokio::select! {
-        opened = open(socket, &settings) => opened?,
-        _ = context.stopping.wait_for(|is_stopping| *is_stopping) => None,
+        opened = open(socket, &settings) => opened,
+        _ = context.stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
     };
+    let opened = opened.inspect_err(|error| {
+        if tls::is_about_client(error) {
+            let address = context.address.map_or_else(|| "-".to_owned(), |address| address.to_canonical().to_string());
+            tracing::warn!(%address, %error, "a client is refused for its certificate");
+        }
+    })?;
     match opened {
         None => Ok(()),
         Some((stream, Version::Http1)) => serve_http1(stream, context).await.map_err(io::Error::other),

@@ -208,6 +208,13 @@ impl Tls {
     }
 }
 
+/// Whether a handshake failed for the certificate of the client, or the want of one.
+#[must_use]
+pub fn is_about_client(error: &io::Error) -> bool {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
+}
+
 fn stamps(settings: &Settings) -> Vec<Option<Stamp>> {
     let own = match &settings.source {
         Source::Files { certificate, key } => vec![certificate, key],

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::nginx::{certificate, free_port};
+use crate::nginx::{Authority, free_port};
 
 /// How long a certificate is valid; it is renewed after two thirds.
 const LIFE: Duration = Duration::from_secs(45);
@@ -76,8 +76,9 @@ fn wait_for(bench: &Bench, what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub fn issued_and_renewed(bench: &Bench) {
-    let (ca, certificate, key) = certificate();
-    bench.write("certs/ca.crt", ca);
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("localhost");
+    bench.write("certs/ca.crt", authority.pem());
     bench.write("pebble.pem", certificate);
     bench.write("pebble.key", key);
     let [dns, names, directory, management, port] = std::array::from_fn(|_| free_port());

@@ -12,6 +12,7 @@ mod cosign;
 mod crane;
 mod differential;
 mod docker;
+mod encrypted;
 mod fixture;
 mod helm;
 mod image;
@@ -50,6 +51,8 @@ const TESTS: &[Test] = &[
     Test::new("helm", &["helm"], helm::charts),
     Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest),
     Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull),
+    Test::new("tls", &["skopeo", "crane"], encrypted::private_authority),
+    Test::new("tls-client-certificates", &["skopeo"], encrypted::client_certificates),
     Test::new("acme", &["pebble", "pebble-challtestsrv", "curl"], acme::issued_and_renewed),
     Test::new("nginx", &["nginx", "crane", "skopeo", "curl"], nginx::encrypted),
     Test::new("nginx-buffered", &["nginx", "crane", "skopeo", "curl"], nginx::buffered),

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
 use crate::bench::{Bench, Daemon};
 use crate::fixture::{Layout, assert_same, digest, layout_content, noise};
 
@@ -22,8 +24,9 @@ struct Proxy {
 impl Proxy {
     fn start(bench: &Bench, scheme: &str, changes: &[Change<'_>]) -> Self {
         let port = free_port();
-        let (ca, certificate, key) = certificate();
-        bench.write("certs/ca.crt", ca);
+        let authority = Authority::new();
+        let (certificate, key) = authority.issue("localhost");
+        bench.write("certs/ca.crt", authority.pem());
         bench.write("site.pem", certificate);
         bench.write("site.key", key);
         let dir = bench.dir().display();
@@ -66,17 +69,28 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// An authority, and a certificate of localhost with its key, in PEM.
-pub fn certificate() -> (String, String, String) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-    let mut authority = CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // not the name that every certificate has, or openssl takes it for self-signed
-    authority.distinguished_name.push(DnType::CommonName, "an authority");
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    (authority.pem(), own.pem(), key.serialize_pem())
+/// Issues certificates.
+pub struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        // not the name that every certificate has, or openssl takes it for self-signed
+        params.distinguished_name.push(DnType::CommonName, "an authority");
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    pub fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate and its key, in PEM.
+    pub fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
 }
 
 /// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.

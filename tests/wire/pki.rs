@@ -49,6 +49,11 @@ impl Authority {
         self.issuer.pem()
     }
 
+    /// Its own certificate, for clients that have no other.
+    pub fn itself(&self) -> Issued {
+        Issued { certificate: self.pem(), key: self.issuer.key().serialize_pem() }
+    }
+
     pub fn issue(&self, names: &[&str]) -> Issued {
         self.issue_as(params(names))
     }
