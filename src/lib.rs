@@ -4,12 +4,17 @@ pub mod collector;
 pub mod config;
 pub mod oci;
 
+pub mod log;
+pub mod telemetry;
+
 mod sys;
 
 pub mod blob;
 pub mod meta;
 
 pub mod auth;
+
+pub mod health;
 pub mod registry;
 
 pub mod http;

@@ -6,6 +6,13 @@ use std::path::{Path, PathBuf};
 /// A module, what it must not mention, and why.
 const RULES: &[(&str, &[&str], &str)] = &[
     ("oci", &["crate::", "std::fs", "std::net", "tokio", "rusqlite", "axum", "hyper"], "the vocabulary does nothing"),
+    ("log", &["crate::"], "the log tells what others say"),
+    ("telemetry", &["crate::", "prometheus"], "counters know nobody who reads them"),
+    (
+        "health",
+        &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
+        "health checks are a caller of the operations",
+    ),
     (
         "blob",
         &["crate::meta", "crate::registry", "crate::http", "crate::config", "rusqlite", "axum", "hyper", "tokio"],

@@ -12,4 +12,5 @@ mod model;
 mod power_loss;
 mod protocol;
 mod start;
+mod watch;
 mod wire;

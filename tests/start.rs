@@ -20,7 +20,8 @@ fn command(arguments: &[&str]) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
     }
-    command.args(arguments).env("REGISTRY_STORAGE_RESERVE", "0");
+    // what is said on standard output beside the first line is `tests/watch`'s
+    command.args(arguments).env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
     command
 }
 

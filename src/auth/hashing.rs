@@ -65,6 +65,11 @@ impl Hashing {
         outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome).unwrap_or(Outcome::Later(FULL_PAUSE))
     }
 
+    /// Attempts on their way.
+    pub(super) fn queued(&self) -> usize {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Joins the same attempt that is on its way, or sets out. None where there is no room: one address gets half of it.
     fn join(
         &self,

@@ -13,7 +13,7 @@ use super::hashing::{Hashing, Outcome};
 use super::users::Users;
 use super::verified::Verified;
 use super::watched::Watched;
-use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, challenge, file, report_failure};
+use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file, report_failure};
 
 const WHAT: &str = "the htpasswd file";
 /// Whom a file is made for where there is none.
@@ -54,7 +54,12 @@ impl Htpasswd {
         Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified)), verified })
     }
 
-    pub(super) async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
+    /// Passwords on their way.
+    pub(super) fn queued(&self) -> usize {
+        self.hashing.queued()
+    }
+
+    pub(super) async fn admit(&self, login: Login<'_>, stats: &Stats) -> Result<Identity, Refusal> {
         let refusal = || Refusal::Challenge(challenge::basic(&self.realm));
         // every client's first request
         let authorization = login.authorization.ok_or_else(refusal)?;
@@ -67,6 +72,7 @@ impl Htpasswd {
         let hash = found.unwrap_or_else(|| users.dummy());
         let attempt = self.verified.attempt(&user, &password, hash);
         if found.is_some() && self.verified.contains(&attempt) {
+            stats.remembered.add(1);
             return Ok(Identity::user(user));
         }
         let outcome = self.hashing.check(attempt, password, hash.clone(), login.address).await;

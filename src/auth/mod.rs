@@ -15,6 +15,7 @@ mod identity;
 mod password;
 mod scope;
 mod silly;
+mod stats;
 mod token;
 mod users;
 mod verified;
@@ -33,6 +34,7 @@ pub use htpasswd::Settings as HtpasswdSettings;
 pub use identity::Identity;
 pub use password::{BcryptHash, DEFAULT_COST, MAX_COST, MIN_COST};
 pub use scope::{Permission, Resource, Scope, Wanted};
+pub use stats::Stats;
 pub use token::Settings as TokenSettings;
 pub use users::{Entry, UserError, entries};
 
@@ -55,7 +57,10 @@ pub enum Settings {
 
 /// Decides about requests; clones share it.
 #[derive(Clone)]
-pub struct Access(Arc<ArcSwap<Rules>>);
+pub struct Access {
+    rules: Arc<ArcSwap<Rules>>,
+    stats: Arc<Stats>,
+}
 
 /// What is in force, with what it was made from.
 struct Rules {
@@ -113,7 +118,7 @@ impl Access {
     /// # Errors
     /// A file that cannot be read, or that holds what this registry does not take.
     pub fn open(settings: Settings) -> Result<Self, Error> {
-        Ok(Self(Arc::new(ArcSwap::from_pointee(Rules::open(settings)?))))
+        Ok(Self { rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)), stats: Arc::default() })
     }
 
     /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember.
@@ -121,20 +126,20 @@ impl Access {
     /// # Errors
     /// As [`Self::open`].
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
-        let is_same = self.0.load().settings == settings;
+        let is_same = self.rules.load().settings == settings;
         Ok(Prepared(if is_same { None } else { Some(Rules::open(settings)?) }))
     }
 
     /// Puts prepared settings in force: from the next request on.
     pub fn replace(&self, Prepared(rules): Prepared) {
         if let Some(rules) = rules {
-            self.0.store(Arc::new(rules));
+            self.rules.store(Arc::new(rules));
         }
     }
 
     /// Whether whoever reaches the registry may do everything in it.
     pub fn is_open(&self) -> bool {
-        matches!(self.0.load().way, Way::None)
+        matches!(self.rules.load().way, Way::None)
     }
 
     /// Finds out who makes a request, and whether they may.
@@ -142,13 +147,35 @@ impl Access {
     /// # Errors
     /// The refusal to be sent instead of an answer.
     pub async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
-        let rules = self.0.load_full();
-        match &rules.way {
-            Way::None => Ok(Identity::anonymous()),
+        let (rules, stats) = (self.rules.load_full(), &self.stats);
+        let outcome = match &rules.way {
+            // nobody logs in
+            Way::None => return Ok(Identity::anonymous()),
             Way::Silly(silly) => silly.admit(login),
             // on the heap while it lasts: every connection has room for the largest future of a request, for as long as it is open
-            Way::Htpasswd(htpasswd) => Box::pin(htpasswd.admit(login)).await,
+            Way::Htpasswd(htpasswd) => Box::pin(htpasswd.admit(login, stats)).await,
             Way::Token(token) => Box::pin(token.admit(login)).await,
+        };
+        let counter = match &outcome {
+            Ok(_) => &stats.accepted,
+            Err(Refusal::Challenge(_)) if login.authorization.is_none() => &stats.challenged,
+            Err(Refusal::Challenge(_)) => &stats.refused,
+            Err(Refusal::TooMany { .. }) => &stats.throttled,
+        };
+        counter.add(1);
+        outcome
+    }
+
+    /// How logins went.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Passwords that wait to be checked, or are being checked.
+    pub fn queued(&self) -> usize {
+        match &self.rules.load().way {
+            Way::Htpasswd(htpasswd) => htpasswd.queued(),
+            Way::None | Way::Silly(_) | Way::Token(_) => 0,
         }
     }
 }

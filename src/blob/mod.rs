@@ -17,6 +17,7 @@
 //! and looking at its length are short enough for callers to do in place.
 
 mod hasher;
+mod stats;
 mod upload;
 
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use hasher::Hasher;
+pub use stats::{Operation, Stats};
 pub use upload::{UploadFile, UploadId};
 
 use crate::oci::{Algorithm, Digest};
@@ -36,6 +38,7 @@ pub struct BlobStore {
     root: PathBuf,
     /// Only the writer's thread publishes and syncs.
     names: Mutex<Names>,
+    stats: Stats,
 }
 
 /// Something that is open for the sake of what ends when it is closed: a lock, or the life of a file without a name.
@@ -58,7 +61,7 @@ struct Names {
 impl BlobStore {
     /// The store under `root`, which [`Self::prepare`] makes usable.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), names: Mutex::default() }
+        Self { root: root.to_owned(), names: Mutex::default(), stats: Stats::default() }
     }
 
     /// Makes the store's directories where they are missing, for nobody else to read.
@@ -74,6 +77,15 @@ impl BlobStore {
         sync_directory(&self.root)?;
         // the root may be new as well; where its parent may not be opened, it is not
         self.root.parent().map_or(Ok(()), |parent| sync_directory(parent).or(Ok(())))
+    }
+
+    /// What this process has done to the store.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
+        self.stats.operation(operation).time(work)
     }
 
     fn blobs(&self) -> PathBuf {
@@ -100,23 +112,24 @@ impl BlobStore {
     /// # Errors
     /// `NotFound` where there is no such file, besides what the file system says.
     pub fn open_blob(&self, digest: &Digest) -> io::Result<File> {
-        File::open(self.blob_path(digest))
+        self.timed(Operation::Reader, || File::open(self.blob_path(digest)))
     }
 
     /// Whether the whole blob is in its place; compares the length only.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
-        fs::metadata(self.blob_path(digest)).is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+        let metadata = self.timed(Operation::Stat, || fs::metadata(self.blob_path(digest)));
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
     }
 
     /// Opens an upload's file, making it where there is none, and locks it: `None` while another request, of this
     /// process or another, holds it.
     pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
-        UploadFile::open(&self.upload_path(id))
+        self.timed(Operation::Writer, || UploadFile::open(&self.upload_path(id)))
     }
 
     /// How many bytes of an upload have arrived: 0 where it has no file yet.
     pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
-        match fs::metadata(self.upload_path(id)) {
+        match self.timed(Operation::Stat, || fs::metadata(self.upload_path(id))) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
@@ -130,7 +143,7 @@ impl BlobStore {
 
     /// Removes an upload's own name; its bytes live on where they were published.
     pub fn remove_upload(&self, id: &UploadId) -> io::Result<()> {
-        match fs::remove_file(self.upload_path(id)) {
+        match self.timed(Operation::Delete, || fs::remove_file(self.upload_path(id))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -158,7 +171,7 @@ impl BlobStore {
         let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?))) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let mut linked = fs::hard_link(&from, &to);
+        let mut linked = self.timed(Operation::Move, || fs::hard_link(&from, &to));
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             make_directory(shard)?;
             linked = fs::hard_link(&from, &to);
@@ -198,7 +211,7 @@ impl BlobStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        fs::remove_file(&path).map(|()| Some(KeptOpen { _file: file }))
+        self.timed(Operation::Delete, || fs::remove_file(&path)).map(|()| Some(KeptOpen { _file: file }))
     }
 
     /// Makes every removal by [`Self::unlink_blob`] durable, with one sync for each directory touched.
@@ -216,7 +229,7 @@ impl BlobStore {
 
     /// Unlinks a blob. To be called inside a write transaction that has just seen that no row names it.
     pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
-        match fs::remove_file(self.blob_path(digest)) {
+        match self.timed(Operation::Delete, || fs::remove_file(self.blob_path(digest))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -230,7 +243,7 @@ impl BlobStore {
     /// The uploads that have a file, finished ones included that a crash kept from losing their own name.
     pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
         let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
-        Ok(fs::read_dir(self.uploads())?.filter_map(move |entry| entry.map(name).transpose()))
+        Ok(self.timed(Operation::List, || fs::read_dir(self.uploads()))?.filter_map(move |entry| entry.map(name).transpose()))
     }
 
     /// Locks the data directory, beside others who share it, or alone; none where that cannot be had now. The lock is the

@@ -4,12 +4,12 @@ use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use registry::config::{Config, Level};
+use registry::config::Config;
 use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
 use serde_json::json;
 
 use super::output::{self, Format, size, time};
-use super::{Failure, Store, place, serve, settings};
+use super::{Failure, Store, log, place, settings};
 
 /// How often a terminal is told how far it is.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // there is no other way to work; the word is accepted because people want to be sure
     let Arguments { online: _, dry_run, store, output } = arguments;
-    let _ = serve::start_log(Level::Warn);
+    log::start_quiet();
     let (registry, retention) = store.open_with_rules()?;
     if dry_run {
         return super::forecast::print(&registry, &retention, output).await;
@@ -114,7 +114,7 @@ pub(super) struct Classic {
 /// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
-    let _ = serve::start_log(Level::Warn);
+    log::start_quiet();
     let config = Config::load(Some(arguments.config), std::env::vars_os())?.config;
     let directory = place::data_directory(None, &config)?;
     place::check_foreign_store(&directory, &config)?;

@@ -3,9 +3,11 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use registry::config::{self, Config, Loaded};
+use registry::http::Reloads;
 use tokio::signal::unix::Signal;
 
 use super::Failure;
@@ -29,6 +31,7 @@ pub(super) struct Live {
     started_with: Loaded,
     current: Loaded,
     parts: Vec<Part>,
+    reloads: Arc<Reloads>,
 }
 
 impl Live {
@@ -39,7 +42,7 @@ impl Live {
     pub fn open(file: Option<PathBuf>) -> Result<Self, Failure> {
         let seen = Stamp::of(file.as_deref());
         let loaded = Config::load(file.clone(), std::env::vars_os())?;
-        Ok(Self { file, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new() })
+        Ok(Self { file, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new(), reloads: Arc::default() })
     }
 
     pub fn loaded(&self) -> &Loaded {
@@ -78,8 +81,15 @@ impl Live {
         }
     }
 
+    /// Counts the configurations that were read.
+    pub fn reloads(&self) -> Arc<Reloads> {
+        Arc::clone(&self.reloads)
+    }
+
     fn take(&mut self) {
-        match self.prepare() {
+        let prepared = self.prepare();
+        self.reloads.count(prepared.is_ok());
+        match prepared {
             Ok((loaded, ready)) => {
                 ready.into_iter().for_each(|swap| swap());
                 self.tell(&loaded);

@@ -3,10 +3,12 @@
 mod du;
 mod forecast;
 mod gc;
+mod health;
 mod htpasswd;
 mod image;
 mod inspect;
 mod live;
+mod log;
 mod logins;
 mod ls;
 mod moment;
@@ -20,6 +22,7 @@ mod selection;
 mod serve;
 mod settings;
 mod tag;
+mod watch;
 mod why;
 mod wire;
 

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use registry::auth::Access;
-use registry::config::{Config, Level};
+use registry::config::Config;
 use registry::http::{Address, Server};
 use registry::registry::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
-use super::{Failure, logins, place, settings, wire};
+use super::{Failure, log, logins, place, settings, watch, wire};
 
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
@@ -19,6 +19,9 @@ const SPARE_DESCRIPTORS: u64 = 128;
 /// Threads for what waits for the disk or computes: enough to keep a disk busy with syncs, few enough that a burst of
 /// uploads does not pay for hundreds of stacks.
 const BLOCKING_THREADS: usize = 64;
+
+/// How long the last lines of the access log may take to be read.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -35,11 +38,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut live = Live::open(arguments.config)?;
-    let set_level = start_log(live.loaded().config.level());
+    let log = log::start(&live.loaded().config);
     live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
     live.add(move |config| {
-        let (set_level, level) = (set_level.clone(), config.level());
-        Ok(Box::new(move || set_level(level)))
+        let (log, level) = (log.clone(), log::level(config.level()));
+        Ok(Box::new(move || log.set_level(level)))
     });
     let config = live.loaded().config.clone();
     let address = wire::address(arguments.addr.as_deref(), &config.http)?;
@@ -76,9 +79,12 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
             Ok(Box::new(move || access.replace(prepared)))
         }
     });
+    let monitoring = watch::monitoring(config, &mut live)?;
+    let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let wire = wire::settings(&config.http, connection_limit(), None)?;
     let is_encrypted = wire.tls.is_some();
-    let server = Server::bind(address, registry.clone(), access.clone(), wire).await.map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::bind(address, registry.clone(), access.clone(), wire, monitoring).await;
+    let server = server.map_err(|error| cannot_bind(address, &error))?;
     live.add({
         let settings = server.settings();
         move |config| {
@@ -87,13 +93,23 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
         }
     });
     let address = server.address().map_err(|error| cannot_bind(address, &error))?;
+    let debug = watch::debug_server(&config.http.debug, &server).await?;
     announce(&address, is_encrypted, &directory);
     if access.is_open() {
         warn_of_strangers(&address);
     }
+    // only now: the first line on standard output is the announcement
+    access_log.set_enabled(!config.log.accesslog.disabled);
     let working = tokio::spawn({
         let registry = registry.clone();
-        async move { registry::collector::run(&registry).await }
+        async move {
+            let debug = async {
+                if let Some(debug) = debug {
+                    debug.run().await;
+                }
+            };
+            tokio::join!(registry::collector::run(&registry), health.run(&registry), debug);
+        }
     });
     let watching = tokio::spawn(live.run(hangup));
     let drained = server.run(async move {
@@ -114,6 +130,7 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     if let Err(error) = registry.record_pulls().await {
         tracing::warn!(%error, "the last pulls could not be recorded");
     }
+    let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;
     Ok(())
 }
 
@@ -177,23 +194,4 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
         }
     }
-}
-
-/// Sends the log to standard error; gives what changes its level later.
-pub(super) fn start_log(level: Level) -> impl Fn(Level) + Clone + Send + Sync + 'static {
-    use tracing_subscriber::filter::LevelFilter;
-    use tracing_subscriber::layer::SubscriberExt;
-    use tracing_subscriber::util::SubscriberInitExt;
-    let filter = |level| match level {
-        Level::Error => LevelFilter::ERROR,
-        Level::Warn => LevelFilter::WARN,
-        Level::Info => LevelFilter::INFO,
-        Level::Debug => LevelFilter::DEBUG,
-    };
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let (layer, handle) = tracing_subscriber::reload::Layer::new(filter(level));
-    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colour).with_writer(std::io::stderr);
-    tracing_subscriber::registry().with(layer).with(lines).init();
-    // fails only where the log is gone
-    move |level| drop(handle.reload(filter(level)))
 }

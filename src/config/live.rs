@@ -7,6 +7,7 @@ use super::Loaded;
 /// Keys, with everything below them, whose changes a running server takes. Whatever takes one is told of it by the command
 /// line's `serve`.
 const LIVE: &[&str] = &[
+    "log.accesslog",
     "log.level",
     "loglevel",
     "http.draintimeout",

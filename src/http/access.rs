@@ -37,7 +37,9 @@ pub(super) async fn admit(access: &Access, action: Action, request: &mut Request
 fn wanted(action: &Action) -> Option<Wanted> {
     let needed = match action {
         // what watches over the server, and what says nothing of its content; browsers send OPTIONS without credentials
-        Action::Welcome | Action::PingV1 | Action::TellMethods { .. } | Action::Redirect { .. } => return None,
+        Action::Welcome | Action::Live | Action::Ready { .. } | Action::PingV1 | Action::TellMethods { .. } | Action::Redirect { .. } => {
+            return None;
+        }
         // a login, for whatever
         Action::CheckApi => Vec::new(),
         Action::ListRepositories { .. } | Action::SearchV1 { .. } => vec![Scope::catalog()],

@@ -9,6 +9,7 @@ use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::error::Failure;
+use super::probes;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
 
@@ -17,6 +18,12 @@ use crate::registry::{ManifestReference, UploadId};
 pub(super) enum Action {
     /// `GET /`, which load balancers ask.
     Welcome,
+    /// Whether the process answers.
+    Live,
+    /// Whether the server can do its work.
+    Ready {
+        is_verbose: bool,
+    },
     CheckApi,
     /// `OPTIONS`, which browsers send before they let a page of another origin ask for anything.
     TellMethods {
@@ -109,6 +116,73 @@ pub(super) enum Action {
     },
 }
 
+/// What requests are about, by the names that distribution has for its routes, and ours for what it has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Handler {
+    Base,
+    Catalog,
+    Tags,
+    Manifest,
+    Blob,
+    BlobUpload,
+    BlobUploadChunk,
+    Referrers,
+    TagHistory,
+    Repository,
+    Other,
+}
+
+impl Handler {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Base,
+        Self::Catalog,
+        Self::Tags,
+        Self::Manifest,
+        Self::Blob,
+        Self::BlobUpload,
+        Self::BlobUploadChunk,
+        Self::Referrers,
+        Self::TagHistory,
+        Self::Repository,
+        Self::Other,
+    ];
+
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Catalog => "catalog",
+            Self::Tags => "tags",
+            Self::Manifest => "manifest",
+            Self::Blob => "blob",
+            Self::BlobUpload => "blob_upload",
+            Self::BlobUploadChunk => "blob_upload_chunk",
+            Self::Referrers => "referrers",
+            Self::TagHistory => "tag_history",
+            Self::Repository => "repository",
+            Self::Other => "other",
+        }
+    }
+
+    /// What a path is about that nothing could be made of: whatever stands in the place of names and digests.
+    pub(super) fn of_path(path: &str) -> Self {
+        match path {
+            "/v2" | "/v2/" => Self::Base,
+            "/v2/_catalog" => Self::Catalog,
+            other => match other.strip_prefix("/v2/").and_then(Resource::parse) {
+                Some(Resource::Manifest(..)) => Self::Manifest,
+                Some(Resource::Blob(..)) => Self::Blob,
+                Some(Resource::Uploads(_)) => Self::BlobUpload,
+                Some(Resource::Upload(..)) => Self::BlobUploadChunk,
+                Some(Resource::Tags(_)) => Self::Tags,
+                Some(Resource::Referrers(..)) => Self::Referrers,
+                Some(Resource::TagHistory(..)) => Self::TagHistory,
+                Some(Resource::Repository(_)) => Self::Repository,
+                None => Self::Other,
+            },
+        }
+    }
+}
+
 /// Which part of a list is wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PageQuery {
@@ -173,6 +247,8 @@ impl Action {
         match &*path {
             "*" => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, POST, PUT" }),
             "/" => only_get(method, || Ok(Self::Welcome)),
+            probes::LIVE => only_get(method, || Ok(Self::Live)),
+            probes::READY => only_get(method, || Ok(Self::Ready { is_verbose: probes::is_verbose(uri) })),
             "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
             "/v2/_catalog" => only_get(method, || Ok(Self::ListRepositories { page: query.page()? })),
             "/v1/_ping" => only_get(method, || Ok(Self::PingV1)),
@@ -181,6 +257,31 @@ impl Action {
                 Some(resource) => resource.action(method, query),
                 None => Err(Failure::UnknownPath),
             },
+        }
+    }
+
+    /// What it is about.
+    pub(super) fn handler(&self) -> Handler {
+        match self {
+            Self::CheckApi => Handler::Base,
+            Self::ListRepositories { .. } => Handler::Catalog,
+            Self::ListTags { .. } => Handler::Tags,
+            Self::GetManifest { .. } | Self::PutManifest { .. } | Self::DeleteManifest { .. } => Handler::Manifest,
+            Self::GetBlob { .. } | Self::DeleteBlob { .. } => Handler::Blob,
+            Self::BeginUpload { .. } | Self::PushBlob { .. } | Self::MountBlob { .. } => Handler::BlobUpload,
+            Self::GetUpload { .. } | Self::AppendUpload { .. } | Self::FinishUpload { .. } | Self::CancelUpload { .. } => {
+                Handler::BlobUploadChunk
+            }
+            Self::ListReferrers { .. } => Handler::Referrers,
+            Self::TagHistory { .. } => Handler::TagHistory,
+            Self::DeleteRepository { .. } => Handler::Repository,
+            Self::TellMethods { .. }
+            | Self::Redirect { .. }
+            | Self::Welcome
+            | Self::Live
+            | Self::Ready { .. }
+            | Self::PingV1
+            | Self::SearchV1 { .. } => Handler::Other,
         }
     }
 
@@ -421,5 +522,26 @@ mod tests {
         let page = PageQuery { n: Some(usize::MAX), last: "x y".into() };
         assert_eq!(parse("GET", "/v2/_catalog?n=99999999999999999999999&last=x%20y").unwrap(), Action::ListRepositories { page });
         assert!(matches!(parse("GET", "/v2/_catalog?n=-1"), Err(Failure::PageNumber(_))));
+    }
+
+    /// A request that is refused for what it says counts where one counts that is not.
+    #[test]
+    fn a_path_is_about_what_its_action_is_about() {
+        let (digest, id) = (format!("sha256:{}", "a".repeat(64)), "00000000-89ab-4cde-8f01-23456789abcd");
+        for (method, path) in [
+            ("GET", "/v2/".to_owned()),
+            ("GET", "/v2/_catalog".to_owned()),
+            ("GET", "/v2/a/b/tags/list".to_owned()),
+            ("PUT", "/v2/a/manifests/b".to_owned()),
+            ("DELETE", format!("/v2/a/blobs/{digest}")),
+            ("POST", "/v2/a/blobs/uploads/".to_owned()),
+            ("PATCH", format!("/v2/a/blobs/uploads/{id}")),
+            ("GET", format!("/v2/a/referrers/{digest}")),
+            ("GET", "/v2/a/_oci/tag-history/b".to_owned()),
+            ("DELETE", "/v2/a/".to_owned()),
+            ("GET", "/livez".to_owned()),
+        ] {
+            assert_eq!(parse(method, &path).unwrap().handler(), Handler::of_path(&path), "{path}");
+        }
     }
 }

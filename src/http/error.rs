@@ -24,6 +24,8 @@ pub(super) enum Failure {
     /// No `Host`, or more than one, or a malformed one.
     Host,
     UnknownPath,
+    /// A configured health check fails.
+    Unhealthy,
     Method {
         allowed: &'static str,
     },
@@ -133,6 +135,8 @@ impl Failure {
                 Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "Client sent an HTTP request to an HTTPS server: use https:// in its place")
             }
             Self::Host => Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "a request of HTTP/1.1 has one Host header, which names a host"),
+            Self::Unhealthy => Rendered::new(S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "service unavailable")
+                .detail(Value::from("health check failed: please see /debug/health")),
             Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
             Self::Method { allowed } => {
                 Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)

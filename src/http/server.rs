@@ -13,6 +13,7 @@ use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
 use super::settings::Settings;
 use super::stream::Socket;
+use super::watch::{Monitoring, Watch};
 use crate::auth::Access;
 use crate::registry::Registry;
 
@@ -32,6 +33,7 @@ pub struct Server {
     registry: Registry,
     access: Access,
     settings: Live,
+    watch: Watch,
 }
 
 /// The settings of a server, which may change while it runs.
@@ -61,14 +63,27 @@ impl Server {
     ///
     /// # Errors
     /// A taken port, an address that is not this machine's, and what else the system says.
-    pub async fn bind(address: &Address, registry: Registry, access: Access, settings: Settings) -> io::Result<Self> {
+    pub async fn bind(
+        address: &Address,
+        registry: Registry,
+        access: Access,
+        settings: Settings,
+        monitoring: Monitoring,
+    ) -> io::Result<Self> {
         let settings = Live(Arc::new(ArcSwap::from_pointee(settings)));
-        Ok(Self { listener: Listener::bind(address).await?, registry, access, settings })
+        let watch = Watch::new(registry.clone(), access.clone(), settings.clone(), monitoring);
+        Ok(Self { listener: Listener::bind(address).await?, registry, access, settings, watch })
     }
 
     /// Where it listens; tells the port where any was asked for.
     pub fn address(&self) -> io::Result<Address> {
         self.listener.address()
+    }
+
+    /// What is seen of the server, for a [`super::DebugServer`].
+    #[must_use]
+    pub fn watch(&self) -> Watch {
+        self.watch.clone()
     }
 
     /// By which the settings can be changed while the server runs.
@@ -80,7 +95,8 @@ impl Server {
     /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
-        let router = super::router(App { registry: self.registry, access: self.access, settings: self.settings.clone() });
+        let (settings, watch) = (self.settings.clone(), self.watch.clone());
+        let router = super::router(App { registry: self.registry, access: self.access, settings, watch });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let (stopping, is_stopping) = watch::channel(false);
@@ -103,13 +119,14 @@ impl Server {
             // a proxy's connections are those of all its clients
             let counted = address.filter(|_| !settings.proxies.contains(address));
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
+            let open = self.watch.observer.metrics.open_connection();
             let context = Context { router: router.clone(), settings, address, stopping: is_stopping.clone() };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop((place, seat));
+                drop((place, seat, open));
             });
         }
         drop((self.listener, is_stopping));

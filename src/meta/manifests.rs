@@ -69,7 +69,9 @@ impl Meta {
     }
 
     fn stored_manifest(&self, repository: &RepositoryName, reference: &str, sql: &str) -> Result<Option<Arc<StoredManifest>>, Error> {
-        self.recent.manifest(repository.as_str(), reference, || {
+        let mut is_remembered = true;
+        let found = self.recent.manifest(repository.as_str(), reference, || {
+            is_remembered = false;
             self.points.read(|connection| {
                 let read = |row: &Row<'_>| {
                     let bytes: Vec<u8> = row.get(2)?;
@@ -83,7 +85,11 @@ impl Meta {
                 };
                 connection.prepare_cached(sql)?.query_row(params![repository.as_str(), reference], read).optional()
             })
-        })
+        });
+        self.stats.manifests_read.add(1);
+        self.stats.manifests_remembered.add(u64::from(is_remembered));
+        self.stats.manifests_failed.add(u64::from(found.is_err()));
+        found
     }
 
     /// The indexes of the repository that name this manifest.

@@ -13,6 +13,7 @@ mod pulls;
 mod recent;
 mod repositories;
 mod settings;
+mod stats;
 mod sweep;
 mod tags;
 mod trash;
@@ -32,11 +33,12 @@ pub use listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
 pub use pulls::Pulls;
 pub use repositories::RepositoryId;
+pub use stats::Stats;
 pub use sweep::{Cursor, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
 pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
 pub use trash::{RemovedTagRow, TrashRow};
 pub use uploads::UploadRow;
-pub use usage::{DatabaseSize, Totals, Usage};
+pub use usage::{DatabaseSize, Idle, Totals, Usage};
 
 use connection::Pool;
 use recent::Recent;
@@ -56,6 +58,7 @@ pub struct Meta {
     /// SQLite's write-ahead log.
     log: Arc<Path>,
     writer: Arc<Writer>,
+    stats: Arc<Stats>,
 }
 
 /// The inside of one change: runs alone, sees the changes queued before it, and is all committed or not at all.
@@ -117,13 +120,20 @@ impl Meta {
     pub fn open(path: &Path, before_commit: BeforeCommit) -> Result<Self, Error> {
         let writing = connection::open_writer(path)?;
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let stats = Arc::<Stats>::default();
         Ok(Self {
             points: Pool::open(path, workers)?,
             scans: Pool::open(path, workers.max(4))?,
             recent: Arc::new(Recent::beside(path)),
             log: connection::beside(path, "-wal").into(),
-            writer: Arc::new(Writer::start(writing, before_commit)),
+            writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
+            stats,
         })
+    }
+
+    /// What this process has asked of the database.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// Makes one change, durably: the answer comes after the commit that holds it is on disk.

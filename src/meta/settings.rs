@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Meta, WriteTx};
+use super::{Error, Meta, Millis, WriteTx};
 
 const RETENTION: &str = "retention";
 
@@ -16,6 +16,14 @@ impl Meta {
 }
 
 impl WriteTx<'_> {
+    /// Writes down when somebody last asked whether anything can be written down.
+    pub fn note_probe(&self, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT INTO settings (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
+            .execute([now.to_string()])?;
+        Ok(())
+    }
+
     /// Records how long things are kept. Where that changes, everything that a rule has put off is looked at anew.
     pub fn set_retention(&self, text: &str) -> Result<(), Error> {
         let changed = self

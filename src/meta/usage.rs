@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Meta};
+use super::{Error, Meta, Millis};
 use crate::oci::RepositoryName;
 
 /// What a repository takes. Sizes are of blobs, in bytes, but where they say otherwise.
@@ -55,7 +55,30 @@ pub struct DatabaseSize {
     pub log: u64,
 }
 
+/// Bytes of blobs that nothing needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Idle {
+    /// Long enough to be collected.
+    pub due: u64,
+    /// Not long enough yet.
+    pub waiting: u64,
+}
+
 impl Meta {
+    /// What nothing needs of blobs, and what nothing has needed since `cutoff`. Costs as much as there is of it.
+    pub fn idle_bytes(&self, cutoff: Millis) -> Result<Idle, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT coalesce(sum(size) FILTER (WHERE since <= ?1), 0), coalesce(sum(size) FILTER (WHERE since > ?1), 0)
+                     FROM (SELECT size, idle_since AS since FROM blobs WHERE idle_since IS NOT NULL
+                           UNION ALL SELECT size, link.idle_since FROM repository_blobs AS link JOIN blobs ON blobs.id = link.blob_id
+                           WHERE link.idle_since IS NOT NULL AND blobs.links = 1)",
+                )?
+                .query_row([cutoff], |row| Ok(Idle { due: row.get(0)?, waiting: row.get(1)? }))
+        })
+    }
+
     /// What a repository takes; none where there is no such repository.
     pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
         self.scans.read(|connection| {

@@ -12,15 +12,16 @@
 //! the only lock there is, between threads and between processes.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::connection::has_waited;
-use super::{BeforeCommit, Error, WriteTx};
+use super::{BeforeCommit, Error, Stats, WriteTx};
 
 /// The most changes in one commit, so that the first of them does not wait for ever.
 const BATCH_LIMIT: usize = 256;
@@ -32,6 +33,7 @@ const CHECKPOINT_PAGES: i64 = 1000;
 
 pub(super) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
+    stats: Arc<Stats>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,10 +83,12 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, before_commit: BeforeCommit) -> Self {
+    pub(super) fn start(connection: Connection, before_commit: BeforeCommit, stats: Arc<Stats>) -> Self {
         let (queue, jobs) = channel();
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || run(&connection, &jobs, &before_commit));
-        Self { queue: Some(queue), thread: thread.ok() }
+        let counted = Arc::clone(&stats);
+        let work = move || run(&connection, &jobs, &before_commit, &counted);
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work);
+        Self { queue: Some(queue), stats, thread: thread.ok() }
     }
 
     /// Queues a change; the receiver fails where the writer has stopped.
@@ -97,6 +101,7 @@ impl Writer {
         let (reply, answer) = oneshot::channel();
         let job = Change { change: Some(change), result: None, reply, is_durable };
         if let Some(queue) = &self.queue {
+            self.stats.queued.add(1);
             // where the thread is gone the job is dropped, and its reply with it
             let _ = queue.send(Box::new(job));
         }
@@ -114,7 +119,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit) {
+fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit, stats: &Stats) {
     while let Ok(first) = jobs.recv() {
         let mut done = Vec::new();
         let pending: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT).collect();
@@ -122,10 +127,19 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
         // what arrives meanwhile comes along, unless it wants a sync that there will not be
         let room = if is_durable { BATCH_LIMIT - pending.len() } else { 0 };
         let pending = pending.into_iter().chain(jobs.try_iter().take(room));
-        let outcome = transact(connection, pending, is_durable, &mut done, before_commit);
+        let start = Instant::now();
+        let outcome = transact(connection, pending, is_durable, &mut done, before_commit, stats);
+        stats.batches.observe(done.len() as u64);
+        if is_durable {
+            stats.transactions.observe_time(start.elapsed());
+        } else {
+            stats.lazy_commits.add(1);
+        }
         if let Err(error) = &outcome {
+            stats.failed_commits.add(1);
             tracing::error!(changes = done.len(), %error, "commit failed");
         }
+        stats.queued.add(-i64::try_from(done.len()).unwrap_or_default());
         for job in done {
             job.finish(outcome.clone());
         }
@@ -143,6 +157,7 @@ fn transact(
     is_durable: bool,
     done: &mut Vec<Box<dyn Job>>,
     before_commit: &BeforeCommit,
+    stats: &Stats,
 ) -> Result<(), Error> {
     // the one thing that cannot be said inside a transaction
     let begun = connection.execute_batch(if is_durable {
@@ -163,10 +178,17 @@ fn transact(
         done.push(job);
     }
     if outcome.is_ok() && kept > 0 && is_durable {
-        outcome = before_commit().map_err(|error| Error::Commit(format!("a directory of blobs could not be synced: {error}")));
+        outcome = stats
+            .directory_syncs
+            .time(before_commit)
+            .map_err(|error| Error::Commit(format!("a directory of blobs could not be synced: {error}")));
     }
     if outcome.is_ok() {
+        let start = Instant::now();
         outcome = connection.execute_batch("COMMIT").map_err(Error::from);
+        if is_durable {
+            stats.commits.observe_time(start.elapsed());
+        }
     }
     if outcome.is_err() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");

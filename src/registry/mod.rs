@@ -18,9 +18,11 @@ mod pull;
 mod pulls;
 mod purging;
 mod push;
+mod readiness;
 mod reconcile;
 mod retention;
 mod review;
+mod stats;
 mod sweep;
 mod trash;
 mod upload;
@@ -48,18 +50,20 @@ pub use pull::OpenBlob;
 pub use purging::Purging;
 pub use push::Pushed;
 pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
+pub use stats::{Blocking, Collection, Measured};
 pub use sweep::{Progress, Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
 pub use usage::{StoreUsage, TagUsage};
 pub use why::{Chain, End, Step, StepKind, TagHold, Why};
 
-pub use crate::blob::UploadId;
 use crate::blob::{BlobStore, Hasher, KeptOpen};
+pub use crate::blob::{Operation, UploadId};
 use crate::meta::Meta;
-pub use crate::meta::{Actor, DatabaseSize, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
+pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
+use stats::{BLOCKING, Stats};
 
 /// How much room in memory there is for large manifests on their way in.
 const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
@@ -127,6 +131,7 @@ pub struct Registry {
     manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
     batches: Arc<Semaphore>,
+    stats: Arc<Stats>,
 }
 
 impl Registry {
@@ -151,6 +156,7 @@ impl Registry {
             pulls: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
+            stats: Arc::default(),
         })
     }
 
@@ -244,5 +250,21 @@ fn make_root(root: &Path) -> std::io::Result<()> {
 
 /// Runs what blocks, or computes for long, off the async workers.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
+    BLOCKING.waiting.add(1);
+    let counted = move || {
+        BLOCKING.waiting.add(-1);
+        BLOCKING.running.add(1);
+        let _running = Running;
+        work()
+    };
+    tokio::task::spawn_blocking(counted).await.map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
+}
+
+/// A blocking task that runs, counted as such however it ends.
+struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        BLOCKING.running.add(-1);
+    }
 }

@@ -65,7 +65,10 @@ impl Registry {
         let (mut ended, mut after) = (0, (Millis::MIN, String::new()));
         loop {
             let expired = self.expired(&after).await?;
-            let Some(last) = expired.last() else { return Ok(ended) };
+            let Some(last) = expired.last() else {
+                self.stats.collection.uploads.add(ended as u64);
+                return Ok(ended);
+            };
             after.clone_from(last);
             for id in expired.iter().filter_map(|(_, id)| UploadId::parse(id)) {
                 match self.end(&id).await {

@@ -100,6 +100,13 @@ impl Registry {
     /// # Errors
     /// Where the database itself cannot be read or changed.
     pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
+        let start = Instant::now();
+        let outcome = self.sweep_all(sweep, progress).await;
+        self.stats.collection.count(start, &outcome);
+        outcome
+    }
+
+    async fn sweep_all(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
         let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
         run.tags().await?;
         loop {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::intake::{Intake, Interrupted};
 use super::{BodyStream, Error, Registry, blocking};
-use crate::blob::{Hasher, UploadFile, UploadId};
+use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
 use crate::meta::{Millis, UploadRow, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 
@@ -243,7 +243,7 @@ impl Registry {
         let blobs = Arc::clone(&self.blobs);
         let Intake { file, hasher } = intake;
         let work = move || {
-            let synced = file.sync().and_then(|()| blobs.sync_uploads());
+            let synced = blobs.stats().file_syncs.time(|| file.sync()).and_then(|()| blobs.sync_uploads());
             (file, synced)
         };
         let (file, synced) = blocking(work).await?;
@@ -277,7 +277,7 @@ impl Registry {
         intake: Intake,
         is_session: bool,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
-        let (file, actual) = verify(intake, digest.algorithm()).await?;
+        let (file, actual) = verify(Arc::clone(&self.blobs), intake, digest.algorithm()).await?;
         let file = Arc::new(file);
         let stored = match actual {
             Ok(actual) if actual == *digest => self.publish(repository, id, digest, &file, is_session).await,
@@ -358,10 +358,11 @@ async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), E
 }
 
 /// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
-async fn verify(intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
+async fn verify(blobs: Arc<BlobStore>, intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
     let Intake { file, hasher } = intake;
     let work = move || {
-        let hasher = file.sync().and_then(|()| if hasher.algorithm() == algorithm { Ok(hasher) } else { file.rehash(algorithm) });
+        let synced = blobs.stats().file_syncs.time(|| file.sync());
+        let hasher = synced.and_then(|()| if hasher.algorithm() == algorithm { Ok(hasher) } else { file.rehash(algorithm) });
         (file, hasher.map(Hasher::finish))
     };
     blocking(work).await

@@ -148,12 +148,14 @@ impl Drop for Server {
     }
 }
 
-/// `registry serve` on a directory and any port of loopback, for those who want to start it themselves.
+/// `registry serve` on a directory and any port of loopback, for those who want to start it themselves; without an access
+/// log, for nobody may be reading it.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(["serve", "--data-dir"]).arg(directory);
     // the disks of test machines are fuller than a registry's should be; no flag, which would go over all variables
     command.env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    command.env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
     command
 }
 

@@ -1,0 +1,33 @@
+//! From the `log` section to the log's own terms.
+
+use registry::config::{self, Config};
+use registry::log::{Formatter, Handle, Level, Settings};
+
+/// Starts the log as the configuration has it.
+pub(super) fn start(config: &Config) -> Handle {
+    let log = &config.log;
+    registry::log::start(Settings {
+        level: level(config.level()),
+        formatter: match log.formatter {
+            config::Formatter::Text => Formatter::Text,
+            config::Formatter::Json => Formatter::Json,
+            config::Formatter::Logstash => Formatter::Logstash,
+        },
+        fields: log.fields.clone().into_iter().collect(),
+        caller: log.reportcaller,
+    })
+}
+
+/// Starts the log of a command for people: what they must know, and nothing else.
+pub(super) fn start_quiet() {
+    registry::log::start(Settings { level: Level::Warn, ..Settings::default() });
+}
+
+pub(super) fn level(level: config::Level) -> Level {
+    match level {
+        config::Level::Error => Level::Error,
+        config::Level::Warn => Level::Warn,
+        config::Level::Info => Level::Info,
+        config::Level::Debug => Level::Debug,
+    }
+}

@@ -1,0 +1,43 @@
+//! What a server is watched with: the access log, health checks and the debug port, as the configuration has them.
+
+use registry::config::{Config, DebugServer as Settings};
+use registry::http::{AccessLog, DebugServer, Monitoring, Server};
+
+use super::live::Live;
+use super::{Failure, health, place};
+
+/// Makes everything ready. The access log says nothing yet: the first line on standard output tells where the server is.
+pub(super) fn monitoring(config: &Config, live: &mut Live) -> Result<Monitoring, Failure> {
+    let health = health::checks(&config.health)?;
+    let access_log = AccessLog::start(std::io::stdout(), false);
+    let access_log = access_log.map_err(|error| Failure::Other(format!("cannot start a thread for the access log: {error}")))?;
+    live.add({
+        let access_log = access_log.clone();
+        move |config| {
+            let (access_log, is_logged) = (access_log.clone(), !config.log.accesslog.disabled);
+            Ok(Box::new(move || access_log.set_enabled(is_logged)))
+        }
+    });
+    Ok(Monitoring { health, access_log, reloads: live.reloads() })
+}
+
+/// Binds the debug port, if there is to be one.
+pub(super) async fn debug_server(debug: &Settings, server: &Server) -> Result<Option<DebugServer>, Failure> {
+    let Some(text) = debug.addr.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+    let about = |problem: String| Failure::Other(format!("http.debug.addr: {problem}"));
+    let address = place::listen_address(Some(text)).map_err(|error| about(error.to_string()))?;
+    let metrics = debug.prometheus.enabled.then(|| match debug.prometheus.path.as_deref() {
+        None | Some("") => "/metrics".to_owned(),
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        Some(path) => format!("/{path}"),
+    });
+    let bound = DebugServer::bind(address, metrics, server.watch()).await;
+    let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
+    let (address, bound) =
+        bound.map_err(|error| about(format!("cannot listen on {address}: {error}; choose another port, or take it out")))?;
+    tracing::info!(%address, "the debug port is open");
+    if !address.ip().is_loopback() {
+        tracing::warn!("the debug port is open to the network: whoever reaches {address} may read metrics and health");
+    }
+    Ok(Some(bound))
+}

@@ -1,0 +1,102 @@
+//! Asking another server.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// How often a redirection is followed.
+const REDIRECTIONS: usize = 10;
+
+/// That a `HEAD` of a URL is answered with the expected status.
+#[derive(Debug)]
+pub struct Web {
+    uri: Uri,
+    headers: HeaderMap,
+    expected: StatusCode,
+    timeout: Duration,
+    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+}
+
+impl Web {
+    /// `headers` are sent with each request. Servers are known by the system's authorities.
+    ///
+    /// # Errors
+    /// A URL, a header or a status that is none, in a sentence.
+    pub fn new<'h>(uri: &str, headers: impl Iterator<Item = (&'h str, &'h str)>, expected: u16, timeout: Duration) -> Result<Self, String> {
+        let target: Uri = uri.parse().map_err(|error| format!("'{uri}' is no URL: {error}"))?;
+        if !matches!(target.scheme_str(), Some("http" | "https")) {
+            return Err(format!("'{uri}' is no URL that begins with http:// or https://"));
+        }
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let parsed = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
+            let (name, value) = parsed.ok_or_else(|| format!("'{name}' cannot be sent as a header with the value that is given"))?;
+            map.append(name, value);
+        }
+        let expected = StatusCode::from_u16(expected).map_err(|_| format!("{expected} is no HTTP status"))?;
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let roots = hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        let connector = roots.map_err(|error| format!("the system's certificate authorities cannot be read: {error}"))?;
+        let connector = connector.https_or_http().enable_http1().build();
+        Ok(Self { uri: target, headers: map, expected, timeout, client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
+
+    pub(super) async fn look(&self) -> Result<(), String> {
+        let answer = tokio::time::timeout(self.timeout, self.ask()).await;
+        let status = answer.map_err(|_| format!("no answer came within {:?}", self.timeout))??;
+        if status == self.expected { Ok(()) } else { Err(format!("downstream service returned unexpected status: {}", status.as_u16())) }
+    }
+
+    async fn ask(&self) -> Result<StatusCode, String> {
+        let mut uri = self.uri.clone();
+        for _ in 0..=REDIRECTIONS {
+            let mut request = Request::new(Empty::new());
+            *request.method_mut() = Method::HEAD;
+            *request.uri_mut() = uri.clone();
+            // what is meant for one server is not shown to another
+            if uri.authority() == self.uri.authority() {
+                request.headers_mut().clone_from(&self.headers);
+            }
+            let answer = self.client.request(request).await.map_err(|error| reasons(&error))?;
+            match next(&uri, &answer).filter(|_| answer.status() != self.expected) {
+                Some(next) => uri = next,
+                None => return Ok(answer.status()),
+            }
+        }
+        Err(format!("it was redirected more than {REDIRECTIONS} times"))
+    }
+}
+
+/// Where an answer redirects to: a whole URL, or a path on the same server.
+fn next(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
+    if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
+        return None;
+    }
+    let location = answer.headers().get(LOCATION)?.to_str().ok()?;
+    if location.starts_with('/') && !location.starts_with("//") {
+        let mut parts = from.clone().into_parts();
+        parts.path_and_query = Some(location.parse::<PathAndQuery>().ok()?);
+        return Uri::from_parts(parts).ok();
+    }
+    location.parse().ok().filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
+}
+
+/// An error with what caused it: the outermost one says little.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

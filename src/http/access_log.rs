@@ -1,0 +1,302 @@
+//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output.
+//!
+//! Nobody waits for whoever reads it: lines are handed to a thread of their own, and dropped, and counted, where that is
+//! held up for long.
+
+use std::fmt::{self, Write as _};
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, SystemTime};
+
+use http::header::{HeaderName, REFERER, USER_AGENT};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+
+use crate::telemetry::Counter;
+
+/// How many bytes of lines may wait to be written.
+const WAITING_LIMIT: usize = 4 << 20;
+/// How many are written at once, about.
+const WRITTEN_AT_ONCE: usize = 64 << 10;
+
+/// Where lines go; clones share it.
+#[derive(Clone)]
+pub struct AccessLog(Arc<Shared>);
+
+struct Shared {
+    is_enabled: AtomicBool,
+    lines: Sender<Job>,
+    /// Bytes that wait.
+    waiting: AtomicUsize,
+    dropped: Counter,
+}
+
+enum Job {
+    Line(String),
+    /// To be told once everything before it is written.
+    Flush(Sender<()>),
+}
+
+impl AccessLog {
+    /// Starts the thread that writes to `out`; a log that is not enabled drops, and counts, nothing.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
+        let (lines, jobs) = channel();
+        let shared =
+            Arc::new(Shared { is_enabled: is_enabled.into(), lines, waiting: AtomicUsize::default(), dropped: Counter::default() });
+        let writer = Arc::downgrade(&shared);
+        let write = move || {
+            let mut out = out;
+            let wrote = |bytes: usize, dropped: u64| {
+                if let Some(shared) = writer.upgrade() {
+                    shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+                    shared.dropped.add(dropped);
+                }
+            };
+            work(&jobs, &mut out, wrote);
+        };
+        std::thread::Builder::new().name("access log".to_owned()).spawn(write)?;
+        Ok(Self(shared))
+    }
+
+    pub fn set_enabled(&self, is_enabled: bool) {
+        self.0.is_enabled.store(is_enabled, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        self.0.is_enabled.load(Ordering::Relaxed)
+    }
+
+    /// Lines that nobody took in time, or that could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.0.dropped.get()
+    }
+
+    /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
+    pub fn flush(&self, patience: Duration) {
+        let (done, wait) = channel();
+        if self.0.lines.send(Job::Flush(done)).is_ok() {
+            // whoever is not reading by now does not want it
+            let _ = wait.recv_timeout(patience);
+        }
+    }
+
+    pub(super) fn write(&self, line: String) {
+        let (shared, length) = (&self.0, line.len());
+        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT || shared.lines.send(Job::Line(line)).is_err() {
+            shared.waiting.fetch_sub(length, Ordering::Relaxed);
+            shared.dropped.add(1);
+        }
+    }
+}
+
+/// Writes until nobody logs any more; tells of each piece how many bytes it had, and how many lines of it were lost.
+fn work(jobs: &Receiver<Job>, out: &mut impl Write, wrote: impl Fn(usize, u64)) {
+    let (mut piece, mut has_failed) = (Vec::new(), false);
+    while let Ok(first) = jobs.recv() {
+        let (mut lines, mut flushes) = (0, Vec::new());
+        for job in std::iter::once(first).chain(jobs.try_iter()) {
+            match job {
+                Job::Line(line) => {
+                    piece.extend_from_slice(line.as_bytes());
+                    lines += 1;
+                }
+                Job::Flush(done) => flushes.push(done),
+            }
+            if piece.len() >= WRITTEN_AT_ONCE {
+                break;
+            }
+        }
+        let written = out.write_all(&piece).and_then(|()| out.flush());
+        wrote(piece.len(), if written.is_ok() { 0 } else { lines });
+        if let Err(error) = written
+            && !std::mem::replace(&mut has_failed, true)
+        {
+            tracing::warn!(%error, "the access log cannot be written; its lines are dropped");
+        }
+        piece.clear();
+        // whoever asked may have stopped waiting
+        flushes.into_iter().for_each(|done| _ = done.send(()));
+    }
+}
+
+/// What of a request is known when it comes in.
+pub(super) struct Entry {
+    client: Option<IpAddr>,
+    user: Option<String>,
+    time: SystemTime,
+    /// `"GET /v2/ HTTP/1.1"`, quoted.
+    request: String,
+    /// `"REFERER" "USER AGENT"`, quoted.
+    ends: String,
+}
+
+impl Entry {
+    pub(super) fn new(client: Option<IpAddr>, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
+        let target = uri.path_and_query().map_or_else(|| uri.path(), |target| target.as_str());
+        let header = |name: HeaderName| Quoted(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+        Self {
+            client,
+            user: None,
+            time: SystemTime::now(),
+            request: format!("\"{} {} {version:?}\"", Quoted(method.as_str().as_bytes()), Quoted(target.as_bytes())),
+            ends: format!("\"{}\" \"{}\"", header(REFERER), header(USER_AGENT)),
+        }
+    }
+
+    pub(super) fn set_user(&mut self, user: &str) {
+        self.user = Some(user.to_owned());
+    }
+
+    /// The line of a request that was answered so, with so many bytes of body.
+    pub(super) fn line(&self, status: StatusCode, sent: u64) -> String {
+        let mut line = String::with_capacity(100 + self.request.len() + self.ends.len());
+        let user = self.user.as_deref().filter(|user| !user.is_empty()).unwrap_or("-");
+        // a String takes whatever is written to it
+        let _ = match self.client {
+            Some(address) => write!(line, "{address}"),
+            None => write!(line, "-"),
+        };
+        let _ = writeln!(
+            line,
+            " - {} [{}] {} {} {sent} {}",
+            Word(user.as_bytes()),
+            Moment(self.time),
+            self.request,
+            status.as_u16(),
+            self.ends
+        );
+        line
+    }
+}
+
+/// Text between quotes, escaped as Apache does: whatever it holds, it is one field of one line.
+struct Quoted<'t>(&'t [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |byte| byte == b' ')
+    }
+}
+
+/// As [`Quoted`], without the quotes, and so without spaces.
+struct Word<'t>(&'t [u8]);
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |_| false)
+    }
+}
+
+fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], is_plain: impl Fn(u8) -> bool) -> fmt::Result {
+    let is_plain = |byte: u8| (byte.is_ascii_graphic() || is_plain(byte)) && byte != b'"' && byte != b'\\';
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, others) = rest.split_at(rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len()));
+        // of ASCII, and so valid
+        f.write_str(std::str::from_utf8(plain).unwrap_or_default())?;
+        let Some((byte, others)) = others.split_first() else { return Ok(()) };
+        match byte {
+            b'"' | b'\\' => write!(f, "\\{}", char::from(*byte))?,
+            byte => write!(f, "\\x{byte:02x}")?,
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
+/// `21/Nov/2026:17:30:05 +0000`
+struct Moment(SystemTime);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        // 2026-11-21T17:30:05Z
+        let text = humantime::format_rfc3339_seconds(self.0).to_string();
+        let part = |range| text.get(range).unwrap_or("00");
+        let month = part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?)).unwrap_or(&"Jan");
+        write!(f, "{}/{month}/{}:{} +0000", part(8..10), part(0..4), part(11..19))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::SyncSender;
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(target: &str, agent: &[u8]) -> Entry {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, http::HeaderValue::from_bytes(agent).unwrap());
+        Entry::new("192.0.2.7".parse().ok(), &Method::GET, &target.parse().unwrap(), Version::HTTP_11, &headers)
+    }
+
+    #[test]
+    fn a_line_is_apaches() {
+        let mut entry = entry("/v2/a/tags/list?n=1", b"curl/8 \"x\"\xff");
+        entry.time = UNIX_EPOCH + Duration::from_secs(1_795_282_205);
+        assert_eq!(
+            entry.line(StatusCode::OK, 17),
+            "192.0.2.7 - - [21/Nov/2026:17:30:05 +0000] \"GET /v2/a/tags/list?n=1 HTTP/1.1\" 200 17 \"-\" \"curl/8 \\\"x\\\"\\xff\"\n"
+        );
+        entry.set_user("two words\n\"");
+        assert!(entry.line(StatusCode::OK, 0).starts_with("192.0.2.7 - two\\x20words\\x0a\\\" ["));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_client_says_makes_a_second_line_or_ends_a_field(user in any::<String>(), agent in proptest::collection::vec(32_u8..=255, 0..40)) {
+            prop_assume!(!agent.contains(&127));
+            let mut entry = entry("/v2/", &agent);
+            entry.set_user(&user);
+            let line = entry.line(StatusCode::OK, 0);
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert!(line.is_ascii());
+            let unescaped = line.replace("\\\\", "").replace("\\\"", "");
+            prop_assert_eq!(unescaped.matches('"').count(), 6, "{}", line);
+        }
+    }
+
+    /// Takes nothing until it is told to.
+    struct Stuck(Receiver<()>, SyncSender<Vec<u8>>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            let _ = self.1.send(bytes.to_owned());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_stuck_holds_nobody_up_and_costs_bounded_memory() {
+        let (go_on, stuck) = channel();
+        let (sink, written) = std::sync::mpsc::sync_channel(1 << 16);
+        let log = AccessLog::start(Stuck(stuck, sink), true).unwrap();
+        let line = "x".repeat(1023) + "\n";
+        for _ in 0..10_000 {
+            log.write(line.clone());
+        }
+        let dropped = log.dropped();
+        assert!((5000..9000).contains(&dropped), "{dropped}");
+        assert!(log.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
+        log.flush(Duration::from_millis(1));
+        drop(go_on);
+        log.flush(Duration::from_secs(20));
+        assert_eq!(written.try_iter().map(|bytes| bytes.len() as u64).sum::<u64>(), (10_000 - dropped) * 1024);
+        log.write(line);
+        log.flush(Duration::from_secs(20));
+        assert_eq!((log.dropped(), written.try_iter().count()), (dropped, 1));
+    }
+}

@@ -1,0 +1,122 @@
+//! What is counted of requests: by route, method and status, and by nothing that a client can make up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{Method, StatusCode};
+
+use super::action::Handler;
+use crate::telemetry::{Gauge, Histogram};
+
+/// Lengths of answers, in nanoseconds, by distribution's bounds and some below them.
+const DURATIONS: &[u64] = &[
+    500_000,
+    1_000_000,
+    2_500_000,
+    5_000_000,
+    10_000_000,
+    25_000_000,
+    50_000_000,
+    100_000_000,
+    250_000_000,
+    500_000_000,
+    1_000_000_000,
+    2_500_000_000,
+    5_000_000_000,
+    10_000_000_000,
+    25_000_000_000,
+    60_000_000_000,
+];
+
+/// Sizes of bodies, in bytes: from 1 KiB to 2 GiB in steps of two, as in distribution.
+const SIZES: &[u64] = &{
+    let mut bounds = [1024_u64; 22];
+    let mut place = 1;
+    while place < bounds.len() {
+        bounds[place] = bounds[place - 1] * 2;
+        place += 1;
+    }
+    bounds
+};
+
+/// The methods that are told apart, in lower case as distribution has them; then all others.
+pub(super) const METHODS: [&str; 8] = ["get", "head", "post", "put", "patch", "delete", "options", "unknown"];
+
+/// The statuses that are sent; one that is not listed counts as the last.
+pub(super) const STATUSES: [u16; 28] = [
+    200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 414, 415, 416, 429, 431, 499, 500, 503, 507,
+    0,
+];
+
+/// Of the requests of one route.
+pub(super) struct RouteMetrics {
+    pub in_flight: Gauge,
+    pub request_sizes: Histogram,
+    pub response_sizes: Histogram,
+    /// By method.
+    pub durations: [Histogram; METHODS.len()],
+    /// By method and status.
+    pub requests: [[AtomicU64; STATUSES.len()]; METHODS.len()],
+}
+
+impl Default for RouteMetrics {
+    fn default() -> Self {
+        Self {
+            in_flight: Gauge::new(),
+            request_sizes: Histogram::new(SIZES),
+            response_sizes: Histogram::new(SIZES),
+            durations: METHODS.map(|_| Histogram::new(DURATIONS)),
+            requests: METHODS.map(|_| STATUSES.map(|_| AtomicU64::default())),
+        }
+    }
+}
+
+/// Counted since the process began.
+#[derive(Default)]
+pub(super) struct HttpMetrics {
+    routes: [RouteMetrics; Handler::ALL.len()],
+    /// Clients' connections that are open.
+    pub connections: Gauge,
+}
+
+/// A connection that is open, counted while this lives.
+pub(super) struct OpenConnection(Arc<HttpMetrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.add(-1);
+    }
+}
+
+impl HttpMetrics {
+    pub(super) fn open_connection(self: &Arc<Self>) -> OpenConnection {
+        self.connections.add(1);
+        OpenConnection(Arc::clone(self))
+    }
+
+    pub(super) fn route(&self, handler: Handler) -> &RouteMetrics {
+        &self.routes[handler as usize]
+    }
+}
+
+impl RouteMetrics {
+    pub(super) fn count(&self, method: usize, status: StatusCode) {
+        let last = STATUSES.len() - 1;
+        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(last);
+        self.requests[method][status].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of a method in [`METHODS`].
+pub(super) fn method_number(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::HEAD => 1,
+        Method::POST => 2,
+        Method::PUT => 3,
+        Method::PATCH => 4,
+        Method::DELETE => 5,
+        Method::OPTIONS => 6,
+        _ => METHODS.len() - 1,
+    }
+}

@@ -1,0 +1,127 @@
+//! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use super::answer;
+use super::server::Live;
+use crate::health::Health;
+use crate::registry::{Error, Registry};
+
+pub(super) const LIVE: &str = "/livez";
+pub(super) const READY: &str = "/readyz";
+
+/// How long an answer is good for: however many ask, the database is written to once a second.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is looked at, and what is wrong with it, in words that say nothing of the machine.
+type Report = Vec<(&'static str, Option<&'static str>)>;
+
+/// Whether the server can do its work.
+pub(super) struct Readiness {
+    registry: Registry,
+    health: Health,
+    settings: Live,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    report: Option<(Instant, Report)>,
+    /// A change of the database that has not been answered: there is never a second one behind it.
+    pending: Option<JoinHandle<Result<(), Error>>>,
+}
+
+/// The process answers, and that is all.
+pub(super) fn live() -> Response<Body> {
+    uncached(answer::json(StatusCode::OK, json!({ "status": "live" }).to_string()))
+}
+
+impl Readiness {
+    pub(super) fn new(registry: Registry, health: Health, settings: Live) -> Self {
+        Self { registry, health, settings, state: Mutex::default() }
+    }
+
+    /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
+    pub(super) async fn answer(&self, is_verbose: bool) -> Response<Body> {
+        let report = self.report().await;
+        let is_ready = report.iter().all(|(_, problem)| problem.is_none());
+        let told = report.into_iter().filter(|(_, problem)| is_verbose || problem.is_some());
+        let checks: Map<_, _> = told.map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok")))).collect();
+        let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
+        if !checks.is_empty() {
+            body["checks"] = Value::Object(checks);
+        }
+        let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        uncached(answer::json(status, body.to_string()))
+    }
+
+    async fn report(&self) -> Report {
+        // those who ask at the same time share one look
+        let mut state = self.state.lock().await;
+        if let Some((taken, report)) = &state.report
+            && taken.elapsed() < FRESH
+        {
+            return report.clone();
+        }
+        let database = self.database(&mut state.pending).await;
+        let disk = match self.registry.check_reserve() {
+            Ok(()) => None,
+            Err(Error::StorageFull) => Some("no disk is free beyond the reserve"),
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                Some("the data directory cannot be looked at")
+            }
+        };
+        let tls = self.settings.look().tls.clone();
+        let is_expired = tls.is_some_and(|tls| tls.certificates().iter().any(|certificate| certificate.not_after <= SystemTime::now()));
+        let health = (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
+        let report = vec![
+            ("database", database),
+            ("disk", disk),
+            ("certificate", is_expired.then_some("the certificate has expired")),
+            ("health", health),
+        ];
+        state.report = Some((Instant::now(), report.clone()));
+        report
+    }
+
+    async fn database(&self, pending: &mut Option<JoinHandle<Result<(), Error>>>) -> Option<&'static str> {
+        let change = pending.get_or_insert_with(|| {
+            let registry = self.registry.clone();
+            tokio::spawn(async move { registry.check_changeable().await })
+        });
+        let Ok(done) = tokio::time::timeout(PATIENCE, change).await else { return Some("the database does not answer in time") };
+        *pending = None;
+        match done {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: the database cannot be changed");
+                Some("the database cannot be changed")
+            }
+            Err(_) => Some("the database cannot be changed"),
+        }
+    }
+}
+
+fn uncached(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+pub(super) fn is_probe(path: &str) -> bool {
+    matches!(path, LIVE | READY)
+}
+
+/// Whether `?verbose` is asked for, as Kubernetes' own probes have it.
+pub(super) fn is_verbose(uri: &http::Uri) -> bool {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(key, _)| key == "verbose")
+}

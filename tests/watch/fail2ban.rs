@@ -1,0 +1,68 @@
+//! The filter in `docs/fail2ban` finds the address in what is really logged.
+
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use regex::Regex;
+
+use super::{Watched, eventually};
+
+/// The expressions of the filter, as fail2ban reads them: the time is taken out of the line, and `<HOST>` is an address.
+fn filter() -> (Regex, Regex) {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fail2ban/filter.d/registry.conf")).expect("the filter");
+    let of = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("no {key}")).to_owned();
+    let time = of("datepattern = ").replace("%%Y", r"\d{4}").replace("%%f", r"\d+");
+    let time = ["%%m", "%%d", "%%H", "%%M", "%%S"].iter().fold(time, |time, part| time.replace(part, r"\d\d"));
+    let failure = of("failregex = ").replace("<HOST>", "(?P<host>[0-9a-fA-F:.]+)");
+    (Regex::new(&time).expect("an expression"), Regex::new(&failure).expect("an expression"))
+}
+
+#[test]
+fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let users = temporary.path().join("htpasswd");
+    let made =
+        Command::new(env!("CARGO_BIN_EXE_registry")).args(["htpasswd", "-Bbn", "-C", "4", "user", "right"]).output().expect("it runs");
+    std::fs::write(&users, made.stdout).expect("a file");
+    let path = users.display().to_string();
+    let server =
+        Watched::start(&[("REGISTRY_AUTH", "htpasswd"), ("REGISTRY_AUTH_HTPASSWD_REALM", "r"), ("REGISTRY_AUTH_HTPASSWD_PATH", &path)]);
+    let log_in = |user: &str, password: &str, from: &str| {
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        server.client().request("GET", "/v2/").header("Authorization", &credentials).header("X-Forwarded-For", from).send().status
+    };
+    assert_eq!(log_in("user", "right", "192.0.2.1"), 200);
+    let hostile = [
+        "user",
+        "nobody",
+        "",
+        "two words",
+        "x address=198.51.100.9 reason=",
+        "quote\" address=198.51.100.9 reason=\"",
+        "back\\slash\\\"",
+        "line\nbreak",
+    ];
+    for (number, user) in hostile.iter().enumerate() {
+        assert_eq!(log_in(user, "wrong", &format!("192.0.2.{}", 10 + number)), 401, "{user}");
+    }
+    assert_eq!(log_in("user", "wrong", "2001:db8::7"), 401);
+    let failures = eventually("all failures are logged", || {
+        let lines: Vec<_> = server.err().into_iter().filter(|line| line.contains("login failed")).collect();
+        (lines.len() == hostile.len() + 1).then_some(lines)
+    });
+    let (time, failure) = filter();
+    for (number, line) in failures.iter().enumerate() {
+        assert!(time.is_match(line), "{line}");
+        let found = failure.captures(&time.replace(line, "")).unwrap_or_else(|| panic!("not found: {line}"))["host"].to_owned();
+        let expected = if number < hostile.len() { format!("192.0.2.{}", 10 + number) } else { "2001:db8::7".to_owned() };
+        assert_eq!(found, expected, "{line}");
+        assert!(!line.contains("wrong"), "{line}");
+    }
+    let others = server.err().into_iter().filter(|line| !line.contains("login failed"));
+    others.for_each(|line| assert!(!failure.is_match(&time.replace(&line, "")), "{line}"));
+    // the access log knows who it was, and not who merely said so
+    let users: Vec<_> = server.out().iter().skip(1).filter_map(|line| line.split(' ').nth(2).map(str::to_owned)).collect();
+    assert_eq!(users[0], "user");
+    assert!(users[1..].iter().all(|user| user == "-"), "{users:?}");
+}

@@ -1,0 +1,111 @@
+//! What can be seen of a running server from outside: its log, its access log, health, readiness and metrics.
+
+mod access_log;
+mod dashboard;
+mod fail2ban;
+mod health;
+mod logs;
+mod metrics;
+mod probes;
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::support::Client;
+use crate::support::server::command;
+
+/// Asks again and again until there is an answer.
+fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// A server whose output goes to files.
+struct Watched {
+    child: Child,
+    address: String,
+    temporary: TempDir,
+}
+
+impl Watched {
+    /// Starts with the debug port open and metrics on it, and whatever else the environment says.
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let temporary = TempDir::new().expect("a directory");
+        let common = [
+            ("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0"),
+            ("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "true"),
+            ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false"),
+        ];
+        let mut command = command(&temporary.path().join("data"));
+        command.envs(common).envs(environment.iter().copied());
+        let file = |name: &str| Stdio::from(File::create(temporary.path().join(name)).expect("a file"));
+        let child = command.stdout(file("out")).stderr(file("err")).spawn().expect("the server starts");
+        let mut watched = Self { child, address: String::new(), temporary };
+        let first = eventually("the server says where it is", || watched.out().into_iter().next());
+        let place = first.split_once("://").and_then(|(_, rest)| rest.split(',').next());
+        watched.address = place.unwrap_or_else(|| panic!("it said '{first}'")).to_owned();
+        watched
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.temporary.path().join(name)
+    }
+
+    /// Whole lines of standard output.
+    fn out(&self) -> Vec<String> {
+        lines(&self.path("out"))
+    }
+
+    /// Whole lines of standard error.
+    fn err(&self) -> Vec<String> {
+        lines(&self.path("err"))
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.address)
+    }
+
+    /// A client of the debug port.
+    fn debug(&self) -> Client {
+        let line = eventually("the debug port is said", || self.err().into_iter().find(|line| line.contains("the debug port is open")));
+        let words = line.split(|byte: char| byte.is_whitespace() || "\"=,}".contains(byte));
+        let address = words.into_iter().find(|word| word.starts_with("127.0.0.1:")).unwrap_or_else(|| panic!("no address: {line}"));
+        Client::new(address)
+    }
+
+    /// What the metrics are now.
+    fn metrics(&self) -> String {
+        let answer = self.debug().get("/metrics");
+        assert_eq!(answer.status, 200);
+        String::from_utf8(answer.body).expect("text")
+    }
+
+    /// Lets it end by itself, once it has said what it says at the start.
+    fn stop(&mut self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+        assert!(self.child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(path: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).expect("text");
+    text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n').map(str::to_owned)).collect()
+}

@@ -1,0 +1,56 @@
+//! `/livez` and `/readyz`.
+
+use super::{Watched, eventually};
+use crate::support::{Response, Server};
+
+#[test]
+fn a_server_that_can_work_says_so() {
+    let server = Watched::start(&[("REGISTRY_HTTP_PREFIX", "/registry/")]);
+    for mut client in [server.client(), server.debug()] {
+        for path in ["/livez", "/readyz"] {
+            let answer = client.get(path);
+            assert_eq!(
+                (answer.status, answer.header("content-type"), answer.header("cache-control")),
+                (200, Some("application/json"), Some("no-cache"))
+            );
+            assert_eq!(client.head(path).status, 200);
+            client.request("POST", path).send().refused(405, "UNSUPPORTED");
+        }
+        assert_eq!(client.get("/readyz").json(), serde_json::json!({ "status": "ready" }));
+        let checks = &client.get("/readyz?verbose").json()["checks"];
+        for check in ["database", "disk", "certificate", "health"] {
+            assert_eq!(checks[check], "ok", "{checks}");
+        }
+    }
+    assert_eq!(server.client().get("/registry/readyz").status, 200);
+    server.client().get("/v2/").refused(404, "UNSUPPORTED");
+}
+
+fn problem(answer: &Response, check: &str) -> Option<String> {
+    assert_eq!(answer.json()["checks"].as_object().map(serde_json::Map::len), Some(1), "{}", answer.json());
+    (answer.status == 503).then(|| answer.json()["checks"][check].as_str().map(str::to_owned)).flatten()
+}
+
+#[test]
+fn a_disk_without_room_is_not_ready_and_alive() {
+    let server = Server::with(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
+    let mut client = server.client();
+    let answer = client.get("/readyz");
+    assert!(problem(&answer, "disk").is_some_and(|problem| problem.contains("reserve")), "{}", answer.json());
+    assert_eq!(client.get("/livez").status, 200);
+}
+
+/// A database that somebody else holds cannot be written to; the probe answers all the same, in bounded time, and without
+/// making a queue.
+#[test]
+fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
+    let server = Server::start();
+    let database = rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
+    database.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let mut client = server.client();
+    let answer = eventually("it is not ready", || Some(client.get("/readyz")).filter(|answer| answer.status == 503));
+    assert!(problem(&answer, "database").is_some_and(|problem| problem.contains("in time")), "{}", answer.json());
+    assert_eq!(client.get("/livez").status, 200);
+    database.execute_batch("ROLLBACK").expect("the lock is let go");
+    eventually("it is ready again", || Some(client.get("/readyz")).filter(|answer| answer.status == 200));
+}
