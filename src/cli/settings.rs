@@ -82,6 +82,11 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Failure> {
     })
 }
 
+/// Whether a server could start with a configuration, as far as that can be told without one.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    of(config).map(drop)
+}
+
 /// Whether a configuration says anything about what is kept.
 pub(super) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
