@@ -146,3 +146,20 @@ fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
 pub(super) fn pattern(text: &str) -> Result<Pattern, Failure> {
     Pattern::try_from(text.to_owned()).map_err(Failure::Other)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The defaults that people are shown are those in force.
+    #[test]
+    fn what_is_shown_as_default_changes_nothing() {
+        let nothing = Config::load(None, std::iter::empty()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yml");
+        std::fs::write(&path, nothing.to_yaml()).unwrap();
+        let shown = Config::load(Some(&path), std::iter::empty()).unwrap();
+        assert!(shown.notes.is_empty() && nothing.to_yaml().contains("grace: 24h  # default"));
+        assert_eq!(format!("{:?}", of(&shown.config).unwrap()), format!("{:?}", of(&nothing.config).unwrap()));
+    }
+}

@@ -126,7 +126,7 @@ fn read(path: &Path) -> Result<Node, Error> {
     let path = Arc::from(path);
     tree::read_file(&text, &path).map_err(|error| {
         let origin = Origin::File { path, line: error.line.unwrap_or(1) };
-        Error::Problems(vec![Problem { origin, sentence: format!("this is not YAML: {}", error.cause) }])
+        Error::Problems(vec![Problem { origin, sentence: error.cause }])
     })
 }
 

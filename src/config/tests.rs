@@ -101,7 +101,7 @@ fn what_cannot_be_done_is_refused_with_a_sentence() {
         ("version: 0.2", &["0.2", "0.1"]),
         ("- a\n", &["map of sections"]),
         ("http: [", &["config.yml line", "not YAML"]),
-        ("http: {addr: a}\nhttp: {addr: b}\n", &["config.yml line", "http"]),
+        ("http: {addr: a}\nhttp: {addr: b}\n", &["config.yml line 2: the key http is given twice"]),
         ("http:\n\taddr: a\n", &["config.yml line 2", "not YAML"]),
         ("log:\n  <<: *nobody\n", &["not YAML"]),
     ] {

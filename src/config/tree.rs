@@ -115,7 +115,7 @@ impl Node {
     }
 }
 
-/// What keeps a text from being YAML.
+/// What keeps a text from being YAML with each key given once.
 pub(super) struct NotYaml {
     pub line: Option<u64>,
     pub cause: String,
@@ -139,8 +139,11 @@ fn read(text: &str, origin: OriginOf<'_>) -> Result<Node, NotYaml> {
         Ok(parsed) => Ok(node(parsed, text, origin)),
         Err(error) => {
             let line = error.location().map(|location| location.line());
-            let cause = error.without_snippet().to_string();
-            Err(NotYaml { line, cause: cause.lines().next().unwrap_or_default().to_owned() })
+            let cause = match error.without_snippet() {
+                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key} is given twice in its section"),
+                other => format!("this is not YAML: {}", other.to_string().lines().next().unwrap_or_default()),
+            };
+            Err(NotYaml { line, cause })
         }
     }
 }

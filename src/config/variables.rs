@@ -178,11 +178,12 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
     }
     let mut place = tree;
     for step in steps {
+        let there = place.origin.clone();
         let empty = Node { origin: origin.clone(), content: Content::Null };
         place = match step {
             Step::Member(member) => {
                 let Some(members) = place.members_mut() else {
-                    let sentence = format!("it names what is in a section, and something else stands there ({})", place.origin);
+                    let sentence = format!("it names what is in a section, and something else stands there ({there})");
                     return report.variable(name, sentence);
                 };
                 let found = members.iter().position(|(known, _)| known.eq_ignore_ascii_case(&member));
@@ -194,7 +195,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
             }
             Step::Item(item) => {
                 let Some(items) = place.items_mut() else {
-                    let sentence = format!("it names an item of a list, and something else stands there ({})", place.origin);
+                    let sentence = format!("it names an item of a list, and something else stands there ({there})");
                     return report.variable(name, sentence);
                 };
                 if item > items.len() {

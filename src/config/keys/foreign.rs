@@ -3,8 +3,8 @@
 use super::{Key, Kind, Treatment, When};
 use Treatment::{Accepted, Refused};
 
-/// Storage drivers of distribution, of its second version as well; the first is the only one there is here.
-pub(super) const DRIVERS: [&str; 9] = ["filesystem", "inmemory", "s3", "s3aws", "gcs", "azure", "oss", "swift", "testdriver"];
+/// Storage drivers of distribution, of its older versions as well; the first is the only one there is here.
+pub(super) const DRIVERS: [&str; 10] = ["filesystem", "inmemory", "s3", "s3aws", "gcs", "azure", "oss", "rados", "swift", "testdriver"];
 
 const ON_DISK: &str = "content is kept in a directory only: remove it, and name one with storage.filesystem.rootdirectory";
 const IN_MEMORY: &str = "nothing is kept in memory only: name a directory, on a tmpfs if need be, with storage.filesystem.rootdirectory";
@@ -46,6 +46,7 @@ const GROUPS: &[Group] = &[
     Group("storage.oss", Refused(When::Named, ON_DISK),
         &["accesskeyid", "accesskeysecret", "region", "endpoint", "internal", "bucket", "encrypt", "secure", "chunksize", "rootdirectory"],
         "Aliyun OSS (distribution 2)"),
+    Group("storage.rados", Refused(When::Named, ON_DISK), &["poolname", "username", "chunksize"], "Ceph (distribution before 2.7)"),
     Group("storage.swift", Refused(When::Named, ON_DISK),
         &["username", "password", "authurl", "tenant", "tenantid", "domain", "domainid", "tenantdomain", "tenantdomainid", "trustid",
           "insecureskipverify", "region", "container", "prefix", "rootdirectory", "chunksize", "secretkey", "accesskey", "authversion",
@@ -81,6 +82,7 @@ const GROUPS: &[Group] = &[
         "Docker's first format (distribution 2)"),
     Group("compatibility.schema1.signingkeyfile", Accepted("nothing is signed, as Docker's first format is not taken"), &[],
         "The key for that (distribution 2)"),
+    Group("compatibility.schema1.disablesignaturestore", Accepted("no signatures are stored"), &[], "Without stored signatures (distribution before 2.5)"),
 ];
 
 const S3: &[&str] = &[
