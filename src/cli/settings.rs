@@ -6,7 +6,7 @@ use registry::registry::{
     Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention, Settings, TagRule, Urls,
 };
 
-use super::Failure;
+use super::{Failure, wire};
 
 /// What a configuration says about the registry's rules; the defaults for the rest.
 pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
@@ -84,7 +84,9 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Failure> {
 
 /// Whether a server could start with a configuration, as far as that can be told without one.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    of(config).map(drop)
+    of(config)?;
+    wire::address(None, &config.http)?;
+    wire::settings(&config.http, usize::MAX, None).map(drop)
 }
 
 /// Whether a configuration says anything about what is kept.
@@ -161,5 +163,9 @@ mod tests {
         let shown = Config::load(Some(&path), std::iter::empty()).unwrap();
         assert!(shown.notes.is_empty() && nothing.to_yaml().contains("grace: 24h  # default"));
         assert_eq!(format!("{:?}", of(&shown.config).unwrap()), format!("{:?}", of(&nothing.config).unwrap()));
+        let limits = |config: &Config| format!("{:?}", wire::settings(&config.http, usize::MAX, None).unwrap().limits);
+        assert_eq!(limits(&shown.config), limits(&nothing.config));
+        let address = |config: &Config| format!("{:?}", wire::address(None, &config.http).unwrap());
+        assert_eq!(address(&shown.config), address(&nothing.config));
     }
 }

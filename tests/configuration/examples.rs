@@ -45,7 +45,16 @@ struct Tally {
 }
 
 /// What may be said of an example: what is refused, and what its author left to its reader.
-const WORDS: [&str; 5] = ["is not supported: ", "is both ", "is given twice", "this is not YAML", "takes one value, not a list"];
+const WORDS: [&str; 8] = [
+    "is not supported: ",
+    "is both ",
+    "is given twice",
+    "this is not YAML",
+    "takes one value, not a list",
+    "No such file or directory",
+    "letsencrypt needs cachefile",
+    "has both a certificate and letsencrypt",
+];
 
 #[test]
 fn distributions_examples_start_or_are_refused_with_a_sentence() {
