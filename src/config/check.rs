@@ -123,7 +123,9 @@ impl Check<'_> {
         }
         for key in keys::all().iter().filter(|key| key.is_required && is_member(&key.path, path)) {
             let name = key.path.rsplit('.').next().unwrap_or_default();
-            let is_there = members.iter().any(|(given, member)| given == name && !member.is_empty());
+            // an empty list is for those to judge who know what it is about
+            let is_there = |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
+            let is_there = members.iter().any(|(given, member)| given == name && is_there(member));
             if !is_there {
                 self.report
                     .problem(&section.origin, format!("{} is missing, and needed with the rest of {shown}", keys::join(shown, name)));
