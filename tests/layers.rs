@@ -44,6 +44,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
         "what the server does by itself is a caller of the operations",
     ),
+    (
+        "config",
+        &["crate::meta", "crate::blob", "crate::registry", "crate::http::", "crate::oci", "crate::collector", "tokio", "hyper"],
+        "the configuration knows no part of the server",
+    ),
     ("cli", &["rusqlite", "r2d2", "registry::meta", "registry::blob", "axum", "hyper"], "the command line is a caller of the operations"),
 ];
 

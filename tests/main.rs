@@ -4,6 +4,7 @@ mod support;
 
 mod cli;
 mod collect;
+mod configuration;
 mod crash;
 mod layers;
 mod load;

@@ -115,7 +115,7 @@ pub(super) struct Classic {
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     log::start_quiet();
-    let config = Config::load(Some(arguments.config), std::env::vars_os())?.config;
+    let config = Config::load(Some(&arguments.config), std::env::vars_os())?.config;
     let directory = place::data_directory(None, &config)?;
     place::check_foreign_store(&directory, &config)?;
     let registry = Registry::open_existing(&directory, settings::of(&config)?)?;

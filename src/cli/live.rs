@@ -41,7 +41,7 @@ impl Live {
     /// As [`Config::load`].
     pub fn open(file: Option<PathBuf>) -> Result<Self, Failure> {
         let seen = Stamp::of(file.as_deref());
-        let loaded = Config::load(file.clone(), std::env::vars_os())?;
+        let loaded = Config::load(file.as_deref(), std::env::vars_os())?;
         Ok(Self { file, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new(), reloads: Arc::default() })
     }
 
@@ -95,12 +95,15 @@ impl Live {
                 self.tell(&loaded);
                 self.current = loaded;
             }
-            Err(error) => tracing::error!("the changed configuration is not taken, the former one stays in force: {error}"),
+            Err(error) => {
+                let error = error.to_string().replace('\n', "; ");
+                tracing::error!("the changed configuration is not taken, the former one stays in force: {error}");
+            }
         }
     }
 
     fn prepare(&self) -> Result<(Loaded, Vec<Ready>), Failure> {
-        let loaded = Config::load(self.file.clone(), std::env::vars_os())?;
+        let loaded = Config::load(self.file.as_deref(), std::env::vars_os())?;
         let ready = self.parts.iter().map(|part| part(&loaded.config)).collect::<Result<_, _>>()?;
         Ok((loaded, ready))
     }

@@ -1,5 +1,6 @@
 //! What can be typed: serving, and looking at the data directory beside a running server or without one.
 
+mod config;
 mod du;
 mod forecast;
 mod gc;
@@ -65,6 +66,8 @@ enum Command {
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
     GarbageCollect(gc::Classic),
     Htpasswd(htpasswd::Arguments),
+    /// Check a configuration, or show the one in force
+    Config(config::Arguments),
     /// Print a completion script for a shell
     Completions {
         /// The shell, as in: registry completions bash > /etc/bash_completion.d/registry
@@ -92,8 +95,9 @@ impl Store {
     /// As [`Self::open`], with the rules of what is kept: the configuration's, where one is named or variables make one, and
     /// otherwise those of the last server on that directory.
     fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
-        let is_named = self.config.is_some();
-        let config = Config::load(self.config, std::env::vars_os())?.config;
+        let file = place::configuration(self.config);
+        let is_named = file.is_some();
+        let config = Config::load(file.as_deref(), std::env::vars_os())?.config;
         let directory = place::data_directory(self.data_dir, &config)?;
         place::check_foreign_store(&directory, &config)?;
         // what clients may not, the owner may
@@ -144,6 +148,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
+        Command::Config(arguments) => config::run(arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
@@ -153,7 +158,8 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("registry: {failure}");
+            // of a configuration all is said that is wrong with it, a line each
+            failure.to_string().lines().for_each(|line| eprintln!("registry: {line}"));
             ExitCode::FAILURE
         }
     }

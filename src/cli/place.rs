@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use registry::config::Config;
+use registry::config::{Config, FILE_VARIABLE};
 use registry::registry::Registry;
 
 use super::Failure;
@@ -14,6 +14,12 @@ const DISTRIBUTION_STORE: &str = "docker/registry/v2";
 /// What `registry:2` uses, so that its volumes work.
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
 const DEFAULT_PORT: u16 = 5000;
+
+/// The configuration: the one that is named, or the environment's, or none.
+pub(super) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
+    let from_environment = || std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named.or_else(from_environment)
+}
 
 /// The data directory: the flag's, the configuration's, the system's where it is writable, or the user's.
 pub(super) fn data_directory(flag: Option<PathBuf>, config: &Config) -> Result<PathBuf, Failure> {

@@ -25,7 +25,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A configuration in distribution's format; everything in it has a default
+    /// A configuration in distribution's format; everything in it has a default [default: $REGISTRY_CONFIGURATION_PATH]
     #[arg(value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
     /// Where to listen; :PORT opens the registry to the network [default: 127.0.0.1:5000]
@@ -37,7 +37,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let mut live = Live::open(arguments.config)?;
+    let mut live = Live::open(place::configuration(arguments.config))?;
     let log = log::start(&live.loaded().config);
     live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
     live.add(move |config| {

@@ -6,7 +6,7 @@ use registry::registry::{
     Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention, Settings, TagRule, Urls,
 };
 
-use super::Failure;
+use super::{Failure, wire};
 
 /// What a configuration says about the registry's rules; the defaults for the rest.
 pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
@@ -82,6 +82,13 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Failure> {
     })
 }
 
+/// Whether a server could start with a configuration, as far as that can be told without one.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    of(config)?;
+    wire::address(None, &config.http)?;
+    wire::settings(&config.http, usize::MAX, None).map(drop)
+}
+
 /// Whether a configuration says anything about what is kept.
 pub(super) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
@@ -140,4 +147,25 @@ fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
 /// Reads a glob.
 pub(super) fn pattern(text: &str) -> Result<Pattern, Failure> {
     Pattern::try_from(text.to_owned()).map_err(Failure::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The defaults that people are shown are those in force.
+    #[test]
+    fn what_is_shown_as_default_changes_nothing() {
+        let nothing = Config::load(None, std::iter::empty()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("config.yml");
+        std::fs::write(&path, nothing.to_yaml()).unwrap();
+        let shown = Config::load(Some(&path), std::iter::empty()).unwrap();
+        assert!(shown.notes.is_empty() && nothing.to_yaml().contains("grace: 24h  # default"));
+        assert_eq!(format!("{:?}", of(&shown.config).unwrap()), format!("{:?}", of(&nothing.config).unwrap()));
+        let limits = |config: &Config| format!("{:?}", wire::settings(&config.http, usize::MAX, None).unwrap().limits);
+        assert_eq!(limits(&shown.config), limits(&nothing.config));
+        let address = |config: &Config| format!("{:?}", wire::address(None, &config.http).unwrap());
+        assert_eq!(address(&shown.config), address(&nothing.config));
+    }
 }

@@ -34,9 +34,6 @@ pub struct FileCheck {
     pub file: PathBuf,
     #[serde(default)]
     pub interval: Option<Interval>,
-    /// Read and, as in distribution, of no effect: one look is certain.
-    #[serde(default)]
-    pub threshold: Option<u32>,
 }
 
 /// Not well unless a `HEAD` is answered with the expected status.

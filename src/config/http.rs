@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{Interval, Secret};
+use super::Interval;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -19,8 +19,6 @@ pub struct Http {
     pub host: Option<String>,
     /// `Location`s without scheme and host. Distribution makes absolute ones unless told so.
     pub relativeurls: Option<bool>,
-    /// Signs the state of uploads in distribution; nothing here needs one.
-    pub secret: Option<Secret>,
     /// Added to every answer.
     pub headers: BTreeMap<String, Vec<String>>,
     /// How long requests in flight are waited for on the way out: `30s`, `1m30s`, `500ms`.

@@ -45,7 +45,7 @@ impl Loaded {
     /// The keys whose values differ, in the order of the alphabet. Lists are compared as a whole.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
-        differ("", &self.tree, &other.tree, &mut found);
+        differ("", &self.values, &other.values, &mut found);
         found
     }
 }

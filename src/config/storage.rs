@@ -11,9 +11,6 @@ use super::Interval;
 pub struct Storage {
     pub filesystem: Filesystem,
     pub delete: Delete,
-    pub redirect: Redirect,
-    pub cache: Cache,
-    pub tag: Tag,
     pub maintenance: Maintenance,
     /// Bytes of free disk that uploads leave alone. Ours.
     pub reserve: Option<u64>,
@@ -25,8 +22,6 @@ pub struct Storage {
 #[serde(deny_unknown_fields, default)]
 pub struct Filesystem {
     pub rootdirectory: Option<PathBuf>,
-    /// Accepted, and of no effect.
-    pub maxthreads: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -39,29 +34,6 @@ impl Default for Delete {
     fn default() -> Self {
         Self { enabled: true }
     }
-}
-
-/// Accepted, and of no effect: files are never elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Redirect {
-    pub disable: bool,
-}
-
-/// Accepted, and of no effect: descriptors are rows of the database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Cache {
-    pub blobdescriptor: Option<String>,
-    pub layerinfo: Option<String>,
-    pub blobdescriptorsize: Option<u64>,
-}
-
-/// Accepted, and of no effect: tags of a manifest are found by an index.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Tag {
-    pub concurrencylimit: Option<u64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -89,18 +89,3 @@ pub struct Tags {
     /// The largest page [default: 10000].
     pub maxtags: Option<usize>,
 }
-
-/// What older clients need.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Compatibility {
-    pub schema1: Schema1,
-}
-
-/// Docker's first format; distribution 3 does not take it either.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Schema1 {
-    pub enabled: bool,
-    pub trustkey: Option<String>,
-}

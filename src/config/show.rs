@@ -1,0 +1,156 @@
+//! The configuration in force, for people and for scripts.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{self, Kind, Treatment};
+use super::{Loaded, Origin};
+
+/// Stands for a value that is not shown.
+const MASK: &str = "(secret)";
+
+impl Loaded {
+    /// As a file that says the same, with the origin of each value as a comment; what is secret is masked.
+    pub fn to_yaml(&self) -> String {
+        let mut text = String::new();
+        if let Some(Shown::Map(members)) = self.shown("", Some(&self.values), "") {
+            members.iter().for_each(|(name, member)| write_member(&mut text, 0, name, member));
+        }
+        text
+    }
+
+    /// `config`, in the shape of the file, and `origins` by key; what is secret is masked.
+    pub fn to_json(&self) -> Value {
+        let mut origins = BTreeMap::new();
+        let config = self.shown("", Some(&self.values), "").map(|shown| shown.into_value("", &mut origins));
+        json!({ "config": config, "origins": origins })
+    }
+
+    /// What holds at `path` of the table of keys, and is called `name`.
+    fn shown(&self, path: &str, value: Option<&Value>, name: &str) -> Option<Shown> {
+        if let Some(key) = keys::find(path) {
+            return match (key.treatment, value) {
+                (Treatment::Honoured, Some(value)) => {
+                    let origin = self.origins.get(name).cloned().unwrap_or(Origin::Default);
+                    Some(Shown::Value(masked(key.kind, value), origin))
+                }
+                (Treatment::Honoured, None) => default(key).map(|value| Shown::Value(value, Origin::Default)),
+                _ => None,
+            };
+        }
+        if keys::is_list(path) {
+            let items = value?.as_array()?.iter().enumerate();
+            let item = |(number, item)| self.shown(&format!("{path}[]"), Some(item), &format!("{name}[{number}]"));
+            return Some(Shown::List(items.filter_map(item).collect()));
+        }
+        let alternatives = keys::alternatives(path);
+        let member = |member: &&'static str| {
+            let value = value.and_then(|value| value.get(member));
+            // of several ways to log in the one that was chosen; there is but one storage driver
+            if path == "auth" && alternatives.contains(member) && value.is_none() {
+                return None;
+            }
+            Some(((*member).to_owned(), self.shown(&keys::join(path, member), value, &keys::join(name, member))?))
+        };
+        let members: Vec<_> = keys::members(path).iter().filter_map(member).collect();
+        (!members.is_empty()).then_some(Shown::Map(members))
+    }
+}
+
+enum Shown {
+    Value(Value, Origin),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
+}
+
+/// The default, where it can be written into a file.
+fn default(key: &keys::Key) -> Option<Value> {
+    let text = key.default;
+    match key.kind {
+        _ if text.is_empty() || text.starts_with('(') => None,
+        Kind::Switch => Some(Value::Bool(text == "true")),
+        Kind::Count(_) | Kind::Page => text.parse::<u64>().ok().map(Value::from),
+        _ => Some(Value::from(text)),
+    }
+}
+
+fn masked(kind: Kind, value: &Value) -> Value {
+    match (kind, value) {
+        (Kind::Secret, _) => Value::from(MASK),
+        (Kind::SecretHeaders, Value::Object(headers)) => headers.keys().map(|name| (name.clone(), json!([MASK]))).collect(),
+        _ => value.clone(),
+    }
+}
+
+impl Shown {
+    fn into_value(self, name: &str, origins: &mut BTreeMap<String, String>) -> Value {
+        match self {
+            Self::Value(value, origin) => {
+                origins.insert(name.to_owned(), origin.to_string());
+                value
+            }
+            Self::List(items) => {
+                items.into_iter().enumerate().map(|(number, item)| item.into_value(&format!("{name}[{number}]"), origins)).collect()
+            }
+            Self::Map(members) => {
+                let member = |(key, member): (String, Self)| {
+                    let value = member.into_value(&keys::join(name, &key), origins);
+                    (key, value)
+                };
+                Value::Object(members.into_iter().map(member).collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+fn write_member(text: &mut String, depth: usize, name: &str, shown: &Shown) {
+    let indent = "  ".repeat(depth);
+    let name = scalar(&Value::from(name));
+    // a String takes whatever is written to it
+    let _ = match shown {
+        Shown::Value(value, origin) => writeln!(text, "{indent}{name}: {}  # {origin}", flow(value)),
+        Shown::List(items) if items.is_empty() => writeln!(text, "{indent}{name}: []"),
+        Shown::List(_) | Shown::Map(_) => writeln!(text, "{indent}{name}:"),
+    };
+    match shown {
+        Shown::Value(..) => {}
+        Shown::List(items) => items.iter().for_each(|item| write_item(text, depth + 1, item)),
+        Shown::Map(members) => members.iter().for_each(|(name, member)| write_member(text, depth + 1, name, member)),
+    }
+}
+
+fn write_item(text: &mut String, depth: usize, item: &Shown) {
+    let Shown::Map(members) = item else { return };
+    let start = text.len();
+    members.iter().for_each(|(name, member)| write_member(text, depth + 1, name, member));
+    // the hyphen stands in the indentation of the first member
+    let hyphen = start + 2 * depth;
+    text.replace_range(hyphen..hyphen + 1, "-");
+}
+
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{}: {}", scalar(&Value::from(&**name)), flow(value));
+            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+        }
+        single => scalar(single),
+    }
+}
+
+/// A scalar, in quotation marks wherever YAML could take it for something else.
+fn scalar(value: &Value) -> String {
+    let Value::String(text) = value else { return value.to_string() };
+    let is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
+        && text.parse::<f64>().is_err()
+        && !text.starts_with("0x")
+        && !text.starts_with("0o")
+        && !text.starts_with("0b")
+        && keys::switch(text).is_none()
+        && !text.eq_ignore_ascii_case("null");
+    if is_plain { text.clone() } else { value.to_string() }
+}

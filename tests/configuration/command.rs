@@ -1,0 +1,63 @@
+//! `registry config check` and `show`.
+
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
+        command.env_remove(name);
+    }
+    command.arg("config").args(arguments).envs(variables.iter().copied()).output().expect("the command runs")
+}
+
+fn written(text: &str) -> (tempfile::TempDir, String) {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = temporary.path().join("config.yml");
+    std::fs::write(&path, text).expect("a file");
+    (temporary, path.display().to_string())
+}
+
+#[test]
+fn a_check_says_all_that_is_wrong_a_line_each() {
+    let (_temporary, path) = written("http:\n  adr: :5000\nstorage:\n  s3: {bucket: b}\nlog:\n  level: loud\n");
+    let output = run(&["check", &path], &[("REGISTRY_HTTP_NET", "udp")]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    let lines: Vec<_> = said.lines().collect();
+    assert_eq!(lines.len(), 4, "{said}");
+    for (line, words) in lines.iter().zip([
+        format!("{path} line 2: unknown key http.adr"),
+        "the variable REGISTRY_HTTP_NET".to_owned(),
+        format!("{path} line 4: storage.s3"),
+        format!("{path} line 6: log.level"),
+    ]) {
+        assert!(line.contains(&words), "{words} is not in {line}");
+    }
+}
+
+#[test]
+fn a_check_says_what_has_no_effect() {
+    let (_temporary, path) = written("version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  filesystem: {maxthreads: 100}\n");
+    let output = run(&["check", &path], &[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert!(said.contains("note: storage.cache.blobdescriptor") && said.contains(&format!("{path} line 4")), "{said}");
+    // rules that only the server's other parts can judge
+    let (_temporary, path) = written("policies: [{repositories: '['}]\n");
+    assert!(!run(&["check", &path], &[]).status.success());
+}
+
+#[test]
+fn what_is_shown_names_its_origin() {
+    let (_temporary, path) = written("version: 0.1\nhttp:\n  addr: :5000\n  secret: hidden\n");
+    let variables = [("REGISTRY_CONFIGURATION_PATH", &*path), ("REGISTRY_LOG_LEVEL", "warn")];
+    let output = run(&["show"], &variables);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(&format!("addr: \":5000\"  # {path} line 3")), "{said}");
+    assert!(said.contains("level: warn  # variable REGISTRY_LOG_LEVEL") && said.contains("net: tcp  # default"), "{said}");
+    assert!(!said.contains("hidden"), "{said}");
+    let output = run(&["show", "--output", "json"], &variables);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((&said["config"]["http"]["addr"], &said["origins"]["log.level"]), (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into()));
+}

@@ -1,0 +1,196 @@
+//! Every example configuration of distribution's documentation and repository, over all its versions: each starts, or is
+//! refused with a sentence that says why.
+//!
+//! They are read from a clone, and none of them is kept here: `DISTRIBUTION_GIT=/path/to/distribution/.git`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Where a clone lies on the machines of this project.
+const USUAL: &str = "/work/.mirror/distribution+distribution/repo";
+
+/// Sections of distribution's file, of whatever version.
+const SECTIONS: [&str; 19] = [
+    "version",
+    "log",
+    "loglevel",
+    "storage",
+    "auth",
+    "middleware",
+    "reporting",
+    "http",
+    "notifications",
+    "redis",
+    "health",
+    "catalog",
+    "tags",
+    "proxy",
+    "compatibility",
+    "validation",
+    "policy",
+    // never known to the program, though the documentation of some version had it
+    "uploadpurging",
+    "readonly",
+];
+
+#[derive(Default)]
+struct Tally {
+    started: usize,
+    /// What was said of examples that were refused, and of how many.
+    refused: BTreeMap<String, usize>,
+    /// What is not among [`WORDS`], and so may be a mistake of ours.
+    strange: Vec<String>,
+}
+
+/// What may be said of an example: what is refused, and what its author left to its reader.
+const WORDS: [&str; 8] = [
+    "is not supported: ",
+    "is both ",
+    "is given twice",
+    "this is not YAML",
+    "takes one value, not a list",
+    "No such file or directory",
+    "letsencrypt needs cachefile",
+    "has both a certificate and letsencrypt",
+];
+
+#[test]
+fn distributions_examples_start_or_are_refused_with_a_sentence() {
+    let clone = std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
+    if !clone.is_dir() {
+        // past the capture of output, for whoever reads that all tests have passed
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: distribution's examples, for there is no clone in {}", clone.display());
+        return;
+    }
+    let examples = examples(&clone);
+    assert!(examples.len() >= 50, "{} examples", examples.len());
+    let mut tally = Tally::default();
+    for (text, place) in &examples {
+        judge(text, place, &mut tally);
+    }
+    let refused = examples.len() - tally.started;
+    println!("{} examples: {} start, {refused} are refused", examples.len(), tally.started);
+    tally.refused.iter().for_each(|(sentence, number)| println!("{number:4} {sentence}"));
+    assert!(tally.strange.is_empty(), "{}", tally.strange.join("\n"));
+    assert!(tally.started >= 20, "{} start", tally.started);
+}
+
+/// Starts an example in a directory of its own; where it does not start, counts what was said about it.
+fn judge(text: &str, place: &str, tally: &mut Tally) {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = temporary.path().join("config.yml");
+    std::fs::write(&path, text).expect("a file");
+    let program = env!("CARGO_BIN_EXE_registry");
+    let checked = Command::new(program).args(["config", "check"]).arg(&path).env_clear().output().expect("the command runs");
+    if !checked.status.success() {
+        return refused(&String::from_utf8_lossy(&checked.stderr), &path, place, tally);
+    }
+    let mut serve = Command::new(program);
+    serve.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(temporary.path().join("data")).arg(&path).env_clear();
+    // a machine's own debug server or access log is no matter of this test
+    serve.env("REGISTRY_HTTP_DEBUG_ADDR", "").env("REGISTRY_STORAGE_RESERVE", "0");
+    let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    if line.starts_with("listening on") {
+        tally.started += 1;
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        return;
+    }
+    let mut said = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
+    assert!(!child.wait().expect("it ends").success() && !said.contains("panicked"), "{place}: {said}");
+    refused(&said, &path, place, tally);
+}
+
+fn refused(said: &str, path: &Path, place: &str, tally: &mut Tally) {
+    let sentences: BTreeSet<String> = said.lines().filter(|line| line.starts_with("registry: ")).map(|line| general(line, path)).collect();
+    assert!(!sentences.is_empty(), "{place} does not start, and nothing is said: {said}");
+    let is_plain = |sentence: &String| WORDS.iter().any(|words| sentence.contains(words));
+    tally.strange.extend(sentences.iter().filter(|sentence| !is_plain(sentence)).map(|sentence| format!("{place}: {sentence}")));
+    for sentence in sentences {
+        *tally.refused.entry(sentence).or_default() += 1;
+    }
+}
+
+/// The sentence without place and line.
+fn general(line: &str, path: &Path) -> String {
+    let line = line.trim_start_matches("registry: ").replace(&path.display().to_string(), "config.yml");
+    let mut words = Vec::new();
+    let mut is_number_next = false;
+    for word in line.split(' ') {
+        let is_number = is_number_next && word.starts_with(|c: char| c.is_ascii_digit());
+        words.push(if is_number { word.replace(|c: char| c.is_ascii_digit(), "") } else { word.to_owned() });
+        is_number_next = matches!(word, "line" | "(line" | "column");
+    }
+    words.join(" ")
+}
+
+/// Each example once, with the place of its first appearance.
+fn examples(clone: &Path) -> Vec<(String, String)> {
+    let mut seen: BTreeSet<String> = BTreeSet::new();
+    let mut read = BTreeSet::new();
+    let mut found = Vec::new();
+    let names =
+        git(clone, &["for-each-ref", "--format=%(refname)", "refs/heads/main", "refs/heads/release", "refs/tags/v*.0", "refs/tags/v*.1"]);
+    for name in names.lines() {
+        for entry in git(clone, &["ls-tree", "-r", name]).lines() {
+            let Some((head, path)) = entry.split_once('\t') else { continue };
+            let object = head.rsplit(' ').next().unwrap_or_default().to_owned();
+            let is_text = [".yml", ".yaml", ".md"].iter().any(|end| path.ends_with(end));
+            let is_foreign = path.contains("vendor/") || path.contains("Godeps/") || path.starts_with('.');
+            if !is_text || is_foreign || !read.insert(object.clone()) {
+                continue;
+            }
+            let text = git(clone, &["cat-file", "blob", &object]);
+            let texts = if path.ends_with(".md") { blocks(&text) } else { vec![text] };
+            for text in texts.into_iter().filter(|text| is_configuration(text)) {
+                if seen.insert(text.clone()) {
+                    found.push((text, format!("{path} of {name}")));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn git(clone: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git").arg("--git-dir").arg(clone).args(arguments).output().expect("git runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The blocks of code in Markdown, fenced or indented, without their indentation.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut is_fenced = false;
+    for line in text.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        if is_fence {
+            is_fenced = !is_fenced;
+        }
+        let is_code =
+            is_fenced || line.starts_with("    ") || (line.trim().is_empty() && blocks.last().is_some_and(|block| !block.is_empty()));
+        match blocks.last_mut() {
+            Some(block) if is_code && !is_fence => *block += &format!("{line}\n"),
+            _ => blocks.push(String::new()),
+        }
+    }
+    let dedented = blocks.iter().map(|block| {
+        let indent =
+            block.lines().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+        let lines: Vec<_> = block.lines().map(|line| line.get(indent..).unwrap_or("")).collect();
+        lines.join("\n").trim_end().to_owned()
+    });
+    dedented.filter(|block| !block.is_empty()).collect()
+}
+
+/// Whether a text has sections of distribution's file at its left edge, and nothing else.
+fn is_configuration(text: &str) -> bool {
+    let edge = text.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#', '\t', '-']));
+    let names: Vec<_> = edge.map(|line| line.split(':').next().filter(|_| line.contains(':')).unwrap_or("")).collect();
+    !names.is_empty() && names.iter().all(|name| SECTIONS.contains(name)) && names.iter().any(|name| *name != "version")
+}

@@ -1,0 +1,82 @@
+//! `docs/configuration.md` names every key; `UPDATE=1 cargo test --test integration table` writes it anew.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use registry::config::is_live;
+use registry::config::keys::{self, Key, Treatment, When};
+
+const START: &str = "<!-- keys: written by a test -->\n";
+const END: &str = "<!-- end of keys -->\n";
+
+/// A row for each key; for a section that is refused as a whole, one with the names of all its keys.
+fn rows(section: &str) -> String {
+    let mut text = String::from("| Key | What becomes of it | Default | Meaning |\n| --- | --- | --- | --- |\n");
+    let mut refused: Option<&Key> = None;
+    let mut rows: Vec<(&Key, Vec<&str>)> = Vec::new();
+    for key in keys::all().iter().filter(|key| keys::section(&key.path) == section) {
+        let outer = refused.and_then(|outer| key.path.strip_prefix(&*outer.path)).filter(|rest| rest.starts_with(['.', '[']));
+        match (outer, rows.last_mut()) {
+            (Some(rest), Some((_, members))) => members.push(rest.trim_start_matches('.')),
+            _ => {
+                refused = matches!(key.treatment, Treatment::Refused(..)).then_some(key);
+                rows.push((key, Vec::new()));
+            }
+        }
+    }
+    for (key, members) in rows {
+        let members = members.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let members = if members.is_empty() { members } else { format!(" with {members}") };
+        let default =
+            if key.default.is_empty() || key.default.starts_with('(') { key.default.to_owned() } else { format!("`{}`", key.default) };
+        writeln!(text, "| `{}`{members} | {} | {default} | {} |", key.path, treatment(key), key.meaning.replace('|', "\\|"))
+            .expect("memory");
+    }
+    text
+}
+
+fn treatment(key: &Key) -> String {
+    match key.treatment {
+        Treatment::Honoured => {
+            let ours = if key.is_ours { ", ours" } else { "" };
+            let live = if is_live(&key.path) { ", live" } else { "" };
+            let needed = if key.is_required { ", needed" } else { "" };
+            format!("honoured{ours}{live}{needed}")
+        }
+        Treatment::Accepted(why) => format!("accepted, of no effect: {why}"),
+        Treatment::Refused(when, why) => {
+            let when = match when {
+                When::Named => "refused",
+                When::Given => "refused unless empty",
+                When::On => "refused if true",
+                When::Enabled => "refused unless empty or disabled",
+            };
+            format!("{when}: {why}")
+        }
+    }
+}
+
+fn table() -> String {
+    let mut sections: Vec<&str> = Vec::new();
+    for key in keys::all() {
+        let section = keys::section(&key.path);
+        if !sections.contains(&section) {
+            sections.push(section);
+        }
+    }
+    sections.iter().map(|section| format!("\n### {section}\n\n{}", rows(section))).collect()
+}
+
+#[test]
+fn the_table_in_the_documentation_is_that_of_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = std::fs::read_to_string(&path).expect("the documentation");
+    let (before, rest) = text.split_once(START).expect("a mark");
+    let (written, after) = rest.split_once(END).expect("a mark");
+    let table = table() + "\n";
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, format!("{before}{START}{table}{END}{after}")).expect("the documentation can be written");
+        return;
+    }
+    assert!(written == table, "docs/configuration.md has another table: UPDATE=1 cargo test --test integration table");
+}
