@@ -3,6 +3,7 @@
 mod backup;
 mod classic;
 mod full_disk;
+mod numbers;
 mod races;
 mod rules;
 
