@@ -55,7 +55,8 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
 
     let all = json(&server, &["policy", "preview", "--config", &config]);
     let [alone, app, web] = all.as_array().expect("repositories").as_slice() else { panic!("{all}") };
-    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &value!([]), &"14d".into()));
+    let unruled = value!([{ "tag": "latest", "kept": true, "reason": "no policy matches the repository", "until": null }]);
+    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &unruled, &"14d".into()));
     assert_eq!((&web["policy"], &web["keepUntagged"]), (&"team/**".into(), &"forever".into()));
     assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
     assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
@@ -72,12 +73,39 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     assert!(decision(app, "nightly-1")["until"].is_string() && decision(app, "pr-3")["until"].is_null());
 
     let table = text(&server, &["policy", "preview", "--config", &config]);
-    assert!(table.contains("no policy matches the repository") && table.contains("removed"), "{table}");
+    let line = |words: &[&str]| table.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(line(&["alone", "latest", "kept", "no policy matches the repository"]) && line(&["pr-1", "removed"]), "{table}");
     let one = text(&server, &["policy", "preview", "team/web", "--config", &config]);
     assert!(one.contains("latest") && !one.contains("pr-1"), "{one}");
     let glob = json(&server, &["policy", "preview", "team/*", "--config", &config]);
     assert_eq!(glob.as_array().expect("repositories").len(), 2);
     assert_eq!(texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(), tags.len(), "something was changed");
+}
+
+/// More tags than are read at once, with and without a policy: each is there, and the rule counts over all of them.
+#[test]
+fn a_preview_lists_every_tag_of_a_large_repository() {
+    const TAGS: usize = 2300;
+    let server = Server::start();
+    let mut client = server.client();
+    for repository in ["alone", "team/app"] {
+        Image::small(1).push(&mut client, repository, "pr-0");
+        let tags: Vec<_> = (1..TAGS).map(|number| format!("pr-{number}")).collect();
+        for some in tags.chunks(10) {
+            let query = some.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&");
+            let path = format!("{}?{query}", Image::small(1).digest());
+            assert_eq!(client.put_manifest(repository, &path, OCI_MANIFEST, &Image::small(1).manifest).status, 201);
+        }
+    }
+    let config = configuration(&server, POLICIES);
+    let all = json(&server, &["policy", "preview", "--config", &config]);
+    for (number, kept) in [(0, TAGS), (1, 2)] {
+        let tags = all[number]["tags"].as_array().expect("tags");
+        assert_eq!((tags.len(), tags.iter().filter(|tag| tag["kept"] == true).count()), (TAGS, kept));
+        assert!(tags.is_sorted_by_key(|tag| tag["tag"].as_str().map(str::to_owned)), "{tags:?}");
+    }
+    let lines = text(&server, &["policy", "preview", "--config", &config]).lines().count();
+    assert_eq!(lines, 1 + 2 * (TAGS + 1));
 }
 
 #[test]
