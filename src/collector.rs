@@ -69,7 +69,7 @@ async fn pass(registry: &Registry) -> Result<Swept, Error> {
         tracing::warn!(%error, "some pulls could not be recorded");
     }
     let sweep = Sweep { retention: registry.settings().retention.clone(), is_ordinary: true };
-    registry.sweep(sweep, &mut |_| {}).await
+    registry.sweep(sweep, None).await
 }
 
 async fn record_pulls(registry: &Registry) {

@@ -140,6 +140,6 @@ pub(super) fn start_log(level: Level) {
         Level::Info => tracing::Level::INFO,
         Level::Debug => tracing::Level::DEBUG,
     };
-    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colour).with_writer(std::io::stderr).init();
+    // without the feature, asking for colours is an error of its own, at a terminal only
+    tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(false).with_writer(std::io::stderr).init();
 }

@@ -64,6 +64,18 @@ pub struct Removal {
     pub size: u64,
 }
 
+/// How much there is for collection to look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DueCounts {
+    pub manifests: u64,
+    /// Of those manifests, to blobs.
+    pub references: u64,
+    pub links: u64,
+    pub blobs: u64,
+    /// Files.
+    pub removals: u64,
+}
+
 const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
 
 impl Meta {
@@ -122,6 +134,30 @@ impl Meta {
                     Ok(((blob.idle_since, blob.id, 0), blob))
                 })?
                 .collect()
+        })
+    }
+
+    /// Counts manifests that nothing has held since `manifests`, as [`Self::idle_manifests`] lists them, and everything else
+    /// that nothing has held since `cutoff`.
+    pub fn count_due(&self, manifests: Millis, cutoff: Millis) -> Result<DueCounts, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM manifests WHERE review_from <= ?1),
+                         (SELECT count(*) FROM manifests JOIN manifest_blobs ON manifest_id = manifests.id WHERE review_from <= ?1),
+                         (SELECT count(*) FROM repository_blobs WHERE idle_since <= ?2),
+                         (SELECT count(*) FROM blobs WHERE idle_since <= ?2),
+                         (SELECT count(*) FROM removals)",
+                )?
+                .query_row(params![manifests, cutoff], |row| {
+                    Ok(DueCounts {
+                        manifests: row.get(0)?,
+                        references: row.get(1)?,
+                        links: row.get(2)?,
+                        blobs: row.get(3)?,
+                        removals: row.get(4)?,
+                    })
+                })
         })
     }
 

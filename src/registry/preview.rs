@@ -70,7 +70,7 @@ impl Registry {
             let now = now();
             let within: BTreeSet<_> = deletions.iter().map(|(repository, _)| repository.to_string()).collect();
             let mut anyway = Fall::new(meta, &retention, None);
-            anyway.garbage(now, Some(&within))?;
+            anyway.within(now, &within)?;
             let anyway: HashMap<_, _> = anyway.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
             let fall = Fall::new(meta, &retention, None);
             let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
@@ -83,7 +83,7 @@ impl Registry {
             }
             let Judge { mut fall, consequence, .. } = judge;
             // what goes anyway may go sooner now, or take more along
-            fall.garbage(now, Some(&within))?;
+            fall.within(now, &within)?;
             let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
             Ok(Consequence { goes: Share::of(sooner), ..consequence })
         })

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::retention::{is_signature, millis};
-use super::{Error, Registry, Retention, blocking};
+use super::{Error, Progress, Registry, Retention, Watcher, blocking};
 use crate::blob::{BlobStore, KeptOpen};
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, now};
 
@@ -81,17 +81,14 @@ impl std::ops::AddAssign for Swept {
     }
 }
 
-/// Told how far a sweep has come.
-pub type Progress<'p> = &'p mut (dyn FnMut(&Swept) + Send);
-
 /// A sweep under way.
 pub(super) struct Run<'r> {
     pub(super) registry: &'r Registry,
     pub(super) sweep: Arc<Sweep>,
-    swept: Swept,
+    progress: Progress,
     /// For the next change.
     budget: Duration,
-    progress: Progress<'r>,
+    watcher: Watcher<'r>,
 }
 
 impl Registry {
@@ -99,25 +96,30 @@ impl Registry {
     ///
     /// # Errors
     /// Where the database itself cannot be read or changed.
-    pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
-        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
+    pub async fn sweep<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
+        let mut run = Run { registry: self, sweep: Arc::new(sweep), progress: Progress::default(), budget: BUDGET, watcher };
         run.uploads().await?;
         run.tags().await?;
+        run.look_ahead(run.manifest_cutoff()).await?;
         loop {
-            let tags = run.swept.tags;
+            let tags = run.progress.swept.tags;
             run.manifests().await?;
             run.trash().await?;
             // again where signatures lost their tags: they are manifests, too, and due at once where nothing is held
-            if run.swept.tags == tags || run.sweep.retention.hold() > 0 {
+            if run.progress.swept.tags == tags || run.sweep.retention.hold() > 0 {
                 break;
             }
         }
         run.history().await?;
+        // no manifests any more: those that are left were looked at
+        run.look_ahead(Millis::MIN).await?;
         run.links().await?;
+        run.look_ahead(Millis::MIN).await?;
         run.blobs().await?;
+        run.look_ahead(Millis::MIN).await?;
         run.files().await?;
         run.pages().await?;
-        Ok(run.swept)
+        Ok(run.progress.swept)
     }
 
     /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
@@ -143,8 +145,25 @@ pub(super) fn collector() -> Actor {
 
 impl Run<'_> {
     pub(super) fn add(&mut self, swept: Swept) {
-        self.swept += swept;
-        (self.progress)(&self.swept);
+        self.progress.swept += swept;
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&self.progress);
+        }
+    }
+
+    /// Counts what this sweep has before it, where somebody wants to know: through what there is to do, and no more.
+    async fn look_ahead(&mut self, manifests: Millis) -> Result<(), Error> {
+        if self.watcher.is_some() {
+            let cutoff = self.cutoff();
+            let ahead = self.registry.scan(move |meta| meta.count_due(manifests, cutoff)).await?;
+            self.progress.expect(&ahead, self.sweep.retention.hold() > 0);
+            self.tell();
+        }
+        Ok(())
     }
 
     /// Makes one change, and lets others go first where there are any.
@@ -165,6 +184,11 @@ impl Run<'_> {
     /// Nothing that was needed or promised after this is due, whatever the rules say.
     fn cutoff(&self) -> Millis {
         now().saturating_sub(self.sweep.retention.hold())
+    }
+
+    /// Manifests that were put off beyond this are not looked at: they are, where other rules than the server's count.
+    fn manifest_cutoff(&self) -> Millis {
+        if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX }
     }
 
     /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
@@ -193,8 +217,9 @@ impl Run<'_> {
     {
         let mut waiting: VecDeque<T> = items.collect();
         while !waiting.is_empty() {
-            let (act, budget) = (act.clone(), self.budget);
+            let (act, budget, before) = (act.clone(), self.budget, waiting.len());
             let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
+            self.progress.pass(before - rest.len());
             waiting = rest;
             self.add(swept);
         }
@@ -232,11 +257,11 @@ impl Run<'_> {
         };
         // again while something went: where nothing is held any longer, a child is due with its index. Where something is,
         // that comes later, and what clients let go meanwhile is for the next sweep: it might have no end
-        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
+        let cutoff = self.manifest_cutoff();
         loop {
-            let before = self.swept.manifests;
+            let before = self.progress.swept.manifests;
             self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
-            if self.swept.manifests == before || self.sweep.retention.hold() > 0 {
+            if self.progress.swept.manifests == before || self.sweep.retention.hold() > 0 {
                 return Ok(());
             }
         }
@@ -299,8 +324,9 @@ impl Run<'_> {
             blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let (blobs, budget) = (Arc::clone(&self.registry.blobs), self.budget);
+                let (blobs, budget, before) = (Arc::clone(&self.registry.blobs), self.budget, waiting.len());
                 let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting, budget)).await?;
+                self.progress.pass(before - rest.len());
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.add(done.swept);
