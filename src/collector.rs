@@ -40,27 +40,33 @@ async fn collect(registry: &Registry) {
     if !retention.enabled {
         return;
     }
+    let mut failures = 0;
     loop {
         match pass(registry).await {
-            Ok(swept) if is_worth_a_word(&swept) => tracing::info!(
-                tags = swept.tags,
-                manifests = swept.manifests,
-                blobs = swept.blobs,
-                files = swept.files,
-                bytes = swept.bytes,
-                failures = swept.failures,
-                "collected garbage"
-            ),
-            Ok(_) => {}
+            Ok(swept) => {
+                if is_worth_a_word(&swept, failures) {
+                    tracing::info!(
+                        tags = swept.tags,
+                        manifests = swept.manifests,
+                        blobs = swept.blobs,
+                        files = swept.files,
+                        bytes = swept.bytes,
+                        failures = swept.failures,
+                        "collected garbage"
+                    );
+                }
+                failures = swept.failures;
+            }
             Err(error) => tracing::warn!(%error, "garbage could not be collected; trying again in the next round"),
         }
         tokio::time::sleep(retention.interval.max(SHORTEST_INTERVAL)).await;
     }
 }
 
-/// Whether somebody may look for it in the log, rather than find the log full of it.
-fn is_worth_a_word(swept: &Swept) -> bool {
-    swept.tags + swept.manifests + swept.blobs + swept.files + swept.failures > 0
+/// Whether somebody may look for it in the log, rather than find the log full of it: what failed in the pass before as well
+/// is no news.
+fn is_worth_a_word(swept: &Swept, failures_before: u64) -> bool {
+    swept.tags + swept.manifests + swept.blobs + swept.files > 0 || swept.failures != failures_before
 }
 
 async fn pass(registry: &Registry) -> Result<Swept, Error> {

@@ -4,6 +4,7 @@ mod configuration;
 mod directory;
 mod refusing;
 mod stopping;
+mod warning;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use registry::config::{Config, Level};
 use registry::http::{Limits, Server};
-use registry::registry::Registry;
+use registry::registry::{Registry, Retention};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Failure, place, settings};
 
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Leases below this are for tests.
+const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
 /// Threads for what waits for the disk or computes: enough to keep a disk busy with syncs, few enough that a burst of
 /// uploads does not pay for hundreds of stacks.
@@ -53,6 +56,7 @@ async fn serve(address: SocketAddr, directory: PathBuf, config: &Config) -> Resu
     // before anything else: a signal during the start must end it as well
     let mut signals = Signals::listen().map_err(|error| Failure::Other(format!("cannot listen for signals: {error}")))?;
     let registry = Registry::open(&directory, settings::of(config)?)?;
+    warn_of_short_leases(&registry.settings().retention);
     let _serving = registry.lock_serving()?;
     let mut limits = Limits { connections: connection_limit(), ..Limits::default() };
     if let Some(drain) = config.http.draintimeout {
@@ -92,6 +96,15 @@ fn announce(address: SocketAddr, directory: &std::path::Path) {
     let _ = writeln!(out, "listening on http://{address}, data in {}", directory.display()).and_then(|()| out.flush());
     if !address.ip().is_loopback() {
         tracing::warn!("open to the network without a login: whoever reaches {address} may push and delete");
+    }
+}
+
+/// What a push has uploaded, or has been told of, must stay until its manifest comes.
+fn warn_of_short_leases(retention: &Retention) {
+    let held = retention.lease.max(retention.grace);
+    if retention.enabled && held < SHORTEST_LEASE {
+        let held = humantime::format_duration(held);
+        tracing::warn!("gc.lease and gc.grace keep what a push has uploaded for {held} only: pushes that take longer may fail");
     }
 }
 

@@ -148,7 +148,7 @@ impl<'m> Fall<'m> {
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
         let mut after = FIRST;
         loop {
-            let idle = self.meta.idle_manifests(Millis::MAX, after, BATCH)?;
+            let idle = self.meta.idle_manifests(Millis::MAX, Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else { return Ok(()) };
             after = *last;
             for (_, manifest) in idle.into_iter().filter(|(_, manifest)| is_meant(&manifest.repository)) {

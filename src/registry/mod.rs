@@ -12,6 +12,7 @@ mod forecast;
 mod history;
 mod intake;
 mod listings;
+mod pattern;
 mod preview;
 mod progress;
 mod pull;
@@ -20,6 +21,7 @@ mod push;
 mod reconcile;
 mod retention;
 mod review;
+mod stuck;
 mod sweep;
 mod trash;
 mod upload;
@@ -40,11 +42,12 @@ pub use forecast::{Doomed, Forecast, Kind, Share};
 pub use history::Restore;
 pub use intake::{BodyError, BodyStream};
 pub use listings::{PAGE_LIMIT, Page, ReferrersPage};
+pub use pattern::Pattern;
 pub use preview::{Consequence, Deletion, Preview};
 pub use progress::{Progress, Watcher};
 pub use pull::OpenBlob;
 pub use push::Pushed;
-pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
+pub use retention::{Decision, KeepUntagged, Policy, Retention, TagRule};
 pub use sweep::{Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
@@ -57,6 +60,7 @@ use crate::meta::Meta;
 pub use crate::meta::{Actor, DatabaseSize, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
+use stuck::Stuck;
 
 /// How much room in memory there is for large manifests on their way in.
 const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
@@ -109,6 +113,8 @@ pub struct Registry {
     hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
     /// Pulls that are not yet recorded.
     pulls: Arc<PullBuffer>,
+    /// Files that could not be removed.
+    stuck: Arc<Stuck>,
     /// Memory for large manifests on their way in, in KiB.
     manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
@@ -134,6 +140,7 @@ impl Registry {
             settings: Arc::new(settings),
             hashes: Arc::default(),
             pulls: Arc::default(),
+            stuck: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
         })

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Pattern;
 use crate::meta::{IdleManifest, Millis, TaggedRow};
 
 /// All that an owner may say about keeping.
@@ -108,48 +109,6 @@ pub struct TagRule {
     pub younger: Option<Duration>,
     /// Those that were pulled, or pointed where they point, no longer ago than this.
     pub pulled: Option<Duration>,
-}
-
-/// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Pattern(globset::GlobMatcher);
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let glob = globset::GlobBuilder::new(&text).literal_separator(true).build();
-        glob.map(|glob| Self(glob.compile_matcher())).map_err(|error| format!("'{text}' is not a pattern: {}", error.kind()))
-    }
-}
-
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
-        pattern.as_str().to_owned()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Pattern {
-    pub fn as_str(&self) -> &str {
-        self.0.glob().glob()
-    }
-
-    pub fn matches(&self, name: &str) -> bool {
-        self.0.is_match(name)
-    }
 }
 
 /// What became of a tag, and why.

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::retention::{is_signature, millis};
 use super::{Error, Progress, Registry, Retention, Watcher, blocking};
-use crate::blob::{BlobStore, KeptOpen};
+use crate::blob::KeptOpen;
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, now};
 
 /// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
@@ -25,6 +25,8 @@ use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, no
 const BUDGET: Duration = Duration::from_millis(2);
 const SMALL_BUDGET: Duration = Duration::from_micros(400);
 const REST: Duration = Duration::from_millis(10);
+/// How many indexes, each naming the next one, go in one sweep at the most where nothing is held.
+const DEPTH: usize = 32;
 /// How many candidates are read at once.
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
@@ -100,7 +102,7 @@ impl Registry {
         let mut run = Run { registry: self, sweep: Arc::new(sweep), progress: Progress::default(), budget: BUDGET, watcher };
         run.uploads().await?;
         run.tags().await?;
-        run.look_ahead(run.manifest_cutoff()).await?;
+        run.look_ahead(run.put_off()).await?;
         loop {
             let tags = run.progress.swept.tags;
             run.manifests().await?;
@@ -156,10 +158,10 @@ impl Run<'_> {
     }
 
     /// Counts what this sweep has before it, where somebody wants to know: through what there is to do, and no more.
-    async fn look_ahead(&mut self, manifests: Millis) -> Result<(), Error> {
+    async fn look_ahead(&mut self, put_off: Millis) -> Result<(), Error> {
         if self.watcher.is_some() {
             let cutoff = self.cutoff();
-            let ahead = self.registry.scan(move |meta| meta.count_due(manifests, cutoff)).await?;
+            let ahead = self.registry.scan(move |meta| meta.count_due(cutoff, put_off)).await?;
             self.progress.expect(&ahead, self.sweep.retention.hold() > 0);
             self.tell();
         }
@@ -186,8 +188,8 @@ impl Run<'_> {
         now().saturating_sub(self.sweep.retention.hold())
     }
 
-    /// Manifests that were put off beyond this are not looked at: they are, where other rules than the server's count.
-    fn manifest_cutoff(&self) -> Millis {
+    /// Manifests that were put off beyond this are not looked at, unless it was by other rules than these.
+    fn put_off(&self) -> Millis {
         if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX }
     }
 
@@ -255,16 +257,19 @@ impl Run<'_> {
             }
             Ok(Swept::default())
         };
-        // again while something went: where nothing is held any longer, a child is due with its index. Where something is,
-        // that comes later, and what clients let go meanwhile is for the next sweep: it might have no end
-        let cutoff = self.manifest_cutoff();
-        loop {
+        // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
+        // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
+        // sweep, or this one might have no end
+        let rounds = if self.sweep.retention.hold() > 0 { 1 } else { DEPTH };
+        for _ in 0..rounds {
             let before = self.progress.swept.manifests;
-            self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
-            if self.progress.swept.manifests == before || self.sweep.retention.hold() > 0 {
-                return Ok(());
+            let (cutoff, put_off) = (self.cutoff(), self.put_off());
+            self.each(move |meta, after| meta.idle_manifests(cutoff, put_off, after, BATCH), expire.clone()).await?;
+            if self.progress.swept.manifests == before {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn links(&mut self) -> Result<(), Error> {
@@ -324,8 +329,8 @@ impl Run<'_> {
             blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let (blobs, budget, before) = (Arc::clone(&self.registry.blobs), self.budget, waiting.len());
-                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting, budget)).await?;
+                let (registry, budget, before) = (self.registry.clone(), self.budget, waiting.len());
+                let (rest, done) = self.change(move |tx| unlink_some(tx, &registry, waiting, budget)).await?;
                 self.progress.pass(before - rest.len());
                 waiting = rest;
                 unlinked.extend(done.ids);
@@ -404,7 +409,7 @@ struct Unlinked {
 
 fn unlink_some(
     tx: &WriteTx<'_>,
-    blobs: &BlobStore,
+    registry: &Registry,
     mut waiting: VecDeque<Removal>,
     budget: Duration,
 ) -> Result<(VecDeque<Removal>, Unlinked), Error> {
@@ -412,16 +417,17 @@ fn unlink_some(
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
         // pushed again since: the file, which is then another one or the same, has a row
-        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { blobs.unlink_blob(&removal.digest) };
+        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { registry.blobs.unlink_blob(&removal.digest) };
         match unlinked {
             Ok(file) => {
+                registry.stuck.forget(&removal.digest);
                 let (files, bytes) = if file.is_some() { (1, removal.size) } else { (0, 0) };
                 done.swept += Swept { files, bytes, ..Swept::default() };
                 done.ids.push(removal.id);
                 done.files.extend(file);
             }
             Err(error) => {
-                tracing::warn!(%error, digest = %removal.digest, "a blob's file could not be removed; trying again in the next sweep");
+                registry.stuck.tell(&removal.digest, &error);
                 done.swept.failures += 1;
             }
         }

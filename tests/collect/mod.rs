@@ -2,6 +2,7 @@
 
 mod backup;
 mod classic;
+mod endless;
 mod full_disk;
 mod numbers;
 mod races;
