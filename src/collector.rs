@@ -55,6 +55,7 @@ async fn purge(registry: &Registry) {
 }
 
 async fn collect(registry: &Registry) {
+    let mut failures = 0;
     let mut recorded = None;
     loop {
         let changed = registry.settings_changed();
@@ -70,16 +71,20 @@ async fn collect(registry: &Registry) {
             continue;
         }
         match pass(registry, retention.clone()).await {
-            Ok(swept) if is_worth_a_word(&swept) => tracing::info!(
-                tags = swept.tags,
-                manifests = swept.manifests,
-                blobs = swept.blobs,
-                files = swept.files,
-                bytes = swept.bytes,
-                failures = swept.failures,
-                "collected garbage"
-            ),
-            Ok(_) => {}
+            Ok(swept) => {
+                if is_worth_a_word(&swept, failures) {
+                    tracing::info!(
+                        tags = swept.tags,
+                        manifests = swept.manifests,
+                        blobs = swept.blobs,
+                        files = swept.files,
+                        bytes = swept.bytes,
+                        failures = swept.failures,
+                        "collected garbage"
+                    );
+                }
+                failures = swept.failures;
+            }
             Err(error) => tracing::warn!(%error, "garbage could not be collected; trying again in the next round"),
         }
         // a shorter interval need not wait for the end of a longer one
@@ -87,9 +92,10 @@ async fn collect(registry: &Registry) {
     }
 }
 
-/// Whether somebody may look for it in the log, rather than find the log full of it.
-fn is_worth_a_word(swept: &Swept) -> bool {
-    swept.tags + swept.manifests + swept.blobs + swept.files + swept.failures > 0
+/// Whether somebody may look for it in the log, rather than find the log full of it: what failed in the pass before as well
+/// is no news.
+fn is_worth_a_word(swept: &Swept, failures_before: u64) -> bool {
+    swept.tags + swept.manifests + swept.blobs + swept.files > 0 || swept.failures != failures_before
 }
 
 async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error> {
@@ -97,8 +103,7 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error>
     if let Err(error) = registry.record_pulls().await {
         tracing::warn!(%error, "some pulls could not be recorded");
     }
-    let sweep = Sweep { retention, is_ordinary: true };
-    registry.sweep(sweep, &mut |_| {}).await
+    registry.sweep(Sweep { retention, is_ordinary: true }, None).await
 }
 
 async fn record_pulls(registry: &Registry) {

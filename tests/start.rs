@@ -5,6 +5,7 @@ mod directory;
 mod live;
 mod refusing;
 mod stopping;
+mod warning;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;

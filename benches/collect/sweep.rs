@@ -40,8 +40,7 @@ pub async fn run(divisor: usize) {
     let (swept, sweeping, mut waits) = std::thread::scope(|scope| {
         let prober = scope.spawn(|| probe(&root.join("registry.db"), &stop));
         let begun = Instant::now();
-        let mut silent = |_: &_| {};
-        let sweep = registry.sweep(Sweep { retention: at_once(), is_ordinary: false }, &mut silent);
+        let sweep = registry.sweep(Sweep { retention: at_once(), is_ordinary: false }, None);
         let swept = tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(sweep)).expect("a sweep");
         let sweeping = begun.elapsed();
         stop.store(true, Ordering::Relaxed);

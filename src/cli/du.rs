@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 use super::output::{Format, JsonArray, Table, count, size, time, written};
 use super::{Failure, Store};
 
-/// Tell what eats the disk: by repository, by tag and in all, and what deleting would free
+/// Tell what eats the disk: by repository, by tag and in all, and how much of it nothing else needs
 ///
-/// Sizes are those of the files that hold blobs. LOGICAL counts every image whole, DEDUPLICATED every blob once, and FREES
-/// is what comes back if that alone is deleted and collected.
+/// Sizes are those of the files that hold blobs. LOGICAL counts every image whole, DEDUPLICATED every blob once, and EXCLUSIVE
+/// what nothing else needs: deleting that alone, and collecting, frees it. What comes back by a deletion beyond what goes
+/// anyway, and when, is what registry rm --dry-run tells.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Report on this repository and its tags instead of on all repositories and the store
@@ -38,7 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 async fn whole(registry: &Registry, retention: &Retention, output: Format, out: &mut impl Write) -> Result<(), Failure> {
-    let mut table = Table::new(&["REPOSITORY", "TAGS", "MANIFESTS", "LOGICAL", "DEDUPLICATED", "FREES"]);
+    let mut table = Table::new(&["REPOSITORY", "TAGS", "MANIFESTS", "LOGICAL", "DEDUPLICATED", "EXCLUSIVE"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
         written(write!(out, "{{ \"repositories\": "))?;
@@ -74,7 +75,7 @@ fn usage_row(name: &RepositoryName, usage: &Usage) -> Vec<String> {
 fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     json!({
         "repository": name.as_str(), "tags": usage.tags, "manifests": usage.manifests, "manifestBytes": usage.manifest_bytes,
-        "logical": usage.logical, "deduplicated": usage.deduplicated, "frees": usage.exclusive,
+        "logical": usage.logical, "deduplicated": usage.deduplicated, "exclusive": usage.exclusive,
     })
 }
 
@@ -126,8 +127,14 @@ fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
         "blobs": { "count": totals.blobs, "bytes": totals.blob_bytes },
         "uploads": { "count": totals.uploads, "bytes": upload_bytes },
         "garbage": {
-            "now": { "blobs": now.blobs + totals.removals, "manifests": now.manifests, "bytes": now.bytes + totals.removal_bytes },
-            "later": { "blobs": later.blobs, "manifests": later.manifests, "bytes": later.bytes, "days": days.collect::<Vec<_>>() },
+            "now": {
+                "tags": now.tags, "manifests": now.manifests, "blobs": now.blobs + totals.removals,
+                "bytes": now.bytes + totals.removal_bytes,
+            },
+            "later": {
+                "tags": later.tags, "manifests": later.manifests, "blobs": later.blobs, "bytes": later.bytes,
+                "days": days.collect::<Vec<_>>(),
+            },
         },
         "deleted": { "manifests": totals.trash, "bytes": totals.trash_bytes },
         "database": { "bytes": database.file, "free": database.free, "log": database.log },
@@ -144,7 +151,7 @@ async fn one(
 ) -> Result<(), Failure> {
     let usage = registry.repository_usage(name).await?;
     let garbage = Arc::new(registry.garbage(name, retention).await?);
-    let mut table = Table::new(&["TAG", "LOGICAL", "FREES", "DIGEST"]);
+    let mut table = Table::new(&["TAG", "LOGICAL", "EXCLUSIVE", "DIGEST"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
         written(write!(out, "{{ \"usage\": {}, \"tags\": ", usage_json(name, &usage)))?;
@@ -152,12 +159,14 @@ async fn one(
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.tag_usage(name, retention, Arc::clone(&garbage), last).await?;
-        for TagUsage { name, digest, logical, frees } in page.items {
+        for TagUsage { name, digest, logical, exclusive } in page.items {
             match output {
                 Format::Json => {
-                    written(array.push(out, &json!({ "tag": name, "digest": digest.as_str(), "logical": logical, "frees": frees })))?;
+                    written(
+                        array.push(out, &json!({ "tag": name, "digest": digest.as_str(), "logical": logical, "exclusive": exclusive })),
+                    )?;
                 }
-                Format::Table => table.row(vec![name, size(logical), size(frees), digest.to_string()]),
+                Format::Table => table.row(vec![name, size(logical), size(exclusive), digest.to_string()]),
             }
         }
         if output == Format::Table {
@@ -169,7 +178,7 @@ async fn one(
         return written(array.finish(out).and_then(|()| writeln!(out, "}}")).and_then(|()| out.flush()));
     }
     let text = format!(
-        "{name}: {} and {}; {} logical, {} deduplicated; deleting it all frees {}",
+        "{name}: {} and {}; {} logical, {} deduplicated, {} exclusive to it",
         count(usage.tags, "tag"),
         count(usage.manifests, "manifest"),
         size(usage.logical),

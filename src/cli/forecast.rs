@@ -2,11 +2,11 @@
 
 use std::io::stdout;
 
-use registry::registry::{Doomed, Forecast, Kind, Registry, Retention};
+use registry::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
 use serde_json::{Value, json};
 
 use super::Failure;
-use super::output::{self, Format, Table, size, time, written};
+use super::output::{self, Format, Table, count, size, time, written};
 
 /// `registry gc --dry-run`.
 pub(super) async fn print(registry: &Registry, retention: &Retention, output: Format) -> Result<(), Failure> {
@@ -22,21 +22,14 @@ pub(super) async fn print(registry: &Registry, retention: &Retention, output: Fo
             written(table.print(&mut stdout().lock()))?;
             let (due, later) = (forecast.due(), forecast.later());
             let until = later.last.map(|last| format!(", the last until {}", time(last))).unwrap_or_default();
-            output::print(
-                format!(
-                    "{} tags, {} manifests and {} blobs with {} would go now; {} manifests and {} blobs with {} wait{until}\n",
-                    due.tags,
-                    due.manifests,
-                    due.blobs,
-                    size(due.bytes),
-                    later.manifests,
-                    later.blobs,
-                    size(later.bytes)
-                )
-                .as_bytes(),
-            )
+            output::print(format!("{} would go now; {} would go later{until}\n", told(&due), told(&later)).as_bytes())
         }
     }
+}
+
+fn told(share: &Share) -> String {
+    let Share { tags, manifests, blobs, bytes, .. } = *share;
+    format!("{}, {} and {} with {}", count(tags, "tag"), count(manifests, "manifest"), count(blobs, "blob"), size(bytes))
 }
 
 fn what(doomed: &Doomed) -> String {
@@ -60,11 +53,9 @@ fn as_json(forecast: &Forecast) -> Value {
             "why": doomed.why,
         })
     });
-    json!({
-        "items": items.collect::<Vec<_>>(),
-        "now": { "tags": forecast.due().tags, "manifests": forecast.due().manifests, "blobs": forecast.due().blobs, "bytes": forecast.due().bytes },
-        "later": { "manifests": forecast.later().manifests, "blobs": forecast.later().blobs, "bytes": forecast.later().bytes },
-    })
+    let share =
+        |Share { tags, manifests, blobs, bytes, .. }| json!({ "tags": tags, "manifests": manifests, "blobs": blobs, "bytes": bytes });
+    json!({ "items": items.collect::<Vec<_>>(), "now": share(forecast.due()), "later": share(forecast.later()) })
 }
 
 /// The lines of distribution's `garbage-collect`, which scripts look for.

@@ -1,18 +1,15 @@
 //! `registry gc`, and `registry garbage-collect` as people know it.
 
-use std::io::{IsTerminal, Write, stderr};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use registry::config::Config;
 use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
 use serde_json::json;
 
-use super::output::{self, Format, size, time};
+use super::output::{self, Format, count, size, time};
+use super::progress::Bar;
 use super::{Failure, Store, log, place, settings};
-
-/// How often a terminal is told how far it is.
-const TELL_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -40,7 +37,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
     let cleared = registry.reconcile().await?;
     let expired = registry.end_expired_uploads().await?;
-    let mut swept = sweep(&registry, Sweep { retention, is_ordinary }).await?;
+    let mut swept = sweep(&registry, Sweep { retention, is_ordinary }, output == Format::Json).await?;
     swept.uploads += (expired + cleared.files) as u64;
     match output {
         Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
@@ -49,46 +46,32 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     failed(&swept)
 }
 
-/// Sweeps, and shows a terminal how far it is.
-async fn sweep(registry: &Registry, sweep: Sweep) -> Result<Swept, Failure> {
-    let mut told = Instant::now();
-    let is_terminal = stderr().is_terminal();
-    let mut tell = |swept: &Swept| {
-        if is_terminal && told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
-            let _ = write!(
-                stderr(),
-                "\r\x1b[K{} manifests, {} of {} blobs, {} freed",
-                swept.manifests,
-                swept.files,
-                swept.blobs,
-                size(swept.bytes)
-            );
-        }
-    };
-    let outcome = registry.sweep(sweep, &mut tell).await;
-    if is_terminal {
-        let _ = write!(stderr(), "\r\x1b[K");
-    }
-    Ok(outcome?)
+/// Sweeps, and shows a terminal how far it is, unless nothing is to be shown.
+async fn sweep(registry: &Registry, sweep: Sweep, is_quiet: bool) -> Result<Swept, Failure> {
+    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else { return Ok(registry.sweep(sweep, None).await?) };
+    Ok(registry.sweep(sweep, Some(&mut |progress| bar.tell(progress))).await?)
 }
 
 fn sentence(swept: &Swept) -> String {
     format!(
-        "collected {} tags, {} manifests, {} blobs and {} uploads; {} files with {} are gone\n",
-        swept.tags,
-        swept.manifests,
-        swept.blobs,
-        swept.uploads,
-        swept.files,
-        size(swept.bytes)
+        "collected {}, {}, {} and {}; {} with {} {} gone\n",
+        count(swept.tags, "tag"),
+        count(swept.manifests, "manifest"),
+        count(swept.blobs, "blob"),
+        count(swept.uploads, "upload"),
+        count(swept.files, "file"),
+        size(swept.bytes),
+        if swept.files == 1 { "is" } else { "are" }
     )
 }
 
 fn failed(swept: &Swept) -> Result<(), Failure> {
     match swept.failures {
         0 => Ok(()),
-        failures => Err(Failure::Other(format!("{failures} things could not be collected; the lines above name them"))),
+        failures => {
+            let things = count(failures, "thing");
+            Err(Failure::Other(format!("{things} could not be collected; the lines above name them")))
+        }
     }
 }
 
@@ -138,14 +121,14 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     }
     registry.reconcile().await?;
     registry.end_expired_uploads().await?;
-    let swept = sweep(&registry, Sweep { is_ordinary: retention == ordinary, retention }).await?;
+    let swept = sweep(&registry, Sweep { is_ordinary: retention == ordinary, retention }, arguments.quiet).await?;
     if !arguments.quiet && alone.is_none() {
         let later = forecast.later();
         if let Some(last) = later.last {
             let until = time(last);
             output::print(
                 format!(
-                    "the data directory is in use by a server: {} more wait for leases and grace periods, until {until}\n",
+                    "the data directory is in use by a server: {} more wait for leases, grace periods and rules, until {until}\n",
                     size(later.bytes)
                 )
                 .as_bytes(),

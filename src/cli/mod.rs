@@ -16,6 +16,7 @@ mod moment;
 mod output;
 mod place;
 mod policy;
+mod progress;
 mod reference;
 mod restore;
 mod rm;

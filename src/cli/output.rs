@@ -66,17 +66,30 @@ impl JsonArray {
     }
 
     pub(super) fn push(&mut self, out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
+        self.begin_item(out)?;
+        write!(out, "{value}")
+    }
+
+    /// Prints what comes before an item, which the caller prints himself.
+    pub(super) fn begin_item(&mut self, out: &mut impl Write) -> io::Result<()> {
         let separator = if self.is_empty { "[\n" } else { ",\n" };
         self.is_empty = false;
-        write!(out, "{separator}  {value}")
+        write!(out, "{separator}  ")
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.is_empty
     }
 
+    /// Ends an array inside of something else.
+    pub(super) fn end(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "{}", if self.is_empty { "[]" } else { "\n]" })
+    }
+
+    /// Ends an array that is all there is to print.
     pub(super) fn finish(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "{}", if self.is_empty { "[]" } else { "\n]" })?;
+        self.end(out)?;
+        writeln!(out)?;
         out.flush()
     }
 }

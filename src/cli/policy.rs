@@ -3,11 +3,11 @@
 use std::io::{BufWriter, Write, stdout};
 
 use registry::oci::RepositoryName;
-use registry::registry::{Decision, KeepUntagged, Preview, Registry};
-use serde_json::json;
+use registry::registry::{Decision, KeepUntagged, Pattern, Preview, Registry, Retention};
+use serde_json::{Value, json};
 
 use super::output::{Format, JsonArray, Table, exact_time, time, written};
-use super::selection::{is_glob, matching_repositories};
+use super::selection::is_glob;
 use super::{Failure, Store, settings};
 
 #[derive(clap::Args)]
@@ -37,75 +37,118 @@ struct Look {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let Command::Preview(Look { repositories, store, output }) = arguments.command;
     let (registry, retention) = store.open_with_rules()?;
-    let names = names(&registry, repositories.as_deref()).await?;
-    let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
-    let mut array = JsonArray::new();
-    for name in names {
-        let preview = registry.preview(&name, &retention).await?;
-        match output {
-            Format::Json => push(&mut array, &mut out, &name, &preview)?,
-            Format::Table => {
-                rows(&name, &preview).into_iter().for_each(|row| table.row(row));
-                written(table.print(&mut out))?;
+    let out = BufWriter::new(stdout().lock());
+    let table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
+    let mut list = List { registry: &registry, retention: &retention, output, out, table, array: JsonArray::new() };
+    match repositories.as_deref() {
+        Some(name) if !is_glob(name) => {
+            let name = RepositoryName::parse(name).map_err(|error| Failure::Other(error.to_string()))?;
+            // for its error
+            registry.tags(&name, String::new(), Some(0)).await?;
+            list.repository(&name).await?;
+        }
+        glob => {
+            let pattern = glob.map(settings::pattern).transpose()?;
+            let is_any = list.matching(pattern.as_ref()).await?;
+            if let (false, Some(glob)) = (is_any, glob) {
+                return Err(Failure::Other(format!("no repository matches '{glob}': registry ls lists what is there")));
             }
         }
     }
-    written(match output {
-        Format::Json => array.finish(&mut out),
-        Format::Table => table.print(&mut out),
-    })
+    list.finish()
 }
 
-async fn names(registry: &Registry, wanted: Option<&str>) -> Result<Vec<RepositoryName>, Failure> {
-    let Some(wanted) = wanted else { return matching_repositories(registry, None).await };
-    if is_glob(wanted) {
-        let names = matching_repositories(registry, Some(&settings::pattern(wanted)?)).await?;
-        if names.is_empty() {
-            return Err(Failure::Other(format!("no repository matches '{wanted}': registry ls lists what is there")));
+/// Prints what is decided, as it is: of many repositories and many tags none is kept.
+struct List<'r, W: Write> {
+    registry: &'r Registry,
+    retention: &'r Retention,
+    output: Format,
+    out: W,
+    table: Table,
+    array: JsonArray,
+}
+
+impl<W: Write> List<'_, W> {
+    /// All repositories whose names match; says whether there were any.
+    async fn matching(&mut self, pattern: Option<&Pattern>) -> Result<bool, Failure> {
+        let mut is_any = false;
+        let mut after = Some(String::new());
+        while let Some(last) = after {
+            let page = self.registry.catalog(last, None).await?;
+            for name in page.items.iter().filter(|name| pattern.is_none_or(|pattern| pattern.matches(name))) {
+                if let Ok(name) = RepositoryName::parse(name) {
+                    is_any = true;
+                    self.repository(&name).await?;
+                }
+            }
+            after = page.next;
         }
-        return Ok(names);
+        Ok(is_any)
     }
-    let name = RepositoryName::parse(wanted).map_err(|error| Failure::Other(error.to_string()))?;
-    // for its error
-    registry.tags(&name, String::new(), Some(0)).await?;
-    Ok(vec![name])
+
+    async fn repository(&mut self, name: &RepositoryName) -> Result<(), Failure> {
+        let preview = self.registry.preview(name, self.retention).await?;
+        let mut tags = JsonArray::new();
+        if self.output == Format::Json {
+            let text = |value: Option<&str>| json!(value);
+            written(self.array.begin_item(&mut self.out).and_then(|()| {
+                let (policy, untagged) = (text(preview.policy.as_deref()), preview.untagged.to_string());
+                write!(self.out, "{{ \"repository\": {}, \"policy\": {policy}, ", json!(name.as_str()))?;
+                write!(self.out, "\"keepUntagged\": {}, \"tags\": ", json!(untagged))
+            }))?;
+        }
+        let mut after = Some(String::new());
+        while let Some(last) = after {
+            let page = self.registry.preview_tags(name, &preview, last).await?;
+            for decision in page.items {
+                match self.output {
+                    Format::Json => written(tags.push(&mut self.out, &as_json(&decision)))?,
+                    Format::Table => self.table.row(as_row(name, &preview, decision)),
+                }
+            }
+            if self.output == Format::Table {
+                written(self.table.print(&mut self.out))?;
+            }
+            after = page.next;
+        }
+        written(match self.output {
+            Format::Json => tags.end(&mut self.out).and_then(|()| write!(self.out, " }}")),
+            Format::Table => {
+                self.table.row(untagged_row(name, &preview));
+                self.table.print(&mut self.out)
+            }
+        })
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        written(match self.output {
+            Format::Json => self.array.finish(&mut self.out),
+            Format::Table => self.table.print(&mut self.out),
+        })
+    }
 }
 
-fn rows(name: &RepositoryName, preview: &Preview) -> Vec<Vec<String>> {
-    let policy = preview.policy.clone().unwrap_or_else(|| "-".to_owned());
-    let row = |tag: &str, decision: &str, until: String, why: String| {
-        vec![name.to_string(), tag.to_owned(), decision.to_owned(), until, why, policy.clone()]
-    };
-    let mut rows: Vec<_> = preview
-        .tags
-        .iter()
-        .map(|Decision { tag, is_kept, reason, until }| {
-            let until = until.map_or_else(|| "-".to_owned(), time);
-            row(tag, if *is_kept { "kept" } else { "removed" }, until, reason.clone())
-        })
-        .collect();
-    if preview.policy.is_none() {
-        rows.push(row("*", "kept", "-".to_owned(), "no policy matches the repository".to_owned()));
-    }
-    let (decision, why) = match preview.untagged {
+fn as_row(name: &RepositoryName, preview: &Preview, decision: Decision) -> Vec<String> {
+    let Decision { tag, is_kept, reason, until } = decision;
+    let (verdict, until) = (if is_kept { "kept" } else { "removed" }, until.map_or_else(|| "-".to_owned(), time));
+    vec![name.to_string(), tag, verdict.to_owned(), until, reason, policy_of(preview)]
+}
+
+/// What becomes of manifests that have no tag.
+fn untagged_row(name: &RepositoryName, preview: &Preview) -> Vec<String> {
+    let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "manifests without a tag stay for ever".to_owned()),
         KeepUntagged::Never => ("removed", "manifests without a tag stay for lease and grace period only".to_owned()),
         time => ("removed", format!("manifests without a tag stay for {time}")),
     };
-    rows.push(row("(untagged)", decision, "-".to_owned(), why));
-    rows
+    vec![name.to_string(), "(untagged)".to_owned(), verdict.to_owned(), "-".to_owned(), why, policy_of(preview)]
 }
 
-fn push(array: &mut JsonArray, out: &mut impl Write, name: &RepositoryName, preview: &Preview) -> Result<(), Failure> {
-    let tags = preview.tags.iter().map(
-        |Decision { tag, is_kept, reason, until }| json!({ "tag": tag, "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
-    );
-    let value = json!({
-        "repository": name.as_str(),
-        "policy": preview.policy,
-        "keepUntagged": preview.untagged.to_string(),
-        "tags": tags.collect::<Vec<_>>(),
-    });
-    written(array.push(out, &value))
+fn policy_of(preview: &Preview) -> String {
+    preview.policy.clone().unwrap_or_else(|| "-".to_owned())
+}
+
+fn as_json(decision: &Decision) -> Value {
+    let Decision { tag, is_kept, reason, until } = decision;
+    json!({ "tag": tag, "kept": is_kept, "reason": reason, "until": until.map(exact_time) })
 }

@@ -76,9 +76,10 @@ impl Back {
             }
         }
         match first {
-            Some((digest, error)) => {
-                Err(Failure::Other(format!("{failed} manifests could not be brought back; the first, {digest}: {error}")))
-            }
+            Some((digest, error)) => Err(Failure::Other(format!(
+                "{} could not be brought back; the first, {digest}: {error}",
+                output::count(failed, "manifest")
+            ))),
             None if manifests.is_empty() && tags.is_empty() => {
                 let remedy = "registry restore lists what can be brought back";
                 Err(Failure::Other(format!("nothing of {} was deleted within the grace period: {remedy}", self.repository)))
@@ -117,11 +118,14 @@ impl Back {
                 &json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags }),
             );
         }
+        let belong = if others.len() == 1 { "belongs" } else { "belong" };
+        let children = format!("{} that {belong} to it", output::count(others.len() as u64, "manifest"));
+        let names = format!("{} {}", if tags.len() == 1 { "tag" } else { "tags" }, tags.join(", "));
         let with = match (others.len(), tags.len()) {
             (0, 0) => String::new(),
-            (0, _) => format!(" and its tags: {}", tags.join(", ")),
-            (children, 0) => format!(" with {children} manifests that belong to it"),
-            (children, _) => format!(" with {children} manifests that belong to it, and the tags: {}", tags.join(", ")),
+            (0, _) => format!(" and its {names}"),
+            (_, 0) => format!(" with {children}"),
+            (_, _) => format!(" with {children}, and the {names}"),
         };
         output::print(format!("brought back {digest} of {}{}\n", self.repository, output::plain(&with)).as_bytes())
     }

@@ -15,7 +15,7 @@ pub(super) struct Arguments {
     /// repository and the tag may be globs, which the shell must not touch: 'team/app:pr-*', 'team/*:pr-*', 'old/**'
     #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: String,
-    /// Only show what would go, and how much disk would come back
+    /// Only show what would go, and how much disk would come back that otherwise stays, or goes later
     #[arg(long)]
     dry_run: bool,
     /// Do not ask; needed for globs and whole repositories where there is no terminal to answer at
@@ -85,7 +85,8 @@ fn sentence(selection: &Selection, consequence: &Consequence, retention: &Retent
     match goes.last.filter(|_| goes.bytes > 0) {
         Some(last) => {
             let when = if retention.enabled { "by" } else { "with the first registry gc after" };
-            text += &format!("{} in {} come back {when} {}", size(goes.bytes), output::count(goes.blobs, "blob"), time(last));
+            let come = if goes.blobs == 1 { "comes" } else { "come" };
+            text += &format!("{} in {} {come} back {when} {}", size(goes.bytes), output::count(goes.blobs, "blob"), time(last));
         }
         None if untagged == kept && *kept > 0 => text += "no disk comes back: the rules keep manifests without tags for ever",
         None => text += "no disk comes back: whatever this needs is needed elsewhere, too, or goes anyway by then",
@@ -145,6 +146,6 @@ fn as_json(removed: Value, selection: &Selection, consequence: &Consequence) -> 
         "items": items.collect::<Vec<_>>(),
         "manifests": deleted,
         "untagged": { "manifests": untagged, "keptForever": kept },
-        "frees": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },
+        "comesBack": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },
     })
 }

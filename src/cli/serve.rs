@@ -7,7 +7,7 @@ use std::time::Duration;
 use registry::auth::Access;
 use registry::config::Config;
 use registry::http::{Address, Server};
-use registry::registry::Registry;
+use registry::registry::{Registry, Retention};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
@@ -15,6 +15,9 @@ use super::{Failure, log, logins, place, settings, watch, wire};
 
 /// File descriptors kept for the database, blobs being published and the system.
 const SPARE_DESCRIPTORS: u64 = 128;
+
+/// Leases below this are for tests.
+const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
 /// Threads for what waits for the disk or computes: enough to keep a disk busy with syncs, few enough that a burst of
 /// uploads does not pay for hundreds of stacks.
@@ -63,6 +66,7 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     let mut signals = Signals::listen().map_err(deaf)?;
     let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
     let registry = Registry::open(&directory, settings::of(config)?)?;
+    warn_of_short_leases(&registry.settings().retention);
     let _serving = registry.lock_serving()?;
     live.add({
         let registry = registry.clone();
@@ -152,6 +156,15 @@ fn warn_of_strangers(address: &Address) {
         && !address.ip().is_loopback()
     {
         tracing::warn!("open to the network without a login: whoever reaches {address} may push and delete");
+    }
+}
+
+/// What a push has uploaded, or has been told of, must stay until its manifest comes.
+fn warn_of_short_leases(retention: &Retention) {
+    let held = retention.lease.max(retention.grace);
+    if retention.enabled && held < SHORTEST_LEASE {
+        let held = humantime::format_duration(held);
+        tracing::warn!("gc.lease and gc.grace keep what a push has uploaded for {held} only: pushes that take longer may fail");
     }
 }
 

@@ -117,9 +117,9 @@ fn keep(untagged: config::Untagged) -> KeepUntagged {
 
 fn policy(policy: &config::Policy) -> Result<Policy, Failure> {
     Ok(Policy {
-        repositories: pattern(&policy.repositories)?,
+        repositories: in_policies(Pattern::for_repositories(&policy.repositories))?,
         untagged: policy.untagged.map(keep),
-        immutable: policy.immutable.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?,
+        immutable: policy.immutable.iter().map(|text| in_policies(Pattern::for_tags(text))).collect::<Result<_, _>>()?,
         expire_immutable: policy.expireimmutable,
         tags: policy.tags.iter().map(rule).collect::<Result<_, _>>()?,
     })
@@ -136,12 +136,16 @@ fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
         )));
     }
     Ok(TagRule {
-        tags: rule.tags.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?,
+        tags: rule.tags.iter().map(|text| in_policies(Pattern::for_tags(text))).collect::<Result<_, _>>()?,
         always: rule.always,
         newest: rule.newest,
         younger: rule.younger.map(|interval| interval.0),
         pulled: rule.pulled.map(|interval| interval.0),
     })
+}
+
+fn in_policies(pattern: Result<Pattern, String>) -> Result<Pattern, Failure> {
+    pattern.map_err(|error| Failure::Other(format!("in policies, {error}")))
 }
 
 /// Reads a glob.

@@ -107,6 +107,8 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA cache_size = -8192;",
     )?;
     migrate(&mut connection)?;
+    // what takes back a savepoint is then kept in memory, and a file beyond 64 KiB of it otherwise: half the work of a change
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     reserve_log(path);
     Ok(connection)
 }

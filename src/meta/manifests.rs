@@ -235,13 +235,13 @@ impl WriteTx<'_> {
         Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| digest(row, 0)).optional()?)
     }
 
-    /// Manifests that no index needs, of those a repository had got by `newest`, at most `limit`.
-    pub fn free_manifests(&self, repository: RepositoryId, newest: ManifestId, limit: usize) -> Result<Vec<ManifestId>, Error> {
+    /// Manifests that no index needs, of those up to `newest` that a repository had got by that time, at most `limit`.
+    pub fn free_manifests(&self, repository: RepositoryId, newest: ManifestId, by: Millis, limit: usize) -> Result<Vec<ManifestId>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2
-             AND NOT EXISTS (SELECT 1 FROM manifest_children WHERE child_id = id) LIMIT ?3",
+            "SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2 AND pushed_at <= ?3
+             AND NOT EXISTS (SELECT 1 FROM manifest_children WHERE child_id = id) LIMIT ?4",
         )?;
-        Ok(statement.query_map(params![repository.0, newest.0, limit], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map(params![repository.0, newest.0, by, limit], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
     }
 
     /// The manifest that the repository got last.

@@ -34,7 +34,7 @@ pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
 pub use pulls::Pulls;
 pub use repositories::RepositoryId;
 pub use stats::Stats;
-pub use sweep::{Cursor, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
+pub use sweep::{Cursor, DueCounts, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
 pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
 pub use trash::{RemovedTagRow, TrashRow};
 pub use uploads::UploadRow;

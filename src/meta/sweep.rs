@@ -64,18 +64,37 @@ pub struct Removal {
     pub size: u64,
 }
 
+/// How much there is for collection to look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DueCounts {
+    pub manifests: u64,
+    /// Of those manifests, to blobs.
+    pub references: u64,
+    pub links: u64,
+    pub blobs: u64,
+    /// Files.
+    pub removals: u64,
+}
+
 const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
 
 impl Meta {
-    /// Manifests that nothing has held since `cutoff`, as far as no rule has put them off beyond it.
-    pub fn idle_manifests(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleManifest)>, Error> {
+    /// Manifests that nothing has held since `cutoff`, as far as no rule has put them off beyond `put_off`.
+    pub fn idle_manifests(
+        &self,
+        cutoff: Millis,
+        put_off: Millis,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, IdleManifest)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(&format!(
                     "SELECT {IDLE_MANIFEST}, review_from FROM manifests JOIN repositories ON repositories.id = repository_id
-                     WHERE review_from <= ?1 AND (review_from, manifests.id) > (?2, ?3) ORDER BY review_from, manifests.id LIMIT ?4"
+                     WHERE review_from <= ?1 AND (review_from, manifests.id) > (?2, ?3) AND idle_since <= ?4
+                     ORDER BY review_from, manifests.id LIMIT ?5"
                 ))?
-                .query_map(params![cutoff, after.0, after.1, limit], |row| {
+                .query_map(params![put_off, after.0, after.1, cutoff, limit], |row| {
                     let manifest = idle_manifest(row)?;
                     Ok(((row.get(7)?, manifest.id.0, 0), manifest))
                 })?
@@ -122,6 +141,30 @@ impl Meta {
                     Ok(((blob.idle_since, blob.id, 0), blob))
                 })?
                 .collect()
+        })
+    }
+
+    /// Counts everything that nothing has held since `cutoff`: manifests as [`Self::idle_manifests`] lists them.
+    pub fn count_due(&self, cutoff: Millis, put_off: Millis) -> Result<DueCounts, Error> {
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT (SELECT count(*) FROM manifests WHERE review_from <= ?2 AND idle_since <= ?1),
+                         (SELECT count(*) FROM manifests JOIN manifest_blobs ON manifest_id = manifests.id
+                          WHERE review_from <= ?2 AND idle_since <= ?1),
+                         (SELECT count(*) FROM repository_blobs WHERE idle_since <= ?1),
+                         (SELECT count(*) FROM blobs WHERE idle_since <= ?1),
+                         (SELECT count(*) FROM removals)",
+                )?
+                .query_row(params![cutoff, put_off], |row| {
+                    Ok(DueCounts {
+                        manifests: row.get(0)?,
+                        references: row.get(1)?,
+                        links: row.get(2)?,
+                        blobs: row.get(3)?,
+                        removals: row.get(4)?,
+                    })
+                })
         })
     }
 
@@ -344,4 +387,35 @@ fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
         pulled_at: row.get(5)?,
         is_freed: row.get(6)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connection::open_writer;
+    use super::*;
+
+    /// Two collectors find a blob; the first forgets it, and another one has its number by the time the second comes to it.
+    #[test]
+    fn a_blob_is_not_taken_for_the_one_that_had_its_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = open_writer(&directory.path().join("registry.db")).unwrap();
+        let tx = WriteTx { connection: &connection, is_contended: false };
+        let insert = |letter: &str| {
+            let sql = "INSERT INTO blobs (id, digest, size, created_at, idle_since) VALUES (1, ?1, 10, 0, 0)";
+            let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
+            connection.execute(sql, [digest.as_str()]).unwrap();
+            IdleBlob { id: 1, digest, size: 10, idle_since: 0 }
+        };
+        let notes = || {
+            let mut notes = connection.prepare("SELECT digest FROM removals").unwrap();
+            notes.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+        };
+        let found = insert("a");
+        assert!(tx.delete_idle_blob(&found, 5).unwrap());
+        let other = insert("b");
+        assert!(!tx.delete_idle_blob(&found, 5).unwrap());
+        assert_eq!(notes(), [found.digest.as_str()]);
+        assert!(!tx.delete_idle_blob(&other, -1).unwrap() && tx.delete_idle_blob(&other, 0).unwrap());
+        assert_eq!(notes(), [found.digest.as_str(), other.digest.as_str()]);
+    }
 }

@@ -28,6 +28,8 @@ const BATCH_LIMIT: usize = 256;
 /// How long others may take the database between two transactions that nobody waits for: longer than they wait between
 /// two looks.
 const WAY_OUT: Duration = Duration::from_micros(300);
+/// How long somebody else who has written is taken to be at it still: most changes meet nobody, even beside many.
+const STILL_AT_IT: Duration = Duration::from_secs(1);
 /// Pages of the log after which it is copied back into the database, 4 KiB each.
 const CHECKPOINT_PAGES: i64 = 1000;
 
@@ -120,6 +122,7 @@ impl Drop for Writer {
 }
 
 fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit, stats: &Stats) {
+    let mut others = Others::default();
     while let Ok(first) = jobs.recv() {
         let mut done = Vec::new();
         let pending: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT).collect();
@@ -128,7 +131,7 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
         let room = if is_durable { BATCH_LIMIT - pending.len() } else { 0 };
         let pending = pending.into_iter().chain(jobs.try_iter().take(room));
         let start = Instant::now();
-        let outcome = transact(connection, pending, is_durable, &mut done, before_commit, stats);
+        let outcome = transact(connection, pending, is_durable, &mut done, &mut others, before_commit, stats);
         stats.batches.observe(done.len() as u64);
         if is_durable {
             stats.transactions.observe_time(start.elapsed());
@@ -150,12 +153,33 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
     }
 }
 
+/// Whether anybody else changes the database: another process, or somebody here who waits for it.
+#[derive(Default)]
+struct Others {
+    /// SQLite's, which other connections' commits change and this one's do not.
+    data_version: Option<i64>,
+    last_seen: Option<Instant>,
+}
+
+impl Others {
+    /// Asked inside each transaction.
+    fn are_at_it(&mut self, connection: &Connection, is_durable: bool) -> bool {
+        let version = connection.prepare_cached("PRAGMA data_version").and_then(|mut query| query.query_row([], |row| row.get(0))).ok();
+        let has_changed = std::mem::replace(&mut self.data_version, version).is_some_and(|before| Some(before) != version);
+        if has_waited() || has_changed || is_durable {
+            self.last_seen = Some(Instant::now());
+        }
+        self.last_seen.is_some_and(|seen| seen.elapsed() < STILL_AT_IT)
+    }
+}
+
 /// Runs `pending` in one transaction and moves each into `done`, whatever becomes of it.
 fn transact(
     connection: &Connection,
     pending: impl Iterator<Item = Box<dyn Job>>,
     is_durable: bool,
     done: &mut Vec<Box<dyn Job>>,
+    others: &mut Others,
     before_commit: &BeforeCommit,
     stats: &Stats,
 ) -> Result<(), Error> {
@@ -166,7 +190,7 @@ fn transact(
         "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
     });
     let mut outcome = begun.map_err(Error::from);
-    let transaction = WriteTx { connection, is_contended: is_durable || has_waited() };
+    let transaction = WriteTx { connection, is_contended: others.are_at_it(connection, is_durable) };
     let mut kept = 0;
     for mut job in pending {
         if outcome.is_ok() {

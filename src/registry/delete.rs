@@ -3,11 +3,19 @@
 
 use super::pull::{blob_unknown, manifest_unknown};
 use super::{Error, ManifestReference, Registry, Settings};
-use crate::meta::{Actor, ManifestId, RepositoryId, WriteTx, now};
+use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many manifests, or tags, are deleted in one change.
 const AT_ONCE: usize = 50;
+
+/// What goes with a repository: numbers of rows are given again while it does, so the time counts as well.
+#[derive(Clone, Copy)]
+struct Meant {
+    repository: RepositoryId,
+    newest: ManifestId,
+    by: Millis,
+}
 
 impl Registry {
     /// By tag, removes the tag alone; by digest, the manifest and every tag that points at it.
@@ -75,22 +83,26 @@ impl Registry {
     pub async fn delete_repository(&self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
         self.check_deletable()?;
         let (name, settings) = (repository.clone(), self.settings());
-        let newest = self.meta.write(move |tx| {
+        let meant = self.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else { return Ok(None) };
             tx.tags_with_prefix(repository, "")?.iter().try_for_each(|tag| check_mutable(&settings, &name, tag))?;
-            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| (repository, newest)))
+            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| Meant { repository, newest, by: now() }))
         });
-        let Some((id, newest)) = newest.await? else { return Err(Error::NameUnknown(repository.clone())) };
-        while self.delete_some(repository, id, newest, actor.clone()).await? {}
+        let Some(meant) = meant.await? else { return Err(Error::NameUnknown(repository.clone())) };
+        while self.delete_some(repository, meant, actor.clone()).await? {}
         Ok(())
     }
 
-    /// Removes manifests that no index needs, of those up to `newest`; says whether there were any.
-    async fn delete_some(&self, repository: &RepositoryName, id: RepositoryId, newest: ManifestId, actor: Actor) -> Result<bool, Error> {
+    /// Removes some of the manifests that are meant and that no index needs; says whether there were any.
+    async fn delete_some(&self, repository: &RepositoryName, meant: Meant, actor: Actor) -> Result<bool, Error> {
         let (name, settings) = (repository.clone(), self.settings());
         self.meta
             .write(move |tx| {
-                let free = tx.free_manifests(id, newest, AT_ONCE)?;
+                if tx.repository(&name)? != Some(meant.repository) {
+                    // collected since the last change, and its number may be another one's
+                    return Ok(false);
+                }
+                let free = tx.free_manifests(meant.repository, meant.newest, meant.by, AT_ONCE)?;
                 for manifest in &free {
                     tx.tags_on(*manifest)?.iter().try_for_each(|tag| check_mutable(&settings, &name, tag))?;
                     tx.delete_manifest(*manifest, &actor, now())?;

@@ -52,51 +52,68 @@ pub(super) struct Fall<'m> {
     pub doomed: Vec<Doomed>,
 }
 
-/// The most repositories whose tags are judged for one forecast.
-const MOST_REPOSITORIES: usize = 1 << 20;
-
 impl<'m> Fall<'m> {
     pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
         Self { meta, retention, base, losses: Garbage::default(), doomed: Vec::new() }
     }
 
-    /// Everything that goes by itself; or only what does in some repositories, with all blobs that no manifest needs now:
-    /// those are cheap to ask for, and what hangs on a manifest is rarely in another repository.
-    pub fn garbage(&mut self, now: Millis, within: Option<&BTreeSet<String>>) -> Result<(), meta::Error> {
-        let is_meant = |repository: &str| within.is_none_or(|within| within.contains(repository));
-        self.tags(now, is_meant)?;
+    /// Everything that goes by itself, sooner or later.
+    pub fn everything(&mut self, now: Millis) -> Result<(), meta::Error> {
+        self.all_tags(now)?;
+        self.garbage(|_| true)
+    }
+
+    /// What goes by itself in some repositories, apart from tags that a rule still keeps: whoever asks about those wants to
+    /// know what else they hold. And all blobs that no manifest needs now: those are cheap to ask for, and what hangs on a
+    /// manifest is rarely in another repository.
+    pub fn within(&mut self, now: Millis, repositories: &BTreeSet<String>) -> Result<(), meta::Error> {
+        for repository in repositories {
+            self.tags(repository, now, now)?;
+        }
+        self.garbage(|repository| repositories.contains(repository))
+    }
+
+    fn garbage(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
         self.manifests(is_meant)?;
         self.links()?;
         self.blobs()
     }
 
-    /// Tags that the rules remove, where they are due to be applied, and what only those hold.
-    fn tags(&mut self, now: Millis, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
+    /// Tags that the rules remove, in all repositories, now or with time. Costs the tags of those with rules about tags.
+    fn all_tags(&mut self, now: Millis) -> Result<(), meta::Error> {
         if self.retention.policies.iter().all(|policy| policy.tags.is_empty()) {
             return Ok(());
         }
-        for (.., repository) in
-            self.meta.reviewed_repositories(now, FIRST, MOST_REPOSITORIES)?.into_iter().filter(|(.., name)| is_meant(name))
-        {
-            let Some(policy) = self.retention.policy(&repository) else { continue };
-            let Ok(name) = RepositoryName::parse(&repository) else { continue };
-            for decision in policy.decide(self.meta.tagged(&name)?, now).into_iter().filter(|decision| !decision.is_kept) {
-                let Ok(tag) = TagName::parse(&decision.tag) else { continue };
-                let Some(manifest) = self.meta.held_by_tag(&name, &tag)? else { continue };
-                if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
-                    continue;
-                }
-                self.doomed.push(Doomed {
-                    kind: Kind::Tag,
-                    repository: Some(repository.clone()),
-                    tag: Some(decision.tag),
-                    digest: manifest.digest.clone(),
-                    size: 0,
-                    at: now,
-                    why: decision.reason,
-                });
-                self.loosen(manifest, now)?;
+        let mut after = FIRST;
+        loop {
+            let repositories = self.meta.all_repositories(after, BATCH)?;
+            let Some((last, ..)) = repositories.last() else { return Ok(()) };
+            after = *last;
+            repositories.iter().try_for_each(|(.., name)| self.tags(name, now, Millis::MAX))?;
+        }
+    }
+
+    /// Tags of a repository that the rules remove by then, and what only those hold.
+    fn tags(&mut self, repository: &str, now: Millis, by: Millis) -> Result<(), meta::Error> {
+        let Some(policy) = self.retention.policy(repository).filter(|policy| !policy.tags.is_empty()) else { return Ok(()) };
+        let Ok(name) = RepositoryName::parse(repository) else { return Ok(()) };
+        for decision in policy.decide(self.meta.tagged(&name)?, now) {
+            let Some(at) = (if decision.is_kept { decision.until } else { Some(now) }).filter(|at| *at <= by) else { continue };
+            let Ok(tag) = TagName::parse(&decision.tag) else { continue };
+            let Some(manifest) = self.meta.held_by_tag(&name, &tag)? else { continue };
+            if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
+                continue;
             }
+            self.doomed.push(Doomed {
+                kind: Kind::Tag,
+                repository: Some(repository.to_owned()),
+                tag: Some(decision.tag),
+                digest: manifest.digest.clone(),
+                size: 0,
+                at,
+                why: if decision.is_kept { format!("no longer {}", decision.reason) } else { decision.reason },
+            });
+            self.loosen(manifest, at)?;
         }
         Ok(())
     }
@@ -131,7 +148,7 @@ impl<'m> Fall<'m> {
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
         let mut after = FIRST;
         loop {
-            let idle = self.meta.idle_manifests(Millis::MAX, after, BATCH)?;
+            let idle = self.meta.idle_manifests(Millis::MAX, Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else { return Ok(()) };
             after = *last;
             for (_, manifest) in idle.into_iter().filter(|(_, manifest)| is_meant(&manifest.repository)) {

@@ -9,7 +9,7 @@ use crate::oci::Digest;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A tag that a rule removes.
+    /// A tag that a rule removes, now or later.
     Tag,
     Manifest,
     Blob,
@@ -100,7 +100,7 @@ impl Registry {
         self.scan(move |meta| {
             let now = now();
             let mut fall = Fall::new(meta, &retention, None);
-            fall.garbage(now, None)?;
+            fall.everything(now)?;
             let mut doomed = fall.doomed;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;

@@ -13,7 +13,9 @@ mod forecast;
 mod history;
 mod intake;
 mod listings;
+mod pattern;
 mod preview;
+mod progress;
 mod pull;
 mod pulls;
 mod purging;
@@ -23,6 +25,7 @@ mod reconcile;
 mod retention;
 mod review;
 mod stats;
+mod stuck;
 mod sweep;
 mod trash;
 mod upload;
@@ -45,13 +48,15 @@ pub use forecast::{Doomed, Forecast, Kind, Share};
 pub use history::Restore;
 pub use intake::{BodyError, BodyStream};
 pub use listings::{Page, PageLimits, ReferrersPage};
+pub use pattern::Pattern;
 pub use preview::{Consequence, Deletion, Preview};
+pub use progress::{Progress, Watcher};
 pub use pull::OpenBlob;
 pub use purging::Purging;
 pub use push::Pushed;
-pub use retention::{Decision, KeepUntagged, Pattern, Policy, Retention, TagRule};
+pub use retention::{Decision, KeepUntagged, Policy, Retention, TagRule};
 pub use stats::{Blocking, Collection, Measured};
-pub use sweep::{Progress, Sweep, Swept};
+pub use sweep::{Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
 pub use usage::{StoreUsage, TagUsage};
@@ -64,6 +69,7 @@ pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, 
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 use stats::{BLOCKING, Stats};
+use stuck::Stuck;
 
 /// How much room in memory there is for large manifests on their way in.
 const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
@@ -127,6 +133,8 @@ pub struct Registry {
     hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
     /// Pulls that are not yet recorded.
     pulls: Arc<PullBuffer>,
+    /// Files that could not be removed.
+    stuck: Arc<Stuck>,
     /// Memory for large manifests on their way in, in KiB.
     manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
@@ -154,6 +162,7 @@ impl Registry {
             changed: Arc::default(),
             hashes: Arc::default(),
             pulls: Arc::default(),
+            stuck: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
             stats: Arc::default(),

@@ -1,13 +1,15 @@
 //! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::fall::{Fall, Loosened};
-use super::{Decision, Error, KeepUntagged, ManifestReference, Registry, Retention, Share};
-use crate::meta::{self, HeldManifest, Meta, Millis, now};
+use super::retention::{Newest, Places};
+use super::{Decision, Error, KeepUntagged, ManifestReference, Page, Policy, Registry, Retention, Share};
+use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
-/// How many manifests are read at once.
+/// How many manifests, or tags, are read at once.
 const BATCH: usize = 1000;
 
 /// Something that may be deleted in a repository.
@@ -43,14 +45,21 @@ pub struct Consequence {
     pub goes: Share,
 }
 
-/// What the rules say about a repository.
+/// What the rules say about a repository, and what has to be known of it to tell what they say about its tags.
 #[derive(Clone, Debug)]
 pub struct Preview {
     /// The pattern of the policy that counts there; none where no policy matches.
     pub policy: Option<String>,
     pub untagged: KeepUntagged,
-    /// In order of the tags' names; none of them without a policy.
-    pub tags: Vec<Decision>,
+    rules: Option<Arc<Rules>>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    policy: Policy,
+    places: Places,
+    /// When the places were.
+    now: Millis,
 }
 
 impl Registry {
@@ -61,7 +70,7 @@ impl Registry {
             let now = now();
             let within: BTreeSet<_> = deletions.iter().map(|(repository, _)| repository.to_string()).collect();
             let mut anyway = Fall::new(meta, &retention, None);
-            anyway.garbage(now, Some(&within))?;
+            anyway.within(now, &within)?;
             let anyway: HashMap<_, _> = anyway.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
             let fall = Fall::new(meta, &retention, None);
             let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
@@ -74,23 +83,56 @@ impl Registry {
             }
             let Judge { mut fall, consequence, .. } = judge;
             // what goes anyway may go sooner now, or take more along
-            fall.garbage(now, Some(&within))?;
+            fall.within(now, &within)?;
             let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
             Ok(Consequence { goes: Share::of(sooner), ..consequence })
         })
         .await
     }
 
-    /// What the rules say about each tag of a repository, at this moment.
+    /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
+    /// tags that the rules keep by number, and no others.
     pub async fn preview(&self, repository: &RepositoryName, retention: &Retention) -> Result<Preview, Error> {
         let untagged = retention.untagged_rule(repository.as_str());
         let Some(policy) = retention.policy(repository.as_str()).cloned() else {
-            return Ok(Preview { policy: None, untagged, tags: Vec::new() });
+            return Ok(Preview { policy: None, untagged, rules: None });
         };
         let name = repository.clone();
-        let tags = self.scan(move |meta| meta.tagged(&name)).await?;
-        Ok(Preview { policy: Some(policy.repositories.to_string()), untagged, tags: policy.decide(tags, now()) })
+        let seen = self.scan(move |meta| {
+            let (mut newest, mut after) = (Newest::default(), String::new());
+            loop {
+                let tags = meta.tags(&name, &after, BATCH)?;
+                let Some(last) = tags.last() else { return Ok((policy, newest.places())) };
+                after.clone_from(&last.name);
+                tags.into_iter().for_each(|tag| policy.look(&judged(tag), &mut newest));
+            }
+        });
+        let (policy, places) = seen.await?;
+        let pattern = policy.repositories.to_string();
+        Ok(Preview { policy: Some(pattern), untagged, rules: Some(Arc::new(Rules { policy, places, now: now() })) })
     }
+
+    /// What the rules say about each tag of a repository, in order of their names, after `after`.
+    pub async fn preview_tags(&self, repository: &RepositoryName, preview: &Preview, after: String) -> Result<Page<Decision>, Error> {
+        let (name, rules) = (repository.clone(), preview.rules.clone());
+        self.scan(move |meta| {
+            let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| row.name.clone());
+            let decide = |row: TagRow| match &rules {
+                Some(rules) => rules.policy.decide_one(judged(row), rules.now, &rules.places),
+                None => {
+                    let reason = "no policy matches the repository".to_owned();
+                    Decision { tag: row.name, is_kept: true, reason, until: None }
+                }
+            };
+            Ok(Page { items: rows.items.into_iter().map(decide).collect(), next: rows.next })
+        })
+        .await
+    }
+}
+
+/// What rules go by.
+fn judged(row: TagRow) -> TaggedRow {
+    TaggedRow { name: row.name, updated_at: row.updated_at, pulled_at: row.pulled_at }
 }
 
 struct Judge<'m> {

@@ -5,12 +5,14 @@
 //! its conditions does. A tag that no rule matches is kept, and so is an immutable one unless the policy says otherwise.
 //! Signatures and attestations by tag (`sha256-<hex>.sig`) are never judged: they go with their image.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Pattern;
 use crate::meta::{IdleManifest, Millis, TaggedRow};
 
 /// All that an owner may say about keeping.
@@ -109,48 +111,6 @@ pub struct TagRule {
     pub pulled: Option<Duration>,
 }
 
-/// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Pattern(globset::GlobMatcher);
-
-impl TryFrom<String> for Pattern {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let glob = globset::GlobBuilder::new(&text).literal_separator(true).build();
-        glob.map(|glob| Self(glob.compile_matcher())).map_err(|error| format!("'{text}' is not a pattern: {}", error.kind()))
-    }
-}
-
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
-        pattern.as_str().to_owned()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Pattern {
-    pub fn as_str(&self) -> &str {
-        self.0.glob().glob()
-    }
-
-    pub fn matches(&self, name: &str) -> bool {
-        self.0.is_match(name)
-    }
-}
-
 /// What became of a tag, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -212,49 +172,80 @@ impl Policy {
         self.immutable.iter().any(|pattern| pattern.matches(tag))
     }
 
-    /// Decides about all tags of a repository.
+    /// Decides about all tags of a repository, by their names.
     pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<Decision> {
-        // newest first, and by name among those of one moment, so that the same tags are kept whenever it is asked
-        tags.sort_by(|one, other| other.updated_at.cmp(&one.updated_at).then_with(|| one.name.cmp(&other.name)));
-        let mut counts = BTreeMap::new();
-        let mut decisions: Vec<_> = tags.into_iter().map(|tag| self.decide_one(tag, now, &mut counts)).collect();
-        decisions.sort_by(|one, other| one.tag.cmp(&other.tag));
-        decisions
+        let mut newest = Newest::default();
+        tags.iter().for_each(|tag| self.look(tag, &mut newest));
+        let places = newest.places();
+        tags.sort_by(|one, other| one.name.cmp(&other.name));
+        tags.into_iter().map(|tag| self.decide_one(tag, now, &places)).collect()
     }
 
-    /// `counts` holds how many newer tags each rule has matched.
-    fn decide_one(&self, tag: TaggedRow, now: Millis, counts: &mut BTreeMap<usize, u64>) -> Decision {
+    /// Takes note of a tag: every one has to be seen before any can be decided about.
+    pub(super) fn look(&self, tag: &TaggedRow, newest: &mut Newest) {
+        if let Ok((number, rule)) = self.rule_of(&tag.name)
+            && let Some(limit) = rule.newest.filter(|_| !rule.always)
+        {
+            let seen = newest.0.entry(number).or_default();
+            seen.insert((Reverse(tag.updated_at), tag.name.clone()));
+            if seen.len() as u64 > limit {
+                seen.pop_last();
+            }
+        }
+    }
+
+    /// The rule that decides about a tag, or why none does.
+    fn rule_of(&self, tag: &str) -> Result<(usize, &TagRule), &'static str> {
+        if is_signature(tag) {
+            return Err("it belongs to an image and goes with it");
+        }
+        if self.is_immutable(tag) && !self.expire_immutable {
+            return Err("it is immutable");
+        }
+        let matching = self.tags.iter().enumerate().find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(tag)));
+        matching.ok_or("no rule matches it")
+    }
+
+    pub(super) fn decide_one(&self, tag: TaggedRow, now: Millis, places: &Places) -> Decision {
         let kept = |reason: String, until| Decision { tag: tag.name.clone(), is_kept: true, reason, until };
-        if is_signature(&tag.name) {
-            return kept("it belongs to an image and goes with it".to_owned(), None);
-        }
-        if self.is_immutable(&tag.name) && !self.expire_immutable {
-            return kept("it is immutable".to_owned(), None);
-        }
-        let matching = self.tags.iter().enumerate().find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(&tag.name)));
-        let Some((number, rule)) = matching else { return kept("no rule matches it".to_owned(), None) };
-        let place = counts.entry(number).or_default();
-        *place += 1;
+        let rule = match self.rule_of(&tag.name) {
+            Ok((_, rule)) => rule,
+            Err(reason) => return kept(reason.to_owned(), None),
+        };
         let name = rule.tags.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", ");
         if rule.always {
             return kept(format!("'{name}' is always kept"), None);
         }
-        if rule.newest.is_some_and(|newest| *place <= newest) {
-            return kept(format!("number {place} of the newest {} of '{name}'", rule.newest.unwrap_or_default()), None);
+        if let (Some(place), Some(newest)) = (places.0.get(&tag.name), rule.newest) {
+            return kept(format!("number {place} of the newest {newest} of '{name}'"), None);
         }
         let ends = [
-            rule.younger.map(|time| (tag.updated_at.saturating_add(millis(time)), "younger", time)),
+            rule.younger.map(|time| (tag.updated_at.saturating_add(millis(time)), "younger than", time)),
             // a push is as good as a pull: what nobody has had the time to pull yet stays as well
-            rule.pulled.map(|time| (tag.updated_at.max(tag.pulled_at.unwrap_or_default()).saturating_add(millis(time)), "pulled", time)),
+            rule.pulled
+                .map(|time| (tag.updated_at.max(tag.pulled_at.unwrap_or_default()).saturating_add(millis(time)), "pulled within", time)),
         ];
         let last = ends.into_iter().flatten().filter(|(end, ..)| *end > now).max_by_key(|(end, ..)| *end);
         match last {
-            Some((end, what, time)) => {
-                let what = if what == "younger" { "younger than" } else { "pulled within" };
-                kept(format!("{what} {} ('{name}')", length(time)), Some(end))
-            }
+            Some((end, what, time)) => kept(format!("{what} {} ('{name}')", length(time)), Some(end)),
             None => Decision { is_kept: false, reason: format!("nothing of '{name}' keeps it"), until: None, tag: tag.name },
         }
+    }
+}
+
+/// The newest tags of each rule that keeps a number of them, of those seen so far: newest first, and by name among those of
+/// one moment, so that the same are kept whenever it is asked. Holds what the rules keep, and not what there is.
+#[derive(Default)]
+pub(super) struct Newest(BTreeMap<usize, BTreeSet<(Reverse<Millis>, String)>>);
+
+/// The places of those tags, counted from 1.
+#[derive(Debug, Default)]
+pub(super) struct Places(HashMap<String, u64>);
+
+impl Newest {
+    /// Once all tags have been seen. A tag is in one list at the most, since one rule decides about it.
+    pub(super) fn places(self) -> Places {
+        Places(self.0.into_values().flat_map(|seen| seen.into_iter().map(|(_, name)| name).zip(1..)).collect())
     }
 }
 

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::retention::{is_signature, millis};
-use super::{Error, Registry, Retention, blocking};
-use crate::blob::{BlobStore, KeptOpen};
+use super::{Error, Progress, Registry, Retention, Watcher, blocking};
+use crate::blob::KeptOpen;
 use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, now};
 
 /// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
@@ -25,6 +25,8 @@ use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, no
 const BUDGET: Duration = Duration::from_millis(2);
 const SMALL_BUDGET: Duration = Duration::from_micros(400);
 const REST: Duration = Duration::from_millis(10);
+/// How many indexes, each naming the next one, go in one sweep at the most where nothing is held.
+const DEPTH: usize = 32;
 /// How many candidates are read at once.
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
@@ -81,17 +83,14 @@ impl std::ops::AddAssign for Swept {
     }
 }
 
-/// Told how far a sweep has come.
-pub type Progress<'p> = &'p mut (dyn FnMut(&Swept) + Send);
-
 /// A sweep under way.
 pub(super) struct Run<'r> {
     pub(super) registry: &'r Registry,
     pub(super) sweep: Arc<Sweep>,
-    swept: Swept,
+    progress: Progress,
     /// For the next change.
     budget: Duration,
-    progress: Progress<'r>,
+    watcher: Watcher<'r>,
 }
 
 impl Registry {
@@ -99,31 +98,36 @@ impl Registry {
     ///
     /// # Errors
     /// Where the database itself cannot be read or changed.
-    pub async fn sweep(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
+    pub async fn sweep<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
         let start = Instant::now();
-        let outcome = self.sweep_all(sweep, progress).await;
+        let outcome = self.sweep_all(sweep, watcher).await;
         self.stats.collection.count(start, &outcome);
         outcome
     }
 
-    async fn sweep_all(&self, sweep: Sweep, progress: Progress<'_>) -> Result<Swept, Error> {
-        let mut run = Run { registry: self, sweep: Arc::new(sweep), swept: Swept::default(), budget: BUDGET, progress };
+    async fn sweep_all<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
+        let mut run = Run { registry: self, sweep: Arc::new(sweep), progress: Progress::default(), budget: BUDGET, watcher };
         run.tags().await?;
+        run.look_ahead(run.put_off()).await?;
         loop {
-            let tags = run.swept.tags;
+            let tags = run.progress.swept.tags;
             run.manifests().await?;
             run.trash().await?;
             // again where signatures lost their tags: they are manifests, too, and due at once where nothing is held
-            if run.swept.tags == tags || run.sweep.retention.hold() > 0 {
+            if run.progress.swept.tags == tags || run.sweep.retention.hold() > 0 {
                 break;
             }
         }
         run.history().await?;
+        // no manifests any more: those that are left were looked at
+        run.look_ahead(Millis::MIN).await?;
         run.links().await?;
+        run.look_ahead(Millis::MIN).await?;
         run.blobs().await?;
+        run.look_ahead(Millis::MIN).await?;
         run.files().await?;
         run.pages().await?;
-        Ok(run.swept)
+        Ok(run.progress.swept)
     }
 
     /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
@@ -149,8 +153,25 @@ pub(super) fn collector() -> Actor {
 
 impl Run<'_> {
     pub(super) fn add(&mut self, swept: Swept) {
-        self.swept += swept;
-        (self.progress)(&self.swept);
+        self.progress.swept += swept;
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher(&self.progress);
+        }
+    }
+
+    /// Counts what this sweep has before it, where somebody wants to know: through what there is to do, and no more.
+    async fn look_ahead(&mut self, put_off: Millis) -> Result<(), Error> {
+        if self.watcher.is_some() {
+            let cutoff = self.cutoff();
+            let ahead = self.registry.scan(move |meta| meta.count_due(cutoff, put_off)).await?;
+            self.progress.expect(&ahead, self.sweep.retention.hold() > 0);
+            self.tell();
+        }
+        Ok(())
     }
 
     /// Makes one change, and lets others go first where there are any.
@@ -171,6 +192,11 @@ impl Run<'_> {
     /// Nothing that was needed or promised after this is due, whatever the rules say.
     fn cutoff(&self) -> Millis {
         now().saturating_sub(self.sweep.retention.hold())
+    }
+
+    /// Manifests that were put off beyond this are not looked at, unless it was by other rules than these.
+    fn put_off(&self) -> Millis {
+        if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX }
     }
 
     /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
@@ -199,8 +225,9 @@ impl Run<'_> {
     {
         let mut waiting: VecDeque<T> = items.collect();
         while !waiting.is_empty() {
-            let (act, budget) = (act.clone(), self.budget);
+            let (act, budget, before) = (act.clone(), self.budget, waiting.len());
             let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
+            self.progress.pass(before - rest.len());
             waiting = rest;
             self.add(swept);
         }
@@ -230,16 +257,19 @@ impl Run<'_> {
             }
             Ok(Swept::default())
         };
-        // again while something went: where nothing is held any longer, a child is due with its index. Where something is,
-        // that comes later, and what clients let go meanwhile is for the next sweep: it might have no end
-        let cutoff = if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX };
-        loop {
-            let before = self.swept.manifests;
-            self.each(move |meta, after| meta.idle_manifests(cutoff, after, BATCH), expire.clone()).await?;
-            if self.swept.manifests == before || self.sweep.retention.hold() > 0 {
-                return Ok(());
+        // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
+        // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
+        // sweep, or this one might have no end
+        let rounds = if self.sweep.retention.hold() > 0 { 1 } else { DEPTH };
+        for _ in 0..rounds {
+            let before = self.progress.swept.manifests;
+            let (cutoff, put_off) = (self.cutoff(), self.put_off());
+            self.each(move |meta, after| meta.idle_manifests(cutoff, put_off, after, BATCH), expire.clone()).await?;
+            if self.progress.swept.manifests == before {
+                break;
             }
         }
+        Ok(())
     }
 
     async fn links(&mut self) -> Result<(), Error> {
@@ -299,8 +329,9 @@ impl Run<'_> {
             blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let (blobs, budget) = (Arc::clone(&self.registry.blobs), self.budget);
-                let (rest, done) = self.change(move |tx| unlink_some(tx, &blobs, waiting, budget)).await?;
+                let (registry, budget, before) = (self.registry.clone(), self.budget, waiting.len());
+                let (rest, done) = self.change(move |tx| unlink_some(tx, &registry, waiting, budget)).await?;
+                self.progress.pass(before - rest.len());
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.add(done.swept);
@@ -378,7 +409,7 @@ struct Unlinked {
 
 fn unlink_some(
     tx: &WriteTx<'_>,
-    blobs: &BlobStore,
+    registry: &Registry,
     mut waiting: VecDeque<Removal>,
     budget: Duration,
 ) -> Result<(VecDeque<Removal>, Unlinked), Error> {
@@ -386,16 +417,17 @@ fn unlink_some(
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
         // pushed again since: the file, which is then another one or the same, has a row
-        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { blobs.unlink_blob(&removal.digest) };
+        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { registry.blobs.unlink_blob(&removal.digest) };
         match unlinked {
             Ok(file) => {
+                registry.stuck.forget(&removal.digest);
                 let (files, bytes) = if file.is_some() { (1, removal.size) } else { (0, 0) };
                 done.swept += Swept { files, bytes, ..Swept::default() };
                 done.ids.push(removal.id);
                 done.files.extend(file);
             }
             Err(error) => {
-                tracing::warn!(%error, digest = %removal.digest, "a blob's file could not be removed; trying again in the next sweep");
+                registry.stuck.tell(&removal.digest, &error);
                 done.swept.failures += 1;
             }
         }

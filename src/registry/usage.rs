@@ -19,7 +19,7 @@ pub struct TagUsage {
     /// Everything that its manifest needs, each thing once.
     pub logical: u64,
     /// What would go, and does not go anyway, if its manifest were deleted; nothing where something else holds that.
-    pub frees: u64,
+    pub exclusive: u64,
 }
 
 /// What the whole store takes, in bytes.
@@ -62,7 +62,7 @@ impl Registry {
         let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
         self.scan(move |meta| {
             let mut fall = Fall::new(meta, &retention, None);
-            fall.garbage(now(), Some(&within))?;
+            fall.within(now(), &within)?;
             Ok(fall.losses)
         })
         .await
@@ -89,8 +89,8 @@ impl Registry {
                 {
                     fall.drop_manifest(manifest, now(), String::new())?;
                 }
-                let frees = Share::of(fall.doomed.iter()).bytes;
-                items.push(TagUsage { name: row.name, digest: row.digest, logical: weight.blobs, frees });
+                let exclusive = Share::of(fall.doomed.iter()).bytes;
+                items.push(TagUsage { name: row.name, digest: row.digest, logical: weight.blobs, exclusive });
             }
             Ok(Page { items, next: rows.next })
         })

@@ -96,7 +96,7 @@ impl Registry {
             let mut why = walk.why;
             if !why.is_lasting() {
                 let mut fall = Fall::new(meta, &retention, None);
-                fall.garbage(now(), None)?;
+                fall.everything(now())?;
                 why.goes = fall.doomed.into_iter().filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag).collect();
             }
             why.trash = meta.trashed_anywhere(&digest, TOLD)?;

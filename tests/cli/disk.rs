@@ -60,12 +60,12 @@ fn every_figure_is_what_it_says() {
     assert_eq!((&app["tags"], &app["manifests"]), (&3.into(), &2.into()));
     assert_eq!(number(&app["logical"]), 2 * 71_000 + configs, "every image whole");
     assert_eq!(number(&app["deduplicated"]), 50_000 + 20_000 + 2000 + configs, "every blob once");
-    assert_eq!(number(&app["frees"]), 20_000 + 2000 + configs, "all but the base");
+    assert_eq!(number(&app["exclusive"]), 20_000 + 2000 + configs, "all but the base");
     assert_eq!(number(&app["manifestBytes"]), (versions[0].manifest.len() + versions[1].manifest.len()) as u64);
-    assert_eq!(number(&usage(&du, "web")["frees"]), 3000 + config(&web));
-    assert_eq!(number(&usage(&du, "multi")["frees"]), 7000 + config(&platforms[1]), "its other platform is in copy as well");
+    assert_eq!(number(&usage(&du, "web")["exclusive"]), 3000 + config(&web));
+    assert_eq!(number(&usage(&du, "multi")["exclusive"]), 7000 + config(&platforms[1]), "its other platform is in copy as well");
     assert_eq!(number(&usage(&du, "multi")["logical"]), 2 * 57_000 + config(&platforms[0]) + config(&platforms[1]));
-    assert_eq!(number(&usage(&du, "copy")["frees"]), 0);
+    assert_eq!(number(&usage(&du, "copy")["exclusive"]), 0);
 
     let store = &du["store"];
     assert_eq!(number(&store["blobs"]["bytes"]), bytes_on_disk(&server));
@@ -80,12 +80,12 @@ fn every_figure_is_what_it_says() {
     let du = json(&server, &["du", "app"]);
     let tag = |name: &str| du["tags"].as_array().expect("tags").iter().find(|tag| tag["tag"] == name).expect("a tag").clone();
     assert_eq!(number(&tag("v1")["logical"]), 71_000 + config(&versions[0]));
-    assert_eq!(number(&tag("v1")["frees"]), 1000 + config(&versions[0]));
-    assert_eq!(number(&tag("v2")["frees"]), 0, "latest is the same");
+    assert_eq!(number(&tag("v1")["exclusive"]), 1000 + config(&versions[0]));
+    assert_eq!(number(&tag("v2")["exclusive"]), 0, "latest is the same");
     assert_eq!(du["usage"], *app);
     let du = json(&server, &["du", "multi"]);
     assert_eq!(number(&du["tags"][0]["logical"]), 50_000 + 14_000 + config(&platforms[0]) + config(&platforms[1]), "the base once");
-    assert_eq!(number(&du["tags"][0]["frees"]), 7000 + config(&platforms[1]));
+    assert_eq!(number(&du["tags"][0]["exclusive"]), 7000 + config(&platforms[1]));
 }
 
 #[test]
@@ -105,14 +105,14 @@ fn what_a_deletion_would_free_is_what_it_frees() {
         assert_eq!(total["store"]["garbage"]["later"]["bytes"], 0, "{what}");
     };
 
-    let frees = number(&json(&server, &["du", "app"])["tags"][1]["frees"]);
+    let frees = number(&json(&server, &["du", "app"])["tags"][1]["exclusive"]);
     text(&server, &["rm", &format!("app@{}", store.versions[0].digest())]);
     gone(&server, frees, "app:v1");
-    let frees = number(&json(&server, &["du", "multi"])["tags"][0]["frees"]);
+    let frees = number(&json(&server, &["du", "multi"])["tags"][0]["exclusive"]);
     text(&server, &["rm", &format!("multi@{}", sha256(&store.index))]);
     gone(&server, frees, "the index");
     for repository in ["app", "copy", "web"] {
-        let frees = number(&usage(&json(&server, &["du"]), repository)["frees"]);
+        let frees = number(&usage(&json(&server, &["du"]), repository)["exclusive"]);
         assert!(frees > 0, "{repository}");
         text(&server, &["rm", repository]);
         gone(&server, frees, repository);
@@ -125,7 +125,7 @@ fn garbage_that_waits_is_told_with_its_date() {
     let server = Server::start();
     let mut client = server.client();
     let store = push_store(&mut client);
-    let frees = number(&usage(&json(&server, &["du"]), "web")["frees"]);
+    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
     text(&server, &["rm", "web"]);
     let garbage = json(&server, &["du"])["store"]["garbage"].clone();
     assert_eq!((&garbage["now"]["bytes"], number(&garbage["later"]["bytes"])), (&0.into(), frees));
@@ -141,16 +141,16 @@ fn garbage_that_waits_is_told_with_its_date() {
     assert_eq!(tags.as_array().expect("tags").len(), 2);
     text(&server, &["rm", "app:v2"]);
     let latest = json(&server, &["du", "app"])["tags"][0].clone();
-    assert_eq!(number(&latest["frees"]), 20_000 + 1000 + config(&store.versions[1]), "what v1 shares with it goes after both");
+    assert_eq!(number(&latest["exclusive"]), 20_000 + 1000 + config(&store.versions[1]), "what v1 shares with it goes after both");
     let table = text(&server, &["du", "app"]);
-    assert!(table.contains("latest") && table.contains("deleting it all frees"), "{table}");
+    assert!(table.contains("latest") && table.contains(" exclusive to it"), "{table}");
 }
 
 #[test]
 fn garbage_that_may_go_is_told_until_it_is_gone() {
     let server = Server::with(&[("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")]);
     let store = push_store(&mut server.client());
-    let frees = number(&usage(&json(&server, &["du"]), "web")["frees"]);
+    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
     text(&server, &["rm", &format!("web@{}", store.web.digest())]);
     std::thread::sleep(std::time::Duration::from_millis(10));
     let before = json(&server, &["du"])["store"].clone();

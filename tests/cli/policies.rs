@@ -55,7 +55,8 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
 
     let all = json(&server, &["policy", "preview", "--config", &config]);
     let [alone, app, web] = all.as_array().expect("repositories").as_slice() else { panic!("{all}") };
-    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &value!([]), &"14d".into()));
+    let unruled = value!([{ "tag": "latest", "kept": true, "reason": "no policy matches the repository", "until": null }]);
+    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &unruled, &"14d".into()));
     assert_eq!((&web["policy"], &web["keepUntagged"]), (&"team/**".into(), &"forever".into()));
     assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
     assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
@@ -72,12 +73,39 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     assert!(decision(app, "nightly-1")["until"].is_string() && decision(app, "pr-3")["until"].is_null());
 
     let table = text(&server, &["policy", "preview", "--config", &config]);
-    assert!(table.contains("no policy matches the repository") && table.contains("removed"), "{table}");
+    let line = |words: &[&str]| table.lines().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(line(&["alone", "latest", "kept", "no policy matches the repository"]) && line(&["pr-1", "removed"]), "{table}");
     let one = text(&server, &["policy", "preview", "team/web", "--config", &config]);
     assert!(one.contains("latest") && !one.contains("pr-1"), "{one}");
     let glob = json(&server, &["policy", "preview", "team/*", "--config", &config]);
     assert_eq!(glob.as_array().expect("repositories").len(), 2);
     assert_eq!(texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(), tags.len(), "something was changed");
+}
+
+/// More tags than are read at once, with and without a policy: each is there, and the rule counts over all of them.
+#[test]
+fn a_preview_lists_every_tag_of_a_large_repository() {
+    const TAGS: usize = 2300;
+    let server = Server::start();
+    let mut client = server.client();
+    for repository in ["alone", "team/app"] {
+        Image::small(1).push(&mut client, repository, "pr-0");
+        let tags: Vec<_> = (1..TAGS).map(|number| format!("pr-{number}")).collect();
+        for some in tags.chunks(10) {
+            let query = some.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&");
+            let path = format!("{}?{query}", Image::small(1).digest());
+            assert_eq!(client.put_manifest(repository, &path, OCI_MANIFEST, &Image::small(1).manifest).status, 201);
+        }
+    }
+    let config = configuration(&server, POLICIES);
+    let all = json(&server, &["policy", "preview", "--config", &config]);
+    for (number, kept) in [(0, TAGS), (1, 2)] {
+        let tags = all[number]["tags"].as_array().expect("tags");
+        assert_eq!((tags.len(), tags.iter().filter(|tag| tag["kept"] == true).count()), (TAGS, kept));
+        assert!(tags.is_sorted_by_key(|tag| tag["tag"].as_str().map(str::to_owned)), "{tags:?}");
+    }
+    let lines = text(&server, &["policy", "preview", "--config", &config]).lines().count();
+    assert_eq!(lines, 1 + 2 * (TAGS + 1));
 }
 
 #[test]
@@ -168,16 +196,59 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     assert_eq!(forecast["now"], value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() }));
     assert_eq!((&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]), (&"tag".into(), &"pr-1".into()));
     assert!(text(&server, &["gc", "--dry-run"]).contains("tag app:pr-2"));
-    let frees = |reference: &str| json(&server, &["rm", reference, "--dry-run"])["frees"]["bytes"].clone();
+    let frees = |reference: &str| json(&server, &["rm", reference, "--dry-run"])["comesBack"]["bytes"].clone();
     assert_eq!((frees("app:pr-1"), frees("app:pr-2")), (value!(0), value!(0)), "those go anyway");
     let own = value!(1000 + Image::small(2).config.len());
     assert_eq!((frees("app:main"), frees("app:{main,pr-2}")), (own.clone(), own.clone()), "what held it beside goes anyway");
     let tags = json(&server, &["du", "app"])["tags"].clone();
     let frees: Vec<_> =
-        tags.as_array().expect("tags").iter().map(|tag| (tag["tag"].as_str().expect("a tag"), tag["frees"].clone())).collect();
+        tags.as_array().expect("tags").iter().map(|tag| (tag["tag"].as_str().expect("a tag"), tag["exclusive"].clone())).collect();
     let three = value!(1000 + Image::small(3).config.len());
     assert_eq!(frees, [("main", own), ("pr-1", value!(0)), ("pr-2", value!(0)), ("pr-3", three)]);
 
     let swept = json(&server, &["gc"]);
     assert_eq!((&swept["tags"], &swept["manifests"], &swept["bytes"]), (&2.into(), &1.into(), &forecast["now"]["bytes"]));
+}
+
+/// What time will remove is foreseen, in the order and at the time at which it goes.
+#[test]
+fn tags_that_a_rule_will_remove_are_garbage_to_come() {
+    let policies = "[{repositories: 'team/*', untagged: never, tags: [
+        {match: ['keep-*'], newest: 1, younger: 2d}, {match: ['pr-*'], younger: 3d}, {match: ['cache-*'], pulled: 5d}]}]";
+    let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
+    let mut client = server.client();
+    for (seed, tag) in (1..).zip(["keep-1", "keep-2", "pr-1", "pr-2", "cache-1", "other"]) {
+        Image::small(seed).push(&mut client, "team/app", tag);
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    // what another tag holds goes with the last of them
+    Image::small(3).push(&mut client, "team/app", "cache-2");
+    // neither stays nor goes by these rules
+    Image::small(7).push(&mut client, "alone", "pr-1");
+    let forecast = json(&server, &["gc", "--dry-run"]);
+    let items = forecast["items"].as_array().expect("items");
+    let now = std::time::SystemTime::now();
+    let days = |item: &Value| {
+        let at = humantime::parse_rfc3339(item["at"].as_str().expect("a time")).expect("a time");
+        (at.duration_since(now).expect("later").as_secs_f64() / 86400.0).round()
+    };
+    let tags: Vec<_> =
+        items.iter().filter(|item| item["kind"] == "tag").map(|item| (item["tag"].as_str().expect("a tag"), days(item))).collect();
+    assert_eq!(tags, [("keep-1", 2.0), ("pr-1", 3.0), ("pr-2", 3.0), ("cache-1", 5.0), ("cache-2", 5.0)]);
+    let manifests: Vec<_> = items.iter().filter(|item| item["kind"] == "manifest").map(days).collect();
+    assert_eq!(manifests, [3.0, 4.0, 6.0, 6.0], "a grace period after the last tag");
+    let bytes: u64 = [1, 3, 4, 5].map(|seed| 1000 + Image::small(seed).config.len() as u64).iter().sum();
+    assert_eq!(forecast["later"], value!({ "tags": 5, "manifests": 4, "blobs": 8, "bytes": bytes }));
+
+    let garbage = json(&server, &["du"])["store"]["garbage"].clone();
+    assert_eq!((&garbage["now"]["bytes"], &garbage["later"]["bytes"]), (&0.into(), &bytes.into()));
+    let day =
+        |days: u64| humantime::format_rfc3339_seconds(now + std::time::Duration::from_secs(days * 86400)).to_string()[..10].to_owned();
+    let dates: Vec<_> = garbage["later"]["days"].as_array().expect("days").iter().map(|share| share["date"].clone()).collect();
+    assert_eq!(dates, [day(4), day(5), day(7)], "and another one for the blobs");
+    // a tag that will go some day holds what it holds until then
+    let own = value!(1000 + Image::small(4).config.len());
+    let tags = json(&server, &["du", "team/app"])["tags"].clone();
+    let one = tags.as_array().expect("tags").iter().find(|tag| tag["tag"] == "pr-2").expect("the tag");
+    assert_eq!((&one["exclusive"], &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["comesBack"]["bytes"]), (&own, &own));
 }

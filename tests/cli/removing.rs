@@ -1,10 +1,8 @@
 //! Removing with globs, and being told first what goes and comes back.
 
-use std::io::{Read, Write};
-
 use serde_json::json as value;
 
-use super::{bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text};
+use super::{at_a_terminal, bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text};
 use crate::support::image::noise;
 use crate::support::{Client, Image, Server, sha256};
 
@@ -32,7 +30,7 @@ fn a_glob_shows_what_goes_and_then_removes_it() {
     assert_eq!(items, ["\"team/app\":\"pr-1\"", "\"team/app\":\"pr-2\"", "\"team/web\":\"pr-9\""]);
     assert_eq!((&shown["removed"], &shown["untagged"]["manifests"]), (&value!(null), &value!(3)));
     let own = |image: &Image| (image.config.len() + 1000) as u64;
-    assert_eq!(number(&shown["frees"]["bytes"]), own(&images[0]) + own(&images[1]) + own(&images[3]), "main keeps the shared layer");
+    assert_eq!(number(&shown["comesBack"]["bytes"]), own(&images[0]) + own(&images[1]) + own(&images[3]), "main keeps the shared layer");
     images[0].assert_pulls(&mut client, "team/app", "pr-1");
     let table = text(&server, &["rm", "team/app:pr-?", "--dry-run"]);
     assert!(table.contains("2 tags; ") && table.contains("lose their last tag"), "{table}");
@@ -55,7 +53,7 @@ fn what_is_promised_comes_back() {
     let images = pushed;
     let mut left = bytes_on_disk(&server);
     for reference in ["team/app:pr-1".to_owned(), format!("team/app@{}", images[1].digest()), "team/*".to_owned()] {
-        let promised = number(&json(&server, &["rm", &reference])["frees"]["bytes"]);
+        let promised = number(&json(&server, &["rm", &reference])["comesBack"]["bytes"]);
         assert!(promised > 0, "{reference}");
         left -= promised;
         eventually(&format!("the disk of {reference} is back"), || bytes_on_disk(&server) <= left);
@@ -84,9 +82,9 @@ fn the_promise_is_honest_where_nothing_comes_back() {
     text(&server, &["rm", "a:one"]);
     let shown = json(&server, &["rm", &format!("a@{}", image.digest()), "--dry-run"]);
     let forecast = json(&server, &["gc", "--dry-run"]);
-    assert_eq!(shown["frees"]["bytes"], forecast["later"]["bytes"]);
+    assert_eq!(shown["comesBack"]["bytes"], forecast["later"]["bytes"]);
     let last = &forecast["items"].as_array().expect("items").last().expect("an item")["at"];
-    assert!(shown["frees"]["by"].as_str() < last.as_str(), "{shown} {last}");
+    assert!(shown["comesBack"]["by"].as_str() < last.as_str(), "{shown} {last}");
 }
 
 #[test]
@@ -94,7 +92,7 @@ fn a_repository_goes_at_once_and_an_index_before_its_children() {
     let server = Server::start();
     let index = push_index(&mut server.client());
     let days = |reference: &str| {
-        let by = json(&server, &["rm", reference, "--dry-run"])["frees"]["by"].as_str().expect("a time").to_owned();
+        let by = json(&server, &["rm", reference, "--dry-run"])["comesBack"]["by"].as_str().expect("a time").to_owned();
         let wait = humantime::parse_rfc3339(&by).expect("a time").duration_since(std::time::SystemTime::now()).expect("later");
         (wait.as_secs_f64() / 86400.0).round()
     };
@@ -127,30 +125,6 @@ fn a_child_is_refused_before_anything_is_shown() {
     let sentence = refusal(&server, &["rm", &format!("team/app@{}", child.as_str().expect("a child")), "--dry-run"]);
     assert!(sentence.contains(&index), "{sentence}");
     assert!(refusal(&server, &["rm", &format!("team/app@{}", sha256(b"nothing"))]).contains("not in repository"));
-}
-
-/// Runs a command at a terminal of its own, types an answer, and gives what was shown and whether it succeeded.
-fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, bool) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
-    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
-    let other = std::fs::File::options().read(true).write(true).open(name).expect("the other side");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(arguments).arg("--data-dir").arg(server.directory());
-    command.stdin(other.try_clone().expect("a copy")).stderr(other);
-    let child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
-    // its copies of the other side are the command's business now
-    drop(command);
-    let mut terminal = std::fs::File::from(terminal);
-    terminal.write_all(answer.as_bytes()).expect("the answer is typed");
-    let output = child.wait_with_output().expect("it ends");
-    let mut shown = String::from_utf8(output.stdout).expect("text");
-    // a terminal whose other side is closed is an error to read from
-    let mut told = Vec::new();
-    let _ = terminal.read_to_end(&mut told);
-    shown += &String::from_utf8_lossy(&told);
-    (shown, output.status.success())
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
     // clients of the server may have been told that the blobs are there
     let said = scene.collected(&[]);
     assert!(said.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"), "{said}");
-    assert!(said.contains("in use by a server") && said.contains("wait for leases and grace periods"), "{said}");
+    assert!(said.contains("in use by a server") && said.contains("wait for leases, grace periods and rules"), "{said}");
     assert_eq!(scene.server.blob_files().len(), 5);
 
     assert!(scene.server.stop().success());

@@ -2,7 +2,11 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::eventually;
@@ -10,24 +14,13 @@ use crate::power_loss::disk::Disk;
 use crate::support::image::noise;
 use crate::support::{Image, Server};
 
-#[test]
-fn a_full_disk_is_made_room_on() {
-    let directory = TempDir::new().expect("a directory");
-    let disk = match Disk::new(directory.path(), "full") {
-        Ok(disk) => disk,
-        Err(why) => {
-            let _ = writeln!(std::io::stderr(), "LEFT OUT: collection on a full disk, which needs root and loop mounts: {why}");
-            return;
-        }
-    };
-    let rules = [("REGISTRY_GC_LEASE", "2s"), ("REGISTRY_GC_GRACE", "2s"), ("REGISTRY_GC_INTERVAL", "20ms")];
-    let server = Server::at(&disk.path().join("data"), &rules);
-    let client = &mut server.client();
-    // more than the 5 % that ext4 keeps from everybody but root
-    let (kept, deleted) = (Image::new("kept", vec![noise(1, 1000)]), Image::new("deleted", vec![noise(2, 48 << 20)]));
-    kept.push(client, "app", "kept");
-    deleted.push(client, "app", "deleted");
+/// A disk of its own; none where this machine has none to give, which is said past the capture of output.
+fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
+    let disk = Disk::new(directory.path(), "full");
+    disk.map_err(|why| drop(writeln!(std::io::stderr(), "LEFT OUT: {what}, which needs root and loop mounts: {why}"))).ok()
+}
 
+fn fill(disk: &Disk) {
     let mut filler = File::create(disk.path().join("filler")).expect("a file");
     for size in [1 << 20, 4096, 1] {
         let block = vec![0; size];
@@ -38,6 +31,21 @@ fn a_full_disk_is_made_room_on() {
         };
         assert_eq!(full.kind(), ErrorKind::StorageFull);
     }
+}
+
+#[test]
+fn a_full_disk_is_made_room_on() {
+    let directory = TempDir::new().expect("a directory");
+    let Some(disk) = disk(&directory, "collection on a full disk") else { return };
+    let rules = [("REGISTRY_GC_LEASE", "2s"), ("REGISTRY_GC_GRACE", "2s"), ("REGISTRY_GC_INTERVAL", "20ms")];
+    let server = Server::at(&disk.path().join("data"), &rules);
+    let client = &mut server.client();
+    // more than the 5 % that ext4 keeps from everybody but root
+    let (kept, deleted) = (Image::new("kept", vec![noise(1, 1000)]), Image::new("deleted", vec![noise(2, 48 << 20)]));
+    kept.push(client, "app", "kept");
+    deleted.push(client, "app", "deleted");
+
+    fill(&disk);
     let refused = client.request("POST", &format!("/v2/app/blobs/uploads/?digest={}", crate::support::sha256(&noise(3, 50_000))));
     refused.body(&noise(3, 50_000)).send().refused(507, "UNAVAILABLE");
 
@@ -49,4 +57,75 @@ fn a_full_disk_is_made_room_on() {
     let next = Image::new("next", vec![noise(4, 4 << 20)]);
     next.push(client, "app", "next");
     next.assert_pulls(client, "app", "next");
+}
+
+/// Whether files may be removed, by the file system's own flag, which root has to respect as well.
+fn set_removable(files: &[std::path::PathBuf], flag: &str) {
+    assert!(Command::new("chattr").arg(flag).args(files).status().expect("chattr").success());
+}
+
+/// Takes up what disk the database's log has ahead of need, so that nothing can be recorded any more, for as long as the
+/// connection is open.
+fn stuff_log(database: &Path) -> Connection {
+    let reader = Connection::open(database).expect("the database");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").expect("a snapshot, which the log must keep");
+    let writer = Connection::open(database).expect("the database");
+    writer.busy_timeout(std::time::Duration::from_secs(20)).expect("a timeout");
+    writer.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF; CREATE TABLE ballast (x BLOB)").expect("room for that");
+    for size in [256 << 10, 4096, 1] {
+        let full = loop {
+            if let Err(error) = writer.execute("INSERT INTO ballast VALUES (zeroblob(?1))", [size]) {
+                break error;
+            }
+        };
+        assert_eq!(full.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull), "{full}");
+    }
+    reader
+}
+
+/// Files whose blobs are gone already need no room to be removed, and give some: pulls that cannot be recorded for want of
+/// it, in every pass, must not keep them.
+#[test]
+fn pulls_that_cannot_be_recorded_stop_no_pass() {
+    let directory = TempDir::new().expect("a directory");
+    let Some(disk) = disk(&directory, "pulls on a full disk") else { return };
+    let rules = [("REGISTRY_GC_LEASE", "500ms"), ("REGISTRY_GC_GRACE", "500ms"), ("REGISTRY_GC_INTERVAL", "500ms")];
+    let data = disk.path().join("data");
+    let mut server = Server::at(&data, &[]);
+    let client = &mut server.client();
+    let (kept, deleted) = (Image::small(1), Image::small(2));
+    kept.push(client, "app", "kept");
+    let before = server.blob_files();
+    deleted.push(client, "app", "deleted");
+    let files: Vec<_> = server.blob_files().into_iter().filter(|file| !before.contains(file)).collect();
+    assert_eq!(files.len(), 2);
+    set_removable(&files, "+i");
+    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", deleted.digest())).status, 202);
+    assert!(server.stop().success());
+    let server = Server::at(&data, &rules);
+
+    let database = data.join("registry.db");
+    let count = |table: &str| {
+        let connection = Connection::open(&database).expect("the database");
+        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0)).expect("a count")
+    };
+    eventually("nothing is left to be done but to remove the files", || (count("trash"), count("blobs"), count("removals")) == (0, 2, 2));
+    fill(&disk);
+    let log = stuff_log(&database);
+    let client = &mut server.client();
+    assert_eq!(client.delete("/v2/app/manifests/kept").status, 507, "something can still be recorded");
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let client = &mut server.client();
+            while !stop.load(Ordering::Relaxed) {
+                assert_eq!(client.get("/v2/app/manifests/kept").status, 200);
+            }
+        });
+        let _stop = super::endless::StopAtEnd(&stop);
+        set_removable(&files, "-i");
+        eventually("the files are removed", || files.iter().all(|file| !file.exists()));
+    });
+    drop(log);
+    kept.assert_pulls(client, "app", "kept");
 }

@@ -2,7 +2,9 @@
 
 mod backup;
 mod classic;
+mod endless;
 mod full_disk;
+mod numbers;
 mod races;
 mod rules;
 

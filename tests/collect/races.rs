@@ -193,7 +193,7 @@ fn one_bad_item_stops_nothing() {
     std::fs::create_dir_all(bad.join("more")).expect("a directory");
     let output = server.cli(&["gc", "--online", "--output", "json"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("1 things could not be collected"), "{said}");
+    assert!(!output.status.success() && said.contains("1 thing could not be collected"), "{said}");
     let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&swept["blobs"], &swept["files"], &swept["bytes"]), (&5.into(), &4.into(), &4000.into()), "{swept}");
     // and once it is mended, the next pass goes on with it, also if the server was down in between

@@ -39,6 +39,11 @@ fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
         ("[{repositories: '**', tags: [{match: ['*'], always: false}]}]", "keeps nothing"),
         ("[{repositories: '**', tags: [{match: [], newest: 1}]}]", "matches no tag"),
         ("[{repositories: '[a', tags: []}]", "not a pattern"),
+        ("[{repositories: 'Team/*'}]", "in policies, the pattern 'Team/*' can match no repository: 'Team/a' is not a repository name"),
+        ("[{repositories: 'team/..'}]", "'team/..' can match no repository"),
+        ("[{repositories: 'team /**'}]", "'team /**' can match no repository"),
+        ("[{repositories: '**', immutable: ['v 1']}]", "'v 1' can match no tag"),
+        ("[{repositories: '**', tags: [{match: ['app:pr-*'], newest: 1}]}]", "'app:pr-*' can match no tag"),
     ] {
         let config = directory.path().join("config.yml");
         std::fs::write(&config, format!("policies: {rules}")).expect("a configuration");

@@ -95,8 +95,10 @@ impl Hand<'_> {
                 Some(tag) => repository.tags.get(tag).is_none_or(|old| old.digest != item.digest),
                 None => !repository.manifests.contains_key(&item.digest),
             };
-            if self.peek(repository, &reference).is_some_and(|bytes| bytes == item.bytes) && is_new {
-                self.came(repository, item, tag, sent, Instant::now());
+            match self.peek(repository, &reference) {
+                Some(bytes) if bytes == item.bytes && is_new => self.came(repository, item, tag, sent, Instant::now()),
+                Some(_) if !is_new => tag.into_iter().for_each(|tag| repository.perhaps_tagged(tag)),
+                _ => {}
             }
             return Err(Gone);
         };

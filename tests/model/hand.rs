@@ -79,8 +79,11 @@ impl<'w> Hand<'w> {
             format!("{} is sure until {}", short(object), until.map_or("never".to_owned(), |until| self.world.journal.seconds(until)))
         });
         let until: Vec<_> = until.collect();
-        let needing = objects.iter().flat_map(|object| repository.needing(object)).map(|manifest| short(&manifest.item.digest));
-        let words: Vec<_> = objects.iter().map(|object| short(object)).chain(needing).chain(["server killed"]).collect();
+        // those that have gone as well, and whatever a tag of the repository meant
+        let items = self.world.stock.items.values();
+        let needing = items.filter(|item| item.blobs.iter().any(|blob| objects.contains(&&**blob))).map(|item| short(&item.digest));
+        let (tags, all) = (format!("{}/manifests/t", repository.name), format!("{}/ ", repository.name));
+        let words: Vec<_> = objects.iter().map(|object| short(object)).chain(needing).chain(["server killed", &*tags, &*all]).collect();
         let answered = format!("{} {}", answer.status(), text(&answer.response));
         self.world.violated(&words, &format!("{}: {message}; {}; the answer was {answered}", repository.name, until.join(", ")))
     }

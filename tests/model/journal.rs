@@ -7,7 +7,7 @@ use std::time::Instant;
 /// More than happens in any time that matters to one object.
 const CAPACITY: usize = 400_000;
 /// How much is printed of what happened to an object.
-const TOLD: usize = 60;
+const TOLD: usize = 200;
 
 pub struct Journal {
     start: Instant,

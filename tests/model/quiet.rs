@@ -81,11 +81,26 @@ fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
         }
         let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|link| expected.contains(*link));
         if !lost.is_empty() || Instant::now() > deadline {
-            let words: Vec<_> = lost.iter().chain(&left).take(4).map(|(_, digest)| short(digest)).collect();
-            world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown"));
+            let mut words: Vec<_> = lost.iter().chain(&left).take(4).map(|(_, digest)| short(digest)).collect();
+            let holders: Vec<_> = left.iter().flat_map(|(repository, blob)| holders(&connection, repository, blob)).collect();
+            words.extend(holders.iter().map(|(manifest, _)| short(manifest)));
+            world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown, held by {holders:#?}"));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The manifests that need a blob in a repository, each with all that its row and its tags say.
+fn holders(connection: &Connection, repository: &str, blob: &str) -> Vec<(String, String)> {
+    let sql = "SELECT manifests.digest, 'holders ' || manifests.holders || ', idle since ' || ifnull(manifests.idle_since, '-') || ', review from '
+            || ifnull(manifests.review_from, '-') || ', held by ' || ifnull(held_by, '-') || ', link idle since ' || ifnull(link.idle_since, '-')
+            || ', now ' || unixepoch('subsec') || ', tags ' || ifnull((SELECT group_concat(name) FROM tags WHERE manifest_id = manifests.id), '-')
+        FROM manifests JOIN repositories ON repositories.id = repository_id JOIN manifest_blobs ON manifest_id = manifests.id
+        JOIN blobs ON blobs.id = blob_id JOIN repository_blobs AS link ON link.blob_id = blobs.id AND link.repository_id = repositories.id
+        WHERE repositories.name = ?1 AND blobs.digest = ?2";
+    let mut statement = connection.prepare(sql).expect("a schema as expected");
+    let rows = statement.query_map([repository, blob], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    rows.collect::<Result<_, _>>().expect("rows")
 }
 
 fn open(server: &Server) -> Connection {

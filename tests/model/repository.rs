@@ -193,12 +193,21 @@ impl Repository {
     /// A tag was pointed at a manifest.
     pub fn tagged(&mut self, tag: &str, item: &Item, sent: Instant) {
         if self.tags.get(tag).is_some_and(|old| old.digest == item.digest) {
-            return;
+            return self.perhaps_tagged(tag);
         }
         self.untagged(tag, sent);
         let image = item.signs.as_ref().filter(|(_, name)| name == tag).map(|(image, _)| image.clone());
         let is_loose = image.as_ref().is_some_and(|image| !self.is_sure(image, Instant::now()));
         self.tags.insert(tag.to_owned(), Tag { digest: item.digest.clone(), image, safe: sent, is_loose });
+    }
+
+    /// A tag is where it was, perhaps because it was put there again: it may have gone with its image before.
+    pub fn perhaps_tagged(&mut self, tag: &str) {
+        let now = Instant::now();
+        let is_loose = self.tags.get(tag).and_then(|tag| tag.image()).is_some_and(|image| !self.is_sure(image, now));
+        if let Some(tag) = self.tags.get_mut(tag) {
+            tag.is_loose |= is_loose;
+        }
     }
 
     /// A tag is not where it was any more.
