@@ -56,7 +56,6 @@ pub fn add(script: &mut Script) {
         script.raw(name, text);
     }
     for (name, text) in [
-        ("half-closed", get("")),
         ("manifest-cut-off", put("Content-Length: 100", "{\"schema")),
         ("chunks-cut-off", put("Transfer-Encoding: chunked", "5\r\nabc")),
         ("tls", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}\x03\x03".to_owned()),
