@@ -59,8 +59,9 @@ enum Version {
 /// Serves a connection until it ends, or the server does and nothing is in flight.
 pub(super) async fn serve(socket: Socket, mut context: Context) -> io::Result<()> {
     let settings = Arc::clone(&context.settings);
+    // in boxes, or every connection would have room for what few of them ever do
     let opened = tokio::select! {
-        opened = open(socket, &settings) => opened,
+        opened = Box::pin(open(socket, &settings)) => opened,
         _ = context.stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
     };
     let opened = opened.inspect_err(|error| {
@@ -71,8 +72,8 @@ pub(super) async fn serve(socket: Socket, mut context: Context) -> io::Result<()
     })?;
     match opened {
         None => Ok(()),
-        Some((stream, Version::Http1)) => serve_http1(stream, context).await.map_err(io::Error::other),
-        Some((stream, Version::Http2)) => serve_http2(stream, context).await.map_err(io::Error::other),
+        Some((stream, Version::Http1)) => Box::pin(serve_http1(stream, context)).await.map_err(io::Error::other),
+        Some((stream, Version::Http2)) => Box::pin(serve_http2(stream, context)).await.map_err(io::Error::other),
     }
 }
 
