@@ -102,6 +102,7 @@ const OURS: &[Row] = &[
     Row("http.limits.idle", Time, "120s", "How long the body of a request may bring nothing, and a client take nothing of an answer's"),
     Row("auth.htpasswd.cache", Time, "5m", "How long a right password is not hashed again, at most"),
     Row("storage.reserve", COUNT, "268435456", "Bytes of free disk that uploads leave alone"),
+    Row("storage.startempty", Switch, "false", "Start in a data directory that holds a store of distribution, and leave that alone"),
     Row("manifests.sparse", Switch, "false", "Accept manifests that name content which is not stored"),
     Row("manifests.limit", COUNT, "4194304", "The largest manifest, in bytes"),
     Row("gc.enabled", Switch, "true", "Collect what nobody needs"),
