@@ -6,7 +6,7 @@ use registry::registry::{
     Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention, Settings, TagRule, Urls,
 };
 
-use super::{Failure, wire};
+use super::{Failure, health, logins, wire};
 
 /// What a configuration says about the registry's rules; the defaults for the rest.
 pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
@@ -85,6 +85,8 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Failure> {
 /// Whether a server could start with a configuration, as far as that can be told without one.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     of(config)?;
+    logins::of(config)?;
+    health::checks(&config.health)?;
     wire::address(None, &config.http)?;
     wire::settings(&config.http, usize::MAX, None).map(drop)
 }
