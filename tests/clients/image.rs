@@ -26,6 +26,14 @@ fn binary() -> PathBuf {
     target_dir.join(TARGET).join("debug/registry")
 }
 
+/// What a static binary cannot be compiled without.
+pub fn lacks() -> Option<String> {
+    let found = Command::new("rustc").args(["--print", "target-libdir", "--target", TARGET]).output().ok();
+    let directory = found.and_then(|output| String::from_utf8(output.stdout).ok()).unwrap_or_default();
+    let is_there = std::env::var_os("STATIC_BINARY").is_some() || Path::new(directory.trim()).is_dir();
+    (!is_there).then(|| format!("the target {TARGET} is not installed: rustup target add {TARGET}"))
+}
+
 /// Builds the image `registry` from the Dockerfile.
 fn build(bench: &Bench) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

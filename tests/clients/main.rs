@@ -68,7 +68,7 @@ const TESTS: &[Test] = &[
     Test::root("switching-client-certificates", &["docker", "dockerd", "curl", "skopeo"], switching::tls::client_certificates),
     Test::root("switching-logins", LOGIN_PROGRAMS, switching::logins::by_configuration),
     Test::root("switching-logins-variables", LOGIN_PROGRAMS, switching::logins::by_variables),
-    Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2),
+    Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2).unless(image::lacks),
     Test::new("differential", &["docker-registry"], differential::without_login),
     Test::new("differential-login", &["docker-registry", "htpasswd"], differential::with_login),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),

@@ -22,6 +22,8 @@ pub struct Test {
     name: &'static str,
     programs: &'static [&'static str],
     needs_root: bool,
+    /// What else it needs and has not, in words.
+    lacks: fn() -> Option<String>,
     /// Of the server.
     environment: &'static [(&'static str, &'static str)],
     body: fn(&Bench),
@@ -29,7 +31,7 @@ pub struct Test {
 
 impl Test {
     pub const fn new(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
-        Self { name, programs, needs_root: false, environment: &[], body }
+        Self { name, programs, needs_root: false, lacks: || None, environment: &[], body }
     }
 
     pub const fn root(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
@@ -40,6 +42,10 @@ impl Test {
         Self { environment, ..self }
     }
 
+    pub const fn unless(self, lacks: fn() -> Option<String>) -> Self {
+        Self { lacks, ..self }
+    }
+
     fn wanted(&self, filters: &[String]) -> bool {
         filters.is_empty() || filters.iter().any(|filter| self.name.contains(filter))
     }
@@ -48,8 +54,8 @@ impl Test {
         if self.needs_root && !program::is_root() {
             return Some("it needs root".to_owned());
         }
-        let absent = self.programs.iter().find(|name| program::find(name).is_none())?;
-        Some(format!("{absent} is not installed"))
+        let absent = self.programs.iter().find(|name| program::find(name).is_none());
+        absent.map(|absent| format!("{absent} is not installed")).or_else(self.lacks)
     }
 
     fn run(&self) -> Result<(), String> {
