@@ -15,7 +15,7 @@ const LENGTH: usize = 1000;
 /// How long a client that hurries may be kept, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What one slow client may cost, in KiB.
-const COST: u64 = 64;
+const COST: u64 = 80;
 
 struct SlowUpload {
     location: String,

@@ -18,9 +18,12 @@ use crate::fixture::digest;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
 
+/// Adds the requests of one kind.
+type Group = fn(&mut Script);
+
 pub fn all() -> Script {
     let mut script = Script::default();
-    let groups: [(&'static str, fn(&mut Script)); 10] = [
+    let groups: [(&'static str, Group); 10] = [
         // first, while nothing else is in the catalog
         ("list", lists::add),
         ("path", paths::add),
