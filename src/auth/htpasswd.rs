@@ -67,14 +67,22 @@ impl Htpasswd {
             report_failure("", login.address, "no user and password");
             return Err(refusal());
         };
-        let users = self.users.current().await;
-        let found = users.hash_of(&user);
-        let hash = found.unwrap_or_else(|| users.dummy());
-        let attempt = self.verified.attempt(&user, &password, hash);
-        if found.is_some() && self.verified.contains(&attempt) {
+        let is_remembered =
+            |users: &Users| users.hash_of(&user).is_some_and(|hash| self.verified.contains(&self.verified.attempt(&user, &password, hash)));
+        let mut users = self.users.recent().await;
+        let mut may_enter = is_remembered(&users);
+        if !may_enter {
+            // who was in no file a moment ago may be by now
+            users = self.users.current().await;
+            may_enter = is_remembered(&users);
+        }
+        if may_enter {
             stats.remembered.add(1);
             return Ok(Identity::user(user));
         }
+        let found = users.hash_of(&user);
+        let hash = found.unwrap_or_else(|| users.dummy());
+        let attempt = self.verified.attempt(&user, &password, hash);
         let outcome = self.hashing.check(attempt, password, hash.clone(), login.address).await;
         match outcome {
             Outcome::Right if found.is_some() => Ok(Identity::user(user)),

@@ -126,33 +126,39 @@ impl Token {
         Ok(Identity::bearer(claims.sub, claims.access.unwrap_or_default()))
     }
 
-    /// The trusted key that a token names: by a chain of certificates that leads to the bundle, or by its id.
+    /// The trusted key that a token names.
     async fn key_for(&self, header: &Header) -> Result<Key, Fault> {
-        let bundle = match &self.bundle {
-            Some(bundle) => Some(bundle.current().await),
-            None => None,
-        };
-        let embedded = header.jwk.as_ref();
-        let chain = header.x5c.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.x509_chain.as_deref()));
-        let by_chain = match (&bundle, chain) {
-            (Some(bundle), Some(chain)) => Some(bundle.key_of_chain(chain)),
-            _ => None,
-        };
-        if let Some(Ok(key)) = by_chain {
+        let (bundle, jwks) = (recent(self.bundle.as_ref()).await, recent(self.jwks.as_ref()).await);
+        if let Ok(key) = key_in(bundle.as_deref(), jwks.as_deref(), header) {
             return Ok(key);
         }
-        // of a key that the token brings along nothing is believed; it may only name one that is trusted
-        let id = header.kid.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
-        let Some(id) = id else { return by_chain.unwrap_or(Err(Malformed("token that names no key"))).map_err(Fault::from) };
-        if let Some(key) = bundle.as_ref().and_then(|bundle| bundle.key(id)) {
-            return Ok(key.clone());
-        }
-        let jwks = match &self.jwks {
-            Some(jwks) => Some(jwks.current().await),
-            None => None,
-        };
-        jwks.as_ref().and_then(|jwks| jwks.key(id)).cloned().ok_or(Fault::Bad("token of an unknown key"))
+        // one that was not known a moment ago may be in a file by now
+        let (bundle, jwks) = (current(self.bundle.as_ref()).await, current(self.jwks.as_ref()).await);
+        key_in(bundle.as_deref(), jwks.as_deref(), header).map_err(Fault::from)
     }
+}
+
+async fn recent<T: Send + Sync + 'static>(file: Option<&Arc<Watched<T>>>) -> Option<Arc<T>> {
+    Some(file?.recent().await)
+}
+
+async fn current<T: Send + Sync + 'static>(file: Option<&Arc<Watched<T>>>) -> Option<Arc<T>> {
+    Some(file?.current().await)
+}
+
+/// A key by a chain of certificates that leads to the bundle, or by its id.
+fn key_in(bundle: Option<&Bundle>, jwks: Option<&Jwks>, header: &Header) -> Result<Key, Malformed> {
+    let embedded = header.jwk.as_ref();
+    let chain = header.x5c.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.x509_chain.as_deref()));
+    let by_chain = bundle.zip(chain).map(|(bundle, chain)| bundle.key_of_chain(chain));
+    if let Some(Ok(key)) = by_chain {
+        return Ok(key);
+    }
+    // of a key that the token brings along nothing is believed; it may only name one that is trusted
+    let id = header.kid.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
+    let Some(id) = id else { return by_chain.unwrap_or(Err(Malformed("token that names no key"))) };
+    let by_id = bundle.and_then(|bundle| bundle.key(id)).or_else(|| jwks.and_then(|jwks| jwks.key(id)));
+    by_id.cloned().ok_or(Malformed("token of an unknown key"))
 }
 
 /// How far the clocks of two servers may be apart, as distribution has it.

@@ -266,6 +266,7 @@ async fn keys_are_changed_under_way() {
     replace(&json!({ "keys": [old.set["keys"][0], new.set["keys"][0]] }).to_string());
     assert!(place.verify(&by_old).await.is_ok() && place.verify(&by_new).await.is_ok());
     replace(&new.set.to_string());
+    place.token.jwks.as_ref().unwrap().current().await;
     assert!(place.verify(&by_old).await.is_err() && place.verify(&by_new).await.is_ok());
     replace("{\"keys\": []}");
     assert!(place.verify(&by_new).await.is_ok(), "a set without keys is taken");
