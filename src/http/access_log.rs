@@ -20,6 +20,8 @@ use crate::telemetry::Counter;
 const WAITING_LIMIT: usize = 4 << 20;
 /// How many are written at once, about.
 const WRITTEN_AT_ONCE: usize = 64 << 10;
+/// How long lines are gathered before they are written: a thread that is woken for each costs as much as a pull.
+const GATHERING: Duration = Duration::from_millis(10);
 
 /// Where lines go; clones share it.
 #[derive(Clone)]
@@ -117,6 +119,9 @@ fn work(jobs: &Receiver<Job>, out: &mut impl Write, wrote: impl Fn(usize, u64)) 
             && !std::mem::replace(&mut has_failed, true)
         {
             tracing::warn!(%error, "the access log cannot be written; its lines are dropped");
+        }
+        if piece.len() < WRITTEN_AT_ONCE && flushes.is_empty() {
+            std::thread::sleep(GATHERING);
         }
         piece.clear();
         // whoever asked may have stopped waiting
