@@ -338,16 +338,18 @@ fn with_line(content: &[u8], user: &OsStr, line: Option<&[u8]>) -> (Vec<u8>, boo
 /// Asks on standard error, for standard output may be a file, and does not show what is typed.
 fn ask(prompt: &str) -> io::Result<Vec<u8>> {
     let mut input = io::stdin().lock();
-    eprint!("{prompt}");
     if !input.is_terminal() {
+        eprint!("{prompt}");
         return line_of(&mut input);
     }
     let shown = tcgetattr(&input)?;
     let mut hidden = shown.clone();
     hidden.local_modes.remove(LocalModes::ECHO);
+    // what was typed before is thrown away, so the prompt comes after
     tcsetattr(&input, OptionalActions::Flush, &hidden)?;
+    eprint!("{prompt}");
     let line = line_of(&mut input);
-    tcsetattr(&input, OptionalActions::Flush, &shown)?;
+    tcsetattr(&input, OptionalActions::Drain, &shown)?;
     eprintln!();
     line
 }
