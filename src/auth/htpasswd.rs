@@ -83,7 +83,7 @@ impl Htpasswd {
         let found = users.hash_of(&user);
         let hash = found.unwrap_or_else(|| users.dummy());
         let attempt = self.verified.attempt(&user, &password, hash);
-        let outcome = self.hashing.check(attempt, password, hash.clone(), login.address).await;
+        let outcome = self.hashing.check(attempt, password, hash.clone(), users.dummy().clone(), login.address).await;
         match outcome {
             Outcome::Right if found.is_some() => Ok(Identity::user(user)),
             Outcome::Right | Outcome::Wrong => {

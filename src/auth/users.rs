@@ -65,7 +65,7 @@ impl Users {
             }
             hashes.insert(user, hash);
         }
-        let dummy = BcryptHash::dummy(usual_cost(&hashes));
+        let dummy = BcryptHash::dummy(highest_cost(&hashes));
         Ok(Self { hashes, dummy })
     }
 
@@ -78,11 +78,10 @@ impl Users {
     }
 }
 
-/// What most users' hashes cost.
-fn usual_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
-    let mut counts: HashMap<u32, usize> = HashMap::new();
-    hashes.values().for_each(|hash| *counts.entry(hash.cost()).or_default() += 1);
-    counts.into_iter().max_by_key(|&(cost, count)| (count, cost)).map_or(DEFAULT_COST, |(cost, _)| cost)
+/// What the dearest hash costs. Were it less, the users with dearer ones could be told by the time that they take; those with
+/// cheaper ones are made to take as long.
+fn highest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
+    hashes.values().map(BcryptHash::cost).max().unwrap_or(DEFAULT_COST)
 }
 
 #[cfg(test)]
@@ -122,9 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn users_that_there_are_not_cost_what_most_cost() {
+    fn users_that_there_are_not_cost_what_the_dearest_cost() {
         let (cheap, dear) = (BcryptHash::dummy(4), BcryptHash::dummy(12));
-        let file = format!("a:{}\nb:{}\nc:{}\n", cheap.as_str(), dear.as_str(), dear.as_str());
+        let file = format!("a:{}\nb:{}\nc:{}\n", cheap.as_str(), cheap.as_str(), dear.as_str());
         assert_eq!(Users::parse(file.as_bytes()).unwrap().dummy().cost(), 12);
         assert_eq!(Users::parse(b"").unwrap().dummy().cost(), DEFAULT_COST);
     }

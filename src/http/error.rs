@@ -6,7 +6,9 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{ALLOW, CONTENT_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
 use super::server::CONNECTION_BUFFER;
@@ -87,7 +89,8 @@ struct Rendered {
     status: StatusCode,
     code: &'static str,
     message: String,
-    detail: Option<Value>,
+    /// JSON; as text, for its keys have an order that people know.
+    detail: Option<Box<RawValue>>,
     header: Option<(HeaderName, String)>,
 }
 
@@ -96,13 +99,37 @@ impl Rendered {
         Self { status, code, message: message.to_string(), detail: None, header: None }
     }
 
-    fn detail(self, detail: Value) -> Self {
-        Self { detail: Some(detail), ..self }
+    fn detail(self, detail: impl Serialize) -> Self {
+        Self { detail: to_raw_value(&detail).ok(), ..self }
     }
 
     fn header(self, name: HeaderName, value: impl ToString) -> Self {
         Self { header: Some((name, value.to_string())), ..self }
     }
+}
+
+/// The body, in the order in which distribution writes it.
+#[derive(Serialize)]
+struct Errors<'r> {
+    errors: [Told<'r>; 1],
+}
+
+#[derive(Serialize)]
+struct Told<'r> {
+    code: &'r str,
+    message: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'r RawValue>,
+}
+
+/// A scope in the body of a 401, in the order in which distribution writes it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WantedScope<'s> {
+    r#type: &'s str,
+    class: &'s str,
+    name: &'s str,
+    action: &'s str,
 }
 
 impl Failure {
@@ -112,11 +139,10 @@ impl Failure {
             Self::Registry(error) => (None, registry_error(&error)),
             other => (None, other.request_error()),
         };
-        let mut error = json!({ "code": rendered.code, "message": rendered.message });
-        if let Some(detail) = rendered.detail {
-            error["detail"] = detail;
-        }
-        let mut response = answer::json(rendered.status, json!({ "errors": [error] }).to_string());
+        let told = Told { code: rendered.code, message: &rendered.message, detail: rendered.detail.as_deref() };
+        // text and JSON can always be written as JSON
+        let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
+        let mut response = answer::json(rendered.status, errors);
         let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
             // a realm may be in any language
@@ -136,7 +162,7 @@ impl Failure {
             }
             Self::Host => Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "a request of HTTP/1.1 has one Host header, which names a host"),
             Self::Unhealthy => Rendered::new(S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "service unavailable")
-                .detail(Value::from("health check failed: please see /debug/health")),
+                .detail("health check failed: please see /debug/health"),
             Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
             Self::Method { allowed } => {
                 Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)
@@ -182,16 +208,14 @@ impl Failure {
 }
 
 /// As distribution tells it: nothing in particular is null.
-fn wanted_detail(wanted: &Wanted) -> Value {
-    let scopes: Vec<_> = wanted.all().collect();
-    if scopes.is_empty() {
-        return Value::Null;
-    }
-    let record = |scope: &&Scope| {
-        let (resource, action) = (&scope.resource, scope.permission.as_str());
-        json!({ "Type": resource.kind(), "Class": "", "Name": resource.name(), "Action": action })
-    };
-    scopes.iter().map(record).collect()
+fn wanted_detail(wanted: &Wanted) -> Option<Vec<WantedScope<'_>>> {
+    let scopes: Vec<_> = wanted.all().map(told).collect();
+    (!scopes.is_empty()).then_some(scopes)
+}
+
+fn told(scope: &Scope) -> WantedScope<'_> {
+    let (resource, action) = (&scope.resource, scope.permission.as_str());
+    WantedScope { r#type: resource.kind(), class: "", name: resource.name(), action }
 }
 
 /// What hyper means by a refusal of its own.
@@ -224,7 +248,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest.as_str() })).collect();
-            rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(Value::Array(digests))
+            rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
         Error::InUse { holder, .. } => {
             rendered(S::METHOD_NOT_ALLOWED, "DENIED").detail(json!({ "holder": holder.as_str() })).header(ALLOW, "GET, HEAD")
