@@ -50,7 +50,7 @@ impl Hashing {
         Self(Arc::new(Shared { cores, waiting: Mutex::default(), room, verified, attempts: Attempts::default() }))
     }
 
-    /// Compares a password with a hash, or with `None` for a user that there is not: then with one that never fits.
+    /// Compares a password with a user's hash; for a user that there is not, with one that never fits.
     ///
     /// It goes on when the client leaves, so that nobody guesses for less than the whole price, which is that of `dearest` where the
     /// hash itself is cheaper: else the time would tell who is a user.
@@ -208,5 +208,27 @@ mod tests {
             assert!(Instant::now() < deadline, "the attempt was given up");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The least that a wrong password took of three.
+    async fn price(of: u32, dearest: u32) -> Duration {
+        let (verified, hashing) = hashing();
+        let (hash, dearest) = (BcryptHash::of(b"secret", of).unwrap(), BcryptHash::dummy(dearest));
+        let mut least = Duration::MAX;
+        for password in ["one", "two", "three"] {
+            let attempt = verified.attempt("joe", password.as_bytes(), &hash);
+            let begun = Instant::now();
+            let outcome = hashing.check(attempt, password.into(), hash.clone(), dearest.clone(), host(1)).await;
+            assert_eq!(outcome, Outcome::Wrong);
+            least = least.min(begun.elapsed());
+        }
+        least
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_wrong_password_for_a_cheap_hash_has_the_price_of_the_dearest() {
+        // without it, 64 times less
+        let (cheap, dear) = (price(4, 10).await, price(10, 10).await);
+        assert!(cheap * 4 > dear, "{cheap:?} and {dear:?}");
     }
 }
