@@ -10,7 +10,6 @@ use super::content::Item;
 use super::hand::{Gone, Hand};
 use super::journal::short;
 use super::repository::Repository;
-use super::terms::is_sure;
 
 impl Hand<'_> {
     /// Pushes a blob, in one request or two.
@@ -43,7 +42,7 @@ impl Hand<'_> {
         let answer = self.send("POST", &format!("/v2/{}/blobs/uploads/?mount={digest}{from}", repository.name))?;
         match answer.status() {
             201 => repository.blob_promised(digest, answer.sent + self.world.terms.promise()),
-            202 if until.is_some_and(|until| is_sure(until, answer.now)) => {
+            202 if until.is_some_and(|until| self.world.slack.is_sure(until, answer.now)) => {
                 self.wrong(repository, &[digest], &answer, "a blob cannot be mounted that another repository was sure to show")
             }
             202 => {
@@ -241,7 +240,7 @@ impl Hand<'_> {
                 });
                 world.counts.restores.add(1);
             }
-            Err(error) if is_sure(until, now) => {
+            Err(error) if self.world.slack.is_sure(until, now) => {
                 let until = self.world.journal.seconds(until);
                 let words: Vec<_> = item.blobs.iter().chain(&item.children).chain([&item.digest]).map(|digest| short(digest)).collect();
                 let message = format!("{}: {digest} was to be restorable until {until}, but: {error}", repository.name);
@@ -260,7 +259,9 @@ impl Hand<'_> {
         let parsed = Digest::parse(digest).expect("a digest");
         let began = Instant::now();
         let result = self.world.block_on(self.world.registry.restore_manifest(&name, &parsed, Actor::default()));
-        self.world.journal.note(began, Instant::now(), format!("restore {repository} {digest}: {result:?}"));
+        let now = Instant::now();
+        self.world.slack.took(began, now);
+        self.world.journal.note(began, now, format!("restore {repository} {digest}: {result:?}"));
         result
     }
 
@@ -273,9 +274,11 @@ impl Hand<'_> {
         let sent = Instant::now();
         let result = world.block_on(world.registry.restore_tag(&name, &parsed, Restore::Previous, Actor::default()));
         let now = Instant::now();
+        world.slack.took(sent, now);
         world.journal.note(sent, now, format!("restore tag {} {tag}, to be {digest}: {result:?}", repository.name));
-        let is_kept = repository.is_sure(&digest, now) || repository.trash.get(&digest).is_some_and(|trashed| is_sure(trashed.until, now));
-        let is_due = is_kept && is_sure(ended + world.terms.history, now);
+        let is_kept = repository.is_sure(&digest, now)
+            || repository.trash.get(&digest).is_some_and(|trashed| self.world.slack.is_sure(trashed.until, now));
+        let is_due = is_kept && self.world.slack.is_sure(ended + world.terms.history, now);
         match result {
             Ok(found) if found.to_string() == digest => {
                 let item = Arc::clone(&world.stock.items[&digest]);

@@ -5,7 +5,6 @@ use std::time::Instant;
 use super::content::Item;
 use super::journal::short;
 use super::repository::Repository;
-use super::terms::is_sure;
 use super::world::World;
 use crate::crash::random::Random;
 use crate::support::{Client, Response};
@@ -57,6 +56,7 @@ impl<'w> Hand<'w> {
         let sent = Instant::now();
         let result = request.try_send();
         let now = Instant::now();
+        self.world.slack.took(sent, now);
         self.world.counts.requests.add(1);
         match result {
             Ok(response) if response.status < 500 => {
@@ -106,7 +106,9 @@ impl<'w> Hand<'w> {
             (200, None) => self.wrong(repository, &[digest], &answer, "a manifest that cannot be there"),
             (200, Some(_)) if method == "HEAD" => repository.manifest_promised(digest, answer.sent),
             (200, Some(_)) => self.compare(repository, &self.world.stock.items[digest], &answer),
-            (404, Some(until)) if is_sure(until, answer.now) => self.wrong(repository, &[digest], &answer, "a manifest is missing"),
+            (404, Some(until)) if self.world.slack.is_sure(until, answer.now) => {
+                self.wrong(repository, &[digest], &answer, "a manifest is missing")
+            }
             (404, _) => {
                 self.world.counts.gone.add(1);
                 repository.found_gone(digest, answer.now);
@@ -137,7 +139,7 @@ impl<'w> Hand<'w> {
                 Ok(Some(digest))
             }
             (200, None) => self.wrong(repository, &[tag, &repository.name], &answer, "a tag that cannot be there"),
-            (_, Some((digest, until))) if is_sure(until, answer.now) => {
+            (_, Some((digest, until))) if self.world.slack.is_sure(until, answer.now) => {
                 self.wrong(repository, &[&digest, tag], &answer, "a tag is missing")
             }
             _ => {
@@ -158,7 +160,9 @@ impl<'w> Hand<'w> {
                 self.wrong(repository, &[digest], &answer, "a blob with other bytes")
             }
             (200, Some(_)) => {}
-            (404, Some(until)) if is_sure(until, answer.now) => self.wrong(repository, &[digest], &answer, "a blob is missing"),
+            (404, Some(until)) if self.world.slack.is_sure(until, answer.now) => {
+                self.wrong(repository, &[digest], &answer, "a blob is missing")
+            }
             (404, _) => {
                 self.world.counts.gone.add(1);
                 repository.blob_gone(digest);

@@ -97,8 +97,9 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
     let worked = began.elapsed();
     quiet::settle(&world, &server, Random::part(seed, 400));
     println!(
-        "campaign {number}: {}, {:.1} s of work and {:.1} s of rest",
+        "campaign {number}: {}, {} so slow that promises count for less, {:.1} s of work and {:.1} s of rest",
         world.counts,
+        world.slack.count(),
         worked.as_secs_f64(),
         (began.elapsed() - worked).as_secs_f64()
     );

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::Item;
-use super::terms::{Terms, is_sure};
+use super::terms::{Slack, Terms};
 
 /// A manifest that may be there.
 pub struct Manifest {
@@ -57,6 +57,7 @@ pub struct Past {
 pub struct Repository {
     pub name: String,
     terms: Terms,
+    slack: Arc<Slack>,
     /// Before anything, and after everything.
     start: Instant,
     forever: Instant,
@@ -69,9 +70,9 @@ pub struct Repository {
 }
 
 impl Repository {
-    pub fn new(name: String, terms: Terms, forever: Instant) -> Self {
+    pub fn new(name: String, terms: Terms, slack: Arc<Slack>, forever: Instant) -> Self {
         let (manifests, tags, blobs) = Default::default();
-        Self { name, terms, start: Instant::now(), forever, manifests, tags, blobs, trash: BTreeMap::new(), past: BTreeMap::new() }
+        Self { name, terms, slack, start: Instant::now(), forever, manifests, tags, blobs, trash: BTreeMap::new(), past: BTreeMap::new() }
     }
 
     /// Until when a manifest is sure to be there; none where it is surely not there.
@@ -85,7 +86,7 @@ impl Repository {
     }
 
     pub fn is_sure(&self, digest: &str, now: Instant) -> bool {
-        self.manifest_until(digest).is_some_and(|until| is_sure(until, now))
+        self.manifest_until(digest).is_some_and(|until| self.slack.is_sure(until, now))
     }
 
     /// Indexes that may be there and name the manifest.
@@ -102,7 +103,7 @@ impl Repository {
     }
 
     pub fn is_tag_sure(&self, tag: &str, now: Instant) -> bool {
-        self.tags.get(tag).is_some_and(|tag| is_sure(self.tag_until(tag), now))
+        self.tags.get(tag).is_some_and(|tag| self.slack.is_sure(self.tag_until(tag), now))
     }
 
     /// Until when a blob is sure to be there; none where it is surely not there.
@@ -113,7 +114,7 @@ impl Repository {
     }
 
     pub fn is_blob_sure(&self, digest: &str, now: Instant) -> bool {
-        self.blob_until(digest).is_some_and(|until| is_sure(until, now))
+        self.blob_until(digest).is_some_and(|until| self.slack.is_sure(until, now))
     }
 
     /// Manifests that may be there and need the blob.
@@ -213,7 +214,7 @@ impl Repository {
     /// A tag is not where it was any more.
     pub fn untagged(&mut self, tag: &str, sent: Instant) {
         let Some(old) = self.tags.get(tag) else { return };
-        let (digest, is_sure) = (old.digest.clone(), is_sure(self.tag_until(old), sent));
+        let (digest, is_sure) = (old.digest.clone(), self.slack.is_sure(self.tag_until(old), sent));
         self.tags.remove(tag);
         if !is_sure {
             self.past.remove(tag);

@@ -1,5 +1,6 @@
 //! The rules that a server of the experiment keeps, and what follows from them for what a client may rely on.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Clocks tick in milliseconds on the other side: a promise counts as over this much too early.
@@ -62,7 +63,46 @@ impl Terms {
     }
 }
 
-/// Whether what is safe until `until` was surely there all the time until `now`, when an answer had arrived.
-pub fn is_sure(until: Instant, now: Instant) -> bool {
-    until > now + TICK
+/// By how much promises of the last moments may have been too long.
+///
+/// A change is stamped when it runs and seen when it is committed; who asks in between is told of the state before. What is
+/// promised then ends sooner by as much as the commit took longer than what is left of the time things are held
+/// (docs/architecture.md, "A promise reckons with"). No commit takes longer than the requests that waited for it.
+pub struct Slack {
+    /// The longest commit that costs nothing.
+    margin: Duration,
+    /// For so long a promise that was too long can be relied on, with what hangs on it.
+    window: Duration,
+    /// When those ended that took longer, and what is to be taken off.
+    slow: Mutex<Vec<(Instant, Duration)>>,
+}
+
+impl Slack {
+    pub fn new(terms: &Terms) -> Self {
+        let window = 3 * (terms.hold() + terms.lease);
+        Self { margin: terms.hold() - terms.promise(), window, slow: Mutex::default() }
+    }
+
+    /// Takes note of how long a request took.
+    pub fn took(&self, sent: Instant, now: Instant) {
+        if let Some(excess) = (now - sent).checked_sub(self.margin) {
+            self.slow.lock().unwrap_or_else(PoisonError::into_inner).push((now, excess));
+        }
+    }
+
+    /// How many took longer.
+    pub fn count(&self) -> usize {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn at(&self, now: Instant) -> Duration {
+        let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = slow.iter().filter(|(ended, _)| *ended + self.window > now);
+        recent.map(|(_, excess)| *excess).max().unwrap_or_default()
+    }
+
+    /// Whether what is safe until `until` was surely there all the time until `now`, when an answer had arrived.
+    pub fn is_sure(&self, until: Instant, now: Instant) -> bool {
+        until > now + TICK + self.at(now)
+    }
 }

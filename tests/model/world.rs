@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use registry::registry::{Registry, Settings};
@@ -11,7 +11,7 @@ use super::content::Stock;
 use super::journal::Journal;
 use super::life::Life;
 use super::repository::Repository;
-use super::terms::Terms;
+use super::terms::{Slack, Terms};
 use crate::support::Server;
 
 #[derive(Default)]
@@ -69,6 +69,7 @@ impl std::fmt::Display for Counts {
 
 pub struct World {
     pub terms: Terms,
+    pub slack: Arc<Slack>,
     pub stock: Stock,
     pub directory: PathBuf,
     pub life: Life,
@@ -89,17 +90,19 @@ impl World {
     /// Around a server that is running, with so many repositories for workers and for hunters.
     pub fn new(name: String, seed: u64, terms: Terms, server: &Server, repositories: usize, hunters: usize) -> Self {
         let forever = Instant::now() + Duration::from_secs(365 * 24 * 3600);
-        let repositories =
-            (0..repositories + hunters).map(|number| Mutex::new(Repository::new(format!("model/r{number}"), terms, forever)));
+        let slack = Arc::new(Slack::new(&terms));
+        let repository = |number| Repository::new(format!("model/r{number}"), terms, Arc::clone(&slack), forever);
+        let repositories = (0..repositories + hunters).map(repository).map(Mutex::new).collect();
         Self {
             terms,
+            slack,
             stock: Stock::new(seed, hunters as u64),
             directory: server.directory().to_owned(),
             life: Life::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
             registry: Registry::open_existing(server.directory(), Settings::default()).expect("the server's directory"),
-            repositories: repositories.collect(),
+            repositories,
             runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"),
             name,
             stopped: Mutex::new(false),
