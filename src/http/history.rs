@@ -6,9 +6,9 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::action::HistoryFilter;
 use super::answer;
 use super::error::Failure;
+use super::query::HistoryFilter;
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Millis, Registry, TagState};
 

@@ -5,9 +5,9 @@ use http::header::{CONTENT_TYPE, HeaderName, LINK};
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::action::PageQuery;
 use super::answer;
 use super::error::Failure;
+use super::query::PageQuery;
 use crate::oci::{Digest, MediaType, RepositoryName};
 use crate::registry::Registry;
 

@@ -1,6 +1,6 @@
 //! The protocol on the wire: parses a request into one `Action`, runs the operation it asks for, renders the answer.
 //!
-//! No SQL, no path and no rule of the registry lives here. `action.rs` is the list of everything that can be asked;
+//! No SQL, no path and no rule of the registry lives here. `action.rs` is the list of everything that can be asked, `route.rs` reads a request as one of it;
 //! `access.rs` says what each of it takes; `error.rs` the one place where a failure becomes a status and JSON; `server.rs` the connections;
 //! `refusal.rs` what is said to those who do not speak HTTP well enough to ask for anything.
 
@@ -26,8 +26,10 @@ mod observe;
 mod paced;
 mod probes;
 mod protocol;
+mod query;
 mod range;
 mod refusal;
+mod route;
 mod sendfile;
 mod server;
 mod settings;
