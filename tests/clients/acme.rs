@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::nginx::{Authority, free_port};
+use crate::nginx::free_port;
+use crate::pki::Authority;
 
 /// How long a certificate is valid; it is renewed after two thirds.
 const LIFE: Duration = Duration::from_secs(45);
@@ -76,15 +77,11 @@ fn wait_for(bench: &Bench, what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 pub fn issued_and_renewed(bench: &Bench) {
-    let authority = Authority::new();
-    let (certificate, key) = authority.issue("localhost");
-    bench.write("certs/ca.crt", authority.pem());
-    bench.write("pebble.pem", certificate);
-    bench.write("pebble.key", key);
+    Authority::new("pebble's own").certify(bench);
     let [dns, names, directory, management, port] = std::array::from_fn(|_| free_port());
     let config = json!({ "pebble": {
         "listenAddress": format!("127.0.0.1:{directory}"), "managementListenAddress": format!("127.0.0.1:{management}"),
-        "certificate": "pebble.pem", "privateKey": "pebble.key", "httpPort": free_port(), "tlsPort": port,
+        "certificate": "site.pem", "privateKey": "site.key", "httpPort": free_port(), "tlsPort": port,
         "keyAlgorithm": "ecdsa", "retryAfter": { "authz": 1, "order": 1 },
         "profiles": { "default": { "description": "short", "validityPeriod": LIFE.as_secs() } },
     }});

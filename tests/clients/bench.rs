@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::program;
 use crate::server::Server;
+use crate::way::{Between, Way};
 
 /// A client that hangs is a failure, not a hanging CI.
 const CLIENT_SECONDS: &str = "300";
@@ -27,7 +28,10 @@ done
 exec "$@""#;
 
 pub struct Bench {
+    /// Where tests look, whatever way clients go; its `host` is theirs.
     pub server: Server,
+    pub way: Way,
+    between: Option<Between>,
     env: RefCell<Vec<(&'static str, String)>>,
     dir: TempDir,
 }
@@ -54,12 +58,25 @@ impl Printed {
 }
 
 impl Bench {
-    pub fn new(name: &str, environment: &[(&str, &str)]) -> Self {
+    pub fn new(name: &str, way: Way, environment: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
         for sub in ["home", "tmp", "run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        Self { server: Server::start(dir.path(), environment), env: RefCell::default(), dir }
+        let mut bench = Self { server: Server::start(dir.path(), environment), way, between: None, env: RefCell::default(), dir };
+        if let Some((host, between)) = way.open(&bench, environment) {
+            (bench.server.host, bench.between) = (host, Some(between));
+        }
+        bench
+    }
+
+    /// The ends of what its servers wrote on standard error.
+    pub fn log(&self) -> String {
+        let guard = match &self.between {
+            Some(Between::Guard(guard)) => guard.log(),
+            Some(Between::Proxy { .. }) | None => String::new(),
+        };
+        format!("{}\n{guard}", self.server.log())
     }
 
     /// The bench's directory: every client's working directory.
@@ -153,7 +170,7 @@ impl Bench {
             command.arg("unshare").args(namespaces);
             command.args(["sh", "-c", MASKED]).arg(self.dir());
         }
-        command.arg(found).args(words).current_dir(self.dir());
+        command.arg(found).args(words.filter(|word| self.way.has_place_for(word))).current_dir(self.dir());
         command
             .env_clear()
             .env("PATH", program::PATH)

@@ -3,6 +3,7 @@
 use crate::bench::{Bench, Daemon};
 use crate::fixture::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::server::{Manifest, list, text};
+use crate::way::Way;
 
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 const STEPS: usize = 3;
@@ -27,9 +28,10 @@ address = ["unix://{dir}.sock"]
 [worker.containerd]
 enabled = false
 [registry."{}"]
-http = true
+http = {}
 "#,
-        bench.server.host
+        bench.server.host,
+        bench.way == Way::Plain
     );
     bench.write(&format!("{name}.toml"), config);
     bench.set("BUILDKIT_HOST", format!("unix://{dir}.sock"));

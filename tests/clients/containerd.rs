@@ -65,12 +65,13 @@ pub fn parallel_pull(bench: &Bench) {
     let mut first = containerd(bench, "first");
     let base = image.trim_end_matches(":v1");
     bench.run(format!("ctr images import --base-name {base} --all-platforms source.tar"));
-    bench.run(format!("ctr images push --plain-http {image}"));
+    let login = bench.way.login("--user");
+    bench.run(format!("ctr images push --plain-http {login} {image}"));
     first.stop();
     assert_same(&bench.server.content("team/app", "v1"), &source);
 
     let mut second = containerd(bench, "second");
-    bench.run(format!("ctr images pull --plain-http {image}"));
+    bench.run(format!("ctr images pull --plain-http {login} {image}"));
     let listed = bench.run("ctr images ls").stdout;
     assert!(listed.contains(&bench.server.manifest("team/app", "v1").digest), "{listed}");
     for (name, len) in files {

@@ -1,4 +1,5 @@
-//! The real clients against the real server, over plain HTTP: `cargo test --test clients [NAME…]`.
+//! The real clients against the real server: `cargo test --test clients [NAME…]`. What a registry is for is done three times:
+//! over plain HTTP, over TLS with a login, and behind nginx.
 //! `tests/clients/install` brings the clients; a test whose client is missing is left out, and the
 //! closing line counts it as skipped.
 
@@ -26,31 +27,32 @@ mod runner;
 mod server;
 mod skopeo;
 mod switching;
+mod way;
 
 use std::process::ExitCode;
 
 use runner::Test;
 
 const TESTS: &[Test] = &[
-    Test::root("docker", &["docker", "dockerd"], docker::push_and_pull),
-    Test::root("docker-multi-arch", &["docker", "dockerd"], docker::multi_arch),
+    Test::root("docker", &["docker", "dockerd"], docker::push_and_pull).everywhere(),
+    Test::root("docker-multi-arch", &["docker", "dockerd"], docker::multi_arch).everywhere(),
     Test::root("docker-beside-gc", &["docker", "dockerd", "curl"], collection::beside_pushes).with(collection::HASTY),
     Test::root("docker-garbage-collect", &["docker", "dockerd", "curl", "du"], collection::as_ever).with(collection::BY_HAND),
-    Test::root("podman", &["podman"], podman::push_and_pull),
-    Test::root("podman-multi-arch", &["podman"], podman::multi_arch),
-    Test::root("podman-zstd-chunked", &["podman"], podman::zstd_chunked),
-    Test::root("buildah", &["buildah"], buildah::multi_arch),
-    Test::new("skopeo", &["skopeo"], skopeo::oci_layouts),
-    Test::new("skopeo-docker-format", &["skopeo"], skopeo::docker_format),
-    Test::new("skopeo-delete", &["skopeo"], skopeo::delete),
-    Test::new("crane", &["crane"], crane::push_and_pull),
-    Test::new("crane-edit", &["crane"], crane::edit),
-    Test::new("regctl", &["regctl"], regctl::copy_and_tags),
-    Test::new("regctl-blobs", &["regctl"], regctl::blobs),
-    Test::new("regctl-artifacts", &["regctl"], regctl::artifacts),
-    Test::new("helm", &["helm"], helm::charts),
-    Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest),
-    Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull),
+    Test::root("podman", &["podman"], podman::push_and_pull).everywhere(),
+    Test::root("podman-multi-arch", &["podman"], podman::multi_arch).everywhere(),
+    Test::root("podman-zstd-chunked", &["podman"], podman::zstd_chunked).everywhere(),
+    Test::root("buildah", &["buildah"], buildah::multi_arch).everywhere(),
+    Test::new("skopeo", &["skopeo"], skopeo::oci_layouts).everywhere(),
+    Test::new("skopeo-docker-format", &["skopeo"], skopeo::docker_format).everywhere(),
+    Test::new("skopeo-delete", &["skopeo"], skopeo::delete).everywhere(),
+    Test::new("crane", &["crane"], crane::push_and_pull).everywhere(),
+    Test::new("crane-edit", &["crane"], crane::edit).everywhere(),
+    Test::new("regctl", &["regctl"], regctl::copy_and_tags).everywhere(),
+    Test::new("regctl-blobs", &["regctl"], regctl::blobs).everywhere(),
+    Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),
+    Test::new("helm", &["helm"], helm::charts).everywhere(),
+    Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest).everywhere(),
+    Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull).everywhere(),
     Test::new("tls", &["skopeo", "crane"], encrypted::private_authority),
     Test::new("tls-client-certificates", &["skopeo"], encrypted::client_certificates),
     Test::new("acme", &["pebble", "pebble-challtestsrv", "curl"], acme::issued_and_renewed),
@@ -61,18 +63,19 @@ const TESTS: &[Test] = &[
     Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped),
     Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
-    Test::new("oras", &["oras"], oras::artifacts),
-    Test::new("oras-copy", &["oras"], oras::copy),
+    Test::new("oras", &["oras"], oras::artifacts).everywhere(),
+    Test::new("oras-copy", &["oras"], oras::copy).everywhere(),
     Test::root("switching", &["docker", "dockerd", "curl", "skopeo"], switching::anonymous),
     Test::root("switching-tls", &["docker", "dockerd", "curl", "skopeo", "podman"], switching::tls::private_authority),
     Test::root("switching-client-certificates", &["docker", "dockerd", "curl", "skopeo"], switching::tls::client_certificates),
     Test::root("switching-logins", LOGIN_PROGRAMS, switching::logins::by_configuration),
     Test::root("switching-logins-variables", LOGIN_PROGRAMS, switching::logins::by_variables),
+    Test::root("switching-tokens", &["docker", "dockerd", "skopeo", "podman"], switching::tokens::of_another_server),
     Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2).unless(image::lacks),
     Test::new("differential", &["docker-registry"], differential::without_login),
     Test::new("differential-login", &["docker-registry", "htpasswd"], differential::with_login),
-    Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch),
-    Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache),
+    Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch).everywhere(),
+    Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache).everywhere(),
 ];
 
 const LOGIN_PROGRAMS: &[&str] = &["docker", "dockerd", "curl", "skopeo", "podman", "htpasswd"];

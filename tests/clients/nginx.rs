@@ -2,10 +2,9 @@
 
 use std::net::TcpListener;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-
 use crate::bench::{Bench, Daemon};
 use crate::fixture::{Layout, assert_same, digest, layout_content, noise};
+use crate::pki::Authority;
 
 const SITE: &str = include_str!("../../docs/nginx.conf");
 const LISTEN: &str = "listen 443 ssl;";
@@ -15,20 +14,16 @@ const PASS: &str = "proxy_pass http://127.0.0.1:5000;";
 type Change<'c> = (&'c str, &'c str);
 
 /// nginx, before the bench's server.
-struct Proxy {
+pub struct Proxy {
     /// Host and port.
-    host: String,
+    pub host: String,
     _daemon: Daemon,
 }
 
 impl Proxy {
-    fn start(bench: &Bench, scheme: &str, changes: &[Change<'_>]) -> Self {
+    pub fn start(bench: &Bench, scheme: &str, changes: &[Change<'_>]) -> Self {
         let port = free_port();
-        let authority = Authority::new();
-        let (certificate, key) = authority.issue("localhost");
-        bench.write("certs/ca.crt", authority.pem());
-        bench.write("site.pem", certificate);
-        bench.write("site.key", key);
+        Authority::new("the proxy's").certify(bench);
         let dir = bench.dir().display();
         let listen = if scheme == "https" { format!("listen {port} ssl;") } else { format!("listen {port};") };
         let (pem, key) = (format!("{dir}/site.pem"), format!("{dir}/site.key"));
@@ -59,7 +54,7 @@ impl Proxy {
         bench.write("nginx.conf", main);
         let host = format!("localhost:{port}");
         // any answer will do
-        let ready = format!("curl --silent --output /dev/null --insecure {scheme}://{host}/");
+        let ready = format!("curl --silent --output /dev/null --cacert certs/ca.crt {scheme}://{host}/");
         let _daemon = bench.daemon(format!("nginx -p {dir} -c {dir}/nginx.conf -e stderr"), ready);
         Self { host, _daemon }
     }
@@ -67,30 +62,6 @@ impl Proxy {
 
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Issues certificates.
-pub struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    pub fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // not the name that every certificate has, or openssl takes it for self-signed
-        params.distinguished_name.push(DnType::CommonName, "an authority");
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    pub fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate and its key, in PEM.
-    pub fn issue(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
 }
 
 /// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.

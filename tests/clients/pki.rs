@@ -2,6 +2,9 @@
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 
+use crate::bench::Bench;
+use crate::server::address;
+
 /// An authority that nobody knows until told.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -23,9 +26,17 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for servers of that name, and for clients.
-    pub fn issue(&self, name: &str) -> Issued {
-        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    /// Leaves what a server on this machine needs, `site.pem` and `site.key`, and what its clients do, `certs/ca.crt`.
+    pub fn certify(&self, bench: &Bench) {
+        let Issued { certificate, key } = self.issue(&["localhost", &address()]);
+        bench.write("certs/ca.crt", self.pem());
+        bench.write("site.pem", certificate);
+        bench.write("site.key", key);
+    }
+
+    /// A certificate for servers of these names and addresses, and for clients.
+    pub fn issue(&self, names: &[&str]) -> Issued {
+        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();

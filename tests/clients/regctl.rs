@@ -10,9 +10,9 @@ use crate::server::{list, text};
 
 const CHUNK: usize = 1_000_000;
 
-/// Plain HTTP, and chunked uploads of whatever is more than one chunk.
+/// Plain HTTP where it is, and chunked uploads of whatever is more than one chunk.
 fn configure(bench: &Bench) {
-    bench.run(format!("regctl registry set {} --tls disabled --blob-chunk {CHUNK} --blob-max {CHUNK}", bench.server.host));
+    bench.run(format!("regctl registry set {} --tls=disabled --blob-chunk {CHUNK} --blob-max {CHUNK}", bench.server.host));
 }
 
 pub fn copy_and_tags(bench: &Bench) {

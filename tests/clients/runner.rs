@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::bench::Bench;
 use crate::program;
+use crate::way::Way;
 
 const AT_A_TIME: usize = 2;
 
@@ -26,16 +27,28 @@ pub struct Test {
     lacks: fn() -> Option<String>,
     /// Of the server.
     environment: &'static [(&'static str, &'static str)],
+    ways: &'static [Way],
     body: fn(&Bench),
+}
+
+/// A test, and the way that its client goes.
+struct Trip {
+    test: &'static Test,
+    way: Way,
 }
 
 impl Test {
     pub const fn new(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
-        Self { name, programs, needs_root: false, lacks: || None, environment: &[], body }
+        Self { name, programs, needs_root: false, lacks: || None, environment: &[], ways: &[Way::Plain], body }
     }
 
     pub const fn root(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
         Self { needs_root: true, ..Self::new(name, programs, body) }
+    }
+
+    /// Over all ways that there are.
+    pub const fn everywhere(self) -> Self {
+        Self { ways: &Way::ALL, ..self }
     }
 
     pub const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
@@ -45,22 +58,24 @@ impl Test {
     pub const fn unless(self, lacks: fn() -> Option<String>) -> Self {
         Self { lacks, ..self }
     }
+}
 
-    fn wanted(&self, filters: &[String]) -> bool {
-        filters.is_empty() || filters.iter().any(|filter| self.name.contains(filter))
+impl Trip {
+    fn name(&self) -> String {
+        format!("{}{}", self.test.name, self.way.suffix())
     }
 
     fn missing(&self) -> Option<String> {
-        if self.needs_root && !program::is_root() {
+        if self.test.needs_root && !program::is_root() {
             return Some("it needs root".to_owned());
         }
-        let absent = self.programs.iter().find(|name| program::find(name).is_none());
-        absent.map(|absent| format!("{absent} is not installed")).or_else(self.lacks)
+        let absent = self.test.programs.iter().chain(self.way.programs()).find(|name| program::find(name).is_none());
+        absent.map(|absent| format!("{absent} is not installed")).or_else(self.test.lacks)
     }
 
     fn run(&self) -> Result<(), String> {
-        let bench = Bench::new(self.name, self.environment);
-        caught(|| (self.body)(&bench)).map_err(|why| format!("{why}\n{}", bench.server.log()))
+        let bench = Bench::new(self.test.name, self.way, self.test.environment);
+        caught(|| (self.test.body)(&bench)).map_err(|why| format!("{why}\n{}", bench.log()))
     }
 }
 
@@ -77,14 +92,16 @@ struct Tally {
 
 pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
-    let queue: Mutex<VecDeque<&Test>> = Mutex::new(tests.iter().filter(|test| test.wanted(filters)).collect());
+    let trips = tests.iter().flat_map(|test| test.ways.iter().map(move |way| Trip { test, way: *way }));
+    let is_wanted = |trip: &Trip| filters.is_empty() || filters.iter().any(|filter| trip.name().contains(filter));
+    let queue: Mutex<VecDeque<Trip>> = Mutex::new(trips.filter(is_wanted).collect());
     let tally = Mutex::new(Tally::default());
     let next = || queue.lock().unwrap().pop_front();
     thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
-                while let Some(test) = next() {
-                    report(test, &tally);
+                while let Some(trip) = next() {
+                    report(&trip, &tally);
                 }
             });
         }
@@ -97,16 +114,16 @@ pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn report(test: &Test, tally: &Mutex<Tally>) {
-    let name = test.name;
-    if let Some(reason) = test.missing() {
+fn report(trip: &Trip, tally: &Mutex<Tally>) {
+    let name = trip.name();
+    if let Some(reason) = trip.missing() {
         tally.lock().unwrap().skipped += 1;
         println!("{name}: left out: {reason}");
         return;
     }
     let start = Instant::now();
     // a bench that cannot be set up is a failure of the test too
-    let outcome = caught(|| test.run()).flatten();
+    let outcome = caught(|| trip.run()).flatten();
     let seconds = start.elapsed().as_secs_f32();
     let mut tally = tally.lock().unwrap();
     match outcome {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -23,8 +24,10 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 pub type Content = BTreeMap<String, Vec<u8>>;
 
 pub struct Server {
-    /// Host and port, as they stand in an image's name.
+    /// Host and port for clients, as they stand in an image's name.
     pub host: String,
+    /// Its own.
+    address: String,
     child: Child,
     log: PathBuf,
     agent: Agent,
@@ -63,6 +66,14 @@ pub fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
 
+/// An address of this machine that is not loopback's, for to that clients speak without TLS.
+pub fn address() -> String {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    // nothing is sent
+    socket.connect("198.51.100.1:9").expect("this machine has a route to others");
+    socket.local_addr().unwrap().ip().to_string()
+}
+
 fn tail(log: &Path) -> String {
     let log = fs::read(log).unwrap_or_default();
     let log = String::from_utf8_lossy(&log);
@@ -95,7 +106,7 @@ impl Server {
         let place = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
         let Some((_, host)) = place.and_then(|place| place.split_once("://")) else { panic!("the server said {line:?}\n{}", tail(&log)) };
         let config = Agent::config_builder().http_status_as_error(false);
-        Self { host: host.to_owned(), child, log, agent: config.build().into() }
+        Self { host: host.to_owned(), address: host.to_owned(), child, log, agent: config.build().into() }
     }
 
     /// The port, as it stands in an image's name.
@@ -110,7 +121,7 @@ impl Server {
 
     /// The status, headers and body of a GET of `path`, which is taken from below /v2/.
     pub fn get(&self, path: &str) -> Response<Vec<u8>> {
-        let url = format!("http://{}/v2/{path}", self.host);
+        let url = format!("http://{}/v2/{path}", self.address);
         let reply = self.agent.get(url).header("Accept", ACCEPT).call().unwrap();
         let (parts, mut body) = reply.into_parts();
         let body = body.with_config().limit(1 << 30).read_to_vec().unwrap();

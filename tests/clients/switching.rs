@@ -2,28 +2,19 @@
 
 pub mod logins;
 pub mod tls;
-
-use std::net::UdpSocket;
+pub mod tokens;
 
 use serde_json::json;
 
 use crate::bench::{Bench, Daemon};
 use crate::docker::{engine, pushed};
-use crate::server::Server;
+use crate::server::{Server, address};
 
 /// A name that is no other machine's: tests have it in a /etc/hosts of their own.
 const NAME: &str = "registry.test";
 /// Another one of the same address.
 const OTHER_NAME: &str = "other.test";
 const ACCEPT: &str = "--header Accept:application/vnd.docker.distribution.manifest.v2+json";
-
-/// An address of this machine that is not loopback's, for to that clients speak without TLS.
-fn address() -> String {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    // nothing is sent
-    socket.connect("198.51.100.1:9").expect("this machine has a route to others");
-    socket.local_addr().unwrap().ip().to_string()
-}
 
 /// Docker, which knows the names of this test.
 fn docker(bench: &Bench) -> Daemon {

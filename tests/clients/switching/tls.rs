@@ -21,7 +21,7 @@ fn borrowed<'v>(variables: &'v [(&'static str, String)]) -> Vec<(&'v str, &'v st
 pub fn private_authority(bench: &Bench) {
     let _daemon = docker(bench);
     let authority = Authority::new("our own");
-    let (server, host) = serve(bench, &borrowed(&tls(bench, &authority.issue(NAME))));
+    let (server, host) = serve(bench, &borrowed(&tls(bench, &authority.issue(&[NAME]))));
     let remote = image(bench, &host);
     let unknown = ["certificate signed by unknown authority", "x509", "unable to get local issuer certificate"];
     bench.write("dir/ca.crt", authority.pem());
@@ -58,7 +58,7 @@ pub fn private_authority(bench: &Bench) {
 pub fn client_certificates(bench: &Bench) {
     let _daemon = docker(bench);
     let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
-    let mut variables = tls(bench, &servers.issue(NAME));
+    let mut variables = tls(bench, &servers.issue(&[NAME]));
     bench.write("certs/clients.crt", clients.pem());
     variables.push(("REGISTRY_HTTP_TLS_CLIENTCAS", format!("[{}]", bench.path("certs/clients.crt").display())));
     let (_server, host) = serve(bench, &borrowed(&variables));
@@ -67,7 +67,7 @@ pub fn client_certificates(bench: &Bench) {
     bench.write(&format!("{certs}/ca.crt"), servers.pem());
     refused(bench, &format!("docker push {remote}"), &["certificate required", "bad certificate"]);
 
-    let stranger = Authority::new("clients").issue("client");
+    let stranger = Authority::new("clients").issue(&["client"]);
     bench.write(&format!("{certs}/client.cert"), &stranger.certificate);
     bench.write(&format!("{certs}/client.key"), &stranger.key);
     refused(
@@ -76,7 +76,7 @@ pub fn client_certificates(bench: &Bench) {
         &["unknown certificate authority", "bad certificate", "certificate required", "error decrypting message"],
     );
 
-    let client = clients.issue("client");
+    let client = clients.issue(&["client"]);
     bench.write(&format!("{certs}/client.cert"), &client.certificate);
     bench.write(&format!("{certs}/client.key"), &client.key);
     pushed(bench, &remote);
