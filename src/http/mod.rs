@@ -28,6 +28,7 @@ mod probes;
 mod protocol;
 mod range;
 mod refusal;
+mod remarks;
 mod sendfile;
 mod server;
 mod settings;

@@ -4,6 +4,7 @@ pub mod acme;
 mod certificate;
 mod clients;
 mod error;
+mod failure;
 mod suites;
 
 use std::io;
@@ -25,6 +26,7 @@ use acme::Acme;
 pub use certificate::Certificate;
 pub use clients::ClientAuth;
 pub use error::Error;
+pub use failure::{Failure, Reason};
 
 /// What may be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,13 +208,6 @@ impl Tls {
             }
         }
     }
-}
-
-/// Whether a handshake failed for the certificate of the client, or the want of one.
-#[must_use]
-pub fn is_about_client(error: &io::Error) -> bool {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 
 fn stamps(settings: &Settings) -> Vec<Option<Stamp>> {
