@@ -11,7 +11,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::Secure;
-use super::pki::{Authority, Issued, params, secure};
+use super::pki::{Authority, Issued, client, params, secure};
 use crate::support::client::dial_tcp;
 
 /// What the log says of failed handshakes, once it says this.
@@ -115,15 +115,40 @@ fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
     sequence(&[&sequence(&kept), signature].concat()).into()
 }
 
+/// Has a client show a certificate as if it had its key.
+fn show(config: &mut ClientConfig, certificate: CertificateDer<'static>, key: &str) {
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key)));
+}
+
+/// Certificates are no secret: whoever shows one has to have its key.
+#[test]
+fn a_certificate_without_its_key_opens_nothing() {
+    use rustls::version::{TLS12, TLS13};
+    for mode in ["request-client-cert", "require-any-client-cert", "verify-client-cert-if-given", "require-and-verify-client-cert"] {
+        let (server, known) = asking(mode);
+        let (issued, other) = (known.issue(&["client"]), known.issue(&["client"]));
+        let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
+        for version in [&TLS12, &TLS13] {
+            let mut config = only(&server, &[version], None);
+            show(&mut config, certificate.clone(), &other.key);
+            fails(&server, config);
+            let mut config = only(&server, &[version], None);
+            show(&mut config, certificate.clone(), &issued.key);
+            let mut client = client(server.server.address(), config);
+            assert_eq!(client.get("/v2/").status, 200, "{mode}: {version:?}");
+        }
+    }
+}
+
 #[test]
 fn certificates_of_version_one_are_refused_with_the_remedy() {
     for mode in ["require-any-client-cert", "require-and-verify-client-cert"] {
         let (server, known) = asking(mode);
         let issued = known.issue(&["client"]);
-        let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("a key");
-        let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
         let mut config = server.authority.client_config(None, &["http/1.1"]);
-        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![of_version_one(&issued)], key)));
+        show(&mut config, of_version_one(&issued), &issued.key);
         fails(&server, config);
         let lines = said(&server, "version 1 of X.509");
         assert!(lines.len() == 1 && lines[0].contains("openssl x509 -req an -extfile"), "{mode}: {lines:?}");
