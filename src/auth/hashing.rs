@@ -233,6 +233,25 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_room_is_bounded_and_nobody_has_all_of_it() {
+        let (verified, hashing) = hashing();
+        let hash = BcryptHash::of(b"secret", 4).unwrap();
+        let (shared, cores) = (&hashing.0, std::thread::available_parallelism().unwrap().get());
+        assert_eq!((shared.cores.available_permits(), shared.room), (cores, cores * WAITING_PER_CORE));
+        // so that whoever is let in waits
+        let busy = shared.cores.acquire_many(u32::try_from(cores).unwrap()).await.unwrap();
+        let join = |number: usize, address| hashing.join(guess(&verified, &number.to_string(), &hash, address)).is_some();
+        let of_one = (0..shared.room).filter(|number| join(*number, host(1))).count();
+        assert_eq!(of_one, shared.room / 2);
+        let of_others = (shared.room..2 * shared.room).filter(|number| join(*number, host(*number as u8 | 2))).count();
+        assert_eq!((of_others, hashing.queued()), (shared.room / 2, shared.room));
+        let later = hashing.check(guess(&verified, "one more", &hash, host(1))).await;
+        assert_eq!(later, Outcome::Later(FULL_PAUSE));
+        assert!(!shared.full.may_say(()), "the log does not say it");
+        drop(busy);
+    }
+
     /// The least that a wrong password took of three.
     async fn price(of: u32, dearest: u32) -> Duration {
         let (verified, hashing) = hashing();

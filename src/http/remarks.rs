@@ -47,7 +47,7 @@ impl Remarks {
                 (named(peer.address), peer.address.map_or("127.0.0.1".to_owned(), |address| address.to_canonical().to_string()));
             tracing::warn!(
                 peer,
-                "X-Forwarded-For or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are taken for one; if not, a client has made it up, and nothing need be done"
+                "X-Forwarded-For or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and absolute locations are the proxy's own view; if not, a client has made it up, and nothing need be done"
             );
         }
     }
