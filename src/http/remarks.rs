@@ -1,6 +1,6 @@
 //! What the log says of clients that did not get as far as a request, or are perhaps none.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -43,11 +43,11 @@ impl Remarks {
     /// Says of a peer that is not believed that it names another as the client: it may be a proxy that was to be.
     pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
         if names_another(headers) && self.strangers.may_say(peer.address.map(network::of)) {
-            let (peer, trust) =
-                (named(peer.address), peer.address.map_or("127.0.0.1".to_owned(), |address| address.to_canonical().to_string()));
+            // which stands for sockets as well
+            let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(
-                peer,
-                "X-Forwarded-For or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and absolute locations are the proxy's own view; if not, a client has made it up, and nothing need be done"
+                peer = named(peer.address),
+                "X-Forwarded-For or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and with relativeurls: false locations are wrong; if not, a client has made it up, and nothing need be done"
             );
         }
     }
