@@ -7,6 +7,8 @@ pub mod oci;
 pub mod log;
 pub mod telemetry;
 
+mod network;
+mod sparing;
 mod sys;
 
 pub mod blob;

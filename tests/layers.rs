@@ -8,6 +8,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("oci", &["crate::", "std::fs", "std::net", "tokio", "rusqlite", "axum", "hyper"], "the vocabulary does nothing"),
     ("log", &["crate::"], "the log tells what others say"),
     ("telemetry", &["crate::", "prometheus"], "counters know nobody who reads them"),
+    ("sparing", &["crate::"], "whoever speaks knows what of"),
+    ("network", &["crate::"], "addresses are nobody's"),
     (
         "health",
         &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],

@@ -1,9 +1,11 @@
 //! Failed logins by address, so that guessing gets slower.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::network;
 
 /// Failures that are free: people mistype, and scripts with an old password try it more than once.
 const FREE_FAILURES: u32 = 10;
@@ -20,6 +22,16 @@ const ADDRESSES: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Attempts {
     records: Mutex<HashMap<Option<IpAddr>, Record>>,
+}
+
+/// A login that failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed<'l> {
+    /// Whom it was for; empty where nobody was named.
+    pub(super) user: &'l str,
+    /// The client's; none where it came over a socket of the file system.
+    pub(super) address: Option<IpAddr>,
+    pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Copy)]
@@ -41,18 +53,53 @@ impl Attempts {
     /// How long this address has to wait before another password of it is looked at.
     pub(super) fn pause(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.get(&network(address)).map(|record| record.since.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
+        records.get(&address.map(network::of)).map(|record| record.since.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
     }
 
-    /// Takes down a wrong password.
-    pub(super) fn failed(&self, address: Option<IpAddr>, now: Instant) {
+    /// Takes down a login that was looked at and failed: each is one line of the log, and one more where it closes the door.
+    pub(super) fn failed(&self, failed: Failed<'_>, now: Instant) {
+        failed.report();
+        let pause = self.count(failed.address, now);
+        if !pause.is_zero() {
+            let (address, wait) = (failed.address(), humantime::format_duration(pause));
+            tracing::warn!(%address, %wait, "logins put off: too many of this address have failed, and more are not looked at");
+        }
+    }
+
+    /// As [`Self::failed`], for what costs nothing to look at: behind a closed door it is only told how long to wait.
+    pub(super) fn turn_away(&self, failed: Failed<'_>, now: Instant) -> Option<Duration> {
+        let pause = self.pause(failed.address, now);
+        if pause.is_none() {
+            self.failed(failed, now);
+        }
+        pause
+    }
+
+    /// Gives how long the door is closed now.
+    fn count(&self, address: Option<IpAddr>, now: Instant) -> Duration {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = network(address);
+        let address = address.map(network::of);
         if records.len() >= ADDRESSES && !records.contains_key(&address) {
             make_room(&mut records, now);
         }
         let failures = records.get(&address).map_or(0, |record| record.failures(now)).saturating_add(1);
-        records.insert(address, Record { failures, since: now + pause_after(failures) });
+        let pause = pause_after(failures);
+        records.insert(address, Record { failures, since: now + pause });
+        pause
+    }
+}
+
+impl Failed<'_> {
+    /// The one line about it; what watches logs for attackers goes by its words (`docs/fail2ban`).
+    fn report(&self) {
+        const LONGEST_NAME: usize = 100;
+        let user: String = self.user.chars().take(LONGEST_NAME).collect();
+        // as a text value: control characters and quotes come out escaped
+        tracing::warn!(user = user.as_str(), address = %self.address(), reason = self.reason, "login failed");
+    }
+
+    fn address(&self) -> String {
+        self.address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
     }
 }
 
@@ -74,17 +121,6 @@ fn make_room(records: &mut HashMap<Option<IpAddr>, Record>, now: Instant) {
     }
 }
 
-/// What one client cannot leave at will: an IPv4 address, and of IPv6 the 64 bits that a network is given.
-fn network(address: Option<IpAddr>) -> Option<IpAddr> {
-    address.map(|address| match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        address @ IpAddr::V4(_) => address,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,12 +134,12 @@ mod tests {
         let (attempts, one, other) = (Attempts::default(), address("192.0.2.1"), address("192.0.2.2"));
         let mut now = Instant::now();
         for _ in 0..FREE_FAILURES {
-            attempts.failed(one, now);
+            attempts.count(one, now);
             assert_eq!(attempts.pause(one, now), None);
         }
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            attempts.failed(one, now);
+            attempts.count(one, now);
             let pause = attempts.pause(one, now).unwrap();
             pauses.push(pause.as_secs());
             assert_eq!(attempts.pause(other, now), None);
@@ -113,7 +149,7 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
         // all is forgiven in the end
         now += FORGOTTEN_AFTER * 22;
-        attempts.failed(one, now);
+        attempts.count(one, now);
         assert_eq!(attempts.pause(one, now), None);
     }
 
@@ -122,12 +158,12 @@ mod tests {
         let attempts = Attempts::default();
         let now = Instant::now();
         for host in 0..=FREE_FAILURES {
-            attempts.failed(address(&format!("2001:db8::{host:x}")), now);
+            attempts.count(address(&format!("2001:db8::{host:x}")), now);
         }
         assert!(attempts.pause(address("2001:db8::ffff:1"), now).is_some());
         assert!(attempts.pause(address("2001:db8:0:1::1"), now).is_none());
         for _ in 0..=FREE_FAILURES {
-            attempts.failed(address("::ffff:192.0.2.1"), now);
+            attempts.count(address("::ffff:192.0.2.1"), now);
         }
         assert!(attempts.pause(address("192.0.2.1"), now).is_some());
     }
@@ -137,10 +173,10 @@ mod tests {
         let attempts = Attempts::default();
         let (worst, now) = (address("192.0.2.1"), Instant::now());
         for _ in 0..=FREE_FAILURES {
-            attempts.failed(worst, now);
+            attempts.count(worst, now);
         }
         for number in 0..2 * ADDRESSES as u32 {
-            attempts.failed(Some(std::net::Ipv4Addr::from(number).into()), now);
+            attempts.count(Some(std::net::Ipv4Addr::from(number).into()), now);
         }
         assert!(attempts.records.lock().unwrap().len() <= ADDRESSES);
         assert!(attempts.pause(worst, now).is_some());

@@ -3,17 +3,18 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::attempts::{Attempts, Failed};
 use super::basic::Credentials;
-use super::hashing::{Hashing, Outcome};
+use super::hashing::{Guess, Hashing, Outcome};
 use super::users::Users;
 use super::verified::Verified;
 use super::watched::Watched;
-use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file, report_failure};
+use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file};
 
 const WHAT: &str = "the htpasswd file";
 /// Whom a file is made for where there is none.
@@ -40,6 +41,7 @@ pub struct Htpasswd {
     users: Arc<Watched<Users>>,
     verified: Arc<Verified>,
     hashing: Hashing,
+    attempts: Arc<Attempts>,
 }
 
 impl Htpasswd {
@@ -51,7 +53,8 @@ impl Htpasswd {
             Err(_) => return Err(Error::Make { path, cause: io::Error::other("the system has no random bytes") }),
         };
         let users = Arc::new(Watched::open(WHAT, path, |content| Users::parse(content).map_err(|error| error.to_string()))?);
-        Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified)), verified })
+        let attempts: Arc<Attempts> = Arc::default();
+        Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)), verified, attempts })
     }
 
     /// Passwords on their way.
@@ -64,8 +67,8 @@ impl Htpasswd {
         // every client's first request
         let authorization = login.authorization.ok_or_else(refusal)?;
         let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
-            report_failure("", login.address, "no user and password");
-            return Err(refusal());
+            let failed = Failed { user: "", address: login.address, reason: "no user and password" };
+            return Err(self.attempts.turn_away(failed, Instant::now()).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
         };
         let is_remembered =
             |users: &Users| users.hash_of(&user).is_some_and(|hash| self.verified.contains(&self.verified.attempt(&user, &password, hash)));
@@ -80,21 +83,13 @@ impl Htpasswd {
             stats.remembered.add(1);
             return Ok(Identity::user(user));
         }
-        let found = users.hash_of(&user);
-        let hash = found.unwrap_or_else(|| users.dummy());
-        let attempt = self.verified.attempt(&user, &password, hash);
-        let outcome = self.hashing.check(attempt, password, hash.clone(), users.dummy().clone(), login.address).await;
-        match outcome {
-            Outcome::Right if found.is_some() => Ok(Identity::user(user)),
-            Outcome::Right | Outcome::Wrong => {
-                let reason = if found.is_some() { "wrong password" } else { "unknown user" };
-                report_failure(&user, login.address, reason);
-                Err(refusal())
-            }
-            Outcome::Later(wait) => {
-                report_failure(&user, login.address, "too many attempts");
-                Err(Refusal::TooMany { wait })
-            }
+        let (is_user, hash) = users.hash_of(&user).map_or_else(|| (false, users.dummy()), |hash| (true, hash));
+        let (attempt, hash) = (self.verified.attempt(&user, &password, hash), hash.clone());
+        let (dearest, address) = (users.dummy().clone(), login.address);
+        match self.hashing.check(Guess { attempt, user: user.clone(), password, hash, dearest, is_user, address }).await {
+            Outcome::Right => Ok(Identity::user(user)),
+            Outcome::Wrong => Err(refusal()),
+            Outcome::Later(wait) => Err(Refusal::TooMany { wait }),
         }
     }
 }

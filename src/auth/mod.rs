@@ -6,7 +6,6 @@
 
 mod attempts;
 mod basic;
-
 mod challenge;
 mod file;
 mod hashing;
@@ -189,16 +188,5 @@ impl Rules {
             Settings::Token(settings) => Way::Token(Box::new(Token::open(settings)?)),
         };
         Ok(Self { settings, way })
-    }
-}
-
-/// The one line about a failed login; what watches logs for attackers goes by its words (`docs/fail2ban`).
-fn report_failure(user: &str, address: Option<IpAddr>, reason: &'static str) {
-    const LONGEST_NAME: usize = 100;
-    let user: String = user.chars().take(LONGEST_NAME).collect();
-    match address {
-        // as a text value: control characters and quotes come out escaped
-        Some(address) => tracing::warn!(user = user.as_str(), %address, reason, "login failed"),
-        None => tracing::warn!(user = user.as_str(), address = "unix", reason, "login failed"),
     }
 }

@@ -261,6 +261,21 @@ mod tests {
         }
     }
 
+    /// Two changes within a tick of the file system's clock, the second after a look: nothing but its content is another.
+    #[tokio::test]
+    async fn a_change_that_leaves_no_mark_counts_soon() {
+        let fixture = watched("1");
+        for round in 0..20 {
+            for content in [10 + round, 40 + round] {
+                std::fs::write(&fixture.path, content.to_string()).unwrap();
+                let deadline = Instant::now() + Duration::from_secs(20);
+                while *fixture.watched.current().await != content {
+                    assert!(Instant::now() < deadline, "{content} is never believed");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn what_cannot_be_used_changes_nothing() {
         let fixture = watched("1");

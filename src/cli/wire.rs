@@ -122,9 +122,9 @@ fn source(tls: &config::Tls) -> Result<Option<Source>, Failure> {
         )),
         (Some(_), None) => missing("http.tls.certificate", "http.tls.key"),
         (None, Some(_)) => missing("http.tls.key", "http.tls.certificate"),
-        (Some(_), Some(_)) if wants_acme => {
-            Err(Failure::Other("http.tls has both a certificate and letsencrypt: take one of them out".to_owned()))
-        }
+        (Some(_), Some(_)) if wants_acme => Err(Failure::Other(
+            "http.tls has both a certificate and letsencrypt, and only one can be shown to clients: take the other out".to_owned(),
+        )),
         (Some(certificate), Some(key)) => Ok(Some(Source::Files { certificate: certificate.clone(), key: key.clone() })),
     }
 }

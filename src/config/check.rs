@@ -211,6 +211,7 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
             _ => time(text).map(Some).map_err(|sentence| format!("{sentence}; never or forever are possible as well")),
         },
         Kind::Word(words) => word(words, text).map(|word| Some(Value::from(word))),
+        Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),
         Kind::Version if text != "0.1" => Err(format!("is {text}, and 0.1 is the only one there is")),
         _ => Ok(Some(Value::from(text))),
     }
@@ -219,6 +220,16 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
 fn word(words: &[&str], text: &str) -> Result<String, String> {
     let lower = text.to_lowercase();
     if words.contains(&&*lower) { Ok(lower) } else { Err(format!("must be one of {}, not '{text}'", words.join(", "))) }
+}
+
+fn tls_version(text: &str) -> Result<String, String> {
+    match &*text.to_lowercase() {
+        // distribution's documentation has them, and its code has had none of them for long
+        old @ ("tls1.0" | "tls1.1") => {
+            Err(format!("is {old}, and rustls, which encrypts here, has no TLS below 1.2: write tls1.2, or nothing, which is the same"))
+        }
+        _ => word(&["tls1.2", "tls1.3"], text),
+    }
 }
 
 fn time(text: &str) -> Result<Value, String> {

@@ -44,6 +44,8 @@ pub enum Kind {
     Keep,
     /// One of these words, in whatever case.
     Word(&'static [&'static str]),
+    /// A version of TLS.
+    TlsVersion,
     /// Texts; a single one need not be a list.
     Texts,
     /// Of these words.

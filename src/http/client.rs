@@ -1,7 +1,7 @@
 //! Who a client is, and what of the way between is believed: proxies tell it in `Forwarded` (RFC 7239) or in
 //! `X-Forwarded-*`, and so may anybody.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName};
@@ -29,18 +29,11 @@ pub(super) struct Client {
     pub is_by_proxy: bool,
 }
 
-/// The networks whose word is taken for where a request comes from and how. Whoever connects over a Unix socket is of
-/// this machine, and believed where this machine is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The networks whose word is taken for where a request comes from and how; nobody's by default, for whoever comes through a
+/// tunnel (`ssh -L`, `kubectl port-forward`) comes from this machine. Whoever connects over a Unix socket is of this machine,
+/// and believed where 127.0.0.1 is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
-
-impl Default for TrustedProxies {
-    /// This machine.
-    fn default() -> Self {
-        let loopback = [IpNet::new(Ipv4Addr::LOCALHOST.into(), 8), IpNet::new(Ipv6Addr::LOCALHOST.into(), 128)];
-        Self(loopback.into_iter().flatten().collect())
-    }
-}
 
 impl TrustedProxies {
     /// Reads addresses and networks: `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. An empty list trusts nobody.
@@ -78,6 +71,11 @@ impl TrustedProxies {
         }
         Client { address, is_encrypted: peer.is_encrypted, is_by_proxy }
     }
+}
+
+/// Whether a request says that it comes from somebody else, as those of proxies do.
+pub(super) fn names_another(headers: &HeaderMap) -> bool {
+    headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)
 }
 
 /// The addresses that proxies wrote down, the client's first. `X-Forwarded-For` counts before `Forwarded`: it is what
@@ -140,8 +138,18 @@ mod tests {
             (local, "", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
             (&[], "", &[("x-forwarded-for", "192.0.2.1")], ""),
             (&[], "127.0.0.1", &[("x-forwarded-for", "192.0.2.1")], "127.0.0.1"),
+            (&[], "::1", &[("forwarded", "for=192.0.2.1")], "::1"),
         ] {
             assert_eq!(client(proxies, peer, headers), expected, "{proxies:?} {peer} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_believed_by_default_and_least_of_all_this_machine() {
+        let nobody = TrustedProxies::default();
+        for peer in [None, Some("127.0.0.1"), Some("::1"), Some("::ffff:127.0.0.1"), Some("10.0.0.1")] {
+            let address: Option<IpAddr> = peer.map(|text| text.parse().unwrap());
+            assert!(!nobody.contains(address), "{peer:?}");
         }
     }
 

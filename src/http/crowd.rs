@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::network;
 
 /// The connections there are, by where they come from.
 #[derive(Clone, Default)]
@@ -22,12 +24,12 @@ pub(super) struct Seat(Option<(Crowd, IpAddr)>);
 impl Crowd {
     /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
     pub(super) fn admit(&self, address: Option<IpAddr>, limit: usize) -> Option<Seat> {
-        let Some(address) = address.map(house) else { return Some(Seat(None)) };
+        let Some(address) = address.map(network::of) else { return Some(Seat(None)) };
         let mut groups = self.groups();
         let group = groups.entry(address).or_default();
         if group.connections >= limit {
             if !std::mem::replace(&mut group.is_told, true) {
-                tracing::warn!(%address, limit, "too many connections from one address: more are closed (http.limits.connectionsperaddress)");
+                tracing::warn!(%address, limit, "too many connections from one address: more are closed (http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
             }
             return None;
         }
@@ -50,14 +52,6 @@ impl Drop for Seat {
                 group.remove();
             }
         }
-    }
-}
-
-/// What one client has at the least: an address of IPv4, or a network of 64 bits of IPv6.
-fn house(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-        address => address,
     }
 }
 

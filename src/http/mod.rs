@@ -29,6 +29,7 @@ mod protocol;
 mod query;
 mod range;
 mod refusal;
+mod remarks;
 mod route;
 mod sendfile;
 mod server;

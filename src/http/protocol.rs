@@ -23,11 +23,12 @@ use super::body::AnswerBody;
 use super::client::Peer;
 use super::paced::{Pacer, begin_sending};
 use super::refusal;
+use super::remarks::Remarks;
 use super::sendfile::{Connection, SendSlot};
 use super::server::CONNECTION_BUFFER;
 use super::settings::Settings;
 use super::stream::{Socket, Stream};
-use crate::tls::{self, Tls};
+use crate::tls::{Failure, Tls};
 
 /// What a client of HTTP/2 says first where nothing was agreed upon before (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -47,6 +48,7 @@ pub(super) struct Context {
     pub settings: Arc<Settings>,
     /// Where it comes from; none on a socket of this machine.
     pub address: Option<IpAddr>,
+    pub remarks: Arc<Remarks>,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -57,17 +59,16 @@ enum Version {
 }
 
 /// Serves a connection until it ends, or the server does and nothing is in flight.
-pub(super) async fn serve(socket: Socket, mut context: Context) -> io::Result<()> {
-    let settings = Arc::clone(&context.settings);
+pub(super) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
+    let mut stopping = context.stopping.clone();
     // in boxes, or every connection would have room for what few of them ever do
     let opened = tokio::select! {
-        opened = Box::pin(open(socket, &settings)) => opened,
-        _ = context.stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
+        opened = Box::pin(open(socket, &context)) => opened,
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
     };
     let opened = opened.inspect_err(|error| {
-        if tls::is_about_client(error) {
-            let address = context.address.map_or_else(|| "-".to_owned(), |address| address.to_canonical().to_string());
-            tracing::warn!(%address, %error, "a client is refused for its certificate");
+        if let Some(failure) = Failure::of(error) {
+            context.remarks.handshake(context.address, failure);
         }
     })?;
     match opened {
@@ -78,10 +79,10 @@ pub(super) async fn serve(socket: Socket, mut context: Context) -> io::Result<()
 }
 
 /// Finds out what the client speaks; none where that is nothing to be answered any more.
-async fn open(mut socket: Socket, settings: &Settings) -> io::Result<Option<(Stream, Version)>> {
-    let limits = &settings.limits;
+async fn open(mut socket: Socket, context: &Context) -> io::Result<Option<(Stream, Version)>> {
+    let (settings, limits) = (&context.settings, &context.settings.limits);
     if let Some(tls) = &settings.tls {
-        let opening = timeout(limits.handshake_timeout, open_encrypted(socket, tls, settings));
+        let opening = timeout(limits.handshake_timeout, open_encrypted(socket, tls, context));
         return opening.await.unwrap_or_else(|_| Err(late("the TLS handshake took too long")));
     }
     if !settings.h2c {
@@ -102,11 +103,12 @@ fn is_preface(seen: &[u8]) -> Option<bool> {
     if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) { None } else { Some(seen.starts_with(PREFACE)) }
 }
 
-async fn open_encrypted(mut socket: Socket, tls: &Tls, settings: &Settings) -> io::Result<Option<(Stream, Version)>> {
+async fn open_encrypted(mut socket: Socket, tls: &Tls, context: &Context) -> io::Result<Option<(Stream, Version)>> {
     // no record of TLS begins with a letter, and every method of HTTP does
     let is_plain = socket.look(|seen| seen.first().map(u8::is_ascii_alphabetic)).await?;
     if is_plain == Some(true) {
-        refuse_plain(socket, settings).await?;
+        context.remarks.handshake(context.address, Failure::PlainHttp);
+        refuse_plain(socket, &context.settings).await?;
         return Ok(None);
     }
     let Some(stream) = tls.accept(socket).await? else { return Ok(None) };
@@ -141,6 +143,9 @@ impl Context {
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
         let client = self.settings.proxies.client(peer, request.headers());
+        if !client.is_by_proxy {
+            self.remarks.untrusted(peer, request.headers());
+        }
         request.extensions_mut().insert(client);
         let answer = self.router.clone().call(request.map(Body::new));
         async { answer.await.map(without_false_length) }

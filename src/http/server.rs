@@ -11,6 +11,7 @@ use super::App;
 use super::crowd::Crowd;
 use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
+use super::remarks::Remarks;
 use super::settings::Settings;
 use super::stream::Socket;
 use super::watch::{Monitoring, Watch};
@@ -99,6 +100,7 @@ impl Server {
         let router = super::router(App { registry: self.registry, access: self.access, settings, watch });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
+        let remarks: Arc<Remarks> = Arc::default();
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
@@ -120,7 +122,8 @@ impl Server {
             let counted = address.filter(|_| !settings.proxies.contains(address));
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
             let open = self.watch.observer.metrics.open_connection();
-            let context = Context { router: router.clone(), settings, address, stopping: is_stopping.clone() };
+            let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
+            let context = Context { router: router.clone(), settings, address, remarks, stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {

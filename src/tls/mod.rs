@@ -4,6 +4,7 @@ pub mod acme;
 mod certificate;
 mod clients;
 mod error;
+mod failure;
 mod suites;
 
 use std::io;
@@ -25,6 +26,7 @@ use acme::Acme;
 pub use certificate::Certificate;
 pub use clients::ClientAuth;
 pub use error::Error;
+pub use failure::{Failure, Reason};
 
 /// What may be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,13 +210,6 @@ impl Tls {
     }
 }
 
-/// Whether a handshake failed for the certificate of the client, or the want of one.
-#[must_use]
-pub fn is_about_client(error: &io::Error) -> bool {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
-}
-
 fn stamps(settings: &Settings) -> Vec<Option<Stamp>> {
     let own = match &settings.source {
         Source::Files { certificate, key } => vec![certificate, key],
@@ -252,5 +247,54 @@ fn warn_about(origin: &Origin, current: &Current) {
     let complaint = current.certificate.as_ref().and_then(|certificate| certificate.complaint(SystemTime::now()));
     if let (Some(complaint), Origin::Files { certificate, .. }) = (complaint, origin) {
         tracing::warn!("clients will refuse the certificate {}: {complaint}", certificate.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write_pair(directory: &Path) -> (String, String) {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let pair = (certificate.pem(), key.serialize_pem());
+        std::fs::write(directory.join("cert.pem"), &pair.0).unwrap();
+        std::fs::write(directory.join("key.pem"), &pair.1).unwrap();
+        pair
+    }
+
+    #[test]
+    fn a_misfit_is_complained_about_once_it_has_been_seen_twice_and_until_it_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let (certificate, _) = write_pair(directory.path());
+        let tls = Tls::new(Settings {
+            source: Source::Files { certificate: place("cert.pem"), key: place("key.pem") },
+            client_authorities: Vec::new(),
+            client_auth: ClientAuth::Request,
+            minimum: MinimumVersion::Tls12,
+            cipher_suites: Vec::new(),
+            http2: true,
+        })
+        .unwrap();
+        let current = || Arc::as_ptr(&tls.current.load().config);
+        let first = current();
+        let (_, key) = write_pair(directory.path());
+        // the certificate from before: as if the new one had not been written yet
+        std::fs::write(place("cert.pem"), certificate).unwrap();
+        tls.refresh_now();
+        assert_eq!(tls.complaint(), None);
+        for _ in 0..3 {
+            tls.refresh_now();
+            assert!(tls.complaint().is_some_and(|complaint| complaint.contains("does not belong to")));
+            assert!(current() == first);
+        }
+        // another misfit is a new one
+        std::fs::write(place("key.pem"), key + "\n").unwrap();
+        tls.refresh_now();
+        assert!(tls.complaint().is_some());
+        write_pair(directory.path());
+        tls.refresh_now();
+        assert!(tls.complaint().is_none() && current() != first);
     }
 }

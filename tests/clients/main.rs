@@ -59,8 +59,9 @@ const TESTS: &[Test] = &[
     Test::new("nginx", &["nginx", "crane", "skopeo", "curl"], nginx::encrypted),
     Test::new("nginx-buffered", &["nginx", "crane", "skopeo", "curl"], nginx::buffered),
     Test::new("nginx-plain", &["nginx", "crane", "skopeo", "curl"], nginx::plain),
-    Test::new("nginx-absolute", &["nginx", "crane", "skopeo", "curl"], nginx::absolute).with(&[("REGISTRY_HTTP_RELATIVEURLS", "false")]),
-    Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped),
+    Test::new("nginx-absolute", &["nginx", "crane", "skopeo", "curl"], nginx::absolute)
+        .with(&[("REGISTRY_HTTP_RELATIVEURLS", "false"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
+    Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped).with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
     Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("oras", &["oras"], oras::artifacts).everywhere(),

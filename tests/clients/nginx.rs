@@ -87,7 +87,7 @@ fn push_and_pull(bench: &Bench, proxy: &Proxy, skopeo: &str) {
     assert_same(&layout_content(&bench.path("skopeo-back")), &source);
 }
 
-/// As recommended.
+/// As recommended, before a registry that has not been told of it: whatever it says is not needed.
 pub fn encrypted(bench: &Bench) {
     let proxy = Proxy::start(bench, "https", &[]);
     push_and_pull(bench, &proxy, "cert-dir=certs");

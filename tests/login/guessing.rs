@@ -31,6 +31,51 @@ fn an_address_that_guesses_has_to_wait() {
     }
 }
 
+/// The log has a line for each password that was looked at, and for each time that the door is closed; nothing else.
+#[test]
+fn the_log_is_not_filled_by_guesses() {
+    let guarded = Guarded::with(&line("joe", "secret"));
+    let mut client = guarded.client();
+    let guesses: Vec<_> = (0..200).map(|number| as_user(client.request("GET", "/v2/"), "joe", &format!("guess {number}")).send()).collect();
+    let looked_at = guesses.iter().filter(|guess| guess.status == 401).count();
+    assert!((11..30).contains(&looked_at), "{looked_at} guesses");
+    let log = guarded.server.log();
+    assert_eq!((log.matches("login failed").count(), log.matches("logins put off").count()), (looked_at, looked_at - 10), "{log}");
+    assert!(log.contains("wait=1s") && log.contains("address=127.0.0.1"), "{log}");
+}
+
+/// What is no user and password counts as a wrong one, for looking at it is work as well, and a line of the log.
+#[test]
+fn malformed_logins_count_as_well() {
+    let guarded = Guarded::with(&line("joe", "secret"));
+    assert_eq!(guarded.login("joe", "secret").status, 200);
+    let mut client = guarded.client();
+    let mut show = |what: &str| client.request("GET", "/v2/").header("Authorization", what).send().status;
+    let odd = ["Basic", "Basic !!!", "Bearer x", "whatever"];
+    let statuses: Vec<_> = (0..200).map(|number| show(odd[number % odd.len()])).collect();
+    let looked_at = statuses.iter().filter(|status| **status == 401).count();
+    assert!(statuses[..11].iter().all(|status| *status == 401) && statuses[11] == 429 && looked_at < 30, "{statuses:?}");
+    // a password has to wait as well, and one that was right a moment ago need not
+    assert_eq!((guarded.login("joe", "wrong").status, guarded.login("joe", "secret").status), (429, 200));
+    let log = guarded.server.log();
+    assert_eq!(log.matches("login failed").count(), looked_at, "{log}");
+    assert!(log.contains(r#"reason="no user and password""#), "{log}");
+}
+
+/// A client cannot name another one by itself, not even through a tunnel that ends on this machine.
+#[test]
+fn a_header_is_no_way_round_the_door() {
+    let guarded = Guarded::with(&line("joe", "secret"));
+    let mut client = guarded.client();
+    let mut guess = |number: usize| {
+        let request = as_user(client.request("GET", "/v2/"), "joe", &format!("guess {number}"));
+        request.header("X-Forwarded-For", &format!("192.0.2.{number}")).header("Forwarded", &format!("for=192.0.2.{number}")).send()
+    };
+    assert!((0..100).any(|number| guess(number).status == 429), "guessing goes on for ever");
+    let log = guarded.server.log();
+    assert!(!log.contains("192.0.2.") && log.contains("address=127.0.0.1"), "{log}");
+}
+
 /// Many guesses at once are not cheaper, and pulls of others are not slowed to the pace of the guesses.
 #[test]
 fn guesses_at_once_are_bounded() {

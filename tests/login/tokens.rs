@@ -48,17 +48,18 @@ struct Tokened {
 
 impl Tokened {
     fn start() -> Self {
-        Self::with(&json!({}))
+        Self::with(&json!({}), &[])
     }
 
-    fn with(more: &Value) -> Self {
+    fn with(more: &Value, environment: &[(&str, &str)]) -> Self {
         let (directory, signer) = (TempDir::new().expect("a directory"), Signer::new("first"));
         let path = directory.path().join("jwks.json");
         std::fs::write(&path, json!({ "keys": [signer.jwk] }).to_string()).expect("a file");
         let mut token =
             json!({ "realm": "https://auth.example.com/token", "service": "the service", "issuer": "the issuer", "jwks": path });
         token.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        let server = Server::logged(&[("REGISTRY_AUTH", &json!({ "token": token }).to_string())]);
+        let auth = json!({ "token": token }).to_string();
+        let server = Server::logged(&[&[("REGISTRY_AUTH", &*auth)], environment].concat());
         Self { server, signer, directory }
     }
 }
@@ -148,38 +149,68 @@ fn keys_are_rotated_without_a_restart() {
 
 #[test]
 fn the_token_server_beside_the_registry() {
-    let tokened = Tokened::with(&json!({ "autoredirect": true }));
-    let challenge = |headers: &[(&str, &str)]| {
+    let trusting = Tokened::with(&json!({ "autoredirect": true }), &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    let challenge_of = |tokened: &Tokened, headers: &[(&str, &str)]| {
         let mut client = tokened.server.client();
         let request = headers.iter().fold(client.request("GET", "/v2/"), |request, (name, value)| request.header(name, value));
         request.send().header("www-authenticate").expect("a challenge").to_owned()
     };
-    let address = tokened.server.address();
+    let address = trusting.server.address();
+    let challenge = |headers: &[(&str, &str)]| challenge_of(&trusting, headers);
     assert_eq!(challenge(&[]), format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
     let told = challenge(&[("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "registry.lan:8080")]);
     assert_eq!(told, r#"Bearer realm="http://registry.lan:8080/auth/token",service="the service""#);
     let hostile = challenge(&[("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "evil\",error=\"x")]);
     assert_eq!(hostile, format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
-    let elsewhere = Tokened::with(&json!({ "autoredirect": true, "autoredirectpath": "/token" }));
-    let response = elsewhere.server.client().get("/v2/");
-    assert!(response.header("www-authenticate").expect("a challenge").contains("/token\",service"), "{response:?}");
+    // whom nobody trusts may say what it likes
+    let elsewhere = Tokened::with(&json!({ "autoredirect": true, "autoredirectpath": "/token" }), &[]);
+    let own = format!(r#"Bearer realm="https://{}/token",service="the service""#, elsewhere.server.address());
+    assert_eq!(challenge_of(&elsewhere, &[("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "evil.example")]), own);
 }
 
-/// What a token holds is for nobody's eyes, and one that has expired is no attack.
+fn ask(tokened: &Tokened, token: &str) -> u16 {
+    with_token(tokened.server.client().request("GET", "/v2/"), token).send().status
+}
+
+/// What a token holds is for nobody's eyes, and what an honest server may have made is no attack.
 #[test]
-fn the_log_tells_of_forged_tokens_only() {
+fn the_log_tells_of_forged_tokens_and_of_others_once() {
     let tokened = Tokened::start();
-    let send = |token: &str| with_token(tokened.server.client().request("GET", "/v2/"), token).send().status;
+    let signed = |claims: Value| {
+        let header = Header { kid: Some("first".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, &claims, &tokened.signer.key).expect("a token")
+    };
     let forged = Signer::new("first").token(&[]);
-    assert_eq!(send(&forged), 401);
-    assert_eq!(send("garbage"), 401);
-    let expired = json!({ "iss": "the issuer", "aud": "the service", "exp": get_current_timestamp() - 3600 });
-    let header = Header { kid: Some("first".to_owned()), ..Header::new(Algorithm::EdDSA) };
-    assert_eq!(send(&encode(&header, &expired, &tokened.signer.key).expect("a token")), 401);
-    assert_eq!(send(&tokened.signer.token(&[])), 200);
-    eventually("a forged token is not reported", || tokened.server.log().matches("login failed").count() >= 2);
+    assert_eq!((ask(&tokened, &forged), ask(&tokened, "garbage")), (401, 401));
+    let now = get_current_timestamp();
+    let expired = signed(json!({ "iss": "the issuer", "aud": "the service", "exp": now - 3600 }));
+    let elsewhere = signed(json!({ "iss": "the issuer", "aud": "another service", "exp": now + 60 }));
+    let of_a_new_key = Signer::new("next").token(&[]);
+    // oftener than anybody may fail
+    for _ in 0..20 {
+        for unfit in [&expired, &elsewhere, &of_a_new_key] {
+            assert_eq!(ask(&tokened, unfit), 401);
+        }
+    }
+    assert_eq!(ask(&tokened, &tokened.signer.token(&[])), 200);
     let log = tokened.server.log();
-    assert_eq!(log.matches("login failed").count(), 2, "{log}");
-    assert!(log.contains(r#"reason="token with a wrong signature""#) && log.contains(r#"reason="malformed token""#), "{log}");
-    assert!(!log.contains(&forged[..20]), "{log}");
+    assert_eq!((log.matches("login failed").count(), log.matches("a token is not taken").count()), (2, 2), "{log}");
+    for reason in ["token with a wrong signature", "malformed token", "token for another service", "token of an unknown key"] {
+        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason}: {log}");
+    }
+    for token in [&forged, &expired, &elsewhere] {
+        assert!(!log.contains(&token[..20]), "{log}");
+    }
+}
+
+/// Whoever sends what no server has made has to wait, and the log is not filled; a good token is taken all the same.
+#[test]
+fn an_address_that_sends_garbage_has_to_wait() {
+    let tokened = Tokened::start();
+    let garbage: Vec<_> = (0..40).map(|number| ask(&tokened, &format!("garbage{number}"))).collect();
+    let looked_at = garbage.iter().filter(|status| **status == 401).count();
+    assert!(garbage[..11].iter().all(|status| *status == 401) && garbage[11] == 429 && looked_at < 20, "{garbage:?}");
+    assert_eq!(ask(&tokened, &tokened.signer.token(&[])), 200);
+    let log = tokened.server.log();
+    assert_eq!((log.matches("login failed").count(), log.matches("logins put off").count()), (looked_at, looked_at - 10), "{log}");
 }

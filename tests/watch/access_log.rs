@@ -38,7 +38,7 @@ fn each_request_is_one_line_in_combined_format() {
 /// A prefix is part of what was asked for; a trusted proxy says who asked.
 #[test]
 fn lines_tell_of_the_client_and_of_its_own_words() {
-    let mut server = Watched::start(&[("REGISTRY_HTTP_PREFIX", "/registry/")]);
+    let mut server = Watched::start(&[("REGISTRY_HTTP_PREFIX", "/registry/"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
     let mut client = server.client();
     assert_eq!(client.request("GET", "/registry/v2/").header("X-Forwarded-For", "192.0.2.7").send().status, 200);
     server.stop();

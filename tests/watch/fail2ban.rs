@@ -26,12 +26,16 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         Command::new(env!("CARGO_BIN_EXE_registry")).args(["htpasswd", "-Bbn", "-C", "4", "user", "right"]).output().expect("it runs");
     std::fs::write(&users, made.stdout).expect("a file");
     let path = users.display().to_string();
-    let server =
-        Watched::start(&[("REGISTRY_AUTH", "htpasswd"), ("REGISTRY_AUTH_HTPASSWD_REALM", "r"), ("REGISTRY_AUTH_HTPASSWD_PATH", &path)]);
-    let log_in = |user: &str, password: &str, from: &str| {
-        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-        server.client().request("GET", "/v2/").header("Authorization", &credentials).header("X-Forwarded-For", from).send().status
+    let server = Watched::start(&[
+        ("REGISTRY_AUTH", "htpasswd"),
+        ("REGISTRY_AUTH_HTPASSWD_REALM", "r"),
+        ("REGISTRY_AUTH_HTPASSWD_PATH", &path),
+        ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
+    ]);
+    let show = |credentials: &str, from: &str| {
+        server.client().request("GET", "/v2/").header("Authorization", credentials).header("X-Forwarded-For", from).send().status
     };
+    let log_in = |user: &str, password: &str, from: &str| show(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))), from);
     assert_eq!(log_in("user", "right", "192.0.2.1"), 200);
     let hostile = [
         "user",
@@ -47,15 +51,26 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         assert_eq!(log_in(user, "hunter2", &format!("192.0.2.{}", 10 + number)), 401, "{user}");
     }
     assert_eq!(log_in("user", "hunter2", "2001:db8::7"), 401);
+    assert_eq!(show("Basic !!!", "192.0.2.100"), 401);
+    // as often as it takes to close the door, and behind it no failure is a line: there was no attempt
+    let guesses: Vec<_> = (0..14).map(|number| log_in("user", &format!("hunter2{number}"), "192.0.2.101")).collect();
+    assert_eq!((guesses.iter().filter(|status| **status == 401).count(), guesses[13]), (11, 429));
     let failures = eventually("all failures are logged", || {
         let lines: Vec<_> = server.err().into_iter().filter(|line| line.contains("login failed")).collect();
-        (lines.len() == hostile.len() + 1).then_some(lines)
+        (lines.len() >= hostile.len() + 13).then_some(lines)
     });
+    assert_eq!(failures.len(), hostile.len() + 13, "{failures:?}");
+    assert!(server.err().iter().any(|line| line.contains("logins put off") && line.contains("192.0.2.101")), "{:?}", server.err());
     let (time, failure) = filter();
     for (number, line) in failures.iter().enumerate() {
         assert!(time.is_match(line), "{line}");
         let found = failure.captures(&time.replace(line, "")).unwrap_or_else(|| panic!("not found: {line}"))["host"].to_owned();
-        let expected = if number < hostile.len() { format!("192.0.2.{}", 10 + number) } else { "2001:db8::7".to_owned() };
+        let expected = match number.checked_sub(hostile.len()) {
+            None => format!("192.0.2.{}", 10 + number),
+            Some(0) => "2001:db8::7".to_owned(),
+            Some(1) => "192.0.2.100".to_owned(),
+            Some(_) => "192.0.2.101".to_owned(),
+        };
         assert_eq!(found, expected, "{line}");
         assert!(!line.contains("hunter2"), "{line}");
     }

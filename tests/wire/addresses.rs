@@ -25,16 +25,19 @@ const UPLOADS: &str = "/v2/a/blobs/uploads/";
 fn locations_are_made_of_what_the_owner_says() {
     let forwarded = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "r.example:8443")];
     let prefixed = [("X-Forwarded-Prefix", "/outer")];
+    let trusting = ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]");
     for (environment, path, headers, expected) in [
         (&[][..], UPLOADS, &[][..], "/v2/a/"),
         (&[], UPLOADS, &forwarded[..], "/v2/a/"),
-        (&[], UPLOADS, &prefixed, "/outer/v2/a/"),
+        (&[], UPLOADS, &prefixed, "/v2/a/"),
+        (&[trusting], UPLOADS, &prefixed, "/outer/v2/a/"),
         (&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]")], UPLOADS, &prefixed, "/v2/a/"),
         (&[("REGISTRY_HTTP_RELATIVEURLS", "true")], UPLOADS, &forwarded, "/v2/a/"),
         (&[("REGISTRY_HTTP_RELATIVEURLS", "false")], UPLOADS, &[], "http://SELF/v2/a/"),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "false")], UPLOADS, &forwarded, "https://r.example:8443/v2/a/"),
+        (&[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting], UPLOADS, &forwarded, "https://r.example:8443/v2/a/"),
+        (&[("REGISTRY_HTTP_RELATIVEURLS", "false")], UPLOADS, &forwarded, "http://SELF/v2/a/"),
         (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+            &[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting],
             UPLOADS,
             &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
             "https://f.example/v2/a/",
@@ -132,8 +135,9 @@ fn an_owners_headers_go_with_every_answer() {
 /// Who deleted a tag is remembered by address: a proxy's client, where the proxy is trusted.
 #[test]
 fn the_address_of_a_client_is_the_one_before_the_proxies() {
-    for (trusted, expected) in [("[127.0.0.1]", "192.0.2.7"), ("[10.0.0.0/8]", "127.0.0.1")] {
-        let server = Server::with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", trusted)]);
+    for (trusted, expected) in [(Some("[127.0.0.1]"), "192.0.2.7"), (Some("[10.0.0.0/8]"), "127.0.0.1"), (None, "127.0.0.1")] {
+        let environment: Vec<_> = trusted.map(|trusted| ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted)).into_iter().collect();
+        let server = Server::with(&environment);
         let mut client = server.client();
         Image::small(1).push(&mut client, "a", "v1");
         let delete = client.request("DELETE", "/v2/a/manifests/v1").header("X-Forwarded-For", "1.1.1.1, 192.0.2.7");
@@ -142,4 +146,26 @@ fn the_address_of_a_client_is_the_one_before_the_proxies() {
         let text = String::from_utf8_lossy(&history.stdout).into_owned();
         assert!(history.status.success() && text.contains(expected), "{text} {history:?}");
     }
+}
+
+/// Whoever forgot to name a proxy hears of it, once.
+#[test]
+fn a_peer_that_is_not_believed_is_named_in_the_log() {
+    let server = Server::logged(&[]);
+    let said = |server: &Server| server.log().matches("http.trustedproxies").count();
+    let ask = |server: &Server, header: &str| {
+        assert_eq!(server.client().request("GET", "/v2/").header(header, "for=192.0.2.7").send().status, 200);
+    };
+    ask(&server, "X-Forwarded-Proto");
+    assert_eq!(server.client().get("/v2/").status, 200);
+    assert_eq!(said(&server), 0, "{}", server.log());
+    for header in ["Forwarded", "X-Forwarded-For", "X-Forwarded-For"] {
+        ask(&server, header);
+    }
+    let log = server.log();
+    assert!(said(&server) == 1 && log.contains("add 127.0.0.1 to http.trustedproxies") && log.contains("nothing need be done"), "{log}");
+    assert!(!log.contains("192.0.2.7"), "{log}");
+    let trusting = Server::logged(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    ask(&trusting, "X-Forwarded-For");
+    assert_eq!(said(&trusting), 0, "{}", trusting.log());
 }

@@ -120,6 +120,19 @@ fn a_certificate_out_of_its_time_is_warned_about() {
     }
 }
 
+/// A chain that leads elsewhere is served, for some clients know the authority itself, and the owner is told.
+#[test]
+fn a_chain_with_a_gap_is_warned_about() {
+    let authority = Authority::new("an authority");
+    for (next, is_gap) in [(Authority::new("another").pem(), true), (authority.pem(), false)] {
+        let files = tempfile::TempDir::new().expect("a directory");
+        let own = authority.issue(&["localhost"]);
+        Issued { certificate: own.certificate + &next, key: own.key }.write(files.path());
+        let log = serve(files.path(), &[]).log();
+        assert_eq!(log.contains("certificate number 2") && log.contains("cert.pem"), is_gap, "{log}");
+    }
+}
+
 /// The certificate that a new connection is shown.
 fn shown(server: &Secure) -> Vec<u8> {
     let config = std::sync::Arc::new(server.authority.client_config(None, &["http/1.1"]));
@@ -153,6 +166,8 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
         assert!(shown(&server) == first);
         std::thread::sleep(Duration::from_millis(100));
     }
+    // said once, however often it is looked at
+    assert_eq!(server.server.log().matches("stays in force").count(), 1, "{}", server.server.log());
     std::fs::write(server.files.path().join("cert.pem"), &next.certificate).expect("a file");
     let second = wait_for_another(&server, &first);
     // as Kubernetes does it: the directory behind a link is another one

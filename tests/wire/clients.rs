@@ -1,7 +1,7 @@
 //! Certificates of clients: Go's four modes, as `http.tls.clientauth` names them.
 
 use super::Secure;
-use super::pki::{Authority, Issued, client};
+use super::pki::{Authority, Issued, client, params};
 
 /// The status that a client gets; none where the connection is refused.
 fn status(server: &Secure, identity: Option<&Issued>) -> Option<u16> {
@@ -34,4 +34,18 @@ fn each_mode_asks_for_what_its_name_says() {
         assert_eq!(status(&server, Some(&stranger.itself())) == Some(200), found[1], "{mode:?}");
         assert_eq!(found, expected, "{mode:?}: without a certificate, with a stranger's, with a known one");
     }
+}
+
+/// What the owner has listed itself is taken without an authority, and not for ever.
+#[test]
+fn a_listed_certificate_has_its_time_as_well() {
+    let files = tempfile::TempDir::new().expect("a directory");
+    let mut params = params(&[]);
+    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 1, 1));
+    let (good, old) = (Authority::new("good"), Authority::of("old", params));
+    let path = files.path().join("ca.pem");
+    std::fs::write(&path, good.pem() + &old.pem()).expect("a file");
+    let authorities = format!("[{}]", path.display());
+    let server = Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities)]);
+    assert_eq!((status(&server, Some(&good.itself())), status(&server, Some(&old.itself()))), (Some(200), None));
 }

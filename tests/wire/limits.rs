@@ -27,6 +27,13 @@ fn end_of(stream: &mut TcpStream) -> Vec<u8> {
 
 #[test]
 fn heads_that_do_not_end_are_given_up() {
+    // where HTTP/2 may come the first bytes are looked at by ourselves
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s"), ("REGISTRY_HTTP_H2C_ENABLED", "true")]);
+    for beginning in ["", "PRI * HT"] {
+        let mut stream = server.client().connect();
+        stream.write_all(beginning.as_bytes()).expect("bytes are taken");
+        end_of(&mut stream);
+    }
     let server = Server::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
     for beginning in ["", "GET /v2/ HT", "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
         let mut stream = server.client().connect();
@@ -69,20 +76,23 @@ fn bodies_that_bring_nothing_are_given_up_and_slow_ones_are_not() {
     assert_eq!(response.status, 202, "{response:?}");
 }
 
+fn open_files(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("a process").count()
+}
+
 #[test]
 fn answers_that_nobody_takes_are_given_up() {
     let server = Server::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
     let blob = noise(1, 64 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
-    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).expect("a process").count();
-    let before = open_files();
+    let before = open_files(&server);
     let mut stream = server.client().connect();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the request is taken");
     stream.read_exact(&mut [0; 1000]).expect("bytes");
-    assert!(open_files() > before);
+    assert!(open_files(&server) > before);
     let start = Instant::now();
     // the client's own connection from before may end as well, so there may be fewer
-    while open_files() > before {
+    while open_files(&server) > before {
         assert!(start.elapsed() < PATIENCE, "the connection stays");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -92,8 +102,8 @@ fn answers_that_nobody_takes_are_given_up() {
 
 #[test]
 fn one_address_has_only_so_many_connections() {
-    let environment = [("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "5"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]")];
-    let server = Server::with(&environment);
+    let environment = [("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "5"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")];
+    let server = Server::with(&environment[..1]);
     let mut held: Vec<_> = (0..5).map(|_| server.client()).collect();
     held.iter_mut().for_each(|client| assert_eq!(client.get("/v2/").status, 200));
     let mut sixth = server.client().connect();
@@ -106,7 +116,53 @@ fn one_address_has_only_so_many_connections() {
         assert!(start.elapsed() < PATIENCE, "no room was made");
     }
     // a trusted proxy stands for many
-    let server = Server::with(&environment[..1]);
+    let server = Server::with(&environment);
     let mut held: Vec<_> = (0..20).map(|_| server.client()).collect();
     held.iter_mut().for_each(|client| assert_eq!(client.get("/v2/").status, 200));
+}
+
+#[test]
+fn all_together_have_only_so_many_connections() {
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_CONNECTIONS", "3")]);
+    let mut held: Vec<_> = (0..3).map(|_| server.client()).collect();
+    held.iter_mut().for_each(|client| assert_eq!(client.get("/v2/").status, 200));
+    // one more waits, and is served once there is room
+    let mut fourth = server.client().connect();
+    fourth.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("bytes are taken");
+    fourth.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
+    assert!(fourth.read(&mut [0; 1]).is_err(), "it is served");
+    held.pop();
+    assert!(String::from_utf8_lossy(&end_of(&mut fourth)).contains("200 OK"));
+}
+
+/// Whoever is refused while it sends is listened to for a moment, so that it can read why, and not for longer.
+#[test]
+fn a_refused_client_that_stays_is_let_go() {
+    let server = Server::start();
+    let before = open_files(&server);
+    let mut stream = server.client().connect();
+    stream.write_all(b"PUT /v2/nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbegin").expect("bytes are taken");
+    assert!(String::from_utf8_lossy(&end_of(&mut stream)).contains("404 Not Found"));
+    let start = Instant::now();
+    while open_files(&server) > before {
+        assert!(start.elapsed() < PATIENCE, "the connection stays");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_head_has_only_so_many_bytes() {
+    let server = Server::start();
+    for (size, status) in [(100 << 10, 200), (129 << 10, 431), (200 << 10, 431)] {
+        let mut client = server.client();
+        // in pieces, and in one
+        assert_eq!(client.request("GET", "/v2/").header("X-Large", &"x".repeat(size)).send().status, status, "{size}");
+        let mut stream = client.connect();
+        let head = format!("GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Large: {}", "x".repeat(size));
+        for piece in head.as_bytes().chunks(10_000) {
+            let _ = stream.write_all(piece);
+        }
+        let _ = stream.write_all(b"\r\n\r\n");
+        assert!(String::from_utf8_lossy(&end_of(&mut stream)).contains(&format!("HTTP/1.1 {status}")), "{size}");
+    }
 }

@@ -4,6 +4,7 @@ mod addresses;
 mod certificates;
 mod clients;
 mod encrypted;
+mod handshakes;
 mod limits;
 mod pki;
 mod second;
@@ -47,5 +48,5 @@ fn serve(files: &Path, environment: &[(&str, &str)]) -> Server {
         ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate.to_str().expect("a path")),
         ("REGISTRY_HTTP_TLS_KEY", key.to_str().expect("a path")),
     ];
-    Server::with(&[&own[..], environment].concat())
+    Server::logged(&[&own[..], environment].concat())
 }

@@ -38,7 +38,10 @@ pub fn params(names: &[&str]) -> CertificateParams {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let mut params = params(&[]);
+        Self::of(name, params(&[]))
+    }
+
+    pub fn of(name: &str, mut params: CertificateParams) -> Self {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");

@@ -1,6 +1,7 @@
 //! HTTP/2, agreed upon in a handshake or known before.
 
 use std::convert::Infallible;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::Secure;
 use super::pki::secure;
+use crate::support::client::dial_tcp;
 use crate::support::image::noise;
 use crate::support::{Image, Server, sha256};
 
@@ -220,4 +222,60 @@ fn the_end_waits_for_requests_and_not_for_connections() {
         assert!(answer.into_body().collect().await.expect("a body").to_bytes() == *blob);
     });
     assert!(server.server.wait().success());
+}
+
+/// What a client says first: the preface, and settings of its own.
+const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+/// What hyper holds clients to is what it tells them in its settings (RFC 9113, section 6.5).
+#[test]
+fn clients_are_told_of_the_bounds() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
+    let mut stream = dial_tcp(server.address()).expect("a connection");
+    stream.write_all(HELLO).expect("bytes are taken");
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).expect("a frame");
+    assert_eq!(head[3], 4, "settings come first");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).expect("settings");
+    let value = |id: u8| {
+        let found = settings.chunks(6).find(|entry| entry[..2] == [0, id]).unwrap_or_else(|| panic!("{id} is not in {settings:?}"));
+        u32::from_be_bytes([found[2], found[3], found[4], found[5]])
+    };
+    let (streams, window, head_size) = (value(3), value(4), value(6));
+    assert_eq!((streams, window, head_size), (128, 1 << 20, 128 << 10));
+}
+
+/// A client that says nothing any more does not keep the server from ending.
+#[test]
+fn the_end_does_not_wait_for_goodbyes() {
+    let mut server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_DRAINTIMEOUT", "2m")]);
+    let mut stream = dial_tcp(server.address()).expect("a connection");
+    stream.write_all(HELLO).expect("bytes are taken");
+    stream.read_exact(&mut [0; 9]).expect("a frame");
+    let start = Instant::now();
+    assert!(server.stop().success());
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+/// Work may take as long as it takes: patience is with clients that take nothing.
+#[test]
+fn an_answer_may_take_longer_than_the_patience() {
+    let files = tempfile::TempDir::new().expect("a directory");
+    let path = files.path().join("htpasswd");
+    // which nothing is known of but that it takes long to compare
+    let hash = "$2y$14$ZzHhZzHhZzHhZzHhZzHhZu0000000000000000000000000000000";
+    std::fs::write(&path, format!("joe:{hash}\n")).expect("a file");
+    let auth = format!("{{htpasswd: {{realm: r, path: {}}}}}", path.display());
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_LIMITS_IDLE", "100ms"), ("REGISTRY_AUTH", &auth)]);
+    wait_for(async {
+        let mut second = Second::plain(&server).await;
+        let mut request = second.request("GET", "/v2/", b"");
+        request.headers_mut().insert("authorization", "Basic am9lOnNlY3JldA==".parse().expect("a value"));
+        let start = Instant::now();
+        second.sender.ready().await.expect("a connection");
+        let answer = second.sender.send_request(request).await.expect("an answer");
+        assert_eq!(answer.status(), 401);
+        assert!(start.elapsed() > Duration::from_millis(200), "the machine is too fast for this: {:?}", start.elapsed());
+    });
 }

@@ -63,7 +63,7 @@ fn the_peer_of_a_socket_is_trusted_as_this_machine_is() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
     let address = path.to_str().expect("a path");
-    for (trusted, expected) in [(None, "https://r.example"), (Some("[]"), "http://localhost")] {
+    for (trusted, expected) in [(Some("[127.0.0.1]"), "https://r.example"), (None, "http://localhost")] {
         let mut environment = vec![("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", address), ("REGISTRY_HTTP_RELATIVEURLS", "false")];
         environment.extend(trusted.map(|trusted| ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted)));
         let mut server = Server::with(&environment);

@@ -7,17 +7,22 @@ mod key;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Deserialize;
 
+use super::attempts::{Attempts, Failed};
 use super::identity::Grant;
 use super::watched::Watched;
-use super::{Error, Identity, Login, Refusal, challenge, report_failure};
+use super::{Error, Identity, Login, Refusal, challenge};
 use bundle::Bundle;
 use jwks::Jwks;
 use key::{Key, Malformed};
+
+use crate::network;
+use crate::sparing::Sparing;
 
 /// Whose tokens are taken, and where clients get them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,20 +49,28 @@ pub struct Token {
     algorithms: Vec<Algorithm>,
     bundle: Option<Arc<Watched<Bundle>>>,
     jwks: Option<Arc<Watched<Jwks>>>,
+    attempts: Attempts,
+    unfit: Sparing<(Option<IpAddr>, &'static str)>,
 }
+
+/// How often the log says why tokens of an address are not taken; and how many such lines there are in that time at the most.
+const UNFIT_EVERY: Duration = Duration::from_secs(3600);
+const UNFIT: usize = 500;
 
 /// Why a token is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     /// Time has gone by, as it does: clients get another one.
     Expired,
-    /// There is something wrong with it, or with whoever brings it.
-    Bad(&'static str),
+    /// It may be an honest one of some server, and not fit this registry as it is configured.
+    Unfit(&'static str),
+    /// No server has made this.
+    Forged(&'static str),
 }
 
 impl From<Malformed> for Fault {
     fn from(Malformed(why): Malformed) -> Self {
-        Self::Bad(why)
+        Self::Unfit(why)
     }
 }
 
@@ -80,7 +93,8 @@ impl Token {
         let bundle = settings.root_certificates.clone().map(|path| Watched::open("auth.token.rootcertbundle", path, Bundle::parse));
         let jwks = settings.jwks.clone().map(|path| Watched::open("auth.token.jwks", path, Jwks::parse));
         let (bundle, jwks) = (bundle.transpose()?.map(Arc::new), jwks.transpose()?.map(Arc::new));
-        Ok(Self { settings, algorithms, bundle, jwks })
+        let unfit = Sparing::new("tokens that are not taken", UNFIT_EVERY, UNFIT);
+        Ok(Self { settings, algorithms, bundle, jwks, attempts: Attempts::default(), unfit })
     }
 
     pub(super) async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
@@ -89,8 +103,8 @@ impl Token {
         let identity = match self.verify(token).await {
             Ok(identity) => identity,
             Err(fault) => {
-                report(fault, login.address);
-                return Err(refusal(Some("invalid_token")));
+                let refusal = refusal(Some("invalid_token"));
+                return Err(self.take_down(fault, login.address).map_or(refusal, |wait| Refusal::TooMany { wait }));
             }
         };
         if identity.may_all(login.wanted) { Ok(identity) } else { Err(refusal(Some("insufficient_scope"))) }
@@ -104,15 +118,34 @@ impl Token {
         }
     }
 
+    /// Says what is wrong with a token. Whoever sends much that no server has made has to wait, though not with a good one: to
+    /// check a token costs little, and clients behind one address have nothing to do with each other.
+    fn take_down(&self, fault: Fault, address: Option<IpAddr>) -> Option<Duration> {
+        match fault {
+            // nobody is to be locked out for a push that takes longer than a token lasts
+            Fault::Expired => tracing::debug!(?address, "a token has expired"),
+            // nor for what the owners of the two servers have not agreed upon, or a key that has come into use just now
+            Fault::Unfit(reason) => {
+                if self.unfit.may_say((address.map(network::of), reason)) {
+                    let address = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+                    tracing::warn!(address, reason, "a token is not taken");
+                }
+            }
+            // whose it is says nobody who can be believed
+            Fault::Forged(reason) => return self.attempts.turn_away(Failed { user: "", address, reason }, Instant::now()),
+        }
+        None
+    }
+
     /// Checks signature and claims.
     async fn verify(&self, token: &[u8]) -> Result<Identity, Fault> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Fault::Bad("malformed token"))?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| Fault::Forged("malformed token"))?;
         // RFC 7515, section 4.1.11: what must be understood is not
         if header.crit.is_some() {
-            return Err(Fault::Bad("token with critical extensions"));
+            return Err(Fault::Unfit("token with critical extensions"));
         }
         let key = self.key_for(&header).await?;
-        let mut validation = key.validation(&self.algorithms, header.alg).ok_or(Fault::Bad("token signed with another algorithm"))?;
+        let mut validation = key.validation(&self.algorithms, header.alg).ok_or(Fault::Unfit("token signed with another algorithm"))?;
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_issuer(&[&self.settings.issuer]);
         validation.set_audience(&[&self.settings.service]);
@@ -121,7 +154,7 @@ impl Token {
         let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|error| fault(error.kind()))?.claims;
         // a list would do for the library, and not for the specification
         if claims.iss != self.settings.issuer {
-            return Err(Fault::Bad("token of another issuer"));
+            return Err(Fault::Unfit("token of another issuer"));
         }
         Ok(Identity::bearer(claims.sub, claims.access.unwrap_or_default()))
     }
@@ -174,21 +207,14 @@ fn bearer(authorization: &[u8]) -> Option<&[u8]> {
 fn fault(error: &ErrorKind) -> Fault {
     match error {
         ErrorKind::ExpiredSignature => Fault::Expired,
-        ErrorKind::ImmatureSignature => Fault::Bad("token that is not yet valid"),
-        ErrorKind::InvalidAudience => Fault::Bad("token for another service"),
-        ErrorKind::InvalidIssuer => Fault::Bad("token of another issuer"),
-        ErrorKind::InvalidSignature => Fault::Bad("token with a wrong signature"),
-        ErrorKind::MissingRequiredClaim(_) => Fault::Bad("token without issuer, audience or expiry"),
-        _ => Fault::Bad("malformed token"),
-    }
-}
-
-fn report(fault: Fault, address: Option<IpAddr>) {
-    match fault {
-        // nobody is to be locked out for a push that takes longer than a token lasts
-        Fault::Expired => tracing::debug!(?address, "a token has expired"),
-        // whose it is says nobody who can be believed
-        Fault::Bad(reason) => report_failure("", address, reason),
+        ErrorKind::ImmatureSignature => Fault::Unfit("token that is not yet valid"),
+        ErrorKind::InvalidAudience => Fault::Unfit("token for another service"),
+        ErrorKind::InvalidIssuer => Fault::Unfit("token of another issuer"),
+        ErrorKind::InvalidSignature => Fault::Forged("token with a wrong signature"),
+        ErrorKind::MissingRequiredClaim(_) => Fault::Unfit("token without issuer, audience or expiry"),
+        // what is signed is read once the signature has been found good
+        ErrorKind::Json(_) => Fault::Unfit("token with malformed claims"),
+        _ => Fault::Forged("malformed token"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Keys that have their effect, distribution's and ours.
 
 use super::{Key, Kind, Treatment};
-use Kind::{Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, Version, Word, Words};
+use Kind::{Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Version, Word, Words};
 
 struct Row(&'static str, Kind, &'static str, &'static str);
 
@@ -32,7 +32,7 @@ const THEIRS: &[Row] = &[
     Row("http.tls.key", Text, "", "PEM: the certificate's key"),
     Row("http.tls.clientcas", Texts, "", "PEM: authorities of clients' certificates"),
     Row("http.tls.clientauth", CLIENT_AUTH, "(require-and-verify-client-cert)", "What is asked of clients where clientcas are given"),
-    Row("http.tls.minimumtls", Word(&["tls1.2", "tls1.3"]), "(tls1.2)", "The lowest version that is spoken"),
+    Row("http.tls.minimumtls", TlsVersion, "(tls1.2)", "The lowest version that is spoken"),
     Row("http.tls.ciphersuites", Texts, "(all that rustls has)", "The only ones that are used with TLS 1.2, by Go's names"),
     Row("http.tls.letsencrypt.cachefile", Text, "", "Where the account and certificates are kept"),
     Row("http.tls.letsencrypt.email", Text, "", "Whom the authority writes to"),
@@ -94,7 +94,7 @@ const THEIRS: &[Row] = &[
 #[rustfmt::skip]
 const OURS: &[Row] = &[
     Row("http.tls.letsencrypt.directoryca", Text, "(those of the system)", "PEM: the authority of the ACME directory's own certificate"),
-    Row("http.trustedproxies", Texts, "(this machine)", "Addresses and networks whose Forwarded and X-Forwarded headers are believed"),
+    Row("http.trustedproxies", Texts, "(nobody)", "Addresses and networks whose Forwarded and X-Forwarded headers are believed"),
     Row("http.limits.connections", COUNT, "4096", "Connections at once; more wait"),
     Row("http.limits.connectionsperaddress", COUNT, "1024", "Connections at once from one address; more are closed"),
     Row("http.limits.handshake", Time, "10s", "How long a client may take over a TLS handshake"),

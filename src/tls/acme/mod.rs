@@ -254,6 +254,34 @@ mod tests {
         assert!(acme.due().is_empty() && acme.complaint().unwrap().contains("new.example"));
         acme.put_off("new.example".to_owned(), "the problem".to_owned());
         assert_eq!(acme.attempts()["new.example"].wait, FIRST_WAIT * 2);
+        (0..20).for_each(|_| acme.put_off("new.example".to_owned(), "the problem".to_owned()));
+        assert_eq!(acme.attempts()["new.example"].wait, LONGEST_WAIT);
+    }
+
+    #[tokio::test]
+    async fn one_attempt_is_made_at_a_time_and_each_ends() {
+        let directory = tempfile::tempdir().unwrap();
+        // where nobody answers
+        let settings = Settings { directory: "https://127.0.0.1:1/".to_owned(), ..settings(directory.path(), &["new.example"]) };
+        let acme = Arc::new(Acme::open(settings, &Arc::new(rustls::crypto::aws_lc_rs::default_provider())).unwrap());
+        for failures in 1..3 {
+            acme.is_busy.store(true, Ordering::Release);
+            Arc::clone(&acme).refresh();
+            acme.is_busy.store(false, Ordering::Release);
+            Arc::clone(&acme).refresh();
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while acme.due() == ["new.example"] || acme.is_busy.load(Ordering::Acquire) {
+                assert!(Instant::now() < deadline, "it goes on for ever");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(acme.attempts()["new.example"].wait, FIRST_WAIT * failures);
+            // it is tried again once the time has come, and not before
+            Arc::clone(&acme).refresh();
+            assert!(!acme.is_busy.load(Ordering::Acquire));
+            if let Some(attempt) = acme.attempts().get_mut("new.example") {
+                attempt.next = Instant::now();
+            }
+        }
     }
 
     #[test]

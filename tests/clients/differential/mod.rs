@@ -36,7 +36,7 @@ pub fn with_login(bench: &Bench) {
     bench.write("htpasswd", bench.run(format!("htpasswd -Bbn {}", script::USER.replace(':', " "))).stdout);
     let auth = json!({ "htpasswd": { "realm": "Registry Realm", "path": bench.path("htpasswd") } });
     let peer = Peer::start(bench.dir(), &auth);
-    bench.write("ours.yml", json!({ "version": 0.1, "auth": auth }).to_string());
+    bench.write("ours.yml", json!({ "version": 0.1, "auth": auth, "http": { "trustedproxies": ["127.0.0.1"] } }).to_string());
     let ours = Server::launch(bench.dir(), "ours", &["ours.yml", "--addr", "127.0.0.1:0", "--data-dir", "ours"], &[]);
     let script = script::with_login();
     let found = run(&script, &peer.address, &ours.host);

@@ -1,0 +1,235 @@
+//! Handshakes that fail: the log says why, in words, and not without end.
+
+use std::io::{Read, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, SupportedProtocolVersion};
+
+use super::Secure;
+use super::pki::{Authority, Issued, client, params, secure};
+use crate::support::client::dial_tcp;
+
+/// What the log says of failed handshakes, once it says this.
+fn said(server: &Secure, words: &str) -> Vec<String> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let log = server.server.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("handshake failed")).map(str::to_owned).collect();
+        if lines.iter().any(|line| line.contains(words)) {
+            return lines;
+        }
+        assert!(Instant::now() < deadline, "'{words}' is not in the log:\n{log}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A handshake, and a request in it: over TLS 1.3 a client hears only then that its certificate will not do.
+fn fails(server: &Secure, config: ClientConfig) {
+    let Ok(mut stream) = secure(server.server.address(), &Arc::new(config)) else { return };
+    let _ = stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(!matches!(stream.read(&mut [0; 1]), Ok(1)), "it is let in");
+}
+
+/// A server that knows the certificates of an authority's clients.
+fn asking(mode: &str) -> (Secure, Authority) {
+    let files = tempfile::TempDir::new().expect("a directory");
+    let known = Authority::new("known");
+    let path = files.path().join("ca.pem");
+    std::fs::write(&path, known.pem()).expect("a file");
+    let authorities = format!("[{}]", path.display());
+    (Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities), ("REGISTRY_HTTP_TLS_CLIENTAUTH", mode)]), known)
+}
+
+#[test]
+fn the_log_says_what_is_wrong_with_a_clients_certificate() {
+    let (server, known) = asking("require-and-verify-client-cert");
+    let between = |from: i32, until: i32| {
+        let mut params = params(&["client"]);
+        params.not_before = rcgen::date_time_ymd(from, 1, 1);
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        known.issue_as(params)
+    };
+    let mut of_servers = params(&["client"]);
+    of_servers.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let mut authority = params(&["client"]);
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    for (identity, words) in [
+        (None, &["no certificate", "client.cert"][..]),
+        (Some(Authority::new("stranger").issue(&["client"])), &["of no authority in http.tls.clientcas"]),
+        (Some(between(2001, 2002)), &["has expired"]),
+        (Some(between(2101, 2102)), &["not valid yet"]),
+        (Some(known.issue_as(of_servers)), &["not meant for clients", "extendedKeyUsage=clientAuth"]),
+        (Some(known.issue_as(authority)), &["an authority's own", "http.tls.clientcas"]),
+    ] {
+        fails(&server, server.authority.client_config(identity.as_ref(), &["http/1.1"]));
+        let lines = said(&server, words[0]);
+        let line = lines.last().expect("a line");
+        assert!(words.iter().all(|word| line.contains(word)) && line.contains("127.0.0.1"), "{words:?}: {line}");
+        // Rust's own names are not words
+        assert!(!line.contains("InvalidCertificate") && !line.contains("{ "), "{line}");
+    }
+    assert_eq!(said(&server, "an authority's own").len(), 6);
+}
+
+/// The value that a DER element holds, and what comes behind it.
+fn element(der: &[u8]) -> (&[u8], &[u8]) {
+    let (header, length) = match der[1] {
+        short @ 0..=0x7f => (2, usize::from(short)),
+        0x81 => (3, usize::from(der[2])),
+        _ => (4, usize::from(u16::from_be_bytes([der[2], der[3]]))),
+    };
+    der[header..].split_at(length)
+}
+
+fn sequence(content: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(content.len()).expect("a short one").to_be_bytes();
+    // the shortest form is the only one
+    let header = match length {
+        [0, low @ ..=0x7f] => vec![0x30, low],
+        [0, low] => vec![0x30, 0x81, low],
+        [high, low] => vec![0x30, 0x82, high, low],
+    };
+    [&header[..], content].concat()
+}
+
+/// What `openssl x509 -req` makes by itself: a certificate without version and extensions. Its signature is none.
+fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
+    let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
+    let (certificate, _) = element(&der);
+    let (mut rest, signature) = element(certificate);
+    let mut kept = Vec::new();
+    while !rest.is_empty() {
+        let (_, next) = element(rest);
+        let whole = &rest[..rest.len() - next.len()];
+        // [0] is the version, [3] the extensions
+        if !matches!(whole[0], 0xa0 | 0xa3) {
+            kept.extend_from_slice(whole);
+        }
+        rest = next;
+    }
+    sequence(&[&sequence(&kept), signature].concat()).into()
+}
+
+/// Has a client show a certificate as if it had its key.
+fn show(config: &mut ClientConfig, certificate: CertificateDer<'static>, key: &str) {
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+    let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key)));
+}
+
+/// Certificates are no secret: whoever shows one has to have its key.
+#[test]
+fn a_certificate_without_its_key_opens_nothing() {
+    use rustls::version::{TLS12, TLS13};
+    for mode in ["request-client-cert", "require-any-client-cert", "verify-client-cert-if-given", "require-and-verify-client-cert"] {
+        let (server, known) = asking(mode);
+        let (issued, other) = (known.issue(&["client"]), known.issue(&["client"]));
+        let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
+        for version in [&TLS12, &TLS13] {
+            let mut config = only(&server, &[version], None);
+            show(&mut config, certificate.clone(), &other.key);
+            fails(&server, config);
+            let mut config = only(&server, &[version], None);
+            show(&mut config, certificate.clone(), &issued.key);
+            let mut client = client(server.server.address(), config);
+            assert_eq!(client.get("/v2/").status, 200, "{mode}: {version:?}");
+        }
+    }
+}
+
+#[test]
+fn certificates_of_version_one_are_refused_with_the_remedy() {
+    for mode in ["require-any-client-cert", "require-and-verify-client-cert"] {
+        let (server, known) = asking(mode);
+        let issued = known.issue(&["client"]);
+        let mut config = server.authority.client_config(None, &["http/1.1"]);
+        show(&mut config, of_version_one(&issued), &issued.key);
+        fails(&server, config);
+        let lines = said(&server, "version 1 of X.509");
+        assert!(lines.len() == 1 && lines[0].contains("openssl x509 -req an -extfile"), "{mode}: {lines:?}");
+    }
+}
+
+#[test]
+fn the_log_says_when_a_client_does_not_take_the_servers_certificate() {
+    let server = Secure::start();
+    fails(&server, Authority::new("another").client_config(None, &["http/1.1"]));
+    let lines = said(&server, "does not know the authority of this server's certificate");
+    assert!(lines[0].contains("/etc/docker/certs.d"), "{lines:?}");
+    server.authority.issue(&["elsewhere.example"]).write(server.files.path());
+    server.server.hang_up();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while secure(server.server.address(), &Arc::new(server.authority.client_config(None, &[]))).is_ok() {
+        assert!(Instant::now() < deadline, "the certificate is not renewed");
+    }
+    said(&server, "a name that is not in the certificate");
+}
+
+/// A client that speaks only this.
+fn only(server: &Secure, versions: &[&'static SupportedProtocolVersion], suite: Option<rustls::CipherSuite>) -> ClientConfig {
+    let all = aws_lc_rs::default_provider();
+    let suites = all.cipher_suites.iter().copied().filter(|offered| suite.is_none_or(|suite| offered.suite() == suite)).collect();
+    let provider = Arc::new(CryptoProvider { cipher_suites: suites, ..all });
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(server.authority.pem().as_bytes()).expect("a certificate")).expect("an authority");
+    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
+    builder.with_root_certificates(roots).with_no_client_auth()
+}
+
+#[test]
+fn the_log_says_when_nothing_is_spoken_by_both() {
+    use rustls::version::{TLS12, TLS13};
+    let least = Secure::with(&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]);
+    fails(&least, only(&least, &[&TLS12], None));
+    assert!(said(&least, "no version of TLS")[0].contains("http.tls.minimumtls"));
+    // and what is new enough is spoken
+    assert!(secure(least.server.address(), &Arc::new(only(&least, &[&TLS13], None))).is_ok());
+
+    // the first words of TLS 1.1, with a suite of its time
+    let any = Secure::start();
+    let hello = [&[0x03, 0x02][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x09], &[1, 0]].concat();
+    let length = |more: usize| u8::try_from(hello.len() + more).expect("a short one");
+    let record = [&[0x16, 0x03, 0x01, 0, length(4)][..], &[1, 0, 0, length(0)], &hello].concat();
+    let mut stream = dial_tcp(any.server.address()).expect("a connection");
+    stream.write_all(&record).expect("bytes are taken");
+    let _ = stream.read_to_end(&mut Vec::new());
+    said(&any, "no version of TLS");
+
+    let chosen = Secure::with(&[("REGISTRY_HTTP_TLS_CIPHERSUITES", "[TLS_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]")]);
+    let (small, large) = (rustls::CipherSuite::TLS13_AES_128_GCM_SHA256, rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+    fails(&chosen, only(&chosen, &[&TLS13], Some(small)));
+    assert!(said(&chosen, "no cipher suite")[0].contains("http.tls.ciphersuites"));
+    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS13], Some(large)))).is_ok());
+    let old = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
+    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS12], Some(old)))).is_err());
+    let old = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS12], Some(old)))).is_ok());
+}
+
+/// A scanner does not fill the disk: what is wrong with one client is said once.
+#[test]
+fn the_same_is_not_said_again() {
+    let server = Secure::start();
+    let stranger = Arc::new(Authority::new("another").client_config(None, &["http/1.1"]));
+    for number in 0..50_u32 {
+        assert!(secure(server.server.address(), &stranger).is_err());
+        assert_eq!(server.server.client().get("/v2/").status, 400);
+        // no TLS, and nothing like HTTP
+        let mut stream = dial_tcp(server.server.address()).expect("a connection");
+        stream.write_all(&[&[0x80, 0x2e, 0x01], &number.to_be_bytes()[..], &[0; 60]].concat()).expect("bytes are taken");
+        let _ = stream.read_to_end(&mut Vec::new());
+        // gone without a word
+        drop(dial_tcp(server.server.address()).expect("a connection"));
+    }
+    assert_eq!(server.client().get("/v2/").status, 200);
+    for words in ["does not know the authority", "speaks HTTP without TLS", "not TLS"] {
+        let lines = said(&server, words);
+        assert_eq!(lines.iter().filter(|line| line.contains(words)).count(), 1, "{words}: {lines:?}");
+    }
+    assert_eq!(said(&server, "not TLS").len(), 3, "{}", server.server.log());
+}
