@@ -238,6 +238,7 @@ fn sample(key: &Key) -> String {
         Kind::Fields => "{e: 1, f: 'yes'}".to_owned(),
         Kind::Version => "0.1".to_owned(),
         Kind::Nothing => "{}".to_owned(),
+        Kind::Url => "https://example.com/x".to_owned(),
         Kind::Text | Kind::Secret | Kind::Anything => "'5 #x'".to_owned(),
     }
 }

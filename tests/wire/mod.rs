@@ -5,7 +5,7 @@ mod certificates;
 mod clients;
 mod encrypted;
 mod limits;
-mod pki;
+pub mod pki;
 mod second;
 mod sockets;
 
