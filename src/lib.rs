@@ -4,6 +4,9 @@ pub mod collector;
 pub mod config;
 pub mod oci;
 
+pub mod directory;
+pub mod mask;
+
 pub mod log;
 pub mod telemetry;
 

@@ -2,6 +2,7 @@
 
 mod configuration;
 mod directory;
+mod every_key;
 mod live;
 mod refusing;
 mod stopping;
@@ -53,7 +54,12 @@ impl Running {
     }
 
     fn address(&self) -> String {
-        let rest = self.line.strip_prefix("listening on http://").unwrap_or_else(|| panic!("it said '{}'", self.line));
+        let rest = self
+            .line
+            .strip_prefix("listening on http")
+            .and_then(|rest| rest.split_once("://"))
+            .map(|(_, rest)| rest)
+            .unwrap_or_else(|| panic!("it said '{}'", self.line));
         rest.split(',').next().expect("an address").to_owned()
     }
 

@@ -52,7 +52,7 @@ impl Htpasswd {
             Ok(verified) => Arc::new(verified),
             Err(_) => return Err(Error::Make { path, cause: io::Error::other("the system has no random bytes") }),
         };
-        let users = Arc::new(Watched::open(WHAT, path, |content| Users::parse(content).map_err(|error| error.to_string()))?);
+        let users = Arc::new(Watched::open(WHAT, path, Users::parse)?);
         let attempts: Arc<Attempts> = Arc::default();
         Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)), verified, attempts })
     }
@@ -94,12 +94,27 @@ impl Htpasswd {
     }
 }
 
+/// Whether one would be made. What else is wrong with it shows when it is read.
+pub(super) fn is_missing(path: &Path) -> bool {
+    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Fails where no file could be made.
+pub(super) fn check_missing(path: &Path) -> Result<(), Error> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let there = parent.metadata().and_then(|_| crate::directory::check(parent));
+    there.map_err(|cause| Error::Make { path: path.to_owned(), cause })?;
+    tracing::warn!(
+        "there is no htpasswd file {}: the server will make it with one user, {FIRST_USER}, and log the password",
+        path.display()
+    );
+    Ok(())
+}
+
 /// Makes a file with one user where there is none, as distribution does.
 fn provide(path: &Path) -> Result<(), Error> {
-    match path.symlink_metadata() {
-        Err(missing) if missing.kind() == io::ErrorKind::NotFound => (),
-        // what else is wrong with it shows when it is read
-        _ => return Ok(()),
+    if !is_missing(path) {
+        return Ok(());
     }
     let failed = |cause| Error::Make { path: path.to_owned(), cause };
     let mut random = [0; 32];

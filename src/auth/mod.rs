@@ -120,6 +120,17 @@ impl Access {
         Ok(Self { rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)), stats: Arc::default() })
     }
 
+    /// Fails as [`Self::open`] would, without a change to anything. Where that would make a htpasswd file, the log says so.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn check(settings: &Settings) -> Result<(), Error> {
+        match settings {
+            Settings::Htpasswd(settings) if htpasswd::is_missing(&settings.path) => htpasswd::check_missing(&settings.path),
+            other => Rules::open(other.clone()).map(drop),
+        }
+    }
+
     /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember.
     ///
     /// # Errors

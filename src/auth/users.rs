@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use super::basic::text;
 use super::password::{BcryptHash, DEFAULT_COST};
 
+/// So many lines of a file that cannot be used are named.
+const MOST_NAMED: usize = 10;
+
 /// A line that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
@@ -47,14 +50,24 @@ impl Users {
     /// Reads a whole file. Of two lines of one user the last counts, as in distribution; the log says so.
     ///
     /// # Errors
-    /// The first line that is none, or whose hash is not bcrypt's.
-    pub(super) fn parse(content: &[u8]) -> Result<Self, UserError> {
+    /// The lines that are none, or whose hashes are not bcrypt's.
+    pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let mut hashes = HashMap::new();
-        for entry in entries(content) {
+        let mut bad = Vec::new();
+        let read = |entry: Result<Entry, UserError>| {
             let Entry { line, user, hash } = entry?;
-            let hash = match hash.parse() {
-                Ok(hash) => hash,
-                Err(cause) => return Err(UserError::Hash { line, user, cause }),
+            match hash.parse::<BcryptHash>() {
+                Ok(hash) => Ok((line, user, hash)),
+                Err(cause) => Err(UserError::Hash { line, user, cause }),
+            }
+        };
+        for entry in entries(content).map(read) {
+            let (line, user, hash) = match entry {
+                Ok(read) => read,
+                Err(error) => {
+                    bad.push(error.to_string());
+                    continue;
+                }
             };
             if hashes.contains_key(&user) {
                 tracing::warn!(
@@ -64,6 +77,12 @@ impl Users {
                 );
             }
             hashes.insert(user, hash);
+        }
+        if !bad.is_empty() {
+            let more = bad.len().saturating_sub(MOST_NAMED);
+            bad.truncate(MOST_NAMED);
+            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            return Err(format!("{}{more}", bad.join("; ")));
         }
         let dummy = BcryptHash::dummy(highest_cost(&hashes));
         Ok(Self { hashes, dummy })
@@ -105,8 +124,10 @@ mod tests {
 
     #[test]
     fn a_line_that_is_none_is_named() {
-        let message = |file: String| Users::parse(file.as_bytes()).unwrap_err().to_string();
+        let message = |file: String| Users::parse(file.as_bytes()).unwrap_err();
         assert_eq!(message(format!("joe:{HASH}\n\ngarbage\n")), "line 3 is no USER:HASH");
+        assert_eq!(message(format!("a\njoe:{HASH}\nb\n")), "line 1 is no USER:HASH; line 3 is no USER:HASH");
+        assert!(message("x\n".repeat(13)).ends_with("line 10 is no USER:HASH; and 3 more"));
         let message = message(format!("joe:{HASH}\n# c\nann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n"));
         assert!(message.starts_with("line 3, user 'ann': that is no bcrypt hash"), "{message}");
         assert!(!message.contains("apr1"), "{message}");

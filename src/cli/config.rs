@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use registry::config::{Config, Loaded};
+use registry::config::{Config, Error, Loaded, Origin, Problem};
+use serde_json::{Value, json};
 
+use super::settings::Flags;
 use super::{Failure, output, place, settings};
 
 #[derive(clap::Args)]
@@ -15,11 +17,14 @@ pub(super) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say all that is wrong with a configuration, and what of it has no effect
+    /// Say all that is wrong with a configuration and the files that it names, and what of it has no effect
     Check {
         /// In distribution's format; REGISTRY_… variables go over it [default: $REGISTRY_CONFIGURATION_PATH]
         #[arg(value_name = "CONFIG.yml")]
         config: Option<PathBuf>,
+        /// Print sentences for people, or JSON for scripts
+        #[arg(long, value_name = "FORMAT", default_value = "text")]
+        output: Report,
     },
     /// Print the configuration in force, and where each value comes from; secrets are masked
     Show {
@@ -33,6 +38,12 @@ enum Command {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
+enum Report {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Yaml,
     Json,
@@ -40,24 +51,59 @@ enum Format {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
-        Command::Check { config } => check(config),
+        Command::Check { config, output } => check(config, output),
         Command::Show { config, output } => show(config, output),
     }
 }
 
-fn load(file: Option<PathBuf>) -> Result<Loaded, Failure> {
-    Ok(Config::load(place::configuration(file).as_deref(), std::env::vars_os())?)
+/// Everything that a start looks at, without a change to anything; what a start would warn of is among the notes.
+fn judged(file: Option<PathBuf>) -> Result<Loaded, Error> {
+    let mut draft = Config::draft(place::configuration(file).as_deref(), std::env::vars_os())?;
+    let ((), warnings) = registry::log::gather(|| settings::check_start(&mut draft, &Flags::default()));
+    warnings.into_iter().for_each(|warning| draft.note(warning));
+    draft.finish()
 }
 
-fn check(file: Option<PathBuf>) -> Result<(), Failure> {
-    let loaded = load(file)?;
-    settings::check(&loaded.config)?;
-    let notes: String = loaded.notes.iter().map(|note| format!("note: {note}\n")).collect();
-    output::print(format!("{notes}the configuration is valid\n").as_bytes())
+fn check(file: Option<PathBuf>, report: Report) -> Result<(), Failure> {
+    let judged = judged(file);
+    match report {
+        Report::Text => {
+            let notes: String = judged?.notes.iter().map(|note| format!("note: {note}\n")).collect();
+            output::print(format!("{notes}the configuration is valid\n").as_bytes())
+        }
+        Report::Json => {
+            let (problems, notes) = match &judged {
+                Ok(loaded) => (Vec::new(), loaded.notes.clone()),
+                Err(Error::Problems(problems)) => (problems.iter().map(object).collect(), Vec::new()),
+                Err(unreadable @ Error::Read { path, .. }) => {
+                    (vec![json!({ "file": path, "sentence": unreadable.to_string() })], Vec::new())
+                }
+            };
+            let object = json!({ "valid": judged.is_ok(), "problems": problems, "notes": notes });
+            output::print(format!("{object:#}\n").as_bytes())?;
+            judged.map(drop).map_err(|_| Failure::Told)
+        }
+    }
+}
+
+fn object(problem: &Problem) -> Value {
+    let mut object = json!({ "sentence": problem.sentence });
+    if !problem.about.is_empty() {
+        object["key"] = Value::from(&*problem.about);
+    }
+    match &problem.origin {
+        Origin::File { path, line } => {
+            object["file"] = json!(&**path);
+            object["line"] = Value::from(*line);
+        }
+        Origin::Variable(name) => object["variable"] = Value::from(&**name),
+        Origin::Default => {}
+    }
+    object
 }
 
 fn show(file: Option<PathBuf>, format: Format) -> Result<(), Failure> {
-    let loaded = load(file)?;
+    let loaded = Config::load(place::configuration(file).as_deref(), std::env::vars_os())?;
     match format {
         Format::Yaml => output::print(loaded.to_yaml().as_bytes()),
         Format::Json => output::print(format!("{:#}\n", loaded.to_json()).as_bytes()),

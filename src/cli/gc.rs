@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use registry::config::Config;
+use registry::config::{Config, Loaded};
 use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
 use serde_json::json;
 
@@ -98,10 +98,10 @@ pub(super) struct Classic {
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     log::start_quiet();
-    let config = Config::load(Some(&arguments.config), std::env::vars_os())?.config;
+    let (Loaded { config, .. }, rules) = Config::draft(Some(&arguments.config), std::env::vars_os())?.finish_with(settings::of)?;
     let directory = place::data_directory(None, &config)?;
     place::check_foreign_store(&directory, &config)?;
-    let registry = Registry::open_existing(&directory, settings::of(&config)?)?;
+    let registry = Registry::open_existing(&directory, rules)?;
     let alone = registry.lock_alone()?;
     let ordinary = registry.settings().retention.clone();
     let mut retention = ordinary.clone();

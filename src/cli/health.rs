@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use registry::config;
+use registry::config::{self, Wrongs, each};
 use registry::health::{Check, Health, Probe, Web};
-
-use super::Failure;
+use registry::mask;
 
 /// Between two looks, unless the owner says otherwise, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);
 /// How long another server may take to answer; distribution waits for ever.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The checks that the section asks for, by distribution's names.
-pub(super) fn checks(health: &config::Health) -> Result<Health, Failure> {
+/// The checks that the section asks for, by distribution's names; what may be secret in a URL is not shown.
+pub(super) fn checks(health: &config::Health) -> Result<Health, Wrongs> {
     let time = |interval: Option<config::Interval>, default| interval.map_or(default, |interval: config::Interval| interval.0);
-    let mut checks = Vec::new();
+    let mut checks: Vec<Check> = Vec::new();
     let mut add = |name: &str, probe, interval: Option<config::Interval>, threshold: Option<u32>| {
-        checks.push(Check { name: name.to_owned(), probe, interval: time(interval, INTERVAL), threshold: threshold.unwrap_or(1) });
+        let same = checks.iter().filter(|check| check.name == name || check.name.starts_with(&format!("{name} ("))).count();
+        // of two that look the same neither hides the other
+        let name = if same == 0 { name.to_owned() } else { format!("{name} ({})", same + 1) };
+        checks.push(Check { name, probe, interval: time(interval, INTERVAL), threshold: threshold.unwrap_or(1) });
     };
     let storage = &health.storagedriver;
     if storage.enabled {
@@ -28,15 +30,20 @@ pub(super) fn checks(health: &config::Health) -> Result<Health, Failure> {
         // one look is certain
         add(&path.display().to_string(), Probe::File(path), check.interval, None);
     }
-    for check in &health.http {
-        let headers = check.headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.as_str())));
-        let web = Web::new(&check.uri, headers, check.statuscode.unwrap_or(200), time(check.timeout, TIMEOUT));
-        let web = web.map_err(|problem| Failure::Other(format!("health.http: {problem}")))?;
-        add(&check.uri, Probe::Web(Box::new(web)), check.interval, check.threshold);
+    let webs = each(health.http.iter().enumerate().map(|(number, check)| web(number, check)))?;
+    for (check, web) in health.http.iter().zip(webs) {
+        add(&mask::url(&check.uri), Probe::Web(Box::new(web)), check.interval, check.threshold);
     }
     for check in &health.tcp {
         let probe = Probe::Tcp { address: check.addr.clone(), timeout: time(check.timeout, TIMEOUT) };
         add(&check.addr, probe, check.interval, check.threshold);
     }
     Ok(Health::new(checks))
+}
+
+fn web(number: usize, check: &config::HttpCheck) -> Result<Web, Wrongs> {
+    let headers = check.headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.as_str())));
+    let timeout = check.timeout.map_or(TIMEOUT, |timeout| timeout.0);
+    let web = Web::new(&check.uri, headers, check.statuscode.unwrap_or(200), timeout);
+    web.map_err(|problem| Wrongs::of(format!("health.http[{number}].uri"), format!("health.http[{number}]: {problem}")))
 }

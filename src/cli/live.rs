@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry::config::{self, Config, Loaded};
+use registry::config::{self, Config, Loaded, Wrongs, each};
 use registry::http::Reloads;
 use tokio::signal::unix::Signal;
 
-use super::Failure;
+use super::settings::Flags;
+use super::{Failure, settings};
 
 /// How often the file is looked at. A change is taken once two looks see the same, for editors write in pieces.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -21,11 +22,12 @@ pub(super) type Ready = Box<dyn FnOnce() + Send>;
 /// A part of the server makes itself ready for a configuration, without a change to what is in force, or says why it
 /// cannot. It is asked at every SIGHUP and every change of the file, also where nothing in the configuration differs: a file
 /// that the configuration names may. It may block.
-type Part = Box<dyn Fn(&Config) -> Result<Ready, Failure> + Send>;
+type Part = Box<dyn Fn(&Config) -> Result<Ready, Wrongs> + Send>;
 
 /// The configuration of a running server, and who takes its changes.
 pub(super) struct Live {
     file: Option<PathBuf>,
+    flags: Flags,
     /// What the file was when it was last read.
     seen: Stamp,
     started_with: Loaded,
@@ -35,14 +37,17 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// Reads the configuration for the first time.
+    /// Reads the configuration for the first time, and looks at all that it names.
     ///
     /// # Errors
-    /// As [`Config::load`].
-    pub fn open(file: Option<PathBuf>) -> Result<Self, Failure> {
+    /// All that keeps a server from starting with it, as far as that can be told without a change to anything.
+    pub fn open(file: Option<PathBuf>, flags: Flags) -> Result<Self, Failure> {
         let seen = Stamp::of(file.as_deref());
-        let loaded = Config::load(file.as_deref(), std::env::vars_os())?;
-        Ok(Self { file, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new(), reloads: Arc::default() })
+        let mut draft = Config::draft(file.as_deref(), std::env::vars_os())?;
+        // what is warned of is said again where it is taken
+        registry::log::gather(|| settings::check_start(&mut draft, &flags));
+        let loaded = draft.finish()?;
+        Ok(Self { file, flags, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new(), reloads: Arc::default() })
     }
 
     pub fn loaded(&self) -> &Loaded {
@@ -50,7 +55,7 @@ impl Live {
     }
 
     /// Lets a part of the server take changes. The keys it takes belong into [`config::LIVE`].
-    pub fn add(&mut self, part: impl Fn(&Config) -> Result<Ready, Failure> + Send + 'static) {
+    pub fn add(&mut self, part: impl Fn(&Config) -> Result<Ready, Wrongs> + Send + 'static) {
         self.parts.push(Box::new(part));
     }
 
@@ -103,8 +108,11 @@ impl Live {
     }
 
     fn prepare(&self) -> Result<(Loaded, Vec<Ready>), Failure> {
-        let loaded = Config::load(self.file.as_deref(), std::env::vars_os())?;
-        let ready = self.parts.iter().map(|part| part(&loaded.config)).collect::<Result<_, _>>()?;
+        let mut draft = Config::draft(self.file.as_deref(), std::env::vars_os())?;
+        // what needs a restart must be right as well, or there will be none
+        registry::log::gather(|| settings::check(&mut draft, &self.flags));
+        let loaded = draft.finish()?;
+        let ready = each(self.parts.iter().map(|part| part(&loaded.config)))?;
         Ok((loaded, ready))
     }
 

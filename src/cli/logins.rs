@@ -1,12 +1,11 @@
 //! From a configuration to the terms of logins.
 
-use registry::auth;
-use registry::config::{self, Config};
-
-use super::Failure;
+use registry::auth::{self, Access};
+use registry::config::{self, Config, Wrongs};
+use registry::mask;
 
 /// Who may use the registry.
-pub(super) fn of(config: &Config) -> Result<auth::Settings, Failure> {
+pub(super) fn of(config: &Config) -> Result<auth::Settings, Wrongs> {
     Ok(match &config.auth {
         None | Some(config::Auth::None(_)) => auth::Settings::None,
         Some(config::Auth::Silly(silly)) => auth::Settings::Silly { realm: silly.realm.clone(), service: silly.service.clone() },
@@ -19,15 +18,30 @@ pub(super) fn of(config: &Config) -> Result<auth::Settings, Failure> {
     })
 }
 
+/// Whether logins could be served as the configuration has it; nothing is changed.
+pub(super) fn check(config: &Config) -> Result<(), Wrongs> {
+    Access::check(&of(config)?).map_err(|error| wrong(&error))
+}
+
+/// What keeps logins from being served.
+pub(super) fn wrong(error: &auth::Error) -> Wrongs {
+    let key = match error {
+        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. } if what.starts_with("auth.") => what,
+        auth::Error::Token(_) => return Wrongs::within("auth.token", error),
+        auth::Error::Read { .. } | auth::Error::Invalid { .. } | auth::Error::Make { .. } => "auth.htpasswd.path",
+    };
+    Wrongs::of(key, error)
+}
+
 /// Where distribution looks for a token server beside the registry.
 const REDIRECT_PATH: &str = "/auth/token";
 
-fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Failure> {
+fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Wrongs> {
     let path = token.autoredirectpath.as_deref().filter(|path| !path.is_empty()).unwrap_or(REDIRECT_PATH);
     if !path.starts_with('/') {
-        return Err(Failure::Other(format!(
-            "auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{path}'"
-        )));
+        let sentence =
+            format!("auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'", mask::url(path));
+        return Err(Wrongs::of("auth.token.autoredirectpath", sentence));
     }
     Ok(auth::TokenSettings {
         realm: token.realm.clone(),

@@ -32,13 +32,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use registry::config::Config;
+use registry::config::{Config, Loaded, Wrongs};
 use registry::registry::{Registry, Retention, Settings};
 
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
-#[command(name = "registry", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "registry", version, disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
 struct Arguments {
+    /// Print version
+    // -v is distribution's, and -V everybody else's
+    #[arg(short, long, visible_short_alias = 'V', action = clap::ArgAction::Version)]
+    version: (),
     #[command(subcommand)]
     command: Command,
 }
@@ -98,11 +102,11 @@ impl Store {
     fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
         let file = place::configuration(self.config);
         let is_named = file.is_some();
-        let config = Config::load(file.as_deref(), std::env::vars_os())?.config;
-        let directory = place::data_directory(self.data_dir, &config)?;
+        let (Loaded { config, .. }, rules) = Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(settings::of)?;
+        let directory = place::data_directory(self.data_dir.as_deref(), &config)?;
         place::check_foreign_store(&directory, &config)?;
         // what clients may not, the owner may
-        let settings = Settings { delete: true, ..settings::of(&config)? };
+        let settings = Settings { delete: true, ..rules };
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)?;
         let recorded = if is_named || settings::names_retention(&config) { None } else { registry.recorded_retention()? };
@@ -117,11 +121,14 @@ enum Failure {
     #[error(transparent)]
     Config(#[from] registry::config::Error),
     #[error(transparent)]
-    Access(#[from] registry::auth::Error),
+    Wrong(#[from] Wrongs),
     #[error(transparent)]
     Registry(#[from] registry::registry::Error),
     #[error("{0}")]
     Other(String),
+    /// What was printed says why.
+    #[error("")]
+    Told,
 }
 
 /// Runs the command line and says how it went.

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use registry::config::{Config, FILE_VARIABLE};
+use registry::config::{Config, FILE_VARIABLE, Wrongs};
 use registry::registry::Registry;
 
-use super::Failure;
+const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
 
 /// Where distribution keeps everything, below its root directory.
 const DISTRIBUTION_STORE: &str = "docker/registry/v2";
@@ -22,9 +22,9 @@ pub(super) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The data directory: the flag's, the configuration's, the system's where it is writable, or the user's.
-pub(super) fn data_directory(flag: Option<PathBuf>, config: &Config) -> Result<PathBuf, Failure> {
-    if let Some(named) = flag.or_else(|| config.storage.filesystem.rootdirectory.clone()) {
-        return Ok(named);
+pub(super) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<PathBuf, Wrongs> {
+    if let Some(named) = flag.or(config.storage.filesystem.rootdirectory.as_deref()) {
+        return Ok(named.to_owned());
     }
     let system = Path::new(SYSTEM_DIRECTORY);
     if is_writable(system) || (!system.exists() && system.parent().is_some_and(is_writable)) {
@@ -34,7 +34,7 @@ pub(super) fn data_directory(flag: Option<PathBuf>, config: &Config) -> Result<P
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
     match data_home.or_else(home) {
         Some(base) => Ok(base.join("registry")),
-        None => Err(Failure::Other("there is no home directory to keep data in: name a directory with --data-dir".to_owned())),
+        None => Err(Wrongs::of(ROOT_DIRECTORY, "there is no home directory to keep data in: name a directory with --data-dir")),
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn data_directory(flag: Option<PathBuf>, config: &Config) -> Result<P
 ///
 /// # Errors
 /// There is such a store, and neither a registry of ours nor the owner's word (`storage.startempty`).
-pub(super) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Failure> {
+pub(super) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Wrongs> {
     let store = directory.join(DISTRIBUTION_STORE);
     if !store.is_dir() {
         return Ok(());
@@ -53,12 +53,20 @@ pub(super) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(
         tracing::warn!("{} is the store of distribution (registry:2): its images are not served here, and stay untouched", store.display());
         return Ok(());
     }
-    Err(Failure::Other(format!(
+    let sentence = format!(
         "{} is the store of distribution (registry:2), which this version cannot import: serve it with registry:2 as before and name another \
          directory here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to begin an empty registry beside it; \
          nothing has been changed",
         store.display()
-    )))
+    );
+    Err(Wrongs::of(ROOT_DIRECTORY, sentence))
+}
+
+/// Whether a server could use the data directory; nothing is changed in it.
+pub(super) fn check(flag: Option<&Path>, config: &Config) -> Result<(), Wrongs> {
+    let directory = data_directory(flag, config)?;
+    check_foreign_store(&directory, config)?;
+    Registry::check(&directory).map_err(|error| Wrongs::of(ROOT_DIRECTORY, error))
 }
 
 fn is_writable(directory: &Path) -> bool {
@@ -67,11 +75,13 @@ fn is_writable(directory: &Path) -> bool {
 }
 
 /// Where to listen: loopback unless an address says otherwise; `:PORT` means every address of this machine.
-pub(super) fn listen_address(text: Option<&str>) -> Result<SocketAddr, Failure> {
+///
+/// # Errors
+/// What is no address, in a sentence.
+pub(super) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
     let Some(text) = text else { return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into()) };
-    let malformed = |cause: &dyn std::fmt::Display| {
-        Failure::Other(format!("cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address"))
-    };
+    let malformed =
+        |cause: &dyn std::fmt::Display| format!("cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address");
     if let Some(port) = text.strip_prefix(':') {
         let port: u16 = port.parse().map_err(|error| malformed(&error))?;
         return Ok(SocketAddr::new(every_address(), port));

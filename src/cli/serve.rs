@@ -11,6 +11,7 @@ use registry::registry::{Registry, Retention};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
+use super::settings::Flags;
 use super::{Failure, log, logins, place, settings, watch, wire};
 
 /// File descriptors kept for the database, blobs being published and the system.
@@ -40,7 +41,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let mut live = Live::open(place::configuration(arguments.config))?;
+    let flags = Flags { addr: arguments.addr, data_dir: arguments.data_dir };
+    let mut live = Live::open(place::configuration(arguments.config), flags.clone())?;
     let log = log::start(&live.loaded().config);
     live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
     live.add(move |config| {
@@ -48,8 +50,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(Box::new(move || log.set_level(level)))
     });
     let config = live.loaded().config.clone();
-    let address = wire::address(arguments.addr.as_deref(), &config.http)?;
-    let directory = place::data_directory(arguments.data_dir, &config)?;
+    let address = wire::address(flags.addr.as_deref(), &config.http)?;
+    let directory = place::data_directory(flags.data_dir.as_deref(), &config)?;
     place::check_foreign_store(&directory, &config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
@@ -75,11 +77,11 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
             Ok(Box::new(move || registry.set_settings(settings)))
         }
     });
-    let access = Access::open(logins::of(config)?)?;
+    let access = Access::open(logins::of(config)?).map_err(|error| logins::wrong(&error))?;
     live.add({
         let access = access.clone();
         move |config| {
-            let (access, prepared) = (access.clone(), access.prepare(logins::of(config)?)?);
+            let (access, prepared) = (access.clone(), access.prepare(logins::of(config)?).map_err(|error| logins::wrong(&error))?);
             Ok(Box::new(move || access.replace(prepared)))
         }
     });

@@ -1,16 +1,19 @@
 //! From a configuration to the registry's own terms.
 
 use regex::RegexSet;
-use registry::config::{self, Config};
+use std::path::PathBuf;
+
+use registry::config::{self, Config, Draft, Wrongs, both, each};
 use registry::registry::{
     Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention, Settings, TagRule, Urls,
 };
 
-use super::{Failure, health, logins, wire};
+use super::{Failure, health, logins, place, watch, wire};
 
 /// What a configuration says about the registry's rules; the defaults for the rest.
-pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
+pub(super) fn of(config: &Config) -> Result<Settings, Wrongs> {
     let defaults = Settings::default();
+    let (acceptance, retention) = both(acceptance(config), retention(config))?;
     Ok(Settings {
         sparse: config.manifests.sparse,
         manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
@@ -22,8 +25,8 @@ pub(super) fn of(config: &Config) -> Result<Settings, Failure> {
             catalog: page(config.catalog.maxentries, defaults.pages.catalog),
             tags: page(config.tags.maxtags, defaults.pages.tags),
         },
-        acceptance: acceptance(config)?,
-        retention: retention(config)?,
+        acceptance,
+        retention,
     })
 }
 
@@ -42,7 +45,7 @@ fn purging(purging: &config::UploadPurging) -> Purging {
     }
 }
 
-fn acceptance(config: &Config) -> Result<Acceptance, Failure> {
+fn acceptance(config: &Config) -> Result<Acceptance, Wrongs> {
     let (validation, classes) = (&config.validation, &config.policy.repository.classes);
     let classes = classes.iter().map(|class| match class {
         config::Class::Image => Class::Image,
@@ -66,29 +69,49 @@ fn acceptance(config: &Config) -> Result<Acceptance, Failure> {
 
 /// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
 /// some, and are no worse for it.
-fn urls(validation: &config::Validation) -> Result<Urls, Failure> {
+fn urls(validation: &config::Validation) -> Result<Urls, Wrongs> {
     let config::Urls { allow, deny } = &validation.manifests.urls;
     if allow.is_empty() && deny.is_empty() {
         return Ok(if validation.enabled == Some(true) { Urls::None } else { Urls::All });
     }
-    Ok(Urls::Matching { allow: expressions("allow", allow)?, deny: expressions("deny", deny)? })
+    let (allow, deny) = both(expressions("allow", allow), expressions("deny", deny))?;
+    Ok(Urls::Matching { allow, deny })
 }
 
-fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Failure> {
+fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Wrongs> {
     RegexSet::new(texts).map_err(|error| {
         let error = error.to_string();
         let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Failure::Other(format!("validation.manifests.urls.{list} holds what is no regular expression: {cause}"))
+        let key = format!("validation.manifests.urls.{list}");
+        let sentence = format!("{key} holds what is no regular expression: {cause}");
+        Wrongs::of(key, sentence)
     })
 }
 
-/// Whether a server could start with a configuration, as far as that can be told without one.
-pub(super) fn check(config: &Config) -> Result<(), Failure> {
-    of(config)?;
-    logins::of(config)?;
-    health::checks(&config.health)?;
-    wire::address(None, &config.http)?;
-    wire::settings(&config.http, usize::MAX, None).map(drop)
+/// What is said at a start, and goes over the configuration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flags {
+    pub addr: Option<String>,
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Looks at everything that a server takes from a configuration, at its start and later: whether it fits, and what is in the
+/// files that it names. Nothing is changed. The warnings are those of a start.
+pub(super) fn check(draft: &mut Draft, flags: &Flags) {
+    let config = draft.config().clone();
+    draft.judge(of(&config));
+    draft.judge(logins::check(&config));
+    draft.judge(health::checks(&config.health));
+    draft.judge(wire::address(flags.addr.as_deref(), &config.http));
+    draft.judge(wire::check(&config.http));
+    draft.judge(watch::debug_address(&config.http.debug));
+}
+
+/// As [`check`], and whether a server could begin in the data directory: not for one that works in it.
+pub(super) fn check_start(draft: &mut Draft, flags: &Flags) {
+    check(draft, flags);
+    let found = place::check(flags.data_dir.as_deref(), draft.config());
+    draft.judge(found);
 }
 
 /// Whether a configuration says anything about what is kept.
@@ -96,8 +119,9 @@ pub(super) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
 }
 
-fn retention(config: &Config) -> Result<Retention, Failure> {
+fn retention(config: &Config) -> Result<Retention, Wrongs> {
     let (gc, defaults) = (&config.gc, Retention::default());
+    let policies = each(config.policies.iter().enumerate().map(|(number, rules)| policy(&format!("policies[{number}]"), rules)))?;
     Ok(Retention {
         enabled: gc.enabled.unwrap_or(defaults.enabled),
         interval: gc.interval.map_or(defaults.interval, |interval| interval.0),
@@ -105,7 +129,7 @@ fn retention(config: &Config) -> Result<Retention, Failure> {
         grace: gc.grace.map_or(defaults.grace, |grace| grace.0),
         untagged: gc.untagged.map_or(defaults.untagged, keep),
         history: gc.history.map_or(defaults.history, |history| history.0),
-        policies: config.policies.iter().map(policy).collect::<Result<_, _>>()?,
+        policies,
     })
 }
 
@@ -117,28 +141,28 @@ fn keep(untagged: config::Untagged) -> KeepUntagged {
     }
 }
 
-fn policy(policy: &config::Policy) -> Result<Policy, Failure> {
-    Ok(Policy {
-        repositories: in_policies(Pattern::for_repositories(&policy.repositories))?,
-        untagged: policy.untagged.map(keep),
-        immutable: policy.immutable.iter().map(|text| in_policies(Pattern::for_tags(text))).collect::<Result<_, _>>()?,
-        expire_immutable: policy.expireimmutable,
-        tags: policy.tags.iter().map(rule).collect::<Result<_, _>>()?,
-    })
+fn policy(name: &str, policy: &config::Policy) -> Result<Policy, Wrongs> {
+    let repositories = in_policies(&format!("{name}.repositories"), Pattern::for_repositories(&policy.repositories));
+    let immutable = tags(&format!("{name}.immutable"), &policy.immutable);
+    let rules = each(policy.tags.iter().enumerate().map(|(number, given)| rule(&format!("{name}.tags[{number}]"), given)));
+    let (repositories, (immutable, tags)) = both(repositories, both(immutable, rules))?;
+    Ok(Policy { repositories, untagged: policy.untagged.map(keep), immutable, expire_immutable: policy.expireimmutable, tags })
 }
 
-fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
-    let names = rule.tags.join(", ");
+fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Wrongs> {
+    let (key, names) = (format!("{name}.match"), rule.tags.join(", "));
     if rule.tags.is_empty() || rule.tags.iter().any(String::is_empty) {
-        return Err(Failure::Other(format!("a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags")));
+        let sentence = format!("a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags");
+        return Err(Wrongs::of(key, sentence));
     }
     if !rule.always && rule.newest.is_none() && rule.younger.is_none() && rule.pulled.is_none() {
-        return Err(Failure::Other(format!(
+        let sentence = format!(
             "the rule for '{names}' in policies keeps nothing: give it always: true, newest, younger or pulled (newest: 0 removes all)"
-        )));
+        );
+        return Err(Wrongs::within(name, sentence));
     }
     Ok(TagRule {
-        tags: rule.tags.iter().map(|text| in_policies(Pattern::for_tags(text))).collect::<Result<_, _>>()?,
+        tags: tags(&key, &rule.tags)?,
         always: rule.always,
         newest: rule.newest,
         younger: rule.younger.map(|interval| interval.0),
@@ -146,8 +170,12 @@ fn rule(rule: &config::TagRule) -> Result<TagRule, Failure> {
     })
 }
 
-fn in_policies(pattern: Result<Pattern, String>) -> Result<Pattern, Failure> {
-    pattern.map_err(|error| Failure::Other(format!("in policies, {error}")))
+fn tags(key: &str, texts: &[String]) -> Result<Vec<Pattern>, Wrongs> {
+    each(texts.iter().map(|text| in_policies(key, Pattern::for_tags(text))))
+}
+
+fn in_policies(key: &str, pattern: Result<Pattern, String>) -> Result<Pattern, Wrongs> {
+    pattern.map_err(|error| Wrongs::of(key, format!("in policies, {error}")))
 }
 
 /// Reads a glob.

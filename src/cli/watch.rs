@@ -1,6 +1,8 @@
 //! What a server is watched with: the access log, health checks and the debug port, as the configuration has them.
 
-use registry::config::{Config, DebugServer as Settings};
+use std::net::SocketAddr;
+
+use registry::config::{Config, DebugServer as Settings, Wrongs};
 use registry::http::{AccessLog, DebugServer, Monitoring, Server};
 
 use super::live::Live;
@@ -21,11 +23,19 @@ pub(super) fn monitoring(config: &Config, live: &mut Live) -> Result<Monitoring,
     Ok(Monitoring { health, access_log, reloads: live.reloads() })
 }
 
+/// Where the debug port is, if there is to be one.
+pub(super) fn debug_address(debug: &Settings) -> Result<Option<SocketAddr>, Wrongs> {
+    let Some(text) = debug.addr.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+    place::listen_address(Some(text)).map(Some).map_err(about)
+}
+
+fn about(problem: String) -> Wrongs {
+    Wrongs::of("http.debug.addr", format!("http.debug.addr: {problem}"))
+}
+
 /// Binds the debug port, if there is to be one.
 pub(super) async fn debug_server(debug: &Settings, server: &Server) -> Result<Option<DebugServer>, Failure> {
-    let Some(text) = debug.addr.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-    let about = |problem: String| Failure::Other(format!("http.debug.addr: {problem}"));
-    let address = place::listen_address(Some(text)).map_err(|error| about(error.to_string()))?;
+    let Some(address) = debug_address(debug)? else { return Ok(None) };
     let metrics = debug.prometheus.enabled.then(|| match debug.prometheus.path.as_deref() {
         None | Some("") => "/metrics".to_owned(),
         Some(path) if path.starts_with('/') => path.to_owned(),

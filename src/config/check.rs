@@ -26,6 +26,7 @@ pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
         _ => {
             check.report.problem(
                 &tree.origin,
+                "",
                 "a configuration is a map of sections, such as http and storage, and this is something else".to_owned(),
             );
             Map::new()
@@ -52,7 +53,7 @@ impl Check<'_> {
     fn key(&mut self, key: &Key, node: &Node, shown: &str) -> Option<Value> {
         match key.treatment {
             Treatment::Refused(when, why) if when.applies(node) => {
-                self.report.problem(&node.origin, format!("{shown} is not supported: {why}"));
+                self.report.problem(&node.origin, shown, format!("{shown} is not supported: {why}"));
                 None
             }
             Treatment::Refused(..) => None,
@@ -70,7 +71,7 @@ impl Check<'_> {
                     value
                 }
                 Err(sentence) => {
-                    self.report.problem(&node.origin, format!("{shown} {sentence}"));
+                    self.report.problem(&node.origin, shown, format!("{shown} {sentence}"));
                     None
                 }
             },
@@ -87,7 +88,7 @@ impl Check<'_> {
                 Some(items.iter().enumerate().map(item).collect())
             }
             _ => {
-                self.report.problem(&node.origin, format!("{shown} must be a list: put a hyphen before each of its items"));
+                self.report.problem(&node.origin, shown, format!("{shown} must be a list: put a hyphen before each of its items"));
                 None
             }
         }
@@ -100,7 +101,7 @@ impl Check<'_> {
             Content::Null => &[],
             _ => {
                 let example = keys::members(path).first().copied().unwrap_or_default();
-                self.report.problem(&node.origin, format!("{shown} is a section: write its keys below it, such as {example}"));
+                self.report.problem(&node.origin, shown, format!("{shown} is a section: write its keys below it, such as {example}"));
                 return None;
             }
         };
@@ -127,8 +128,9 @@ impl Check<'_> {
             let is_there = |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
             let is_there = members.iter().any(|(given, member)| given == name && is_there(member));
             if !is_there {
-                self.report
-                    .problem(&section.origin, format!("{} is missing, and needed with the rest of {shown}", keys::join(shown, name)));
+                let missing = keys::join(shown, name);
+                let sentence = format!("{missing} is missing, and needed with the rest of {shown}");
+                self.report.problem(&section.origin, &missing, sentence);
             }
         }
         values
@@ -140,7 +142,7 @@ impl Check<'_> {
         let chosen: Vec<_> = members.iter().filter(|(name, _)| alternatives.contains(&&**name)).collect();
         if let [(first, one), .., (last, other)] = &*chosen {
             let sentence = format!("{path} is both {first} ({}) and {last}: keep one of them", one.origin);
-            self.report.problem(&other.origin, sentence);
+            self.report.problem(&other.origin, path, sentence);
         }
     }
 
@@ -150,7 +152,7 @@ impl Check<'_> {
             None if path.is_empty() => String::new(),
             None => format!(": {path} has {}", keys::members(path).join(", ")),
         };
-        self.report.problem(&member.origin, format!("unknown key {shown}{hint}"));
+        self.report.problem(&member.origin, shown, format!("unknown key {shown}{hint}"));
     }
 }
 

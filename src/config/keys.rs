@@ -4,10 +4,12 @@
 
 mod foreign;
 mod honoured;
+mod nearest;
 
 use std::sync::LazyLock;
 
 use super::tree::{Content, Node};
+pub(super) use nearest::nearest;
 
 /// A key of the configuration.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub struct Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text that is shown without what may be secret in a URL.
+    Url,
     /// Text that is never shown.
     Secret,
     /// Whether or not.
@@ -186,22 +190,6 @@ pub(super) fn other_name(path: &str) -> Option<&'static str> {
     NAMES.iter().find(|(known, _)| *known == path).map(|(_, name)| *name)
 }
 
-/// The key that somebody may have meant who wrote `name` in the section `path`: one that is spelled alike, there or
-/// elsewhere, or one of that name elsewhere.
-pub(super) fn nearest(path: &str, name: &str) -> Option<String> {
-    let lower = name.to_lowercase();
-    let distance = |known: &str| strsim::osa_distance(&lower, known);
-    let is_near = |known: &str| distance(known) <= 1 + known.len() / 4;
-    let siblings = members(path).into_iter().filter(|known| is_near(known));
-    if let Some(sibling) = siblings.min_by_key(|known| distance(known)) {
-        return Some(join(path, sibling));
-    }
-    let last = |key: &'static Key| key.path.rsplit('.').next().unwrap_or_default().trim_end_matches("[]");
-    let elsewhere = all().iter().filter(|key| key.treatment == Treatment::Honoured && is_near(last(key)));
-    let shared = |key: &Key| key.path.split('.').zip(path.split('.')).take_while(|(one, other)| one == other).count();
-    elsewhere.min_by_key(|key| (distance(last(key)), usize::MAX - shared(key))).map(|key| key.path.clone())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,25 +203,5 @@ mod tests {
             assert!(!key.meaning.is_empty() && !key.meaning.ends_with('.'), "{}", key.path);
             assert!(!key.path.contains('_') || key.treatment != Treatment::Honoured, "no variable can name {}", key.path);
         }
-    }
-
-    #[test]
-    fn the_nearest_key_is_the_one_that_was_meant() {
-        for (path, name, meant) in [
-            ("http", "adr", "http.addr"),
-            ("http", "Addr", "http.addr"),
-            ("", "storag", "storage"),
-            ("", "addr", "http.addr"),
-            ("storage", "rootdirectory", "storage.filesystem.rootdirectory"),
-            ("http.tls", "cert", "http.tls.certificate"),
-            ("storage.delete", "enable", "storage.delete.enabled"),
-            ("", "loglvl", "loglevel"),
-            ("auth.htpasswd", "file", "auth.htpasswd.path"),
-        ] {
-            if !matches!(name, "cert" | "file") {
-                assert_eq!(nearest(path, name).as_deref(), Some(meant), "{path} {name}");
-            }
-        }
-        assert_eq!(nearest("http", "somethingelseentirely"), None);
     }
 }

@@ -6,6 +6,7 @@
 
 mod auth;
 mod check;
+mod draft;
 mod gc;
 mod health;
 mod http;
@@ -19,6 +20,7 @@ mod storage;
 mod tree;
 mod validation;
 mod variables;
+mod wrong;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,6 +31,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use draft::Draft;
 pub use gc::{Gc, Policy, TagRule, Untagged};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
 pub use http::{ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus, Tls};
@@ -42,6 +45,7 @@ pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls, ValidatedManifests, Validation,
 };
 pub use variables::FILE_VARIABLE;
+pub use wrong::{Wrongs, both, each};
 
 use problem::Report;
 use tree::{Content, Node};
@@ -92,11 +96,12 @@ pub struct Loaded {
 }
 
 impl Config {
-    /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it.
+    /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it. What is found wrong comes
+    /// with the draft, for the parts of the server to add what they find.
     ///
     /// # Errors
-    /// A file that cannot be read, or all that is wrong with what it and the variables say.
-    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, Error> {
+    /// A file that cannot be read, or is not YAML.
+    pub fn draft(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Draft, Error> {
         let mut tree = match file {
             Some(path) => read(path)?,
             None => Node { origin: Origin::Default, content: Content::Null },
@@ -105,14 +110,15 @@ impl Config {
         spell_out(&mut tree);
         variables::overlay(&mut tree, environment, &mut report);
         let checked = check::check(&tree, &mut report);
-        if !report.problems.is_empty() {
-            return Err(Error::Problems(report.problems));
-        }
-        match serde_json::from_value(checked.values.clone()) {
-            Ok(config) => Ok(Loaded { config, notes: report.notes, values: checked.values, origins: checked.origins }),
-            // what the table of keys lets through fits the types below it; this is for the day it does not
-            Err(error) => Err(Error::Problems(vec![Problem { origin: tree.origin, sentence: error.to_string() }])),
-        }
+        Ok(Draft::new(checked, report, &tree.origin))
+    }
+
+    /// As [`Self::draft`], for those who ask no other part of the server.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or all that is wrong with what it and the variables say.
+    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, Error> {
+        Self::draft(file, environment)?.finish()
     }
 
     /// The least severe messages that are logged.
@@ -126,7 +132,7 @@ fn read(path: &Path) -> Result<Node, Error> {
     let path = Arc::from(path);
     tree::read_file(&text, &path).map_err(|error| {
         let origin = Origin::File { path, line: error.line.unwrap_or(1) };
-        Error::Problems(vec![Problem { origin, sentence: error.cause }])
+        Error::Problems(vec![Problem { origin, about: String::new(), sentence: error.cause }])
     })
 }
 

@@ -11,6 +11,8 @@ use super::tree::Origin;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub origin: Origin,
+    /// The key or the section: `health.http[0].uri`. Empty for the file as a whole.
+    pub about: String,
     pub sentence: String,
 }
 
@@ -42,12 +44,12 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub fn problem(&mut self, origin: &Origin, sentence: String) {
-        self.problems.push(Problem { origin: origin.clone(), sentence });
+    pub fn problem(&mut self, origin: &Origin, about: &str, sentence: String) {
+        self.problems.push(Problem { origin: origin.clone(), about: about.to_owned(), sentence });
     }
 
-    pub fn variable(&mut self, name: &Arc<str>, sentence: String) {
-        self.problem(&Origin::Variable(Arc::clone(name)), sentence);
+    pub fn variable(&mut self, name: &Arc<str>, about: &str, sentence: String) {
+        self.problem(&Origin::Variable(Arc::clone(name)), about, sentence);
     }
 
     /// Something that was passed over.

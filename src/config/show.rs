@@ -7,9 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, Kind, Treatment};
 use super::{Loaded, Origin};
-
-/// Stands for a value that is not shown.
-const MASK: &str = "(secret)";
+use crate::mask::{self, MASK};
 
 impl Loaded {
     /// As a file that says the same, with the origin of each value as a comment; what is secret is masked.
@@ -77,10 +75,25 @@ fn default(key: &keys::Key) -> Option<Value> {
 }
 
 fn masked(kind: Kind, value: &Value) -> Value {
+    let by_name = |name: &String, value: &Value| if mask::is_secret_name(name) { hidden(value) } else { value.clone() };
     match (kind, value) {
         (Kind::Secret, _) => Value::from(MASK),
-        (Kind::SecretHeaders, Value::Object(headers)) => headers.keys().map(|name| (name.clone(), json!([MASK]))).collect(),
+        (Kind::SecretHeaders, Value::Object(headers)) => headers.iter().map(|(name, values)| (name.clone(), hidden(values))).collect(),
+        (Kind::Headers | Kind::Fields, Value::Object(members)) => {
+            members.iter().map(|(name, value)| (name.clone(), by_name(name, value))).collect()
+        }
+        (Kind::Url, Value::String(text)) => Value::from(mask::url(text)),
+        // where a path or a name is expected, and something else was given
+        (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(mask::url(text)),
         _ => value.clone(),
+    }
+}
+
+/// As many values as there are, and none of them.
+fn hidden(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(|_| Value::from(MASK)).collect(),
+        _ => Value::from(MASK),
     }
 }
 

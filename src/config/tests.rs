@@ -241,6 +241,7 @@ fn sample(key: &Key) -> String {
         Kind::Fields => "{e: 1, f: 'yes'}".to_owned(),
         Kind::Version => "0.1".to_owned(),
         Kind::Nothing => "{}".to_owned(),
+        Kind::Url => "https://example.com/x".to_owned(),
         Kind::Text | Kind::Secret | Kind::Anything => "'5 #x'".to_owned(),
     }
 }
@@ -267,6 +268,68 @@ fn everything(login: &str) -> String {
         *place = serde_saphyr::from_str(&sample(key)).unwrap();
     }
     tree.to_string()
+}
+
+/// A file in which `path` has this value; of a list, the only item has it.
+fn with(path: &str, value: serde_json::Value) -> serde_json::Value {
+    path.rsplit('.').fold(value, |inner, part| {
+        let inner = if part.ends_with("[]") { json!([inner]) } else { inner };
+        json!({ part.trim_end_matches("[]"): inner })
+    })
+}
+
+/// Each key of distribution that is not honoured: accepted with one line that names it and its place, or refused.
+#[test]
+fn no_key_without_an_effect_is_passed_over_in_silence() {
+    let mut numbers = (0, 0);
+    for key in keys::all() {
+        match key.treatment {
+            Treatment::Honoured => {}
+            Treatment::Accepted(why) => {
+                let mut tree = with(&key.path, json!("given"));
+                if key.path.starts_with("health.file") {
+                    tree["health"]["file"][0]["file"] = json!("/down");
+                }
+                let loaded = load(&tree.to_string(), &[]).unwrap_or_else(|error| panic!("{tree}: {error}"));
+                let name = key.path.replace("[]", "[0]");
+                assert!(
+                    matches!(&*loaded.notes, [note] if note.starts_with(&format!("{name} has no effect: {why} ("))),
+                    "{tree}: {:?}",
+                    loaded.notes
+                );
+                numbers.0 += 1;
+            }
+            // what is switched off is no matter
+            Treatment::Refused(..) if key.path.ends_with("[].disabled") => {}
+            Treatment::Refused(_, why) => {
+                let error = load(&with(&key.path, json!("true")).to_string(), &[]).err().unwrap_or_else(|| panic!("{} is taken", key.path));
+                assert!(error.contains("is not supported: ") && error.contains(why), "{}: {error}", key.path);
+                numbers.1 += 1;
+            }
+        }
+    }
+    assert!(numbers.0 > 15 && numbers.1 > 100, "{numbers:?}");
+}
+
+/// Unknown keys are refused at every depth, by the file and by variables.
+#[test]
+fn an_unknown_key_is_refused_in_every_section() {
+    let sections: BTreeSet<_> = keys::all()
+        .iter()
+        .filter(|key| key.treatment == Treatment::Honoured)
+        .filter_map(|key| key.path.rsplit_once('.').map(|(section, _)| section))
+        .chain([""])
+        .collect();
+    for section in sections {
+        let path = keys::join(section, "nosuchkeyanywhere");
+        let error = load(&with(&path, json!(1)).to_string(), &[]).err().unwrap_or_else(|| panic!("{path} is taken"));
+        assert!(error.contains(&format!("config.yml line 1: unknown key {}", path.replace("[]", "[0]"))), "{error}");
+        if !section.is_empty() {
+            let name = super::variables::name_of(&path);
+            let error = load("", &[(&name, "1")]).err().unwrap_or_else(|| panic!("{name} is taken"));
+            assert!(error.contains(&format!("the variable {name}: unknown key")), "{error}");
+        }
+    }
 }
 
 /// No drift between the table and the types: what is honoured fits a field, and each field is in the table.

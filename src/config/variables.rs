@@ -38,7 +38,7 @@ pub(super) fn overlay(tree: &mut Node, environment: impl Iterator<Item = (OsStri
     for (name, value) in variables {
         let parts: Vec<&str> = name[PREFIX.len()..].split('_').collect();
         let Ok(value) = value.into_string() else {
-            report.variable(&name, "its value is not UTF-8".to_owned());
+            report.variable(&name, "", "its value is not UTF-8".to_owned());
             continue;
         };
         match resolve(&parts) {
@@ -133,16 +133,29 @@ fn resolve(parts: &[&str]) -> Result<Target, Unknown> {
 fn tell_unknown(unknown: &Unknown, parts: &[&str], name: &Arc<str>, value: &str, report: &mut Report) {
     if unknown.path.is_empty() {
         // no reason not to start: Kubernetes makes some of those for every service called registry
-        report.notes.push(format!("the variable {name} names no section of the configuration and is passed over"));
+        let near = keys::nearest("", &unknown.part).filter(|near| !near.contains('.'));
+        let hint = near.map(|near| format!(": did you mean {}?", meant(name, &near))).unwrap_or_default();
+        report.notes.push(format!("the variable {name} names no section of the configuration and is passed over{hint}"));
     } else if is_of_a_service(parts, value) {
         pass_over_service(name, report);
     } else if keys::is_list(&unknown.path) {
-        report.variable(name, format!("{} is a list: put the number of an item, from 0, in the place of {}", unknown.path, unknown.part));
+        report.variable(
+            name,
+            &unknown.path,
+            format!("{} is a list: put the number of an item, from 0, in the place of {}", unknown.path, unknown.part),
+        );
     } else {
         let near = keys::nearest(&unknown.path, &unknown.part);
         let hint = near.map(|path| format!(": did you mean {}?", name_of(&path))).unwrap_or_default();
-        report.variable(name, format!("unknown key {}{hint}", keys::join(&unknown.path, &unknown.part)));
+        let key = keys::join(&unknown.path, &unknown.part);
+        report.variable(name, &key, format!("unknown key {key}{hint}"));
     }
+}
+
+/// The variable with another section in the place of its own.
+fn meant(name: &str, section: &str) -> String {
+    let rest = name[PREFIX.len()..].find('_').map_or("", |end| &name[PREFIX.len() + end..]);
+    format!("{}{rest}", name_of(section))
 }
 
 fn pass_over_service(name: &str, report: &mut Report) {
@@ -161,7 +174,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
     let origin = Origin::Variable(Arc::clone(name));
     let node = match read(target, name, value) {
         Ok(node) => node,
-        Err(sentence) => return report.variable(name, sentence),
+        Err(sentence) => return report.variable(name, &target.path, sentence),
     };
     let mut steps = target.steps.clone();
     let mut node = Some(node);
@@ -184,7 +197,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
             Step::Member(member) => {
                 let Some(members) = place.members_mut() else {
                     let sentence = format!("it names what is in a section, and something else stands there ({there})");
-                    return report.variable(name, sentence);
+                    return report.variable(name, &target.path, sentence);
                 };
                 let found = members.iter().position(|(known, _)| known.eq_ignore_ascii_case(&member));
                 let index = found.unwrap_or(members.len());
@@ -196,12 +209,12 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
             Step::Item(item) => {
                 let Some(items) = place.items_mut() else {
                     let sentence = format!("it names an item of a list, and something else stands there ({there})");
-                    return report.variable(name, sentence);
+                    return report.variable(name, &target.path, sentence);
                 };
                 if item > items.len() {
                     let next = items.len();
-                    return report
-                        .variable(name, format!("the list has {next} items, so that the next one has the number {next}, not {item}"));
+                    let sentence = format!("the list has {next} items, so that the next one has the number {next}, not {item}");
+                    return report.variable(name, &target.path, sentence);
                 }
                 if item == items.len() {
                     items.push(empty);

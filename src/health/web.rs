@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{AUTHORIZATION, LOCATION};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Empty;
@@ -12,6 +14,8 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+
+use crate::mask;
 
 /// How often a redirection is followed.
 const REDIRECTIONS: usize = 10;
@@ -32,15 +36,19 @@ impl Web {
     /// # Errors
     /// A URL, a header or a status that is none, in a sentence.
     pub fn new<'h>(uri: &str, headers: impl Iterator<Item = (&'h str, &'h str)>, expected: u16, timeout: Duration) -> Result<Self, String> {
-        let target: Uri = uri.parse().map_err(|error| format!("'{uri}' is no URL: {error}"))?;
+        let shown = mask::url(uri);
+        let target: Uri = uri.parse().map_err(|error| format!("'{shown}' is no URL: {error}"))?;
         if !matches!(target.scheme_str(), Some("http" | "https")) {
-            return Err(format!("'{uri}' is no URL that begins with http:// or https://"));
+            return Err(format!("'{shown}' is no URL that begins with http:// or https://"));
         }
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             let parsed = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
             let (name, value) = parsed.ok_or_else(|| format!("'{name}' cannot be sent as a header with the value that is given"))?;
             map.append(name, value);
+        }
+        if let Some(credentials) = credentials(&target).filter(|_| !map.contains_key(AUTHORIZATION)) {
+            map.insert(AUTHORIZATION, credentials);
         }
         let expected = StatusCode::from_u16(expected).map_err(|_| format!("{expected} is no HTTP status"))?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -63,7 +71,7 @@ impl Web {
             *request.method_mut() = Method::HEAD;
             *request.uri_mut() = uri.clone();
             // what is meant for one server is not shown to another
-            if uri.authority() == self.uri.authority() {
+            if (uri.host(), uri.port_u16(), uri.scheme()) == (self.uri.host(), self.uri.port_u16(), self.uri.scheme()) {
                 request.headers_mut().clone_from(&self.headers);
             }
             let answer = self.client.request(request).await.map_err(|error| reasons(&error))?;
@@ -74,6 +82,15 @@ impl Web {
         }
         Err(format!("it was redirected more than {REDIRECTIONS} times"))
     }
+}
+
+/// A login that a URL holds, as Go's client sends it.
+fn credentials(target: &Uri) -> Option<HeaderValue> {
+    let (user_info, _) = target.authority()?.as_str().rsplit_once('@')?;
+    let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let plain = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let basic = STANDARD.encode([plain(user), plain(password)].join(&b':'));
+    HeaderValue::try_from(format!("Basic {basic}")).ok()
 }
 
 /// Where an answer redirects to: a whole URL, or a path on the same server.

@@ -11,6 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
 
 use super::client::{Client, parameter};
+use crate::mask;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -102,7 +103,10 @@ impl Base {
     /// What is no such URL, in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
-            format!("'{text}' is not the URL of a server: write https://registry.example.com, or with a path https://example.com/registry/")
+            let shown = mask::url(text);
+            format!(
+                "'{shown}' is not the URL of a server: write https://registry.example.com, or with a path https://example.com/registry/"
+            )
         };
         let uri: Uri = text.parse().map_err(|_| malformed())?;
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -129,7 +133,7 @@ impl ExtraHeaders {
                 return Err(format!("the header {name} is the server's own to set"));
             }
             let value: HeaderValue =
-                value.parse().map_err(|_| format!("the header {name} cannot have the value '{}'", value.escape_debug()))?;
+                value.parse().map_err(|_| format!("the header {name} has a value with bytes that no header may have"))?;
             Ok((parsed, value))
         };
         headers.into_iter().map(read).collect::<Result<_, _>>().map(Self)
@@ -295,7 +299,7 @@ mod tests {
             assert!(Prefix::parse(text).unwrap_err().contains(text), "{text}");
         }
         for text in ["registry.example.com", "localhost:5000", "ftp://x", "https://", "https://u:p@x", "https://x/?a=b", "/path"] {
-            assert!(Base::parse(text).unwrap_err().contains(text), "{text}");
+            assert!(Base::parse(text).unwrap_err().contains(&*mask::url(text)), "{text}");
         }
         for (name, value) in [("X Y", "1"), ("", "1"), ("X", "a\nb"), ("content-length", "1"), ("Transfer-Encoding", "chunked")] {
             assert!(ExtraHeaders::parse([(name, value)]).unwrap_err().contains(name));

@@ -3,6 +3,7 @@
 //! The shapes are those of distribution, whose JSON is logrus's and whose third kind is Logstash's event (version 1).
 
 mod event;
+mod gather;
 mod lines;
 
 use std::io::IsTerminal;
@@ -13,6 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+pub use gather::gather;
 use lines::Lines;
 
 /// How a line looks.

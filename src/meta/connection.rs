@@ -163,6 +163,28 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Judges a database by its header (SQLite's file format, 1.3), as far as that goes. What the log has is not looked at: the
+/// version in it is no older.
+pub(super) fn check_header(path: &Path) -> Result<(), Error> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut header = Vec::new();
+    let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| open_error(path, error))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header).map_err(|error| open_error(path, error))?;
+    let number = |place: usize| header.get(place..place + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    let (Some(found), Some(owner)) = (number(60), number(68)) else {
+        // nothing was ever written, or nothing of ours
+        return if header.is_empty() { Ok(()) } else { Err(Error::Foreign(path.display().to_string())) };
+    };
+    if !header.starts_with(MAGIC) || (owner != APPLICATION_ID && (owner != 0 || found != 0)) {
+        return Err(Error::Foreign(path.display().to_string()));
+    }
+    let known = MIGRATIONS.len() as i64;
+    if i64::from(found) > known {
+        return Err(Error::TooNew { path: path.display().to_string(), found: found.into(), known });
+    }
+    Ok(())
+}
+
 fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|pages| pages == 0)
 }
@@ -205,7 +227,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         std::fs::write(&text, "not a database, but long enough to be looked at as one: ".repeat(40)).unwrap();
-        assert!(matches!(open_writer(&text), Err(Error::Foreign(_))));
+        assert!(matches!(open_writer(&text), Err(Error::Foreign(_))) && matches!(check_header(&text), Err(Error::Foreign(_))));
 
         let other = directory.path().join("other");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
@@ -218,10 +240,16 @@ mod tests {
         connection.execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)").unwrap();
         drop(connection);
         let received = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>("received");
+        check_header(&old).unwrap();
         assert_eq!(open_writer(&old).unwrap().query_row("SELECT * FROM uploads", [], received), Ok(None));
+        check_header(&old).unwrap();
 
         let future = directory.path().join("future");
         open_writer(&future).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(open_writer(&future), Err(Error::TooNew { found: 99, .. })));
+        assert!(matches!(check_header(&future), Err(Error::TooNew { found: 99, .. })));
+        let empty = directory.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        check_header(&empty).unwrap();
     }
 }

@@ -131,6 +131,15 @@ impl Meta {
         })
     }
 
+    /// Fails as [`Self::open`] would for the database that is at `path`, as far as its first page tells. Nothing is changed:
+    /// SQLite itself would make files beside one that is in use.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn check(path: &Path) -> Result<(), Error> {
+        connection::check_header(path)
+    }
+
     /// What this process has asked of the database.
     pub fn stats(&self) -> &Stats {
         &self.stats

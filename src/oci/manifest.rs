@@ -85,8 +85,10 @@ pub enum ManifestError {
     Untyped,
     #[error("an image manifest has no 'manifests', an index has no 'config' and no 'layers'")]
     Ambiguous,
-    #[error("schemaVersion must be 2")]
+    #[error("schemaVersion must be there and be 2")]
     SchemaVersion,
+    #[error("an image manifest needs a config, and this one has none")]
+    NoConfig,
     #[error("Docker's manifest schema 1 is not supported: push with a client of this decade")]
     Obsolete,
     #[error("a descriptor of the manifest is malformed: {0}")]
@@ -185,9 +187,12 @@ impl Document {
         let looks_like_image = self.config.is_some() || self.layers.is_some();
         let looks_like_index = self.manifests.is_some();
         match shape {
-            Shape::Image if looks_like_index => Err(ManifestError::Ambiguous),
+            Shape::Image | Shape::Artifact if looks_like_index => Err(ManifestError::Ambiguous),
             Shape::Index if looks_like_image => Err(ManifestError::Ambiguous),
-            Shape::Image | Shape::Index if self.schema_version.is_some_and(|version| version != 2) => Err(ManifestError::SchemaVersion),
+            // REQUIRED by the image-spec: without them no client pulls what was pushed
+            Shape::Artifact if self.schema_version.is_some_and(|version| version != 2) => Err(ManifestError::SchemaVersion),
+            Shape::Image | Shape::Index if self.schema_version != Some(2) => Err(ManifestError::SchemaVersion),
+            Shape::Image if self.config.is_none() => Err(ManifestError::NoConfig),
             _ => Ok(()),
         }
     }
@@ -239,7 +244,7 @@ mod tests {
     #[test]
     fn a_foreign_mention_does_not_excuse_a_plain_one() {
         let text = format!(
-            r#"{{"layers":[{{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar","digest":"{0}"}},{{"digest":"{0}"}}]}}"#,
+            r#"{{"schemaVersion":2,"config":{{"digest":"{0}"}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.nondistributable.v1.tar","digest":"{0}"}},{{"digest":"{0}"}}]}}"#,
             digest('a')
         );
         let manifest = Manifest::parse(Some(MediaType::OCI_MANIFEST), text.as_bytes()).unwrap();
@@ -255,8 +260,28 @@ mod tests {
     }
 
     #[test]
+    fn what_every_reader_needs_must_be_there() {
+        let config = format!(r#""config":{{"digest":"{}"}}"#, digest('a'));
+        let read = |media_type, members: &str| Manifest::parse(Some(media_type), format!("{{{members}}}").as_bytes());
+        for media_type in [MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST] {
+            for members in ["", &config, &format!(r#""schemaVersion":null,{config}"#), &format!(r#""schemaVersion":3,{config}"#)] {
+                assert!(matches!(read(media_type, members), Err(ManifestError::SchemaVersion)), "{members}");
+            }
+            assert!(matches!(read(media_type, r#""schemaVersion":2,"layers":[]"#), Err(ManifestError::NoConfig)));
+            read(media_type, &format!(r#""schemaVersion":2,{config}"#)).unwrap();
+        }
+        for media_type in [MediaType::OCI_INDEX, MediaType::DOCKER_LIST] {
+            assert!(matches!(read(media_type, r#""manifests":[]"#), Err(ManifestError::SchemaVersion)));
+            read(media_type, r#""schemaVersion":2"#).unwrap();
+        }
+        // which has neither, and types that say nothing of a shape
+        read(MediaType::OCI_ARTIFACT, r#""blobs":[]"#).unwrap();
+        read("application/json", "").unwrap();
+    }
+
+    #[test]
     fn types_inside_and_outside_must_agree() {
-        let index = format!(r#"{{"mediaType":"{}","manifests":null}}"#, MediaType::OCI_INDEX);
+        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":null}}"#, MediaType::OCI_INDEX);
         assert!(matches!(Manifest::parse(Some(MediaType::OCI_MANIFEST), index.as_bytes()), Err(ManifestError::MediaType { .. })));
         assert_eq!(Manifest::parse(None, index.as_bytes()).unwrap().media_type.as_str(), MediaType::OCI_INDEX);
         assert!(matches!(Manifest::parse(None, b"{}"), Err(ManifestError::Untyped)));

@@ -10,6 +10,8 @@ pub struct MediaType(Box<str>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Image,
+    /// As an image's, without `schemaVersion` and config.
+    Artifact,
     Index,
     /// Docker's first schema, signed and without descriptors; no client of the last ten years pushes it.
     Obsolete,
@@ -22,9 +24,9 @@ impl MediaType {
     pub const OCI_CONFIG: &'static str = "application/vnd.oci.image.config.v1+json";
     pub const DOCKER_CONFIG: &'static str = "application/vnd.docker.container.image.v1+json";
     pub const DOCKER_PLUGIN: &'static str = "application/vnd.docker.plugin.v1+json";
-    const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
-    const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
-    const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";
+    pub(super) const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
+    pub(super) const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    pub(super) const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";
     const DOCKER_SCHEMA_1: [&'static str; 2] =
         ["application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"];
     const FOREIGN_LAYERS: [&'static str; 2] =
@@ -47,7 +49,8 @@ impl MediaType {
 
     pub(super) fn shape(&self) -> Shape {
         match &*self.0 {
-            Self::OCI_MANIFEST | Self::DOCKER_MANIFEST | Self::OCI_ARTIFACT => Shape::Image,
+            Self::OCI_MANIFEST | Self::DOCKER_MANIFEST => Shape::Image,
+            Self::OCI_ARTIFACT => Shape::Artifact,
             Self::OCI_INDEX | Self::DOCKER_LIST => Shape::Index,
             text if Self::DOCKER_SCHEMA_1.contains(&text) => Shape::Obsolete,
             _ => Shape::Other,

@@ -169,6 +169,16 @@ impl Registry {
         })
     }
 
+    /// Fails as [`Self::open`] would, as far as that can be told without a change to anything. Not for a process that has this
+    /// registry open: the database is read as a file, and closing that lets go of SQLite's locks on it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn check(root: &Path) -> Result<(), Error> {
+        crate::directory::check(root).map_err(|cause| Error::DataDirectory { path: root.to_owned(), cause })?;
+        if Self::is_at(root) { Ok(Meta::check(&database_path(root))?) } else { Ok(()) }
+    }
+
     /// Whether there is a registry in `root`; false also where that cannot be seen.
     pub fn is_at(root: &Path) -> bool {
         database_path(root).exists()

@@ -130,6 +130,25 @@ impl Tls {
         Ok(Self { settings, current: ArcSwap::from_pointee(current), watch, origin })
     }
 
+    /// What [`Self::new`] would find wrong, without a change to anything.
+    #[must_use]
+    pub fn check(settings: &Settings) -> Vec<Error> {
+        let mut found = Vec::new();
+        let provider = suites::choose(&settings.cipher_suites, settings.minimum).map_err(|error| found.push(error));
+        match &settings.source {
+            Source::Files { certificate, key } => match certificate::load(certificate, key) {
+                Ok(pair) => warn_of_time(certificate, &pair.certificate),
+                Err(error) => found.push(error),
+            },
+            Source::Acme(wanted) => found.extend(acme::check(wanted)),
+        }
+        if !settings.client_authorities.is_empty() {
+            let provider = Arc::new(provider.map_or_else(|()| rustls::crypto::aws_lc_rs::default_provider(), |(provider, _)| provider));
+            found.extend(clients::verifier(&settings.client_authorities, settings.client_auth, &provider).err());
+        }
+        found
+    }
+
     /// What it was made from.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -244,9 +263,14 @@ fn load(settings: &Settings, origin: &Origin) -> Result<Current, Error> {
 }
 
 fn warn_about(origin: &Origin, current: &Current) {
-    let complaint = current.certificate.as_ref().and_then(|certificate| certificate.complaint(SystemTime::now()));
-    if let (Some(complaint), Origin::Files { certificate, .. }) = (complaint, origin) {
-        tracing::warn!("clients will refuse the certificate {}: {complaint}", certificate.display());
+    if let (Some(certificate), Origin::Files { certificate: path, .. }) = (&current.certificate, origin) {
+        warn_of_time(path, certificate);
+    }
+}
+
+fn warn_of_time(path: &Path, certificate: &Certificate) {
+    if let Some(complaint) = certificate.complaint(SystemTime::now()) {
+        tracing::warn!("clients will refuse the certificate {}: {complaint}", path.display());
     }
 }
 

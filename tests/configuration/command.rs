@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
@@ -10,7 +10,7 @@ fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.arg("config").args(arguments).envs(variables.iter().copied()).output().expect("the command runs")
 }
 
-fn written(text: &str) -> (tempfile::TempDir, String) {
+pub fn written(text: &str) -> (tempfile::TempDir, String) {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
     std::fs::write(&path, text).expect("a file");
@@ -27,9 +27,9 @@ fn a_check_says_all_that_is_wrong_a_line_each() {
     assert_eq!(lines.len(), 4, "{said}");
     for (line, words) in lines.iter().zip([
         format!("{path} line 2: unknown key http.adr"),
-        "the variable REGISTRY_HTTP_NET".to_owned(),
         format!("{path} line 4: storage.s3"),
         format!("{path} line 6: log.level"),
+        "the variable REGISTRY_HTTP_NET".to_owned(),
     ]) {
         assert!(line.contains(&words), "{words} is not in {line}");
     }
@@ -60,4 +60,14 @@ fn what_is_shown_names_its_origin() {
     let output = run(&["show", "--output", "json"], &variables);
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&said["config"]["http"]["addr"], &said["origins"]["log.level"]), (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into()));
+}
+
+/// Distribution has both, and everybody knows one of them.
+#[test]
+fn a_version_is_printed_for_every_spelling() {
+    for flag in ["--version", "-v", "-V"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_registry")).arg(flag).output().expect("the command runs");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said == format!("registry {}\n", env!("CARGO_PKG_VERSION")), "{flag}: {output:?}");
+    }
 }

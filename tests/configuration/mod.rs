@@ -2,5 +2,7 @@
 
 mod command;
 mod examples;
+mod named;
+mod secrets;
 mod swapped;
 mod table;

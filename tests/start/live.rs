@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -10,20 +11,26 @@ use super::{Running, command};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server with a configuration file, and what it says.
-struct Configured {
-    server: Running,
+pub struct Configured {
+    pub server: Running,
     lines: Receiver<String>,
     path: PathBuf,
     _temporary: tempfile::TempDir,
 }
 
 impl Configured {
-    fn start(text: &str) -> Self {
+    pub fn start(text: &str) -> Self {
+        Self::with(text, |command| command)
+    }
+
+    /// As [`Self::start`], with a command that is changed before it runs.
+    pub fn with(text: &str, change: impl Fn(&mut Command) -> &mut Command) -> Self {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let path = temporary.path().join("config.yml");
         std::fs::write(&path, text).expect("a file");
         let mut command = command(&["serve", "--addr", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(temporary.path().join("data")).arg(&path);
+        change(&mut command);
         let mut server = Running::start(command);
         let (sender, lines) = channel();
         let errors = BufReader::new(server.child.stderr.take().expect("a pipe"));
@@ -33,18 +40,18 @@ impl Configured {
     }
 
     /// Puts another file in the place of the old one, as careful editors do.
-    fn replace(&self, text: &str) {
+    pub fn replace(&self, text: &str) {
         let new = self.path.with_extension("new");
         std::fs::write(&new, text).expect("a file");
         std::fs::rename(new, &self.path).expect("a name");
     }
 
-    fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.server.signal(rustix::process::Signal::HUP);
     }
 
     /// Waits for a line of the log with all of these words in it.
-    fn says(&self, words: &[&str]) -> String {
+    pub fn says(&self, words: &[&str]) -> String {
         let start = Instant::now();
         loop {
             let left = PATIENCE.checked_sub(start.elapsed()).expect("it is not said");

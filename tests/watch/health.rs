@@ -61,6 +61,21 @@ fn another_server_must_answer_as_expected() {
     wait_until_well(&server);
 }
 
+/// As distribution's client does; what stands in `headers` goes over it.
+#[test]
+fn a_login_in_a_url_is_used() {
+    let users = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(users.path(), format!("joe:{}\n", bcrypt::hash("a@b/c", 4).expect("a hash"))).expect("a file");
+    let other = Server::with(&[("REGISTRY_AUTH", &format!("{{htpasswd: {{realm: a, path: {}}}}}", users.path().display()))]);
+    let uri = |user: &str| format!("http://{user}@{}/v2/", other.address());
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{}', {SOON}}}]", uri("joe:a%40b%2Fc")))]);
+    wait_until_well(&server);
+    let checks = format!("[{{uri: '{}', headers: {{Authorization: [Basic eDp5]}}, {SOON}}}]", uri("joe:a%40b%2Fc"));
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
+    let name = format!("http://(secret)@{}/v2/", other.address());
+    assert_eq!(wait_until_ill(&server, &name), "downstream service returned unexpected status: 401");
+}
+
 #[test]
 fn a_port_must_be_open() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -19,7 +19,7 @@ use crate::support::Client;
 use crate::support::server::command;
 
 /// Asks again and again until there is an answer.
-fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = answer() {

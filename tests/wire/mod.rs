@@ -6,7 +6,7 @@ mod clients;
 mod encrypted;
 mod handshakes;
 mod limits;
-mod pki;
+pub mod pki;
 mod second;
 mod sockets;
 

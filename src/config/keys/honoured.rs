@@ -1,7 +1,7 @@
 //! Keys that have their effect, distribution's and ours.
 
 use super::{Key, Kind, Treatment};
-use Kind::{Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Version, Word, Words};
+use Kind::{Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Url, Version, Word, Words};
 
 struct Row(&'static str, Kind, &'static str, &'static str);
 
@@ -24,7 +24,7 @@ const THEIRS: &[Row] = &[
     Row("http.addr", Text, "127.0.0.1:5000", "Where to listen: HOST:PORT, :PORT for every address, or a path where net is unix"),
     Row("http.net", Word(&["tcp", "unix"]), "tcp", "The kind of socket"),
     Row("http.prefix", Text, "", "The path below which everything is, with a slash at both ends"),
-    Row("http.host", Text, "(what the request says)", "The URL by which clients know the server, for the URLs it gives them"),
+    Row("http.host", Url, "(what the request says)", "The URL by which clients know the server, for the URLs it gives them"),
     Row("http.relativeurls", Switch, "(true unless http.host is given)", "Give clients URLs without scheme and host; distribution does not unless told so"),
     Row("http.draintimeout", Time, "30s", "How long requests in flight are waited for when the server stops"),
     Row("http.headers", Headers, "", "Put on every answer"),
@@ -37,7 +37,7 @@ const THEIRS: &[Row] = &[
     Row("http.tls.letsencrypt.cachefile", Text, "", "Where the account and certificates are kept"),
     Row("http.tls.letsencrypt.email", Text, "", "Whom the authority writes to"),
     Row("http.tls.letsencrypt.hosts", Texts, "", "The names that are certified"),
-    Row("http.tls.letsencrypt.directoryurl", Text, "(Let's Encrypt)", "The ACME directory of another authority"),
+    Row("http.tls.letsencrypt.directoryurl", Url, "(Let's Encrypt)", "The ACME directory of another authority"),
     Row("http.http2.disabled", Switch, "false", "No HTTP/2 over TLS"),
     Row("http.h2c.enabled", Switch, "false", "HTTP/2 without TLS"),
     Row("http.debug.addr", Text, "", "Where health and metrics are served, without login"),
@@ -55,7 +55,7 @@ const THEIRS: &[Row] = &[
     Row("auth.silly.service", Text, "", "The service that clients are told of"),
     Row("auth.htpasswd.realm", Text, "", "What clients are told that they log in to"),
     Row("auth.htpasswd.path", Text, "", "The file of users and bcrypt hashes; read again when it changes"),
-    Row("auth.token.realm", Text, "", "The URL at which clients get tokens"),
+    Row("auth.token.realm", Url, "", "The URL at which clients get tokens"),
     Row("auth.token.service", Text, "", "This registry's name in tokens"),
     Row("auth.token.issuer", Text, "", "Whose tokens are taken"),
     Row("auth.token.rootcertbundle", Text, "", "PEM: certificates whose keys sign tokens"),
@@ -68,7 +68,7 @@ const THEIRS: &[Row] = &[
     Row("health.storagedriver.threshold", SMALL, "1", "How many failures in a row count"),
     Row("health.file[].file", Text, "", "Not well while this file exists"),
     Row("health.file[].interval", Time, "10s", "Between two looks"),
-    Row("health.http[].uri", Text, "", "Not well unless a HEAD is answered as expected"),
+    Row("health.http[].uri", Url, "", "Not well unless a HEAD is answered as expected"),
     Row("health.http[].headers", SecretHeaders, "", "Sent with it"),
     Row("health.http[].statuscode", Kind::Count(999), "200", "The status that is expected"),
     Row("health.http[].timeout", Time, "5s", "How long it may take"),

@@ -14,7 +14,14 @@ use crate::tls::certificate::{self, Pair};
 /// Ours: the library's form, which is not autocert's (`acme_account+key`).
 const ACCOUNT: &str = "acme_account.json";
 
+const WHAT: &str = "cache of certificates";
+
 pub(super) struct Cache(PathBuf);
+
+fn refuse_file(path: &Path) -> Result<(), Error> {
+    let problem = "it is a file, and a directory is kept there; name another path in http.tls.letsencrypt.cachefile";
+    if path.is_file() { Err(Error::content(WHAT, path, problem)) } else { Ok(()) }
+}
 
 impl Cache {
     /// Uses the directory at `path`, which is made where there is none.
@@ -22,13 +29,16 @@ impl Cache {
     /// # Errors
     /// A file in its place, and a directory that cannot be made.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if path.is_file() {
-            let problem = "it is a file, and a directory is kept there; name another path in http.tls.letsencrypt.cachefile";
-            return Err(Error::content("cache of certificates", path, problem));
-        }
+        refuse_file(path)?;
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
-        made.map_err(|cause| Error::Read { what: "cache of certificates", path: path.to_owned(), cause })?;
+        made.map_err(|cause| Error::Read { what: WHAT, path: path.to_owned(), cause })?;
         Ok(Self(path.to_owned()))
+    }
+
+    /// Fails as [`Self::open`] would, and makes nothing.
+    pub fn check(path: &Path) -> Result<(), Error> {
+        refuse_file(path)?;
+        crate::directory::check(path).map_err(|cause| Error::Read { what: WHAT, path: path.to_owned(), cause })
     }
 
     /// The certificate of a host, if there is one that can be used.

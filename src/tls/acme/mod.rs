@@ -49,6 +49,28 @@ pub fn lets_encrypt() -> String {
     instant_acme::LetsEncrypt::Production.url().to_owned()
 }
 
+/// What [`Acme::open`] would find wrong, without a change to anything.
+pub(super) fn check(settings: &Settings) -> Vec<Error> {
+    names(&settings.hosts).err().into_iter().chain(Cache::check(&settings.cache).err()).collect()
+}
+
+/// The hosts in the spelling that clients ask for; one at least.
+fn names(hosts: &[String]) -> Result<Vec<String>, Error> {
+    if hosts.is_empty() {
+        return Err(Error::Settings("http.tls.letsencrypt needs hosts, the names to be certified".to_owned()));
+    }
+    let name = |host: &String| {
+        let host = host.trim().to_ascii_lowercase();
+        if DnsName::try_from(host.as_str()).is_err() || host.starts_with("*.") || host.parse::<std::net::IpAddr>().is_ok() {
+            let problem =
+                format!("http.tls.letsencrypt.hosts names '{host}', which is not the name of one host: write registry.example.com");
+            return Err(Error::Settings(problem));
+        }
+        Ok(host)
+    };
+    hosts.iter().map(name).collect()
+}
+
 /// Certificates that are asked for as they are needed.
 pub(super) struct Acme {
     settings: Settings,
@@ -74,19 +96,9 @@ impl Acme {
     /// # Errors
     /// Names that cannot be certified, and a cache that cannot be used.
     pub fn open(mut settings: Settings, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
-        for host in &mut settings.hosts {
-            *host = host.trim().to_ascii_lowercase();
-            if DnsName::try_from(host.as_str()).is_err() || host.starts_with("*.") || host.parse::<std::net::IpAddr>().is_ok() {
-                let problem =
-                    format!("http.tls.letsencrypt.hosts names '{host}', which is not the name of one host: write registry.example.com");
-                return Err(Error::Settings(problem));
-            }
-        }
-        let Some(first) = settings.hosts.first() else {
-            return Err(Error::Settings("http.tls.letsencrypt needs hosts, the names to be certified".to_owned()));
-        };
+        settings.hosts = names(&settings.hosts)?;
         let cache = Cache::open(&settings.cache)?;
-        let hosts = Arc::new(Hosts::new(first));
+        let hosts = Arc::new(Hosts::new(&settings.hosts[0]));
         for host in &settings.hosts {
             if let Some(pair) = cache.certificate(host) {
                 hosts.put(host, pair);

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use super::Settings;
 use super::cache::Cache;
 use super::resolver::Challenges;
+use crate::mask;
 
 /// How long an authority may take to look, and to issue.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -30,7 +31,9 @@ pub(super) async fn account(settings: &Settings, cache: &Cache) -> Result<Accoun
     if let Some(kept) = cache.account(&settings.directory) {
         match builder(settings)?.from_credentials(kept).await {
             Ok(account) => return Ok(account),
-            Err(error) => tracing::warn!("the account with {} cannot be used, another one is made: {error}", settings.directory),
+            Err(error) => {
+                tracing::warn!("the account with {} cannot be used, another one is made: {error}", mask::url(&settings.directory))
+            }
         }
     }
     let contact = settings.email.as_ref().map(|address| format!("mailto:{address}"));

@@ -1,0 +1,157 @@
+//! What is secret is shown by nothing that says a configuration again.
+
+use super::command::{run, written};
+use crate::support::Server;
+
+/// Every place in which somebody may have a secret says `hidden`.
+const FULL: &str = "\
+http:
+  secret: hidden
+  host: https://registry.example.com
+  headers:
+    Authorization: [Bearer hidden]
+    Set-Cookie: ['a=hidden']
+    X-Auth-Token: [hidden, hidden]
+    X-Api-Key: hidden
+    X-Client-Secret: [hidden]
+    X-Content-Type-Options: [nosniff]
+  tls:
+    letsencrypt: {cachefile: /tmp/none, hosts: [a.example], directoryurl: 'https://u:hidden@acme.example/directory?key=hidden'}
+auth:
+  token:
+    realm: 'https://joe:hidden@auth.example/token?account=hidden#hidden'
+    service: a
+    issuer: 'https://hidden@issuer.example'
+    jwks: 'https://u:hidden@auth.example/jwks?hidden'
+log:
+  fields: {service: registry, token: hidden, db_password: hidden}
+health:
+  http:
+  - uri: 'https://joe:hidden@example.com/?token=hidden'
+    headers: {Accept: [hidden], Cookie: [hidden], X-Any: [hidden]}
+  tcp:
+  - addr: example.com:5000
+proxy: {username: hidden, password: hidden}
+";
+
+#[test]
+fn what_is_shown_has_no_secrets() {
+    let (_temporary, path) = written(FULL);
+    for format in ["yaml", "json"] {
+        let output = run(&["show", "--output", format, &path], &[]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && !said.contains("hidden"), "{said}");
+        for shown in [
+            "https://registry.example.com",
+            "https://(secret)@acme.example/directory?(secret)",
+            "https://(secret)@auth.example/token?(secret)",
+            "https://(secret)@issuer.example",
+            "https://(secret)@example.com/?(secret)",
+            "nosniff",
+            "X-Any",
+            "service",
+        ] {
+            assert!(said.contains(shown), "{shown} is not in {said}");
+        }
+    }
+}
+
+/// Whatever text a key takes: where it is a URL, its secrets are not shown.
+#[test]
+fn no_key_shows_the_secrets_of_a_url() {
+    use registry::config::keys::{Kind, Treatment, all};
+    for key in all().iter().filter(|key| key.treatment == Treatment::Honoured && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret))
+    {
+        let (mut text, mut indent) = (String::new(), String::new());
+        let mut parts = key.path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            let value = if parts.peek().is_none() { " 'https://joe:hidden@example.com/?token=hidden'" } else { "" };
+            text += &format!("{indent}{}:{value}\n", part.trim_end_matches("[]"));
+            indent = format!("{} {}", indent.replace('-', " "), if part.ends_with("[]") { "- " } else { "" });
+        }
+        let (_temporary, path) = written(&text);
+        let output = run(&["show", &path], &[]);
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("hidden"), "{text}{}", String::from_utf8_lossy(&said));
+    }
+}
+
+/// Each value is wrong, or in the wrong place.
+#[test]
+fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
+    for text in [
+        "http: {host: 'https://joe:hidden@example.com/'}",
+        "http: {host: 'joe:hidden@example.com'}",
+        "http: {headers: {X-Token: [\"hidden\\u0001\"]}}",
+        "http: {secret: {a: hidden}, adr: hidden}",
+        "http: {tls: {letsencrypt: {cachefile: /tmp/none, hosts: [a.example], directoryurl: 'http://u:hidden@acme.example'}}}",
+        "health: {http: [{uri: 'htps://u:hidden@example.com/?hidden'}]}",
+        "health: {http: [{uri: 'u:hidden@exa mple.com'}]}",
+        "health: {http: [{uri: 'http://example.com', headers: {'a b': [hidden]}}]}",
+        "health: {http: [{uri: 'http://example.com', headers: {Cookie: \"hidden\\u0001\"}}]}",
+        "auth: {token: {realm: hidden, service: a, issuer: b, autoredirectpath: 'https://u:hidden@example.com'}}",
+        "auth: {token: {passwort: hidden}}",
+        "redis: {password: hidden}",
+        "storage: {s3: {secretkey: hidden, accesskey: hidden}}",
+        "storage: {azure: {accountkey: hidden}}",
+        "proxy: {remoteurl: 'https://u:hidden@example.com'}",
+        "notifications: {endpoints: [{name: a, url: 'https://u:hidden@example.com', headers: {Authorization: [hidden]}}]}",
+        "reporting: {bugsnag: {apikey: hidden}}",
+        "log: {hooks: [{type: mail, options: {smtp: {password: hidden}}}]}",
+        "http: {secret: \"hidden\n",
+        "http: {secret: 'hidden', host: [hidden}",
+        "http: {secret: *hidden}",
+        "http: {secret: hidden\nhidden: {{hidden\n",
+    ] {
+        let (_temporary, path) = written(text);
+        let output = run(&["check", &path], &[]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && !said.contains("hidden"), "{text}: {said}");
+    }
+    for (name, value) in [
+        ("REGISTRY_HTTP_HOST", "https://joe:hidden@example.com/"),
+        ("REGISTRY_HTTP_SECRET_X", "hidden"),
+        ("REGISTRY_HTTP_SECRETS", "hidden"),
+        ("REGISTRY_HTTP", "hidden"),
+        ("REGISTRY_HTTP", "{secret: [hidden"),
+        ("REGISTRY_HTTP", "{secrets: hidden}"),
+        ("REGISTRY_AUTH_TOKEN", "hidden"),
+        ("REGISTRY_AUTH_TOKEN_SECRET", "hidden"),
+        ("REGISTRY_AUTH_HTPASSWD_PASSWORD", "hidden"),
+        ("REGISTRY_HEALTH_HTTP_0_URI", "u:hidden@example.com"),
+        ("REGISTRY_HEALTH_HTTP", "[{uri: 'u:hidden@example.com'}]"),
+        ("REGISTRY_PROXY_PASSWORD", "hidden"),
+        ("REGISTRY_SECRET", "hidden"),
+    ] {
+        let output = run(&["check"], &[(name, value)]);
+        let said = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&said).contains("hidden"), "{name}={value}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[test]
+fn a_server_that_says_what_it_does_names_no_secrets() {
+    let checks = "[{uri: 'http://joe:hidden@127.0.0.1:1/?token=hidden', interval: 5ms, headers: {Cookie: [hidden]}}, \
+                   {uri: 'http://ann:hidden@127.0.0.1:1/?token=hidden', interval: 5ms}]";
+    let server = Server::logged(&[
+        ("REGISTRY_HEALTH_HTTP", checks),
+        ("REGISTRY_HTTP_SECRET", "hidden"),
+        ("REGISTRY_HTTP_HEADERS_X-AUTH-TOKEN", "hidden"),
+        ("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0"),
+        ("REGISTRY_LOG_LEVEL", "debug"),
+    ]);
+    let log = || server.log();
+    crate::watch::eventually("both checks fail", || (log().matches("ERROR a health check fails").count() == 2).then_some(()));
+    server.hang_up();
+    crate::watch::eventually("the configuration is read again", || log().contains("read again").then_some(()));
+    let said = log();
+    let debug = said.lines().find(|line| line.contains("the debug port is open")).expect("a line");
+    let address = debug.rsplit('=').next().expect("an address");
+    let answer = crate::support::Client::new(address).get("/debug/health");
+    let names: Vec<_> = answer.json().as_object().expect("an object").keys().cloned().collect();
+    assert_eq!(names, ["http://(secret)@127.0.0.1:1/?(secret)", "http://(secret)@127.0.0.1:1/?(secret) (2)"]);
+    let metrics = crate::support::Client::new(address).get("/metrics");
+    for text in [&*said, &*String::from_utf8_lossy(&answer.body), &*String::from_utf8_lossy(&metrics.body)] {
+        assert!(!text.contains("hidden"), "{text}");
+    }
+}
