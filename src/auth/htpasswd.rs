@@ -15,6 +15,7 @@ use super::users::Users;
 use super::verified::Verified;
 use super::watched::Watched;
 use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file};
+use crate::network;
 
 const WHAT: &str = "the htpasswd file";
 /// Whom a file is made for where there is none.
@@ -66,12 +67,23 @@ impl Htpasswd {
         let refusal = || Refusal::Challenge(challenge::basic(&self.realm));
         // every client's first request
         let authorization = login.authorization.ok_or_else(refusal)?;
+        let (address, client, now) = (login.address, login.address.map(network::of), Instant::now());
         let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
-            let failed = Failed { user: "", address: login.address, reason: "no user and password" };
-            return Err(self.attempts.turn_away(failed, Instant::now()).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
+            let failed = Failed { attempt: None, user: "", address, reason: "no user and password" };
+            return Err(self.attempts.turn_away(failed, now).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
         };
-        let is_remembered =
-            |users: &Users| users.hash_of(&user).is_some_and(|hash| self.verified.contains(&self.verified.attempt(&user, &password, hash)));
+        // podman and skopeo without a login send this
+        if user.is_empty() && password.is_empty() {
+            return Err(refusal());
+        }
+        let closed = self.attempts.closed(address, now);
+        if let Some(closed) = closed.filter(|closed| closed.is_shut) {
+            return Err(Refusal::TooMany { wait: closed.wait });
+        }
+        let is_remembered = |users: &Users| {
+            let attempt = users.hash_of(&user).map(|hash| self.verified.attempt(&user, &password, hash));
+            attempt.is_some_and(|attempt| self.verified.knows(&attempt, client, closed.is_some()))
+        };
         let mut users = self.users.recent().await;
         let mut may_enter = is_remembered(&users);
         if !may_enter {
@@ -84,8 +96,12 @@ impl Htpasswd {
             return Ok(Identity::user(user));
         }
         let (is_user, hash) = users.hash_of(&user).map_or_else(|| (false, users.dummy()), |hash| (true, hash));
-        let (attempt, hash) = (self.verified.attempt(&user, &password, hash), hash.clone());
-        let (dearest, address) = (users.dummy().clone(), login.address);
+        let attempt = self.verified.attempt(&user, &password, hash);
+        if let Some(closed) = closed {
+            self.attempts.missed(address, attempt, now);
+            return Err(Refusal::TooMany { wait: closed.wait });
+        }
+        let (hash, dearest) = (hash.clone(), users.dummy().clone());
         match self.hashing.check(Guess { attempt, user: user.clone(), password, hash, dearest, is_user, address }).await {
             Outcome::Right => Ok(Identity::user(user)),
             Outcome::Wrong => Err(refusal()),

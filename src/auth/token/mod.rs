@@ -132,7 +132,7 @@ impl Token {
                 }
             }
             // whose it is says nobody who can be believed
-            Fault::Forged(reason) => return self.attempts.turn_away(Failed { user: "", address, reason }, Instant::now()),
+            Fault::Forged(reason) => return self.attempts.turn_away(Failed { attempt: None, user: "", address, reason }, Instant::now()),
         }
         None
     }
