@@ -141,5 +141,6 @@ mod tests {
             std::fs::write(&path, &content).unwrap();
             assert!(enter(&user).await, "{user}");
         }
+        assert_eq!(stats.remembered.get(), 29, "all of joe's but the first");
     }
 }
