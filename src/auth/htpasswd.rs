@@ -141,3 +141,37 @@ fn provide(path: &Path) -> Result<(), Error> {
     tracing::warn!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::auth::Wanted;
+
+    /// Within the millisecond for which a look at the file is good otherwise.
+    #[tokio::test]
+    async fn nobody_is_refused_by_a_file_that_has_just_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("htpasswd");
+        let line = |user: &str| format!("{user}:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str());
+        let mut content = line("joe");
+        std::fs::write(&path, &content).unwrap();
+        let settings = Settings { realm: String::new(), path: path.clone(), cache: Settings::DEFAULT_CACHE };
+        let (htpasswd, stats) = (Htpasswd::open(settings).unwrap(), Stats::default());
+        let enter = async |user: &str| {
+            let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:secret")));
+            let login = Login { authorization: Some(authorization.as_bytes()), address: None, site: "", wanted: &Wanted::default() };
+            htpasswd.admit(login, &stats).await.is_ok()
+        };
+        for number in 0..30 {
+            let user = format!("user{number}");
+            content += &line(&user);
+            // the file is looked at, and then another one
+            assert!(enter("joe").await);
+            std::fs::write(&path, &content).unwrap();
+            assert!(enter(&user).await, "{user}");
+        }
+        assert_eq!(stats.remembered.get(), 29, "all of joe's but the first");
+    }
+}

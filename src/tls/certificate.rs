@@ -74,7 +74,8 @@ pub(super) struct Pair {
 pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
     let chain = read_chain("certificate", certificate)?;
     let secret = read_key(key)?;
-    let unusable = |error: rustls::Error| Error::content("key", key, format!("{error}; use an RSA, ECDSA or Ed25519 key"));
+    let unusable =
+        |_| Error::content("key", key, "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key");
     let secret = any_supported_type(&secret).map_err(unusable)?;
     let mut parsed = Vec::new();
     for der in &chain {

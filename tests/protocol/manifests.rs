@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{DOCKER_MANIFEST, check, digest_of, image, push, push_image, put, sha512};
 use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Response, Server, sha256};
+use crate::support::{Client, Image, Response, Server, sha256};
 
 fn assert_described(response: &Response, content: &[u8], media_type: &str, digest: &str) {
     for (name, expected) in [
@@ -212,5 +212,19 @@ fn the_media_type_comes_from_either_side() {
         let response = request.send();
         assert_eq!(response.status, 201, "{content_type:?}: {}", String::from_utf8_lossy(&response.body));
         assert_eq!(client.head("/v2/a/manifests/v1").header("content-type"), Some(stored), "{content_type:?}");
+    }
+}
+
+/// A 304 has no body, and tells the length of none (RFC 9110, section 8.6).
+#[test]
+fn what_has_not_changed_has_no_length() {
+    let server = Server::start();
+    let mut client = server.client();
+    Image::small(1).push(&mut client, "a", "v1");
+    let path = "/v2/a/manifests/v1";
+    let tag = client.get(path).header("etag").expect("an etag").to_owned();
+    for method in ["GET", "HEAD"] {
+        let response = client.request(method, path).header("If-None-Match", &tag).send();
+        assert_eq!((response.status, response.header("content-length")), (304, None), "{method}");
     }
 }
