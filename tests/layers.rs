@@ -8,6 +8,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("oci", &["crate::", "std::fs", "std::net", "tokio", "rusqlite", "axum", "hyper"], "the vocabulary does nothing"),
     ("log", &["crate::"], "the log tells what others say"),
     ("telemetry", &["crate::", "prometheus"], "counters know nobody who reads them"),
+    ("mask", &["crate::"], "a secret is one whoever says it"),
+    ("directory", &["crate::"], "a directory is one whoever asks"),
     (
         "health",
         &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],

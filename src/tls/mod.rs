@@ -4,6 +4,7 @@ pub mod acme;
 mod certificate;
 mod clients;
 mod error;
+mod probe;
 mod suites;
 
 use std::io;
@@ -25,6 +26,7 @@ use acme::Acme;
 pub use certificate::Certificate;
 pub use clients::ClientAuth;
 pub use error::Error;
+pub use probe::{Probe, is_asked_for_certificate};
 
 /// What may be set.
 #[derive(Clone, Debug, PartialEq, Eq)]
