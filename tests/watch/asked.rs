@@ -97,7 +97,8 @@ fn the_only_server_there_is_is_found() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     // a program of its own, for other tests have servers as well
     let program = temporary.path().join("registry");
-    std::fs::copy(env!("CARGO_BIN_EXE_registry"), &program).expect("a program");
+    // by a process of its own: what this one has open for writing, other tests' children may have as well
+    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_registry")).arg(&program).status().expect("cp").success());
     std::fs::write(temporary.path().join("odd.yml"), "http: {prefix: /a/}\n").expect("a file");
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let serve = |arguments: &[&str], variable: (&str, &str)| {
