@@ -66,12 +66,17 @@ fn another_server_must_answer_as_expected() {
 
 /// A server that answers every request with this status, and tells what it was sent.
 fn peer(status: &'static str) -> (String, Receiver<String>) {
+    peer_with(std::iter::repeat(status))
+}
+
+/// As [`peer`], with a status for each request.
+fn peer_with(statuses: impl Iterator<Item = &'static str> + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (sender, heads) = channel();
     // ends once nobody listens to it
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
+        for (stream, status) in listener.incoming().zip(statuses) {
             let Ok(mut stream) = stream else { continue };
             let mut head = Vec::new();
             let mut buffer = [0; 1000];
@@ -143,7 +148,12 @@ fn a_threshold_counts_failures_in_a_row() {
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{failing}]"))]);
     (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
     wait_until_well(&server);
-    // a port that is closed, and then open
+    let (address, heads) = peer_with(["500 Oh", "200 OK"].into_iter().cycle());
+    let checks = format!("[{{uri: 'http://{address}/', {SOON}, threshold: 2}}]");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
+    (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+    assert!(!server.err().iter().any(|line| line.contains("a health check fails")), "{:?}", server.err());
+    // one that counts, and one that does not
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let (address, heads) = peer("500 Oh");
     let checks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
