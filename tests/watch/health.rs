@@ -199,6 +199,22 @@ fn a_data_directory_that_is_gone_is_noticed() {
     wait_until_well(&server);
 }
 
+/// Nobody accepts, and no more connections are kept waiting: the system leaves those who come without an answer.
+#[test]
+fn a_port_at_which_nothing_happens_is_given_up() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let waiting: Vec<_> = std::iter::from_fn(connect).take(100).collect();
+    assert!(waiting.len() < 100, "the queue has no end");
+    let server = Watched::start(&[("REGISTRY_HEALTH_TCP", &format!("[{{addr: '{address}', timeout: 30ms, {SOON}}}]"))]);
+    assert!(wait_until_ill(&server, &address.to_string()).ends_with("nobody answered within 30ms"));
+}
+
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
