@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
+use super::exposition::Shape;
 use super::watch::Watch;
 use super::{answer, exposition, probes};
 
@@ -96,11 +97,9 @@ impl DebugServer {
             probes::LIVE => probes::live(),
             probes::READY => self.watch.readiness.answer(probes::is_verbose(request.uri())).await,
             path if self.metrics.as_deref() == Some(path) => {
-                let text = exposition::text(&self.watch).await;
-                answer::empty(StatusCode::OK)
-                    .header(CONTENT_TYPE, exposition::content_type(request.headers()))
-                    .body(text.len() as u64, Body::from(text))
-                    .finish()
+                let shape = Shape::wanted(request.headers());
+                let text = exposition::text(&self.watch, shape).await;
+                answer::empty(StatusCode::OK).header(CONTENT_TYPE, shape.media_type()).body(text.len() as u64, Body::from(text)).finish()
             }
             _ => Failure::UnknownPath.render(),
         }

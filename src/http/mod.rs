@@ -110,7 +110,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
 
     let is_http1 = request.version() < Version::HTTP_2;
     let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
-    let mut request = request.map(|body| TrackedBody::wrap(body, &slot, patience));
+    let mut request = request.map(|body| observation.receive(TrackedBody::wrap(body, &slot, patience)));
     let action = match action {
         Ok(action) => access::admit(&app.access, action, &mut request).await,
         Err(failure) => Err(failure),
