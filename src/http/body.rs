@@ -15,13 +15,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
+use super::allowance::{self, Allowance, Window, Windows};
 use super::sendfile::SendSlot;
 use crate::sys::Mapping;
 
 /// How much of a file is handed to the connection at a time where it need not be copied.
 const MAPPED_WINDOW: u64 = 2 << 20;
-/// How much of a file is read at a time where it must be.
-const COPIED_WINDOW: u64 = 256 << 10;
 /// Files smaller than this are not worth a mapping.
 const MAPPED_FROM: u64 = 64 << 10;
 
@@ -35,7 +34,13 @@ pub(super) enum Part {
 /// A file that parts are taken from.
 pub(super) struct FileSource {
     file: Arc<File>,
-    mapped: Option<Mapped>,
+    way: Way,
+}
+
+/// How a file's bytes get to the connection.
+enum Way {
+    Mapped(Mapped),
+    Copied(Windows),
 }
 
 struct Mapped {
@@ -53,11 +58,20 @@ impl AsRef<[u8]> for Share {
 }
 
 impl FileSource {
-    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that.
-    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>) -> Self {
+    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
+    /// copies inside the connection's allowance.
+    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>, allowance: &Allowance) -> Self {
         let file = Arc::new(file);
         let mapped = slot.filter(|slot| slot.sends_files() && size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
-        Self { file, mapped }
+        let way = mapped.map_or_else(|| Way::Copied(allowance.body()), Way::Mapped);
+        Self { file, way }
+    }
+
+    fn poll_window(&self, cx: &mut Context<'_>) -> Poll<u64> {
+        match &self.way {
+            Way::Mapped(_) => Poll::Ready(MAPPED_WINDOW),
+            Way::Copied(windows) => windows.poll_size(cx),
+        }
     }
 }
 
@@ -87,19 +101,23 @@ impl ContentBody {
         Self { parts: parts.into(), source, remaining, loading: None }
     }
 
-    /// Takes the next window off the parts: ready bytes, or a task that fetches them.
-    fn next_window(&mut self) -> Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>> {
+    /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>>> {
         loop {
-            match self.parts.pop_front()? {
+            let Some(part) = self.parts.pop_front() else { return Poll::Ready(None) };
+            match part {
                 Part::Memory(bytes) if bytes.is_empty() => {}
-                Part::Memory(bytes) => return Some(Ok(bytes)),
+                Part::Memory(bytes) => return Poll::Ready(Some(Ok(bytes))),
                 Part::File(range) if range.is_empty() => {}
                 Part::File(range) => {
-                    let source = self.source.as_ref()?;
-                    let window = if source.mapped.is_some() { MAPPED_WINDOW } else { COPIED_WINDOW };
+                    let Some(source) = &self.source else { return Poll::Ready(None) };
+                    let Poll::Ready(window) = source.poll_window(cx) else {
+                        self.parts.push_front(Part::File(range));
+                        return Poll::Pending;
+                    };
                     let end = range.end.min(range.start + window);
                     self.parts.push_front(Part::File(end..range.end));
-                    return Some(source.fetch(range.start..end));
+                    return Poll::Ready(Some(source.fetch(range.start..end)));
                 }
             }
         }
@@ -109,8 +127,13 @@ impl ContentBody {
 impl FileSource {
     fn fetch(&self, range: Range<u64>) -> Result<Bytes, JoinHandle<io::Result<Bytes>>> {
         let file = Arc::clone(&self.file);
-        let Some(mapped) = &self.mapped else {
-            return read_resident(&file, &range).ok_or_else(|| tokio::task::spawn_blocking(move || read(&file, range)));
+        let mapped = match &self.way {
+            Way::Mapped(mapped) => mapped,
+            Way::Copied(windows) => {
+                let window = windows.open(range.end - range.start);
+                let read = |window| tokio::task::spawn_blocking(move || read(&file, range.start, window));
+                return read_resident(&self.file, range.start, window).map_err(read);
+            }
         };
         // a mapping's length is a usize, and the range lies inside it
         let inside = range.start as usize..range.end as usize;
@@ -123,28 +146,26 @@ impl FileSource {
     }
 }
 
-/// Reads a range if all of it is in memory, so that nobody waits for the disk.
-fn read_resident(file: &File, range: &Range<u64>) -> Option<Bytes> {
-    let mut buffer = vec![0; (range.end - range.start) as usize];
-    let window = &mut [IoSliceMut::new(&mut buffer)];
-    let length = rustix::io::preadv2(file, window, range.start, rustix::io::ReadWriteFlags::NOWAIT).ok()?;
+/// Fills a window from `offset` on if all of that is in memory, so that nobody waits for the disk; else gives it back.
+fn read_resident(file: &File, offset: u64, mut window: Window) -> Result<Bytes, Window> {
+    let buffer = &mut [IoSliceMut::new(&mut window.bytes)];
+    let read = rustix::io::preadv2(file, buffer, offset, rustix::io::ReadWriteFlags::NOWAIT);
     // fewer bytes: the rest is on the disk
-    (length == buffer.len()).then(|| buffer.into())
+    if read.is_ok_and(|length| length == window.bytes.len()) { Ok(window.freeze()) } else { Err(window) }
 }
 
-fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
-    let mut buffer = vec![0; (range.end - range.start) as usize];
-    file.read_exact_at(&mut buffer, range.start)?;
-    Ok(buffer.into())
+fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
+    file.read_exact_at(&mut window.bytes, offset)?;
+    Ok(window.freeze())
 }
 
 /// Brings a range of a file into the page cache, and asks for the next one.
 fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
     let _ = rustix::fs::fadvise(file, range.end, std::num::NonZeroU64::new(MAPPED_WINDOW), rustix::fs::Advice::WillNeed);
-    let mut scratch = vec![0; COPIED_WINDOW as usize];
+    let mut scratch = vec![0; allowance::LARGEST as usize];
     let mut offset = range.start;
     while offset < range.end {
-        let length = (range.end - offset).min(COPIED_WINDOW) as usize;
+        let length = (range.end - offset).min(allowance::LARGEST) as usize;
         file.read_exact_at(&mut scratch[..length], offset)?;
         offset += length as u64;
     }
@@ -167,7 +188,7 @@ impl Body for ContentBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         if this.loading.is_none() {
-            match this.next_window() {
+            match ready!(this.poll_window(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(bytes)) => return Poll::Ready(Some(Ok(this.frame(bytes)))),
                 Some(Err(task)) => this.loading = Some(task),

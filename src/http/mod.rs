@@ -7,6 +7,7 @@
 mod access;
 mod access_log;
 mod action;
+mod allowance;
 mod answer;
 mod blobs;
 mod body;

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::allowance::Allowance;
 use super::body::AnswerBody;
 use super::client::Peer;
 use super::paced::{Pacer, begin_sending};
@@ -49,6 +50,8 @@ pub(super) struct Context {
     /// Where it comes from; none on a socket of this machine.
     pub address: Option<IpAddr>,
     pub remarks: Arc<Remarks>,
+    /// Memory for what it is sent.
+    pub allowance: Allowance,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -147,6 +150,7 @@ impl Context {
             self.remarks.untrusted(peer, request.headers());
         }
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(self.allowance.clone());
         let answer = self.router.clone().call(request.map(Body::new));
         async { answer.await.map(without_false_length) }
     }

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
+use super::allowance::Everybody;
 use super::crowd::Crowd;
 use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
@@ -101,6 +102,7 @@ impl Server {
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let remarks: Arc<Remarks> = Arc::default();
+        let everybody = Everybody::default();
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
@@ -123,7 +125,7 @@ impl Server {
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
-            let context = Context { router: router.clone(), settings, address, remarks, stopping };
+            let context = Context { router: router.clone(), settings, address, remarks, allowance: everybody.connection(), stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::Secure;
 use super::pki::secure;
+use crate::load::memory;
 use crate::support::client::dial_tcp;
 use crate::support::image::noise;
 use crate::support::{Image, Server, sha256};
@@ -191,6 +192,41 @@ fn an_answer_that_nobody_takes_is_given_up() {
         assert!(stalled.into_body().collect().await.is_err(), "it went on");
         assert!(second.exchange("GET", &path, b"").await.1 == blob);
     });
+}
+
+/// Answers that a client asks for and does not take are not read from their files meanwhile.
+#[test]
+fn many_answers_that_nobody_takes_cost_little_memory() {
+    let server = Secure::start();
+    let blob = noise(1, 4 << 20);
+    let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
+    // with windows of one byte, and with windows that are opened for a while
+    for window in [1, 100_000] {
+        wait_for(async {
+            let mut second = Second::encrypted(&server, Some(window)).await;
+            assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
+            let before = memory(&server.server, "VmRSS");
+            let mut answers = Vec::new();
+            for _ in 0..120 {
+                answers.push(second.send("GET", &path, b"").await.expect("an answer"));
+            }
+            // what has been begun is read by the time that another request is answered a few times
+            for _ in 0..50 {
+                assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
+            }
+            let grown = memory(&server.server, "VmRSS").saturating_sub(before);
+            println!("window {window}: {grown} KiB for {} answers", answers.len());
+            assert!(grown < 12 << 10, "window {window}: {grown} KiB");
+            // whoever takes its answers gets them all the same, one and all
+            let mut bodies = Vec::new();
+            for answer in answers.drain(..).take(if window == 1 { 0 } else { 20 }) {
+                bodies.push(tokio::spawn(answer.into_body().collect()));
+            }
+            for body in bodies {
+                assert!(body.await.expect("no panic").expect("a body").to_bytes() == *blob);
+            }
+        });
+    }
 }
 
 #[test]
