@@ -131,7 +131,7 @@ async fn refuse_plain(socket: Socket, settings: &Settings) -> io::Result<()> {
 
 fn connection(stream: Stream, settings: &Settings) -> (Connection, SendSlot) {
     let slot = SendSlot::new(&stream);
-    (Connection::new(stream, slot.clone(), settings.limits.idle_timeout, settings.site.headers().clone()), slot)
+    (Connection::new(stream, slot.clone(), settings.site.headers().clone()), slot)
 }
 
 impl Context {

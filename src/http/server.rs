@@ -108,7 +108,7 @@ impl Server {
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = self.accept(&places) => accepted,
                 () = &mut stop => break,
             };
             let (socket, address, place) = match accepted {
@@ -140,6 +140,12 @@ impl Server {
         // every connection has a receiver
         tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed()).await.is_ok()
     }
+
+    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+        let (socket, client) = self.listener.accept(|| self.settings.look().limits.idle_timeout).await?;
+        Ok((socket, client, place))
+    }
 }
 
 /// Has certificates read again whose files have changed.
@@ -151,10 +157,4 @@ async fn renew_certificates(settings: Live) {
             tls.refresh().await;
         }
     }
-}
-
-async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, client) = listener.accept().await?;
-    Ok((stream, client, place))
 }
