@@ -26,7 +26,7 @@ use super::paced::{Pacer, begin_sending};
 use super::refusal;
 use super::remarks::Remarks;
 use super::sendfile::{Connection, SendSlot};
-use super::server::CONNECTION_BUFFER;
+use super::server::{CONNECTION_BUFFER, Live};
 use super::settings::Settings;
 use super::stream::{Socket, Stream};
 use crate::tls::{Failure, Tls};
@@ -46,7 +46,10 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// What is the same for all requests of a connection.
 pub(super) struct Context {
     pub router: Router,
+    /// Those in force when the connection came: its limits, and what it speaks.
     pub settings: Arc<Settings>,
+    /// Those in force: whose word counts, for each request.
+    pub live: Live,
     /// Where it comes from; none on a socket of this machine.
     pub address: Option<IpAddr>,
     pub remarks: Arc<Remarks>,
@@ -145,7 +148,7 @@ impl Context {
         peer: Peer,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
-        let client = self.settings.proxies.client(peer, request.headers());
+        let client = self.live.look().proxies.client(peer, request.headers());
         if !client.is_by_proxy {
             self.remarks.untrusted(peer, request.headers());
         }

@@ -108,7 +108,7 @@ impl Server {
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                accepted = self.accept(&places) => accepted,
+                accepted = accept(&self.listener, &places, &self.settings) => accepted,
                 () = &mut stop => break,
             };
             let (socket, address, place) = match accepted {
@@ -125,7 +125,8 @@ impl Server {
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
-            let context = Context { router: router.clone(), settings, address, remarks, allowance: everybody.connection(), stopping };
+            let live = self.settings.clone();
+            let context = Context { router: router.clone(), settings, live, address, remarks, allowance: everybody.connection(), stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
@@ -140,12 +141,6 @@ impl Server {
         // every connection has a receiver
         tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed()).await.is_ok()
     }
-
-    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
-        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, client) = self.listener.accept(|| self.settings.look().limits.idle_timeout).await?;
-        Ok((socket, client, place))
-    }
 }
 
 /// Has certificates read again whose files have changed.
@@ -157,4 +152,14 @@ async fn renew_certificates(settings: Live) {
             tls.refresh().await;
         }
     }
+}
+
+async fn accept(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    settings: &Live,
+) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+    let (socket, client) = listener.accept(|| settings.look().limits.idle_timeout).await?;
+    Ok((socket, client, place))
 }
