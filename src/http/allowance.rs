@@ -15,6 +15,8 @@ pub(super) const LARGEST: u64 = 256 << 10;
 const SMALLEST: u64 = 16 << 10;
 /// What one window may take of the room that is left: three pulls over one connection still get the largest.
 const SHARE: u64 = 4;
+/// What a window costs beside its bytes, about: hyper's notes of it are larger than the smallest parts of a file.
+const OVERHEAD: u64 = 512;
 /// Room for the windows of one connection, and of all, in bytes.
 const OF_CONNECTION: u64 = 2 << 20;
 const OF_ALL: u64 = 64 << 20;
@@ -106,15 +108,22 @@ impl Windows {
 
     /// A window of so many bytes, to be filled.
     pub(super) fn open(&self, size: u64) -> Window {
-        self.account.take(size);
-        self.own.held.fetch_add(size, Ordering::Relaxed);
-        Window { bytes: vec![0; size as usize], account: Arc::clone(&self.account), own: Arc::clone(&self.own) }
+        self.hold(vec![0; size as usize])
+    }
+
+    /// A window of what is in memory already.
+    pub(super) fn hold(&self, bytes: Vec<u8>) -> Window {
+        let cost = bytes.len() as u64 + OVERHEAD;
+        self.account.take(cost);
+        self.own.held.fetch_add(cost, Ordering::Relaxed);
+        Window { bytes, cost, account: Arc::clone(&self.account), own: Arc::clone(&self.own) }
     }
 }
 
 /// Bytes that are counted until they are gone.
 pub(super) struct Window {
     pub bytes: Vec<u8>,
+    cost: u64,
     account: Arc<Account>,
     own: Arc<Own>,
 }
@@ -133,9 +142,8 @@ impl AsRef<[u8]> for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        let size = self.bytes.len() as u64;
-        self.account.give_back(size);
-        if self.own.held.fetch_sub(size, Ordering::AcqRel) == size {
+        self.account.give_back(self.cost);
+        if self.own.held.fetch_sub(self.cost, Ordering::AcqRel) == self.cost {
             self.own.waker.wake();
         }
     }

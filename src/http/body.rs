@@ -1,6 +1,5 @@
 //! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -67,6 +66,14 @@ impl FileSource {
         Self { file, way }
     }
 
+    /// What stands between parts of the file, counted as they are.
+    fn hold(&self, bytes: Bytes) -> Bytes {
+        match &self.way {
+            Way::Mapped(_) => bytes,
+            Way::Copied(windows) => windows.hold(bytes.into()).freeze(),
+        }
+    }
+
     fn poll_window(&self, cx: &mut Context<'_>) -> Poll<u64> {
         match &self.way {
             Way::Mapped(_) => Poll::Ready(MAPPED_WINDOW),
@@ -89,37 +96,42 @@ impl Mapped {
 
 /// The parts of a content, one after the other.
 pub(super) struct ContentBody {
-    parts: VecDeque<Part>,
+    parts: Box<dyn Iterator<Item = Part> + Send>,
+    /// A part that there has been no room for, or what is left of one.
+    begun: Option<Part>,
     source: Option<FileSource>,
     remaining: u64,
     loading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl ContentBody {
-    pub(super) fn new(parts: Vec<Part>, source: Option<FileSource>) -> Self {
-        let remaining = parts.iter().map(Part::length).sum();
-        Self { parts: parts.into(), source, remaining, loading: None }
+    /// A body of `parts`, which have so many bytes together.
+    pub(super) fn new(parts: impl Iterator<Item = Part> + Send + 'static, length: u64, source: Option<FileSource>) -> Self {
+        Self { parts: Box::new(parts), begun: None, source, remaining: length, loading: None }
     }
 
     /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
     fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>>> {
         loop {
-            let Some(part) = self.parts.pop_front() else { return Poll::Ready(None) };
-            match part {
-                Part::Memory(bytes) if bytes.is_empty() => {}
-                Part::Memory(bytes) => return Poll::Ready(Some(Ok(bytes))),
-                Part::File(range) if range.is_empty() => {}
-                Part::File(range) => {
-                    let Some(source) = &self.source else { return Poll::Ready(None) };
-                    let Poll::Ready(window) = source.poll_window(cx) else {
-                        self.parts.push_front(Part::File(range));
-                        return Poll::Pending;
-                    };
-                    let end = range.end.min(range.start + window);
-                    self.parts.push_front(Part::File(end..range.end));
-                    return Poll::Ready(Some(source.fetch(range.start..end)));
-                }
+            let Some(part) = self.begun.take().or_else(|| self.parts.next()) else { return Poll::Ready(None) };
+            if part.is_empty() {
+                continue;
             }
+            let Some(source) = &self.source else {
+                return Poll::Ready(part.in_memory().map(Ok));
+            };
+            let Poll::Ready(window) = source.poll_window(cx) else {
+                self.begun = Some(part);
+                return Poll::Pending;
+            };
+            return Poll::Ready(Some(match part {
+                Part::Memory(bytes) => Ok(source.hold(bytes)),
+                Part::File(range) => {
+                    let end = range.end.min(range.start + window);
+                    self.begun = Some(Part::File(end..range.end));
+                    source.fetch(range.start..end)
+                }
+            }));
         }
     }
 }
@@ -173,10 +185,17 @@ fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
 }
 
 impl Part {
-    fn length(&self) -> u64 {
+    fn is_empty(&self) -> bool {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(range) => range.end - range.start,
+            Self::Memory(bytes) => bytes.is_empty(),
+            Self::File(range) => range.is_empty(),
+        }
+    }
+
+    fn in_memory(self) -> Option<Bytes> {
+        match self {
+            Self::Memory(bytes) => Some(bytes),
+            Self::File(_) => None,
         }
     }
 }

@@ -30,8 +30,12 @@ struct Second {
 
 impl Second {
     async fn plain(server: &Server) -> Self {
+        Self::plain_with(server, None).await
+    }
+
+    async fn plain_with(server: &Server, window: Option<u32>) -> Self {
         let stream = TcpStream::connect(server.address()).await.expect("a connection");
-        Self { sender: Self::handshake(TokioIo::new(stream), None).await, scheme: "http" }
+        Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "http" }
     }
 
     async fn encrypted(server: &Secure, window: Option<u32>) -> Self {
@@ -227,6 +231,27 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
             }
         });
     }
+}
+
+/// What the access log will tell of a request is kept until its answer has been taken.
+#[test]
+fn what_clients_call_themselves_costs_little_memory() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false")]);
+    wait_for(async {
+        let mut second = Second::plain_with(&server, Some(1)).await;
+        let agent = http::HeaderValue::from_bytes(&vec![0x80; 30_000]).expect("a value");
+        let before = memory(&server, "VmRSS");
+        let mut answers = Vec::new();
+        for _ in 0..120 {
+            let mut request = second.request("GET", "/v2/", b"");
+            request.headers_mut().insert("user-agent", agent.clone());
+            second.sender.ready().await.expect("a connection");
+            answers.push(second.sender.send_request(request).await.expect("an answer"));
+        }
+        let grown = memory(&server, "VmRSS").saturating_sub(before);
+        println!("{grown} KiB for {} requests", answers.len());
+        assert!(grown < 6 << 10, "{grown} KiB");
+    });
 }
 
 #[test]
