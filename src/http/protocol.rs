@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -22,6 +22,7 @@ use tower_service::Service;
 use super::allowance::Allowance;
 use super::body::AnswerBody;
 use super::client::Peer;
+use super::crowd::Seat;
 use super::paced::{Pacer, begin_sending};
 use super::refusal;
 use super::remarks::Remarks;
@@ -53,6 +54,8 @@ pub(super) struct Context {
     /// Where it comes from; none on a socket of this machine.
     pub address: Option<IpAddr>,
     pub remarks: Arc<Remarks>,
+    /// By which its address is counted.
+    pub seat: Seat,
     /// Memory for what it is sent.
     pub allowance: Allowance,
     /// Becomes true when the server stops.
@@ -207,20 +210,31 @@ impl Drop for Open {
     }
 }
 
+/// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
+fn crowded<T>() -> Response<AnswerBody<Option<T>>> {
+    let mut answer = Response::new(AnswerBody::new(Body::empty(), None));
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let limits = context.settings.limits.clone();
+    let per_address = limits.connections_per_address;
     let (connection, slot) = connection(stream, &context.settings);
     // whatever is written is meant to be: HTTP/2 has refusals of its own
     let _turn = slot.begin();
     let (streams, mut open) = watch::channel(0);
     let service = service_fn(move |request: Request<Incoming>| {
         let open = Open::count(&streams);
-        let answer = context.call(peer, request);
+        let place = context.seat.request(per_address);
+        let answer = place.map(|place| (context.call(peer, request), place));
         async {
+            let Some((answer, place)) = answer else { return Ok(crowded()) };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| answer.map(|body| AnswerBody::new(body, open)))
+            answer.map(|answer| answer.map(|body| AnswerBody::new(body, Some((open, place)))))
         }
     });
     let mut http = http2::Builder::new(Pacer { patience: limits.idle_timeout });

@@ -126,13 +126,14 @@ impl Server {
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
             let live = self.settings.clone();
-            let context = Context { router: router.clone(), settings, live, address, remarks, allowance: everybody.connection(), stopping };
+            let context =
+                Context { router: router.clone(), settings, live, address, remarks, seat, allowance: everybody.connection(), stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop((place, seat, open));
+                drop((place, open));
             });
         }
         drop((self.listener, is_stopping));

@@ -254,6 +254,29 @@ fn what_clients_call_themselves_costs_little_memory() {
     });
 }
 
+/// A request that waits for its client costs about as much as a connection does, and counts for something.
+#[test]
+fn one_address_has_only_so_many_requests() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "2")]);
+    wait_for(async {
+        let mut connections = [Second::plain_with(&server, Some(1)).await, Second::plain_with(&server, Some(1)).await];
+        let mut held = Vec::new();
+        for number in 0..8 {
+            let answer = connections[number % 2].send("GET", "/v2/", b"").await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{number}");
+            held.push(answer);
+        }
+        let refused = connections[0].send("GET", "/v2/", b"").await.expect("an answer");
+        assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str()), (429, Ok("1")));
+        // whoever takes an answer makes room
+        drop(held.pop());
+        let start = Instant::now();
+        while connections[0].send("GET", "/v2/", b"").await.expect("an answer").status() != 200 {
+            assert!(start.elapsed() < Duration::from_secs(20), "no room was made");
+        }
+    });
+}
+
 #[test]
 fn a_connection_without_requests_ends() {
     let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
