@@ -17,7 +17,9 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
         let answer = debug.get("/debug/health");
         (answer.status == 503).then(|| answer.json()[check].as_str().unwrap_or_else(|| panic!("{}", answer.json())).to_owned())
     });
-    for path in ["/v2/", "/%762/", "/v%32/a/tags/list", "//v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing", "/v1/search?q=a", "/a"] {
+    for path in
+        ["/v2/", "/%762/", "/v%32/a/tags/list", "//v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing", "/v1/search?q=a", "/a"]
+    {
         server.client().get(path).refused(503, "UNAVAILABLE");
     }
     assert_eq!(server.client().get("/").status, 200);
