@@ -134,7 +134,7 @@ fn encrypted_answers_that_nobody_takes_are_given_up() {
     // those whose answers fit into the system's buffers wait for the next request
     let mut open = open_files(&server.server);
     while open > before + 10 {
-        assert!(start.elapsed() < PATIENCE, "{} of {} connections stay", open - before, held.len());
+        assert!(start.elapsed() < PATIENCE, "{} files and connections of {} stay open", open - before, held.len());
         std::thread::sleep(Duration::from_millis(50));
         open = open_files(&server.server);
     }
