@@ -283,19 +283,25 @@ impl Body for TrackedBody {
     }
 }
 
-/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over.
-pub(super) struct AnswerBody<T> {
+/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over, and of `K` once its client has taken
+/// it or it is given up.
+pub(super) struct AnswerBody<T, K = ()> {
     inner: axum::body::Body,
     turn: Option<T>,
+    _kept: K,
 }
 
 impl<T> AnswerBody<T> {
     pub(super) fn new(inner: axum::body::Body, turn: T) -> Self {
-        Self { inner, turn: Some(turn) }
+        Self { inner, turn: Some(turn), _kept: () }
+    }
+
+    pub(super) fn keeping<K>(self, kept: K) -> AnswerBody<T, K> {
+        AnswerBody { inner: self.inner, turn: self.turn, _kept: kept }
     }
 }
 
-impl<T: Unpin> Body for AnswerBody<T> {
+impl<T: Unpin, K: Unpin> Body for AnswerBody<T, K> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -211,8 +211,8 @@ impl Drop for Open {
 }
 
 /// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
-fn crowded<T>() -> Response<AnswerBody<Option<T>>> {
-    let mut answer = Response::new(AnswerBody::new(Body::empty(), None));
+fn crowded() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
@@ -231,10 +231,10 @@ async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
         let place = context.seat.request(per_address);
         let answer = place.map(|place| (context.call(peer, request), place));
         async {
-            let Some((answer, place)) = answer else { return Ok(crowded()) };
+            let Some((answer, place)) = answer else { return Ok(crowded().map(|body| AnswerBody::new(body, open).keeping(None))) };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| answer.map(|body| AnswerBody::new(body, Some((open, place)))))
+            answer.map(|answer| answer.map(|body| AnswerBody::new(body, open).keeping(Some(place))))
         }
     });
     let mut http = http2::Builder::new(Pacer { patience: limits.idle_timeout });

@@ -204,23 +204,28 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
     let server = Secure::start();
     let blob = noise(1, 4 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
-    // with windows of one byte, and with windows that are opened for a while
-    for window in [1, 100_000] {
+    // with windows of one byte, also of many parts each, and with windows that are opened for a while
+    for (window, ranges) in [(1, 0), (1, 1024), (100_000, 0)] {
         wait_for(async {
             let mut second = Second::encrypted(&server, Some(window)).await;
             assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
             let before = memory(&server.server, "VmRSS");
             let mut answers = Vec::new();
             for _ in 0..120 {
-                answers.push(second.send("GET", &path, b"").await.expect("an answer"));
+                let mut request = second.request("GET", &path, b"");
+                if ranges > 0 {
+                    request.headers_mut().insert("range", format!("bytes={}", "-1,".repeat(ranges)).parse().expect("a value"));
+                }
+                second.sender.ready().await.expect("a connection");
+                answers.push(second.sender.send_request(request).await.expect("an answer"));
             }
             // what has been begun is read by the time that another request is answered a few times
             for _ in 0..50 {
                 assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
             }
             let grown = memory(&server.server, "VmRSS").saturating_sub(before);
-            println!("window {window}: {grown} KiB for {} answers", answers.len());
-            assert!(grown < 12 << 10, "window {window}: {grown} KiB");
+            println!("window {window}, {ranges} ranges: {grown} KiB for {} answers", answers.len());
+            assert!(grown < 12 << 10, "window {window}, {ranges} ranges: {grown} KiB");
             // whoever takes its answers gets them all the same, one and all
             let mut bodies = Vec::new();
             for answer in answers.drain(..).take(if window == 1 { 0 } else { 20 }) {
