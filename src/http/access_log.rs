@@ -16,6 +16,9 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::telemetry::Counter;
 
+/// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
+/// answer may take long, and a line is written once it has ended.
+const KEPT: usize = 1024;
 /// How many bytes of lines may wait to be written.
 const WAITING_LIMIT: usize = 4 << 20;
 /// How many are written at once, about.
@@ -132,49 +135,57 @@ fn work(jobs: &Receiver<Job>, out: &mut impl Write, wrote: impl Fn(usize, u64)) 
 /// What of a request is known when it comes in.
 pub(super) struct Entry {
     client: Option<IpAddr>,
-    user: Option<String>,
+    user: Option<Kept>,
     time: SystemTime,
-    /// `"GET /v2/ HTTP/1.1"`, quoted.
-    request: String,
-    /// `"REFERER" "USER AGENT"`, quoted.
-    ends: String,
+    method: Kept,
+    target: Kept,
+    version: Version,
+    referer: Kept,
+    agent: Kept,
+}
+
+/// The beginning of what a client says, in memory of its own: a header would keep the whole head of its request.
+struct Kept(Box<[u8]>);
+
+impl Kept {
+    fn new(text: &[u8]) -> Self {
+        Self(if text.len() > KEPT { [&text[..KEPT], b"..."].concat().into() } else { text.into() })
+    }
 }
 
 impl Entry {
     pub(super) fn new(client: Option<IpAddr>, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
         let target = uri.path_and_query().map_or_else(|| uri.path(), |target| target.as_str());
-        let header = |name: HeaderName| Quoted(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+        let header = |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
         Self {
             client,
             user: None,
             time: SystemTime::now(),
-            request: format!("\"{} {} {version:?}\"", Quoted(method.as_str().as_bytes()), Quoted(target.as_bytes())),
-            ends: format!("\"{}\" \"{}\"", header(REFERER), header(USER_AGENT)),
+            method: Kept::new(method.as_str().as_bytes()),
+            target: Kept::new(target.as_bytes()),
+            version,
+            referer: header(REFERER),
+            agent: header(USER_AGENT),
         }
     }
 
     pub(super) fn set_user(&mut self, user: &str) {
-        self.user = Some(user.to_owned());
+        self.user = Some(Kept::new(user.as_bytes()));
     }
 
     /// The line of a request that was answered so, with so many bytes of body.
     pub(super) fn line(&self, status: StatusCode, sent: u64) -> String {
-        let mut line = String::with_capacity(100 + self.request.len() + self.ends.len());
-        let user = self.user.as_deref().filter(|user| !user.is_empty()).unwrap_or("-");
+        let Self { user, method, target, version, referer, agent, .. } = self;
+        let mut line = String::with_capacity(120 + target.0.len() + referer.0.len() + agent.0.len());
+        let user = user.as_ref().map(|user| &*user.0).filter(|user| !user.is_empty()).unwrap_or(b"-");
+        let status = status.as_u16();
         // a String takes whatever is written to it
         let _ = match self.client {
             Some(address) => write!(line, "{address}"),
             None => write!(line, "-"),
         };
-        let _ = writeln!(
-            line,
-            " - {} [{}] {} {} {sent} {}",
-            Word(user.as_bytes()),
-            Moment(self.time),
-            self.request,
-            status.as_u16(),
-            self.ends
-        );
+        let _ = write!(line, " - {} [{}] \"{} {} {version:?}\"", Word(user), Moment(self.time), Quoted(&method.0), Quoted(&target.0));
+        let _ = writeln!(line, " {status} {sent} \"{}\" \"{}\"", Quoted(&referer.0), Quoted(&agent.0));
         line
     }
 }
@@ -253,6 +264,18 @@ mod tests {
         );
         entry.set_user("two words\n\"");
         assert!(entry.line(StatusCode::OK, 0).starts_with("192.0.2.7 - two\\x20words\\x0a\\\" ["));
+    }
+
+    #[test]
+    fn only_so_much_is_kept_of_what_a_client_says() {
+        let target = format!("/v2/{}", "a".repeat(5000));
+        let mut entry = entry(&target, &[0x80; 5000]);
+        entry.set_user(&"u".repeat(5000));
+        let line = entry.line(StatusCode::OK, 0);
+        let cut = |letter: &str, count| format!("{}...", letter.repeat(count));
+        for expected in [format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)), format!("\"{}\"", cut("\\x80", KEPT)), cut("u", KEPT)] {
+            assert!(line.contains(&expected), "{line}");
+        }
     }
 
     proptest! {

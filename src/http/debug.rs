@@ -20,6 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::error::Failure;
 use super::exposition::Shape;
+use super::stream::Socket;
 use super::watch::Watch;
 use super::{answer, exposition, probes};
 
@@ -27,6 +28,8 @@ use super::{answer, exposition, probes};
 const CONNECTIONS: usize = 64;
 /// How long a client may take over the head of a request, and keep a connection without one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what it asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long accepting pauses after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -79,7 +82,7 @@ impl DebugServer {
                 });
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-                if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+                if let Err(error) = http.serve_connection(TokioIo::new(Socket::tcp(stream, PATIENCE)), service).await {
                     tracing::debug!(%error, "a connection to the debug port ended early");
                 }
                 drop(place);

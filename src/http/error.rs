@@ -11,6 +11,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
+use super::query::MOST_TAGS;
 use super::server::CONNECTION_BUFFER;
 use crate::auth::{Scope, Wanted};
 use crate::oci::{DigestError, NameError};
@@ -36,6 +37,8 @@ pub(super) enum Failure {
     DigestMissing,
     MalformedUpload,
     PageNumber(String),
+    /// In one push.
+    TooManyTags,
     /// A time in a query that is none.
     Time {
         key: String,
@@ -175,6 +178,11 @@ impl Failure {
             Self::PageNumber(text) => {
                 Rendered::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", format!("n must be a number from 0 up, not '{text}'"))
             }
+            Self::TooManyTags => Rendered::new(
+                S::URI_TOO_LONG,
+                "TAG_INVALID",
+                format!("one push may bring {MOST_TAGS} tags: push the manifest again with the others"),
+            ),
             Self::Time { key, text } => {
                 Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"))
             }

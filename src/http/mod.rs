@@ -7,6 +7,7 @@
 mod access;
 mod access_log;
 mod action;
+mod allowance;
 mod answer;
 mod blobs;
 mod body;
@@ -50,6 +51,7 @@ use futures_util::future::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
+use percent_encoding::percent_decode_str;
 
 pub use access_log::AccessLog;
 pub use client::TrustedProxies;
@@ -95,16 +97,20 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
     // an orchestrator need not know of a prefix
     let probe = || probes::is_probe(request.uri().path()).then_some(Cow::Borrowed(request.uri()));
     let inner = settings.site.prefix().strip(request.uri()).or_else(probe);
-    let is_v2 = inner.as_ref().is_some_and(|uri| uri.path().starts_with("/v2"));
+    // as routes are read
+    let path = inner.as_ref().map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
+    let is_v2 = path.as_ref().is_some_and(|path| path.starts_with("/v2"));
     let known = head::check(&request).and_then(|()| inner.as_ref().ok_or(Failure::UnknownPath));
     let action = known.and_then(|uri| Action::parse(request.method(), uri));
     let handler = match &action {
         Ok(action) => action.handler(),
-        Err(_) => inner.as_ref().map_or(Handler::Other, |uri| Handler::of_path(uri.path())),
+        Err(_) => path.as_ref().map_or(Handler::Other, |path| Handler::of_path(path)),
     };
     let client = request.extensions().get::<Client>().and_then(|client| client.address);
     let mut observation = app.watch.observer.begin(handler, &request, client);
-    let action = if is_v2 && !app.watch.health.is_well() { Err(Failure::Unhealthy) } else { action };
+    // as in distribution, but for the probes: whatever else is asked for, understood or not
+    let is_for_all = matches!(action, Ok(Action::Welcome | Action::Live | Action::Ready { .. }));
+    let action = if is_for_all || app.watch.health.is_well() { action } else { Err(Failure::Unhealthy) };
     let patience = settings.limits.idle_timeout;
     drop(settings);
 

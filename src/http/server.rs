@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
+use super::allowance::Everybody;
 use super::crowd::Crowd;
 use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
@@ -101,12 +102,13 @@ impl Server {
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let remarks: Arc<Remarks> = Arc::default();
+        let everybody = Everybody::default();
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &places, &self.settings) => accepted,
                 () = &mut stop => break,
             };
             let (socket, address, place) = match accepted {
@@ -123,13 +125,15 @@ impl Server {
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
-            let context = Context { router: router.clone(), settings, address, remarks, stopping };
+            let live = self.settings.clone();
+            let context =
+                Context { router: router.clone(), settings, live, address, remarks, seat, allowance: everybody.connection(), stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop((place, seat, open));
+                drop((place, open));
             });
         }
         drop((self.listener, is_stopping));
@@ -151,8 +155,12 @@ async fn renew_certificates(settings: Live) {
     }
 }
 
-async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    settings: &Live,
+) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, client) = listener.accept().await?;
-    Ok((stream, client, place))
+    let (socket, client) = listener.accept(|| settings.look().limits.idle_timeout).await?;
+    Ok((socket, client, place))
 }

@@ -141,6 +141,22 @@ fn a_push_by_digest_may_bring_its_tags() {
     assert_eq!(client.head("/v2/a/manifests/good").status, 404, "a refused push left a tag");
 }
 
+/// Their names come back as headers, which proxies take only so many of: better refused than done and not told.
+#[test]
+fn a_push_brings_only_so_many_tags() {
+    let server = Server::start();
+    let mut client = server.client();
+    let manifest = super::index(&[]);
+    let path = |count: usize| {
+        let query: Vec<_> = (0..count).map(|number| format!("tag=t{number}")).collect();
+        format!("{}?{}", digest_of(&manifest), query.join("&"))
+    };
+    put(&mut client, "a", &path(101), &manifest).refused(414, "TAG_INVALID");
+    client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
+    assert_eq!(put(&mut client, "a", &path(100), &manifest).status, 201);
+    assert_eq!(tags(&mut client, "a").len(), 100);
+}
+
 #[test]
 fn a_push_by_a_wrong_digest_leaves_nothing() {
     let server = Server::start();

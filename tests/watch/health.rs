@@ -1,6 +1,6 @@
 //! Distribution's health checks, and the debug port that tells of them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -17,9 +17,12 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
         let answer = debug.get("/debug/health");
         (answer.status == 503).then(|| answer.json()[check].as_str().unwrap_or_else(|| panic!("{}", answer.json())).to_owned())
     });
-    for path in ["/v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing"] {
+    for path in
+        ["/v2/", "/%762/", "/v%32/a/tags/list", "//v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing", "/v1/search?q=a", "/a"]
+    {
         server.client().get(path).refused(503, "UNAVAILABLE");
     }
+    assert_eq!(server.client().get("/").status, 200);
     assert_eq!((server.client().get("/livez").status, server.client().get("/readyz").status), (200, 503));
     cause
 }
@@ -256,4 +259,21 @@ fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
     let server = Watched::start(&[("REGISTRY_HTTP_DEBUG_PROMETHEUS_PATH", "/prometheus")]);
     assert_eq!(server.debug().get("/prometheus").status, 200);
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
+}
+
+/// The port has few places, so that nobody may keep one by not reading.
+#[test]
+fn answers_of_the_debug_port_that_nobody_takes_are_given_up() {
+    let server = Watched::start(&[]);
+    let mut stream = server.debug().connect();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let start = Instant::now();
+    // the server stops reading once nothing can be written, and ends some time after that
+    loop {
+        match stream.write(&requests) {
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            _ => assert!(start.elapsed() < Duration::from_secs(90), "the connection stays"),
+        }
+    }
 }
