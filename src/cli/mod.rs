@@ -163,6 +163,7 @@ pub fn main() -> ExitCode {
             output::print(&script)
         }
     };
+    registry::log::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
