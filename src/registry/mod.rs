@@ -24,6 +24,7 @@ mod readiness;
 mod reconcile;
 mod retention;
 mod review;
+mod space;
 mod stats;
 mod stuck;
 mod sweep;
@@ -68,6 +69,7 @@ use crate::meta::Meta;
 pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
+use space::Shortage;
 use stats::{BLOCKING, Stats};
 use stuck::Stuck;
 
@@ -135,6 +137,7 @@ pub struct Registry {
     pulls: Arc<PullBuffer>,
     /// Files that could not be removed.
     stuck: Arc<Stuck>,
+    shortage: Arc<Shortage>,
     /// Memory for large manifests on their way in, in KiB.
     manifests: Arc<Semaphore>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
@@ -163,6 +166,7 @@ impl Registry {
             hashes: Arc::default(),
             pulls: Arc::default(),
             stuck: Arc::default(),
+            shortage: Arc::default(),
             manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
             stats: Arc::default(),
@@ -237,12 +241,6 @@ impl Registry {
         let kib = (bytes / 1024).min(MANIFESTS_IN_MEMORY_KIB);
         // the semaphore is never closed
         Arc::clone(&self.manifests).acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
-    }
-
-    /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
-    fn check_space(&self, incoming: u64) -> Result<(), Error> {
-        let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
-        if free < self.settings.load().reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
     }
 
     /// Refuses clients' changes where they may only read.
