@@ -87,8 +87,7 @@ pub fn jail(bench: &Bench) {
     bench.run("cp -r /etc/fail2ban etc");
     bench.run("rm -rf etc/jail.d");
     bench.run(format!("cp -r {DOCS}/jail.d {DOCS}/filter.d etc"));
-    let printed = bench.run("fail2ban-client -c etc --dp");
-    assert!(printed.stdout.contains("['start', 'registry']"), "{}", printed.both());
+    bench.run("fail2ban-client -c etc -t");
 }
 
 /// Debian's fail2ban does not need it.
