@@ -138,7 +138,8 @@ fn provide(path: &Path) -> Result<(), Error> {
     let password = URL_SAFE_NO_PAD.encode(random);
     let hash = BcryptHash::of(password.as_bytes(), DEFAULT_COST).map_err(|cause| failed(io::Error::other(cause)))?;
     file::replace(path, format!("{FIRST_USER}:{}\n", hash.as_str()).as_bytes(), 0o600).map_err(failed)?;
-    tracing::warn!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
+    // at the highest level: whoever does not see it cannot log in
+    tracing::error!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
     Ok(())
 }
 

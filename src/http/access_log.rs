@@ -1,47 +1,29 @@
-//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output.
-//!
-//! Nobody waits for whoever reads it: lines are handed to a thread of their own, and dropped, and counted, where that is
-//! held up for long.
+//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output. Nobody waits for
+//! whoever reads it ([`crate::outlet`]).
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
-use crate::telemetry::Counter;
+use crate::outlet::Outlet;
 
 /// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
 /// answer may take long, and a line is written once it has ended.
 const KEPT: usize = 1024;
-/// How many bytes of lines may wait to be written.
-const WAITING_LIMIT: usize = 4 << 20;
-/// How many are written at once, about.
-const WRITTEN_AT_ONCE: usize = 64 << 10;
-/// How long lines are gathered before they are written: a thread that is woken for each costs as much as a pull.
+/// How long lines are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// Where lines go; clones share it.
 #[derive(Clone)]
-pub struct AccessLog(Arc<Shared>);
-
-struct Shared {
-    is_enabled: AtomicBool,
-    lines: Sender<Job>,
-    /// Bytes that wait.
-    waiting: AtomicUsize,
-    dropped: Counter,
-}
-
-enum Job {
-    Line(String),
-    /// To be told once everything before it is written.
-    Flush(Sender<()>),
+pub struct AccessLog {
+    is_enabled: Arc<AtomicBool>,
+    outlet: Outlet,
 }
 
 impl AccessLog {
@@ -50,85 +32,29 @@ impl AccessLog {
     /// # Errors
     /// Where there can be no thread.
     pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
-        let (lines, jobs) = channel();
-        let shared =
-            Arc::new(Shared { is_enabled: is_enabled.into(), lines, waiting: AtomicUsize::default(), dropped: Counter::default() });
-        let writer = Arc::downgrade(&shared);
-        let write = move || {
-            let mut out = out;
-            let wrote = |bytes: usize, dropped: u64| {
-                if let Some(shared) = writer.upgrade() {
-                    shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                    shared.dropped.add(dropped);
-                }
-            };
-            work(&jobs, &mut out, wrote);
-        };
-        std::thread::Builder::new().name("access log".to_owned()).spawn(write)?;
-        Ok(Self(shared))
+        Ok(Self { is_enabled: Arc::new(is_enabled.into()), outlet: Outlet::start("access log", out, GATHERING)? })
     }
 
     pub fn set_enabled(&self, is_enabled: bool) {
-        self.0.is_enabled.store(is_enabled, Ordering::Relaxed);
+        self.is_enabled.store(is_enabled, Ordering::Relaxed);
     }
 
     pub(super) fn is_enabled(&self) -> bool {
-        self.0.is_enabled.load(Ordering::Relaxed)
+        self.is_enabled.load(Ordering::Relaxed)
     }
 
     /// Lines that nobody took in time, or that could not be written.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.get()
+        self.outlet.dropped()
     }
 
     /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
     pub fn flush(&self, patience: Duration) {
-        let (done, wait) = channel();
-        if self.0.lines.send(Job::Flush(done)).is_ok() {
-            // whoever is not reading by now does not want it
-            let _ = wait.recv_timeout(patience);
-        }
+        self.outlet.flush(patience);
     }
 
     pub(super) fn write(&self, line: String) {
-        let (shared, length) = (&self.0, line.len());
-        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT || shared.lines.send(Job::Line(line)).is_err() {
-            shared.waiting.fetch_sub(length, Ordering::Relaxed);
-            shared.dropped.add(1);
-        }
-    }
-}
-
-/// Writes until nobody logs any more; tells of each piece how many bytes it had, and how many lines of it were lost.
-fn work(jobs: &Receiver<Job>, out: &mut impl Write, wrote: impl Fn(usize, u64)) {
-    let (mut piece, mut has_failed) = (Vec::new(), false);
-    while let Ok(first) = jobs.recv() {
-        let (mut lines, mut flushes) = (0, Vec::new());
-        for job in std::iter::once(first).chain(jobs.try_iter()) {
-            match job {
-                Job::Line(line) => {
-                    piece.extend_from_slice(line.as_bytes());
-                    lines += 1;
-                }
-                Job::Flush(done) => flushes.push(done),
-            }
-            if piece.len() >= WRITTEN_AT_ONCE {
-                break;
-            }
-        }
-        let written = out.write_all(&piece).and_then(|()| out.flush());
-        wrote(piece.len(), if written.is_ok() { 0 } else { lines });
-        if let Err(error) = written
-            && !std::mem::replace(&mut has_failed, true)
-        {
-            tracing::warn!(%error, "the access log cannot be written; its lines are dropped");
-        }
-        if piece.len() < WRITTEN_AT_ONCE && flushes.is_empty() {
-            std::thread::sleep(GATHERING);
-        }
-        piece.clear();
-        // whoever asked may have stopped waiting
-        flushes.into_iter().for_each(|done| _ = done.send(()));
+        self.outlet.write(line);
     }
 }
 
@@ -241,7 +167,6 @@ impl fmt::Display for Moment {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::SyncSender;
     use std::time::UNIX_EPOCH;
 
     use proptest::prelude::*;
@@ -290,41 +215,5 @@ mod tests {
             let unescaped = line.replace("\\\\", "").replace("\\\"", "");
             prop_assert_eq!(unescaped.matches('"').count(), 6, "{}", line);
         }
-    }
-
-    /// Takes nothing until it is told to.
-    struct Stuck(Receiver<()>, SyncSender<Vec<u8>>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            let _ = self.1.send(bytes.to_owned());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_is_stuck_holds_nobody_up_and_costs_bounded_memory() {
-        let (go_on, stuck) = channel();
-        let (sink, written) = std::sync::mpsc::sync_channel(1 << 16);
-        let log = AccessLog::start(Stuck(stuck, sink), true).unwrap();
-        let line = "x".repeat(1023) + "\n";
-        for _ in 0..10_000 {
-            log.write(line.clone());
-        }
-        let dropped = log.dropped();
-        assert!((5000..9000).contains(&dropped), "{dropped}");
-        assert!(log.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
-        log.flush(Duration::from_millis(1));
-        drop(go_on);
-        log.flush(Duration::from_secs(20));
-        assert_eq!(written.try_iter().map(|bytes| bytes.len() as u64).sum::<u64>(), (10_000 - dropped) * 1024);
-        log.write(line);
-        log.flush(Duration::from_secs(20));
-        assert_eq!((log.dropped(), written.try_iter().count()), (dropped, 1));
     }
 }

@@ -98,7 +98,7 @@ impl DebugServer {
         match path {
             "/debug/health" => self.health(),
             probes::LIVE => probes::live(),
-            probes::READY => self.watch.readiness.answer(probes::is_verbose(request.uri())).await,
+            probes::READY => self.watch.readiness.answer(&probes::Asked::read(request.uri())).await,
             path if self.metrics.as_deref() == Some(path) => {
                 let shape = Shape::wanted(request.headers());
                 let text = exposition::text(&self.watch, shape).await;

@@ -11,6 +11,7 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
+use super::failed::Reason;
 use super::query::MOST_TAGS;
 use super::server::CONNECTION_BUFFER;
 use crate::auth::{Scope, Wanted};
@@ -146,6 +147,7 @@ impl Failure {
         // text and JSON can always be written as JSON
         let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
         let mut response = answer::json(rendered.status, errors);
+        response.extensions_mut().insert(Reason { code: rendered.code, message: rendered.message, detail: rendered.detail });
         let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
             // a realm may be in any language
@@ -267,7 +269,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
         Error::DeleteDisabled | Error::ReadOnly => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-        Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::StorageFull | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. } | Error::NoRegistry(_) | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");

@@ -160,6 +160,7 @@ impl Everything {
             routes().map(|(labels, route)| (labels, route.response_sizes.snapshot())),
         )?;
         out.gauge("registry_http_connections", "Connections of clients that are open", metrics.connections.get())?;
+        out.counter("registry_log_dropped_lines", "Lines of the log that nobody took", crate::log::dropped())?;
         out.counter("registry_access_log_dropped_lines", "Lines of the access log that nobody took", self.watch.observer.log.dropped())
     }
 

@@ -17,6 +17,7 @@ mod crowd;
 mod debug;
 mod error;
 mod exposition;
+mod failed;
 mod head;
 mod history;
 mod listener;
@@ -68,6 +69,7 @@ use action::{Action, Handler};
 use body::TrackedBody;
 use client::Client;
 use error::Failure;
+use failed::Failed;
 use sendfile::SendSlot;
 
 /// What handlers need; shared, for every request has one, and every connection room for it.
@@ -76,6 +78,7 @@ struct App {
     access: Access,
     settings: Live,
     watch: Watch,
+    failed: Failed,
 }
 
 /// On whose behalf a request is made.
@@ -114,6 +117,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
     let patience = settings.limits.idle_timeout;
     drop(settings);
 
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let is_http1 = request.version() < Version::HTTP_2;
     let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
     let mut request = request.map(|body| observation.receive(TrackedBody::wrap(body, &slot, patience)));
@@ -129,6 +133,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
         Err(failure) => Err(failure),
     };
     let mut response = answer.unwrap_or_else(Failure::render);
+    app.failed.tell(client, &method, &uri, &response);
     if slot.is_unread() && is_http1 {
         // the connection ends here, because nobody reads on to the next request: say so
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -166,7 +171,7 @@ async fn dispatch(app: Arc<App>, action: Action, request: Request<Body>) -> Resu
         Action::TellMethods { allowed } => Ok(answer::empty(StatusCode::OK).header(ALLOW, allowed).finish()),
         Action::Redirect { to } => Ok(answer::empty(StatusCode::MOVED_PERMANENTLY).location(to).finish()),
         Action::Live => Ok(probes::live()),
-        Action::Ready { is_verbose } => Ok(Box::pin(watch.readiness.answer(is_verbose)).await),
+        Action::Ready(asked) => Ok(Box::pin(watch.readiness.answer(&asked)).await),
         Action::CheckApi => Ok(answer::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => manifests::get(registry, &name, &reference, &head).await,
         Action::PutManifest { name, reference, tags } => manifests::put(registry, &name, reference, tags, &head, body).await,

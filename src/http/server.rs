@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use super::App;
 use super::allowance::Everybody;
 use super::crowd::Crowd;
+use super::failed::Failed;
 use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
 use super::remarks::Remarks;
@@ -98,7 +99,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
         let (settings, watch) = (self.settings.clone(), self.watch.clone());
-        let router = super::router(App { registry: self.registry, access: self.access, settings, watch });
+        let router = super::router(App { registry: self.registry, access: self.access, settings, watch, failed: Failed::default() });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let remarks: Arc<Remarks> = Arc::default();
@@ -136,6 +137,8 @@ impl Server {
                 drop((place, open));
             });
         }
+        // for the debug port, which goes on
+        self.watch.readiness.drain();
         drop((self.listener, is_stopping));
         renewal.abort();
         stopping.send_replace(true);

