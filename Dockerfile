@@ -21,5 +21,7 @@ COPY --from=files /files /
 ENV PATH=/bin REGISTRY_CONFIGURATION_PATH=/etc/docker/registry/config.yml
 EXPOSE 5000
 VOLUME /var/lib/registry
+# of whatever configuration the container was started with
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["/bin/registry", "health"]
 ENTRYPOINT ["/bin/registry"]
 CMD ["serve", "/etc/docker/registry/config.yml"]

@@ -10,6 +10,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("telemetry", &["crate::", "prometheus"], "counters know nobody who reads them"),
     ("sparing", &["crate::"], "whoever speaks knows what of"),
     ("network", &["crate::"], "addresses are nobody's"),
+    ("mask", &["crate::"], "a secret is one whoever says it"),
+    ("directory", &["crate::"], "a directory is one whoever asks"),
     (
         "health",
         &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],

@@ -17,6 +17,7 @@ mod output;
 mod place;
 mod policy;
 mod progress;
+mod ready;
 mod reference;
 mod restore;
 mod rm;
@@ -71,6 +72,7 @@ enum Command {
     /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
     GarbageCollect(gc::Classic),
     Htpasswd(htpasswd::Arguments),
+    Health(ready::Arguments),
     /// Check a configuration, or show the one in force
     Config(config::Arguments),
     /// Print a completion script for a shell
@@ -156,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(gc::classic(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
+        Command::Health(arguments) => ready::run(arguments),
         Command::Config(arguments) => config::run(arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

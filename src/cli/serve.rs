@@ -31,10 +31,10 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 pub(super) struct Arguments {
     /// A configuration in distribution's format; everything in it has a default [default: $REGISTRY_CONFIGURATION_PATH]
     #[arg(value_name = "CONFIG.yml")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// Where to listen; :PORT opens the registry to the network [default: 127.0.0.1:5000]
     #[arg(long, value_name = "HOST:PORT")]
-    addr: Option<String>,
+    pub addr: Option<String>,
     /// Where to keep everything [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,

@@ -31,6 +31,11 @@ pub(super) fn check(http: &config::Http) -> Result<(), Wrongs> {
     both(site(http), both(proxies(http), both(limits(http, usize::MAX), tls))).map(drop)
 }
 
+/// Whether clients are to speak TLS.
+pub(super) fn is_encrypted(http: &config::Http) -> Result<bool, Wrongs> {
+    Ok(source(&http.tls)?.is_some())
+}
+
 /// Where to listen; the flag goes over the section, and names a port.
 pub(super) fn address(flag: Option<&str>, http: &config::Http) -> Result<Address, Wrongs> {
     match (flag, http.net) {

@@ -172,6 +172,38 @@ fn variables_go_over_the_file() {
 }
 
 #[test]
+fn the_older_name_of_the_level_counts_where_the_newer_one_is_not_given() {
+    assert_eq!(config("loglevel: error", &[]).level(), Level::Error);
+    assert_eq!(config("loglevel: error\nlog: {level: debug}", &[]).level(), Level::Debug);
+}
+
+/// The order in which an environment has its variables is nobody's choice.
+#[test]
+fn what_goes_further_up_is_applied_first() {
+    let mut variables = vec![
+        ("REGISTRY_HTTP".to_owned(), "{addr: ':1', prefix: /a/}".to_owned()),
+        ("REGISTRY_HTTP_ADDR".to_owned(), ":2".to_owned()),
+        ("REGISTRY_HTTP_TLS_CLIENTCAS".to_owned(), "[/z]".to_owned()),
+    ];
+    variables.extend((0..12).map(|number| (format!("REGISTRY_HTTP_TLS_CLIENTCAS_{number}"), format!("/{number}"))));
+    for _ in 0..2 {
+        variables.reverse();
+        let given: Vec<_> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let http = config("", &given).http;
+        assert_eq!((http.addr.as_deref(), http.prefix.as_deref(), http.tls.clientcas.len()), (Some(":2"), Some("/a/"), 12));
+        assert_eq!(http.tls.clientcas[10], Path::new("/10"));
+    }
+    // which names the file is no key
+    assert!(load("", &[("REGISTRY_CONFIGURATION_PATH", "/x")]).unwrap().notes.is_empty());
+}
+
+#[test]
+fn a_section_that_is_nearly_one_is_named() {
+    let notes = load("", &[("REGISTRY_HTPP_ADDR", ":1"), ("REGISTRY_UNHEARD_OF", "x")]).unwrap().notes;
+    assert!(notes[0].ends_with("is passed over: did you mean REGISTRY_HTTP_ADDR?") && notes[1].ends_with("is passed over"), "{notes:?}");
+}
+
+#[test]
 fn a_variable_chooses_among_alternatives() {
     for file in ["storage: inmemory", "storage: {inmemory: }", "storage: {s3: {bucket: b}, delete: {enabled: false}}", "storage:", ""] {
         for variables in [&[("REGISTRY_STORAGE", "filesystem")][..], &[("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/x")]] {

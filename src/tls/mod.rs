@@ -5,6 +5,7 @@ mod certificate;
 mod clients;
 mod error;
 mod failure;
+mod probe;
 mod suites;
 
 use std::io;
@@ -27,6 +28,7 @@ pub use certificate::Certificate;
 pub use clients::ClientAuth;
 pub use error::Error;
 pub use failure::{Failure, Reason};
+pub use probe::{Probe, is_asked_for_certificate};
 
 /// What may be set.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -66,6 +66,15 @@ impl<'b> Container<'b> {
         container
     }
 
+    /// Waits for what the image's health check says.
+    fn wait_until(&self, health: &str) {
+        let start = Instant::now();
+        while self.bench.run(format!("docker inspect --format {{{{.State.Health.Status}}}} {}", self.name)).line() != health {
+            assert!(start.elapsed() < PATIENCE, "{}", self.bench.run(format!("docker inspect {}", self.name)).both());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn log(&self) -> String {
         self.bench.run(format!("docker logs {}", self.name)).both()
     }
@@ -128,7 +137,10 @@ pub fn in_place_of_registry_2(bench: &Bench) {
         ("/config.yaml", "/config.yaml"),
     ] {
         let rest = format!("--volume {}:{place}:ro registry {arguments}", file.display());
-        drop(Container::run(bench, "other", &rest, &other));
+        // looked at more often than the image has it, and healthy whichever configuration it is
+        let container = Container::run(bench, "other", &format!("--health-interval 200ms {rest}"), &other);
+        assert_eq!(bench.run("docker exec other registry health").line(), format!("http://{other} is ready"), "{arguments}");
+        container.wait_until("healthy");
     }
     let whoever = format!(
         "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml registry /config.yml",

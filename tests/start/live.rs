@@ -94,6 +94,21 @@ fn a_signal_has_the_file_read_at_once() {
     assert!(configured.deletes());
 }
 
+/// Nothing is said of a file that somebody is writing, however long it takes.
+#[test]
+fn a_file_that_is_being_written_is_waited_for() {
+    let configured = Configured::start(KEEPING);
+    let mut text = "version: 0.1\nnot: finished\n".to_owned();
+    for _ in 0..30 {
+        text += "# more\n";
+        std::fs::write(&configured.path, &text).expect("a file");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    std::fs::write(&configured.path, DELETING).expect("a file");
+    let line = configured.lines.recv_timeout(PATIENCE).expect("a line");
+    assert!(line.contains("holds from now on: storage.delete.enabled"), "{line}");
+}
+
 /// Kubernetes gives a new directory to a link, and the file's own name stays a link all the time.
 #[test]
 fn a_swapped_link_is_a_change() {
@@ -122,13 +137,21 @@ fn link(target: &Path, name: &Path) {
 #[test]
 fn a_broken_file_changes_nothing_and_is_named_once() {
     let configured = Configured::start(DELETING);
-    for broken in
-        ["version: 0.1\nhttp: {adr: 1}\n", "version: 0.1\nstorage: [", "version: 7\n", "version: 0.1\npolicies: [{repositories: '['}]\n"]
-    {
+    for broken in [
+        "version: 0.1\nhttp: {adr: 1}\n",
+        "version: 0.1\nstorage: [",
+        "version: 7\n",
+        "version: 0.1\npolicies: [{repositories: '['}]\n",
+        // what is only taken at a start, and would keep it from succeeding
+        "version: 0.1\nhealth: {http: [{uri: nonsense}]}\n",
+        "version: 0.1\nhttp: {debug: {addr: nonsense}}\n",
+    ] {
         configured.replace(&format!("{broken}# also {KEEPING}"));
         configured.says(&["not taken", "stays in force"]);
         assert!(configured.deletes());
     }
+    // longer than it takes to look twice
+    assert_eq!(configured.lines.recv_timeout(Duration::from_millis(1300)).ok(), None, "it is named again");
     std::fs::remove_file(&configured.path).expect("it was there");
     configured.says(&["cannot read", "config.yml"]);
     assert!(configured.deletes());

@@ -1,6 +1,9 @@
 //! Distribution's health checks, and the debug port that tells of them.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use super::{Watched, eventually};
 use crate::support::Server;
@@ -34,8 +37,10 @@ fn a_file_takes_the_server_out_of_service() {
     let checks = format!("[{{file: {}, {SOON}}}]", file.display());
     let server = Watched::start(&[("REGISTRY_HEALTH_FILE", &checks), ("REGISTRY_HEALTH_STORAGEDRIVER", "{enabled: true, interval: 5ms}")]);
     wait_until_well(&server);
+    let start = Instant::now();
     std::fs::write(&file, "").expect("a file");
     assert_eq!(wait_until_ill(&server, &file.display().to_string()), "file exists");
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert_eq!(server.debug().head("/debug/health").status, 503);
     std::fs::remove_file(&file).expect("the file goes");
     wait_until_well(&server);
@@ -57,23 +62,139 @@ fn another_server_must_answer_as_expected() {
     let uri = format!("http://{}/nothing", other.address());
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{uri}', {SOON}}}]"))]);
     assert_eq!(wait_until_ill(&server, &uri), "downstream service returned unexpected status: 404");
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{uri}', statuscode: 404, {SOON}}}]"))]);
+}
+
+/// A server that answers every request with this status, and tells what it was sent.
+fn peer(status: &'static str) -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let (sender, heads) = channel();
+    // ends once nobody listens to it
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut head = Vec::new();
+            let mut buffer = [0; 1000];
+            while !head.ends_with(b"\r\n\r\n") {
+                match stream.read(&mut buffer) {
+                    Ok(length) if length > 0 => head.extend_from_slice(&buffer[..length]),
+                    _ => break,
+                }
+            }
+            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").as_bytes());
+            if sender.send(String::from_utf8_lossy(&head).to_lowercase()).is_err() {
+                break;
+            }
+        }
+    });
+    (address, heads)
+}
+
+/// What is sent with a look, after one was judged.
+fn second(heads: &Receiver<String>) -> String {
+    heads.recv_timeout(PATIENCE).expect("a look");
+    heads.recv_timeout(PATIENCE).expect("another look")
+}
+
+/// As distribution's client does; what stands in `headers` goes over a login in the URL.
+#[test]
+fn a_login_in_a_url_and_headers_are_sent() {
+    for (user, headers, sent) in [
+        ("", "{X-Test: [a, b]}", &["head /v2/?x http/1.1\r\n", "x-test: a\r\nx-test: b\r\n"][..]),
+        ("joe:a%40b%2Fc@", "{}", &["authorization: basic am9lomfayi9j\r\n"]),
+        ("joe:a%40b%2Fc@", "{Authorization: [Bearer x]}", &["authorization: bearer x\r\n"]),
+    ] {
+        let (address, heads) = peer("200 OK");
+        let checks = format!("[{{uri: 'http://{user}{address}/v2/?x', headers: {headers}, {SOON}}}]");
+        let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
+        let head = second(&heads);
+        sent.iter().for_each(|words| assert!(head.contains(words), "{words} is not in {head}"));
+        wait_until_well(&server);
+    }
+}
+
+/// A redirection is followed, and what is meant for one server is not shown to another.
+#[test]
+fn headers_are_not_sent_elsewhere() {
+    let (elsewhere, other) = peer("200 OK");
+    let there = format!("302 Found\r\nLocation: http://{elsewhere}/x");
+    let (address, heads) = peer(there.leak());
+    let checks = format!("[{{uri: 'http://joe:hidden@{address}/', headers: {{X-Test: [hidden]}}, {SOON}}}]");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
+    assert!(second(&heads).contains("x-test: hidden"));
+    let head = second(&other);
+    assert!(head.starts_with("head /x ") && !head.contains("x-test") && !head.contains("authorization"), "{head}");
     wait_until_well(&server);
 }
 
-/// As distribution's client does; what stands in `headers` goes over it.
 #[test]
-fn a_login_in_a_url_is_used() {
-    let users = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(users.path(), format!("joe:{}\n", bcrypt::hash("a@b/c", 4).expect("a hash"))).expect("a file");
-    let other = Server::with(&[("REGISTRY_AUTH", &format!("{{htpasswd: {{realm: a, path: {}}}}}", users.path().display()))]);
-    let uri = |user: &str| format!("http://{user}@{}/v2/", other.address());
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{}', {SOON}}}]", uri("joe:a%40b%2Fc")))]);
+fn any_status_may_be_the_expected_one() {
+    let (address, heads) = peer("204 No Content");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: 'http://{address}/', statuscode: 204, {SOON}}}]"))]);
+    second(&heads);
     wait_until_well(&server);
-    let checks = format!("[{{uri: '{}', headers: {{Authorization: [Basic eDp5]}}, {SOON}}}]", uri("joe:a%40b%2Fc"));
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
-    let name = format!("http://(secret)@{}/v2/", other.address());
-    assert_eq!(wait_until_ill(&server, &name), "downstream service returned unexpected status: 401");
+}
+
+/// So many failures in a row, and no fewer: a look in between that succeeds begins anew.
+#[test]
+fn a_threshold_counts_failures_in_a_row() {
+    let (address, heads) = peer("500 Oh");
+    let failing = format!("{{uri: 'http://{address}/', {SOON}, threshold: 1000000}}");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{failing}]"))]);
+    (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+    wait_until_well(&server);
+    // a port that is closed, and then open
+    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let (address, heads) = peer("500 Oh");
+    let checks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
+    let tcp = format!("[{{addr: '{closed}', {SOON}, threshold: 1000000}}]");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks), ("REGISTRY_HEALTH_TCP", &tcp)]);
+    (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+    wait_until_ill(&server, &format!("http://{address}/"));
+    assert_eq!(
+        server.debug().get("/debug/health").json().as_object().map(serde_json::Map::len),
+        Some(1),
+        "only the one without a threshold"
+    );
+}
+
+/// The longest that anything may take which is asked for every 5 ms, and less than it takes by default.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The checks without a server to ask, with a threshold and without one.
+#[test]
+fn a_data_directory_that_is_gone_is_noticed() {
+    let (address, heads) = peer("200 OK");
+    let looks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
+    for (threshold, is_ill) in [(1, true), (1_000_000, false)] {
+        let driver = format!("{{enabled: true, {SOON}, threshold: {threshold}}}");
+        let server = Watched::start(&[("REGISTRY_HEALTH_STORAGEDRIVER", &driver), ("REGISTRY_HEALTH_HTTP", &looks)]);
+        second(&heads);
+        let (data, away) = (server.path("data"), server.path("away"));
+        let start = Instant::now();
+        std::fs::rename(&data, &away).expect("it is moved");
+        if is_ill {
+            wait_until_ill(&server, "storagedriver_filesystem");
+            assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
+        } else {
+            (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+            wait_until_well(&server);
+        }
+        std::fs::rename(&away, &data).expect("it is moved");
+        wait_until_well(&server);
+    }
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &looks)]);
+    std::fs::rename(server.path("data"), server.path("away")).expect("it is moved");
+    (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+    wait_until_well(&server);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let uri = format!("http://{}/", listener.local_addr().expect("an address"));
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{uri}', timeout: 30ms, {SOON}}}]"))]);
+    assert_eq!(wait_until_ill(&server, &uri), "no answer came within 30ms");
 }
 
 #[test]
@@ -82,8 +203,10 @@ fn a_port_must_be_open() {
     let address = listener.local_addr().expect("an address").to_string();
     let server = Watched::start(&[("REGISTRY_HEALTH_TCP", &format!("[{{addr: '{address}', timeout: 1s, {SOON}}}]"))]);
     wait_until_well(&server);
+    let start = Instant::now();
     drop(listener);
     assert!(wait_until_ill(&server, &address).contains(&address));
+    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What can be seen of a running server from outside: its log, its access log, health, readiness and metrics.
 
 mod access_log;
+mod asked;
 mod dashboard;
 mod fail2ban;
 mod health;
