@@ -127,8 +127,8 @@ fn tls_settings(http: &config::Http) -> Result<Option<tls::Settings>, Wrongs> {
 }
 
 fn encryption(settings: tls::Settings, running: Option<&Arc<Tls>>) -> Result<Arc<Tls>, Wrongs> {
-    // what is in the middle of asking for certificates goes on
-    if let Some(running) = running.filter(|running| matches!(settings.source, Source::Acme(_)) && *running.settings() == settings) {
+    // it may be in the middle of asking for certificates, and files that are being renewed are its own affair
+    if let Some(running) = running.filter(|running| *running.settings() == settings) {
         return Ok(Arc::clone(running));
     }
     Tls::new(settings).map(Arc::new).map_err(|error| wrong_tls(&error))

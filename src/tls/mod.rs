@@ -200,10 +200,11 @@ impl Tls {
             Arc::clone(acme).refresh();
         }
         // where it fails, the process is ending
-        let _ = tokio::task::spawn_blocking(move || self.refresh_now()).await;
+        let _ = tokio::task::spawn_blocking(move || self.refresh_files()).await;
     }
 
-    fn refresh_now(&self) {
+    /// As [`Self::refresh`], for files only. It reads them, so it may block.
+    pub fn refresh_files(&self) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamps(&self.settings);
         if now == watch.known {
@@ -308,19 +309,19 @@ mod tests {
         let (_, key) = write_pair(directory.path());
         // the certificate from before: as if the new one had not been written yet
         std::fs::write(place("cert.pem"), certificate).unwrap();
-        tls.refresh_now();
+        tls.refresh_files();
         assert_eq!(tls.complaint(), None);
         for _ in 0..3 {
-            tls.refresh_now();
+            tls.refresh_files();
             assert!(tls.complaint().is_some_and(|complaint| complaint.contains("does not belong to")));
             assert!(current() == first);
         }
         // another misfit is a new one
         std::fs::write(place("key.pem"), key + "\n").unwrap();
-        tls.refresh_now();
+        tls.refresh_files();
         assert!(tls.complaint().is_some());
         write_pair(directory.path());
-        tls.refresh_now();
+        tls.refresh_files();
         assert!(tls.complaint().is_none() && current() != first);
     }
 }

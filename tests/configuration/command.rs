@@ -10,10 +10,19 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.arg("config").args(arguments).envs(variables.iter().copied()).output().expect("the command runs")
 }
 
+/// A configuration that says of which version it is, without another line before what it says besides.
+pub fn whole(text: &str) -> String {
+    match text.strip_prefix('{') {
+        _ if text.contains("version") || text.starts_with('-') => text.to_owned(),
+        Some(rest) => format!("{{\"version\": 0.1, {rest}"),
+        None => format!("{text}\nversion: 0.1\n"),
+    }
+}
+
 pub fn written(text: &str) -> (tempfile::TempDir, String) {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
-    std::fs::write(&path, text).expect("a file");
+    std::fs::write(&path, whole(text)).expect("a file");
     (temporary, path.display().to_string())
 }
 

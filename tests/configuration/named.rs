@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::command::run;
+use super::command::{run, whole};
 use crate::wire::pki::{Authority, params};
 
 /// A directory with files that people name, good and bad, and a configuration that says `DIR` for it.
@@ -42,7 +42,7 @@ fn prepared() -> TempDir {
 fn write(directory: &Path, text: &str) -> String {
     let path = directory.join("config.yml");
     let text = text.replace("DIR", &directory.display().to_string());
-    std::fs::write(&path, text).expect("a file");
+    std::fs::write(&path, whole(&text)).expect("a file");
     path.display().to_string()
 }
 
