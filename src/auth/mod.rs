@@ -105,6 +105,11 @@ pub enum Error {
     Read { what: &'static str, path: PathBuf, cause: std::io::Error },
     #[error("{what} {path} cannot be used: {cause}", path = .path.display())]
     Invalid { what: &'static str, path: PathBuf, cause: String },
+    #[error(
+        "there is no htpasswd file {path}, and none is made while the server runs: give the right path, or make one with registry htpasswd -Bc FILE USER",
+        path = .path.display()
+    )]
+    Missing { path: PathBuf },
     #[error("there is no htpasswd file {path} and none can be made: {cause}; make one with registry htpasswd -Bc FILE USER", path = .path.display())]
     Make { path: PathBuf, cause: std::io::Error },
     #[error("{0}")]
@@ -112,11 +117,15 @@ pub enum Error {
 }
 
 impl Access {
-    /// Makes ready what the settings name: files are read now, and again whenever they change.
+    /// Makes ready what the settings name: files are read now, and again whenever they change. A htpasswd file that is missing
+    /// is made.
     ///
     /// # Errors
     /// A file that cannot be read, or that holds what this registry does not take.
     pub fn open(settings: Settings) -> Result<Self, Error> {
+        if let Settings::Htpasswd(settings) = &settings {
+            htpasswd::provide(&settings.path)?;
+        }
         Ok(Self { rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)), stats: Arc::default() })
     }
 
@@ -131,10 +140,11 @@ impl Access {
         }
     }
 
-    /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember.
+    /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember. Nothing is
+    /// made: a path that was mistyped would lock everybody out.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`], and a htpasswd file that is missing.
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
         let is_same = self.rules.load().settings == settings;
         Ok(Prepared(if is_same { None } else { Some(Rules::open(settings)?) }))
