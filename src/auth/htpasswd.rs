@@ -59,6 +59,11 @@ impl Htpasswd {
         Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)), verified, attempts })
     }
 
+    /// Has the file looked at.
+    pub(super) async fn look(&self) {
+        self.users.current().await;
+    }
+
     /// Passwords on their way.
     pub(super) fn queued(&self) -> usize {
         self.hashing.queued()

@@ -41,6 +41,9 @@ use htpasswd::Htpasswd;
 use silly::Silly;
 use token::Token;
 
+/// How often files are looked at where nobody logs in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How people log in; distribution's `auth` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settings {
@@ -184,6 +187,20 @@ impl Access {
         };
         counter.add(1);
         outcome
+    }
+
+    /// Looks at files from time to time until it is dropped, so that the log tells of broken ones before somebody logs in.
+    pub async fn watch(&self) {
+        loop {
+            let rules = self.rules.load_full();
+            match &rules.way {
+                Way::Htpasswd(htpasswd) => htpasswd.look().await,
+                Way::Token(token) => token.look().await,
+                Way::None | Way::Silly(_) => {}
+            }
+            drop(rules);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// How logins went.

@@ -118,14 +118,14 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     // only now: the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let working = tokio::spawn({
-        let registry = registry.clone();
+        let (registry, access) = (registry.clone(), access.clone());
         async move {
             let debug = async {
                 if let Some(debug) = debug {
                     debug.run().await;
                 }
             };
-            tokio::join!(registry::collector::run(&registry), health.run(&registry), debug);
+            tokio::join!(registry::collector::run(&registry), health.run(&registry), access.watch(), debug);
         }
     });
     let watching = tokio::spawn(live.run(hangup));
