@@ -45,6 +45,7 @@ fn what_cannot_be_used_is_said_in_plain_words() {
         (&own.certificate, legacy, &["key.pem", "encrypted"]),
         (&reversed, &own.key, &["number 2", "first"]),
         (&damaged, &own.key, &["cert.pem", "damaged"]),
+        (include_str!("rsa1024.pem"), include_str!("rsa1024.pem"), &["key.pem", "2048 bits at least", "has 1024"]),
         ("", &own.key, &["cert.pem", "no certificate"]),
         (&own.certificate, "nothing", &["key.pem", "no private key"]),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &own.key, &["cert.pem", "X.509"]),
