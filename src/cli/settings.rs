@@ -100,7 +100,8 @@ pub(super) fn check_fixed(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
     draft.judge(health::checks(&config.health));
     draft.judge(wire::address(flags.addr.as_deref(), &config.http));
-    draft.judge(watch::debug_address(&config.http.debug));
+    draft.judge(watch::check(&config.http.debug));
+    watch::notes(&config.http.debug).into_iter().for_each(|note| draft.note(note.to_owned()));
 }
 
 /// Looks at everything that a server takes from a configuration: whether it fits, what is in the files that it names, and
