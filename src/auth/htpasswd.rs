@@ -48,7 +48,9 @@ pub struct Htpasswd {
 impl Htpasswd {
     pub(super) fn open(settings: Settings) -> Result<Self, Error> {
         let Settings { realm, path, cache } = settings;
-        provide(&path)?;
+        if is_missing(&path) {
+            return Err(Error::Missing { path });
+        }
         let verified = match Verified::new(cache) {
             Ok(verified) => Arc::new(verified),
             Err(_) => return Err(Error::Make { path, cause: io::Error::other("the system has no random bytes") }),
@@ -56,6 +58,11 @@ impl Htpasswd {
         let users = Arc::new(Watched::open(WHAT, path, Users::parse)?);
         let attempts: Arc<Attempts> = Arc::default();
         Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)), verified, attempts })
+    }
+
+    /// Has the file looked at.
+    pub(super) async fn look(&self) {
+        self.users.current().await;
     }
 
     /// Passwords on their way.
@@ -128,7 +135,7 @@ pub(super) fn check_missing(path: &Path) -> Result<(), Error> {
 }
 
 /// Makes a file with one user where there is none, as distribution does.
-fn provide(path: &Path) -> Result<(), Error> {
+pub(super) fn provide(path: &Path) -> Result<(), Error> {
     if !is_missing(path) {
         return Ok(());
     }

@@ -42,6 +42,9 @@ use htpasswd::Htpasswd;
 use silly::Silly;
 use token::Token;
 
+/// How often files are looked at where nobody logs in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// How people log in; distribution's `auth` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settings {
@@ -106,6 +109,11 @@ pub enum Error {
     Read { what: &'static str, path: PathBuf, cause: std::io::Error },
     #[error("{what} {path} cannot be used: {cause}", path = .path.display())]
     Invalid { what: &'static str, path: PathBuf, cause: String },
+    #[error(
+        "there is no htpasswd file {path}, and none is made while the server runs: give the right path, or make one with registry htpasswd -Bc FILE USER",
+        path = .path.display()
+    )]
+    Missing { path: PathBuf },
     #[error("there is no htpasswd file {path} and none can be made: {cause}; make one with registry htpasswd -Bc FILE USER", path = .path.display())]
     Make { path: PathBuf, cause: std::io::Error },
     #[error("{0}")]
@@ -113,11 +121,15 @@ pub enum Error {
 }
 
 impl Access {
-    /// Makes ready what the settings name: files are read now, and again whenever they change.
+    /// Makes ready what the settings name: files are read now, and again whenever they change. A htpasswd file that is missing
+    /// is made.
     ///
     /// # Errors
     /// A file that cannot be read, or that holds what this registry does not take.
     pub fn open(settings: Settings) -> Result<Self, Error> {
+        if let Settings::Htpasswd(settings) = &settings {
+            htpasswd::provide(&settings.path)?;
+        }
         Ok(Self { rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)), stats: Arc::default() })
     }
 
@@ -132,10 +144,11 @@ impl Access {
         }
     }
 
-    /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember.
+    /// Makes ready other settings. Those in force are kept where they are the same, with all that they remember. Nothing is
+    /// made: a path that was mistyped would lock everybody out.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`], and a htpasswd file that is missing.
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
         let is_same = self.rules.load().settings == settings;
         Ok(Prepared(if is_same { None } else { Some(Rules::open(settings)?) }))
@@ -175,6 +188,20 @@ impl Access {
         };
         counter.add(1);
         outcome
+    }
+
+    /// Looks at files from time to time until it is dropped, so that the log tells of broken ones before somebody logs in.
+    pub async fn watch(&self) {
+        loop {
+            let rules = self.rules.load_full();
+            match &rules.way {
+                Way::Htpasswd(htpasswd) => htpasswd.look().await,
+                Way::Token(token) => token.look().await,
+                Way::None | Way::Silly(_) => {}
+            }
+            drop(rules);
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// How logins went.

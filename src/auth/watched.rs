@@ -53,6 +53,8 @@ struct State<T> {
     is_settled: bool,
     /// Whether the log says what is wrong with it.
     is_reported: bool,
+    /// Whether the log has said so of this or an earlier state, and of none since that it is well.
+    has_complained: bool,
 }
 
 /// What changes with a file's content, or with the file in its place.
@@ -99,7 +101,15 @@ impl<T: Send + Sync + 'static> Watched<T> {
             Err(cause) => return Err(Error::Invalid { what, path, cause }),
         };
         let is_settled = stamp.is_some_and(|stamp| stamp.age() > COARSEST_CLOCK);
-        let state = State { value, content: fingerprint(&content), stamp, looked_at: Instant::now(), is_settled, is_reported: false };
+        let state = State {
+            value,
+            content: fingerprint(&content),
+            stamp,
+            looked_at: Instant::now(),
+            is_settled,
+            is_reported: false,
+            has_complained: false,
+        };
         Ok(Self {
             what,
             path,
@@ -158,12 +168,18 @@ impl<T: Send + Sync + 'static> Watched<T> {
             looked_at: Instant::now(),
             is_settled: age > COARSEST_CLOCK,
             is_reported: before.is_reported && before.stamp == stamp,
+            has_complained: before.has_complained,
         };
         match self.parse_new(content, &before.content, age) {
-            Ok(None) => (),
+            Ok(None) => {
+                if before.has_complained {
+                    tracing::info!("{} {} can be used again: it is as it was", self.what, self.path.display());
+                }
+                next.has_complained = false;
+            }
             Ok(Some((value, content))) => {
                 tracing::info!("{} {} has changed and was read again", self.what, self.path.display());
-                (next.value, next.content) = (Arc::new(value), content);
+                (next.value, next.content, next.has_complained) = (Arc::new(value), content, false);
             }
             Err(_) if age < PATIENCE || next.is_reported => (),
             Err(cause) => {
@@ -172,7 +188,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
                     self.what,
                     self.path.display()
                 );
-                next.is_reported = true;
+                (next.is_reported, next.has_complained) = (true, true);
             }
         }
         self.state.store(Arc::new(next));

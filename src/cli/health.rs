@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use registry::config::{self, Wrongs, each};
+use registry::config::{self, Wrongs, both, each};
 use registry::health::{Check, Health, Probe, Web};
 use registry::mask;
 
@@ -30,7 +30,9 @@ pub(super) fn checks(health: &config::Health) -> Result<Health, Wrongs> {
         // one look is certain
         add(&path.display().to_string(), Probe::File(path), check.interval, None);
     }
-    let webs = each(health.http.iter().enumerate().map(|(number, check)| web(number, check)))?;
+    let webs = each(health.http.iter().enumerate().map(|(number, check)| web(number, check)));
+    let ports = each(health.tcp.iter().enumerate().map(|(number, check)| port(number, &check.addr)));
+    let (webs, _) = both(webs, ports)?;
     for (check, web) in health.http.iter().zip(webs) {
         add(&mask::url(&check.uri), Probe::Web(Box::new(web)), check.interval, check.threshold);
     }
@@ -39,6 +41,17 @@ pub(super) fn checks(health: &config::Health) -> Result<Health, Wrongs> {
         add(&check.addr, probe, check.interval, check.threshold);
     }
     Ok(Health::new(checks))
+}
+
+/// Without a port no connection could ever be made, and all of the registry would be refused.
+fn port(number: usize, address: &str) -> Result<(), Wrongs> {
+    let is_there = address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    if is_there {
+        return Ok(());
+    }
+    let key = format!("health.tcp[{number}].addr");
+    let sentence = format!("{key} is '{}', where nothing can be reached: write HOST:PORT, with the port as a number", mask::url(address));
+    Err(Wrongs::of(key, sentence))
 }
 
 fn web(number: usize, check: &config::HttpCheck) -> Result<Web, Wrongs> {

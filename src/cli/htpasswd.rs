@@ -76,7 +76,7 @@ impl Others {
     }
 }
 
-/// The command under its own name.
+// the command under its own name; what is said of it is said of its arguments
 #[derive(clap::Parser)]
 #[command(name = "htpasswd", max_term_width = 100)]
 pub(super) struct Alone {

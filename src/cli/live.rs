@@ -4,9 +4,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use registry::config::{self, Config, Loaded, Wrongs, each};
+use registry::config::{self, Config, Loaded, Wrongs, both, each};
 use registry::http::Reloads;
 use tokio::signal::unix::Signal;
 
@@ -16,12 +16,16 @@ use super::{Failure, settings};
 /// How often the file is looked at. A change is taken once two looks see the same, for editors write in pieces.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How long to wait before what could not be taken is tried again, for a file that it names may be another by then.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(3);
+
 /// Puts what was made ready in force. It is quick and cannot fail.
 pub(super) type Ready = Box<dyn FnOnce() + Send>;
 
 /// A part of the server makes itself ready for a configuration, without a change to what is in force, or says why it
 /// cannot. It is asked at every SIGHUP and every change of the file, also where nothing in the configuration differs: a file
-/// that the configuration names may. It may block.
+/// that the configuration names may. It may block. What is in force and is not to change is not judged anew: its files have
+/// those who look after them.
 type Part = Box<dyn Fn(&Config) -> Result<Ready, Wrongs> + Send>;
 
 /// The configuration of a running server, and who takes its changes.
@@ -32,8 +36,26 @@ pub(super) struct Live {
     seen: Stamp,
     started_with: Loaded,
     current: Loaded,
+    /// What is in the file, where it was not taken.
+    refused: Option<Refused>,
     parts: Vec<Part>,
     reloads: Arc<Reloads>,
+}
+
+/// Why a configuration is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Occasion {
+    /// Its owner says that it is as it should be.
+    Signal,
+    /// It may be half written.
+    Change,
+}
+
+/// A configuration that was not taken.
+struct Refused {
+    occasion: Occasion,
+    sentence: String,
+    tried: Instant,
 }
 
 impl Live {
@@ -47,7 +69,16 @@ impl Live {
         // what is warned of is said again where it is taken
         registry::log::gather(|| settings::check_start(&mut draft, &flags));
         let loaded = draft.finish()?;
-        Ok(Self { file, flags, seen, started_with: loaded.clone(), current: loaded, parts: Vec::new(), reloads: Arc::default() })
+        Ok(Self {
+            file,
+            flags,
+            seen,
+            started_with: loaded.clone(),
+            current: loaded,
+            refused: None,
+            parts: Vec::new(),
+            reloads: Arc::default(),
+        })
     }
 
     pub fn loaded(&self) -> &Loaded {
@@ -72,10 +103,7 @@ impl Live {
             // two threads come and go; neither file nor parts are read on an async worker
             let work = move || {
                 let now = Stamp::of(self.file.as_deref());
-                if is_told || (now == last && now != self.seen) {
-                    self.seen = now;
-                    self.take();
-                }
+                self.look(is_told, now, last);
                 (self, now)
             };
             match tokio::task::spawn_blocking(work).await {
@@ -91,28 +119,48 @@ impl Live {
         Arc::clone(&self.reloads)
     }
 
-    fn take(&mut self) {
-        let prepared = self.prepare();
-        self.reloads.count(prepared.is_ok());
-        match prepared {
+    /// Takes the configuration where that is due; the file is as it was at the `last` look, or not.
+    fn look(&mut self, is_told: bool, now: Stamp, last: Stamp) {
+        if is_told || (now == last && now != self.seen) {
+            self.seen = now;
+            self.take(if is_told { Occasion::Signal } else { Occasion::Change }, None);
+        } else if now == self.seen
+            && let Some(refused) = self.refused.take_if(|refused| refused.tried.elapsed() >= TRY_AGAIN_AFTER)
+        {
+            self.take(refused.occasion, Some(refused.sentence));
+        }
+    }
+
+    /// `said` is what was wrong the last time, where this is another try.
+    fn take(&mut self, occasion: Occasion, said: Option<String>) {
+        match self.prepare(occasion) {
             Ok((loaded, ready)) => {
+                self.reloads.count(true);
                 ready.into_iter().for_each(|swap| swap());
                 self.tell(&loaded);
                 self.current = loaded;
+                self.refused = None;
             }
             Err(error) => {
-                let error = error.to_string().replace('\n', "; ");
-                tracing::error!("the changed configuration is not taken, the former one stays in force: {error}");
+                let sentence = error.to_string().replace('\n', "; ");
+                if said.as_ref() != Some(&sentence) {
+                    self.reloads.count(false);
+                    tracing::error!("the changed configuration is not taken, the former one stays in force: {sentence}");
+                }
+                self.refused = Some(Refused { occasion, sentence, tried: Instant::now() });
             }
         }
     }
 
-    fn prepare(&self) -> Result<(Loaded, Vec<Ready>), Failure> {
+    fn prepare(&self, occasion: Occasion) -> Result<(Loaded, Vec<Ready>), Failure> {
         let mut draft = Config::draft(self.file.as_deref(), std::env::vars_os())?;
         // what needs a restart must be right as well, or there will be none
-        registry::log::gather(|| settings::check(&mut draft, &self.flags));
-        let loaded = draft.finish()?;
-        let ready = each(self.parts.iter().map(|part| part(&loaded.config)))?;
+        settings::check_fixed(&mut draft, &self.flags);
+        let prepared = draft.finish_with(|config| {
+            let lost = if occasion == Occasion::Change { config.lost(&self.current.config) } else { None };
+            both(each(self.parts.iter().map(|part| part(config))), lost.map_or(Ok(()), Err))
+        });
+        let (loaded, (ready, ())) = prepared?;
         Ok((loaded, ready))
     }
 
@@ -123,6 +171,8 @@ impl Live {
             [] => tracing::info!("the configuration was read again"),
             keys => tracing::info!("the configuration was read again, and holds from now on: {}", keys.join(", ")),
         }
+        let is_new = |note: &&String| !self.current.notes.contains(note);
+        loaded.notes.iter().filter(is_new).for_each(|note| tracing::warn!("{note}"));
         if !later.is_empty() {
             tracing::warn!("these changes of the configuration need a restart: {}", later.join(", "));
         }

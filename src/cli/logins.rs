@@ -28,7 +28,9 @@ pub(super) fn wrong(error: &auth::Error) -> Wrongs {
     let key = match error {
         auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. } if what.starts_with("auth.") => what,
         auth::Error::Token(_) => return Wrongs::within("auth.token", error),
-        auth::Error::Read { .. } | auth::Error::Invalid { .. } | auth::Error::Make { .. } => "auth.htpasswd.path",
+        auth::Error::Read { .. } | auth::Error::Invalid { .. } | auth::Error::Missing { .. } | auth::Error::Make { .. } => {
+            "auth.htpasswd.path"
+        }
     };
     Wrongs::of(key, error)
 }

@@ -15,6 +15,9 @@ const DISTRIBUTION_STORE: &str = "docker/registry/v2";
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
 const DEFAULT_PORT: u16 = 5000;
 
+/// Names of ports, as Go takes them wherever it runs.
+const SERVICES: [(&str, &str); 2] = [(":http", ":80"), (":https", ":443")];
+
 /// The configuration: the one that is named, or the environment's, or none.
 pub(super) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
     let from_environment = || std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -80,8 +83,11 @@ fn is_writable(directory: &Path) -> bool {
 /// What is no address, in a sentence.
 pub(super) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
     let Some(text) = text else { return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into()) };
-    let malformed =
-        |cause: &dyn std::fmt::Display| format!("cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address");
+    let malformed = |cause: &dyn std::fmt::Display| {
+        format!("cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address, with the port as a number")
+    };
+    let numbered = SERVICES.iter().find_map(|(name, number)| text.strip_suffix(name).map(|host| format!("{host}{number}")));
+    let text = numbered.as_deref().unwrap_or(text);
     if let Some(port) = text.strip_prefix(':') {
         let port: u16 = port.parse().map_err(|error| malformed(&error))?;
         return Ok(SocketAddr::new(every_address(), port));
@@ -94,4 +100,20 @@ pub(super) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
 fn every_address() -> IpAddr {
     let has_ipv6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
     if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_may_have_the_names_that_go_knows() {
+        let port = |text: &str| listen_address(Some(text)).map(|address| (address.ip().is_unspecified(), address.port()));
+        assert_eq!(port(":https"), Ok((true, 443)));
+        assert_eq!(port("0.0.0.0:http"), Ok((true, 80)));
+        assert_eq!(port("127.0.0.1:5000"), Ok((false, 5000)));
+        for other in [":gopher", "127.0.0.1:gopher", "http", ":99999"] {
+            assert!(port(other).unwrap_err().contains("with the port as a number"), "{other}");
+        }
+    }
 }

@@ -80,13 +80,6 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
         }
     });
     let access = Access::open(logins::of(config)?).map_err(|error| logins::wrong(&error))?;
-    live.add({
-        let access = access.clone();
-        move |config| {
-            let (access, prepared) = (access.clone(), access.prepare(logins::of(config)?).map_err(|error| logins::wrong(&error))?);
-            Ok(Box::new(move || access.replace(prepared)))
-        }
-    });
     let monitoring = watch::monitoring(config, &mut live)?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let wire = wire::settings(&config.http, connection_limit(), None)?;
@@ -97,10 +90,28 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
         let settings = server.settings();
         move |config| {
             let (settings, next) = (settings.clone(), wire::settings(&config.http, usize::MAX, Some(&settings.get()))?);
-            Ok(Box::new(move || settings.replace(next)))
+            Ok(Box::new(move || {
+                // what stays in force looks after its own files; now is as good a time as any
+                next.tls.iter().for_each(|tls| tls.refresh_files());
+                settings.replace(next);
+            }))
         }
     });
     let address = server.address().map_err(|error| cannot_bind(address, &error))?;
+    live.add({
+        let (access, address) = (access.clone(), address.clone());
+        move |config| {
+            let prepared = access.prepare(logins::of(config)?).map_err(|error| logins::wrong(&error))?;
+            let (access, address) = (access.clone(), address.clone());
+            Ok(Box::new(move || {
+                let was_open = access.is_open();
+                access.replace(prepared);
+                if access.is_open() && !was_open {
+                    warn_of_strangers(&address);
+                }
+            }))
+        }
+    });
     let debug = watch::debug_server(&config.http.debug, &server).await?;
     announce(&address, is_encrypted, &directory);
     if access.is_open() {
@@ -109,14 +120,14 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     // only now: the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let working = tokio::spawn({
-        let registry = registry.clone();
+        let (registry, access) = (registry.clone(), access.clone());
         async move {
             let debug = async {
                 if let Some(debug) = debug {
                     debug.run().await;
                 }
             };
-            tokio::join!(registry::collector::run(&registry), health.run(&registry), debug);
+            tokio::join!(registry::collector::run(&registry), health.run(&registry), access.watch(), debug);
         }
     });
     let watching = tokio::spawn(live.run(hangup));

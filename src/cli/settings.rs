@@ -95,21 +95,23 @@ pub(super) struct Flags {
     pub data_dir: Option<PathBuf>,
 }
 
-/// Looks at everything that a server takes from a configuration, at its start and later: whether it fits, and what is in the
-/// files that it names. Nothing is changed. The warnings are those of a start.
-pub(super) fn check(draft: &mut Draft, flags: &Flags) {
+/// Looks at what a server takes from a configuration at its start only.
+pub(super) fn check_fixed(draft: &mut Draft, flags: &Flags) {
+    let config = draft.config().clone();
+    draft.judge(health::checks(&config.health));
+    draft.judge(wire::address(flags.addr.as_deref(), &config.http));
+    draft.judge(watch::check(&config.http.debug));
+    watch::notes(&config.http.debug).into_iter().for_each(|note| draft.note(note.to_owned()));
+}
+
+/// Looks at everything that a server takes from a configuration: whether it fits, what is in the files that it names, and
+/// whether a server could begin in the data directory. Nothing is changed. The warnings are those of a start.
+pub(super) fn check_start(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
     draft.judge(of(&config));
     draft.judge(logins::check(&config));
-    draft.judge(health::checks(&config.health));
-    draft.judge(wire::address(flags.addr.as_deref(), &config.http));
     draft.judge(wire::check(&config.http));
-    draft.judge(watch::debug_address(&config.http.debug));
-}
-
-/// As [`check`], and whether a server could begin in the data directory: not for one that works in it.
-pub(super) fn check_start(draft: &mut Draft, flags: &Flags) {
-    check(draft, flags);
+    check_fixed(draft, flags);
     let found = place::check(flags.data_dir.as_deref(), draft.config());
     draft.judge(found);
 }

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
-use registry::config::{Config, DebugServer as Settings, Wrongs};
+use registry::config::{Config, DebugServer as Settings, Wrongs, both};
 use registry::http::{AccessLog, DebugServer, Monitoring, Server};
 
 use super::live::Live;
 use super::{Failure, health, place};
+
+/// Where metrics are on the debug port, unless the owner says otherwise.
+const METRICS: &str = "/metrics";
 
 /// Makes everything ready. The access log says nothing yet: the first line on standard output tells where the server is.
 pub(super) fn monitoring(config: &Config, live: &mut Live) -> Result<Monitoring, Failure> {
@@ -24,9 +27,42 @@ pub(super) fn monitoring(config: &Config, live: &mut Live) -> Result<Monitoring,
 }
 
 /// Where the debug port is, if there is to be one.
-pub(super) fn debug_address(debug: &Settings) -> Result<Option<SocketAddr>, Wrongs> {
+fn debug_address(debug: &Settings) -> Result<Option<SocketAddr>, Wrongs> {
     let Some(text) = debug.addr.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
     place::listen_address(Some(text)).map(Some).map_err(about)
+}
+
+/// Whether the debug port could be opened as the section has it; nothing is opened.
+pub(super) fn check(debug: &Settings) -> Result<(), Wrongs> {
+    both(debug_address(debug), metrics_path(debug)).map(drop)
+}
+
+/// What of the section has no effect.
+pub(super) fn notes(debug: &Settings) -> Option<&'static str> {
+    let has_port = debug.addr.as_deref().is_some_and(|text| !text.is_empty());
+    let has_path = debug.prometheus.path.as_deref().is_some_and(|path| !path.is_empty() && path != METRICS);
+    if debug.prometheus.enabled && !has_port {
+        Some("http.debug.prometheus.enabled has no effect: metrics are served at http.debug.addr, which is not given")
+    } else if has_path && !debug.prometheus.enabled {
+        Some("http.debug.prometheus.path has no effect: metrics are served where http.debug.prometheus.enabled is true")
+    } else {
+        None
+    }
+}
+
+/// Where the metrics are on the debug port, if anywhere.
+fn metrics_path(debug: &Settings) -> Result<Option<String>, Wrongs> {
+    let path = match debug.prometheus.path.as_deref() {
+        _ if !debug.prometheus.enabled => return Ok(None),
+        None | Some("") => METRICS.to_owned(),
+        Some(path) if path.starts_with('/') => path.to_owned(),
+        Some(path) => format!("/{path}"),
+    };
+    if DebugServer::is_taken(&path) {
+        let sentence = format!("http.debug.prometheus.path is {path}, where something else is: choose another one, such as /metrics");
+        return Err(Wrongs::of("http.debug.prometheus.path", sentence));
+    }
+    Ok(Some(path))
 }
 
 fn about(problem: String) -> Wrongs {
@@ -36,12 +72,7 @@ fn about(problem: String) -> Wrongs {
 /// Binds the debug port, if there is to be one.
 pub(super) async fn debug_server(debug: &Settings, server: &Server) -> Result<Option<DebugServer>, Failure> {
     let Some(address) = debug_address(debug)? else { return Ok(None) };
-    let metrics = debug.prometheus.enabled.then(|| match debug.prometheus.path.as_deref() {
-        None | Some("") => "/metrics".to_owned(),
-        Some(path) if path.starts_with('/') => path.to_owned(),
-        Some(path) => format!("/{path}"),
-    });
-    let bound = DebugServer::bind(address, metrics, server.watch()).await;
+    let bound = DebugServer::bind(address, metrics_path(debug)?, server.watch()).await;
     let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
     let (address, bound) =
         bound.map_err(|error| about(format!("cannot listen on {address}: {error}; choose another port, or take it out")))?;

@@ -108,6 +108,11 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Wrongs> {
 fn tls_settings(http: &config::Http) -> Result<Option<tls::Settings>, Wrongs> {
     let tls = &http.tls;
     let Some(source) = source(tls)? else { return Ok(None) };
+    // distribution passes it over, and lets everybody in
+    if tls.clientauth.is_some() && tls.clientcas.is_empty() {
+        let sentence = "http.tls.clientauth is set and http.tls.clientcas names no authority, so nobody would be asked for a certificate: name one, or take clientauth out";
+        return Err(Wrongs::of("http.tls.clientauth", sentence).unless("http.tls.clientcas"));
+    }
     Ok(Some(tls::Settings {
         source,
         client_authorities: tls.clientcas.clone(),
@@ -118,8 +123,8 @@ fn tls_settings(http: &config::Http) -> Result<Option<tls::Settings>, Wrongs> {
             Some(ClientAuth::RequireAndVerifyClientCert) | None => tls::ClientAuth::RequireAndVerify,
         },
         minimum: match tls.minimumtls {
-            MinimumTls::Tls12 => MinimumVersion::Tls12,
-            MinimumTls::Tls13 => MinimumVersion::Tls13,
+            Some(MinimumTls::Tls12) | None => MinimumVersion::Tls12,
+            Some(MinimumTls::Tls13) => MinimumVersion::Tls13,
         },
         cipher_suites: tls.ciphersuites.clone(),
         http2: !http.http2.disabled,
@@ -127,8 +132,8 @@ fn tls_settings(http: &config::Http) -> Result<Option<tls::Settings>, Wrongs> {
 }
 
 fn encryption(settings: tls::Settings, running: Option<&Arc<Tls>>) -> Result<Arc<Tls>, Wrongs> {
-    // what is in the middle of asking for certificates goes on
-    if let Some(running) = running.filter(|running| matches!(settings.source, Source::Acme(_)) && *running.settings() == settings) {
+    // it may be in the middle of asking for certificates, and files that are being renewed are its own affair
+    if let Some(running) = running.filter(|running| *running.settings() == settings) {
         return Ok(Arc::clone(running));
     }
     Tls::new(settings).map(Arc::new).map_err(|error| wrong_tls(&error))

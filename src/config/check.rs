@@ -35,6 +35,19 @@ pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
     Checked { values: Value::Object(values), origins: check.origins }
 }
 
+/// A file says of what shape it is, as distribution has it, in the file itself. One that does not is perhaps yet to be written.
+pub(super) fn version(tree: &Node, report: &mut Report) {
+    let is_missing = match tree.content {
+        Content::Null | Content::Map(_) => tree.member("version").is_none_or(Node::is_empty),
+        // which is wrong as a whole
+        Content::Scalar(_) | Content::List(_) => false,
+    };
+    if is_missing {
+        let sentence = "version is missing, which every configuration has: write version: 0.1, unless the file is yet to be written";
+        report.problem(&tree.origin, "version", sentence.to_owned());
+    }
+}
+
 struct Check<'a> {
     report: &'a mut Report,
     origins: BTreeMap<String, Origin>,

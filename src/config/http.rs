@@ -53,7 +53,8 @@ pub struct Tls {
     pub clientcas: Vec<PathBuf>,
     /// What is asked of clients where `clientcas` are given [default: require-and-verify-client-cert].
     pub clientauth: Option<ClientAuth>,
-    pub minimumtls: MinimumTls,
+    /// [default: 1.2]
+    pub minimumtls: Option<MinimumTls>,
     /// Go's names: `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
     pub ciphersuites: Vec<String>,
     pub letsencrypt: LetsEncrypt,
@@ -68,9 +69,8 @@ pub enum ClientAuth {
     RequireAndVerifyClientCert,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub enum MinimumTls {
-    #[default]
     #[serde(rename = "tls1.2")]
     Tls12,
     #[serde(rename = "tls1.3")]

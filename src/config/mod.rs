@@ -102,11 +102,14 @@ impl Config {
     /// # Errors
     /// A file that cannot be read, or is not YAML.
     pub fn draft(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Draft, Error> {
+        let mut report = Report::default();
         let mut tree = match file {
             Some(path) => read(path)?,
             None => Node { origin: Origin::Default, content: Content::Null },
         };
-        let mut report = Report::default();
+        if file.is_some() {
+            check::version(&tree, &mut report);
+        }
         spell_out(&mut tree);
         variables::overlay(&mut tree, environment, &mut report);
         let checked = check::check(&tree, &mut report);

@@ -22,7 +22,7 @@ impl Loaded {
     /// `config`, in the shape of the file, and `origins` by key; what is secret is masked.
     pub fn to_json(&self) -> Value {
         let mut origins = BTreeMap::new();
-        let config = self.shown("", Some(&self.values), "").map(|shown| shown.into_value("", &mut origins));
+        let config = self.shown("", Some(&self.values), "").and_then(|shown| shown.into_value("", &mut origins));
         json!({ "config": config, "origins": origins })
     }
 
@@ -34,7 +34,7 @@ impl Loaded {
                     let origin = self.origins.get(name).cloned().unwrap_or(Origin::Default);
                     Some(Shown::Value(masked(key.kind, value), origin))
                 }
-                (Treatment::Honoured, None) => default(key).map(|value| Shown::Value(value, Origin::Default)),
+                (Treatment::Honoured, None) => default(key),
                 _ => None,
             };
         }
@@ -44,6 +44,13 @@ impl Loaded {
             return Some(Shown::List(items.filter_map(item).collect()));
         }
         let alternatives = keys::alternatives(path);
+        if path == "auth" && alternatives.iter().all(|way| value.is_none_or(|value| value.get(way).is_none())) {
+            return Some(Shown::Value(Value::from("none"), Origin::Default));
+        }
+        // without encryption nothing holds of it
+        if matches!(path, "http.tls" | "http.tls.letsencrypt") && value.is_none() {
+            return None;
+        }
         let member = |member: &&'static str| {
             let value = value.and_then(|value| value.get(member));
             // of several ways to log in the one that was chosen; there is but one storage driver
@@ -59,19 +66,25 @@ impl Loaded {
 
 enum Shown {
     Value(Value, Origin),
+    /// A default that can be told to people, and not be written into a file.
+    Words(&'static str),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
 }
 
-/// The default, where it can be written into a file.
-fn default(key: &keys::Key) -> Option<Value> {
+/// What holds where nothing is said, if anything.
+fn default(key: &keys::Key) -> Option<Shown> {
     let text = key.default;
-    match key.kind {
-        _ if text.is_empty() || text.starts_with('(') => None,
+    if let Some(words) = text.strip_prefix('(') {
+        return Some(Shown::Words(words.trim_end_matches(')')));
+    }
+    let value = match key.kind {
+        _ if text.is_empty() => None,
         Kind::Switch => Some(Value::Bool(text == "true")),
         Kind::Count(_) | Kind::Page => text.parse::<u64>().ok().map(Value::from),
         _ => Some(Value::from(text)),
-    }
+    };
+    value.map(|value| Shown::Value(value, Origin::Default))
 }
 
 fn masked(kind: Kind, value: &Value) -> Value {
@@ -98,23 +111,29 @@ fn hidden(value: &Value) -> Value {
 }
 
 impl Shown {
-    fn into_value(self, name: &str, origins: &mut BTreeMap<String, String>) -> Value {
-        match self {
+    /// None where there are but words, which are among the origins.
+    fn into_value(self, name: &str, origins: &mut BTreeMap<String, String>) -> Option<Value> {
+        Some(match self {
             Self::Value(value, origin) => {
                 origins.insert(name.to_owned(), origin.to_string());
                 value
             }
+            Self::Words(words) => {
+                origins.insert(name.to_owned(), format!("{}: {words}", Origin::Default));
+                return None;
+            }
             Self::List(items) => {
-                items.into_iter().enumerate().map(|(number, item)| item.into_value(&format!("{name}[{number}]"), origins)).collect()
+                let items = items.into_iter().enumerate();
+                items.filter_map(|(number, item)| item.into_value(&format!("{name}[{number}]"), origins)).collect()
             }
             Self::Map(members) => {
                 let member = |(key, member): (String, Self)| {
-                    let value = member.into_value(&keys::join(name, &key), origins);
-                    (key, value)
+                    let value = member.into_value(&keys::join(name, &key), origins)?;
+                    Some((key, value))
                 };
-                Value::Object(members.into_iter().map(member).collect::<Map<_, _>>())
+                Value::Object(members.into_iter().filter_map(member).collect::<Map<_, _>>())
             }
-        }
+        })
     }
 }
 
@@ -124,11 +143,12 @@ fn write_member(text: &mut String, depth: usize, name: &str, shown: &Shown) {
     // a String takes whatever is written to it
     let _ = match shown {
         Shown::Value(value, origin) => writeln!(text, "{indent}{name}: {}  # {origin}", flow(value)),
+        Shown::Words(words) => writeln!(text, "{indent}# {name}: {words}  # {}", Origin::Default),
         Shown::List(items) if items.is_empty() => writeln!(text, "{indent}{name}: []"),
         Shown::List(_) | Shown::Map(_) => writeln!(text, "{indent}{name}:"),
     };
     match shown {
-        Shown::Value(..) => {}
+        Shown::Value(..) | Shown::Words(_) => {}
         Shown::List(items) => items.iter().for_each(|item| write_item(text, depth + 1, item)),
         Shown::Map(members) => members.iter().for_each(|(name, member)| write_member(text, depth + 1, name, member)),
     }

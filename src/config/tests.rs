@@ -6,10 +6,19 @@ use serde_json::json;
 use super::keys::{Key, Kind, Treatment};
 use super::*;
 
+/// A configuration that says of which version it is, without another line before what it says besides.
+fn whole(text: &str) -> String {
+    match text.strip_prefix('{') {
+        _ if text.contains("version") || text.starts_with('-') => text.to_owned(),
+        Some(rest) => format!("{{\"version\": 0.1, {rest}"),
+        None => format!("{text}\nversion: 0.1\n"),
+    }
+}
+
 fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.yml");
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, whole(text)).unwrap();
     let loaded = Config::load(Some(&path), variables.iter().map(|(name, value)| (name.into(), value.into())));
     loaded.map_err(|error| error.to_string().replace(&path.display().to_string(), "config.yml"))
 }
@@ -410,4 +419,37 @@ fn what_is_shown_says_the_same_as_what_was_read() {
     assert!(!yaml.contains("hidden") && !json.to_string().contains("hidden"), "{yaml}");
     assert!(yaml.contains("grace: 2h  # ") && yaml.contains("config.yml line 2") && yaml.contains("lease: 24h  # default"), "{yaml}");
     assert_eq!((&json["config"]["gc"]["grace"], &json["origins"]["gc.lease"]), (&json!("2h"), &json!("default")));
+}
+
+#[test]
+fn a_file_says_of_what_version_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yml");
+    let version = [("REGISTRY_VERSION".into(), "0.1".into())];
+    for text in ["", "# nothing\n", "storage: {}\n", "version:\n", "version: ''\n"] {
+        std::fs::write(&path, text).unwrap();
+        let error = Config::load(Some(&path), version.clone().into_iter()).unwrap_err().to_string();
+        assert!(error.contains("version is missing") && error.lines().count() == 1, "{text}: {error}");
+    }
+    Config::load(None, std::iter::empty()).unwrap();
+}
+
+#[test]
+fn what_protects_a_server_is_known_to_be_lost() {
+    const CLOSED: &str = "auth: {silly: {realm: a, service: b}}\nhttp: {tls: {certificate: a, key: b, clientcas: [c]}}";
+    let lost =
+        |before: &str, after: &str| config(after, &[]).lost(&config(before, &[])).map(|wrongs| wrongs.to_string()).unwrap_or_default();
+    for (after, words) in [
+        ("", &["auth is gone", "http.tls is gone"][..]),
+        ("auth: {token: {realm: a, service: b, issuer: c}}", &["http.tls is gone"]),
+        ("auth: none\nhttp: {tls: {letsencrypt: {hosts: [a]}, clientcas: [d]}}", &["auth is gone"]),
+        ("auth: {silly: {realm: c, service: d}}\nhttp: {tls: {certificate: c, key: d}}", &["http.tls.clientcas is gone"]),
+        (CLOSED, &[]),
+    ] {
+        let said = lost(CLOSED, after);
+        assert_eq!(said.lines().count(), words.len(), "{after}: {said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{after}: {said}");
+        assert_eq!(lost(after, CLOSED), "");
+    }
+    assert_eq!(lost("auth: none", ""), "");
 }

@@ -41,7 +41,16 @@ pub struct DebugServer {
     watch: Watch,
 }
 
+/// Where health is, as in distribution.
+const HEALTH: &str = "/debug/health";
+
 impl DebugServer {
+    /// Whether something else than metrics is at this path.
+    #[must_use]
+    pub fn is_taken(path: &str) -> bool {
+        matches!(path, HEALTH | probes::LIVE | probes::READY)
+    }
+
     /// Binds `address`. Metrics are given at the path `metrics`, if there is one.
     ///
     /// # Errors
@@ -96,7 +105,7 @@ impl DebugServer {
         }
         let path = request.uri().path();
         match path {
-            "/debug/health" => self.health(),
+            HEALTH => self.health(),
             probes::LIVE => probes::live(),
             probes::READY => self.watch.readiness.answer(&probes::Asked::read(request.uri())).await,
             path if self.metrics.as_deref() == Some(path) => {

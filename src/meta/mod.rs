@@ -84,7 +84,9 @@ pub enum Error {
     TooNew { path: String, found: i64, known: i64 },
     #[error("{0} is not a database of this registry: move that file away, or name another --data-dir")]
     Foreign(String),
-    #[error("cannot open the database {path}: {cause}")]
+    #[error(
+        "cannot open the database {path}: {cause}; it and the files beside it must be readable and writable for this user, or name another directory with --data-dir"
+    )]
     Open { path: String, cause: String },
     #[error("the database failed: {0}")]
     Sqlite(Arc<rusqlite::Error>),

@@ -10,6 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::Error;
 
@@ -66,6 +67,17 @@ pub(super) struct Pair {
     pub certificate: Certificate,
 }
 
+/// What rustls signs with at least.
+const SHORTEST_RSA: usize = 2048;
+
+/// How long the key of a certificate is, where it is RSA's.
+fn rsa_bits(der: &[u8]) -> Option<usize> {
+    match X509Certificate::from_der(der).ok()?.1.public_key().parsed().ok()? {
+        PublicKey::RSA(key) => Some(key.key_size()),
+        _ => None,
+    }
+}
+
 /// Reads a pair from files of PEM.
 ///
 /// # Errors
@@ -74,8 +86,14 @@ pub(super) struct Pair {
 pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
     let chain = read_chain("certificate", certificate)?;
     let secret = read_key(key)?;
-    let unusable =
-        |_| Error::content("key", key, "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key");
+    let unusable = |_| match rsa_bits(&chain[0]) {
+        Some(bits) if bits < SHORTEST_RSA => Error::content(
+            "key",
+            key,
+            format!("RSA keys have {SHORTEST_RSA} bits at least, and this one has {bits}: have another one certified"),
+        ),
+        _ => Error::content("key", key, "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key"),
+    };
     let secret = any_supported_type(&secret).map_err(unusable)?;
     let mut parsed = Vec::new();
     for der in &chain {

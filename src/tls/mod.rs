@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -84,12 +84,15 @@ struct Current {
     certificate: Option<Certificate>,
 }
 
+/// How long files that cannot be used are taken for some that are being renewed, one after the other.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What the files looked like.
 struct Watch {
     /// When they were last read, or given up.
     known: Vec<Option<Stamp>>,
-    /// When they did not go together, and were perhaps being written.
-    suspect: Option<Vec<Option<Stamp>>>,
+    /// Since when they cannot be used, until that is complained about.
+    suspect_since: Option<Instant>,
     /// Why what is in the files now is not in force.
     complaint: Option<String>,
 }
@@ -128,7 +131,7 @@ impl Tls {
         };
         let current = load(&settings, &origin)?;
         warn_about(&origin, &current);
-        let watch = Mutex::new(Watch { known, suspect: None, complaint: None });
+        let watch = Mutex::new(Watch { known, suspect_since: None, complaint: None });
         Ok(Self { settings, current: ArcSwap::from_pointee(current), watch, origin })
     }
 
@@ -200,10 +203,15 @@ impl Tls {
             Arc::clone(acme).refresh();
         }
         // where it fails, the process is ending
-        let _ = tokio::task::spawn_blocking(move || self.refresh_now()).await;
+        let _ = tokio::task::spawn_blocking(move || self.refresh_files()).await;
     }
 
-    fn refresh_now(&self) {
+    /// As [`Self::refresh`], for files only. It reads them, so it may block.
+    pub fn refresh_files(&self) {
+        self.refresh_at(Instant::now());
+    }
+
+    fn refresh_at(&self, moment: Instant) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let now = stamps(&self.settings);
         if now == watch.known {
@@ -217,15 +225,17 @@ impl Tls {
                     let until = humantime::format_rfc3339_seconds(certificate.not_after);
                     tracing::info!(%until, "the certificate {} has been renewed", path.display());
                     warn_about(&self.origin, &next);
+                } else if watch.complaint.is_some() {
+                    tracing::info!("what http.tls names can be used again: it is as it was");
                 }
                 self.current.store(Arc::new(next));
-                *watch = Watch { known: now, suspect: None, complaint: None };
+                *watch = Watch { known: now, suspect_since: None, complaint: None };
             }
             // the first of two files may have been written, and the second not yet
-            Err(_) if watch.suspect.as_ref() != Some(&now) => watch.suspect = Some(now),
+            Err(_) if moment.saturating_duration_since(*watch.suspect_since.get_or_insert(moment)) < PATIENCE => {}
             Err(error) => {
                 tracing::error!("{error}; the certificate that was read before stays in force");
-                *watch = Watch { known: now, suspect: None, complaint: Some(error.to_string()) };
+                *watch = Watch { known: now, suspect_since: None, complaint: Some(error.to_string()) };
             }
         }
     }
@@ -290,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misfit_is_complained_about_once_it_has_been_seen_twice_and_until_it_is_gone() {
+    fn a_misfit_is_complained_about_once_it_has_lasted_and_until_it_is_gone() {
         let directory = tempfile::tempdir().unwrap();
         let place = |name: &str| directory.path().join(name);
         let (certificate, _) = write_pair(directory.path());
@@ -307,20 +317,25 @@ mod tests {
         let first = current();
         let (_, key) = write_pair(directory.path());
         // the certificate from before: as if the new one had not been written yet
-        std::fs::write(place("cert.pem"), certificate).unwrap();
-        tls.refresh_now();
+        std::fs::write(place("cert.pem"), &certificate).unwrap();
+        let start = Instant::now();
+        tls.refresh_at(start);
+        // the files may change meanwhile, and not yet go together
+        std::fs::write(place("key.pem"), "half").unwrap();
+        tls.refresh_at(start + PATIENCE - Duration::from_millis(1));
         assert_eq!(tls.complaint(), None);
+        std::fs::write(place("key.pem"), &key).unwrap();
         for _ in 0..3 {
-            tls.refresh_now();
+            tls.refresh_at(start + PATIENCE);
             assert!(tls.complaint().is_some_and(|complaint| complaint.contains("does not belong to")));
             assert!(current() == first);
         }
         // another misfit is a new one
         std::fs::write(place("key.pem"), key + "\n").unwrap();
-        tls.refresh_now();
+        tls.refresh_at(start + 2 * PATIENCE);
         assert!(tls.complaint().is_some());
         write_pair(directory.path());
-        tls.refresh_now();
+        tls.refresh_at(start + 2 * PATIENCE);
         assert!(tls.complaint().is_none() && current() != first);
     }
 }

@@ -29,7 +29,8 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
     for arguments in [&["gc", "--output", "json"][..], &["gc", "--dry-run"], &["garbage-collect", "--quiet"]] {
         push_and_remove(&server, 0..2);
         let config = server.directory().join("../config.yml").display().to_string();
-        std::fs::write(&config, format!("storage: {{filesystem: {{rootdirectory: {}}}}}", server.directory().display())).expect("a file");
+        let text = format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}", server.directory().display());
+        std::fs::write(&config, text).expect("a file");
         let (shown, is_done) = match arguments {
             ["garbage-collect", ..] => typed(&[arguments, &[&config]].concat(), ""),
             _ => at_a_terminal(&server, arguments, ""),

@@ -133,6 +133,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
         ("/etc/docker/registry/config.yml", "/etc/docker/registry/config.yml"),
         ("/etc/docker/registry/config.yml", "serve /etc/docker/registry/config.yml"),
         ("/etc/docker/registry/config.yml", "registry serve /etc/docker/registry/config.yml"),
+        ("/etc/docker/registry/config.yml", "/entrypoint.sh /etc/docker/registry/config.yml"),
         ("/etc/distribution/config.yml", "serve /etc/distribution/config.yml"),
         ("/etc/distribution/config.yml", ""),
         ("/config.yaml", "/config.yaml"),

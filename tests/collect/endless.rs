@@ -17,7 +17,7 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
     image.push(&mut server.client(), "app", "latest");
     // other rules than the server's: then a sweep looks at all that nothing holds
     let config = server.directory().join("../config.yml");
-    std::fs::write(&config, "gc: {lease: 1ms, grace: 1ms, untagged: never}").expect("a configuration");
+    std::fs::write(&config, "version: 0.1\ngc: {lease: 1ms, grace: 1ms, untagged: never}").expect("a configuration");
     let (stop, pushed) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for pusher in 0..2 {

@@ -46,7 +46,7 @@ fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
         ("[{repositories: '**', tags: [{match: ['app:pr-*'], newest: 1}]}]", "'app:pr-*' can match no tag"),
     ] {
         let config = directory.path().join("config.yml");
-        std::fs::write(&config, format!("policies: {rules}")).expect("a configuration");
+        std::fs::write(&config, format!("version: 0.1\npolicies: {rules}")).expect("a configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command.arg("serve").arg(&config).arg("--data-dir").arg(directory.path().join("data"));
         let output = command.stdout(Stdio::null()).output().expect("it runs");

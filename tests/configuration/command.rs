@@ -10,10 +10,19 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     command.arg("config").args(arguments).envs(variables.iter().copied()).output().expect("the command runs")
 }
 
+/// A configuration that says of which version it is, without another line before what it says besides.
+pub fn whole(text: &str) -> String {
+    match text.strip_prefix('{') {
+        _ if text.contains("version") || text.starts_with('-') => text.to_owned(),
+        Some(rest) => format!("{{\"version\": 0.1, {rest}"),
+        None => format!("{text}\nversion: 0.1\n"),
+    }
+}
+
 pub fn written(text: &str) -> (tempfile::TempDir, String) {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
-    std::fs::write(&path, text).expect("a file");
+    std::fs::write(&path, whole(text)).expect("a file");
     (temporary, path.display().to_string())
 }
 
@@ -57,9 +66,21 @@ fn what_is_shown_names_its_origin() {
     assert!(said.contains(&format!("addr: \":5000\"  # {path} line 3")), "{said}");
     assert!(said.contains("level: warn  # variable REGISTRY_LOG_LEVEL") && said.contains("net: tcp  # default"), "{said}");
     assert!(!said.contains("hidden"), "{said}");
+    // what cannot be written into a file, and should be known all the same
+    for line in
+        ["  # trustedproxies: nobody  # default", "  # relativeurls: true unless http.host is given  # default", "auth: none  # default"]
+    {
+        assert!(said.lines().any(|shown| shown == line), "'{line}' is not in {said}");
+    }
+    assert!(!said.contains("minimumtls"), "{said}");
+    let (_encrypted, encrypted) = written("version: 0.1\nhttp: {tls: {certificate: a, key: b}}\nauth: {silly: {realm: a, service: b}}\n");
+    let shown = run(&["show", &encrypted], &[]);
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.contains("    # minimumtls: tls1.2  # default") && !shown.contains("auth: none"), "{shown}");
     let output = run(&["show", "--output", "json"], &variables);
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&said["config"]["http"]["addr"], &said["origins"]["log.level"]), (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into()));
+    assert_eq!((&said["config"]["auth"], &said["origins"]["http.trustedproxies"]), (&"none".into(), &"default: nobody".into()));
 }
 
 /// Distribution has both, and everybody knows one of them.

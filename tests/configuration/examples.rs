@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::command::whole;
 use crate::wire::pki::Authority;
 
 /// Where a clone lies on the machines of this project.
@@ -139,7 +140,8 @@ fn provided(text: &str, directory: &Path) -> String {
 
 /// Starts a server with an example, or gives what was said in place of that.
 fn start(text: &str, path: &Path, place: &str) -> Result<(), String> {
-    std::fs::write(path, text).expect("a file");
+    // fragments of the documentation are parts of a file
+    std::fs::write(path, whole(text)).expect("a file");
     let program = env!("CARGO_BIN_EXE_registry");
     let checked = Command::new(program).args(["config", "check"]).arg(path).env_clear().output().expect("the command runs");
     if !checked.status.success() {

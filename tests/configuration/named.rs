@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-use super::command::run;
+use super::command::{run, whole};
 use crate::wire::pki::{Authority, params};
 
 /// A directory with files that people name, good and bad, and a configuration that says `DIR` for it.
@@ -42,7 +42,7 @@ fn prepared() -> TempDir {
 fn write(directory: &Path, text: &str) -> String {
     let path = directory.join("config.yml");
     let text = text.replace("DIR", &directory.display().to_string());
-    std::fs::write(&path, text).expect("a file");
+    std::fs::write(&path, whole(&text)).expect("a file");
     path.display().to_string()
 }
 
@@ -88,6 +88,15 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ("http: {tls: {certificate: DIR/cert.pem}}", "encryption needs both"),
         ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}", "authority of clients"),
         ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, ciphersuites: [TLS_NONE]}}", "TLS_NONE"),
+        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}", "names no authority"),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: require-and-verify-client-cert, clientcas: []}}",
+            "names no authority",
+        ),
+        ("http: {tls: {minimumtls: tls1.2}}", "http.tls is set without a certificate"),
+        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}", "where something else is"),
+        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}", "where something else is"),
+        ("health: {tcp: [{addr: 'a:1'}, {addr: redis}]}", "health.tcp[1].addr is 'redis'"),
         ("http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}", "a directory is kept there"),
         ("http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}", "not the name of one host"),
         ("http: {addr: nowhere}", "cannot listen on 'nowhere'"),
@@ -129,6 +138,9 @@ fn what_can_be_started_with_is_valid_and_nothing_is_made() {
         ("http: {tls: {certificate: DIR/old.pem, key: DIR/oldkey.pem}}", Some("clients will refuse the certificate")),
         ("http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: [a.example]}}}", None),
         ("auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/ca.pem}}", None),
+        ("http: {debug: {prometheus: {enabled: true}}}", Some("http.debug.prometheus.enabled has no effect")),
+        ("http: {debug: {addr: 'localhost:0', prometheus: {path: /m}}}", Some("http.debug.prometheus.path has no effect")),
+        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: m}}}", None),
         ("storage: {startempty: true, filesystem: {rootdirectory: DIR/theirs}}", Some("stay untouched")),
     ] {
         let path = write(directory, text);

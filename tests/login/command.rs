@@ -181,3 +181,13 @@ fn a_password_is_not_shown_while_it_is_typed() {
     let content = fs::read_to_string(directory.path().join("f")).expect("the file");
     assert!(is_hash_of(content.trim_end(), "joe", "secret", 4), "{content}");
 }
+
+#[test]
+fn the_command_under_its_own_name_says_what_it_does() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let link = directory.path().join("htpasswd");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_registry"), &link).expect("a link");
+    let output = std::process::Command::new(link).arg("--help").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("Make or change a file of users"), "{said}");
+}

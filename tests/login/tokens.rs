@@ -141,10 +141,11 @@ fn keys_are_rotated_without_a_restart() {
     // the new one first: for it the file is looked at now, and not only within a millisecond
     assert_eq!((status(&next), status(&tokened.signer)), (200, 401));
     std::fs::write(&path, "no keys").expect("a file");
-    eventually("a file that stays broken is not reported", || {
-        assert_eq!(status(&next), 200);
-        tokened.server.log().contains("auth.token.jwks")
-    });
+    // though nobody logs in meanwhile
+    eventually("a file that stays broken is not reported", || tokened.server.log().contains("so the last good one stays"));
+    assert_eq!(status(&next), 200);
+    std::fs::write(&path, json!({ "keys": [next.jwk] }).to_string()).expect("a file");
+    eventually("a file that is well again is not reported", || tokened.server.log().contains("can be used again"));
 }
 
 #[test]

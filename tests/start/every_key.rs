@@ -213,6 +213,7 @@ fn file(directory: &Path, text: &str) -> String {
     if tree.is_null() {
         tree = json!({});
     }
+    tree["version"] = json!(0.1);
     for (section, key, value) in [("storage", "reserve", json!(0)), ("log", "accesslog", json!({ "disabled": true }))] {
         if tree[section].get(key).is_none() {
             tree[section][key] = value;

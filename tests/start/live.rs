@@ -25,10 +25,14 @@ impl Configured {
 
     /// As [`Self::start`], with a command that is changed before it runs.
     pub fn with(text: &str, change: impl Fn(&mut Command) -> &mut Command) -> Self {
+        Self::at("127.0.0.1:0", text, change)
+    }
+
+    fn at(address: &str, text: &str, change: impl Fn(&mut Command) -> &mut Command) -> Self {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let path = temporary.path().join("config.yml");
         std::fs::write(&path, text).expect("a file");
-        let mut command = command(&["serve", "--addr", "127.0.0.1:0"]);
+        let mut command = command(&["serve", "--addr", address]);
         command.arg("--data-dir").arg(temporary.path().join("data")).arg(&path);
         change(&mut command);
         let mut server = Running::start(command);
@@ -208,4 +212,41 @@ fn a_registry_becomes_read_only_and_takes_pushes_again() {
     configured.replace("version: 0.1\n");
     configured.says(&["holds from now on", "storage.maintenance"]);
     assert_eq!(begin(), 202);
+}
+
+/// Truncated first and written then, as over NFS or by rsync --inplace.
+#[test]
+fn a_file_that_is_half_written_opens_nothing() {
+    const CLOSED: &str = "version: 0.1\nstorage: {delete: {enabled: false}}\nauth: {silly: {realm: a, service: b}}\n";
+    let configured = Configured::at("0.0.0.0:0", CLOSED, |command| command);
+    let status = || configured.server.client().get("/v2/").status;
+    for (half, words) in [
+        ("", &["not taken", "version is missing"][..]),
+        ("# of the team\n", &["not taken", "version is missing"]),
+        (KEEPING, &["not taken", "auth is gone", "SIGHUP"]),
+        ("version: 0.1\nauth: {none: }\n", &["not taken", "auth is gone", "SIGHUP"]),
+        ("version: 0.1\nauth: {silly: {realm: a}}\n", &["not taken", "auth.silly.service is missing"]),
+    ] {
+        std::fs::write(&configured.path, half).expect("a file");
+        let line = configured.says(words);
+        assert!(line.contains("ERROR"), "{line}");
+        assert_eq!(status(), 401, "{half}");
+    }
+    configured.replace(KEEPING);
+    configured.says(&["auth is gone"]);
+    configured.hang_up();
+    configured.says(&["WARN", "open to the network without a login", "0.0.0.0:"]);
+    configured.says(&["holds from now on", "auth.silly"]);
+    assert_eq!(status(), 200);
+    configured.replace(CLOSED);
+    configured.says(&["holds from now on", "auth.silly"]);
+    assert_eq!(status(), 401);
+}
+
+#[test]
+fn what_of_a_changed_file_has_no_effect_is_said() {
+    let configured = Configured::start(KEEPING);
+    configured.replace(&format!("{KEEPING}http: {{secret: x}}\n"));
+    configured.says(&["read again"]);
+    configured.says(&["WARN", "http.secret has no effect"]);
 }

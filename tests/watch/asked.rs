@@ -99,7 +99,7 @@ fn the_only_server_there_is_is_found() {
     let program = temporary.path().join("registry");
     // by a process of its own: what this one has open for writing, other tests' children may have as well
     assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_registry")).arg(&program).status().expect("cp").success());
-    std::fs::write(temporary.path().join("odd.yml"), "http: {prefix: /a/}\n").expect("a file");
+    std::fs::write(temporary.path().join("odd.yml"), "version: 0.1\nhttp: {prefix: /a/}\n").expect("a file");
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
     let serve = |arguments: &[&str], variable: (&str, &str)| {
         let mut command = Command::new(&program);

@@ -45,6 +45,7 @@ fn what_cannot_be_used_is_said_in_plain_words() {
         (&own.certificate, legacy, &["key.pem", "encrypted"]),
         (&reversed, &own.key, &["number 2", "first"]),
         (&damaged, &own.key, &["cert.pem", "damaged"]),
+        (include_str!("rsa1024.pem"), include_str!("rsa1024.pem"), &["key.pem", "2048 bits at least", "has 1024"]),
         ("", &own.key, &["cert.pem", "no certificate"]),
         (&own.certificate, "nothing", &["key.pem", "no private key"]),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &own.key, &["cert.pem", "X.509"]),
@@ -164,6 +165,14 @@ fn wait_for_another(server: &Secure, before: &[u8]) -> Vec<u8> {
     }
 }
 
+fn await_words(server: &Secure, words: &str) {
+    let start = Instant::now();
+    while !server.server.log().contains(words) {
+        assert!(start.elapsed() < Duration::from_secs(30), "'{words}' is not said: {}", server.server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     let server = Secure::start();
@@ -172,12 +181,15 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     let first = shown(&server);
     // a key alone: nothing goes together until the certificate comes as well
     let next = server.authority.issue(&["localhost"]);
+    std::fs::copy(server.files.path().join("key.pem"), server.files.path().join("former")).expect("a file");
     std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
-    let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(4) {
-        assert!(shown(&server) == first);
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    await_words(&server, "stays in force");
+    assert!(shown(&server) == first);
+    // put back, it is well again
+    let key = std::fs::read(server.files.path().join("former")).expect("a file");
+    std::fs::write(server.files.path().join("key.pem"), key).expect("a file");
+    await_words(&server, "can be used again");
+    std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
     // said once, however often it is looked at
     assert_eq!(server.server.log().matches("stays in force").count(), 1, "{}", server.server.log());
     std::fs::write(server.files.path().join("cert.pem"), &next.certificate).expect("a file");

@@ -7,6 +7,7 @@ mod encrypted;
 mod handshakes;
 mod limits;
 pub mod pki;
+mod reloading;
 mod second;
 mod sockets;
 

@@ -54,7 +54,7 @@ impl Bundle {
     }
 
     /// The key of the first of these certificates (`x5c`, RFC 7515 section 4.1.6), if it is one of the bundle, or leads to
-    /// one and none of them has expired.
+    /// one, and none that a token brings has expired. As in distribution, that of the bundle which others lead to may have.
     pub(super) fn key_of_chain(&self, chain: &[String]) -> Result<Key, Malformed> {
         if chain.len() > LONGEST_CHAIN {
             return Err(Malformed("token with too many certificates"));
@@ -62,7 +62,9 @@ impl Bundle {
         let decoded: Result<Vec<_>, _> = chain.iter().map(|text| STANDARD.decode(text).map(CertificateDer::from)).collect();
         let chain = decoded.map_err(|_| Malformed("token with a malformed certificate"))?;
         let [leaf, intermediates @ ..] = &*chain else { return Err(Malformed("token without a certificate")) };
-        if !self.certificates.contains(leaf) {
+        if self.certificates.contains(leaf) {
+            check_time(leaf)?;
+        } else {
             self.verify(leaf, intermediates)?;
         }
         key_of(leaf).map(|(key, _)| key)
@@ -74,6 +76,12 @@ impl Bundle {
         let (algorithms, now) = (webpki::ALL_VERIFICATION_ALGS, UnixTime::now());
         leaf.verify_for_usage(algorithms, &self.anchors, intermediates, now, AnyUsage, None, None).map(|_| ()).map_err(untrusted)
     }
+}
+
+/// Fails for a certificate that is out of its time. A trusted one is verified by nothing else.
+fn check_time(certificate: &CertificateDer<'_>) -> Result<(), Malformed> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
+    if certificate.validity().is_valid() { Ok(()) } else { Err(Malformed("token of a certificate that is out of its time")) }
 }
 
 /// There is no purpose of certificates for tokens, so whatever stands there will do, as in distribution.
@@ -151,4 +159,20 @@ fn libtrust_id(info: &[u8]) -> String {
         }
     }
     id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_the_bundle_counts_in_its_time_only() {
+        for (from, until, is_taken) in [(2001, 2100, true), (2001, 2002, false), (2100, 2101, false)] {
+            let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
+            (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(until, 1, 1));
+            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            let bundle = Bundle::parse(certificate.pem().as_bytes()).unwrap();
+            assert_eq!(bundle.key_of_chain(&[STANDARD.encode(certificate.der())]).is_ok(), is_taken, "{from} to {until}");
+        }
+    }
 }

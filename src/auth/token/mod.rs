@@ -110,6 +110,11 @@ impl Token {
         if identity.may_all(login.wanted) { Ok(identity) } else { Err(refusal(Some("insufficient_scope"))) }
     }
 
+    /// Has the files looked at.
+    pub(super) async fn look(&self) {
+        (current(self.bundle.as_ref()).await, current(self.jwks.as_ref()).await);
+    }
+
     fn challenge(&self, login: &Login<'_>, error: Option<&str>) -> String {
         let Settings { realm, service, redirect_path, .. } = &self.settings;
         match redirect_path {
