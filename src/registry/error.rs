@@ -93,3 +93,15 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Clients are told, and the log is.
+    #[test]
+    fn a_refused_url_is_named_without_its_password() {
+        let said = Error::UrlRefused("https://ann:hunter2@example.com/layer".to_owned()).to_string();
+        assert!(said.contains("example.com") && !said.contains("hunter2"), "{said}");
+    }
+}
