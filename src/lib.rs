@@ -11,6 +11,7 @@ pub mod log;
 pub mod telemetry;
 
 mod network;
+mod outlet;
 mod sparing;
 mod sys;
 

@@ -1,10 +1,11 @@
 //! Failed logins by address, so that guessing gets slower.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::verified::Attempt;
 use crate::network;
 
 /// Failures that are free: people mistype, and scripts with an old password try it more than once.
@@ -15,6 +16,12 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// The same wrong password is one failure for so long: a push is a dozen requests with it.
+const REPEATED_WITHIN: Duration = Duration::from_secs(10);
+/// Attempts of an address that are told from new ones.
+const RECENT: usize = 16;
+/// New ones behind a closed door after which it is shut to what is known as well: who knows a password needs no guesses.
+const MISSES: u32 = 50;
 /// Addresses that are remembered.
 const ADDRESSES: usize = 10_000;
 
@@ -25,8 +32,10 @@ pub(super) struct Attempts {
 }
 
 /// A login that failed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Failed<'l> {
+    /// None where it was not one of user and password.
+    pub(super) attempt: Option<Attempt>,
     /// Whom it was for; empty where nobody was named.
     pub(super) user: &'l str,
     /// The client's; none where it came over a socket of the file system.
@@ -34,11 +43,22 @@ pub(super) struct Failed<'l> {
     pub(super) reason: &'static str,
 }
 
-#[derive(Clone, Copy)]
+/// A door that is closed for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub(super) wait: Duration,
+    /// Also to what is remembered as right.
+    pub(super) is_shut: bool,
+}
+
 struct Record {
     failures: u32,
     /// Of the last failure, or of the end of the pause after it.
     since: Instant,
+    /// Attempts of late, and when each was first counted.
+    recent: VecDeque<(Attempt, Instant)>,
+    /// Behind the closed door.
+    misses: u32,
 }
 
 impl Record {
@@ -47,19 +67,38 @@ impl Record {
         let forgotten = now.saturating_duration_since(self.since).as_secs() / FORGOTTEN_AFTER.as_secs();
         self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
+
+    fn note(&mut self, attempt: Attempt, now: Instant) {
+        self.recent.retain(|(other, _)| *other != attempt);
+        self.recent.truncate(RECENT - 1);
+        self.recent.push_front((attempt, now));
+    }
 }
 
 impl Attempts {
-    /// How long this address has to wait before another password of it is looked at.
-    pub(super) fn pause(&self, address: Option<IpAddr>, now: Instant) -> Option<Duration> {
+    /// Whether, and for how long, no other password of this address is looked at.
+    pub(super) fn closed(&self, address: Option<IpAddr>, now: Instant) -> Option<Closed> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        records.get(&address.map(network::of)).map(|record| record.since.saturating_duration_since(now)).filter(|pause| !pause.is_zero())
+        let record = records.get(&address.map(network::of))?;
+        let wait = record.since.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(Closed { wait, is_shut: record.misses >= MISSES })
+    }
+
+    /// Takes down a password that came to a closed door and is not known.
+    pub(super) fn missed(&self, address: Option<IpAddr>, attempt: Attempt, now: Instant) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(record) = records.get_mut(&address.map(network::of))
+            && record.recent.iter().all(|(other, _)| *other != attempt)
+        {
+            record.note(attempt, now);
+            record.misses = record.misses.saturating_add(1);
+        }
     }
 
     /// Takes down a login that was looked at and failed: each is one line of the log, and one more where it closes the door.
     pub(super) fn failed(&self, failed: Failed<'_>, now: Instant) {
+        let Some(pause) = self.count(failed.address, failed.attempt, now) else { return };
         failed.report();
-        let pause = self.count(failed.address, now);
         if !pause.is_zero() {
             let (address, wait) = (failed.address(), humantime::format_duration(pause));
             tracing::warn!(%address, %wait, "logins put off: too many of this address have failed, and more are not looked at");
@@ -68,24 +107,32 @@ impl Attempts {
 
     /// As [`Self::failed`], for what costs nothing to look at: behind a closed door it is only told how long to wait.
     pub(super) fn turn_away(&self, failed: Failed<'_>, now: Instant) -> Option<Duration> {
-        let pause = self.pause(failed.address, now);
-        if pause.is_none() {
+        let closed = self.closed(failed.address, now);
+        if closed.is_none() {
             self.failed(failed, now);
         }
-        pause
+        closed.map(|closed| closed.wait)
     }
 
-    /// Gives how long the door is closed now.
-    fn count(&self, address: Option<IpAddr>, now: Instant) -> Duration {
+    /// Gives how long the door is closed now; none where it is the same failure once more.
+    fn count(&self, address: Option<IpAddr>, attempt: Option<Attempt>, now: Instant) -> Option<Duration> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let address = address.map(network::of);
         if records.len() >= ADDRESSES && !records.contains_key(&address) {
             make_room(&mut records, now);
         }
-        let failures = records.get(&address).map_or(0, |record| record.failures(now)).saturating_add(1);
+        let record = records.entry(address).or_insert_with(|| Record { failures: 0, since: now, recent: VecDeque::new(), misses: 0 });
+        if let Some(attempt) = attempt {
+            let is_repeated = |(other, counted): &(Attempt, Instant)| *other == attempt && *counted + REPEATED_WITHIN > now;
+            if record.recent.iter().any(is_repeated) {
+                return None;
+            }
+            record.note(attempt, now);
+        }
+        let failures = record.failures(now).saturating_add(1);
         let pause = pause_after(failures);
-        records.insert(address, Record { failures, since: now + pause });
-        pause
+        (record.failures, record.since, record.misses) = (failures, now + pause, 0);
+        Some(pause)
     }
 }
 
@@ -134,23 +181,63 @@ mod tests {
         let (attempts, one, other) = (Attempts::default(), address("192.0.2.1"), address("192.0.2.2"));
         let mut now = Instant::now();
         for _ in 0..FREE_FAILURES {
-            attempts.count(one, now);
-            assert_eq!(attempts.pause(one, now), None);
+            attempts.count(one, None, now);
+            assert_eq!(attempts.closed(one, now), None);
         }
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            attempts.count(one, now);
-            let pause = attempts.pause(one, now).unwrap();
+            attempts.count(one, None, now);
+            let pause = attempts.closed(one, now).unwrap().wait;
             pauses.push(pause.as_secs());
-            assert_eq!(attempts.pause(other, now), None);
+            assert_eq!(attempts.closed(other, now), None);
             now += pause;
-            assert_eq!(attempts.pause(one, now), None);
+            assert_eq!(attempts.closed(one, now), None);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
         // all is forgiven in the end
         now += FORGOTTEN_AFTER * 22;
-        attempts.count(one, now);
-        assert_eq!(attempts.pause(one, now), None);
+        attempts.count(one, None, now);
+        assert_eq!(attempts.closed(one, now), None);
+    }
+
+    fn attempt(password: u32) -> Attempt {
+        let verified = super::super::verified::Verified::new(Duration::ZERO).unwrap();
+        verified.attempt("joe", &password.to_le_bytes(), &super::super::BcryptHash::dummy(4))
+    }
+
+    #[test]
+    fn the_same_wrong_password_is_one_failure_for_a_while() {
+        let (attempts, one, now) = (Attempts::default(), address("192.0.2.1"), Instant::now());
+        let old = attempt(1);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        assert!(attempts.count(one, Some(old), now).is_some());
+        for second in 0..10 {
+            assert_eq!(attempts.count(one, Some(old), later(second)), None);
+        }
+        // and it closes the door like any other if it does not end
+        let counted = (10..600).filter(|second| attempts.closed(one, later(*second)).is_none());
+        let counted = counted.filter(|second| attempts.count(one, Some(old), later(*second)).is_some()).count();
+        assert!((10..30).contains(&counted), "{counted} failures");
+    }
+
+    #[test]
+    fn guessing_behind_a_closed_door_shuts_it() {
+        let (attempts, one, now) = (Attempts::default(), address("192.0.2.1"), Instant::now());
+        for number in 0..=FREE_FAILURES {
+            attempts.count(one, Some(attempt(number)), now);
+        }
+        let stale = attempt(1000);
+        for _ in 0..1000 {
+            attempts.missed(one, stale, now);
+        }
+        assert!(!attempts.closed(one, now).unwrap().is_shut, "a script with an old password has shut it");
+        (0..MISSES).for_each(|number| attempts.missed(one, attempt(2000 + number), now));
+        let closed = attempts.closed(one, now).unwrap();
+        assert!(closed.is_shut);
+        let opened = now + closed.wait;
+        assert_eq!(attempts.closed(one, opened), None);
+        attempts.count(one, None, opened);
+        assert!(!attempts.closed(one, opened).unwrap().is_shut);
     }
 
     #[test]
@@ -158,14 +245,14 @@ mod tests {
         let attempts = Attempts::default();
         let now = Instant::now();
         for host in 0..=FREE_FAILURES {
-            attempts.count(address(&format!("2001:db8::{host:x}")), now);
+            attempts.count(address(&format!("2001:db8::{host:x}")), None, now);
         }
-        assert!(attempts.pause(address("2001:db8::ffff:1"), now).is_some());
-        assert!(attempts.pause(address("2001:db8:0:1::1"), now).is_none());
+        assert!(attempts.closed(address("2001:db8::ffff:1"), now).is_some());
+        assert!(attempts.closed(address("2001:db8:0:1::1"), now).is_none());
         for _ in 0..=FREE_FAILURES {
-            attempts.count(address("::ffff:192.0.2.1"), now);
+            attempts.count(address("::ffff:192.0.2.1"), None, now);
         }
-        assert!(attempts.pause(address("192.0.2.1"), now).is_some());
+        assert!(attempts.closed(address("192.0.2.1"), now).is_some());
     }
 
     #[test]
@@ -173,12 +260,12 @@ mod tests {
         let attempts = Attempts::default();
         let (worst, now) = (address("192.0.2.1"), Instant::now());
         for _ in 0..=FREE_FAILURES {
-            attempts.count(worst, now);
+            attempts.count(worst, None, now);
         }
         for number in 0..2 * ADDRESSES as u32 {
-            attempts.count(Some(std::net::Ipv4Addr::from(number).into()), now);
+            attempts.count(Some(std::net::Ipv4Addr::from(number).into()), None, now);
         }
         assert!(attempts.records.lock().unwrap().len() <= ADDRESSES);
-        assert!(attempts.pause(worst, now).is_some());
+        assert!(attempts.closed(worst, now).is_some());
     }
 }

@@ -2,18 +2,25 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use super::attempts::{Attempts, Failed};
 use super::password::BcryptHash;
+use super::turns::Turns;
 use super::verified::{Attempt, Verified};
+use crate::network;
 use crate::sparing::Sparing;
 
-/// Attempts that may wait, for each core that works on them: at cost 10 about three seconds' worth.
-const WAITING_PER_CORE: usize = 64;
+/// What may wait takes about so long, with as many cores as there are.
+const WAITING: Duration = Duration::from_secs(10);
+/// A hash of cost 10, of which each further one takes twice as long.
+const PRICE_AT_10: Duration = Duration::from_millis(50);
+/// Attempts that may wait for each core, however little they cost.
+const WAITING_PER_CORE: u64 = 2000;
 /// What those are told for whom there is no room.
 const FULL_PAUSE: Duration = Duration::from_secs(2);
 
@@ -47,26 +54,31 @@ pub(super) enum Outcome {
 pub(super) struct Hashing(Arc<Shared>);
 
 struct Shared {
-    cores: Semaphore,
-    waiting: Mutex<HashMap<Attempt, Flight>>,
-    room: usize,
+    cores: usize,
+    work: Mutex<Work>,
     verified: Arc<Verified>,
     attempts: Arc<Attempts>,
     full: Sparing<()>,
 }
 
-/// An attempt on its way.
-struct Flight {
-    address: Option<IpAddr>,
-    outcome: watch::Receiver<Option<Outcome>>,
+#[derive(Default)]
+struct Work {
+    /// Attempts on their way: they wait, or a worker has them.
+    flights: HashMap<Attempt, watch::Receiver<Option<Outcome>>>,
+    waiting: Turns<Option<IpAddr>, Job>,
+    workers: usize,
+}
+
+struct Job {
+    guess: Guess,
+    outcome: watch::Sender<Option<Outcome>>,
 }
 
 impl Hashing {
     pub(super) fn new(verified: Arc<Verified>, attempts: Arc<Attempts>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let (cores, room) = (Semaphore::new(cores), cores * WAITING_PER_CORE);
         let full = Sparing::new("logins without room", FULL_EVERY, 1);
-        Self(Arc::new(Shared { cores, waiting: Mutex::default(), room, verified, attempts, full }))
+        Self(Arc::new(Shared { cores, work: Mutex::default(), verified, attempts, full }))
     }
 
     /// Compares a password with a user's hash; one that is wrong is a failed login.
@@ -74,9 +86,6 @@ impl Hashing {
     /// It goes on when the client leaves, so that nobody guesses for less than the whole price, which is that of the dearest where
     /// the hash itself is cheaper: else the time would tell who is a user.
     pub(super) async fn check(&self, guess: Guess) -> Outcome {
-        if let Some(pause) = self.0.attempts.pause(guess.address, Instant::now()) {
-            return Outcome::Later(pause);
-        }
         let Some(mut outcome) = self.join(guess) else {
             // whoever is put off has done nothing wrong
             if self.0.full.may_say(()) {
@@ -84,81 +93,103 @@ impl Hashing {
             }
             return Outcome::Later(FULL_PAUSE);
         };
-        // a sender that is gone without a word has panicked
+        // a sender that is gone without a word went with the runtime
         outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome).unwrap_or(Outcome::Later(FULL_PAUSE))
     }
 
     /// Attempts on their way.
     pub(super) fn queued(&self) -> usize {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.0.work().flights.len()
     }
 
-    /// Joins the same attempt that is on its way, or sets out. None where there is no room: one address gets half of it.
+    /// Joins the same attempt that is on its way, or gets in line. None where there is no room: one client gets half of it.
     fn join(&self, guess: Guess) -> Option<watch::Receiver<Option<Outcome>>> {
-        let (attempt, address) = (guess.attempt, guess.address);
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = waiting.get(&attempt) {
-            return Some(flight.outcome.clone());
+        let client = guess.address.map(network::of);
+        let mut work = self.0.work();
+        if let Some(outcome) = work.flights.get(&guess.attempt) {
+            return Some(outcome.clone());
         }
-        let of_this_address = waiting.values().filter(|flight| flight.address == address).count();
-        if waiting.len() >= self.0.room || of_this_address >= self.0.room / 2 {
+        let room = room(guess.dearest.cost(), self.0.cores);
+        if work.waiting.len() >= room || work.waiting.of(&client) >= room / 2 {
             return None;
         }
         let (sender, outcome) = watch::channel(None);
-        waiting.insert(attempt, Flight { address, outcome: outcome.clone() });
-        let shared = Arc::clone(&self.0);
-        tokio::spawn(async move {
-            let landing = Landing { shared: &shared, attempt };
-            let outcome = shared.compare(guess).await;
-            if outcome == Outcome::Right {
-                // before it is taken off the list: who comes in between finds it in one of the two
-                shared.verified.insert(attempt);
-            }
-            drop(landing);
-            sender.send_replace(Some(outcome));
-        });
+        work.flights.insert(guess.attempt, outcome.clone());
+        work.waiting.push(client, Job { guess, outcome: sender });
+        if work.workers < self.0.cores {
+            work.workers += 1;
+            drop(work);
+            Shared::set_to_work(Arc::clone(&self.0));
+        }
         Some(outcome)
     }
 }
 
+/// How many passwords may wait.
+fn room(cost: u32, cores: usize) -> usize {
+    let price = PRICE_AT_10.as_micros() << cost >> 10;
+    let each = u64::try_from(WAITING.as_micros() / price.max(1)).unwrap_or(u64::MAX).clamp(4, WAITING_PER_CORE);
+    cores * usize::try_from(each).unwrap_or(usize::MAX)
+}
+
 impl Shared {
-    async fn compare(&self, guess: Guess) -> Outcome {
-        let Guess { user, password, hash, dearest, is_user, address, .. } = guess;
-        // never closed
-        let Ok(_core) = self.cores.acquire().await else { return Outcome::Later(FULL_PAUSE) };
-        // others of this address may have failed meanwhile
-        if let Some(pause) = self.attempts.pause(address, Instant::now()) {
-            return Outcome::Later(pause);
-        }
-        match tokio::task::spawn_blocking(move || hash.matches(&password) || pay(&hash, &dearest, &password)).await {
-            Ok(is_right) if is_right && is_user => Outcome::Right,
-            Ok(_) => {
-                let reason = if is_user { "wrong password" } else { "unknown user" };
-                self.attempts.failed(Failed { user: &user, address, reason }, Instant::now());
-                Outcome::Wrong
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has a blocking thread do what waits, one at a time: so the end of the server waits for one hash and no more.
+    fn set_to_work(shared: Arc<Self>) {
+        tokio::task::spawn_blocking(move || {
+            if let Some(job) = shared.next() {
+                shared.land(job);
+                Self::set_to_work(shared);
             }
-            Err(_) => Outcome::Later(FULL_PAUSE),
+        });
+    }
+
+    /// A worker's next job. Without one it is none any more.
+    fn next(&self) -> Option<Job> {
+        let mut work = self.work();
+        let job = work.waiting.pop();
+        if job.is_none() {
+            work.workers -= 1;
         }
+        job
+    }
+
+    fn land(&self, Job { guess, outcome: sender }: Job) {
+        // a panic was logged where it happened, and must not cost a worker
+        let compared = panic::catch_unwind(AssertUnwindSafe(|| self.compare(&guess)));
+        let outcome = compared.unwrap_or(Outcome::Later(FULL_PAUSE));
+        if outcome == Outcome::Right {
+            // before it is taken off the list: who comes in between finds it in one of the two
+            self.verified.insert(guess.attempt, guess.address.map(network::of));
+        }
+        self.work().flights.remove(&guess.attempt);
+        sender.send_replace(Some(outcome));
+    }
+
+    fn compare(&self, guess: &Guess) -> Outcome {
+        let Guess { attempt, user, password, hash, dearest, is_user, address } = guess;
+        // others of this client may have failed meanwhile
+        if let Some(closed) = self.attempts.closed(*address, Instant::now()) {
+            return Outcome::Later(closed.wait);
+        }
+        if hash.matches(password) && *is_user {
+            return Outcome::Right;
+        }
+        pay_the_rest(hash, dearest, password);
+        let reason = if *is_user { "wrong password" } else { "unknown user" };
+        self.attempts.failed(Failed { attempt: Some(*attempt), user, address: *address, reason }, Instant::now());
+        Outcome::Wrong
     }
 }
 
-/// Has a wrong password for a cheap hash take as long as one for the dearest; it stays wrong.
-fn pay(hash: &BcryptHash, dearest: &BcryptHash, password: &[u8]) -> bool {
-    if hash.cost() < dearest.cost() {
-        std::hint::black_box(dearest.matches(password));
-    }
-    false
-}
-
-/// Takes an attempt off the list, also where its task panics.
-struct Landing<'s> {
-    shared: &'s Shared,
-    attempt: Attempt,
-}
-
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
-        self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.attempt);
+/// Has a wrong password for a cheap hash take as long as one for the dearest. Each cost is twice the one before: those from
+/// the hash's own on, and itself, come to that.
+fn pay_the_rest(hash: &BcryptHash, dearest: &BcryptHash, password: &[u8]) {
+    for cost in hash.cost()..dearest.cost() {
+        std::hint::black_box(BcryptHash::dummy(cost).matches(password));
     }
 }
 
@@ -189,12 +220,12 @@ mod tests {
         let wrong = verified.attempt("joe", b"wrong", &hash);
         let checks: Vec<_> = (0..100).map(|_| hashing.check(guess(&verified, "secret", &hash, host(1)))).collect();
         assert!(futures_util::future::join_all(checks).await.iter().all(|outcome| *outcome == Outcome::Right));
-        assert!(verified.contains(&attempt));
+        assert!(verified.knows(&attempt, host(1), false));
         // were each of these hashed, they would be too many failures
         let checks: Vec<_> = (0..100).map(|_| hashing.check(guess(&verified, "wrong", &hash, host(1)))).collect();
         assert!(futures_util::future::join_all(checks).await.iter().all(|outcome| *outcome == Outcome::Wrong));
-        assert!(!verified.contains(&wrong));
-        assert!(hashing.0.waiting.lock().unwrap().is_empty());
+        assert!(!verified.knows(&wrong, host(1), false));
+        assert_eq!(hashing.queued(), 0);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +247,7 @@ mod tests {
         let nobody = Guess { is_user: false, ..guess(&verified, "secret", &hash, host(1)) };
         let attempt = nobody.attempt;
         assert_eq!(hashing.check(nobody).await, Outcome::Wrong);
-        assert!(!verified.contains(&attempt));
+        assert!(!verified.knows(&attempt, host(1), false));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -225,35 +256,63 @@ mod tests {
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         let attempt = verified.attempt("joe", b"secret", &hash);
         // until the client has left, the attempt waits
-        let shared = &hashing.0;
-        let busy = shared.cores.acquire_many(u32::try_from(shared.cores.available_permits()).unwrap()).await.unwrap();
+        keep_busy(&hashing, hashing.0.cores);
         let check = hashing.check(guess(&verified, "secret", &hash, host(1)));
         assert!(futures_util::future::FutureExt::now_or_never(check).is_none());
-        drop(busy);
+        keep_busy(&hashing, 0);
+        Shared::set_to_work(Arc::clone(&hashing.0));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !verified.contains(&attempt) {
+        while !verified.knows(&attempt, host(1), false) {
             assert!(Instant::now() < deadline, "the attempt was given up");
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Has it believe in so many workers, who do nothing.
+    fn keep_busy(hashing: &Hashing, workers: usize) {
+        hashing.0.work().workers = workers;
     }
 
     #[tokio::test]
     async fn the_room_is_bounded_and_nobody_has_all_of_it() {
         let (verified, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
-        let (shared, cores) = (&hashing.0, std::thread::available_parallelism().unwrap().get());
-        assert_eq!((shared.cores.available_permits(), shared.room), (cores, cores * WAITING_PER_CORE));
+        let (cores, room) = (hashing.0.cores, room(4, hashing.0.cores));
+        assert_eq!((cores, room), (std::thread::available_parallelism().unwrap().get(), cores * WAITING_PER_CORE as usize));
         // so that whoever is let in waits
-        let busy = shared.cores.acquire_many(u32::try_from(cores).unwrap()).await.unwrap();
+        keep_busy(&hashing, cores);
         let join = |number: usize, address| hashing.join(guess(&verified, &number.to_string(), &hash, address)).is_some();
-        let of_one = (0..shared.room).filter(|number| join(*number, host(1))).count();
-        assert_eq!(of_one, shared.room / 2);
-        let of_others = (shared.room..2 * shared.room).filter(|number| join(*number, host(*number as u8 | 2))).count();
-        assert_eq!((of_others, hashing.queued()), (shared.room / 2, shared.room));
+        let of_one = (0..room).filter(|number| join(*number, host(1))).count();
+        assert_eq!(of_one, room / 2);
+        let of_others = (room..2 * room).filter(|number| join(*number, host(*number as u8 | 2))).count();
+        assert_eq!((of_others, hashing.queued()), (room / 2, room));
         let later = hashing.check(guess(&verified, "one more", &hash, host(1))).await;
         assert_eq!(later, Outcome::Later(FULL_PAUSE));
-        assert!(!shared.full.may_say(()), "the log does not say it");
-        drop(busy);
+        assert!(!hashing.0.full.may_say(()), "the log does not say it");
+        // of an IPv6 network, no host has a line of its own
+        assert!(hashing.join(guess(&verified, "of a network", &hash, Some("2001:db8::1".parse().unwrap()))).is_none());
+    }
+
+    #[test]
+    fn as_much_may_wait_as_takes_some_seconds() {
+        assert_eq!([5, 10, 12, 14, 20].map(|cost| room(cost, 2)), [4000, 400, 100, 24, 8]);
+    }
+
+    /// Addresses that guess in numbers, each within what is free, keep others waiting for one turn each.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_comes_last_with_one_password_does_not_wait_for_all_others() {
+        let (verified, hashing) = hashing();
+        let hash = BcryptHash::of(b"secret", 4).unwrap();
+        keep_busy(&hashing, hashing.0.cores);
+        let guesses: Vec<_> = (0..50).map(|number| guess(&verified, &number.to_string(), &hash, host(1))).collect();
+        guesses.into_iter().for_each(|guess| drop(hashing.join(guess)));
+        let mut right = hashing.join(guess(&verified, "secret", &hash, host(2))).unwrap();
+        // one worker, by hand
+        for _ in 0..2 {
+            let job = hashing.0.next().unwrap();
+            hashing.0.land(job);
+        }
+        assert_eq!(*right.borrow_and_update(), Some(Outcome::Right));
     }
 
     /// The least that a wrong password took of three.
@@ -275,6 +334,6 @@ mod tests {
     async fn a_wrong_password_for_a_cheap_hash_has_the_price_of_the_dearest() {
         // without it, 64 times less; on a busy machine either may take some times as long
         let (cheap, dear) = (price(4, 10).await, price(10, 10).await);
-        assert!(cheap * 16 > dear, "{cheap:?} and {dear:?}");
+        assert!(cheap * 16 > dear && dear * 16 > cheap, "{cheap:?} and {dear:?}");
     }
 }

@@ -15,6 +15,7 @@ use super::users::Users;
 use super::verified::Verified;
 use super::watched::Watched;
 use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file};
+use crate::network;
 
 const WHAT: &str = "the htpasswd file";
 /// Whom a file is made for where there is none.
@@ -73,12 +74,23 @@ impl Htpasswd {
         let refusal = || Refusal::Challenge(challenge::basic(&self.realm));
         // every client's first request
         let authorization = login.authorization.ok_or_else(refusal)?;
+        let (address, client, now) = (login.address, login.address.map(network::of), Instant::now());
         let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
-            let failed = Failed { user: "", address: login.address, reason: "no user and password" };
-            return Err(self.attempts.turn_away(failed, Instant::now()).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
+            let failed = Failed { attempt: None, user: "", address, reason: "no user and password" };
+            return Err(self.attempts.turn_away(failed, now).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
         };
-        let is_remembered =
-            |users: &Users| users.hash_of(&user).is_some_and(|hash| self.verified.contains(&self.verified.attempt(&user, &password, hash)));
+        // podman and skopeo without a login send this
+        if user.is_empty() && password.is_empty() {
+            return Err(refusal());
+        }
+        let closed = self.attempts.closed(address, now);
+        if let Some(closed) = closed.filter(|closed| closed.is_shut) {
+            return Err(Refusal::TooMany { wait: closed.wait });
+        }
+        let is_remembered = |users: &Users| {
+            let attempt = users.hash_of(&user).map(|hash| self.verified.attempt(&user, &password, hash));
+            attempt.is_some_and(|attempt| self.verified.knows(&attempt, client, closed.is_some()))
+        };
         let mut users = self.users.recent().await;
         let mut may_enter = is_remembered(&users);
         if !may_enter {
@@ -91,8 +103,12 @@ impl Htpasswd {
             return Ok(Identity::user(user));
         }
         let (is_user, hash) = users.hash_of(&user).map_or_else(|| (false, users.dummy()), |hash| (true, hash));
-        let (attempt, hash) = (self.verified.attempt(&user, &password, hash), hash.clone());
-        let (dearest, address) = (users.dummy().clone(), login.address);
+        let attempt = self.verified.attempt(&user, &password, hash);
+        if let Some(closed) = closed {
+            self.attempts.missed(address, attempt, now);
+            return Err(Refusal::TooMany { wait: closed.wait });
+        }
+        let (hash, dearest) = (hash.clone(), users.dummy().clone());
         match self.hashing.check(Guess { attempt, user: user.clone(), password, hash, dearest, is_user, address }).await {
             Outcome::Right => Ok(Identity::user(user)),
             Outcome::Wrong => Err(refusal()),
@@ -129,6 +145,41 @@ pub(super) fn provide(path: &Path) -> Result<(), Error> {
     let password = URL_SAFE_NO_PAD.encode(random);
     let hash = BcryptHash::of(password.as_bytes(), DEFAULT_COST).map_err(|cause| failed(io::Error::other(cause)))?;
     file::replace(path, format!("{FIRST_USER}:{}\n", hash.as_str()).as_bytes(), 0o600).map_err(failed)?;
-    tracing::warn!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
+    // at the highest level: whoever does not see it cannot log in
+    tracing::error!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::auth::Wanted;
+
+    /// Within the millisecond for which a look at the file is good otherwise.
+    #[tokio::test]
+    async fn nobody_is_refused_by_a_file_that_has_just_changed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("htpasswd");
+        let line = |user: &str| format!("{user}:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str());
+        let mut content = line("joe");
+        std::fs::write(&path, &content).unwrap();
+        let settings = Settings { realm: String::new(), path: path.clone(), cache: Settings::DEFAULT_CACHE };
+        let (htpasswd, stats) = (Htpasswd::open(settings).unwrap(), Stats::default());
+        let enter = async |user: &str| {
+            let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:secret")));
+            let login = Login { authorization: Some(authorization.as_bytes()), address: None, site: "", wanted: &Wanted::default() };
+            htpasswd.admit(login, &stats).await.is_ok()
+        };
+        for number in 0..30 {
+            let user = format!("user{number}");
+            content += &line(&user);
+            // the file is looked at, and then another one
+            assert!(enter("joe").await);
+            std::fs::write(&path, &content).unwrap();
+            assert!(enter(&user).await, "{user}");
+        }
+        assert_eq!(stats.remembered.get(), 29, "all of joe's but the first");
+    }
 }

@@ -16,6 +16,7 @@ mod scope;
 mod silly;
 mod stats;
 mod token;
+mod turns;
 mod users;
 mod verified;
 mod watched;

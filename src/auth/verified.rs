@@ -1,6 +1,7 @@
 //! Passwords that were right a moment ago.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use super::password::BcryptHash;
 
 /// How many are remembered, at most twice this many for a while.
 const GENERATION: usize = 5000;
+/// Clients that are remembered of each.
+const CLIENTS: usize = 64;
 
 /// A user, a password and the hash they are compared with, unreadable to whoever reads this process' memory later.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +27,13 @@ pub(super) struct Verified {
     key: hmac::Key,
     lifetime: Duration,
     /// When each was checked: the newer ones, and those from before the newer ones began.
-    generations: Mutex<[HashMap<Attempt, Instant>; 2]>,
+    generations: Mutex<[HashMap<Attempt, Entry>; 2]>,
+}
+
+struct Entry {
+    checked: Instant,
+    /// Who has used it: addresses, or networks.
+    clients: Vec<Option<IpAddr>>,
 }
 
 impl Verified {
@@ -46,18 +55,27 @@ impl Verified {
         attempt
     }
 
-    pub(super) fn contains(&self, attempt: &Attempt) -> bool {
-        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let checked = generations.iter().find_map(|generation| generation.get(attempt));
-        checked.is_some_and(|checked| checked.elapsed() < self.lifetime)
+    /// Whether an attempt was right, whoever made it; or, where only a client's `own` count, whether it has made it itself.
+    /// What others got right would tell a client that may guess no more whether it has guessed right.
+    pub(super) fn knows(&self, attempt: &Attempt, client: Option<IpAddr>, own: bool) -> bool {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = generations.iter_mut().find_map(|generation| generation.get_mut(attempt)) else { return false };
+        if entry.checked.elapsed() >= self.lifetime {
+            return false;
+        }
+        let is_own = entry.clients.contains(&client);
+        if !is_own && !own && entry.clients.len() < CLIENTS {
+            entry.clients.push(client);
+        }
+        is_own || !own
     }
 
-    pub(super) fn insert(&self, attempt: Attempt) {
+    pub(super) fn insert(&self, attempt: Attempt, client: Option<IpAddr>) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if generations[0].len() >= GENERATION {
             generations[1] = std::mem::take(&mut generations[0]);
         }
-        generations[0].insert(attempt, Instant::now());
+        generations[0].insert(attempt, Entry { checked: Instant::now(), clients: vec![client] });
     }
 }
 
@@ -69,8 +87,8 @@ mod tests {
     fn only_the_very_same_attempt_is_known() {
         let verified = Verified::new(Duration::from_secs(60)).unwrap();
         let (hash, other) = (BcryptHash::dummy(5), BcryptHash::dummy(6));
-        verified.insert(verified.attempt("joe", b"secret", &hash));
-        assert!(verified.contains(&verified.attempt("joe", b"secret", &hash)));
+        verified.insert(verified.attempt("joe", b"secret", &hash), None);
+        assert!(verified.knows(&verified.attempt("joe", b"secret", &hash), None, false));
         for (user, password, hash) in [
             ("joe", "secret", &other),
             ("joe", "secre", &hash),
@@ -78,10 +96,27 @@ mod tests {
             ("Joe", "secret", &hash),
             ("", "joesecret", &hash),
         ] {
-            assert!(!verified.contains(&verified.attempt(user, password.as_bytes(), hash)), "{user} {password}");
+            assert!(!verified.knows(&verified.attempt(user, password.as_bytes(), hash), None, false), "{user} {password}");
         }
         let elsewhere = Verified::new(Duration::from_secs(60)).unwrap();
         assert!(elsewhere.attempt("joe", b"secret", &hash) != verified.attempt("joe", b"secret", &hash), "the key is no secret");
+    }
+
+    #[test]
+    fn what_others_got_right_is_not_ones_own() {
+        let verified = Verified::new(Duration::from_secs(60)).unwrap();
+        let [one, other, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| Some(address.parse().unwrap()));
+        let attempt = verified.attempt("joe", b"secret", &BcryptHash::dummy(5));
+        verified.insert(attempt, one);
+        assert!(verified.knows(&attempt, one, true) && !verified.knows(&attempt, other, true));
+        // with an open door it counts, and becomes its own
+        assert!(verified.knows(&attempt, other, false) && verified.knows(&attempt, other, true));
+        assert!(!verified.knows(&attempt, third, true));
+        for host in 0..=255 {
+            verified.knows(&attempt, Some(std::net::Ipv4Addr::new(10, 0, 0, host).into()), false);
+        }
+        let generations = verified.generations.lock().unwrap();
+        assert_eq!(generations[0][&attempt].clients.len(), CLIENTS);
     }
 
     #[test]
@@ -89,10 +124,10 @@ mod tests {
         let verified = Verified::new(Duration::ZERO).unwrap();
         let hash = BcryptHash::dummy(5);
         let attempt = verified.attempt("joe", b"secret", &hash);
-        verified.insert(attempt);
-        assert!(!verified.contains(&attempt));
+        verified.insert(attempt, None);
+        assert!(!verified.knows(&attempt, None, false));
         for number in 0..3 * GENERATION {
-            verified.insert(verified.attempt(&number.to_string(), b"", &hash));
+            verified.insert(verified.attempt(&number.to_string(), b"", &hash), None);
         }
         let kept: usize = verified.generations.lock().unwrap().iter().map(HashMap::len).sum();
         assert!(kept <= 2 * GENERATION, "{kept}");

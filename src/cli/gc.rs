@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // there is no other way to work; the word is accepted because people want to be sure
     let Arguments { online: _, dry_run, store, output } = arguments;
-    log::start_quiet();
+    log::start_quiet()?;
     let (registry, retention) = store.open_with_rules()?;
     if dry_run {
         return super::forecast::print(&registry, &retention, output).await;
@@ -97,7 +97,7 @@ pub(super) struct Classic {
 /// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
-    log::start_quiet();
+    log::start_quiet()?;
     let (Loaded { config, .. }, rules) = Config::draft(Some(&arguments.config), std::env::vars_os())?.finish_with(settings::of)?;
     let directory = place::data_directory(None, &config)?;
     place::check_foreign_store(&directory, &config)?;

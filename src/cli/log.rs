@@ -3,10 +3,12 @@
 use registry::config::{self, Config};
 use registry::log::{Formatter, Handle, Level, Settings};
 
+use super::Failure;
+
 /// Starts the log as the configuration has it.
-pub(super) fn start(config: &Config) -> Handle {
+pub(super) fn start(config: &Config) -> Result<Handle, Failure> {
     let log = &config.log;
-    registry::log::start(Settings {
+    let started = registry::log::start(Settings {
         level: level(config.level()),
         formatter: match log.formatter {
             config::Formatter::Text => Formatter::Text,
@@ -15,12 +17,17 @@ pub(super) fn start(config: &Config) -> Handle {
         },
         fields: log.fields.clone().into_iter().collect(),
         caller: log.reportcaller,
-    })
+    });
+    started.map_err(|error| no_thread(&error))
 }
 
 /// Starts the log of a command for people: what they must know, and nothing else.
-pub(super) fn start_quiet() {
-    registry::log::start(Settings { level: Level::Warn, ..Settings::default() });
+pub(super) fn start_quiet() -> Result<(), Failure> {
+    registry::log::start(Settings { level: Level::Warn, ..Settings::default() }).map(drop).map_err(|error| no_thread(&error))
+}
+
+fn no_thread(error: &std::io::Error) -> Failure {
+    Failure::Other(format!("cannot start a thread for the log: {error}"))
 }
 
 pub(super) fn level(level: config::Level) -> Level {

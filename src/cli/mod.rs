@@ -166,6 +166,7 @@ pub fn main() -> ExitCode {
             output::print(&script)
         }
     };
+    registry::log::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -43,7 +43,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let flags = Flags { addr: arguments.addr, data_dir: arguments.data_dir };
     let mut live = Live::open(place::configuration(arguments.config), flags.clone())?;
-    let log = log::start(&live.loaded().config);
+    let log = log::start(&live.loaded().config)?;
     live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
     live.add(move |config| {
         let (log, level) = (log.clone(), log::level(config.level()));
@@ -69,6 +69,8 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     let hangup = signal(SignalKind::hangup()).map_err(deaf)?;
     let registry = Registry::open(&directory, settings::of(config)?)?;
     warn_of_short_leases(&registry.settings().retention);
+    // which says itself what is wrong; pulls need no room
+    let _ = registry.check_reserve();
     let _serving = registry.lock_serving()?;
     live.add({
         let registry = registry.clone();
@@ -134,6 +136,7 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
         tracing::info!(signal = name, "stopping: finishing requests in flight; a second signal ends at once");
         tokio::spawn(async move {
             signals.next().await;
+            registry::log::flush();
             std::process::exit(1);
         });
     });

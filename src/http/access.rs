@@ -37,7 +37,7 @@ pub(super) async fn admit(access: &Access, action: Action, request: &mut Request
 fn wanted(action: &Action) -> Option<Wanted> {
     let needed = match action {
         // what watches over the server, and what says nothing of its content; browsers send OPTIONS without credentials
-        Action::Welcome | Action::Live | Action::Ready { .. } | Action::PingV1 | Action::TellMethods { .. } | Action::Redirect { .. } => {
+        Action::Welcome | Action::Live | Action::Ready(_) | Action::PingV1 | Action::TellMethods { .. } | Action::Redirect { .. } => {
             return None;
         }
         // a login, for whatever

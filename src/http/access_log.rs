@@ -1,44 +1,29 @@
-//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output.
-//!
-//! Nobody waits for whoever reads it: lines are handed to a thread of their own, and dropped, and counted, where that is
-//! held up for long.
+//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output. Nobody waits for
+//! whoever reads it ([`crate::outlet`]).
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
-use crate::telemetry::Counter;
+use crate::outlet::Outlet;
 
-/// How many bytes of lines may wait to be written.
-const WAITING_LIMIT: usize = 4 << 20;
-/// How many are written at once, about.
-const WRITTEN_AT_ONCE: usize = 64 << 10;
-/// How long lines are gathered before they are written: a thread that is woken for each costs as much as a pull.
+/// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
+/// answer may take long, and a line is written once it has ended.
+const KEPT: usize = 1024;
+/// How long lines are gathered before they are written.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// Where lines go; clones share it.
 #[derive(Clone)]
-pub struct AccessLog(Arc<Shared>);
-
-struct Shared {
-    is_enabled: AtomicBool,
-    lines: Sender<Job>,
-    /// Bytes that wait.
-    waiting: AtomicUsize,
-    dropped: Counter,
-}
-
-enum Job {
-    Line(String),
-    /// To be told once everything before it is written.
-    Flush(Sender<()>),
+pub struct AccessLog {
+    is_enabled: Arc<AtomicBool>,
+    outlet: Outlet,
 }
 
 impl AccessLog {
@@ -47,134 +32,86 @@ impl AccessLog {
     /// # Errors
     /// Where there can be no thread.
     pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
-        let (lines, jobs) = channel();
-        let shared =
-            Arc::new(Shared { is_enabled: is_enabled.into(), lines, waiting: AtomicUsize::default(), dropped: Counter::default() });
-        let writer = Arc::downgrade(&shared);
-        let write = move || {
-            let mut out = out;
-            let wrote = |bytes: usize, dropped: u64| {
-                if let Some(shared) = writer.upgrade() {
-                    shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                    shared.dropped.add(dropped);
-                }
-            };
-            work(&jobs, &mut out, wrote);
-        };
-        std::thread::Builder::new().name("access log".to_owned()).spawn(write)?;
-        Ok(Self(shared))
+        Ok(Self { is_enabled: Arc::new(is_enabled.into()), outlet: Outlet::start("access log", out, GATHERING)? })
     }
 
     pub fn set_enabled(&self, is_enabled: bool) {
-        self.0.is_enabled.store(is_enabled, Ordering::Relaxed);
+        self.is_enabled.store(is_enabled, Ordering::Relaxed);
     }
 
     pub(super) fn is_enabled(&self) -> bool {
-        self.0.is_enabled.load(Ordering::Relaxed)
+        self.is_enabled.load(Ordering::Relaxed)
     }
 
     /// Lines that nobody took in time, or that could not be written.
     pub fn dropped(&self) -> u64 {
-        self.0.dropped.get()
+        self.outlet.dropped()
     }
 
     /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
     pub fn flush(&self, patience: Duration) {
-        let (done, wait) = channel();
-        if self.0.lines.send(Job::Flush(done)).is_ok() {
-            // whoever is not reading by now does not want it
-            let _ = wait.recv_timeout(patience);
-        }
+        self.outlet.flush(patience);
     }
 
     pub(super) fn write(&self, line: String) {
-        let (shared, length) = (&self.0, line.len());
-        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT || shared.lines.send(Job::Line(line)).is_err() {
-            shared.waiting.fetch_sub(length, Ordering::Relaxed);
-            shared.dropped.add(1);
-        }
-    }
-}
-
-/// Writes until nobody logs any more; tells of each piece how many bytes it had, and how many lines of it were lost.
-fn work(jobs: &Receiver<Job>, out: &mut impl Write, wrote: impl Fn(usize, u64)) {
-    let (mut piece, mut has_failed) = (Vec::new(), false);
-    while let Ok(first) = jobs.recv() {
-        let (mut lines, mut flushes) = (0, Vec::new());
-        for job in std::iter::once(first).chain(jobs.try_iter()) {
-            match job {
-                Job::Line(line) => {
-                    piece.extend_from_slice(line.as_bytes());
-                    lines += 1;
-                }
-                Job::Flush(done) => flushes.push(done),
-            }
-            if piece.len() >= WRITTEN_AT_ONCE {
-                break;
-            }
-        }
-        let written = out.write_all(&piece).and_then(|()| out.flush());
-        wrote(piece.len(), if written.is_ok() { 0 } else { lines });
-        if let Err(error) = written
-            && !std::mem::replace(&mut has_failed, true)
-        {
-            tracing::warn!(%error, "the access log cannot be written; its lines are dropped");
-        }
-        if piece.len() < WRITTEN_AT_ONCE && flushes.is_empty() {
-            std::thread::sleep(GATHERING);
-        }
-        piece.clear();
-        // whoever asked may have stopped waiting
-        flushes.into_iter().for_each(|done| _ = done.send(()));
+        self.outlet.write(line);
     }
 }
 
 /// What of a request is known when it comes in.
 pub(super) struct Entry {
     client: Option<IpAddr>,
-    user: Option<String>,
+    user: Option<Kept>,
     time: SystemTime,
-    /// `"GET /v2/ HTTP/1.1"`, quoted.
-    request: String,
-    /// `"REFERER" "USER AGENT"`, quoted.
-    ends: String,
+    method: Kept,
+    target: Kept,
+    version: Version,
+    referer: Kept,
+    agent: Kept,
+}
+
+/// The beginning of what a client says, in memory of its own: a header would keep the whole head of its request.
+struct Kept(Box<[u8]>);
+
+impl Kept {
+    fn new(text: &[u8]) -> Self {
+        Self(if text.len() > KEPT { [&text[..KEPT], b"..."].concat().into() } else { text.into() })
+    }
 }
 
 impl Entry {
     pub(super) fn new(client: Option<IpAddr>, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
         let target = uri.path_and_query().map_or_else(|| uri.path(), |target| target.as_str());
-        let header = |name: HeaderName| Quoted(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+        let header = |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
         Self {
             client,
             user: None,
             time: SystemTime::now(),
-            request: format!("\"{} {} {version:?}\"", Quoted(method.as_str().as_bytes()), Quoted(target.as_bytes())),
-            ends: format!("\"{}\" \"{}\"", header(REFERER), header(USER_AGENT)),
+            method: Kept::new(method.as_str().as_bytes()),
+            target: Kept::new(target.as_bytes()),
+            version,
+            referer: header(REFERER),
+            agent: header(USER_AGENT),
         }
     }
 
     pub(super) fn set_user(&mut self, user: &str) {
-        self.user = Some(user.to_owned());
+        self.user = Some(Kept::new(user.as_bytes()));
     }
 
     /// The line of a request that was answered so, with so many bytes of body.
     pub(super) fn line(&self, status: StatusCode, sent: u64) -> String {
-        let mut line = String::with_capacity(100 + self.request.len() + self.ends.len());
-        let user = self.user.as_deref().filter(|user| !user.is_empty()).unwrap_or("-");
+        let Self { user, method, target, version, referer, agent, .. } = self;
+        let mut line = String::with_capacity(120 + target.0.len() + referer.0.len() + agent.0.len());
+        let user = user.as_ref().map(|user| &*user.0).filter(|user| !user.is_empty()).unwrap_or(b"-");
+        let status = status.as_u16();
         // a String takes whatever is written to it
         let _ = match self.client {
             Some(address) => write!(line, "{address}"),
             None => write!(line, "-"),
         };
-        let _ = writeln!(
-            line,
-            " - {} [{}] {} {} {sent} {}",
-            Word(user.as_bytes()),
-            Moment(self.time),
-            self.request,
-            status.as_u16(),
-            self.ends
-        );
+        let _ = write!(line, " - {} [{}] \"{} {} {version:?}\"", Word(user), Moment(self.time), Quoted(&method.0), Quoted(&target.0));
+        let _ = writeln!(line, " {status} {sent} \"{}\" \"{}\"", Quoted(&referer.0), Quoted(&agent.0));
         line
     }
 }
@@ -230,7 +167,6 @@ impl fmt::Display for Moment {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::SyncSender;
     use std::time::UNIX_EPOCH;
 
     use proptest::prelude::*;
@@ -255,6 +191,18 @@ mod tests {
         assert!(entry.line(StatusCode::OK, 0).starts_with("192.0.2.7 - two\\x20words\\x0a\\\" ["));
     }
 
+    #[test]
+    fn only_so_much_is_kept_of_what_a_client_says() {
+        let target = format!("/v2/{}", "a".repeat(5000));
+        let mut entry = entry(&target, &[0x80; 5000]);
+        entry.set_user(&"u".repeat(5000));
+        let line = entry.line(StatusCode::OK, 0);
+        let cut = |letter: &str, count| format!("{}...", letter.repeat(count));
+        for expected in [format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)), format!("\"{}\"", cut("\\x80", KEPT)), cut("u", KEPT)] {
+            assert!(line.contains(&expected), "{line}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_a_client_says_makes_a_second_line_or_ends_a_field(user in any::<String>(), agent in proptest::collection::vec(32_u8..=255, 0..40)) {
@@ -267,41 +215,5 @@ mod tests {
             let unescaped = line.replace("\\\\", "").replace("\\\"", "");
             prop_assert_eq!(unescaped.matches('"').count(), 6, "{}", line);
         }
-    }
-
-    /// Takes nothing until it is told to.
-    struct Stuck(Receiver<()>, SyncSender<Vec<u8>>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            let _ = self.1.send(bytes.to_owned());
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    #[test]
-    fn a_reader_that_is_stuck_holds_nobody_up_and_costs_bounded_memory() {
-        let (go_on, stuck) = channel();
-        let (sink, written) = std::sync::mpsc::sync_channel(1 << 16);
-        let log = AccessLog::start(Stuck(stuck, sink), true).unwrap();
-        let line = "x".repeat(1023) + "\n";
-        for _ in 0..10_000 {
-            log.write(line.clone());
-        }
-        let dropped = log.dropped();
-        assert!((5000..9000).contains(&dropped), "{dropped}");
-        assert!(log.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
-        log.flush(Duration::from_millis(1));
-        drop(go_on);
-        log.flush(Duration::from_secs(20));
-        assert_eq!(written.try_iter().map(|bytes| bytes.len() as u64).sum::<u64>(), (10_000 - dropped) * 1024);
-        log.write(line);
-        log.flush(Duration::from_secs(20));
-        assert_eq!((log.dropped(), written.try_iter().count()), (dropped, 1));
     }
 }

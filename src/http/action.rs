@@ -1,5 +1,6 @@
 //! Everything that can be asked of the registry, as one list; a request becomes one of these before anything else happens.
 
+use super::probes::Asked;
 use super::query::{HistoryFilter, PageQuery};
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
@@ -12,9 +13,7 @@ pub(super) enum Action {
     /// Whether the process answers.
     Live,
     /// Whether the server can do its work.
-    Ready {
-        is_verbose: bool,
-    },
+    Ready(Asked),
     CheckApi,
     /// `OPTIONS`, which browsers send before they let a page of another origin ask for anything.
     TellMethods {
@@ -175,7 +174,7 @@ impl Action {
             | Self::Redirect { .. }
             | Self::Welcome
             | Self::Live
-            | Self::Ready { .. }
+            | Self::Ready(_)
             | Self::PingV1
             | Self::SearchV1 { .. } => Handler::Other,
         }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use super::allowance::Allowance;
 use super::answer;
 use super::body::FileSource;
 use super::content::{Bytewise, Content};
@@ -32,7 +33,8 @@ pub(super) async fn get(registry: &Registry, name: &RepositoryName, digest: &Dig
         return content.answer(&head.headers, Bytewise::Nothing);
     }
     let blob = registry.open_blob(name, digest).await?;
-    let source = FileSource::new(blob.file, blob.size, head.extensions.get::<SendSlot>());
+    let allowance = head.extensions.get::<Allowance>().cloned().unwrap_or_default();
+    let source = FileSource::new(blob.file, blob.size, head.extensions.get::<SendSlot>(), &allowance);
     content.answer(&head.headers, Bytewise::File(source))
 }
 

@@ -1,6 +1,5 @@
 //! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::ops::Range;
@@ -15,13 +14,12 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::{Sleep, sleep};
 
+use super::allowance::{self, Allowance, Window, Windows};
 use super::sendfile::SendSlot;
 use crate::sys::Mapping;
 
 /// How much of a file is handed to the connection at a time where it need not be copied.
 const MAPPED_WINDOW: u64 = 2 << 20;
-/// How much of a file is read at a time where it must be.
-const COPIED_WINDOW: u64 = 256 << 10;
 /// Files smaller than this are not worth a mapping.
 const MAPPED_FROM: u64 = 64 << 10;
 
@@ -35,7 +33,13 @@ pub(super) enum Part {
 /// A file that parts are taken from.
 pub(super) struct FileSource {
     file: Arc<File>,
-    mapped: Option<Mapped>,
+    way: Way,
+}
+
+/// How a file's bytes get to the connection.
+enum Way {
+    Mapped(Mapped),
+    Copied(Windows),
 }
 
 struct Mapped {
@@ -53,11 +57,28 @@ impl AsRef<[u8]> for Share {
 }
 
 impl FileSource {
-    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that.
-    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>) -> Self {
+    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
+    /// copies inside the connection's allowance.
+    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>, allowance: &Allowance) -> Self {
         let file = Arc::new(file);
         let mapped = slot.filter(|slot| slot.sends_files() && size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
-        Self { file, mapped }
+        let way = mapped.map_or_else(|| Way::Copied(allowance.body()), Way::Mapped);
+        Self { file, way }
+    }
+
+    /// What stands between parts of the file, counted as they are.
+    fn hold(&self, bytes: Bytes) -> Bytes {
+        match &self.way {
+            Way::Mapped(_) => bytes,
+            Way::Copied(windows) => windows.hold(bytes.into()).freeze(),
+        }
+    }
+
+    fn poll_window(&self, cx: &mut Context<'_>) -> Poll<u64> {
+        match &self.way {
+            Way::Mapped(_) => Poll::Ready(MAPPED_WINDOW),
+            Way::Copied(windows) => windows.poll_size(cx),
+        }
     }
 }
 
@@ -75,33 +96,42 @@ impl Mapped {
 
 /// The parts of a content, one after the other.
 pub(super) struct ContentBody {
-    parts: VecDeque<Part>,
+    parts: Box<dyn Iterator<Item = Part> + Send>,
+    /// A part that there has been no room for, or what is left of one.
+    begun: Option<Part>,
     source: Option<FileSource>,
     remaining: u64,
     loading: Option<JoinHandle<io::Result<Bytes>>>,
 }
 
 impl ContentBody {
-    pub(super) fn new(parts: Vec<Part>, source: Option<FileSource>) -> Self {
-        let remaining = parts.iter().map(Part::length).sum();
-        Self { parts: parts.into(), source, remaining, loading: None }
+    /// A body of `parts`, which have so many bytes together.
+    pub(super) fn new(parts: impl Iterator<Item = Part> + Send + 'static, length: u64, source: Option<FileSource>) -> Self {
+        Self { parts: Box::new(parts), begun: None, source, remaining: length, loading: None }
     }
 
-    /// Takes the next window off the parts: ready bytes, or a task that fetches them.
-    fn next_window(&mut self) -> Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>> {
+    /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
+    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>>> {
         loop {
-            match self.parts.pop_front()? {
-                Part::Memory(bytes) if bytes.is_empty() => {}
-                Part::Memory(bytes) => return Some(Ok(bytes)),
-                Part::File(range) if range.is_empty() => {}
-                Part::File(range) => {
-                    let source = self.source.as_ref()?;
-                    let window = if source.mapped.is_some() { MAPPED_WINDOW } else { COPIED_WINDOW };
-                    let end = range.end.min(range.start + window);
-                    self.parts.push_front(Part::File(end..range.end));
-                    return Some(source.fetch(range.start..end));
-                }
+            let Some(part) = self.begun.take().or_else(|| self.parts.next()) else { return Poll::Ready(None) };
+            if part.is_empty() {
+                continue;
             }
+            let Some(source) = &self.source else {
+                return Poll::Ready(part.in_memory().map(Ok));
+            };
+            let Poll::Ready(window) = source.poll_window(cx) else {
+                self.begun = Some(part);
+                return Poll::Pending;
+            };
+            return Poll::Ready(Some(match part {
+                Part::Memory(bytes) => Ok(source.hold(bytes)),
+                Part::File(range) => {
+                    let end = range.end.min(range.start + window);
+                    self.begun = Some(Part::File(end..range.end));
+                    source.fetch(range.start..end)
+                }
+            }));
         }
     }
 }
@@ -109,8 +139,13 @@ impl ContentBody {
 impl FileSource {
     fn fetch(&self, range: Range<u64>) -> Result<Bytes, JoinHandle<io::Result<Bytes>>> {
         let file = Arc::clone(&self.file);
-        let Some(mapped) = &self.mapped else {
-            return read_resident(&file, &range).ok_or_else(|| tokio::task::spawn_blocking(move || read(&file, range)));
+        let mapped = match &self.way {
+            Way::Mapped(mapped) => mapped,
+            Way::Copied(windows) => {
+                let window = windows.open(range.end - range.start);
+                let read = |window| tokio::task::spawn_blocking(move || read(&file, range.start, window));
+                return read_resident(&self.file, range.start, window).map_err(read);
+            }
         };
         // a mapping's length is a usize, and the range lies inside it
         let inside = range.start as usize..range.end as usize;
@@ -123,28 +158,26 @@ impl FileSource {
     }
 }
 
-/// Reads a range if all of it is in memory, so that nobody waits for the disk.
-fn read_resident(file: &File, range: &Range<u64>) -> Option<Bytes> {
-    let mut buffer = vec![0; (range.end - range.start) as usize];
-    let window = &mut [IoSliceMut::new(&mut buffer)];
-    let length = rustix::io::preadv2(file, window, range.start, rustix::io::ReadWriteFlags::NOWAIT).ok()?;
+/// Fills a window from `offset` on if all of that is in memory, so that nobody waits for the disk; else gives it back.
+fn read_resident(file: &File, offset: u64, mut window: Window) -> Result<Bytes, Window> {
+    let buffer = &mut [IoSliceMut::new(&mut window.bytes)];
+    let read = rustix::io::preadv2(file, buffer, offset, rustix::io::ReadWriteFlags::NOWAIT);
     // fewer bytes: the rest is on the disk
-    (length == buffer.len()).then(|| buffer.into())
+    if read.is_ok_and(|length| length == window.bytes.len()) { Ok(window.freeze()) } else { Err(window) }
 }
 
-fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
-    let mut buffer = vec![0; (range.end - range.start) as usize];
-    file.read_exact_at(&mut buffer, range.start)?;
-    Ok(buffer.into())
+fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
+    file.read_exact_at(&mut window.bytes, offset)?;
+    Ok(window.freeze())
 }
 
 /// Brings a range of a file into the page cache, and asks for the next one.
 fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
     let _ = rustix::fs::fadvise(file, range.end, std::num::NonZeroU64::new(MAPPED_WINDOW), rustix::fs::Advice::WillNeed);
-    let mut scratch = vec![0; COPIED_WINDOW as usize];
+    let mut scratch = vec![0; allowance::LARGEST as usize];
     let mut offset = range.start;
     while offset < range.end {
-        let length = (range.end - offset).min(COPIED_WINDOW) as usize;
+        let length = (range.end - offset).min(allowance::LARGEST) as usize;
         file.read_exact_at(&mut scratch[..length], offset)?;
         offset += length as u64;
     }
@@ -152,10 +185,17 @@ fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
 }
 
 impl Part {
-    fn length(&self) -> u64 {
+    fn is_empty(&self) -> bool {
         match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File(range) => range.end - range.start,
+            Self::Memory(bytes) => bytes.is_empty(),
+            Self::File(range) => range.is_empty(),
+        }
+    }
+
+    fn in_memory(self) -> Option<Bytes> {
+        match self {
+            Self::Memory(bytes) => Some(bytes),
+            Self::File(_) => None,
         }
     }
 }
@@ -167,7 +207,7 @@ impl Body for ContentBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         if this.loading.is_none() {
-            match this.next_window() {
+            match ready!(this.poll_window(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(bytes)) => return Poll::Ready(Some(Ok(this.frame(bytes)))),
                 Some(Err(task)) => this.loading = Some(task),
@@ -243,19 +283,25 @@ impl Body for TrackedBody {
     }
 }
 
-/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over.
-pub(super) struct AnswerBody<T> {
+/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over, and of `K` once its client has taken
+/// it or it is given up.
+pub(super) struct AnswerBody<T, K = ()> {
     inner: axum::body::Body,
     turn: Option<T>,
+    _kept: K,
 }
 
 impl<T> AnswerBody<T> {
     pub(super) fn new(inner: axum::body::Body, turn: T) -> Self {
-        Self { inner, turn: Some(turn) }
+        Self { inner, turn: Some(turn), _kept: () }
+    }
+
+    pub(super) fn keeping<K>(self, kept: K) -> AnswerBody<T, K> {
+        AnswerBody { inner: self.inner, turn: self.turn, _kept: kept }
     }
 }
 
-impl<T: Unpin> Body for AnswerBody<T> {
+impl<T: Unpin, K: Unpin> Body for AnswerBody<T, K> {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -8,6 +8,7 @@ use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl TrustedProxies {
 
 /// Whether a request says that it comes from somebody else, as those of proxies do.
 pub(super) fn names_another(headers: &HeaderMap) -> bool {
-    headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(FORWARDED)
+    [X_FORWARDED_FOR, FORWARDED, X_REAL_IP].iter().any(|name| headers.contains_key(name))
 }
 
 /// The addresses that proxies wrote down, the client's first. `X-Forwarded-For` counts before `Forwarded`: it is what
@@ -85,7 +86,11 @@ fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     if headers.contains_key(X_FORWARDED_FOR) {
         return listed(X_FORWARDED_FOR).map(|hop| address(hop.trim())).collect();
     }
-    listed(FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect()
+    if headers.contains_key(FORWARDED) {
+        return listed(FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect();
+    }
+    // what nginx is often told to send, and distribution falls back to
+    listed(X_REAL_IP).map(|client| address(client.trim())).collect()
 }
 
 /// A parameter of one element of `Forwarded`.
@@ -134,6 +139,9 @@ mod tests {
             (local, "127.0.0.1", &[("forwarded", "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https")], "2001:db8::1"),
             (local, "127.0.0.1", &[("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "192.0.2.1:80")], "192.0.2.1"),
             (local, "127.0.0.1", &[("forwarded", "for=_hidden")], "127.0.0.1"),
+            (local, "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "192.0.2.1"),
+            (local, "127.0.0.1", &[("x-real-ip", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
+            (&[], "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "127.0.0.1"),
             // a Unix socket
             (local, "", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
             (&[], "", &[("x-forwarded-for", "192.0.2.1")], ""),
@@ -162,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stranger_changes_nothing_by_what_it_claims(claims in "[ -~]{0,40}", name in "(forwarded|x-forwarded-for)") {
+        fn a_stranger_changes_nothing_by_what_it_claims(claims in "[ -~]{0,40}", name in "(forwarded|x-forwarded-for|x-real-ip)") {
             prop_assert_eq!(client(&["127.0.0.1"], "203.0.113.7", &[(&name, &claims)]), "203.0.113.7");
         }
 

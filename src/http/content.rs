@@ -54,30 +54,21 @@ impl Content<'_> {
         match range::select(headers, self.size, self.digest.as_str())? {
             Selection::Whole => {
                 let answer = self.start(StatusCode::OK).header(CONTENT_TYPE, self.media_type);
-                Ok(bytes.fill(answer, vec![Piece::Content(0..self.size)]))
+                Ok(bytes.fill(answer, 0..self.size))
             }
-            Selection::Parts(parts) if parts.len() == 1 => {
-                let answer = self.start(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, self.media_type);
-                let answer = answer.header(CONTENT_RANGE, self.content_range(&parts[0]));
-                Ok(bytes.fill(answer, parts.into_iter().map(Piece::Content).collect()))
-            }
-            Selection::Parts(parts) => Ok(self.multipart(parts, bytes)),
+            Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
+                Ok([part]) => {
+                    let answer = self.start(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, self.media_type);
+                    let answer = answer.header(CONTENT_RANGE, content_range(&part, self.size));
+                    Ok(bytes.fill(answer, part))
+                }
+                Err(parts) => {
+                    let multipart = Multipart::new(self, parts);
+                    let answer = self.start(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, multipart.content_type());
+                    Ok(bytes.fill_many(answer, multipart))
+                }
+            },
         }
-    }
-
-    /// RFC 9110, section 14.6.
-    fn multipart(&self, parts: Vec<Range<u64>>, bytes: Bytewise) -> Response<Body> {
-        let boundary = uuid::Uuid::new_v4().simple().to_string();
-        let mut pieces = Vec::with_capacity(parts.len() * 2 + 1);
-        for part in parts {
-            let (media_type, range) = (self.media_type, self.content_range(&part));
-            let end = if pieces.is_empty() { "" } else { "\r\n" };
-            let head = format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n");
-            pieces.extend([Piece::Extra(head), Piece::Content(part)]);
-        }
-        pieces.push(Piece::Extra(format!("\r\n--{boundary}--\r\n")));
-        let answer = self.start(StatusCode::PARTIAL_CONTENT);
-        bytes.fill(answer.header(CONTENT_TYPE, format!("multipart/byteranges; boundary={boundary}")), pieces)
     }
 
     fn start(&self, status: StatusCode) -> Answer {
@@ -85,10 +76,19 @@ impl Content<'_> {
         let answer = answer.header(ACCEPT_RANGES, "bytes");
         if self.is_immutable { answer.header(CACHE_CONTROL, "max-age=31536000") } else { answer }
     }
+}
 
-    fn content_range(&self, part: &Range<u64>) -> String {
-        format!("bytes {}-{}/{}", part.start, part.end - 1, self.size)
-    }
+fn content_range(part: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", part.start, part.end - 1)
+}
+
+/// Several parts in one body (RFC 9110, section 14.6). What stands around each is made when its turn has come: it is much
+/// longer than what asks for it.
+struct Multipart {
+    boundary: String,
+    media_type: String,
+    size: u64,
+    parts: Vec<Range<u64>>,
 }
 
 enum Piece {
@@ -96,34 +96,77 @@ enum Piece {
     Extra(String),
 }
 
-impl Piece {
-    fn length(&self) -> u64 {
-        match self {
-            Self::Content(range) => range.end - range.start,
-            Self::Extra(text) => text.len() as u64,
+impl Multipart {
+    fn new(content: &Content<'_>, parts: Vec<Range<u64>>) -> Self {
+        let boundary = uuid::Uuid::new_v4().simple().to_string();
+        Self { boundary, media_type: content.media_type.to_owned(), size: content.size, parts }
+    }
+
+    fn content_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    fn head(&self, number: usize) -> String {
+        let Self { boundary, media_type, size, parts } = self;
+        let (range, end) = (content_range(&parts[number], *size), if number == 0 { "" } else { "\r\n" });
+        format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n")
+    }
+
+    /// The piece of this number, of which each part has two; none after the end.
+    fn piece(&self, number: usize) -> Option<Piece> {
+        let part = number / 2;
+        match self.parts.get(part) {
+            Some(range) if number % 2 == 1 => Some(Piece::Content(range.clone())),
+            Some(_) => Some(Piece::Extra(self.head(part))),
+            None => (number == self.parts.len() * 2).then(|| Piece::Extra(format!("\r\n--{}--\r\n", self.boundary))),
         }
+    }
+
+    fn length(&self) -> u64 {
+        let length = |piece| match piece {
+            Piece::Content(range) => range.end - range.start,
+            Piece::Extra(text) => text.len() as u64,
+        };
+        (0..).map_while(|number| self.piece(number)).map(length).sum()
     }
 }
 
 impl Bytewise {
-    fn fill(self, answer: Answer, pieces: Vec<Piece>) -> Response<Body> {
-        let length = pieces.iter().map(Piece::length).sum();
-        let part = |piece| match (piece, &self) {
-            (Piece::Extra(text), _) => Part::Memory(text.into()),
-            // contents in memory are manifests, whose size is bounded far below what an index can hold
-            (Piece::Content(range), Self::Memory(bytes)) => Part::Memory(bytes.slice(range.start as usize..range.end as usize)),
-            (Piece::Content(range), _) => Part::File(range),
-        };
-        let parts: Vec<Part> = pieces.into_iter().map(part).collect();
+    fn fill(self, answer: Answer, range: Range<u64>) -> Response<Body> {
+        let length = range.end - range.start;
         let body = match self {
             Self::Nothing => Body::empty(),
-            Self::Memory(_) => match <[Part; 1]>::try_from(parts) {
-                Ok([Part::Memory(whole)]) => Body::from(whole),
-                Ok(parts) => Body::new(ContentBody::new(parts.into(), None)),
-                Err(parts) => Body::new(ContentBody::new(parts, None)),
-            },
-            Self::File(source) => Body::new(ContentBody::new(parts, Some(source))),
+            Self::Memory(bytes) => Body::from(slice(&bytes, range)),
+            Self::File(source) => Body::new(ContentBody::new(std::iter::once(Part::File(range)), length, Some(source))),
         };
         answer.body(length, body).finish()
     }
+
+    fn fill_many(self, answer: Answer, multipart: Multipart) -> Response<Body> {
+        let length = multipart.length();
+        let pieces = (0..).map_while(move |number| multipart.piece(number));
+        let body = match self {
+            Self::Nothing => Body::empty(),
+            Self::Memory(bytes) => {
+                let part = move |piece| match piece {
+                    Piece::Extra(text) => Part::Memory(text.into()),
+                    Piece::Content(range) => Part::Memory(slice(&bytes, range)),
+                };
+                Body::new(ContentBody::new(pieces.map(part), length, None))
+            }
+            Self::File(source) => {
+                let part = |piece| match piece {
+                    Piece::Extra(text) => Part::Memory(text.into()),
+                    Piece::Content(range) => Part::File(range),
+                };
+                Body::new(ContentBody::new(pieces.map(part), length, Some(source)))
+            }
+        };
+        answer.body(length, body).finish()
+    }
+}
+
+/// Contents in memory are manifests, whose size is bounded far below what an index can hold.
+fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    bytes.slice(range.start as usize..range.end as usize)
 }

@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! How many connections each address has, and how many requests over HTTP/2, of which a connection may carry many.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,15 +11,22 @@ use crate::network;
 #[derive(Clone, Default)]
 pub(super) struct Crowd(Arc<Mutex<HashMap<IpAddr, Group>>>);
 
+/// Requests at once over HTTP/2 for each connection that an address may have.
+const REQUESTS: usize = 4;
+
 #[derive(Default)]
 struct Group {
     connections: usize,
+    requests: usize,
     /// The owner has been told that there are too many of them.
     is_told: bool,
 }
 
 /// A connection that is counted until this goes.
 pub(super) struct Seat(Option<(Crowd, IpAddr)>);
+
+/// A request that is counted until this goes, which may be after its connection.
+pub(super) struct Place(Option<(Crowd, IpAddr)>);
 
 impl Crowd {
     /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
@@ -43,15 +50,44 @@ impl Crowd {
     }
 }
 
+impl Seat {
+    /// Counts a request over HTTP/2; none where its address has four times `limit` of them already.
+    pub(super) fn request(&self, limit: usize) -> Option<Place> {
+        let Some((crowd, address)) = &self.0 else { return Some(Place(None)) };
+        let (mut groups, limit) = (crowd.groups(), limit.saturating_mul(REQUESTS));
+        let group = groups.entry(*address).or_default();
+        if group.requests >= limit {
+            if !std::mem::replace(&mut group.is_told, true) {
+                tracing::warn!(%address, limit, "too many requests at once from one address: more are refused (four times http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
+            }
+            return None;
+        }
+        group.requests += 1;
+        drop(groups);
+        Some(Place(self.0.clone()))
+    }
+}
+
+/// Counts one less, and forgets whom nothing is left of.
+fn leave(of: Option<&(Crowd, IpAddr)>, change: impl FnOnce(&mut Group)) {
+    let Some((crowd, address)) = of else { return };
+    if let Entry::Occupied(mut group) = crowd.groups().entry(*address) {
+        change(group.get_mut());
+        if group.get().connections == 0 && group.get().requests == 0 {
+            group.remove();
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
-        let Some((crowd, address)) = &self.0 else { return };
-        if let Entry::Occupied(mut group) = crowd.groups().entry(*address) {
-            group.get_mut().connections -= 1;
-            if group.get().connections == 0 {
-                group.remove();
-            }
-        }
+        leave(self.0.as_ref(), |group| group.connections -= 1);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        leave(self.0.as_ref(), |group| group.requests -= 1);
     }
 }
 
@@ -78,7 +114,23 @@ mod tests {
     #[test]
     fn nothing_is_kept_of_those_who_left() {
         let crowd = Crowd::default();
-        drop(crowd.admit(Some("192.0.2.1".parse().unwrap()), 2));
+        let seat = crowd.admit(Some("192.0.2.1".parse().unwrap()), 2).unwrap();
+        let place = seat.request(2);
+        drop(seat);
+        assert!(!crowd.groups().is_empty());
+        drop(place);
         assert!(crowd.groups().is_empty());
+    }
+
+    #[test]
+    fn requests_are_counted_over_all_connections_of_an_address() {
+        let crowd = Crowd::default();
+        let from = |text: &str| crowd.admit(Some(text.parse().unwrap()), 2).unwrap();
+        let (first, second, other) = (from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2"));
+        let mut held: Vec<_> = (0..4).flat_map(|_| [first.request(2).unwrap(), second.request(2).unwrap()]).collect();
+        assert!(first.request(2).is_none() && second.request(2).is_none() && other.request(2).is_some());
+        held.pop();
+        assert!(first.request(2).is_some());
+        assert!(crowd.admit(None, 2).unwrap().request(0).is_some());
     }
 }

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::error::Failure;
+use super::exposition::Shape;
+use super::stream::Socket;
 use super::watch::Watch;
 use super::{answer, exposition, probes};
 
@@ -26,6 +28,8 @@ use super::{answer, exposition, probes};
 const CONNECTIONS: usize = 64;
 /// How long a client may take over the head of a request, and keep a connection without one.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what it asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long accepting pauses after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -87,7 +91,7 @@ impl DebugServer {
                 });
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-                if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+                if let Err(error) = http.serve_connection(TokioIo::new(Socket::tcp(stream, PATIENCE)), service).await {
                     tracing::debug!(%error, "a connection to the debug port ended early");
                 }
                 drop(place);
@@ -103,13 +107,11 @@ impl DebugServer {
         match path {
             HEALTH => self.health(),
             probes::LIVE => probes::live(),
-            probes::READY => self.watch.readiness.answer(probes::is_verbose(request.uri())).await,
+            probes::READY => self.watch.readiness.answer(&probes::Asked::read(request.uri())).await,
             path if self.metrics.as_deref() == Some(path) => {
-                let text = exposition::text(&self.watch).await;
-                answer::empty(StatusCode::OK)
-                    .header(CONTENT_TYPE, exposition::content_type(request.headers()))
-                    .body(text.len() as u64, Body::from(text))
-                    .finish()
+                let shape = Shape::wanted(request.headers());
+                let text = exposition::text(&self.watch, shape).await;
+                answer::empty(StatusCode::OK).header(CONTENT_TYPE, shape.media_type()).body(text.len() as u64, Body::from(text)).finish()
             }
             _ => Failure::UnknownPath.render(),
         }

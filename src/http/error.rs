@@ -11,6 +11,8 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::answer;
+use super::failed::Reason;
+use super::query::MOST_TAGS;
 use super::server::CONNECTION_BUFFER;
 use crate::auth::{Scope, Wanted};
 use crate::oci::{DigestError, NameError};
@@ -36,6 +38,8 @@ pub(super) enum Failure {
     DigestMissing,
     MalformedUpload,
     PageNumber(String),
+    /// In one push.
+    TooManyTags,
     /// A time in a query that is none.
     Time {
         key: String,
@@ -143,6 +147,7 @@ impl Failure {
         // text and JSON can always be written as JSON
         let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
         let mut response = answer::json(rendered.status, errors);
+        response.extensions_mut().insert(Reason { code: rendered.code, message: rendered.message, detail: rendered.detail });
         let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
             // a realm may be in any language
@@ -175,6 +180,11 @@ impl Failure {
             Self::PageNumber(text) => {
                 Rendered::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", format!("n must be a number from 0 up, not '{text}'"))
             }
+            Self::TooManyTags => Rendered::new(
+                S::URI_TOO_LONG,
+                "TAG_INVALID",
+                format!("one push may bring {MOST_TAGS} tags: push the manifest again with the others"),
+            ),
             Self::Time { key, text } => {
                 Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"))
             }
@@ -259,7 +269,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
         Error::DeleteDisabled | Error::ReadOnly => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-        Error::StorageFull => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::StorageFull | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. } | Error::NoRegistry(_) | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");

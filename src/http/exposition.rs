@@ -1,4 +1,5 @@
-//! What is counted, as Prometheus reads it (OpenMetrics 1.0 text): distribution's names where it has them, ours for the rest.
+//! What is counted, as Prometheus reads it (OpenMetrics 1.0 text, or the older text 0.0.4): distribution's names where it has
+//! them, ours for the rest.
 //!
 //! Everything is gathered as somebody asks. Nothing has a label that clients can make up.
 
@@ -19,9 +20,37 @@ use super::watch::Watch;
 use crate::registry::{Measured, Operation};
 use crate::telemetry::Snapshot;
 
-/// What the text is, to those who ask for it by that name; to others, and to people, it is the older text, which reads the
-/// same but for what comments mean.
-const OPEN_METRICS: &str = "application/openmetrics-text";
+/// Where the text of 0.0.4 calls a family otherwise.
+const TOTAL: &str = "_total";
+
+/// In which of its two shapes the text is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// For those who ask for it by its name.
+    OpenMetrics,
+    /// For everybody else, and for people.
+    Classic,
+}
+
+impl Shape {
+    /// What whoever sends these headers wants.
+    pub(super) fn wanted(headers: &HeaderMap) -> Self {
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let is_open = |kind: &str| {
+            let mut words = kind.split(';').map(str::trim);
+            let is_named = words.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+            is_named && !words.any(|word| word.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+        };
+        if accepted.into_iter().any(is_open) { Self::OpenMetrics } else { Self::Classic }
+    }
+
+    pub(super) fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
 
 /// Labels of one of several values of a name.
 type Labels = Vec<(&'static str, String)>;
@@ -30,24 +59,37 @@ const NANOSECONDS: f64 = 1e9;
 const MILLISECONDS: f64 = 1e3;
 
 /// Everything, as text.
-pub(super) async fn text(watch: &Watch) -> String {
+pub(super) async fn text(watch: &Watch, shape: Shape) -> String {
     let measured = watch.registry.measured().await;
     let mut registry = prometheus_client::registry::Registry::default();
     registry.register_collector(Box::new(Everything { watch: watch.clone(), measured }));
     let mut text = String::new();
     // a String takes whatever is written to it
     let _ = encode(&mut text, &registry);
-    text
+    match shape {
+        Shape::OpenMetrics => text,
+        Shape::Classic => classic(&text),
+    }
 }
 
-/// The media type of the text for whoever asks like this.
-pub(super) fn content_type(headers: &HeaderMap) -> &'static str {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    if accepted.into_iter().any(|value| value.contains(OPEN_METRICS)) {
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    } else {
-        "text/plain; version=0.0.4; charset=utf-8"
+/// As the older text has it: a counter's family is called as its samples are, or they are taken to be of no type and without
+/// help, and nothing marks the end.
+fn classic(text: &str) -> String {
+    let mut classic = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        // the help comes first
+        let is_counters = |line: &&str| line.starts_with("# TYPE ") && line.ends_with(" counter");
+        let renamed = match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
+            ["#", "EOF"] => continue,
+            ["#", "HELP", name, help] if lines.peek().is_some_and(is_counters) => Some(format!("# HELP {name}{TOTAL} {help}")),
+            ["#", "TYPE", name, "counter"] => Some(format!("# TYPE {name}{TOTAL} counter")),
+            _ => None,
+        };
+        classic.push_str(renamed.as_deref().unwrap_or(line));
+        classic.push('\n');
     }
+    classic
 }
 
 struct Everything {
@@ -107,7 +149,7 @@ impl Everything {
         )?;
         out.histograms(
             "registry_http_request_size_bytes",
-            "How large the bodies of requests were said to be",
+            "How large the bodies of requests were, as far as they were read",
             1.0,
             routes().map(|(labels, route)| (labels, route.request_sizes.snapshot())),
         )?;
@@ -118,6 +160,7 @@ impl Everything {
             routes().map(|(labels, route)| (labels, route.response_sizes.snapshot())),
         )?;
         out.gauge("registry_http_connections", "Connections of clients that are open", metrics.connections.get())?;
+        out.counter("registry_log_dropped_lines", "Lines of the log that nobody took", crate::log::dropped())?;
         out.counter("registry_access_log_dropped_lines", "Lines of the access log that nobody took", self.watch.observer.log.dropped())
     }
 
@@ -175,10 +218,12 @@ impl Everything {
             outcomes.into_iter().map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
         )?;
         out.histogram("registry_gc_pass_seconds", "How long passes took", NANOSECONDS, stats.times.snapshot())?;
-        out.gauge(
+        // there is no time before the first
+        let last = Some(stats.last.get()).filter(|last| *last > 0);
+        out.gauge_if(
             "registry_gc_last_success_timestamp_seconds",
-            "When the last pass came to its end; 0 before the first",
-            stats.last.get() as f64 / MILLISECONDS,
+            "When the last pass came to its end",
+            last.map(|last| last as f64 / MILLISECONDS),
         )?;
         let kinds = [
             ("tags", &stats.tags),
@@ -301,7 +346,13 @@ struct Out<'e>(DescriptorEncoder<'e>);
 
 impl Out<'_> {
     fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
-        self.0.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
+        self.gauge_if(name, help, Some(value))
+    }
+
+    /// Told of without a value where there is none.
+    fn gauge_if(&mut self, name: &str, help: &str, value: Option<impl EncodeGaugeValue>) -> fmt::Result {
+        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        value.map_or(Ok(()), |value| metric.encode_gauge(&value))
     }
 
     fn gauges<V: EncodeGaugeValue>(&mut self, name: &str, help: &str, values: impl Iterator<Item = (Labels, V)>) -> fmt::Result {
@@ -344,7 +395,8 @@ impl Out<'_> {
 }
 
 fn scaled(snapshot: &Snapshot, scale: f64) -> (f64, u64, Vec<(f64, u64)>) {
-    let bound = |bound: Option<u64>| bound.map_or(f64::MAX, |bound| bound as f64 / scale);
+    // infinity is what the encoder calls +Inf, without which no quantile can be told
+    let bound = |bound: Option<u64>| bound.map_or(f64::INFINITY, |bound| bound as f64 / scale);
     let buckets = snapshot.counts.iter().map(|(limit, count)| (bound(*limit), *count)).collect();
     (snapshot.sum as f64 / scale, snapshot.count(), buckets)
 }

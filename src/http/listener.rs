@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
@@ -55,16 +56,17 @@ impl Listener {
         }
     }
 
-    /// The next connection, and the address it comes from where it has one.
-    pub(super) async fn accept(&self) -> io::Result<(Socket, Option<IpAddr>)> {
+    /// The next connection, and the address it comes from where it has one. `patience` tells, once there is a client, how long
+    /// it may take nothing of what it asked for.
+    pub(super) async fn accept(&self, patience: impl Fn() -> Duration) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, client) = listener.accept().await?;
                 // refused only by sockets that are closed already
                 let _ = stream.set_nodelay(true);
-                Ok((stream.into(), Some(client.ip())))
+                Ok((Socket::tcp(stream, patience()), Some(client.ip())))
             }
-            Kind::Unix(listener, _) => listener.accept().await.map(|(stream, _)| (stream.into(), None)),
+            Kind::Unix(listener, _) => listener.accept().await.map(|(stream, _)| (Socket::unix(stream, patience()), None)),
         }
     }
 }

@@ -9,16 +9,19 @@ use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, timeout_at};
 
 use super::content::{Bytewise, Content};
 use super::error::Failure;
 use super::{actor, answer};
 use crate::oci::{RepositoryName, TagName};
-use crate::registry::{Error, ManifestReference, Registry};
+use crate::registry::{Error, ManifestReference, Registry, Reservation};
 
 /// How long a manifest may take to arrive: it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long what is left of one may take while others wait for room.
+const HURRY: Duration = Duration::from_secs(10);
 
 /// Manifests up to this size do not wait for room.
 const ORDINARY_SIZE: usize = 64 << 10;
@@ -78,27 +81,29 @@ pub(super) async fn put(
     Ok(answer.finish())
 }
 
-/// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory, which is
-/// kept until it is stored.
-async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
+/// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory as it comes,
+/// which is kept until it is stored.
+async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation), Error> {
     let limit = registry.settings().manifest_limit;
-    let reading = async {
-        let (mut bytes, mut room) = (BytesMut::new(), None);
-        while let Some(frame) = body.frame().await {
-            let chunk = frame.map_err(|error| Error::ManifestBody(error.to_string()))?.into_data().unwrap_or_default();
-            if bytes.len() + chunk.len() > limit {
-                return Err(Error::ManifestTooLarge { limit });
-            }
-            if room.is_none() && bytes.len() + chunk.len() > ORDINARY_SIZE {
-                room =
-                    registry.reserve_memory(body.size_hint().upper().map_or(limit, |rest| rest as usize + bytes.len() + chunk.len())).await;
-            }
-            bytes.extend_from_slice(&chunk);
+    let (mut bytes, mut room) = (BytesMut::new(), registry.reserve_memory());
+    let mut deadline = Instant::now() + BODY_TIMEOUT;
+    let late = |_| Error::ManifestBody("it took too long to arrive: more than a minute, or ten seconds while others waited".to_owned());
+    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(late)? {
+        let chunk = frame.map_err(|error| Error::ManifestBody(error.to_string()))?.into_data().unwrap_or_default();
+        let length = bytes.len() + chunk.len();
+        if length > limit {
+            return Err(Error::ManifestTooLarge { limit });
         }
-        Ok((bytes.freeze(), room))
-    };
-    let late = |_| Err(Error::ManifestBody("it took longer than a minute to arrive".to_owned()));
-    tokio::time::timeout(BODY_TIMEOUT, reading).await.unwrap_or_else(late)
+        if length > ORDINARY_SIZE {
+            let was_beyond = room.is_beyond();
+            timeout_at(deadline, room.grow_to(length)).await.map_err(late)?;
+            if room.is_beyond() && !was_beyond {
+                deadline = deadline.min(Instant::now() + HURRY);
+            }
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok((bytes.freeze(), room))
 }
 
 pub(super) async fn delete(

@@ -7,6 +7,7 @@
 mod access;
 mod access_log;
 mod action;
+mod allowance;
 mod answer;
 mod blobs;
 mod body;
@@ -16,6 +17,7 @@ mod crowd;
 mod debug;
 mod error;
 mod exposition;
+mod failed;
 mod head;
 mod history;
 mod listener;
@@ -50,6 +52,7 @@ use futures_util::future::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode, Version};
+use percent_encoding::percent_decode_str;
 
 pub use access_log::AccessLog;
 pub use client::TrustedProxies;
@@ -66,6 +69,7 @@ use action::{Action, Handler};
 use body::TrackedBody;
 use client::Client;
 use error::Failure;
+use failed::Failed;
 use sendfile::SendSlot;
 
 /// What handlers need; shared, for every request has one, and every connection room for it.
@@ -74,6 +78,7 @@ struct App {
     access: Access,
     settings: Live,
     watch: Watch,
+    failed: Failed,
 }
 
 /// On whose behalf a request is made.
@@ -95,22 +100,27 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
     // an orchestrator need not know of a prefix
     let probe = || probes::is_probe(request.uri().path()).then_some(Cow::Borrowed(request.uri()));
     let inner = settings.site.prefix().strip(request.uri()).or_else(probe);
-    let is_v2 = inner.as_ref().is_some_and(|uri| uri.path().starts_with("/v2"));
+    // as routes are read
+    let path = inner.as_ref().map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
+    let is_v2 = path.as_ref().is_some_and(|path| path.starts_with("/v2"));
     let known = head::check(&request).and_then(|()| inner.as_ref().ok_or(Failure::UnknownPath));
     let action = known.and_then(|uri| Action::parse(request.method(), uri));
     let handler = match &action {
         Ok(action) => action.handler(),
-        Err(_) => inner.as_ref().map_or(Handler::Other, |uri| Handler::of_path(uri.path())),
+        Err(_) => path.as_ref().map_or(Handler::Other, |path| Handler::of_path(path)),
     };
     let client = request.extensions().get::<Client>().and_then(|client| client.address);
     let mut observation = app.watch.observer.begin(handler, &request, client);
-    let action = if is_v2 && !app.watch.health.is_well() { Err(Failure::Unhealthy) } else { action };
+    // as in distribution, but for the probes: whatever else is asked for, understood or not
+    let is_for_all = matches!(action, Ok(Action::Welcome | Action::Live | Action::Ready { .. }));
+    let action = if is_for_all || app.watch.health.is_well() { action } else { Err(Failure::Unhealthy) };
     let patience = settings.limits.idle_timeout;
     drop(settings);
 
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let is_http1 = request.version() < Version::HTTP_2;
     let slot = request.extensions().get::<SendSlot>().cloned().unwrap_or_default();
-    let mut request = request.map(|body| TrackedBody::wrap(body, &slot, patience));
+    let mut request = request.map(|body| observation.receive(TrackedBody::wrap(body, &slot, patience)));
     let action = match action {
         Ok(action) => access::admit(&app.access, action, &mut request).await,
         Err(failure) => Err(failure),
@@ -123,6 +133,7 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
         Err(failure) => Err(failure),
     };
     let mut response = answer.unwrap_or_else(Failure::render);
+    app.failed.tell(client, &method, &uri, &response);
     if slot.is_unread() && is_http1 {
         // the connection ends here, because nobody reads on to the next request: say so
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -160,7 +171,7 @@ async fn dispatch(app: Arc<App>, action: Action, request: Request<Body>) -> Resu
         Action::TellMethods { allowed } => Ok(answer::empty(StatusCode::OK).header(ALLOW, allowed).finish()),
         Action::Redirect { to } => Ok(answer::empty(StatusCode::MOVED_PERMANENTLY).location(to).finish()),
         Action::Live => Ok(probes::live()),
-        Action::Ready { is_verbose } => Ok(Box::pin(watch.readiness.answer(is_verbose)).await),
+        Action::Ready(asked) => Ok(Box::pin(watch.readiness.answer(&asked)).await),
         Action::CheckApi => Ok(answer::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => manifests::get(registry, &name, &reference, &head).await,
         Action::PutManifest { name, reference, tags } => manifests::put(registry, &name, reference, tags, &head, body).await,

@@ -4,12 +4,12 @@
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
@@ -32,6 +32,7 @@ pub(super) struct Observation {
     start: Instant,
     entry: Option<Entry>,
     status: StatusCode,
+    received: Arc<AtomicU64>,
     sent: u64,
 }
 
@@ -39,14 +40,12 @@ impl Observer {
     pub(super) fn begin(&self, handler: Handler, request: &Request<Body>, client: Option<IpAddr>) -> Observation {
         let route = self.metrics.route(handler);
         route.in_flight.add(1);
-        let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        route.request_sizes.observe(length.unwrap_or(0));
         let entry =
             self.log.is_enabled().then(|| Entry::new(client, request.method(), request.uri(), request.version(), request.headers()));
         let method = method_number(request.method());
         // a client that leaves before there is an answer leaves this behind, as nginx has it
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
-        Observation { observer: self.clone(), handler, method, start: Instant::now(), entry, status, sent: 0 }
+        Observation { observer: self.clone(), handler, method, start: Instant::now(), entry, status, received: Arc::default(), sent: 0 }
     }
 }
 
@@ -56,6 +55,11 @@ impl Observation {
         if let Some(entry) = &mut self.entry {
             entry.set_user(user);
         }
+    }
+
+    /// Counts what is read of the request's body: what it was said to be is only said.
+    pub(super) fn receive(&self, inner: Body) -> Body {
+        if inner.is_end_stream() { inner } else { Body::new(CountedBody { inner, count: Arc::clone(&self.received) }) }
     }
 
     /// Goes on watching over the answer's body.
@@ -74,6 +78,7 @@ impl Drop for Observation {
         route.in_flight.add(-1);
         route.count(self.method, self.status);
         route.durations[self.method].observe_time(self.start.elapsed());
+        route.request_sizes.observe(self.received.load(Ordering::Relaxed));
         route.response_sizes.observe(self.sent);
         if let Some(entry) = &self.entry {
             self.observer.log.write(entry.line(self.status, self.sent));
@@ -95,6 +100,33 @@ impl HttpBody for ObservedBody {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+}
+
+/// A request's body whose bytes are counted.
+struct CountedBody {
+    inner: Body,
+    count: Arc<AtomicU64>,
+}
+
+impl HttpBody for CountedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame {
+            self.count.fetch_add(frame.data_ref().map_or(0, |data| data.len() as u64), Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }

@@ -1,5 +1,6 @@
 //! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Body;
@@ -22,6 +23,29 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long the database may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What is asked of `/readyz` in its query, in the words of Kubernetes' own probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Tell of everything that was looked at, and not only of what is wrong.
+    pub is_verbose: bool,
+    /// What does not count, by name: who only pulls needs no room on the disk.
+    pub excluded: Vec<String>,
+}
+
+impl Asked {
+    pub(super) fn read(uri: &http::Uri) -> Self {
+        let mut asked = Self::default();
+        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            match &*key {
+                "verbose" => asked.is_verbose = true,
+                "exclude" => asked.excluded.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        asked
+    }
+}
+
 /// What is looked at, and what is wrong with it, in words that say nothing of the machine.
 type Report = Vec<(&'static str, Option<&'static str>)>;
 
@@ -30,6 +54,7 @@ pub(super) struct Readiness {
     registry: Registry,
     health: Health,
     settings: Live,
+    is_draining: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -47,14 +72,21 @@ pub(super) fn live() -> Response<Body> {
 
 impl Readiness {
     pub(super) fn new(registry: Registry, health: Health, settings: Live) -> Self {
-        Self { registry, health, settings, state: Mutex::default() }
+        Self { registry, health, settings, is_draining: AtomicBool::default(), state: Mutex::default() }
+    }
+
+    /// From now on the server is not ready: it takes no more connections, and finishes what it has begun.
+    pub(super) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
     }
 
     /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
-    pub(super) async fn answer(&self, is_verbose: bool) -> Response<Body> {
-        let report = self.report().await;
+    pub(super) async fn answer(&self, asked: &Asked) -> Response<Body> {
+        let mut report = self.report().await;
+        report.push(("stopping", self.is_draining.load(Ordering::Relaxed).then_some("the server is being stopped")));
+        report.retain(|(name, _)| !asked.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
-        let told = report.into_iter().filter(|(_, problem)| is_verbose || problem.is_some());
+        let told = report.into_iter().filter(|(_, problem)| asked.is_verbose || problem.is_some());
         let checks: Map<_, _> = told.map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok")))).collect();
         let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
         if !checks.is_empty() {
@@ -75,7 +107,7 @@ impl Readiness {
         let database = self.database(&mut state.pending).await;
         let disk = match self.registry.check_reserve() {
             Ok(()) => None,
-            Err(Error::StorageFull) => Some("no disk is free beyond the reserve"),
+            Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
             Err(error) => {
                 tracing::warn!(%error, "not ready");
                 Some("the data directory cannot be looked at")
@@ -119,9 +151,4 @@ fn uncached(mut response: Response<Body>) -> Response<Body> {
 
 pub(super) fn is_probe(path: &str) -> bool {
     matches!(path, LIVE | READY)
-}
-
-/// Whether `?verbose` is asked for, as Kubernetes' own probes have it.
-pub(super) fn is_verbose(uri: &http::Uri) -> bool {
-    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).any(|(key, _)| key == "verbose")
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -19,13 +19,15 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tower_service::Service;
 
+use super::allowance::Allowance;
 use super::body::AnswerBody;
 use super::client::Peer;
+use super::crowd::Seat;
 use super::paced::{Pacer, begin_sending};
 use super::refusal;
 use super::remarks::Remarks;
 use super::sendfile::{Connection, SendSlot};
-use super::server::CONNECTION_BUFFER;
+use super::server::{CONNECTION_BUFFER, Live};
 use super::settings::Settings;
 use super::stream::{Socket, Stream};
 use crate::tls::{Failure, Tls};
@@ -45,10 +47,17 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// What is the same for all requests of a connection.
 pub(super) struct Context {
     pub router: Router,
+    /// Those in force when the connection came: its limits, and what it speaks.
     pub settings: Arc<Settings>,
+    /// Those in force: whose word counts, for each request.
+    pub live: Live,
     /// Where it comes from; none on a socket of this machine.
     pub address: Option<IpAddr>,
     pub remarks: Arc<Remarks>,
+    /// By which its address is counted.
+    pub seat: Seat,
+    /// Memory for what it is sent.
+    pub allowance: Allowance,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -128,7 +137,7 @@ async fn refuse_plain(socket: Socket, settings: &Settings) -> io::Result<()> {
 
 fn connection(stream: Stream, settings: &Settings) -> (Connection, SendSlot) {
     let slot = SendSlot::new(&stream);
-    (Connection::new(stream, slot.clone(), settings.limits.idle_timeout, settings.site.headers().clone()), slot)
+    (Connection::new(stream, slot.clone(), settings.site.headers().clone()), slot)
 }
 
 impl Context {
@@ -142,11 +151,12 @@ impl Context {
         peer: Peer,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
-        let client = self.settings.proxies.client(peer, request.headers());
+        let client = self.live.look().proxies.client(peer, request.headers());
         if !client.is_by_proxy {
             self.remarks.untrusted(peer, request.headers());
         }
         request.extensions_mut().insert(client);
+        request.extensions_mut().insert(self.allowance.clone());
         let answer = self.router.clone().call(request.map(Body::new));
         async { answer.await.map(without_false_length) }
     }
@@ -200,20 +210,31 @@ impl Drop for Open {
     }
 }
 
+/// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
+fn crowded() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
 async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let limits = context.settings.limits.clone();
+    let per_address = limits.connections_per_address;
     let (connection, slot) = connection(stream, &context.settings);
     // whatever is written is meant to be: HTTP/2 has refusals of its own
     let _turn = slot.begin();
     let (streams, mut open) = watch::channel(0);
     let service = service_fn(move |request: Request<Incoming>| {
         let open = Open::count(&streams);
-        let answer = context.call(peer, request);
+        let place = context.seat.request(per_address);
+        let answer = place.map(|place| (context.call(peer, request), place));
         async {
+            let Some((answer, place)) = answer else { return Ok(crowded().map(|body| AnswerBody::new(body, open).keeping(None))) };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| answer.map(|body| AnswerBody::new(body, open)))
+            answer.map(|answer| answer.map(|body| AnswerBody::new(body, open).keeping(Some(place))))
         }
     });
     let mut http = http2::Builder::new(Pacer { patience: limits.idle_timeout });

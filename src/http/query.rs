@@ -7,6 +7,9 @@ use super::action::Action;
 use super::error::Failure;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 
+/// How many tags one push may bring: each is a header of the answer, and proxies take only so many bytes of those.
+pub(super) const MOST_TAGS: usize = 100;
+
 /// Which part of a list is wanted.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PageQuery {
@@ -39,8 +42,11 @@ impl<'q> Query<'q> {
     }
 
     pub(super) fn tags(self) -> Result<Vec<TagName>, Failure> {
-        let tags = form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
-        Ok(tags.map(|(_, tag)| TagName::parse(&tag)).collect::<Result<_, _>>()?)
+        let tags = || form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
+        if tags().nth(MOST_TAGS).is_some() {
+            return Err(Failure::TooManyTags);
+        }
+        Ok(tags().map(|(_, tag)| TagName::parse(&tag)).collect::<Result<_, _>>()?)
     }
 
     pub(super) fn page(self) -> Result<PageQuery, Failure> {

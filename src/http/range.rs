@@ -13,6 +13,9 @@ use crate::registry::ChunkRange;
 const PART_FRAMING: u64 = 160;
 const FRAMING_ALLOWED: u64 = 32 << 10;
 
+/// How many parts a request may ask for: as many as Podman does at the most, which pulls parts of layers.
+const MOST_PARTS: usize = 1024;
+
 /// Which bytes of a content a request is to be given.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
@@ -40,7 +43,7 @@ fn names(list: &str, etag: &str) -> bool {
 /// Reads `Range` for a content of `size` bytes.
 ///
 /// What is no range of bytes is passed over, as RFC 9110 has it. So is a list that asks for more than the whole: it
-/// gives nobody anything, and costs us.
+/// gives nobody anything, and costs us. And so is a list of more than [`MOST_PARTS`] (section 14.2).
 ///
 /// # Errors
 /// Ranges of which none lies inside the content.
@@ -55,7 +58,10 @@ pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
     if ranges.peek().is_none() {
         return Ok(Selection::Whole);
     }
-    for one in ranges {
+    for (number, one) in ranges.enumerate() {
+        if number == MOST_PARTS {
+            return Ok(Selection::Whole);
+        }
         match parse_one(one, size) {
             Some(Some(part)) => parts.push(part),
             Some(None) => {}
@@ -144,6 +150,13 @@ mod tests {
             assert_eq!(ask(passed_over, 100).unwrap(), Selection::Whole, "{passed_over}");
         }
         assert_eq!(ask("bytes=0-", 0).unwrap(), Selection::Whole);
+    }
+
+    #[test]
+    fn a_list_without_end_is_passed_over() {
+        let ranges = |count| format!("bytes={}", "-1,".repeat(count));
+        assert!(matches!(ask(&ranges(MOST_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MOST_PARTS));
+        assert_eq!(ask(&ranges(MOST_PARTS + 1), 1 << 20).unwrap(), Selection::Whole);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Remarks {
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(
                 peer = named(peer.address),
-                "X-Forwarded-For or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and with relativeurls: false locations are wrong; if not, a client has made it up, and nothing need be done"
+                "X-Forwarded-For, X-Real-IP or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and with relativeurls: false locations are wrong; if not, a client has made it up, and nothing need be done"
             );
         }
     }

@@ -59,7 +59,7 @@ impl Action {
             "*" => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, POST, PUT" }),
             "/" => only_get(method, || Ok(Self::Welcome)),
             probes::LIVE => only_get(method, || Ok(Self::Live)),
-            probes::READY => only_get(method, || Ok(Self::Ready { is_verbose: probes::is_verbose(uri) })),
+            probes::READY => only_get(method, || Ok(Self::Ready(probes::Asked::read(uri)))),
             "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
             "/v2/_catalog" => only_get(method, || Ok(Self::ListRepositories { page: query.page()? })),
             "/v1/_ping" => only_get(method, || Ok(Self::PingV1)),

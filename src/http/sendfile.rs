@@ -123,23 +123,20 @@ impl Drop for Turn {
     }
 }
 
-/// A client's connection: sends from files, gives up on clients that take nothing, and closes politely.
+/// A client's connection: sends from files, and closes politely.
 pub(super) struct Connection {
     stream: Stream,
     slot: SendSlot,
-    /// How long the client may take nothing of what it asked for.
-    patience: Duration,
     /// What goes with refusals as well.
     headers: ExtraHeaders,
-    stalled: Option<Pin<Box<Sleep>>>,
     lingering: Option<Pin<Box<Sleep>>>,
     /// What is left to be written of the refusal that takes the place of hyper's.
     refusal: Option<Bytes>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, slot: SendSlot, patience: Duration, headers: ExtraHeaders) -> Self {
-        Self { stream, slot, patience, headers, stalled: None, lingering: None, refusal: None }
+    pub(super) fn new(stream: Stream, slot: SendSlot, headers: ExtraHeaders) -> Self {
+        Self { stream, slot, headers, lingering: None, refusal: None }
     }
 
     /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
@@ -169,18 +166,6 @@ impl Connection {
         let plain = buffers.iter().take_while(|buffer| self.slot.find(buffer).is_none()).count();
         Pin::new(&mut self.stream).poll_write_vectored(cx, &buffers[..plain])
     }
-
-    /// Fails a write that has been waiting for too long.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if poll.is_ready() {
-            self.stalled = None;
-            return poll;
-        }
-        let patience = self.patience;
-        let timer = self.stalled.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + patience)));
-        ready!(timer.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-    }
 }
 
 impl AsyncRead for Connection {
@@ -195,9 +180,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let poll = this.poll_write_out(cx, buffers);
-        this.watch(cx, poll)
+        self.get_mut().poll_write_out(cx, buffers)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -8,7 +8,9 @@ use arc_swap::ArcSwap;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::App;
+use super::allowance::Everybody;
 use super::crowd::Crowd;
+use super::failed::Failed;
 use super::listener::{Address, Listener};
 use super::protocol::{self, Context};
 use super::remarks::Remarks;
@@ -97,16 +99,17 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
         let (settings, watch) = (self.settings.clone(), self.watch.clone());
-        let router = super::router(App { registry: self.registry, access: self.access, settings, watch });
+        let router = super::router(App { registry: self.registry, access: self.access, settings, watch, failed: Failed::default() });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let remarks: Arc<Remarks> = Arc::default();
+        let everybody = Everybody::default();
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&self.listener, &places) => accepted,
+                accepted = accept(&self.listener, &places, &self.settings) => accepted,
                 () = &mut stop => break,
             };
             let (socket, address, place) = match accepted {
@@ -123,15 +126,19 @@ impl Server {
             let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
-            let context = Context { router: router.clone(), settings, address, remarks, stopping };
+            let live = self.settings.clone();
+            let context =
+                Context { router: router.clone(), settings, live, address, remarks, seat, allowance: everybody.connection(), stopping };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
-                drop((place, seat, open));
+                drop((place, open));
             });
         }
+        // for the debug port, which goes on
+        self.watch.readiness.drain();
         drop((self.listener, is_stopping));
         renewal.abort();
         stopping.send_replace(true);
@@ -151,8 +158,12 @@ async fn renew_certificates(settings: Live) {
     }
 }
 
-async fn accept(listener: &Listener, places: &Arc<Semaphore>) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
+async fn accept(
+    listener: &Listener,
+    places: &Arc<Semaphore>,
+    settings: &Live,
+) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, client) = listener.accept().await?;
-    Ok((stream, client, place))
+    let (socket, client) = listener.accept(|| settings.look().limits.idle_timeout).await?;
+    Ok((socket, client, place))
 }

@@ -5,10 +5,12 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
 /// The most that one call hands to the kernel: other connections of this worker get their turn in between.
@@ -16,9 +18,12 @@ const SEND_LIMIT: usize = 1 << 20;
 /// How much of what a client says first is read in order to tell what it speaks.
 const FIRST_READ: usize = 2048;
 
-/// A client's socket.
+/// A client's socket: gives up on clients that take nothing.
 pub(super) struct Socket {
     kind: Kind,
+    /// How long the client may take nothing of what is written.
+    patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
     /// What was read in order to tell what the client speaks, and is still to be read.
     early: Bytes,
 }
@@ -28,19 +33,26 @@ enum Kind {
     Unix(UnixStream),
 }
 
-impl From<TcpStream> for Socket {
-    fn from(stream: TcpStream) -> Self {
-        Self { kind: Kind::Tcp(stream), early: Bytes::new() }
-    }
-}
-
-impl From<UnixStream> for Socket {
-    fn from(stream: UnixStream) -> Self {
-        Self { kind: Kind::Unix(stream), early: Bytes::new() }
-    }
-}
-
 impl Socket {
+    pub(super) fn tcp(stream: TcpStream, patience: Duration) -> Self {
+        Self { kind: Kind::Tcp(stream), patience, stalled: None, early: Bytes::new() }
+    }
+
+    pub(super) fn unix(stream: UnixStream, patience: Duration) -> Self {
+        Self { kind: Kind::Unix(stream), patience, stalled: None, early: Bytes::new() }
+    }
+
+    /// Fails a write that has been waiting for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let patience = self.patience;
+        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Waits for what the client says first, until `judge` can say something of it or the client has nothing more to
     /// say. What was looked at can be read again.
     pub(super) async fn look<T>(&mut self, judge: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
@@ -56,7 +68,12 @@ impl Socket {
         Ok(verdict)
     }
 
-    fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+    fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+        let poll = self.poll_send(cx, file, offset, length);
+        self.watch(cx, poll)
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
         loop {
             match &self.kind {
                 Kind::Tcp(stream) => ready!(stream.poll_write_ready(cx))?,
@@ -104,17 +121,21 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().kind {
+        let this = self.get_mut();
+        let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buffer),
             Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buffer),
-        }
+        };
+        this.watch(cx, poll)
     }
 
     fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().kind {
+        let this = self.get_mut();
+        let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-        }
+        };
+        this.watch(cx, poll)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -149,7 +170,7 @@ impl Stream {
     }
 
     /// Sends `length` bytes of `file` from `offset` on, or fewer, without copying them. Fails where the stream encrypts.
-    pub(super) fn poll_send_file(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_send_file(cx, file, offset, length),
             Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),

@@ -1,13 +1,20 @@
 //! What the server says about what happens: one line an event on standard error, as people, JSON or Logstash read it.
 //!
 //! The shapes are those of distribution, whose JSON is logrus's and whose third kind is Logstash's event (version 1).
+//!
+//! Whoever says something writes it, so that a crash loses nothing, as long as that takes no waiting for whoever reads it; else a
+//! thread does ([`crate::outlet`]). What must be read before the process ends is waited for with [`flush`].
 
 mod event;
 mod gather;
 mod lines;
 
-use std::io::IsTerminal;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Map, Value};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
@@ -16,6 +23,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 pub use gather::gather;
 use lines::Lines;
+
+use crate::outlet::Outlet;
+
+/// How long those who read the last lines may take over it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a pipe that takes anything takes without waiting, in bytes: Linux's `PIPE_BUF`.
+const AT_ONCE: usize = 4096;
+
+/// Where lines go that are not written at once. A process has one log.
+static OUTLET: OnceLock<Outlet> = OnceLock::new();
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,14 +80,75 @@ impl Handle {
     }
 }
 
-/// Starts the log of this process. To be called once.
-pub fn start(settings: Settings) -> Handle {
+/// Starts the log of this process, panics included. To be called once.
+///
+/// # Errors
+/// Where there can be no thread.
+pub fn start(settings: Settings) -> io::Result<Handle> {
+    let outlet = Outlet::start("log", io::stderr(), Duration::ZERO)?;
+    let _ = OUTLET.set(outlet.clone());
     let (level, handle) = reload::Layer::new(filter(settings.level));
-    let is_colourful = settings.formatter == Formatter::Text && std::io::stderr().is_terminal();
+    let is_colourful = settings.formatter == Formatter::Text && io::stderr().is_terminal();
     let lines = Lines { formatter: settings.formatter, fields: settings.fields, caller: settings.caller };
-    let layer = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_colourful).with_writer(std::io::stderr);
+    let sink = Arc::new(Sink { outlet, turn: Mutex::default() });
+    let writer = move || Line(Arc::clone(&sink));
+    let layer = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_colourful).with_writer(writer);
     tracing_subscriber::registry().with(level).with(layer).init();
-    Handle(handle)
+    std::panic::set_hook(Box::new(|panic| {
+        let backtrace = Backtrace::capture();
+        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        tracing::error!(thread = std::thread::current().name(), backtrace, "{panic}");
+        flush();
+    }));
+    Ok(Handle(handle))
+}
+
+/// Waits until everything is written that was said by now, for a second at the most. Blocks.
+pub fn flush() {
+    if let Some(outlet) = OUTLET.get() {
+        outlet.flush(PATIENCE);
+    }
+}
+
+/// Lines that nobody took in time, or that could not be written.
+pub fn dropped() -> u64 {
+    OUTLET.get().map_or(0, Outlet::dropped)
+}
+
+/// Standard error, which somebody may be slow to read.
+struct Sink {
+    outlet: Outlet,
+    turn: Mutex<()>,
+}
+
+impl Sink {
+    fn write(&self, line: &[u8]) {
+        // what waits comes first
+        let write = |_turn| line.len() <= AT_ONCE && self.outlet.is_idle() && takes_more() && io::stderr().write_all(line).is_ok();
+        if !self.turn.try_lock().is_ok_and(write) {
+            self.outlet.write(line);
+        }
+    }
+}
+
+fn takes_more() -> bool {
+    let stderr = io::stderr();
+    let mut files = [PollFd::new(&stderr, PollFlags::OUT)];
+    poll(&mut files, Some(&Timespec::default())).is_ok() && files[0].revents().contains(PollFlags::OUT)
+}
+
+/// Takes the line of one event, which comes at once.
+struct Line(Arc<Sink>);
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn filter(level: Level) -> LevelFilter {

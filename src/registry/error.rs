@@ -46,7 +46,7 @@ pub enum Error {
         "the registry is read-only for maintenance (storage.maintenance.readonly in its configuration): pull now, push and delete later"
     )]
     ReadOnly,
-    #[error("the manifest names the URL '{0}', which this registry's configuration does not allow (validation.manifests.urls)")]
+    #[error("the manifest names the URL '{}', which this registry's configuration does not allow (validation.manifests.urls)", crate::mask::url(.0))]
     UrlRefused(String),
     #[error("this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)")]
     ClassRefused(String),
@@ -56,6 +56,10 @@ pub enum Error {
     Body(String),
     #[error("the registry's disk is full: nothing more can be accepted until its owner makes room")]
     StorageFull,
+    #[error(
+        "this registry keeps a reserve of free disk, and what is free beyond it does not suffice: nothing more can be accepted until its owner makes room"
+    )]
+    Reserve,
     #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]

@@ -9,6 +9,8 @@ const PAGE_LIMIT: usize = 10_000;
 /// Referrers carry annotations, so their pages are bounded in bytes as well, below the 4 MiB that clients read.
 const REFERRERS_LIMIT: usize = 1_000;
 const REFERRERS_BYTES: usize = 3 << 20;
+/// And in bytes of the manifests that are read for them, or a few large ones would keep a core for seconds.
+const REFERRERS_READ: usize = 16 << 20;
 
 /// A part of a list, in order of its keys.
 #[derive(Clone, Debug)]
@@ -89,7 +91,7 @@ impl Registry {
         let (repository, subject) = (repository.clone(), subject.clone());
         self.scan(move |meta| {
             let mut page = Page { items: Vec::new(), next: None };
-            let (mut after, mut bytes) = (after, 0);
+            let (mut after, mut bytes, mut read) = (after, 0, 0);
             // read in small steps, because each row brings the whole manifest along
             while let Some(row) = meta.referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?.pop() {
                 let annotations = Manifest::parse(Some(&row.media_type), &row.bytes).map(|manifest| manifest.annotations);
@@ -103,11 +105,13 @@ impl Registry {
                     annotations: annotations.ok().filter(|annotations| !annotations.is_empty()),
                 };
                 let length = serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
-                if page.items.len() == REFERRERS_LIMIT || (bytes + length > REFERRERS_BYTES && !page.items.is_empty()) {
+                let is_long = bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
+                if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
                     page.next = Some(after);
                     break;
                 }
                 bytes += length;
+                read += row.bytes.len();
                 after.clone_from(&descriptor.digest);
                 page.items.push(descriptor);
             }

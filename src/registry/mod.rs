@@ -24,6 +24,8 @@ mod readiness;
 mod reconcile;
 mod retention;
 mod review;
+mod room;
+mod space;
 mod stats;
 mod stuck;
 mod sweep;
@@ -38,7 +40,7 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 
 pub use acceptance::{Acceptance, Children, Class, Urls};
 pub use describe::{Description, Summary};
@@ -55,6 +57,7 @@ pub use pull::OpenBlob;
 pub use purging::Purging;
 pub use push::Pushed;
 pub use retention::{Decision, KeepUntagged, Policy, Retention, TagRule};
+pub use room::Reservation;
 pub use stats::{Blocking, Collection, Measured};
 pub use sweep::{Sweep, Swept};
 pub use trash::Restored;
@@ -68,11 +71,10 @@ use crate::meta::Meta;
 pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
+use room::Room;
+use space::Shortage;
 use stats::{BLOCKING, Stats};
 use stuck::Stuck;
-
-/// How much room in memory there is for large manifests on their way in.
-const MANIFESTS_IN_MEMORY_KIB: usize = 24 << 10;
 
 /// How a manifest is named in a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,8 +137,9 @@ pub struct Registry {
     pulls: Arc<PullBuffer>,
     /// Files that could not be removed.
     stuck: Arc<Stuck>,
-    /// Memory for large manifests on their way in, in KiB.
-    manifests: Arc<Semaphore>,
+    /// Memory for large manifests on their way in.
+    manifests: Room,
+    shortage: Arc<Shortage>,
     /// Batches of upload bytes that may be in memory at once, over all uploads.
     batches: Arc<Semaphore>,
     stats: Arc<Stats>,
@@ -163,7 +166,8 @@ impl Registry {
             hashes: Arc::default(),
             pulls: Arc::default(),
             stuck: Arc::default(),
-            manifests: Arc::new(Semaphore::new(MANIFESTS_IN_MEMORY_KIB)),
+            manifests: Room::default(),
+            shortage: Arc::default(),
             batches: Arc::new(Semaphore::new(intake::BATCHES_IN_MEMORY)),
             stats: Arc::default(),
         })
@@ -232,17 +236,10 @@ impl Registry {
         self.changed.notified()
     }
 
-    /// Waits for room for a large manifest of `bytes`; it is given back with the permit.
-    pub async fn reserve_memory(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kib = (bytes / 1024).min(MANIFESTS_IN_MEMORY_KIB);
-        // the semaphore is never closed
-        Arc::clone(&self.manifests).acquire_many_owned(u32::try_from(kib).unwrap_or(u32::MAX)).await.ok()
-    }
-
-    /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
-    fn check_space(&self, incoming: u64) -> Result<(), Error> {
-        let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
-        if free < self.settings.load().reserve.saturating_add(incoming) { Err(Error::StorageFull) } else { Ok(()) }
+    /// Room in memory for a large manifest that is on its way in; none of it is taken yet.
+    #[must_use]
+    pub fn reserve_memory(&self) -> Reservation {
+        self.manifests.reserve()
     }
 
     /// Refuses clients' changes where they may only read.

@@ -25,10 +25,10 @@ impl Registry {
         self.meta.write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?)).await
     }
 
-    /// Fails where no more is accepted because the disk is as full as its owner allows.
+    /// Fails where no more is accepted because the disk is as full as its owner allows; the log says so, once a minute at the most.
     ///
     /// # Errors
-    /// [`Error::StorageFull`], and what the file system says.
+    /// [`Error::Reserve`], and what the file system says.
     pub fn check_reserve(&self) -> Result<(), Error> {
         self.check_space(0)
     }

@@ -86,13 +86,13 @@ fn rsa_bits(der: &[u8]) -> Option<usize> {
 pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
     let chain = read_chain("certificate", certificate)?;
     let secret = read_key(key)?;
-    let unusable = |error: rustls::Error| match rsa_bits(&chain[0]) {
+    let unusable = |_| match rsa_bits(&chain[0]) {
         Some(bits) if bits < SHORTEST_RSA => Error::content(
             "key",
             key,
             format!("RSA keys have {SHORTEST_RSA} bits at least, and this one has {bits}: have another one certified"),
         ),
-        _ => Error::content("key", key, format!("{error}; use an RSA, ECDSA or Ed25519 key")),
+        _ => Error::content("key", key, "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key"),
     };
     let secret = any_supported_type(&secret).map_err(unusable)?;
     let mut parsed = Vec::new();

@@ -39,9 +39,11 @@ pub(super) fn verifier(
     let mut roots = RootCertStore::empty();
     let mut listed = Vec::new();
     for path in authorities {
-        for authority in certificate::read_chain("authority of clients", path)? {
+        for (place, authority) in certificate::read_chain("authority of clients", path)?.into_iter().enumerate() {
             listed.push(authority.clone());
-            roots.add(authority).map_err(|error| Error::content("authority of clients", path, error.to_string()))?;
+            let unusable =
+                |_| Error::content("authority of clients", path, format!("its certificate number {} is no X.509 certificate", place + 1));
+            roots.add(authority).map_err(unusable)?;
         }
     }
     let hints = roots.subjects();

@@ -118,6 +118,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
     let hardened = format!("--read-only --cap-drop ALL --cap-add DAC_OVERRIDE --security-opt no-new-privileges {plain}");
     let _again = Container::run(bench, "again", &hardened, &address);
     push_and_pull(bench, &address, "team/app");
+    assert_eq!(bench.run("docker exec again registry health").line(), format!("http://{address} is ready"));
     assert_eq!(bench.run(format!("curl --silent --fail http://{address}/v2/_catalog")).line(), r#"{"repositories":["team/app"]}"#);
     assert_eq!(bench.run("docker exec again registry ls --output json --data-dir /var/lib/registry").json()[0]["name"], "team/app");
 

@@ -14,6 +14,7 @@ mod crane;
 mod differential;
 mod docker;
 mod encrypted;
+mod fail2ban;
 mod fixture;
 mod helm;
 mod image;
@@ -75,6 +76,9 @@ const TESTS: &[Test] = &[
     Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2).unless(image::lacks),
     Test::new("differential", &["docker-registry"], differential::without_login),
     Test::new("differential-login", &["docker-registry", "htpasswd"], differential::with_login),
+    Test::new("fail2ban-file", &["fail2ban-regex", "curl"], fail2ban::in_a_file),
+    Test::new("fail2ban-journal", &["fail2ban-regex", "curl", "python3"], fail2ban::in_the_journal).unless(fail2ban::lacks_journal),
+    Test::new("fail2ban-jail", &["fail2ban-client"], fail2ban::jail).unless(fail2ban::lacks_journal),
     Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch).everywhere(),
     Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache).everywhere(),
 ];

@@ -110,3 +110,20 @@ fn removing_much_without_a_terminal_takes_a_yes() {
     assert!(server.cli(&["rm", "app:pr-1"]).status.success());
     assert_eq!(client.head("/v2/app/manifests/pr-1").status, 404);
 }
+
+/// The server collects by itself unless its owner does not want that.
+#[test]
+fn nothing_is_collected_where_that_is_switched_off() {
+    for is_enabled in [true, false] {
+        let rules = format!("{{enabled: {is_enabled}, interval: 5ms, lease: 0s, grace: 0s}}");
+        let server = Server::with(&[("REGISTRY_GC", &rules)]);
+        let path = format!("/v2/app/blobs/{}", server.client().push_blob("app", b"needed by nobody"));
+        // longer than many passes
+        let mut looks = (0..100).map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            server.client().head(&path).status
+        });
+        let is_gone = looks.any(|found| found == 404);
+        assert_eq!(is_gone, is_enabled);
+    }
+}

@@ -4,9 +4,11 @@ use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use serde_json::json;
+
 use super::memory;
 use crate::support::client::read_response;
-use crate::support::image::noise;
+use crate::support::image::{OCI_INDEX, noise};
 use crate::support::{Client, Image, Server, sha256};
 
 const SLOW: usize = 200;
@@ -95,4 +97,26 @@ fn hurry(server: &Server, seed: u64) {
     image.push(client, "quick", "latest");
     image.assert_pulls(client, "quick", "latest");
     assert!(begun.elapsed() < PATIENCE, "one image took {:?}", begun.elapsed());
+}
+
+/// Large manifests wait for room in memory, and those that come slowly leave it to others.
+#[test]
+fn slow_manifests_stop_no_others() {
+    let server = Server::start();
+    let _slow: Vec<_> = (0..20)
+        .map(|number| {
+            let mut connection = server.client().connect();
+            let head = format!("PUT /v2/slow/manifests/v{number} HTTP/1.1\r\nHost: slow\r\nTransfer-Encoding: chunked\r\n\r\n");
+            let chunk = format!("{:x}\r\n{}\r\n", 70_000, " ".repeat(70_000));
+            connection.write_all((head + &chunk).as_bytes()).expect("bytes are taken");
+            connection
+        })
+        .collect();
+    // by the time that others are answered, these are waited for
+    (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
+    let begun = Instant::now();
+    let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": { "long": "x".repeat(300_000) } });
+    let answer = server.client().put_manifest("quick", "v1", OCI_INDEX, index.to_string().as_bytes());
+    assert_eq!(answer.status, 201, "{answer:?}");
+    assert!(begun.elapsed() < PATIENCE, "a manifest took {:?}", begun.elapsed());
 }

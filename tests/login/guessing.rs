@@ -31,6 +31,46 @@ fn an_address_that_guesses_has_to_wait() {
     }
 }
 
+/// Behind a closed door what others got right is as wrong as anything: else it would be a way to guess for nothing.
+#[test]
+fn the_door_is_closed_to_what_others_know() {
+    let guarded = Guarded::set_up(&line("joe", "secret"), &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    let mut client = guarded.client();
+    let mut login = |password: &str, address: &str| {
+        as_user(client.request("GET", "/v2/"), "joe", password).header("X-Forwarded-For", address).send().status
+    };
+    assert_eq!(login("secret", "192.0.2.1"), 200);
+    let mut number = 0;
+    // until it is closed for four seconds
+    while number < 13 {
+        number += usize::from(login(&format!("guess {number}"), "192.0.2.2") == 401);
+    }
+    assert_eq!((login("secret", "192.0.2.2"), login("secret", "192.0.2.1")), (429, 200));
+}
+
+/// podman and skopeo send these where nobody has logged in.
+#[test]
+fn no_user_and_no_password_are_no_login() {
+    let guarded = Guarded::with(&line("joe", "secret"));
+    for _ in 0..30 {
+        guarded.login("", "").refused(401, "UNAUTHORIZED");
+    }
+    assert_eq!(guarded.login("joe", "secret").status, 200);
+    let log = guarded.server.log();
+    assert!(!log.contains("login failed"), "{log}");
+}
+
+/// A push with an old password is a dozen requests and one failure.
+#[test]
+fn the_same_wrong_password_counts_once() {
+    let guarded = Guarded::with(&line("joe", "secret"));
+    for _ in 0..20 {
+        guarded.login("joe", "old").refused(401, "UNAUTHORIZED");
+    }
+    let log = guarded.server.log();
+    assert!((1..=3).contains(&log.matches("login failed").count()), "{log}");
+}
+
 /// The log has a line for each password that was looked at, and for each time that the door is closed; nothing else.
 #[test]
 fn the_log_is_not_filled_by_guesses() {

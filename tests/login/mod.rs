@@ -33,10 +33,15 @@ fn line(user: &str, password: &str) -> String {
 
 impl Guarded {
     fn with(content: &str) -> Self {
+        Self::set_up(content, &[])
+    }
+
+    /// With more variables.
+    fn set_up(content: &str, variables: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("htpasswd");
         std::fs::write(&path, content).expect("a file");
-        let server = Server::logged(&[("REGISTRY_AUTH", &environment(&path))]);
+        let server = Server::logged(&[&[("REGISTRY_AUTH", &*environment(&path))], variables].concat());
         Self { server, path, _directory: directory }
     }
 

@@ -46,7 +46,10 @@ fn urls_of_layers_are_what_the_rules_say() {
     assert_eq!(statuses(&[DENY]), [201, 400, 201]);
     assert_eq!(statuses(&[ALLOW, DENY]), [201, 400, 400]);
     assert_eq!(statuses(&[ALLOW, DENY, DISABLED]), [201, 201, 201]);
-    assert_eq!(statuses(&[("REGISTRY_VALIDATION_ENABLED", "true")]), [400, 400, 400]);
+    // which goes over the other, as in distribution
+    const ENABLED: (&str, &str) = ("REGISTRY_VALIDATION_ENABLED", "true");
+    assert_eq!(statuses(&[ALLOW, DENY, DISABLED, ENABLED]), [201, 400, 400]);
+    assert_eq!(statuses(&[ENABLED]), [400, 400, 400]);
 }
 
 #[test]

@@ -57,6 +57,11 @@ fn uploads_are_purged_by_the_rules_in_force() {
 
     let mut switched_off = Server::at(&path, &[INTERVAL, (AGE, "1ms"), ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "false")]);
     let second = switched_off.client().begin_upload("a");
+    // for longer than many looks would take
+    for _ in 0..50 {
+        assert_eq!(switched_off.client().get(&second).status, 204, "it stays");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
     assert!(switched_off.stop().success());
 
     let log = directory.path().join("log");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{DOCKER_MANIFEST, check, digest_of, image, push, push_image, put, sha512};
 use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Response, Server, sha256};
+use crate::support::{Client, Image, Response, Server, sha256};
 
 fn assert_described(response: &Response, content: &[u8], media_type: &str, digest: &str) {
     for (name, expected) in [
@@ -141,6 +141,22 @@ fn a_push_by_digest_may_bring_its_tags() {
     assert_eq!(client.head("/v2/a/manifests/good").status, 404, "a refused push left a tag");
 }
 
+/// Their names come back as headers, which proxies take only so many of: better refused than done and not told.
+#[test]
+fn a_push_brings_only_so_many_tags() {
+    let server = Server::start();
+    let mut client = server.client();
+    let manifest = super::index(&[]);
+    let path = |count: usize| {
+        let query: Vec<_> = (0..count).map(|number| format!("tag=t{number}")).collect();
+        format!("{}?{}", digest_of(&manifest), query.join("&"))
+    };
+    put(&mut client, "a", &path(101), &manifest).refused(414, "TAG_INVALID");
+    client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
+    assert_eq!(put(&mut client, "a", &path(100), &manifest).status, 201);
+    assert_eq!(tags(&mut client, "a").len(), 100);
+}
+
 #[test]
 fn a_push_by_a_wrong_digest_leaves_nothing() {
     let server = Server::start();
@@ -212,5 +228,19 @@ fn the_media_type_comes_from_either_side() {
         let response = request.send();
         assert_eq!(response.status, 201, "{content_type:?}: {}", String::from_utf8_lossy(&response.body));
         assert_eq!(client.head("/v2/a/manifests/v1").header("content-type"), Some(stored), "{content_type:?}");
+    }
+}
+
+/// A 304 has no body, and tells the length of none (RFC 9110, section 8.6).
+#[test]
+fn what_has_not_changed_has_no_length() {
+    let server = Server::start();
+    let mut client = server.client();
+    Image::small(1).push(&mut client, "a", "v1");
+    let path = "/v2/a/manifests/v1";
+    let tag = client.get(path).header("etag").expect("an etag").to_owned();
+    for method in ["GET", "HEAD"] {
+        let response = client.request(method, path).header("If-None-Match", &tag).send();
+        assert_eq!((response.status, response.header("content-length")), (304, None), "{method}");
     }
 }

@@ -178,3 +178,23 @@ fn a_page_of_large_referrers_stays_readable() {
     let all: Vec<_> = found.iter().flat_map(listed).collect();
     assert_eq!((all.len(), digests(&all)), (5, pushed));
 }
+
+/// A list is made of the manifests themselves: a few large ones are not all read for one page.
+#[test]
+fn a_page_of_referrers_reads_only_so_much() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let subject = pointer(&index(&[]));
+    let mut pushed = BTreeSet::new();
+    for number in 0..5 {
+        let mut manifest = artifact(SIGNATURE, subject.clone());
+        // of which nothing is listed
+        manifest["padding"] = format!("{number}{}", " ".repeat(7 << 19)).into();
+        pushed.insert(push_about(&mut client, "a", &manifest));
+    }
+    let found = pages(&mut client, &format!("/v2/a/referrers/{}", subject["digest"].as_str().unwrap()));
+    assert_eq!(found.iter().map(|page| listed(page).len()).collect::<Vec<_>>(), [4, 1]);
+    let all: Vec<_> = found.iter().flat_map(listed).collect();
+    assert_eq!(digests(&all), pushed);
+}

@@ -1,6 +1,6 @@
 //! Every key whose change a running server takes: its effect is another one from then on.
 
-use std::io::{BufRead, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,9 +60,10 @@ fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bo
 const CASES: &[Case] = &[
     Case("log.accesslog", "log: {accesslog: {disabled: true}}", "log: {accesslog: {disabled: false}}", |seen| {
         seen.status("GET", "/v2/");
-        let mut line = String::new();
-        seen.configured.server.out.read_line(&mut line).expect("a line");
-        line.contains("GET /v2/ ")
+        seen.configured.server.terminate();
+        let mut said = String::new();
+        seen.configured.server.out.read_to_string(&mut said).expect("text");
+        said.contains("GET /v2/ ")
     }),
     Case("http.draintimeout", "http: {draintimeout: 60s}", "http: {draintimeout: 10ms}", |seen| {
         let location = seen.location();

@@ -113,6 +113,22 @@ fn a_file_that_is_being_written_is_waited_for() {
     assert!(line.contains("holds from now on: storage.delete.enabled"), "{line}");
 }
 
+/// Whose word counts is looked at for each request, also of connections that are open.
+#[test]
+fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections() {
+    let text = |proxies: &str| format!("version: 0.1\nhttp: {{relativeurls: false, trustedproxies: [{proxies}]}}\n");
+    let configured = Configured::start(&text("127.0.0.1"));
+    let mut client = configured.server.client();
+    let mut is_believed = || {
+        let request = client.request("POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Host", "r.example");
+        request.send().header("location").expect("a location").starts_with("http://r.example/")
+    };
+    assert!(is_believed());
+    configured.replace(&text(""));
+    configured.says(&["holds from now on", "http.trustedproxies"]);
+    assert!(!is_believed());
+}
+
 /// Kubernetes gives a new directory to a link, and the file's own name stays a link all the time.
 #[test]
 fn a_swapped_link_is_a_change() {

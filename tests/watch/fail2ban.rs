@@ -1,4 +1,4 @@
-//! The filter in `docs/fail2ban` finds the address in what is really logged.
+//! The filter in `docs/fail2ban` finds the address in what is really logged; `tests/clients/fail2ban.rs` asks fail2ban itself.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ use super::{Watched, eventually};
 fn filter() -> (Regex, Regex) {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fail2ban/filter.d/registry.conf")).expect("the filter");
     let of = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("no {key}")).to_owned();
-    let time = of("datepattern = ").replace("%%Y", r"\d{4}").replace("%%f", r"\d+");
+    let time = of("datepattern = ").replace("%%Y", r"\d{4}").replace("%%f", r"\d+").replace("%%z", "Z");
     let time = ["%%m", "%%d", "%%H", "%%M", "%%S"].iter().fold(time, |time, part| time.replace(part, r"\d\d"));
     let failure = of("failregex = ").replace("<HOST>", "(?P<host>[0-9a-fA-F:.]+)");
     (Regex::new(&time).expect("an expression"), Regex::new(&failure).expect("an expression"))

@@ -1,6 +1,6 @@
 //! Distribution's health checks, and the debug port that tells of them.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
@@ -17,9 +17,12 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
         let answer = debug.get("/debug/health");
         (answer.status == 503).then(|| answer.json()[check].as_str().unwrap_or_else(|| panic!("{}", answer.json())).to_owned())
     });
-    for path in ["/v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing"] {
+    for path in
+        ["/v2/", "/%762/", "/v%32/a/tags/list", "//v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing", "/v1/search?q=a", "/a"]
+    {
         server.client().get(path).refused(503, "UNAVAILABLE");
     }
+    assert_eq!(server.client().get("/").status, 200);
     assert_eq!((server.client().get("/livez").status, server.client().get("/readyz").status), (200, 503));
     cause
 }
@@ -66,12 +69,17 @@ fn another_server_must_answer_as_expected() {
 
 /// A server that answers every request with this status, and tells what it was sent.
 fn peer(status: &'static str) -> (String, Receiver<String>) {
+    peer_with(std::iter::repeat(status))
+}
+
+/// As [`peer`], with a status for each request.
+fn peer_with(statuses: impl Iterator<Item = &'static str> + Send + 'static) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (sender, heads) = channel();
     // ends once nobody listens to it
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
+        for (stream, status) in listener.incoming().zip(statuses) {
             let Ok(mut stream) = stream else { continue };
             let mut head = Vec::new();
             let mut buffer = [0; 1000];
@@ -143,7 +151,12 @@ fn a_threshold_counts_failures_in_a_row() {
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{failing}]"))]);
     (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
     wait_until_well(&server);
-    // a port that is closed, and then open
+    let (address, heads) = peer_with(["500 Oh", "200 OK"].into_iter().cycle());
+    let checks = format!("[{{uri: 'http://{address}/', {SOON}, threshold: 2}}]");
+    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
+    (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
+    assert!(!server.err().iter().any(|line| line.contains("a health check fails")), "{:?}", server.err());
+    // one that counts, and one that does not
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
     let (address, heads) = peer("500 Oh");
     let checks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
@@ -189,6 +202,22 @@ fn a_data_directory_that_is_gone_is_noticed() {
     wait_until_well(&server);
 }
 
+/// Nobody accepts, and no more connections are kept waiting: the system leaves those who come without an answer.
+#[test]
+fn a_port_at_which_nothing_happens_is_given_up() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let _inside = runtime.enter();
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let listener = socket.listen(1).expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let waiting: Vec<_> = std::iter::from_fn(connect).take(100).collect();
+    assert!(waiting.len() < 100, "the queue has no end");
+    let server = Watched::start(&[("REGISTRY_HEALTH_TCP", &format!("[{{addr: '{address}', timeout: 30ms, {SOON}}}]"))]);
+    assert!(wait_until_ill(&server, &address.to_string()).ends_with("nobody answered within 30ms"));
+}
+
 #[test]
 fn a_server_that_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -230,4 +259,21 @@ fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
     let server = Watched::start(&[("REGISTRY_HTTP_DEBUG_PROMETHEUS_PATH", "/prometheus")]);
     assert_eq!(server.debug().get("/prometheus").status, 200);
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
+}
+
+/// The port has few places, so that nobody may keep one by not reading.
+#[test]
+fn answers_of_the_debug_port_that_nobody_takes_are_given_up() {
+    let server = Watched::start(&[]);
+    let mut stream = server.debug().connect();
+    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
+    let start = Instant::now();
+    // the server stops reading once nothing can be written, and ends some time after that
+    loop {
+        match stream.write(&requests) {
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
+            _ => assert!(start.elapsed() < Duration::from_secs(90), "the connection stays"),
+        }
+    }
 }

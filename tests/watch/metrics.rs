@@ -1,7 +1,10 @@
 //! Metrics, as Prometheus reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read, Write};
 use std::time::Duration;
+
+use regex::Regex;
 
 use super::{Watched, eventually};
 use crate::support::{Image, sha256};
@@ -74,7 +77,6 @@ fn what_clients_do_is_counted_under_distributions_names() {
     });
     assert!(value(&metrics, "registry_database_transaction_seconds_count").is_some_and(|count| count >= 5.0));
     assert!(!metrics.contains("secret") && !metrics.contains("UPPER") && !metrics.contains("BREW"));
-    assert!(metrics.ends_with("# EOF\n"));
     let lines = metrics.lines().count();
     assert!(lines < 2000, "{lines} lines");
 }
@@ -107,8 +109,7 @@ fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
     let said = metrics.lines().filter(|line| line.starts_with("# TYPE ")).count();
     let families = families(&metrics);
     assert_eq!(families.len(), said);
-    let written = |(name, kind): (&String, &String)| if kind == "counter" { format!("{name}_total") } else { name.clone() };
-    let exported: BTreeSet<String> = families.iter().map(written).collect();
+    let exported: BTreeSet<String> = families.keys().cloned().collect();
     let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).expect("the table");
     let named = |line: &str| line.strip_prefix("| `registry_")?.split(['`', '{']).next().map(|name| format!("registry_{name}"));
     let documented: BTreeSet<String> = table.lines().filter_map(named).collect();
@@ -120,13 +121,110 @@ fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
     assert!(expiry > 4e9, "{expiry}");
 }
 
-/// Prometheus asks for OpenMetrics by name; whoever does not gets the older text.
+/// What a parser may rely on, in the older text or in OpenMetrics: every sample stands below the help and the type of its own
+/// family, and every histogram ends in a bucket of everything.
+fn assert_well_formed(text: &str, is_open: bool) {
+    let bound = Regex::new(r#"le="([^"]*)",?"#).expect("an expression");
+    let (mut helped, mut family, mut seen) = ("", ("", ""), BTreeSet::new());
+    let mut buckets: BTreeMap<String, Vec<(f64, u64)>> = BTreeMap::new();
+    let mut counts = BTreeMap::new();
+    for line in text.lines() {
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["#", "HELP", name, _, ..] => helped = name,
+            ["#", "TYPE", name, kind] => {
+                assert_eq!(name, helped, "no help: {line}");
+                assert!(seen.insert(name), "said twice: {line}");
+                family = (name, kind);
+            }
+            ["#", "EOF"] => assert!(is_open && text.ends_with("# EOF\n"), "the older text has no end"),
+            _ => {
+                let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
+                let suffix = sample.split('{').next().and_then(|name| name.strip_prefix(family.0));
+                match (family.1, suffix) {
+                    ("gauge", Some("")) => {}
+                    ("counter", Some("_total")) if is_open => {}
+                    ("counter", Some("")) if !is_open && family.0.ends_with("_total") => {}
+                    ("histogram", Some("_sum")) => {}
+                    ("histogram", Some("_count")) => _ = counts.insert(sample.replace("_count", ""), value.parse().expect("a number")),
+                    ("histogram", Some("_bucket")) => {
+                        let limit = bound.captures(sample).unwrap_or_else(|| panic!("no bound: {line}"))[1].to_owned();
+                        let limit = if limit == "+Inf" { f64::INFINITY } else { limit.parse().expect("a number") };
+                        let series = bound.replace(sample, "").replace("_bucket", "").replace("{}", "");
+                        buckets.entry(series).or_default().push((limit, value.parse().expect("a number")));
+                    }
+                    _ => panic!("{line} is no sample of the {} {}", family.1, family.0),
+                }
+            }
+        }
+    }
+    assert!(buckets.len() > 20, "{} histograms", buckets.len());
+    for (series, buckets) in &buckets {
+        assert!(buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1), "{series} does not rise: {buckets:?}");
+        assert_eq!(buckets.last(), Some(&(f64::INFINITY, counts[series])), "{series} does not end in a bucket of everything");
+    }
+    assert_eq!(buckets.len(), counts.len());
+    assert_eq!(text.ends_with("# EOF\n"), is_open);
+}
+
+/// Prometheus asks for OpenMetrics by name; whoever does not gets the older text, where a counter's whole name is its family's.
 #[test]
-fn the_text_is_what_is_asked_for() {
+fn the_text_is_what_is_asked_for_and_well_formed() {
     let server = Watched::start(&[]);
-    let answer = server.debug().get("/metrics");
-    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
-    let answer =
-        server.debug().request("GET", "/metrics").header("Accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.1").send();
-    assert_eq!(answer.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    Image::small(1).push(&mut server.client(), "a", "v1");
+    let scrape = |accept: &str| {
+        let answer = server.debug().request("GET", "/metrics").header("Accept", accept).send();
+        (answer.header("content-type").expect("a type").to_owned(), String::from_utf8(answer.body).expect("text"))
+    };
+    let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (kind, text) = scrape(prometheus);
+    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_well_formed(&text, true);
+    for accept in ["*/*", "text/plain", "application/openmetrics-text;q=0,text/plain"] {
+        let (kind, text) = scrape(accept);
+        assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+        assert_well_formed(&text, false);
+        assert!(text.contains("# TYPE registry_http_requests_total counter\n"), "as distribution has it");
+    }
+}
+
+/// What really came is counted, in chunks or not, and nothing that was only announced.
+#[test]
+fn received_bytes_are_those_that_were_read() {
+    let server = Watched::start(&[]);
+    let mut client = server.client();
+    let begun = client.request("POST", "/v2/a/blobs/uploads/").send();
+    let location = begun.header("location").expect("a location").to_owned();
+    let chunks = format!("{:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", 5000, "a".repeat(5000), 7000, "b".repeat(7000));
+    let head = format!("PATCH {location} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    raw(&server.address, &format!("{head}{chunks}"), "202");
+    let absurd = "GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551000\r\n\r\n";
+    raw(&server.address, absurd, "404");
+    let body = client.request("POST", &format!("/v2/a/blobs/uploads/?digest={}", sha256(b"hello"))).body(b"hello").send();
+    assert_eq!(body.status, 201);
+    let sum = |handler: &str| format!(r#"registry_http_request_size_bytes_sum{{handler="{handler}"}}"#);
+    let metrics = eventually("the requests are counted", || {
+        let metrics = server.metrics();
+        (value(&metrics, r#"registry_http_request_size_bytes_count{handler="manifest"}"#) == Some(1.0)).then_some(metrics)
+    });
+    assert_eq!(value(&metrics, &sum("blob_upload_chunk")), Some(12000.0), "chunks");
+    assert_eq!(value(&metrics, &sum("blob_upload")), Some(5.0), "a whole body");
+    assert_eq!(value(&metrics, &sum("manifest")), Some(0.0), "an announcement");
+}
+
+/// Sends this as it is; the answer has this status.
+fn raw(address: &str, request: &str, status: &str) {
+    let mut stream = std::net::TcpStream::connect(address).expect("a connection");
+    stream.write_all(request.as_bytes()).expect("it is sent");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
+}
+
+/// A dashboard would tell of 56 years, for ever where collection is switched off.
+#[test]
+fn what_never_happened_has_no_time() {
+    let server = Watched::start(&[("REGISTRY_GC_ENABLED", "false")]);
+    let metrics = server.metrics();
+    assert!(metrics.contains("# TYPE registry_gc_last_success_timestamp_seconds gauge\n"));
+    assert_eq!(value(&metrics, "registry_gc_last_success_timestamp_seconds"), None);
 }

@@ -93,8 +93,18 @@ impl Watched {
 
     /// Lets it end by itself, once it has said what it says at the start.
     fn stop(&mut self) {
+        self.terminate();
+        self.end();
+    }
+
+    /// Tells it to stop.
+    fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+    }
+
+    /// Waits until it has ended.
+    fn end(&mut self) {
         assert!(self.child.wait().expect("it ends").success());
     }
 }

@@ -1,5 +1,7 @@
 //! `/livez` and `/readyz`.
 
+use std::io::{Read, Write};
+
 use super::{Watched, eventually};
 use crate::support::{Response, Server};
 
@@ -31,13 +33,50 @@ fn problem(answer: &Response, check: &str) -> Option<String> {
     (answer.status == 503).then(|| answer.json()["checks"][check].as_str().map(str::to_owned)).flatten()
 }
 
+/// Its owner is told at once, by the names of the settings; clients are told what it is about; and pulls go on.
 #[test]
 fn a_disk_without_room_is_not_ready_and_alive() {
-    let server = Server::with(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
+    let server = Watched::start(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
+    let said = || -> Vec<String> { server.err().into_iter().filter(|line| line.contains("storage.reserve")).collect() };
+    let line = eventually("the log says so", || said().pop());
+    assert!(line.contains(" WARN ") && line.contains("reserve=18446744073709551615") && line.contains("free="), "{line}");
     let mut client = server.client();
     let answer = client.get("/readyz");
     assert!(problem(&answer, "disk").is_some_and(|problem| problem.contains("reserve")), "{}", answer.json());
+    let refused = client.request("POST", "/v2/a/blobs/uploads/").send();
+    refused.refused(507, "UNAVAILABLE");
+    assert!(refused.json()["errors"][0]["message"].as_str().is_some_and(|message| message.contains("reserve")), "{}", refused.json());
     assert_eq!(client.get("/livez").status, 200);
+    assert_eq!(client.get("/readyz?exclude=disk").json(), serde_json::json!({ "status": "ready" }));
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/kubernetes.yml")).expect("the manifest");
+    let probes: Vec<_> = manifest
+        .lines()
+        .filter_map(|line| line.split_once("httpGet: { path: ")?.1.split(',').next())
+        .map(|path| path.trim_matches('\''))
+        .collect();
+    assert_eq!(probes.len(), 3);
+    for path in probes {
+        assert_eq!(client.get(path).status, 200, "Kubernetes takes pulls down by {path}");
+    }
+    assert_eq!(said().len(), 1, "{:?}", said());
+}
+
+/// While requests are finished, nobody is to be sent here: the debug port says so, as the main one is closed.
+#[test]
+fn a_server_that_is_being_stopped_is_not_ready() {
+    let mut server = Watched::start(&[]);
+    let mut debug = server.debug();
+    let location = server.client().begin_upload("a");
+    let mut upload = std::net::TcpStream::connect(&server.address).expect("a connection");
+    write!(upload, "PATCH {location} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").expect("a head");
+    upload.read_exact(&mut [0; 12]).expect("it is wanted");
+    assert_eq!(debug.get("/readyz").status, 200);
+    server.terminate();
+    let answer = eventually("it is not ready", || Some(debug.get("/readyz")).filter(|answer| answer.status == 503));
+    assert!(problem(&answer, "stopping").is_some(), "{}", answer.json());
+    assert_eq!(debug.get("/livez").status, 200);
+    upload.write_all(b"hello").expect("the rest");
+    server.end();
 }
 
 /// A database that somebody else holds cannot be written to; the probe answers all the same, in bounded time, and without

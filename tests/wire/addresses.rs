@@ -86,11 +86,13 @@ fn everything_lies_below_the_prefix() {
         let mut client = server.client();
         assert_eq!(client.get("/r/x/v2/").body, b"{}");
         push_by_locations(&mut client, "/r/x", "a/b", &noise(1, 1000));
-        for outside in ["/v2/", "/r/xy/v2/", "/r/v2/", "/r/x", "/r/x/v3/"] {
+        for outside in ["/v2/", "/r/xy/v2/", "/r/v2/", "/r/x", "/r/x?n=1", "/r/x/v3/"] {
             client.get(outside).refused(404, "UNSUPPORTED");
         }
-        // load balancers do not know of prefixes
-        assert_eq!(client.get("/").status, 200);
+        // load balancers and orchestrators do not know of prefixes
+        for path in ["/", "/livez", "/readyz", "/r/x/livez"] {
+            assert_eq!(client.get(path).status, 200, "{path}");
+        }
         let image = Image::small(1);
         for blob in image.layers.iter().chain([&image.config]) {
             push_by_locations(&mut client, "/r/x", "a/b", blob);

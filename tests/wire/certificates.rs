@@ -49,6 +49,11 @@ fn what_cannot_be_used_is_said_in_plain_words() {
         ("", &own.key, &["cert.pem", "no certificate"]),
         (&own.certificate, "nothing", &["key.pem", "no private key"]),
         ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &own.key, &["cert.pem", "X.509"]),
+        (
+            &own.certificate,
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+            &["key.pem", "damaged", "RSA, ECDSA or Ed25519"],
+        ),
     ] {
         let files = tempfile::TempDir::new().expect("a directory");
         Issued { certificate: certificate.to_owned(), key: key.to_owned() }.write(files.path());
@@ -70,6 +75,10 @@ fn settings_that_do_not_go_together_are_refused() {
     let (certificate, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
     let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
     let pair = [("REGISTRY_HTTP_TLS_CERTIFICATE", certificate), ("REGISTRY_HTTP_TLS_KEY", key)];
+    let odd = files.path().join("odd.pem");
+    let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    std::fs::write(&odd, Authority::new("an authority").pem() + block).expect("a file");
+    let odd = format!("[{}]", odd.display());
     for (environment, words) in [
         (&pair[..1], &["http.tls.key"][..]),
         (&pair[1..], &["http.tls.certificate"]),
@@ -80,6 +89,9 @@ fn settings_that_do_not_go_together_are_refused() {
             &["TLS_RSA_WITH_AES_128_CBC_SHA", "weak", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
         ),
         (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", "[/nowhere/ca.pem]")], &["/nowhere/ca.pem"]),
+        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", &odd)], &["odd.pem", "number 2 is no X.509 certificate"]),
+        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example")], &["both a certificate and letsencrypt", "take"]),
+        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")], &["http.tls.minimumtls is tls1.0", "rustls", "write tls1.2"]),
         (&[("REGISTRY_HTTP_PREFIX", "/a b/")], &["http.prefix", "/a b/"]),
         (&[("REGISTRY_HTTP_HOST", "registry.example.com")], &["http.host", "https://"]),
         (&[("REGISTRY_HTTP_HEADERS", "{'X Y': [z]}")], &["http.headers", "X Y"]),

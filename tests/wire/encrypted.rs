@@ -82,8 +82,8 @@ fn slow_handshakes_stop_nobody() {
     for mut stream in silent {
         // at once or by a reset, and long before the client gives up
         let _ = stream.read(&mut [0; 64]);
+        assert!(start.elapsed() < Duration::from_secs(30), "they may stay");
     }
-    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

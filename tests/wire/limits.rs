@@ -2,10 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::support::Server;
+use super::Secure;
+use super::pki::secure_over;
+use crate::load::memory;
 use crate::support::image::noise;
+use crate::support::{Client, Server};
 
 /// The longest that a connection which should end may stay, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -98,6 +103,65 @@ fn answers_that_nobody_takes_are_given_up() {
     }
     let taken = end_of(&mut stream).len();
     assert!(taken < blob.len(), "{taken}");
+}
+
+/// Encryption takes the last of an answer as written, and only its flush waits: whatever the answer's length, the client is
+/// given up.
+#[test]
+fn encrypted_answers_that_nobody_takes_are_given_up() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let path = directory.path().join("registry.sock");
+    // the system keeps just as much for the client of such a socket each time
+    let address = ("REGISTRY_HTTP_ADDR", path.to_str().expect("a path"));
+    let server = Secure::with(&[("REGISTRY_HTTP_NET", "unix"), address, ("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
+    let config = Arc::new(server.authority.client_config(None, &["http/1.1"]));
+    let connect = || secure_over(UnixStream::connect(&path)?, &config);
+    let (target, identity) = (path.clone(), Arc::clone(&config));
+    let mut client = Client::over("localhost", move || Ok(Box::new(secure_over(UnixStream::connect(&target)?, &identity)?)));
+    let blob = format!("/v2/a/blobs/{}", client.push_blob("a", &noise(1, 1 << 20)));
+    drop(client);
+    let before = open_files(&server.server);
+    // 64 KiB are taken as written
+    let held: Vec<_> = (1..20_u32)
+        .map(|number| {
+            let mut stream = connect().expect("a connection");
+            let range = format!("bytes=0-{}", number * (24 << 10));
+            stream.write_all(format!("GET {blob} HTTP/1.1\r\nHost: x\r\nRange: {range}\r\n\r\n").as_bytes()).expect("bytes are taken");
+            stream
+        })
+        .collect();
+    let start = Instant::now();
+    // those whose answers fit into the system's buffers wait for the next request
+    let mut open = open_files(&server.server);
+    while open > before + 10 {
+        assert!(start.elapsed() < PATIENCE, "{} files and connections of {} stay open", open - before, held.len());
+        std::thread::sleep(Duration::from_millis(50));
+        open = open_files(&server.server);
+    }
+}
+
+/// A list of ranges that is longer than anybody needs is passed over, and costs no more than its own bytes.
+#[test]
+fn endless_lists_of_ranges_cost_nothing() {
+    let server = Server::start();
+    let mut client = server.client();
+    let path = format!("/v2/a/blobs/{}", client.push_blob("a", &noise(1, 8 << 20)));
+    let ask = |count: usize| format!("GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={}\r\n\r\n", "-1,".repeat(count));
+    let before = memory(&server, "VmRSS");
+    let mut held = Vec::new();
+    for (count, status) in [(40_000, 200), (1024, 206)] {
+        for _ in 0..10 {
+            let mut stream = server.client().connect();
+            stream.write_all(ask(count).as_bytes()).expect("bytes are taken");
+            let mut said = [0; 12];
+            stream.read_exact(&mut said).expect("an answer");
+            assert_eq!(said, format!("HTTP/1.1 {status}").as_bytes());
+            held.push(stream);
+        }
+        let grown = memory(&server, "VmRSS").saturating_sub(before);
+        println!("{grown} KiB for {} requests", held.len());
+        assert!(grown < 8 << 10, "{grown} KiB");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Certificates, made as needed, and clients that check them.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -96,9 +96,14 @@ pub type Secured = StreamOwned<ClientConnection, TcpStream>;
 
 /// Connects, and ends the handshake, so that a refusal shows.
 pub fn secure(address: &str, config: &Arc<ClientConfig>) -> io::Result<Secured> {
+    secure_over(dial_tcp(address)?, config)
+}
+
+/// As [`secure`], over whatever connection.
+pub fn secure_over<S: Read + Write>(connection: S, config: &Arc<ClientConfig>) -> io::Result<StreamOwned<ClientConnection, S>> {
     let name = ServerName::try_from("localhost").expect("a name");
     let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
-    let mut stream = StreamOwned::new(session, dial_tcp(address)?);
+    let mut stream = StreamOwned::new(session, connection);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }

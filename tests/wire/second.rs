@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 
 use super::Secure;
 use super::pki::secure;
+use crate::load::memory;
 use crate::support::client::dial_tcp;
 use crate::support::image::noise;
 use crate::support::{Image, Server, sha256};
@@ -29,8 +30,12 @@ struct Second {
 
 impl Second {
     async fn plain(server: &Server) -> Self {
+        Self::plain_with(server, None).await
+    }
+
+    async fn plain_with(server: &Server, window: Option<u32>) -> Self {
         let stream = TcpStream::connect(server.address()).await.expect("a connection");
-        Self { sender: Self::handshake(TokioIo::new(stream), None).await, scheme: "http" }
+        Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "http" }
     }
 
     async fn encrypted(server: &Secure, window: Option<u32>) -> Self {
@@ -190,6 +195,90 @@ fn an_answer_that_nobody_takes_is_given_up() {
         }
         assert!(stalled.into_body().collect().await.is_err(), "it went on");
         assert!(second.exchange("GET", &path, b"").await.1 == blob);
+    });
+}
+
+/// Answers that a client asks for and does not take are not read from their files meanwhile.
+#[test]
+fn many_answers_that_nobody_takes_cost_little_memory() {
+    let server = Secure::start();
+    let blob = noise(1, 4 << 20);
+    let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
+    // with windows of one byte, also of many parts each, and with windows that are opened for a while
+    for (window, ranges) in [(1, 0), (1, 1024), (100_000, 0)] {
+        wait_for(async {
+            let mut second = Second::encrypted(&server, Some(window)).await;
+            assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
+            let before = memory(&server.server, "VmRSS");
+            let mut answers = Vec::new();
+            for _ in 0..120 {
+                let mut request = second.request("GET", &path, b"");
+                if ranges > 0 {
+                    request.headers_mut().insert("range", format!("bytes={}", "-1,".repeat(ranges)).parse().expect("a value"));
+                }
+                second.sender.ready().await.expect("a connection");
+                answers.push(second.sender.send_request(request).await.expect("an answer"));
+            }
+            // what has been begun is read by the time that another request is answered a few times
+            for _ in 0..50 {
+                assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
+            }
+            let grown = memory(&server.server, "VmRSS").saturating_sub(before);
+            println!("window {window}, {ranges} ranges: {grown} KiB for {} answers", answers.len());
+            assert!(grown < 12 << 10, "window {window}, {ranges} ranges: {grown} KiB");
+            // whoever takes its answers gets them all the same, one and all
+            let mut bodies = Vec::new();
+            for answer in answers.drain(..).take(if window == 1 { 0 } else { 20 }) {
+                bodies.push(tokio::spawn(answer.into_body().collect()));
+            }
+            for body in bodies {
+                assert!(body.await.expect("no panic").expect("a body").to_bytes() == *blob);
+            }
+        });
+    }
+}
+
+/// What the access log will tell of a request is kept until its answer has been taken.
+#[test]
+fn what_clients_call_themselves_costs_little_memory() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false")]);
+    wait_for(async {
+        let mut second = Second::plain_with(&server, Some(0)).await;
+        let agent = http::HeaderValue::from_bytes(&vec![0x80; 30_000]).expect("a value");
+        let before = memory(&server, "VmRSS");
+        let mut answers = Vec::new();
+        for _ in 0..120 {
+            let mut request = second.request("GET", "/v2/", b"");
+            request.headers_mut().insert("user-agent", agent.clone());
+            second.sender.ready().await.expect("a connection");
+            answers.push(second.sender.send_request(request).await.expect("an answer"));
+        }
+        let grown = memory(&server, "VmRSS").saturating_sub(before);
+        println!("{grown} KiB for {} requests", answers.len());
+        assert!(grown < 6 << 10, "{grown} KiB");
+    });
+}
+
+/// A request that waits for its client costs about as much as a connection does, and counts for something.
+#[test]
+fn one_address_has_only_so_many_requests() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "2")]);
+    wait_for(async {
+        let mut connections = [Second::plain_with(&server, Some(0)).await, Second::plain_with(&server, Some(0)).await];
+        let mut held = Vec::new();
+        for number in 0..8 {
+            let answer = connections[number % 2].send("GET", "/v2/", b"").await.expect("an answer");
+            assert_eq!(answer.status(), 200, "{number}");
+            held.push(answer);
+        }
+        let refused = connections[0].send("GET", "/v2/", b"").await.expect("an answer");
+        assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (429, &b"1"[..]));
+        // whoever takes an answer makes room
+        drop(held.pop());
+        let start = Instant::now();
+        while connections[0].send("GET", "/v2/", b"").await.expect("an answer").status() != 200 {
+            assert!(start.elapsed() < Duration::from_secs(20), "no room was made");
+        }
     });
 }
 

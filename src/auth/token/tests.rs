@@ -132,6 +132,57 @@ async fn only_listed_algorithms_are_taken() {
 }
 
 #[tokio::test]
+async fn a_key_is_for_the_algorithm_that_it_says() {
+    let fixture = fixture();
+    let token = &fixture.good["jwks PS256"];
+    for (algorithm, is_taken) in [("PS256", true), ("RS256", false), ("PS512", false)] {
+        let mut set = fixture.jwks.clone();
+        let key = set["keys"].as_array_mut().unwrap().iter_mut().find(|key| key["kid"] == "rsa of the set").unwrap();
+        key["alg"] = json!(algorithm);
+        let place = Place::with(None, Some(&set), &[]).unwrap();
+        assert_eq!(place.verify(token).await.is_ok(), is_taken, "{algorithm}");
+    }
+}
+
+#[test]
+fn a_chain_has_only_so_many_certificates() {
+    let fixture = fixture();
+    let bundle = Bundle::parse(fixture.bundle.as_bytes()).unwrap();
+    // a trusted one first: no more would be looked at
+    let trusted: String = fixture.bundle.split("-----").nth(2).unwrap().split_whitespace().collect();
+    for (length, is_taken) in [(1, true), (10, true), (11, false)] {
+        assert_eq!(bundle.key_of_chain(&vec![trusted.clone(); length]).is_ok(), is_taken, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_no_server_has_made_is_a_failed_login() {
+    let signer = Signer::new("k");
+    let place = Place::with(None, Some(&signer.set), &[]).unwrap();
+    let show = async |token: &str| {
+        let authorization = format!("Bearer {token}");
+        let login = Login { authorization: Some(authorization.as_bytes()), address: None, site: "", wanted: &Wanted::default() };
+        place.token.admit(login).await
+    };
+    let (mut old, mut foreign) = (claims(), claims());
+    (old["exp"], foreign["aud"]) = (json!(now() - 300), json!("another"));
+    let good = signer.sign("k", &claims());
+    let forged = signer.sign("k", &old).rsplit_once('.').unwrap().0.to_owned() + "." + good.rsplit_once('.').unwrap().1;
+    for unfit in [signer.sign("k", &old), signer.sign("k", &foreign), Signer::new("new").sign("new", &claims())] {
+        for _ in 0..20 {
+            assert!(matches!(show(&unfit).await, Err(Refusal::Challenge(_))));
+        }
+    }
+    // the second is an expired one, which nobody can tell before its signature is checked
+    for number in 0..11 {
+        assert!(matches!(show(if number % 2 == 0 { "garbage" } else { &forged }).await, Err(Refusal::Challenge(_))), "{number}");
+    }
+    assert!(matches!(show("garbage").await, Err(Refusal::TooMany { .. })));
+    assert!(show(&good).await.is_ok(), "a good token has to wait");
+    assert!(matches!(show(&signer.sign("k", &old)).await, Err(Refusal::Challenge(_))), "an expired one has to wait");
+}
+
+#[tokio::test]
 async fn every_claim_is_checked() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
