@@ -112,7 +112,8 @@ impl Token {
 
     /// Has the files looked at.
     pub(super) async fn look(&self) {
-        (current(self.bundle.as_ref()).await, current(self.jwks.as_ref()).await);
+        current(self.bundle.as_ref()).await;
+        current(self.jwks.as_ref()).await;
     }
 
     fn challenge(&self, login: &Login<'_>, error: Option<&str>) -> String {
