@@ -19,6 +19,9 @@ const LARGEST: u64 = 64 << 20;
 /// How long a change that cannot be read is taken for one that is still being written, and so not complained about.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long an empty file is taken for one that is about to be written: to take everybody's login away in earnest can wait.
+const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A file may be written twice within the resolution of its times, which is 2 s at worst (FAT). What has changed more
 /// recently is read again, this often.
 const COARSEST_CLOCK: Duration = Duration::from_secs(2);
@@ -29,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What a file says, read again when it changes.
 ///
-/// Each look asks the file system for the file's times. What cannot be read, or is empty for less than a second, changes nothing: the last good content stays.
+/// Each look asks the file system for the file's times. What cannot be read, or is empty for less than five seconds, changes nothing: the last good content stays.
 pub(super) struct Watched<T> {
     what: &'static str,
     path: PathBuf,
@@ -166,7 +169,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
             content: before.content,
             stamp,
             looked_at: Instant::now(),
-            is_settled: age > COARSEST_CLOCK,
+            is_settled: age > EMPTY_PATIENCE.max(COARSEST_CLOCK),
             is_reported: before.is_reported && before.stamp == stamp,
             has_complained: before.has_complained,
         };
@@ -201,7 +204,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
         if found == *before {
             return Ok(None);
         }
-        if content.is_empty() && age < PATIENCE {
+        if content.is_empty() && age < EMPTY_PATIENCE {
             return Err("it is empty".to_owned());
         }
         Ok(Some(((self.parse)(&content)?, found)))

@@ -105,7 +105,7 @@ fn what_cannot_be_done_is_said() {
     let empty = TempDir::new().expect("a directory");
     std::fs::write(
         scene.directory.path().join("config.yml"),
-        format!("storage: {{filesystem: {{rootdirectory: '{}'}}}}", empty.path().display()),
+        format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}", empty.path().display()),
     )
     .expect("a configuration");
     let output = scene.collect(&[]);
