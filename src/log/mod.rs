@@ -3,7 +3,7 @@
 //! The shapes are those of distribution, whose JSON is logrus's and whose third kind is Logstash's event (version 1).
 //!
 //! Whoever says something writes it, so that a crash loses nothing, as long as that takes no waiting for whoever reads it; else a
-//! thread does ([`crate::outlet`]). What must be read before the process ends is waited for with [`flush`].
+//! thread does (`outlet.rs`). What must be read before the process ends is waited for with [`flush`].
 
 mod event;
 mod gather;
