@@ -60,7 +60,8 @@ fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
 
 fn restarted(bench: &Bench, mut daemon: Daemon) -> Daemon {
     daemon.stop();
-    bench.run("rm -f docker.pid docker.sock");
+    // a process of the new one may have the number that the old containerd had
+    bench.run("rm -rf docker.pid docker.sock exec");
     engine(bench)
 }
 
