@@ -1,6 +1,7 @@
 //! Comparing passwords with hashes: off the async threads, a few at a time, and each attempt once however many wait for it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,6 +67,8 @@ struct Work {
     /// Attempts on their way: they wait, or a worker has them.
     flights: HashMap<Attempt, watch::Receiver<Option<Outcome>>>,
     waiting: Turns<Option<IpAddr>, Job>,
+    /// How many of them each client has brought.
+    clients: HashMap<Option<IpAddr>, usize>,
     workers: usize,
 }
 
@@ -102,6 +105,11 @@ impl Hashing {
         self.0.work().flights.len()
     }
 
+    /// Whether a password of this client, an address or a network, is on its way.
+    pub(super) fn is_at(&self, client: Option<IpAddr>) -> bool {
+        self.0.work().clients.contains_key(&client)
+    }
+
     /// Joins the same attempt that is on its way, or gets in line. None where there is no room: one client gets half of it.
     fn join(&self, guess: Guess) -> Option<watch::Receiver<Option<Outcome>>> {
         let client = guess.address.map(network::of);
@@ -115,6 +123,7 @@ impl Hashing {
         }
         let (sender, outcome) = watch::channel(None);
         work.flights.insert(guess.attempt, outcome.clone());
+        *work.clients.entry(client).or_default() += 1;
         work.waiting.push(client, Job { guess, outcome: sender });
         if work.workers < self.0.cores {
             work.workers += 1;
@@ -161,11 +170,20 @@ impl Shared {
         // a panic was logged where it happened, and must not cost a worker
         let compared = panic::catch_unwind(AssertUnwindSafe(|| self.compare(&guess)));
         let outcome = compared.unwrap_or(Outcome::Later(FULL_PAUSE));
+        let client = guess.address.map(network::of);
         if outcome == Outcome::Right {
             // before it is taken off the list: who comes in between finds it in one of the two
-            self.verified.insert(guess.attempt, guess.address.map(network::of));
+            self.verified.insert(guess.attempt, client);
         }
-        self.work().flights.remove(&guess.attempt);
+        let mut work = self.work();
+        work.flights.remove(&guess.attempt);
+        if let Entry::Occupied(mut count) = work.clients.entry(client) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+        drop(work);
         sender.send_replace(Some(outcome));
     }
 
@@ -194,7 +212,7 @@ fn pay_the_rest(hash: &BcryptHash, dearest: &BcryptHash, password: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn hashing() -> (Arc<Verified>, Hashing) {
@@ -225,7 +243,7 @@ mod tests {
         let checks: Vec<_> = (0..100).map(|_| hashing.check(guess(&verified, "wrong", &hash, host(1)))).collect();
         assert!(futures_util::future::join_all(checks).await.iter().all(|outcome| *outcome == Outcome::Wrong));
         assert!(!verified.knows(&wrong, host(1), false));
-        assert_eq!(hashing.queued(), 0);
+        assert!(hashing.queued() == 0 && !hashing.is_at(host(1)));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -269,7 +287,7 @@ mod tests {
     }
 
     /// Has it believe in so many workers, who do nothing.
-    fn keep_busy(hashing: &Hashing, workers: usize) {
+    pub(in crate::auth) fn keep_busy(hashing: &Hashing, workers: usize) {
         hashing.0.work().workers = workers;
     }
 

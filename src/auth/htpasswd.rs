@@ -89,7 +89,11 @@ impl Htpasswd {
         }
         let is_remembered = |users: &Users| {
             let attempt = users.hash_of(&user).map(|hash| self.verified.attempt(&user, &password, hash));
-            attempt.is_some_and(|attempt| self.verified.knows(&attempt, client, closed.is_some()))
+            // whoever guesses must not be told by what others got right, nor before its guesses have closed the door
+            let counts_others = || closed.is_none() && !self.hashing.is_at(client);
+            attempt.is_some_and(|attempt| {
+                self.verified.knows(&attempt, client, true) || (counts_others() && self.verified.knows(&attempt, client, false))
+            })
         };
         let mut users = self.users.recent().await;
         let mut may_enter = is_remembered(&users);
@@ -156,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::auth::Wanted;
+    use crate::auth::hashing::tests::keep_busy;
 
     /// Within the millisecond for which a look at the file is good otherwise.
     #[tokio::test]
@@ -181,5 +186,42 @@ mod tests {
             assert!(enter(&user).await, "{user}");
         }
         assert_eq!(stats.remembered.get(), 29, "all of joe's but the first");
+    }
+
+    /// Else a burst of guesses that is faster than bcrypt would find among them the one that somebody has made already.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_others_got_right_does_not_count_while_a_guess_is_on_its_way() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("htpasswd");
+        std::fs::write(&path, format!("joe:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str())).unwrap();
+        let settings = Settings { realm: String::new(), path, cache: Settings::DEFAULT_CACHE };
+        let (htpasswd, stats) = (Htpasswd::open(settings).unwrap(), Stats::default());
+        let enter = async |password: &str, host: u8| {
+            let authorization = format!("Basic {}", STANDARD.encode(format!("joe:{password}")));
+            let address = Some(std::net::Ipv4Addr::new(192, 0, 2, host).into());
+            let login = Login { authorization: Some(authorization.as_bytes()), address, site: "", wanted: &Wanted::default() };
+            htpasswd.admit(login, &stats).await.is_ok()
+        };
+        assert!(enter("secret", 1).await && enter("secret", 2).await);
+        assert_eq!(stats.remembered.get(), 1);
+        keep_busy(&htpasswd.hashing, usize::MAX);
+        let known = async {
+            while htpasswd.queued() == 0 {
+                tokio::task::yield_now().await;
+            }
+            enter("secret", 3).await
+        };
+        let meanwhile = async {
+            while htpasswd.queued() < 2 {
+                tokio::task::yield_now().await;
+            }
+            // whoever got it right itself need not wait
+            assert!(enter("secret", 2).await);
+        };
+        tokio::select! {
+            is_in = enter("guess", 3) => panic!("nobody looks at it, and it is answered: {is_in}"),
+            is_in = known => panic!("it is told at once: {is_in}"),
+            () = meanwhile => (),
+        }
     }
 }
