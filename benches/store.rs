@@ -22,35 +22,71 @@ const REQUESTS: usize = 3000;
 const PAGES: usize = 300;
 
 fn main() {
-    let numbers: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let numbers: Vec<usize> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
     let repositories = numbers.first().copied().unwrap_or(100_000);
     let tags = numbers.get(1).copied().unwrap_or(repositories * 10);
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let (full, empty) = (directory.path().join("full"), directory.path().join("empty"));
+    let (full, empty) = (
+        directory.path().join("full"),
+        directory.path().join("empty"),
+    );
 
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     let started = Instant::now();
     runtime.block_on(generate(&full, repositories, tags / repositories));
-    println!("generated {repositories} repositories and {tags} tags in {:.1} s", started.elapsed().as_secs_f64());
+    println!(
+        "generated {repositories} repositories and {tags} tags in {:.1} s",
+        started.elapsed().as_secs_f64()
+    );
     // one repository with as many tags as one of the full store's, so that pages are of the same length
     runtime.block_on(generate(&empty, 1, tags / repositories));
     drop(runtime);
-    let size = std::fs::metadata(full.join("registry.db")).expect("a database").len();
+    let size = std::fs::metadata(full.join("registry.db"))
+        .expect("a database")
+        .len();
     println!("its database has {} MiB", size >> 20);
 
     let middle = name(repositories / 2);
     let measures: [(&str, usize, String, String); 4] = [
-        ("manifest by tag", REQUESTS, format!("/v2/{middle}/manifests/v1"), format!("/v2/{}/manifests/v1", name(0))),
-        ("HEAD-like miss", REQUESTS, format!("/v2/{middle}/manifests/none"), format!("/v2/{}/manifests/none", name(0))),
-        ("page of tags", PAGES, format!("/v2/{middle}/tags/list?n=10"), format!("/v2/{}/tags/list?n=10", name(0))),
-        ("page of catalogue", PAGES, format!("/v2/_catalog?n=1&last={middle}"), "/v2/_catalog?n=1".to_owned()),
+        (
+            "manifest by tag",
+            REQUESTS,
+            format!("/v2/{middle}/manifests/v1"),
+            format!("/v2/{}/manifests/v1", name(0)),
+        ),
+        (
+            "HEAD-like miss",
+            REQUESTS,
+            format!("/v2/{middle}/manifests/none"),
+            format!("/v2/{}/manifests/none", name(0)),
+        ),
+        (
+            "page of tags",
+            PAGES,
+            format!("/v2/{middle}/tags/list?n=10"),
+            format!("/v2/{}/tags/list?n=10", name(0)),
+        ),
+        (
+            "page of catalogue",
+            PAGES,
+            format!("/v2/_catalog?n=1&last={middle}"),
+            "/v2/_catalog?n=1".to_owned(),
+        ),
     ];
-    println!("{:20} {:>12} {:>12} {:>7}", "median", "full", "empty", "ratio");
+    println!(
+        "{:20} {:>12} {:>12} {:>7}",
+        "median", "full", "empty", "ratio"
+    );
     let starts = in_turns(STARTS, || time_start(&full), || time_start(&empty));
     report("start to answer", starts);
     let (mut full, mut empty) = (Served::start(&full), Served::start(&empty));
     for (label, count, of_full, of_empty) in measures {
-        report(label, in_turns(count, || full.time(&of_full), || empty.time(&of_empty)));
+        report(
+            label,
+            in_turns(count, || full.time(&of_full), || empty.time(&of_empty)),
+        );
     }
 }
 
@@ -64,12 +100,17 @@ async fn generate(directory: &Path, repositories: usize, tags: usize) {
     let meta = Meta::open(&directory.join("registry.db"), Box::new(|| Ok(()))).expect("a database");
     for first in (0..repositories).step_by(STEP) {
         let last = repositories.min(first + STEP);
-        meta.write(move |tx| (first..last).try_for_each(|number| make(tx, &name(number), tags))).await.expect("a commit");
+        meta.write(move |tx| (first..last).try_for_each(|number| make(tx, &name(number), tags)))
+            .await
+            .expect("a commit");
     }
 }
 
 fn make(tx: &WriteTx<'_>, name: &str, tags: usize) -> Result<(), Error> {
-    let bytes = format!(r#"{{"schemaVersion":2,"mediaType":"{}","config":{{}},"name":"{name}"}}"#, MediaType::OCI_MANIFEST);
+    let bytes = format!(
+        r#"{{"schemaVersion":2,"mediaType":"{}","config":{{}},"name":"{name}"}}"#,
+        MediaType::OCI_MANIFEST
+    );
     let manifest = NewManifest {
         digest: Hasher::digest(Algorithm::Sha256, bytes.as_bytes()),
         media_type: MediaType::OCI_MANIFEST.to_owned(),
@@ -86,7 +127,11 @@ fn make(tx: &WriteTx<'_>, name: &str, tags: usize) -> Result<(), Error> {
 }
 
 /// Measures A and B alternately, so that both meet the same weather.
-fn in_turns(count: usize, mut a: impl FnMut() -> Duration, mut b: impl FnMut() -> Duration) -> [Duration; 2] {
+fn in_turns(
+    count: usize,
+    mut a: impl FnMut() -> Duration,
+    mut b: impl FnMut() -> Duration,
+) -> [Duration; 2] {
     let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
     for _ in 0..count {
         of_a.push(a());
@@ -100,7 +145,12 @@ fn in_turns(count: usize, mut a: impl FnMut() -> Duration, mut b: impl FnMut() -
 
 fn report(label: &str, [full, empty]: [Duration; 2]) {
     let micros = |time: Duration| format!("{:.1} us", time.as_secs_f64() * 1e6);
-    println!("{label:20} {:>12} {:>12} {:>7.2}", micros(full), micros(empty), full.as_secs_f64() / empty.as_secs_f64());
+    println!(
+        "{label:20} {:>12} {:>12} {:>7.2}",
+        micros(full),
+        micros(empty),
+        full.as_secs_f64() / empty.as_secs_f64()
+    );
 }
 
 fn time_start(directory: &Path) -> Duration {
@@ -119,20 +169,35 @@ struct Served {
 impl Served {
     fn start(directory: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(directory).stdout(Stdio::piped());
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+            .arg(directory)
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
+        let address = line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next())
+            .expect("an address");
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("no delay");
-        Self { child, connection: BufReader::new(stream) }
+        Self {
+            child,
+            connection: BufReader::new(stream),
+        }
     }
 
     fn time(&mut self, path: &str) -> Duration {
         let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n");
         let started = Instant::now();
-        self.connection.get_mut().write_all(request.as_bytes()).expect("sent");
+        self.connection
+            .get_mut()
+            .write_all(request.as_bytes())
+            .expect("sent");
         let mut length = 0;
         loop {
             let mut line = String::new();

@@ -35,10 +35,16 @@ async fn uploads(registry: &Registry) {
 async fn reconcile(registry: &Registry) {
     match registry.reconcile().await {
         Ok(cleared) if cleared != Default::default() => {
-            tracing::info!(files = cleared.files, orphans = cleared.orphans, "cleared left-over uploads");
+            tracing::info!(
+                files = cleared.files,
+                orphans = cleared.orphans,
+                "cleared left-over uploads"
+            );
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour"),
+        Err(error) => {
+            tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour")
+        }
     }
 }
 
@@ -48,9 +54,15 @@ async fn purge(registry: &Registry) {
         match registry.purge_uploads().await {
             Ok(0) => {}
             Ok(uploads) => tracing::info!(uploads, "purged uploads that were over"),
-            Err(error) => tracing::warn!(%error, "uploads that are over could not be purged; trying again in the next round"),
+            Err(error) => {
+                tracing::warn!(%error, "uploads that are over could not be purged; trying again in the next round")
+            }
         }
-        let _ = tokio::time::timeout(registry.settings().purging.interval.max(SHORTEST_INTERVAL), changed).await;
+        let _ = tokio::time::timeout(
+            registry.settings().purging.interval.max(SHORTEST_INTERVAL),
+            changed,
+        )
+        .await;
     }
 }
 
@@ -85,7 +97,9 @@ async fn collect(registry: &Registry) {
                 }
                 failures = swept.failures;
             }
-            Err(error) => tracing::warn!(%error, "garbage could not be collected; trying again in the next round"),
+            Err(error) => {
+                tracing::warn!(%error, "garbage could not be collected; trying again in the next round")
+            }
         }
         // a shorter interval need not wait for the end of a longer one
         let _ = tokio::time::timeout(retention.interval.max(SHORTEST_INTERVAL), changed).await;
@@ -95,7 +109,8 @@ async fn collect(registry: &Registry) {
 /// Whether somebody may look for it in the log, rather than find the log full of it: what failed in the pass before as well
 /// is no news.
 fn is_worth_a_word(swept: &Swept, failures_before: u64) -> bool {
-    swept.tags + swept.manifests + swept.blobs + swept.files > 0 || swept.failures != failures_before
+    swept.tags + swept.manifests + swept.blobs + swept.files > 0
+        || swept.failures != failures_before
 }
 
 async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error> {
@@ -103,7 +118,15 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error>
     if let Err(error) = registry.record_pulls().await {
         tracing::warn!(%error, "some pulls could not be recorded");
     }
-    registry.sweep(Sweep { retention, is_ordinary: true }, None).await
+    registry
+        .sweep(
+            Sweep {
+                retention,
+                is_ordinary: true,
+            },
+            None,
+        )
+        .await
 }
 
 async fn record_pulls(registry: &Registry) {

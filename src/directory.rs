@@ -15,7 +15,8 @@ pub fn check(path: &Path) -> Result<()> {
         match place.metadata() {
             Ok(found) if !found.is_dir() => return Err(Error::from(ErrorKind::NotADirectory)),
             Ok(_) => return Ok(access(place, Access::WRITE_OK | Access::EXEC_OK)?),
-            Err(error) if error.kind() == ErrorKind::NotFound && place.symlink_metadata().is_err() => {}
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && place.symlink_metadata().is_err() => {}
             Err(error) => return Err(error),
         }
     }
@@ -35,7 +36,13 @@ mod tests {
         std::fs::write(temporary.path().join("a"), "").unwrap();
         assert_eq!(check(&below).unwrap_err().kind(), ErrorKind::NotADirectory);
         std::os::unix::fs::symlink("/nowhere/at/all", temporary.path().join("link")).unwrap();
-        assert_eq!(check(&temporary.path().join("link")).unwrap_err().kind(), ErrorKind::NotFound);
-        assert!(check(Path::new("/proc/self/new")).is_err(), "nobody makes files there");
+        assert_eq!(
+            check(&temporary.path().join("link")).unwrap_err().kind(),
+            ErrorKind::NotFound
+        );
+        assert!(
+            check(Path::new("/proc/self/new")).is_err(),
+            "nobody makes files there"
+        );
     }
 }

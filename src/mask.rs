@@ -11,11 +11,19 @@ pub fn url(text: &str) -> Cow<'_, str> {
     let start = text.find("://").map_or(0, |end| end + "://".len());
     let (scheme, rest) = text.split_at(start);
     let (place, hidden) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-    let (user, place) = place.rsplit_once('@').map_or((false, place), |(_, place)| (true, place));
+    let (user, place) = place
+        .rsplit_once('@')
+        .map_or((false, place), |(_, place)| (true, place));
     let authority = place.split('/').next().unwrap_or_default();
     // then it is a password, with a mark in it that ends it too early
-    let is_port = |port: &str| port.ends_with(']') || !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    if authority.rsplit_once(':').is_some_and(|(_, port)| !is_port(port)) || user && hidden.contains('@') {
+    let is_port = |port: &str| {
+        port.ends_with(']') || !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if authority
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| !is_port(port))
+        || user && hidden.contains('@')
+    {
         return Cow::Owned(format!("{scheme}{MASK}"));
     }
     match (user, hidden.chars().next()) {
@@ -28,8 +36,18 @@ pub fn url(text: &str) -> Cow<'_, str> {
 
 /// Whether what goes by this name, of a header or a field, is likely to be secret.
 pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 10] =
-        ["authorization", "cookie", "token", "secret", "password", "passwd", "passphrase", "credential", "key", "signature"];
+    const WORDS: [&str; 10] = [
+        "authorization",
+        "cookie",
+        "token",
+        "secret",
+        "password",
+        "passwd",
+        "passphrase",
+        "credential",
+        "key",
+        "signature",
+    ];
     let lower = name.to_lowercase();
     WORDS.iter().any(|word| lower.contains(word))
 }
@@ -42,14 +60,32 @@ mod tests {
     fn what_may_be_secret_in_a_url_is_not_shown() {
         for (text, shown) in [
             ("https://example.com/v2/", "https://example.com/v2/"),
-            ("https://user:hidden@example.com:8443/v2/", "https://(secret)@example.com:8443/v2/"),
+            (
+                "https://user:hidden@example.com:8443/v2/",
+                "https://(secret)@example.com:8443/v2/",
+            ),
             ("https://hidden@example.com", "https://(secret)@example.com"),
-            ("https://example.com/hook?token=hidden", "https://example.com/hook?(secret)"),
+            (
+                "https://example.com/hook?token=hidden",
+                "https://example.com/hook?(secret)",
+            ),
             ("https://example.com?hidden", "https://example.com?(secret)"),
-            ("https://example.com/a#hidden?hidden", "https://example.com/a#(secret)"),
-            ("https://u:hidden@example.com/a?t=hidden#hidden", "https://(secret)@example.com/a?(secret)"),
-            ("https://u:hid@den@example.com/", "https://(secret)@example.com/"),
-            ("https://u:hidden/hidden@example.com/", "https://(secret)@example.com/"),
+            (
+                "https://example.com/a#hidden?hidden",
+                "https://example.com/a#(secret)",
+            ),
+            (
+                "https://u:hidden@example.com/a?t=hidden#hidden",
+                "https://(secret)@example.com/a?(secret)",
+            ),
+            (
+                "https://u:hid@den@example.com/",
+                "https://(secret)@example.com/",
+            ),
+            (
+                "https://u:hidden/hidden@example.com/",
+                "https://(secret)@example.com/",
+            ),
             ("https://u:hidden?hidden@example.com/", "https://(secret)"),
             ("https://u:hid@den?hidden@example.com/", "https://(secret)"),
             ("user:hidden@example.com/a", "(secret)@example.com/a"),
@@ -77,10 +113,23 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known() {
-        for name in ["Authorization", "Cookie", "SET-COOKIE", "X-Auth-Token", "X-Api-Key", "x_client_secret", "dbPassword"] {
+        for name in [
+            "Authorization",
+            "Cookie",
+            "SET-COOKIE",
+            "X-Auth-Token",
+            "X-Api-Key",
+            "x_client_secret",
+            "dbPassword",
+        ] {
             assert!(is_secret_name(name), "{name}");
         }
-        for name in ["X-Content-Type-Options", "Strict-Transport-Security", "service", "environment"] {
+        for name in [
+            "X-Content-Type-Options",
+            "Strict-Transport-Security",
+            "service",
+            "environment",
+        ] {
             assert!(!is_secret_name(name), "{name}");
         }
     }

@@ -16,9 +16,12 @@ mod tests {
 
     #[test]
     fn an_address_or_a_network_is_one_client() {
-        for (address, client) in
-            [("192.0.2.1", "192.0.2.1"), ("::ffff:192.0.2.1", "192.0.2.1"), ("2001:db8:0:1:2:3:4:5", "2001:db8:0:1::"), ("::1", "::")]
-        {
+        for (address, client) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:0:1:2:3:4:5", "2001:db8:0:1::"),
+            ("::1", "::"),
+        ] {
             assert_eq!(of(address.parse().unwrap()).to_string(), client);
         }
     }

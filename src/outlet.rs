@@ -37,9 +37,17 @@ impl Outlet {
     ///
     /// # Errors
     /// Where there can be no thread.
-    pub(crate) fn start(what: &'static str, out: impl Write + Send + 'static, gathering: Duration) -> io::Result<Self> {
+    pub(crate) fn start(
+        what: &'static str,
+        out: impl Write + Send + 'static,
+        gathering: Duration,
+    ) -> io::Result<Self> {
         let (lines, jobs) = channel();
-        let shared = Arc::new(Shared { lines, waiting: AtomicUsize::default(), dropped: Counter::default() });
+        let shared = Arc::new(Shared {
+            lines,
+            waiting: AtomicUsize::default(),
+            dropped: Counter::default(),
+        });
         let writer = Arc::downgrade(&shared);
         let write = move || {
             let mut out = out;
@@ -51,7 +59,9 @@ impl Outlet {
             };
             work(what, &jobs, &mut out, gathering, wrote);
         };
-        std::thread::Builder::new().name(what.to_owned()).spawn(write)?;
+        std::thread::Builder::new()
+            .name(what.to_owned())
+            .spawn(write)?;
         Ok(Self(shared))
     }
 
@@ -78,7 +88,9 @@ impl Outlet {
     pub(crate) fn write(&self, line: impl Into<Vec<u8>>) {
         let (shared, line) = (&self.0, line.into());
         let length = line.len();
-        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT || shared.lines.send(Job::Line(line)).is_err() {
+        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT
+            || shared.lines.send(Job::Line(line)).is_err()
+        {
             shared.waiting.fetch_sub(length, Ordering::Relaxed);
             shared.dropped.add(1);
         }
@@ -86,7 +98,13 @@ impl Outlet {
 }
 
 /// Writes until there can be no more lines; tells of each piece how many bytes it had, and how many lines of it were lost.
-fn work(what: &str, jobs: &Receiver<Job>, out: &mut impl Write, gathering: Duration, wrote: impl Fn(usize, u64)) {
+fn work(
+    what: &str,
+    jobs: &Receiver<Job>,
+    out: &mut impl Write,
+    gathering: Duration,
+    wrote: impl Fn(usize, u64),
+) {
     let (mut piece, mut has_failed) = (Vec::new(), false);
     while let Ok(first) = jobs.recv() {
         let (mut lines, mut flushes) = (0, Vec::new());
@@ -154,7 +172,13 @@ mod tests {
         outlet.flush(Duration::from_millis(1));
         drop(go_on);
         outlet.flush(Duration::from_secs(20));
-        assert_eq!(written.try_iter().map(|bytes| bytes.len() as u64).sum::<u64>(), (10_000 - dropped) * 1024);
+        assert_eq!(
+            written
+                .try_iter()
+                .map(|bytes| bytes.len() as u64)
+                .sum::<u64>(),
+            (10_000 - dropped) * 1024
+        );
         outlet.write(line);
         outlet.flush(Duration::from_secs(20));
         assert_eq!((outlet.dropped(), written.try_iter().count()), (dropped, 1));

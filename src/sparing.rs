@@ -21,7 +21,15 @@ struct Said<K> {
 
 impl<K: Eq + Hash> Sparing<K> {
     pub(crate) fn new(what: &'static str, period: Duration, most: usize) -> Self {
-        Self { what, period, most, said: Mutex::new(Said { since: Instant::now(), things: HashSet::new() }) }
+        Self {
+            what,
+            period,
+            most,
+            said: Mutex::new(Said {
+                since: Instant::now(),
+                things: HashSet::new(),
+            }),
+        }
     }
 
     /// Whether this may be said now. Once it may not because there is too much of it, the log says that instead.
@@ -32,7 +40,10 @@ impl<K: Eq + Hash> Sparing<K> {
     fn may_say_at(&self, thing: K, now: Instant) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if now.saturating_duration_since(said.since) >= self.period {
-            *said = Said { since: now, things: HashSet::new() };
+            *said = Said {
+                since: now,
+                things: HashSet::new(),
+            };
         }
         // one more than may be said: with that, the end is told
         if said.things.len() > self.most || !said.things.insert(thing) {
@@ -42,7 +53,11 @@ impl<K: Eq + Hash> Sparing<K> {
         drop(said);
         if is_last {
             let period = humantime::format_duration(self.period);
-            tracing::warn!("{} of {} in {period} have been said, and more are not", self.most, self.what);
+            tracing::warn!(
+                "{} of {} in {period} have been said, and more are not",
+                self.most,
+                self.what
+            );
         }
         !is_last
     }

@@ -28,9 +28,20 @@ impl Mapping {
         // SAFETY: a null hint lets the kernel choose a free range, the descriptor is open for the length of the call,
         // and the result is checked before it is used.
         let start = unsafe {
-            libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ, libc::MAP_SHARED | libc::MAP_NORESERVE, file.as_raw_fd(), 0)
+            libc::mmap(
+                std::ptr::null_mut(),
+                length,
+                libc::PROT_READ,
+                libc::MAP_SHARED | libc::MAP_NORESERVE,
+                file.as_raw_fd(),
+                0,
+            )
         };
-        if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Self { start, length }) }
+        if start == libc::MAP_FAILED {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(Self { start, length })
+        }
     }
 
     /// Whether every page of `range` is in memory, so that sending it does not wait for the disk.
@@ -44,7 +55,8 @@ impl Mapping {
         let mut pages = vec![0_u8; (end - first).div_ceil(PAGE)];
         // SAFETY: `first..end` lies inside the mapping and starts on a page (a multiple of 4 KiB; kernels with larger
         // pages refuse with EINVAL, which reads as "not resident"), and `pages` has a byte for each of its pages.
-        let answer = unsafe { libc::mincore(self.start.byte_add(first), end - first, pages.as_mut_ptr()) };
+        let answer =
+            unsafe { libc::mincore(self.start.byte_add(first), end - first, pages.as_mut_ptr()) };
         answer == 0 && pages.iter().all(|page| page & 1 == 1)
     }
 }
@@ -100,7 +112,14 @@ impl<const WORDS: usize> SharedWords<WORDS> {
 pub fn start_write_back(file: &File, offset: u64, length: u64) {
     if let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) {
         // SAFETY: takes no pointers; the descriptor is open for the length of the call.
-        unsafe { libc::sync_file_range(file.as_raw_fd(), offset, length, libc::SYNC_FILE_RANGE_WRITE) };
+        unsafe {
+            libc::sync_file_range(
+                file.as_raw_fd(),
+                offset,
+                length,
+                libc::SYNC_FILE_RANGE_WRITE,
+            )
+        };
     }
 }
 
@@ -109,7 +128,10 @@ pub fn start_write_back(file: &File, offset: u64, length: u64) {
 /// its arenas. The two thresholds are glibc's; another libc is left as it is.
 pub fn keep_buffers() {
     #[cfg(target_env = "gnu")]
-    for (threshold, bytes) in [(libc::M_MMAP_THRESHOLD, 4 << 20), (libc::M_TRIM_THRESHOLD, 8 << 20)] {
+    for (threshold, bytes) in [
+        (libc::M_MMAP_THRESHOLD, 4 << 20),
+        (libc::M_TRIM_THRESHOLD, 8 << 20),
+    ] {
         // SAFETY: takes no pointers; a value that it refuses changes nothing.
         unsafe { libc::mallopt(threshold, bytes) };
     }

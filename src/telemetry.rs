@@ -82,7 +82,11 @@ pub struct Snapshot {
 impl Histogram {
     /// Counts by these bounds, which rise.
     pub fn new(bounds: &'static [u64]) -> Self {
-        Self { bounds, counts: (0..=bounds.len()).map(|_| AtomicU64::default()).collect(), sum: AtomicU64::default() }
+        Self {
+            bounds,
+            counts: (0..=bounds.len()).map(|_| AtomicU64::default()).collect(),
+            sum: AtomicU64::default(),
+        }
     }
 
     /// Counts lengths of time, in nanoseconds.
@@ -111,7 +115,13 @@ impl Histogram {
     pub fn snapshot(&self) -> Snapshot {
         let bounds = self.bounds.iter().copied().map(Some).chain([None]);
         Snapshot {
-            counts: bounds.zip(self.counts.iter().map(|count| count.load(Ordering::Relaxed))).collect(),
+            counts: bounds
+                .zip(
+                    self.counts
+                        .iter()
+                        .map(|count| count.load(Ordering::Relaxed)),
+                )
+                .collect(),
             sum: self.sum.load(Ordering::Relaxed),
         }
     }
@@ -130,7 +140,9 @@ mod tests {
     #[test]
     fn a_histogram_counts_each_value_once_where_it_belongs() {
         let histogram = Histogram::new(&[10, 20]);
-        [0, 10, 11, 20, 21, 1000].into_iter().for_each(|value| histogram.observe(value));
+        [0, 10, 11, 20, 21, 1000]
+            .into_iter()
+            .for_each(|value| histogram.observe(value));
         let snapshot = histogram.snapshot();
         assert_eq!(snapshot.counts, [(Some(10), 2), (Some(20), 2), (None, 2)]);
         assert_eq!((snapshot.count(), snapshot.sum), (6, 1062));

@@ -5,9 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// A module, what it must not mention, and why.
 const RULES: &[(&str, &[&str], &str)] = &[
-    ("oci", &["crate::", "std::fs", "std::net", "tokio", "rusqlite", "axum", "hyper"], "the vocabulary does nothing"),
+    (
+        "oci",
+        &[
+            "crate::", "std::fs", "std::net", "tokio", "rusqlite", "axum", "hyper",
+        ],
+        "the vocabulary does nothing",
+    ),
     ("log", &["crate::"], "the log tells what others say"),
-    ("telemetry", &["crate::", "prometheus"], "counters know nobody who reads them"),
+    (
+        "telemetry",
+        &["crate::", "prometheus"],
+        "counters know nobody who reads them",
+    ),
     ("sparing", &["crate::"], "whoever speaks knows what of"),
     ("outlet", &["crate::"], "lines are anybody's"),
     ("network", &["crate::"], "addresses are nobody's"),
@@ -15,46 +25,134 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("directory", &["crate::"], "a directory is one whoever asks"),
     (
         "health",
-        &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
+        &[
+            "crate::meta",
+            "crate::blob",
+            "crate::http",
+            "crate::config",
+            "rusqlite",
+            "r2d2",
+        ],
         "health checks are a caller of the operations",
     ),
     (
         "blob",
-        &["crate::meta", "crate::registry", "crate::http", "crate::config", "rusqlite", "axum", "hyper", "tokio"],
+        &[
+            "crate::meta",
+            "crate::registry",
+            "crate::http",
+            "crate::config",
+            "rusqlite",
+            "axum",
+            "hyper",
+            "tokio",
+        ],
         "files know no facts",
     ),
     (
         "meta",
-        &["crate::blob", "crate::registry", "crate::http", "crate::config", "axum", "hyper", "blobs/", "uploads/"],
+        &[
+            "crate::blob",
+            "crate::registry",
+            "crate::http",
+            "crate::config",
+            "axum",
+            "hyper",
+            "blobs/",
+            "uploads/",
+        ],
         "facts know no files",
     ),
     (
         "registry",
-        &["crate::http", "crate::config", "rusqlite", "axum", "hyper", "http::", "PathBuf::from", "fs::"],
+        &[
+            "crate::http",
+            "crate::config",
+            "rusqlite",
+            "axum",
+            "hyper",
+            "http::",
+            "PathBuf::from",
+            "fs::",
+        ],
         "rules know no transport",
     ),
     (
         "auth",
-        &["crate::registry", "crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "axum", "hyper", "http::"],
+        &[
+            "crate::registry",
+            "crate::meta",
+            "crate::blob",
+            "crate::http",
+            "crate::config",
+            "rusqlite",
+            "axum",
+            "hyper",
+            "http::",
+        ],
         "who may do something has nothing to do with how it is done",
     ),
-    ("http", &["crate::meta", "crate::blob", "crate::config", "rusqlite", "r2d2"], "the wire knows only the operations"),
+    (
+        "http",
+        &[
+            "crate::meta",
+            "crate::blob",
+            "crate::config",
+            "rusqlite",
+            "r2d2",
+        ],
+        "the wire knows only the operations",
+    ),
     (
         "tls",
-        &["crate::meta", "crate::blob", "crate::registry", "crate::http", "crate::config", "axum"],
+        &[
+            "crate::meta",
+            "crate::blob",
+            "crate::registry",
+            "crate::http",
+            "crate::config",
+            "axum",
+        ],
         "encryption knows nothing of what it carries",
     ),
     (
         "collector",
-        &["crate::meta", "crate::blob", "crate::http", "crate::config", "rusqlite", "r2d2"],
+        &[
+            "crate::meta",
+            "crate::blob",
+            "crate::http",
+            "crate::config",
+            "rusqlite",
+            "r2d2",
+        ],
         "what the server does by itself is a caller of the operations",
     ),
     (
         "config",
-        &["crate::meta", "crate::blob", "crate::registry", "crate::http::", "crate::oci", "crate::collector", "tokio", "hyper"],
+        &[
+            "crate::meta",
+            "crate::blob",
+            "crate::registry",
+            "crate::http::",
+            "crate::oci",
+            "crate::collector",
+            "tokio",
+            "hyper",
+        ],
         "the configuration knows no part of the server",
     ),
-    ("cli", &["rusqlite", "r2d2", "registry::meta", "registry::blob", "axum", "hyper"], "the command line is a caller of the operations"),
+    (
+        "cli",
+        &[
+            "rusqlite",
+            "r2d2",
+            "registry::meta",
+            "registry::blob",
+            "axum",
+            "hyper",
+        ],
+        "the command line is a caller of the operations",
+    ),
 ];
 
 /// Exceptions, each with its reason.
@@ -85,21 +183,35 @@ fn files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
     source(&root, &mut found);
-    let relative = |path: &PathBuf| path.strip_prefix(&root).expect("inside").display().to_string();
-    found.iter().map(|path| (relative(path), fs::read_to_string(path).expect("source"))).collect()
+    let relative = |path: &PathBuf| {
+        path.strip_prefix(&root)
+            .expect("inside")
+            .display()
+            .to_string()
+    };
+    found
+        .iter()
+        .map(|path| (relative(path), fs::read_to_string(path).expect("source")))
+        .collect()
 }
 
 /// The code of a file: no comments, and nothing after its unit tests begin.
 fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
-    lines.enumerate().map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default()))
+    let lines = text
+        .lines()
+        .take_while(|line| !line.starts_with("#[cfg(test)]"));
+    lines
+        .enumerate()
+        .map(|(number, line)| (number + 1, line.split("//").next().unwrap_or_default()))
 }
 
 #[test]
 fn dependencies_point_down_only() {
     let mut broken = Vec::new();
     for (file, text) in files() {
-        let rules = RULES.iter().filter(|(module, ..)| file.starts_with(&format!("{module}/")) || file == format!("{module}.rs"));
+        let rules = RULES.iter().filter(|(module, ..)| {
+            file.starts_with(&format!("{module}/")) || file == format!("{module}.rs")
+        });
         for (_, forbidden, why) in rules {
             for (number, line) in code(&text) {
                 let line = ALLOWED
@@ -107,7 +219,8 @@ fn dependencies_point_down_only() {
                     .filter(|(place, _)| file.starts_with(place))
                     .fold(line.to_owned(), |line, (_, word)| line.replace(word, ""));
                 let offence = forbidden.iter().find(|word| line.contains(**word));
-                broken.extend(offence.map(|word| format!("src/{file}:{number} names {word}: {why}")));
+                broken
+                    .extend(offence.map(|word| format!("src/{file}:{number} names {word}: {why}")));
             }
         }
     }
@@ -117,19 +230,36 @@ fn dependencies_point_down_only() {
 #[test]
 fn one_module_owns_sql() {
     let sql = ["SELECT ", "INSERT ", "UPDATE ", "DELETE FROM", "PRAGMA "];
-    for (file, text) in files().into_iter().filter(|(file, _)| !file.starts_with("meta/")) {
+    for (file, text) in files()
+        .into_iter()
+        .filter(|(file, _)| !file.starts_with("meta/"))
+    {
         for (number, line) in code(&text) {
-            assert!(!sql.iter().any(|word| line.contains(word)), "src/{file}:{number} speaks SQL");
+            assert!(
+                !sql.iter().any(|word| line.contains(word)),
+                "src/{file}:{number} speaks SQL"
+            );
         }
     }
 }
 
 #[test]
 fn one_module_owns_the_paths_of_blobs() {
-    for (file, text) in files().into_iter().filter(|(file, _)| !file.starts_with("blob/")) {
+    for (file, text) in files()
+        .into_iter()
+        .filter(|(file, _)| !file.starts_with("blob/"))
+    {
         for (number, line) in code(&text) {
-            for word in ["join(\"blobs\")", "join(\"uploads\")", "hard_link", "remove_file"] {
-                assert!(!line.contains(word), "src/{file}:{number} has a path of the blob store");
+            for word in [
+                "join(\"blobs\")",
+                "join(\"uploads\")",
+                "hard_link",
+                "remove_file",
+            ] {
+                assert!(
+                    !line.contains(word),
+                    "src/{file}:{number} has a path of the blob store"
+                );
             }
         }
     }
@@ -137,7 +267,10 @@ fn one_module_owns_the_paths_of_blobs() {
 
 #[test]
 fn unsafe_lives_in_one_file() {
-    let holders: Vec<_> =
-        files().into_iter().filter(|(_, text)| code(text).any(|(_, line)| line.contains("unsafe "))).map(|(file, _)| file).collect();
+    let holders: Vec<_> = files()
+        .into_iter()
+        .filter(|(_, text)| code(text).any(|(_, line)| line.contains("unsafe ")))
+        .map(|(file, _)| file)
+        .collect();
     assert_eq!(holders, ["sys.rs"]);
 }

@@ -23,7 +23,10 @@ fn command(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     // what is said on standard output beside the first line is `tests/watch`'s
-    command.args(arguments).env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
+    command
+        .args(arguments)
+        .env("REGISTRY_STORAGE_RESERVE", "0")
+        .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
     command
 }
 
@@ -46,11 +49,20 @@ impl Running {
     /// Starts, and waits for the line that says where it is.
     fn start(mut command: Command) -> Self {
         let started = Instant::now();
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
         let mut out = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut line = String::new();
         out.read_line(&mut line).expect("a line");
-        Self { child, out, line, started }
+        Self {
+            child,
+            out,
+            line,
+            started,
+        }
     }
 
     fn address(&self) -> String {
@@ -68,7 +80,8 @@ impl Running {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
+            .expect("a pid");
         rustix::process::kill_process(pid, signal).expect("the server can be told");
     }
 
@@ -80,7 +93,12 @@ impl Running {
     fn end(&mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).expect("text");
-        self.child.stderr.take().expect("a pipe").read_to_string(&mut err).expect("text");
+        self.child
+            .stderr
+            .take()
+            .expect("a pipe")
+            .read_to_string(&mut err)
+            .expect("text");
         (self.child.wait().expect("it ends").code(), out, err)
     }
 }
@@ -96,7 +114,10 @@ impl Drop for Running {
 fn wait_until_closed(address: &str) {
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{address} still listens");
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "{address} still listens"
+        );
         std::thread::yield_now();
     }
 }
@@ -124,7 +145,14 @@ fn a_start_says_one_line_and_answers_at_once() {
     let directory = temporary.path().join("new/data");
     let mut server = Running::start(serve(&directory));
     assert_eq!(server.client().get("/v2/").status, 200);
-    assert_eq!(server.line, format!("listening on http://{}, data in {}\n", server.address(), directory.display()));
+    assert_eq!(
+        server.line,
+        format!(
+            "listening on http://{}, data in {}\n",
+            server.address(),
+            directory.display()
+        )
+    );
     server.terminate();
     let (code, rest, err) = server.end();
     assert_eq!((code, &*rest), (Some(0), ""));
@@ -137,7 +165,8 @@ fn a_start_does_not_wait_for_left_over_uploads() {
     const PROMISE: Duration = Duration::from_millis(100);
     let temporary = tempfile::TempDir::new().expect("a directory");
     drop_gracefully(Running::start(serve(temporary.path())));
-    let database = rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
+    let database =
+        rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
     let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
                 INSERT INTO uploads (id, repository, algorithm, started_at, expires_at)
                 SELECT printf('%08x-0000-4000-8000-000000000000', i), 'a', 'sha256', 0, i % 2 * 9000000000000000 FROM n";

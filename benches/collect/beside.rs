@@ -21,11 +21,18 @@ const IDLE: Duration = Duration::from_secs(6);
 
 pub async fn run(divisor: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let plan = Plan { repositories: 1000 / divisor, blobs: 2, has_files: std::env::var_os("NOFILES").is_none() };
+    let plan = Plan {
+        repositories: 1000 / divisor,
+        blobs: 2,
+        has_files: std::env::var_os("NOFILES").is_none(),
+    };
     store::make(directory.path(), plan).await;
     let registry = Registry::open(directory.path(), Settings::default()).expect("a registry");
     for number in 0..plan.repositories {
-        registry.delete_repository(&store::name(number), Actor::default()).await.expect("a deletion");
+        registry
+            .delete_repository(&store::name(number), Actor::default())
+            .await
+            .expect("a deletion");
     }
     drop(registry);
     rustix::fs::sync();
@@ -34,13 +41,18 @@ pub async fn run(divisor: usize) {
     let begun = Instant::now();
     let during = measure(&served.address, |stop| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["gc", "--online", "--data-dir"]).arg(directory.path());
+        command
+            .args(["gc", "--online", "--data-dir"])
+            .arg(directory.path());
         for name in ["LEASE", "GRACE", "UNTAGGED"] {
             command.env(format!("REGISTRY_GC_{name}"), "0s");
         }
         // what is pushed meanwhile has tags at once, but its blobs have none: so long they must be let
         command.env("REGISTRY_GC_LEASE", "2s");
-        let status = command.stdout(Stdio::null()).status().expect("the command runs");
+        let status = command
+            .stdout(Stdio::null())
+            .status()
+            .expect("the command runs");
         assert!(status.success() && !stop.load(Ordering::Relaxed));
     });
     let sweeping = begun.elapsed();
@@ -52,7 +64,11 @@ pub async fn run(divisor: usize) {
     );
     for (kind, share) in [("push", 0.5), ("push", 0.99), ("pull", 0.5), ("pull", 0.99)] {
         let of = |latencies: &Latencies| {
-            let mut times = if kind == "push" { latencies.push.clone() } else { latencies.pull.clone() };
+            let mut times = if kind == "push" {
+                latencies.push.clone()
+            } else {
+                latencies.pull.clone()
+            };
             quantile(&mut times, share).as_secs_f64() * 1e3
         };
         let (idle, busy) = (f64::midpoint(of(&before), of(&after)), of(&during));
@@ -95,9 +111,15 @@ fn measure(address: &str, work: impl FnOnce(&AtomicBool)) -> Latencies {
         work(&stop);
         stop.store(true, Ordering::Relaxed);
         let join = |threads: Vec<std::thread::ScopedJoinHandle<'_, Vec<Duration>>>| {
-            threads.into_iter().flat_map(|thread| thread.join().expect("no panic")).collect()
+            threads
+                .into_iter()
+                .flat_map(|thread| thread.join().expect("no panic"))
+                .collect()
         };
-        Latencies { push: join(pushers), pull: join(pullers) }
+        Latencies {
+            push: join(pushers),
+            pull: join(pullers),
+        }
     })
 }
 
@@ -111,9 +133,15 @@ impl Client {
     fn new(address: &str, number: usize) -> Self {
         let stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("no delay");
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970");
         let seed = u64::try_from(since_epoch.as_micros()).expect("small") << 8 | number as u64;
-        Self { connection: BufReader::new(stream), repository: format!("client-{number}"), seed }
+        Self {
+            connection: BufReader::new(stream),
+            repository: format!("client-{number}"),
+            seed,
+        }
     }
 
     /// Pushes small images, each under the same tag.
@@ -130,14 +158,24 @@ impl Client {
 
     fn push(&mut self) {
         self.seed += 256;
-        let (layer, config) = (format!("layer {}", self.seed).repeat(50), format!("{{\"seed\":{}}}", self.seed));
+        let (layer, config) = (
+            format!("layer {}", self.seed).repeat(50),
+            format!("{{\"seed\":{}}}", self.seed),
+        );
         for blob in [&layer, &config] {
             let digest = Hasher::digest(Algorithm::Sha256, blob.as_bytes());
             let path = format!("/v2/{}/blobs/uploads/?digest={digest}", self.repository);
-            assert_eq!(self.request("POST", &path, "application/octet-stream", blob.as_bytes()), 201);
+            assert_eq!(
+                self.request("POST", &path, "application/octet-stream", blob.as_bytes()),
+                201
+            );
         }
         let descriptor = |blob: &str| {
-            format!(r#"{{"mediaType":"x/y","digest":"{}","size":{}}}"#, Hasher::digest(Algorithm::Sha256, blob.as_bytes()), blob.len())
+            format!(
+                r#"{{"mediaType":"x/y","digest":"{}","size":{}}}"#,
+                Hasher::digest(Algorithm::Sha256, blob.as_bytes()),
+                blob.len()
+            )
         };
         let media_type = "application/vnd.oci.image.manifest.v1+json";
         let manifest = format!(
@@ -146,7 +184,10 @@ impl Client {
             descriptor(&layer)
         );
         let path = format!("/v2/{}/manifests/latest", self.repository);
-        assert_eq!(self.request("PUT", &path, media_type, manifest.as_bytes()), 201);
+        assert_eq!(
+            self.request("PUT", &path, media_type, manifest.as_bytes()),
+            201
+        );
     }
 
     /// Pulls what is pushed.
@@ -165,9 +206,14 @@ impl Client {
     }
 
     fn request(&mut self, method: &str, path: &str, media_type: &str, body: &[u8]) -> u16 {
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.connection.get_mut().write_all(&[head.as_bytes(), body].concat()).expect("sent");
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        self.connection
+            .get_mut()
+            .write_all(&[head.as_bytes(), body].concat())
+            .expect("sent");
         let (mut status, mut length) = (0, 0);
         loop {
             let mut line = String::new();
@@ -182,7 +228,9 @@ impl Client {
                 break;
             }
         }
-        self.connection.read_exact(&mut vec![0; length]).expect("a body");
+        self.connection
+            .read_exact(&mut vec![0; length])
+            .expect("a body");
         status
     }
 }
@@ -196,13 +244,27 @@ struct Served {
 impl Served {
     fn start(directory: &Path) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(directory).stdout(Stdio::piped());
-        command.env("REGISTRY_GC_ENABLED", "false").env("REGISTRY_STORAGE_RESERVE", "0");
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+            .arg(directory)
+            .stdout(Stdio::piped());
+        command
+            .env("REGISTRY_GC_ENABLED", "false")
+            .env("REGISTRY_STORAGE_RESERVE", "0");
         let mut child = command.spawn().expect("the server starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let address = line.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
-        Self { address: address.to_owned(), child }
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
+        let address = line
+            .split("http://")
+            .nth(1)
+            .and_then(|rest| rest.split(',').next())
+            .expect("an address");
+        Self {
+            address: address.to_owned(),
+            child,
+        }
     }
 }
 

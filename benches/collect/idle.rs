@@ -12,10 +12,24 @@ const PASSES: usize = 50;
 
 pub async fn run(divisor: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let plan = Plan { repositories: 1000 / divisor, blobs: 10, has_files: false };
-    let (full, empty) = (directory.path().join("full"), directory.path().join("empty"));
+    let plan = Plan {
+        repositories: 1000 / divisor,
+        blobs: 10,
+        has_files: false,
+    };
+    let (full, empty) = (
+        directory.path().join("full"),
+        directory.path().join("empty"),
+    );
     store::make(&full, plan).await;
-    store::make(&empty, Plan { repositories: 0, ..plan }).await;
+    store::make(
+        &empty,
+        Plan {
+            repositories: 0,
+            ..plan
+        },
+    )
+    .await;
     let (of_full, of_empty) = (passes(&full).await, passes(&empty).await);
     println!(
         "idle: a pass over {} blobs without garbage takes {:.2} ms, over none {:.2} ms (medians of {PASSES})",
@@ -29,7 +43,10 @@ async fn passes(root: &Path) -> Duration {
     let registry = Registry::open(root, Settings::default()).expect("a registry");
     let mut times = Vec::new();
     for _ in 0..PASSES {
-        let sweep = Sweep { retention: Retention::default(), is_ordinary: true };
+        let sweep = Sweep {
+            retention: Retention::default(),
+            is_ordinary: true,
+        };
         let begun = Instant::now();
         let swept = registry.sweep(sweep, None).await.expect("a pass");
         times.push(begun.elapsed());

@@ -15,9 +15,19 @@ mod sweep;
 use std::time::Duration;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let divisor = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(1);
-    let named: Vec<&str> = arguments.iter().map(String::as_str).filter(|argument| argument.parse::<usize>().is_err()).collect();
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let divisor = arguments
+        .iter()
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(1);
+    let named: Vec<&str> = arguments
+        .iter()
+        .map(String::as_str)
+        .filter(|argument| argument.parse::<usize>().is_err())
+        .collect();
     let wants = |name: &str| named.is_empty() || named.contains(&name);
     let runtime = tokio::runtime::Runtime::new().expect("threads");
     if wants("idle") {
@@ -34,5 +44,8 @@ fn main() {
 /// The share of `times` below which so many of them are; sorts them.
 fn quantile(times: &mut [Duration], share: f64) -> Duration {
     times.sort_unstable();
-    times.get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+    times
+        .get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
 }

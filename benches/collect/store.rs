@@ -28,7 +28,8 @@ impl Plan {
 }
 
 pub fn name(number: usize) -> RepositoryName {
-    RepositoryName::parse(&format!("group-{:03}/project-{number:06}", number % 100)).expect("a name")
+    RepositoryName::parse(&format!("group-{:03}/project-{number:06}", number % 100))
+        .expect("a name")
 }
 
 /// Makes a store in `root`.
@@ -36,16 +37,28 @@ pub async fn make(root: &Path, plan: Plan) {
     fs::create_dir_all(root).expect("a directory");
     let meta = Meta::open(&root.join("registry.db"), Box::new(|| Ok(()))).expect("a database");
     for number in 0..plan.repositories {
-        let digests: Vec<Digest> = (0..IMAGES * plan.blobs).map(|blob| digest(number, blob)).collect();
+        let digests: Vec<Digest> = (0..IMAGES * plan.blobs)
+            .map(|blob| digest(number, blob))
+            .collect();
         if plan.has_files {
-            digests.iter().enumerate().for_each(|(blob, digest)| write(root, number, blob, digest));
+            digests
+                .iter()
+                .enumerate()
+                .for_each(|(blob, digest)| write(root, number, blob, digest));
         }
-        meta.write(move |tx| fill(tx, number, &digests, plan.blobs)).await.expect("a commit");
+        meta.write(move |tx| fill(tx, number, &digests, plan.blobs))
+            .await
+            .expect("a commit");
     }
 }
 
 fn content(repository: usize, blob: usize) -> Vec<u8> {
-    format!("{repository}-{blob}-").into_bytes().into_iter().cycle().take(SIZE).collect()
+    format!("{repository}-{blob}-")
+        .into_bytes()
+        .into_iter()
+        .cycle()
+        .take(SIZE)
+        .collect()
 }
 
 fn digest(repository: usize, blob: usize) -> Digest {
@@ -54,7 +67,9 @@ fn digest(repository: usize, blob: usize) -> Digest {
 
 /// Where a blob's file is.
 pub fn path(root: &Path, digest: &Digest) -> PathBuf {
-    root.join("blobs/sha256").join(&digest.hex()[..2]).join(digest.hex())
+    root.join("blobs/sha256")
+        .join(&digest.hex()[..2])
+        .join(digest.hex())
 }
 
 fn write(root: &Path, repository: usize, blob: usize, digest: &Digest) {
@@ -65,17 +80,22 @@ fn write(root: &Path, repository: usize, blob: usize, digest: &Digest) {
 
 /// Every blob's file of a store.
 pub fn files(root: &Path, plan: Plan) -> impl Iterator<Item = PathBuf> {
-    (0..plan.repositories).flat_map(move |number| (0..IMAGES * plan.blobs).map(move |blob| (number, blob))).map({
-        let root = root.to_owned();
-        move |(number, blob)| path(&root, &digest(number, blob))
-    })
+    (0..plan.repositories)
+        .flat_map(move |number| (0..IMAGES * plan.blobs).map(move |blob| (number, blob)))
+        .map({
+            let root = root.to_owned();
+            move |(number, blob)| path(&root, &digest(number, blob))
+        })
 }
 
 fn fill(tx: &WriteTx<'_>, number: usize, digests: &[Digest], blobs: usize) -> Result<(), Error> {
     let now = now();
     let repository = tx.ensure_repository(&name(number), now)?;
     for (image, digests) in digests.chunks(blobs).enumerate() {
-        let bytes = format!(r#"{{"schemaVersion":2,"mediaType":"{}","image":"{number}-{image}"}}"#, MediaType::OCI_MANIFEST);
+        let bytes = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","image":"{number}-{image}"}}"#,
+            MediaType::OCI_MANIFEST
+        );
         let manifest = NewManifest {
             digest: Hasher::digest(Algorithm::Sha256, bytes.as_bytes()),
             media_type: MediaType::OCI_MANIFEST.to_owned(),
@@ -89,7 +109,13 @@ fn fill(tx: &WriteTx<'_>, number: usize, digests: &[Digest], blobs: usize) -> Re
             tx.link_blob(repository, digest, blob, now)?;
             tx.add_blob_reference(manifest, blob, false)?;
         }
-        tx.set_tag(repository, &TagName::parse(&format!("v{image}")).expect("a tag"), manifest, &Actor::default(), now)?;
+        tx.set_tag(
+            repository,
+            &TagName::parse(&format!("v{image}")).expect("a tag"),
+            manifest,
+            &Actor::default(),
+            now,
+        )?;
     }
     Ok(())
 }

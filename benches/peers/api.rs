@@ -32,26 +32,36 @@ pub fn manifest_path(repository: &str, reference: &str) -> String {
 
 pub fn push_blob(conn: &mut Conn, repository: &str, blob: &Blob, way: Way) -> Result<()> {
     let start = format!("/v2/{repository}/blobs/uploads/");
-    let opened = conn.call("POST", &start, &[], Body::Empty)?.expect(202, "POST")?;
+    let opened = conn
+        .call("POST", &start, &[], Body::Empty)?
+        .expect(202, "POST")?;
     let mut upload = location(opened.location)?;
     let octets = [("Content-Type", "application/octet-stream")];
     let last = match way {
         Way::Whole => Body::Whole(&blob.bytes),
         Way::Chunked => {
-            let sent = conn.call("PATCH", &upload, &octets, Body::Chunked(&blob.bytes))?.expect(202, "PATCH")?;
+            let sent = conn
+                .call("PATCH", &upload, &octets, Body::Chunked(&blob.bytes))?
+                .expect(202, "PATCH")?;
             upload = location(sent.location)?;
             Body::Empty
         }
     };
     let joint = if upload.contains('?') { '&' } else { '?' };
     let target = format!("{upload}{joint}digest={}", blob.digest);
-    conn.call("PUT", &target, &octets, last)?.expect(201, "PUT of a blob")?;
+    conn.call("PUT", &target, &octets, last)?
+        .expect(201, "PUT of a blob")?;
     Ok(())
 }
 
 pub fn push_manifest(conn: &mut Conn, repository: &str, tag: &str, bytes: &[u8]) -> Result<()> {
-    conn.call("PUT", &manifest_path(repository, tag), &[("Content-Type", MANIFEST_TYPE)], Body::Whole(bytes))?
-        .expect(201, "PUT of a manifest")?;
+    conn.call(
+        "PUT",
+        &manifest_path(repository, tag),
+        &[("Content-Type", MANIFEST_TYPE)],
+        Body::Whole(bytes),
+    )?
+    .expect(201, "PUT of a manifest")?;
     Ok(())
 }
 
@@ -66,7 +76,9 @@ pub fn has_blob(conn: &mut Conn, repository: &str, digest: &str) -> Result<bool>
 
 /// Fetches `target` and compares what came with what was pushed.
 pub fn check(conn: &mut Conn, target: &str, expected: &str) -> Result<()> {
-    let reply = conn.call("GET", target, &[("Accept", MANIFEST_TYPE)], Body::Empty)?.expect(200, "GET")?;
+    let reply = conn
+        .call("GET", target, &[("Accept", MANIFEST_TYPE)], Body::Empty)?
+        .expect(200, "GET")?;
     let found = digest(&reply.body);
     if found != expected {
         return Err(format!("GET {target} gave {found}, not {expected}").into());
@@ -88,7 +100,12 @@ pub fn install_blob(server: &Server, repository: &str, blob: &Blob) -> Result<St
 }
 
 /// The same for a manifest under a tag.
-pub fn install_manifest(server: &Server, repository: &str, tag: &str, manifest: &Blob) -> Result<String> {
+pub fn install_manifest(
+    server: &Server,
+    repository: &str,
+    tag: &str,
+    manifest: &Blob,
+) -> Result<String> {
     let target = manifest_path(repository, tag);
     let mut conn = server.open()?;
     if server.peer.takes_pushes {
@@ -117,7 +134,10 @@ pub fn config(n: u64) -> Blob {
 }
 
 pub fn manifest<'a>(config: &Blob, layers: impl IntoIterator<Item = &'a Blob>) -> Blob {
-    let layers: Vec<Value> = layers.into_iter().map(|layer| descriptor(LAYER_TYPE, layer)).collect();
+    let layers: Vec<Value> = layers
+        .into_iter()
+        .map(|layer| descriptor(LAYER_TYPE, layer))
+        .collect();
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,

@@ -11,7 +11,9 @@ pub struct Random(u64);
 impl Random {
     /// Seeded by the clock, so that no two runs push the same bytes.
     pub fn new(salt: u64) -> Random {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |time| time.as_nanos() as u64);
         Random(mix(now ^ mix(salt)))
     }
 

@@ -49,11 +49,22 @@ impl Reply {
 
 impl Conn {
     pub fn open(addr: SocketAddr) -> Result<Conn> {
-        Ok(Conn { stream: connect(addr)?, addr, held: Vec::new(), ended: false })
+        Ok(Conn {
+            stream: connect(addr)?,
+            addr,
+            held: Vec::new(),
+            ended: false,
+        })
     }
 
     /// Sends one request and reads the whole reply.
-    pub fn call(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Body) -> Result<Reply> {
+    pub fn call(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<Reply> {
         self.send(method, target, headers, body)?;
         let mut reply = self.read_head()?;
         if method != "HEAD" {
@@ -76,7 +87,13 @@ impl Conn {
         Ok(length)
     }
 
-    fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)], body: Body) -> Result<()> {
+    fn send(
+        &mut self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Result<()> {
         if self.ended {
             *self = Conn::open(self.addr)?;
         }
@@ -93,12 +110,23 @@ impl Conn {
         head += "\r\n";
         let sent = match body {
             Body::Empty => self.stream.write_all(head.as_bytes()),
-            Body::Whole(bytes) => write_all(&mut self.stream, &mut [IoSlice::new(head.as_bytes()), IoSlice::new(bytes)]),
-            Body::Chunked(bytes) => self.stream.write_all(head.as_bytes()).and_then(|()| write_chunked(&mut self.stream, bytes)),
+            Body::Whole(bytes) => write_all(
+                &mut self.stream,
+                &mut [IoSlice::new(head.as_bytes()), IoSlice::new(bytes)],
+            ),
+            Body::Chunked(bytes) => self
+                .stream
+                .write_all(head.as_bytes())
+                .and_then(|()| write_chunked(&mut self.stream, bytes)),
         };
         match sent {
             // A server that refuses closes early, and its reply says why.
-            Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::BrokenPipe | ErrorKind::ConnectionReset
+                ) =>
+            {
                 self.ended = true;
                 Ok(())
             }
@@ -121,7 +149,13 @@ impl Conn {
             .and_then(|line| line.split(' ').nth(1))
             .and_then(|code| code.parse().ok())
             .ok_or("a reply without a status line")?;
-        let mut reply = Reply { status, location: None, length: None, body: Vec::new(), chunked: false };
+        let mut reply = Reply {
+            status,
+            location: None,
+            length: None,
+            body: Vec::new(),
+            chunked: false,
+        };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
             let value = value.trim();
             match name.to_ascii_lowercase().as_str() {
@@ -156,7 +190,11 @@ impl Conn {
                 self.fill()?;
             };
             let line = self.take(line_end + 2)?;
-            let size = std::str::from_utf8(&line)?.split(';').next().unwrap_or("").trim();
+            let size = std::str::from_utf8(&line)?
+                .split(';')
+                .next()
+                .unwrap_or("")
+                .trim();
             let size = usize::from_str_radix(size, 16)?;
             body.extend(self.take(size)?);
             self.take(2)?;
@@ -190,7 +228,14 @@ impl Conn {
     fn discard(&self, left: u64) -> Result<u64> {
         let most = left.min(1 << 30) as usize;
         // SAFETY: with MSG_TRUNC a TCP socket drops the bytes and never touches the buffer.
-        let got = unsafe { libc::recv(self.stream.as_raw_fd(), std::ptr::null_mut(), most, libc::MSG_TRUNC) };
+        let got = unsafe {
+            libc::recv(
+                self.stream.as_raw_fd(),
+                std::ptr::null_mut(),
+                most,
+                libc::MSG_TRUNC,
+            )
+        };
         match got {
             0 => Err("the body ended early".into()),
             got if got > 0 => Ok(got as u64),

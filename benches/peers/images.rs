@@ -54,8 +54,13 @@ pub fn run(bench: &Bench) -> Result<Section> {
 fn all_clients(server: &Server, seconds: u64) -> Result<Vec<f64>> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let results: Vec<Result<Vec<f64>>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || one_client(server, client, end))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(Err("a client panicked".into()))).collect()
+        let threads: Vec<_> = (0..CLIENTS)
+            .map(|client| scope.spawn(move || one_client(server, client, end)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err("a client panicked".into())))
+            .collect()
     });
     let mut taken = Vec::new();
     for result in results {
@@ -86,7 +91,12 @@ fn push_image(conn: &mut Conn, repository: &str, random: &mut Random) -> Result<
     api::push_blob(conn, repository, &config, Way::Whole)?;
     api::push_blob(conn, repository, &layer, Way::Whole)?;
     api::push_manifest(conn, repository, &tag, &manifest.bytes)?;
-    Ok(Image { layer, config, manifest, tag })
+    Ok(Image {
+        layer,
+        config,
+        manifest,
+        tag,
+    })
 }
 
 struct Image {

@@ -16,7 +16,10 @@ pub struct Launch {
 
 impl Launch {
     fn new<const N: usize>(args: [&str; N]) -> Launch {
-        Launch { args: args.map(str::to_owned).to_vec(), environment: Vec::new() }
+        Launch {
+            args: args.map(str::to_owned).to_vec(),
+            environment: Vec::new(),
+        }
     }
 }
 
@@ -24,7 +27,13 @@ impl Launch {
 pub const STATIC_ROOT: &str = "static";
 
 pub fn registry(dir: &Path, port: u16) -> Result<Launch> {
-    Ok(Launch::new(["serve", "--addr", &format!("127.0.0.1:{port}"), "--data-dir", &shown(&dir.join("data"))]))
+    Ok(Launch::new([
+        "serve",
+        "--addr",
+        &format!("127.0.0.1:{port}"),
+        "--data-dir",
+        &shown(&dir.join("data")),
+    ]))
 }
 
 pub fn distribution_v2(dir: &Path, port: u16) -> Result<Launch> {

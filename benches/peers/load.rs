@@ -18,7 +18,8 @@ struct Client {
 }
 
 pub fn run(addr: SocketAddr, target: &str, connections: usize, seconds: u64) -> Result<Load> {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {addr}\r\nAccept: {MANIFEST_TYPE}\r\n\r\n");
+    let request =
+        format!("GET {target} HTTP/1.1\r\nHost: {addr}\r\nAccept: {MANIFEST_TYPE}\r\n\r\n");
     let epoll = new_epoll()?;
     let start = Instant::now();
     let end = start + Duration::from_secs(seconds);
@@ -29,7 +30,10 @@ pub fn run(addr: SocketAddr, target: &str, connections: usize, seconds: u64) -> 
         stream.set_nonblocking(true)?;
         watch(&epoll, &stream, index as u64)?;
         stream.write_all(request.as_bytes())?;
-        clients.push(Client { stream, received: Vec::new() });
+        clients.push(Client {
+            stream,
+            received: Vec::new(),
+        });
     }
     let mut requests = 0;
     let mut buffer = vec![0; READ];
@@ -44,7 +48,10 @@ pub fn run(addr: SocketAddr, target: &str, connections: usize, seconds: u64) -> 
             }
         }
     }
-    Ok(Load { requests, seconds: start.elapsed().as_secs_f64() })
+    Ok(Load {
+        requests,
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
 impl Client {
@@ -98,9 +105,19 @@ fn new_epoll() -> io::Result<OwnedFd> {
 }
 
 fn watch(epoll: &OwnedFd, stream: &TcpStream, key: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: key };
+    let mut event = libc::epoll_event {
+        events: libc::EPOLLIN as u32,
+        u64: key,
+    };
     // SAFETY: both descriptors are open and `event` is valid.
-    let status = unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, stream.as_raw_fd(), &mut event) };
+    let status = unsafe {
+        libc::epoll_ctl(
+            epoll.as_raw_fd(),
+            libc::EPOLL_CTL_ADD,
+            stream.as_raw_fd(),
+            &mut event,
+        )
+    };
     if status != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -110,7 +127,14 @@ fn watch(epoll: &OwnedFd, stream: &TcpStream, key: u64) -> io::Result<()> {
 /// Waits at most 100 ms; the number of events.
 fn wait(epoll: &OwnedFd, events: &mut [libc::epoll_event]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one valid slice.
-    let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), events.len() as i32, 100) };
+    let ready = unsafe {
+        libc::epoll_wait(
+            epoll.as_raw_fd(),
+            events.as_mut_ptr(),
+            events.len() as i32,
+            100,
+        )
+    };
     match usize::try_from(ready) {
         Ok(ready) => Ok(ready),
         Err(_) => Err(io::Error::last_os_error()),

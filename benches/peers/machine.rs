@@ -31,14 +31,24 @@ impl Machine {
     }
 
     pub fn text(&self) -> String {
-        format!("{} core(s), {}, Linux {}, data on {}, load {:.2}", self.cores, self.cpu, self.kernel, self.filesystem_name(), self.load)
+        format!(
+            "{} core(s), {}, Linux {}, data on {}, load {:.2}",
+            self.cores,
+            self.cpu,
+            self.kernel,
+            self.filesystem_name(),
+            self.load
+        )
     }
 
     /// What makes the figures doubtful.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.load > 0.5 {
-            warnings.push(format!("the machine is busy (load {:.2}): trust the ratios, not the figures", self.load));
+            warnings.push(format!(
+                "the machine is busy (load {:.2}): trust the ratios, not the figures",
+                self.load
+            ));
         }
         if self.filesystem == TMPFS {
             warnings.push("data is on tmpfs, where fsync costs nothing: use --dir".to_owned());
@@ -73,7 +83,9 @@ fn cpu() -> String {
     let model = info
         .lines()
         .find_map(|line| line.strip_prefix("model name"))
-        .map_or("unknown CPU", |rest| rest.trim_start_matches([' ', '\t', ':']));
+        .map_or("unknown CPU", |rest| {
+            rest.trim_start_matches([' ', '\t', ':'])
+        });
     let sha = info.split_whitespace().any(|flag| flag == "sha_ni");
     let with = if sha { "with" } else { "without" };
     format!("{model} {with} SHA extensions")
@@ -81,7 +93,10 @@ fn cpu() -> String {
 
 /// Mean number of runnable tasks over the last minute.
 fn load() -> f64 {
-    fs::read_to_string("/proc/loadavg").ok().and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0.0)
+    fs::read_to_string("/proc/loadavg")
+        .ok()
+        .and_then(|text| text.split_whitespace().next()?.parse().ok())
+        .unwrap_or(0.0)
 }
 
 fn statfs(dir: &Path) -> Option<libc::statfs> {

@@ -42,18 +42,48 @@ pub struct Measure {
 }
 
 pub const MEASURES: [Measure; 7] = [
-    Measure { name: "pull", about: "GET of one big blob: wall and server CPU", by_default: true, run: pull::one },
-    Measure { name: "pull4", about: "the same blob on four connections at once", by_default: true, run: pull::four },
-    Measure { name: "push", about: "POST, then PUT with the whole blob", by_default: true, run: push::whole },
+    Measure {
+        name: "pull",
+        about: "GET of one big blob: wall and server CPU",
+        by_default: true,
+        run: pull::one,
+    },
+    Measure {
+        name: "pull4",
+        about: "the same blob on four connections at once",
+        by_default: true,
+        run: pull::four,
+    },
+    Measure {
+        name: "push",
+        about: "POST, then PUT with the whole blob",
+        by_default: true,
+        run: push::whole,
+    },
     Measure {
         name: "push-chunked",
         about: "POST, PATCH with a chunked stream, PUT: as docker pushes",
         by_default: true,
         run: push::chunked,
     },
-    Measure { name: "manifest", about: "a manifest by tag, 16 keep-alive connections", by_default: true, run: manifest::run },
-    Measure { name: "images", about: "small images pushed by 8 clients", by_default: true, run: images::run },
-    Measure { name: "memory", about: "peak memory while 32 clients push and pull shared layers", by_default: false, run: memory::run },
+    Measure {
+        name: "manifest",
+        about: "a manifest by tag, 16 keep-alive connections",
+        by_default: true,
+        run: manifest::run,
+    },
+    Measure {
+        name: "images",
+        about: "small images pushed by 8 clients",
+        by_default: true,
+        run: images::run,
+    },
+    Measure {
+        name: "memory",
+        about: "peak memory while 32 clients push and pull shared layers",
+        by_default: false,
+        run: memory::run,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -84,7 +114,10 @@ fn run(options: Options) -> Result<bool> {
         print!("{}", header.text());
     }
     let mut sections = Vec::new();
-    for measure in MEASURES.iter().filter(|measure| bench.options.chosen(measure)) {
+    for measure in MEASURES
+        .iter()
+        .filter(|measure| bench.options.chosen(measure))
+    {
         let section = (measure.run)(&bench).map_err(|e| format!("{}: {e}", measure.name))?;
         if !json {
             print!("{}", section.text());

@@ -22,7 +22,9 @@ pub struct Load {
 
 pub fn run(bench: &Bench) -> Result<Section> {
     let mut random = Random::new(3);
-    let layers: Vec<Blob> = (0..LAYERS).map(|_| Blob::random(&mut random, 4096)).collect();
+    let layers: Vec<Blob> = (0..LAYERS)
+        .map(|_| Blob::random(&mut random, 4096))
+        .collect();
     let config = api::config(random.next());
     let manifest = api::manifest(&config, &layers);
     let seconds = bench.options.seconds;
@@ -34,7 +36,10 @@ pub fn run(bench: &Bench) -> Result<Section> {
     let mut section = Section::new(
         "manifest",
         title,
-        vec![Series::new("requests/s", "", Better::Higher), Series::new("server CPU a request", "µs", Better::Lower)],
+        vec![
+            Series::new("requests/s", "", Better::Higher),
+            Series::new("server CPU a request", "µs", Better::Lower),
+        ],
     );
     let wrk = peer::search("wrk");
     section.notes.push(match &wrk {

@@ -36,7 +36,9 @@ pub fn run(bench: &Bench) -> Result<Section> {
         ],
     );
     let mut random = Random::new(5);
-    let layers: Vec<Blob> = (0..LAYERS).map(|_| Blob::random(&mut random, LAYER)).collect();
+    let layers: Vec<Blob> = (0..LAYERS)
+        .map(|_| Blob::random(&mut random, LAYER))
+        .collect();
     let mut trial = Trial::start(bench, section, |peer| peer.takes_pushes);
     trial.round(|server| {
         warm_page_cache(&bench.options.dir, LAYERS * LAYER * REPOSITORIES)?;
@@ -49,8 +51,13 @@ pub fn run(bench: &Bench) -> Result<Section> {
 
 fn all_clients(server: &Server, layers: &[Blob]) -> Result<()> {
     let results: Vec<Result<()>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || one_client(server, client, layers))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(Err("a client panicked".into()))).collect()
+        let threads: Vec<_> = (0..CLIENTS)
+            .map(|client| scope.spawn(move || one_client(server, client, layers)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err("a client panicked".into())))
+            .collect()
     });
     results.into_iter().collect()
 }
@@ -63,7 +70,9 @@ fn one_client(server: &Server, client: usize, layers: &[Blob]) -> Result<()> {
     let mut conn = server.open()?;
     for image in 0..IMAGES_A_CLIENT {
         let first = random.next() as usize % LAYERS;
-        let chosen: Vec<&Blob> = (0..LAYERS_AN_IMAGE).map(|nth| &layers[(first + nth) % LAYERS]).collect();
+        let chosen: Vec<&Blob> = (0..LAYERS_AN_IMAGE)
+            .map(|nth| &layers[(first + nth) % LAYERS])
+            .collect();
         let config = api::config(random.next());
         let manifest = api::manifest(&config, chosen.iter().copied());
         for blob in chosen.iter().copied().chain([&config]) {
@@ -78,10 +87,18 @@ fn one_client(server: &Server, client: usize, layers: &[Blob]) -> Result<()> {
     Ok(())
 }
 
-fn pull_image(conn: &mut Conn, repository: &str, tag: &str, manifest: &Blob, layers: &[&Blob]) -> Result<()> {
+fn pull_image(
+    conn: &mut Conn,
+    repository: &str,
+    tag: &str,
+    manifest: &Blob,
+    layers: &[&Blob],
+) -> Result<()> {
     let target = api::manifest_path(repository, tag);
     let accept = [("Accept", api::MANIFEST_TYPE)];
-    let reply = conn.call("GET", &target, &accept, Body::Empty)?.expect(200, "GET of a manifest")?;
+    let reply = conn
+        .call("GET", &target, &accept, Body::Empty)?
+        .expect(200, "GET of a manifest")?;
     if reply.body != manifest.bytes {
         return Err(format!("{target} changed").into());
     }

@@ -58,13 +58,16 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
     }
     // `cargo test --benches` runs this binary too, without `--bench`.
     if !asked_by_cargo_bench {
-        return Ok(Command::Say("peers: nothing measured; run `cargo bench --bench peers`".to_owned()));
+        return Ok(Command::Say(
+            "peers: nothing measured; run `cargo bench --bench peers`".to_owned(),
+        ));
     }
     Ok(Command::Run(options))
 }
 
 fn number(text: &str) -> Result<usize> {
-    text.parse().map_err(|_| format!("{text:?} is not a whole number").into())
+    text.parse()
+        .map_err(|_| format!("{text:?} is not a whole number").into())
 }
 
 fn output_is_json(format: &str) -> Result<bool> {
@@ -95,7 +98,11 @@ fn usage() -> String {
          Measures:\n",
     );
     for measure in &MEASURES {
-        let mark = if measure.by_default { "" } else { " (only when named)" };
+        let mark = if measure.by_default {
+            ""
+        } else {
+            " (only when named)"
+        };
         text += &format!("  {:<14} {}{mark}\n", measure.name, measure.about);
     }
     text

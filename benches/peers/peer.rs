@@ -102,7 +102,8 @@ impl Peer {
     pub fn find(&'static self) -> Result<Found, String> {
         if let Some(given) = std::env::var_os(self.variable) {
             // a server starts in a directory of its own, where a relative path would lead nowhere
-            let binary = std::path::absolute(given).map_err(|e| format!("{}: {e}", self.variable))?;
+            let binary =
+                std::path::absolute(given).map_err(|e| format!("{}: {e}", self.variable))?;
             return if binary.is_file() {
                 Ok(Found { peer: self, binary })
             } else {
@@ -110,10 +111,13 @@ impl Peer {
             };
         }
         match &self.program {
-            Program::At(path) => Ok(Found { peer: self, binary: PathBuf::from(path) }),
-            Program::OnPath(program, hint) => {
-                search(program).map(|binary| Found { peer: self, binary }).ok_or(format!("no program {program} ({hint})"))
-            }
+            Program::At(path) => Ok(Found {
+                peer: self,
+                binary: PathBuf::from(path),
+            }),
+            Program::OnPath(program, hint) => search(program)
+                .map(|binary| Found { peer: self, binary })
+                .ok_or(format!("no program {program} ({hint})")),
             Program::Given => Err(format!("{} is unset", self.variable)),
         }
     }

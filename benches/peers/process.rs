@@ -22,7 +22,10 @@ pub fn peak_mib(root: u32) -> Result<f64> {
     let mut kib = 0;
     for pid in tree(root)? {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/PID/status")?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .ok_or("no VmHWM in /proc/PID/status")?;
         kib += line.trim().trim_end_matches(" kB").parse::<u64>()?;
     }
     Ok(kib as f64 / 1024.0)
@@ -42,7 +45,10 @@ fn clock(pid: u32) -> Result<f64> {
     if error != 0 {
         return Err(io::Error::from_raw_os_error(error).into());
     }
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid place for the result.
     if unsafe { libc::clock_gettime(id, &mut time) } != 0 {
         return Err(io::Error::last_os_error().into());
@@ -58,14 +64,22 @@ fn tree(root: u32) -> Result<Vec<u32>> {
             continue;
         };
         // A process may end between the listing and the reading.
-        if let Some(parent) = fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| parent(&stat)) {
+        if let Some(parent) = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .ok()
+            .and_then(|stat| parent(&stat))
+        {
             pairs.push((pid, parent));
         }
     }
     let mut found = vec![root];
     let mut next = 0;
     while let Some(&pid) = found.get(next) {
-        found.extend(pairs.iter().filter(|(_, parent)| *parent == pid).map(|(child, _)| *child));
+        found.extend(
+            pairs
+                .iter()
+                .filter(|(_, parent)| *parent == pid)
+                .map(|(child, _)| *child),
+        );
         next += 1;
     }
     Ok(found)

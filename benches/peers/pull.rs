@@ -21,8 +21,19 @@ pub fn four(bench: &Bench) -> Result<Section> {
 
 fn run(bench: &Bench, name: &'static str, connections: usize) -> Result<Section> {
     let size = bench.options.size;
-    let title = format!("GET of one blob of {} MiB, {connections} connection(s), {} rounds", size >> 20, bench.options.rounds);
-    let section = Section::new(name, title, vec![Series::new("wall", "s", Better::Lower), Series::new("server CPU", "s", Better::Lower)]);
+    let title = format!(
+        "GET of one blob of {} MiB, {connections} connection(s), {} rounds",
+        size >> 20,
+        bench.options.rounds
+    );
+    let section = Section::new(
+        name,
+        title,
+        vec![
+            Series::new("wall", "s", Better::Lower),
+            Series::new("server CPU", "s", Better::Lower),
+        ],
+    );
     let blob = Blob::random(&mut Random::new(1), size);
     let target = api::blob_path(REPOSITORY, &blob.digest);
     let mut trial = Trial::start(bench, section, |_| true);
@@ -42,8 +53,13 @@ fn run(bench: &Bench, name: &'static str, connections: usize) -> Result<Section>
 /// Pulls the blob once on each of as many connections at the same time.
 fn pull(server: &Server, target: &str, connections: usize, size: u64) -> Result<()> {
     let lengths: Vec<Result<u64>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections).map(|_| scope.spawn(|| server.open()?.get_discarding(target))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or(Err("a client panicked".into()))).collect()
+        let threads: Vec<_> = (0..connections)
+            .map(|_| scope.spawn(|| server.open()?.get_discarding(target)))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err("a client panicked".into())))
+            .collect()
     });
     for length in lengths {
         let length = length?;

@@ -18,7 +18,12 @@ pub fn whole(bench: &Bench) -> Result<Section> {
 }
 
 pub fn chunked(bench: &Bench) -> Result<Section> {
-    run(bench, "push-chunked", "POST, PATCH in 32 KiB chunks, PUT", Way::Chunked)
+    run(
+        bench,
+        "push-chunked",
+        "POST, PATCH in 32 KiB chunks, PUT",
+        Way::Chunked,
+    )
 }
 
 fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Section> {
@@ -70,7 +75,12 @@ fn enough_space(bench: &Bench) -> Result<()> {
     let free = free_space(&bench.options.dir);
     if free < need {
         let dir = bench.options.dir.display();
-        return Err(format!("{} MiB needed below {dir}, {} free: use fewer --rounds or another --dir", need >> 20, free >> 20).into());
+        return Err(format!(
+            "{} MiB needed below {dir}, {} free: use fewer --rounds or another --dir",
+            need >> 20,
+            free >> 20
+        )
+        .into());
     }
     Ok(())
 }

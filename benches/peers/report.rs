@@ -57,9 +57,16 @@ impl Header {
         for (name, reason) in &bench.left_out {
             let _ = writeln!(text, "  {name:<16} LEFT OUT: {reason}");
         }
-        let peers: Vec<Value> =
-            bench.found.iter().map(|found| json!({ "name": found.peer.name, "durability": found.peer.durability })).collect();
-        let left_out: Vec<Value> = bench.left_out.iter().map(|(name, reason)| json!({ "name": name, "reason": reason })).collect();
+        let peers: Vec<Value> = bench
+            .found
+            .iter()
+            .map(|found| json!({ "name": found.peer.name, "durability": found.peer.durability }))
+            .collect();
+        let left_out: Vec<Value> = bench
+            .left_out
+            .iter()
+            .map(|(name, reason)| json!({ "name": name, "reason": reason }))
+            .collect();
         Header {
             text,
             json: json!({
@@ -85,7 +92,13 @@ pub fn json(header: &Header, sections: &[Section]) -> Value {
 
 impl Section {
     pub fn new(name: &'static str, title: String, series: Vec<Series>) -> Section {
-        Section { name, title, notes: Vec::new(), series, failures: Vec::new() }
+        Section {
+            name,
+            title,
+            notes: Vec::new(),
+            series,
+            failures: Vec::new(),
+        }
     }
 
     pub fn text(&self) -> String {
@@ -103,7 +116,11 @@ impl Section {
     }
 
     fn json(&self) -> Value {
-        let failures: Vec<Value> = self.failures.iter().map(|(peer, reason)| json!({ "name": peer, "reason": reason })).collect();
+        let failures: Vec<Value> = self
+            .failures
+            .iter()
+            .map(|(peer, reason)| json!({ "name": peer, "reason": reason }))
+            .collect();
         json!({
             "name": self.name,
             "title": self.title,
@@ -116,19 +133,31 @@ impl Section {
 
 impl Series {
     pub fn new(label: &'static str, unit: &'static str, better: Better) -> Series {
-        Series { label, unit, better, rows: Vec::new() }
+        Series {
+            label,
+            unit,
+            better,
+            rows: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, name: &'static str, value: f64) {
         match self.rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.values.push(value),
-            None => self.rows.push(Row { name, values: vec![value] }),
+            None => self.rows.push(Row {
+                name,
+                values: vec![value],
+            }),
         }
     }
 
     /// The best median among the others: what we are compared with.
     fn best(&self) -> Option<f64> {
-        let medians = self.rows.iter().filter(|row| row.name != OURS).filter_map(|row| Some(Summary::of(&row.values)?.median));
+        let medians = self
+            .rows
+            .iter()
+            .filter(|row| row.name != OURS)
+            .filter_map(|row| Some(Summary::of(&row.values)?.median));
         match self.better {
             Better::Lower => medians.min_by(f64::total_cmp),
             Better::Higher => medians.max_by(f64::total_cmp),
@@ -146,7 +175,10 @@ impl Series {
             "" => format!("{}{direction}", self.label),
             unit => format!("{}, {unit}{direction}", self.label),
         };
-        let mut text = format!("  {title:<44}{:>10}{:>10}{:>10}{:>14}\n", "median", "min", "max", "to best peer");
+        let mut text = format!(
+            "  {title:<44}{:>10}{:>10}{:>10}{:>14}\n",
+            "median", "min", "max", "to best peer"
+        );
         let best = self.best();
         for row in &self.rows {
             let Some(found) = Summary::of(&row.values) else {

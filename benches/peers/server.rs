@@ -35,7 +35,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 impl Server {
     pub fn start(found: &Found, below: &Path) -> Result<Server> {
-        let dir = tempfile::Builder::new().prefix(&format!("peers-{}-", found.peer.name)).tempdir_in(below)?;
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("peers-{}-", found.peer.name))
+            .tempdir_in(below)?;
         let port = free_port()?;
         let launch = (found.peer.launch)(dir.path(), port)?;
         let log = File::create(dir.path().join("log"))?;
@@ -49,8 +51,15 @@ impl Server {
             .stderr(log);
         // SAFETY: prctl is async-signal-safe, and the closure does nothing else.
         unsafe { command.pre_exec(die_with_parent) };
-        let child = command.spawn().map_err(|e| format!("{}: {e}", found.binary.display()))?;
-        let mut server = Server { peer: found.peer, addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)), child, dir };
+        let child = command
+            .spawn()
+            .map_err(|e| format!("{}: {e}", found.binary.display()))?;
+        let mut server = Server {
+            peer: found.peer,
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+            child,
+            dir,
+        };
         server.wait_until_ready()?;
         Ok(server)
     }
@@ -58,7 +67,8 @@ impl Server {
     fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_WITHIN;
         loop {
-            let answer = Conn::open(self.addr).and_then(|mut conn| conn.call("GET", "/v2/", &[], Body::Empty));
+            let answer = Conn::open(self.addr)
+                .and_then(|mut conn| conn.call("GET", "/v2/", &[], Body::Empty));
             match answer {
                 Ok(reply) if reply.status == 200 || !self.peer.takes_pushes => return Ok(()),
                 Ok(reply) if Instant::now() > deadline => {
@@ -106,7 +116,11 @@ impl Server {
 
     /// Where a server of static files finds the bytes of `target`.
     pub fn static_file(&self, target: &str) -> Result<PathBuf> {
-        let path = self.dir.path().join(STATIC_ROOT).join(target.trim_start_matches('/'));
+        let path = self
+            .dir
+            .path()
+            .join(STATIC_ROOT)
+            .join(target.trim_start_matches('/'));
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -138,7 +152,9 @@ impl Drop for Server {
 }
 
 fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }
 
 fn die_with_parent() -> io::Result<()> {

@@ -10,7 +10,11 @@ impl Summary {
     /// None if there are no figures.
     pub fn of(values: &[f64]) -> Option<Summary> {
         let sorted = sorted(values);
-        Some(Summary { median: middle(&sorted)?, min: *sorted.first()?, max: *sorted.last()? })
+        Some(Summary {
+            median: middle(&sorted)?,
+            min: *sorted.first()?,
+            max: *sorted.last()?,
+        })
     }
 }
 

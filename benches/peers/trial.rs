@@ -40,7 +40,12 @@ impl Bench {
                 Err(reason) => left_out.push((peer.name, reason)),
             }
         }
-        Ok(Bench { machine: Machine::of(&options.dir), options, found, left_out })
+        Ok(Bench {
+            machine: Machine::of(&options.dir),
+            options,
+            found,
+            left_out,
+        })
     }
 }
 
@@ -52,7 +57,10 @@ pub struct Trial {
 
 impl Trial {
     pub fn start(bench: &Bench, section: Section, takes_part: fn(&Peer) -> bool) -> Trial {
-        let mut trial = Trial { servers: Vec::new(), section };
+        let mut trial = Trial {
+            servers: Vec::new(),
+            section,
+        };
         for found in bench.found.iter().filter(|found| takes_part(found.peer)) {
             match Server::start(found, &bench.options.dir) {
                 Ok(server) => trial.servers.push(server),
@@ -87,13 +95,19 @@ impl Trial {
     /// Adds the peaks of memory and stops the servers.
     pub fn finish(mut self) -> Section {
         let mut peaks = Series::new("peak memory (VmHWM)", "MiB", Better::Lower);
-        self.turns(Server::peak_memory, |_, peer, peak| peaks.push(peer.name, peak));
+        self.turns(Server::peak_memory, |_, peer, peak| {
+            peaks.push(peer.name, peak)
+        });
         self.section.series.push(peaks);
         self.section
     }
 
     /// A server that fails once takes no further part.
-    fn turns<T>(&mut self, step: impl Fn(&Server) -> Result<T>, mut record: impl FnMut(&mut Section, &'static Peer, T)) {
+    fn turns<T>(
+        &mut self,
+        step: impl Fn(&Server) -> Result<T>,
+        mut record: impl FnMut(&mut Section, &'static Peer, T),
+    ) {
         for server in std::mem::take(&mut self.servers) {
             settle();
             match step(&server) {

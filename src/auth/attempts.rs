@@ -64,8 +64,10 @@ struct Record {
 impl Record {
     /// Failures that still count.
     fn failures(&self, now: Instant) -> u32 {
-        let forgotten = now.saturating_duration_since(self.since).as_secs() / FORGOTTEN_AFTER.as_secs();
-        self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
+        let forgotten =
+            now.saturating_duration_since(self.since).as_secs() / FORGOTTEN_AFTER.as_secs();
+        self.failures
+            .saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 
     fn note(&mut self, attempt: Attempt, now: Instant) {
@@ -81,7 +83,10 @@ impl Attempts {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let record = records.get(&address.map(network::of))?;
         let wait = record.since.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(Closed { wait, is_shut: record.misses >= MISSES })
+        (!wait.is_zero()).then_some(Closed {
+            wait,
+            is_shut: record.misses >= MISSES,
+        })
     }
 
     /// Takes down a password that came to a closed door and is not known.
@@ -97,7 +102,9 @@ impl Attempts {
 
     /// Takes down a login that was looked at and failed: each is one line of the log, and one more where it closes the door.
     pub(super) fn failed(&self, failed: Failed<'_>, now: Instant) {
-        let Some(pause) = self.count(failed.address, failed.attempt, now) else { return };
+        let Some(pause) = self.count(failed.address, failed.attempt, now) else {
+            return;
+        };
         failed.report();
         if !pause.is_zero() {
             let (address, wait) = (failed.address(), humantime::format_duration(pause));
@@ -115,15 +122,27 @@ impl Attempts {
     }
 
     /// Gives how long the door is closed now; none where it is the same failure once more.
-    fn count(&self, address: Option<IpAddr>, attempt: Option<Attempt>, now: Instant) -> Option<Duration> {
+    fn count(
+        &self,
+        address: Option<IpAddr>,
+        attempt: Option<Attempt>,
+        now: Instant,
+    ) -> Option<Duration> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         let address = address.map(network::of);
         if records.len() >= ADDRESSES && !records.contains_key(&address) {
             make_room(&mut records, now);
         }
-        let record = records.entry(address).or_insert_with(|| Record { failures: 0, since: now, recent: VecDeque::new(), misses: 0 });
+        let record = records.entry(address).or_insert_with(|| Record {
+            failures: 0,
+            since: now,
+            recent: VecDeque::new(),
+            misses: 0,
+        });
         if let Some(attempt) = attempt {
-            let is_repeated = |(other, counted): &(Attempt, Instant)| *other == attempt && *counted + REPEATED_WITHIN > now;
+            let is_repeated = |(other, counted): &(Attempt, Instant)| {
+                *other == attempt && *counted + REPEATED_WITHIN > now
+            };
             if record.recent.iter().any(is_repeated) {
                 return None;
             }
@@ -146,13 +165,16 @@ impl Failed<'_> {
     }
 
     fn address(&self) -> String {
-        self.address.map_or_else(|| "unix".to_owned(), |address| address.to_string())
+        self.address
+            .map_or_else(|| "unix".to_owned(), |address| address.to_string())
     }
 }
 
 fn pause_after(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES + 1) {
-        Some(doublings) => FIRST_PAUSE.saturating_mul(1 << doublings.min(20)).min(LONGEST_PAUSE),
+        Some(doublings) => FIRST_PAUSE
+            .saturating_mul(1 << doublings.min(20))
+            .min(LONGEST_PAUSE),
         None => Duration::ZERO,
     }
 }
@@ -178,7 +200,11 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let (attempts, one, other) = (Attempts::default(), address("192.0.2.1"), address("192.0.2.2"));
+        let (attempts, one, other) = (
+            Attempts::default(),
+            address("192.0.2.1"),
+            address("192.0.2.2"),
+        );
         let mut now = Instant::now();
         for _ in 0..FREE_FAILURES {
             attempts.count(one, None, now);
@@ -202,7 +228,11 @@ mod tests {
 
     fn attempt(password: u32) -> Attempt {
         let verified = super::super::verified::Verified::new(Duration::ZERO).unwrap();
-        verified.attempt("joe", &password.to_le_bytes(), &super::super::BcryptHash::dummy(4))
+        verified.attempt(
+            "joe",
+            &password.to_le_bytes(),
+            &super::super::BcryptHash::dummy(4),
+        )
     }
 
     #[test]
@@ -216,7 +246,9 @@ mod tests {
         }
         // and it closes the door like any other if it does not end
         let counted = (10..600).filter(|second| attempts.closed(one, later(*second)).is_none());
-        let counted = counted.filter(|second| attempts.count(one, Some(old), later(*second)).is_some()).count();
+        let counted = counted
+            .filter(|second| attempts.count(one, Some(old), later(*second)).is_some())
+            .count();
         assert!((10..30).contains(&counted), "{counted} failures");
     }
 
@@ -230,7 +262,10 @@ mod tests {
         for _ in 0..1000 {
             attempts.missed(one, stale, now);
         }
-        assert!(!attempts.closed(one, now).unwrap().is_shut, "a script with an old password has shut it");
+        assert!(
+            !attempts.closed(one, now).unwrap().is_shut,
+            "a script with an old password has shut it"
+        );
         (0..MISSES).for_each(|number| attempts.missed(one, attempt(2000 + number), now));
         let closed = attempts.closed(one, now).unwrap();
         assert!(closed.is_shut);

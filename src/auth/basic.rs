@@ -24,7 +24,8 @@ impl Credentials {
         let colon = decoded.iter().position(|&byte| byte == b':')?;
         let password = decoded[colon + 1..].to_vec();
         let user = text(&decoded[..colon]);
-        let is_plain = !user.chars().any(char::is_control) && !password.iter().any(u8::is_ascii_control);
+        let is_plain =
+            !user.chars().any(char::is_control) && !password.iter().any(u8::is_ascii_control);
         is_plain.then_some(Self { user, password })
     }
 }
@@ -65,7 +66,16 @@ mod tests {
 
     #[test]
     fn what_is_no_basic_header() {
-        for text in ["", "Basic", "Basic ", "basic !!!", "Bearer am9lOng=", "Basic am9l", "Basicam9lOng=", "Basic am9lOng"] {
+        for text in [
+            "",
+            "Basic",
+            "Basic ",
+            "basic !!!",
+            "Bearer am9lOng=",
+            "Basic am9l",
+            "Basicam9lOng=",
+            "Basic am9lOng",
+        ] {
             assert!(Credentials::parse(text.as_bytes()).is_none(), "{text}");
         }
         for hidden in [&b"joe:a\0"[..], b"jo\ne:a", b"joe:\x7f"] {

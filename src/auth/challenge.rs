@@ -46,15 +46,27 @@ mod tests {
 
     #[test]
     fn realms_are_quoted() {
-        assert_eq!(basic(r#"My "Realm" \ é"#), r#"Basic realm="My \"Realm\" \\ é""#);
+        assert_eq!(
+            basic(r#"My "Realm" \ é"#),
+            r#"Basic realm="My \"Realm\" \\ é""#
+        );
         assert_eq!(basic("two\r\nlines"), "Basic realm=\"two  lines\"");
     }
 
     #[test]
     fn a_bearer_challenge_says_only_what_there_is_to_say() {
-        let wanted = Wanted { needed: vec![super::super::Scope::catalog()], useful: Vec::new() };
+        let wanted = Wanted {
+            needed: vec![super::super::Scope::catalog()],
+            useful: Vec::new(),
+        };
         let expected = r#"Bearer realm="https://a/t",service="s",scope="registry:catalog:*",error="invalid_token""#;
-        assert_eq!(bearer("https://a/t", "s", &wanted, Some("invalid_token")), expected);
-        assert_eq!(bearer("https://a/t", "s", &Wanted::default(), None), r#"Bearer realm="https://a/t",service="s""#);
+        assert_eq!(
+            bearer("https://a/t", "s", &wanted, Some("invalid_token")),
+            expected
+        );
+        assert_eq!(
+            bearer("https://a/t", "s", &Wanted::default(), None),
+            r#"Bearer realm="https://a/t",service="s""#
+        );
     }
 }

@@ -23,28 +23,48 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     };
     let beside = beside(&path)?;
     let mut options = std::fs::OpenOptions::new();
-    let mut file = match options.write(true).create_new(true).mode(before.as_ref().map_or(mode, |_| 0o600)).open(&beside) {
+    let mut file = match options
+        .write(true)
+        .create_new(true)
+        .mode(before.as_ref().map_or(mode, |_| 0o600))
+        .open(&beside)
+    {
         Ok(file) => file,
         // a directory that takes no new file
         Err(error) if before.is_some() => return write_over(&path, content).map_err(|_| error),
         Err(error) => return Err(error),
     };
-    let written = file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| match &before {
-        Some(before) => {
-            let is_foreign = (before.uid(), before.gid()) != (file.metadata()?.uid(), file.metadata()?.gid());
-            if is_foreign {
-                rustix::fs::fchown(&file, Some(Uid::from_raw(before.uid())), Some(Gid::from_raw(before.gid())))?;
+    let written = file
+        .write_all(content)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| match &before {
+            Some(before) => {
+                let is_foreign = (before.uid(), before.gid())
+                    != (file.metadata()?.uid(), file.metadata()?.gid());
+                if is_foreign {
+                    rustix::fs::fchown(
+                        &file,
+                        Some(Uid::from_raw(before.uid())),
+                        Some(Gid::from_raw(before.gid())),
+                    )?;
+                }
+                Ok(rustix::fs::fchmod(
+                    &file,
+                    Mode::from_raw_mode(before.mode()),
+                )?)
             }
-            Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(before.mode()))?)
-        }
-        None => Ok(()),
-    });
+            None => Ok(()),
+        });
     let outcome = written.and_then(|()| std::fs::rename(&beside, &path));
-    let Err(error) = outcome else { return sync_directory(&path) };
+    let Err(error) = outcome else {
+        return sync_directory(&path);
+    };
     // nothing is lost with it
     let _ = rustix::fs::unlink(&beside);
     match error.kind() {
-        io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied if before.is_some() => write_over(&path, content),
+        io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied if before.is_some() => {
+            write_over(&path, content)
+        }
         _ => Err(error),
     }
 }
@@ -52,7 +72,8 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 /// A name that nobody else has.
 fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| io::Error::other("the system has no random bytes"))?;
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| io::Error::other("the system has no random bytes"))?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
@@ -61,13 +82,19 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn write_over(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = std::fs::OpenOptions::new().write(true).truncate(true).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     std::fs::File::open(parent)?.sync_all()
 }
 

@@ -81,7 +81,13 @@ impl Hashing {
     pub(super) fn new(verified: Arc<Verified>, attempts: Arc<Attempts>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let full = Sparing::new("logins without room", FULL_EVERY, 1);
-        Self(Arc::new(Shared { cores, work: Mutex::default(), verified, attempts, full }))
+        Self(Arc::new(Shared {
+            cores,
+            work: Mutex::default(),
+            verified,
+            attempts,
+            full,
+        }))
     }
 
     /// Compares a password with a user's hash; one that is wrong is a failed login.
@@ -92,12 +98,19 @@ impl Hashing {
         let Some(mut outcome) = self.join(guess) else {
             // whoever is put off has done nothing wrong
             if self.0.full.may_say(()) {
-                tracing::warn!("more passwords wait to be looked at than there is room for: logins are put off");
+                tracing::warn!(
+                    "more passwords wait to be looked at than there is room for: logins are put off"
+                );
             }
             return Outcome::Later(FULL_PAUSE);
         };
         // a sender that is gone without a word went with the runtime
-        outcome.wait_for(Option::is_some).await.ok().and_then(|outcome| *outcome).unwrap_or(Outcome::Later(FULL_PAUSE))
+        outcome
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|outcome| *outcome)
+            .unwrap_or(Outcome::Later(FULL_PAUSE))
     }
 
     /// Attempts on their way.
@@ -124,7 +137,13 @@ impl Hashing {
         let (sender, outcome) = watch::channel(None);
         work.flights.insert(guess.attempt, outcome.clone());
         *work.clients.entry(client).or_default() += 1;
-        work.waiting.push(client, Job { guess, outcome: sender });
+        work.waiting.push(
+            client,
+            Job {
+                guess,
+                outcome: sender,
+            },
+        );
         if work.workers < self.0.cores {
             work.workers += 1;
             drop(work);
@@ -137,7 +156,9 @@ impl Hashing {
 /// How many passwords may wait.
 fn room(cost: u32, cores: usize) -> usize {
     let price = PRICE_AT_10.as_micros() << cost >> 10;
-    let each = u64::try_from(WAITING.as_micros() / price.max(1)).unwrap_or(u64::MAX).clamp(4, WAITING_PER_CORE);
+    let each = u64::try_from(WAITING.as_micros() / price.max(1))
+        .unwrap_or(u64::MAX)
+        .clamp(4, WAITING_PER_CORE);
     cores * usize::try_from(each).unwrap_or(usize::MAX)
 }
 
@@ -166,7 +187,13 @@ impl Shared {
         job
     }
 
-    fn land(&self, Job { guess, outcome: sender }: Job) {
+    fn land(
+        &self,
+        Job {
+            guess,
+            outcome: sender,
+        }: Job,
+    ) {
         // a panic was logged where it happened, and must not cost a worker
         let compared = panic::catch_unwind(AssertUnwindSafe(|| self.compare(&guess)));
         let outcome = compared.unwrap_or(Outcome::Later(FULL_PAUSE));
@@ -188,7 +215,15 @@ impl Shared {
     }
 
     fn compare(&self, guess: &Guess) -> Outcome {
-        let Guess { attempt, user, password, hash, dearest, is_user, address } = guess;
+        let Guess {
+            attempt,
+            user,
+            password,
+            hash,
+            dearest,
+            is_user,
+            address,
+        } = guess;
         // others of this client may have failed meanwhile
         if let Some(closed) = self.attempts.closed(*address, Instant::now()) {
             return Outcome::Later(closed.wait);
@@ -197,8 +232,20 @@ impl Shared {
             return Outcome::Right;
         }
         pay_the_rest(hash, dearest, password);
-        let reason = if *is_user { "wrong password" } else { "unknown user" };
-        self.attempts.failed(Failed { attempt: Some(*attempt), user, address: *address, reason }, Instant::now());
+        let reason = if *is_user {
+            "wrong password"
+        } else {
+            "unknown user"
+        };
+        self.attempts.failed(
+            Failed {
+                attempt: Some(*attempt),
+                user,
+                address: *address,
+                reason,
+            },
+            Instant::now(),
+        );
         Outcome::Wrong
     }
 }
@@ -217,13 +264,29 @@ pub(super) mod tests {
 
     fn hashing() -> (Arc<Verified>, Hashing) {
         let verified = Arc::new(Verified::new(Duration::from_secs(60)).unwrap());
-        (Arc::clone(&verified), Hashing::new(verified, Arc::default()))
+        (
+            Arc::clone(&verified),
+            Hashing::new(verified, Arc::default()),
+        )
     }
 
-    fn guess(verified: &Verified, password: &str, hash: &BcryptHash, address: Option<IpAddr>) -> Guess {
+    fn guess(
+        verified: &Verified,
+        password: &str,
+        hash: &BcryptHash,
+        address: Option<IpAddr>,
+    ) -> Guess {
         let (user, password, hash) = ("joe".to_owned(), password.as_bytes().to_vec(), hash.clone());
         let attempt = verified.attempt(&user, &password, &hash);
-        Guess { attempt, user, password, dearest: hash.clone(), hash, is_user: true, address }
+        Guess {
+            attempt,
+            user,
+            password,
+            dearest: hash.clone(),
+            hash,
+            is_user: true,
+            address,
+        }
     }
 
     fn host(number: u8) -> Option<IpAddr> {
@@ -236,12 +299,26 @@ pub(super) mod tests {
         let hash = BcryptHash::of(b"secret", 8).unwrap();
         let attempt = verified.attempt("joe", b"secret", &hash);
         let wrong = verified.attempt("joe", b"wrong", &hash);
-        let checks: Vec<_> = (0..100).map(|_| hashing.check(guess(&verified, "secret", &hash, host(1)))).collect();
-        assert!(futures_util::future::join_all(checks).await.iter().all(|outcome| *outcome == Outcome::Right));
+        let checks: Vec<_> = (0..100)
+            .map(|_| hashing.check(guess(&verified, "secret", &hash, host(1))))
+            .collect();
+        assert!(
+            futures_util::future::join_all(checks)
+                .await
+                .iter()
+                .all(|outcome| *outcome == Outcome::Right)
+        );
         assert!(verified.knows(&attempt, host(1), false));
         // were each of these hashed, they would be too many failures
-        let checks: Vec<_> = (0..100).map(|_| hashing.check(guess(&verified, "wrong", &hash, host(1)))).collect();
-        assert!(futures_util::future::join_all(checks).await.iter().all(|outcome| *outcome == Outcome::Wrong));
+        let checks: Vec<_> = (0..100)
+            .map(|_| hashing.check(guess(&verified, "wrong", &hash, host(1))))
+            .collect();
+        assert!(
+            futures_util::future::join_all(checks)
+                .await
+                .iter()
+                .all(|outcome| *outcome == Outcome::Wrong)
+        );
         assert!(!verified.knows(&wrong, host(1), false));
         assert!(hashing.queued() == 0 && !hashing.is_at(host(1)));
     }
@@ -250,19 +327,36 @@ pub(super) mod tests {
     async fn guessing_ends_soon_for_one_address_only() {
         let (verified, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
-        let guesses = (0..1000).map(|number| hashing.check(guess(&verified, &number.to_string(), &hash, host(1))));
+        let guesses = (0..1000)
+            .map(|number| hashing.check(guess(&verified, &number.to_string(), &hash, host(1))));
         let outcomes = futures_util::future::join_all(guesses).await;
-        let looked_at = outcomes.iter().filter(|outcome| **outcome == Outcome::Wrong).count();
+        let looked_at = outcomes
+            .iter()
+            .filter(|outcome| **outcome == Outcome::Wrong)
+            .count();
         assert!((11..30).contains(&looked_at), "{looked_at} guesses");
-        assert!(matches!(hashing.check(guess(&verified, "secret", &hash, host(1))).await, Outcome::Later(_)));
-        assert_eq!(hashing.check(guess(&verified, "secret", &hash, host(2))).await, Outcome::Right);
+        assert!(matches!(
+            hashing
+                .check(guess(&verified, "secret", &hash, host(1)))
+                .await,
+            Outcome::Later(_)
+        ));
+        assert_eq!(
+            hashing
+                .check(guess(&verified, "secret", &hash, host(2)))
+                .await,
+            Outcome::Right
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_right_password_of_nobody_is_wrong() {
         let (verified, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
-        let nobody = Guess { is_user: false, ..guess(&verified, "secret", &hash, host(1)) };
+        let nobody = Guess {
+            is_user: false,
+            ..guess(&verified, "secret", &hash, host(1))
+        };
         let attempt = nobody.attempt;
         assert_eq!(hashing.check(nobody).await, Outcome::Wrong);
         assert!(!verified.knows(&attempt, host(1), false));
@@ -296,24 +390,50 @@ pub(super) mod tests {
         let (verified, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         let (cores, room) = (hashing.0.cores, room(4, hashing.0.cores));
-        assert_eq!((cores, room), (std::thread::available_parallelism().unwrap().get(), cores * WAITING_PER_CORE as usize));
+        assert_eq!(
+            (cores, room),
+            (
+                std::thread::available_parallelism().unwrap().get(),
+                cores * WAITING_PER_CORE as usize
+            )
+        );
         // so that whoever is let in waits
         keep_busy(&hashing, cores);
-        let join = |number: usize, address| hashing.join(guess(&verified, &number.to_string(), &hash, address)).is_some();
+        let join = |number: usize, address| {
+            hashing
+                .join(guess(&verified, &number.to_string(), &hash, address))
+                .is_some()
+        };
         let of_one = (0..room).filter(|number| join(*number, host(1))).count();
         assert_eq!(of_one, room / 2);
-        let of_others = (room..2 * room).filter(|number| join(*number, host(*number as u8 | 2))).count();
+        let of_others = (room..2 * room)
+            .filter(|number| join(*number, host(*number as u8 | 2)))
+            .count();
         assert_eq!((of_others, hashing.queued()), (room / 2, room));
-        let later = hashing.check(guess(&verified, "one more", &hash, host(1))).await;
+        let later = hashing
+            .check(guess(&verified, "one more", &hash, host(1)))
+            .await;
         assert_eq!(later, Outcome::Later(FULL_PAUSE));
         assert!(!hashing.0.full.may_say(()), "the log does not say it");
         // of an IPv6 network, no host has a line of its own
-        assert!(hashing.join(guess(&verified, "of a network", &hash, Some("2001:db8::1".parse().unwrap()))).is_none());
+        assert!(
+            hashing
+                .join(guess(
+                    &verified,
+                    "of a network",
+                    &hash,
+                    Some("2001:db8::1".parse().unwrap())
+                ))
+                .is_none()
+        );
     }
 
     #[test]
     fn as_much_may_wait_as_takes_some_seconds() {
-        assert_eq!([5, 10, 12, 14, 20].map(|cost| room(cost, 2)), [4000, 400, 100, 24, 8]);
+        assert_eq!(
+            [5, 10, 12, 14, 20].map(|cost| room(cost, 2)),
+            [4000, 400, 100, 24, 8]
+        );
     }
 
     /// Addresses that guess in numbers, each within what is free, keep others waiting for one turn each.
@@ -322,9 +442,15 @@ pub(super) mod tests {
         let (verified, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         keep_busy(&hashing, hashing.0.cores);
-        let guesses: Vec<_> = (0..50).map(|number| guess(&verified, &number.to_string(), &hash, host(1))).collect();
-        guesses.into_iter().for_each(|guess| drop(hashing.join(guess)));
-        let mut right = hashing.join(guess(&verified, "secret", &hash, host(2))).unwrap();
+        let guesses: Vec<_> = (0..50)
+            .map(|number| guess(&verified, &number.to_string(), &hash, host(1)))
+            .collect();
+        guesses
+            .into_iter()
+            .for_each(|guess| drop(hashing.join(guess)));
+        let mut right = hashing
+            .join(guess(&verified, "secret", &hash, host(2)))
+            .unwrap();
         // one worker, by hand
         for _ in 0..2 {
             let job = hashing.0.next().unwrap();
@@ -336,10 +462,16 @@ pub(super) mod tests {
     /// The least that a wrong password took of three.
     async fn price(of: u32, dearest: u32) -> Duration {
         let (verified, hashing) = hashing();
-        let (hash, dearest) = (BcryptHash::of(b"secret", of).unwrap(), BcryptHash::dummy(dearest));
+        let (hash, dearest) = (
+            BcryptHash::of(b"secret", of).unwrap(),
+            BcryptHash::dummy(dearest),
+        );
         let mut least = Duration::MAX;
         for password in ["one", "two", "three"] {
-            let guess = Guess { dearest: dearest.clone(), ..guess(&verified, password, &hash, host(1)) };
+            let guess = Guess {
+                dearest: dearest.clone(),
+                ..guess(&verified, password, &hash, host(1))
+            };
             let begun = Instant::now();
             let outcome = hashing.check(guess).await;
             assert_eq!(outcome, Outcome::Wrong);
@@ -352,6 +484,9 @@ pub(super) mod tests {
     async fn a_wrong_password_for_a_cheap_hash_has_the_price_of_the_dearest() {
         // without it, 64 times less; on a busy machine either may take some times as long
         let (cheap, dear) = (price(4, 10).await, price(10, 10).await);
-        assert!(cheap * 16 > dear && dear * 16 > cheap, "{cheap:?} and {dear:?}");
+        assert!(
+            cheap * 16 > dear && dear * 16 > cheap,
+            "{cheap:?} and {dear:?}"
+        );
     }
 }

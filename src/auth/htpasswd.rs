@@ -53,11 +53,22 @@ impl Htpasswd {
         }
         let verified = match Verified::new(cache) {
             Ok(verified) => Arc::new(verified),
-            Err(_) => return Err(Error::Make { path, cause: io::Error::other("the system has no random bytes") }),
+            Err(_) => {
+                return Err(Error::Make {
+                    path,
+                    cause: io::Error::other("the system has no random bytes"),
+                });
+            }
         };
         let users = Arc::new(Watched::open(WHAT, path, Users::parse)?);
         let attempts: Arc<Attempts> = Arc::default();
-        Ok(Self { realm, users, hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)), verified, attempts })
+        Ok(Self {
+            realm,
+            users,
+            hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)),
+            verified,
+            attempts,
+        })
     }
 
     /// Has the file looked at.
@@ -74,10 +85,22 @@ impl Htpasswd {
         let refusal = || Refusal::Challenge(challenge::basic(&self.realm));
         // every client's first request
         let authorization = login.authorization.ok_or_else(refusal)?;
-        let (address, client, now) = (login.address, login.address.map(network::of), Instant::now());
+        let (address, client, now) = (
+            login.address,
+            login.address.map(network::of),
+            Instant::now(),
+        );
         let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
-            let failed = Failed { attempt: None, user: "", address, reason: "no user and password" };
-            return Err(self.attempts.turn_away(failed, now).map_or_else(refusal, |wait| Refusal::TooMany { wait }));
+            let failed = Failed {
+                attempt: None,
+                user: "",
+                address,
+                reason: "no user and password",
+            };
+            return Err(self
+                .attempts
+                .turn_away(failed, now)
+                .map_or_else(refusal, |wait| Refusal::TooMany { wait }));
         };
         // podman and skopeo without a login send this
         if user.is_empty() && password.is_empty() {
@@ -88,11 +111,14 @@ impl Htpasswd {
             return Err(Refusal::TooMany { wait: closed.wait });
         }
         let is_remembered = |users: &Users| {
-            let attempt = users.hash_of(&user).map(|hash| self.verified.attempt(&user, &password, hash));
+            let attempt = users
+                .hash_of(&user)
+                .map(|hash| self.verified.attempt(&user, &password, hash));
             // whoever guesses must not be told by what others got right, nor before its guesses have closed the door
             let counts_others = || closed.is_none() && !self.hashing.is_at(client);
             attempt.is_some_and(|attempt| {
-                self.verified.knows(&attempt, client, true) || (counts_others() && self.verified.knows(&attempt, client, false))
+                self.verified.knows(&attempt, client, true)
+                    || (counts_others() && self.verified.knows(&attempt, client, false))
             })
         };
         let mut users = self.users.recent().await;
@@ -106,14 +132,28 @@ impl Htpasswd {
             stats.remembered.add(1);
             return Ok(Identity::user(user));
         }
-        let (is_user, hash) = users.hash_of(&user).map_or_else(|| (false, users.dummy()), |hash| (true, hash));
+        let (is_user, hash) = users
+            .hash_of(&user)
+            .map_or_else(|| (false, users.dummy()), |hash| (true, hash));
         let attempt = self.verified.attempt(&user, &password, hash);
         if let Some(closed) = closed {
             self.attempts.missed(address, attempt, now);
             return Err(Refusal::TooMany { wait: closed.wait });
         }
         let (hash, dearest) = (hash.clone(), users.dummy().clone());
-        match self.hashing.check(Guess { attempt, user: user.clone(), password, hash, dearest, is_user, address }).await {
+        match self
+            .hashing
+            .check(Guess {
+                attempt,
+                user: user.clone(),
+                password,
+                hash,
+                dearest,
+                is_user,
+                address,
+            })
+            .await
+        {
             Outcome::Right => Ok(Identity::user(user)),
             Outcome::Wrong => Err(refusal()),
             Outcome::Later(wait) => Err(Refusal::TooMany { wait }),
@@ -123,14 +163,23 @@ impl Htpasswd {
 
 /// Whether one would be made. What else is wrong with it shows when it is read.
 pub(super) fn is_missing(path: &Path) -> bool {
-    path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    path.symlink_metadata()
+        .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Fails where no file could be made.
 pub(super) fn check_missing(path: &Path) -> Result<(), Error> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let there = parent.metadata().and_then(|_| crate::directory::check(parent));
-    there.map_err(|cause| Error::Make { path: path.to_owned(), cause })?;
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let there = parent
+        .metadata()
+        .and_then(|_| crate::directory::check(parent));
+    there.map_err(|cause| Error::Make {
+        path: path.to_owned(),
+        cause,
+    })?;
     tracing::warn!(
         "there is no htpasswd file {}: the server will make it with one user, {FIRST_USER}, and log the password",
         path.display()
@@ -143,14 +192,29 @@ pub(super) fn provide(path: &Path) -> Result<(), Error> {
     if !is_missing(path) {
         return Ok(());
     }
-    let failed = |cause| Error::Make { path: path.to_owned(), cause };
+    let failed = |cause| Error::Make {
+        path: path.to_owned(),
+        cause,
+    };
     let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| failed(io::Error::other("the system has no random bytes")))?;
+    aws_lc_rs::rand::fill(&mut random)
+        .map_err(|_| failed(io::Error::other("the system has no random bytes")))?;
     let password = URL_SAFE_NO_PAD.encode(random);
-    let hash = BcryptHash::of(password.as_bytes(), DEFAULT_COST).map_err(|cause| failed(io::Error::other(cause)))?;
-    file::replace(path, format!("{FIRST_USER}:{}\n", hash.as_str()).as_bytes(), 0o600).map_err(failed)?;
+    let hash = BcryptHash::of(password.as_bytes(), DEFAULT_COST)
+        .map_err(|cause| failed(io::Error::other(cause)))?;
+    file::replace(
+        path,
+        format!("{FIRST_USER}:{}\n", hash.as_str()).as_bytes(),
+        0o600,
+    )
+    .map_err(failed)?;
     // at the highest level: whoever does not see it cannot log in
-    tracing::error!(user = FIRST_USER, password, "there was no htpasswd file {}: it has been made with one user", path.display());
+    tracing::error!(
+        user = FIRST_USER,
+        password,
+        "there was no htpasswd file {}: it has been made with one user",
+        path.display()
+    );
     Ok(())
 }
 
@@ -167,14 +231,28 @@ mod tests {
     async fn nobody_is_refused_by_a_file_that_has_just_changed() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("htpasswd");
-        let line = |user: &str| format!("{user}:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str());
+        let line = |user: &str| {
+            format!(
+                "{user}:{}\n",
+                BcryptHash::of(b"secret", 4).unwrap().as_str()
+            )
+        };
         let mut content = line("joe");
         std::fs::write(&path, &content).unwrap();
-        let settings = Settings { realm: String::new(), path: path.clone(), cache: Settings::DEFAULT_CACHE };
+        let settings = Settings {
+            realm: String::new(),
+            path: path.clone(),
+            cache: Settings::DEFAULT_CACHE,
+        };
         let (htpasswd, stats) = (Htpasswd::open(settings).unwrap(), Stats::default());
         let enter = async |user: &str| {
             let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:secret")));
-            let login = Login { authorization: Some(authorization.as_bytes()), address: None, site: "", wanted: &Wanted::default() };
+            let login = Login {
+                authorization: Some(authorization.as_bytes()),
+                address: None,
+                site: "",
+                wanted: &Wanted::default(),
+            };
             htpasswd.admit(login, &stats).await.is_ok()
         };
         for number in 0..30 {
@@ -193,13 +271,26 @@ mod tests {
     async fn what_others_got_right_does_not_count_while_a_guess_is_on_its_way() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("htpasswd");
-        std::fs::write(&path, format!("joe:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str())).unwrap();
-        let settings = Settings { realm: String::new(), path, cache: Settings::DEFAULT_CACHE };
+        std::fs::write(
+            &path,
+            format!("joe:{}\n", BcryptHash::of(b"secret", 4).unwrap().as_str()),
+        )
+        .unwrap();
+        let settings = Settings {
+            realm: String::new(),
+            path,
+            cache: Settings::DEFAULT_CACHE,
+        };
         let (htpasswd, stats) = (Htpasswd::open(settings).unwrap(), Stats::default());
         let enter = async |password: &str, host: u8| {
             let authorization = format!("Basic {}", STANDARD.encode(format!("joe:{password}")));
             let address = Some(std::net::Ipv4Addr::new(192, 0, 2, host).into());
-            let login = Login { authorization: Some(authorization.as_bytes()), address, site: "", wanted: &Wanted::default() };
+            let login = Login {
+                authorization: Some(authorization.as_bytes()),
+                address,
+                site: "",
+                wanted: &Wanted::default(),
+            };
             htpasswd.admit(login, &stats).await.is_ok()
         };
         assert!(enter("secret", 1).await && enter("secret", 2).await);

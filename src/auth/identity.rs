@@ -36,24 +36,36 @@ impl Grant {
         let actions = self.actions.as_deref().unwrap_or_default();
         let is_it = (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
         // a star is every action, as in distribution
-        is_it && actions.iter().any(|action| action == "*" || action == scope.permission.as_str())
+        is_it
+            && actions
+                .iter()
+                .any(|action| action == "*" || action == scope.permission.as_str())
     }
 }
 
 impl Identity {
     /// Nobody in particular, where nobody is asked.
     pub(super) fn anonymous() -> Self {
-        Self { name: None, rights: Rights::Everything }
+        Self {
+            name: None,
+            rights: Rights::Everything,
+        }
     }
 
     /// A user who may do everything.
     pub(super) fn user(name: String) -> Self {
-        Self { name: Some(name), rights: Rights::Everything }
+        Self {
+            name: Some(name),
+            rights: Rights::Everything,
+        }
     }
 
     /// Somebody who may do what a token lists.
     pub(super) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
-        Self { name: name.filter(|name| !name.is_empty()), rights: Rights::Listed(grants.into()) }
+        Self {
+            name: name.filter(|name| !name.is_empty()),
+            rights: Rights::Listed(grants.into()),
+        }
     }
 
     /// The user's name, where there was a login.

@@ -106,16 +106,27 @@ pub enum Refusal {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read {what} {path}: {cause}; it must exist and be readable for this user", path = .path.display())]
-    Read { what: &'static str, path: PathBuf, cause: std::io::Error },
+    Read {
+        what: &'static str,
+        path: PathBuf,
+        cause: std::io::Error,
+    },
     #[error("{what} {path} cannot be used: {cause}", path = .path.display())]
-    Invalid { what: &'static str, path: PathBuf, cause: String },
+    Invalid {
+        what: &'static str,
+        path: PathBuf,
+        cause: String,
+    },
     #[error(
         "there is no htpasswd file {path}, and none is made while the server runs: give the right path, or make one with registry htpasswd -Bc FILE USER",
         path = .path.display()
     )]
     Missing { path: PathBuf },
     #[error("there is no htpasswd file {path} and none can be made: {cause}; make one with registry htpasswd -Bc FILE USER", path = .path.display())]
-    Make { path: PathBuf, cause: std::io::Error },
+    Make {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
     #[error("{0}")]
     Token(String),
 }
@@ -130,7 +141,10 @@ impl Access {
         if let Settings::Htpasswd(settings) = &settings {
             htpasswd::provide(&settings.path)?;
         }
-        Ok(Self { rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)), stats: Arc::default() })
+        Ok(Self {
+            rules: Arc::new(ArcSwap::from_pointee(Rules::open(settings)?)),
+            stats: Arc::default(),
+        })
     }
 
     /// Fails as [`Self::open`] would, without a change to anything. Where that would make a htpasswd file, the log says so.
@@ -139,7 +153,9 @@ impl Access {
     /// As [`Self::open`].
     pub fn check(settings: &Settings) -> Result<(), Error> {
         match settings {
-            Settings::Htpasswd(settings) if htpasswd::is_missing(&settings.path) => htpasswd::check_missing(&settings.path),
+            Settings::Htpasswd(settings) if htpasswd::is_missing(&settings.path) => {
+                htpasswd::check_missing(&settings.path)
+            }
             other => Rules::open(other.clone()).map(drop),
         }
     }
@@ -151,7 +167,11 @@ impl Access {
     /// As [`Self::open`], and a htpasswd file that is missing.
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
         let is_same = self.rules.load().settings == settings;
-        Ok(Prepared(if is_same { None } else { Some(Rules::open(settings)?) }))
+        Ok(Prepared(if is_same {
+            None
+        } else {
+            Some(Rules::open(settings)?)
+        }))
     }
 
     /// Puts prepared settings in force: from the next request on.

@@ -17,7 +17,9 @@ pub const MAX_COST: u32 = 17;
 /// The alphabet and the length are bcrypt's own. Bits that do not count may be set in the last character of either part:
 /// some makers of hashes leave them so.
 const BASE64: GeneralPurpose = {
-    let config = GeneralPurposeConfig::new().with_encode_padding(false).with_decode_allow_trailing_bits(true);
+    let config = GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_allow_trailing_bits(true);
     let config = config.with_decode_padding_mode(base64::engine::DecodePaddingMode::RequireNone);
     GeneralPurpose::new(&BCRYPT, config)
 };
@@ -37,16 +39,24 @@ impl BcryptHash {
     /// A cost out of bounds, and a system without random bytes.
     pub fn of(password: &[u8], cost: u32) -> Result<Self, String> {
         if !(MIN_COST..=MAX_COST).contains(&cost) {
-            return Err(format!("the cost of bcrypt is a number from {MIN_COST} to {MAX_COST}, not {cost}"));
+            return Err(format!(
+                "the cost of bcrypt is a number from {MIN_COST} to {MAX_COST}, not {cost}"
+            ));
         }
         let parts = bcrypt::hash_with_result(password, cost).map_err(|error| error.to_string())?;
-        Ok(Self { text: parts.format_for_version(bcrypt::Version::TwoY), cost })
+        Ok(Self {
+            text: parts.format_for_version(bcrypt::Version::TwoY),
+            cost,
+        })
     }
 
     /// A hash of no password, which takes as long to compare as any other of its cost.
     pub(super) fn dummy(cost: u32) -> Self {
         let (salt, digest) = (BASE64.encode([0x5a; 16]), BASE64.encode([0xa5; 23]));
-        Self { text: format!("$2y${cost:02}${salt}{digest}"), cost }
+        Self {
+            text: format!("$2y${cost:02}${salt}{digest}"),
+            cost,
+        }
     }
 
     pub fn cost(&self) -> u32 {
@@ -70,17 +80,35 @@ impl FromStr for BcryptHash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let malformed = || "that is no bcrypt hash ($2y$, $2a$ or $2b$ and 56 more characters)".to_owned();
-        if text.len() != 60 || !text.is_ascii() || !["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
+        let malformed =
+            || "that is no bcrypt hash ($2y$, $2a$ or $2b$ and 56 more characters)".to_owned();
+        if text.len() != 60
+            || !text.is_ascii()
+            || !["$2a$", "$2b$", "$2y$"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+        {
             return Err(malformed());
         }
         let digits = &text[4..6];
-        let cost = digits.parse().ok().filter(|cost| digits.bytes().all(|digit| digit.is_ascii_digit()) && (4..=31).contains(cost));
-        let (cost, salt, digest) = (cost.ok_or_else(malformed)?, BASE64.decode(&text[7..29]), BASE64.decode(&text[29..]));
+        let cost = digits.parse().ok().filter(|cost| {
+            digits.bytes().all(|digit| digit.is_ascii_digit()) && (4..=31).contains(cost)
+        });
+        let (cost, salt, digest) = (
+            cost.ok_or_else(malformed)?,
+            BASE64.decode(&text[7..29]),
+            BASE64.decode(&text[29..]),
+        );
         match (&text[6..7], salt, digest) {
-            ("$", Ok(salt), Ok(digest)) => {
-                Ok(Self { text: format!("{}{cost:02}${}{}", &text[..4], BASE64.encode(salt), BASE64.encode(digest)), cost })
-            }
+            ("$", Ok(salt), Ok(digest)) => Ok(Self {
+                text: format!(
+                    "{}{cost:02}${}{}",
+                    &text[..4],
+                    BASE64.encode(salt),
+                    BASE64.encode(digest)
+                ),
+                cost,
+            }),
             _ => Err(malformed()),
         }
     }
@@ -102,9 +130,18 @@ mod tests {
     fn hashes_of_other_makers() {
         // Apache's htpasswd 2.4, with -C 5; the others are jBCrypt's, with known passwords
         for (hash, password) in [
-            ("$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO", "pw"),
-            ("$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.", ""),
-            ("$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe", "a"),
+            (
+                "$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO",
+                "pw",
+            ),
+            (
+                "$2a$06$DCq7YPn5Rq63x1Lad4cll.TV4S6ytwfsfvkgY8jIucDrjc8deX1s.",
+                "",
+            ),
+            (
+                "$2a$06$m0CrhHm10qJ3lXRY.5zDGO3rS2KdeeWLuGmsfGlMfOxih58VYVfxe",
+                "a",
+            ),
         ] {
             let parsed: BcryptHash = hash.parse().unwrap();
             assert!(parsed.matches(password.as_bytes()), "{hash}");
@@ -130,7 +167,13 @@ mod tests {
     #[test]
     fn what_is_no_bcrypt_hash() {
         let good = "$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO";
-        let bad = ["", "secret", "$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/", "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=", &good[..59]];
+        let bad = [
+            "",
+            "secret",
+            "$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/",
+            "{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=",
+            &good[..59],
+        ];
         for text in bad.iter().map(|text| (*text).to_owned()).chain([
             good.replacen("2y", "2x", 1),
             good.replacen("05", "03", 1),

@@ -68,11 +68,17 @@ impl Permission {
 
 impl Scope {
     pub fn repository(name: &RepositoryName, permission: Permission) -> Self {
-        Self { resource: Resource::Repository(name.clone()), permission }
+        Self {
+            resource: Resource::Repository(name.clone()),
+            permission,
+        }
     }
 
     pub fn catalog() -> Self {
-        Self { resource: Resource::Catalog, permission: Permission::All }
+        Self {
+            resource: Resource::Catalog,
+            permission: Permission::All,
+        }
     }
 }
 
@@ -88,10 +94,18 @@ impl fmt::Display for Wanted {
         let mut last: Option<&Resource> = None;
         for scope in self.all() {
             match last.replace(&scope.resource) {
-                Some(last) if *last == scope.resource => write!(formatter, ",{}", scope.permission.as_str())?,
+                Some(last) if *last == scope.resource => {
+                    write!(formatter, ",{}", scope.permission.as_str())?
+                }
                 before => {
                     let separator = if before.is_some() { " " } else { "" };
-                    write!(formatter, "{separator}{}:{}:{}", scope.resource.kind(), scope.resource.name(), scope.permission.as_str())?;
+                    write!(
+                        formatter,
+                        "{separator}{}:{}:{}",
+                        scope.resource.kind(),
+                        scope.resource.name(),
+                        scope.permission.as_str()
+                    )?;
                 }
             }
         }
@@ -105,13 +119,29 @@ mod tests {
 
     #[test]
     fn scopes_of_one_resource_are_written_together() {
-        let (a, b) = (RepositoryName::parse("a").unwrap(), RepositoryName::parse("b/c").unwrap());
+        let (a, b) = (
+            RepositoryName::parse("a").unwrap(),
+            RepositoryName::parse("b/c").unwrap(),
+        );
         let wanted = Wanted {
-            needed: vec![Scope::repository(&a, Permission::Pull), Scope::repository(&a, Permission::Push)],
+            needed: vec![
+                Scope::repository(&a, Permission::Pull),
+                Scope::repository(&a, Permission::Push),
+            ],
             useful: vec![Scope::repository(&b, Permission::Pull)],
         };
-        assert_eq!(wanted.to_string(), "repository:a:pull,push repository:b/c:pull");
-        assert_eq!(Wanted { needed: vec![Scope::catalog()], useful: Vec::new() }.to_string(), "registry:catalog:*");
+        assert_eq!(
+            wanted.to_string(),
+            "repository:a:pull,push repository:b/c:pull"
+        );
+        assert_eq!(
+            Wanted {
+                needed: vec![Scope::catalog()],
+                useful: Vec::new()
+            }
+            .to_string(),
+            "registry:catalog:*"
+        );
         assert_eq!(Wanted::default().to_string(), "");
     }
 }

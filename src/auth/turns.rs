@@ -13,7 +13,11 @@ pub(super) struct Turns<K, T> {
 
 impl<K, T> Default for Turns<K, T> {
     fn default() -> Self {
-        Self { lines: HashMap::new(), order: VecDeque::new(), count: 0 }
+        Self {
+            lines: HashMap::new(),
+            order: VecDeque::new(),
+            count: 0,
+        }
     }
 }
 

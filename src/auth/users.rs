@@ -14,7 +14,11 @@ pub enum UserError {
     #[error("line {line} is no USER:HASH")]
     Line { line: usize },
     #[error("line {line}, user '{user}': {cause}; make one with registry htpasswd -Bn {user}")]
-    Hash { line: usize, user: String, cause: String },
+    Hash {
+        line: usize,
+        user: String,
+        cause: String,
+    },
 }
 
 /// What stands on a line.
@@ -31,11 +35,23 @@ pub struct Entry {
 /// passed over.
 pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
-    let lines = content.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).zip(1..);
-    lines.filter(|(line, _)| !line.is_empty() && !line.starts_with(b"#")).map(|(text_of_line, line)| {
-        let colon = text_of_line.iter().position(|&byte| byte == b':').ok_or(UserError::Line { line })?;
-        Ok(Entry { line, user: text(&text_of_line[..colon]), hash: text(&text_of_line[colon + 1..]) })
-    })
+    let lines = content
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .zip(1..);
+    lines
+        .filter(|(line, _)| !line.is_empty() && !line.starts_with(b"#"))
+        .map(|(text_of_line, line)| {
+            let colon = text_of_line
+                .iter()
+                .position(|&byte| byte == b':')
+                .ok_or(UserError::Line { line })?;
+            Ok(Entry {
+                line,
+                user: text(&text_of_line[..colon]),
+                hash: text(&text_of_line[colon + 1..]),
+            })
+        })
 }
 
 /// Everybody who may log in.
@@ -81,7 +97,11 @@ impl Users {
         if !bad.is_empty() {
             let more = bad.len().saturating_sub(MOST_NAMED);
             bad.truncate(MOST_NAMED);
-            let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!("; and {more} more")
+            } else {
+                String::new()
+            };
             return Err(format!("{}{more}", bad.join("; ")));
         }
         let dummy = BcryptHash::dummy(highest_cost(&hashes));
@@ -100,7 +120,11 @@ impl Users {
 /// What the dearest hash costs. Were it less, the users with dearer ones could be told by the time that they take; those with
 /// cheaper ones are made to take as long.
 fn highest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
-    hashes.values().map(BcryptHash::cost).max().unwrap_or(DEFAULT_COST)
+    hashes
+        .values()
+        .map(BcryptHash::cost)
+        .max()
+        .unwrap_or(DEFAULT_COST)
 }
 
 #[cfg(test)]
@@ -111,7 +135,10 @@ mod tests {
 
     #[test]
     fn files_as_people_write_them() {
-        let mut file = format!("\u{feff}# users\r\n\r\njoe:{HASH}\r\n  ann:{HASH}  \n#bob:{HASH}\nzoë:{HASH}\n:{HASH}").into_bytes();
+        let mut file = format!(
+            "\u{feff}# users\r\n\r\njoe:{HASH}\r\n  ann:{HASH}  \n#bob:{HASH}\nzoë:{HASH}\n:{HASH}"
+        )
+        .into_bytes();
         file.extend(b"\njos\xe9:");
         file.extend(HASH.as_bytes());
         let users = Users::parse(&file).unwrap();
@@ -125,26 +152,46 @@ mod tests {
     #[test]
     fn a_line_that_is_none_is_named() {
         let message = |file: String| Users::parse(file.as_bytes()).unwrap_err();
-        assert_eq!(message(format!("joe:{HASH}\n\ngarbage\n")), "line 3 is no USER:HASH");
-        assert_eq!(message(format!("a\njoe:{HASH}\nb\n")), "line 1 is no USER:HASH; line 3 is no USER:HASH");
+        assert_eq!(
+            message(format!("joe:{HASH}\n\ngarbage\n")),
+            "line 3 is no USER:HASH"
+        );
+        assert_eq!(
+            message(format!("a\njoe:{HASH}\nb\n")),
+            "line 1 is no USER:HASH; line 3 is no USER:HASH"
+        );
         assert!(message("x\n".repeat(13)).ends_with("line 10 is no USER:HASH; and 3 more"));
-        let message = message(format!("joe:{HASH}\n# c\nann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n"));
-        assert!(message.starts_with("line 3, user 'ann': that is no bcrypt hash"), "{message}");
+        let message = message(format!(
+            "joe:{HASH}\n# c\nann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n"
+        ));
+        assert!(
+            message.starts_with("line 3, user 'ann': that is no bcrypt hash"),
+            "{message}"
+        );
         assert!(!message.contains("apr1"), "{message}");
-        assert!(Users::parse(format!("joe:{}", &HASH[..50]).as_bytes()).is_err(), "half of a line");
+        assert!(
+            Users::parse(format!("joe:{}", &HASH[..50]).as_bytes()).is_err(),
+            "half of a line"
+        );
     }
 
     #[test]
     fn the_last_line_of_a_user_counts() {
         let other = BcryptHash::of(b"other", 4).unwrap();
-        let users = Users::parse(format!("joe:{HASH}\njoe:{}\n", other.as_str()).as_bytes()).unwrap();
+        let users =
+            Users::parse(format!("joe:{HASH}\njoe:{}\n", other.as_str()).as_bytes()).unwrap();
         assert_eq!(users.hash_of("joe"), Some(&other));
     }
 
     #[test]
     fn users_that_there_are_not_cost_what_the_dearest_cost() {
         let (cheap, dear) = (BcryptHash::dummy(4), BcryptHash::dummy(12));
-        let file = format!("a:{}\nb:{}\nc:{}\n", cheap.as_str(), cheap.as_str(), dear.as_str());
+        let file = format!(
+            "a:{}\nb:{}\nc:{}\n",
+            cheap.as_str(),
+            cheap.as_str(),
+            dear.as_str()
+        );
         assert_eq!(Users::parse(file.as_bytes()).unwrap().dummy().cost(), 12);
         assert_eq!(Users::parse(b"").unwrap().dummy().cost(), DEFAULT_COST);
     }

@@ -40,7 +40,11 @@ impl Verified {
     /// What is put in is forgotten after `lifetime`.
     pub(super) fn new(lifetime: Duration) -> Result<Self, aws_lc_rs::error::Unspecified> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new())?;
-        Ok(Self { key, lifetime, generations: Mutex::default() })
+        Ok(Self {
+            key,
+            lifetime,
+            generations: Mutex::default(),
+        })
     }
 
     pub(super) fn attempt(&self, user: &str, password: &[u8], hash: &BcryptHash) -> Attempt {
@@ -58,8 +62,16 @@ impl Verified {
     /// Whether an attempt was right, whoever made it; or, where only a client's `own` count, whether it has made it itself.
     /// What others got right would tell a client that may guess no more whether it has guessed right.
     pub(super) fn knows(&self, attempt: &Attempt, client: Option<IpAddr>, own: bool) -> bool {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = generations.iter_mut().find_map(|generation| generation.get_mut(attempt)) else { return false };
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = generations
+            .iter_mut()
+            .find_map(|generation| generation.get_mut(attempt))
+        else {
+            return false;
+        };
         if entry.checked.elapsed() >= self.lifetime {
             return false;
         }
@@ -71,11 +83,20 @@ impl Verified {
     }
 
     pub(super) fn insert(&self, attempt: Attempt, client: Option<IpAddr>) {
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self
+            .generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if generations[0].len() >= GENERATION {
             generations[1] = std::mem::take(&mut generations[0]);
         }
-        generations[0].insert(attempt, Entry { checked: Instant::now(), clients: vec![client] });
+        generations[0].insert(
+            attempt,
+            Entry {
+                checked: Instant::now(),
+                clients: vec![client],
+            },
+        );
     }
 }
 
@@ -96,16 +117,27 @@ mod tests {
             ("Joe", "secret", &hash),
             ("", "joesecret", &hash),
         ] {
-            assert!(!verified.knows(&verified.attempt(user, password.as_bytes(), hash), None, false), "{user} {password}");
+            assert!(
+                !verified.knows(
+                    &verified.attempt(user, password.as_bytes(), hash),
+                    None,
+                    false
+                ),
+                "{user} {password}"
+            );
         }
         let elsewhere = Verified::new(Duration::from_secs(60)).unwrap();
-        assert!(elsewhere.attempt("joe", b"secret", &hash) != verified.attempt("joe", b"secret", &hash), "the key is no secret");
+        assert!(
+            elsewhere.attempt("joe", b"secret", &hash) != verified.attempt("joe", b"secret", &hash),
+            "the key is no secret"
+        );
     }
 
     #[test]
     fn what_others_got_right_is_not_ones_own() {
         let verified = Verified::new(Duration::from_secs(60)).unwrap();
-        let [one, other, third] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| Some(address.parse().unwrap()));
+        let [one, other, third] =
+            ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| Some(address.parse().unwrap()));
         let attempt = verified.attempt("joe", b"secret", &BcryptHash::dummy(5));
         verified.insert(attempt, one);
         assert!(verified.knows(&attempt, one, true) && !verified.knows(&attempt, other, true));
@@ -113,7 +145,11 @@ mod tests {
         assert!(verified.knows(&attempt, other, false) && verified.knows(&attempt, other, true));
         assert!(!verified.knows(&attempt, third, true));
         for host in 0..=255 {
-            verified.knows(&attempt, Some(std::net::Ipv4Addr::new(10, 0, 0, host).into()), false);
+            verified.knows(
+                &attempt,
+                Some(std::net::Ipv4Addr::new(10, 0, 0, host).into()),
+                false,
+            );
         }
         let generations = verified.generations.lock().unwrap();
         assert_eq!(generations[0][&attempt].clients.len(), CLIENTS);
@@ -129,7 +165,13 @@ mod tests {
         for number in 0..3 * GENERATION {
             verified.insert(verified.attempt(&number.to_string(), b"", &hash), None);
         }
-        let kept: usize = verified.generations.lock().unwrap().iter().map(HashMap::len).sum();
+        let kept: usize = verified
+            .generations
+            .lock()
+            .unwrap()
+            .iter()
+            .map(HashMap::len)
+            .sum();
         assert!(kept <= 2 * GENERATION, "{kept}");
     }
 }

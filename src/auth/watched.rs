@@ -84,16 +84,25 @@ impl Stamp {
 
     /// How long ago it was last changed; nothing for times to come.
     fn age(&self) -> Duration {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let (seconds, nanos) = self.changed.max(self.modified);
-        let since = Duration::new(u64::try_from(seconds).unwrap_or_default(), u32::try_from(nanos).unwrap_or_default());
+        let since = Duration::new(
+            u64::try_from(seconds).unwrap_or_default(),
+            u32::try_from(nanos).unwrap_or_default(),
+        );
         now.saturating_sub(since)
     }
 }
 
 impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads the file for the first time; `what` is what it is called in errors.
-    pub(super) fn open(what: &'static str, path: PathBuf, parse: fn(&[u8]) -> Result<T, String>) -> Result<Self, Error> {
+    pub(super) fn open(
+        what: &'static str,
+        path: PathBuf,
+        parse: fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Self, Error> {
         let stamp = Stamp::of(&path);
         let content = match read(&path) {
             Ok(content) => content,
@@ -155,7 +164,8 @@ impl<T: Send + Sync + 'static> Watched<T> {
         let is_fresh = state.is_settled || state.looked_at.elapsed() < LOOK_AGAIN;
         let is_unchanged = is_fresh && state.stamp == Stamp::of(&self.path);
         if is_unchanged {
-            self.looked.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
+            self.looked
+                .store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         is_unchanged.then(|| Arc::clone(&state.value))
     }
@@ -176,12 +186,20 @@ impl<T: Send + Sync + 'static> Watched<T> {
         match self.parse_new(content, &before.content, age) {
             Ok(None) => {
                 if before.has_complained {
-                    tracing::info!("{} {} can be used again: it is as it was", self.what, self.path.display());
+                    tracing::info!(
+                        "{} {} can be used again: it is as it was",
+                        self.what,
+                        self.path.display()
+                    );
                 }
                 next.has_complained = false;
             }
             Ok(Some((value, content))) => {
-                tracing::info!("{} {} has changed and was read again", self.what, self.path.display());
+                tracing::info!(
+                    "{} {} has changed and was read again",
+                    self.what,
+                    self.path.display()
+                );
                 (next.value, next.content, next.has_complained) = (Arc::new(value), content, false);
             }
             Err(_) if age < PATIENCE || next.is_reported => (),
@@ -198,7 +216,12 @@ impl<T: Send + Sync + 'static> Watched<T> {
     }
 
     /// What the content says, where it is another one.
-    fn parse_new(&self, content: io::Result<Vec<u8>>, before: &[u8; 32], age: Duration) -> Result<Option<(T, [u8; 32])>, String> {
+    fn parse_new(
+        &self,
+        content: io::Result<Vec<u8>>,
+        before: &[u8; 32],
+        age: Duration,
+    ) -> Result<Option<(T, [u8; 32])>, String> {
         let content = content.map_err(|error| error.to_string())?;
         let found = fingerprint(&content);
         if found == *before {
@@ -229,9 +252,13 @@ fn read_at_rest(path: &Path) -> (Option<Stamp>, io::Result<Vec<u8>>) {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    File::open(path)?
+        .take(LARGEST + 1)
+        .read_to_end(&mut content)?;
     if content.len() as u64 > LARGEST {
-        return Err(io::Error::other(format!("it has more than {LARGEST} bytes")));
+        return Err(io::Error::other(format!(
+            "it has more than {LARGEST} bytes"
+        )));
     }
     Ok(content)
 }
@@ -248,7 +275,13 @@ mod tests {
 
     fn number(content: &[u8]) -> Result<u32, String> {
         let text = std::str::from_utf8(content).map_err(|error| error.to_string())?;
-        if text.is_empty() { Ok(0) } else { text.trim().parse().map_err(|_| format!("'{text}' is no number")) }
+        if text.is_empty() {
+            Ok(0)
+        } else {
+            text.trim()
+                .parse()
+                .map_err(|_| format!("'{text}' is no number"))
+        }
     }
 
     struct Fixture {
@@ -262,7 +295,11 @@ mod tests {
         let path = directory.path().join("file");
         std::fs::write(&path, content).unwrap();
         let watched = Arc::new(Watched::open("the file", path.clone(), number).unwrap());
-        Fixture { _directory: directory, path, watched }
+        Fixture {
+            _directory: directory,
+            path,
+            watched,
+        }
     }
 
     #[tokio::test]
@@ -321,7 +358,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_at_first_is_an_error() {
-        let error = Watched::open("the file", "/nowhere/file".into(), number).err().unwrap().to_string();
+        let error = Watched::open("the file", "/nowhere/file".into(), number)
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("the file /nowhere/file"), "{error}");
     }
 }

@@ -17,7 +17,10 @@ impl Hasher {
             Algorithm::Sha256 => &SHA256,
             Algorithm::Sha512 => &SHA512,
         };
-        Self { algorithm, context: Context::new(implementation) }
+        Self {
+            algorithm,
+            context: Context::new(implementation),
+        }
     }
 
     pub fn algorithm(&self) -> Algorithm {

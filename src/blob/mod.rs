@@ -61,7 +61,11 @@ struct Names {
 impl BlobStore {
     /// The store under `root`, which [`Self::prepare`] makes usable.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), names: Mutex::default(), stats: Stats::default() }
+        Self {
+            root: root.to_owned(),
+            names: Mutex::default(),
+            stats: Stats::default(),
+        }
     }
 
     /// Makes the store's directories where they are missing, for nobody else to read.
@@ -76,7 +80,9 @@ impl BlobStore {
         sync_directory(&self.blobs())?;
         sync_directory(&self.root)?;
         // the root may be new as well; where its parent may not be opened, it is not
-        self.root.parent().map_or(Ok(()), |parent| sync_directory(parent).or(Ok(())))
+        self.root
+            .parent()
+            .map_or(Ok(()), |parent| sync_directory(parent).or(Ok(())))
     }
 
     /// What this process has done to the store.
@@ -124,7 +130,9 @@ impl BlobStore {
     /// Opens an upload's file, making it where there is none, and locks it: `None` while another request, of this
     /// process or another, holds it.
     pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
-        self.timed(Operation::Writer, || UploadFile::open(&self.upload_path(id)))
+        self.timed(Operation::Writer, || {
+            UploadFile::open(&self.upload_path(id))
+        })
     }
 
     /// How many bytes of an upload have arrived: 0 where it has no file yet.
@@ -166,9 +174,13 @@ impl BlobStore {
         let (from, to) = (self.upload_path(id), self.blob_path(digest));
         // the lock keeps others from the name; that it was kept is worth a look before bytes get a digest's name
         if !file.is_at(&from) {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the upload's file was replaced while it was locked"));
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the upload's file was replaced while it was locked",
+            ));
         }
-        let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?))) else {
+        let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?)))
+        else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let mut linked = self.timed(Operation::Move, || fs::hard_link(&from, &to));
@@ -191,7 +203,10 @@ impl BlobStore {
     /// Makes every name given by [`Self::publish`] durable, with one sync for each directory touched.
     pub fn sync_published(&self) -> io::Result<()> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.unsynced.iter().try_for_each(|directory| sync_directory(directory))?;
+        names
+            .unsynced
+            .iter()
+            .try_for_each(|directory| sync_directory(directory))?;
         let synced = std::mem::take(&mut names.unsynced);
         names.durable_shards.extend(synced);
         Ok(())
@@ -205,31 +220,50 @@ impl BlobStore {
     pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<KeptOpen>> {
         let path = self.blob_path(digest);
         if let Some(shard) = path.parent() {
-            self.names.lock().unwrap_or_else(PoisonError::into_inner).removed.insert(shard.to_owned());
+            self.names
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .removed
+                .insert(shard.to_owned());
         }
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        self.timed(Operation::Delete, || fs::remove_file(&path)).map(|()| Some(KeptOpen { _file: file }))
+        self.timed(Operation::Delete, || fs::remove_file(&path))
+            .map(|()| Some(KeptOpen { _file: file }))
     }
 
     /// Makes every removal by [`Self::unlink_blob`] durable, with one sync for each directory touched.
     pub fn sync_removed(&self) -> io::Result<()> {
-        let removed = std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner).removed);
-        let synced = removed.iter().try_for_each(|shard| match sync_directory(shard) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            other => other,
-        });
+        let removed = std::mem::take(
+            &mut self
+                .names
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .removed,
+        );
+        let synced = removed
+            .iter()
+            .try_for_each(|shard| match sync_directory(shard) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            });
         if synced.is_err() {
-            self.names.lock().unwrap_or_else(PoisonError::into_inner).removed.extend(removed);
+            self.names
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .removed
+                .extend(removed);
         }
         synced
     }
 
     /// Unlinks a blob. To be called inside a write transaction that has just seen that no row names it.
     pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
-        match self.timed(Operation::Delete, || fs::remove_file(self.blob_path(digest))) {
+        match self.timed(Operation::Delete, || {
+            fs::remove_file(self.blob_path(digest))
+        }) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -243,14 +277,20 @@ impl BlobStore {
     /// The uploads that have a file, finished ones included that a crash kept from losing their own name.
     pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
         let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
-        Ok(self.timed(Operation::List, || fs::read_dir(self.uploads()))?.filter_map(move |entry| entry.map(name).transpose()))
+        Ok(self
+            .timed(Operation::List, || fs::read_dir(self.uploads()))?
+            .filter_map(move |entry| entry.map(name).transpose()))
     }
 
     /// Locks the data directory, beside others who share it, or alone; none where that cannot be had now. The lock is the
     /// kernel's, and ends with the file.
     pub fn lock_root(&self, is_alone: bool) -> io::Result<Option<KeptOpen>> {
         let directory = File::open(&self.root)?;
-        match if is_alone { directory.try_lock() } else { directory.try_lock_shared() } {
+        match if is_alone {
+            directory.try_lock()
+        } else {
+            directory.try_lock_shared()
+        } {
             Ok(()) => Ok(Some(KeptOpen { _file: directory })),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
@@ -309,7 +349,9 @@ mod tests {
         fs::create_dir(place.parent().unwrap()).unwrap();
         fs::write(&place, b"left over").unwrap();
         let id = UploadId::random();
-        store.publish(&id, &upload(&store, &id, b"right"), &digest).unwrap();
+        store
+            .publish(&id, &upload(&store, &id, b"right"), &digest)
+            .unwrap();
         assert_eq!(fs::read(&place).unwrap(), b"right");
     }
 
@@ -324,8 +366,18 @@ mod tests {
         let digest = Hasher::digest(Algorithm::Sha256, b"held");
         store.publish(&id, &file, &digest).unwrap();
         store.discard_upload(&id).unwrap();
-        assert!(file.is_published().unwrap(), "a published file keeps the name that tells of it");
+        assert!(
+            file.is_published().unwrap(),
+            "a published file keeps the name that tells of it"
+        );
         drop(file);
-        assert!(store.open_upload(&id).unwrap().unwrap().is_published().unwrap());
+        assert!(
+            store
+                .open_upload(&id)
+                .unwrap()
+                .unwrap()
+                .is_published()
+                .unwrap()
+        );
     }
 }

@@ -19,7 +19,14 @@ pub enum Operation {
 }
 
 impl Operation {
-    pub const ALL: [Self; 6] = [Self::Reader, Self::Writer, Self::Stat, Self::List, Self::Move, Self::Delete];
+    pub const ALL: [Self; 6] = [
+        Self::Reader,
+        Self::Writer,
+        Self::Stat,
+        Self::List,
+        Self::Move,
+        Self::Delete,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -50,6 +57,9 @@ impl Stats {
 
 impl Default for Stats {
     fn default() -> Self {
-        Self { operations: Operation::ALL.map(|_| Histogram::of_times()), file_syncs: Histogram::of_times() }
+        Self {
+            operations: Operation::ALL.map(|_| Histogram::of_times()),
+            file_syncs: Histogram::of_times(),
+        }
     }
 }

@@ -78,7 +78,11 @@ impl UploadFile {
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
             }
             let length = file.metadata()?.len();
-            let upload = Self { file, length, handed_over: length };
+            let upload = Self {
+                file,
+                length,
+                handed_over: length,
+            };
             // between opening and locking, the last holder may have finished: what was opened is then a blob
             if upload.is_at(path) {
                 return Ok(Some(upload));
@@ -101,7 +105,11 @@ impl UploadFile {
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let here = self.file.metadata().map(identity);
-        here.is_ok_and(|here| std::fs::metadata(path).map(identity).is_ok_and(|there| there == here))
+        here.is_ok_and(|here| {
+            std::fs::metadata(path)
+                .map(identity)
+                .is_ok_and(|there| there == here)
+        })
     }
 
     /// How many bytes the file holds.
@@ -141,7 +149,11 @@ impl UploadFile {
     /// Drops what lies beyond `length`, to go on from there.
     pub fn shortened(self, length: u64) -> io::Result<Self> {
         self.truncate(length)?;
-        Ok(Self { length, handed_over: length, ..self })
+        Ok(Self {
+            length,
+            handed_over: length,
+            ..self
+        })
     }
 
     /// Waits until every byte appended is on disk.

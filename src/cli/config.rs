@@ -59,7 +59,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Everything that a start looks at, without a change to anything; what a start would warn of is among the notes.
 fn judged(file: Option<PathBuf>) -> Result<Loaded, Error> {
     let mut draft = Config::draft(place::configuration(file).as_deref(), std::env::vars_os())?;
-    let ((), warnings) = registry::log::gather(|| settings::check_start(&mut draft, &Flags::default()));
+    let ((), warnings) =
+        registry::log::gather(|| settings::check_start(&mut draft, &Flags::default()));
     warnings.into_iter().for_each(|warning| draft.note(warning));
     draft.finish()
 }
@@ -68,16 +69,23 @@ fn check(file: Option<PathBuf>, report: Report) -> Result<(), Failure> {
     let judged = judged(file);
     match report {
         Report::Text => {
-            let notes: String = judged?.notes.iter().map(|note| format!("note: {note}\n")).collect();
+            let notes: String = judged?
+                .notes
+                .iter()
+                .map(|note| format!("note: {note}\n"))
+                .collect();
             output::print(format!("{notes}the configuration is valid\n").as_bytes())
         }
         Report::Json => {
             let (problems, notes) = match &judged {
                 Ok(loaded) => (Vec::new(), loaded.notes.clone()),
-                Err(Error::Problems(problems)) => (problems.iter().map(object).collect(), Vec::new()),
-                Err(unreadable @ Error::Read { path, .. }) => {
-                    (vec![json!({ "file": path, "sentence": unreadable.to_string() })], Vec::new())
+                Err(Error::Problems(problems)) => {
+                    (problems.iter().map(object).collect(), Vec::new())
                 }
+                Err(unreadable @ Error::Read { path, .. }) => (
+                    vec![json!({ "file": path, "sentence": unreadable.to_string() })],
+                    Vec::new(),
+                ),
             };
             let object = json!({ "valid": judged.is_ok(), "problems": problems, "notes": notes });
             output::print(format!("{object:#}\n").as_bytes())?;

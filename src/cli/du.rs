@@ -28,8 +28,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { repository, store, output } = arguments;
-    let name = repository.map(|name| RepositoryName::parse(&name).map_err(|error| Failure::Other(error.to_string()))).transpose()?;
+    let Arguments {
+        repository,
+        store,
+        output,
+    } = arguments;
+    let name = repository
+        .map(|name| RepositoryName::parse(&name).map_err(|error| Failure::Other(error.to_string())))
+        .transpose()?;
     let (registry, retention) = store.open_with_rules()?;
     let mut out = BufWriter::new(stdout().lock());
     match name {
@@ -38,8 +44,20 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-async fn whole(registry: &Registry, retention: &Retention, output: Format, out: &mut impl Write) -> Result<(), Failure> {
-    let mut table = Table::new(&["REPOSITORY", "TAGS", "MANIFESTS", "LOGICAL", "DEDUPLICATED", "EXCLUSIVE"]);
+async fn whole(
+    registry: &Registry,
+    retention: &Retention,
+    output: Format,
+    out: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut table = Table::new(&[
+        "REPOSITORY",
+        "TAGS",
+        "MANIFESTS",
+        "LOGICAL",
+        "DEDUPLICATED",
+        "EXCLUSIVE",
+    ]);
     let mut array = JsonArray::new();
     if output == Format::Json {
         written(write!(out, "{{ \"repositories\": "))?;
@@ -58,18 +76,36 @@ async fn whole(registry: &Registry, retention: &Retention, output: Format, out: 
         }
         after = page.next;
     }
-    let (store, forecast) = (registry.store_usage().await?, registry.forecast(retention).await?);
+    let (store, forecast) = (
+        registry.store_usage().await?,
+        registry.forecast(retention).await?,
+    );
     written(match output {
-        Format::Json => {
-            array.finish(out).and_then(|()| writeln!(out, ", \"store\": {:#} }}", store_json(&store, &forecast))).and_then(|()| out.flush())
-        }
+        Format::Json => array
+            .finish(out)
+            .and_then(|()| writeln!(out, ", \"store\": {:#} }}", store_json(&store, &forecast)))
+            .and_then(|()| out.flush()),
         Format::Table => print_store(out, &store, &forecast),
     })
 }
 
 fn usage_row(name: &RepositoryName, usage: &Usage) -> Vec<String> {
-    let Usage { tags, manifests, logical, deduplicated, exclusive, .. } = *usage;
-    vec![name.to_string(), tags.to_string(), manifests.to_string(), size(logical), size(deduplicated), size(exclusive)]
+    let Usage {
+        tags,
+        manifests,
+        logical,
+        deduplicated,
+        exclusive,
+        ..
+    } = *usage;
+    vec![
+        name.to_string(),
+        tags.to_string(),
+        manifests.to_string(),
+        size(logical),
+        size(deduplicated),
+        size(exclusive),
+    ]
 }
 
 fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
@@ -82,8 +118,14 @@ fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
 /// What goes later, by the day on which it does.
 fn days(forecast: &Forecast) -> BTreeMap<String, Share> {
     let mut days: BTreeMap<String, Share> = BTreeMap::new();
-    for doomed in forecast.doomed.iter().filter(|doomed| doomed.kind == Kind::Blob && doomed.at > forecast.now) {
-        let share = days.entry(time(doomed.at).chars().take(10).collect()).or_default();
+    for doomed in forecast
+        .doomed
+        .iter()
+        .filter(|doomed| doomed.kind == Kind::Blob && doomed.at > forecast.now)
+    {
+        let share = days
+            .entry(time(doomed.at).chars().take(10).collect())
+            .or_default();
         share.blobs += 1;
         share.bytes += doomed.size;
     }
@@ -91,35 +133,102 @@ fn days(forecast: &Forecast) -> BTreeMap<String, Share> {
 }
 
 fn print_store(out: &mut impl Write, store: &StoreUsage, forecast: &Forecast) -> io::Result<()> {
-    let StoreUsage { totals, upload_bytes, database, free_disk } = store;
+    let StoreUsage {
+        totals,
+        upload_bytes,
+        database,
+        free_disk,
+    } = store;
     let (now, later) = (forecast.due(), forecast.later());
     let mut facts = vec![
-        ("Blobs", format!("{} in {}", size(totals.blob_bytes), count(totals.blobs, "blob"))),
-        ("Uploads", format!("{} in {}", size(*upload_bytes), count(totals.uploads, "open session"))),
-        ("Garbage now", format!("{} in {}", size(now.bytes + totals.removal_bytes), count(now.blobs + totals.removals, "blob"))),
-        ("Garbage later", format!("{} in {}", size(later.bytes), count(later.blobs, "blob"))),
+        (
+            "Blobs",
+            format!(
+                "{} in {}",
+                size(totals.blob_bytes),
+                count(totals.blobs, "blob")
+            ),
+        ),
+        (
+            "Uploads",
+            format!(
+                "{} in {}",
+                size(*upload_bytes),
+                count(totals.uploads, "open session")
+            ),
+        ),
+        (
+            "Garbage now",
+            format!(
+                "{} in {}",
+                size(now.bytes + totals.removal_bytes),
+                count(now.blobs + totals.removals, "blob")
+            ),
+        ),
+        (
+            "Garbage later",
+            format!("{} in {}", size(later.bytes), count(later.blobs, "blob")),
+        ),
     ];
-    let days: Vec<_> =
-        days(forecast).into_iter().map(|(day, share)| (day, format!("{} in {}", size(share.bytes), count(share.blobs, "blob")))).collect();
-    facts.extend(days.iter().map(|(day, share)| ("", format!("  {day}  {share}"))));
+    let days: Vec<_> = days(forecast)
+        .into_iter()
+        .map(|(day, share)| {
+            (
+                day,
+                format!("{} in {}", size(share.bytes), count(share.blobs, "blob")),
+            )
+        })
+        .collect();
+    facts.extend(
+        days.iter()
+            .map(|(day, share)| ("", format!("  {day}  {share}"))),
+    );
     facts.extend([
-        ("Manifests", format!("{} in {}, in the database", size(totals.manifest_bytes), count(totals.manifests, "manifest"))),
+        (
+            "Manifests",
+            format!(
+                "{} in {}, in the database",
+                size(totals.manifest_bytes),
+                count(totals.manifests, "manifest")
+            ),
+        ),
         (
             "Deleted",
-            format!("{} in {}, in the database, until their grace period ends", size(totals.trash_bytes), count(totals.trash, "manifest")),
+            format!(
+                "{} in {}, in the database, until their grace period ends",
+                size(totals.trash_bytes),
+                count(totals.trash, "manifest")
+            ),
         ),
-        ("Database", format!("{}, of which {} free, and a log of {}", size(database.file), size(database.free), size(database.log))),
+        (
+            "Database",
+            format!(
+                "{}, of which {} free, and a log of {}",
+                size(database.file),
+                size(database.free),
+                size(database.log)
+            ),
+        ),
         ("Free disk", size(*free_disk)),
     ]);
     writeln!(out)?;
-    facts.iter().try_for_each(|(label, fact)| writeln!(out, "{label:14} {fact}"))?;
+    facts
+        .iter()
+        .try_for_each(|(label, fact)| writeln!(out, "{label:14} {fact}"))?;
     out.flush()
 }
 
 fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
-    let StoreUsage { totals, upload_bytes, database, free_disk } = store;
+    let StoreUsage {
+        totals,
+        upload_bytes,
+        database,
+        free_disk,
+    } = store;
     let (now, later) = (forecast.due(), forecast.later());
-    let days = days(forecast).into_iter().map(|(day, share)| json!({ "date": day, "bytes": share.bytes, "blobs": share.blobs }));
+    let days = days(forecast)
+        .into_iter()
+        .map(|(day, share)| json!({ "date": day, "bytes": share.bytes, "blobs": share.blobs }));
     json!({
         "repositories": totals.repositories,
         "tags": totals.tags,
@@ -154,19 +263,36 @@ async fn one(
     let mut table = Table::new(&["TAG", "LOGICAL", "EXCLUSIVE", "DIGEST"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
-        written(write!(out, "{{ \"usage\": {}, \"tags\": ", usage_json(name, &usage)))?;
+        written(write!(
+            out,
+            "{{ \"usage\": {}, \"tags\": ",
+            usage_json(name, &usage)
+        ))?;
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.tag_usage(name, retention, Arc::clone(&garbage), last).await?;
-        for TagUsage { name, digest, logical, exclusive } in page.items {
+        let page = registry
+            .tag_usage(name, retention, Arc::clone(&garbage), last)
+            .await?;
+        for TagUsage {
+            name,
+            digest,
+            logical,
+            exclusive,
+        } in page.items
+        {
             match output {
                 Format::Json => {
                     written(
                         array.push(out, &json!({ "tag": name, "digest": digest.as_str(), "logical": logical, "exclusive": exclusive })),
                     )?;
                 }
-                Format::Table => table.row(vec![name, size(logical), size(exclusive), digest.to_string()]),
+                Format::Table => table.row(vec![
+                    name,
+                    size(logical),
+                    size(exclusive),
+                    digest.to_string(),
+                ]),
             }
         }
         if output == Format::Table {
@@ -175,7 +301,12 @@ async fn one(
         after = page.next;
     }
     if output == Format::Json {
-        return written(array.finish(out).and_then(|()| writeln!(out, "}}")).and_then(|()| out.flush()));
+        return written(
+            array
+                .finish(out)
+                .and_then(|()| writeln!(out, "}}"))
+                .and_then(|()| out.flush()),
+        );
     }
     let text = format!(
         "{name}: {} and {}; {} logical, {} deduplicated, {} exclusive to it",

@@ -28,7 +28,12 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // there is no other way to work; the word is accepted because people want to be sure
-    let Arguments { online: _, dry_run, store, output } = arguments;
+    let Arguments {
+        online: _,
+        dry_run,
+        store,
+        output,
+    } = arguments;
     log::start_quiet()?;
     let (registry, retention) = store.open_with_rules()?;
     if dry_run {
@@ -37,7 +42,15 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
     let cleared = registry.reconcile().await?;
     let expired = registry.end_expired_uploads().await?;
-    let mut swept = sweep(&registry, Sweep { retention, is_ordinary }, output == Format::Json).await?;
+    let mut swept = sweep(
+        &registry,
+        Sweep {
+            retention,
+            is_ordinary,
+        },
+        output == Format::Json,
+    )
+    .await?;
     swept.uploads += (expired + cleared.files) as u64;
     match output {
         Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
@@ -48,8 +61,12 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 
 /// Sweeps, and shows a terminal how far it is, unless nothing is to be shown.
 async fn sweep(registry: &Registry, sweep: Sweep, is_quiet: bool) -> Result<Swept, Failure> {
-    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else { return Ok(registry.sweep(sweep, None).await?) };
-    Ok(registry.sweep(sweep, Some(&mut |progress| bar.tell(progress))).await?)
+    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else {
+        return Ok(registry.sweep(sweep, None).await?);
+    };
+    Ok(registry
+        .sweep(sweep, Some(&mut |progress| bar.tell(progress)))
+        .await?)
 }
 
 fn sentence(swept: &Swept) -> String {
@@ -70,7 +87,9 @@ fn failed(swept: &Swept) -> Result<(), Failure> {
         0 => Ok(()),
         failures => {
             let things = count(failures, "thing");
-            Err(Failure::Other(format!("{things} could not be collected; the lines above name them")))
+            Err(Failure::Other(format!(
+                "{things} could not be collected; the lines above name them"
+            )))
         }
     }
 }
@@ -98,7 +117,8 @@ pub(super) struct Classic {
 /// on what they were told: leases and the grace period hold.
 pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     log::start_quiet()?;
-    let (Loaded { config, .. }, rules) = Config::draft(Some(&arguments.config), std::env::vars_os())?.finish_with(settings::of)?;
+    let (Loaded { config, .. }, rules) =
+        Config::draft(Some(&arguments.config), std::env::vars_os())?.finish_with(settings::of)?;
     let directory = place::data_directory(None, &config)?;
     place::check_foreign_store(&directory, &config)?;
     let registry = Registry::open_existing(&directory, rules)?;
@@ -107,7 +127,10 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     let mut retention = ordinary.clone();
     if arguments.delete_untagged {
         retention.untagged = KeepUntagged::Never;
-        retention.policies.iter_mut().for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
+        retention
+            .policies
+            .iter_mut()
+            .for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
     }
     if alone.is_some() {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
@@ -121,7 +144,15 @@ pub(super) async fn classic(arguments: Classic) -> Result<(), Failure> {
     }
     registry.reconcile().await?;
     registry.end_expired_uploads().await?;
-    let swept = sweep(&registry, Sweep { is_ordinary: retention == ordinary, retention }, arguments.quiet).await?;
+    let swept = sweep(
+        &registry,
+        Sweep {
+            is_ordinary: retention == ordinary,
+            retention,
+        },
+        arguments.quiet,
+    )
+    .await?;
     if !arguments.quiet && alone.is_none() {
         let later = forecast.later();
         if let Some(last) = later.last {

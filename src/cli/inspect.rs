@@ -29,16 +29,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let description = registry.describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
     match arguments.output {
-        Format::Json => output::print(format!("{:#}\n", as_json(&name, &description, &referrers)).as_bytes()),
+        Format::Json => {
+            output::print(format!("{:#}\n", as_json(&name, &description, &referrers)).as_bytes())
+        }
         Format::Table => written(print(&name, &description, &referrers)),
     }
 }
 
-async fn referrers(registry: &Registry, name: &RepositoryName, description: &Description) -> Result<Vec<Descriptor>, Failure> {
+async fn referrers(
+    registry: &Registry,
+    name: &RepositoryName,
+    description: &Description,
+) -> Result<Vec<Descriptor>, Failure> {
     let mut found = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.referrers(name, &description.summary.digest, None, last).await?;
+        let page = registry
+            .referrers(name, &description.summary.digest, None, last)
+            .await?;
         found.extend(page.items);
         after = page.next;
     }
@@ -46,7 +54,13 @@ async fn referrers(registry: &Registry, name: &RepositoryName, description: &Des
 }
 
 fn as_json(name: &RepositoryName, description: &Description, referrers: &[Descriptor]) -> Value {
-    let Description { summary, manifest, bytes, tags, parents } = description;
+    let Description {
+        summary,
+        manifest,
+        bytes,
+        tags,
+        parents,
+    } = description;
     json!({
         "repository": name.as_str(),
         "digest": summary.digest.as_str(),
@@ -62,21 +76,48 @@ fn as_json(name: &RepositoryName, description: &Description, referrers: &[Descri
     })
 }
 
-fn print(name: &RepositoryName, description: &Description, referrers: &[Descriptor]) -> io::Result<()> {
-    let Description { summary, manifest, tags, parents, .. } = description;
+fn print(
+    name: &RepositoryName,
+    description: &Description,
+    referrers: &[Descriptor],
+) -> io::Result<()> {
+    let Description {
+        summary,
+        manifest,
+        tags,
+        parents,
+        ..
+    } = description;
     let mut out = stdout().lock();
     let mut facts = vec![
         ("Repository", name.to_string()),
         ("Digest", summary.digest.to_string()),
         ("Media type", summary.media_type.clone()),
-        ("Artifact type", manifest.artifact_type.clone().unwrap_or_default()),
+        (
+            "Artifact type",
+            manifest.artifact_type.clone().unwrap_or_default(),
+        ),
         ("Tags", tags.join(", ")),
-        ("Size", format!("{} with everything it needs", size(summary.size))),
+        (
+            "Size",
+            format!("{} with everything it needs", size(summary.size)),
+        ),
         ("Platforms", summary.platforms.join(", ")),
         ("Pushed", time(summary.pushed_at)),
-        ("Subject", manifest.subject.as_ref().map(ToString::to_string).unwrap_or_default()),
+        (
+            "Subject",
+            manifest
+                .subject
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        ),
     ];
-    facts.extend(parents.iter().map(|parent| ("Referenced by", parent.to_string())));
+    facts.extend(
+        parents
+            .iter()
+            .map(|parent| ("Referenced by", parent.to_string())),
+    );
     for (label, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
         writeln!(out, "{label:14} {}", plain(value))?;
     }
@@ -84,25 +125,43 @@ fn print(name: &RepositoryName, description: &Description, referrers: &[Descript
         writeln!(out, "{:14} {}={}", "Annotation", plain(key), plain(value))?;
     }
     let config: Vec<_> = manifest.config.iter().cloned().collect();
-    for (heading, descriptors) in
-        [("Config", &config[..]), ("Layers", &manifest.layers), ("Manifests", &manifest.children), ("Referrers", referrers)]
-    {
+    for (heading, descriptors) in [
+        ("Config", &config[..]),
+        ("Layers", &manifest.layers),
+        ("Manifests", &manifest.children),
+        ("Referrers", referrers),
+    ] {
         print_descriptors(&mut out, heading, descriptors)?;
     }
     Ok(())
 }
 
-fn print_descriptors(out: &mut impl Write, heading: &str, descriptors: &[Descriptor]) -> io::Result<()> {
+fn print_descriptors(
+    out: &mut impl Write,
+    heading: &str,
+    descriptors: &[Descriptor],
+) -> io::Result<()> {
     if descriptors.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{heading}:")?;
     let mut table = Table::new(&["  DIGEST", "SIZE", "TYPE", "PLATFORM"]);
     for descriptor in descriptors {
-        let platform = descriptor.platform.as_ref().map(|platform| format!("{}/{}", platform.os, platform.architecture));
-        let kind = descriptor.artifact_type.clone().unwrap_or_else(|| descriptor.media_type.clone());
+        let platform = descriptor
+            .platform
+            .as_ref()
+            .map(|platform| format!("{}/{}", platform.os, platform.architecture));
+        let kind = descriptor
+            .artifact_type
+            .clone()
+            .unwrap_or_else(|| descriptor.media_type.clone());
         let bytes = u64::try_from(descriptor.size).unwrap_or_default();
-        table.row(vec![format!("  {}", descriptor.digest), size(bytes), kind, platform.unwrap_or_default()]);
+        table.row(vec![
+            format!("  {}", descriptor.digest),
+            size(bytes),
+            kind,
+            platform.unwrap_or_default(),
+        ]);
     }
     table.print(out)
 }

@@ -123,9 +123,18 @@ impl Live {
     fn look(&mut self, is_told: bool, now: Stamp, last: Stamp) {
         if is_told || (now == last && now != self.seen) {
             self.seen = now;
-            self.take(if is_told { Occasion::Signal } else { Occasion::Change }, None);
+            self.take(
+                if is_told {
+                    Occasion::Signal
+                } else {
+                    Occasion::Change
+                },
+                None,
+            );
         } else if now == self.seen
-            && let Some(refused) = self.refused.take_if(|refused| refused.tried.elapsed() >= TRY_AGAIN_AFTER)
+            && let Some(refused) = self
+                .refused
+                .take_if(|refused| refused.tried.elapsed() >= TRY_AGAIN_AFTER)
         {
             self.take(refused.occasion, Some(refused.sentence));
         }
@@ -145,9 +154,15 @@ impl Live {
                 let sentence = error.to_string().replace('\n', "; ");
                 if said.as_ref() != Some(&sentence) {
                     self.reloads.count(false);
-                    tracing::error!("the changed configuration is not taken, the former one stays in force: {sentence}");
+                    tracing::error!(
+                        "the changed configuration is not taken, the former one stays in force: {sentence}"
+                    );
                 }
-                self.refused = Some(Refused { occasion, sentence, tried: Instant::now() });
+                self.refused = Some(Refused {
+                    occasion,
+                    sentence,
+                    tried: Instant::now(),
+                });
             }
         }
     }
@@ -157,24 +172,49 @@ impl Live {
         // what needs a restart must be right as well, or there will be none
         settings::check_fixed(&mut draft, &self.flags);
         let prepared = draft.finish_with(|config| {
-            let lost = if occasion == Occasion::Change { config.lost(&self.current.config) } else { None };
-            both(each(self.parts.iter().map(|part| part(config))), lost.map_or(Ok(()), Err))
+            let lost = if occasion == Occasion::Change {
+                config.lost(&self.current.config)
+            } else {
+                None
+            };
+            both(
+                each(self.parts.iter().map(|part| part(config))),
+                lost.map_or(Ok(()), Err),
+            )
         });
         let (loaded, (ready, ())) = prepared?;
         Ok((loaded, ready))
     }
 
     fn tell(&self, loaded: &Loaded) {
-        let taken: Vec<_> = loaded.differences(&self.current).into_iter().filter(|key| config::is_live(key)).collect();
-        let later: Vec<_> = loaded.differences(&self.started_with).into_iter().filter(|key| !config::is_live(key)).collect();
+        let taken: Vec<_> = loaded
+            .differences(&self.current)
+            .into_iter()
+            .filter(|key| config::is_live(key))
+            .collect();
+        let later: Vec<_> = loaded
+            .differences(&self.started_with)
+            .into_iter()
+            .filter(|key| !config::is_live(key))
+            .collect();
         match &*taken {
             [] => tracing::info!("the configuration was read again"),
-            keys => tracing::info!("the configuration was read again, and holds from now on: {}", keys.join(", ")),
+            keys => tracing::info!(
+                "the configuration was read again, and holds from now on: {}",
+                keys.join(", ")
+            ),
         }
         let is_new = |note: &&String| !self.current.notes.contains(note);
-        loaded.notes.iter().filter(is_new).for_each(|note| tracing::warn!("{note}"));
+        loaded
+            .notes
+            .iter()
+            .filter(is_new)
+            .for_each(|note| tracing::warn!("{note}"));
         if !later.is_empty() {
-            tracing::warn!("these changes of the configuration need a restart: {}", later.join(", "));
+            tracing::warn!(
+                "these changes of the configuration need a restart: {}",
+                later.join(", ")
+            );
         }
     }
 }

@@ -23,7 +23,12 @@ pub(super) fn start(config: &Config) -> Result<Handle, Failure> {
 
 /// Starts the log of a command for people: what they must know, and nothing else.
 pub(super) fn start_quiet() -> Result<(), Failure> {
-    registry::log::start(Settings { level: Level::Warn, ..Settings::default() }).map(drop).map_err(|error| no_thread(&error))
+    registry::log::start(Settings {
+        level: Level::Warn,
+        ..Settings::default()
+    })
+    .map(drop)
+    .map_err(|error| no_thread(&error))
 }
 
 fn no_thread(error: &std::io::Error) -> Failure {

@@ -8,12 +8,19 @@ use registry::mask;
 pub(super) fn of(config: &Config) -> Result<auth::Settings, Wrongs> {
     Ok(match &config.auth {
         None | Some(config::Auth::None(_)) => auth::Settings::None,
-        Some(config::Auth::Silly(silly)) => auth::Settings::Silly { realm: silly.realm.clone(), service: silly.service.clone() },
-        Some(config::Auth::Htpasswd(htpasswd)) => auth::Settings::Htpasswd(auth::HtpasswdSettings {
-            realm: htpasswd.realm.clone(),
-            path: htpasswd.path.clone(),
-            cache: htpasswd.cache.map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
-        }),
+        Some(config::Auth::Silly(silly)) => auth::Settings::Silly {
+            realm: silly.realm.clone(),
+            service: silly.service.clone(),
+        },
+        Some(config::Auth::Htpasswd(htpasswd)) => {
+            auth::Settings::Htpasswd(auth::HtpasswdSettings {
+                realm: htpasswd.realm.clone(),
+                path: htpasswd.path.clone(),
+                cache: htpasswd
+                    .cache
+                    .map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
+            })
+        }
         Some(config::Auth::Token(token)) => auth::Settings::Token(token_settings(token)?),
     })
 }
@@ -26,11 +33,16 @@ pub(super) fn check(config: &Config) -> Result<(), Wrongs> {
 /// What keeps logins from being served.
 pub(super) fn wrong(error: &auth::Error) -> Wrongs {
     let key = match error {
-        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. } if what.starts_with("auth.") => what,
-        auth::Error::Token(_) => return Wrongs::within("auth.token", error),
-        auth::Error::Read { .. } | auth::Error::Invalid { .. } | auth::Error::Missing { .. } | auth::Error::Make { .. } => {
-            "auth.htpasswd.path"
+        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. }
+            if what.starts_with("auth.") =>
+        {
+            what
         }
+        auth::Error::Token(_) => return Wrongs::within("auth.token", error),
+        auth::Error::Read { .. }
+        | auth::Error::Invalid { .. }
+        | auth::Error::Missing { .. }
+        | auth::Error::Make { .. } => "auth.htpasswd.path",
     };
     Wrongs::of(key, error)
 }
@@ -39,10 +51,16 @@ pub(super) fn wrong(error: &auth::Error) -> Wrongs {
 const REDIRECT_PATH: &str = "/auth/token";
 
 fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Wrongs> {
-    let path = token.autoredirectpath.as_deref().filter(|path| !path.is_empty()).unwrap_or(REDIRECT_PATH);
+    let path = token
+        .autoredirectpath
+        .as_deref()
+        .filter(|path| !path.is_empty())
+        .unwrap_or(REDIRECT_PATH);
     if !path.starts_with('/') {
-        let sentence =
-            format!("auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'", mask::url(path));
+        let sentence = format!(
+            "auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'",
+            mask::url(path)
+        );
         return Err(Wrongs::of("auth.token.autoredirectpath", sentence));
     }
     Ok(auth::TokenSettings {

@@ -25,7 +25,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.repository {
         None => repositories(&registry, arguments.output).await,
         Some(name) => {
-            let name = RepositoryName::parse(&name).map_err(|error| Failure::Other(error.to_string()))?;
+            let name =
+                RepositoryName::parse(&name).map_err(|error| Failure::Other(error.to_string()))?;
             tags(&registry, &name, arguments.output).await
         }
     }
@@ -43,12 +44,21 @@ async fn repositories(registry: &Registry, format: Format) -> Result<(), Failure
                 let value = json!({ "name": row.name, "tags": row.tags, "manifests": row.manifests, "pushed": time(row.pushed_at) });
                 written(array.push(&mut out, &value))?;
             } else {
-                table.row(vec![row.name, row.tags.to_string(), row.manifests.to_string(), time(row.pushed_at)]);
+                table.row(vec![
+                    row.name,
+                    row.tags.to_string(),
+                    row.manifests.to_string(),
+                    time(row.pushed_at),
+                ]);
             }
         }
         after = page.next;
     }
-    written(if format == Format::Json { array.finish(&mut out) } else { table.print(&mut out) })
+    written(if format == Format::Json {
+        array.finish(&mut out)
+    } else {
+        table.print(&mut out)
+    })
 }
 
 async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Result<(), Failure> {
@@ -77,10 +87,21 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
             } else {
                 let pulled = row.pulled_at.map_or("never".to_owned(), time);
                 let platforms = summary.platforms.join(",");
-                table.row(vec![row.name, size(summary.size), platforms, time(row.updated_at), pulled, row.digest.to_string()]);
+                table.row(vec![
+                    row.name,
+                    size(summary.size),
+                    platforms,
+                    time(row.updated_at),
+                    pulled,
+                    row.digest.to_string(),
+                ]);
             }
         }
         after = page.next;
     }
-    written(if format == Format::Json { array.finish(&mut out) } else { table.print(&mut out) })
+    written(if format == Format::Json {
+        array.finish(&mut out)
+    } else {
+        table.print(&mut out)
+    })
 }

@@ -38,7 +38,13 @@ use registry::registry::{Registry, Retention, Settings};
 
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
-#[command(name = "registry", version, disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
+#[command(
+    name = "registry",
+    version,
+    disable_version_flag = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
 struct Arguments {
     /// Print version
     // -v is distribution's, and -V everybody else's
@@ -104,14 +110,22 @@ impl Store {
     fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
         let file = place::configuration(self.config);
         let is_named = file.is_some();
-        let (Loaded { config, .. }, rules) = Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(settings::of)?;
+        let (Loaded { config, .. }, rules) =
+            Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(settings::of)?;
         let directory = place::data_directory(self.data_dir.as_deref(), &config)?;
         place::check_foreign_store(&directory, &config)?;
         // what clients may not, the owner may
-        let settings = Settings { delete: true, ..rules };
+        let settings = Settings {
+            delete: true,
+            ..rules
+        };
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)?;
-        let recorded = if is_named || settings::names_retention(&config) { None } else { registry.recorded_retention()? };
+        let recorded = if is_named || settings::names_retention(&config) {
+            None
+        } else {
+            registry.recorded_retention()?
+        };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))
     }
@@ -136,8 +150,14 @@ enum Failure {
 /// Runs the command line and says how it went.
 pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
-    let is_called_htpasswd = given.first().is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
-    let mut words = if is_called_htpasswd { given } else { image::arguments(given.into_iter()) };
+    let is_called_htpasswd = given
+        .first()
+        .is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+    let mut words = if is_called_htpasswd {
+        given
+    } else {
+        image::arguments(given.into_iter())
+    };
     if is_called_htpasswd || words.get(1).is_some_and(|command| command == "htpasswd") {
         let rest = words.split_off(words.len().min(if is_called_htpasswd { 1 } else { 2 }));
         words.extend(htpasswd::with_flags_ended(rest.into_iter()));
@@ -171,13 +191,20 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // of a configuration all is said that is wrong with it, a line each
-            failure.to_string().lines().for_each(|line| eprintln!("registry: {line}"));
+            failure
+                .to_string()
+                .lines()
+                .for_each(|line| eprintln!("registry: {line}"));
             ExitCode::FAILURE
         }
     }
 }
 
 fn wait_for(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::Other(format!("cannot start: {error}")))?.block_on(work)
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime
+        .map_err(|error| Failure::Other(format!("cannot start: {error}")))?
+        .block_on(work)
 }

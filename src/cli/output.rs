@@ -24,21 +24,32 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(heading: &[&str]) -> Self {
-        Self { rows: vec![heading.iter().map(|&name| name.to_owned()).collect()], widths: Vec::new() }
+        Self {
+            rows: vec![heading.iter().map(|&name| name.to_owned()).collect()],
+            widths: Vec::new(),
+        }
     }
 
     pub(super) fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells.iter().map(|cell| shortened(plain(cell))).collect());
+        self.rows
+            .push(cells.iter().map(|cell| shortened(plain(cell))).collect());
     }
 
     /// Prints the rows that have come since the last time; columns only grow wider.
     pub(super) fn print(&mut self, out: &mut impl Write) -> io::Result<()> {
         for row in &self.rows {
             self.widths.resize(self.widths.len().max(row.len()), 0);
-            self.widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
+            self.widths
+                .iter_mut()
+                .zip(row)
+                .for_each(|(width, cell)| *width = (*width).max(cell.chars().count()));
         }
         for row in self.rows.drain(..) {
-            let cells: Vec<_> = row.iter().zip(&self.widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+            let cells: Vec<_> = row
+                .iter()
+                .zip(&self.widths)
+                .map(|(cell, &width)| format!("{cell:width$}"))
+                .collect();
             writeln!(out, "{}", cells.join("  ").trim_end())?;
         }
         out.flush()
@@ -65,7 +76,11 @@ impl JsonArray {
         Self { is_empty: true }
     }
 
-    pub(super) fn push(&mut self, out: &mut impl Write, value: &serde_json::Value) -> io::Result<()> {
+    pub(super) fn push(
+        &mut self,
+        out: &mut impl Write,
+        value: &serde_json::Value,
+    ) -> io::Result<()> {
         self.begin_item(out)?;
         write!(out, "{value}")
     }
@@ -102,13 +117,23 @@ pub(super) fn print(text: &[u8]) -> Result<(), Failure> {
 
 /// Text of clients, without what a terminal would take for an order.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
 }
 
 /// What a failing write of output means; a reader that has seen enough is none.
 pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Other(format!("cannot print: {error}"))),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Other(format!("cannot print: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -122,7 +147,11 @@ pub(super) fn size(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 /// `1 tag`, `2 tags`.
@@ -161,7 +190,13 @@ mod tests {
 
     #[test]
     fn sizes_read_well() {
-        for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_500_000, "1.4 MiB"), (u64::MAX, "16384.0 PiB")] {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_500_000, "1.4 MiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }

@@ -20,7 +20,11 @@ const SERVICES: [(&str, &str); 2] = [(":http", ":80"), (":https", ":443")];
 
 /// The configuration: the one that is named, or the environment's, or none.
 pub(super) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
-    let from_environment = || std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let from_environment = || {
+        std::env::var_os(FILE_VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
     named.or_else(from_environment)
 }
 
@@ -33,11 +37,16 @@ pub(super) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<Pat
     if is_writable(system) || (!system.exists() && system.parent().is_some_and(is_writable)) {
         return Ok(system.to_owned());
     }
-    let data_home = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let data_home = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
     match data_home.or_else(home) {
         Some(base) => Ok(base.join("registry")),
-        None => Err(Wrongs::of(ROOT_DIRECTORY, "there is no home directory to keep data in: name a directory with --data-dir")),
+        None => Err(Wrongs::of(
+            ROOT_DIRECTORY,
+            "there is no home directory to keep data in: name a directory with --data-dir",
+        )),
     }
 }
 
@@ -53,7 +62,10 @@ pub(super) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(
         return Ok(());
     }
     if Registry::is_at(directory) || config.storage.startempty {
-        tracing::warn!("{} is the store of distribution (registry:2): its images are not served here, and stay untouched", store.display());
+        tracing::warn!(
+            "{} is the store of distribution (registry:2): its images are not served here, and stay untouched",
+            store.display()
+        );
         return Ok(());
     }
     let sentence = format!(
@@ -82,24 +94,37 @@ fn is_writable(directory: &Path) -> bool {
 /// # Errors
 /// What is no address, in a sentence.
 pub(super) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
-    let Some(text) = text else { return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into()) };
-    let malformed = |cause: &dyn std::fmt::Display| {
-        format!("cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address, with the port as a number")
+    let Some(text) = text else {
+        return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
     };
-    let numbered = SERVICES.iter().find_map(|(name, number)| text.strip_suffix(name).map(|host| format!("{host}{number}")));
+    let malformed = |cause: &dyn std::fmt::Display| {
+        format!(
+            "cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address, with the port as a number"
+        )
+    };
+    let numbered = SERVICES.iter().find_map(|(name, number)| {
+        text.strip_suffix(name)
+            .map(|host| format!("{host}{number}"))
+    });
     let text = numbered.as_deref().unwrap_or(text);
     if let Some(port) = text.strip_prefix(':') {
         let port: u16 = port.parse().map_err(|error| malformed(&error))?;
         return Ok(SocketAddr::new(every_address(), port));
     }
     let mut addresses = text.to_socket_addrs().map_err(|error| malformed(&error))?;
-    addresses.next().ok_or_else(|| malformed(&"that name has no address"))
+    addresses
+        .next()
+        .ok_or_else(|| malformed(&"that name has no address"))
 }
 
 /// IPv6's, which takes IPv4 as well, unless this machine has no IPv6.
 fn every_address() -> IpAddr {
     let has_ipv6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
-    if has_ipv6 { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+    if has_ipv6 {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
 }
 
 #[cfg(test)]
@@ -108,12 +133,20 @@ mod tests {
 
     #[test]
     fn ports_may_have_the_names_that_go_knows() {
-        let port = |text: &str| listen_address(Some(text)).map(|address| (address.ip().is_unspecified(), address.port()));
+        let port = |text: &str| {
+            listen_address(Some(text))
+                .map(|address| (address.ip().is_unspecified(), address.port()))
+        };
         assert_eq!(port(":https"), Ok((true, 443)));
         assert_eq!(port("0.0.0.0:http"), Ok((true, 80)));
         assert_eq!(port("127.0.0.1:5000"), Ok((false, 5000)));
         for other in [":gopher", "127.0.0.1:gopher", "http", ":99999"] {
-            assert!(port(other).unwrap_err().contains("with the port as a number"), "{other}");
+            assert!(
+                port(other)
+                    .unwrap_err()
+                    .contains("with the port as a number"),
+                "{other}"
+            );
         }
     }
 }

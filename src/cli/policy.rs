@@ -35,14 +35,26 @@ struct Look {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Command::Preview(Look { repositories, store, output }) = arguments.command;
+    let Command::Preview(Look {
+        repositories,
+        store,
+        output,
+    }) = arguments.command;
     let (registry, retention) = store.open_with_rules()?;
     let out = BufWriter::new(stdout().lock());
     let table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
-    let mut list = List { registry: &registry, retention: &retention, output, out, table, array: JsonArray::new() };
+    let mut list = List {
+        registry: &registry,
+        retention: &retention,
+        output,
+        out,
+        table,
+        array: JsonArray::new(),
+    };
     match repositories.as_deref() {
         Some(name) if !is_glob(name) => {
-            let name = RepositoryName::parse(name).map_err(|error| Failure::Other(error.to_string()))?;
+            let name =
+                RepositoryName::parse(name).map_err(|error| Failure::Other(error.to_string()))?;
             // for its error
             registry.tags(&name, String::new(), Some(0)).await?;
             list.repository(&name).await?;
@@ -51,7 +63,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
             let pattern = glob.map(settings::pattern).transpose()?;
             let is_any = list.matching(pattern.as_ref()).await?;
             if let (false, Some(glob)) = (is_any, glob) {
-                return Err(Failure::Other(format!("no repository matches '{glob}': registry ls lists what is there")));
+                return Err(Failure::Other(format!(
+                    "no repository matches '{glob}': registry ls lists what is there"
+                )));
             }
         }
     }
@@ -75,7 +89,11 @@ impl<W: Write> List<'_, W> {
         let mut after = Some(String::new());
         while let Some(last) = after {
             let page = self.registry.catalog(last, None).await?;
-            for name in page.items.iter().filter(|name| pattern.is_none_or(|pattern| pattern.matches(name))) {
+            for name in page
+                .items
+                .iter()
+                .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)))
+            {
                 if let Ok(name) = RepositoryName::parse(name) {
                     is_any = true;
                     self.repository(&name).await?;
@@ -92,9 +110,20 @@ impl<W: Write> List<'_, W> {
         if self.output == Format::Json {
             let text = |value: Option<&str>| json!(value);
             written(self.array.begin_item(&mut self.out).and_then(|()| {
-                let (policy, untagged) = (text(preview.policy.as_deref()), preview.untagged.to_string());
-                write!(self.out, "{{ \"repository\": {}, \"policy\": {policy}, ", json!(name.as_str()))?;
-                write!(self.out, "\"keepUntagged\": {}, \"tags\": ", json!(untagged))
+                let (policy, untagged) = (
+                    text(preview.policy.as_deref()),
+                    preview.untagged.to_string(),
+                );
+                write!(
+                    self.out,
+                    "{{ \"repository\": {}, \"policy\": {policy}, ",
+                    json!(name.as_str())
+                )?;
+                write!(
+                    self.out,
+                    "\"keepUntagged\": {}, \"tags\": ",
+                    json!(untagged)
+                )
             }))?;
         }
         let mut after = Some(String::new());
@@ -112,7 +141,9 @@ impl<W: Write> List<'_, W> {
             after = page.next;
         }
         written(match self.output {
-            Format::Json => tags.end(&mut self.out).and_then(|()| write!(self.out, " }}")),
+            Format::Json => tags
+                .end(&mut self.out)
+                .and_then(|()| write!(self.out, " }}")),
             Format::Table => {
                 self.table.row(untagged_row(name, &preview));
                 self.table.print(&mut self.out)
@@ -129,19 +160,47 @@ impl<W: Write> List<'_, W> {
 }
 
 fn as_row(name: &RepositoryName, preview: &Preview, decision: Decision) -> Vec<String> {
-    let Decision { tag, is_kept, reason, until } = decision;
-    let (verdict, until) = (if is_kept { "kept" } else { "removed" }, until.map_or_else(|| "-".to_owned(), time));
-    vec![name.to_string(), tag, verdict.to_owned(), until, reason, policy_of(preview)]
+    let Decision {
+        tag,
+        is_kept,
+        reason,
+        until,
+    } = decision;
+    let (verdict, until) = (
+        if is_kept { "kept" } else { "removed" },
+        until.map_or_else(|| "-".to_owned(), time),
+    );
+    vec![
+        name.to_string(),
+        tag,
+        verdict.to_owned(),
+        until,
+        reason,
+        policy_of(preview),
+    ]
 }
 
 /// What becomes of manifests that have no tag.
 fn untagged_row(name: &RepositoryName, preview: &Preview) -> Vec<String> {
     let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "manifests without a tag stay for ever".to_owned()),
-        KeepUntagged::Never => ("removed", "manifests without a tag stay for lease and grace period only".to_owned()),
-        time => ("removed", format!("manifests without a tag stay for {time}")),
+        KeepUntagged::Never => (
+            "removed",
+            "manifests without a tag stay for lease and grace period only".to_owned(),
+        ),
+        time => (
+            "removed",
+            format!("manifests without a tag stay for {time}"),
+        ),
     };
-    vec![name.to_string(), "(untagged)".to_owned(), verdict.to_owned(), "-".to_owned(), why, policy_of(preview)]
+    vec![
+        name.to_string(),
+        "(untagged)".to_owned(),
+        verdict.to_owned(),
+        "-".to_owned(),
+        why,
+        policy_of(preview),
+    ]
 }
 
 fn policy_of(preview: &Preview) -> String {
@@ -149,6 +208,11 @@ fn policy_of(preview: &Preview) -> String {
 }
 
 fn as_json(decision: &Decision) -> Value {
-    let Decision { tag, is_kept, reason, until } = decision;
+    let Decision {
+        tag,
+        is_kept,
+        reason,
+        until,
+    } = decision;
     json!({ "tag": tag, "kept": is_kept, "reason": reason, "until": until.map(exact_time) })
 }

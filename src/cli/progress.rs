@@ -23,7 +23,10 @@ pub(super) struct Bar {
 impl Bar {
     /// None where standard error is no terminal.
     pub(super) fn new() -> Option<Self> {
-        stderr().is_terminal().then(|| Self { begun: Instant::now(), told: None })
+        stderr().is_terminal().then(|| Self {
+            begun: Instant::now(),
+            told: None,
+        })
     }
 
     pub(super) fn tell(&mut self, progress: &Progress) {
@@ -31,10 +34,15 @@ impl Bar {
             return;
         }
         self.told = Some(Instant::now());
-        let columns = rustix::termios::tcgetwinsize(stderr()).map_or(0, |size| usize::from(size.ws_col));
+        let columns =
+            rustix::termios::tcgetwinsize(stderr()).map_or(0, |size| usize::from(size.ws_col));
         let columns = if columns == 0 { COLUMNS } else { columns };
         // back at its beginning, so that a line of the log comes in its place; a terminal that is gone is no reason to stop
-        let _ = write!(stderr(), "\x1b[K{}\r", line(progress, self.begun.elapsed(), columns));
+        let _ = write!(
+            stderr(),
+            "\x1b[K{}\r",
+            line(progress, self.begun.elapsed(), columns)
+        );
     }
 }
 
@@ -49,10 +57,17 @@ impl Drop for Bar {
 /// `[=====>     ] 1234 of 5678, 1.2 GiB freed, 12s`, as much as fits without a second line.
 fn line(progress: &Progress, elapsed: Duration, columns: usize) -> String {
     let Progress { done, due, swept } = progress;
-    let full = u64::try_from(u128::from(BAR) * u128::from(*done) / u128::from((*due).max(1))).unwrap_or(BAR).min(BAR);
-    let bar: String = (0..BAR).map(|column| if column < full { '=' } else { ' ' }).collect();
+    let full = u64::try_from(u128::from(BAR) * u128::from(*done) / u128::from((*due).max(1)))
+        .unwrap_or(BAR)
+        .min(BAR);
+    let bar: String = (0..BAR)
+        .map(|column| if column < full { '=' } else { ' ' })
+        .collect();
     let time = humantime::format_duration(Duration::from_secs(elapsed.as_secs()));
-    let text = format!("[{bar}] {done} of {due}, {} freed, {time}", size(swept.bytes));
+    let text = format!(
+        "[{bar}] {done} of {due}, {} freed, {time}",
+        size(swept.bytes)
+    );
     text.chars().take(columns.saturating_sub(1)).collect()
 }
 
@@ -65,11 +80,28 @@ mod tests {
     #[test]
     fn a_bar_fills_and_fits_its_line() {
         let at = |done, due, columns| {
-            let swept = Swept { bytes: 3 << 30, ..Swept::default() };
-            line(&Progress { done, due, swept }, Duration::from_millis(75_900), columns)
+            let swept = Swept {
+                bytes: 3 << 30,
+                ..Swept::default()
+            };
+            line(
+                &Progress { done, due, swept },
+                Duration::from_millis(75_900),
+                columns,
+            )
         };
-        assert_eq!(at(0, 4, 80), format!("[{}] 0 of 4, 3.0 GiB freed, 1m 15s", " ".repeat(30)));
-        assert_eq!(at(1, 2, 80), format!("[{}{}] 1 of 2, 3.0 GiB freed, 1m 15s", "=".repeat(15), " ".repeat(15)));
+        assert_eq!(
+            at(0, 4, 80),
+            format!("[{}] 0 of 4, 3.0 GiB freed, 1m 15s", " ".repeat(30))
+        );
+        assert_eq!(
+            at(1, 2, 80),
+            format!(
+                "[{}{}] 1 of 2, 3.0 GiB freed, 1m 15s",
+                "=".repeat(15),
+                " ".repeat(15)
+            )
+        );
         assert_eq!(at(u64::MAX, u64::MAX, 33), format!("[{}]", "=".repeat(30)));
         assert_eq!(at(1, 0, 0), "");
     }

@@ -34,21 +34,39 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let Target { config, addr, environment } = match arguments {
-        Arguments { config: None, addr: None } => running().unwrap_or_default(),
-        Arguments { config, addr } => Target { config, addr, ..Target::default() },
+    let Target {
+        config,
+        addr,
+        environment,
+    } = match arguments {
+        Arguments {
+            config: None,
+            addr: None,
+        } => running().unwrap_or_default(),
+        Arguments { config, addr } => Target {
+            config,
+            addr,
+            ..Target::default()
+        },
     };
     let file = place::configuration(config);
-    let judged =
-        Config::draft(file.as_deref(), environment.into_iter())?.finish_with(|config| wire::address(addr.as_deref(), &config.http));
+    let judged = Config::draft(file.as_deref(), environment.into_iter())?
+        .finish_with(|config| wire::address(addr.as_deref(), &config.http));
     let (Loaded { config, .. }, address) = judged?;
     let is_encrypted = wire::is_encrypted(&config.http)?;
-    let place = format!("{}{}", if is_encrypted { "https://" } else { "http://" }, reachable(&address));
+    let place = format!(
+        "{}{}",
+        if is_encrypted { "https://" } else { "http://" },
+        reachable(&address)
+    );
     match ask(&address, is_encrypted) {
         Ok(answer) => tell(&place, &answer),
-        Err(error) if is_asked_for_certificate(&error) => {
-            output::print(format!("{place} answers; whether it is ready it tells only clients with a certificate\n").as_bytes())
-        }
+        Err(error) if is_asked_for_certificate(&error) => output::print(
+            format!(
+                "{place} answers; whether it is ready it tells only clients with a certificate\n"
+            )
+            .as_bytes(),
+        ),
         Err(error) => Err(Failure::Other(format!("{place} does not answer: {error}"))),
     }
 }
@@ -62,14 +80,21 @@ struct Target {
 
 impl Default for Target {
     fn default() -> Self {
-        Self { config: None, addr: None, environment: std::env::vars_os().collect() }
+        Self {
+            config: None,
+            addr: None,
+            environment: std::env::vars_os().collect(),
+        }
     }
 }
 
 /// The one server of this very program among the processes that can be seen; none where there is none, or more than one.
 fn running() -> Option<Target> {
     let own = std::env::current_exe().ok()?;
-    let processes = std::fs::read_dir("/proc").ok()?.filter_map(Result::ok).map(|entry| entry.path());
+    let processes = std::fs::read_dir("/proc")
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
     let mut servers = processes
         .filter(|process| std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == own))
         .filter_map(|process| server(&process));
@@ -80,30 +105,53 @@ fn running() -> Option<Target> {
 fn server(process: &Path) -> Option<Target> {
     let words = |name: &str| -> Option<Vec<OsString>> {
         let text = std::fs::read(process.join(name)).ok()?;
-        Some(text.split(|&byte| byte == 0).filter(|word| !word.is_empty()).map(|word| OsStr::from_bytes(word).to_owned()).collect())
+        Some(
+            text.split(|&byte| byte == 0)
+                .filter(|word| !word.is_empty())
+                .map(|word| OsStr::from_bytes(word).to_owned())
+                .collect(),
+        )
     };
     let given = super::image::arguments(words("cmdline")?.into_iter());
-    let super::Command::Serve(serve::Arguments { config, addr, .. }) = super::Arguments::try_parse_from(given).ok()?.command else {
+    let super::Command::Serve(serve::Arguments { config, addr, .. }) =
+        super::Arguments::try_parse_from(given).ok()?.command
+    else {
         return None;
     };
     let variable = |word: &OsString| {
         let at = word.as_bytes().iter().position(|&byte| byte == b'=')?;
-        Some((OsStr::from_bytes(&word.as_bytes()[..at]).to_owned(), OsStr::from_bytes(&word.as_bytes()[at + 1..]).to_owned()))
+        Some((
+            OsStr::from_bytes(&word.as_bytes()[..at]).to_owned(),
+            OsStr::from_bytes(&word.as_bytes()[at + 1..]).to_owned(),
+        ))
     };
     let environment: Vec<_> = words("environ")?.iter().filter_map(variable).collect();
-    let named = environment.iter().find(|(name, value)| name == registry::config::FILE_VARIABLE && !value.is_empty());
+    let named = environment
+        .iter()
+        .find(|(name, value)| name == registry::config::FILE_VARIABLE && !value.is_empty());
     let named = named.map(|(_, value)| PathBuf::from(value));
     // a relative path is the server's
-    let config = config.or(named).map(|path| process.join("cwd").read_link().unwrap_or_default().join(path));
-    Some(Target { config, addr, environment })
+    let config = config.or(named).map(|path| {
+        process
+            .join("cwd")
+            .read_link()
+            .unwrap_or_default()
+            .join(path)
+    });
+    Some(Target {
+        config,
+        addr,
+        environment,
+    })
 }
 
 /// Where a client on this machine finds the server.
 fn reachable(address: &Address) -> Address {
     match address {
-        Address::Tcp(address) if address.ip().is_unspecified() => {
-            Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()))
-        }
+        Address::Tcp(address) if address.ip().is_unspecified() => Address::Tcp(SocketAddr::new(
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            address.port(),
+        )),
         other => other.clone(),
     }
 }
@@ -126,7 +174,11 @@ fn ask(address: &Address, is_encrypted: bool) -> io::Result<String> {
 }
 
 fn exchange(stream: impl Read + Write, is_encrypted: bool) -> io::Result<String> {
-    if is_encrypted { read(Probe::over(stream)?) } else { read(stream) }
+    if is_encrypted {
+        read(Probe::over(stream)?)
+    } else {
+        read(stream)
+    }
 }
 
 fn read(mut stream: impl Read + Write) -> io::Result<String> {
@@ -138,12 +190,21 @@ fn read(mut stream: impl Read + Write) -> io::Result<String> {
 
 fn tell(place: &str, answer: &str) -> Result<(), Failure> {
     let status = answer.split(' ').nth(1).unwrap_or_default();
-    let body: Value = answer.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str(body).ok()).unwrap_or_default();
+    let body: Value = answer
+        .split_once("\r\n\r\n")
+        .and_then(|(_, body)| serde_json::from_str(body).ok())
+        .unwrap_or_default();
     match (status, body["checks"].as_object()) {
         ("200", _) => output::print(format!("{place} is ready\n").as_bytes()),
         ("503", Some(checks)) => {
-            let said: Vec<_> = checks.iter().map(|(name, problem)| format!("{name}: {}", problem.as_str().unwrap_or_default())).collect();
-            Err(Failure::Other(format!("{place} is not ready: {}", said.join("; "))))
+            let said: Vec<_> = checks
+                .iter()
+                .map(|(name, problem)| format!("{name}: {}", problem.as_str().unwrap_or_default()))
+                .collect();
+            Err(Failure::Other(format!(
+                "{place} is not ready: {}",
+                said.join("; ")
+            )))
         }
         _ => Err(Failure::Other(format!(
             "{place} is no registry: it answers '{}'",

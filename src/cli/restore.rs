@@ -4,7 +4,9 @@ use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::{Error, ManifestReference, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow};
+use registry::registry::{
+    Error, ManifestReference, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow,
+};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, JsonArray, Table, exact_time, size, time, written};
@@ -25,10 +27,24 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let target = arguments.reference.as_deref().map(Target::parse).transpose()?;
+    let target = arguments
+        .reference
+        .as_deref()
+        .map(Target::parse)
+        .transpose()?;
     let (registry, retention) = arguments.store.open_with_rules()?;
-    let Some(Target { repository, manifest }) = target else { return list(&registry, &retention, arguments.output).await };
-    let mut back = Back { repository, output: arguments.output, array: JsonArray::new() };
+    let Some(Target {
+        repository,
+        manifest,
+    }) = target
+    else {
+        return list(&registry, &retention, arguments.output).await;
+    };
+    let mut back = Back {
+        repository,
+        output: arguments.output,
+        array: JsonArray::new(),
+    };
     let outcome = match manifest {
         Some(ManifestReference::Digest(digest)) => back.manifest(&registry, &digest).await,
         Some(ManifestReference::Tag(tag)) => back.tag(&registry, &tag).await,
@@ -47,12 +63,20 @@ struct Back {
 impl Back {
     /// Brings back what was deleted of the repository, the latest first: of several manifests that had one tag, the last to
     /// have it gets it. One that cannot come back does not keep the others from it.
-    async fn everything(&mut self, registry: &Registry, retention: &Retention) -> Result<(), Failure> {
+    async fn everything(
+        &mut self,
+        registry: &Registry,
+        retention: &Retention,
+    ) -> Result<(), Failure> {
         let mut manifests = Vec::new();
         let mut after = Some(String::new());
         while let Some(last) = after {
             let page = registry.trash(Some(&self.repository), last).await?;
-            manifests.extend(page.items.into_iter().map(|row| (row.deleted_at, row.digest)));
+            manifests.extend(
+                page.items
+                    .into_iter()
+                    .map(|row| (row.deleted_at, row.digest)),
+            );
             after = page.next;
         }
         manifests.sort_by_key(|(deleted_at, _)| std::cmp::Reverse(*deleted_at));
@@ -82,18 +106,27 @@ impl Back {
             ))),
             None if manifests.is_empty() && tags.is_empty() => {
                 let remedy = "registry restore lists what can be brought back";
-                Err(Failure::Other(format!("nothing of {} was deleted within the grace period: {remedy}", self.repository)))
+                Err(Failure::Other(format!(
+                    "nothing of {} was deleted within the grace period: {remedy}",
+                    self.repository
+                )))
             }
             None => Ok(()),
         }
     }
 
     /// Tags that were removed alone: to be asked for once the manifests are back.
-    async fn removed_tags(&self, registry: &Registry, retention: &Retention) -> Result<Vec<RemovedTagRow>, Failure> {
+    async fn removed_tags(
+        &self,
+        registry: &Registry,
+        retention: &Retention,
+    ) -> Result<Vec<RemovedTagRow>, Failure> {
         let mut tags = Vec::new();
         let mut after = Some(String::new());
         while let Some(last) = after {
-            let page = registry.removed_tags(Some(&self.repository), retention, last).await?;
+            let page = registry
+                .removed_tags(Some(&self.repository), retention, last)
+                .await?;
             tags.extend(page.items);
             after = page.next;
         }
@@ -101,40 +134,72 @@ impl Back {
     }
 
     async fn manifest(&mut self, registry: &Registry, digest: &Digest) -> Result<(), Failure> {
-        let restored = registry.restore_manifest(&self.repository, digest, moment::local_user()).await?;
+        let restored = registry
+            .restore_manifest(&self.repository, digest, moment::local_user())
+            .await?;
         self.tell_manifest(&restored)
     }
 
     async fn tag(&mut self, registry: &Registry, tag: &TagName) -> Result<(), Failure> {
-        let digest = registry.restore_removed_tag(&self.repository, tag, moment::local_user()).await?;
+        let digest = registry
+            .restore_removed_tag(&self.repository, tag, moment::local_user())
+            .await?;
         self.tell_tag(tag.as_str(), digest.as_str())
     }
 
     fn tell_manifest(&mut self, restored: &Restored) -> Result<(), Failure> {
-        let Restored { digest, others, tags } = restored;
+        let Restored {
+            digest,
+            others,
+            tags,
+        } = restored;
         let tags: Vec<&str> = tags.iter().map(|(tag, _)| tag.as_str()).collect();
         if self.output == Format::Json {
             return self.push(
                 &json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags }),
             );
         }
-        let belong = if others.len() == 1 { "belongs" } else { "belong" };
-        let children = format!("{} that {belong} to it", output::count(others.len() as u64, "manifest"));
-        let names = format!("{} {}", if tags.len() == 1 { "tag" } else { "tags" }, tags.join(", "));
+        let belong = if others.len() == 1 {
+            "belongs"
+        } else {
+            "belong"
+        };
+        let children = format!(
+            "{} that {belong} to it",
+            output::count(others.len() as u64, "manifest")
+        );
+        let names = format!(
+            "{} {}",
+            if tags.len() == 1 { "tag" } else { "tags" },
+            tags.join(", ")
+        );
         let with = match (others.len(), tags.len()) {
             (0, 0) => String::new(),
             (0, _) => format!(" and its {names}"),
             (_, 0) => format!(" with {children}"),
             (_, _) => format!(" with {children}, and the {names}"),
         };
-        output::print(format!("brought back {digest} of {}{}\n", self.repository, output::plain(&with)).as_bytes())
+        output::print(
+            format!(
+                "brought back {digest} of {}{}\n",
+                self.repository,
+                output::plain(&with)
+            )
+            .as_bytes(),
+        )
     }
 
     fn tell_tag(&mut self, tag: &str, digest: &str) -> Result<(), Failure> {
         if self.output == Format::Json {
             return self.push(&json!({ "repository": self.repository.as_str(), "digest": digest, "children": 0, "tags": [tag] }));
         }
-        output::print(format!("brought back tag {tag} of {}, which points at {digest}\n", self.repository).as_bytes())
+        output::print(
+            format!(
+                "brought back tag {tag} of {}, which points at {digest}\n",
+                self.repository
+            )
+            .as_bytes(),
+        )
     }
 
     fn push(&mut self, value: &Value) -> Result<(), Failure> {
@@ -143,7 +208,11 @@ impl Back {
 
     /// Ends the list, if there is one.
     fn finish(&mut self) -> Result<(), Failure> {
-        if self.array.is_empty() { Ok(()) } else { written(self.array.finish(&mut stdout().lock())) }
+        if self.array.is_empty() {
+            Ok(())
+        } else {
+            written(self.array.finish(&mut stdout().lock()))
+        }
     }
 }
 
@@ -160,7 +229,16 @@ async fn list(registry: &Registry, retention: &Retention, output: Format) -> Res
     let mut list = List {
         out: BufWriter::new(stdout().lock()),
         output,
-        table: Table::new(&["WHAT", "REPOSITORY", "DIGEST", "TAGS", "SIZE", "DELETED", "BY", "UNTIL"]),
+        table: Table::new(&[
+            "WHAT",
+            "REPOSITORY",
+            "DIGEST",
+            "TAGS",
+            "SIZE",
+            "DELETED",
+            "BY",
+            "UNTIL",
+        ]),
         array: JsonArray::new(),
         grace: retention.grace,
     };
@@ -178,7 +256,11 @@ async fn list(registry: &Registry, retention: &Retention, output: Format) -> Res
         list.print()?;
         after = page.next;
     }
-    if output == Format::Json { written(list.array.finish(&mut list.out)) } else { Ok(()) }
+    if output == Format::Json {
+        written(list.array.finish(&mut list.out))
+    } else {
+        Ok(())
+    }
 }
 
 impl<W: Write> List<W> {
@@ -197,8 +279,19 @@ impl<W: Write> List<W> {
             });
             return written(self.array.push(&mut self.out, &value));
         }
-        let TrashRow { repository, digest, tags, deleted_at, deleted_by, .. } = row;
-        let tags = if tags.is_empty() { "-".to_owned() } else { tags.join(",") };
+        let TrashRow {
+            repository,
+            digest,
+            tags,
+            deleted_at,
+            deleted_by,
+            ..
+        } = row;
+        let tags = if tags.is_empty() {
+            "-".to_owned()
+        } else {
+            tags.join(",")
+        };
         self.table.row(vec![
             "manifest".to_owned(),
             repository.clone(),
@@ -223,7 +316,13 @@ impl<W: Write> List<W> {
             });
             return written(self.array.push(&mut self.out, &value));
         }
-        let RemovedTagRow { repository, tag, digest, removed_at, removed_by } = row;
+        let RemovedTagRow {
+            repository,
+            tag,
+            digest,
+            removed_at,
+            removed_by,
+        } = row;
         self.table.row(vec![
             "tag".to_owned(),
             repository.clone(),
@@ -238,6 +337,10 @@ impl<W: Write> List<W> {
     }
 
     fn print(&mut self) -> Result<(), Failure> {
-        if self.output == Format::Table { written(self.table.print(&mut self.out)) } else { Ok(()) }
+        if self.output == Format::Table {
+            written(self.table.print(&mut self.out))
+        } else {
+            Ok(())
+        }
     }
 }

@@ -49,22 +49,37 @@ pub(super) fn is_glob(text: &str) -> bool {
 impl Selector {
     /// Whether it means one tag or one manifest, and nothing else.
     pub(super) fn is_single(&self) -> bool {
-        matches!((&self.repositories, &self.part), (Names::One(_), Part::Manifest(_) | Part::Tags(Names::One(_))))
+        matches!(
+            (&self.repositories, &self.part),
+            (Names::One(_), Part::Manifest(_) | Part::Tags(Names::One(_)))
+        )
     }
 
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         if !is_glob(text) {
-            let Target { repository, manifest } = Target::parse(text)?;
+            let Target {
+                repository,
+                manifest,
+            } = Target::parse(text)?;
             let part = match manifest {
                 None => Part::Everything,
                 Some(ManifestReference::Digest(digest)) => Part::Manifest(digest),
                 Some(ManifestReference::Tag(tag)) => Part::Tags(Names::One(tag)),
             };
-            return Ok(Self { text: text.to_owned(), repositories: Names::One(repository), part });
+            return Ok(Self {
+                text: text.to_owned(),
+                repositories: Names::One(repository),
+                part,
+            });
         }
-        let refused = |error: &dyn std::fmt::Display| Failure::Other(format!("cannot read '{text}': {error}"));
+        let refused = |error: &dyn std::fmt::Display| {
+            Failure::Other(format!("cannot read '{text}': {error}"))
+        };
         let (name, part) = if let Some((name, digest)) = text.split_once('@') {
-            (name, Part::Manifest(Digest::parse(digest).map_err(|error| refused(&error))?))
+            (
+                name,
+                Part::Manifest(Digest::parse(digest).map_err(|error| refused(&error))?),
+            )
         } else if let Some((name, tag)) = text.split_once(':') {
             let tags = if is_glob(tag) {
                 Names::Matching(settings::pattern(tag)?)
@@ -80,7 +95,11 @@ impl Selector {
         } else {
             Names::One(RepositoryName::parse(name).map_err(|error| refused(&error))?)
         };
-        Ok(Self { text: text.to_owned(), repositories, part })
+        Ok(Self {
+            text: text.to_owned(),
+            repositories,
+            part,
+        })
     }
 
     /// Finds what is meant.
@@ -95,32 +114,53 @@ impl Selector {
                 for name in matching_repositories(registry, Some(pattern)).await? {
                     match self.select_in(registry, &name, &mut selection).await {
                         // not everywhere, or gone meanwhile
-                        Err(Failure::Registry(Error::ManifestUnknown { .. } | Error::NameUnknown(_))) => {}
+                        Err(Failure::Registry(
+                            Error::ManifestUnknown { .. } | Error::NameUnknown(_),
+                        )) => {}
                         other => other?,
                     }
                 }
             }
         }
         if selection.deletions.is_empty() {
-            return Err(Failure::Other(format!("nothing matches '{}': registry ls lists what is there", self.text)));
+            return Err(Failure::Other(format!(
+                "nothing matches '{}': registry ls lists what is there",
+                self.text
+            )));
         }
         Ok(selection)
     }
 
-    async fn select_in(&self, registry: &Registry, name: &RepositoryName, selection: &mut Selection) -> Result<(), Failure> {
-        let row =
-            |tag: Option<&str>, digest: &Digest| Row { repository: name.clone(), tag: tag.map(str::to_owned), digest: digest.clone() };
+    async fn select_in(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+        selection: &mut Selection,
+    ) -> Result<(), Failure> {
+        let row = |tag: Option<&str>, digest: &Digest| Row {
+            repository: name.clone(),
+            tag: tag.map(str::to_owned),
+            digest: digest.clone(),
+        };
         let deletion = match &self.part {
             Part::Everything => {
                 selection.rows.extend(tags(registry, name, None).await?);
                 Deletion::Everything
             }
             Part::Manifest(digest) => {
-                let description = registry.describe(name, &ManifestReference::Digest(digest.clone())).await?;
+                let description = registry
+                    .describe(name, &ManifestReference::Digest(digest.clone()))
+                    .await?;
                 if let Some(holder) = description.parents.into_iter().next() {
-                    return Err(Error::InUse { digest: digest.clone(), holder }.into());
+                    return Err(Error::InUse {
+                        digest: digest.clone(),
+                        holder,
+                    }
+                    .into());
                 }
-                selection.rows.extend(description.tags.iter().map(|tag| row(Some(tag), digest)));
+                selection
+                    .rows
+                    .extend(description.tags.iter().map(|tag| row(Some(tag), digest)));
                 if description.tags.is_empty() {
                     selection.rows.push(row(None, digest));
                 }
@@ -128,7 +168,9 @@ impl Selector {
             }
             Part::Tags(Names::One(tag)) => {
                 let manifest = registry.manifest(name, &ManifestReference::Tag(tag.clone()))?;
-                selection.rows.push(row(Some(tag.as_str()), &manifest.digest));
+                selection
+                    .rows
+                    .push(row(Some(tag.as_str()), &manifest.digest));
                 Deletion::Tags(vec![tag.clone()])
             }
             Part::Tags(Names::Matching(pattern)) => {
@@ -136,7 +178,10 @@ impl Selector {
                 if rows.is_empty() {
                     return Ok(());
                 }
-                let names = rows.iter().filter_map(|row| TagName::parse(row.tag.as_deref()?).ok()).collect();
+                let names = rows
+                    .iter()
+                    .filter_map(|row| TagName::parse(row.tag.as_deref()?).ok())
+                    .collect();
                 selection.rows.extend(rows);
                 Deletion::Tags(names)
             }
@@ -147,27 +192,44 @@ impl Selector {
 }
 
 /// The tags of a repository, those that match where there is a pattern.
-async fn tags(registry: &Registry, name: &RepositoryName, pattern: Option<&Pattern>) -> Result<Vec<Row>, Failure> {
+async fn tags(
+    registry: &Registry,
+    name: &RepositoryName,
+    pattern: Option<&Pattern>,
+) -> Result<Vec<Row>, Failure> {
     // for its error
     registry.tags(name, String::new(), Some(0)).await?;
     let mut rows = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.tag_rows(name, last, None).await?;
-        let matching = page.items.into_iter().filter(|row| pattern.is_none_or(|pattern| pattern.matches(&row.name)));
-        rows.extend(matching.map(|row| Row { repository: name.clone(), tag: Some(row.name), digest: row.digest }));
+        let matching = page
+            .items
+            .into_iter()
+            .filter(|row| pattern.is_none_or(|pattern| pattern.matches(&row.name)));
+        rows.extend(matching.map(|row| Row {
+            repository: name.clone(),
+            tag: Some(row.name),
+            digest: row.digest,
+        }));
         after = page.next;
     }
     Ok(rows)
 }
 
 /// Repositories whose names match, or all of them.
-pub(super) async fn matching_repositories(registry: &Registry, pattern: Option<&Pattern>) -> Result<Vec<RepositoryName>, Failure> {
+pub(super) async fn matching_repositories(
+    registry: &Registry,
+    pattern: Option<&Pattern>,
+) -> Result<Vec<RepositoryName>, Failure> {
     let mut names = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.catalog(last, None).await?;
-        let matching = page.items.iter().filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
+        let matching = page
+            .items
+            .iter()
+            .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
         names.extend(matching.filter_map(|name| RepositoryName::parse(name).ok()));
         after = page.next;
     }

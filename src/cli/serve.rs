@@ -41,10 +41,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    let flags = Flags { addr: arguments.addr, data_dir: arguments.data_dir };
+    let flags = Flags {
+        addr: arguments.addr,
+        data_dir: arguments.data_dir,
+    };
     let mut live = Live::open(place::configuration(arguments.config), flags.clone())?;
     let log = log::start(&live.loaded().config)?;
-    live.loaded().notes.iter().for_each(|note| tracing::warn!("{note}"));
+    live.loaded()
+        .notes
+        .iter()
+        .for_each(|note| tracing::warn!("{note}"));
     live.add(move |config| {
         let (log, level) = (log.clone(), log::level(config.level()));
         Ok(Box::new(move || log.set_level(level)))
@@ -53,16 +59,25 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let address = wire::address(flags.addr.as_deref(), &config.http)?;
     let directory = place::data_directory(flags.data_dir.as_deref(), &config)?;
     place::check_foreign_store(&directory, &config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .thread_name("worker")
+        .build();
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().thread_name("worker").build();
-    let runtime = runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
+        runtime.map_err(|error| Failure::Other(format!("cannot start threads: {error}")))?;
     let outcome = runtime.block_on(serve(&address, directory, &config, live));
     // what is still running belongs to clients that were waited for long enough
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live: Live) -> Result<(), Failure> {
+async fn serve(
+    address: &Address,
+    directory: PathBuf,
+    config: &Config,
+    mut live: Live,
+) -> Result<(), Failure> {
     // before anything else: a signal during the start must end it as well
     let deaf = |error| Failure::Other(format!("cannot listen for signals: {error}"));
     let mut signals = Signals::listen().map_err(deaf)?;
@@ -89,7 +104,10 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
     live.add({
         let settings = server.settings();
         move |config| {
-            let (settings, next) = (settings.clone(), wire::settings(&config.http, usize::MAX, Some(&settings.get()))?);
+            let (settings, next) = (
+                settings.clone(),
+                wire::settings(&config.http, usize::MAX, Some(&settings.get()))?,
+            );
             Ok(Box::new(move || {
                 // what stays in force looks after its own files; now is as good a time as any
                 next.tls.iter().for_each(|tls| tls.refresh_files());
@@ -97,11 +115,15 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
             }))
         }
     });
-    let address = server.address().map_err(|error| cannot_bind(address, &error))?;
+    let address = server
+        .address()
+        .map_err(|error| cannot_bind(address, &error))?;
     live.add({
         let (access, address) = (access.clone(), address.clone());
         move |config| {
-            let prepared = access.prepare(logins::of(config)?).map_err(|error| logins::wrong(&error))?;
+            let prepared = access
+                .prepare(logins::of(config)?)
+                .map_err(|error| logins::wrong(&error))?;
             let (access, address) = (access.clone(), address.clone());
             Ok(Box::new(move || {
                 let was_open = access.is_open();
@@ -127,13 +149,21 @@ async fn serve(address: &Address, directory: PathBuf, config: &Config, mut live:
                     debug.run().await;
                 }
             };
-            tokio::join!(registry::collector::run(&registry), health.run(&registry), access.watch(), debug);
+            tokio::join!(
+                registry::collector::run(&registry),
+                health.run(&registry),
+                access.watch(),
+                debug
+            );
         }
     });
     let watching = tokio::spawn(live.run(hangup));
     let drained = server.run(async move {
         let name = signals.next().await;
-        tracing::info!(signal = name, "stopping: finishing requests in flight; a second signal ends at once");
+        tracing::info!(
+            signal = name,
+            "stopping: finishing requests in flight; a second signal ends at once"
+        );
         tokio::spawn(async move {
             signals.next().await;
             registry::log::flush();
@@ -163,7 +193,8 @@ fn announce(address: &Address, is_encrypted: bool, directory: &std::path::Path) 
     };
     let mut out = std::io::stdout();
     // nobody listening to it is no reason not to serve
-    let _ = writeln!(out, "listening on {place}, data in {}", directory.display()).and_then(|()| out.flush());
+    let _ = writeln!(out, "listening on {place}, data in {}", directory.display())
+        .and_then(|()| out.flush());
 }
 
 /// For a registry that asks nobody who they are.
@@ -171,7 +202,9 @@ fn warn_of_strangers(address: &Address) {
     if let Address::Tcp(address) = address
         && !address.ip().is_loopback()
     {
-        tracing::warn!("open to the network without a login: whoever reaches {address} may push and delete");
+        tracing::warn!(
+            "open to the network without a login: whoever reaches {address} may push and delete"
+        );
     }
 }
 
@@ -180,17 +213,27 @@ fn warn_of_short_leases(retention: &Retention) {
     let held = retention.lease.max(retention.grace);
     if retention.enabled && held < SHORTEST_LEASE {
         let held = humantime::format_duration(held);
-        tracing::warn!("gc.lease and gc.grace keep what a push has uploaded for {held} only: pushes that take longer may fail");
+        tracing::warn!(
+            "gc.lease and gc.grace keep what a push has uploaded for {held} only: pushes that take longer may fail"
+        );
     }
 }
 
 fn cannot_bind(address: &Address, error: &std::io::Error) -> Failure {
     let remedy = match (address, error.kind()) {
-        (Address::Tcp(_), ErrorKind::AddrInUse) => "another program listens there, so stop it or choose another port with --addr",
-        (Address::Tcp(_), ErrorKind::PermissionDenied) => "ports below 1024 are for root, so choose another one with --addr",
+        (Address::Tcp(_), ErrorKind::AddrInUse) => {
+            "another program listens there, so stop it or choose another port with --addr"
+        }
+        (Address::Tcp(_), ErrorKind::PermissionDenied) => {
+            "ports below 1024 are for root, so choose another one with --addr"
+        }
         (Address::Tcp(_), _) => "choose an address of this machine with --addr",
-        (Address::Unix(_), ErrorKind::AddrInUse) => "another server listens there, or it is no socket, so choose another path in http.addr",
-        (Address::Unix(_), _) => "http.addr must name a file in a directory that exists and that this user may write to",
+        (Address::Unix(_), ErrorKind::AddrInUse) => {
+            "another server listens there, or it is no socket, so choose another path in http.addr"
+        }
+        (Address::Unix(_), _) => {
+            "http.addr must name a file in a directory that exists and that this user may write to"
+        }
     };
     Failure::Other(format!("cannot listen on {address}: {error}; {remedy}"))
 }
@@ -200,7 +243,13 @@ fn cannot_bind(address: &Address, error: &std::io::Error) -> Failure {
 fn connection_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: maximum,
+            maximum,
+        },
+    );
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let connections = (files.saturating_sub(SPARE_DESCRIPTORS) / 2).max(1);
     usize::try_from(connections).unwrap_or(usize::MAX)
@@ -214,7 +263,10 @@ struct Signals {
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {

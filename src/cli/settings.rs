@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use registry::config::{self, Config, Draft, Wrongs, both, each};
 use registry::registry::{
-    Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention, Settings, TagRule, Urls,
+    Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention,
+    Settings, TagRule, Urls,
 };
 
 use super::{Failure, health, logins, place, watch, wire};
@@ -40,7 +41,9 @@ fn purging(purging: &config::UploadPurging) -> Purging {
     Purging {
         enabled: purging.enabled.unwrap_or(defaults.enabled),
         age: purging.age.map_or(defaults.age, |age| age.0),
-        interval: purging.interval.map_or(defaults.interval, |interval| interval.0),
+        interval: purging
+            .interval
+            .map_or(defaults.interval, |interval| interval.0),
         dry_run: purging.dryrun,
     }
 }
@@ -54,17 +57,31 @@ fn acceptance(config: &Config) -> Result<Acceptance, Wrongs> {
     let classes = classes.collect();
     // in distribution `enabled: true` goes over `disabled`, and is otherwise of no effect
     if validation.disabled && validation.enabled != Some(true) {
-        return Ok(Acceptance { urls: Urls::All, children: Children::None, classes });
+        return Ok(Acceptance {
+            urls: Urls::All,
+            children: Children::None,
+            classes,
+        });
     }
     let indexes = &validation.manifests.indexes;
-    let platforms = || indexes.platformlist.iter().map(|platform| (platform.os.clone(), platform.architecture.clone())).collect();
+    let platforms = || {
+        indexes
+            .platformlist
+            .iter()
+            .map(|platform| (platform.os.clone(), platform.architecture.clone()))
+            .collect()
+    };
     let children = match indexes.platforms {
         config::Platforms::All => Children::All,
         config::Platforms::None => Children::None,
         config::Platforms::List if indexes.platformlist.is_empty() => Children::All,
         config::Platforms::List => Children::Platforms(platforms()),
     };
-    Ok(Acceptance { urls: urls(validation)?, children, classes })
+    Ok(Acceptance {
+        urls: urls(validation)?,
+        children,
+        classes,
+    })
 }
 
 /// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
@@ -72,7 +89,11 @@ fn acceptance(config: &Config) -> Result<Acceptance, Wrongs> {
 fn urls(validation: &config::Validation) -> Result<Urls, Wrongs> {
     let config::Urls { allow, deny } = &validation.manifests.urls;
     if allow.is_empty() && deny.is_empty() {
-        return Ok(if validation.enabled == Some(true) { Urls::None } else { Urls::All });
+        return Ok(if validation.enabled == Some(true) {
+            Urls::None
+        } else {
+            Urls::All
+        });
     }
     let (allow, deny) = both(expressions("allow", allow), expressions("deny", deny))?;
     Ok(Urls::Matching { allow, deny })
@@ -81,7 +102,11 @@ fn urls(validation: &config::Validation) -> Result<Urls, Wrongs> {
 fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Wrongs> {
     RegexSet::new(texts).map_err(|error| {
         let error = error.to_string();
-        let cause = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let cause = error
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
         let key = format!("validation.manifests.urls.{list}");
         let sentence = format!("{key} holds what is no regular expression: {cause}");
         Wrongs::of(key, sentence)
@@ -101,7 +126,9 @@ pub(super) fn check_fixed(draft: &mut Draft, flags: &Flags) {
     draft.judge(health::checks(&config.health));
     draft.judge(wire::address(flags.addr.as_deref(), &config.http));
     draft.judge(watch::check(&config.http.debug));
-    watch::notes(&config.http.debug).into_iter().for_each(|note| draft.note(note.to_owned()));
+    watch::notes(&config.http.debug)
+        .into_iter()
+        .for_each(|note| draft.note(note.to_owned()));
 }
 
 /// Looks at everything that a server takes from a configuration: whether it fits, what is in the files that it names, and
@@ -123,7 +150,13 @@ pub(super) fn names_retention(config: &Config) -> bool {
 
 fn retention(config: &Config) -> Result<Retention, Wrongs> {
     let (gc, defaults) = (&config.gc, Retention::default());
-    let policies = each(config.policies.iter().enumerate().map(|(number, rules)| policy(&format!("policies[{number}]"), rules)))?;
+    let policies = each(
+        config
+            .policies
+            .iter()
+            .enumerate()
+            .map(|(number, rules)| policy(&format!("policies[{number}]"), rules)),
+    )?;
     Ok(Retention {
         enabled: gc.enabled.unwrap_or(defaults.enabled),
         interval: gc.interval.map_or(defaults.interval, |interval| interval.0),
@@ -144,17 +177,34 @@ fn keep(untagged: config::Untagged) -> KeepUntagged {
 }
 
 fn policy(name: &str, policy: &config::Policy) -> Result<Policy, Wrongs> {
-    let repositories = in_policies(&format!("{name}.repositories"), Pattern::for_repositories(&policy.repositories));
+    let repositories = in_policies(
+        &format!("{name}.repositories"),
+        Pattern::for_repositories(&policy.repositories),
+    );
     let immutable = tags(&format!("{name}.immutable"), &policy.immutable);
-    let rules = each(policy.tags.iter().enumerate().map(|(number, given)| rule(&format!("{name}.tags[{number}]"), given)));
+    let rules = each(
+        policy
+            .tags
+            .iter()
+            .enumerate()
+            .map(|(number, given)| rule(&format!("{name}.tags[{number}]"), given)),
+    );
     let (repositories, (immutable, tags)) = both(repositories, both(immutable, rules))?;
-    Ok(Policy { repositories, untagged: policy.untagged.map(keep), immutable, expire_immutable: policy.expireimmutable, tags })
+    Ok(Policy {
+        repositories,
+        untagged: policy.untagged.map(keep),
+        immutable,
+        expire_immutable: policy.expireimmutable,
+        tags,
+    })
 }
 
 fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Wrongs> {
     let (key, names) = (format!("{name}.match"), rule.tags.join(", "));
     if rule.tags.is_empty() || rule.tags.iter().any(String::is_empty) {
-        let sentence = format!("a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags");
+        let sentence = format!(
+            "a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags"
+        );
         return Err(Wrongs::of(key, sentence));
     }
     if !rule.always && rule.newest.is_none() && rule.younger.is_none() && rule.pulled.is_none() {
@@ -173,7 +223,11 @@ fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Wrongs> {
 }
 
 fn tags(key: &str, texts: &[String]) -> Result<Vec<Pattern>, Wrongs> {
-    each(texts.iter().map(|text| in_policies(key, Pattern::for_tags(text))))
+    each(
+        texts
+            .iter()
+            .map(|text| in_policies(key, Pattern::for_tags(text))),
+    )
 }
 
 fn in_policies(key: &str, pattern: Result<Pattern, String>) -> Result<Pattern, Wrongs> {
@@ -198,8 +252,18 @@ mod tests {
         std::fs::write(&path, nothing.to_yaml()).unwrap();
         let shown = Config::load(Some(&path), std::iter::empty()).unwrap();
         assert!(shown.notes.is_empty() && nothing.to_yaml().contains("grace: 24h  # default"));
-        assert_eq!(format!("{:?}", of(&shown.config).unwrap()), format!("{:?}", of(&nothing.config).unwrap()));
-        let limits = |config: &Config| format!("{:?}", wire::settings(&config.http, usize::MAX, None).unwrap().limits);
+        assert_eq!(
+            format!("{:?}", of(&shown.config).unwrap()),
+            format!("{:?}", of(&nothing.config).unwrap())
+        );
+        let limits = |config: &Config| {
+            format!(
+                "{:?}",
+                wire::settings(&config.http, usize::MAX, None)
+                    .unwrap()
+                    .limits
+            )
+        };
         assert_eq!(limits(&shown.config), limits(&nothing.config));
         let address = |config: &Config| format!("{:?}", wire::address(None, &config.http).unwrap());
         assert_eq!(address(&shown.config), address(&nothing.config));

@@ -62,8 +62,13 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
 /// Reads a reference that has to have a tag.
 fn tag_of(text: &str) -> Result<(RepositoryName, TagName), Failure> {
     match Target::parse(text)? {
-        Target { repository, manifest: Some(ManifestReference::Tag(tag)) } => Ok((repository, tag)),
-        _ => Err(Failure::Other(format!("'{text}' names no tag: write REPOSITORY:TAG"))),
+        Target {
+            repository,
+            manifest: Some(ManifestReference::Tag(tag)),
+        } => Ok((repository, tag)),
+        _ => Err(Failure::Other(format!(
+            "'{text}' names no tag: write REPOSITORY:TAG"
+        ))),
     }
 }
 
@@ -96,16 +101,34 @@ async fn history(arguments: History) -> Result<(), Failure> {
             break;
         }
     }
-    if arguments.output == Format::Json { written(array.finish(&mut out)) } else { Ok(()) }
+    if arguments.output == Format::Json {
+        written(array.finish(&mut out))
+    } else {
+        Ok(())
+    }
 }
 
 fn as_row(state: &TagState) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
     let (until, ended) = match &state.end {
         None => ("now".to_owned(), String::new()),
-        Some(end) => (exact_time(end.at), format!("{} by {}", if end.is_deletion { "removed" } else { "moved" }, output::actor(&end.by))),
+        Some(end) => (
+            exact_time(end.at),
+            format!(
+                "{} by {}",
+                if end.is_deletion { "removed" } else { "moved" },
+                output::actor(&end.by)
+            ),
+        ),
     };
-    vec![state.digest.to_string(), exact_time(state.since), text(&state.set_by.name), text(&state.set_by.address), until, ended]
+    vec![
+        state.digest.to_string(),
+        exact_time(state.since),
+        text(&state.set_by.name),
+        text(&state.set_by.address),
+        until,
+        ended,
+    ]
 }
 
 fn as_json(state: &TagState) -> Value {
@@ -131,14 +154,18 @@ async fn restore(arguments: Back) -> Result<(), Failure> {
         Some(text) => match Digest::parse(text) {
             Ok(digest) => Restore::Digest(digest),
             Err(_) if text.starts_with("sha") => {
-                return Err(Failure::Other(format!("'{text}' is not a digest: write sha256: and 64 hex digits")));
+                return Err(Failure::Other(format!(
+                    "'{text}' is not a digest: write sha256: and 64 hex digits"
+                )));
             }
             Err(_) => Restore::At(moment::parse(text, now())?),
         },
     };
     let registry = arguments.store.open()?;
     let before = present(&registry, &repository, &tag).await?;
-    let digest = registry.restore_tag(&repository, &tag, to, moment::local_user()).await?;
+    let digest = registry
+        .restore_tag(&repository, &tag, to, moment::local_user())
+        .await?;
     output::print(
         match arguments.output {
             Format::Json => {
@@ -156,7 +183,18 @@ async fn restore(arguments: Back) -> Result<(), Failure> {
 }
 
 /// What a tag points at; none where it was removed.
-pub(super) async fn present(registry: &Registry, repository: &RepositoryName, tag: &TagName) -> Result<Option<Digest>, Failure> {
-    let newest = registry.tag_history(repository, tag, None).await?.items.into_iter().next();
-    Ok(newest.filter(|state| state.end.is_none()).map(|state| state.digest))
+pub(super) async fn present(
+    registry: &Registry,
+    repository: &RepositoryName,
+    tag: &TagName,
+) -> Result<Option<Digest>, Failure> {
+    let newest = registry
+        .tag_history(repository, tag, None)
+        .await?
+        .items
+        .into_iter()
+        .next();
+    Ok(newest
+        .filter(|state| state.end.is_none())
+        .map(|state| state.digest))
 }

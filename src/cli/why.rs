@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use registry::oci::Digest;
-use registry::registry::{Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now};
+use registry::registry::{
+    Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
+};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, exact_time, size, time};
@@ -22,15 +24,23 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
     // REPOSITORY@DIGEST, as other commands want it, says the same
-    let text = arguments.digest.rsplit_once('@').map_or(&*arguments.digest, |(_, digest)| digest);
-    let digest = Digest::parse(text).map_err(|error| Failure::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
+    let text = arguments
+        .digest
+        .rsplit_once('@')
+        .map_or(&*arguments.digest, |(_, digest)| digest);
+    let digest = Digest::parse(text)
+        .map_err(|error| Failure::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
     let (registry, retention) = arguments.store.open_with_rules()?;
     let why = registry.why(&digest, &retention).await?;
     if why.is_unknown() {
-        return Err(Failure::Other(format!("{digest} is not known here: it was never pushed, or is gone for good")));
+        return Err(Failure::Other(format!(
+            "{digest} is not known here: it was never pushed, or is gone for good"
+        )));
     }
     match arguments.output {
-        Format::Json => output::print(format!("{:#}\n", as_json(&digest, &why, &retention)).as_bytes()),
+        Format::Json => {
+            output::print(format!("{:#}\n", as_json(&digest, &why, &retention)).as_bytes())
+        }
         Format::Table => output::print(as_text(&digest, &why, &retention).as_bytes()),
     }
 }
@@ -46,20 +56,49 @@ fn what(why: &Why) -> &'static str {
 }
 
 fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
-    let bytes = why.blob.map(|bytes| format!(" of {}", size(bytes))).unwrap_or_default();
+    let bytes = why
+        .blob
+        .map(|bytes| format!(" of {}", size(bytes)))
+        .unwrap_or_default();
     let mut text = format!("{digest} is a {}{bytes}\n", what(why));
     for chain in &why.chains {
-        let _ = writeln!(text, "  {}", output::plain(&line(chain, why.blob.is_some())));
+        let _ = writeln!(
+            text,
+            "  {}",
+            output::plain(&line(chain, why.blob.is_some()))
+        );
     }
     if why.more > 0 || why.is_cut {
-        let _ = writeln!(text, "  and {}{} more", if why.is_cut { "at least " } else { "" }, why.more);
+        let _ = writeln!(
+            text,
+            "  and {}{} more",
+            if why.is_cut { "at least " } else { "" },
+            why.more
+        );
     }
     for doomed in &why.goes {
-        let what = doomed.repository.as_ref().map_or("the blob".to_owned(), |name| format!("the manifest of {name}"));
-        let _ = writeln!(text, "{what} goes {}: {}", when(doomed.at, retention), doomed.why);
+        let what = doomed
+            .repository
+            .as_ref()
+            .map_or("the blob".to_owned(), |name| {
+                format!("the manifest of {name}")
+            });
+        let _ = writeln!(
+            text,
+            "{what} goes {}: {}",
+            when(doomed.at, retention),
+            doomed.why
+        );
     }
     for row in &why.trash {
-        let (TrashRow { repository, deleted_at, .. }, by) = (row, output::plain(&output::actor(&row.deleted_by)));
+        let (
+            TrashRow {
+                repository,
+                deleted_at,
+                ..
+            },
+            by,
+        ) = (row, output::plain(&output::actor(&row.deleted_by)));
         let until = time(restorable(row, retention));
         let _ = writeln!(
             text,
@@ -87,12 +126,17 @@ fn when(at: Millis, retention: &Retention) -> String {
 }
 
 fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
-    row.deleted_at.saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
+    row.deleted_at
+        .saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
 }
 
 /// Of a blob, `<- manifest … of team/app <- index … <- tag team/app:v1`; of a manifest, what comes after that.
 fn line(chain: &Chain, is_blob: bool) -> String {
-    let Chain { repository, steps, end } = chain;
+    let Chain {
+        repository,
+        steps,
+        end,
+    } = chain;
     let mut parts = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         parts.push(match (number, is_blob) {
@@ -105,23 +149,42 @@ fn line(chain: &Chain, is_blob: bool) -> String {
     parts.push(match end {
         End::Tags { tags, more } => {
             let tags: Vec<_> = tags.iter().map(|tag| told(repository, tag)).collect();
-            let more = if *more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if *more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             format!("tag {}{more}", tags.join(", "))
         }
-        End::Idle { until: Some(until), why } => format!("nothing, until {}: {why}", time(*until)),
+        End::Idle {
+            until: Some(until),
+            why,
+        } => format!("nothing, until {}: {why}", time(*until)),
         End::Idle { until: None, why } => format!("a rule: {why}"),
-        End::Lease { until } => format!("{repository}, until {}: no manifest there needs it", time(*until)),
+        End::Lease { until } => format!(
+            "{repository}, until {}: no manifest there needs it",
+            time(*until)
+        ),
     });
     let text = parts.join(" <- ");
     if is_blob { format!("<- {text}") } else { text }
 }
 
 fn told(repository: &str, tag: &TagHold) -> String {
-    let rule = tag.decision.as_ref().map(|Decision { is_kept, reason, until, .. }| {
-        let verdict = if *is_kept { "kept" } else { "to be removed" };
-        let until = until.map(|until| format!(" until {}", time(until))).unwrap_or_default();
-        format!(" ({verdict}{until}: {reason})")
-    });
+    let rule = tag.decision.as_ref().map(
+        |Decision {
+             is_kept,
+             reason,
+             until,
+             ..
+         }| {
+            let verdict = if *is_kept { "kept" } else { "to be removed" };
+            let until = until
+                .map(|until| format!(" until {}", time(until)))
+                .unwrap_or_default();
+            format!(" ({verdict}{until}: {reason})")
+        },
+    );
     format!("{repository}:{}{}", tag.name, rule.unwrap_or_default())
 }
 
@@ -134,10 +197,22 @@ fn kind(kind: StepKind) -> &'static str {
 }
 
 fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
-    let goes = why.goes.iter().map(|Doomed { kind, repository, at, why, .. }| {
-        let kind = if *kind == Kind::Blob { "blob" } else { "manifest" };
-        json!({ "kind": kind, "repository": repository, "at": exact_time(*at), "why": why })
-    });
+    let goes = why.goes.iter().map(
+        |Doomed {
+             kind,
+             repository,
+             at,
+             why,
+             ..
+         }| {
+            let kind = if *kind == Kind::Blob {
+                "blob"
+            } else {
+                "manifest"
+            };
+            json!({ "kind": kind, "repository": repository, "at": exact_time(*at), "why": why })
+        },
+    );
     let trash = why.trash.iter().map(|row| {
         json!({
             "repository": row.repository, "deleted": exact_time(row.deleted_at), "tags": row.tags,
@@ -158,7 +233,11 @@ fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
 }
 
 fn chain_json(chain: &Chain) -> Value {
-    let steps: Vec<_> = chain.steps.iter().map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() })).collect();
+    let steps: Vec<_> = chain
+        .steps
+        .iter()
+        .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
+        .collect();
     let end = match &chain.end {
         End::Tags { tags, more } => {
             let tags = tags.iter().map(|TagHold { name, decision }| {
@@ -169,7 +248,9 @@ fn chain_json(chain: &Chain) -> Value {
             });
             json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
         }
-        End::Idle { until, why } => json!({ "kind": "untagged", "until": until.map(exact_time), "why": why }),
+        End::Idle { until, why } => {
+            json!({ "kind": "untagged", "until": until.map(exact_time), "why": why })
+        }
         End::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
     };
     json!({ "repository": chain.repository, "steps": steps, "end": end })

@@ -19,7 +19,10 @@ pub(super) struct Checked {
 
 /// Looks through the whole tree; what is wrong with it is in the report.
 pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
-    let mut check = Check { report, origins: BTreeMap::new() };
+    let mut check = Check {
+        report,
+        origins: BTreeMap::new(),
+    };
     let values = match &tree.content {
         Content::Null => Map::new(),
         Content::Map(members) => check.members(tree, members, "", ""),
@@ -32,7 +35,10 @@ pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
             Map::new()
         }
     };
-    Checked { values: Value::Object(values), origins: check.origins }
+    Checked {
+        values: Value::Object(values),
+        origins: check.origins,
+    }
 }
 
 /// A file says of what shape it is, as distribution has it, in the file itself. One that does not is perhaps yet to be written.
@@ -66,13 +72,18 @@ impl Check<'_> {
     fn key(&mut self, key: &Key, node: &Node, shown: &str) -> Option<Value> {
         match key.treatment {
             Treatment::Refused(when, why) if when.applies(node) => {
-                self.report.problem(&node.origin, shown, format!("{shown} is not supported: {why}"));
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} is not supported: {why}"),
+                );
                 None
             }
             Treatment::Refused(..) => None,
             Treatment::Accepted(why) => {
                 if !node.is_empty() {
-                    self.report.note(&node.origin, &format!("{shown} has no effect: {why}"));
+                    self.report
+                        .note(&node.origin, &format!("{shown} has no effect: {why}"));
                 }
                 None
             }
@@ -84,7 +95,8 @@ impl Check<'_> {
                     value
                 }
                 Err(sentence) => {
-                    self.report.problem(&node.origin, shown, format!("{shown} {sentence}"));
+                    self.report
+                        .problem(&node.origin, shown, format!("{shown} {sentence}"));
                     None
                 }
             },
@@ -97,11 +109,18 @@ impl Check<'_> {
             Content::List(items) => {
                 let path = format!("{path}[]");
                 let empty = || Value::Object(Map::new());
-                let item = |(number, item)| self.section(item, &path, &format!("{shown}[{number}]")).unwrap_or_else(empty);
+                let item = |(number, item)| {
+                    self.section(item, &path, &format!("{shown}[{number}]"))
+                        .unwrap_or_else(empty)
+                };
                 Some(items.iter().enumerate().map(item).collect())
             }
             _ => {
-                self.report.problem(&node.origin, shown, format!("{shown} must be a list: put a hyphen before each of its items"));
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} must be a list: put a hyphen before each of its items"),
+                );
                 None
             }
         }
@@ -114,7 +133,11 @@ impl Check<'_> {
             Content::Null => &[],
             _ => {
                 let example = keys::members(path).first().copied().unwrap_or_default();
-                self.report.problem(&node.origin, shown, format!("{shown} is a section: write its keys below it, such as {example}"));
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} is a section: write its keys below it, such as {example}"),
+                );
                 return None;
             }
         };
@@ -122,7 +145,13 @@ impl Check<'_> {
         (!values.is_empty()).then_some(Value::Object(values))
     }
 
-    fn members(&mut self, section: &Node, members: &[(String, Node)], path: &str, shown: &str) -> Map<String, Value> {
+    fn members(
+        &mut self,
+        section: &Node,
+        members: &[(String, Node)],
+        path: &str,
+        shown: &str,
+    ) -> Map<String, Value> {
         let known = keys::members(path);
         let mut values = Map::new();
         self.choice(members, path);
@@ -135,11 +164,17 @@ impl Check<'_> {
                 self.unknown(member, path, name, &shown);
             }
         }
-        for key in keys::all().iter().filter(|key| key.is_required && is_member(&key.path, path)) {
+        for key in keys::all()
+            .iter()
+            .filter(|key| key.is_required && is_member(&key.path, path))
+        {
             let name = key.path.rsplit('.').next().unwrap_or_default();
             // an empty list is for those to judge who know what it is about
-            let is_there = |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
-            let is_there = members.iter().any(|(given, member)| given == name && is_there(member));
+            let is_there =
+                |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
+            let is_there = members
+                .iter()
+                .any(|(given, member)| given == name && is_there(member));
             if !is_there {
                 let missing = keys::join(shown, name);
                 let sentence = format!("{missing} is missing, and needed with the rest of {shown}");
@@ -152,9 +187,15 @@ impl Check<'_> {
     /// One of several, not two.
     fn choice(&mut self, members: &[(String, Node)], path: &str) {
         let alternatives = keys::alternatives(path);
-        let chosen: Vec<_> = members.iter().filter(|(name, _)| alternatives.contains(&&**name)).collect();
+        let chosen: Vec<_> = members
+            .iter()
+            .filter(|(name, _)| alternatives.contains(&&**name))
+            .collect();
         if let [(first, one), .., (last, other)] = &*chosen {
-            let sentence = format!("{path} is both {first} ({}) and {last}: keep one of them", one.origin);
+            let sentence = format!(
+                "{path} is both {first} ({}) and {last}: keep one of them",
+                one.origin
+            );
             self.report.problem(&other.origin, path, sentence);
         }
     }
@@ -165,13 +206,16 @@ impl Check<'_> {
             None if path.is_empty() => String::new(),
             None => format!(": {path} has {}", keys::members(path).join(", ")),
         };
-        self.report.problem(&member.origin, shown, format!("unknown key {shown}{hint}"));
+        self.report
+            .problem(&member.origin, shown, format!("unknown key {shown}{hint}"));
     }
 }
 
 /// Whether `key` stands directly in the section `path`.
 fn is_member(key: &str, path: &str) -> bool {
-    key.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')).is_some_and(|rest| !rest.contains('.'))
+    key.strip_prefix(path)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .is_some_and(|rest| !rest.contains('.'))
 }
 
 /// What a key is given; none where it says as much as nothing at all. The error goes on after the key's name.
@@ -187,12 +231,20 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
         (Kind::Words(words), content) => texts(content, &|text| word(words, text)),
         (Kind::Headers | Kind::SecretHeaders, Content::Map(members)) => {
             let header = |(name, node): &(String, Node)| {
-                let values = texts(&node.content, &|text| Ok(text.to_owned())).map_err(|sentence| format!(".{name} {sentence}"))?;
-                Ok((name.clone(), values.unwrap_or_else(|| Value::Array(Vec::new()))))
+                let values = texts(&node.content, &|text| Ok(text.to_owned()))
+                    .map_err(|sentence| format!(".{name} {sentence}"))?;
+                Ok((
+                    name.clone(),
+                    values.unwrap_or_else(|| Value::Array(Vec::new())),
+                ))
             };
-            Ok(Some(Value::Object(members.iter().map(header).collect::<Result<_, String>>()?)))
+            Ok(Some(Value::Object(
+                members.iter().map(header).collect::<Result<_, String>>()?,
+            )))
         }
-        (Kind::Headers | Kind::SecretHeaders, _) => Err("must be a map of names of headers and lists of their values".to_owned()),
+        (Kind::Headers | Kind::SecretHeaders, _) => {
+            Err("must be a map of names of headers and lists of their values".to_owned())
+        }
         (Kind::Fields, Content::Map(_)) => Ok(Some(node.to_value())),
         (Kind::Fields, _) => Err("must be a map of names and values".to_owned()),
         (_, Content::Scalar(scalar)) if scalar.text.is_empty() => Ok(None),
@@ -223,26 +275,34 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
         Kind::Time => time(text).map(Some),
         Kind::Keep => match &*text.to_ascii_lowercase() {
             word @ ("never" | "forever") => Ok(Some(Value::from(word))),
-            _ => time(text).map(Some).map_err(|sentence| format!("{sentence}; never or forever are possible as well")),
+            _ => time(text)
+                .map(Some)
+                .map_err(|sentence| format!("{sentence}; never or forever are possible as well")),
         },
         Kind::Word(words) => word(words, text).map(|word| Some(Value::from(word))),
         Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),
-        Kind::Version if text != "0.1" => Err(format!("is {text}, and 0.1 is the only one there is")),
+        Kind::Version if text != "0.1" => {
+            Err(format!("is {text}, and 0.1 is the only one there is"))
+        }
         _ => Ok(Some(Value::from(text))),
     }
 }
 
 fn word(words: &[&str], text: &str) -> Result<String, String> {
     let lower = text.to_lowercase();
-    if words.contains(&&*lower) { Ok(lower) } else { Err(format!("must be one of {}, not '{text}'", words.join(", "))) }
+    if words.contains(&&*lower) {
+        Ok(lower)
+    } else {
+        Err(format!("must be one of {}, not '{text}'", words.join(", ")))
+    }
 }
 
 fn tls_version(text: &str) -> Result<String, String> {
     match &*text.to_lowercase() {
         // distribution's documentation has them, and its code has had none of them for long
-        old @ ("tls1.0" | "tls1.1") => {
-            Err(format!("is {old}, and rustls, which encrypts here, has no TLS below 1.2: write tls1.2, or nothing, which is the same"))
-        }
+        old @ ("tls1.0" | "tls1.1") => Err(format!(
+            "is {old}, and rustls, which encrypts here, has no TLS below 1.2: write tls1.2, or nothing, which is the same"
+        )),
         _ => word(&["tls1.2", "tls1.3"], text),
     }
 }
@@ -250,13 +310,22 @@ fn tls_version(text: &str) -> Result<String, String> {
 fn time(text: &str) -> Result<Value, String> {
     match text.parse::<f64>() {
         Ok(0.0) => return Ok(Value::from("0s")),
-        Ok(_) => return Err(format!("is {text} without a unit, which distribution takes for nanoseconds: write {text}s, or {text}ns")),
+        Ok(_) => {
+            return Err(format!(
+                "is {text} without a unit, which distribution takes for nanoseconds: write {text}s, or {text}ns"
+            ));
+        }
         Err(_) => {}
     }
-    Interval::try_from(Value::from(text)).map(|_| Value::from(text)).map_err(|error| format!("does not fit: {error}"))
+    Interval::try_from(Value::from(text))
+        .map(|_| Value::from(text))
+        .map_err(|error| format!("does not fit: {error}"))
 }
 
-fn texts(content: &Content, read: &dyn Fn(&str) -> Result<String, String>) -> Result<Option<Value>, String> {
+fn texts(
+    content: &Content,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Option<Value>, String> {
     let one = |node: &Content| match node {
         Content::Scalar(scalar) => read(&scalar.text).map(Value::from),
         _ => Err("must be a list of texts".to_owned()),
@@ -264,7 +333,11 @@ fn texts(content: &Content, read: &dyn Fn(&str) -> Result<String, String>) -> Re
     match content {
         Content::Null => Ok(None),
         Content::Scalar(scalar) if scalar.text.is_empty() => Ok(None),
-        Content::List(items) => items.iter().map(|item| one(&item.content)).collect::<Result<Vec<_>, _>>().map(|items| Some(items.into())),
+        Content::List(items) => items
+            .iter()
+            .map(|item| one(&item.content))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|items| Some(items.into())),
         single => one(single).map(|item| Some(vec![item].into())),
     }
 }

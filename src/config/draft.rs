@@ -20,19 +20,39 @@ pub struct Draft {
 
 impl Draft {
     pub(super) fn new(checked: Checked, report: Report, file: &Origin) -> Self {
-        let Checked { mut values, origins } = checked;
-        let Report { mut problems, notes } = report;
+        let Checked {
+            mut values,
+            origins,
+        } = checked;
+        let Report {
+            mut problems,
+            notes,
+        } = report;
         if !problems.is_empty()
             && let Value::Object(sections) = &mut values
         {
-            sections.retain(|name, section| serde_json::from_value::<Config>(json!({ name: section })).is_ok());
+            sections.retain(|name, section| {
+                serde_json::from_value::<Config>(json!({ name: section })).is_ok()
+            });
         }
         let config = serde_json::from_value(values.clone()).unwrap_or_else(|error| {
             // what the table of keys lets through fits the types below it; this is for the day it does not
-            problems.push(Problem { origin: file.clone(), about: String::new(), sentence: error.to_string() });
+            problems.push(Problem {
+                origin: file.clone(),
+                about: String::new(),
+                sentence: error.to_string(),
+            });
             Config::default()
         });
-        Self { loaded: Loaded { config, notes, values, origins }, problems }
+        Self {
+            loaded: Loaded {
+                config,
+                notes,
+                values,
+                origins,
+            },
+            problems,
+        }
     }
 
     pub fn config(&self) -> &Config {
@@ -46,10 +66,18 @@ impl Draft {
             Err(wrongs) => wrongs.0,
         };
         for wrong in wrongs {
-            let may_follow = wrong.unless.is_some_and(|section| self.problems.iter().any(|problem| is_within(&problem.about, &section)));
+            let may_follow = wrong.unless.is_some_and(|section| {
+                self.problems
+                    .iter()
+                    .any(|problem| is_within(&problem.about, &section))
+            });
             if !may_follow {
                 let origin = origin(&self.loaded.origins, &wrong.about);
-                self.problems.push(Problem { origin, about: wrong.about, sentence: wrong.sentence });
+                self.problems.push(Problem {
+                    origin,
+                    about: wrong.about,
+                    sentence: wrong.sentence,
+                });
             }
         }
         None
@@ -65,14 +93,21 @@ impl Draft {
     /// # Errors
     /// All that is wrong with it: what is in the file first, in its order.
     pub fn finish(self) -> Result<Loaded, Error> {
-        if self.problems.is_empty() { Ok(self.loaded) } else { Err(self.error()) }
+        if self.problems.is_empty() {
+            Ok(self.loaded)
+        } else {
+            Err(self.error())
+        }
     }
 
     /// The configuration, and what a part of the server makes of it.
     ///
     /// # Errors
     /// As [`Self::finish`], with what that part finds wrong.
-    pub fn finish_with<T>(mut self, part: impl FnOnce(&Config) -> Result<T, Wrongs>) -> Result<(Loaded, T), Error> {
+    pub fn finish_with<T>(
+        mut self,
+        part: impl FnOnce(&Config) -> Result<T, Wrongs>,
+    ) -> Result<(Loaded, T), Error> {
         let found = part(self.config());
         match self.judge(found) {
             Some(value) => Ok((self.finish()?, value)),
@@ -91,7 +126,8 @@ impl Draft {
 }
 
 fn is_within(key: &str, section: &str) -> bool {
-    key.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    key.strip_prefix(section)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Where a key was given; for a section, where the first of its keys was.
@@ -99,7 +135,10 @@ fn origin(origins: &BTreeMap<String, Origin>, about: &str) -> Origin {
     if let Some(origin) = origins.get(about) {
         return origin.clone();
     }
-    let inside = origins.iter().filter(|(key, _)| is_within(key, about)).map(|(_, origin)| origin);
+    let inside = origins
+        .iter()
+        .filter(|(key, _)| is_within(key, about))
+        .map(|(_, origin)| origin);
     let first = inside.min_by_key(|origin| match origin {
         Origin::File { line, .. } => *line,
         Origin::Variable(_) | Origin::Default => u64::MAX,

@@ -78,7 +78,9 @@ impl TryFrom<Value> for Untagged {
         match value.as_str() {
             Some("never") => Ok(Self::Never),
             Some("forever") => Ok(Self::Forever),
-            _ => Interval::try_from(value).map(Self::For).map_err(|error| format!("{error}, never or forever")),
+            _ => Interval::try_from(value)
+                .map(Self::For)
+                .map_err(|error| format!("{error}, never or forever")),
         }
     }
 }

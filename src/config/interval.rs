@@ -16,7 +16,9 @@ impl TryFrom<Value> for Interval {
     /// Reads `1h30m`, `90s`, `1.5s`, `500ms`. A bare number, which Go takes for nanoseconds and people for seconds, is
     /// refused.
     fn try_from(value: Value) -> Result<Self, String> {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
         let malformed = || format!("'{text}' is not a length of time: write 14d, 1m30s or 500ms");
         let mut rest = text.trim();
         if rest.is_empty() {
@@ -24,10 +26,14 @@ impl TryFrom<Value> for Interval {
         }
         let mut seconds = 0.0;
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(malformed)?;
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .ok_or_else(malformed)?;
             let number: f64 = rest[..digits].parse().map_err(|_| malformed())?;
             rest = &rest[digits..];
-            let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+            let unit = rest
+                .find(|c: char| c.is_ascii_digit())
+                .unwrap_or(rest.len());
             let factor = match &rest[..unit] {
                 "ns" => 1e-9,
                 "us" | "µs" => 1e-6,
@@ -41,7 +47,9 @@ impl TryFrom<Value> for Interval {
             seconds += number * factor;
             rest = &rest[unit..];
         }
-        Duration::try_from_secs_f64(seconds).map(Self).map_err(|_| malformed())
+        Duration::try_from_secs_f64(seconds)
+            .map(Self)
+            .map_err(|_| malformed())
     }
 }
 

@@ -96,10 +96,16 @@ impl When {
         match self {
             Self::Named => true,
             Self::Given => !node.is_empty(),
-            Self::On => matches!(&node.content, Content::Scalar(scalar) if switch(&scalar.text) != Some(false)),
+            Self::On => {
+                matches!(&node.content, Content::Scalar(scalar) if switch(&scalar.text) != Some(false))
+            }
             Self::Enabled => match &node.content {
                 Content::List(items) => items.iter().any(|item| !is_disabled(item)),
-                Content::Map(members) if members.iter().all(|(name, _)| name.parse::<usize>().is_err()) => {
+                Content::Map(members)
+                    if members
+                        .iter()
+                        .all(|(name, _)| name.parse::<usize>().is_err()) =>
+                {
                     members.iter().any(|(_, member)| self.applies(member))
                 }
                 _ => !node.is_empty(),
@@ -110,7 +116,8 @@ impl When {
 
 fn is_disabled(item: &Node) -> bool {
     let disabled = item.member("disabled").map(|node| &node.content);
-    matches!(disabled, Some(Content::Scalar(scalar)) if switch(&scalar.text) == Some(true)) || item.is_empty()
+    matches!(disabled, Some(Content::Scalar(scalar)) if switch(&scalar.text) == Some(true))
+        || item.is_empty()
 }
 
 /// Reads a switch as YAML 1.1, and so Go, has it.
@@ -128,8 +135,15 @@ pub fn all() -> &'static [Key] {
         let mut keys = honoured::keys();
         keys.extend(foreign::keys());
         // sections stay where they first appear, with what distribution alone has at their ends
-        let order: Vec<String> = keys.iter().map(|key| section(&key.path).to_owned()).collect();
-        keys.sort_by_key(|key| order.iter().position(|section_there| section_there == section(&key.path)));
+        let order: Vec<String> = keys
+            .iter()
+            .map(|key| section(&key.path).to_owned())
+            .collect();
+        keys.sort_by_key(|key| {
+            order
+                .iter()
+                .position(|section_there| section_there == section(&key.path))
+        });
         keys
     });
     &ALL
@@ -148,19 +162,33 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
 
 /// The path of a member.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// Whether there are keys in items of `path`.
 pub(super) fn is_list(path: &str) -> bool {
-    all().iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with("[].")))
+    all().iter().any(|key| {
+        key.path
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.starts_with("[]."))
+    })
 }
 
 /// The names that may stand in the section `path`, each once; none where it is no section.
 pub(super) fn members(path: &str) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for key in all() {
-        let rest = if path.is_empty() { Some(&*key.path) } else { key.path.strip_prefix(path).and_then(|rest| rest.strip_prefix('.')) };
+        let rest = if path.is_empty() {
+            Some(&*key.path)
+        } else {
+            key.path
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('.'))
+        };
         let name = rest.map(section);
         names.extend(name.filter(|name| !names.contains(name)));
     }
@@ -187,7 +215,10 @@ pub(super) fn other_name(path: &str) -> Option<&'static str> {
         ("log.hooks[].options", "MAILOPTIONS"),
         ("compatibility.schema1.signingkeyfile", "TRUSTKEY"),
     ];
-    NAMES.iter().find(|(known, _)| *known == path).map(|(_, name)| *name)
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == path)
+        .map(|(_, name)| *name)
 }
 
 #[cfg(test)]
@@ -197,11 +228,27 @@ mod tests {
     #[test]
     fn every_key_is_there_once_and_is_either_a_key_or_a_section() {
         for (number, key) in all().iter().enumerate() {
-            assert!(!all()[..number].iter().any(|other| other.path == key.path), "{} twice", key.path);
+            assert!(
+                !all()[..number].iter().any(|other| other.path == key.path),
+                "{} twice",
+                key.path
+            );
             let is_looked_into = key.treatment == Treatment::Honoured;
-            assert!(!is_looked_into || members(&key.path).is_empty() && !is_list(&key.path), "{} has members", key.path);
-            assert!(!key.meaning.is_empty() && !key.meaning.ends_with('.'), "{}", key.path);
-            assert!(!key.path.contains('_') || key.treatment != Treatment::Honoured, "no variable can name {}", key.path);
+            assert!(
+                !is_looked_into || members(&key.path).is_empty() && !is_list(&key.path),
+                "{} has members",
+                key.path
+            );
+            assert!(
+                !key.meaning.is_empty() && !key.meaning.ends_with('.'),
+                "{}",
+                key.path
+            );
+            assert!(
+                !key.path.contains('_') || key.treatment != Treatment::Honoured,
+                "no variable can name {}",
+                key.path
+            );
         }
     }
 }

@@ -38,7 +38,10 @@ const LIVE: &[&str] = &[
 
 /// Whether a running server takes a change of `key` (`storage.delete.enabled`).
 pub fn is_live(key: &str) -> bool {
-    LIVE.iter().any(|live| key.strip_prefix(live).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    LIVE.iter().any(|live| {
+        key.strip_prefix(live)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }
 
 impl Config {
@@ -52,7 +55,11 @@ impl Config {
         let losses = [
             ("auth", "the login", is_lost(&asks)),
             ("http.tls", "encryption", is_lost(&encrypts)),
-            ("http.tls.clientcas", "the check of clients' certificates", is_lost(&knows) && !is_lost(&encrypts)),
+            (
+                "http.tls.clientcas",
+                "the check of clients' certificates",
+                is_lost(&knows) && !is_lost(&encrypts),
+            ),
         ];
         Wrongs::all(losses.into_iter().filter(|(.., is_lost)| *is_lost).map(|(section, what, _)| {
             let sentence = format!(
@@ -83,7 +90,11 @@ fn differ(key: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
     names.sort();
     names.dedup();
     for name in names {
-        let member = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+        let member = if key.is_empty() {
+            name.clone()
+        } else {
+            format!("{key}.{name}")
+        };
         let empty = Value::Object(serde_json::Map::default());
         match (ones.get(name), others.get(name)) {
             (Some(one), Some(other)) => differ(&member, one, other, found),

@@ -34,7 +34,10 @@ pub use auth::{Auth, Htpasswd, Silly, Token};
 pub use draft::Draft;
 pub use gc::{Gc, Policy, TagRule, Untagged};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
-pub use http::{ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus, Tls};
+pub use http::{
+    ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus,
+    Tls,
+};
 pub use interval::Interval;
 pub use live::is_live;
 pub use log::{AccessLog, Formatter, Level, Log};
@@ -42,7 +45,8 @@ pub use problem::{Error, Problem};
 pub use storage::{Delete, Filesystem, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use tree::Origin;
 pub use validation::{
-    Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls, ValidatedManifests, Validation,
+    Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
+    ValidatedManifests, Validation,
 };
 pub use variables::FILE_VARIABLE;
 pub use wrong::{Wrongs, both, each};
@@ -101,11 +105,17 @@ impl Config {
     ///
     /// # Errors
     /// A file that cannot be read, or is not YAML.
-    pub fn draft(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Draft, Error> {
+    pub fn draft(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Draft, Error> {
         let mut report = Report::default();
         let mut tree = match file {
             Some(path) => read(path)?,
-            None => Node { origin: Origin::Default, content: Content::Null },
+            None => Node {
+                origin: Origin::Default,
+                content: Content::Null,
+            },
         };
         if file.is_some() {
             check::version(&tree, &mut report);
@@ -120,7 +130,10 @@ impl Config {
     ///
     /// # Errors
     /// A file that cannot be read, or all that is wrong with what it and the variables say.
-    pub fn load(file: Option<&Path>, environment: impl Iterator<Item = (OsString, OsString)>) -> Result<Loaded, Error> {
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, Error> {
         Self::draft(file, environment)?.finish()
     }
 
@@ -131,22 +144,37 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<Node, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read { path: path.to_owned(), cause })?;
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
+        path: path.to_owned(),
+        cause,
+    })?;
     let path = Arc::from(path);
     tree::read_file(&text, &path).map_err(|error| {
-        let origin = Origin::File { path, line: error.line.unwrap_or(1) };
-        Error::Problems(vec![Problem { origin, about: String::new(), sentence: error.cause }])
+        let origin = Origin::File {
+            path,
+            line: error.line.unwrap_or(1),
+        };
+        Error::Problems(vec![Problem {
+            origin,
+            about: String::new(),
+            sentence: error.cause,
+        }])
     })
 }
 
 /// `auth: none` is `auth: {none: {}}`.
 fn spell_out(tree: &mut Node) {
-    let Content::Map(members) = &mut tree.content else { return };
+    let Content::Map(members) = &mut tree.content else {
+        return;
+    };
     for (name, member) in members {
         if let Content::Scalar(word) = &member.content
             && !keys::alternatives(name).is_empty()
         {
-            let chosen = Node { origin: member.origin.clone(), content: Content::Null };
+            let chosen = Node {
+                origin: member.origin.clone(),
+                content: Content::Null,
+            };
             member.content = Content::Map(vec![(word.text.clone(), chosen)]);
         }
     }

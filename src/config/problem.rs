@@ -30,7 +30,10 @@ impl fmt::Display for Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the configuration {path}: {cause}", path = .path.display())]
-    Read { path: PathBuf, cause: std::io::Error },
+    Read {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
     /// Never empty.
     #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
     Problems(Vec<Problem>),
@@ -45,7 +48,11 @@ pub(super) struct Report {
 
 impl Report {
     pub fn problem(&mut self, origin: &Origin, about: &str, sentence: String) {
-        self.problems.push(Problem { origin: origin.clone(), about: about.to_owned(), sentence });
+        self.problems.push(Problem {
+            origin: origin.clone(),
+            about: about.to_owned(),
+            sentence,
+        });
     }
 
     pub fn variable(&mut self, name: &Arc<str>, about: &str, sentence: String) {

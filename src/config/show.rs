@@ -14,7 +14,9 @@ impl Loaded {
     pub fn to_yaml(&self) -> String {
         let mut text = String::new();
         if let Some(Shown::Map(members)) = self.shown("", Some(&self.values), "") {
-            members.iter().for_each(|(name, member)| write_member(&mut text, 0, name, member));
+            members
+                .iter()
+                .for_each(|(name, member)| write_member(&mut text, 0, name, member));
         }
         text
     }
@@ -22,7 +24,9 @@ impl Loaded {
     /// `config`, in the shape of the file, and `origins` by key; what is secret is masked.
     pub fn to_json(&self) -> Value {
         let mut origins = BTreeMap::new();
-        let config = self.shown("", Some(&self.values), "").and_then(|shown| shown.into_value("", &mut origins));
+        let config = self
+            .shown("", Some(&self.values), "")
+            .and_then(|shown| shown.into_value("", &mut origins));
         json!({ "config": config, "origins": origins })
     }
 
@@ -40,11 +44,21 @@ impl Loaded {
         }
         if keys::is_list(path) {
             let items = value?.as_array()?.iter().enumerate();
-            let item = |(number, item)| self.shown(&format!("{path}[]"), Some(item), &format!("{name}[{number}]"));
+            let item = |(number, item)| {
+                self.shown(
+                    &format!("{path}[]"),
+                    Some(item),
+                    &format!("{name}[{number}]"),
+                )
+            };
             return Some(Shown::List(items.filter_map(item).collect()));
         }
         let alternatives = keys::alternatives(path);
-        if path == "auth" && alternatives.iter().all(|way| value.is_none_or(|value| value.get(way).is_none())) {
+        if path == "auth"
+            && alternatives
+                .iter()
+                .all(|way| value.is_none_or(|value| value.get(way).is_none()))
+        {
             return Some(Shown::Value(Value::from("none"), Origin::Default));
         }
         // without encryption nothing holds of it
@@ -57,7 +71,10 @@ impl Loaded {
             if path == "auth" && alternatives.contains(member) && value.is_none() {
                 return None;
             }
-            Some(((*member).to_owned(), self.shown(&keys::join(path, member), value, &keys::join(name, member))?))
+            Some((
+                (*member).to_owned(),
+                self.shown(&keys::join(path, member), value, &keys::join(name, member))?,
+            ))
         };
         let members: Vec<_> = keys::members(path).iter().filter_map(member).collect();
         (!members.is_empty()).then_some(Shown::Map(members))
@@ -88,13 +105,23 @@ fn default(key: &keys::Key) -> Option<Shown> {
 }
 
 fn masked(kind: Kind, value: &Value) -> Value {
-    let by_name = |name: &String, value: &Value| if mask::is_secret_name(name) { hidden(value) } else { value.clone() };
+    let by_name = |name: &String, value: &Value| {
+        if mask::is_secret_name(name) {
+            hidden(value)
+        } else {
+            value.clone()
+        }
+    };
     match (kind, value) {
         (Kind::Secret, _) => Value::from(MASK),
-        (Kind::SecretHeaders, Value::Object(headers)) => headers.iter().map(|(name, values)| (name.clone(), hidden(values))).collect(),
-        (Kind::Headers | Kind::Fields, Value::Object(members)) => {
-            members.iter().map(|(name, value)| (name.clone(), by_name(name, value))).collect()
-        }
+        (Kind::SecretHeaders, Value::Object(headers)) => headers
+            .iter()
+            .map(|(name, values)| (name.clone(), hidden(values)))
+            .collect(),
+        (Kind::Headers | Kind::Fields, Value::Object(members)) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), by_name(name, value)))
+            .collect(),
         (Kind::Url, Value::String(text)) => Value::from(mask::url(text)),
         // where a path or a name is expected, and something else was given
         (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(mask::url(text)),
@@ -124,14 +151,23 @@ impl Shown {
             }
             Self::List(items) => {
                 let items = items.into_iter().enumerate();
-                items.filter_map(|(number, item)| item.into_value(&format!("{name}[{number}]"), origins)).collect()
+                items
+                    .filter_map(|(number, item)| {
+                        item.into_value(&format!("{name}[{number}]"), origins)
+                    })
+                    .collect()
             }
             Self::Map(members) => {
                 let member = |(key, member): (String, Self)| {
                     let value = member.into_value(&keys::join(name, &key), origins)?;
                     Some((key, value))
                 };
-                Value::Object(members.into_iter().filter_map(member).collect::<Map<_, _>>())
+                Value::Object(
+                    members
+                        .into_iter()
+                        .filter_map(member)
+                        .collect::<Map<_, _>>(),
+                )
             }
         })
     }
@@ -142,22 +178,30 @@ fn write_member(text: &mut String, depth: usize, name: &str, shown: &Shown) {
     let name = scalar(&Value::from(name));
     // a String takes whatever is written to it
     let _ = match shown {
-        Shown::Value(value, origin) => writeln!(text, "{indent}{name}: {}  # {origin}", flow(value)),
+        Shown::Value(value, origin) => {
+            writeln!(text, "{indent}{name}: {}  # {origin}", flow(value))
+        }
         Shown::Words(words) => writeln!(text, "{indent}# {name}: {words}  # {}", Origin::Default),
         Shown::List(items) if items.is_empty() => writeln!(text, "{indent}{name}: []"),
         Shown::List(_) | Shown::Map(_) => writeln!(text, "{indent}{name}:"),
     };
     match shown {
         Shown::Value(..) | Shown::Words(_) => {}
-        Shown::List(items) => items.iter().for_each(|item| write_item(text, depth + 1, item)),
-        Shown::Map(members) => members.iter().for_each(|(name, member)| write_member(text, depth + 1, name, member)),
+        Shown::List(items) => items
+            .iter()
+            .for_each(|item| write_item(text, depth + 1, item)),
+        Shown::Map(members) => members
+            .iter()
+            .for_each(|(name, member)| write_member(text, depth + 1, name, member)),
     }
 }
 
 fn write_item(text: &mut String, depth: usize, item: &Shown) {
     let Shown::Map(members) = item else { return };
     let start = text.len();
-    members.iter().for_each(|(name, member)| write_member(text, depth + 1, name, member));
+    members
+        .iter()
+        .for_each(|(name, member)| write_member(text, depth + 1, name, member));
     // the hyphen stands in the indentation of the first member
     let hyphen = start + 2 * depth;
     text.replace_range(hyphen..hyphen + 1, "-");
@@ -165,10 +209,18 @@ fn write_item(text: &mut String, depth: usize, item: &Shown) {
 
 fn flow(value: &Value) -> String {
     match value {
-        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        Value::Array(items) => format!(
+            "[{}]",
+            items.iter().map(flow).collect::<Vec<_>>().join(", ")
+        ),
         Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| format!("{}: {}", scalar(&Value::from(&**name)), flow(value));
-            format!("{{{}}}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+            let member = |(name, value): (&String, &Value)| {
+                format!("{}: {}", scalar(&Value::from(&**name)), flow(value))
+            };
+            format!(
+                "{{{}}}",
+                members.iter().map(member).collect::<Vec<_>>().join(", ")
+            )
         }
         single => scalar(single),
     }
@@ -176,14 +228,22 @@ fn flow(value: &Value) -> String {
 
 /// A scalar, in quotation marks wherever YAML could take it for something else.
 fn scalar(value: &Value) -> String {
-    let Value::String(text) = value else { return value.to_string() };
+    let Value::String(text) = value else {
+        return value.to_string();
+    };
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._/-".contains(c))
         && text.parse::<f64>().is_err()
         && !text.starts_with("0x")
         && !text.starts_with("0o")
         && !text.starts_with("0b")
         && keys::switch(text).is_none()
         && !text.eq_ignore_ascii_case("null");
-    if is_plain { text.clone() } else { value.to_string() }
+    if is_plain {
+        text.clone()
+    } else {
+        value.to_string()
+    }
 }

@@ -59,7 +59,13 @@ pub(super) struct Scalar {
 
 impl Node {
     pub fn text(text: &str, origin: Origin) -> Self {
-        Self { origin, content: Content::Scalar(Scalar { text: text.to_owned(), value: Value::from(text) }) }
+        Self {
+            origin,
+            content: Content::Scalar(Scalar {
+                text: text.to_owned(),
+                value: Value::from(text),
+            }),
+        }
     }
 
     /// Whether it says anything: an empty text, list or section does not.
@@ -74,7 +80,10 @@ impl Node {
 
     pub fn member(&self, name: &str) -> Option<&Self> {
         match &self.content {
-            Content::Map(members) => members.iter().find(|(key, _)| key == name).map(|(_, member)| member),
+            Content::Map(members) => members
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, member)| member),
             _ => None,
         }
     }
@@ -110,7 +119,10 @@ impl Node {
             Content::Null => Value::Null,
             Content::Scalar(scalar) => scalar.value.clone(),
             Content::List(items) => items.iter().map(Self::to_value).collect(),
-            Content::Map(members) => members.iter().map(|(name, member)| (name.clone(), member.to_value())).collect(),
+            Content::Map(members) => members
+                .iter()
+                .map(|(name, member)| (name.clone(), member.to_value()))
+                .collect(),
         }
     }
 }
@@ -123,7 +135,10 @@ pub(super) struct NotYaml {
 
 /// Reads a file.
 pub(super) fn read_file(text: &str, path: &Arc<Path>) -> Result<Node, NotYaml> {
-    let line = |location: serde_saphyr::Location| Origin::File { path: Arc::clone(path), line: location.line() };
+    let line = |location: serde_saphyr::Location| Origin::File {
+        path: Arc::clone(path),
+        line: location.line(),
+    };
     read(text, &line)
 }
 
@@ -140,8 +155,13 @@ fn read(text: &str, origin: OriginOf<'_>) -> Result<Node, NotYaml> {
         Err(error) => {
             let line = error.location().map(|location| location.line());
             let cause = match error.without_snippet() {
-                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key {key} is given twice in its section"),
-                other => format!("this is not YAML: {}", other.to_string().lines().next().unwrap_or_default()),
+                serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+                    format!("the key {key} is given twice in its section")
+                }
+                other => format!(
+                    "this is not YAML: {}",
+                    other.to_string().lines().next().unwrap_or_default()
+                ),
             };
             Err(NotYaml { line, cause })
         }
@@ -151,27 +171,50 @@ fn read(text: &str, origin: OriginOf<'_>) -> Result<Node, NotYaml> {
 fn node(parsed: Spanned<Parsed>, text: &str, origin: OriginOf<'_>) -> Node {
     let content = match parsed.value {
         Parsed::Null => Content::Null,
-        Parsed::Scalar(Value::String(spelled)) => Content::Scalar(Scalar { value: Value::from(spelled.clone()), text: spelled }),
+        Parsed::Scalar(Value::String(spelled)) => Content::Scalar(Scalar {
+            value: Value::from(spelled.clone()),
+            text: spelled,
+        }),
         Parsed::Scalar(value) => {
             // 0123 and 1.10 are not to become 123 and 1.1 where they are names
             let span = parsed.defined.span();
-            let place = span.byte_offset().zip(span.byte_len()).and_then(|(start, length)| {
-                let start = usize::try_from(start).ok()?;
-                text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
-            });
+            let place = span
+                .byte_offset()
+                .zip(span.byte_len())
+                .and_then(|(start, length)| {
+                    let start = usize::try_from(start).ok()?;
+                    text.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+                });
             let spelled = place.map(str::trim).filter(|spelled| !spelled.is_empty());
-            Content::Scalar(Scalar { text: spelled.map_or_else(|| value.to_string(), str::to_owned), value })
+            Content::Scalar(Scalar {
+                text: spelled.map_or_else(|| value.to_string(), str::to_owned),
+                value,
+            })
         }
-        Parsed::List(items) => Content::List(items.into_iter().map(|item| node(item, text, origin)).collect()),
+        Parsed::List(items) => Content::List(
+            items
+                .into_iter()
+                .map(|item| node(item, text, origin))
+                .collect(),
+        ),
         Parsed::Map(members) => {
             let member = |(key, value): (Spanned<String>, Spanned<Parsed>)| {
                 let place = origin(key.referenced);
-                (key.value, Node { origin: place, ..node(value, text, origin) })
+                (
+                    key.value,
+                    Node {
+                        origin: place,
+                        ..node(value, text, origin)
+                    },
+                )
             };
             Content::Map(members.into_iter().map(member).collect())
         }
     };
-    Node { origin: origin(parsed.referenced), content }
+    Node {
+        origin: origin(parsed.referenced),
+        content,
+    }
 }
 
 enum Parsed {
@@ -258,7 +301,9 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Node {
-        read_file(text, &Path::new("config.yml").into()).map_err(|error| error.cause).unwrap()
+        read_file(text, &Path::new("config.yml").into())
+            .map_err(|error| error.cause)
+            .unwrap()
     }
 
     fn line(node: &Node) -> u64 {
@@ -270,37 +315,81 @@ mod tests {
 
     #[test]
     fn places_are_those_of_keys() {
-        let tree = parsed("a:\n  b:\n    c: 1\n  d:\n  - x\n  - e: >\n      long\n      text\nf: {g: h}\n");
+        let tree = parsed(
+            "a:\n  b:\n    c: 1\n  d:\n  - x\n  - e: >\n      long\n      text\nf: {g: h}\n",
+        );
         let a = tree.member("a").unwrap();
-        assert_eq!((line(a), line(a.member("b").unwrap()), line(a.member("b").unwrap().member("c").unwrap())), (1, 2, 3));
-        let Content::List(items) = &a.member("d").unwrap().content else { panic!("{a:?}") };
-        assert_eq!((line(&items[0]), line(items[1].member("e").unwrap())), (5, 6));
+        assert_eq!(
+            (
+                line(a),
+                line(a.member("b").unwrap()),
+                line(a.member("b").unwrap().member("c").unwrap())
+            ),
+            (1, 2, 3)
+        );
+        let Content::List(items) = &a.member("d").unwrap().content else {
+            panic!("{a:?}")
+        };
+        assert_eq!(
+            (line(&items[0]), line(items[1].member("e").unwrap())),
+            (5, 6)
+        );
         assert_eq!(line(tree.member("f").unwrap().member("g").unwrap()), 9);
     }
 
     #[test]
     fn scalars_keep_their_spelling() {
-        let tree = parsed("[0123, 1.10, 0x1F, yes, 'true', \"a\\tb\", ~, 18446744073709551615, 1e3]");
-        let Content::List(items) = &tree.content else { panic!("{tree:?}") };
+        let tree =
+            parsed("[0123, 1.10, 0x1F, yes, 'true', \"a\\tb\", ~, 18446744073709551615, 1e3]");
+        let Content::List(items) = &tree.content else {
+            panic!("{tree:?}")
+        };
         let texts = items.iter().map(|item| match &item.content {
             Content::Scalar(scalar) => &*scalar.text,
             Content::Null => "null",
             other => panic!("{other:?}"),
         });
-        assert_eq!(texts.collect::<Vec<_>>(), ["0123", "1.10", "0x1F", "yes", "true", "a\tb", "null", "18446744073709551615", "1e3"]);
+        assert_eq!(
+            texts.collect::<Vec<_>>(),
+            [
+                "0123",
+                "1.10",
+                "0x1F",
+                "yes",
+                "true",
+                "a\tb",
+                "null",
+                "18446744073709551615",
+                "1e3"
+            ]
+        );
     }
 
     #[test]
     fn anchors_are_followed_and_what_is_given_twice_is_an_error() {
         let tree = parsed("a: &x {b: 007}\nc: *x\nd:\n  <<: *x\n  e: 1\n");
         for name in ["c", "d"] {
-            let Content::Scalar(scalar) = &tree.member(name).unwrap().member("b").unwrap().content else { panic!("{tree:?}") };
+            let Content::Scalar(scalar) = &tree.member(name).unwrap().member("b").unwrap().content
+            else {
+                panic!("{tree:?}")
+            };
             assert_eq!(scalar.text, "007");
         }
         let path = Path::new("config.yml").into();
-        for (text, at) in [("a: 1\nb: 2\na: 3\n", 3), ("a:\n\tb: 1\n", 2), ("a: [1\n", 2), ("a: *nobody\n", 1), ("a: 1\n---\nb: 1\n", 2)] {
+        for (text, at) in [
+            ("a: 1\nb: 2\na: 3\n", 3),
+            ("a:\n\tb: 1\n", 2),
+            ("a: [1\n", 2),
+            ("a: *nobody\n", 1),
+            ("a: 1\n---\nb: 1\n", 2),
+        ] {
             let error = read_file(text, &path).err().unwrap();
-            assert!(error.line.is_some_and(|line| line.abs_diff(at) <= 1), "{text}: {:?}: {}", error.line, error.cause);
+            assert!(
+                error.line.is_some_and(|line| line.abs_diff(at) <= 1),
+                "{text}: {:?}: {}",
+                error.line,
+                error.cause
+            );
         }
         assert!(parsed("").is_empty());
         assert!(parsed("# nothing\n").is_empty());

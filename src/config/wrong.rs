@@ -18,19 +18,29 @@ pub(super) struct Wrong {
 impl Wrongs {
     /// A value that cannot be used: the key, and a sentence with cause and remedy.
     pub fn of(key: impl Into<String>, sentence: impl fmt::Display) -> Self {
-        Self(vec![Wrong { about: key.into(), sentence: sentence.to_string(), unless: None }])
+        Self(vec![Wrong {
+            about: key.into(),
+            sentence: sentence.to_string(),
+            unless: None,
+        }])
     }
 
     /// Something that a section lacks, or two things in it that do not go together.
     pub fn within(section: impl Into<String>, sentence: impl fmt::Display) -> Self {
         let section = section.into();
-        Self(vec![Wrong { about: section.clone(), sentence: sentence.to_string(), unless: Some(section) }])
+        Self(vec![Wrong {
+            about: section.clone(),
+            sentence: sentence.to_string(),
+            unless: Some(section),
+        }])
     }
 
     /// The same, of no interest where something in this section is wrong, from which it may follow.
     #[must_use]
     pub fn unless(mut self, section: &str) -> Self {
-        self.0.iter_mut().for_each(|wrong| wrong.unless = Some(section.to_owned()));
+        self.0
+            .iter_mut()
+            .for_each(|wrong| wrong.unless = Some(section.to_owned()));
         self
     }
 

@@ -62,8 +62,17 @@ struct Watched {
 impl Health {
     /// Nothing fails before it has been looked at.
     pub fn new(checks: Vec<Check>) -> Self {
-        let checks = checks.into_iter().map(|check| Watched { check, failure: ArcSwapOption::empty() }).collect();
-        Self(Arc::new(Shared { checks, failing: AtomicUsize::default() }))
+        let checks = checks
+            .into_iter()
+            .map(|check| Watched {
+                check,
+                failure: ArcSwapOption::empty(),
+            })
+            .collect();
+        Self(Arc::new(Shared {
+            checks,
+            failing: AtomicUsize::default(),
+        }))
     }
 
     /// Whether no check fails.
@@ -73,13 +82,24 @@ impl Health {
 
     /// The checks that fail, and why.
     pub fn failures(&self) -> Vec<(String, String)> {
-        let failure = |watched: &Watched| Some((watched.check.name.clone(), watched.failure.load().as_deref()?.clone()));
+        let failure = |watched: &Watched| {
+            Some((
+                watched.check.name.clone(),
+                watched.failure.load().as_deref()?.clone(),
+            ))
+        };
         self.0.checks.iter().filter_map(failure).collect()
     }
 
     /// Looks at everything until it is dropped.
     pub async fn run(&self, registry: &Registry) {
-        join_all(self.0.checks.iter().map(|watched| self.watch(watched, registry))).await;
+        join_all(
+            self.0
+                .checks
+                .iter()
+                .map(|watched| self.watch(watched, registry)),
+        )
+        .await;
     }
 
     async fn watch(&self, watched: &Watched, registry: &Registry) {
@@ -90,14 +110,26 @@ impl Health {
                     failures = 0;
                     if watched.failure.swap(None).is_some() {
                         self.0.failing.fetch_sub(1, Ordering::Relaxed);
-                        tracing::info!(check = watched.check.name, "a health check is passed again");
+                        tracing::info!(
+                            check = watched.check.name,
+                            "a health check is passed again"
+                        );
                     }
                 }
                 Err(cause) => {
                     failures += 1;
-                    if failures >= watched.check.threshold.max(1) && watched.failure.swap(Some(Arc::new(cause.clone()))).is_none() {
+                    if failures >= watched.check.threshold.max(1)
+                        && watched
+                            .failure
+                            .swap(Some(Arc::new(cause.clone())))
+                            .is_none()
+                    {
                         self.0.failing.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(check = watched.check.name, cause, "a health check fails: requests are refused until it is passed");
+                        tracing::error!(
+                            check = watched.check.name,
+                            cause,
+                            "a health check fails: requests are refused until it is passed"
+                        );
                     }
                 }
             }
@@ -112,7 +144,10 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 impl Probe {
     async fn look(&self, registry: &Registry) -> Result<(), String> {
         match self {
-            Self::Storage => registry.check_readable().await.map_err(|error| error.to_string()),
+            Self::Storage => registry
+                .check_readable()
+                .await
+                .map_err(|error| error.to_string()),
             Self::File(path) => {
                 let path = path.clone();
                 let found = tokio::task::spawn_blocking(move || path.try_exists()).await;
@@ -123,11 +158,15 @@ impl Probe {
                 }
             }
             Self::Web(web) => web.look().await,
-            Self::Tcp { address, timeout } => match tokio::time::timeout(*timeout, TcpStream::connect(address)).await {
-                Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(format!("connection to {address} failed: {error}")),
-                Err(_) => Err(format!("connection to {address} failed: nobody answered within {timeout:?}")),
-            },
+            Self::Tcp { address, timeout } => {
+                match tokio::time::timeout(*timeout, TcpStream::connect(address)).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(format!("connection to {address} failed: {error}")),
+                    Err(_) => Err(format!(
+                        "connection to {address} failed: nobody answered within {timeout:?}"
+                    )),
+                }
+            }
         }
     }
 }

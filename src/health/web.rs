@@ -35,33 +35,65 @@ impl Web {
     ///
     /// # Errors
     /// A URL, a header or a status that is none, in a sentence.
-    pub fn new<'h>(uri: &str, headers: impl Iterator<Item = (&'h str, &'h str)>, expected: u16, timeout: Duration) -> Result<Self, String> {
+    pub fn new<'h>(
+        uri: &str,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        expected: u16,
+        timeout: Duration,
+    ) -> Result<Self, String> {
         let shown = mask::url(uri);
-        let target: Uri = uri.parse().map_err(|error| format!("'{shown}' is no URL: {error}"))?;
+        let target: Uri = uri
+            .parse()
+            .map_err(|error| format!("'{shown}' is no URL: {error}"))?;
         if !matches!(target.scheme_str(), Some("http" | "https")) {
-            return Err(format!("'{shown}' is no URL that begins with http:// or https://"));
+            return Err(format!(
+                "'{shown}' is no URL that begins with http:// or https://"
+            ));
         }
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            let parsed = name.parse::<HeaderName>().ok().zip(value.parse::<HeaderValue>().ok());
-            let (name, value) = parsed.ok_or_else(|| format!("'{name}' cannot be sent as a header with the value that is given"))?;
+            let parsed = name
+                .parse::<HeaderName>()
+                .ok()
+                .zip(value.parse::<HeaderValue>().ok());
+            let (name, value) = parsed.ok_or_else(|| {
+                format!("'{name}' cannot be sent as a header with the value that is given")
+            })?;
             map.append(name, value);
         }
-        if let Some(credentials) = credentials(&target).filter(|_| !map.contains_key(AUTHORIZATION)) {
+        if let Some(credentials) = credentials(&target).filter(|_| !map.contains_key(AUTHORIZATION))
+        {
             map.insert(AUTHORIZATION, credentials);
         }
-        let expected = StatusCode::from_u16(expected).map_err(|_| format!("{expected} is no HTTP status"))?;
+        let expected =
+            StatusCode::from_u16(expected).map_err(|_| format!("{expected} is no HTTP status"))?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let roots = hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        let connector = roots.map_err(|error| format!("the system's certificate authorities cannot be read: {error}"))?;
+        let roots =
+            hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
+        let connector = roots.map_err(|error| {
+            format!("the system's certificate authorities cannot be read: {error}")
+        })?;
         let connector = connector.https_or_http().enable_http1().build();
-        Ok(Self { uri: target, headers: map, expected, timeout, client: Client::builder(TokioExecutor::new()).build(connector) })
+        Ok(Self {
+            uri: target,
+            headers: map,
+            expected,
+            timeout,
+            client: Client::builder(TokioExecutor::new()).build(connector),
+        })
     }
 
     pub(super) async fn look(&self) -> Result<(), String> {
         let answer = tokio::time::timeout(self.timeout, self.ask()).await;
         let status = answer.map_err(|_| format!("no answer came within {:?}", self.timeout))??;
-        if status == self.expected { Ok(()) } else { Err(format!("downstream service returned unexpected status: {}", status.as_u16())) }
+        if status == self.expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "downstream service returned unexpected status: {}",
+                status.as_u16()
+            ))
+        }
     }
 
     async fn ask(&self) -> Result<StatusCode, String> {
@@ -71,10 +103,16 @@ impl Web {
             *request.method_mut() = Method::HEAD;
             *request.uri_mut() = uri.clone();
             // what is meant for one server is not shown to another
-            if (uri.host(), uri.port_u16(), uri.scheme()) == (self.uri.host(), self.uri.port_u16(), self.uri.scheme()) {
+            if (uri.host(), uri.port_u16(), uri.scheme())
+                == (self.uri.host(), self.uri.port_u16(), self.uri.scheme())
+            {
                 request.headers_mut().clone_from(&self.headers);
             }
-            let answer = self.client.request(request).await.map_err(|error| reasons(&error))?;
+            let answer = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| reasons(&error))?;
             match next(&uri, &answer).filter(|_| answer.status() != self.expected) {
                 Some(next) => uri = next,
                 None => return Ok(answer.status()),
@@ -104,7 +142,10 @@ fn next(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
         parts.path_and_query = Some(location.parse::<PathAndQuery>().ok()?);
         return Uri::from_parts(parts).ok();
     }
-    location.parse().ok().filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
+    location
+        .parse()
+        .ok()
+        .filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
 }
 
 /// An error with what caused it: the outermost one says little.

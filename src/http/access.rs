@@ -13,12 +13,21 @@ use crate::oci::RepositoryName;
 
 /// Finds out who makes a request; the request carries the [`Identity`] from here on. Gives the action that is to be done,
 /// which may be less than what was asked for.
-pub(super) async fn admit(access: &Access, action: Action, request: &mut Request<Body>) -> Result<Action, Failure> {
-    let Some(wanted) = wanted(&action) else { return Ok(action) };
+pub(super) async fn admit(
+    access: &Access,
+    action: Action,
+    request: &mut Request<Body>,
+) -> Result<Action, Failure> {
+    let Some(wanted) = wanted(&action) else {
+        return Ok(action);
+    };
     let client = request.extensions().get::<Client>();
     let site = site::address(request.uri(), request.headers(), client);
     let login = Login {
-        authorization: request.headers().get(AUTHORIZATION).map(|value| value.as_bytes()),
+        authorization: request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes()),
         site: &site,
         address: client.and_then(|client| client.address),
         wanted: &wanted,
@@ -37,7 +46,12 @@ pub(super) async fn admit(access: &Access, action: Action, request: &mut Request
 fn wanted(action: &Action) -> Option<Wanted> {
     let needed = match action {
         // what watches over the server, and what says nothing of its content; browsers send OPTIONS without credentials
-        Action::Welcome | Action::Live | Action::Ready(_) | Action::PingV1 | Action::TellMethods { .. } | Action::Redirect { .. } => {
+        Action::Welcome
+        | Action::Live
+        | Action::Ready(_)
+        | Action::PingV1
+        | Action::TellMethods { .. }
+        | Action::Redirect { .. } => {
             return None;
         }
         // a login, for whatever
@@ -61,14 +75,19 @@ fn wanted(action: &Action) -> Option<Wanted> {
         | Action::CancelUpload { name, .. } => vec![Scope::repository(name, Permission::Delete)],
     };
     let useful = match action {
-        Action::MountBlob { from: Some(from), .. } => vec![Scope::repository(from, Permission::Pull)],
+        Action::MountBlob {
+            from: Some(from), ..
+        } => vec![Scope::repository(from, Permission::Pull)],
         _ => Vec::new(),
     };
     Some(Wanted { needed, useful })
 }
 
 fn to_push(name: &RepositoryName) -> Vec<Scope> {
-    vec![Scope::repository(name, Permission::Pull), Scope::repository(name, Permission::Push)]
+    vec![
+        Scope::repository(name, Permission::Pull),
+        Scope::repository(name, Permission::Push),
+    ]
 }
 
 /// A mount from where somebody may not read begins an upload, as a mount does that fails for any other reason. Distribution
@@ -81,7 +100,14 @@ fn narrowed(action: Action, identity: &Identity) -> Action {
                 Some(from) => identity.may(&Scope::repository(from, Permission::Pull)),
                 None => identity.may_everything(),
             };
-            if may_mount { Action::MountBlob { name, digest, from } } else { Action::BeginUpload { name, algorithm: digest.algorithm() } }
+            if may_mount {
+                Action::MountBlob { name, digest, from }
+            } else {
+                Action::BeginUpload {
+                    name,
+                    algorithm: digest.algorithm(),
+                }
+            }
         }
         other => other,
     }

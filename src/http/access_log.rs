@@ -32,7 +32,10 @@ impl AccessLog {
     /// # Errors
     /// Where there can be no thread.
     pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
-        Ok(Self { is_enabled: Arc::new(is_enabled.into()), outlet: Outlet::start("access log", out, GATHERING)? })
+        Ok(Self {
+            is_enabled: Arc::new(is_enabled.into()),
+            outlet: Outlet::start("access log", out, GATHERING)?,
+        })
     }
 
     pub fn set_enabled(&self, is_enabled: bool) {
@@ -75,14 +78,27 @@ struct Kept(Box<[u8]>);
 
 impl Kept {
     fn new(text: &[u8]) -> Self {
-        Self(if text.len() > KEPT { [&text[..KEPT], b"..."].concat().into() } else { text.into() })
+        Self(if text.len() > KEPT {
+            [&text[..KEPT], b"..."].concat().into()
+        } else {
+            text.into()
+        })
     }
 }
 
 impl Entry {
-    pub(super) fn new(client: Option<IpAddr>, method: &Method, uri: &Uri, version: Version, headers: &HeaderMap) -> Self {
-        let target = uri.path_and_query().map_or_else(|| uri.path(), |target| target.as_str());
-        let header = |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+    pub(super) fn new(
+        client: Option<IpAddr>,
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Self {
+        let target = uri
+            .path_and_query()
+            .map_or_else(|| uri.path(), |target| target.as_str());
+        let header =
+            |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
         Self {
             client,
             user: None,
@@ -101,17 +117,42 @@ impl Entry {
 
     /// The line of a request that was answered so, with so many bytes of body.
     pub(super) fn line(&self, status: StatusCode, sent: u64) -> String {
-        let Self { user, method, target, version, referer, agent, .. } = self;
-        let mut line = String::with_capacity(120 + target.0.len() + referer.0.len() + agent.0.len());
-        let user = user.as_ref().map(|user| &*user.0).filter(|user| !user.is_empty()).unwrap_or(b"-");
+        let Self {
+            user,
+            method,
+            target,
+            version,
+            referer,
+            agent,
+            ..
+        } = self;
+        let mut line =
+            String::with_capacity(120 + target.0.len() + referer.0.len() + agent.0.len());
+        let user = user
+            .as_ref()
+            .map(|user| &*user.0)
+            .filter(|user| !user.is_empty())
+            .unwrap_or(b"-");
         let status = status.as_u16();
         // a String takes whatever is written to it
         let _ = match self.client {
             Some(address) => write!(line, "{address}"),
             None => write!(line, "-"),
         };
-        let _ = write!(line, " - {} [{}] \"{} {} {version:?}\"", Word(user), Moment(self.time), Quoted(&method.0), Quoted(&target.0));
-        let _ = writeln!(line, " {status} {sent} \"{}\" \"{}\"", Quoted(&referer.0), Quoted(&agent.0));
+        let _ = write!(
+            line,
+            " - {} [{}] \"{} {} {version:?}\"",
+            Word(user),
+            Moment(self.time),
+            Quoted(&method.0),
+            Quoted(&target.0)
+        );
+        let _ = writeln!(
+            line,
+            " {status} {sent} \"{}\" \"{}\"",
+            Quoted(&referer.0),
+            Quoted(&agent.0)
+        );
         line
     }
 }
@@ -135,13 +176,20 @@ impl fmt::Display for Word<'_> {
 }
 
 fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], is_plain: impl Fn(u8) -> bool) -> fmt::Result {
-    let is_plain = |byte: u8| (byte.is_ascii_graphic() || is_plain(byte)) && byte != b'"' && byte != b'\\';
+    let is_plain =
+        |byte: u8| (byte.is_ascii_graphic() || is_plain(byte)) && byte != b'"' && byte != b'\\';
     let mut rest = text;
     while !rest.is_empty() {
-        let (plain, others) = rest.split_at(rest.iter().position(|byte| !is_plain(*byte)).unwrap_or(rest.len()));
+        let (plain, others) = rest.split_at(
+            rest.iter()
+                .position(|byte| !is_plain(*byte))
+                .unwrap_or(rest.len()),
+        );
         // of ASCII, and so valid
         f.write_str(std::str::from_utf8(plain).unwrap_or_default())?;
-        let Some((byte, others)) = others.split_first() else { return Ok(()) };
+        let Some((byte, others)) = others.split_first() else {
+            return Ok(());
+        };
         match byte {
             b'"' | b'\\' => write!(f, "\\{}", char::from(*byte))?,
             byte => write!(f, "\\x{byte:02x}")?,
@@ -156,12 +204,24 @@ struct Moment(SystemTime);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
         // 2026-11-21T17:30:05Z
         let text = humantime::format_rfc3339_seconds(self.0).to_string();
         let part = |range| text.get(range).unwrap_or("00");
-        let month = part(5..7).parse().ok().and_then(|month: usize| MONTHS.get(month.checked_sub(1)?)).unwrap_or(&"Jan");
-        write!(f, "{}/{month}/{}:{} +0000", part(8..10), part(0..4), part(11..19))
+        let month = part(5..7)
+            .parse()
+            .ok()
+            .and_then(|month: usize| MONTHS.get(month.checked_sub(1)?))
+            .unwrap_or(&"Jan");
+        write!(
+            f,
+            "{}/{month}/{}:{} +0000",
+            part(8..10),
+            part(0..4),
+            part(11..19)
+        )
     }
 }
 
@@ -176,7 +236,13 @@ mod tests {
     fn entry(target: &str, agent: &[u8]) -> Entry {
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, http::HeaderValue::from_bytes(agent).unwrap());
-        Entry::new("192.0.2.7".parse().ok(), &Method::GET, &target.parse().unwrap(), Version::HTTP_11, &headers)
+        Entry::new(
+            "192.0.2.7".parse().ok(),
+            &Method::GET,
+            &target.parse().unwrap(),
+            Version::HTTP_11,
+            &headers,
+        )
     }
 
     #[test]
@@ -188,7 +254,11 @@ mod tests {
             "192.0.2.7 - - [21/Nov/2026:17:30:05 +0000] \"GET /v2/a/tags/list?n=1 HTTP/1.1\" 200 17 \"-\" \"curl/8 \\\"x\\\"\\xff\"\n"
         );
         entry.set_user("two words\n\"");
-        assert!(entry.line(StatusCode::OK, 0).starts_with("192.0.2.7 - two\\x20words\\x0a\\\" ["));
+        assert!(
+            entry
+                .line(StatusCode::OK, 0)
+                .starts_with("192.0.2.7 - two\\x20words\\x0a\\\" [")
+        );
     }
 
     #[test]
@@ -198,7 +268,11 @@ mod tests {
         entry.set_user(&"u".repeat(5000));
         let line = entry.line(StatusCode::OK, 0);
         let cut = |letter: &str, count| format!("{}...", letter.repeat(count));
-        for expected in [format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)), format!("\"{}\"", cut("\\x80", KEPT)), cut("u", KEPT)] {
+        for expected in [
+            format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)),
+            format!("\"{}\"", cut("\\x80", KEPT)),
+            cut("u", KEPT),
+        ] {
             assert!(line.contains(&expected), "{line}");
         }
     }

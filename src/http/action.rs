@@ -161,12 +161,17 @@ impl Action {
             Self::CheckApi => Handler::Base,
             Self::ListRepositories { .. } => Handler::Catalog,
             Self::ListTags { .. } => Handler::Tags,
-            Self::GetManifest { .. } | Self::PutManifest { .. } | Self::DeleteManifest { .. } => Handler::Manifest,
-            Self::GetBlob { .. } | Self::DeleteBlob { .. } => Handler::Blob,
-            Self::BeginUpload { .. } | Self::PushBlob { .. } | Self::MountBlob { .. } => Handler::BlobUpload,
-            Self::GetUpload { .. } | Self::AppendUpload { .. } | Self::FinishUpload { .. } | Self::CancelUpload { .. } => {
-                Handler::BlobUploadChunk
+            Self::GetManifest { .. } | Self::PutManifest { .. } | Self::DeleteManifest { .. } => {
+                Handler::Manifest
             }
+            Self::GetBlob { .. } | Self::DeleteBlob { .. } => Handler::Blob,
+            Self::BeginUpload { .. } | Self::PushBlob { .. } | Self::MountBlob { .. } => {
+                Handler::BlobUpload
+            }
+            Self::GetUpload { .. }
+            | Self::AppendUpload { .. }
+            | Self::FinishUpload { .. }
+            | Self::CancelUpload { .. } => Handler::BlobUploadChunk,
             Self::ListReferrers { .. } => Handler::Referrers,
             Self::TagHistory { .. } => Handler::TagHistory,
             Self::DeleteRepository { .. } => Handler::Repository,

@@ -38,7 +38,9 @@ impl Account {
     /// The largest window that fits.
     fn window(&self) -> u64 {
         let own = self.limit.saturating_sub(self.held.load(Ordering::Relaxed)) / SHARE;
-        self.above.as_ref().map_or(own, |above| own.min(above.window()))
+        self.above
+            .as_ref()
+            .map_or(own, |above| own.min(above.window()))
     }
 
     fn take(&self, bytes: u64) {
@@ -58,14 +60,22 @@ impl Account {
 
 impl Default for Everybody {
     fn default() -> Self {
-        Self(Arc::new(Account { limit: OF_ALL, held: AtomicU64::default(), above: None }))
+        Self(Arc::new(Account {
+            limit: OF_ALL,
+            held: AtomicU64::default(),
+            above: None,
+        }))
     }
 }
 
 impl Everybody {
     pub(super) fn connection(&self) -> Allowance {
         let above = Some(Arc::clone(&self.0));
-        Allowance(Arc::new(Account { limit: OF_CONNECTION, held: AtomicU64::default(), above }))
+        Allowance(Arc::new(Account {
+            limit: OF_CONNECTION,
+            held: AtomicU64::default(),
+            above,
+        }))
     }
 }
 
@@ -77,7 +87,10 @@ impl Default for Allowance {
 
 impl Allowance {
     pub(super) fn body(&self) -> Windows {
-        Windows { account: Arc::clone(&self.0), own: Arc::default() }
+        Windows {
+            account: Arc::clone(&self.0),
+            own: Arc::default(),
+        }
     }
 }
 
@@ -103,7 +116,11 @@ impl Windows {
         }
         // before the look, or what is given back in between would wake nobody
         self.own.waker.register(cx.waker());
-        if self.own.held.load(Ordering::Acquire) == 0 { Poll::Ready(SMALLEST) } else { Poll::Pending }
+        if self.own.held.load(Ordering::Acquire) == 0 {
+            Poll::Ready(SMALLEST)
+        } else {
+            Poll::Pending
+        }
     }
 
     /// A window of so many bytes, to be filled.
@@ -116,7 +133,12 @@ impl Windows {
         let cost = bytes.len() as u64 + OVERHEAD;
         self.account.take(cost);
         self.own.held.fetch_add(cost, Ordering::Relaxed);
-        Window { bytes, cost, account: Arc::clone(&self.account), own: Arc::clone(&self.own) }
+        Window {
+            bytes,
+            cost,
+            account: Arc::clone(&self.account),
+            own: Arc::clone(&self.own),
+        }
     }
 }
 
@@ -174,9 +196,18 @@ mod tests {
         let sum: u64 = bodies.iter().map(|windows| hoard(windows, &mut held)).sum();
         assert!(sum <= OF_CONNECTION + 128 * SMALLEST, "{sum}");
         // another connection has all its own room
-        assert_eq!(all.connection().body().poll_size(&mut Context::from_waker(Waker::noop())), Poll::Ready(LARGEST));
+        assert_eq!(
+            all.connection()
+                .body()
+                .poll_size(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(LARGEST)
+        );
         let connections: Vec<_> = (0..200).map(|_| all.connection()).collect();
-        let sum: u64 = sum + connections.iter().map(|connection| hoard(&connection.body(), &mut held)).sum::<u64>();
+        let sum: u64 = sum
+            + connections
+                .iter()
+                .map(|connection| hoard(&connection.body(), &mut held))
+                .sum::<u64>();
         assert!(sum <= OF_ALL + 400 * SMALLEST, "{sum}");
         // and small windows, one after the other, are always to be had
         let late = all.connection().body();
@@ -185,7 +216,13 @@ mod tests {
             assert_eq!(hoard(&late, &mut one), SMALLEST);
         }
         held.clear();
-        assert_eq!((all.0.held.load(Ordering::Relaxed), hoarder.0.held.load(Ordering::Relaxed)), (0, 0));
+        assert_eq!(
+            (
+                all.0.held.load(Ordering::Relaxed),
+                hoarder.0.held.load(Ordering::Relaxed)
+            ),
+            (0, 0)
+        );
     }
 
     #[test]
@@ -196,10 +233,17 @@ mod tests {
         let windows = connection.body();
         let (counter, waker) = counting_waker();
         let small = windows.open(SMALLEST);
-        assert!(windows.poll_size(&mut Context::from_waker(&waker)).is_pending());
+        assert!(
+            windows
+                .poll_size(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
         drop(small.freeze());
         assert_eq!(counter.0.load(Ordering::Relaxed), 1);
-        assert_eq!(windows.poll_size(&mut Context::from_waker(&waker)), Poll::Ready(SMALLEST));
+        assert_eq!(
+            windows.poll_size(&mut Context::from_waker(&waker)),
+            Poll::Ready(SMALLEST)
+        );
     }
 
     struct Woken(AtomicU64);

@@ -8,7 +8,8 @@ use http::{Response, StatusCode};
 
 use crate::oci::Digest;
 
-pub(super) const DOCKER_CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+pub(super) const DOCKER_CONTENT_DIGEST: HeaderName =
+    HeaderName::from_static("docker-content-digest");
 pub(super) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 /// An answer in the making.
@@ -23,7 +24,10 @@ pub(super) fn empty(status: StatusCode) -> Answer {
 
 /// A whole JSON answer.
 pub(super) fn json(status: StatusCode, text: String) -> Response<Body> {
-    empty(status).header(CONTENT_TYPE, "application/json").body(text.len() as u64, Body::from(text)).finish()
+    empty(status)
+        .header(CONTENT_TYPE, "application/json")
+        .body(text.len() as u64, Body::from(text))
+        .finish()
 }
 
 /// A time as RFC 3339 has it, to the millisecond.
@@ -34,7 +38,10 @@ pub(super) fn time(millis: i64) -> String {
 
 /// Says which protocol this is, as clients want to be told of everything under `/v2/`.
 pub(super) fn mark_v2(response: &mut Response<Body>) {
-    response.headers_mut().insert("docker-distribution-api-version", HeaderValue::from_static("registry/2.0"));
+    response.headers_mut().insert(
+        "docker-distribution-api-version",
+        HeaderValue::from_static("registry/2.0"),
+    );
 }
 
 impl Answer {
@@ -66,7 +73,9 @@ impl Answer {
 
     pub(super) fn body(mut self, length: u64, body: Body) -> Self {
         *self.0.body_mut() = body;
-        self.0.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        self.0
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(length));
         self
     }
 

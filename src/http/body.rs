@@ -59,9 +59,16 @@ impl AsRef<[u8]> for Share {
 impl FileSource {
     /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
     /// copies inside the connection's allowance.
-    pub(super) fn new(file: File, size: u64, slot: Option<&SendSlot>, allowance: &Allowance) -> Self {
+    pub(super) fn new(
+        file: File,
+        size: u64,
+        slot: Option<&SendSlot>,
+        allowance: &Allowance,
+    ) -> Self {
         let file = Arc::new(file);
-        let mapped = slot.filter(|slot| slot.sends_files() && size >= MAPPED_FROM).and_then(|slot| Mapped::new(&file, size, slot));
+        let mapped = slot
+            .filter(|slot| slot.sends_files() && size >= MAPPED_FROM)
+            .and_then(|slot| Mapped::new(&file, size, slot));
         let way = mapped.map_or_else(|| Way::Copied(allowance.body()), Way::Mapped);
         Self { file, way }
     }
@@ -106,14 +113,29 @@ pub(super) struct ContentBody {
 
 impl ContentBody {
     /// A body of `parts`, which have so many bytes together.
-    pub(super) fn new(parts: impl Iterator<Item = Part> + Send + 'static, length: u64, source: Option<FileSource>) -> Self {
-        Self { parts: Box::new(parts), begun: None, source, remaining: length, loading: None }
+    pub(super) fn new(
+        parts: impl Iterator<Item = Part> + Send + 'static,
+        length: u64,
+        source: Option<FileSource>,
+    ) -> Self {
+        Self {
+            parts: Box::new(parts),
+            begun: None,
+            source,
+            remaining: length,
+            loading: None,
+        }
     }
 
     /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
-    fn poll_window(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>>> {
+    fn poll_window(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, JoinHandle<io::Result<Bytes>>>>> {
         loop {
-            let Some(part) = self.begun.take().or_else(|| self.parts.next()) else { return Poll::Ready(None) };
+            let Some(part) = self.begun.take().or_else(|| self.parts.next()) else {
+                return Poll::Ready(None);
+            };
             if part.is_empty() {
                 continue;
             }
@@ -143,7 +165,8 @@ impl FileSource {
             Way::Mapped(mapped) => mapped,
             Way::Copied(windows) => {
                 let window = windows.open(range.end - range.start);
-                let read = |window| tokio::task::spawn_blocking(move || read(&file, range.start, window));
+                let read =
+                    |window| tokio::task::spawn_blocking(move || read(&file, range.start, window));
                 return read_resident(&self.file, range.start, window).map_err(read);
             }
         };
@@ -154,7 +177,9 @@ impl FileSource {
             return Ok(slice);
         }
         // sendfile would wait for the disk, and an async worker with it: let a blocking thread do the waiting
-        Err(tokio::task::spawn_blocking(move || warm(&file, range).map(|()| slice)))
+        Err(tokio::task::spawn_blocking(move || {
+            warm(&file, range).map(|()| slice)
+        }))
     }
 }
 
@@ -163,7 +188,11 @@ fn read_resident(file: &File, offset: u64, mut window: Window) -> Result<Bytes, 
     let buffer = &mut [IoSliceMut::new(&mut window.bytes)];
     let read = rustix::io::preadv2(file, buffer, offset, rustix::io::ReadWriteFlags::NOWAIT);
     // fewer bytes: the rest is on the disk
-    if read.is_ok_and(|length| length == window.bytes.len()) { Ok(window.freeze()) } else { Err(window) }
+    if read.is_ok_and(|length| length == window.bytes.len()) {
+        Ok(window.freeze())
+    } else {
+        Err(window)
+    }
 }
 
 fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
@@ -173,7 +202,12 @@ fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
 
 /// Brings a range of a file into the page cache, and asks for the next one.
 fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
-    let _ = rustix::fs::fadvise(file, range.end, std::num::NonZeroU64::new(MAPPED_WINDOW), rustix::fs::Advice::WillNeed);
+    let _ = rustix::fs::fadvise(
+        file,
+        range.end,
+        std::num::NonZeroU64::new(MAPPED_WINDOW),
+        rustix::fs::Advice::WillNeed,
+    );
     let mut scratch = vec![0; allowance::LARGEST as usize];
     let mut offset = range.start;
     while offset < range.end {
@@ -204,7 +238,10 @@ impl Body for ContentBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         if this.loading.is_none() {
             match ready!(this.poll_window(cx)) {
@@ -213,8 +250,11 @@ impl Body for ContentBody {
                 Some(Err(task)) => this.loading = Some(task),
             }
         }
-        let Some(task) = this.loading.as_mut() else { return Poll::Ready(None) };
-        let loaded = ready!(Pin::new(task).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
+        let Some(task) = this.loading.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let loaded =
+            ready!(Pin::new(task).poll(cx)).unwrap_or_else(|error| Err(io::Error::other(error)));
         this.loading = None;
         Poll::Ready(Some(loaded.map(|bytes| this.frame(bytes))))
     }
@@ -246,13 +286,22 @@ pub(super) struct TrackedBody {
 
 impl TrackedBody {
     /// Tracks `body` on its connection, unless there is none; its client may stay silent for `patience`.
-    pub(super) fn wrap(body: axum::body::Body, slot: &SendSlot, patience: Duration) -> axum::body::Body {
+    pub(super) fn wrap(
+        body: axum::body::Body,
+        slot: &SendSlot,
+        patience: Duration,
+    ) -> axum::body::Body {
         let is_unread = !body.is_end_stream();
         slot.set_unread(is_unread);
         if !is_unread {
             return body;
         }
-        axum::body::Body::new(Self { inner: body, slot: slot.clone(), patience, stalled: None })
+        axum::body::Body::new(Self {
+            inner: body,
+            slot: slot.clone(),
+            patience,
+            stalled: None,
+        })
     }
 }
 
@@ -260,7 +309,10 @@ impl Body for TrackedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
             self.stalled = None;
             if frame.is_none() || self.inner.is_end_stream() {
@@ -269,9 +321,20 @@ impl Body for TrackedBody {
             return Poll::Ready(frame);
         }
         let patience = self.patience;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
-        let cause = format!("the client sent nothing for {}", humantime::format_duration(patience));
-        Poll::Ready(Some(Err(axum::Error::new(io::Error::new(io::ErrorKind::TimedOut, cause)))))
+        ready!(
+            self.stalled
+                .get_or_insert_with(|| Box::pin(sleep(patience)))
+                .as_mut()
+                .poll(cx)
+        );
+        let cause = format!(
+            "the client sent nothing for {}",
+            humantime::format_duration(patience)
+        );
+        Poll::Ready(Some(Err(axum::Error::new(io::Error::new(
+            io::ErrorKind::TimedOut,
+            cause,
+        )))))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -293,11 +356,19 @@ pub(super) struct AnswerBody<T, K = ()> {
 
 impl<T> AnswerBody<T> {
     pub(super) fn new(inner: axum::body::Body, turn: T) -> Self {
-        Self { inner, turn: Some(turn), _kept: () }
+        Self {
+            inner,
+            turn: Some(turn),
+            _kept: (),
+        }
     }
 
     pub(super) fn keeping<K>(self, kept: K) -> AnswerBody<T, K> {
-        AnswerBody { inner: self.inner, turn: self.turn, _kept: kept }
+        AnswerBody {
+            inner: self.inner,
+            turn: self.turn,
+            _kept: kept,
+        }
     }
 }
 
@@ -305,7 +376,10 @@ impl<T: Unpin, K: Unpin> Body for AnswerBody<T, K> {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if frame.is_none() || self.inner.is_end_stream() {
             // not left to the drop: hyper may look for the next request before it drops this

@@ -44,8 +44,15 @@ impl TrustedProxies {
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, String> {
         let read = |text: &T| {
             let text = text.as_ref();
-            let network = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-            network.ok_or_else(|| format!("'{text}' is neither an address nor a network: write 10.1.2.3 or 10.0.0.0/8"))
+            let network = text
+                .parse::<IpNet>()
+                .ok()
+                .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.ok_or_else(|| {
+                format!(
+                    "'{text}' is neither an address nor a network: write 10.1.2.3 or 10.0.0.0/8"
+                )
+            })
         };
         texts.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
@@ -70,33 +77,54 @@ impl TrustedProxies {
                 }
             }
         }
-        Client { address, is_encrypted: peer.is_encrypted, is_by_proxy }
+        Client {
+            address,
+            is_encrypted: peer.is_encrypted,
+            is_by_proxy,
+        }
     }
 }
 
 /// Whether a request says that it comes from somebody else, as those of proxies do.
 pub(super) fn names_another(headers: &HeaderMap) -> bool {
-    [X_FORWARDED_FOR, FORWARDED, X_REAL_IP].iter().any(|name| headers.contains_key(name))
+    [X_FORWARDED_FOR, FORWARDED, X_REAL_IP]
+        .iter()
+        .any(|name| headers.contains_key(name))
 }
 
 /// The addresses that proxies wrote down, the client's first. `X-Forwarded-For` counts before `Forwarded`: it is what
 /// nearly all proxies write, while passing on whatever `Forwarded` the client sent.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let listed = |name: HeaderName| headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let listed = |name: HeaderName| {
+        headers
+            .get_all(name)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+    };
     if headers.contains_key(X_FORWARDED_FOR) {
-        return listed(X_FORWARDED_FOR).map(|hop| address(hop.trim())).collect();
+        return listed(X_FORWARDED_FOR)
+            .map(|hop| address(hop.trim()))
+            .collect();
     }
     if headers.contains_key(FORWARDED) {
-        return listed(FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect();
+        return listed(FORWARDED)
+            .map(|element| parameter(element, "for").and_then(address))
+            .collect();
     }
     // what nginx is often told to send, and distribution falls back to
-    listed(X_REAL_IP).map(|client| address(client.trim())).collect()
+    listed(X_REAL_IP)
+        .map(|client| address(client.trim()))
+        .collect()
 }
 
 /// A parameter of one element of `Forwarded`.
 pub(super) fn parameter<'e>(element: &'e str, wanted: &str) -> Option<&'e str> {
-    let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim_matches('"'))
+    let mut pairs = element
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.trim_matches('"'))
 }
 
 /// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:80`.
@@ -104,7 +132,10 @@ fn address(text: &str) -> Option<IpAddr> {
     let bare = || text.parse().ok();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
     let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
-    bare().or_else(bracketed).or_else(with_port).map(|address: IpAddr| address.to_canonical())
+    bare()
+        .or_else(bracketed)
+        .or_else(with_port)
+        .map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -117,9 +148,14 @@ mod tests {
         for (name, value) in headers {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        let peer = Peer { address: peer.parse().ok(), is_encrypted: false };
+        let peer = Peer {
+            address: peer.parse().ok(),
+            is_encrypted: false,
+        };
         let client = TrustedProxies::parse(proxies).unwrap().client(peer, &map);
-        client.address.map_or_else(String::new, |address| address.to_string())
+        client
+            .address
+            .map_or_else(String::new, |address| address.to_string())
     }
 
     #[test]
@@ -128,34 +164,123 @@ mod tests {
         let both: &[&str] = &["127.0.0.1", "10.0.0.0/8"];
         for (proxies, peer, headers, expected) in [
             (local, "127.0.0.1", &[][..], "127.0.0.1"),
-            (local, "203.0.113.7", &[("x-forwarded-for", "192.0.2.1")], "203.0.113.7"),
-            (local, "127.0.0.1", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
-            (local, "::ffff:127.0.0.1", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
-            (local, "127.0.0.1", &[("x-forwarded-for", "1.1.1.1, 192.0.2.1")], "192.0.2.1"),
-            (local, "127.0.0.1", &[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
-            (both, "127.0.0.1", &[("x-forwarded-for", "1.1.1.1, 192.0.2.1, 10.9.9.9")], "192.0.2.1"),
-            (both, "127.0.0.1", &[("x-forwarded-for", "10.0.0.1, 10.0.0.2")], "10.0.0.1"),
-            (local, "127.0.0.1", &[("x-forwarded-for", "192.0.2.1, unknown")], "127.0.0.1"),
-            (local, "127.0.0.1", &[("forwarded", "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https")], "2001:db8::1"),
-            (local, "127.0.0.1", &[("forwarded", "for=1.1.1.1"), ("x-forwarded-for", "192.0.2.1:80")], "192.0.2.1"),
-            (local, "127.0.0.1", &[("forwarded", "for=_hidden")], "127.0.0.1"),
-            (local, "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "192.0.2.1"),
-            (local, "127.0.0.1", &[("x-real-ip", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
+            (
+                local,
+                "203.0.113.7",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "203.0.113.7",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "::ffff:127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[
+                    ("x-forwarded-for", "1.1.1.1"),
+                    ("x-forwarded-for", "192.0.2.1"),
+                ],
+                "192.0.2.1",
+            ),
+            (
+                both,
+                "127.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1, 10.9.9.9")],
+                "192.0.2.1",
+            ),
+            (
+                both,
+                "127.0.0.1",
+                &[("x-forwarded-for", "10.0.0.1, 10.0.0.2")],
+                "10.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1, unknown")],
+                "127.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[(
+                    "forwarded",
+                    "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https",
+                )],
+                "2001:db8::1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[
+                    ("forwarded", "for=1.1.1.1"),
+                    ("x-forwarded-for", "192.0.2.1:80"),
+                ],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("forwarded", "for=_hidden")],
+                "127.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-real-ip", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-real-ip", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
             (&[], "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "127.0.0.1"),
             // a Unix socket
             (local, "", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
             (&[], "", &[("x-forwarded-for", "192.0.2.1")], ""),
-            (&[], "127.0.0.1", &[("x-forwarded-for", "192.0.2.1")], "127.0.0.1"),
+            (
+                &[],
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "127.0.0.1",
+            ),
             (&[], "::1", &[("forwarded", "for=192.0.2.1")], "::1"),
         ] {
-            assert_eq!(client(proxies, peer, headers), expected, "{proxies:?} {peer} {headers:?}");
+            assert_eq!(
+                client(proxies, peer, headers),
+                expected,
+                "{proxies:?} {peer} {headers:?}"
+            );
         }
     }
 
     #[test]
     fn nobody_is_believed_by_default_and_least_of_all_this_machine() {
         let nobody = TrustedProxies::default();
-        for peer in [None, Some("127.0.0.1"), Some("::1"), Some("::ffff:127.0.0.1"), Some("10.0.0.1")] {
+        for peer in [
+            None,
+            Some("127.0.0.1"),
+            Some("::1"),
+            Some("::ffff:127.0.0.1"),
+            Some("10.0.0.1"),
+        ] {
             let address: Option<IpAddr> = peer.map(|text| text.parse().unwrap());
             assert!(!nobody.contains(address), "{peer:?}");
         }
@@ -164,7 +289,11 @@ mod tests {
     #[test]
     fn what_is_no_network_is_refused_by_name() {
         for text in ["10.0.0.0/33", "proxy", "", "10.0.0", "1.2.3.4:80"] {
-            assert!(TrustedProxies::parse(&[text]).unwrap_err().contains(&format!("'{text}'")));
+            assert!(
+                TrustedProxies::parse(&[text])
+                    .unwrap_err()
+                    .contains(&format!("'{text}'"))
+            );
         }
     }
 

@@ -50,21 +50,31 @@ impl Content<'_> {
     }
 
     /// Answers a GET or HEAD.
-    pub(super) fn answer(&self, headers: &HeaderMap, bytes: Bytewise) -> Result<Response<Body>, Failure> {
+    pub(super) fn answer(
+        &self,
+        headers: &HeaderMap,
+        bytes: Bytewise,
+    ) -> Result<Response<Body>, Failure> {
         match range::select(headers, self.size, self.digest.as_str())? {
             Selection::Whole => {
-                let answer = self.start(StatusCode::OK).header(CONTENT_TYPE, self.media_type);
+                let answer = self
+                    .start(StatusCode::OK)
+                    .header(CONTENT_TYPE, self.media_type);
                 Ok(bytes.fill(answer, 0..self.size))
             }
             Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
                 Ok([part]) => {
-                    let answer = self.start(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, self.media_type);
+                    let answer = self
+                        .start(StatusCode::PARTIAL_CONTENT)
+                        .header(CONTENT_TYPE, self.media_type);
                     let answer = answer.header(CONTENT_RANGE, content_range(&part, self.size));
                     Ok(bytes.fill(answer, part))
                 }
                 Err(parts) => {
                     let multipart = Multipart::new(self, parts);
-                    let answer = self.start(StatusCode::PARTIAL_CONTENT).header(CONTENT_TYPE, multipart.content_type());
+                    let answer = self
+                        .start(StatusCode::PARTIAL_CONTENT)
+                        .header(CONTENT_TYPE, multipart.content_type());
                     Ok(bytes.fill_many(answer, multipart))
                 }
             },
@@ -72,9 +82,15 @@ impl Content<'_> {
     }
 
     fn start(&self, status: StatusCode) -> Answer {
-        let answer = answer::empty(status).digest(self.digest).header(ETAG, format!("\"{}\"", self.digest));
+        let answer = answer::empty(status)
+            .digest(self.digest)
+            .header(ETAG, format!("\"{}\"", self.digest));
         let answer = answer.header(ACCEPT_RANGES, "bytes");
-        if self.is_immutable { answer.header(CACHE_CONTROL, "max-age=31536000") } else { answer }
+        if self.is_immutable {
+            answer.header(CACHE_CONTROL, "max-age=31536000")
+        } else {
+            answer
+        }
     }
 }
 
@@ -99,7 +115,12 @@ enum Piece {
 impl Multipart {
     fn new(content: &Content<'_>, parts: Vec<Range<u64>>) -> Self {
         let boundary = uuid::Uuid::new_v4().simple().to_string();
-        Self { boundary, media_type: content.media_type.to_owned(), size: content.size, parts }
+        Self {
+            boundary,
+            media_type: content.media_type.to_owned(),
+            size: content.size,
+            parts,
+        }
     }
 
     fn content_type(&self) -> String {
@@ -107,8 +128,16 @@ impl Multipart {
     }
 
     fn head(&self, number: usize) -> String {
-        let Self { boundary, media_type, size, parts } = self;
-        let (range, end) = (content_range(&parts[number], *size), if number == 0 { "" } else { "\r\n" });
+        let Self {
+            boundary,
+            media_type,
+            size,
+            parts,
+        } = self;
+        let (range, end) = (
+            content_range(&parts[number], *size),
+            if number == 0 { "" } else { "\r\n" },
+        );
         format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n")
     }
 
@@ -118,7 +147,8 @@ impl Multipart {
         match self.parts.get(part) {
             Some(range) if number % 2 == 1 => Some(Piece::Content(range.clone())),
             Some(_) => Some(Piece::Extra(self.head(part))),
-            None => (number == self.parts.len() * 2).then(|| Piece::Extra(format!("\r\n--{}--\r\n", self.boundary))),
+            None => (number == self.parts.len() * 2)
+                .then(|| Piece::Extra(format!("\r\n--{}--\r\n", self.boundary))),
         }
     }
 
@@ -127,7 +157,10 @@ impl Multipart {
             Piece::Content(range) => range.end - range.start,
             Piece::Extra(text) => text.len() as u64,
         };
-        (0..).map_while(|number| self.piece(number)).map(length).sum()
+        (0..)
+            .map_while(|number| self.piece(number))
+            .map(length)
+            .sum()
     }
 }
 
@@ -137,7 +170,11 @@ impl Bytewise {
         let body = match self {
             Self::Nothing => Body::empty(),
             Self::Memory(bytes) => Body::from(slice(&bytes, range)),
-            Self::File(source) => Body::new(ContentBody::new(std::iter::once(Part::File(range)), length, Some(source))),
+            Self::File(source) => Body::new(ContentBody::new(
+                std::iter::once(Part::File(range)),
+                length,
+                Some(source),
+            )),
         };
         answer.body(length, body).finish()
     }

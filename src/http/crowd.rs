@@ -31,7 +31,9 @@ pub(super) struct Place(Option<(Crowd, IpAddr)>);
 impl Crowd {
     /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
     pub(super) fn admit(&self, address: Option<IpAddr>, limit: usize) -> Option<Seat> {
-        let Some(address) = address.map(network::of) else { return Some(Seat(None)) };
+        let Some(address) = address.map(network::of) else {
+            return Some(Seat(None));
+        };
         let mut groups = self.groups();
         let group = groups.entry(address).or_default();
         if group.connections >= limit {
@@ -53,7 +55,9 @@ impl Crowd {
 impl Seat {
     /// Counts a request over HTTP/2; none where its address has four times `limit` of them already.
     pub(super) fn request(&self, limit: usize) -> Option<Place> {
-        let Some((crowd, address)) = &self.0 else { return Some(Place(None)) };
+        let Some((crowd, address)) = &self.0 else {
+            return Some(Place(None));
+        };
         let (mut groups, limit) = (crowd.groups(), limit.saturating_mul(REQUESTS));
         let group = groups.entry(*address).or_default();
         if group.requests >= limit {
@@ -106,7 +110,10 @@ mod tests {
         drop(first);
         let _third = from("192.0.2.1").unwrap();
         assert!(from("192.0.2.1").is_none());
-        let _six = [from("2001:db8::1").unwrap(), from("2001:db8::ffff:2").unwrap()];
+        let _six = [
+            from("2001:db8::1").unwrap(),
+            from("2001:db8::ffff:2").unwrap(),
+        ];
         assert!(from("2001:db8::3").is_none() && from("2001:db8:0:1::3").is_some());
         assert!((0..10).all(|_| crowd.admit(None, 2).is_some()));
     }
@@ -127,8 +134,12 @@ mod tests {
         let crowd = Crowd::default();
         let from = |text: &str| crowd.admit(Some(text.parse().unwrap()), 2).unwrap();
         let (first, second, other) = (from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2"));
-        let mut held: Vec<_> = (0..4).flat_map(|_| [first.request(2).unwrap(), second.request(2).unwrap()]).collect();
-        assert!(first.request(2).is_none() && second.request(2).is_none() && other.request(2).is_some());
+        let mut held: Vec<_> = (0..4)
+            .flat_map(|_| [first.request(2).unwrap(), second.request(2).unwrap()])
+            .collect();
+        assert!(
+            first.request(2).is_none() && second.request(2).is_none() && other.request(2).is_some()
+        );
         held.pop();
         assert!(first.request(2).is_some());
         assert!(crowd.admit(None, 2).unwrap().request(0).is_some());

@@ -55,8 +55,16 @@ impl DebugServer {
     ///
     /// # Errors
     /// What the system says.
-    pub async fn bind(address: SocketAddr, metrics: Option<String>, watch: Watch) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(address).await?, metrics, watch })
+    pub async fn bind(
+        address: SocketAddr,
+        metrics: Option<String>,
+        watch: Watch,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            listener: TcpListener::bind(address).await?,
+            metrics,
+            watch,
+        })
     }
 
     /// Where it listens.
@@ -73,7 +81,9 @@ impl DebugServer {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             // never closed
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+                return;
+            };
             while connections.try_join_next().is_some() {}
             let stream = match this.listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -90,8 +100,12 @@ impl DebugServer {
                     async move { Ok::<_, Infallible>(this.answer(&request).await) }
                 });
                 let mut http = http1::Builder::new();
-                http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-                if let Err(error) = http.serve_connection(TokioIo::new(Socket::tcp(stream, PATIENCE)), service).await {
+                http.timer(TokioTimer::new())
+                    .header_read_timeout(HEADER_TIMEOUT);
+                if let Err(error) = http
+                    .serve_connection(TokioIo::new(Socket::tcp(stream, PATIENCE)), service)
+                    .await
+                {
                     tracing::debug!(%error, "a connection to the debug port ended early");
                 }
                 drop(place);
@@ -101,17 +115,28 @@ impl DebugServer {
 
     async fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return Failure::Method { allowed: "GET, HEAD" }.render();
+            return Failure::Method {
+                allowed: "GET, HEAD",
+            }
+            .render();
         }
         let path = request.uri().path();
         match path {
             HEALTH => self.health(),
             probes::LIVE => probes::live(),
-            probes::READY => self.watch.readiness.answer(&probes::Asked::read(request.uri())).await,
+            probes::READY => {
+                self.watch
+                    .readiness
+                    .answer(&probes::Asked::read(request.uri()))
+                    .await
+            }
             path if self.metrics.as_deref() == Some(path) => {
                 let shape = Shape::wanted(request.headers());
                 let text = exposition::text(&self.watch, shape).await;
-                answer::empty(StatusCode::OK).header(CONTENT_TYPE, shape.media_type()).body(text.len() as u64, Body::from(text)).finish()
+                answer::empty(StatusCode::OK)
+                    .header(CONTENT_TYPE, shape.media_type())
+                    .body(text.len() as u64, Body::from(text))
+                    .finish()
             }
             _ => Failure::UnknownPath.render(),
         }
@@ -119,8 +144,18 @@ impl DebugServer {
 
     /// As distribution has it: an object of what is wrong.
     fn health(&self) -> Response<Body> {
-        let failures: Map<_, _> = self.watch.health.failures().into_iter().map(|(name, cause)| (name, Value::from(cause))).collect();
-        let status = if failures.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let failures: Map<_, _> = self
+            .watch
+            .health
+            .failures()
+            .into_iter()
+            .map(|(name, cause)| (name, Value::from(cause)))
+            .collect();
+        let status = if failures.is_empty() {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         answer::json(status, Value::Object(failures).to_string())
     }
 }

@@ -100,15 +100,27 @@ struct Rendered {
 
 impl Rendered {
     fn new(status: StatusCode, code: &'static str, message: impl ToString) -> Self {
-        Self { status, code, message: message.to_string(), detail: None, header: None }
+        Self {
+            status,
+            code,
+            message: message.to_string(),
+            detail: None,
+            header: None,
+        }
     }
 
     fn detail(self, detail: impl Serialize) -> Self {
-        Self { detail: to_raw_value(&detail).ok(), ..self }
+        Self {
+            detail: to_raw_value(&detail).ok(),
+            ..self
+        }
     }
 
     fn header(self, name: HeaderName, value: impl ToString) -> Self {
-        Self { header: Some((name, value.to_string())), ..self }
+        Self {
+            header: Some((name, value.to_string())),
+            ..self
+        }
     }
 }
 
@@ -143,12 +155,23 @@ impl Failure {
             Self::Registry(error) => (None, registry_error(&error)),
             other => (None, other.request_error()),
         };
-        let told = Told { code: rendered.code, message: &rendered.message, detail: rendered.detail.as_deref() };
+        let told = Told {
+            code: rendered.code,
+            message: &rendered.message,
+            detail: rendered.detail.as_deref(),
+        };
         // text and JSON can always be written as JSON
         let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
         let mut response = answer::json(rendered.status, errors);
-        response.extensions_mut().insert(Reason { code: rendered.code, message: rendered.message, detail: rendered.detail });
-        let headers = rendered.header.into_iter().chain(location.map(|location| (http::header::LOCATION, location)));
+        response.extensions_mut().insert(Reason {
+            code: rendered.code,
+            message: rendered.message,
+            detail: rendered.detail,
+        });
+        let headers = rendered
+            .header
+            .into_iter()
+            .chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
             // a realm may be in any language
             if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
@@ -162,45 +185,82 @@ impl Failure {
         use StatusCode as S;
         match self {
             Self::Unreadable(status) => Rendered::new(status, "UNSUPPORTED", unreadable(status)),
-            Self::NotEncrypted => {
-                Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "Client sent an HTTP request to an HTTPS server: use https:// in its place")
+            Self::NotEncrypted => Rendered::new(
+                S::BAD_REQUEST,
+                "UNSUPPORTED",
+                "Client sent an HTTP request to an HTTPS server: use https:// in its place",
+            ),
+            Self::Host => Rendered::new(
+                S::BAD_REQUEST,
+                "UNSUPPORTED",
+                "a request of HTTP/1.1 has one Host header, which names a host",
+            ),
+            Self::Unhealthy => {
+                Rendered::new(S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "service unavailable")
+                    .detail("health check failed: please see /debug/health")
             }
-            Self::Host => Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", "a request of HTTP/1.1 has one Host header, which names a host"),
-            Self::Unhealthy => Rendered::new(S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "service unavailable")
-                .detail("health check failed: please see /debug/health"),
-            Self::UnknownPath => Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API"),
-            Self::Method { allowed } => {
-                Rendered::new(S::METHOD_NOT_ALLOWED, "UNSUPPORTED", format!("this path takes {allowed} only")).header(ALLOW, allowed)
+            Self::UnknownPath => {
+                Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API")
             }
-            Self::Name(error @ NameError::Tag(_)) => Rendered::new(S::BAD_REQUEST, "TAG_INVALID", error),
+            Self::Method { allowed } => Rendered::new(
+                S::METHOD_NOT_ALLOWED,
+                "UNSUPPORTED",
+                format!("this path takes {allowed} only"),
+            )
+            .header(ALLOW, allowed),
+            Self::Name(error @ NameError::Tag(_)) => {
+                Rendered::new(S::BAD_REQUEST, "TAG_INVALID", error)
+            }
             Self::Name(error) => Rendered::new(S::BAD_REQUEST, "NAME_INVALID", error),
             Self::Digest(error) => Rendered::new(S::BAD_REQUEST, "DIGEST_INVALID", error),
-            Self::DigestMissing => Rendered::new(S::BAD_REQUEST, "DIGEST_INVALID", "finishing an upload takes ?digest="),
-            Self::MalformedUpload => Rendered::new(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN", "that is not the id of an upload"),
-            Self::PageNumber(text) => {
-                Rendered::new(S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID", format!("n must be a number from 0 up, not '{text}'"))
-            }
+            Self::DigestMissing => Rendered::new(
+                S::BAD_REQUEST,
+                "DIGEST_INVALID",
+                "finishing an upload takes ?digest=",
+            ),
+            Self::MalformedUpload => Rendered::new(
+                S::NOT_FOUND,
+                "BLOB_UPLOAD_UNKNOWN",
+                "that is not the id of an upload",
+            ),
+            Self::PageNumber(text) => Rendered::new(
+                S::BAD_REQUEST,
+                "PAGINATION_NUMBER_INVALID",
+                format!("n must be a number from 0 up, not '{text}'"),
+            ),
             Self::TooManyTags => Rendered::new(
                 S::URI_TOO_LONG,
                 "TAG_INVALID",
-                format!("one push may bring {MOST_TAGS} tags: push the manifest again with the others"),
+                format!(
+                    "one push may bring {MOST_TAGS} tags: push the manifest again with the others"
+                ),
             ),
-            Self::Time { key, text } => {
-                Rendered::new(S::BAD_REQUEST, "UNSUPPORTED", format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"))
-            }
-            Self::MalformedChunk(text) => {
-                Rendered::new(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID", format!("Content-Range must read FIRST-LAST, not '{text}'"))
-            }
+            Self::Time { key, text } => Rendered::new(
+                S::BAD_REQUEST,
+                "UNSUPPORTED",
+                format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"),
+            ),
+            Self::MalformedChunk(text) => Rendered::new(
+                S::BAD_REQUEST,
+                "BLOB_UPLOAD_INVALID",
+                format!("Content-Range must read FIRST-LAST, not '{text}'"),
+            ),
             Self::Unsatisfiable { size } => Rendered::new(
                 S::RANGE_NOT_SATISFIABLE,
                 "RANGE_INVALID",
                 format!("the content has {size} bytes, none of which was asked for"),
             )
             .header(CONTENT_RANGE, format!("bytes */{size}")),
-            Self::Precondition => Rendered::new(S::PRECONDITION_FAILED, "UNSUPPORTED", "the content is not what If-Match asks for"),
-            Self::Unauthorized { challenge, wanted } => Rendered::new(S::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
-                .detail(wanted_detail(&wanted))
-                .header(WWW_AUTHENTICATE, challenge),
+            Self::Precondition => Rendered::new(
+                S::PRECONDITION_FAILED,
+                "UNSUPPORTED",
+                "the content is not what If-Match asks for",
+            ),
+            Self::Unauthorized { challenge, wanted } => {
+                Rendered::new(S::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
+                    .detail(wanted_detail(&wanted))
+                    .header(WWW_AUTHENTICATE, challenge)
+            }
             Self::TooManyLogins { wait } => {
                 let seconds = wait.as_millis().div_ceil(1000).max(1);
                 Rendered::new(
@@ -210,9 +270,11 @@ impl Failure {
                 )
                 .header(RETRY_AFTER, seconds)
             }
-            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
-                Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
-            }
+            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => Rendered::new(
+                S::INTERNAL_SERVER_ERROR,
+                "UNKNOWN",
+                "the registry failed; its log says more",
+            ),
         }
     }
 }
@@ -225,7 +287,12 @@ fn wanted_detail(wanted: &Wanted) -> Option<Vec<WantedScope<'_>>> {
 
 fn told(scope: &Scope) -> WantedScope<'_> {
     let (resource, action) = (&scope.resource, scope.permission.as_str());
-    WantedScope { r#type: resource.kind(), class: "", name: resource.name(), action }
+    WantedScope {
+        r#type: resource.kind(),
+        class: "",
+        name: resource.name(),
+        action,
+    }
 }
 
 /// What hyper means by a refusal of its own.
@@ -244,36 +311,62 @@ fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
     match error {
-        Error::NameUnknown(name) => rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() })),
-        Error::ManifestUnknown { repository, reference } => {
-            rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN").detail(json!({ "name": repository.as_str(), "reference": reference }))
+        Error::NameUnknown(name) => {
+            rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
         }
-        Error::BlobUnknown { digest, .. } => rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() })),
+        Error::ManifestUnknown {
+            repository,
+            reference,
+        } => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN")
+            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+        Error::BlobUnknown { digest, .. } => {
+            rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        }
         Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
-        Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID").header(RANGE, received_range(*received)),
+        Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
+            .header(RANGE, received_range(*received)),
         Error::SizeMismatch { .. } => rendered(S::BAD_REQUEST, "SIZE_INVALID"),
-        Error::DigestMismatch { .. } | Error::Digest(_) => rendered(S::BAD_REQUEST, "DIGEST_INVALID"),
-        Error::ManifestInvalid(_) | Error::ManifestBody(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
+        Error::DigestMismatch { .. } | Error::Digest(_) => {
+            rendered(S::BAD_REQUEST, "DIGEST_INVALID")
+        }
+        Error::ManifestInvalid(_) | Error::ManifestBody(_) => {
+            rendered(S::BAD_REQUEST, "MANIFEST_INVALID")
+        }
         Error::ManifestTooLarge { .. } => rendered(S::PAYLOAD_TOO_LARGE, "MANIFEST_INVALID"),
         Error::ReferencesUnknown { digests, .. } => {
-            let digests: Vec<_> = digests.iter().map(|digest| json!({ "digest": digest.as_str() })).collect();
+            let digests: Vec<_> = digests
+                .iter()
+                .map(|digest| json!({ "digest": digest.as_str() }))
+                .collect();
             rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
-        Error::InUse { holder, .. } => {
-            rendered(S::METHOD_NOT_ALLOWED, "DENIED").detail(json!({ "holder": holder.as_str() })).header(ALLOW, "GET, HEAD")
+        Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
+            .detail(json!({ "holder": holder.as_str() }))
+            .header(ALLOW, "GET, HEAD"),
+        Error::TagImmutable { tag, .. } => {
+            rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
         }
-        Error::TagImmutable { tag, .. } => rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag })),
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
-        Error::DeleteDisabled | Error::ReadOnly => rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD"),
+        Error::DeleteDisabled | Error::ReadOnly => {
+            rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
+        }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-        Error::DataDirectory { .. } | Error::NoRegistry(_) | Error::Meta(_) | Error::Files { .. } | Error::Internal(_) => {
+        Error::DataDirectory { .. }
+        | Error::NoRegistry(_)
+        | Error::Meta(_)
+        | Error::Files { .. }
+        | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");
-            Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", "the registry failed; its log says more")
+            Rendered::new(
+                S::INTERNAL_SERVER_ERROR,
+                "UNKNOWN",
+                "the registry failed; its log says more",
+            )
         }
     }
 }

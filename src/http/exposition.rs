@@ -35,13 +35,27 @@ pub(super) enum Shape {
 impl Shape {
     /// What whoever sends these headers wants.
     pub(super) fn wanted(headers: &HeaderMap) -> Self {
-        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        let accepted = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
         let is_open = |kind: &str| {
             let mut words = kind.split(';').map(str::trim);
-            let is_named = words.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
-            is_named && !words.any(|word| word.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+            let is_named = words
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+            is_named
+                && !words.any(|word| {
+                    word.strip_prefix("q=")
+                        .is_some_and(|weight| weight.parse() == Ok(0.0))
+                })
         };
-        if accepted.into_iter().any(is_open) { Self::OpenMetrics } else { Self::Classic }
+        if accepted.into_iter().any(is_open) {
+            Self::OpenMetrics
+        } else {
+            Self::Classic
+        }
     }
 
     pub(super) fn media_type(self) -> &'static str {
@@ -62,7 +76,10 @@ const MILLISECONDS: f64 = 1e3;
 pub(super) async fn text(watch: &Watch, shape: Shape) -> String {
     let measured = watch.registry.measured().await;
     let mut registry = prometheus_client::registry::Registry::default();
-    registry.register_collector(Box::new(Everything { watch: watch.clone(), measured }));
+    registry.register_collector(Box::new(Everything {
+        watch: watch.clone(),
+        measured,
+    }));
     let mut text = String::new();
     // a String takes whatever is written to it
     let _ = encode(&mut text, &registry);
@@ -82,7 +99,9 @@ fn classic(text: &str) -> String {
         let is_counters = |line: &&str| line.starts_with("# TYPE ") && line.ends_with(" counter");
         let renamed = match line.splitn(4, ' ').collect::<Vec<_>>()[..] {
             ["#", "EOF"] => continue,
-            ["#", "HELP", name, help] if lines.peek().is_some_and(is_counters) => Some(format!("# HELP {name}{TOTAL} {help}")),
+            ["#", "HELP", name, help] if lines.peek().is_some_and(is_counters) => {
+                Some(format!("# HELP {name}{TOTAL} {help}"))
+            }
             ["#", "TYPE", name, "counter"] => Some(format!("# TYPE {name}{TOTAL} counter")),
             _ => None,
         };
@@ -119,10 +138,20 @@ impl prometheus_client::collector::Collector for Everything {
 impl Everything {
     fn requests(&self, out: &mut Out<'_>) -> fmt::Result {
         let metrics = &self.watch.observer.metrics;
-        let route = |handler: Handler| (vec![("handler", handler.as_str().to_owned())], metrics.route(handler));
+        let route = |handler: Handler| {
+            (
+                vec![("handler", handler.as_str().to_owned())],
+                metrics.route(handler),
+            )
+        };
         let routes = || Handler::ALL.into_iter().map(route);
-        let by_method =
-            |labels: &Labels, method: usize| -> Labels { labels.iter().cloned().chain([("method", METHODS[method].to_owned())]).collect() };
+        let by_method = |labels: &Labels, method: usize| -> Labels {
+            labels
+                .iter()
+                .cloned()
+                .chain([("method", METHODS[method].to_owned())])
+                .collect()
+        };
         out.gauges(
             "registry_http_in_flight_requests",
             "Requests that are being answered",
@@ -131,15 +160,38 @@ impl Everything {
         let requests = routes().flat_map(|(labels, route)| {
             (0..METHODS.len()).flat_map(move |method| {
                 let labels = by_method(&labels, method);
-                STATUSES.iter().zip(&route.requests[method]).map(move |(status, count)| {
-                    let code = if *status == 0 { "other".to_owned() } else { status.to_string() };
-                    (labels.iter().cloned().chain([("code", code)]).collect::<Labels>(), count.load(Ordering::Relaxed))
-                })
+                STATUSES
+                    .iter()
+                    .zip(&route.requests[method])
+                    .map(move |(status, count)| {
+                        let code = if *status == 0 {
+                            "other".to_owned()
+                        } else {
+                            status.to_string()
+                        };
+                        (
+                            labels
+                                .iter()
+                                .cloned()
+                                .chain([("code", code)])
+                                .collect::<Labels>(),
+                            count.load(Ordering::Relaxed),
+                        )
+                    })
             })
         });
-        out.counters("registry_http_requests", "Requests that were answered", requests.filter(|(_, count)| *count > 0))?;
+        out.counters(
+            "registry_http_requests",
+            "Requests that were answered",
+            requests.filter(|(_, count)| *count > 0),
+        )?;
         let durations = routes().flat_map(|(labels, route)| {
-            (0..METHODS.len()).map(move |method| (by_method(&labels, method), route.durations[method].snapshot()))
+            (0..METHODS.len()).map(move |method| {
+                (
+                    by_method(&labels, method),
+                    route.durations[method].snapshot(),
+                )
+            })
         });
         out.histograms(
             "registry_http_request_duration_seconds",
@@ -159,18 +211,38 @@ impl Everything {
             1.0,
             routes().map(|(labels, route)| (labels, route.response_sizes.snapshot())),
         )?;
-        out.gauge("registry_http_connections", "Connections of clients that are open", metrics.connections.get())?;
-        out.counter("registry_log_dropped_lines", "Lines of the log that nobody took", crate::log::dropped())?;
-        out.counter("registry_access_log_dropped_lines", "Lines of the access log that nobody took", self.watch.observer.log.dropped())
+        out.gauge(
+            "registry_http_connections",
+            "Connections of clients that are open",
+            metrics.connections.get(),
+        )?;
+        out.counter(
+            "registry_log_dropped_lines",
+            "Lines of the log that nobody took",
+            crate::log::dropped(),
+        )?;
+        out.counter(
+            "registry_access_log_dropped_lines",
+            "Lines of the access log that nobody took",
+            self.watch.observer.log.dropped(),
+        )
     }
 
     fn files(&self, out: &mut Out<'_>) -> fmt::Result {
         let stats = self.watch.registry.file_stats();
         let operations = Operation::ALL.into_iter().map(|operation| {
-            let labels = vec![("driver", "filesystem".to_owned()), ("action", operation.as_str().to_owned())];
+            let labels = vec![
+                ("driver", "filesystem".to_owned()),
+                ("action", operation.as_str().to_owned()),
+            ];
             (labels, stats.operation(operation).snapshot())
         });
-        out.histograms("registry_storage_action_seconds", "How long operations on files took", NANOSECONDS, operations)?;
+        out.histograms(
+            "registry_storage_action_seconds",
+            "How long operations on files took",
+            NANOSECONDS,
+            operations,
+        )?;
         out.histogram(
             "registry_storage_sync_seconds",
             "How long syncing an upload's bytes took",
@@ -178,15 +250,36 @@ impl Everything {
             stats.file_syncs.snapshot(),
         )?;
         let database = self.watch.registry.database_stats();
-        out.counter("registry_storage_cache_requests", "Manifests that were asked for", database.manifests_read.get())?;
-        out.counter("registry_storage_cache_hits", "Of those, what was in memory", database.manifests_remembered.get())?;
-        out.counter("registry_storage_cache_errors", "Of those, what could not be read", database.manifests_failed.get())
+        out.counter(
+            "registry_storage_cache_requests",
+            "Manifests that were asked for",
+            database.manifests_read.get(),
+        )?;
+        out.counter(
+            "registry_storage_cache_hits",
+            "Of those, what was in memory",
+            database.manifests_remembered.get(),
+        )?;
+        out.counter(
+            "registry_storage_cache_errors",
+            "Of those, what could not be read",
+            database.manifests_failed.get(),
+        )
     }
 
     fn database(&self, out: &mut Out<'_>) -> fmt::Result {
         let stats = self.watch.registry.database_stats();
-        out.gauge("registry_database_queued_changes", "Changes that wait for the writer, or are being made", stats.queued.get())?;
-        out.histogram("registry_database_batch_changes", "Changes in each commit", 1.0, stats.batches.snapshot())?;
+        out.gauge(
+            "registry_database_queued_changes",
+            "Changes that wait for the writer, or are being made",
+            stats.queued.get(),
+        )?;
+        out.histogram(
+            "registry_database_batch_changes",
+            "Changes in each commit",
+            1.0,
+            stats.batches.snapshot(),
+        )?;
         out.histogram(
             "registry_database_transaction_seconds",
             "How long durable transactions took, with their syncs",
@@ -205,8 +298,16 @@ impl Everything {
             NANOSECONDS,
             stats.directory_syncs.snapshot(),
         )?;
-        out.counter("registry_database_lazy_commits", "Commits that nobody waited for", stats.lazy_commits.get())?;
-        out.counter("registry_database_failed_commits", "Commits that failed", stats.failed_commits.get())
+        out.counter(
+            "registry_database_lazy_commits",
+            "Commits that nobody waited for",
+            stats.lazy_commits.get(),
+        )?;
+        out.counter(
+            "registry_database_failed_commits",
+            "Commits that failed",
+            stats.failed_commits.get(),
+        )
     }
 
     fn collection(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -215,9 +316,16 @@ impl Everything {
         out.counters(
             "registry_gc_passes",
             "Passes of collection",
-            outcomes.into_iter().map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
+            outcomes
+                .into_iter()
+                .map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
         )?;
-        out.histogram("registry_gc_pass_seconds", "How long passes took", NANOSECONDS, stats.times.snapshot())?;
+        out.histogram(
+            "registry_gc_pass_seconds",
+            "How long passes took",
+            NANOSECONDS,
+            stats.times.snapshot(),
+        )?;
         // there is no time before the first
         let last = Some(stats.last.get()).filter(|last| *last > 0);
         out.gauge_if(
@@ -236,21 +344,40 @@ impl Everything {
         out.counters(
             "registry_gc_collected",
             "What was collected, by kind",
-            kinds.into_iter().map(|(kind, counter)| (vec![("kind", kind.to_owned())], counter.get())),
+            kinds
+                .into_iter()
+                .map(|(kind, counter)| (vec![("kind", kind.to_owned())], counter.get())),
         )?;
-        out.counter("registry_gc_freed_bytes", "Disk that collection gave back", stats.bytes.get())?;
-        out.counter("registry_gc_failures", "Things that could not be collected; the log names them", stats.failures.get())
+        out.counter(
+            "registry_gc_freed_bytes",
+            "Disk that collection gave back",
+            stats.bytes.get(),
+        )?;
+        out.counter(
+            "registry_gc_failures",
+            "Things that could not be collected; the log names them",
+            stats.failures.get(),
+        )
     }
 
     fn store(&self, out: &mut Out<'_>) -> fmt::Result {
         if let Some(free) = self.watch.registry.free_disk() {
-            out.gauge("registry_disk_free_bytes", "What may still be written to the data directory's disk", free)?;
+            out.gauge(
+                "registry_disk_free_bytes",
+                "What may still be written to the data directory's disk",
+                free,
+            )?;
         }
-        let Some(measured) = &self.measured else { return Ok(()) };
+        let Some(measured) = &self.measured else {
+            return Ok(());
+        };
         let (totals, idle) = (measured.usage.totals, measured.idle);
         let database = measured.usage.database;
         let states = [
-            ("live", totals.blob_bytes.saturating_sub(idle.due + idle.waiting)),
+            (
+                "live",
+                totals.blob_bytes.saturating_sub(idle.due + idle.waiting),
+            ),
             ("garbage_due", idle.due),
             ("garbage_waiting", idle.waiting),
             ("removing", totals.removal_bytes),
@@ -262,7 +389,9 @@ impl Everything {
         out.gauges(
             "registry_store_bytes",
             "What takes disk, by state",
-            states.into_iter().map(|(state, bytes)| (vec![("state", state.to_owned())], bytes)),
+            states
+                .into_iter()
+                .map(|(state, bytes)| (vec![("state", state.to_owned())], bytes)),
         )?;
         let things = [
             ("repositories", totals.repositories),
@@ -275,7 +404,9 @@ impl Everything {
         out.gauges(
             "registry_store_objects",
             "What the store holds, by kind; uploads are open sessions, trash can be brought back",
-            things.into_iter().map(|(kind, count)| (vec![("kind", kind.to_owned())], count)),
+            things
+                .into_iter()
+                .map(|(kind, count)| (vec![("kind", kind.to_owned())], count)),
         )?;
         out.gauge(
             "registry_store_measured_age_seconds",
@@ -295,27 +426,44 @@ impl Everything {
         out.counters(
             "registry_auth_requests",
             "Requests that needed a login, by what came of it",
-            outcomes.into_iter().map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
+            outcomes
+                .into_iter()
+                .map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
         )?;
-        out.counter("registry_auth_remembered", "Of those accepted, by a password that need not be hashed again", stats.remembered.get())?;
+        out.counter(
+            "registry_auth_remembered",
+            "Of those accepted, by a password that need not be hashed again",
+            stats.remembered.get(),
+        )?;
         let queued = i64::try_from(self.watch.access.queued()).unwrap_or(i64::MAX);
-        out.gauge("registry_auth_queued_passwords", "Passwords that wait to be hashed, or are being hashed", queued)
+        out.gauge(
+            "registry_auth_queued_passwords",
+            "Passwords that wait to be hashed, or are being hashed",
+            queued,
+        )
     }
 
     fn process(&self, out: &mut Out<'_>) -> fmt::Result {
         let blocking = self.watch.registry.blocking_stats();
-        let states = [("waiting", &blocking.waiting), ("running", &blocking.running)];
+        let states = [
+            ("waiting", &blocking.waiting),
+            ("running", &blocking.running),
+        ];
         out.gauges(
             "registry_blocking_tasks",
             "Tasks for threads that may block",
-            states.into_iter().map(|(state, gauge)| (vec![("state", state.to_owned())], gauge.get())),
+            states
+                .into_iter()
+                .map(|(state, gauge)| (vec![("state", state.to_owned())], gauge.get())),
         )?;
         let reloads = &self.watch.reloads;
         let outcomes = [("ok", &reloads.taken), ("failed", &reloads.refused)];
         out.counters(
             "registry_config_reloads",
             "How often the configuration was read again while the server ran",
-            outcomes.into_iter().map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
+            outcomes
+                .into_iter()
+                .map(|(outcome, counter)| (vec![("outcome", outcome.to_owned())], counter.get())),
         )?;
         out.gauge(
             "registry_config_last_reload_successful",
@@ -324,20 +472,41 @@ impl Everything {
         )?;
         if let Some(tls) = &self.watch.settings.look().tls {
             let certificates = tls.certificates();
-            let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
+            let seconds = |time: SystemTime| {
+                time.duration_since(UNIX_EPOCH)
+                    .map_or(0.0, |since| since.as_secs_f64())
+            };
             let expiries = certificates.iter().map(|certificate| {
-                (vec![("name", certificate.names.first().cloned().unwrap_or_default())], seconds(certificate.not_after))
+                (
+                    vec![(
+                        "name",
+                        certificate.names.first().cloned().unwrap_or_default(),
+                    )],
+                    seconds(certificate.not_after),
+                )
             });
-            out.gauges("registry_certificate_expiry_timestamp_seconds", "Until when the certificate in use is valid", expiries)?;
+            out.gauges(
+                "registry_certificate_expiry_timestamp_seconds",
+                "Until when the certificate in use is valid",
+                expiries,
+            )?;
             out.gauge(
                 "registry_certificate_current",
                 "Whether the certificate on disk, when it was last read, is the one in use",
                 i64::from(tls.complaint().is_none()),
             )?;
         }
-        out.gauge("registry_healthy", "Whether no configured health check fails", i64::from(self.watch.health.is_well()))?;
+        out.gauge(
+            "registry_healthy",
+            "Whether no configured health check fails",
+            i64::from(self.watch.health.is_well()),
+        )?;
         let build = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        out.gauges("registry_build_info", "Which program this is", [(build, 1)].into_iter())
+        out.gauges(
+            "registry_build_info",
+            "Which program this is",
+            [(build, 1)].into_iter(),
+        )
     }
 }
 
@@ -350,13 +519,27 @@ impl Out<'_> {
     }
 
     /// Told of without a value where there is none.
-    fn gauge_if(&mut self, name: &str, help: &str, value: Option<impl EncodeGaugeValue>) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    fn gauge_if(
+        &mut self,
+        name: &str,
+        help: &str,
+        value: Option<impl EncodeGaugeValue>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
         value.map_or(Ok(()), |value| metric.encode_gauge(&value))
     }
 
-    fn gauges<V: EncodeGaugeValue>(&mut self, name: &str, help: &str, values: impl Iterator<Item = (Labels, V)>) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    fn gauges<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Iterator<Item = (Labels, V)>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
             metric.encode_family(&labels)?.encode_gauge(&value)?;
         }
@@ -365,30 +548,53 @@ impl Out<'_> {
 
     /// The text says `NAME_total`.
     fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
         metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
     }
 
-    fn counters(&mut self, name: &str, help: &str, values: impl Iterator<Item = (Labels, u64)>) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
+    fn counters(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl Iterator<Item = (Labels, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
         for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+            metric
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, _, u64>(&value, None)?;
         }
         Ok(())
     }
 
     /// `scale` is how many of what was counted make one of the metric's unit.
     fn histogram(&mut self, name: &str, help: &str, scale: f64, snapshot: Snapshot) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Histogram)?;
         let (sum, count, buckets) = scaled(&snapshot, scale);
         metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
     }
 
-    fn histograms(&mut self, name: &str, help: &str, scale: f64, values: impl Iterator<Item = (Labels, Snapshot)>) -> fmt::Result {
-        let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Histogram)?;
+    fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        scale: f64,
+        values: impl Iterator<Item = (Labels, Snapshot)>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (labels, snapshot) in values {
             let (sum, count, buckets) = scaled(&snapshot, scale);
-            metric.encode_family(&labels)?.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
+            metric
+                .encode_family(&labels)?
+                .encode_histogram::<NoLabelSet>(sum, count, &buckets, None)?;
         }
         Ok(())
     }
@@ -397,6 +603,10 @@ impl Out<'_> {
 fn scaled(snapshot: &Snapshot, scale: f64) -> (f64, u64, Vec<(f64, u64)>) {
     // infinity is what the encoder calls +Inf, without which no quantile can be told
     let bound = |bound: Option<u64>| bound.map_or(f64::INFINITY, |bound| bound as f64 / scale);
-    let buckets = snapshot.counts.iter().map(|(limit, count)| (bound(*limit), *count)).collect();
+    let buckets = snapshot
+        .counts
+        .iter()
+        .map(|(limit, count)| (bound(*limit), *count))
+        .collect();
     (snapshot.sum as f64 / scale, snapshot.count(), buckets)
 }

@@ -53,11 +53,25 @@ impl Default for Failed {
 
 impl Failed {
     /// Tells of a request, if it has failed; without its query, which could hold a secret.
-    pub(super) fn tell<B>(&self, client: Option<IpAddr>, method: &Method, uri: &Uri, response: &Response<B>) {
-        let Some(reason) = response.extensions().get::<Reason>() else { return };
+    pub(super) fn tell<B>(
+        &self,
+        client: Option<IpAddr>,
+        method: &Method,
+        uri: &Uri,
+        response: &Response<B>,
+    ) {
+        let Some(reason) = response.extensions().get::<Reason>() else {
+            return;
+        };
         let status = response.status();
         let path = uri.path();
-        if is_refusal(method, status) && self.0.may_say((client.map(network::of), reason.code, repository(path).to_owned())) {
+        if is_refusal(method, status)
+            && self.0.may_say((
+                client.map(network::of),
+                reason.code,
+                repository(path).to_owned(),
+            ))
+        {
             say!(tracing::Level::INFO, client, method, path, status, reason);
         } else {
             say!(tracing::Level::DEBUG, client, method, path, status, reason);
@@ -68,13 +82,23 @@ impl Failed {
 /// Whether something was not changed that was to be, and the log says nothing else of it. Clients begin without a login, and ask
 /// for what is not there.
 fn is_refusal(method: &Method, status: StatusCode) -> bool {
-    let is_change = matches!(*method, Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    is_change && !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS)
+    let is_change = matches!(
+        *method,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+    );
+    is_change
+        && !matches!(
+            status,
+            StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND | StatusCode::TOO_MANY_REQUESTS
+        )
 }
 
 /// What stands in a path before the kind of thing that is asked for.
 fn repository(path: &str) -> &str {
-    let end = ["/manifests/", "/blobs/"].iter().filter_map(|kind| path.rfind(kind)).min();
+    let end = ["/manifests/", "/blobs/"]
+        .iter()
+        .filter_map(|kind| path.rfind(kind))
+        .min();
     cut(&path[..end.unwrap_or(path.len())])
 }
 

@@ -24,7 +24,12 @@ fn has_host(headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
         // empty where the target has no authority
-        (Some(host), None) => host.is_empty() || host.to_str().is_ok_and(|host| host.parse::<Authority>().is_ok()),
+        (Some(host), None) => {
+            host.is_empty()
+                || host
+                    .to_str()
+                    .is_ok_and(|host| host.parse::<Authority>().is_ok())
+        }
         _ => false,
     }
 }
@@ -43,20 +48,34 @@ mod tests {
 
     #[test]
     fn there_is_one_host() {
-        for host in ["localhost", "registry.lan:5000", "[::1]:5000", "127.0.0.1", ""] {
+        for host in [
+            "localhost",
+            "registry.lan:5000",
+            "[::1]:5000",
+            "127.0.0.1",
+            "",
+        ] {
             assert!(of(Version::HTTP_11, &[("host", host)]), "{host}");
         }
         for host in ["a b", "a/b", "http://a"] {
             assert!(!of(Version::HTTP_11, &[("host", host)]), "{host}");
         }
-        assert!(!of(Version::HTTP_11, &[]) && !of(Version::HTTP_11, &[("host", "a"), ("host", "a")]));
+        assert!(
+            !of(Version::HTTP_11, &[]) && !of(Version::HTTP_11, &[("host", "a"), ("host", "a")])
+        );
         assert!(of(Version::HTTP_10, &[]) && of(Version::HTTP_2, &[]));
     }
 
     #[test]
     fn bodies_come_whole_or_in_chunks() {
         let host = ("host", "a");
-        assert!(of(Version::HTTP_11, &[host, ("transfer-encoding", "Chunked")]));
-        assert!(!of(Version::HTTP_11, &[host, ("transfer-encoding", "gzip, chunked")]));
+        assert!(of(
+            Version::HTTP_11,
+            &[host, ("transfer-encoding", "Chunked")]
+        ));
+        assert!(!of(
+            Version::HTTP_11,
+            &[host, ("transfer-encoding", "gzip, chunked")]
+        ));
     }
 }

@@ -36,7 +36,12 @@ pub(super) async fn get(
     let (mut before, mut goes_on) = (None, false);
     'pages: loop {
         let page = registry.tag_history(name, tag, before).await?;
-        for event in page.items.iter().flat_map(events).filter(|event| filter.wants(event)) {
+        for event in page
+            .items
+            .iter()
+            .flat_map(events)
+            .filter(|event| filter.wants(event))
+        {
             // events of one moment stay together, for the next page starts before a moment
             if told.len() >= wanted && last != Some(event.at) {
                 goes_on = wanted > 0;
@@ -62,8 +67,16 @@ pub(super) async fn get(
 /// The beginning of a state, and before it, in this order, its end, if that was not another state's beginning.
 fn events(state: &TagState) -> impl Iterator<Item = Event<'_>> {
     let deletion = state.end.as_ref().filter(|end| end.is_deletion);
-    let deleted = deletion.map(|end| Event { at: end.at, name: "deleted", state });
-    deleted.into_iter().chain([Event { at: state.since, name: "created", state }])
+    let deleted = deletion.map(|end| Event {
+        at: end.at,
+        name: "deleted",
+        state,
+    });
+    deleted.into_iter().chain([Event {
+        at: state.since,
+        name: "created",
+        state,
+    }])
 }
 
 impl Event<'_> {
@@ -84,18 +97,32 @@ impl HistoryFilter {
     fn wants(&self, event: &Event<'_>) -> bool {
         self.before.is_none_or(|before| event.at < before)
             && self.since.is_none_or(|since| event.at >= since)
-            && self.digest.as_ref().is_none_or(|digest| *digest == event.state.digest)
+            && self
+                .digest
+                .as_ref()
+                .is_none_or(|digest| *digest == event.state.digest)
     }
 }
 
-fn next_page(name: &RepositoryName, tag: &TagName, filter: &HistoryFilter, wanted: usize, last: Millis) -> String {
+fn next_page(
+    name: &RepositoryName,
+    tag: &TagName,
+    filter: &HistoryFilter,
+    wanted: usize,
+    last: Millis,
+) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("n", &wanted.to_string()).append_pair("before", &answer::time(last));
+    query
+        .append_pair("n", &wanted.to_string())
+        .append_pair("before", &answer::time(last));
     if let Some(since) = filter.since {
         query.append_pair("since", &answer::time(since));
     }
     if let Some(digest) = &filter.digest {
         query.append_pair("digest", digest.as_str());
     }
-    format!("</v2/{name}/_oci/tag-history/{tag}?{}>; rel=\"next\"", query.finish())
+    format!(
+        "</v2/{name}/_oci/tag-history/{tag}?{}>; rel=\"next\"",
+        query.finish()
+    )
 }

@@ -58,7 +58,10 @@ impl Listener {
 
     /// The next connection, and the address it comes from where it has one. `patience` tells, once there is a client, how long
     /// it may take nothing of what it asked for.
-    pub(super) async fn accept(&self, patience: impl Fn() -> Duration) -> io::Result<(Socket, Option<IpAddr>)> {
+    pub(super) async fn accept(
+        &self,
+        patience: impl Fn() -> Duration,
+    ) -> io::Result<(Socket, Option<IpAddr>)> {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, client) = listener.accept().await?;
@@ -66,7 +69,10 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok((Socket::tcp(stream, patience()), Some(client.ip())))
             }
-            Kind::Unix(listener, _) => listener.accept().await.map(|(stream, _)| (Socket::unix(stream, patience()), None)),
+            Kind::Unix(listener, _) => listener
+                .accept()
+                .await
+                .map(|(stream, _)| (Socket::unix(stream, patience()), None)),
         }
     }
 }
@@ -79,7 +85,10 @@ struct SocketFile {
 
 impl SocketFile {
     fn at(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), inode: inode(path)? })
+        Ok(Self {
+            path: path.to_owned(),
+            inode: inode(path)?,
+        })
     }
 }
 
@@ -104,7 +113,9 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
         _ => return Ok(()),
     }
     match UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(rustix::fs::unlink(path)?),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            Ok(rustix::fs::unlink(path)?)
+        }
         _ => Ok(()),
     }
 }

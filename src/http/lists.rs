@@ -13,18 +13,40 @@ use crate::registry::Registry;
 
 const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-pub(super) async fn tags(registry: &Registry, name: &RepositoryName, query: PageQuery) -> Result<Response<Body>, Failure> {
+pub(super) async fn tags(
+    registry: &Registry,
+    name: &RepositoryName,
+    query: PageQuery,
+) -> Result<Response<Body>, Failure> {
     let page = registry.tags(name, query.last, query.n).await?;
     let body = json!({ "name": name.as_str(), "tags": page.items });
-    Ok(list(&format!("/v2/{name}/tags/list"), body, query.n, page.next))
+    Ok(list(
+        &format!("/v2/{name}/tags/list"),
+        body,
+        query.n,
+        page.next,
+    ))
 }
 
-pub(super) async fn catalog(registry: &Registry, query: PageQuery) -> Result<Response<Body>, Failure> {
+pub(super) async fn catalog(
+    registry: &Registry,
+    query: PageQuery,
+) -> Result<Response<Body>, Failure> {
     let page = registry.catalog(query.last, query.n).await?;
-    Ok(list("/v2/_catalog", json!({ "repositories": page.items }), query.n, page.next))
+    Ok(list(
+        "/v2/_catalog",
+        json!({ "repositories": page.items }),
+        query.n,
+        page.next,
+    ))
 }
 
-fn list(path: &str, body: serde_json::Value, n: Option<usize>, next: Option<String>) -> Response<Body> {
+fn list(
+    path: &str,
+    body: serde_json::Value,
+    n: Option<usize>,
+    next: Option<String>,
+) -> Response<Body> {
     let mut response = answer::json(StatusCode::OK, body.to_string());
     if let Some(last) = next {
         let mut query = form_urlencoded::Serializer::new(String::new());
@@ -51,8 +73,12 @@ pub(super) async fn referrers(
     last: String,
 ) -> Result<Response<Body>, Failure> {
     let filter = artifact_type.filter(|text| !text.is_empty());
-    let page = registry.referrers(name, digest, filter.clone(), last).await?;
-    let body = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": page.items }).to_string();
+    let page = registry
+        .referrers(name, digest, filter.clone(), last)
+        .await?;
+    let body =
+        json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_INDEX, "manifests": page.items })
+            .to_string();
     let mut answer = answer::empty(StatusCode::OK).header(CONTENT_TYPE, MediaType::OCI_INDEX);
     if filter.is_some() {
         answer = answer.header(OCI_FILTERS_APPLIED, "artifactType");
@@ -64,13 +90,22 @@ pub(super) async fn referrers(
         if let Some(artifact_type) = &filter {
             query.append_pair("artifactType", artifact_type);
         }
-        link(&mut response, &format!("/v2/{name}/referrers/{digest}"), &query.finish());
+        link(
+            &mut response,
+            &format!("/v2/{name}/referrers/{digest}"),
+            &query.finish(),
+        );
     }
     Ok(response)
 }
 
 /// What `docker search HOST/TERM` expects of the first version of the API.
-pub(super) async fn search(registry: &Registry, term: String, count: usize, page: usize) -> Result<Response<Body>, Failure> {
+pub(super) async fn search(
+    registry: &Registry,
+    term: String,
+    count: usize,
+    page: usize,
+) -> Result<Response<Body>, Failure> {
     let count = count.clamp(1, 100);
     let names = registry.search(term.clone(), count, page.max(1)).await?;
     let results: Vec<_> = names

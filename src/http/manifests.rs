@@ -36,7 +36,11 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response<Body>, Failure> {
     let is_head = head.method == Method::HEAD;
-    let manifest = if is_head { registry.promise_manifest(name, reference).await? } else { registry.manifest(name, reference)? };
+    let manifest = if is_head {
+        registry.promise_manifest(name, reference).await?
+    } else {
+        registry.manifest(name, reference)?
+    };
     let content = Content {
         digest: &manifest.digest,
         media_type: &manifest.media_type,
@@ -62,15 +66,30 @@ pub(super) async fn put(
     head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, Failure> {
-    let content_type = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let content_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     let limit = registry.settings().manifest_limit;
     // before the first byte is asked for, where the client says how many there will be
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
     let (bytes, room) = read(registry, body).await?;
-    let pushed = registry.push_manifest(name, reference, tags.clone(), content_type, bytes, actor(head)).await?;
-    let mut answer = answer::empty(StatusCode::CREATED).location(format!("/v2/{name}/manifests/{}", pushed.digest)).digest(&pushed.digest);
+    let pushed = registry
+        .push_manifest(
+            name,
+            reference,
+            tags.clone(),
+            content_type,
+            bytes,
+            actor(head),
+        )
+        .await?;
+    let mut answer = answer::empty(StatusCode::CREATED)
+        .location(format!("/v2/{name}/manifests/{}", pushed.digest))
+        .digest(&pushed.digest);
     if let Some(subject) = &pushed.subject {
         answer = answer.header(OCI_SUBJECT, subject.as_str());
     }
@@ -87,16 +106,26 @@ async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation
     let limit = registry.settings().manifest_limit;
     let (mut bytes, mut room) = (BytesMut::new(), registry.reserve_memory());
     let mut deadline = Instant::now() + BODY_TIMEOUT;
-    let late = |_| Error::ManifestBody("it took too long to arrive: more than a minute, or ten seconds while others waited".to_owned());
+    let late = |_| {
+        Error::ManifestBody(
+            "it took too long to arrive: more than a minute, or ten seconds while others waited"
+                .to_owned(),
+        )
+    };
     while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(late)? {
-        let chunk = frame.map_err(|error| Error::ManifestBody(error.to_string()))?.into_data().unwrap_or_default();
+        let chunk = frame
+            .map_err(|error| Error::ManifestBody(error.to_string()))?
+            .into_data()
+            .unwrap_or_default();
         let length = bytes.len() + chunk.len();
         if length > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
         if length > ORDINARY_SIZE {
             let was_beyond = room.is_beyond();
-            timeout_at(deadline, room.grow_to(length)).await.map_err(late)?;
+            timeout_at(deadline, room.grow_to(length))
+                .await
+                .map_err(late)?;
             if room.is_beyond() && !was_beyond {
                 deadline = deadline.min(Instant::now() + HURRY);
             }
@@ -112,12 +141,18 @@ pub(super) async fn delete(
     reference: &ManifestReference,
     head: &Parts,
 ) -> Result<Response<Body>, Failure> {
-    registry.delete_manifest(name, reference, actor(head)).await?;
+    registry
+        .delete_manifest(name, reference, actor(head))
+        .await?;
     Ok(answer::empty(StatusCode::ACCEPTED).finish())
 }
 
 /// Ours: the specification has no word for it.
-pub(super) async fn delete_repository(registry: &Registry, name: &RepositoryName, head: &Parts) -> Result<Response<Body>, Failure> {
+pub(super) async fn delete_repository(
+    registry: &Registry,
+    name: &RepositoryName,
+    head: &Parts,
+) -> Result<Response<Body>, Failure> {
     registry.delete_repository(name, actor(head)).await?;
     Ok(answer::empty(StatusCode::ACCEPTED).finish())
 }

@@ -23,12 +23,14 @@ const SIZES: &[u64] = &{
 };
 
 /// The methods that are told apart, in lower case as distribution has them; then all others.
-pub(super) const METHODS: [&str; 8] = ["get", "head", "post", "put", "patch", "delete", "options", "unknown"];
+pub(super) const METHODS: [&str; 8] = [
+    "get", "head", "post", "put", "patch", "delete", "options", "unknown",
+];
 
 /// The statuses that are sent; one that is not listed counts as the last.
 pub(super) const STATUSES: [u16; 28] = [
-    200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 414, 415, 416, 429, 431, 499, 500, 503, 507,
-    0,
+    200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 414,
+    415, 416, 429, 431, 499, 500, 503, 507, 0,
 ];
 
 /// Of the requests of one route.
@@ -85,7 +87,10 @@ impl HttpMetrics {
 impl RouteMetrics {
     pub(super) fn count(&self, method: usize, status: StatusCode) {
         let last = STATUSES.len() - 1;
-        let status = STATUSES.iter().position(|known| *known == status.as_u16()).unwrap_or(last);
+        let status = STATUSES
+            .iter()
+            .position(|known| *known == status.as_u16())
+            .unwrap_or(last);
         self.requests[method][status].fetch_add(1, Ordering::Relaxed);
     }
 }

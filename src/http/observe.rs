@@ -37,15 +37,36 @@ pub(super) struct Observation {
 }
 
 impl Observer {
-    pub(super) fn begin(&self, handler: Handler, request: &Request<Body>, client: Option<IpAddr>) -> Observation {
+    pub(super) fn begin(
+        &self,
+        handler: Handler,
+        request: &Request<Body>,
+        client: Option<IpAddr>,
+    ) -> Observation {
         let route = self.metrics.route(handler);
         route.in_flight.add(1);
-        let entry =
-            self.log.is_enabled().then(|| Entry::new(client, request.method(), request.uri(), request.version(), request.headers()));
+        let entry = self.log.is_enabled().then(|| {
+            Entry::new(
+                client,
+                request.method(),
+                request.uri(),
+                request.version(),
+                request.headers(),
+            )
+        });
         let method = method_number(request.method());
         // a client that leaves before there is an answer leaves this behind, as nginx has it
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
-        Observation { observer: self.clone(), handler, method, start: Instant::now(), entry, status, received: Arc::default(), sent: 0 }
+        Observation {
+            observer: self.clone(),
+            handler,
+            method,
+            start: Instant::now(),
+            entry,
+            status,
+            received: Arc::default(),
+            sent: 0,
+        }
     }
 }
 
@@ -59,7 +80,14 @@ impl Observation {
 
     /// Counts what is read of the request's body: what it was said to be is only said.
     pub(super) fn receive(&self, inner: Body) -> Body {
-        if inner.is_end_stream() { inner } else { Body::new(CountedBody { inner, count: Arc::clone(&self.received) }) }
+        if inner.is_end_stream() {
+            inner
+        } else {
+            Body::new(CountedBody {
+                inner,
+                count: Arc::clone(&self.received),
+            })
+        }
     }
 
     /// Goes on watching over the answer's body.
@@ -68,7 +96,12 @@ impl Observation {
         if response.body().is_end_stream() {
             return response;
         }
-        response.map(|inner| Body::new(ObservedBody { inner, observation: self }))
+        response.map(|inner| {
+            Body::new(ObservedBody {
+                inner,
+                observation: self,
+            })
+        })
     }
 }
 
@@ -78,7 +111,9 @@ impl Drop for Observation {
         route.in_flight.add(-1);
         route.count(self.method, self.status);
         route.durations[self.method].observe_time(self.start.elapsed());
-        route.request_sizes.observe(self.received.load(Ordering::Relaxed));
+        route
+            .request_sizes
+            .observe(self.received.load(Ordering::Relaxed));
         route.response_sizes.observe(self.sent);
         if let Some(entry) = &self.entry {
             self.observer.log.write(entry.line(self.status, self.sent));
@@ -96,7 +131,10 @@ impl HttpBody for ObservedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
             self.observation.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
@@ -123,10 +161,16 @@ impl HttpBody for CountedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if let Some(Ok(frame)) = &frame {
-            self.count.fetch_add(frame.data_ref().map_or(0, |data| data.len() as u64), Ordering::Relaxed);
+            self.count.fetch_add(
+                frame.data_ref().map_or(0, |data| data.len() as u64),
+                Ordering::Relaxed,
+            );
         }
         Poll::Ready(frame)
     }

@@ -48,7 +48,10 @@ where
                     return Poll::Pending;
                 }
                 // woken by the timer it is late; woken by anything else it got on
-                if late.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                if late
+                    .as_mut()
+                    .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+                {
                     return Poll::Ready(());
                 }
                 late.insert(Box::pin(sleep(patience))).as_mut().poll(cx)

@@ -67,12 +67,21 @@ struct State {
 
 /// The process answers, and that is all.
 pub(super) fn live() -> Response<Body> {
-    uncached(answer::json(StatusCode::OK, json!({ "status": "live" }).to_string()))
+    uncached(answer::json(
+        StatusCode::OK,
+        json!({ "status": "live" }).to_string(),
+    ))
 }
 
 impl Readiness {
     pub(super) fn new(registry: Registry, health: Health, settings: Live) -> Self {
-        Self { registry, health, settings, is_draining: AtomicBool::default(), state: Mutex::default() }
+        Self {
+            registry,
+            health,
+            settings,
+            is_draining: AtomicBool::default(),
+            state: Mutex::default(),
+        }
     }
 
     /// From now on the server is not ready: it takes no more connections, and finishes what it has begun.
@@ -83,16 +92,29 @@ impl Readiness {
     /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
     pub(super) async fn answer(&self, asked: &Asked) -> Response<Body> {
         let mut report = self.report().await;
-        report.push(("stopping", self.is_draining.load(Ordering::Relaxed).then_some("the server is being stopped")));
+        report.push((
+            "stopping",
+            self.is_draining
+                .load(Ordering::Relaxed)
+                .then_some("the server is being stopped"),
+        ));
         report.retain(|(name, _)| !asked.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
-        let told = report.into_iter().filter(|(_, problem)| asked.is_verbose || problem.is_some());
-        let checks: Map<_, _> = told.map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok")))).collect();
+        let told = report
+            .into_iter()
+            .filter(|(_, problem)| asked.is_verbose || problem.is_some());
+        let checks: Map<_, _> = told
+            .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
+            .collect();
         let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
         if !checks.is_empty() {
             body["checks"] = Value::Object(checks);
         }
-        let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let status = if is_ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
         uncached(answer::json(status, body.to_string()))
     }
 
@@ -114,24 +136,37 @@ impl Readiness {
             }
         };
         let tls = self.settings.look().tls.clone();
-        let is_expired = tls.is_some_and(|tls| tls.certificates().iter().any(|certificate| certificate.not_after <= SystemTime::now()));
-        let health = (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
+        let is_expired = tls.is_some_and(|tls| {
+            tls.certificates()
+                .iter()
+                .any(|certificate| certificate.not_after <= SystemTime::now())
+        });
+        let health =
+            (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
         let report = vec![
             ("database", database),
             ("disk", disk),
-            ("certificate", is_expired.then_some("the certificate has expired")),
+            (
+                "certificate",
+                is_expired.then_some("the certificate has expired"),
+            ),
             ("health", health),
         ];
         state.report = Some((Instant::now(), report.clone()));
         report
     }
 
-    async fn database(&self, pending: &mut Option<JoinHandle<Result<(), Error>>>) -> Option<&'static str> {
+    async fn database(
+        &self,
+        pending: &mut Option<JoinHandle<Result<(), Error>>>,
+    ) -> Option<&'static str> {
         let change = pending.get_or_insert_with(|| {
             let registry = self.registry.clone();
             tokio::spawn(async move { registry.check_changeable().await })
         });
-        let Ok(done) = tokio::time::timeout(PATIENCE, change).await else { return Some("the database does not answer in time") };
+        let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
+            return Some("the database does not answer in time");
+        };
         *pending = None;
         match done {
             Ok(Ok(())) => None,
@@ -145,7 +180,9 @@ impl Readiness {
 }
 
 fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 

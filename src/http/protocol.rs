@@ -82,8 +82,12 @@ pub(super) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
     })?;
     match opened {
         None => Ok(()),
-        Some((stream, Version::Http1)) => Box::pin(serve_http1(stream, context)).await.map_err(io::Error::other),
-        Some((stream, Version::Http2)) => Box::pin(serve_http2(stream, context)).await.map_err(io::Error::other),
+        Some((stream, Version::Http1)) => Box::pin(serve_http1(stream, context))
+            .await
+            .map_err(io::Error::other),
+        Some((stream, Version::Http2)) => Box::pin(serve_http2(stream, context))
+            .await
+            .map_err(io::Error::other),
     }
 }
 
@@ -91,15 +95,26 @@ pub(super) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
 async fn open(mut socket: Socket, context: &Context) -> io::Result<Option<(Stream, Version)>> {
     let (settings, limits) = (&context.settings, &context.settings.limits);
     if let Some(tls) = &settings.tls {
-        let opening = timeout(limits.handshake_timeout, open_encrypted(socket, tls, context));
-        return opening.await.unwrap_or_else(|_| Err(late("the TLS handshake took too long")));
+        let opening = timeout(
+            limits.handshake_timeout,
+            open_encrypted(socket, tls, context),
+        );
+        return opening
+            .await
+            .unwrap_or_else(|_| Err(late("the TLS handshake took too long")));
     }
     if !settings.h2c {
         return Ok(Some((Stream::Plain(socket), Version::Http1)));
     }
     let looking = timeout(limits.header_timeout, socket.look(is_preface));
-    let is_http2 = looking.await.unwrap_or_else(|_| Err(late("no request came")))?;
-    let version = if is_http2 == Some(true) { Version::Http2 } else { Version::Http1 };
+    let is_http2 = looking
+        .await
+        .unwrap_or_else(|_| Err(late("no request came")))?;
+    let version = if is_http2 == Some(true) {
+        Version::Http2
+    } else {
+        Version::Http1
+    };
     Ok(Some((Stream::Plain(socket), version)))
 }
 
@@ -109,20 +124,41 @@ fn late(what: &str) -> io::Error {
 
 /// Whether HTTP/2 begins like this; none where more must be seen.
 fn is_preface(seen: &[u8]) -> Option<bool> {
-    if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) { None } else { Some(seen.starts_with(PREFACE)) }
+    if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) {
+        None
+    } else {
+        Some(seen.starts_with(PREFACE))
+    }
 }
 
-async fn open_encrypted(mut socket: Socket, tls: &Tls, context: &Context) -> io::Result<Option<(Stream, Version)>> {
+async fn open_encrypted(
+    mut socket: Socket,
+    tls: &Tls,
+    context: &Context,
+) -> io::Result<Option<(Stream, Version)>> {
     // no record of TLS begins with a letter, and every method of HTTP does
-    let is_plain = socket.look(|seen| seen.first().map(u8::is_ascii_alphabetic)).await?;
+    let is_plain = socket
+        .look(|seen| seen.first().map(u8::is_ascii_alphabetic))
+        .await?;
     if is_plain == Some(true) {
-        context.remarks.handshake(context.address, Failure::PlainHttp);
+        context
+            .remarks
+            .handshake(context.address, Failure::PlainHttp);
         refuse_plain(socket, &context.settings).await?;
         return Ok(None);
     }
-    let Some(stream) = tls.accept(socket).await? else { return Ok(None) };
+    let Some(stream) = tls.accept(socket).await? else {
+        return Ok(None);
+    };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok(Some((Stream::Tls(Box::new(stream)), if is_http2 { Version::Http2 } else { Version::Http1 })))
+    Ok(Some((
+        Stream::Tls(Box::new(stream)),
+        if is_http2 {
+            Version::Http2
+        } else {
+            Version::Http1
+        },
+    )))
 }
 
 async fn refuse_plain(socket: Socket, settings: &Settings) -> io::Result<()> {
@@ -131,18 +167,26 @@ async fn refuse_plain(socket: Socket, settings: &Settings) -> io::Result<()> {
     let _turn = slot.begin();
     // so that the client's own bytes do not reset the connection before it has read the answer
     slot.set_unread(true);
-    connection.write_all(&refusal::of_plain_http(headers)).await?;
+    connection
+        .write_all(&refusal::of_plain_http(headers))
+        .await?;
     connection.shutdown().await
 }
 
 fn connection(stream: Stream, settings: &Settings) -> (Connection, SendSlot) {
     let slot = SendSlot::new(&stream);
-    (Connection::new(stream, slot.clone(), settings.site.headers().clone()), slot)
+    (
+        Connection::new(stream, slot.clone(), settings.site.headers().clone()),
+        slot,
+    )
 }
 
 impl Context {
     fn peer(&self, stream: &Stream) -> Peer {
-        Peer { address: self.address, is_encrypted: matches!(stream, Stream::Tls(_)) }
+        Peer {
+            address: self.address,
+            is_encrypted: matches!(stream, Stream::Tls(_)),
+        }
     }
 
     /// Hands a request to the handlers, with where it comes from.
@@ -165,7 +209,10 @@ impl Context {
 /// The router tells the length of what a HEAD is not given: that of nothing, where a GET has no body either. For a 204
 /// that must not be said, and for a 304 it would be that of the content (RFC 9110, section 8.6).
 fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
-    if matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+    if matches!(
+        answer.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
         answer.headers_mut().remove(CONTENT_LENGTH);
     }
     answer
@@ -179,12 +226,18 @@ async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
         let turn = slot.begin();
         request.extensions_mut().insert(slot.clone());
         let answer = context.call(peer, request);
-        async { answer.await.map(|answer| answer.map(|body| AnswerBody::new(body, turn))) }
+        async {
+            answer
+                .await
+                .map(|answer| answer.map(|body| AnswerBody::new(body, turn)))
+        }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header_timeout);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
     // without the second, a head that is a little larger is taken where it comes in one piece
-    http.max_buf_size(CONNECTION_BUFFER).max_header_size(CONNECTION_BUFFER);
+    http.max_buf_size(CONNECTION_BUFFER)
+        .max_header_size(CONNECTION_BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
         outcome = connection.as_mut() => return outcome,
@@ -214,7 +267,9 @@ impl Drop for Open {
 fn crowded() -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
 
@@ -231,15 +286,22 @@ async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
         let place = context.seat.request(per_address);
         let answer = place.map(|place| (context.call(peer, request), place));
         async {
-            let Some((answer, place)) = answer else { return Ok(crowded().map(|body| AnswerBody::new(body, open).keeping(None))) };
+            let Some((answer, place)) = answer else {
+                return Ok(crowded().map(|body| AnswerBody::new(body, open).keeping(None)));
+            };
             let answer = answer.await;
             begin_sending();
             answer.map(|answer| answer.map(|body| AnswerBody::new(body, open).keeping(Some(place))))
         }
     });
-    let mut http = http2::Builder::new(Pacer { patience: limits.idle_timeout });
-    http.timer(TokioTimer::new()).max_concurrent_streams(STREAMS).max_send_buf_size(SEND_BUFFER);
-    http.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
+    let mut http = http2::Builder::new(Pacer {
+        patience: limits.idle_timeout,
+    });
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(SEND_BUFFER);
+    http.initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
     http.max_header_list_size(CONNECTION_BUFFER as u32);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
@@ -260,7 +322,11 @@ async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
     loop {
         let is_quiet = *open.borrow_and_update() == 0;
         let change = open.changed();
-        let outcome = if is_quiet { timeout(wanted, change).await } else { Ok(change.await) };
+        let outcome = if is_quiet {
+            timeout(wanted, change).await
+        } else {
+            Ok(change.await)
+        };
         match outcome {
             Ok(Ok(())) => {}
             // no request can come any more: the connection itself is about to end

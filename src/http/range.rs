@@ -25,19 +25,29 @@ pub(super) enum Selection {
 
 /// Whether the client holds what `etag` names already.
 pub(super) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
-    headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok()).any(|value| names(value, etag))
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| names(value, etag))
 }
 
 /// Whether the client wants something else than what `etag` names, by `If-Match`.
 pub(super) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
     let lists = || headers.get_all(IF_MATCH).iter();
-    let names = |list: &str| list.split(',').map(str::trim).any(|one| one == "*" || one.trim_matches('"') == etag);
+    let names = |list: &str| {
+        list.split(',')
+            .map(str::trim)
+            .any(|one| one == "*" || one.trim_matches('"') == etag)
+    };
     lists().next().is_some() && !lists().any(|list| list.to_str().is_ok_and(names))
 }
 
 /// Whether a list of entity tags, quoted or not, contains `etag`.
 fn names(list: &str, etag: &str) -> bool {
-    list.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
+    list.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
 }
 
 /// Reads `Range` for a content of `size` bytes.
@@ -49,12 +59,18 @@ fn names(list: &str, etag: &str) -> bool {
 /// Ranges of which none lies inside the content.
 pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selection, Failure> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(list) = text(RANGE).and_then(|value| value.trim().strip_prefix("bytes=")) else { return Ok(Selection::Whole) };
+    let Some(list) = text(RANGE).and_then(|value| value.trim().strip_prefix("bytes=")) else {
+        return Ok(Selection::Whole);
+    };
     if size == 0 || text(IF_RANGE).is_some_and(|value| value.trim().trim_matches('"') != etag) {
         return Ok(Selection::Whole);
     }
     let mut parts = Vec::new();
-    let mut ranges = list.split(',').map(str::trim).filter(|one| !one.is_empty()).peekable();
+    let mut ranges = list
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty())
+        .peekable();
     if ranges.peek().is_none() {
         return Ok(Selection::Whole);
     }
@@ -71,9 +87,18 @@ pub(super) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
     if parts.is_empty() {
         return Err(Failure::Unsatisfiable { size });
     }
-    let total = parts.iter().map(|part| part.end - part.start).fold(0, u64::saturating_add);
+    let total = parts
+        .iter()
+        .map(|part| part.end - part.start)
+        .fold(0, u64::saturating_add);
     let framing = PART_FRAMING * (parts.len() as u64 - 1);
-    Ok(if total > size || framing > FRAMING_ALLOWED + size - total { Selection::Whole } else { Selection::Parts(parts) })
+    Ok(
+        if total > size || framing > FRAMING_ALLOWED + size - total {
+            Selection::Whole
+        } else {
+            Selection::Parts(parts)
+        },
+    )
 }
 
 /// `FIRST-LAST`, `FIRST-` or `-LENGTH`: none if it is neither, none inside if it lies outside of the content.
@@ -89,22 +114,42 @@ fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
         return Some((length > 0).then(|| size - length..size));
     }
     let first = number(first)?;
-    let last = if last.is_empty() { u64::MAX } else { number(last)? };
+    let last = if last.is_empty() {
+        u64::MAX
+    } else {
+        number(last)?
+    };
     let end = last.min(size - 1) + 1;
     Some((first <= last && first < size).then_some(first..end))
 }
 
 /// Reads the `Content-Range` of a chunk: `FIRST-LAST`, or, as some clients have it, `bytes FIRST-LAST/TOTAL`.
 pub(super) fn chunk(headers: &HeaderMap) -> Result<Option<ChunkRange>, Failure> {
-    let Some(value) = headers.get(CONTENT_RANGE) else { return Ok(None) };
-    let malformed = || Failure::MalformedChunk(String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let Some(value) = headers.get(CONTENT_RANGE) else {
+        return Ok(None);
+    };
+    let malformed =
+        || Failure::MalformedChunk(String::from_utf8_lossy(value.as_bytes()).into_owned());
     let text = value.to_str().map_err(|_| malformed())?.trim();
-    let text = text.strip_prefix("bytes").map_or(text, |rest| rest.trim_start_matches([' ', '=']));
+    let text = text
+        .strip_prefix("bytes")
+        .map_or(text, |rest| rest.trim_start_matches([' ', '=']));
     let text = text.split('/').next().unwrap_or_default();
     let (first, last) = text.split_once('-').ok_or_else(malformed)?;
-    let range = ChunkRange { first: first.trim().parse().map_err(|_| malformed())?, last: last.trim().parse().map_err(|_| malformed())? };
+    let range = ChunkRange {
+        first: first.trim().parse().map_err(|_| malformed())?,
+        last: last.trim().parse().map_err(|_| malformed())?,
+    };
     // LAST one before FIRST is how some clients announce an empty chunk
-    if range.last.checked_add(1).is_some_and(|end| end >= range.first) { Ok(Some(range)) } else { Err(malformed()) }
+    if range
+        .last
+        .checked_add(1)
+        .is_some_and(|end| end >= range.first)
+    {
+        Ok(Some(range))
+    } else {
+        Err(malformed())
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +158,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn ask(range: &str, size: u64) -> Result<Selection, Failure> {
-        select(&HeaderMap::from_iter([(RANGE, range.parse().unwrap())]), size, "etag")
+        select(
+            &HeaderMap::from_iter([(RANGE, range.parse().unwrap())]),
+            size,
+            "etag",
+        )
     }
 
     proptest! {
@@ -134,20 +183,47 @@ mod tests {
 
     #[test]
     fn the_kinds_of_ranges() {
-        let parts = |list: &[(u64, u64)]| Selection::Parts(list.iter().map(|&(start, end)| start..end).collect());
+        let parts = |list: &[(u64, u64)]| {
+            Selection::Parts(list.iter().map(|&(start, end)| start..end).collect())
+        };
         assert_eq!(ask("bytes=0-9", 100).unwrap(), parts(&[(0, 10)]));
         assert_eq!(ask("bytes=90-", 100).unwrap(), parts(&[(90, 100)]));
         assert_eq!(ask("bytes=-10", 100).unwrap(), parts(&[(90, 100)]));
         assert_eq!(ask("bytes=-500", 100).unwrap(), parts(&[(0, 100)]));
         assert_eq!(ask("bytes=50-5000", 100).unwrap(), parts(&[(50, 100)]));
         assert_eq!(ask("bytes=0-9,", 100).unwrap(), parts(&[(0, 10)]));
-        assert_eq!(ask("bytes=0-0, 99-", 100).unwrap(), parts(&[(0, 1), (99, 100)]));
+        assert_eq!(
+            ask("bytes=0-0, 99-", 100).unwrap(),
+            parts(&[(0, 1), (99, 100)])
+        );
         assert_eq!(ask("bytes=200-,1-2", 100).unwrap(), parts(&[(1, 3)]));
-        for unsatisfiable in ["bytes=100-", "bytes=500-0", "bytes=-0", "bytes=99999999999999999999999-"] {
-            assert!(matches!(ask(unsatisfiable, 100), Err(Failure::Unsatisfiable { size: 100 })), "{unsatisfiable}");
+        for unsatisfiable in [
+            "bytes=100-",
+            "bytes=500-0",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
+            assert!(
+                matches!(
+                    ask(unsatisfiable, 100),
+                    Err(Failure::Unsatisfiable { size: 100 })
+                ),
+                "{unsatisfiable}"
+            );
         }
-        for passed_over in ["lines=1-2", "bytes=a-b", "bytes=1", "bytes=", "bytes=,", "bytes=0-99,0-99"] {
-            assert_eq!(ask(passed_over, 100).unwrap(), Selection::Whole, "{passed_over}");
+        for passed_over in [
+            "lines=1-2",
+            "bytes=a-b",
+            "bytes=1",
+            "bytes=",
+            "bytes=,",
+            "bytes=0-99,0-99",
+        ] {
+            assert_eq!(
+                ask(passed_over, 100).unwrap(),
+                Selection::Whole,
+                "{passed_over}"
+            );
         }
         assert_eq!(ask("bytes=0-", 0).unwrap(), Selection::Whole);
     }
@@ -155,33 +231,73 @@ mod tests {
     #[test]
     fn a_list_without_end_is_passed_over() {
         let ranges = |count| format!("bytes={}", "-1,".repeat(count));
-        assert!(matches!(ask(&ranges(MOST_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MOST_PARTS));
-        assert_eq!(ask(&ranges(MOST_PARTS + 1), 1 << 20).unwrap(), Selection::Whole);
+        assert!(
+            matches!(ask(&ranges(MOST_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MOST_PARTS)
+        );
+        assert_eq!(
+            ask(&ranges(MOST_PARTS + 1), 1 << 20).unwrap(),
+            Selection::Whole
+        );
     }
 
     #[test]
     fn a_range_of_another_version_is_passed_over() {
-        let headers = |tag: &str| HeaderMap::from_iter([(RANGE, "bytes=0-1".parse().unwrap()), (IF_RANGE, tag.parse().unwrap())]);
-        assert_eq!(select(&headers("\"other\""), 9, "etag").unwrap(), Selection::Whole);
-        assert_eq!(select(&headers("\"etag\""), 9, "etag").unwrap(), Selection::Parts(std::iter::once(0..2).collect()));
+        let headers = |tag: &str| {
+            HeaderMap::from_iter([
+                (RANGE, "bytes=0-1".parse().unwrap()),
+                (IF_RANGE, tag.parse().unwrap()),
+            ])
+        };
+        assert_eq!(
+            select(&headers("\"other\""), 9, "etag").unwrap(),
+            Selection::Whole
+        );
+        assert_eq!(
+            select(&headers("\"etag\""), 9, "etag").unwrap(),
+            Selection::Parts(std::iter::once(0..2).collect())
+        );
     }
 
     #[test]
     fn another_content_is_not_given_to_who_asks_for_one() {
-        for (value, another) in
-            [("\"etag\"", false), ("*", false), ("\"a\", \"etag\"", false), ("\"a\"", true), ("W/\"etag\"", true), ("", true)]
-        {
-            assert_eq!(is_another(&HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]), "etag"), another, "{value}");
+        for (value, another) in [
+            ("\"etag\"", false),
+            ("*", false),
+            ("\"a\", \"etag\"", false),
+            ("\"a\"", true),
+            ("W/\"etag\"", true),
+            ("", true),
+        ] {
+            assert_eq!(
+                is_another(
+                    &HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]),
+                    "etag"
+                ),
+                another,
+                "{value}"
+            );
         }
         assert!(!is_another(&HeaderMap::new(), "etag"));
     }
 
     #[test]
     fn held_content_is_recognised_quoted_or_not() {
-        for (value, held) in
-            [("\"etag\"", true), ("etag", true), ("W/\"etag\"", true), ("\"a\", \"etag\"", true), ("*", true), ("\"other\"", false)]
-        {
-            assert_eq!(is_held(&HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]), "etag"), held, "{value}");
+        for (value, held) in [
+            ("\"etag\"", true),
+            ("etag", true),
+            ("W/\"etag\"", true),
+            ("\"a\", \"etag\"", true),
+            ("*", true),
+            ("\"other\"", false),
+        ] {
+            assert_eq!(
+                is_held(
+                    &HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]),
+                    "etag"
+                ),
+                held,
+                "{value}"
+            );
         }
     }
 }

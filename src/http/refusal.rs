@@ -19,7 +19,10 @@ use super::site::ExtraHeaders;
 /// A body is sent although the request may have been a `HEAD`. Nobody can tell, and nothing can come after it.
 pub(super) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     let head = String::from_utf8_lossy(head);
-    let status = head.get(9..12).and_then(|code| code.parse().ok()).unwrap_or(StatusCode::BAD_REQUEST);
+    let status = head
+        .get(9..12)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = Failure::Unreadable(status).render();
     let date = head.lines().find_map(|line| line.strip_prefix("date: "));
     if let Some(date) = date.and_then(|date| date.parse().ok()) {
@@ -35,7 +38,9 @@ pub(super) fn of_plain_http(headers: &ExtraHeaders) -> Bytes {
 
 fn last_word(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
     answer::mark_v2(&mut response);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     headers.add_to(response.headers_mut());
     on_the_wire(response)
 }

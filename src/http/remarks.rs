@@ -27,7 +27,11 @@ impl Default for Remarks {
     fn default() -> Self {
         Self {
             handshakes: Sparing::new("failed handshakes", HANDSHAKES_EVERY, HANDSHAKES),
-            strangers: Sparing::new("peers that are believed nothing", STRANGERS_EVERY, STRANGERS),
+            strangers: Sparing::new(
+                "peers that are believed nothing",
+                STRANGERS_EVERY,
+                STRANGERS,
+            ),
         }
     }
 }
@@ -36,7 +40,10 @@ impl Remarks {
     /// Says why there is no connection to a client.
     pub fn handshake(&self, address: Option<IpAddr>, failure: Failure) {
         if self.handshakes.may_say((address.map(network::of), failure)) {
-            tracing::warn!(address = named(address), "a TLS handshake failed with a client: {failure}");
+            tracing::warn!(
+                address = named(address),
+                "a TLS handshake failed with a client: {failure}"
+            );
         }
     }
 
@@ -54,5 +61,8 @@ impl Remarks {
 }
 
 fn named(address: Option<IpAddr>) -> String {
-    address.map_or_else(|| "unix".to_owned(), |address| address.to_canonical().to_string())
+    address.map_or_else(
+        || "unix".to_owned(),
+        |address| address.to_canonical().to_string(),
+    )
 }

@@ -31,7 +31,9 @@ impl Action {
     /// Unknown paths, methods a path has not, and names, digests or numbers that are none.
     pub(super) fn parse(method: &Method, uri: &Uri) -> Result<Self, Failure> {
         match Self::parse_exactly(method, uri) {
-            Err(Failure::Method { allowed }) if method == Method::OPTIONS => Ok(Self::TellMethods { allowed }),
+            Err(Failure::Method { allowed }) if method == Method::OPTIONS => {
+                Ok(Self::TellMethods { allowed })
+            }
             Err(failure) => Self::redirect(method, uri).ok_or(failure),
             action => action,
         }
@@ -42,26 +44,58 @@ impl Action {
         if method != Method::GET && method != Method::HEAD {
             return None;
         }
-        let trimmed: String = uri.path().split('/').filter(|part| !part.is_empty()).flat_map(|part| ["/", part]).collect();
+        let trimmed: String = uri
+            .path()
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .flat_map(|part| ["/", part])
+            .collect();
         let slashed = format!("{trimmed}/");
-        let candidates = if uri.path().ends_with('/') { [slashed, trimmed] } else { [trimmed, slashed] };
-        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-        let to = candidates.into_iter().filter(|path| path != uri.path()).map(|path| path + &query);
-        to.filter(|to| to.parse().is_ok_and(|uri| Self::parse_exactly(method, &uri).is_ok())).map(|to| Self::Redirect { to }).next()
+        let candidates = if uri.path().ends_with('/') {
+            [slashed, trimmed]
+        } else {
+            [trimmed, slashed]
+        };
+        let query = uri
+            .query()
+            .map(|query| format!("?{query}"))
+            .unwrap_or_default();
+        let to = candidates
+            .into_iter()
+            .filter(|path| path != uri.path())
+            .map(|path| path + &query);
+        to.filter(|to| {
+            to.parse()
+                .is_ok_and(|uri| Self::parse_exactly(method, &uri).is_ok())
+        })
+        .map(|to| Self::Redirect { to })
+        .next()
     }
 
     fn parse_exactly(method: &Method, uri: &Uri) -> Result<Self, Failure> {
-        let path = percent_decode_str(uri.path()).decode_utf8().map_err(|_| Failure::UnknownPath)?;
+        let path = percent_decode_str(uri.path())
+            .decode_utf8()
+            .map_err(|_| Failure::UnknownPath)?;
         let query = Query(uri.query().unwrap_or_default());
         // HEAD is GET whose body the server leaves out
-        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
         match &*path {
-            "*" => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, POST, PUT" }),
+            "*" => Err(Failure::Method {
+                allowed: "DELETE, GET, HEAD, PATCH, POST, PUT",
+            }),
             "/" => only_get(method, || Ok(Self::Welcome)),
             probes::LIVE => only_get(method, || Ok(Self::Live)),
             probes::READY => only_get(method, || Ok(Self::Ready(probes::Asked::read(uri)))),
             "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
-            "/v2/_catalog" => only_get(method, || Ok(Self::ListRepositories { page: query.page()? })),
+            "/v2/_catalog" => only_get(method, || {
+                Ok(Self::ListRepositories {
+                    page: query.page()?,
+                })
+            }),
             "/v1/_ping" => only_get(method, || Ok(Self::PingV1)),
             "/v1/search" => only_get(method, || query.search()),
             other => match other.strip_prefix("/v2/").and_then(Resource::parse) {
@@ -93,8 +127,17 @@ impl Handler {
     }
 }
 
-fn only_get(method: &Method, action: impl FnOnce() -> Result<Action, Failure>) -> Result<Action, Failure> {
-    if method == Method::GET { action() } else { Err(Failure::Method { allowed: "GET, HEAD" }) }
+fn only_get(
+    method: &Method,
+    action: impl FnOnce() -> Result<Action, Failure>,
+) -> Result<Action, Failure> {
+    if method == Method::GET {
+        action()
+    } else {
+        Err(Failure::Method {
+            allowed: "GET, HEAD",
+        })
+    }
 }
 
 impl<'p> Resource<'p> {
@@ -102,7 +145,10 @@ impl<'p> Resource<'p> {
     fn parse(path: &'p str) -> Option<Self> {
         let (rest, last) = path.rsplit_once('/')?;
         if last.is_empty() {
-            return Some(rest.strip_suffix("/blobs/uploads").map_or(Self::Repository(rest), Self::Uploads));
+            return Some(
+                rest.strip_suffix("/blobs/uploads")
+                    .map_or(Self::Repository(rest), Self::Uploads),
+            );
         }
         if let Some(name) = rest.strip_suffix("/blobs/uploads") {
             return Some(Self::Upload(name, last));
@@ -114,7 +160,9 @@ impl<'p> Resource<'p> {
             ("blobs", digest) => Some(Self::Blob(name, digest)),
             ("tags", "list") => Some(Self::Tags(name)),
             ("referrers", digest) => Some(Self::Referrers(name, digest)),
-            ("tag-history", tag) => name.strip_suffix("/_oci").map(|name| Self::TagHistory(name, tag)),
+            ("tag-history", tag) => name
+                .strip_suffix("/_oci")
+                .map(|name| Self::TagHistory(name, tag)),
             _ => None,
         }
     }
@@ -122,20 +170,32 @@ impl<'p> Resource<'p> {
     fn action(self, method: &Method, query: Query<'_>) -> Result<Action, Failure> {
         match self {
             Self::Repository(name) => match *method {
-                Method::DELETE => Ok(Action::DeleteRepository { name: RepositoryName::parse(name)? }),
+                Method::DELETE => Ok(Action::DeleteRepository {
+                    name: RepositoryName::parse(name)?,
+                }),
                 // nothing else is known of it, as of any unknown path
                 _ => Err(Failure::UnknownPath),
             },
             Self::TagHistory(name, tag) => only_get(method, || {
-                Ok(Action::TagHistory { name: RepositoryName::parse(name)?, tag: TagName::parse(tag)?, filter: query.history()? })
+                Ok(Action::TagHistory {
+                    name: RepositoryName::parse(name)?,
+                    tag: TagName::parse(tag)?,
+                    filter: query.history()?,
+                })
             }),
             Self::Manifest(name, reference) => {
                 let (name, reference) = (RepositoryName::parse(name)?, parse_reference(reference)?);
                 match *method {
                     Method::GET => Ok(Action::GetManifest { name, reference }),
-                    Method::PUT => Ok(Action::PutManifest { name, reference, tags: query.tags()? }),
+                    Method::PUT => Ok(Action::PutManifest {
+                        name,
+                        reference,
+                        tags: query.tags()?,
+                    }),
                     Method::DELETE => Ok(Action::DeleteManifest { name, reference }),
-                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PUT" }),
+                    _ => Err(Failure::Method {
+                        allowed: "DELETE, GET, HEAD, PUT",
+                    }),
                 }
             }
             Self::Blob(name, digest) => {
@@ -143,7 +203,9 @@ impl<'p> Resource<'p> {
                 match *method {
                     Method::GET => Ok(Action::GetBlob { name, digest }),
                     Method::DELETE => Ok(Action::DeleteBlob { name, digest }),
-                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD" }),
+                    _ => Err(Failure::Method {
+                        allowed: "DELETE, GET, HEAD",
+                    }),
                 }
             }
             Self::Uploads(name) => match *method {
@@ -156,12 +218,23 @@ impl<'p> Resource<'p> {
                 match *method {
                     Method::GET => Ok(Action::GetUpload { name, id }),
                     Method::PATCH => Ok(Action::AppendUpload { name, id }),
-                    Method::PUT => Ok(Action::FinishUpload { name, id, digest: query.digest()?.ok_or(Failure::DigestMissing)? }),
+                    Method::PUT => Ok(Action::FinishUpload {
+                        name,
+                        id,
+                        digest: query.digest()?.ok_or(Failure::DigestMissing)?,
+                    }),
                     Method::DELETE => Ok(Action::CancelUpload { name, id }),
-                    _ => Err(Failure::Method { allowed: "DELETE, GET, HEAD, PATCH, PUT" }),
+                    _ => Err(Failure::Method {
+                        allowed: "DELETE, GET, HEAD, PATCH, PUT",
+                    }),
                 }
             }
-            Self::Tags(name) => only_get(method, || Ok(Action::ListTags { name: RepositoryName::parse(name)?, page: query.page()? })),
+            Self::Tags(name) => only_get(method, || {
+                Ok(Action::ListTags {
+                    name: RepositoryName::parse(name)?,
+                    page: query.page()?,
+                })
+            }),
             Self::Referrers(name, digest) => only_get(method, || {
                 Ok(Action::ListReferrers {
                     name: RepositoryName::parse(name)?,
@@ -177,7 +250,11 @@ impl<'p> Resource<'p> {
 
 /// A colon makes it a digest: no tag has one.
 fn parse_reference(text: &str) -> Result<ManifestReference, Failure> {
-    Ok(if text.contains(':') { ManifestReference::Digest(Digest::parse(text)?) } else { ManifestReference::Tag(TagName::parse(text)?) })
+    Ok(if text.contains(':') {
+        ManifestReference::Digest(Digest::parse(text)?)
+    } else {
+        ManifestReference::Tag(TagName::parse(text)?)
+    })
 }
 
 #[cfg(test)]
@@ -216,7 +293,10 @@ mod tests {
             ("GET", "/v2/a/blobs/uploads/", "POST"),
             ("DELETE", "/v2/_catalog", "GET, HEAD"),
         ] {
-            assert!(matches!(parse(method, uri), Err(Failure::Method { allowed: found }) if found == allowed), "{method} {uri}");
+            assert!(
+                matches!(parse(method, uri), Err(Failure::Method { allowed: found }) if found == allowed),
+                "{method} {uri}"
+            );
         }
     }
 
@@ -230,10 +310,21 @@ mod tests {
             ("//v2//a//b/manifests/v1//", "/v2/a/b/manifests/v1"),
             ("//", "/"),
         ] {
-            assert_eq!(parse("GET", path).unwrap(), Action::Redirect { to: expected.to_owned() }, "{path}");
+            assert_eq!(
+                parse("GET", path).unwrap(),
+                Action::Redirect {
+                    to: expected.to_owned()
+                },
+                "{path}"
+            );
             assert!(parse("DELETE", path).is_err(), "{path}");
         }
-        for path in ["//evil.example/", "//evil.example//v2/", "/v2/a//b", "/v2/a/manifests//"] {
+        for path in [
+            "//evil.example/",
+            "//evil.example//v2/",
+            "/v2/a//b",
+            "/v2/a/manifests//",
+        ] {
             assert!(parse("GET", path).is_err(), "{path}");
         }
     }
@@ -241,16 +332,31 @@ mod tests {
     #[test]
     fn encoded_digests_and_huge_pages_are_read() {
         let hex = "a".repeat(64);
-        assert!(matches!(parse("GET", &format!("/v2/a/b/blobs/sha256%3A{hex}")), Ok(Action::GetBlob { .. })));
-        let page = PageQuery { n: Some(usize::MAX), last: "x y".into() };
-        assert_eq!(parse("GET", "/v2/_catalog?n=99999999999999999999999&last=x%20y").unwrap(), Action::ListRepositories { page });
-        assert!(matches!(parse("GET", "/v2/_catalog?n=-1"), Err(Failure::PageNumber(_))));
+        assert!(matches!(
+            parse("GET", &format!("/v2/a/b/blobs/sha256%3A{hex}")),
+            Ok(Action::GetBlob { .. })
+        ));
+        let page = PageQuery {
+            n: Some(usize::MAX),
+            last: "x y".into(),
+        };
+        assert_eq!(
+            parse("GET", "/v2/_catalog?n=99999999999999999999999&last=x%20y").unwrap(),
+            Action::ListRepositories { page }
+        );
+        assert!(matches!(
+            parse("GET", "/v2/_catalog?n=-1"),
+            Err(Failure::PageNumber(_))
+        ));
     }
 
     /// A request that is refused for what it says counts where one counts that is not.
     #[test]
     fn a_path_is_about_what_its_action_is_about() {
-        let (digest, id) = (format!("sha256:{}", "a".repeat(64)), "00000000-89ab-4cde-8f01-23456789abcd");
+        let (digest, id) = (
+            format!("sha256:{}", "a".repeat(64)),
+            "00000000-89ab-4cde-8f01-23456789abcd",
+        );
         for (method, path) in [
             ("GET", "/v2/".to_owned()),
             ("GET", "/v2/_catalog".to_owned()),
@@ -264,7 +370,11 @@ mod tests {
             ("DELETE", "/v2/a/".to_owned()),
             ("GET", "/livez".to_owned()),
         ] {
-            assert_eq!(parse(method, &path).unwrap().handler(), Handler::of_path(&path), "{path}");
+            assert_eq!(
+                parse(method, &path).unwrap().handler(),
+                Handler::of_path(&path),
+                "{path}"
+            );
         }
     }
 }

@@ -62,7 +62,10 @@ pub(super) struct Turn(SendSlot);
 impl SendSlot {
     /// A slot for a connection over `stream`.
     pub(super) fn new(stream: &Stream) -> Self {
-        Self(Arc::new(Shared { sends_files: stream.sends_files(), ..Shared::default() }))
+        Self(Arc::new(Shared {
+            sends_files: stream.sends_files(),
+            ..Shared::default()
+        }))
     }
 
     /// Whether a mapping is worth registering.
@@ -104,14 +107,19 @@ impl SendSlot {
     fn find(&self, buffer: &[u8]) -> Option<(Arc<File>, u64)> {
         let region = self.region();
         let region = region.as_ref()?;
-        let offset = buffer.as_ptr().addr().checked_sub(region.mapping.as_ptr().addr())?;
+        let offset = buffer
+            .as_ptr()
+            .addr()
+            .checked_sub(region.mapping.as_ptr().addr())?;
         let is_inside = !buffer.is_empty() && offset + buffer.len() <= region.mapping.len();
         is_inside.then(|| (Arc::clone(&region.file), offset as u64))
     }
 
     /// Nothing that was handed over is unwritten: the turn that has ended, if one has, is over.
     fn flushed(&self) {
-        if self.0.turns.load(Ordering::Relaxed) == 0 && self.0.is_answering.swap(false, Ordering::Relaxed) {
+        if self.0.turns.load(Ordering::Relaxed) == 0
+            && self.0.is_answering.swap(false, Ordering::Relaxed)
+        {
             *self.region() = None;
         }
     }
@@ -136,11 +144,21 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(stream: Stream, slot: SendSlot, headers: ExtraHeaders) -> Self {
-        Self { stream, slot, headers, lingering: None, refusal: None }
+        Self {
+            stream,
+            slot,
+            headers,
+            lingering: None,
+            refusal: None,
+        }
     }
 
     /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
-    fn poll_refuse(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_refuse(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let refusal = self.refusal.get_or_insert_with(|| {
             // the client may have more to say, and nobody can tell where it ends
             self.slot.set_unread(true);
@@ -153,33 +171,55 @@ impl Connection {
         Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
     }
 
-    fn poll_write_out(&mut self, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         if !self.slot.is_answering() {
             return self.poll_refuse(cx, buffers);
         }
-        let buffers = &buffers[buffers.iter().take_while(|buffer| buffer.is_empty()).count()..];
+        let buffers = &buffers[buffers
+            .iter()
+            .take_while(|buffer| buffer.is_empty())
+            .count()..];
         if let Some(first) = buffers.first()
             && let Some((file, offset)) = self.slot.find(first)
         {
             return self.stream.poll_send_file(cx, &file, offset, first.len());
         }
-        let plain = buffers.iter().take_while(|buffer| self.slot.find(buffer).is_none()).count();
+        let plain = buffers
+            .iter()
+            .take_while(|buffer| self.slot.find(buffer).is_none())
+            .count();
         Pin::new(&mut self.stream).poll_write_vectored(cx, &buffers[..plain])
     }
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[IoSlice::new(buffer)])
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         self.get_mut().poll_write_out(cx, buffers)
     }
 
@@ -201,7 +241,9 @@ impl AsyncWrite for Connection {
                 return Poll::Ready(Ok(()));
             }
         }
-        let deadline = this.lingering.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        let deadline = this
+            .lingering
+            .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
         let mut scratch = [0_u8; 8192];
         loop {
             if deadline.as_mut().poll(cx).is_ready() {

@@ -74,8 +74,19 @@ impl Server {
         monitoring: Monitoring,
     ) -> io::Result<Self> {
         let settings = Live(Arc::new(ArcSwap::from_pointee(settings)));
-        let watch = Watch::new(registry.clone(), access.clone(), settings.clone(), monitoring);
-        Ok(Self { listener: Listener::bind(address).await?, registry, access, settings, watch })
+        let watch = Watch::new(
+            registry.clone(),
+            access.clone(),
+            settings.clone(),
+            monitoring,
+        );
+        Ok(Self {
+            listener: Listener::bind(address).await?,
+            registry,
+            access,
+            settings,
+            watch,
+        })
     }
 
     /// Where it listens; tells the port where any was asked for.
@@ -99,7 +110,13 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
         let (settings, watch) = (self.settings.clone(), self.watch.clone());
-        let router = super::router(App { registry: self.registry, access: self.access, settings, watch, failed: Failed::default() });
+        let router = super::router(App {
+            registry: self.registry,
+            access: self.access,
+            settings,
+            watch,
+            failed: Failed::default(),
+        });
         let places = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let crowd = Crowd::default();
         let remarks: Arc<Remarks> = Arc::default();
@@ -123,12 +140,22 @@ impl Server {
             let settings = self.settings.get();
             // a proxy's connections are those of all its clients
             let counted = address.filter(|_| !settings.proxies.contains(address));
-            let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else { continue };
+            let Some(seat) = crowd.admit(counted, settings.limits.connections_per_address) else {
+                continue;
+            };
             let open = self.watch.observer.metrics.open_connection();
             let (remarks, stopping) = (Arc::clone(&remarks), is_stopping.clone());
             let live = self.settings.clone();
-            let context =
-                Context { router: router.clone(), settings, live, address, remarks, seat, allowance: everybody.connection(), stopping };
+            let context = Context {
+                router: router.clone(),
+                settings,
+                live,
+                address,
+                remarks,
+                seat,
+                allowance: everybody.connection(),
+                stopping,
+            };
             tokio::spawn(async move {
                 // a client that breaks off is its own affair; what it broke off is reported by its request
                 if let Err(error) = protocol::serve(socket, context).await {
@@ -143,7 +170,9 @@ impl Server {
         renewal.abort();
         stopping.send_replace(true);
         // every connection has a receiver
-        tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed()).await.is_ok()
+        tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed())
+            .await
+            .is_ok()
     }
 }
 
@@ -163,7 +192,12 @@ async fn accept(
     places: &Arc<Semaphore>,
     settings: &Live,
 ) -> io::Result<(Socket, Option<std::net::IpAddr>, OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (socket, client) = listener.accept(|| settings.look().limits.idle_timeout).await?;
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (socket, client) = listener
+        .accept(|| settings.look().limits.idle_timeout)
+        .await?;
     Ok((socket, client, place))
 }

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, LINK, LOCATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderName, HeaderValue, LINK, LOCATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
@@ -71,13 +72,18 @@ impl Prefix {
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = text.trim_matches('/');
         let is_plain = |segment: &str| {
-            !matches!(segment, "" | "." | "..") && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
+            !matches!(segment, "" | "." | "..")
+                && segment
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         };
         if path.is_empty() {
             return Ok(Self::default());
         }
         if !path.split('/').all(is_plain) {
-            return Err(format!("'{text}' is no prefix of paths: write /registry/, of letters, digits and -._~"));
+            return Err(format!(
+                "'{text}' is no prefix of paths: write /registry/, of letters, digits and -._~"
+            ));
         }
         Ok(Self(format!("/{path}")))
     }
@@ -92,7 +98,9 @@ impl Prefix {
         if !rest.starts_with('/') {
             return None;
         }
-        rest.parse::<PathAndQuery>().ok().map(|rest| Cow::Owned(Uri::from(rest)))
+        rest.parse::<PathAndQuery>()
+            .ok()
+            .map(|rest| Cow::Owned(Uri::from(rest)))
     }
 }
 
@@ -111,7 +119,12 @@ impl Base {
         let uri: Uri = text.parse().map_err(|_| malformed())?;
         let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
         match uri.authority() {
-            Some(authority) if is_http && !authority.host().is_empty() && !authority.as_str().contains('@') && uri.query().is_none() => {
+            Some(authority)
+                if is_http
+                    && !authority.host().is_empty()
+                    && !authority.as_str().contains('@')
+                    && uri.query().is_none() =>
+            {
                 Ok(Self(text.trim_end_matches('/').to_owned()))
             }
             _ => Err(malformed()),
@@ -124,19 +137,35 @@ impl ExtraHeaders {
     ///
     /// # Errors
     /// Names and values that are none, and headers that are the server's own to set, in a sentence.
-    pub fn parse<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Result<Self, String> {
+    pub fn parse<'h>(
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Result<Self, String> {
         // of these, a second or another one would break the connection's framing
-        const OWN: [HeaderName; 6] = [CONNECTION, CONTENT_LENGTH, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+        const OWN: [HeaderName; 6] = [
+            CONNECTION,
+            CONTENT_LENGTH,
+            TE,
+            TRAILER,
+            TRANSFER_ENCODING,
+            UPGRADE,
+        ];
         let read = |(name, value): (&str, &str)| {
-            let parsed: HeaderName = name.parse().map_err(|_| format!("'{name}' is not the name of a header"))?;
+            let parsed: HeaderName = name
+                .parse()
+                .map_err(|_| format!("'{name}' is not the name of a header"))?;
             if OWN.contains(&parsed) {
                 return Err(format!("the header {name} is the server's own to set"));
             }
-            let value: HeaderValue =
-                value.parse().map_err(|_| format!("the header {name} has a value with bytes that no header may have"))?;
+            let value: HeaderValue = value.parse().map_err(|_| {
+                format!("the header {name} has a value with bytes that no header may have")
+            })?;
             Ok((parsed, value))
         };
-        headers.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+        headers
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     pub(super) fn add_to(&self, headers: &mut HeaderMap) {
@@ -154,7 +183,11 @@ impl ExtraHeaders {
 impl Site {
     #[must_use]
     pub fn new(prefix: Prefix, locations: Locations, headers: ExtraHeaders) -> Self {
-        Self { prefix, locations, headers }
+        Self {
+            prefix,
+            locations,
+            headers,
+        }
     }
 
     pub(super) fn prefix(&self) -> &Prefix {
@@ -167,13 +200,22 @@ impl Site {
 
     /// What comes before `/v2/` in what clients are told: empty for paths as they are.
     pub(super) fn base(&self, uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
-        let word = Word { uri, headers, client };
+        let word = Word {
+            uri,
+            headers,
+            client,
+        };
         match &self.locations {
             Locations::Fixed(base) => base.0.clone(),
             // what a proxy has cut off counts from outside
             Locations::Relative => word.prefix() + &self.prefix.0,
             Locations::Absolute => match word.host() {
-                Some(host) => format!("{}://{host}{}{}", word.scheme(), word.prefix(), self.prefix.0),
+                Some(host) => format!(
+                    "{}://{host}{}{}",
+                    word.scheme(),
+                    word.prefix(),
+                    self.prefix.0
+                ),
                 // HTTP/1.0: nobody knows
                 None => word.prefix() + &self.prefix.0,
             },
@@ -184,8 +226,16 @@ impl Site {
 /// Scheme and name by which the client reaches this server, for what is beside the registry there. Who does not say that it
 /// is plain HTTP is behind a proxy with certificates, as in distribution.
 pub(super) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
-    let word = Word { uri, headers, client };
-    format!("{}://{}", word.told_scheme().unwrap_or("https"), word.host().unwrap_or_default())
+    let word = Word {
+        uri,
+        headers,
+        client,
+    };
+    format!(
+        "{}://{}",
+        word.told_scheme().unwrap_or("https"),
+        word.host().unwrap_or_default()
+    )
 }
 
 /// Makes the paths in an answer's headers into what the client can follow.
@@ -194,8 +244,15 @@ pub(super) fn relocate(answer: &mut HeaderMap, base: &str) {
         return;
     }
     for (name, opening) in [(LOCATION, ""), (LINK, "<")] {
-        let Some(value) = answer.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        let Some(path) = value.strip_prefix(opening).filter(|path| path.starts_with('/')) else { continue };
+        let Some(value) = answer.get(&name).and_then(|value| value.to_str().ok()) else {
+            continue;
+        };
+        let Some(path) = value
+            .strip_prefix(opening)
+            .filter(|path| path.starts_with('/'))
+        else {
+            continue;
+        };
         // the base is made of what headers carried or can carry
         if let Ok(value) = HeaderValue::from_str(&format!("{opening}{base}{path}")) {
             answer.insert(name, value);
@@ -214,33 +271,53 @@ struct Word<'r> {
 impl<'r> Word<'r> {
     fn forwarded(&self, name: &HeaderName) -> Option<&'r str> {
         let is_believed = self.client.is_some_and(|client| client.is_by_proxy);
-        let value = self.headers.get(name).filter(|_| is_believed)?.to_str().ok()?;
+        let value = self
+            .headers
+            .get(name)
+            .filter(|_| is_believed)?
+            .to_str()
+            .ok()?;
         value.split(',').next().map(str::trim)
     }
 
     fn parameter(&self, wanted: &str) -> Option<&'r str> {
-        self.forwarded(&FORWARDED).and_then(|element| parameter(element, wanted))
+        self.forwarded(&FORWARDED)
+            .and_then(|element| parameter(element, wanted))
     }
 
     fn scheme(&self) -> &'r str {
-        let own = if self.client.is_some_and(|client| client.is_encrypted) { "https" } else { "http" };
+        let own = if self.client.is_some_and(|client| client.is_encrypted) {
+            "https"
+        } else {
+            "http"
+        };
         self.told_scheme().unwrap_or(own)
     }
 
     fn told_scheme(&self) -> Option<&'r str> {
-        let told = self.parameter("proto").or_else(|| self.forwarded(&X_FORWARDED_PROTO));
+        let told = self
+            .parameter("proto")
+            .or_else(|| self.forwarded(&X_FORWARDED_PROTO));
         told.filter(|scheme| matches!(*scheme, "http" | "https"))
     }
 
     fn host(&self) -> Option<&'r str> {
         let is_host = |text: &&str| text.parse::<Authority>().is_ok() && !text.contains('@');
-        let told = self.parameter("host").or_else(|| self.forwarded(&X_FORWARDED_HOST)).filter(is_host);
+        let told = self
+            .parameter("host")
+            .or_else(|| self.forwarded(&X_FORWARDED_HOST))
+            .filter(is_host);
         let own = || self.headers.get(HOST).and_then(|value| value.to_str().ok());
-        told.or_else(own).or_else(|| self.uri.authority().map(Authority::as_str)).filter(is_host)
+        told.or_else(own)
+            .or_else(|| self.uri.authority().map(Authority::as_str))
+            .filter(is_host)
     }
 
     fn prefix(&self) -> String {
-        self.forwarded(&X_FORWARDED_PREFIX).and_then(|text| Prefix::parse(text).ok()).unwrap_or_default().0
+        self.forwarded(&X_FORWARDED_PREFIX)
+            .and_then(|text| Prefix::parse(text).ok())
+            .unwrap_or_default()
+            .0
     }
 }
 
@@ -258,38 +335,110 @@ mod tests {
     }
 
     fn site(prefix: &str, locations: Locations) -> Site {
-        Site::new(Prefix::parse(prefix).unwrap(), locations, ExtraHeaders::default())
+        Site::new(
+            Prefix::parse(prefix).unwrap(),
+            locations,
+            ExtraHeaders::default(),
+        )
     }
 
-    const DIRECT: Client = Client { address: None, is_encrypted: false, is_by_proxy: false };
-    const PROXIED: Client = Client { is_by_proxy: true, ..DIRECT };
+    const DIRECT: Client = Client {
+        address: None,
+        is_encrypted: false,
+        is_by_proxy: false,
+    };
+    const PROXIED: Client = Client {
+        is_by_proxy: true,
+        ..DIRECT
+    };
 
     #[test]
     fn locations_begin_as_the_owner_wants_them_to() {
         let host = ("host", "r.example:5000");
         let fixed = Locations::Fixed(Base::parse("https://example.com/r/").unwrap());
-        let encrypted = Client { is_encrypted: true, ..DIRECT };
+        let encrypted = Client {
+            is_encrypted: true,
+            ..DIRECT
+        };
         for (site, client, headers, expected) in [
-            (site("", Locations::Relative), PROXIED, &[host, ("x-forwarded-proto", "https")][..], ""),
+            (
+                site("", Locations::Relative),
+                PROXIED,
+                &[host, ("x-forwarded-proto", "https")][..],
+                "",
+            ),
             (site("/a/b/", Locations::Relative), DIRECT, &[host], "/a/b"),
-            (site("/a", Locations::Relative), PROXIED, &[host, ("x-forwarded-prefix", "/outer/")], "/outer/a"),
-            (site("/a", Locations::Relative), DIRECT, &[host, ("x-forwarded-prefix", "/outer/")], "/a"),
-            (site("", Locations::Absolute), DIRECT, &[host], "http://r.example:5000"),
-            (site("", Locations::Absolute), encrypted, &[host], "https://r.example:5000"),
-            (site("/a", Locations::Absolute), PROXIED, &[host, ("x-forwarded-proto", "https")], "https://r.example:5000/a"),
-            (site("", Locations::Absolute), PROXIED, &[host, ("x-forwarded-host", "out.example, in.example")], "http://out.example"),
-            (site("", Locations::Absolute), PROXIED, &[host, ("forwarded", "host=\"out:8443\";proto=https")], "https://out:8443"),
+            (
+                site("/a", Locations::Relative),
+                PROXIED,
+                &[host, ("x-forwarded-prefix", "/outer/")],
+                "/outer/a",
+            ),
+            (
+                site("/a", Locations::Relative),
+                DIRECT,
+                &[host, ("x-forwarded-prefix", "/outer/")],
+                "/a",
+            ),
             (
                 site("", Locations::Absolute),
                 DIRECT,
-                &[host, ("x-forwarded-host", "evil"), ("x-forwarded-proto", "https")],
+                &[host],
                 "http://r.example:5000",
             ),
-            (site("", Locations::Absolute), PROXIED, &[host, ("x-forwarded-proto", "gopher")], "http://r.example:5000"),
+            (
+                site("", Locations::Absolute),
+                encrypted,
+                &[host],
+                "https://r.example:5000",
+            ),
+            (
+                site("/a", Locations::Absolute),
+                PROXIED,
+                &[host, ("x-forwarded-proto", "https")],
+                "https://r.example:5000/a",
+            ),
+            (
+                site("", Locations::Absolute),
+                PROXIED,
+                &[host, ("x-forwarded-host", "out.example, in.example")],
+                "http://out.example",
+            ),
+            (
+                site("", Locations::Absolute),
+                PROXIED,
+                &[host, ("forwarded", "host=\"out:8443\";proto=https")],
+                "https://out:8443",
+            ),
+            (
+                site("", Locations::Absolute),
+                DIRECT,
+                &[
+                    host,
+                    ("x-forwarded-host", "evil"),
+                    ("x-forwarded-proto", "https"),
+                ],
+                "http://r.example:5000",
+            ),
+            (
+                site("", Locations::Absolute),
+                PROXIED,
+                &[host, ("x-forwarded-proto", "gopher")],
+                "http://r.example:5000",
+            ),
             (site("/a", Locations::Absolute), DIRECT, &[], "/a"),
-            (site("/a", fixed), PROXIED, &[host, ("x-forwarded-host", "other")], "https://example.com/r"),
+            (
+                site("/a", fixed),
+                PROXIED,
+                &[host, ("x-forwarded-host", "other")],
+                "https://example.com/r",
+            ),
         ] {
-            assert_eq!(base(&site, client, headers), expected, "{site:?} {headers:?}");
+            assert_eq!(
+                base(&site, client, headers),
+                expected,
+                "{site:?} {headers:?}"
+            );
         }
     }
 
@@ -298,25 +447,51 @@ mod tests {
         for text in ["/a b/", "/a/../b", "//a//b", "/a?b"] {
             assert!(Prefix::parse(text).unwrap_err().contains(text), "{text}");
         }
-        for text in ["registry.example.com", "localhost:5000", "ftp://x", "https://", "/path"] {
+        for text in [
+            "registry.example.com",
+            "localhost:5000",
+            "ftp://x",
+            "https://",
+            "/path",
+        ] {
             assert!(Base::parse(text).unwrap_err().contains(text), "{text}");
         }
-        for (text, shown) in [("https://u:p@x", "'https://(secret)@x'"), ("https://x/?a=b", "'https://x/?(secret)'")] {
+        for (text, shown) in [
+            ("https://u:p@x", "'https://(secret)@x'"),
+            ("https://x/?a=b", "'https://x/?(secret)'"),
+        ] {
             assert!(Base::parse(text).unwrap_err().contains(shown), "{text}");
         }
-        for (name, value) in [("X Y", "1"), ("", "1"), ("X", "a\nb"), ("content-length", "1"), ("Transfer-Encoding", "chunked")] {
-            assert!(ExtraHeaders::parse([(name, value)]).unwrap_err().contains(name));
+        for (name, value) in [
+            ("X Y", "1"),
+            ("", "1"),
+            ("X", "a\nb"),
+            ("content-length", "1"),
+            ("Transfer-Encoding", "chunked"),
+        ] {
+            assert!(
+                ExtraHeaders::parse([(name, value)])
+                    .unwrap_err()
+                    .contains(name)
+            );
         }
     }
 
     #[test]
     fn an_owners_headers_do_not_replace_an_answers_own() {
-        let extra = ExtraHeaders::parse([("X-A", "1"), ("X-A", "2"), ("ETag", "\"mine\"")]).unwrap();
+        let extra =
+            ExtraHeaders::parse([("X-A", "1"), ("X-A", "2"), ("ETag", "\"mine\"")]).unwrap();
         let mut headers = HeaderMap::new();
         headers.insert("etag", HeaderValue::from_static("\"its\""));
         extra.add_to(&mut headers);
-        assert_eq!(headers.get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
-        assert_eq!(headers.get_all("etag").iter().collect::<Vec<_>>(), ["\"its\""]);
+        assert_eq!(
+            headers.get_all("x-a").iter().collect::<Vec<_>>(),
+            ["1", "2"]
+        );
+        assert_eq!(
+            headers.get_all("etag").iter().collect::<Vec<_>>(),
+            ["\"its\""]
+        );
     }
 
     proptest! {

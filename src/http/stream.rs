@@ -35,11 +35,21 @@ enum Kind {
 
 impl Socket {
     pub(super) fn tcp(stream: TcpStream, patience: Duration) -> Self {
-        Self { kind: Kind::Tcp(stream), patience, stalled: None, early: Bytes::new() }
+        Self {
+            kind: Kind::Tcp(stream),
+            patience,
+            stalled: None,
+            early: Bytes::new(),
+        }
     }
 
     pub(super) fn unix(stream: UnixStream, patience: Duration) -> Self {
-        Self { kind: Kind::Unix(stream), patience, stalled: None, early: Bytes::new() }
+        Self {
+            kind: Kind::Unix(stream),
+            patience,
+            stalled: None,
+            early: Bytes::new(),
+        }
     }
 
     /// Fails a write that has been waiting for too long.
@@ -49,13 +59,21 @@ impl Socket {
             return poll;
         }
         let patience = self.patience;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(sleep(patience))).as_mut().poll(cx));
+        ready!(
+            self.stalled
+                .get_or_insert_with(|| Box::pin(sleep(patience)))
+                .as_mut()
+                .poll(cx)
+        );
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Waits for what the client says first, until `judge` can say something of it or the client has nothing more to
     /// say. What was looked at can be read again.
-    pub(super) async fn look<T>(&mut self, judge: impl Fn(&[u8]) -> Option<T>) -> io::Result<Option<T>> {
+    pub(super) async fn look<T>(
+        &mut self,
+        judge: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
         let mut seen = BytesMut::with_capacity(FIRST_READ);
         let verdict = loop {
             let is_over = self.read_buf(&mut seen).await? == 0;
@@ -68,19 +86,38 @@ impl Socket {
         Ok(verdict)
     }
 
-    fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
         let poll = self.poll_send(cx, file, offset, length);
         self.watch(cx, poll)
     }
 
-    fn poll_send(&self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
         loop {
             match &self.kind {
                 Kind::Tcp(stream) => ready!(stream.poll_write_ready(cx))?,
                 Kind::Unix(stream) => ready!(stream.poll_write_ready(cx))?,
             }
             let mut position = offset;
-            let send = || Ok(rustix::fs::sendfile(self, file, Some(&mut position), length.min(SEND_LIMIT))?);
+            let send = || {
+                Ok(rustix::fs::sendfile(
+                    self,
+                    file,
+                    Some(&mut position),
+                    length.min(SEND_LIMIT),
+                )?)
+            };
             let sent = match &self.kind {
                 Kind::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
                 Kind::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
@@ -88,7 +125,12 @@ impl Socket {
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(0) => return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a blob's file is shorter than recorded"))),
+                Ok(0) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "a blob's file is shorter than recorded",
+                    )));
+                }
                 other => return Poll::Ready(other),
             }
         }
@@ -105,7 +147,11 @@ impl AsFd for Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.early.has_remaining() {
             let length = this.early.len().min(buffer.remaining());
@@ -120,7 +166,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buffer),
@@ -129,7 +179,11 @@ impl AsyncWrite for Socket {
         this.watch(cx, poll)
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = match &mut this.kind {
             Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
@@ -170,7 +224,13 @@ impl Stream {
     }
 
     /// Sends `length` bytes of `file` from `offset` on, or fewer, without copying them. Fails where the stream encrypts.
-    pub(super) fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, offset: u64, length: usize) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_send_file(cx, file, offset, length),
             Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
@@ -179,7 +239,11 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
@@ -188,14 +252,22 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
         }
     }
 
-    fn poll_write_vectored(self: Pin<&mut Self>, cx: &mut Context<'_>, buffers: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),

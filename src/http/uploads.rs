@@ -12,7 +12,11 @@ use super::range;
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::{BodyError, BodyStream, Error, Registry, UploadId, UploadStatus};
 
-pub(super) async fn begin(registry: &Registry, name: &RepositoryName, algorithm: Algorithm) -> Result<Response<Body>, Failure> {
+pub(super) async fn begin(
+    registry: &Registry,
+    name: &RepositoryName,
+    algorithm: Algorithm,
+) -> Result<Response<Body>, Failure> {
     let status = registry.begin_upload(name, algorithm).await?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
@@ -23,15 +27,28 @@ pub(super) async fn mount(
     digest: &Digest,
     from: Option<&RepositoryName>,
 ) -> Result<Response<Body>, Failure> {
-    if registry.mount_blob(name, digest, from).await? { Ok(created(name, digest)) } else { begin(registry, name, digest.algorithm()).await }
+    if registry.mount_blob(name, digest, from).await? {
+        Ok(created(name, digest))
+    } else {
+        begin(registry, name, digest.algorithm()).await
+    }
 }
 
-pub(super) async fn push(registry: &Registry, name: &RepositoryName, digest: &Digest, body: Body) -> Result<Response<Body>, Failure> {
+pub(super) async fn push(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    body: Body,
+) -> Result<Response<Body>, Failure> {
     registry.push_blob(name, digest, content(body)).await?;
     Ok(created(name, digest))
 }
 
-pub(super) fn status(registry: &Registry, name: &RepositoryName, id: &UploadId) -> Result<Response<Body>, Failure> {
+pub(super) fn status(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+) -> Result<Response<Body>, Failure> {
     let status = registry.upload_status(name, id)?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
 }
@@ -44,7 +61,10 @@ pub(super) async fn append(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let range = range::chunk(&head.headers)?;
-    let status = registry.append_upload(name, id, range, content(body)).await.map_err(|error| telling_where(name, id, error))?;
+    let status = registry
+        .append_upload(name, id, range, content(body))
+        .await
+        .map_err(|error| telling_where(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -57,13 +77,22 @@ pub(super) async fn finish(
     body: Body,
 ) -> Result<Response<Body>, Failure> {
     let range = range::chunk(&head.headers)?;
-    registry.finish_upload(name, id, digest, range, content(body)).await.map_err(|error| telling_where(name, id, error))?;
+    registry
+        .finish_upload(name, id, digest, range, content(body))
+        .await
+        .map_err(|error| telling_where(name, id, error))?;
     Ok(created(name, digest))
 }
 
-pub(super) async fn cancel(registry: &Registry, name: &RepositoryName, id: &UploadId) -> Result<Response<Body>, Failure> {
+pub(super) async fn cancel(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+) -> Result<Response<Body>, Failure> {
     registry.cancel_upload(name, id).await?;
-    Ok(answer::empty(StatusCode::NO_CONTENT).header(DOCKER_UPLOAD_UUID, id.as_str()).finish())
+    Ok(answer::empty(StatusCode::NO_CONTENT)
+        .header(DOCKER_UPLOAD_UUID, id.as_str())
+        .finish())
 }
 
 fn content(body: Body) -> impl BodyStream {
@@ -77,7 +106,10 @@ fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
 /// A refused chunk comes with what the client needs to go on.
 fn telling_where(name: &RepositoryName, id: &UploadId, error: Error) -> Failure {
     match error {
-        error @ Error::ChunkOutOfOrder { .. } => Failure::Upload { location: upload_path(name, id), error },
+        error @ Error::ChunkOutOfOrder { .. } => Failure::Upload {
+            location: upload_path(name, id),
+            error,
+        },
         error => Failure::Registry(error),
     }
 }
@@ -90,5 +122,8 @@ fn progress(code: StatusCode, name: &RepositoryName, status: &UploadStatus) -> A
 }
 
 fn created(name: &RepositoryName, digest: &Digest) -> Response<Body> {
-    answer::empty(StatusCode::CREATED).location(format!("/v2/{name}/blobs/{digest}")).digest(digest).finish()
+    answer::empty(StatusCode::CREATED)
+        .location(format!("/v2/{name}/blobs/{digest}"))
+        .digest(digest)
+        .finish()
 }

@@ -58,10 +58,34 @@ pub struct Monitoring {
 }
 
 impl Watch {
-    pub(super) fn new(registry: Registry, access: Access, settings: Live, monitoring: Monitoring) -> Self {
-        let Monitoring { health, access_log, reloads } = monitoring;
-        let readiness = Arc::new(Readiness::new(registry.clone(), health.clone(), settings.clone()));
-        let observer = Observer { metrics: Arc::new(HttpMetrics::default()), log: access_log };
-        Self { registry, access, health, readiness, observer, reloads, settings }
+    pub(super) fn new(
+        registry: Registry,
+        access: Access,
+        settings: Live,
+        monitoring: Monitoring,
+    ) -> Self {
+        let Monitoring {
+            health,
+            access_log,
+            reloads,
+        } = monitoring;
+        let readiness = Arc::new(Readiness::new(
+            registry.clone(),
+            health.clone(),
+            settings.clone(),
+        ));
+        let observer = Observer {
+            metrics: Arc::new(HttpMetrics::default()),
+            log: access_log,
+        };
+        Self {
+            registry,
+            access,
+            health,
+            readiness,
+            observer,
+            reloads,
+            settings,
+        }
     }
 }

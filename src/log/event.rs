@@ -95,7 +95,9 @@ pub(super) struct Bare<'v>(pub &'v Value);
 impl fmt::Display for Bare<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => write!(f, "{text:?}"),
+            Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
+                write!(f, "{text:?}")
+            }
             Value::String(text) => write!(f, "{}", Plain(text)),
             other => write!(f, "{other}"),
         }

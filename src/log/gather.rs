@@ -17,15 +17,25 @@ impl<S: Subscriber> Layer<S> for Warnings {
         }
         let mut said = Said::default();
         event.record(&mut said);
-        let fields: String = said.fields.iter().map(|(key, word)| format!(" {key}={word}")).collect();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{}{fields}", said.message));
+        let fields: String = said
+            .fields
+            .iter()
+            .map(|(key, word)| format!(" {key}={word}"))
+            .collect();
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(format!("{}{fields}", said.message));
     }
 }
 
 /// Does `work`, and gives what this thread warns of meanwhile, which is not logged.
 pub fn gather<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
     let warnings = Warnings::default();
-    let done = tracing::subscriber::with_default(tracing_subscriber::registry().with(warnings.clone()), work);
+    let done = tracing::subscriber::with_default(
+        tracing_subscriber::registry().with(warnings.clone()),
+        work,
+    );
     let said = std::mem::take(&mut *warnings.0.lock().unwrap_or_else(PoisonError::into_inner));
     (done, said)
 }
@@ -40,6 +50,12 @@ mod tests {
             tracing::error!("gone");
             7
         });
-        assert_eq!((done, said), (7, vec!["take care user=\"ann\"".to_owned(), "gone".to_owned()]));
+        assert_eq!(
+            (done, said),
+            (
+                7,
+                vec!["take care user=\"ann\"".to_owned(), "gone".to_owned()]
+            )
+        );
     }
 }

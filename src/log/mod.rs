@@ -89,14 +89,28 @@ pub fn start(settings: Settings) -> io::Result<Handle> {
     let _ = OUTLET.set(outlet.clone());
     let (level, handle) = reload::Layer::new(filter(settings.level));
     let is_colourful = settings.formatter == Formatter::Text && io::stderr().is_terminal();
-    let lines = Lines { formatter: settings.formatter, fields: settings.fields, caller: settings.caller };
-    let sink = Arc::new(Sink { outlet, turn: Mutex::default() });
+    let lines = Lines {
+        formatter: settings.formatter,
+        fields: settings.fields,
+        caller: settings.caller,
+    };
+    let sink = Arc::new(Sink {
+        outlet,
+        turn: Mutex::default(),
+    });
     let writer = move || Line(Arc::clone(&sink));
-    let layer = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_colourful).with_writer(writer);
-    tracing_subscriber::registry().with(level).with(layer).init();
+    let layer = tracing_subscriber::fmt::layer()
+        .event_format(lines)
+        .with_ansi(is_colourful)
+        .with_writer(writer);
+    tracing_subscriber::registry()
+        .with(level)
+        .with(layer)
+        .init();
     std::panic::set_hook(Box::new(|panic| {
         let backtrace = Backtrace::capture();
-        let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
+        let backtrace =
+            (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
         tracing::error!(thread = std::thread::current().name(), backtrace, "{panic}");
         flush();
     }));
@@ -124,7 +138,12 @@ struct Sink {
 impl Sink {
     fn write(&self, line: &[u8]) {
         // what waits comes first
-        let write = |_turn| line.len() <= AT_ONCE && self.outlet.is_idle() && takes_more() && io::stderr().write_all(line).is_ok();
+        let write = |_turn| {
+            line.len() <= AT_ONCE
+                && self.outlet.is_idle()
+                && takes_more()
+                && io::stderr().write_all(line).is_ok()
+        };
         if !self.turn.try_lock().is_ok_and(write) {
             self.outlet.write(line);
         }
@@ -134,7 +153,8 @@ impl Sink {
 fn takes_more() -> bool {
     let stderr = io::stderr();
     let mut files = [PollFd::new(&stderr, PollFlags::OUT)];
-    poll(&mut files, Some(&Timespec::default())).is_ok() && files[0].revents().contains(PollFlags::OUT)
+    poll(&mut files, Some(&Timespec::default())).is_ok()
+        && files[0].revents().contains(PollFlags::OUT)
 }
 
 /// Takes the line of one event, which comes at once.

@@ -23,13 +23,20 @@ pub struct LinkRow {
 
 impl BlobRow {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { id: row.get(0)?, size: row.get(1)? })
+        Ok(Self {
+            id: row.get(0)?,
+            size: row.get(1)?,
+        })
     }
 }
 
 impl Meta {
     /// The blob, if it was pushed or mounted to that repository.
-    pub fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<LinkRow>, Error> {
+    pub fn blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<LinkRow>, Error> {
         self.points.read(|connection| {
             connection
                 .prepare_cached(
@@ -65,11 +72,19 @@ impl WriteTx<'_> {
     }
 
     /// The blob of that digest, if the repository may show it.
-    pub fn blob_in(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<BlobRow>, Error> {
-        let Some(blob) = self.blob(digest)? else { return Ok(None) };
+    pub fn blob_in(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<Option<BlobRow>, Error> {
+        let Some(blob) = self.blob(digest)? else {
+            return Ok(None);
+        };
         let is_linked = self
             .connection
-            .prepare_cached("SELECT 1 FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2")?
+            .prepare_cached(
+                "SELECT 1 FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2",
+            )?
             .exists(params![repository.0, blob.id])?;
         Ok(is_linked.then_some(blob))
     }
@@ -77,14 +92,25 @@ impl WriteTx<'_> {
     /// Records a blob whose whole file is in its place. The caller makes that true before this change commits.
     pub fn insert_blob(&self, digest: &Digest, size: u64, now: Millis) -> Result<BlobRow, Error> {
         self.connection
-            .prepare_cached("INSERT INTO blobs (digest, size, created_at, idle_since) VALUES (?1, ?2, ?3, ?3)")?
+            .prepare_cached(
+                "INSERT INTO blobs (digest, size, created_at, idle_since) VALUES (?1, ?2, ?3, ?3)",
+            )?
             .execute(params![digest.as_str(), size, now])?;
-        Ok(BlobRow { id: self.connection.last_insert_rowid(), size })
+        Ok(BlobRow {
+            id: self.connection.last_insert_rowid(),
+            size,
+        })
     }
 
     /// Lets a repository show a blob, from now on for at least a lease, and gives it to the manifests there that named it
     /// before it came.
-    pub fn link_blob(&self, repository: RepositoryId, digest: &Digest, blob: BlobRow, now: Millis) -> Result<(), Error> {
+    pub fn link_blob(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+        blob: BlobRow,
+        now: Millis,
+    ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (?1, ?2, ?3)
@@ -102,7 +128,12 @@ impl WriteTx<'_> {
 
     /// Promises a blob that no manifest needs for another lease; says whether the repository still shows it. By its digest,
     /// since a row's number may have been given to another blob since it was read.
-    pub fn renew_link(&self, repository: &RepositoryName, digest: &Digest, now: Millis) -> Result<bool, Error> {
+    pub fn renew_link(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        now: Millis,
+    ) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached(
             // of nothing and a time, max is nothing: what is held stays without
             "UPDATE repository_blobs SET idle_since = max(idle_since, ?3)
@@ -115,13 +146,19 @@ impl WriteTx<'_> {
     /// Stops a repository from showing a blob; the blob itself stays for others.
     pub fn unlink_blob(&self, repository: RepositoryId, blob: BlobRow) -> Result<(), Error> {
         self.connection
-            .prepare_cached("DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2")?
+            .prepare_cached(
+                "DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2",
+            )?
             .execute(params![repository.0, blob.id])?;
         self.drop_empty_repository(repository)
     }
 
     /// A manifest of the repository that needs the blob, if there is one.
-    pub fn blob_holder(&self, repository: RepositoryId, blob: BlobRow) -> Result<Option<Digest>, Error> {
+    pub fn blob_holder(
+        &self,
+        repository: RepositoryId,
+        blob: BlobRow,
+    ) -> Result<Option<Digest>, Error> {
         self.holder(
             "SELECT manifests.digest FROM manifest_blobs JOIN manifests ON manifests.id = manifest_blobs.manifest_id
              WHERE blob_id = ?2 AND repository_id = ?1 LIMIT 1",
@@ -131,5 +168,8 @@ impl WriteTx<'_> {
 }
 
 pub(super) fn find(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<BlobRow>> {
-    connection.prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?.query_row(params![digest.as_str()], BlobRow::read).optional()
+    connection
+        .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
+        .query_row(params![digest.as_str()], BlobRow::read)
+        .optional()
 }

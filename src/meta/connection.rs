@@ -48,11 +48,13 @@ impl Pool {
     /// Opens all `size` connections at once: the first burst of requests must not wait for them.
     pub(super) fn open(path: &Path, size: usize) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let manager = SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| {
-            connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
-            connection.busy_handler(Some(wait_for_others))?;
-            connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
-        });
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(flags)
+            .with_init(|connection| {
+                connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+                connection.busy_handler(Some(wait_for_others))?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
+            });
         r2d2::Pool::builder()
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
             .max_lifetime(None)
@@ -65,8 +67,14 @@ impl Pool {
     }
 
     /// Runs `look` on a connection, outside any transaction but the statement's own.
-    pub(super) fn read<T>(&self, look: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
-        let connection = self.0.get().map_err(|error| Error::Exhausted(error.to_string()))?;
+    pub(super) fn read<T>(
+        &self,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        let connection = self
+            .0
+            .get()
+            .map_err(|error| Error::Exhausted(error.to_string()))?;
         Ok(look(&connection)?)
     }
 }
@@ -78,7 +86,9 @@ impl Pool {
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     for _ in 0..START_TRIES {
         match try_open_writer(path) {
-            Err(Error::Sqlite(error)) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            Err(Error::Sqlite(error))
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) =>
+            {
                 std::thread::sleep(START_PAUSE);
             }
             other => return other,
@@ -89,7 +99,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
 
 fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     // made here, so that it is born private; SQLite gives -wal and -shm the same mode
-    OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(|error| open_error(path, error))?;
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| open_error(path, error))?;
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
@@ -118,7 +134,9 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
 fn reserve_log(path: &Path) {
     // no lock of SQLite's is on the log itself, so it may be opened and closed
     let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
-    let reserved = log.map(|log| rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE));
+    let reserved = log.map(|log| {
+        rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE)
+    });
     if !matches!(reserved, Ok(Ok(()))) {
         tracing::debug!("no disk could be taken for the log ahead of need");
     }
@@ -135,7 +153,11 @@ pub(super) fn has_waited() -> bool {
 
 fn wait_for_others(tries: i32) -> bool {
     HAS_WAITED.set(true);
-    std::thread::sleep(if tries < BUSY_SOON { BUSY_PAUSE } else { BUSY_LONG_PAUSE });
+    std::thread::sleep(if tries < BUSY_SOON {
+        BUSY_PAUSE
+    } else {
+        BUSY_LONG_PAUSE
+    });
     tries < BUSY_TRIES
 }
 
@@ -144,21 +166,32 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     let foreign = || Error::Foreign(path.display().to_string());
     // one snapshot, lest another process's first migration falls between the questions
     let connection = &connection.unchecked_transaction()?;
-    let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
     let owner = match pragma("application_id") {
         Ok(owner) => owner,
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => return Err(foreign()),
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => return Err(error.into()),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            return Err(foreign());
+        }
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            return Err(error.into());
+        }
         Err(error) => return Err(open_error(path, error)),
     };
-    let objects: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if owner != i64::from(APPLICATION_ID) && (owner != 0 || objects > 0) {
         return Err(foreign());
     }
     let found = pragma("user_version")?;
     let known = MIGRATIONS.len() as i64;
     if found > known {
-        return Err(Error::TooNew { path: path.display().to_string(), found, known });
+        return Err(Error::TooNew {
+            path: path.display().to_string(),
+            found,
+            known,
+        });
     }
     Ok(())
 }
@@ -168,25 +201,45 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
 pub(super) fn check_header(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = Vec::new();
-    let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| open_error(path, error))?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header).map_err(|error| open_error(path, error))?;
-    let number = |place: usize| header.get(place..place + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| open_error(path, error))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
+        .map_err(|error| open_error(path, error))?;
+    let number = |place: usize| {
+        header
+            .get(place..place + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(i32::from_be_bytes)
+    };
     let (Some(found), Some(owner)) = (number(60), number(68)) else {
         // nothing was ever written, or nothing of ours
-        return if header.is_empty() { Ok(()) } else { Err(Error::Foreign(path.display().to_string())) };
+        return if header.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Foreign(path.display().to_string()))
+        };
     };
     if !header.starts_with(MAGIC) || (owner != APPLICATION_ID && (owner != 0 || found != 0)) {
         return Err(Error::Foreign(path.display().to_string()));
     }
     let known = MIGRATIONS.len() as i64;
     if i64::from(found) > known {
-        return Err(Error::TooNew { path: path.display().to_string(), found: found.into(), known });
+        return Err(Error::TooNew {
+            path: path.display().to_string(),
+            found: found.into(),
+            known,
+        });
     }
     Ok(())
 }
 
 fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0)).map(|pages| pages == 0)
+    connection
+        .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
+        .map(|pages| pages == 0)
 }
 
 /// Applies what is missing in one transaction. Of two processes that start on an empty directory at once,
@@ -199,7 +252,10 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (number, sql) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+    for (number, sql) in (1_i64..)
+        .zip(MIGRATIONS)
+        .filter(|(number, _)| *number > version)
+    {
         transaction.execute_batch(sql)?;
         transaction.pragma_update(None, "user_version", number)?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -209,13 +265,19 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
 
 /// One of SQLite's own files, which are beside the one that a link leads to.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    let mut name = path
+        .canonicalize()
+        .unwrap_or_else(|_| path.to_owned())
+        .into_os_string();
     name.push(suffix);
     name.into()
 }
 
 fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
-    Error::Open { path: path.display().to_string(), cause: cause.to_string() }
+    Error::Open {
+        path: path.display().to_string(),
+        cause: cause.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -226,28 +288,58 @@ mod tests {
     fn files_of_others_and_of_the_future_are_left_alone_and_those_of_the_past_brought_up_to_date() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
-        std::fs::write(&text, "not a database, but long enough to be looked at as one: ".repeat(40)).unwrap();
-        assert!(matches!(open_writer(&text), Err(Error::Foreign(_))) && matches!(check_header(&text), Err(Error::Foreign(_))));
+        std::fs::write(
+            &text,
+            "not a database, but long enough to be looked at as one: ".repeat(40),
+        )
+        .unwrap();
+        assert!(
+            matches!(open_writer(&text), Err(Error::Foreign(_)))
+                && matches!(check_header(&text), Err(Error::Foreign(_)))
+        );
 
         let other = directory.path().join("other");
-        Connection::open(&other).unwrap().execute_batch("CREATE TABLE theirs (x)").unwrap();
+        Connection::open(&other)
+            .unwrap()
+            .execute_batch("CREATE TABLE theirs (x)")
+            .unwrap();
         assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
 
         let old = directory.path().join("old");
         let connection = Connection::open(&old).unwrap();
         connection.execute_batch(MIGRATIONS[0]).unwrap();
-        connection.execute_batch(&format!("PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}")).unwrap();
-        connection.execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)").unwrap();
+        connection
+            .execute_batch(&format!(
+                "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}"
+            ))
+            .unwrap();
+        connection
+            .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
+            .unwrap();
         drop(connection);
         let received = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>("received");
         check_header(&old).unwrap();
-        assert_eq!(open_writer(&old).unwrap().query_row("SELECT * FROM uploads", [], received), Ok(None));
+        assert_eq!(
+            open_writer(&old)
+                .unwrap()
+                .query_row("SELECT * FROM uploads", [], received),
+            Ok(None)
+        );
         check_header(&old).unwrap();
 
         let future = directory.path().join("future");
-        open_writer(&future).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(open_writer(&future), Err(Error::TooNew { found: 99, .. })));
-        assert!(matches!(check_header(&future), Err(Error::TooNew { found: 99, .. })));
+        open_writer(&future)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        assert!(matches!(
+            open_writer(&future),
+            Err(Error::TooNew { found: 99, .. })
+        ));
+        assert!(matches!(
+            check_header(&future),
+            Err(Error::TooNew { found: 99, .. })
+        ));
         let empty = directory.path().join("empty");
         std::fs::write(&empty, "").unwrap();
         check_header(&empty).unwrap();

@@ -68,12 +68,24 @@ impl Meta {
     }
 
     /// Indexes that name this manifest, at most `limit`.
-    pub fn parents_of(&self, manifest: ManifestId, limit: usize) -> Result<Vec<HeldManifest>, Error> {
-        self.held("manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)", manifest.0, limit)
+    pub fn parents_of(
+        &self,
+        manifest: ManifestId,
+        limit: usize,
+    ) -> Result<Vec<HeldManifest>, Error> {
+        self.held(
+            "manifests.id IN (SELECT parent_id FROM manifest_children WHERE child_id = ?1)",
+            manifest.0,
+            limit,
+        )
     }
 
     /// Manifests that need a blob, in whatever repository, at most `limit`.
-    pub fn manifests_needing(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+    pub fn manifests_needing(
+        &self,
+        digest: &Digest,
+        limit: usize,
+    ) -> Result<Vec<HeldManifest>, Error> {
         self.held(
             "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1))",
             digest.as_str(),
@@ -81,7 +93,12 @@ impl Meta {
         )
     }
 
-    fn held(&self, condition: &str, key: impl rusqlite::ToSql, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+    fn held(
+        &self,
+        condition: &str,
+        key: impl rusqlite::ToSql,
+        limit: usize,
+    ) -> Result<Vec<HeldManifest>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.scans.read(|connection| {
             let sql =
@@ -91,11 +108,20 @@ impl Meta {
     }
 
     /// Tags that point at this manifest: the first `limit` by name, and how many there are.
-    pub fn tags_of_manifest(&self, manifest: ManifestId, limit: usize) -> Result<(Vec<String>, u64), Error> {
+    pub fn tags_of_manifest(
+        &self,
+        manifest: ManifestId,
+        limit: usize,
+    ) -> Result<(Vec<String>, u64), Error> {
         self.scans.read(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name LIMIT ?2")?;
-            let names = statement.query_map(params![manifest.0, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            let mut count = connection.prepare_cached("SELECT count(*) FROM tags WHERE manifest_id = ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name LIMIT ?2",
+            )?;
+            let names = statement
+                .query_map(params![manifest.0, limit], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let mut count =
+                connection.prepare_cached("SELECT count(*) FROM tags WHERE manifest_id = ?1")?;
             Ok((names, count.query_row([manifest.0], |row| row.get(0))?))
         })
     }
@@ -142,11 +168,20 @@ impl Meta {
 
     /// Whether the file of a blob that is gone waits for its removal.
     pub fn is_removal(&self, digest: &Digest) -> Result<bool, Error> {
-        self.scans.read(|connection| connection.prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?.exists([digest.as_str()]))
+        self.scans.read(|connection| {
+            connection
+                .prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?
+                .exists([digest.as_str()])
+        })
     }
 
     /// Manifests of a repository, by digest, after `after`.
-    pub fn manifests_in(&self, repository: &RepositoryName, after: &str, limit: usize) -> Result<Vec<HeldManifest>, Error> {
+    pub fn manifests_in(
+        &self,
+        repository: &RepositoryName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<HeldManifest>, Error> {
         self.scans.read(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id AND manifests.digest > ?2
@@ -157,7 +192,11 @@ impl Meta {
     }
 
     /// The manifest that a tag points at.
-    pub fn held_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<HeldManifest>, Error> {
+    pub fn held_by_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+    ) -> Result<Option<HeldManifest>, Error> {
         self.scans.read(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
@@ -168,19 +207,27 @@ impl Meta {
     }
 
     /// Whether the repository holds a manifest of that digest, and which.
-    pub fn manifest_in(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<HeldManifest>, Error> {
+    pub fn manifest_in(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<HeldManifest>, Error> {
         self.scans.read(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id
                  WHERE repositories.name = ?1 AND manifests.digest = ?2"
             );
-            connection.prepare_cached(&sql)?.query_row(params![repository.as_str(), digest.as_str()], held).optional()
+            connection
+                .prepare_cached(&sql)?
+                .query_row(params![repository.as_str(), digest.as_str()], held)
+                .optional()
         })
     }
 
     /// What is known of a manifest that nothing holds.
     pub fn idle(&self, manifest: ManifestId) -> Result<Option<super::IdleManifest>, Error> {
-        self.scans.read(|connection| super::sweep::idle(connection, manifest))
+        self.scans
+            .read(|connection| super::sweep::idle(connection, manifest))
     }
 }
 

@@ -80,7 +80,12 @@ impl Meta {
     }
 
     /// Names of tags after `after`, in byte order.
-    pub fn tag_names(&self, repository: &RepositoryName, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+    pub fn tag_names(
+        &self,
+        repository: &RepositoryName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -93,7 +98,12 @@ impl Meta {
     }
 
     /// As [`Self::tag_names`], with what they point at.
-    pub fn tags(&self, repository: &RepositoryName, after: &str, limit: usize) -> Result<Vec<TagRow>, Error> {
+    pub fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<TagRow>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -116,7 +126,11 @@ impl Meta {
     }
 
     /// The tags that point at a manifest, in byte order.
-    pub fn tags_of(&self, repository: &RepositoryName, manifest: &Digest) -> Result<Vec<String>, Error> {
+    pub fn tags_of(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Digest,
+    ) -> Result<Vec<String>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(

@@ -44,7 +44,11 @@ pub struct NewManifest {
 
 impl Meta {
     /// The manifest that a tag points at.
-    pub fn manifest_by_tag(&self, repository: &RepositoryName, tag: &TagName) -> Result<Option<Arc<StoredManifest>>, Error> {
+    pub fn manifest_by_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
         self.stored_manifest(
             repository,
             tag.as_str(),
@@ -57,7 +61,11 @@ impl Meta {
     }
 
     /// The manifest of that digest.
-    pub fn manifest_by_digest(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Arc<StoredManifest>>, Error> {
+    pub fn manifest_by_digest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
         self.stored_manifest(
             repository,
             digest.as_str(),
@@ -68,7 +76,12 @@ impl Meta {
         )
     }
 
-    fn stored_manifest(&self, repository: &RepositoryName, reference: &str, sql: &str) -> Result<Option<Arc<StoredManifest>>, Error> {
+    fn stored_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &str,
+        sql: &str,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
         let mut is_remembered = true;
         let found = self.recent.manifest(repository.as_str(), reference, || {
             is_remembered = false;
@@ -83,17 +96,26 @@ impl Meta {
                         idle_since: row.get(4)?,
                     })
                 };
-                connection.prepare_cached(sql)?.query_row(params![repository.as_str(), reference], read).optional()
+                connection
+                    .prepare_cached(sql)?
+                    .query_row(params![repository.as_str(), reference], read)
+                    .optional()
             })
         });
         self.stats.manifests_read.add(1);
-        self.stats.manifests_remembered.add(u64::from(is_remembered));
+        self.stats
+            .manifests_remembered
+            .add(u64::from(is_remembered));
         self.stats.manifests_failed.add(u64::from(found.is_err()));
         found
     }
 
     /// The indexes of the repository that name this manifest.
-    pub fn parents(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Digest>, Error> {
+    pub fn parents(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Digest>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -109,7 +131,11 @@ impl Meta {
     }
 
     /// When a manifest was pushed, and how many bytes it takes with everything it needs, each thing counted once.
-    pub fn weigh(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Weight>, Error> {
+    pub fn weigh(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Weight>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -134,14 +160,29 @@ impl Meta {
 
 impl WriteTx<'_> {
     /// The manifest of that digest in the repository.
-    pub fn manifest(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<ManifestId>, Error> {
-        let mut statement = self.connection.prepare_cached("SELECT id FROM manifests WHERE repository_id = ?1 AND digest = ?2")?;
-        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| row.get(0).map(ManifestId)).optional()?)
+    pub fn manifest(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<Option<ManifestId>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM manifests WHERE repository_id = ?1 AND digest = ?2")?;
+        Ok(statement
+            .query_row(params![repository.0, digest.as_str()], |row| {
+                row.get(0).map(ManifestId)
+            })
+            .optional()?)
     }
 
     /// Records a manifest that the repository does not hold yet, and gives it to the indexes that named it before it came,
     /// whether they found nothing then or a blob of the same bytes. It is not in the trash any more, should it have been.
-    pub fn insert_manifest(&self, repository: RepositoryId, manifest: &NewManifest, now: Millis) -> Result<ManifestId, Error> {
+    pub fn insert_manifest(
+        &self,
+        repository: RepositoryId,
+        manifest: &NewManifest,
+        now: Millis,
+    ) -> Result<ManifestId, Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO manifests
@@ -181,7 +222,12 @@ impl WriteTx<'_> {
     }
 
     /// Records that a manifest needs a blob.
-    pub fn add_blob_reference(&self, manifest: ManifestId, blob: BlobRow, is_child: bool) -> Result<(), Error> {
+    pub fn add_blob_reference(
+        &self,
+        manifest: ManifestId,
+        blob: BlobRow,
+        is_child: bool,
+    ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO manifest_blobs (manifest_id, blob_id, is_child) VALUES (?1, ?2, ?3)
@@ -194,7 +240,9 @@ impl WriteTx<'_> {
     /// Records that an index needs a manifest.
     pub fn add_child_reference(&self, parent: ManifestId, child: ManifestId) -> Result<(), Error> {
         self.connection
-            .prepare_cached("INSERT OR IGNORE INTO manifest_children (parent_id, child_id) VALUES (?1, ?2)")?
+            .prepare_cached(
+                "INSERT OR IGNORE INTO manifest_children (parent_id, child_id) VALUES (?1, ?2)",
+            )?
             .execute(params![parent.0, child.0])?;
         Ok(())
     }
@@ -216,9 +264,15 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    pub(super) fn forget_absent(&self, repository: RepositoryId, digest: &Digest) -> Result<(), Error> {
+    pub(super) fn forget_absent(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         self.connection
-            .prepare_cached("DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2")?
+            .prepare_cached(
+                "DELETE FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
+            )?
             .execute(params![repository.0, digest.as_str()])?;
         Ok(())
     }
@@ -232,22 +286,40 @@ impl WriteTx<'_> {
     }
 
     pub(super) fn holder(&self, sql: &str, key: impl Params) -> Result<Option<Digest>, Error> {
-        Ok(self.connection.prepare_cached(sql)?.query_row(key, |row| digest(row, 0)).optional()?)
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(key, |row| digest(row, 0))
+            .optional()?)
     }
 
     /// Manifests that no index needs, of those up to `newest` that a repository had got by that time, at most `limit`.
-    pub fn free_manifests(&self, repository: RepositoryId, newest: ManifestId, by: Millis, limit: usize) -> Result<Vec<ManifestId>, Error> {
+    pub fn free_manifests(
+        &self,
+        repository: RepositoryId,
+        newest: ManifestId,
+        by: Millis,
+        limit: usize,
+    ) -> Result<Vec<ManifestId>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT id FROM manifests WHERE repository_id = ?1 AND id <= ?2 AND pushed_at <= ?3
              AND NOT EXISTS (SELECT 1 FROM manifest_children WHERE child_id = id) LIMIT ?4",
         )?;
-        Ok(statement.query_map(params![repository.0, newest.0, by, limit], |row| row.get(0).map(ManifestId))?.collect::<Result<_, _>>()?)
+        Ok(statement
+            .query_map(params![repository.0, newest.0, by, limit], |row| {
+                row.get(0).map(ManifestId)
+            })?
+            .collect::<Result<_, _>>()?)
     }
 
     /// The manifest that the repository got last.
     pub fn newest_manifest(&self, repository: RepositoryId) -> Result<Option<ManifestId>, Error> {
-        let mut statement = self.connection.prepare_cached("SELECT max(id) FROM manifests WHERE repository_id = ?1")?;
-        Ok(statement.query_row([repository.0], |row| row.get::<_, Option<i64>>(0))?.map(ManifestId))
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT max(id) FROM manifests WHERE repository_id = ?1")?;
+        Ok(statement
+            .query_row([repository.0], |row| row.get::<_, Option<i64>>(0))?
+            .map(ManifestId))
     }
 
     /// Lets subjects hold their referrers, once a new manifest has all its references: its own subject it, and it those
@@ -255,7 +327,12 @@ impl WriteTx<'_> {
     ///
     /// Digests make circles of references impossible, but an index may be about a manifest that it needs. Such a one is not
     /// held by its subject, or neither would ever go.
-    pub fn hold_referrers(&self, repository: RepositoryId, manifest: ManifestId, new: &NewManifest) -> Result<(), Error> {
+    pub fn hold_referrers(
+        &self,
+        repository: RepositoryId,
+        manifest: ManifestId,
+        new: &NewManifest,
+    ) -> Result<(), Error> {
         if let Some(subject) = &new.subject
             && let Some(subject) = self.manifest(repository, subject)?
         {
@@ -264,7 +341,10 @@ impl WriteTx<'_> {
         let mut waiting = self
             .connection
             .prepare_cached("SELECT id FROM manifests WHERE repository_id = ?1 AND subject = ?2 AND held_by IS NULL AND id <> ?3")?;
-        let waiting = waiting.query_map(params![repository.0, new.digest.as_str(), manifest.0], |row| row.get(0).map(ManifestId))?;
+        let waiting = waiting.query_map(
+            params![repository.0, new.digest.as_str(), manifest.0],
+            |row| row.get(0).map(ManifestId),
+        )?;
         for referrer in waiting.collect::<Result<Vec<_>, _>>()? {
             self.hold(manifest, referrer)?;
         }
@@ -273,7 +353,9 @@ impl WriteTx<'_> {
 
     fn hold(&self, subject: ManifestId, referrer: ManifestId) -> Result<(), Error> {
         if !self.hangs_on(subject, referrer)? {
-            self.connection.prepare_cached("UPDATE manifests SET held_by = ?2 WHERE id = ?1")?.execute([referrer.0, subject.0])?;
+            self.connection
+                .prepare_cached("UPDATE manifests SET held_by = ?2 WHERE id = ?1")?
+                .execute([referrer.0, subject.0])?;
         }
         Ok(())
     }
@@ -286,10 +368,14 @@ impl WriteTx<'_> {
                  UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id
              ) SELECT id, held_by FROM manifests WHERE id IN (SELECT id FROM above) AND held_by IS NOT NULL",
         )?;
-        let above = above.query_map([manifest.0], |row| Ok((ManifestId(row.get(0)?), ManifestId(row.get(1)?))))?;
+        let above = above.query_map([manifest.0], |row| {
+            Ok((ManifestId(row.get(0)?), ManifestId(row.get(1)?)))
+        })?;
         for (index, subject) in above.collect::<Result<Vec<_>, _>>()? {
             if self.hangs_on(subject, index)? {
-                self.connection.prepare_cached("UPDATE manifests SET held_by = NULL WHERE id = ?1")?.execute([index.0])?;
+                self.connection
+                    .prepare_cached("UPDATE manifests SET held_by = NULL WHERE id = ?1")?
+                    .execute([index.0])?;
             }
         }
         Ok(())
@@ -322,5 +408,11 @@ impl WriteTx<'_> {
 /// Reads a digest that this module wrote.
 pub(super) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
     let text = row.get_ref(column)?.as_str()?;
-    Digest::parse(text).map_err(|error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error)))
+    Digest::parse(text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
 }

@@ -81,8 +81,14 @@ pub enum Error {
     #[error(
         "the database {path} was written by a newer registry (schema {found}, this one knows {known}): install that version, or restore a backup"
     )]
-    TooNew { path: String, found: i64, known: i64 },
-    #[error("{0} is not a database of this registry: move that file away, or name another --data-dir")]
+    TooNew {
+        path: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{0} is not a database of this registry: move that file away, or name another --data-dir"
+    )]
     Foreign(String),
     #[error(
         "cannot open the database {path}: {cause}; it and the files beside it must be readable and writable for this user, or name another directory with --data-dir"
@@ -156,7 +162,10 @@ impl Meta {
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer.submit(change, true).await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+        self.writer
+            .submit(change, true)
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
     /// As [`Self::write`], but a power failure may take it back, until something durable follows it or [`Self::sync`] is
@@ -167,7 +176,10 @@ impl Meta {
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
-        self.writer.submit(change, false).await.unwrap_or_else(|_| Err(Error::Stopped.into()))
+        self.writer
+            .submit(change, false)
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
     /// Makes everything durable that anybody has committed by now. Blocks.
@@ -183,6 +195,8 @@ impl Meta {
 
 /// The present, by the system's clock.
 pub fn now() -> Millis {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Millis::try_from(since_epoch.as_millis()).unwrap_or(Millis::MAX)
 }

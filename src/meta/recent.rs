@@ -50,7 +50,10 @@ impl Recent {
         if let Err(error) = &index {
             tracing::warn!(%error, "the log's index cannot be read: every pull will ask the database");
         }
-        Self { index: index.ok(), kept: Mutex::default() }
+        Self {
+            index: index.ok(),
+            kept: Mutex::default(),
+        }
     }
 
     /// The manifest behind a reference: as it was read before, if nothing was committed since, or what `read` gives.
@@ -97,15 +100,27 @@ impl Kept {
         self.manifests.get(repository)?.get(reference).cloned()
     }
 
-    fn insert(&mut self, state: State, repository: &str, reference: &str, manifest: &Arc<StoredManifest>) {
+    fn insert(
+        &mut self,
+        state: State,
+        repository: &str,
+        reference: &str,
+        manifest: &Arc<StoredManifest>,
+    ) {
         let size = manifest.bytes.len() + OVERHEAD;
         if size > LARGEST {
             return;
         }
         if self.state != state || self.size + size > CAPACITY {
-            *self = Self { state, ..Self::default() };
+            *self = Self {
+                state,
+                ..Self::default()
+            };
         }
         self.size += size;
-        self.manifests.entry(repository.into()).or_default().insert(reference.into(), Arc::clone(manifest));
+        self.manifests
+            .entry(repository.into())
+            .or_default()
+            .insert(reference.into(), Arc::clone(manifest));
     }
 }

@@ -13,7 +13,9 @@ impl Meta {
     /// Whether `name` holds a manifest, which is when it is listed.
     pub fn is_listed(&self, name: &RepositoryName) -> Result<bool, Error> {
         self.points.read(|connection| {
-            connection.prepare_cached("SELECT 1 FROM repositories WHERE name = ?1 AND manifests > 0")?.exists(params![name.as_str()])
+            connection
+                .prepare_cached("SELECT 1 FROM repositories WHERE name = ?1 AND manifests > 0")?
+                .exists(params![name.as_str()])
         })
     }
 }
@@ -25,7 +27,11 @@ impl WriteTx<'_> {
     }
 
     /// The repository of that name, made where there is none.
-    pub fn ensure_repository(&self, name: &RepositoryName, now: Millis) -> Result<RepositoryId, Error> {
+    pub fn ensure_repository(
+        &self,
+        name: &RepositoryName,
+        now: Millis,
+    ) -> Result<RepositoryId, Error> {
         if let Some(found) = self.repository(name)? {
             return Ok(found);
         }
@@ -36,7 +42,10 @@ impl WriteTx<'_> {
     }
 }
 
-pub(super) fn find(connection: &Connection, name: &RepositoryName) -> rusqlite::Result<Option<RepositoryId>> {
+pub(super) fn find(
+    connection: &Connection,
+    name: &RepositoryName,
+) -> rusqlite::Result<Option<RepositoryId>> {
     connection
         .prepare_cached("SELECT id FROM repositories WHERE name = ?1")?
         .query_row(params![name.as_str()], |row| row.get(0).map(RepositoryId))

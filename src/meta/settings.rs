@@ -10,7 +10,10 @@ impl Meta {
     /// How long things are kept, as the last server here was told, in whatever text it chose; none before the first.
     pub fn retention(&self) -> Result<Option<String>, Error> {
         self.points.read(|connection| {
-            connection.prepare_cached("SELECT value FROM settings WHERE name = ?1")?.query_row([RETENTION], |row| row.get(0)).optional()
+            connection
+                .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+                .query_row([RETENTION], |row| row.get(0))
+                .optional()
         })
     }
 }
@@ -34,8 +37,14 @@ impl WriteTx<'_> {
             )?
             .execute(params![RETENTION, text])?;
         if changed > 0 {
-            self.connection.execute("UPDATE manifests SET review_from = idle_since WHERE review_from > idle_since", [])?;
-            self.connection.execute("UPDATE repositories SET review_at = 0 WHERE review_at IS NOT 0", [])?;
+            self.connection.execute(
+                "UPDATE manifests SET review_from = idle_since WHERE review_from > idle_since",
+                [],
+            )?;
+            self.connection.execute(
+                "UPDATE repositories SET review_at = 0 WHERE review_at IS NOT 0",
+                [],
+            )?;
         }
         Ok(())
     }

@@ -76,7 +76,8 @@ pub struct DueCounts {
     pub removals: u64,
 }
 
-const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
+const IDLE_MANIFEST: &str =
+    "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
 
 impl Meta {
     /// Manifests that nothing has held since `cutoff`, as far as no rule has put them off beyond `put_off`.
@@ -103,7 +104,12 @@ impl Meta {
     }
 
     /// Links that nothing has held since `cutoff`.
-    pub fn idle_links(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleLink)>, Error> {
+    pub fn idle_links(
+        &self,
+        cutoff: Millis,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, IdleLink)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -129,7 +135,12 @@ impl Meta {
     }
 
     /// Blobs that no repository has shown since `cutoff`.
-    pub fn idle_blobs(&self, cutoff: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, IdleBlob)>, Error> {
+    pub fn idle_blobs(
+        &self,
+        cutoff: Millis,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, IdleBlob)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -170,21 +181,35 @@ impl Meta {
 
     /// As [`WriteTx::is_about_tagged`].
     pub fn is_about_tagged(&self, manifest: ManifestId) -> Result<bool, Error> {
-        self.scans.read(|connection| is_about_tagged(connection, manifest))
+        self.scans
+            .read(|connection| is_about_tagged(connection, manifest))
     }
 
     /// Files to be removed, in the order in which their blobs went.
     pub fn removals(&self, after: i64, limit: usize) -> Result<Vec<Removal>, Error> {
         self.scans.read(|connection| {
             connection
-                .prepare_cached("SELECT id, digest, size FROM removals WHERE id > ?1 ORDER BY id LIMIT ?2")?
-                .query_map(params![after, limit], |row| Ok(Removal { id: row.get(0)?, digest: digest(row, 1)?, size: row.get(2)? }))?
+                .prepare_cached(
+                    "SELECT id, digest, size FROM removals WHERE id > ?1 ORDER BY id LIMIT ?2",
+                )?
+                .query_map(params![after, limit], |row| {
+                    Ok(Removal {
+                        id: row.get(0)?,
+                        digest: digest(row, 1)?,
+                        size: row.get(2)?,
+                    })
+                })?
                 .collect()
         })
     }
 
     /// Repositories whose rules about tags are to be applied by `now`.
-    pub fn reviewed_repositories(&self, now: Millis, after: Cursor, limit: usize) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
+    pub fn reviewed_repositories(
+        &self,
+        now: Millis,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -197,7 +222,11 @@ impl Meta {
     }
 
     /// Repositories that hold a manifest, in the order in which they came.
-    pub fn all_repositories(&self, after: Cursor, limit: usize) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
+    pub fn all_repositories(
+        &self,
+        after: Cursor,
+        limit: usize,
+    ) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached("SELECT 0, id, name FROM repositories WHERE id > ?1 AND manifests > 0 ORDER BY id LIMIT ?2")?
@@ -207,12 +236,19 @@ impl Meta {
     }
 
     /// Whether anything was deleted, or has ended, before `cutoff` and is still remembered: trash, and tag history.
-    pub fn has_memories(&self, trash_cutoff: Millis, history_cutoff: Millis) -> Result<(bool, bool), Error> {
+    pub fn has_memories(
+        &self,
+        trash_cutoff: Millis,
+        history_cutoff: Millis,
+    ) -> Result<(bool, bool), Error> {
         self.scans.read(|connection| {
             let exists = |sql: &str, cutoff| connection.prepare_cached(sql)?.exists([cutoff]);
             Ok((
                 exists("SELECT 1 FROM trash WHERE deleted_at <= ?1", trash_cutoff)?,
-                exists("SELECT 1 FROM tag_history WHERE until <= ?1", history_cutoff)?,
+                exists(
+                    "SELECT 1 FROM tag_history WHERE until <= ?1",
+                    history_cutoff,
+                )?,
             ))
         })
     }
@@ -220,7 +256,8 @@ impl Meta {
     /// Pages of the database that hold nothing, and all of them.
     pub fn free_pages(&self) -> Result<(u64, u64), Error> {
         self.scans.read(|connection| {
-            let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
+            let pragma =
+                |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
             Ok((pragma("freelist_count")?, pragma("page_count")?))
         })
     }
@@ -229,7 +266,12 @@ impl Meta {
 impl WriteTx<'_> {
     /// Runs `work` so that nothing of it remains where it fails.
     pub fn attempt<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let run = |sql: &str| self.connection.prepare_cached(sql)?.execute([]).map_err(Error::from);
+        let run = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([])
+                .map_err(Error::from)
+        };
         run("SAVEPOINT attempt")?;
         let outcome = work();
         if outcome.is_err() {
@@ -253,7 +295,9 @@ impl WriteTx<'_> {
     /// Has collection pass over a manifest until `review_from` comes before its cutoff.
     pub fn put_off(&self, manifest: ManifestId, review_from: Millis) -> Result<(), Error> {
         self.connection
-            .prepare_cached("UPDATE manifests SET review_from = ?2 WHERE id = ?1 AND review_from IS NOT NULL")?
+            .prepare_cached(
+                "UPDATE manifests SET review_from = ?2 WHERE id = ?1 AND review_from IS NOT NULL",
+            )?
             .execute(params![manifest.0, review_from])?;
         Ok(())
     }
@@ -287,8 +331,11 @@ impl WriteTx<'_> {
 
     /// Forgets removals that are durable.
     pub fn forget_removals(&self, ids: &[i64]) -> Result<(), Error> {
-        let mut statement = self.connection.prepare_cached("DELETE FROM removals WHERE id = ?1")?;
-        ids.iter().try_for_each(|id| statement.execute([id]).map(|_| ()).map_err(Error::from))
+        let mut statement = self
+            .connection
+            .prepare_cached("DELETE FROM removals WHERE id = ?1")?;
+        ids.iter()
+            .try_for_each(|id| statement.execute([id]).map(|_| ()).map_err(Error::from))
     }
 
     /// Forgets what tags pointed at until before `cutoff`, oldest first, at most `limit`; says how much that was.
@@ -297,12 +344,15 @@ impl WriteTx<'_> {
             "DELETE FROM tag_history WHERE id IN (SELECT id FROM tag_history WHERE until <= ?1 ORDER BY until LIMIT ?2)
              RETURNING repository_id",
         )?;
-        let rows = statement.query_map(params![cutoff, limit], |row| row.get(0).map(RepositoryId))?;
+        let rows =
+            statement.query_map(params![cutoff, limit], |row| row.get(0).map(RepositoryId))?;
         let mut repositories = rows.collect::<Result<Vec<_>, _>>()?;
         let forgotten = repositories.len();
         repositories.sort_unstable();
         repositories.dedup();
-        repositories.into_iter().try_for_each(|repository| self.drop_empty_repository(repository))?;
+        repositories
+            .into_iter()
+            .try_for_each(|repository| self.drop_empty_repository(repository))?;
         Ok(forgotten)
     }
 
@@ -329,17 +379,19 @@ impl WriteTx<'_> {
 
     /// Says when the rules are to be applied next, unless something was pushed meanwhile.
     pub fn end_review(&self, repository: RepositoryId, at: Option<Millis>) -> Result<(), Error> {
-        self.connection.prepare_cached("UPDATE repositories SET review_at = ?2 WHERE id = ?1 AND review_at = ?3")?.execute(params![
-            repository.0,
-            at,
-            UNDER_REVIEW
-        ])?;
+        self.connection
+            .prepare_cached(
+                "UPDATE repositories SET review_at = ?2 WHERE id = ?1 AND review_at = ?3",
+            )?
+            .execute(params![repository.0, at, UNDER_REVIEW])?;
         Ok(())
     }
 
     /// Gives up to `pages` free pages of the database back to the file system; says how many.
     pub fn vacuum(&self, pages: u64) -> Result<usize, Error> {
-        let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut statement = self
+            .connection
+            .prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
         let mut rows = statement.query([])?;
         let mut freed = 0;
         while rows.next()?.is_some() {
@@ -369,7 +421,10 @@ fn reviewed(row: &Row<'_>) -> rusqlite::Result<(Cursor, RepositoryId, String)> {
 }
 
 /// The manifest, if nothing holds it.
-pub(super) fn idle(connection: &Connection, manifest: ManifestId) -> rusqlite::Result<Option<IdleManifest>> {
+pub(super) fn idle(
+    connection: &Connection,
+    manifest: ManifestId,
+) -> rusqlite::Result<Option<IdleManifest>> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {IDLE_MANIFEST} FROM manifests JOIN repositories ON repositories.id = repository_id
          WHERE manifests.id = ?1 AND holders = 0 AND idle_since IS NOT NULL"
@@ -399,23 +454,37 @@ mod tests {
     fn a_blob_is_not_taken_for_the_one_that_had_its_number() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("registry.db")).unwrap();
-        let tx = WriteTx { connection: &connection, is_contended: false };
+        let tx = WriteTx {
+            connection: &connection,
+            is_contended: false,
+        };
         let insert = |letter: &str| {
             let sql = "INSERT INTO blobs (id, digest, size, created_at, idle_since) VALUES (1, ?1, 10, 0, 0)";
             let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();
             connection.execute(sql, [digest.as_str()]).unwrap();
-            IdleBlob { id: 1, digest, size: 10, idle_since: 0 }
+            IdleBlob {
+                id: 1,
+                digest,
+                size: 10,
+                idle_since: 0,
+            }
         };
         let notes = || {
             let mut notes = connection.prepare("SELECT digest FROM removals").unwrap();
-            notes.query_map([], |row| row.get::<_, String>(0)).unwrap().collect::<Result<Vec<_>, _>>().unwrap()
+            notes
+                .query_map([], |row| row.get::<_, String>(0))
+                .unwrap()
+                .collect::<Result<Vec<_>, _>>()
+                .unwrap()
         };
         let found = insert("a");
         assert!(tx.delete_idle_blob(&found, 5).unwrap());
         let other = insert("b");
         assert!(!tx.delete_idle_blob(&found, 5).unwrap());
         assert_eq!(notes(), [found.digest.as_str()]);
-        assert!(!tx.delete_idle_blob(&other, -1).unwrap() && tx.delete_idle_blob(&other, 0).unwrap());
+        assert!(
+            !tx.delete_idle_blob(&other, -1).unwrap() && tx.delete_idle_blob(&other, 0).unwrap()
+        );
         assert_eq!(notes(), [found.digest.as_str(), other.digest.as_str()]);
     }
 }

@@ -57,10 +57,12 @@ impl Meta {
 
     /// All tags of a repository, with what rules go by.
     pub fn tagged(&self, repository: &RepositoryName) -> Result<Vec<TaggedRow>, Error> {
-        self.scans.read(|connection| match repositories::find(connection, repository)? {
-            Some(repository) => tagged(connection, repository),
-            None => Ok(Vec::new()),
-        })
+        self.scans.read(
+            |connection| match repositories::find(connection, repository)? {
+                Some(repository) => tagged(connection, repository),
+                None => Ok(Vec::new()),
+            },
+        )
     }
 
     /// What a tag points at and pointed at, newest first, and where the next page starts: the present state, if there is
@@ -111,33 +113,56 @@ fn tagged(connection: &Connection, repository: RepositoryId) -> rusqlite::Result
 }
 
 fn tagged_row(row: &Row<'_>) -> rusqlite::Result<TaggedRow> {
-    Ok(TaggedRow { name: row.get(0)?, updated_at: row.get(1)?, pulled_at: row.get(2)? })
+    Ok(TaggedRow {
+        name: row.get(0)?,
+        updated_at: row.get(1)?,
+        pulled_at: row.get(2)?,
+    })
 }
 
 impl WriteTx<'_> {
     /// A tag, with what rules go by.
     pub fn tagged(&self, repository: RepositoryId, tag: &str) -> Result<Option<TaggedRow>, Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2")?;
-        Ok(statement.query_row(params![repository.0, tag], tagged_row).optional()?)
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+        )?;
+        Ok(statement
+            .query_row(params![repository.0, tag], tagged_row)
+            .optional()?)
     }
 
     /// What a tag points at.
-    pub fn tag_target(&self, repository: RepositoryId, tag: &TagName) -> Result<Option<(ManifestId, Digest)>, Error> {
+    pub fn tag_target(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+    ) -> Result<Option<(ManifestId, Digest)>, Error> {
         Ok(self
             .connection
             .prepare_cached(
                 "SELECT manifest_id, digest FROM tags JOIN manifests ON manifests.id = manifest_id
                  WHERE tags.repository_id = ?1 AND name = ?2",
             )?
-            .query_row(params![repository.0, tag.as_str()], |row| Ok((ManifestId(row.get(0)?), digest(row, 1)?)))
+            .query_row(params![repository.0, tag.as_str()], |row| {
+                Ok((ManifestId(row.get(0)?), digest(row, 1)?))
+            })
             .optional()?)
     }
 
     /// Points a tag at a manifest of its repository, and what it pointed at goes into its history; where it already does,
     /// nothing changes.
-    pub fn set_tag(&self, repository: RepositoryId, tag: &TagName, manifest: ManifestId, actor: &Actor, now: Millis) -> Result<(), Error> {
-        if self.tag_target(repository, tag)?.is_some_and(|(present, _)| present == manifest) {
+    pub fn set_tag(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+        manifest: ManifestId,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<(), Error> {
+        if self
+            .tag_target(repository, tag)?
+            .is_some_and(|(present, _)| present == manifest)
+        {
             return Ok(());
         }
         self.record_end(repository, tag.as_str(), false, actor, now)?;
@@ -152,7 +177,13 @@ impl WriteTx<'_> {
     }
 
     /// Removes a tag and nothing else; says whether there was one.
-    pub fn delete_tag(&self, repository: RepositoryId, tag: &str, actor: &Actor, now: Millis) -> Result<bool, Error> {
+    pub fn delete_tag(
+        &self,
+        repository: RepositoryId,
+        tag: &str,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<bool, Error> {
         self.record_end(repository, tag, true, actor, now)?;
         let removed = self
             .connection
@@ -163,18 +194,36 @@ impl WriteTx<'_> {
 
     /// The tags that point at a manifest, in byte order.
     pub fn tags_on(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
-        let mut statement = self.connection.prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
-        Ok(statement.query_map([manifest.0], |row| row.get(0))?.collect::<Result<_, _>>()?)
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
+        Ok(statement
+            .query_map([manifest.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     }
 
     /// Names of tags that start with `prefix`, in byte order.
-    pub fn tags_with_prefix(&self, repository: RepositoryId, prefix: &str) -> Result<Vec<String>, Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT name FROM tags WHERE repository_id = ?1 AND name >= ?2 AND name < ?2 || x'7f'")?;
-        Ok(statement.query_map(params![repository.0, prefix], |row| row.get(0))?.collect::<Result<_, _>>()?)
+    pub fn tags_with_prefix(
+        &self,
+        repository: RepositoryId,
+        prefix: &str,
+    ) -> Result<Vec<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name FROM tags WHERE repository_id = ?1 AND name >= ?2 AND name < ?2 || x'7f'",
+        )?;
+        Ok(statement
+            .query_map(params![repository.0, prefix], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
     }
 
-    fn record_end(&self, repository: RepositoryId, tag: &str, is_deletion: bool, actor: &Actor, now: Millis) -> Result<(), Error> {
+    fn record_end(
+        &self,
+        repository: RepositoryId,
+        tag: &str,
+        is_deletion: bool,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, set_by, set_from,
@@ -201,5 +250,8 @@ fn state(row: &Row<'_>, column: usize, end: Option<TagEnd>) -> rusqlite::Result<
 
 /// Reads an actor from two columns.
 pub(super) fn actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
-    Ok(Actor { name: row.get(column)?, address: row.get(column + 1)? })
+    Ok(Actor {
+        name: row.get(column)?,
+        address: row.get(column + 1)?,
+    })
 }

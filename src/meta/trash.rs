@@ -31,11 +31,17 @@ pub struct RemovedTagRow {
     pub removed_by: Actor,
 }
 
-const COLUMNS: &str = "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
+const COLUMNS: &str =
+    "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
 
 impl Meta {
     /// What was deleted, in order of repository and digest, after that of `after`; of one repository, where it is named.
-    pub fn trash(&self, repository: Option<&RepositoryName>, after: (&str, &str), limit: usize) -> Result<Vec<TrashRow>, Error> {
+    pub fn trash(
+        &self,
+        repository: Option<&RepositoryName>,
+        after: (&str, &str),
+        limit: usize,
+    ) -> Result<Vec<TrashRow>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(&format!(
@@ -102,24 +108,46 @@ impl Meta {
 
 impl WriteTx<'_> {
     /// A deleted manifest of the repository, with its bytes.
-    pub fn trashed(&self, repository: RepositoryId, digest: &Digest) -> Result<Option<(TrashRow, Vec<u8>)>, Error> {
+    pub fn trashed(
+        &self,
+        repository: RepositoryId,
+        digest: &Digest,
+    ) -> Result<Option<(TrashRow, Vec<u8>)>, Error> {
         let mut statement = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM trash JOIN repositories ON repositories.id = repository_id
              WHERE repository_id = ?1 AND digest = ?2"
         ))?;
-        Ok(statement.query_row(params![repository.0, digest.as_str()], |row| Ok((trash_row(row)?, row.get(3)?))).optional()?)
+        Ok(statement
+            .query_row(params![repository.0, digest.as_str()], |row| {
+                Ok((trash_row(row)?, row.get(3)?))
+            })
+            .optional()?)
     }
 
     /// Deleted manifests of the repository whose subject is `subject`.
-    pub fn trashed_referrers(&self, repository: RepositoryId, subject: &Digest) -> Result<Vec<Digest>, Error> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT digest FROM trash WHERE repository_id = ?1 AND subject = ?2 ORDER BY digest")?;
-        Ok(statement.query_map(params![repository.0, subject.as_str()], |row| digest(row, 0))?.collect::<Result<_, _>>()?)
+    pub fn trashed_referrers(
+        &self,
+        repository: RepositoryId,
+        subject: &Digest,
+    ) -> Result<Vec<Digest>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT digest FROM trash WHERE repository_id = ?1 AND subject = ?2 ORDER BY digest",
+        )?;
+        Ok(statement
+            .query_map(params![repository.0, subject.as_str()], |row| {
+                digest(row, 0)
+            })?
+            .collect::<Result<_, _>>()?)
     }
 
     /// Moves a manifest that no index needs to where it can be brought back from, with the names of its tags; ends its
     /// tags and its claims on others.
-    pub fn delete_manifest(&self, manifest: ManifestId, actor: &Actor, now: Millis) -> Result<(), Error> {
+    pub fn delete_manifest(
+        &self,
+        manifest: ManifestId,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<(), Error> {
         let tags = self.tags_on(manifest)?;
         self.connection
             .prepare_cached(
@@ -138,18 +166,26 @@ impl WriteTx<'_> {
                 self.delete_tag(repository, tag, actor, now)?;
             }
         }
-        self.connection.prepare_cached("DELETE FROM manifests WHERE id = ?1")?.execute([manifest.0])?;
+        self.connection
+            .prepare_cached("DELETE FROM manifests WHERE id = ?1")?
+            .execute([manifest.0])?;
         Ok(())
     }
 
     /// Forgets deleted manifests of before `cutoff`, oldest first, at most `limit`; gives the repository and the digest of
     /// each.
-    pub fn empty_trash(&self, cutoff: Millis, limit: usize) -> Result<Vec<(RepositoryId, Digest)>, Error> {
+    pub fn empty_trash(
+        &self,
+        cutoff: Millis,
+        limit: usize,
+    ) -> Result<Vec<(RepositoryId, Digest)>, Error> {
         let mut statement = self.connection.prepare_cached(
             "DELETE FROM trash WHERE rowid IN (SELECT rowid FROM trash WHERE deleted_at <= ?1 ORDER BY deleted_at LIMIT ?2)
              RETURNING repository_id, digest",
         )?;
-        let rows = statement.query_map(params![cutoff, limit], |row| Ok((RepositoryId(row.get(0)?), digest(row, 1)?)))?;
+        let rows = statement.query_map(params![cutoff, limit], |row| {
+            Ok((RepositoryId(row.get(0)?), digest(row, 1)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 }
@@ -172,7 +208,9 @@ fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
 fn size(media_type: &str, bytes: &[u8]) -> u64 {
     let declared = Manifest::parse(Some(media_type), bytes).map_or(0, |manifest| {
         let blobs = manifest.config.iter().chain(&manifest.layers);
-        blobs.filter_map(|blob| u64::try_from(blob.size).ok()).fold(0, u64::saturating_add)
+        blobs
+            .filter_map(|blob| u64::try_from(blob.size).ok())
+            .fold(0, u64::saturating_add)
     });
     declared.saturating_add(bytes.len() as u64)
 }

@@ -16,20 +16,34 @@ pub struct UploadRow {
 
 impl Meta {
     /// The session of that id, if it belongs to the repository.
-    pub fn upload(&self, repository: &RepositoryName, id: &str) -> Result<Option<UploadRow>, Error> {
+    pub fn upload(
+        &self,
+        repository: &RepositoryName,
+        id: &str,
+    ) -> Result<Option<UploadRow>, Error> {
         self.points.read(|connection| {
             connection
-                .prepare_cached("SELECT algorithm, received FROM uploads WHERE id = ?1 AND repository = ?2")?
+                .prepare_cached(
+                    "SELECT algorithm, received FROM uploads WHERE id = ?1 AND repository = ?2",
+                )?
                 .query_row(params![id, repository.as_str()], |row| {
                     let name = row.get_ref(0)?.as_str()?;
-                    Ok(UploadRow { algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256), received: row.get(1)? })
+                    Ok(UploadRow {
+                        algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256),
+                        received: row.get(1)?,
+                    })
                 })
                 .optional()
         })
     }
 
     /// Sessions whose time is over at `now`, with that time, oldest first, after the one in `after`, at most `limit`.
-    pub fn expired_uploads(&self, now: Millis, after: &(Millis, String), limit: usize) -> Result<Vec<(Millis, String)>, Error> {
+    pub fn expired_uploads(
+        &self,
+        now: Millis,
+        after: &(Millis, String),
+        limit: usize,
+    ) -> Result<Vec<(Millis, String)>, Error> {
         self.scans.read(|connection| {
             connection
                 .prepare_cached(
@@ -62,18 +76,29 @@ impl WriteTx<'_> {
 
     /// Records how many bytes of a session are on disk; says whether it is open.
     pub fn set_received(&self, id: &str, received: u64) -> Result<bool, Error> {
-        Ok(self.connection.prepare_cached("UPDATE uploads SET received = ?2 WHERE id = ?1")?.execute(params![id, received])? > 0)
+        Ok(self
+            .connection
+            .prepare_cached("UPDATE uploads SET received = ?2 WHERE id = ?1")?
+            .execute(params![id, received])?
+            > 0)
     }
 
     /// Has sessions end `lifetime` milliseconds after they began, or never; changes at most `limit`, and says how many.
     /// Those that are over whenever they began stay so.
-    pub fn set_upload_lifetime(&self, lifetime: Option<Millis>, limit: usize) -> Result<usize, Error> {
+    pub fn set_upload_lifetime(
+        &self,
+        lifetime: Option<Millis>,
+        limit: usize,
+    ) -> Result<usize, Error> {
         let end = "CASE WHEN ?1 IS NULL THEN 9223372036854775807 ELSE min(started_at, 9223372036854775807 - ?1) + ?1 END";
         let sql = format!(
             "UPDATE uploads SET expires_at = {end} WHERE id IN
                  (SELECT id FROM uploads WHERE started_at < expires_at AND expires_at <> {end} LIMIT ?2)"
         );
-        Ok(self.connection.prepare_cached(&sql)?.execute(params![lifetime, limit])?)
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .execute(params![lifetime, limit])?)
     }
 
     /// Changes the session of that id for certain; where there is none, makes one that is over and that no request can
@@ -91,11 +116,18 @@ impl WriteTx<'_> {
 
     /// Whether a session of that id is open, in whatever repository.
     pub fn has_upload(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.connection.prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?.exists([id])?)
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?
+            .exists([id])?)
     }
 
     /// Ends a session; says whether it was open.
     pub fn delete_upload(&self, id: &str) -> Result<bool, Error> {
-        Ok(self.connection.prepare_cached("DELETE FROM uploads WHERE id = ?1")?.execute([id])? > 0)
+        Ok(self
+            .connection
+            .prepare_cached("DELETE FROM uploads WHERE id = ?1")?
+            .execute([id])?
+            > 0)
     }
 }

@@ -113,13 +113,22 @@ impl Meta {
     /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
     pub fn totals(&self) -> Result<Totals, Error> {
         self.scans.read(|connection| {
-            let pair = |sql: &str| connection.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)));
-            let (manifests, manifest_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM manifests")?;
+            let pair = |sql: &str| {
+                connection
+                    .prepare_cached(sql)?
+                    .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+            };
+            let (manifests, manifest_bytes) =
+                pair("SELECT count(*), coalesce(sum(size), 0) FROM manifests")?;
             let (blobs, blob_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM blobs")?;
-            let (trash, trash_bytes) = pair("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM trash")?;
-            let (removals, removal_bytes) = pair("SELECT count(*), coalesce(sum(size), 0) FROM removals")?;
-            let (tags, uploads) = pair("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM uploads)")?;
-            let (repositories, _): (u64, u64) = pair("SELECT count(*), 0 FROM repositories WHERE manifests > 0")?;
+            let (trash, trash_bytes) =
+                pair("SELECT count(*), coalesce(sum(length(bytes)), 0) FROM trash")?;
+            let (removals, removal_bytes) =
+                pair("SELECT count(*), coalesce(sum(size), 0) FROM removals")?;
+            let (tags, uploads) =
+                pair("SELECT (SELECT count(*) FROM tags), (SELECT count(*) FROM uploads)")?;
+            let (repositories, _): (u64, u64) =
+                pair("SELECT count(*), 0 FROM repositories WHERE manifests > 0")?;
             Ok(Totals {
                 repositories,
                 tags,
@@ -139,10 +148,14 @@ impl Meta {
     /// What the database itself takes.
     pub fn database_size(&self) -> Result<DatabaseSize, Error> {
         self.scans.read(|connection| {
-            let pragma = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0));
+            let pragma = |name: &str| {
+                connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0))
+            };
             let page = pragma("page_size")?;
             // no log is a short one; a page that is only in the log yet is counted twice, as it will be
-            let log = connection.path().and_then(|path| Path::new(&format!("{path}-wal")).metadata().ok());
+            let log = connection
+                .path()
+                .and_then(|path| Path::new(&format!("{path}-wal")).metadata().ok());
             Ok(DatabaseSize {
                 file: pragma("page_count")?.saturating_mul(page),
                 free: pragma("freelist_count")?.saturating_mul(page),

@@ -62,7 +62,9 @@ where
     F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
 {
     fn run(&mut self, transaction: &WriteTx<'_>) -> bool {
-        let Some(change) = self.change.take() else { return false };
+        let Some(change) = self.change.take() else {
+            return false;
+        };
         // a panic in one change must not take the writer, and with it every later change, along
         self.result = catch_unwind(AssertUnwindSafe(|| change(transaction))).ok();
         matches!(self.result, Some(Ok(_)))
@@ -85,23 +87,42 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, before_commit: BeforeCommit, stats: Arc<Stats>) -> Self {
+    pub(super) fn start(
+        connection: Connection,
+        before_commit: BeforeCommit,
+        stats: Arc<Stats>,
+    ) -> Self {
         let (queue, jobs) = channel();
         let counted = Arc::clone(&stats);
         let work = move || run(&connection, &jobs, &before_commit, &counted);
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(work);
-        Self { queue: Some(queue), stats, thread: thread.ok() }
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(work);
+        Self {
+            queue: Some(queue),
+            stats,
+            thread: thread.ok(),
+        }
     }
 
     /// Queues a change; the receiver fails where the writer has stopped.
-    pub(super) fn submit<T, E, F>(&self, change: F, is_durable: bool) -> oneshot::Receiver<Result<T, E>>
+    pub(super) fn submit<T, E, F>(
+        &self,
+        change: F,
+        is_durable: bool,
+    ) -> oneshot::Receiver<Result<T, E>>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let job = Change { change: Some(change), result: None, reply, is_durable };
+        let job = Change {
+            change: Some(change),
+            result: None,
+            reply,
+            is_durable,
+        };
         if let Some(queue) = &self.queue {
             self.stats.queued.add(1);
             // where the thread is gone the job is dropped, and its reply with it
@@ -121,17 +142,37 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &BeforeCommit, stats: &Stats) {
+fn run(
+    connection: &Connection,
+    jobs: &Receiver<Box<dyn Job>>,
+    before_commit: &BeforeCommit,
+    stats: &Stats,
+) {
     let mut others = Others::default();
     while let Ok(first) = jobs.recv() {
         let mut done = Vec::new();
-        let pending: Vec<_> = std::iter::once(first).chain(jobs.try_iter()).take(BATCH_LIMIT).collect();
+        let pending: Vec<_> = std::iter::once(first)
+            .chain(jobs.try_iter())
+            .take(BATCH_LIMIT)
+            .collect();
         let is_durable = pending.iter().any(|job| job.is_durable());
         // what arrives meanwhile comes along, unless it wants a sync that there will not be
-        let room = if is_durable { BATCH_LIMIT - pending.len() } else { 0 };
+        let room = if is_durable {
+            BATCH_LIMIT - pending.len()
+        } else {
+            0
+        };
         let pending = pending.into_iter().chain(jobs.try_iter().take(room));
         let start = Instant::now();
-        let outcome = transact(connection, pending, is_durable, &mut done, &mut others, before_commit, stats);
+        let outcome = transact(
+            connection,
+            pending,
+            is_durable,
+            &mut done,
+            &mut others,
+            before_commit,
+            stats,
+        );
         stats.batches.observe(done.len() as u64);
         if is_durable {
             stats.transactions.observe_time(start.elapsed());
@@ -142,7 +183,9 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, before_commit: &B
             stats.failed_commits.add(1);
             tracing::error!(changes = done.len(), %error, "commit failed");
         }
-        stats.queued.add(-i64::try_from(done.len()).unwrap_or_default());
+        stats
+            .queued
+            .add(-i64::try_from(done.len()).unwrap_or_default());
         for job in done {
             job.finish(outcome.clone());
         }
@@ -164,12 +207,17 @@ struct Others {
 impl Others {
     /// Asked inside each transaction.
     fn are_at_it(&mut self, connection: &Connection, is_durable: bool) -> bool {
-        let version = connection.prepare_cached("PRAGMA data_version").and_then(|mut query| query.query_row([], |row| row.get(0))).ok();
-        let has_changed = std::mem::replace(&mut self.data_version, version).is_some_and(|before| Some(before) != version);
+        let version = connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .ok();
+        let has_changed = std::mem::replace(&mut self.data_version, version)
+            .is_some_and(|before| Some(before) != version);
         if has_waited() || has_changed || is_durable {
             self.last_seen = Some(Instant::now());
         }
-        self.last_seen.is_some_and(|seen| seen.elapsed() < STILL_AT_IT)
+        self.last_seen
+            .is_some_and(|seen| seen.elapsed() < STILL_AT_IT)
     }
 }
 
@@ -190,7 +238,10 @@ fn transact(
         "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
     });
     let mut outcome = begun.map_err(Error::from);
-    let transaction = WriteTx { connection, is_contended: others.are_at_it(connection, is_durable) };
+    let transaction = WriteTx {
+        connection,
+        is_contended: others.are_at_it(connection, is_durable),
+    };
     let mut kept = 0;
     for mut job in pending {
         if outcome.is_ok() {
@@ -202,10 +253,9 @@ fn transact(
         done.push(job);
     }
     if outcome.is_ok() && kept > 0 && is_durable {
-        outcome = stats
-            .directory_syncs
-            .time(before_commit)
-            .map_err(|error| Error::Commit(format!("a directory of blobs could not be synced: {error}")));
+        outcome = stats.directory_syncs.time(before_commit).map_err(|error| {
+            Error::Commit(format!("a directory of blobs could not be synced: {error}"))
+        });
     }
     if outcome.is_ok() {
         let start = Instant::now();
@@ -225,7 +275,9 @@ fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::R
     connection.prepare_cached("SAVEPOINT change")?.execute([])?;
     let keep = job.run(transaction);
     if !keep {
-        connection.prepare_cached("ROLLBACK TO change")?.execute([])?;
+        connection
+            .prepare_cached("ROLLBACK TO change")?
+            .execute([])?;
     }
     connection.prepare_cached("RELEASE change")?.execute([])?;
     Ok(keep)
@@ -234,7 +286,9 @@ fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::R
 /// Copies the log back once it is long enough. In this thread nobody writes meanwhile, so the copy is whole and the
 /// next transaction starts the log from its beginning: the file does not grow, and its syncs touch no metadata.
 fn checkpoint(connection: &Connection) {
-    let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get::<_, i64>(1));
+    let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        row.get::<_, i64>(1)
+    });
     if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
         && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     {

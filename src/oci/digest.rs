@@ -23,7 +23,10 @@ impl Algorithm {
 
     /// Finds an algorithm by its registered name.
     pub fn parse(name: &str) -> Result<Self, DigestError> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.as_str() == name).ok_or_else(|| DigestError::Algorithm(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == name)
+            .ok_or_else(|| DigestError::Algorithm(name.to_owned()))
     }
 
     fn hex_length(self) -> usize {
@@ -52,11 +55,18 @@ pub enum DigestError {
 impl Digest {
     /// Reads a digest, refusing unknown algorithms, upper-case digits and wrong lengths.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
-        let (name, hex) = text.split_once(':').ok_or_else(|| DigestError::Shape(text.to_owned()))?;
+        let (name, hex) = text
+            .split_once(':')
+            .ok_or_else(|| DigestError::Shape(text.to_owned()))?;
         let algorithm = Algorithm::parse(name)?;
-        let is_hex = hex.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_hex = hex
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if !is_hex || hex.len() != algorithm.hex_length() {
-            return Err(DigestError::Hex { algorithm, text: text.to_owned() });
+            return Err(DigestError::Hex {
+                algorithm,
+                text: text.to_owned(),
+            });
         }
         Ok(Self(text.into()))
     }
@@ -71,7 +81,10 @@ impl Digest {
             text.push(char::from(DIGITS[usize::from(byte >> 4)]));
             text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
-        debug_assert_eq!(text.len(), algorithm.as_str().len() + 1 + algorithm.hex_length());
+        debug_assert_eq!(
+            text.len(),
+            algorithm.as_str().len() + 1 + algorithm.hex_length()
+        );
         Self(text.into())
     }
 
@@ -82,7 +95,11 @@ impl Digest {
 
     /// The algorithm named before the colon.
     pub fn algorithm(&self) -> Algorithm {
-        if self.0.starts_with("sha256:") { Algorithm::Sha256 } else { Algorithm::Sha512 }
+        if self.0.starts_with("sha256:") {
+            Algorithm::Sha256
+        } else {
+            Algorithm::Sha512
+        }
     }
 
     /// The digits after the colon.

@@ -148,10 +148,15 @@ impl Manifest {
         let config = document.config.map(|config| config.0);
         let layers = plain(document.layers.or(document.blobs)).unwrap_or_default();
         let children = plain(document.manifests).unwrap_or_default();
-        let artifact_type =
-            document.artifact_type.filter(|text| !text.is_empty()).or_else(|| config.as_ref().map(|config| config.media_type.clone()));
+        let artifact_type = document
+            .artifact_type
+            .filter(|text| !text.is_empty())
+            .or_else(|| config.as_ref().map(|config| config.media_type.clone()));
         Ok(Self {
-            subject: document.subject.map(|subject| Digest::parse(&subject.0.digest)).transpose()?,
+            subject: document
+                .subject
+                .map(|subject| Digest::parse(&subject.0.digest))
+                .transpose()?,
             references: references(config.as_ref(), &layers, &children)?,
             annotations: document.annotations.unwrap_or_default(),
             media_type,
@@ -165,12 +170,21 @@ impl Manifest {
 
 impl Document {
     fn media_type(&self, content_type: Option<&str>) -> Result<MediaType, ManifestError> {
-        let parse = |text: &str| MediaType::parse(text).ok_or_else(|| ManifestError::MalformedMediaType(text.to_owned()));
+        let parse = |text: &str| {
+            MediaType::parse(text).ok_or_else(|| ManifestError::MalformedMediaType(text.to_owned()))
+        };
         let inside = self.media_type.as_deref().filter(|text| !text.is_empty());
         match (content_type, inside) {
             (Some(outside), Some(inside)) => {
                 let outside = parse(outside)?;
-                if outside.as_str() == inside { Ok(outside) } else { Err(ManifestError::MediaType { inside: inside.to_owned(), outside }) }
+                if outside.as_str() == inside {
+                    Ok(outside)
+                } else {
+                    Err(ManifestError::MediaType {
+                        inside: inside.to_owned(),
+                        outside,
+                    })
+                }
             }
             (Some(text), None) | (None, Some(text)) => parse(text),
             (None, None) if self.manifests.is_some() => parse(MediaType::OCI_INDEX),
@@ -190,31 +204,49 @@ impl Document {
             Shape::Image | Shape::Artifact if looks_like_index => Err(ManifestError::Ambiguous),
             Shape::Index if looks_like_image => Err(ManifestError::Ambiguous),
             // REQUIRED by the image-spec: without them no client pulls what was pushed
-            Shape::Artifact if self.schema_version.is_some_and(|version| version != 2) => Err(ManifestError::SchemaVersion),
-            Shape::Image | Shape::Index if self.schema_version != Some(2) => Err(ManifestError::SchemaVersion),
+            Shape::Artifact if self.schema_version.is_some_and(|version| version != 2) => {
+                Err(ManifestError::SchemaVersion)
+            }
+            Shape::Image | Shape::Index if self.schema_version != Some(2) => {
+                Err(ManifestError::SchemaVersion)
+            }
             Shape::Image if self.config.is_none() => Err(ManifestError::NoConfig),
             _ => Ok(()),
         }
     }
 }
 
-fn references(config: Option<&Descriptor>, layers: &[Descriptor], children: &[Descriptor]) -> Result<Vec<Reference>, ManifestError> {
+fn references(
+    config: Option<&Descriptor>,
+    layers: &[Descriptor],
+    children: &[Descriptor],
+) -> Result<Vec<Reference>, ManifestError> {
     let reference = |descriptor: &Descriptor, is_child, is_optional| {
-        Ok::<_, ManifestError>(Reference { digest: Digest::parse(&descriptor.digest)?, is_child, is_optional })
+        Ok::<_, ManifestError>(Reference {
+            digest: Digest::parse(&descriptor.digest)?,
+            is_child,
+            is_optional,
+        })
     };
     let mut references = Vec::with_capacity(1 + layers.len() + children.len());
     if let Some(descriptor) = config {
         references.push(reference(descriptor, false, false)?);
     }
     for descriptor in layers {
-        references.push(reference(descriptor, false, MediaType::is_foreign_layer(&descriptor.media_type))?);
+        references.push(reference(
+            descriptor,
+            false,
+            MediaType::is_foreign_layer(&descriptor.media_type),
+        )?);
     }
     for descriptor in children {
         references.push(reference(descriptor, true, false)?);
     }
     // sorted so that, of two mentions of one digest, the one that must exist comes first and stays
     references.sort();
-    references.dedup_by(|later, earlier| later.digest == earlier.digest && later.is_child == earlier.is_child);
+    references.dedup_by(|later, earlier| {
+        later.digest == earlier.digest && later.is_child == earlier.is_child
+    });
     Ok(references)
 }
 
@@ -235,10 +267,25 @@ mod tests {
             digest('b'),
             digest('c')
         );
-        let manifest = Manifest::parse(Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8"), text.as_bytes()).unwrap();
+        let manifest = Manifest::parse(
+            Some("application/vnd.oci.image.manifest.v1+json; charset=utf-8"),
+            text.as_bytes(),
+        )
+        .unwrap();
         assert_eq!(manifest.artifact_type.as_deref(), Some("application/vnd.x"));
-        let needed: Vec<_> = manifest.references.iter().map(|reference| (reference.digest.as_str(), reference.is_optional)).collect();
-        assert_eq!(needed, [(&*digest('a'), false), (&*digest('b'), false), (&*digest('c'), true)]);
+        let needed: Vec<_> = manifest
+            .references
+            .iter()
+            .map(|reference| (reference.digest.as_str(), reference.is_optional))
+            .collect();
+        assert_eq!(
+            needed,
+            [
+                (&*digest('a'), false),
+                (&*digest('b'), false),
+                (&*digest('c'), true)
+            ]
+        );
     }
 
     #[test]
@@ -255,23 +302,45 @@ mod tests {
     #[test]
     fn a_document_that_is_two_things_is_refused() {
         let both = br#"{"schemaVersion":2,"config":{"digest":"x"},"manifests":[]}"#;
-        assert!(matches!(Manifest::parse(Some(MediaType::OCI_MANIFEST), both), Err(ManifestError::Ambiguous)));
-        assert!(matches!(Manifest::parse(Some(MediaType::OCI_INDEX), both), Err(ManifestError::Ambiguous)));
+        assert!(matches!(
+            Manifest::parse(Some(MediaType::OCI_MANIFEST), both),
+            Err(ManifestError::Ambiguous)
+        ));
+        assert!(matches!(
+            Manifest::parse(Some(MediaType::OCI_INDEX), both),
+            Err(ManifestError::Ambiguous)
+        ));
     }
 
     #[test]
     fn what_every_reader_needs_must_be_there() {
         let config = format!(r#""config":{{"digest":"{}"}}"#, digest('a'));
-        let read = |media_type, members: &str| Manifest::parse(Some(media_type), format!("{{{members}}}").as_bytes());
+        let read = |media_type, members: &str| {
+            Manifest::parse(Some(media_type), format!("{{{members}}}").as_bytes())
+        };
         for media_type in [MediaType::OCI_MANIFEST, MediaType::DOCKER_MANIFEST] {
-            for members in ["", &config, &format!(r#""schemaVersion":null,{config}"#), &format!(r#""schemaVersion":3,{config}"#)] {
-                assert!(matches!(read(media_type, members), Err(ManifestError::SchemaVersion)), "{members}");
+            for members in [
+                "",
+                &config,
+                &format!(r#""schemaVersion":null,{config}"#),
+                &format!(r#""schemaVersion":3,{config}"#),
+            ] {
+                assert!(
+                    matches!(read(media_type, members), Err(ManifestError::SchemaVersion)),
+                    "{members}"
+                );
             }
-            assert!(matches!(read(media_type, r#""schemaVersion":2,"layers":[]"#), Err(ManifestError::NoConfig)));
+            assert!(matches!(
+                read(media_type, r#""schemaVersion":2,"layers":[]"#),
+                Err(ManifestError::NoConfig)
+            ));
             read(media_type, &format!(r#""schemaVersion":2,{config}"#)).unwrap();
         }
         for media_type in [MediaType::OCI_INDEX, MediaType::DOCKER_LIST] {
-            assert!(matches!(read(media_type, r#""manifests":[]"#), Err(ManifestError::SchemaVersion)));
+            assert!(matches!(
+                read(media_type, r#""manifests":[]"#),
+                Err(ManifestError::SchemaVersion)
+            ));
             read(media_type, r#""schemaVersion":2"#).unwrap();
         }
         // which has neither, and types that say nothing of a shape
@@ -281,11 +350,32 @@ mod tests {
 
     #[test]
     fn types_inside_and_outside_must_agree() {
-        let index = format!(r#"{{"schemaVersion":2,"mediaType":"{}","manifests":null}}"#, MediaType::OCI_INDEX);
-        assert!(matches!(Manifest::parse(Some(MediaType::OCI_MANIFEST), index.as_bytes()), Err(ManifestError::MediaType { .. })));
-        assert_eq!(Manifest::parse(None, index.as_bytes()).unwrap().media_type.as_str(), MediaType::OCI_INDEX);
-        assert!(matches!(Manifest::parse(None, b"{}"), Err(ManifestError::Untyped)));
-        assert!(matches!(Manifest::parse(Some("text"), b"{}"), Err(ManifestError::MalformedMediaType(_))));
-        assert!(matches!(Manifest::parse(None, b"[]"), Err(ManifestError::Json(_))));
+        let index = format!(
+            r#"{{"schemaVersion":2,"mediaType":"{}","manifests":null}}"#,
+            MediaType::OCI_INDEX
+        );
+        assert!(matches!(
+            Manifest::parse(Some(MediaType::OCI_MANIFEST), index.as_bytes()),
+            Err(ManifestError::MediaType { .. })
+        ));
+        assert_eq!(
+            Manifest::parse(None, index.as_bytes())
+                .unwrap()
+                .media_type
+                .as_str(),
+            MediaType::OCI_INDEX
+        );
+        assert!(matches!(
+            Manifest::parse(None, b"{}"),
+            Err(ManifestError::Untyped)
+        ));
+        assert!(matches!(
+            Manifest::parse(Some("text"), b"{}"),
+            Err(ManifestError::MalformedMediaType(_))
+        ));
+        assert!(matches!(
+            Manifest::parse(None, b"[]"),
+            Err(ManifestError::Json(_))
+        ));
     }
 }

@@ -25,20 +25,30 @@ impl MediaType {
     pub const DOCKER_CONFIG: &'static str = "application/vnd.docker.container.image.v1+json";
     pub const DOCKER_PLUGIN: &'static str = "application/vnd.docker.plugin.v1+json";
     pub(super) const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
-    pub(super) const DOCKER_LIST: &'static str = "application/vnd.docker.distribution.manifest.list.v2+json";
-    pub(super) const DOCKER_MANIFEST: &'static str = "application/vnd.docker.distribution.manifest.v2+json";
-    const DOCKER_SCHEMA_1: [&'static str; 2] =
-        ["application/vnd.docker.distribution.manifest.v1+json", "application/vnd.docker.distribution.manifest.v1+prettyjws"];
-    const FOREIGN_LAYERS: [&'static str; 2] =
-        ["application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar"];
+    pub(super) const DOCKER_LIST: &'static str =
+        "application/vnd.docker.distribution.manifest.list.v2+json";
+    pub(super) const DOCKER_MANIFEST: &'static str =
+        "application/vnd.docker.distribution.manifest.v2+json";
+    const DOCKER_SCHEMA_1: [&'static str; 2] = [
+        "application/vnd.docker.distribution.manifest.v1+json",
+        "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    ];
+    const FOREIGN_LAYERS: [&'static str; 2] = [
+        "application/vnd.docker.image.rootfs.foreign.diff.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    ];
 
     /// Takes `TYPE/SUBTYPE[; parameters]`, dropping the parameters.
     /// None where there is no such text, or a character that a header could not carry back.
     pub fn parse(text: &str) -> Option<Self> {
         let essence = text.split(';').next().unwrap_or_default().trim();
         let (kind, subtype) = essence.split_once('/')?;
-        let is_token =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte));
+        let is_token = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        };
         (is_token(kind) && is_token(subtype) && essence.len() <= 255).then(|| Self(essence.into()))
     }
 
@@ -59,7 +69,9 @@ impl MediaType {
 
     /// Whether a layer of this type may be named without being stored (OCI image-spec 1.1, "Non-Distributable Layers").
     pub(super) fn is_foreign_layer(text: &str) -> bool {
-        Self::FOREIGN_LAYERS.iter().any(|prefix| text.starts_with(prefix))
+        Self::FOREIGN_LAYERS
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
     }
 }
 

@@ -24,7 +24,9 @@ pub enum NameError {
         "'{0}' is not a repository name: use lower-case letters and digits, separated by '.', '_', '__' or dashes, in components separated by '/'"
     )]
     Name(String),
-    #[error("'{0}' is not a tag: use a letter, digit or '_', then up to 127 letters, digits, '_', '.' or '-'")]
+    #[error(
+        "'{0}' is not a tag: use a letter, digit or '_', then up to 127 letters, digits, '_', '.' or '-'"
+    )]
     Tag(String),
 }
 
@@ -34,7 +36,11 @@ impl RepositoryName {
         if text.len() > NAME_LIMIT {
             return Err(NameError::TooLong(text.len()));
         }
-        if text.split('/').all(is_component) { Ok(Self(text.into())) } else { Err(NameError::Name(text.to_owned())) }
+        if text.split('/').all(is_component) {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Name(text.to_owned()))
+        }
     }
 
     /// The name as the protocol writes it.
@@ -47,13 +53,15 @@ impl RepositoryName {
 fn is_component(text: &str) -> bool {
     let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
-    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
+    let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else {
+        return false;
+    };
     if !is_alphanumeric(first) || !is_alphanumeric(last) {
         return false;
     }
-    bytes
-        .split(|&byte| is_alphanumeric(byte))
-        .all(|separator| matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|&byte| byte == b'-'))
+    bytes.split(|&byte| is_alphanumeric(byte)).all(|separator| {
+        matches!(separator, b"" | b"." | b"_" | b"__") || separator.iter().all(|&byte| byte == b'-')
+    })
 }
 
 impl TagName {
@@ -62,8 +70,14 @@ impl TagName {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let bytes = text.as_bytes();
         let starts_well = bytes.first().is_some_and(|&byte| is_word(byte));
-        let goes_on_well = bytes.iter().all(|&byte| is_word(byte) || byte == b'.' || byte == b'-');
-        if starts_well && goes_on_well && bytes.len() <= TAG_LIMIT { Ok(Self(text.into())) } else { Err(NameError::Tag(text.to_owned())) }
+        let goes_on_well = bytes
+            .iter()
+            .all(|&byte| is_word(byte) || byte == b'.' || byte == b'-');
+        if starts_well && goes_on_well && bytes.len() <= TAG_LIMIT {
+            Ok(Self(text.into()))
+        } else {
+            Err(NameError::Tag(text.to_owned()))
+        }
     }
 
     /// The tag as the protocol writes it.
@@ -107,10 +121,16 @@ mod tests {
 
     #[test]
     fn names_outside_the_grammar_are_refused() {
-        for name in ["", "/", "a/", "/a", "a//b", "A", "a___b", "a..b", "a._b", "-a", "a-", "a/-b", "ä", "a b", "a\0", "_catalog", ".."] {
+        for name in [
+            "", "/", "a/", "/a", "a//b", "A", "a___b", "a..b", "a._b", "-a", "a-", "a/-b", "ä",
+            "a b", "a\0", "_catalog", "..",
+        ] {
             assert!(RepositoryName::parse(name).is_err(), "{name:?}");
         }
-        assert_eq!(RepositoryName::parse(&"a".repeat(256)), Err(NameError::TooLong(256)));
+        assert_eq!(
+            RepositoryName::parse(&"a".repeat(256)),
+            Err(NameError::TooLong(256))
+        );
         assert!(RepositoryName::parse(&"a".repeat(255)).is_ok());
     }
 

@@ -51,7 +51,8 @@ pub enum Class {
 impl Acceptance {
     /// Refuses what the rules about URLs and classes do not allow.
     pub(super) fn check(&self, manifest: &Manifest) -> Result<(), Error> {
-        let mut urls = descriptors(manifest).flat_map(|descriptor| descriptor.urls.iter().flatten());
+        let mut urls =
+            descriptors(manifest).flat_map(|descriptor| descriptor.urls.iter().flatten());
         if let Some(url) = urls.find(|url| !self.urls.allows(url)) {
             return Err(Error::UrlRefused(url.clone()));
         }
@@ -60,13 +61,23 @@ impl Acceptance {
 
     fn check_class(&self, manifest: &Manifest) -> Result<(), Error> {
         // an index is of no class: its children were judged
-        let Some(config) = manifest.config.as_ref().filter(|_| !self.classes.is_empty()) else { return Ok(()) };
+        let Some(config) = manifest
+            .config
+            .as_ref()
+            .filter(|_| !self.classes.is_empty())
+        else {
+            return Ok(());
+        };
         let class = match config.media_type.as_str() {
             MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => Class::Image,
             MediaType::DOCKER_PLUGIN => Class::Plugin,
             _ => return Err(Error::ClassRefused(config.media_type.clone())),
         };
-        if self.classes.contains(&class) { Ok(()) } else { Err(Error::ClassRefused(config.media_type.clone())) }
+        if self.classes.contains(&class) {
+            Ok(())
+        } else {
+            Err(Error::ClassRefused(config.media_type.clone()))
+        }
     }
 
     /// Makes those children optional that need not be there.
@@ -74,9 +85,16 @@ impl Acceptance {
         if self.children == Children::All {
             return;
         }
-        let children = manifest.children.iter().filter(|child| self.children.needs(child.platform.as_ref()));
+        let children = manifest
+            .children
+            .iter()
+            .filter(|child| self.children.needs(child.platform.as_ref()));
         let needed: HashSet<&str> = children.map(|child| child.digest.as_str()).collect();
-        for reference in manifest.references.iter_mut().filter(|reference| reference.is_child) {
+        for reference in manifest
+            .references
+            .iter_mut()
+            .filter(|reference| reference.is_child)
+        {
             reference.is_optional |= !needed.contains(reference.digest.as_str());
         }
     }
@@ -88,8 +106,11 @@ impl Urls {
             Self::All => true,
             Self::None => false,
             Self::Matching { allow, deny } => {
-                let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
-                let is_plain = scheme.is_some_and(|scheme| scheme == "http" || scheme == "https") && !url.contains('#');
+                let scheme = url
+                    .split_once("://")
+                    .map(|(scheme, _)| scheme.to_ascii_lowercase());
+                let is_plain = scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+                    && !url.contains('#');
                 is_plain && (allow.is_empty() || allow.is_match(url)) && !deny.is_match(url)
             }
         }
@@ -101,14 +122,21 @@ impl Children {
         match self {
             Self::All => true,
             Self::None => false,
-            Self::Platforms(platforms) => platform
-                .is_some_and(|child| platforms.iter().any(|(os, architecture)| *os == child.os && *architecture == child.architecture)),
+            Self::Platforms(platforms) => platform.is_some_and(|child| {
+                platforms.iter().any(|(os, architecture)| {
+                    *os == child.os && *architecture == child.architecture
+                })
+            }),
         }
     }
 }
 
 fn descriptors(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
-    manifest.config.iter().chain(&manifest.layers).chain(&manifest.children)
+    manifest
+        .config
+        .iter()
+        .chain(&manifest.layers)
+        .chain(&manifest.children)
 }
 
 #[cfg(test)]
@@ -118,7 +146,10 @@ mod tests {
     #[test]
     fn urls_are_judged_as_distribution_does() {
         let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap();
-        let matching = Urls::Matching { allow: set(&["^https?://([^/]+\\.)*example\\.com/"]), deny: set(&["^https?://evil\\."]) };
+        let matching = Urls::Matching {
+            allow: set(&["^https?://([^/]+\\.)*example\\.com/"]),
+            deny: set(&["^https?://evil\\."]),
+        };
         for (url, is_allowed) in [
             ("https://example.com/a", true),
             ("http://mirror.example.com/a", true),
@@ -132,7 +163,10 @@ mod tests {
             assert_eq!(matching.allows(url), is_allowed, "{url}");
             assert!(Urls::All.allows(url) && !Urls::None.allows(url));
         }
-        let denying = Urls::Matching { allow: set(&[]), deny: set(&["evil"]) };
+        let denying = Urls::Matching {
+            allow: set(&[]),
+            deny: set(&["evil"]),
+        };
         assert!(denying.allows("https://example.com/") && !denying.allows("https://evil.com/"));
     }
 }

@@ -13,9 +13,15 @@ pub enum Error {
     #[error("repository {0} is not known to this registry")]
     NameUnknown(RepositoryName),
     #[error("manifest {reference} is not in repository {repository}")]
-    ManifestUnknown { repository: RepositoryName, reference: String },
+    ManifestUnknown {
+        repository: RepositoryName,
+        reference: String,
+    },
     #[error("blob {digest} is not in repository {repository}")]
-    BlobUnknown { repository: RepositoryName, digest: Digest },
+    BlobUnknown {
+        repository: RepositoryName,
+        digest: Digest,
+    },
     #[error("upload {0} is not open: it was finished, cancelled or has expired")]
     UploadUnknown(UploadId),
     #[error("another request is writing to upload {0}")]
@@ -33,11 +39,19 @@ pub enum Error {
     #[error("the manifest is larger than {limit} bytes")]
     ManifestTooLarge { limit: usize },
     #[error("the manifest names content that repository {repository} does not hold: push it first")]
-    ReferencesUnknown { repository: RepositoryName, digests: Vec<Digest> },
+    ReferencesUnknown {
+        repository: RepositoryName,
+        digests: Vec<Digest>,
+    },
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
-    #[error("tag {tag} of {repository} is immutable by this registry's policy: it can be neither moved nor removed")]
-    TagImmutable { repository: RepositoryName, tag: String },
+    #[error(
+        "tag {tag} of {repository} is immutable by this registry's policy: it can be neither moved nor removed"
+    )]
+    TagImmutable {
+        repository: RepositoryName,
+        tag: String,
+    },
     #[error("{0}")]
     NothingToRestore(String),
     #[error("deleting is switched off in this registry's configuration (storage.delete.enabled)")]
@@ -48,7 +62,9 @@ pub enum Error {
     ReadOnly,
     #[error("the manifest names the URL '{}', which this registry's configuration does not allow (validation.manifests.urls)", crate::mask::url(.0))]
     UrlRefused(String),
-    #[error("this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)")]
+    #[error(
+        "this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)"
+    )]
     ClassRefused(String),
     #[error("the manifest could not be read: {0}")]
     ManifestBody(String),
@@ -69,7 +85,10 @@ pub enum Error {
     #[error(transparent)]
     Meta(meta::Error),
     #[error("{doing} failed: {cause}")]
-    Files { doing: &'static str, cause: io::Error },
+    Files {
+        doing: &'static str,
+        cause: io::Error,
+    },
     #[error("{0}")]
     Internal(String),
 }
@@ -101,7 +120,11 @@ mod tests {
     /// Clients are told, and the log is.
     #[test]
     fn a_refused_url_is_named_without_its_password() {
-        let said = Error::UrlRefused("https://ann:hunter2@example.com/layer".to_owned()).to_string();
-        assert!(said.contains("example.com") && !said.contains("hunter2"), "{said}");
+        let said =
+            Error::UrlRefused("https://ann:hunter2@example.com/layer".to_owned()).to_string();
+        assert!(
+            said.contains("example.com") && !said.contains("hunter2"),
+            "{said}"
+        );
     }
 }

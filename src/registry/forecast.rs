@@ -33,7 +33,12 @@ pub struct Doomed {
 impl Doomed {
     /// What tells it from everything else that goes.
     pub(super) fn key(&self) -> (Kind, Option<&str>, Option<&str>, &Digest) {
-        (self.kind, self.repository.as_deref(), self.tag.as_deref(), &self.digest)
+        (
+            self.kind,
+            self.repository.as_deref(),
+            self.tag.as_deref(),
+            &self.digest,
+        )
     }
 }
 
@@ -104,7 +109,11 @@ impl Registry {
             let mut doomed = fall.doomed;
             doomed.sort_by_key(|doomed| doomed.at);
             let totals = meta.totals()?;
-            Ok(Forecast { now, doomed, all: totals.blobs + totals.manifests })
+            Ok(Forecast {
+                now,
+                doomed,
+                all: totals.blobs + totals.manifests,
+            })
         })
         .await
     }

@@ -23,25 +23,59 @@ impl Registry {
     /// The states of a tag, newest first; the present one, if there is one, has no end.
     ///
     /// `before` is where the last page ended.
-    pub async fn tag_history(&self, repository: &RepositoryName, tag: &TagName, before: Option<i64>) -> Result<Page<TagState>, Error> {
+    pub async fn tag_history(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        before: Option<i64>,
+    ) -> Result<Page<TagState>, Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
-        let rows = self.scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE)).await?;
-        let next = rows.last().filter(|_| rows.len() == PAGE).map(|(id, _)| id.to_string());
-        Ok(Page { items: rows.into_iter().map(|(_, state)| state).collect(), next })
+        let rows = self
+            .scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE))
+            .await?;
+        let next = rows
+            .last()
+            .filter(|_| rows.len() == PAGE)
+            .map(|(id, _)| id.to_string());
+        Ok(Page {
+            items: rows.into_iter().map(|(_, state)| state).collect(),
+            next,
+        })
     }
 
     /// Points a tag at what it pointed at before, or at any other manifest of the repository; brings that back, if it was
     /// deleted. Gives its digest.
-    pub async fn restore_tag(&self, repository: &RepositoryName, tag: &TagName, to: Restore, actor: Actor) -> Result<Digest, Error> {
+    pub async fn restore_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        to: Restore,
+        actor: Actor,
+    ) -> Result<Digest, Error> {
         let digest = self.find_state(repository, tag, to).await?;
-        let (name, tag, wanted, settings) = (repository.clone(), tag.clone(), digest.clone(), self.settings());
+        let (name, tag, wanted, settings) = (
+            repository.clone(),
+            tag.clone(),
+            digest.clone(),
+            self.settings(),
+        );
         self.meta
             .write(move |tx| {
-                let repository = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;
+                let repository = tx
+                    .repository(&name)?
+                    .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let manifest = match tx.manifest(repository, &wanted)? {
                     Some(manifest) => manifest,
-                    None => bring_back(tx, repository, &name, &wanted, &settings, now, &mut Vec::new())?,
+                    None => bring_back(
+                        tx,
+                        repository,
+                        &name,
+                        &wanted,
+                        &settings,
+                        now,
+                        &mut Vec::new(),
+                    )?,
                 };
                 let policy = settings.retention.policy(name.as_str());
                 point(tx, &name, repository, &tag, manifest, policy, &actor, now)
@@ -50,19 +84,27 @@ impl Registry {
         Ok(digest)
     }
 
-    pub(super) async fn find_state(&self, repository: &RepositoryName, tag: &TagName, to: Restore) -> Result<Digest, Error> {
+    pub(super) async fn find_state(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        to: Restore,
+    ) -> Result<Digest, Error> {
         if let Restore::Digest(digest) = to {
             return Ok(digest);
         }
         let mut before = None;
         loop {
             let page = self.tag_history(repository, tag, before).await?;
-            let found = page.items.into_iter().find(|state| match (&to, &state.end) {
-                (Restore::Previous, end) => end.is_some(),
-                (Restore::At(time), None) => state.since <= *time,
-                (Restore::At(time), Some(end)) => state.since <= *time && *time < end.at,
-                (Restore::Digest(_), _) => false,
-            });
+            let found = page
+                .items
+                .into_iter()
+                .find(|state| match (&to, &state.end) {
+                    (Restore::Previous, end) => end.is_some(),
+                    (Restore::At(time), None) => state.since <= *time,
+                    (Restore::At(time), Some(end)) => state.since <= *time && *time < end.at,
+                    (Restore::Digest(_), _) => false,
+                });
             before = match (found, page.next) {
                 (Some(state), _) => return Ok(state.digest),
                 (None, Some(next)) => next.parse().ok(),

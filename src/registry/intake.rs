@@ -47,14 +47,24 @@ pub(super) enum Interrupted {
 
 impl Registry {
     /// Appends a whole body.
-    pub(super) async fn take_in(&self, intake: Intake, body: impl BodyStream) -> Result<Intake, Interrupted> {
-        let mut feed = Feed { body: body.fuse(), failure: None };
+    pub(super) async fn take_in(
+        &self,
+        intake: Intake,
+        body: impl BodyStream,
+    ) -> Result<Intake, Interrupted> {
+        let mut feed = Feed {
+            body: body.fuse(),
+            failure: None,
+        };
         let mut work = Work::Idle(intake);
         let mut unchecked = 0;
         while let Some(first) = feed.next().await {
             // only now: nobody holds a place in memory while waiting for a client
             let place = Arc::clone(&self.batches).acquire_owned().await;
-            let mut batch = Batch { size: first.len(), chunks: vec![first] };
+            let mut batch = Batch {
+                size: first.len(),
+                chunks: vec![first],
+            };
             while batch.size < BATCH_SIZE {
                 match feed.next_unless_done(&mut work).await? {
                     Some(chunk) => batch.push(chunk),
@@ -77,7 +87,10 @@ impl Registry {
         let intake = work.settle().await?;
         match feed.failure {
             None => Ok(intake),
-            Some(cause) => Err(Interrupted::Body(Box::new(intake), Error::Body(cause.to_string()))),
+            Some(cause) => Err(Interrupted::Body(
+                Box::new(intake),
+                Error::Body(cause.to_string()),
+            )),
         }
     }
 }
@@ -124,7 +137,9 @@ impl<S: BodyStream> Feed<S> {
         if let Some(chunk) = self.next().now_or_never() {
             return Ok(chunk);
         }
-        let Work::Busy(task) = work else { return Ok(None) };
+        let Work::Busy(task) = work else {
+            return Ok(None);
+        };
         tokio::select! {
             biased;
             chunk = self.next() => Ok(chunk),
@@ -151,11 +166,19 @@ impl Work {
 }
 
 fn finished(done: Result<Result<Intake, Interrupted>, JoinError>) -> Result<Intake, Interrupted> {
-    done.unwrap_or_else(|error| Err(Interrupted::Broken(None, Error::Internal(format!("an upload's task ended early: {error}")))))
+    done.unwrap_or_else(|error| {
+        Err(Interrupted::Broken(
+            None,
+            Error::Internal(format!("an upload's task ended early: {error}")),
+        ))
+    })
 }
 
 async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
-    let Intake { mut file, mut hasher } = intake;
+    let Intake {
+        mut file,
+        mut hasher,
+    } = intake;
     let chunks: Arc<[Bytes]> = batch.chunks.into();
     let hashed = Arc::clone(&chunks);
     let hash = move || {
@@ -163,18 +186,24 @@ async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
         hasher
     };
     let write = move || {
-        let written = file.append(&chunks).map_err(Error::files("writing an upload"));
+        let written = file
+            .append(&chunks)
+            .map_err(Error::files("writing an upload"));
         (file, written)
     };
     let (hashed, written) = if batch.size < SMALL_BATCH {
-        blocking(move || (hash(), write())).await.map(|(hasher, written)| (Ok(hasher), Ok(written)))
+        blocking(move || (hash(), write()))
+            .await
+            .map(|(hasher, written)| (Ok(hasher), Ok(written)))
     } else {
         Ok(tokio::join!(blocking(hash), blocking(write)))
     }
     .map_err(|error| Interrupted::Broken(None, error))?;
     match (hashed, written) {
         (Ok(hasher), Ok((file, Ok(())))) => Ok(Intake { file, hasher }),
-        (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => Err(Interrupted::Broken(Some(file), error)),
+        (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => {
+            Err(Interrupted::Broken(Some(file), error))
+        }
         (_, Err(error)) => Err(Interrupted::Broken(None, error)),
     }
 }

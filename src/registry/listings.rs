@@ -44,7 +44,10 @@ pub struct PageLimits {
 
 impl Default for PageLimits {
     fn default() -> Self {
-        Self { catalog: PAGE_LIMIT, tags: PAGE_LIMIT }
+        Self {
+            catalog: PAGE_LIMIT,
+            tags: PAGE_LIMIT,
+        }
     }
 }
 
@@ -55,9 +58,17 @@ fn limit(wanted: Option<usize>) -> usize {
 
 impl Registry {
     /// Names of repositories that hold something, after `after`.
-    pub async fn catalog(&self, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
-        let limit = wanted.unwrap_or(usize::MAX).min(self.settings().pages.catalog);
-        let names = self.scan(move |meta| meta.catalog(&after, limit + 1)).await?;
+    pub async fn catalog(
+        &self,
+        after: String,
+        wanted: Option<usize>,
+    ) -> Result<Page<String>, Error> {
+        let limit = wanted
+            .unwrap_or(usize::MAX)
+            .min(self.settings().pages.catalog);
+        let names = self
+            .scan(move |meta| meta.catalog(&after, limit + 1))
+            .await?;
         Ok(Page::cut(names, limit, String::clone))
     }
 
@@ -65,19 +76,37 @@ impl Registry {
     ///
     /// # Errors
     /// Where the repository holds nothing.
-    pub async fn tags(&self, repository: &RepositoryName, after: String, wanted: Option<usize>) -> Result<Page<String>, Error> {
+    pub async fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: String,
+        wanted: Option<usize>,
+    ) -> Result<Page<String>, Error> {
         if !self.meta.is_listed(repository)? {
             return Err(Error::NameUnknown(repository.clone()));
         }
-        let (repository, limit) = (repository.clone(), wanted.unwrap_or(usize::MAX).min(self.settings().pages.tags));
-        let names = self.scan(move |meta| meta.tag_names(&repository, &after, limit + 1)).await?;
+        let (repository, limit) = (
+            repository.clone(),
+            wanted.unwrap_or(usize::MAX).min(self.settings().pages.tags),
+        );
+        let names = self
+            .scan(move |meta| meta.tag_names(&repository, &after, limit + 1))
+            .await?;
         Ok(Page::cut(names, limit, String::clone))
     }
 
     /// Repositories whose name contains `term`: the `page`-th `count` of them, counted from 1.
-    pub async fn search(&self, term: String, count: usize, page: usize) -> Result<Vec<String>, Error> {
+    pub async fn search(
+        &self,
+        term: String,
+        count: usize,
+        page: usize,
+    ) -> Result<Vec<String>, Error> {
         let count = count.min(PAGE_LIMIT);
-        self.scan(move |meta| meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))).await
+        self.scan(move |meta| {
+            meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
+        })
+        .await
     }
 
     /// Manifests whose subject is `subject`: an empty page where there are none, whatever else is known of it.
@@ -90,11 +119,18 @@ impl Registry {
     ) -> Result<ReferrersPage, Error> {
         let (repository, subject) = (repository.clone(), subject.clone());
         self.scan(move |meta| {
-            let mut page = Page { items: Vec::new(), next: None };
+            let mut page = Page {
+                items: Vec::new(),
+                next: None,
+            };
             let (mut after, mut bytes, mut read) = (after, 0, 0);
             // read in small steps, because each row brings the whole manifest along
-            while let Some(row) = meta.referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?.pop() {
-                let annotations = Manifest::parse(Some(&row.media_type), &row.bytes).map(|manifest| manifest.annotations);
+            while let Some(row) = meta
+                .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
+                .pop()
+            {
+                let annotations = Manifest::parse(Some(&row.media_type), &row.bytes)
+                    .map(|manifest| manifest.annotations);
                 let descriptor = Descriptor {
                     media_type: row.media_type,
                     digest: row.digest.as_str().to_owned(),
@@ -102,10 +138,13 @@ impl Registry {
                     urls: None,
                     artifact_type: row.artifact_type,
                     platform: None,
-                    annotations: annotations.ok().filter(|annotations| !annotations.is_empty()),
+                    annotations: annotations
+                        .ok()
+                        .filter(|annotations| !annotations.is_empty()),
                 };
                 let length = serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
-                let is_long = bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
+                let is_long =
+                    bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
                 if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
                     page.next = Some(after);
                     break;
@@ -121,16 +160,29 @@ impl Registry {
     }
 
     /// Repositories with what a person wants to see of them, after `after`.
-    pub async fn repositories(&self, after: String, wanted: Option<usize>) -> Result<Page<RepositoryRow>, Error> {
+    pub async fn repositories(
+        &self,
+        after: String,
+        wanted: Option<usize>,
+    ) -> Result<Page<RepositoryRow>, Error> {
         let limit = limit(wanted);
-        let rows = self.scan(move |meta| meta.repositories(&after, limit + 1)).await?;
+        let rows = self
+            .scan(move |meta| meta.repositories(&after, limit + 1))
+            .await?;
         Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
 
     /// Tags with what they point at, after `after`.
-    pub async fn tag_rows(&self, repository: &RepositoryName, after: String, wanted: Option<usize>) -> Result<Page<TagRow>, Error> {
+    pub async fn tag_rows(
+        &self,
+        repository: &RepositoryName,
+        after: String,
+        wanted: Option<usize>,
+    ) -> Result<Page<TagRow>, Error> {
         let (repository, limit) = (repository.clone(), limit(wanted));
-        let rows = self.scan(move |meta| meta.tags(&repository, &after, limit + 1)).await?;
+        let rows = self
+            .scan(move |meta| meta.tags(&repository, &after, limit + 1))
+            .await?;
         Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
 

@@ -68,7 +68,10 @@ pub use why::{Chain, End, Step, StepKind, TagHold, Why};
 use crate::blob::{BlobStore, Hasher, KeptOpen};
 pub use crate::blob::{Operation, UploadId};
 use crate::meta::Meta;
-pub use crate::meta::{Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage, now};
+pub use crate::meta::{
+    Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
+    now,
+};
 use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 use room::Room;
@@ -151,12 +154,18 @@ impl Registry {
     /// # Errors
     /// What keeps the directory or the database from being used, naming the path and a remedy.
     pub fn open(root: &Path, settings: Settings) -> Result<Self, Error> {
-        let unusable = |cause: std::io::Error| Error::DataDirectory { path: root.to_owned(), cause };
+        let unusable = |cause: std::io::Error| Error::DataDirectory {
+            path: root.to_owned(),
+            cause,
+        };
         make_root(root).map_err(unusable)?;
         let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
         // the database first: where it is somebody else's, nothing is to be left beside it
-        let meta = Meta::open(&database_path(root), Box::new(move || published.sync_published()))?;
+        let meta = Meta::open(
+            &database_path(root),
+            Box::new(move || published.sync_published()),
+        )?;
         blobs.prepare().map_err(unusable)?;
         Ok(Self {
             meta,
@@ -179,8 +188,15 @@ impl Registry {
     /// # Errors
     /// As [`Self::open`].
     pub fn check(root: &Path) -> Result<(), Error> {
-        crate::directory::check(root).map_err(|cause| Error::DataDirectory { path: root.to_owned(), cause })?;
-        if Self::is_at(root) { Ok(Meta::check(&database_path(root))?) } else { Ok(()) }
+        crate::directory::check(root).map_err(|cause| Error::DataDirectory {
+            path: root.to_owned(),
+            cause,
+        })?;
+        if Self::is_at(root) {
+            Ok(Meta::check(&database_path(root))?)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether there is a registry in `root`; false also where that cannot be seen.
@@ -195,8 +211,13 @@ impl Registry {
     pub fn open_existing(root: &Path, settings: Settings) -> Result<Self, Error> {
         match database_path(root).metadata() {
             Ok(_) => Self::open(root, settings),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Err(Error::NoRegistry(root.to_owned())),
-            Err(cause) => Err(Error::DataDirectory { path: root.to_owned(), cause }),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Err(Error::NoRegistry(root.to_owned()))
+            }
+            Err(cause) => Err(Error::DataDirectory {
+                path: root.to_owned(),
+                cause,
+            }),
         }
     }
 
@@ -210,14 +231,22 @@ impl Registry {
 
     /// Holds the directory alone, until it is dropped; none where a server has it.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
-        self.blobs.lock_root(true).map_err(Error::files("locking the data directory"))
+        self.blobs
+            .lock_root(true)
+            .map_err(Error::files("locking the data directory"))
     }
 
     /// The same registry, which goes by other rules of what is kept.
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
-        let settings = Settings { retention, ..(*self.settings()).clone() };
-        Self { settings: Arc::new(ArcSwap::from_pointee(settings)), ..self }
+        let settings = Settings {
+            retention,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
     }
 
     /// The rules in force; an operation that looks at several of them asks once, so that they belong together.
@@ -247,11 +276,19 @@ impl Registry {
     /// # Errors
     /// [`Error::ReadOnly`].
     pub fn check_writable(&self) -> Result<(), Error> {
-        if self.settings.load().read_only { Err(Error::ReadOnly) } else { Ok(()) }
+        if self.settings.load().read_only {
+            Err(Error::ReadOnly)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_deletable(&self) -> Result<(), Error> {
-        if self.settings.load().delete { Ok(()) } else { Err(Error::DeleteDisabled) }
+        if self.settings.load().delete {
+            Ok(())
+        } else {
+            Err(Error::DeleteDisabled)
+        }
     }
 }
 
@@ -261,11 +298,16 @@ fn database_path(root: &Path) -> PathBuf {
 
 fn make_root(root: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().mode(0o700).recursive(true).create(root)
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(root)
 }
 
 /// Runs what blocks, or computes for long, off the async workers.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
     BLOCKING.waiting.add(1);
     let counted = move || {
         BLOCKING.waiting.add(-1);
@@ -273,7 +315,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
         let _running = Running;
         work()
     };
-    tokio::task::spawn_blocking(counted).await.map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
+    tokio::task::spawn_blocking(counted)
+        .await
+        .map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
 }
 
 /// A blocking task that runs, counted as such however it ends.

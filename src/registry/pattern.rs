@@ -15,8 +15,11 @@ impl TryFrom<String> for Pattern {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let glob = globset::GlobBuilder::new(&text).literal_separator(true).build();
-        glob.map(|glob| Self(glob.compile_matcher())).map_err(|error| format!("'{text}' is not a pattern: {}", error.kind()))
+        let glob = globset::GlobBuilder::new(&text)
+            .literal_separator(true)
+            .build();
+        glob.map(|glob| Self(glob.compile_matcher()))
+            .map_err(|error| format!("'{text}' is not a pattern: {}", error.kind()))
     }
 }
 
@@ -44,17 +47,29 @@ impl Pattern {
     /// # Errors
     /// Where it is none, or a part of it can be in no name, so that whoever wrote it means something else.
     pub fn for_repositories(text: &str) -> Result<Self, String> {
-        let rule = |name: &str| RepositoryName::parse(name).map(drop).map_err(|error| error.to_string());
+        let rule = |name: &str| {
+            RepositoryName::parse(name)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
         Self::for_names(text, "repository", rule)
     }
 
     /// As [`Self::for_repositories`], for tags.
     pub fn for_tags(text: &str) -> Result<Self, String> {
-        let rule = |name: &str| TagName::parse(name).map(drop).map_err(|error| error.to_string());
+        let rule = |name: &str| {
+            TagName::parse(name)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
         Self::for_names(text, "tag", rule)
     }
 
-    fn for_names(text: &str, what: &str, rule: impl Fn(&str) -> Result<(), String>) -> Result<Self, String> {
+    fn for_names(
+        text: &str,
+        what: &str,
+        rule: impl Fn(&str) -> Result<(), String>,
+    ) -> Result<Self, String> {
         let pattern = Self::try_from(text.to_owned())?;
         let parts = parts(text);
         for (number, part) in parts.iter().enumerate() {
@@ -67,8 +82,9 @@ impl Pattern {
                 }
                 Part::Class(class) => {
                     let class = Self::try_from(class.clone())?;
-                    let is_any =
-                        (0..=127).map(|byte| char::from(byte).to_string()).any(|c| class.matches(&c) && rule(&format!("a{c}a")).is_ok());
+                    let is_any = (0..=127)
+                        .map(|byte| char::from(byte).to_string())
+                        .any(|c| class.matches(&c) && rule(&format!("a{c}a")).is_ok());
                     if is_any { Ok(()) } else { rule(class.as_str()) }
                 }
                 Part::Any => Ok(()),
@@ -169,13 +185,23 @@ mod tests {
             "a___*",
         ] {
             let error = Pattern::for_repositories(text).unwrap_err();
-            assert!(error.contains(&format!("'{text}' can match no repository: ")), "{error}");
+            assert!(
+                error.contains(&format!("'{text}' can match no repository: ")),
+                "{error}"
+            );
         }
         for text in ["team/app", "v 1", ".*", "-x", "pr:*", "[/]", "", "ä*"] {
             let error = Pattern::for_tags(text).unwrap_err();
-            assert!(error.contains(&format!("'{text}' can match no tag: ")), "{error}");
+            assert!(
+                error.contains(&format!("'{text}' can match no tag: ")),
+                "{error}"
+            );
         }
-        assert!(Pattern::for_tags("[a").unwrap_err().contains("is not a pattern"));
+        assert!(
+            Pattern::for_tags("[a")
+                .unwrap_err()
+                .contains("is not a pattern")
+        );
     }
 
     #[test]
@@ -201,7 +227,18 @@ mod tests {
             let pattern = Pattern::for_repositories(text);
             assert_eq!(pattern.is_err(), text == "*-", "{text}: {pattern:?}");
         }
-        for text in ["*", "v*", "V*", "[A-Z]*", "{pr,PR}-*", "*.", "_*", "*-", "1.{0,1}.?", "sha256-*.sig"] {
+        for text in [
+            "*",
+            "v*",
+            "V*",
+            "[A-Z]*",
+            "{pr,PR}-*",
+            "*.",
+            "_*",
+            "*-",
+            "1.{0,1}.?",
+            "sha256-*.sig",
+        ] {
             assert!(Pattern::for_tags(text).is_ok(), "{text}");
         }
     }

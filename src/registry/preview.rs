@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::fall::{Fall, Loosened};
 use super::retention::{Newest, Places};
-use super::{Decision, Error, KeepUntagged, ManifestReference, Page, Policy, Registry, Retention, Share};
+use super::{
+    Decision, Error, KeepUntagged, ManifestReference, Page, Policy, Registry, Retention, Share,
+};
 use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
@@ -64,67 +66,130 @@ struct Rules {
 
 impl Registry {
     /// What would come of these deletions, all together.
-    pub async fn if_deleted(&self, deletions: Vec<(RepositoryName, Deletion)>, retention: &Retention) -> Result<Consequence, Error> {
+    pub async fn if_deleted(
+        &self,
+        deletions: Vec<(RepositoryName, Deletion)>,
+        retention: &Retention,
+    ) -> Result<Consequence, Error> {
         let retention = retention.clone();
         self.scan(move |meta| {
             let now = now();
-            let within: BTreeSet<_> = deletions.iter().map(|(repository, _)| repository.to_string()).collect();
+            let within: BTreeSet<_> = deletions
+                .iter()
+                .map(|(repository, _)| repository.to_string())
+                .collect();
             let mut anyway = Fall::new(meta, &retention, None);
             anyway.within(now, &within)?;
-            let anyway: HashMap<_, _> = anyway.doomed.iter().map(|doomed| (doomed.key(), doomed.at)).collect();
+            let anyway: HashMap<_, _> = anyway
+                .doomed
+                .iter()
+                .map(|doomed| (doomed.key(), doomed.at))
+                .collect();
             let fall = Fall::new(meta, &retention, None);
-            let mut judge = Judge { meta, now, fall, consequence: Consequence::default() };
+            let mut judge = Judge {
+                meta,
+                now,
+                fall,
+                consequence: Consequence::default(),
+            };
             for (repository, deletion) in &deletions {
                 match deletion {
                     Deletion::Everything => judge.everything(repository)?,
-                    Deletion::Manifest(digest) => judge.manifests(meta.manifest_in(repository, digest)?.into_iter().collect())?,
+                    Deletion::Manifest(digest) => judge
+                        .manifests(meta.manifest_in(repository, digest)?.into_iter().collect())?,
                     Deletion::Tags(tags) => judge.tags(repository, tags)?,
                 }
             }
-            let Judge { mut fall, consequence, .. } = judge;
+            let Judge {
+                mut fall,
+                consequence,
+                ..
+            } = judge;
             // what goes anyway may go sooner now, or take more along
             fall.within(now, &within)?;
-            let sooner = fall.doomed.iter().filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
-            Ok(Consequence { goes: Share::of(sooner), ..consequence })
+            let sooner = fall
+                .doomed
+                .iter()
+                .filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
+            Ok(Consequence {
+                goes: Share::of(sooner),
+                ..consequence
+            })
         })
         .await
     }
 
     /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
     /// tags that the rules keep by number, and no others.
-    pub async fn preview(&self, repository: &RepositoryName, retention: &Retention) -> Result<Preview, Error> {
+    pub async fn preview(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+    ) -> Result<Preview, Error> {
         let untagged = retention.untagged_rule(repository.as_str());
         let Some(policy) = retention.policy(repository.as_str()).cloned() else {
-            return Ok(Preview { policy: None, untagged, rules: None });
+            return Ok(Preview {
+                policy: None,
+                untagged,
+                rules: None,
+            });
         };
         let name = repository.clone();
         let seen = self.scan(move |meta| {
             let (mut newest, mut after) = (Newest::default(), String::new());
             loop {
                 let tags = meta.tags(&name, &after, BATCH)?;
-                let Some(last) = tags.last() else { return Ok((policy, newest.places())) };
+                let Some(last) = tags.last() else {
+                    return Ok((policy, newest.places()));
+                };
                 after.clone_from(&last.name);
-                tags.into_iter().for_each(|tag| policy.look(&judged(tag), &mut newest));
+                tags.into_iter()
+                    .for_each(|tag| policy.look(&judged(tag), &mut newest));
             }
         });
         let (policy, places) = seen.await?;
         let pattern = policy.repositories.to_string();
-        Ok(Preview { policy: Some(pattern), untagged, rules: Some(Arc::new(Rules { policy, places, now: now() })) })
+        Ok(Preview {
+            policy: Some(pattern),
+            untagged,
+            rules: Some(Arc::new(Rules {
+                policy,
+                places,
+                now: now(),
+            })),
+        })
     }
 
     /// What the rules say about each tag of a repository, in order of their names, after `after`.
-    pub async fn preview_tags(&self, repository: &RepositoryName, preview: &Preview, after: String) -> Result<Page<Decision>, Error> {
+    pub async fn preview_tags(
+        &self,
+        repository: &RepositoryName,
+        preview: &Preview,
+        after: String,
+    ) -> Result<Page<Decision>, Error> {
         let (name, rules) = (repository.clone(), preview.rules.clone());
         self.scan(move |meta| {
-            let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| row.name.clone());
+            let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| {
+                row.name.clone()
+            });
             let decide = |row: TagRow| match &rules {
-                Some(rules) => rules.policy.decide_one(judged(row), rules.now, &rules.places),
+                Some(rules) => rules
+                    .policy
+                    .decide_one(judged(row), rules.now, &rules.places),
                 None => {
                     let reason = "no policy matches the repository".to_owned();
-                    Decision { tag: row.name, is_kept: true, reason, until: None }
+                    Decision {
+                        tag: row.name,
+                        is_kept: true,
+                        reason,
+                        until: None,
+                    }
                 }
             };
-            Ok(Page { items: rows.items.into_iter().map(decide).collect(), next: rows.next })
+            Ok(Page {
+                items: rows.items.into_iter().map(decide).collect(),
+                next: rows.next,
+            })
         })
         .await
     }
@@ -132,7 +197,11 @@ impl Registry {
 
 /// What rules go by.
 fn judged(row: TagRow) -> TaggedRow {
-    TaggedRow { name: row.name, updated_at: row.updated_at, pulled_at: row.pulled_at }
+    TaggedRow {
+        name: row.name,
+        updated_at: row.updated_at,
+        pulled_at: row.pulled_at,
+    }
 }
 
 struct Judge<'m> {
@@ -145,7 +214,8 @@ struct Judge<'m> {
 impl Judge<'_> {
     fn manifests(&mut self, manifests: Vec<HeldManifest>) -> Result<(), meta::Error> {
         self.consequence.deleted += manifests.len() as u64;
-        self.fall.drop_manifests(manifests, self.now, "it is deleted")
+        self.fall
+            .drop_manifests(manifests, self.now, "it is deleted")
     }
 
     fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {

@@ -26,7 +26,11 @@ impl Progress {
     /// Sets what is due by what is found ahead. `is_held` says that what loses its last holder now stays for a while.
     pub(super) fn expect(&mut self, ahead: &DueCounts, is_held: bool) {
         // with a link may go its blob, and with that its file
-        let links = if is_held { ahead.links } else { ahead.links + ahead.references };
+        let links = if is_held {
+            ahead.links
+        } else {
+            ahead.links + ahead.references
+        };
         self.due = self.done + ahead.manifests + 3 * links + 2 * ahead.blobs + ahead.removals;
     }
 }
@@ -38,10 +42,27 @@ mod tests {
     #[test]
     fn what_is_due_is_never_less_than_what_is_done_and_an_estimate_can_shrink() {
         let mut progress = Progress::default();
-        progress.expect(&DueCounts { manifests: 2, references: 4, links: 1, blobs: 1, removals: 1 }, false);
+        progress.expect(
+            &DueCounts {
+                manifests: 2,
+                references: 4,
+                links: 1,
+                blobs: 1,
+                removals: 1,
+            },
+            false,
+        );
         assert_eq!((progress.done, progress.due), (0, 2 + 3 * 5 + 2 + 1));
         progress.pass(2);
-        progress.expect(&DueCounts { links: 3, blobs: 1, removals: 1, ..DueCounts::default() }, true);
+        progress.expect(
+            &DueCounts {
+                links: 3,
+                blobs: 1,
+                removals: 1,
+                ..DueCounts::default()
+            },
+            true,
+        );
         assert_eq!((progress.done, progress.due), (2, 2 + 9 + 2 + 1));
         progress.pass(20);
         assert_eq!((progress.done, progress.due), (22, 22));

@@ -17,24 +17,38 @@ pub struct OpenBlob {
 
 impl Registry {
     /// The manifest that a tag points at, or that has that digest.
-    pub fn manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
+    pub fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Arc<StoredManifest>, Error> {
         let found = match reference {
             ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag)?,
-            ManifestReference::Digest(digest) => self.meta.manifest_by_digest(repository, digest)?,
+            ManifestReference::Digest(digest) => {
+                self.meta.manifest_by_digest(repository, digest)?
+            }
         };
         found.ok_or_else(|| manifest_unknown(repository, reference))
     }
 
     /// As [`Self::manifest`], and a promise that it stays for at least half a lease, which a client may rely on instead of
     /// pushing it.
-    pub async fn promise_manifest(&self, repository: &RepositoryName, reference: &ManifestReference) -> Result<Arc<StoredManifest>, Error> {
+    pub async fn promise_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Arc<StoredManifest>, Error> {
         let manifest = self.manifest(repository, reference)?;
         if self.settings().retention.is_half_over(manifest.idle_since) {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
             let renew = self.meta.write(move |tx| {
                 // looked up again: its number may have been given to another one since
-                let Some(repository) = tx.repository(&name)? else { return Ok(false) };
-                let Some(manifest) = tx.manifest(repository, &digest)? else { return Ok(false) };
+                let Some(repository) = tx.repository(&name)? else {
+                    return Ok(false);
+                };
+                let Some(manifest) = tx.manifest(repository, &digest)? else {
+                    return Ok(false);
+                };
                 Ok::<_, Error>(tx.renew_manifest(manifest, now())?)
             });
             if !renew.await? {
@@ -46,24 +60,51 @@ impl Registry {
 
     /// The size of a blob that the repository shows, in bytes, and a promise that it stays for at least half a lease, which
     /// a client may rely on instead of pushing it.
-    pub async fn promise_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<u64, Error> {
-        let link = self.meta.blob(repository, digest)?.ok_or_else(|| blob_unknown(repository, digest))?;
-        if self.promise_link(repository, digest, &link).await? { Ok(link.blob.size) } else { Err(blob_unknown(repository, digest)) }
+    pub async fn promise_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<u64, Error> {
+        let link = self
+            .meta
+            .blob(repository, digest)?
+            .ok_or_else(|| blob_unknown(repository, digest))?;
+        if self.promise_link(repository, digest, &link).await? {
+            Ok(link.blob.size)
+        } else {
+            Err(blob_unknown(repository, digest))
+        }
     }
 
     /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
     /// whether the link is still there.
-    pub(super) async fn promise_link(&self, repository: &RepositoryName, digest: &Digest, link: &LinkRow) -> Result<bool, Error> {
+    pub(super) async fn promise_link(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        link: &LinkRow,
+    ) -> Result<bool, Error> {
         if !self.settings().retention.is_half_over(link.idle_since) {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());
-        self.meta.write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?)).await
+        self.meta
+            .write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?))
+            .await
     }
 
     /// Opens a blob that the repository shows.
-    pub async fn open_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<OpenBlob, Error> {
-        let size = self.meta.blob(repository, digest)?.ok_or_else(|| blob_unknown(repository, digest))?.blob.size;
+    pub async fn open_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<OpenBlob, Error> {
+        let size = self
+            .meta
+            .blob(repository, digest)?
+            .ok_or_else(|| blob_unknown(repository, digest))?
+            .blob
+            .size;
         let (blobs, wanted) = (Arc::clone(&self.blobs), digest.clone());
         match blocking(move || blobs.open_blob(&wanted)).await? {
             Ok(file) => Ok(OpenBlob { file, size }),
@@ -76,14 +117,23 @@ impl Registry {
     }
 }
 
-pub(super) fn manifest_unknown(repository: &RepositoryName, reference: &ManifestReference) -> Error {
+pub(super) fn manifest_unknown(
+    repository: &RepositoryName,
+    reference: &ManifestReference,
+) -> Error {
     let reference = match reference {
         ManifestReference::Tag(tag) => tag.to_string(),
         ManifestReference::Digest(digest) => digest.to_string(),
     };
-    Error::ManifestUnknown { repository: repository.clone(), reference }
+    Error::ManifestUnknown {
+        repository: repository.clone(),
+        reference,
+    }
 }
 
 pub(super) fn blob_unknown(repository: &RepositoryName, digest: &Digest) -> Error {
-    Error::BlobUnknown { repository: repository.clone(), digest: digest.clone() }
+    Error::BlobUnknown {
+        repository: repository.clone(),
+        digest: digest.clone(),
+    }
 }

@@ -38,25 +38,42 @@ impl Registry {
                 count.count += 1;
                 count.last = now();
             }
-            None => names.push(Count { tag: tag.map(str::to_owned), count: 1, last: now() }),
+            None => names.push(Count {
+                tag: tag.map(str::to_owned),
+                count: 1,
+                last: now(),
+            }),
         }
     }
 
     /// Records what was counted since the last time.
     pub async fn record_pulls(&self) -> Result<(), Error> {
-        let counts = std::mem::take(&mut *self.pulls.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let counts =
+            std::mem::take(&mut *self.pulls.0.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
             return Ok(());
         }
         let pulls: Vec<_> = counts
             .into_iter()
             .flat_map(|((manifest, digest), names)| {
-                names.into_iter().map(move |Count { tag, count, last }| Pulls { manifest, digest: digest.clone(), tag, count, last })
+                names
+                    .into_iter()
+                    .map(move |Count { tag, count, last }| Pulls {
+                        manifest,
+                        digest: digest.clone(),
+                        tag,
+                        count,
+                        last,
+                    })
             })
             .collect();
         for some in pulls.chunks(200) {
             let some = some.to_vec();
-            self.meta.write(move |tx| Ok::<_, Error>(some.iter().try_for_each(|pulls| tx.add_pulls(pulls))?)).await?;
+            self.meta
+                .write(move |tx| {
+                    Ok::<_, Error>(some.iter().try_for_each(|pulls| tx.add_pulls(pulls))?)
+                })
+                .await?;
         }
         Ok(())
     }

@@ -28,7 +28,12 @@ pub struct Purging {
 
 impl Default for Purging {
     fn default() -> Self {
-        Self { enabled: true, age: Duration::from_secs(7 * 24 * 3600), interval: Duration::from_secs(3600), dry_run: false }
+        Self {
+            enabled: true,
+            age: Duration::from_secs(7 * 24 * 3600),
+            interval: Duration::from_secs(3600),
+            dry_run: false,
+        }
     }
 }
 
@@ -45,17 +50,27 @@ impl Registry {
     pub async fn purge_uploads(&self) -> Result<usize, Error> {
         let purging = self.settings().purging;
         // the end of each was written down when it began, by the rules of then
-        while self.meta.write_lazily(move |tx| tx.set_upload_lifetime(purging.lifetime(), MOVED_AT_ONCE)).await? > 0 {}
+        while self
+            .meta
+            .write_lazily(move |tx| tx.set_upload_lifetime(purging.lifetime(), MOVED_AT_ONCE))
+            .await?
+            > 0
+        {}
         if !purging.dry_run {
             return self.end_expired_uploads().await;
         }
         let mut after = (Millis::MIN, String::new());
         loop {
             let expired = self.expired(&after).await?;
-            let Some(last) = expired.last() else { return Ok(0) };
+            let Some(last) = expired.last() else {
+                return Ok(0);
+            };
             after.clone_from(last);
             for (_, id) in expired {
-                tracing::info!(upload = id, "this upload is over and would be purged, were it not for dryrun");
+                tracing::info!(
+                    upload = id,
+                    "this upload is over and would be purged, were it not for dryrun"
+                );
             }
         }
     }
@@ -73,7 +88,9 @@ impl Registry {
             for id in expired.iter().filter_map(|(_, id)| UploadId::parse(id)) {
                 match self.end(&id).await {
                     Ok(is_ended) => ended += usize::from(is_ended),
-                    Err(error) => tracing::warn!(%error, "an upload that is over could not be cleared; going on with the next"),
+                    Err(error) => {
+                        tracing::warn!(%error, "an upload that is over could not be cleared; going on with the next")
+                    }
                 }
             }
         }
@@ -81,10 +98,15 @@ impl Registry {
 
     async fn end(&self, id: &UploadId) -> Result<bool, Error> {
         // a locked one is being written to at this moment
-        let Some(file) = self.lock(id)? else { return Ok(false) };
+        let Some(file) = self.lock(id)? else {
+            return Ok(false);
+        };
         let file = Arc::new(file);
         // a crash amid clearing leaves a session that is over for a file that may be a blob
-        if file.is_published().map_err(Error::files("looking at an upload"))? {
+        if file
+            .is_published()
+            .map_err(Error::files("looking at an upload"))?
+        {
             self.settle_published(id, &file).await?;
         }
         self.discard(id, file).await?;
@@ -93,6 +115,7 @@ impl Registry {
 
     async fn expired(&self, after: &(Millis, String)) -> Result<Vec<(Millis, String)>, Error> {
         let after = after.clone();
-        self.scan(move |meta| meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE)).await
+        self.scan(move |meta| meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE))
+            .await
     }
 }

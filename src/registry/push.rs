@@ -63,22 +63,40 @@ impl Registry {
             Ok::<_, Error>((manifest, new))
         };
         let (manifest, new) = blocking(read).await??;
-        let pushed = Pushed { digest: new.digest.clone(), subject: new.subject.clone() };
+        let pushed = Pushed {
+            digest: new.digest.clone(),
+            subject: new.subject.clone(),
+        };
         let repository = repository.clone();
         self.meta
             .write(move |tx| {
                 let now = now();
                 let id = tx.ensure_repository(&repository, now)?;
-                let manifest = record(tx, id, &repository, &manifest.references, &new, settings.sparse, now)?;
+                let manifest = record(
+                    tx,
+                    id,
+                    &repository,
+                    &manifest.references,
+                    &new,
+                    settings.sparse,
+                    now,
+                )?;
                 let policy = settings.retention.policy(repository.as_str());
-                tags.iter().try_for_each(|tag| point(tx, &repository, id, tag, manifest, policy, &actor, now))
+                tags.iter().try_for_each(|tag| {
+                    point(tx, &repository, id, tag, manifest, policy, &actor, now)
+                })
             })
             .await?;
         Ok(pushed)
     }
 
     /// Lets a repository show a blob that `from` shows, or, without `from`, any repository. False where there is none.
-    pub async fn mount_blob(&self, repository: &RepositoryName, digest: &Digest, from: Option<&RepositoryName>) -> Result<bool, Error> {
+    pub async fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<bool, Error> {
         let is_there = match from {
             Some(from) => self.meta.blob(from, digest)?.is_some(),
             None => self.meta.is_blob_shown(digest)?,
@@ -94,7 +112,9 @@ impl Registry {
         let (repository, digest) = (repository.clone(), digest.clone());
         self.meta
             .write(move |tx| {
-                let Some(blob) = tx.blob(&digest)? else { return Ok(false) };
+                let Some(blob) = tx.blob(&digest)? else {
+                    return Ok(false);
+                };
                 let now = now();
                 let repository = tx.ensure_repository(&repository, now)?;
                 tx.link_blob(repository, &digest, blob, now)?;
@@ -105,11 +125,20 @@ impl Registry {
 }
 
 /// Parses a manifest and computes its digest.
-pub(super) fn read(expected: Option<Digest>, content_type: Option<&str>, bytes: Bytes) -> Result<(Manifest, NewManifest), Error> {
-    let algorithm = expected.as_ref().map_or(Algorithm::Sha256, Digest::algorithm);
+pub(super) fn read(
+    expected: Option<Digest>,
+    content_type: Option<&str>,
+    bytes: Bytes,
+) -> Result<(Manifest, NewManifest), Error> {
+    let algorithm = expected
+        .as_ref()
+        .map_or(Algorithm::Sha256, Digest::algorithm);
     let digest = Hasher::digest(algorithm, &bytes);
     if let Some(expected) = expected.filter(|expected| *expected != digest) {
-        return Err(Error::DigestMismatch { expected, actual: digest });
+        return Err(Error::DigestMismatch {
+            expected,
+            actual: digest,
+        });
     }
     let manifest = Manifest::parse(content_type, &bytes)?;
     let new = NewManifest {
@@ -137,13 +166,18 @@ pub(super) fn record(
         return Ok(manifest);
     }
     let targets =
-        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown { repository: repository.clone(), digests })?;
+        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown {
+            repository: repository.clone(),
+            digests,
+        })?;
     let manifest = tx.insert_manifest(id, new, now)?;
     for (reference, target) in references.iter().zip(targets) {
         match target {
             Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference.is_child)?,
             Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
-            Target::Absent => tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?,
+            Target::Absent => {
+                tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?
+            }
         }
     }
     tx.hold_referrers(id, manifest, new)?;
@@ -151,7 +185,10 @@ pub(super) fn record(
 }
 
 /// Points a tag at a manifest, unless it is immutable and points elsewhere.
-#[expect(clippy::too_many_arguments, reason = "one change, and all that is recorded of it")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one change, and all that is recorded of it"
+)]
 pub(super) fn point(
     tx: &WriteTx<'_>,
     repository: &RepositoryName,
@@ -163,9 +200,14 @@ pub(super) fn point(
     now: Millis,
 ) -> Result<(), Error> {
     if policy.is_some_and(|policy| policy.is_immutable(tag.as_str()))
-        && tx.tag_target(id, tag)?.is_some_and(|(present, _)| present != manifest)
+        && tx
+            .tag_target(id, tag)?
+            .is_some_and(|(present, _)| present != manifest)
     {
-        return Err(Error::TagImmutable { repository: repository.clone(), tag: tag.to_string() });
+        return Err(Error::TagImmutable {
+            repository: repository.clone(),
+            tag: tag.to_string(),
+        });
     }
     Ok(tx.set_tag(id, tag, manifest, actor, now)?)
 }
@@ -180,7 +222,11 @@ fn resolve(
     let mut missing = Vec::new();
     let mut targets = Vec::with_capacity(references.len());
     for reference in references {
-        let child = if reference.is_child { tx.manifest(repository, &reference.digest)? } else { None };
+        let child = if reference.is_child {
+            tx.manifest(repository, &reference.digest)?
+        } else {
+            None
+        };
         targets.push(match child {
             Some(manifest) => Target::Manifest(manifest),
             None => match tx.blob_in(repository, &reference.digest)? {
@@ -194,5 +240,9 @@ fn resolve(
             },
         });
     }
-    Ok(if missing.is_empty() { Ok(targets) } else { Err(missing) })
+    Ok(if missing.is_empty() {
+        Ok(targets)
+    } else {
+        Err(missing)
+    })
 }

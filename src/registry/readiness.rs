@@ -12,7 +12,10 @@ impl Registry {
         let (meta, blobs) = (self.meta.clone(), std::sync::Arc::clone(&self.blobs));
         blocking(move || {
             meta.retention()?;
-            blobs.free_bytes().map(drop).map_err(Error::files("looking at the data directory"))
+            blobs
+                .free_bytes()
+                .map(drop)
+                .map_err(Error::files("looking at the data directory"))
         })
         .await?
     }
@@ -22,7 +25,9 @@ impl Registry {
     /// # Errors
     /// What keeps it from being changed. Waits as long as the writer does.
     pub async fn check_changeable(&self) -> Result<(), Error> {
-        self.meta.write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?)).await
+        self.meta
+            .write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?))
+            .await
     }
 
     /// Fails where no more is accepted because the disk is as full as its owner allows; the log says so, once a minute at the most.

@@ -26,7 +26,8 @@ impl Registry {
     pub async fn reconcile(&self) -> Result<Reconciled, Error> {
         let mut cleared = Reconciled::default();
         let blobs = Arc::clone(&self.blobs);
-        let listing = blocking(move || blobs.upload_files().map(Iterator::collect::<Vec<_>>)).await?;
+        let listing =
+            blocking(move || blobs.upload_files().map(Iterator::collect::<Vec<_>>)).await?;
         for id in listing.map_err(Error::files("listing the uploads"))? {
             let result = match id {
                 Ok(id) => self.clear(&id, &mut cleared).await,
@@ -40,14 +41,25 @@ impl Registry {
     }
 
     async fn clear(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
-        let Some(file) = self.lock(id)? else { return Ok(()) };
+        let Some(file) = self.lock(id)? else {
+            return Ok(());
+        };
         let file = Arc::new(file);
-        if file.is_published().map_err(Error::files("looking at an upload"))? {
+        if file
+            .is_published()
+            .map_err(Error::files("looking at an upload"))?
+        {
             cleared.orphans += usize::from(self.settle_published(id, &file).await?);
         }
         let session = id.clone();
-        if !self.meta.write(move |tx| Ok::<_, Error>(tx.has_upload(session.as_str())?)).await? {
-            self.blobs.discard_upload(id).map_err(Error::files("removing an upload"))?;
+        if !self
+            .meta
+            .write(move |tx| Ok::<_, Error>(tx.has_upload(session.as_str())?))
+            .await?
+        {
+            self.blobs
+                .discard_upload(id)
+                .map_err(Error::files("removing an upload"))?;
             cleared.files += 1;
         }
         Ok(())
@@ -56,29 +68,50 @@ impl Registry {
     /// Decides what a file with two names is, while its lock is held. Where its blob was committed, it loses its own
     /// name; where it was not, the blob's, and its session, if it has one, goes on: what it received was acknowledged.
     /// True in the second case.
-    pub(super) async fn settle_published(&self, id: &UploadId, file: &Arc<UploadFile>) -> Result<bool, Error> {
+    pub(super) async fn settle_published(
+        &self,
+        id: &UploadId,
+        file: &Arc<UploadFile>,
+    ) -> Result<bool, Error> {
         let hashed = Arc::clone(file);
-        let hash =
-            move || Algorithm::ALL.into_iter().map(|algorithm| hashed.rehash(algorithm).map(Hasher::finish)).collect::<Result<Vec<_>, _>>();
-        let digests: Vec<Digest> = blocking(hash).await?.map_err(Error::files("reading an upload back"))?;
+        let hash = move || {
+            Algorithm::ALL
+                .into_iter()
+                .map(|algorithm| hashed.rehash(algorithm).map(Hasher::finish))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let digests: Vec<Digest> = blocking(hash)
+            .await?
+            .map_err(Error::files("reading an upload back"))?;
         // A commit of its own, before any judgement: a commit that failed after it had reached the log would come back
         // with the next crash, unless a later one has written over it.
         let touched = id.clone();
-        let is_open = self.meta.write(move |tx| Ok::<_, Error>(tx.touch_upload(touched.as_str(), now())?)).await?;
+        let is_open = self
+            .meta
+            .write(move |tx| Ok::<_, Error>(tx.touch_upload(touched.as_str(), now())?))
+            .await?;
         let (blobs, file, id) = (Arc::clone(&self.blobs), Arc::clone(file), id.clone());
         let settle = self.meta.write(move |tx| {
-            let names = digests.iter().filter(|digest| blobs.is_published_as(&file, digest)).collect::<Vec<_>>();
+            let names = digests
+                .iter()
+                .filter(|digest| blobs.is_published_as(&file, digest))
+                .collect::<Vec<_>>();
             let mut is_blob = false;
             for digest in names {
                 if tx.blob(digest)?.is_some() {
                     is_blob = true;
                 } else {
-                    blobs.remove_blob(digest).map_err(Error::files("removing an orphaned blob"))?;
+                    blobs
+                        .remove_blob(digest)
+                        .map_err(Error::files("removing an orphaned blob"))?;
                 }
             }
             if is_blob {
-                blobs.remove_upload(&id).map_err(Error::files("removing an upload"))?;
-                file.make_read_only().map_err(Error::files("finishing a blob"))?;
+                blobs
+                    .remove_upload(&id)
+                    .map_err(Error::files("removing an upload"))?;
+                file.make_read_only()
+                    .map_err(Error::files("finishing a blob"))?;
             }
             if is_blob || !is_open {
                 tx.delete_upload(id.as_str())?;
@@ -89,6 +122,8 @@ impl Registry {
     }
 
     pub(super) fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
-        self.blobs.open_upload(id).map_err(Error::files("opening an upload"))
+        self.blobs
+            .open_upload(id)
+            .map_err(Error::files("opening an upload"))
     }
 }

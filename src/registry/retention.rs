@@ -75,13 +75,23 @@ impl fmt::Display for KeepUntagged {
 fn length(time: Duration) -> String {
     let mut rest = time.as_millis();
     let mut text = String::new();
-    for (unit, millis) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+    for (unit, millis) in [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ] {
         if rest >= millis {
             text += &format!("{}{unit}", rest / millis);
             rest %= millis;
         }
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
 }
 
 /// The rules of some repositories.
@@ -130,17 +140,22 @@ impl Retention {
 
     /// Whether half a lease has passed since a thing was last promised that nothing holds.
     pub(super) fn is_half_over(&self, idle_since: Option<Millis>) -> bool {
-        idle_since.is_some_and(|since| crate::meta::now().saturating_sub(since) > millis(self.lease) / 2)
+        idle_since
+            .is_some_and(|since| crate::meta::now().saturating_sub(since) > millis(self.lease) / 2)
     }
 
     /// The policy of a repository.
     pub fn policy(&self, repository: &str) -> Option<&Policy> {
-        self.policies.iter().find(|policy| policy.repositories.matches(repository))
+        self.policies
+            .iter()
+            .find(|policy| policy.repositories.matches(repository))
     }
 
     /// How long manifests without tags stay in a repository.
     pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
-        self.policy(repository).and_then(|policy| policy.untagged).unwrap_or(self.untagged)
+        self.policy(repository)
+            .and_then(|policy| policy.untagged)
+            .unwrap_or(self.untagged)
     }
 
     /// When a manifest that nothing holds is due; none if never.
@@ -159,7 +174,9 @@ impl Retention {
 
 /// The last time that anybody wanted an idle manifest.
 fn last_needed(manifest: &IdleManifest) -> Millis {
-    manifest.idle_since.max(manifest.pulled_at.unwrap_or(Millis::MIN))
+    manifest
+        .idle_since
+        .max(manifest.pulled_at.unwrap_or(Millis::MIN))
 }
 
 /// In the database's unit.
@@ -178,7 +195,9 @@ impl Policy {
         tags.iter().for_each(|tag| self.look(tag, &mut newest));
         let places = newest.places();
         tags.sort_by(|one, other| one.name.cmp(&other.name));
-        tags.into_iter().map(|tag| self.decide_one(tag, now, &places)).collect()
+        tags.into_iter()
+            .map(|tag| self.decide_one(tag, now, &places))
+            .collect()
     }
 
     /// Takes note of a tag: every one has to be seen before any can be decided about.
@@ -202,33 +221,74 @@ impl Policy {
         if self.is_immutable(tag) && !self.expire_immutable {
             return Err("it is immutable");
         }
-        let matching = self.tags.iter().enumerate().find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(tag)));
+        let matching = self
+            .tags
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(tag)));
         matching.ok_or("no rule matches it")
     }
 
     pub(super) fn decide_one(&self, tag: TaggedRow, now: Millis, places: &Places) -> Decision {
-        let kept = |reason: String, until| Decision { tag: tag.name.clone(), is_kept: true, reason, until };
+        let kept = |reason: String, until| Decision {
+            tag: tag.name.clone(),
+            is_kept: true,
+            reason,
+            until,
+        };
         let rule = match self.rule_of(&tag.name) {
             Ok((_, rule)) => rule,
             Err(reason) => return kept(reason.to_owned(), None),
         };
-        let name = rule.tags.iter().map(Pattern::as_str).collect::<Vec<_>>().join(", ");
+        let name = rule
+            .tags
+            .iter()
+            .map(Pattern::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
         if rule.always {
             return kept(format!("'{name}' is always kept"), None);
         }
         if let (Some(place), Some(newest)) = (places.0.get(&tag.name), rule.newest) {
-            return kept(format!("number {place} of the newest {newest} of '{name}'"), None);
+            return kept(
+                format!("number {place} of the newest {newest} of '{name}'"),
+                None,
+            );
         }
         let ends = [
-            rule.younger.map(|time| (tag.updated_at.saturating_add(millis(time)), "younger than", time)),
+            rule.younger.map(|time| {
+                (
+                    tag.updated_at.saturating_add(millis(time)),
+                    "younger than",
+                    time,
+                )
+            }),
             // a push is as good as a pull: what nobody has had the time to pull yet stays as well
-            rule.pulled
-                .map(|time| (tag.updated_at.max(tag.pulled_at.unwrap_or_default()).saturating_add(millis(time)), "pulled within", time)),
+            rule.pulled.map(|time| {
+                (
+                    tag.updated_at
+                        .max(tag.pulled_at.unwrap_or_default())
+                        .saturating_add(millis(time)),
+                    "pulled within",
+                    time,
+                )
+            }),
         ];
-        let last = ends.into_iter().flatten().filter(|(end, ..)| *end > now).max_by_key(|(end, ..)| *end);
+        let last = ends
+            .into_iter()
+            .flatten()
+            .filter(|(end, ..)| *end > now)
+            .max_by_key(|(end, ..)| *end);
         match last {
-            Some((end, what, time)) => kept(format!("{what} {} ('{name}')", length(time)), Some(end)),
-            None => Decision { is_kept: false, reason: format!("nothing of '{name}' keeps it"), until: None, tag: tag.name },
+            Some((end, what, time)) => {
+                kept(format!("{what} {} ('{name}')", length(time)), Some(end))
+            }
+            None => Decision {
+                is_kept: false,
+                reason: format!("nothing of '{name}' keeps it"),
+                until: None,
+                tag: tag.name,
+            },
         }
     }
 }
@@ -245,14 +305,26 @@ pub(super) struct Places(HashMap<String, u64>);
 impl Newest {
     /// Once all tags have been seen. A tag is in one list at the most, since one rule decides about it.
     pub(super) fn places(self) -> Places {
-        Places(self.0.into_values().flat_map(|seen| seen.into_iter().map(|(_, name)| name).zip(1..)).collect())
+        Places(
+            self.0
+                .into_values()
+                .flat_map(|seen| seen.into_iter().map(|(_, name)| name).zip(1..))
+                .collect(),
+        )
     }
 }
 
 /// `sha256-<hex>`, with or without a suffix: how signatures name their image by tag.
 pub(super) fn is_signature(tag: &str) -> bool {
-    let hex = tag.strip_prefix("sha256-").map(|rest| rest.split('.').next().unwrap_or_default());
-    hex.is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)))
+    let hex = tag
+        .strip_prefix("sha256-")
+        .map(|rest| rest.split('.').next().unwrap_or_default());
+    hex.is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    })
 }
 
 #[cfg(test)]
@@ -260,7 +332,11 @@ mod tests {
     use super::*;
 
     fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TaggedRow {
-        TaggedRow { name: name.to_owned(), updated_at, pulled_at }
+        TaggedRow {
+            name: name.to_owned(),
+            updated_at,
+            pulled_at,
+        }
     }
 
     fn pattern(text: &str) -> Pattern {
@@ -268,22 +344,45 @@ mod tests {
     }
 
     fn rule(tags: &str) -> TagRule {
-        TagRule { tags: vec![pattern(tags)], always: false, newest: None, younger: None, pulled: None }
+        TagRule {
+            tags: vec![pattern(tags)],
+            always: false,
+            newest: None,
+            younger: None,
+            pulled: None,
+        }
     }
 
     fn policy(tags: Vec<TagRule>) -> Policy {
-        Policy { repositories: pattern("**"), untagged: None, immutable: vec![pattern("v*")], expire_immutable: false, tags }
+        Policy {
+            repositories: pattern("**"),
+            untagged: None,
+            immutable: vec![pattern("v*")],
+            expire_immutable: false,
+            tags,
+        }
     }
 
     fn kept(decisions: &[Decision]) -> Vec<&str> {
-        decisions.iter().filter(|decision| decision.is_kept).map(|decision| decision.tag.as_str()).collect()
+        decisions
+            .iter()
+            .filter(|decision| decision.is_kept)
+            .map(|decision| decision.tag.as_str())
+            .collect()
     }
 
     #[test]
     fn the_first_matching_rule_decides_and_any_of_its_conditions_keeps() {
         let policy = policy(vec![
-            TagRule { newest: Some(2), younger: Some(Duration::from_millis(10)), ..rule("pr-*") },
-            TagRule { pulled: Some(Duration::from_millis(50)), ..rule("*") },
+            TagRule {
+                newest: Some(2),
+                younger: Some(Duration::from_millis(10)),
+                ..rule("pr-*")
+            },
+            TagRule {
+                pulled: Some(Duration::from_millis(50)),
+                ..rule("*")
+            },
         ]);
         let tags = vec![
             tag("pr-1", 10, None),
@@ -297,34 +396,71 @@ mod tests {
         ];
         let decisions = policy.decide(tags, 100);
         let signature = format!("sha256-{}.sig", "a".repeat(64));
-        assert_eq!(kept(&decisions), ["nightly", "pr-3", "pr-4", &signature, "v1"]);
-        let until = |name: &str| decisions.iter().find(|decision| decision.tag == name).unwrap().until;
-        assert_eq!((until("nightly"), until("pr-4"), until("v1")), (Some(110), None, None));
+        assert_eq!(
+            kept(&decisions),
+            ["nightly", "pr-3", "pr-4", &signature, "v1"]
+        );
+        let until = |name: &str| {
+            decisions
+                .iter()
+                .find(|decision| decision.tag == name)
+                .unwrap()
+                .until
+        };
+        assert_eq!(
+            (until("nightly"), until("pr-4"), until("v1")),
+            (Some(110), None, None)
+        );
     }
 
     #[test]
     fn lengths_are_written_as_they_are_read() {
-        for (seconds, text) in [(0.0, "0s"), (0.5, "500ms"), (90.0 * 86400.0, "90d"), (5400.0, "1h30m"), (90061.001, "1d1h1m1s1ms")] {
+        for (seconds, text) in [
+            (0.0, "0s"),
+            (0.5, "500ms"),
+            (90.0 * 86400.0, "90d"),
+            (5400.0, "1h30m"),
+            (90061.001, "1d1h1m1s1ms"),
+        ] {
             assert_eq!(length(Duration::from_secs_f64(seconds)), text);
         }
     }
 
     #[test]
     fn a_tag_that_no_rule_matches_is_kept() {
-        assert_eq!(kept(&policy(vec![rule("pr-*")]).decide(vec![tag("main", 1, None), tag("pr-1", 1, None)], 100)), ["main"]);
+        assert_eq!(
+            kept(
+                &policy(vec![rule("pr-*")])
+                    .decide(vec![tag("main", 1, None), tag("pr-1", 1, None)], 100)
+            ),
+            ["main"]
+        );
     }
 
     #[test]
     fn retention_may_remove_immutable_tags_where_it_is_told_to() {
-        let policy = Policy { expire_immutable: true, ..policy(vec![rule("*")]) };
+        let policy = Policy {
+            expire_immutable: true,
+            ..policy(vec![rule("*")])
+        };
         assert!(kept(&policy.decide(vec![tag("v1", 1, None)], 100)).is_empty());
     }
 
     #[test]
     fn the_first_matching_policy_counts() {
-        let first = Policy { repositories: pattern("team/*"), untagged: Some(KeepUntagged::Never), ..policy(Vec::new()) };
-        let retention = Retention { policies: vec![first, policy(Vec::new())], ..Retention::default() };
-        assert_eq!(retention.policy("team/app").unwrap().untagged, Some(KeepUntagged::Never));
+        let first = Policy {
+            repositories: pattern("team/*"),
+            untagged: Some(KeepUntagged::Never),
+            ..policy(Vec::new())
+        };
+        let retention = Retention {
+            policies: vec![first, policy(Vec::new())],
+            ..Retention::default()
+        };
+        assert_eq!(
+            retention.policy("team/app").unwrap().untagged,
+            Some(KeepUntagged::Never)
+        );
         assert_eq!(retention.policy("team/app/more").unwrap().untagged, None);
         assert_eq!(Retention::default().policy("a"), None);
     }

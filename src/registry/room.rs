@@ -21,13 +21,20 @@ pub(super) struct Room {
 
 impl Default for Room {
     fn default() -> Self {
-        Self { space: Arc::new(Semaphore::new(ROOM_KIB)), beyond: Arc::new(Semaphore::new(1)) }
+        Self {
+            space: Arc::new(Semaphore::new(ROOM_KIB)),
+            beyond: Arc::new(Semaphore::new(1)),
+        }
     }
 }
 
 impl Room {
     pub(super) fn reserve(&self) -> Reservation {
-        Reservation { room: self.clone(), space: None, beyond: None }
+        Reservation {
+            room: self.clone(),
+            space: None,
+            beyond: None,
+        }
     }
 }
 
@@ -41,8 +48,17 @@ pub struct Reservation {
 impl Reservation {
     /// Waits until there is room for a manifest of `bytes` so far.
     pub async fn grow_to(&mut self, bytes: usize) {
-        let held = self.space.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let Some(more) = bytes.div_ceil(1024).checked_sub(held).filter(|more| *more > 0) else { return };
+        let held = self
+            .space
+            .as_ref()
+            .map_or(0, OwnedSemaphorePermit::num_permits);
+        let Some(more) = bytes
+            .div_ceil(1024)
+            .checked_sub(held)
+            .filter(|more| *more > 0)
+        else {
+            return;
+        };
         if self.is_beyond() {
             return;
         }
@@ -91,6 +107,12 @@ mod tests {
         second.grow_to(80_000).await;
         assert!(second.is_beyond());
         drop((slow, large, second));
-        assert_eq!((room.space.available_permits(), room.beyond.available_permits()), (ROOM_KIB, 1));
+        assert_eq!(
+            (
+                room.space.available_permits(),
+                room.beyond.available_permits()
+            ),
+            (ROOM_KIB, 1)
+        );
     }
 }

@@ -21,7 +21,10 @@ impl Registry {
     /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk, and has the log say so, once a minute
     /// at the most.
     pub(super) fn check_space(&self, incoming: u64) -> Result<(), Error> {
-        let free = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
+        let free = self
+            .blobs
+            .free_bytes()
+            .map_err(Error::files("asking for free disk"))?;
         let reserve = self.settings.load().reserve;
         if free >= reserve.saturating_add(incoming) {
             return Ok(());

@@ -12,7 +12,10 @@ use crate::meta::{self, Idle, now};
 use crate::telemetry::{Counter, Gauge, Histogram};
 
 /// Tasks of this process that wait for a thread on which they may block, or have one.
-pub(super) static BLOCKING: Blocking = Blocking { waiting: Gauge::new(), running: Gauge::new() };
+pub(super) static BLOCKING: Blocking = Blocking {
+    waiting: Gauge::new(),
+    running: Gauge::new(),
+};
 
 /// A measurement of the store is good for so long, and for so many times as long as it took: it counts through what it sums.
 const FRESH: Duration = Duration::from_secs(15);
@@ -74,7 +77,9 @@ impl Default for Collection {
 impl Collection {
     pub(super) fn count(&self, start: Instant, outcome: &Result<Swept, Error>) {
         self.times.observe_time(start.elapsed());
-        let Ok(swept) = outcome else { return self.failed.add(1) };
+        let Ok(swept) = outcome else {
+            return self.failed.add(1);
+        };
         self.passes.add(1);
         self.last.set(now());
         let counts = [
@@ -86,7 +91,9 @@ impl Collection {
             (&self.bytes, swept.bytes),
             (&self.failures, swept.failures),
         ];
-        counts.into_iter().for_each(|(counter, more)| counter.add(more));
+        counts
+            .into_iter()
+            .for_each(|(counter, more)| counter.add(more));
     }
 }
 
@@ -145,7 +152,9 @@ impl Registry {
     /// takes a hundredth of the time at the most, however often somebody asks.
     pub async fn measured(&self) -> Option<Arc<Measured>> {
         let known = self.stats.measured.load_full();
-        if known.as_ref().is_some_and(|known| known.is_fresh()) || self.stats.is_measuring.swap(true, Ordering::Relaxed) {
+        if known.as_ref().is_some_and(|known| known.is_fresh())
+            || self.stats.is_measuring.swap(true, Ordering::Relaxed)
+        {
             return known;
         }
         let registry = self.clone();
@@ -167,6 +176,11 @@ impl Registry {
         let usage = self.store_usage().await?;
         let cutoff = now().saturating_sub(self.settings().retention.hold());
         let idle = self.scan(move |meta| meta.idle_bytes(cutoff)).await?;
-        Ok(Measured { usage, idle, taken, cost: taken.elapsed() })
+        Ok(Measured {
+            usage,
+            idle,
+            taken,
+            cost: taken.elapsed(),
+        })
     }
 }

@@ -33,7 +33,10 @@ impl Stuck {
 
     /// The file is gone, or needed again.
     pub fn forget(&self, digest: &Digest) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(digest);
     }
 }
 
@@ -46,9 +49,20 @@ mod tests {
         let stuck = Stuck::default();
         let digest = |number: usize| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
         let is_new = |number, reason: &str| stuck.is_new(&digest(number), reason.to_owned());
-        assert!(is_new(0, "busy") && !is_new(0, "busy") && is_new(0, "denied") && !is_new(0, "denied") && is_new(0, "busy"));
+        assert!(
+            is_new(0, "busy")
+                && !is_new(0, "busy")
+                && is_new(0, "denied")
+                && !is_new(0, "denied")
+                && is_new(0, "busy")
+        );
         stuck.forget(&digest(0));
-        assert_eq!((0..2 * CAPACITY).filter(|number| is_new(*number, "busy")).count(), CAPACITY);
+        assert_eq!(
+            (0..2 * CAPACITY)
+                .filter(|number| is_new(*number, "busy"))
+                .count(),
+            CAPACITY
+        );
         assert!(is_new(0, "denied"));
     }
 }

@@ -106,7 +106,13 @@ impl Registry {
     }
 
     async fn sweep_all<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
-        let mut run = Run { registry: self, sweep: Arc::new(sweep), progress: Progress::default(), budget: BUDGET, watcher };
+        let mut run = Run {
+            registry: self,
+            sweep: Arc::new(sweep),
+            progress: Progress::default(),
+            budget: BUDGET,
+            watcher,
+        };
         run.tags().await?;
         run.look_ahead(run.put_off()).await?;
         loop {
@@ -138,17 +144,23 @@ impl Registry {
 
     /// Records this process's rules as those of the server here.
     pub async fn record_retention(&self) -> Result<(), Error> {
-        let text = serde_json::to_string(&self.settings().retention).map_err(|error| Error::Internal(error.to_string()))?;
+        let text = serde_json::to_string(&self.settings().retention)
+            .map_err(|error| Error::Internal(error.to_string()))?;
         if self.meta.retention()?.as_ref() == Some(&text) {
             return Ok(());
         }
-        self.meta.write(move |tx| Ok(tx.set_retention(&text)?)).await
+        self.meta
+            .write(move |tx| Ok(tx.set_retention(&text)?))
+            .await
     }
 }
 
 /// Whom history names for what the registry does by itself.
 pub(super) fn collector() -> Actor {
-    Actor { name: Some("garbage collection".to_owned()), address: None }
+    Actor {
+        name: Some("garbage collection".to_owned()),
+        address: None,
+    }
 }
 
 impl Run<'_> {
@@ -167,8 +179,12 @@ impl Run<'_> {
     async fn look_ahead(&mut self, put_off: Millis) -> Result<(), Error> {
         if self.watcher.is_some() {
             let cutoff = self.cutoff();
-            let ahead = self.registry.scan(move |meta| meta.count_due(cutoff, put_off)).await?;
-            self.progress.expect(&ahead, self.sweep.retention.hold() > 0);
+            let ahead = self
+                .registry
+                .scan(move |meta| meta.count_due(cutoff, put_off))
+                .await?;
+            self.progress
+                .expect(&ahead, self.sweep.retention.hold() > 0);
             self.tell();
         }
         Ok(())
@@ -196,7 +212,11 @@ impl Run<'_> {
 
     /// Manifests that were put off beyond this are not looked at, unless it was by other rules than these.
     fn put_off(&self) -> Millis {
-        if self.sweep.is_ordinary { self.cutoff() } else { Millis::MAX }
+        if self.sweep.is_ordinary {
+            self.cutoff()
+        } else {
+            Millis::MAX
+        }
     }
 
     /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
@@ -211,14 +231,21 @@ impl Run<'_> {
         loop {
             let list = list.clone();
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
-            let Some((last, _)) = found.last() else { return Ok(()) };
+            let Some((last, _)) = found.last() else {
+                return Ok(());
+            };
             after = *last;
-            self.do_all(found.into_iter().map(|(_, item)| item), act.clone()).await?;
+            self.do_all(found.into_iter().map(|(_, item)| item), act.clone())
+                .await?;
         }
     }
 
     /// Does something with each of several items, as many in one change as its budget allows.
-    pub(super) async fn do_all<T, A>(&mut self, items: impl Iterator<Item = T>, act: A) -> Result<(), Error>
+    pub(super) async fn do_all<T, A>(
+        &mut self,
+        items: impl Iterator<Item = T>,
+        act: A,
+    ) -> Result<(), Error>
     where
         T: Send + 'static,
         A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
@@ -226,7 +253,9 @@ impl Run<'_> {
         let mut waiting: VecDeque<T> = items.collect();
         while !waiting.is_empty() {
             let (act, budget, before) = (act.clone(), self.budget, waiting.len());
-            let (rest, swept) = self.change(move |tx| some(tx, waiting, act, budget)).await?;
+            let (rest, swept) = self
+                .change(move |tx| some(tx, waiting, act, budget))
+                .await?;
             self.progress.pass(before - rest.len());
             waiting = rest;
             self.add(swept);
@@ -240,7 +269,9 @@ impl Run<'_> {
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
             // judged again: it may have been needed, or pulled, since it was found
-            let Some(manifest) = tx.idle_manifest(found.id)? else { return Ok(Swept::default()) };
+            let Some(manifest) = tx.idle_manifest(found.id)? else {
+                return Ok(Swept::default());
+            };
             let now = now();
             // a referrer of something kept, even where that cannot hold it: looked at again after a hold
             let due = if tx.is_about_tagged(manifest.id)? {
@@ -250,21 +281,37 @@ impl Run<'_> {
             };
             if due.is_some_and(|due| due <= now) {
                 tx.delete_manifest(manifest.id, &collector(), now)?;
-                return Ok(Swept { manifests: 1, ..Swept::default() });
+                return Ok(Swept {
+                    manifests: 1,
+                    ..Swept::default()
+                });
             }
             if sweep.is_ordinary {
-                tx.put_off(manifest.id, due.map_or(Millis::MAX, |due| due.saturating_sub(sweep.retention.hold())))?;
+                tx.put_off(
+                    manifest.id,
+                    due.map_or(Millis::MAX, |due| {
+                        due.saturating_sub(sweep.retention.hold())
+                    }),
+                )?;
             }
             Ok(Swept::default())
         };
         // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
         // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
         // sweep, or this one might have no end
-        let rounds = if self.sweep.retention.hold() > 0 { 1 } else { DEPTH };
+        let rounds = if self.sweep.retention.hold() > 0 {
+            1
+        } else {
+            DEPTH
+        };
         for _ in 0..rounds {
             let before = self.progress.swept.manifests;
             let (cutoff, put_off) = (self.cutoff(), self.put_off());
-            self.each(move |meta, after| meta.idle_manifests(cutoff, put_off, after, BATCH), expire.clone()).await?;
+            self.each(
+                move |meta, after| meta.idle_manifests(cutoff, put_off, after, BATCH),
+                expire.clone(),
+            )
+            .await?;
             if self.progress.swept.manifests == before {
                 break;
             }
@@ -275,28 +322,50 @@ impl Run<'_> {
     async fn links(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
         let list = move |meta: &Meta, after| meta.idle_links(cutoff, after, BATCH);
-        self.each(list, move |tx, link| Ok(Swept { links: u64::from(tx.delete_idle_link(link, cutoff)?), ..Swept::default() })).await
+        self.each(list, move |tx, link| {
+            Ok(Swept {
+                links: u64::from(tx.delete_idle_link(link, cutoff)?),
+                ..Swept::default()
+            })
+        })
+        .await
     }
 
     async fn blobs(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
         let list = move |meta: &Meta, after| meta.idle_blobs(cutoff, after, BATCH);
-        self.each(list, move |tx, blob| Ok(Swept { blobs: u64::from(tx.delete_idle_blob(blob, cutoff)?), ..Swept::default() })).await
+        self.each(list, move |tx, blob| {
+            Ok(Swept {
+                blobs: u64::from(tx.delete_idle_blob(blob, cutoff)?),
+                ..Swept::default()
+            })
+        })
+        .await
     }
 
     /// Forgets deleted manifests that were to be kept for the grace period only, and with them the tags by which
     /// signatures name them, unless they have come back.
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
-        while self.registry.scan(move |meta| meta.has_memories(cutoff, Millis::MIN)).await?.0 {
+        while self
+            .registry
+            .scan(move |meta| meta.has_memories(cutoff, Millis::MIN))
+            .await?
+            .0
+        {
             let emptied = self.change(move |tx| {
                 let mut swept = Swept::default();
                 for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
                     swept.trash += 1;
                     if tx.manifest(repository, &digest)?.is_none() {
                         let prefix = digest.as_str().replace(':', "-");
-                        for tag in tx.tags_with_prefix(repository, &prefix)?.iter().filter(|tag| is_signature(tag)) {
-                            swept.tags += u64::from(tx.delete_tag(repository, tag, &collector(), now())?);
+                        for tag in tx
+                            .tags_with_prefix(repository, &prefix)?
+                            .iter()
+                            .filter(|tag| is_signature(tag))
+                        {
+                            swept.tags +=
+                                u64::from(tx.delete_tag(repository, tag, &collector(), now())?);
                         }
                     }
                     tx.drop_empty_repository(repository)?;
@@ -311,9 +380,19 @@ impl Run<'_> {
 
     async fn history(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
-        while self.registry.scan(move |meta| meta.has_memories(Millis::MIN, cutoff)).await?.1 {
-            let forgotten = self.change(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?)).await?;
-            self.add(Swept { history: forgotten as u64, ..Swept::default() });
+        while self
+            .registry
+            .scan(move |meta| meta.has_memories(Millis::MIN, cutoff))
+            .await?
+            .1
+        {
+            let forgotten = self
+                .change(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
+                .await?;
+            self.add(Swept {
+                history: forgotten as u64,
+                ..Swept::default()
+            });
         }
         Ok(())
     }
@@ -322,15 +401,23 @@ impl Run<'_> {
     async fn files(&mut self) -> Result<(), Error> {
         let (mut after, mut unlinked) = (0, Vec::new());
         loop {
-            let removals = self.registry.scan(move |meta| meta.removals(after, BATCH)).await?;
+            let removals = self
+                .registry
+                .scan(move |meta| meta.removals(after, BATCH))
+                .await?;
             let Some(last) = removals.last() else { break };
             after = last.id;
             let meta = self.registry.meta.clone();
-            blocking(move || meta.sync()).await?.map_err(Error::files("syncing the database"))?;
+            blocking(move || meta.sync())
+                .await?
+                .map_err(Error::files("syncing the database"))?;
             let mut waiting: VecDeque<Removal> = removals.into();
             while !waiting.is_empty() {
-                let (registry, budget, before) = (self.registry.clone(), self.budget, waiting.len());
-                let (rest, done) = self.change(move |tx| unlink_some(tx, &registry, waiting, budget)).await?;
+                let (registry, budget, before) =
+                    (self.registry.clone(), self.budget, waiting.len());
+                let (rest, done) = self
+                    .change(move |tx| unlink_some(tx, &registry, waiting, budget))
+                    .await?;
                 self.progress.pass(before - rest.len());
                 waiting = rest;
                 unlinked.extend(done.ids);
@@ -350,10 +437,13 @@ impl Run<'_> {
             return Ok(());
         }
         let blobs = Arc::clone(&self.registry.blobs);
-        blocking(move || blobs.sync_removed()).await?.map_err(Error::files("syncing a directory of blobs"))?;
+        blocking(move || blobs.sync_removed())
+            .await?
+            .map_err(Error::files("syncing a directory of blobs"))?;
         for ids in ids.chunks(BATCH) {
             let ids = ids.to_vec();
-            self.change(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?)).await?;
+            self.change(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?))
+                .await?;
         }
         Ok(())
     }
@@ -363,19 +453,29 @@ impl Run<'_> {
         let (free, _) = self.registry.scan(Meta::free_pages).await?;
         let mut rest = free.saturating_sub(SPARE_PAGES);
         while rest > 0 {
-            let freed = self.change(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?)).await?;
+            let freed = self
+                .change(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
+                .await?;
             if freed == 0 {
                 break;
             }
             rest = rest.saturating_sub(freed as u64);
-            self.add(Swept { pages: freed as u64, ..Swept::default() });
+            self.add(Swept {
+                pages: freed as u64,
+                ..Swept::default()
+            });
         }
         Ok(())
     }
 }
 
 /// Does something with as many items as the budget allows; gives back the rest.
-fn some<T, A>(tx: &WriteTx<'_>, mut waiting: VecDeque<T>, act: A, budget: Duration) -> Result<(VecDeque<T>, Swept), Error>
+fn some<T, A>(
+    tx: &WriteTx<'_>,
+    mut waiting: VecDeque<T>,
+    act: A,
+    budget: Duration,
+) -> Result<(VecDeque<T>, Swept), Error>
 where
     A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error>,
 {
@@ -417,12 +517,24 @@ fn unlink_some(
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
         // pushed again since: the file, which is then another one or the same, has a row
-        let unlinked = if tx.blob(&removal.digest)?.is_some() { Ok(None) } else { registry.blobs.unlink_blob(&removal.digest) };
+        let unlinked = if tx.blob(&removal.digest)?.is_some() {
+            Ok(None)
+        } else {
+            registry.blobs.unlink_blob(&removal.digest)
+        };
         match unlinked {
             Ok(file) => {
                 registry.stuck.forget(&removal.digest);
-                let (files, bytes) = if file.is_some() { (1, removal.size) } else { (0, 0) };
-                done.swept += Swept { files, bytes, ..Swept::default() };
+                let (files, bytes) = if file.is_some() {
+                    (1, removal.size)
+                } else {
+                    (0, 0)
+                };
+                done.swept += Swept {
+                    files,
+                    bytes,
+                    ..Swept::default()
+                };
                 done.ids.push(removal.id);
                 done.files.extend(file);
             }

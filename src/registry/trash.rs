@@ -21,10 +21,24 @@ pub struct Restored {
 
 impl Registry {
     /// Deleted manifests that can be brought back; of one repository, where it is named.
-    pub async fn trash(&self, repository: Option<&RepositoryName>, after: String) -> Result<Page<TrashRow>, Error> {
+    pub async fn trash(
+        &self,
+        repository: Option<&RepositoryName>,
+        after: String,
+    ) -> Result<Page<TrashRow>, Error> {
         let repository = repository.cloned();
-        let rows = self.scan(move |meta| meta.trash(repository.as_ref(), after.split_once('@').unwrap_or_default(), PAGE + 1)).await?;
-        Ok(Page::cut(rows, PAGE, |row| format!("{}@{}", row.repository, row.digest)))
+        let rows = self
+            .scan(move |meta| {
+                meta.trash(
+                    repository.as_ref(),
+                    after.split_once('@').unwrap_or_default(),
+                    PAGE + 1,
+                )
+            })
+            .await?;
+        Ok(Page::cut(rows, PAGE, |row| {
+            format!("{}@{}", row.repository, row.digest)
+        }))
     }
 
     /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
@@ -35,29 +49,49 @@ impl Registry {
         retention: &Retention,
         after: String,
     ) -> Result<Page<RemovedTagRow>, Error> {
-        let (repository, since) = (repository.cloned(), now().saturating_sub(millis(retention.grace)));
-        let list =
-            self.scan(move |meta| meta.removed_tags(repository.as_ref(), since, after.split_once(':').unwrap_or_default(), PAGE + 1));
-        Ok(Page::cut(list.await?, PAGE, |row| format!("{}:{}", row.repository, row.tag)))
+        let (repository, since) = (
+            repository.cloned(),
+            now().saturating_sub(millis(retention.grace)),
+        );
+        let list = self.scan(move |meta| {
+            meta.removed_tags(
+                repository.as_ref(),
+                since,
+                after.split_once(':').unwrap_or_default(),
+                PAGE + 1,
+            )
+        });
+        Ok(Page::cut(list.await?, PAGE, |row| {
+            format!("{}:{}", row.repository, row.tag)
+        }))
     }
 
     /// Brings a deleted manifest back, with what it needs, and with those of their tags that nobody has used since.
     ///
     /// # Errors
     /// Where it is not among what was deleted, or something that it needs is gone.
-    pub async fn restore_manifest(&self, repository: &RepositoryName, digest: &Digest, actor: Actor) -> Result<Restored, Error> {
+    pub async fn restore_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        actor: Actor,
+    ) -> Result<Restored, Error> {
         let (name, digest, settings) = (repository.clone(), digest.clone(), self.settings());
         self.meta
             .write(move |tx| {
-                let id = tx.repository(&name)?.ok_or_else(|| Error::NameUnknown(name.clone()))?;
+                let id = tx
+                    .repository(&name)?
+                    .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let mut back = Vec::new();
                 bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
                 bring_back_referrers(tx, id, &name, &settings, now, &mut back)?;
                 let mut tags = Vec::new();
-                for (manifest, digest, tag) in
-                    back.iter().flat_map(|(manifest, row)| row.tags.iter().map(move |tag| (*manifest, &row.digest, tag)))
-                {
+                for (manifest, digest, tag) in back.iter().flat_map(|(manifest, row)| {
+                    row.tags
+                        .iter()
+                        .map(move |tag| (*manifest, &row.digest, tag))
+                }) {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
@@ -65,8 +99,16 @@ impl Registry {
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }
-                let others = back.into_iter().map(|(_, row)| row.digest).filter(|other| *other != digest).collect();
-                Ok(Restored { digest, others, tags })
+                let others = back
+                    .into_iter()
+                    .map(|(_, row)| row.digest)
+                    .filter(|other| *other != digest)
+                    .collect();
+                Ok(Restored {
+                    digest,
+                    others,
+                    tags,
+                })
             })
             .await
     }
@@ -75,19 +117,36 @@ impl Registry {
     ///
     /// # Errors
     /// Where the tag is there, or was not removed as far as is remembered, or its manifest is gone for good.
-    pub async fn restore_removed_tag(&self, repository: &RepositoryName, tag: &TagName, actor: Actor) -> Result<Digest, Error> {
-        let newest = self.tag_history(repository, tag, None).await?.items.into_iter().next();
+    pub async fn restore_removed_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        actor: Actor,
+    ) -> Result<Digest, Error> {
+        let newest = self
+            .tag_history(repository, tag, None)
+            .await?
+            .items
+            .into_iter()
+            .next();
         if newest.is_some_and(|state| state.end.is_none()) {
-            let remedy = format!("registry tag restore {repository}:{tag} points it at what it pointed at before");
-            return Err(Error::NothingToRestore(format!("tag {tag} of {repository} was not removed: {remedy}")));
+            let remedy = format!(
+                "registry tag restore {repository}:{tag} points it at what it pointed at before"
+            );
+            return Err(Error::NothingToRestore(format!(
+                "tag {tag} of {repository} was not removed: {remedy}"
+            )));
         }
         let digest = self.find_state(repository, tag, Restore::Previous).await?;
-        if let Err(error) = self.restore_manifest(repository, &digest, actor.clone()).await
+        if let Err(error) = self
+            .restore_manifest(repository, &digest, actor.clone())
+            .await
             && !matches!(error, Error::NothingToRestore(_))
         {
             return Err(error);
         }
-        self.restore_tag(repository, tag, Restore::Digest(digest), actor).await
+        self.restore_tag(repository, tag, Restore::Digest(digest), actor)
+            .await
     }
 }
 
@@ -107,7 +166,8 @@ fn bring_back_referrers(
             let before = back.len();
             // it may have come back as a child of another one by now
             if tx.trashed(id, &referrer)?.is_some()
-                && let Err(error) = tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
+                && let Err(error) =
+                    tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
             {
                 back.truncate(before);
                 tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
@@ -118,7 +178,9 @@ fn bring_back_referrers(
 }
 
 fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
-    Error::NothingToRestore(format!("{digest} of {repository} was not deleted, or longer ago than the grace period"))
+    Error::NothingToRestore(format!(
+        "{digest} of {repository} was not deleted, or longer ago than the grace period"
+    ))
 }
 
 /// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
@@ -132,23 +194,43 @@ pub(super) fn bring_back(
     now: Millis,
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<ManifestId, Error> {
-    let (row, bytes) = tx.trashed(id, digest)?.ok_or_else(|| not_there(repository, digest))?;
+    let (row, bytes) = tx
+        .trashed(id, digest)?
+        .ok_or_else(|| not_there(repository, digest))?;
     let (mut manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
     settings.acceptance.relax(&mut manifest);
-    for reference in manifest.references.iter().filter(|reference| reference.is_child) {
-        if tx.manifest(id, &reference.digest)?.is_none() && tx.trashed(id, &reference.digest)?.is_some() {
+    for reference in manifest
+        .references
+        .iter()
+        .filter(|reference| reference.is_child)
+    {
+        if tx.manifest(id, &reference.digest)?.is_none()
+            && tx.trashed(id, &reference.digest)?.is_some()
+        {
             bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
         }
     }
     // what a sparse manifest names the repository may never have held: it is no claim
-    for reference in manifest.references.iter().filter(|reference| !reference.is_optional && !settings.sparse) {
+    for reference in manifest
+        .references
+        .iter()
+        .filter(|reference| !reference.is_optional && !settings.sparse)
+    {
         if let Some(blob) = tx.blob(&reference.digest)?
             && tx.manifest(id, &reference.digest)?.is_none()
         {
             tx.link_blob(id, &reference.digest, blob, now)?;
         }
     }
-    let restored = record(tx, id, repository, &manifest.references, &new, settings.sparse, now)?;
+    let restored = record(
+        tx,
+        id,
+        repository,
+        &manifest.references,
+        &new,
+        settings.sparse,
+        now,
+    )?;
     back.push((restored, row));
     Ok(restored)
 }

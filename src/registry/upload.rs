@@ -42,15 +42,28 @@ pub struct UploadStatus {
 
 impl Registry {
     /// Opens a session. `algorithm` is what the client's digest will use, where it says so.
-    pub async fn begin_upload(&self, repository: &RepositoryName, algorithm: Algorithm) -> Result<UploadStatus, Error> {
+    pub async fn begin_upload(
+        &self,
+        repository: &RepositoryName,
+        algorithm: Algorithm,
+    ) -> Result<UploadStatus, Error> {
         self.check_space(0)?;
         let (id, repository) = (UploadId::random(), repository.clone());
         let lifetime = self.settings().purging.lifetime().unwrap_or(Millis::MAX);
-        let status = UploadStatus { id: id.clone(), received: 0 };
+        let status = UploadStatus {
+            id: id.clone(),
+            received: 0,
+        };
         self.meta
             .write(move |tx| {
                 let now = now();
-                tx.insert_upload(id.as_str(), &repository, algorithm, now, now.saturating_add(lifetime))
+                tx.insert_upload(
+                    id.as_str(),
+                    &repository,
+                    algorithm,
+                    now,
+                    now.saturating_add(lifetime),
+                )
             })
             .await
             .map_err(|error: crate::meta::Error| Error::from(error))?;
@@ -58,10 +71,20 @@ impl Registry {
     }
 
     /// How far a session has come.
-    pub fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadStatus, Error> {
+    pub fn upload_status(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadStatus, Error> {
         let row = self.session(repository, id)?;
-        let length = self.blobs.upload_length(id).map_err(Error::files("looking at an upload"))?;
-        Ok(UploadStatus { id: id.clone(), received: row.received.map_or(length, |received| received.min(length)) })
+        let length = self
+            .blobs
+            .upload_length(id)
+            .map_err(Error::files("looking at an upload"))?;
+        Ok(UploadStatus {
+            id: id.clone(),
+            received: row.received.map_or(length, |received| received.min(length)),
+        })
     }
 
     /// Appends a chunk, and answers once it is on disk.
@@ -79,7 +102,10 @@ impl Registry {
         let intake = self.receive(id, intake, range, body).await?;
         let received = intake.file.length();
         self.acknowledge(id, intake, start).await?;
-        Ok(UploadStatus { id: id.clone(), received })
+        Ok(UploadStatus {
+            id: id.clone(),
+            received,
+        })
     }
 
     /// Appends the last chunk, if there is one, and makes the whole upload a blob of the repository.
@@ -105,7 +131,9 @@ impl Registry {
             Ok(()) => self.forget(id, file).await?,
             Err(Error::DigestMismatch { .. }) => self.discard(id, file).await?,
             // a published file may be a blob yet, should a commit that failed on a full disk come back with a crash
-            Err(Error::Files { .. } | Error::StorageFull) if file.is_published().is_ok_and(|published| !published) => {
+            Err(Error::Files { .. } | Error::StorageFull)
+                if file.is_published().is_ok_and(|published| !published) =>
+            {
                 roll_back(file, start).await?;
             }
             Err(_) => {}
@@ -117,11 +145,19 @@ impl Registry {
     ///
     /// # Errors
     /// Nothing remains of a body that breaks off or has another digest.
-    pub async fn push_blob(&self, repository: &RepositoryName, digest: &Digest, body: impl BodyStream) -> Result<(), Error> {
+    pub async fn push_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        body: impl BodyStream,
+    ) -> Result<(), Error> {
         self.check_space(0)?;
         let id = UploadId::random();
         let file = self.open_file(&id).await?;
-        let intake = Intake { file, hasher: Hasher::new(digest.algorithm()) };
+        let intake = Intake {
+            file,
+            hasher: Hasher::new(digest.algorithm()),
+        };
         let (file, stored) = match self.take_in(intake, body).await {
             Ok(intake) => self.store(repository, &id, digest, intake, false).await?,
             Err(Interrupted::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
@@ -136,7 +172,11 @@ impl Registry {
     }
 
     /// Ends a session and drops what it received.
-    pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
+    pub async fn cancel_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<(), Error> {
         // waits for a request that still writes, so that it cannot finish what is cancelled
         let (file, _) = self.lock_session(repository, id).await?;
         self.discard(id, file).await
@@ -144,17 +184,32 @@ impl Registry {
 
     /// Fails where there is no such session in the repository.
     fn session(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadRow, Error> {
-        self.meta.upload(repository, id.as_str())?.ok_or_else(|| Error::UploadUnknown(id.clone()))
+        self.meta
+            .upload(repository, id.as_str())?
+            .ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
     /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
-    async fn resume(&self, repository: &RepositoryName, id: &UploadId, range: Option<ChunkRange>) -> Result<Intake, Error> {
+    async fn resume(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        range: Option<ChunkRange>,
+    ) -> Result<Intake, Error> {
         self.check_space(0)?;
-        let (file, UploadRow { algorithm, received }) = self.lock_session(repository, id).await?;
+        let (
+            file,
+            UploadRow {
+                algorithm,
+                received,
+            },
+        ) = self.lock_session(repository, id).await?;
         let file = match received {
             // of no known worth: a server died over it, or a disk failed
             Some(received) if received < file.length() => {
-                blocking(move || file.shortened(received)).await?.map_err(Error::files("cutting an upload"))?
+                blocking(move || file.shortened(received))
+                    .await?
+                    .map_err(Error::files("cutting an upload"))?
             }
             _ => file,
         };
@@ -162,27 +217,42 @@ impl Registry {
         if range.is_some_and(|range| range.first != received) {
             return Err(Error::ChunkOutOfOrder { received });
         }
-        let remembered = self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let remembered = self
+            .hashes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         match remembered {
             Some((length, hasher)) if length == received => Ok(Intake { file, hasher }),
-            _ if received == 0 => Ok(Intake { file, hasher: Hasher::new(algorithm) }),
+            _ if received == 0 => Ok(Intake {
+                file,
+                hasher: Hasher::new(algorithm),
+            }),
             _ => {
                 let reading = move || file.rehash(algorithm).map(|hasher| Intake { file, hasher });
-                blocking(reading).await?.map_err(Error::files("reading an upload back"))
+                blocking(reading)
+                    .await?
+                    .map_err(Error::files("reading an upload back"))
             }
         }
     }
 
     /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
     /// again under the lock, for the last holder may have finished.
-    async fn lock_session(&self, repository: &RepositoryName, id: &UploadId) -> Result<(UploadFile, UploadRow), Error> {
+    async fn lock_session(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<(UploadFile, UploadRow), Error> {
         self.session(repository, id)?;
         let file = self.open_file(id).await?;
         match self.session(repository, id) {
             Ok(row) => Ok((file, row)),
             Err(error) => {
                 if matches!(error, Error::UploadUnknown(_)) {
-                    self.blobs.discard_upload(id).map_err(Error::files("removing an upload"))?;
+                    self.blobs
+                        .discard_upload(id)
+                        .map_err(Error::files("removing an upload"))?;
                 }
                 Err(error)
             }
@@ -193,7 +263,11 @@ impl Registry {
     async fn open_file(&self, id: &UploadId) -> Result<UploadFile, Error> {
         for _ in 0..LOCK_TRIES {
             match self.blobs.open_upload(id) {
-                Ok(Some(file)) if file.is_published().map_err(Error::files("looking at an upload"))? => {
+                Ok(Some(file))
+                    if file
+                        .is_published()
+                        .map_err(Error::files("looking at an upload"))? =>
+                {
                     // its last holder died, or its commit failed: decided now, the session may go on
                     let file = Arc::new(file);
                     if self.settle_published(id, &file).await?
@@ -212,7 +286,13 @@ impl Registry {
     }
 
     /// Takes in one request's body; whatever goes wrong, the session is left so that a client can go on with it.
-    async fn receive(&self, id: &UploadId, intake: Intake, range: Option<ChunkRange>, body: impl BodyStream) -> Result<Intake, Error> {
+    async fn receive(
+        &self,
+        id: &UploadId,
+        intake: Intake,
+        range: Option<ChunkRange>,
+        body: impl BodyStream,
+    ) -> Result<Intake, Error> {
         let start = intake.file.length();
         match self.take_in(intake, body).await {
             Ok(intake) => {
@@ -243,7 +323,11 @@ impl Registry {
         let blobs = Arc::clone(&self.blobs);
         let Intake { file, hasher } = intake;
         let work = move || {
-            let synced = blobs.stats().file_syncs.time(|| file.sync()).and_then(|()| blobs.sync_uploads());
+            let synced = blobs
+                .stats()
+                .file_syncs
+                .time(|| file.sync())
+                .and_then(|()| blobs.sync_uploads());
             (file, synced)
         };
         let (file, synced) = blocking(work).await?;
@@ -254,7 +338,10 @@ impl Registry {
         };
         match &recorded {
             Ok(()) => {
-                self.hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), (received, hasher));
+                self.hashes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id.clone(), (received, hasher));
             }
             Err(_) => roll_back(file, start).await?,
         }
@@ -263,7 +350,13 @@ impl Registry {
 
     async fn record(&self, id: &UploadId, received: u64) -> Result<(), Error> {
         let id = id.clone();
-        let record = move |tx: &WriteTx<'_>| if tx.set_received(id.as_str(), received)? { Ok(()) } else { Err(Error::UploadUnknown(id)) };
+        let record = move |tx: &WriteTx<'_>| {
+            if tx.set_received(id.as_str(), received)? {
+                Ok(())
+            } else {
+                Err(Error::UploadUnknown(id))
+            }
+        };
         self.meta.write(record).await
     }
 
@@ -280,8 +373,14 @@ impl Registry {
         let (file, actual) = verify(Arc::clone(&self.blobs), intake, digest.algorithm()).await?;
         let file = Arc::new(file);
         let stored = match actual {
-            Ok(actual) if actual == *digest => self.publish(repository, id, digest, &file, is_session).await,
-            Ok(actual) => Err(Error::DigestMismatch { expected: digest.clone(), actual }),
+            Ok(actual) if actual == *digest => {
+                self.publish(repository, id, digest, &file, is_session)
+                    .await
+            }
+            Ok(actual) => Err(Error::DigestMismatch {
+                expected: digest.clone(),
+                actual,
+            }),
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         Ok((file, stored))
@@ -309,7 +408,9 @@ impl Registry {
                     Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
                     known => {
                         // a row without its file can only be somebody's hand: what was just verified mends it
-                        blobs.publish(&session, &file, &digest).map_err(Error::files("putting a blob in its place"))?;
+                        blobs
+                            .publish(&session, &file, &digest)
+                            .map_err(Error::files("putting a blob in its place"))?;
                         known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
                     }
                 };
@@ -320,11 +421,16 @@ impl Registry {
 
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
     async fn forget(&self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
-        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.hashes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
         let removed = blocking(move || {
             // last, so that until here the file can be opened by whoever has to settle what a crash left
-            blobs.remove_upload(&id).and_then(|()| file.make_read_only())
+            blobs
+                .remove_upload(&id)
+                .and_then(|()| file.make_read_only())
         });
         if let Err(error) = removed.await? {
             // the blob is safe; the name that stays is swept at the next start
@@ -334,14 +440,26 @@ impl Registry {
     }
 
     /// Ends an upload's session, if it has one, and removes its file. Only the lock's holder, who has `file`, may do this.
-    pub(super) async fn discard(&self, id: &UploadId, file: impl Into<Arc<UploadFile>>) -> Result<(), Error> {
+    pub(super) async fn discard(
+        &self,
+        id: &UploadId,
+        file: impl Into<Arc<UploadFile>>,
+    ) -> Result<(), Error> {
         let file = file.into();
-        self.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+        self.hashes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(id);
         let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.blobs));
         // the row first: without it nobody makes a new file under the name that the lock is about to lose
-        let ended = self.meta.write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?)).await;
+        let ended = self
+            .meta
+            .write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?))
+            .await;
         // and the file even if the disk is too full for that
-        blocking(move || blobs.discard_upload(&removed)).await?.map_err(Error::files("removing an upload"))?;
+        blocking(move || blobs.discard_upload(&removed))
+            .await?
+            .map_err(Error::files("removing an upload"))?;
         drop(file);
         ended.map(|_| ())
     }
@@ -358,11 +476,21 @@ async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), E
 }
 
 /// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
-async fn verify(blobs: Arc<BlobStore>, intake: Intake, algorithm: Algorithm) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
+async fn verify(
+    blobs: Arc<BlobStore>,
+    intake: Intake,
+    algorithm: Algorithm,
+) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
     let Intake { file, hasher } = intake;
     let work = move || {
         let synced = blobs.stats().file_syncs.time(|| file.sync());
-        let hasher = synced.and_then(|()| if hasher.algorithm() == algorithm { Ok(hasher) } else { file.rehash(algorithm) });
+        let hasher = synced.and_then(|()| {
+            if hasher.algorithm() == algorithm {
+                Ok(hasher)
+            } else {
+                file.rehash(algorithm)
+            }
+        });
         (file, hasher.map(Hasher::finish))
     };
     blocking(work).await

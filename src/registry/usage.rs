@@ -39,11 +39,18 @@ impl Registry {
         self.scan(move |meta| {
             let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
             let mut items = Vec::with_capacity(names.items.len());
-            for name in names.items.iter().filter_map(|name| RepositoryName::parse(name).ok()) {
+            for name in names
+                .items
+                .iter()
+                .filter_map(|name| RepositoryName::parse(name).ok())
+            {
                 // none where it has gone since the page was read
                 items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
             }
-            Ok(Page { items, next: names.next })
+            Ok(Page {
+                items,
+                next: names.next,
+            })
         })
         .await
     }
@@ -54,11 +61,17 @@ impl Registry {
     /// Where there is no such repository.
     pub async fn repository_usage(&self, repository: &RepositoryName) -> Result<Usage, Error> {
         let name = repository.clone();
-        self.scan(move |meta| meta.usage(&name)).await?.ok_or_else(|| Error::NameUnknown(repository.clone()))
+        self.scan(move |meta| meta.usage(&name))
+            .await?
+            .ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
     /// What goes by itself in a repository, by these rules.
-    pub async fn garbage(&self, repository: &RepositoryName, retention: &Retention) -> Result<Garbage, Error> {
+    pub async fn garbage(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+    ) -> Result<Garbage, Error> {
         let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
         self.scan(move |meta| {
             let mut fall = Fall::new(meta, &retention, None);
@@ -78,11 +91,15 @@ impl Registry {
     ) -> Result<Page<TagUsage>, Error> {
         let (name, retention) = (repository.clone(), retention.clone());
         self.scan(move |meta| {
-            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| row.name.clone());
+            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
+                row.name.clone()
+            });
             let mut items = Vec::with_capacity(rows.items.len());
             for row in rows.items {
                 // deleted since the page was read
-                let Some(weight) = meta.weigh(&name, &row.digest)? else { continue };
+                let Some(weight) = meta.weigh(&name, &row.digest)? else {
+                    continue;
+                };
                 let mut fall = Fall::new(meta, &retention, Some(&garbage));
                 if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
                     && fall.is_last_hold(&manifest, &row.name)
@@ -90,16 +107,26 @@ impl Registry {
                     fall.drop_manifest(manifest, now(), String::new())?;
                 }
                 let exclusive = Share::of(fall.doomed.iter()).bytes;
-                items.push(TagUsage { name: row.name, digest: row.digest, logical: weight.blobs, exclusive });
+                items.push(TagUsage {
+                    name: row.name,
+                    digest: row.digest,
+                    logical: weight.blobs,
+                    exclusive,
+                });
             }
-            Ok(Page { items, next: rows.next })
+            Ok(Page {
+                items,
+                next: rows.next,
+            })
         })
         .await
     }
 
     /// What the store takes in all.
     pub async fn store_usage(&self) -> Result<StoreUsage, Error> {
-        let (totals, database) = self.scan(|meta| Ok((meta.totals()?, meta.database_size()?))).await?;
+        let (totals, database) = self
+            .scan(|meta| Ok((meta.totals()?, meta.database_size()?)))
+            .await?;
         let blobs = Arc::clone(&self.blobs);
         let upload_bytes = blocking(move || {
             let mut bytes = 0;
@@ -109,8 +136,18 @@ impl Registry {
             }
             Ok(bytes)
         });
-        let upload_bytes = upload_bytes.await?.map_err(Error::files("looking at the uploads"))?;
-        let free_disk = self.blobs.free_bytes().map_err(Error::files("asking for free disk"))?;
-        Ok(StoreUsage { totals, upload_bytes, database, free_disk })
+        let upload_bytes = upload_bytes
+            .await?
+            .map_err(Error::files("looking at the uploads"))?;
+        let free_disk = self
+            .blobs
+            .free_bytes()
+            .map_err(Error::files("asking for free disk"))?;
+        Ok(StoreUsage {
+            totals,
+            upload_bytes,
+            database,
+            free_disk,
+        })
     }
 }

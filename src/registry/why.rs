@@ -90,14 +90,24 @@ impl Registry {
     pub async fn why(&self, digest: &Digest, retention: &Retention) -> Result<Why, Error> {
         let (digest, retention) = (digest.clone(), retention.clone());
         self.scan(move |meta| {
-            let mut walk = Walk { meta, retention: &retention, why: Why::default(), waiting: VecDeque::new(), decisions: HashMap::new() };
+            let mut walk = Walk {
+                meta,
+                retention: &retention,
+                why: Why::default(),
+                waiting: VecDeque::new(),
+                decisions: HashMap::new(),
+            };
             walk.begin(&digest)?;
             walk.climb()?;
             let mut why = walk.why;
             if !why.is_lasting() {
                 let mut fall = Fall::new(meta, &retention, None);
                 fall.everything(now())?;
-                why.goes = fall.doomed.into_iter().filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag).collect();
+                why.goes = fall
+                    .doomed
+                    .into_iter()
+                    .filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag)
+                    .collect();
             }
             why.trash = meta.trashed_anywhere(&digest, TOLD)?;
             why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
@@ -110,7 +120,11 @@ impl Registry {
 impl Why {
     /// Whether something holds it for as long as nobody decides otherwise, wherever it is.
     fn is_lasting(&self) -> bool {
-        let is_kept = |tag: &TagHold| tag.decision.as_ref().is_none_or(|decision| decision.is_kept);
+        let is_kept = |tag: &TagHold| {
+            tag.decision
+                .as_ref()
+                .is_none_or(|decision| decision.is_kept)
+        };
         let is_lasting = |chain: &Chain| match &chain.end {
             End::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
             End::Idle { until, .. } => until.is_none(),
@@ -120,8 +134,14 @@ impl Why {
             return self.chains.iter().any(is_lasting);
         }
         // in each repository it is a manifest of its own
-        let lasts_in = |name: &str| self.chains.iter().any(|chain| chain.repository == name && is_lasting(chain));
-        self.more == 0 && !self.chains.is_empty() && self.chains.iter().all(|chain| lasts_in(&chain.repository))
+        let lasts_in = |name: &str| {
+            self.chains
+                .iter()
+                .any(|chain| chain.repository == name && is_lasting(chain))
+        };
+        self.more == 0
+            && !self.chains.is_empty()
+            && self.chains.iter().all(|chain| lasts_in(&chain.repository))
     }
 
     /// Whether nothing here has to do with the digest.
@@ -145,15 +165,29 @@ impl Walk<'_> {
         let manifests = self.meta.manifests_of(digest, LOOKED_AT + 1)?;
         self.why.is_cut = manifests.len() > LOOKED_AT;
         self.why.is_manifest = !manifests.is_empty();
-        self.waiting.extend(manifests.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
-        let Some(blob) = self.meta.shown_blob(digest, LOOKED_AT)? else { return Ok(()) };
+        self.waiting.extend(
+            manifests
+                .into_iter()
+                .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
+        );
+        let Some(blob) = self.meta.shown_blob(digest, LOOKED_AT)? else {
+            return Ok(());
+        };
         self.why.blob = Some(blob.size);
         let needing = self.meta.manifests_needing(digest, LOOKED_AT + 1)?;
         self.why.is_cut |= needing.len() > LOOKED_AT;
-        self.waiting.extend(needing.into_iter().map(|manifest| (Vec::new(), StepKind::Manifest, manifest)));
+        self.waiting.extend(
+            needing
+                .into_iter()
+                .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
+        );
         for (repository, since) in blob.idle_links {
             let until = since.saturating_add(self.retention.hold());
-            self.end(Chain { repository, steps: Vec::new(), end: End::Lease { until } });
+            self.end(Chain {
+                repository,
+                steps: Vec::new(),
+                end: End::Lease { until },
+            });
         }
         Ok(())
     }
@@ -167,15 +201,20 @@ impl Walk<'_> {
                 self.why.is_cut = true;
                 continue;
             }
-            steps.push(Step { kind, digest: manifest.digest.clone() });
+            steps.push(Step {
+                kind,
+                digest: manifest.digest.clone(),
+            });
             self.tags(&steps, &manifest)?;
             for index in self.meta.parents_of(manifest.id, LOOKED_AT + 1)? {
-                self.waiting.push_back((steps.clone(), StepKind::Index, index));
+                self.waiting
+                    .push_back((steps.clone(), StepKind::Index, index));
             }
             if let Some(subject) = manifest.subject
                 && let Some(subject) = self.meta.held_manifest(subject)?
             {
-                self.waiting.push_back((steps.clone(), StepKind::Subject, subject));
+                self.waiting
+                    .push_back((steps.clone(), StepKind::Subject, subject));
             }
             if manifest.holders == 0 {
                 self.idle(steps, &manifest)?;
@@ -185,7 +224,11 @@ impl Walk<'_> {
     }
 
     fn end(&mut self, chain: Chain) {
-        if self.why.chains.len() < TOLD { self.why.chains.push(chain) } else { self.why.more += 1 }
+        if self.why.chains.len() < TOLD {
+            self.why.chains.push(chain)
+        } else {
+            self.why.more += 1
+        }
     }
 
     fn tags(&mut self, steps: &[Step], manifest: &HeldManifest) -> Result<(), meta::Error> {
@@ -195,8 +238,18 @@ impl Walk<'_> {
         }
         let more = count.saturating_sub(names.len() as u64);
         let decisions = self.decisions(&manifest.repository)?;
-        let tags = names.into_iter().map(|name| TagHold { decision: decisions.get(&name).cloned(), name }).collect();
-        self.end(Chain { repository: manifest.repository.clone(), steps: steps.to_vec(), end: End::Tags { tags, more } });
+        let tags = names
+            .into_iter()
+            .map(|name| TagHold {
+                decision: decisions.get(&name).cloned(),
+                name,
+            })
+            .collect();
+        self.end(Chain {
+            repository: manifest.repository.clone(),
+            steps: steps.to_vec(),
+            end: End::Tags { tags, more },
+        });
         Ok(())
     }
 
@@ -207,7 +260,11 @@ impl Walk<'_> {
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
                 let decided = policy.decide(self.meta.tagged(&name)?, now());
-                decisions.extend(decided.into_iter().map(|decision| (decision.tag.clone(), decision)));
+                decisions.extend(
+                    decided
+                        .into_iter()
+                        .map(|decision| (decision.tag.clone(), decision)),
+                );
             }
             self.decisions.insert(repository.to_owned(), decisions);
         }
@@ -216,21 +273,42 @@ impl Walk<'_> {
 
     fn idle(&mut self, steps: Vec<Step>, manifest: &HeldManifest) -> Result<(), meta::Error> {
         // held again since it was read
-        let Some(idle) = self.meta.idle(manifest.id)? else { return Ok(()) };
+        let Some(idle) = self.meta.idle(manifest.id)? else {
+            return Ok(());
+        };
         let (lease, grace) = (millis(self.retention.lease), millis(self.retention.grace));
-        let hold = if lease > grace { "its lease" } else { "the grace period" };
-        let why = match (idle.is_freed, self.retention.untagged_rule(&manifest.repository)) {
+        let hold = if lease > grace {
+            "its lease"
+        } else {
+            "the grace period"
+        };
+        let why = match (
+            idle.is_freed,
+            self.retention.untagged_rule(&manifest.repository),
+        ) {
             (true, _) => format!("its index or subject is gone; it stays for {hold}"),
             (false, KeepUntagged::Never) => format!("no tag points at it; it stays for {hold}"),
-            (false, KeepUntagged::Forever) => "no tag points at it; such manifests stay for ever".to_owned(),
+            (false, KeepUntagged::Forever) => {
+                "no tag points at it; such manifests stay for ever".to_owned()
+            }
             (false, time) => format!("no tag points at it; such manifests stay for {time}"),
         };
         let end = if self.meta.is_about_tagged(manifest.id)? {
-            End::Idle { until: None, why: "it is about a manifest that is kept, and stays with it".to_owned() }
+            End::Idle {
+                until: None,
+                why: "it is about a manifest that is kept, and stays with it".to_owned(),
+            }
         } else {
-            End::Idle { until: self.retention.due(&idle), why }
+            End::Idle {
+                until: self.retention.due(&idle),
+                why,
+            }
         };
-        self.end(Chain { repository: manifest.repository.clone(), steps, end });
+        self.end(Chain {
+            repository: manifest.repository.clone(),
+            steps,
+            end,
+        });
         Ok(())
     }
 }

@@ -28,15 +28,27 @@ impl Certificate {
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         let alternatives = parsed.subject_alternative_name().ok().flatten();
-        let names = alternatives.iter().flat_map(|extension| &extension.value.general_names).filter_map(name).collect();
+        let names = alternatives
+            .iter()
+            .flat_map(|extension| &extension.value.general_names)
+            .filter_map(name)
+            .collect();
         let time = |time: x509_parser::time::ASN1Time| {
             let seconds = time.timestamp();
             let distance = Duration::from_secs(seconds.unsigned_abs());
-            let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+            let moment = if seconds < 0 {
+                UNIX_EPOCH.checked_sub(distance)
+            } else {
+                UNIX_EPOCH.checked_add(distance)
+            };
             moment.unwrap_or(UNIX_EPOCH)
         };
         let validity = parsed.validity();
-        Some(Self { names, not_before: time(validity.not_before), not_after: time(validity.not_after) })
+        Some(Self {
+            names,
+            not_before: time(validity.not_before),
+            not_after: time(validity.not_after),
+        })
     }
 
     /// What clients will complain about at `now`, if anything.
@@ -55,7 +67,9 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
         GeneralName::DNSName(name) => Some((*name).to_owned()),
         GeneralName::IPAddress(bytes) => match **bytes {
             [a, b, c, d] => Some(std::net::Ipv4Addr::new(a, b, c, d).to_string()),
-            _ => <[u8; 16]>::try_from(*bytes).ok().map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
+            _ => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|bytes| std::net::Ipv6Addr::from(bytes).to_string()),
         },
         _ => None,
     }
@@ -72,7 +86,13 @@ const SHORTEST_RSA: usize = 2048;
 
 /// How long the key of a certificate is, where it is RSA's.
 fn rsa_bits(der: &[u8]) -> Option<usize> {
-    match X509Certificate::from_der(der).ok()?.1.public_key().parsed().ok()? {
+    match X509Certificate::from_der(der)
+        .ok()?
+        .1
+        .public_key()
+        .parsed()
+        .ok()?
+    {
         PublicKey::RSA(key) => Some(key.key_size()),
         _ => None,
     }
@@ -90,22 +110,47 @@ pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
         Some(bits) if bits < SHORTEST_RSA => Error::content(
             "key",
             key,
-            format!("RSA keys have {SHORTEST_RSA} bits at least, and this one has {bits}: have another one certified"),
+            format!(
+                "RSA keys have {SHORTEST_RSA} bits at least, and this one has {bits}: have another one certified"
+            ),
         ),
-        _ => Error::content("key", key, "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key"),
+        _ => Error::content(
+            "key",
+            key,
+            "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key",
+        ),
     };
     let secret = any_supported_type(&secret).map_err(unusable)?;
     let mut parsed = Vec::new();
     for der in &chain {
-        let problem = |_| Error::content("certificate", certificate, "one of its blocks is not an X.509 certificate");
+        let problem = |_| {
+            Error::content(
+                "certificate",
+                certificate,
+                "one of its blocks is not an X.509 certificate",
+            )
+        };
         parsed.push(X509Certificate::from_der(der).map_err(problem)?.1);
     }
     if let Some(public) = secret.public_key() {
-        let owner = parsed.iter().position(|parsed| parsed.tbs_certificate.subject_pki.raw == &*public);
+        let owner = parsed
+            .iter()
+            .position(|parsed| parsed.tbs_certificate.subject_pki.raw == &*public);
         match owner {
             Some(0) => {}
-            Some(place) => return Err(Error::Order { certificate: certificate.to_owned(), key: key.to_owned(), place: place + 1 }),
-            None => return Err(Error::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() }),
+            Some(place) => {
+                return Err(Error::Order {
+                    certificate: certificate.to_owned(),
+                    key: key.to_owned(),
+                    place: place + 1,
+                });
+            }
+            None => {
+                return Err(Error::Mismatch {
+                    certificate: certificate.to_owned(),
+                    key: key.to_owned(),
+                });
+            }
         }
     }
     for (place, pair) in parsed.windows(2).enumerate() {
@@ -117,23 +162,36 @@ pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
         }
     }
     let Some(first) = Certificate::read(&chain[0]) else {
-        return Err(Error::content("certificate", certificate, "it is not an X.509 certificate"));
+        return Err(Error::content(
+            "certificate",
+            certificate,
+            "it is not an X.509 certificate",
+        ));
     };
-    Ok(Pair { certified: Arc::new(CertifiedKey::new(chain, secret)), certificate: first })
+    Ok(Pair {
+        certified: Arc::new(CertifiedKey::new(chain, secret)),
+        certificate: first,
+    })
 }
 
 /// Reads all certificates in a file: one at least.
-pub(super) fn read_chain(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(super) fn read_chain(
+    what: &'static str,
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, Error> {
     let text = read(what, path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let problem = match chain {
         Ok(chain) if !chain.is_empty() => return Ok(chain),
         Err(error) => format!("its PEM is damaged ({error})"),
-        Ok(_) if holds(&text, "PRIVATE KEY-----") => "it holds a key and no certificate; have the two been swapped?".to_owned(),
+        Ok(_) if holds(&text, "PRIVATE KEY-----") => {
+            "it holds a key and no certificate; have the two been swapped?".to_owned()
+        }
         Ok(_) if holds(&text, "-----BEGIN CERTIFICATE REQUEST") => {
             "it holds a request for a certificate; give what the authority answered".to_owned()
         }
-        Ok(_) => "it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----".to_owned(),
+        Ok(_) => "it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
+            .to_owned(),
     };
     Err(Error::content(what, path, problem))
 }
@@ -141,15 +199,20 @@ pub(super) fn read_chain(what: &'static str, path: &Path) -> Result<Vec<Certific
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let text = read("key", path)?;
     if holds(&text, "BEGIN ENCRYPTED PRIVATE KEY") || holds(&text, "Proc-Type: 4,ENCRYPTED") {
-        let remedy =
-            format!("it is encrypted, and nobody is there to type the password; decrypt it: openssl pkey -in {0} -out {0}", path.display());
+        let remedy = format!(
+            "it is encrypted, and nobody is there to type the password; decrypt it: openssl pkey -in {0} -out {0}",
+            path.display()
+        );
         return Err(Error::content("key", path, remedy));
     }
     let problem = match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => return Ok(key),
-        Err(_) if holds(&text, "-----BEGIN CERTIFICATE-----") => "it holds a certificate and no key; have the two been swapped?".to_owned(),
+        Err(_) if holds(&text, "-----BEGIN CERTIFICATE-----") => {
+            "it holds a certificate and no key; have the two been swapped?".to_owned()
+        }
         Err(rustls::pki_types::pem::Error::NoItemsFound) => {
-            "it holds no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----".to_owned()
+            "it holds no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"
+                .to_owned()
         }
         Err(error) => format!("its PEM is damaged ({error})"),
     };
@@ -157,9 +220,14 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|cause| Error::Read { what, path: path.to_owned(), cause })
+    std::fs::read(path).map_err(|cause| Error::Read {
+        what,
+        path: path.to_owned(),
+        cause,
+    })
 }
 
 fn holds(text: &[u8], words: &str) -> bool {
-    text.windows(words.len()).any(|window| window == words.as_bytes())
+    text.windows(words.len())
+        .any(|window| window == words.as_bytes())
 }

@@ -39,10 +39,21 @@ pub(super) fn verifier(
     let mut roots = RootCertStore::empty();
     let mut listed = Vec::new();
     for path in authorities {
-        for (place, authority) in certificate::read_chain("authority of clients", path)?.into_iter().enumerate() {
+        for (place, authority) in certificate::read_chain("authority of clients", path)?
+            .into_iter()
+            .enumerate()
+        {
             listed.push(authority.clone());
-            let unusable =
-                |_| Error::content("authority of clients", path, format!("its certificate number {} is no X.509 certificate", place + 1));
+            let unusable = |_| {
+                Error::content(
+                    "authority of clients",
+                    path,
+                    format!(
+                        "its certificate number {} is no X.509 certificate",
+                        place + 1
+                    ),
+                )
+            };
             roots.add(authority).map_err(unusable)?;
         }
     }
@@ -50,11 +61,19 @@ pub(super) fn verifier(
     let strict = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
     let settings = |error: rustls::server::VerifierBuilderError| Error::Settings(error.to_string());
     match mode {
-        ClientAuth::RequireAndVerify => Ok(Arc::new(Listed { strict: strict.build().map_err(settings)?, listed })),
-        ClientAuth::VerifyIfGiven => Ok(Arc::new(Listed { strict: strict.allow_unauthenticated().build().map_err(settings)?, listed })),
-        ClientAuth::Request | ClientAuth::RequireAny => {
-            Ok(Arc::new(AnyCertificate { hints, is_required: mode == ClientAuth::RequireAny, provider: Arc::clone(provider) }))
-        }
+        ClientAuth::RequireAndVerify => Ok(Arc::new(Listed {
+            strict: strict.build().map_err(settings)?,
+            listed,
+        })),
+        ClientAuth::VerifyIfGiven => Ok(Arc::new(Listed {
+            strict: strict.allow_unauthenticated().build().map_err(settings)?,
+            listed,
+        })),
+        ClientAuth::Request | ClientAuth::RequireAny => Ok(Arc::new(AnyCertificate {
+            hints,
+            is_required: mode == ClientAuth::RequireAny,
+            provider: Arc::clone(provider),
+        })),
     }
 }
 
@@ -81,12 +100,19 @@ impl ClientCertVerifier for Listed {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.strict.verify_client_cert(own, others, now).or_else(|error| {
-            let moment = UNIX_EPOCH + Duration::from_secs(now.as_secs());
-            let is_listed = self.listed.iter().any(|listed| **listed == **own);
-            let is_in_time = || Certificate::read(own).is_some_and(|read| read.complaint(moment).is_none());
-            if is_listed && is_in_time() { Ok(ClientCertVerified::assertion()) } else { Err(error) }
-        })
+        self.strict
+            .verify_client_cert(own, others, now)
+            .or_else(|error| {
+                let moment = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+                let is_listed = self.listed.iter().any(|listed| **listed == **own);
+                let is_in_time =
+                    || Certificate::read(own).is_some_and(|read| read.complaint(moment).is_none());
+                if is_listed && is_in_time() {
+                    Ok(ClientCertVerified::assertion())
+                } else {
+                    Err(error)
+                }
+            })
     }
 
     fn verify_tls12_signature(
@@ -95,7 +121,8 @@ impl ClientCertVerifier for Listed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.strict.verify_tls12_signature(message, certificate, signature)
+        self.strict
+            .verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -104,7 +131,8 @@ impl ClientCertVerifier for Listed {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.strict.verify_tls13_signature(message, certificate, signature)
+        self.strict
+            .verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -144,7 +172,12 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -153,10 +186,17 @@ impl ClientCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -7,9 +7,17 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the {what} {path}: {cause}", path = .path.display())]
-    Read { what: &'static str, path: PathBuf, cause: io::Error },
+    Read {
+        what: &'static str,
+        path: PathBuf,
+        cause: io::Error,
+    },
     #[error("the {what} {path} cannot be used: {problem}", path = .path.display())]
-    Content { what: &'static str, path: PathBuf, problem: String },
+    Content {
+        what: &'static str,
+        path: PathBuf,
+        problem: String,
+    },
     #[error(
         "the key {key} does not belong to the certificate {certificate}: give the key that the certificate was requested with",
         certificate = .certificate.display(), key = .key.display()
@@ -19,15 +27,33 @@ pub enum Error {
         "the key {key} belongs to certificate number {place} in {certificate}: put the server's own first, then those that lead to its authority",
         certificate = .certificate.display(), key = .key.display()
     )]
-    Order { certificate: PathBuf, key: PathBuf, place: usize },
-    #[error("http.tls.ciphersuites names {name}, which is not offered here ({reason}); there are {known}")]
-    Suite { name: String, reason: &'static str, known: String },
+    Order {
+        certificate: PathBuf,
+        key: PathBuf,
+        place: usize,
+    },
+    #[error(
+        "http.tls.ciphersuites names {name}, which is not offered here ({reason}); there are {known}"
+    )]
+    Suite {
+        name: String,
+        reason: &'static str,
+        known: String,
+    },
     #[error("the settings of http.tls do not go together: {0}")]
     Settings(String),
 }
 
 impl Error {
-    pub(super) fn content(what: &'static str, path: &std::path::Path, problem: impl Into<String>) -> Self {
-        Self::Content { what, path: path.to_owned(), problem: problem.into() }
+    pub(super) fn content(
+        what: &'static str,
+        path: &std::path::Path,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self::Content {
+            what,
+            path: path.to_owned(),
+            problem: problem.into(),
+        }
     }
 }

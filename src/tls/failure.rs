@@ -56,8 +56,12 @@ impl Failure {
                 _ => Self::NoCommonCipher,
             },
             // so says rustls where the resolver of certificates has none
-            Error::General(text) if text.contains("no server certificate chain") => Self::NoCertificateForHost,
-            Error::InvalidMessage(_) | Error::InappropriateMessage { .. } | Error::PeerSentOversizedRecord => Self::NotTls,
+            Error::General(text) if text.contains("no server certificate chain") => {
+                Self::NoCertificateForHost
+            }
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::PeerSentOversizedRecord => Self::NotTls,
             _ => Self::Other,
         })
     }
@@ -66,8 +70,12 @@ impl Failure {
         match wrong {
             CertificateError::UnknownIssuer => Self::UnknownAuthority,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYetValid,
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => Self::NotForClients,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotYetValid
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::NotForClients
+            }
             CertificateError::Other(other) => match other.0.downcast_ref() {
                 Some(webpki::Error::UnsupportedCertVersion) => Self::VersionOne,
                 Some(webpki::Error::CaUsedAsEndEntity) => Self::AnAuthoritys,
@@ -81,11 +89,13 @@ impl Failure {
         Some(match alert {
             AlertDescription::UnknownCA => Self::Refused(Reason::UnknownAuthority),
             AlertDescription::CertificateExpired => Self::Refused(Reason::Expired),
-            AlertDescription::BadCertificate | AlertDescription::CertificateUnknown | AlertDescription::UnsupportedCertificate => {
-                Self::Refused(Reason::Bad)
-            }
+            AlertDescription::BadCertificate
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate => Self::Refused(Reason::Bad),
             AlertDescription::ProtocolVersion => Self::NoCommonVersion,
-            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => Self::NoCommonCipher,
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity => {
+                Self::NoCommonCipher
+            }
             AlertDescription::UserCanceled | AlertDescription::CloseNotify => return None,
             _ => Self::Other,
         })

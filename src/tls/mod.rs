@@ -110,7 +110,12 @@ impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
         let modified = (metadata.mtime(), metadata.mtime_nsec());
-        Some(Self { device: metadata.dev(), inode: metadata.ino(), modified, size: metadata.len() })
+        Some(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            modified,
+            size: metadata.len(),
+        })
     }
 }
 
@@ -123,7 +128,10 @@ impl Tls {
     pub fn new(settings: Settings) -> Result<Self, Error> {
         let known = stamps(&settings);
         let origin = match &settings.source {
-            Source::Files { certificate, key } => Origin::Files { certificate: certificate.clone(), key: key.clone() },
+            Source::Files { certificate, key } => Origin::Files {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            },
             Source::Acme(wanted) => {
                 let (provider, _) = suites::choose(&settings.cipher_suites, settings.minimum)?;
                 Origin::Acme(Arc::new(Acme::open(wanted.clone(), &Arc::new(provider))?))
@@ -131,15 +139,25 @@ impl Tls {
         };
         let current = load(&settings, &origin)?;
         warn_about(&origin, &current);
-        let watch = Mutex::new(Watch { known, suspect_since: None, complaint: None });
-        Ok(Self { settings, current: ArcSwap::from_pointee(current), watch, origin })
+        let watch = Mutex::new(Watch {
+            known,
+            suspect_since: None,
+            complaint: None,
+        });
+        Ok(Self {
+            settings,
+            current: ArcSwap::from_pointee(current),
+            watch,
+            origin,
+        })
     }
 
     /// What [`Self::new`] would find wrong, without a change to anything.
     #[must_use]
     pub fn check(settings: &Settings) -> Vec<Error> {
         let mut found = Vec::new();
-        let provider = suites::choose(&settings.cipher_suites, settings.minimum).map_err(|error| found.push(error));
+        let provider = suites::choose(&settings.cipher_suites, settings.minimum)
+            .map_err(|error| found.push(error));
         match &settings.source {
             Source::Files { certificate, key } => match certificate::load(certificate, key) {
                 Ok(pair) => warn_of_time(certificate, &pair.certificate),
@@ -148,8 +166,18 @@ impl Tls {
             Source::Acme(wanted) => found.extend(acme::check(wanted)),
         }
         if !settings.client_authorities.is_empty() {
-            let provider = Arc::new(provider.map_or_else(|()| rustls::crypto::aws_lc_rs::default_provider(), |(provider, _)| provider));
-            found.extend(clients::verifier(&settings.client_authorities, settings.client_auth, &provider).err());
+            let provider = Arc::new(provider.map_or_else(
+                |()| rustls::crypto::aws_lc_rs::default_provider(),
+                |(provider, _)| provider,
+            ));
+            found.extend(
+                clients::verifier(
+                    &settings.client_authorities,
+                    settings.client_auth,
+                    &provider,
+                )
+                .err(),
+            );
         }
         found
     }
@@ -176,20 +204,36 @@ impl Tls {
             Origin::Acme(acme) => acme.complaint(),
             Origin::Files { .. } => None,
         };
-        by_authority.or_else(|| self.watch.lock().unwrap_or_else(PoisonError::into_inner).complaint.clone())
+        by_authority.or_else(|| {
+            self.watch
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .complaint
+                .clone()
+        })
     }
 
     /// Does the handshake with a client; none where the connection had no other purpose.
     ///
     /// # Errors
     /// Whatever keeps client and server from understanding each other.
-    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<Option<TlsStream<S>>> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+    ) -> io::Result<Option<TlsStream<S>>> {
         let handshake = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
         if let Origin::Acme(acme) = &self.origin
-            && handshake.client_hello().alpn().is_some_and(|mut offered| offered.any(|name| name == acme::ALPN))
+            && handshake
+                .client_hello()
+                .alpn()
+                .is_some_and(|mut offered| offered.any(|name| name == acme::ALPN))
         {
             // the certificate has been seen, and nothing else is wanted
-            handshake.into_stream(Arc::clone(&acme.challenge_config)).await?.shutdown().await?;
+            handshake
+                .into_stream(Arc::clone(&acme.challenge_config))
+                .await?
+                .shutdown()
+                .await?;
             return Ok(None);
         }
         let config = Arc::clone(&self.current.load().config);
@@ -219,7 +263,12 @@ impl Tls {
         }
         match load(&self.settings, &self.origin) {
             Ok(next) => {
-                if let (Origin::Files { certificate: path, .. }, Some(certificate)) = (&self.origin, &next.certificate)
+                if let (
+                    Origin::Files {
+                        certificate: path, ..
+                    },
+                    Some(certificate),
+                ) = (&self.origin, &next.certificate)
                     && next.certificate != self.current.load().certificate
                 {
                     let until = humantime::format_rfc3339_seconds(certificate.not_after);
@@ -229,13 +278,23 @@ impl Tls {
                     tracing::info!("what http.tls names can be used again: it is as it was");
                 }
                 self.current.store(Arc::new(next));
-                *watch = Watch { known: now, suspect_since: None, complaint: None };
+                *watch = Watch {
+                    known: now,
+                    suspect_since: None,
+                    complaint: None,
+                };
             }
             // the first of two files may have been written, and the second not yet
-            Err(_) if moment.saturating_duration_since(*watch.suspect_since.get_or_insert(moment)) < PATIENCE => {}
+            Err(_)
+                if moment.saturating_duration_since(*watch.suspect_since.get_or_insert(moment))
+                    < PATIENCE => {}
             Err(error) => {
                 tracing::error!("{error}; the certificate that was read before stays in force");
-                *watch = Watch { known: now, suspect_since: None, complaint: Some(error.to_string()) };
+                *watch = Watch {
+                    known: now,
+                    suspect_since: None,
+                    complaint: Some(error.to_string()),
+                };
             }
         }
     }
@@ -246,7 +305,10 @@ fn stamps(settings: &Settings) -> Vec<Option<Stamp>> {
         Source::Files { certificate, key } => vec![certificate, key],
         Source::Acme(_) => Vec::new(),
     };
-    own.into_iter().chain(&settings.client_authorities).map(|path| Stamp::of(path)).collect()
+    own.into_iter()
+        .chain(&settings.client_authorities)
+        .map(|path| Stamp::of(path))
+        .collect()
 }
 
 fn load(settings: &Settings, origin: &Origin) -> Result<Current, Error> {
@@ -256,33 +318,58 @@ fn load(settings: &Settings, origin: &Origin) -> Result<Current, Error> {
         Origin::Acme(acme) => (acme.resolver(), None),
         Origin::Files { certificate, key } => {
             let pair = certificate::load(certificate, key)?;
-            (Arc::new(SingleCertAndKey::from(pair.certified)), Some(pair.certificate))
+            (
+                Arc::new(SingleCertAndKey::from(pair.certified)),
+                Some(pair.certificate),
+            )
         }
     };
     let wrong = |error: rustls::Error| Error::Settings(error.to_string());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&versions).map_err(wrong)?;
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&versions)
+        .map_err(wrong)?;
     let builder = if settings.client_authorities.is_empty() {
         builder.with_no_client_auth()
     } else {
-        builder.with_client_cert_verifier(clients::verifier(&settings.client_authorities, settings.client_auth, &provider)?)
+        builder.with_client_cert_verifier(clients::verifier(
+            &settings.client_authorities,
+            settings.client_auth,
+            &provider,
+        )?)
     };
     let mut config = builder.with_cert_resolver(resolver);
     // tickets, which cost no memory, in place of a store
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new().map_err(wrong)?;
-    config.alpn_protocols = if settings.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    Ok(Current { config: Arc::new(config), certificate })
+    config.alpn_protocols = if settings.http2 {
+        vec![b"h2".to_vec(), b"http/1.1".to_vec()]
+    } else {
+        vec![b"http/1.1".to_vec()]
+    };
+    Ok(Current {
+        config: Arc::new(config),
+        certificate,
+    })
 }
 
 fn warn_about(origin: &Origin, current: &Current) {
-    if let (Some(certificate), Origin::Files { certificate: path, .. }) = (&current.certificate, origin) {
+    if let (
+        Some(certificate),
+        Origin::Files {
+            certificate: path, ..
+        },
+    ) = (&current.certificate, origin)
+    {
         warn_of_time(path, certificate);
     }
 }
 
 fn warn_of_time(path: &Path, certificate: &Certificate) {
     if let Some(complaint) = certificate.complaint(SystemTime::now()) {
-        tracing::warn!("clients will refuse the certificate {}: {complaint}", path.display());
+        tracing::warn!(
+            "clients will refuse the certificate {}: {complaint}",
+            path.display()
+        );
     }
 }
 
@@ -292,7 +379,10 @@ mod tests {
 
     fn write_pair(directory: &Path) -> (String, String) {
         let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])
+            .unwrap()
+            .self_signed(&key)
+            .unwrap();
         let pair = (certificate.pem(), key.serialize_pem());
         std::fs::write(directory.join("cert.pem"), &pair.0).unwrap();
         std::fs::write(directory.join("key.pem"), &pair.1).unwrap();
@@ -305,7 +395,10 @@ mod tests {
         let place = |name: &str| directory.path().join(name);
         let (certificate, _) = write_pair(directory.path());
         let tls = Tls::new(Settings {
-            source: Source::Files { certificate: place("cert.pem"), key: place("key.pem") },
+            source: Source::Files {
+                certificate: place("cert.pem"),
+                key: place("key.pem"),
+            },
             client_authorities: Vec::new(),
             client_auth: ClientAuth::Request,
             minimum: MinimumVersion::Tls12,
@@ -327,7 +420,10 @@ mod tests {
         std::fs::write(place("key.pem"), &key).unwrap();
         for _ in 0..3 {
             tls.refresh_at(start + PATIENCE);
-            assert!(tls.complaint().is_some_and(|complaint| complaint.contains("does not belong to")));
+            assert!(
+                tls.complaint()
+                    .is_some_and(|complaint| complaint.contains("does not belong to"))
+            );
             assert!(current() == first);
         }
         // another misfit is a new one

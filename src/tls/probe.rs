@@ -6,7 +6,10 @@ use std::sync::Arc;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
+    StreamOwned,
+};
 
 /// A connection to a server whose certificate may be any one.
 pub struct Probe<S: Read + Write>(StreamOwned<ClientConnection, S>);
@@ -18,8 +21,13 @@ impl<S: Read + Write> Probe<S> {
     /// Whatever keeps client and server from understanding each other.
     pub fn over(stream: S) -> io::Result<Self> {
         let provider = Arc::new(default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(io::Error::other)?;
-        let config = builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody)).with_no_client_auth();
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(io::Error::other)?;
+        let config = builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_no_client_auth();
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, stream);
@@ -50,8 +58,15 @@ impl<S: Read + Write> Write for Probe<S> {
 #[must_use]
 pub fn is_asked_for_certificate(error: &io::Error) -> bool {
     use AlertDescription::{BadCertificate, CertificateRequired, HandshakeFailure};
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
-    matches!(cause, Some(rustls::Error::AlertReceived(BadCertificate | CertificateRequired | HandshakeFailure)))
+    let cause = error
+        .get_ref()
+        .and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    matches!(
+        cause,
+        Some(rustls::Error::AlertReceived(
+            BadCertificate | CertificateRequired | HandshakeFailure
+        ))
+    )
 }
 
 #[derive(Debug)]
@@ -88,6 +103,8 @@ impl ServerCertVerifier for Anybody {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        default_provider().signature_verification_algorithms.supported_schemes()
+        default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

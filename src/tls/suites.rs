@@ -37,14 +37,21 @@ fn go_name(suite: &SupportedCipherSuite) -> String {
 ///
 /// # Errors
 /// A name that is not known, or of a suite that is not offered.
-pub(super) fn choose(names: &[String], minimum: MinimumVersion) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), Error> {
+pub(super) fn choose(
+    names: &[String],
+    minimum: MinimumVersion,
+) -> Result<(CryptoProvider, Vec<&'static SupportedProtocolVersion>), Error> {
     let mut provider = aws_lc_rs::default_provider();
     let offered = std::mem::take(&mut provider.cipher_suites);
     let known = || offered.iter().map(go_name).collect::<Vec<_>>().join(", ");
     let mut chosen = Vec::new();
     for name in names {
         // Go's older names lack the end
-        let wanted = if name.ends_with("_CHACHA20_POLY1305") { format!("{name}_SHA256") } else { name.clone() };
+        let wanted = if name.ends_with("_CHACHA20_POLY1305") {
+            format!("{name}_SHA256")
+        } else {
+            name.clone()
+        };
         match offered.iter().find(|suite| go_name(suite) == wanted) {
             Some(suite) => chosen.push(*suite),
             None => {
@@ -53,7 +60,11 @@ pub(super) fn choose(names: &[String], minimum: MinimumVersion) -> Result<(Crypt
                 } else {
                     "no such suite is known"
                 };
-                return Err(Error::Suite { name: name.clone(), reason, known: known() });
+                return Err(Error::Suite {
+                    name: name.clone(),
+                    reason,
+                    known: known(),
+                });
             }
         }
     }
@@ -82,7 +93,10 @@ mod tests {
     fn chosen(names: &[&str], minimum: MinimumVersion) -> (Vec<String>, usize) {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let (provider, versions) = choose(&names, minimum).unwrap();
-        (provider.cipher_suites.iter().map(go_name).collect(), versions.len())
+        (
+            provider.cipher_suites.iter().map(go_name).collect(),
+            versions.len(),
+        )
     }
 
     #[test]
@@ -98,24 +112,59 @@ mod tests {
             "TLS_CHACHA20_POLY1305_SHA256",
             "TLS_AES_256_GCM_SHA384",
         ];
-        assert_eq!(chosen(&names, MinimumVersion::Tls12), (names.map(str::to_owned).to_vec(), 2));
+        assert_eq!(
+            chosen(&names, MinimumVersion::Tls12),
+            (names.map(str::to_owned).to_vec(), 2)
+        );
         assert_eq!(chosen(&[], MinimumVersion::Tls12).0.len(), names.len());
-        assert_eq!(chosen(&["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"], MinimumVersion::Tls12).0[0], names[3]);
+        assert_eq!(
+            chosen(
+                &["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305"],
+                MinimumVersion::Tls12
+            )
+            .0[0],
+            names[3]
+        );
     }
 
     #[test]
     fn suites_and_versions_follow_each_other() {
-        assert_eq!(chosen(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], MinimumVersion::Tls12).0.len(), 4);
-        assert_eq!(chosen(&["TLS_AES_128_GCM_SHA256"], MinimumVersion::Tls12), (vec!["TLS_AES_128_GCM_SHA256".to_owned()], 1));
-        let (suites, versions) = chosen(&["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"], MinimumVersion::Tls13);
+        assert_eq!(
+            chosen(
+                &["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
+                MinimumVersion::Tls12
+            )
+            .0
+            .len(),
+            4
+        );
+        assert_eq!(
+            chosen(&["TLS_AES_128_GCM_SHA256"], MinimumVersion::Tls12),
+            (vec!["TLS_AES_128_GCM_SHA256".to_owned()], 1)
+        );
+        let (suites, versions) = chosen(
+            &["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
+            MinimumVersion::Tls13,
+        );
         assert_eq!((suites.len(), versions), (3, 1));
     }
 
     #[test]
     fn what_is_not_offered_is_refused_by_name() {
-        for (name, reason) in WEAK.iter().map(|name| (*name, "weak")).chain([("TLS_X", "known"), ("", "known")]) {
-            let message = choose(&[name.to_owned()], MinimumVersion::Tls12).unwrap_err().to_string();
-            assert!(message.contains(name) && message.contains(reason) && message.contains("TLS_AES_128_GCM_SHA256"), "{message}");
+        for (name, reason) in WEAK
+            .iter()
+            .map(|name| (*name, "weak"))
+            .chain([("TLS_X", "known"), ("", "known")])
+        {
+            let message = choose(&[name.to_owned()], MinimumVersion::Tls12)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains(name)
+                    && message.contains(reason)
+                    && message.contains("TLS_AES_128_GCM_SHA256"),
+                "{message}"
+            );
         }
     }
 }

@@ -19,9 +19,19 @@ struct Store {
 
 fn push_store(client: &mut Client) -> Store {
     let base = || noise(1, 50_000);
-    let versions = [1_u64, 2].map(|seed| Image::new(&format!("v{seed}"), vec![base(), noise(2, 20_000), noise(10 + seed, 1000)]));
+    let versions = [1_u64, 2].map(|seed| {
+        Image::new(
+            &format!("v{seed}"),
+            vec![base(), noise(2, 20_000), noise(10 + seed, 1000)],
+        )
+    });
     let web = Image::new("web", vec![base(), noise(3, 3000)]);
-    let platforms = [1_u64, 2].map(|seed| Image::new(&format!("platform {seed}"), vec![base(), noise(20 + seed, 7000)]));
+    let platforms = [1_u64, 2].map(|seed| {
+        Image::new(
+            &format!("platform {seed}"),
+            vec![base(), noise(20 + seed, 7000)],
+        )
+    });
     versions[0].push(client, "app", "v1");
     versions[1].push(client, "app", "v2");
     versions[1].push(client, "app", "latest");
@@ -30,10 +40,26 @@ fn push_store(client: &mut Client) -> Store {
         image.push(client, "multi", &image.digest());
     }
     platforms[0].push(client, "copy", "one");
-    let children: Vec<_> = platforms.iter().map(|image| descriptor(OCI_MANIFEST, &image.manifest)).collect();
-    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string().into_bytes();
-    assert_eq!(client.put_manifest("multi", "latest", OCI_INDEX, &index).status, 201);
-    Store { versions, web, platforms, index }
+    let children: Vec<_> = platforms
+        .iter()
+        .map(|image| descriptor(OCI_MANIFEST, &image.manifest))
+        .collect();
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
+            .to_string()
+            .into_bytes();
+    assert_eq!(
+        client
+            .put_manifest("multi", "latest", OCI_INDEX, &index)
+            .status,
+        201
+    );
+    Store {
+        versions,
+        web,
+        platforms,
+        index,
+    }
 }
 
 fn config(image: &Image) -> u64 {
@@ -43,49 +69,117 @@ fn config(image: &Image) -> u64 {
 /// What du says of a repository.
 fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
     let all = du["repositories"].as_array().expect("repositories");
-    all.iter().find(|usage| usage["repository"] == repository).unwrap_or_else(|| panic!("no {repository}: {du}"))
+    all.iter()
+        .find(|usage| usage["repository"] == repository)
+        .unwrap_or_else(|| panic!("no {repository}: {du}"))
 }
 
 #[test]
 fn every_figure_is_what_it_says() {
     let server = Server::start();
     let mut client = server.client();
-    let Store { versions, web, platforms, index } = push_store(&mut client);
+    let Store {
+        versions,
+        web,
+        platforms,
+        index,
+    } = push_store(&mut client);
     let location = client.begin_upload("app");
-    assert_eq!(client.request("PATCH", &location).body(&[7; 12_345]).send().status, 202);
+    assert_eq!(
+        client
+            .request("PATCH", &location)
+            .body(&[7; 12_345])
+            .send()
+            .status,
+        202
+    );
 
     let du = json(&server, &["du"]);
     let app = usage(&du, "app");
     let configs = config(&versions[0]) + config(&versions[1]);
     assert_eq!((&app["tags"], &app["manifests"]), (&3.into(), &2.into()));
-    assert_eq!(number(&app["logical"]), 2 * 71_000 + configs, "every image whole");
-    assert_eq!(number(&app["deduplicated"]), 50_000 + 20_000 + 2000 + configs, "every blob once");
-    assert_eq!(number(&app["exclusive"]), 20_000 + 2000 + configs, "all but the base");
-    assert_eq!(number(&app["manifestBytes"]), (versions[0].manifest.len() + versions[1].manifest.len()) as u64);
+    assert_eq!(
+        number(&app["logical"]),
+        2 * 71_000 + configs,
+        "every image whole"
+    );
+    assert_eq!(
+        number(&app["deduplicated"]),
+        50_000 + 20_000 + 2000 + configs,
+        "every blob once"
+    );
+    assert_eq!(
+        number(&app["exclusive"]),
+        20_000 + 2000 + configs,
+        "all but the base"
+    );
+    assert_eq!(
+        number(&app["manifestBytes"]),
+        (versions[0].manifest.len() + versions[1].manifest.len()) as u64
+    );
     assert_eq!(number(&usage(&du, "web")["exclusive"]), 3000 + config(&web));
-    assert_eq!(number(&usage(&du, "multi")["exclusive"]), 7000 + config(&platforms[1]), "its other platform is in copy as well");
-    assert_eq!(number(&usage(&du, "multi")["logical"]), 2 * 57_000 + config(&platforms[0]) + config(&platforms[1]));
+    assert_eq!(
+        number(&usage(&du, "multi")["exclusive"]),
+        7000 + config(&platforms[1]),
+        "its other platform is in copy as well"
+    );
+    assert_eq!(
+        number(&usage(&du, "multi")["logical"]),
+        2 * 57_000 + config(&platforms[0]) + config(&platforms[1])
+    );
     assert_eq!(number(&usage(&du, "copy")["exclusive"]), 0);
 
     let store = &du["store"];
     assert_eq!(number(&store["blobs"]["bytes"]), bytes_on_disk(&server));
-    assert_eq!(number(&store["blobs"]["count"]), server.blob_files().len() as u64);
-    assert_eq!((&store["uploads"]["count"], &store["uploads"]["bytes"]), (&1.into(), &12_345.into()));
-    let manifests =
-        versions.iter().chain(&platforms).chain([&web, &platforms[0]]).map(|image| image.manifest.len()).sum::<usize>() + index.len();
+    assert_eq!(
+        number(&store["blobs"]["count"]),
+        server.blob_files().len() as u64
+    );
+    assert_eq!(
+        (&store["uploads"]["count"], &store["uploads"]["bytes"]),
+        (&1.into(), &12_345.into())
+    );
+    let manifests = versions
+        .iter()
+        .chain(&platforms)
+        .chain([&web, &platforms[0]])
+        .map(|image| image.manifest.len())
+        .sum::<usize>()
+        + index.len();
     assert_eq!(number(&store["manifests"]["bytes"]), manifests as u64);
-    assert_eq!((&store["garbage"]["now"]["bytes"], &store["garbage"]["later"]["bytes"]), (&0.into(), &0.into()));
+    assert_eq!(
+        (
+            &store["garbage"]["now"]["bytes"],
+            &store["garbage"]["later"]["bytes"]
+        ),
+        (&0.into(), &0.into())
+    );
     assert!(number(&store["database"]["bytes"]) >= 4096 && number(&store["freeDisk"]) > 0);
 
     let du = json(&server, &["du", "app"]);
-    let tag = |name: &str| du["tags"].as_array().expect("tags").iter().find(|tag| tag["tag"] == name).expect("a tag").clone();
+    let tag = |name: &str| {
+        du["tags"]
+            .as_array()
+            .expect("tags")
+            .iter()
+            .find(|tag| tag["tag"] == name)
+            .expect("a tag")
+            .clone()
+    };
     assert_eq!(number(&tag("v1")["logical"]), 71_000 + config(&versions[0]));
     assert_eq!(number(&tag("v1")["exclusive"]), 1000 + config(&versions[0]));
     assert_eq!(number(&tag("v2")["exclusive"]), 0, "latest is the same");
     assert_eq!(du["usage"], *app);
     let du = json(&server, &["du", "multi"]);
-    assert_eq!(number(&du["tags"][0]["logical"]), 50_000 + 14_000 + config(&platforms[0]) + config(&platforms[1]), "the base once");
-    assert_eq!(number(&du["tags"][0]["exclusive"]), 7000 + config(&platforms[1]));
+    assert_eq!(
+        number(&du["tags"][0]["logical"]),
+        50_000 + 14_000 + config(&platforms[0]) + config(&platforms[1]),
+        "the base once"
+    );
+    assert_eq!(
+        number(&du["tags"][0]["exclusive"]),
+        7000 + config(&platforms[1])
+    );
 }
 
 #[test]
@@ -96,17 +190,26 @@ fn what_a_deletion_would_free_is_what_it_frees() {
     let mut left = bytes_on_disk(&server);
     let mut gone = |server: &Server, frees: u64, what: &str| {
         left -= frees;
-        eventually(&format!("{what} is off the disk"), || bytes_on_disk(server) <= left);
+        eventually(&format!("{what} is off the disk"), || {
+            bytes_on_disk(server) <= left
+        });
         // and no more than that goes
         std::thread::sleep(std::time::Duration::from_millis(600));
         assert_eq!(bytes_on_disk(server), left, "{what}");
         let total = json(server, &["du"]);
-        assert_eq!(number(&total["store"]["blobs"]["bytes"]), left, "du after {what}");
+        assert_eq!(
+            number(&total["store"]["blobs"]["bytes"]),
+            left,
+            "du after {what}"
+        );
         assert_eq!(total["store"]["garbage"]["later"]["bytes"], 0, "{what}");
     };
 
     let frees = number(&json(&server, &["du", "app"])["tags"][1]["exclusive"]);
-    text(&server, &["rm", &format!("app@{}", store.versions[0].digest())]);
+    text(
+        &server,
+        &["rm", &format!("app@{}", store.versions[0].digest())],
+    );
     gone(&server, frees, "app:v1");
     let frees = number(&json(&server, &["du", "multi"])["tags"][0]["exclusive"]);
     text(&server, &["rm", &format!("multi@{}", sha256(&store.index))]);
@@ -128,12 +231,21 @@ fn garbage_that_waits_is_told_with_its_date() {
     let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
     text(&server, &["rm", "web"]);
     let garbage = json(&server, &["du"])["store"]["garbage"].clone();
-    assert_eq!((&garbage["now"]["bytes"], number(&garbage["later"]["bytes"])), (&0.into(), frees));
+    assert_eq!(
+        (&garbage["now"]["bytes"], number(&garbage["later"]["bytes"])),
+        (&0.into(), frees)
+    );
     let tomorrow = std::time::SystemTime::now() + std::time::Duration::from_secs(24 * 3600);
     let tomorrow = humantime::format_rfc3339_seconds(tomorrow).to_string();
-    assert_eq!(garbage["later"]["days"], serde_json::json!([{ "date": tomorrow[..10], "bytes": frees, "blobs": 2 }]));
+    assert_eq!(
+        garbage["later"]["days"],
+        serde_json::json!([{ "date": tomorrow[..10], "bytes": frees, "blobs": 2 }])
+    );
     let table = text(&server, &["du"]);
-    assert!(table.contains(&tomorrow[..10]) && table.contains("Free disk"), "{table}");
+    assert!(
+        table.contains(&tomorrow[..10]) && table.contains("Free disk"),
+        "{table}"
+    );
 
     // an untagged image holds its layers for two weeks: what would go with it anyway is nobody's
     text(&server, &["rm", "app:v1"]);
@@ -141,14 +253,25 @@ fn garbage_that_waits_is_told_with_its_date() {
     assert_eq!(tags.as_array().expect("tags").len(), 2);
     text(&server, &["rm", "app:v2"]);
     let latest = json(&server, &["du", "app"])["tags"][0].clone();
-    assert_eq!(number(&latest["exclusive"]), 20_000 + 1000 + config(&store.versions[1]), "what v1 shares with it goes after both");
+    assert_eq!(
+        number(&latest["exclusive"]),
+        20_000 + 1000 + config(&store.versions[1]),
+        "what v1 shares with it goes after both"
+    );
     let table = text(&server, &["du", "app"]);
-    assert!(table.contains("latest") && table.contains(" exclusive to it"), "{table}");
+    assert!(
+        table.contains("latest") && table.contains(" exclusive to it"),
+        "{table}"
+    );
 }
 
 #[test]
 fn garbage_that_may_go_is_told_until_it_is_gone() {
-    let server = Server::with(&[("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")]);
+    let server = Server::with(&[
+        ("REGISTRY_GC_ENABLED", "false"),
+        ("REGISTRY_GC_LEASE", "0s"),
+        ("REGISTRY_GC_GRACE", "0s"),
+    ]);
     let store = push_store(&mut server.client());
     let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
     text(&server, &["rm", &format!("web@{}", store.web.digest())]);
@@ -159,6 +282,15 @@ fn garbage_that_may_go_is_told_until_it_is_gone() {
     let swept = json(&server, &["gc"]);
     assert_eq!(number(&swept["bytes"]), frees, "gc tells the same");
     let after = json(&server, &["du"])["store"].clone();
-    assert_eq!((&after["garbage"]["now"]["bytes"], number(&after["blobs"]["bytes"])), (&0.into(), bytes_on_disk(&server)));
-    assert_eq!(number(&before["blobs"]["bytes"]) - number(&after["blobs"]["bytes"]), frees);
+    assert_eq!(
+        (
+            &after["garbage"]["now"]["bytes"],
+            number(&after["blobs"]["bytes"])
+        ),
+        (&0.into(), bytes_on_disk(&server))
+    );
+    assert_eq!(
+        number(&before["blobs"]["bytes"]) - number(&after["blobs"]["bytes"]),
+        frees
+    );
 }

@@ -12,20 +12,40 @@ fn what_was_pushed_is_listed_and_inspected() {
     let repositories = json(&server, &["ls"]);
     assert_eq!(repositories[0]["name"], "other");
     assert_eq!(
-        (&repositories[1]["name"], &repositories[1]["tags"], &repositories[1]["manifests"]),
+        (
+            &repositories[1]["name"],
+            &repositories[1]["tags"],
+            &repositories[1]["manifests"]
+        ),
         (&"team/app".into(), &1.into(), &4.into())
     );
 
     let tags = json(&server, &["ls", "team/app"]);
-    assert_eq!((&tags[0]["tag"], &tags[0]["digest"]), (&"v1".into(), &digest.as_str().into()));
-    assert_eq!(tags[0]["platforms"], serde_json::json!(["linux/amd64", "linux/arm64"]));
+    assert_eq!(
+        (&tags[0]["tag"], &tags[0]["digest"]),
+        (&"v1".into(), &digest.as_str().into())
+    );
+    assert_eq!(
+        tags[0]["platforms"],
+        serde_json::json!(["linux/amd64", "linux/arm64"])
+    );
     let single = json(&server, &["ls", "other"]);
-    assert_eq!(single[0]["platforms"], serde_json::json!(["linux/amd64"]), "the platform of an image is in its config");
+    assert_eq!(
+        single[0]["platforms"],
+        serde_json::json!(["linux/amd64"]),
+        "the platform of an image is in its config"
+    );
 
     let inspected = json(&server, &["inspect", "team/app:v1"]);
     assert_eq!(inspected["tags"], serde_json::json!(["v1"]));
-    assert_eq!(inspected["referrers"][0]["artifactType"], "application/vnd.test.signature");
-    let child = inspected["manifest"]["manifests"][0]["digest"].as_str().expect("a child").to_owned();
+    assert_eq!(
+        inspected["referrers"][0]["artifactType"],
+        "application/vnd.test.signature"
+    );
+    let child = inspected["manifest"]["manifests"][0]["digest"]
+        .as_str()
+        .expect("a child")
+        .to_owned();
     let child = json(&server, &["inspect", &format!("team/app@{child}")]);
     assert_eq!(child["referencedBy"], serde_json::json!([digest]));
 
@@ -41,11 +61,26 @@ fn a_size_counts_shared_content_once() {
     let server = Server::start();
     push_index(&mut server.client());
     let tags = json(&server, &["ls", "team/app"]);
-    let whole: u64 = ["one", "two"].iter().map(|name| Image::new(name, Vec::new()).config.len() as u64).sum::<u64>() + 5000 + 7000;
+    let whole: u64 = ["one", "two"]
+        .iter()
+        .map(|name| Image::new(name, Vec::new()).config.len() as u64)
+        .sum::<u64>()
+        + 5000
+        + 7000;
     let manifests = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"].clone();
-    let children: u64 = manifests.as_array().expect("children").iter().map(|child| child["size"].as_u64().expect("a size")).sum();
-    let index =
-        server.client().head("/v2/team/app/manifests/v1").header("content-length").expect("a length").parse::<u64>().expect("a number");
+    let children: u64 = manifests
+        .as_array()
+        .expect("children")
+        .iter()
+        .map(|child| child["size"].as_u64().expect("a size"))
+        .sum();
+    let index = server
+        .client()
+        .head("/v2/team/app/manifests/v1")
+        .header("content-length")
+        .expect("a length")
+        .parse::<u64>()
+        .expect("a number");
     assert_eq!(tags[0]["size"].as_u64(), Some(whole + children + index));
 }
 
@@ -64,12 +99,23 @@ fn what_is_removed_is_gone_for_the_running_server() {
     text(&server, &["rm", &format!("other@{}", image.digest())]);
     assert_eq!(client.get("/v2/other/manifests/b").status, 404);
 
-    let child = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"][0]["digest"].as_str().expect("a child").to_owned();
+    let child = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"][0]["digest"]
+        .as_str()
+        .expect("a child")
+        .to_owned();
     let refused = server.cli(&["rm", &format!("team/app@{child}")]);
     assert!(!refused.status.success());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains(&digest), "the holder is named");
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains(&digest),
+        "the holder is named"
+    );
 
     text(&server, &["rm", "team/app"]);
-    client.get("/v2/team/app/tags/list").refused(404, "NAME_UNKNOWN");
-    assert_eq!(client.get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
+    client
+        .get("/v2/team/app/tags/list")
+        .refused(404, "NAME_UNKNOWN");
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        serde_json::json!([])
+    );
 }

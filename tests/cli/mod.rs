@@ -19,12 +19,20 @@ use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::support::{Client, Image, Server, descriptor, sha256};
 
 /// Settings by which what nobody needs goes within a second.
-const FAST: [(&str, &str); 4] =
-    [("REGISTRY_GC_LEASE", "200ms"), ("REGISTRY_GC_GRACE", "200ms"), ("REGISTRY_GC_UNTAGGED", "200ms"), ("REGISTRY_GC_INTERVAL", "50ms")];
+const FAST: [(&str, &str); 4] = [
+    ("REGISTRY_GC_LEASE", "200ms"),
+    ("REGISTRY_GC_GRACE", "200ms"),
+    ("REGISTRY_GC_UNTAGGED", "200ms"),
+    ("REGISTRY_GC_INTERVAL", "50ms"),
+];
 
 /// Nobody is at a terminal to be asked what `rm` asks.
 fn yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--yes") { &["--yes"] } else { &[] };
+    let yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--yes") {
+        &["--yes"]
+    } else {
+        &[]
+    };
     [arguments, yes].concat()
 }
 
@@ -43,7 +51,10 @@ fn text(server: &Server, arguments: &[&str]) -> String {
 /// An index of two images that share a layer, and a signature about it; gives the index's digest.
 fn push_index(client: &mut Client) -> String {
     let shared = noise(1, 5000);
-    let images = [Image::new("one", vec![shared.clone()]), Image::new("two", vec![shared, noise(2, 7000)])];
+    let images = [
+        Image::new("one", vec![shared.clone()]),
+        Image::new("two", vec![shared, noise(2, 7000)]),
+    ];
     let mut children = Vec::new();
     for (image, architecture) in images.iter().zip(["amd64", "arm64"]) {
         image.push(client, "team/app", &image.digest());
@@ -51,15 +62,32 @@ fn push_index(client: &mut Client) -> String {
         child["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
         children.push(child);
     }
-    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children }).to_string();
-    assert_eq!(client.put_manifest("team/app", "v1", OCI_INDEX, index.as_bytes()).status, 201);
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
+            .to_string();
+    assert_eq!(
+        client
+            .put_manifest("team/app", "v1", OCI_INDEX, index.as_bytes())
+            .status,
+        201
+    );
     let signature = serde_json::json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test.signature",
         "config": descriptor("application/vnd.oci.image.config.v1+json", &images[0].config), "layers": [],
         "subject": descriptor(OCI_INDEX, index.as_bytes()),
     });
     let signature = signature.to_string();
-    assert_eq!(client.put_manifest("team/app", &sha256(signature.as_bytes()), OCI_MANIFEST, signature.as_bytes()).status, 201);
+    assert_eq!(
+        client
+            .put_manifest(
+                "team/app",
+                &sha256(signature.as_bytes()),
+                OCI_MANIFEST,
+                signature.as_bytes()
+            )
+            .status,
+        201
+    );
     sha256(index.as_bytes())
 }
 
@@ -77,8 +105,16 @@ fn hasty(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Ser
 fn refusal(server: &Server, arguments: &[&str]) -> String {
     let output = server.cli(arguments);
     let message = String::from_utf8(output.stderr).expect("text");
-    assert_eq!((output.status.code(), message.lines().count()), (Some(1), 1), "{arguments:?}: {message}");
-    assert!(output.stdout.is_empty(), "{arguments:?} printed besides: {}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        (output.status.code(), message.lines().count()),
+        (Some(1), 1),
+        "{arguments:?}: {message}"
+    );
+    assert!(
+        output.stdout.is_empty(),
+        "{arguments:?} printed besides: {}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     message
 }
 
@@ -92,17 +128,33 @@ fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, 
 fn typed(arguments: &[&str], answer: &str) -> (String, bool) {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
-    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
-    let other = std::fs::File::options().read(true).write(true).open(name).expect("the other side");
+    grantpt(&terminal)
+        .and_then(|()| unlockpt(&terminal))
+        .expect("its other side");
+    let name = ptsname(&terminal, Vec::new())
+        .expect("a name")
+        .into_string()
+        .expect("text");
+    let other = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .open(name)
+        .expect("the other side");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(arguments);
-    command.stdin(other.try_clone().expect("a copy")).stderr(other);
-    let child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    command
+        .stdin(other.try_clone().expect("a copy"))
+        .stderr(other);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
     // its copies of the other side are the command's business now
     drop(command);
     let mut terminal = std::fs::File::from(terminal);
-    terminal.write_all(answer.as_bytes()).expect("the answer is typed");
+    terminal
+        .write_all(answer.as_bytes())
+        .expect("the answer is typed");
     let output = child.wait_with_output().expect("it ends");
     let mut shown = String::from_utf8(output.stdout).expect("text");
     // a terminal whose other side is closed is an error to read from
@@ -116,23 +168,38 @@ fn typed(arguments: &[&str], answer: &str) -> (String, bool) {
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "still not: {what}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "still not: {what}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
 fn texts(values: &Value) -> Vec<&str> {
-    values.as_array().expect("an array").iter().map(|value| value.as_str().expect("text")).collect()
+    values
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|value| value.as_str().expect("text"))
+        .collect()
 }
 
 fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or_else(|| panic!("not a number: {value}"))
+    value
+        .as_u64()
+        .unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
 /// What all blob files have together, in bytes, as the file system says.
 fn bytes_on_disk(server: &Server) -> u64 {
     // one may go between the listing and the look
-    server.blob_files().iter().filter_map(|path| std::fs::metadata(path).ok()).map(|metadata| metadata.len()).sum()
+    server
+        .blob_files()
+        .iter()
+        .filter_map(|path| std::fs::metadata(path).ok())
+        .map(|metadata| metadata.len())
+        .sum()
 }
 
 #[test]
@@ -167,21 +234,45 @@ fn mistakes_are_answered_in_one_sentence() {
         refusal(&server, arguments);
     }
     let digest = sha256(b"unknown");
-    for arguments in [&["why", &digest][..], &["restore", &format!("app@{digest}")], &["tag", "restore", "app:v1", "--to", &digest]] {
-        assert!(refusal(&server, arguments).contains(&digest), "{arguments:?}");
+    for arguments in [
+        &["why", &digest][..],
+        &["restore", &format!("app@{digest}")],
+        &["tag", "restore", "app:v1", "--to", &digest],
+    ] {
+        assert!(
+            refusal(&server, arguments).contains(&digest),
+            "{arguments:?}"
+        );
     }
 }
 
 #[test]
 fn every_command_explains_itself_and_completes() {
     let server = Server::start();
-    for command in
-        [&["tag"][..], &["tag", "history"], &["tag", "restore"], &["restore"], &["rm"], &["policy", "preview"], &["du"], &["why"]]
-    {
-        let help = std::process::Command::new(env!("CARGO_BIN_EXE_registry")).args(command).arg("--help").output().expect("help");
-        assert!(help.status.success() && help.stdout.len() > 200, "{command:?}");
+    for command in [
+        &["tag"][..],
+        &["tag", "history"],
+        &["tag", "restore"],
+        &["restore"],
+        &["rm"],
+        &["policy", "preview"],
+        &["du"],
+        &["why"],
+    ] {
+        let help = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(command)
+            .arg("--help")
+            .output()
+            .expect("help");
+        assert!(
+            help.status.success() && help.stdout.len() > 200,
+            "{command:?}"
+        );
     }
-    let script = std::process::Command::new(env!("CARGO_BIN_EXE_registry")).args(["completions", "bash"]).output().expect("a script");
+    let script = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["completions", "bash"])
+        .output()
+        .expect("a script");
     let script = String::from_utf8(script.stdout).expect("text");
     for word in ["history", "preview", "--dry-run", "du", "why"] {
         assert!(script.contains(word), "{word}");

@@ -35,18 +35,36 @@ fn push(client: &mut Client, repository: &str, tags: &[&str]) {
 }
 
 fn decision<'p>(preview: &'p Value, tag: &str) -> &'p Value {
-    preview["tags"].as_array().expect("tags").iter().find(|decision| decision["tag"] == tag).unwrap_or_else(|| panic!("no {tag}"))
+    preview["tags"]
+        .as_array()
+        .expect("tags")
+        .iter()
+        .find(|decision| decision["tag"] == tag)
+        .unwrap_or_else(|| panic!("no {tag}"))
 }
 
 #[test]
 fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     let mut server = Server::start();
     let mut client = server.client();
-    let tags = ["pr-1", "pr-2", "pr-3", "main", "nightly-1", "cache-pulled", "cache-seen", "v1", "other"];
+    let tags = [
+        "pr-1",
+        "pr-2",
+        "pr-3",
+        "main",
+        "nightly-1",
+        "cache-pulled",
+        "cache-seen",
+        "v1",
+        "other",
+    ];
     push(&mut client, "team/app", &tags);
     push(&mut client, "team/web", &["latest"]);
     push(&mut client, "alone", &["latest"]);
-    assert_eq!(client.get("/v2/team/app/manifests/cache-pulled").status, 200);
+    assert_eq!(
+        client.get("/v2/team/app/manifests/cache-pulled").status,
+        200
+    );
     assert_eq!(client.head("/v2/team/app/manifests/cache-seen").status, 200);
     // pulls are recorded every few seconds, and when the server ends
     assert!(server.stop().success());
@@ -54,32 +72,89 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     let config = configuration(&server, POLICIES);
 
     let all = json(&server, &["policy", "preview", "--config", &config]);
-    let [alone, app, web] = all.as_array().expect("repositories").as_slice() else { panic!("{all}") };
+    let [alone, app, web] = all.as_array().expect("repositories").as_slice() else {
+        panic!("{all}")
+    };
     let unruled = value!([{ "tag": "latest", "kept": true, "reason": "no policy matches the repository", "until": null }]);
-    assert_eq!((&alone["policy"], &alone["tags"], &alone["keepUntagged"]), (&Value::Null, &unruled, &"14d".into()));
-    assert_eq!((&web["policy"], &web["keepUntagged"]), (&"team/**".into(), &"forever".into()));
-    assert!(decision(web, "latest")["reason"].as_str().is_some_and(|reason| reason.contains("no rule")));
-    assert_eq!((&app["policy"], &app["keepUntagged"]), (&"team/app".into(), &"never".into()));
+    assert_eq!(
+        (&alone["policy"], &alone["tags"], &alone["keepUntagged"]),
+        (&Value::Null, &unruled, &"14d".into())
+    );
+    assert_eq!(
+        (&web["policy"], &web["keepUntagged"]),
+        (&"team/**".into(), &"forever".into())
+    );
+    assert!(
+        decision(web, "latest")["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("no rule"))
+    );
+    assert_eq!(
+        (&app["policy"], &app["keepUntagged"]),
+        (&"team/app".into(), &"never".into())
+    );
     let kept = tags.iter().filter(|tag| decision(app, tag)["kept"] == true);
     assert_eq!(
         kept.collect::<Vec<_>>(),
-        [&"pr-2", &"pr-3", &"main", &"nightly-1", &"cache-pulled", &"cache-seen", &"v1", &"other"],
+        [
+            &"pr-2",
+            &"pr-3",
+            &"main",
+            &"nightly-1",
+            &"cache-pulled",
+            &"cache-seen",
+            &"v1",
+            &"other"
+        ],
         "{app:#}"
     );
-    for (tag, word) in [("pr-3", "newest 2"), ("pr-1", "'pr-*'"), ("main", "always"), ("nightly-1", "younger"), ("v1", "immutable")] {
+    for (tag, word) in [
+        ("pr-3", "newest 2"),
+        ("pr-1", "'pr-*'"),
+        ("main", "always"),
+        ("nightly-1", "younger"),
+        ("v1", "immutable"),
+    ] {
         let reason = &decision(app, tag)["reason"];
-        assert!(reason.as_str().is_some_and(|reason| reason.contains(word)), "{tag}: {reason}");
+        assert!(
+            reason.as_str().is_some_and(|reason| reason.contains(word)),
+            "{tag}: {reason}"
+        );
     }
-    assert!(decision(app, "nightly-1")["until"].is_string() && decision(app, "pr-3")["until"].is_null());
+    assert!(
+        decision(app, "nightly-1")["until"].is_string() && decision(app, "pr-3")["until"].is_null()
+    );
 
     let table = text(&server, &["policy", "preview", "--config", &config]);
-    let line = |words: &[&str]| table.lines().any(|line| words.iter().all(|word| line.contains(word)));
-    assert!(line(&["alone", "latest", "kept", "no policy matches the repository"]) && line(&["pr-1", "removed"]), "{table}");
-    let one = text(&server, &["policy", "preview", "team/web", "--config", &config]);
+    let line = |words: &[&str]| {
+        table
+            .lines()
+            .any(|line| words.iter().all(|word| line.contains(word)))
+    };
+    assert!(
+        line(&[
+            "alone",
+            "latest",
+            "kept",
+            "no policy matches the repository"
+        ]) && line(&["pr-1", "removed"]),
+        "{table}"
+    );
+    let one = text(
+        &server,
+        &["policy", "preview", "team/web", "--config", &config],
+    );
     assert!(one.contains("latest") && !one.contains("pr-1"), "{one}");
-    let glob = json(&server, &["policy", "preview", "team/*", "--config", &config]);
+    let glob = json(
+        &server,
+        &["policy", "preview", "team/*", "--config", &config],
+    );
     assert_eq!(glob.as_array().expect("repositories").len(), 2);
-    assert_eq!(texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(), tags.len(), "something was changed");
+    assert_eq!(
+        texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(),
+        tags.len(),
+        "something was changed"
+    );
 }
 
 /// More tags than are read at once, with and without a policy: each is there, and the rule counts over all of them.
@@ -92,83 +167,160 @@ fn a_preview_lists_every_tag_of_a_large_repository() {
         Image::small(1).push(&mut client, repository, "pr-0");
         let tags: Vec<_> = (1..TAGS).map(|number| format!("pr-{number}")).collect();
         for some in tags.chunks(10) {
-            let query = some.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&");
+            let query = some
+                .iter()
+                .map(|tag| format!("tag={tag}"))
+                .collect::<Vec<_>>()
+                .join("&");
             let path = format!("{}?{query}", Image::small(1).digest());
-            assert_eq!(client.put_manifest(repository, &path, OCI_MANIFEST, &Image::small(1).manifest).status, 201);
+            assert_eq!(
+                client
+                    .put_manifest(repository, &path, OCI_MANIFEST, &Image::small(1).manifest)
+                    .status,
+                201
+            );
         }
     }
     let config = configuration(&server, POLICIES);
     let all = json(&server, &["policy", "preview", "--config", &config]);
     for (number, kept) in [(0, TAGS), (1, 2)] {
         let tags = all[number]["tags"].as_array().expect("tags");
-        assert_eq!((tags.len(), tags.iter().filter(|tag| tag["kept"] == true).count()), (TAGS, kept));
-        assert!(tags.is_sorted_by_key(|tag| tag["tag"].as_str().map(str::to_owned)), "{tags:?}");
+        assert_eq!(
+            (
+                tags.len(),
+                tags.iter().filter(|tag| tag["kept"] == true).count()
+            ),
+            (TAGS, kept)
+        );
+        assert!(
+            tags.is_sorted_by_key(|tag| tag["tag"].as_str().map(str::to_owned)),
+            "{tags:?}"
+        );
     }
-    let lines = text(&server, &["policy", "preview", "--config", &config]).lines().count();
+    let lines = text(&server, &["policy", "preview", "--config", &config])
+        .lines()
+        .count();
     assert_eq!(lines, 1 + 2 * (TAGS + 1));
 }
 
 #[test]
 fn a_running_servers_rules_are_those_that_are_shown() {
-    let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]")]);
+    let server = Server::with(&[(
+        "REGISTRY_POLICIES",
+        "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]",
+    )]);
     push(&mut server.client(), "app", &["v1"]);
     let preview = json(&server, &["policy", "preview", "app"]);
-    assert!(decision(&preview[0], "v1")["reason"].as_str().is_some_and(|reason| reason.contains("7d")), "{preview}");
+    assert!(
+        decision(&preview[0], "v1")["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("7d")),
+        "{preview}"
+    );
 }
 
 #[test]
 fn a_broken_pattern_is_named() {
     let server = Server::start();
-    let config = configuration(&server, "\npolicies: [{repositories: 'a[', untagged: never}]\n");
+    let config = configuration(
+        &server,
+        "\npolicies: [{repositories: 'a[', untagged: never}]\n",
+    );
     assert!(refusal(&server, &["policy", "preview", "--config", &config]).contains("'a['"));
 }
 
 #[test]
 fn the_server_removes_tags_by_rule_and_history_tells_so() {
     let policies = "[{repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
-    let server = Server::with(&[&FAST[..], &[("REGISTRY_GC_GRACE", "1h"), ("REGISTRY_POLICIES", policies)]].concat());
+    let server = Server::with(
+        &[
+            &FAST[..],
+            &[("REGISTRY_GC_GRACE", "1h"), ("REGISTRY_POLICIES", policies)],
+        ]
+        .concat(),
+    );
     let mut client = server.client();
-    push(&mut client, "app", &["pr-1", "pr-2", "main", "pr-3", "pr-4"]);
-    eventually("the rule is applied", || texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-3", "pr-4"]);
+    push(
+        &mut client,
+        "app",
+        &["pr-1", "pr-2", "main", "pr-3", "pr-4"],
+    );
+    eventually("the rule is applied", || {
+        texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-3", "pr-4"]
+    });
     let history = json(&server, &["tag", "history", "app:pr-1"]);
     assert_eq!(history[0]["end"]["how"], "removed");
     assert_eq!(history[0]["end"]["by"]["name"], "garbage collection");
-    assert!(text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection"));
+    assert!(
+        text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection")
+    );
     // it can be brought back all the same, by a newer time, so that the rule keeps it now
     text(&server, &["restore", "app:pr-1"]);
-    eventually("the rule is applied again", || texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]);
+    eventually("the rule is applied again", || {
+        texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]
+    });
 }
 
 #[test]
 fn immutable_tags_take_the_same_digest_and_nothing_else() {
-    let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: '**', immutable: ['v*']}]")]);
+    let server = Server::with(&[(
+        "REGISTRY_POLICIES",
+        "[{repositories: '**', immutable: ['v*']}]",
+    )]);
     let mut client = server.client();
     let (image, other) = (Image::small(1), Image::small(2));
     image.push(&mut client, "app", "v1");
     other.push(&mut client, "app", "latest");
     image.push(&mut client, "app", "latest");
-    assert_eq!(client.put_manifest("app", "v1", OCI_MANIFEST, &image.manifest).status, 201, "the same digest");
-    client.put_manifest("app", "v1", OCI_MANIFEST, &other.manifest).refused(409, "DENIED");
+    assert_eq!(
+        client
+            .put_manifest("app", "v1", OCI_MANIFEST, &image.manifest)
+            .status,
+        201,
+        "the same digest"
+    );
+    client
+        .put_manifest("app", "v1", OCI_MANIFEST, &other.manifest)
+        .refused(409, "DENIED");
     client.delete("/v2/app/manifests/v1").refused(409, "DENIED");
-    client.delete(&format!("/v2/app/manifests/{}", image.digest())).refused(409, "DENIED");
+    client
+        .delete(&format!("/v2/app/manifests/{}", image.digest()))
+        .refused(409, "DENIED");
     image.assert_pulls(&mut client, "app", "v1");
     assert_eq!(client.delete("/v2/app/manifests/latest").status, 202);
-    let sentence = refusal(&server, &["tag", "restore", "app:v1", "--to", &other.digest()]);
+    let sentence = refusal(
+        &server,
+        &["tag", "restore", "app:v1", "--to", &other.digest()],
+    );
     assert!(sentence.contains("immutable"), "{sentence}");
 }
 
 #[test]
 fn untagged_manifests_stay_as_long_as_the_policy_says() {
-    let policies = "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
+    let policies =
+        "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
     let image = Image::small(1);
     let repositories = ["short/app", "long/app", "other"];
-    let (_directory, server) = hasty(&[("REGISTRY_GC_UNTAGGED", "1h"), ("REGISTRY_POLICIES", policies)], |client| {
-        repositories.iter().for_each(|repository| image.push(client, repository, "v1"));
-    });
+    let (_directory, server) = hasty(
+        &[
+            ("REGISTRY_GC_UNTAGGED", "1h"),
+            ("REGISTRY_POLICIES", policies),
+        ],
+        |client| {
+            repositories
+                .iter()
+                .for_each(|repository| image.push(client, repository, "v1"));
+        },
+    );
     let mut client = server.client();
     let path = |repository: &str| format!("/v2/{repository}/manifests/{}", image.digest());
     for repository in repositories {
-        assert_eq!(client.delete(&format!("/v2/{repository}/manifests/v1")).status, 202);
+        assert_eq!(
+            client
+                .delete(&format!("/v2/{repository}/manifests/v1"))
+                .status,
+            202
+        );
     }
     let mut look = |repository: &str| client.get(&path(repository)).status;
     // asked for once and then left alone: a pull is a need
@@ -193,21 +345,57 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     // a tag that goes does not take along what another holds
     Image::small(2).push(&mut client, "app", "main");
     let forecast = json(&server, &["gc", "--dry-run"]);
-    assert_eq!(forecast["now"], value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() }));
-    assert_eq!((&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]), (&"tag".into(), &"pr-1".into()));
+    assert_eq!(
+        forecast["now"],
+        value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() })
+    );
+    assert_eq!(
+        (&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]),
+        (&"tag".into(), &"pr-1".into())
+    );
     assert!(text(&server, &["gc", "--dry-run"]).contains("tag app:pr-2"));
-    let frees = |reference: &str| json(&server, &["rm", reference, "--dry-run"])["comesBack"]["bytes"].clone();
-    assert_eq!((frees("app:pr-1"), frees("app:pr-2")), (value!(0), value!(0)), "those go anyway");
+    let frees = |reference: &str| {
+        json(&server, &["rm", reference, "--dry-run"])["comesBack"]["bytes"].clone()
+    };
+    assert_eq!(
+        (frees("app:pr-1"), frees("app:pr-2")),
+        (value!(0), value!(0)),
+        "those go anyway"
+    );
     let own = value!(1000 + Image::small(2).config.len());
-    assert_eq!((frees("app:main"), frees("app:{main,pr-2}")), (own.clone(), own.clone()), "what held it beside goes anyway");
+    assert_eq!(
+        (frees("app:main"), frees("app:{main,pr-2}")),
+        (own.clone(), own.clone()),
+        "what held it beside goes anyway"
+    );
     let tags = json(&server, &["du", "app"])["tags"].clone();
-    let frees: Vec<_> =
-        tags.as_array().expect("tags").iter().map(|tag| (tag["tag"].as_str().expect("a tag"), tag["exclusive"].clone())).collect();
+    let frees: Vec<_> = tags
+        .as_array()
+        .expect("tags")
+        .iter()
+        .map(|tag| {
+            (
+                tag["tag"].as_str().expect("a tag"),
+                tag["exclusive"].clone(),
+            )
+        })
+        .collect();
     let three = value!(1000 + Image::small(3).config.len());
-    assert_eq!(frees, [("main", own), ("pr-1", value!(0)), ("pr-2", value!(0)), ("pr-3", three)]);
+    assert_eq!(
+        frees,
+        [
+            ("main", own),
+            ("pr-1", value!(0)),
+            ("pr-2", value!(0)),
+            ("pr-3", three)
+        ]
+    );
 
     let swept = json(&server, &["gc"]);
-    assert_eq!((&swept["tags"], &swept["manifests"], &swept["bytes"]), (&2.into(), &1.into(), &forecast["now"]["bytes"]));
+    assert_eq!(
+        (&swept["tags"], &swept["manifests"], &swept["bytes"]),
+        (&2.into(), &1.into(), &forecast["now"]["bytes"])
+    );
 }
 
 /// What time will remove is foreseen, in the order and at the time at which it goes.
@@ -232,23 +420,75 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         let at = humantime::parse_rfc3339(item["at"].as_str().expect("a time")).expect("a time");
         (at.duration_since(now).expect("later").as_secs_f64() / 86400.0).round()
     };
-    let tags: Vec<_> =
-        items.iter().filter(|item| item["kind"] == "tag").map(|item| (item["tag"].as_str().expect("a tag"), days(item))).collect();
-    assert_eq!(tags, [("keep-1", 2.0), ("pr-1", 3.0), ("pr-2", 3.0), ("cache-1", 5.0), ("cache-2", 5.0)]);
-    let manifests: Vec<_> = items.iter().filter(|item| item["kind"] == "manifest").map(days).collect();
-    assert_eq!(manifests, [3.0, 4.0, 6.0, 6.0], "a grace period after the last tag");
-    let bytes: u64 = [1, 3, 4, 5].map(|seed| 1000 + Image::small(seed).config.len() as u64).iter().sum();
-    assert_eq!(forecast["later"], value!({ "tags": 5, "manifests": 4, "blobs": 8, "bytes": bytes }));
+    let tags: Vec<_> = items
+        .iter()
+        .filter(|item| item["kind"] == "tag")
+        .map(|item| (item["tag"].as_str().expect("a tag"), days(item)))
+        .collect();
+    assert_eq!(
+        tags,
+        [
+            ("keep-1", 2.0),
+            ("pr-1", 3.0),
+            ("pr-2", 3.0),
+            ("cache-1", 5.0),
+            ("cache-2", 5.0)
+        ]
+    );
+    let manifests: Vec<_> = items
+        .iter()
+        .filter(|item| item["kind"] == "manifest")
+        .map(days)
+        .collect();
+    assert_eq!(
+        manifests,
+        [3.0, 4.0, 6.0, 6.0],
+        "a grace period after the last tag"
+    );
+    let bytes: u64 = [1, 3, 4, 5]
+        .map(|seed| 1000 + Image::small(seed).config.len() as u64)
+        .iter()
+        .sum();
+    assert_eq!(
+        forecast["later"],
+        value!({ "tags": 5, "manifests": 4, "blobs": 8, "bytes": bytes })
+    );
 
     let garbage = json(&server, &["du"])["store"]["garbage"].clone();
-    assert_eq!((&garbage["now"]["bytes"], &garbage["later"]["bytes"]), (&0.into(), &bytes.into()));
-    let day =
-        |days: u64| humantime::format_rfc3339_seconds(now + std::time::Duration::from_secs(days * 86400)).to_string()[..10].to_owned();
-    let dates: Vec<_> = garbage["later"]["days"].as_array().expect("days").iter().map(|share| share["date"].clone()).collect();
-    assert_eq!(dates, [day(4), day(5), day(7)], "and another one for the blobs");
+    assert_eq!(
+        (&garbage["now"]["bytes"], &garbage["later"]["bytes"]),
+        (&0.into(), &bytes.into())
+    );
+    let day = |days: u64| {
+        humantime::format_rfc3339_seconds(now + std::time::Duration::from_secs(days * 86400))
+            .to_string()[..10]
+            .to_owned()
+    };
+    let dates: Vec<_> = garbage["later"]["days"]
+        .as_array()
+        .expect("days")
+        .iter()
+        .map(|share| share["date"].clone())
+        .collect();
+    assert_eq!(
+        dates,
+        [day(4), day(5), day(7)],
+        "and another one for the blobs"
+    );
     // a tag that will go some day holds what it holds until then
     let own = value!(1000 + Image::small(4).config.len());
     let tags = json(&server, &["du", "team/app"])["tags"].clone();
-    let one = tags.as_array().expect("tags").iter().find(|tag| tag["tag"] == "pr-2").expect("the tag");
-    assert_eq!((&one["exclusive"], &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["comesBack"]["bytes"]), (&own, &own));
+    let one = tags
+        .as_array()
+        .expect("tags")
+        .iter()
+        .find(|tag| tag["tag"] == "pr-2")
+        .expect("the tag");
+    assert_eq!(
+        (
+            &one["exclusive"],
+            &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["comesBack"]["bytes"]
+        ),
+        (&own, &own)
+    );
 }

@@ -2,16 +2,25 @@
 
 use serde_json::json as value;
 
-use super::{at_a_terminal, bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text};
+use super::{
+    at_a_terminal, bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text,
+};
 use crate::support::image::noise;
 use crate::support::{Client, Image, Server, sha256};
 
 /// Images that share a layer, as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and `team/web:pr-9`; each has 1000 bytes
 /// of its own besides its config.
 fn push_all(client: &mut Client) -> Vec<Image> {
-    let tags = [("team/app", "pr-1"), ("team/app", "pr-2"), ("team/app", "main"), ("team/web", "pr-9")];
-    let images: Vec<_> =
-        (10..).take(tags.len()).map(|seed| Image::new(&seed.to_string(), vec![noise(1, 5000), noise(seed, 1000)])).collect();
+    let tags = [
+        ("team/app", "pr-1"),
+        ("team/app", "pr-2"),
+        ("team/app", "main"),
+        ("team/web", "pr-9"),
+    ];
+    let images: Vec<_> = (10..)
+        .take(tags.len())
+        .map(|seed| Image::new(&seed.to_string(), vec![noise(1, 5000), noise(seed, 1000)]))
+        .collect();
     for (image, (repository, tag)) in images.iter().zip(tags) {
         image.push(client, repository, tag);
     }
@@ -25,20 +34,50 @@ fn a_glob_shows_what_goes_and_then_removes_it() {
     let images = push_all(&mut client);
 
     let shown = json(&server, &["rm", "team/*:pr-*", "--dry-run"]);
-    let items: Vec<_> =
-        shown["items"].as_array().expect("items").iter().map(|item| format!("{}:{}", item["repository"], item["tag"])).collect();
-    assert_eq!(items, ["\"team/app\":\"pr-1\"", "\"team/app\":\"pr-2\"", "\"team/web\":\"pr-9\""]);
-    assert_eq!((&shown["removed"], &shown["untagged"]["manifests"]), (&value!(null), &value!(3)));
+    let items: Vec<_> = shown["items"]
+        .as_array()
+        .expect("items")
+        .iter()
+        .map(|item| format!("{}:{}", item["repository"], item["tag"]))
+        .collect();
+    assert_eq!(
+        items,
+        [
+            "\"team/app\":\"pr-1\"",
+            "\"team/app\":\"pr-2\"",
+            "\"team/web\":\"pr-9\""
+        ]
+    );
+    assert_eq!(
+        (&shown["removed"], &shown["untagged"]["manifests"]),
+        (&value!(null), &value!(3))
+    );
     let own = |image: &Image| (image.config.len() + 1000) as u64;
-    assert_eq!(number(&shown["comesBack"]["bytes"]), own(&images[0]) + own(&images[1]) + own(&images[3]), "main keeps the shared layer");
+    assert_eq!(
+        number(&shown["comesBack"]["bytes"]),
+        own(&images[0]) + own(&images[1]) + own(&images[3]),
+        "main keeps the shared layer"
+    );
     images[0].assert_pulls(&mut client, "team/app", "pr-1");
     let table = text(&server, &["rm", "team/app:pr-?", "--dry-run"]);
-    assert!(table.contains("2 tags; ") && table.contains("lose their last tag"), "{table}");
+    assert!(
+        table.contains("2 tags; ") && table.contains("lose their last tag"),
+        "{table}"
+    );
 
     let said = text(&server, &["rm", "team/*:pr-*", "--yes"]);
-    assert!(said.ends_with("removed 3 tags of 2 repositories\n"), "{said}");
-    assert_eq!(client.get("/v2/team/app/tags/list").json()["tags"], value!(["main"]));
-    assert_eq!(client.get("/v2/team/web/tags/list").json()["tags"], value!([]));
+    assert!(
+        said.ends_with("removed 3 tags of 2 repositories\n"),
+        "{said}"
+    );
+    assert_eq!(
+        client.get("/v2/team/app/tags/list").json()["tags"],
+        value!(["main"])
+    );
+    assert_eq!(
+        client.get("/v2/team/web/tags/list").json()["tags"],
+        value!([])
+    );
 
     text(&server, &["rm", "team/**"]);
     assert_eq!(json(&server, &["ls"]), value!([]));
@@ -52,11 +91,17 @@ fn what_is_promised_comes_back() {
     let (_directory, server) = hasty(&[], |client| pushed = push_all(client));
     let images = pushed;
     let mut left = bytes_on_disk(&server);
-    for reference in ["team/app:pr-1".to_owned(), format!("team/app@{}", images[1].digest()), "team/*".to_owned()] {
+    for reference in [
+        "team/app:pr-1".to_owned(),
+        format!("team/app@{}", images[1].digest()),
+        "team/*".to_owned(),
+    ] {
         let promised = number(&json(&server, &["rm", &reference])["comesBack"]["bytes"]);
         assert!(promised > 0, "{reference}");
         left -= promised;
-        eventually(&format!("the disk of {reference} is back"), || bytes_on_disk(&server) <= left);
+        eventually(&format!("the disk of {reference} is back"), || {
+            bytes_on_disk(&server) <= left
+        });
         assert_eq!(bytes_on_disk(&server), left, "{reference}");
     }
     assert_eq!(left, 0, "nothing is left of it all");
@@ -71,8 +116,14 @@ fn the_promise_is_honest_where_nothing_comes_back() {
     image.push(&mut client, "a", "two");
     image.push(&mut client, "b", "one");
     let shown = |reference: &str| text(&server, &["rm", reference, "--dry-run"]);
-    assert!(shown("a:one").contains("needed elsewhere"), "another tag holds it");
-    assert!(shown(&format!("a@{}", image.digest())).contains("needed elsewhere"), "another repository needs its blobs");
+    assert!(
+        shown("a:one").contains("needed elsewhere"),
+        "another tag holds it"
+    );
+    assert!(
+        shown(&format!("a@{}", image.digest())).contains("needed elsewhere"),
+        "another repository needs its blobs"
+    );
     assert!(shown("b:one").contains("for ever"), "{}", shown("b:one"));
     assert!(shown("*").contains("come back by"), "{}", shown("*"));
 
@@ -80,11 +131,21 @@ fn the_promise_is_honest_where_nothing_comes_back() {
     let server = Server::start();
     image.push(&mut server.client(), "a", "one");
     text(&server, &["rm", "a:one"]);
-    let shown = json(&server, &["rm", &format!("a@{}", image.digest()), "--dry-run"]);
+    let shown = json(
+        &server,
+        &["rm", &format!("a@{}", image.digest()), "--dry-run"],
+    );
     let forecast = json(&server, &["gc", "--dry-run"]);
     assert_eq!(shown["comesBack"]["bytes"], forecast["later"]["bytes"]);
-    let last = &forecast["items"].as_array().expect("items").last().expect("an item")["at"];
-    assert!(shown["comesBack"]["by"].as_str() < last.as_str(), "{shown} {last}");
+    let last = &forecast["items"]
+        .as_array()
+        .expect("items")
+        .last()
+        .expect("an item")["at"];
+    assert!(
+        shown["comesBack"]["by"].as_str() < last.as_str(),
+        "{shown} {last}"
+    );
 }
 
 #[test]
@@ -92,39 +153,86 @@ fn a_repository_goes_at_once_and_an_index_before_its_children() {
     let server = Server::start();
     let index = push_index(&mut server.client());
     let days = |reference: &str| {
-        let by = json(&server, &["rm", reference, "--dry-run"])["comesBack"]["by"].as_str().expect("a time").to_owned();
-        let wait = humantime::parse_rfc3339(&by).expect("a time").duration_since(std::time::SystemTime::now()).expect("later");
+        let by = json(&server, &["rm", reference, "--dry-run"])["comesBack"]["by"]
+            .as_str()
+            .expect("a time")
+            .to_owned();
+        let wait = humantime::parse_rfc3339(&by)
+            .expect("a time")
+            .duration_since(std::time::SystemTime::now())
+            .expect("later");
         (wait.as_secs_f64() / 86400.0).round()
     };
     assert_eq!(days("team/app"), 1.0, "the grace period of the blobs");
-    assert_eq!(days(&format!("team/app@{index}")), 2.0, "that of the children, and then that of their blobs");
-    assert_eq!(days("team/app:v1"), 16.0, "two weeks without a tag, and then as above");
+    assert_eq!(
+        days(&format!("team/app@{index}")),
+        2.0,
+        "that of the children, and then that of their blobs"
+    );
+    assert_eq!(
+        days("team/app:v1"),
+        16.0,
+        "two weeks without a tag, and then as above"
+    );
 }
 
 #[test]
 fn immutable_tags_are_respected_and_nothing_is_half_done() {
-    let server = Server::with(&[("REGISTRY_POLICIES", "[{repositories: 'team/**', immutable: ['v*']}]")]);
+    let server = Server::with(&[(
+        "REGISTRY_POLICIES",
+        "[{repositories: 'team/**', immutable: ['v*']}]",
+    )]);
     let mut client = server.client();
     for (seed, tag) in (1..).zip(["a", "b", "v1", "x"]) {
         Image::small(seed).push(&mut client, "team/app", tag);
     }
     let digest = Image::small(3).digest();
-    for reference in ["team/app:v1", "team/app:*", "team/app", "**", &format!("team/app@{digest}")] {
-        assert!(refusal(&server, &["rm", reference]).contains("immutable"), "{reference}");
-        assert_eq!(client.get("/v2/team/app/tags/list").json()["tags"], value!(["a", "b", "v1", "x"]), "{reference}");
+    for reference in [
+        "team/app:v1",
+        "team/app:*",
+        "team/app",
+        "**",
+        &format!("team/app@{digest}"),
+    ] {
+        assert!(
+            refusal(&server, &["rm", reference]).contains("immutable"),
+            "{reference}"
+        );
+        assert_eq!(
+            client.get("/v2/team/app/tags/list").json()["tags"],
+            value!(["a", "b", "v1", "x"]),
+            "{reference}"
+        );
     }
     text(&server, &["rm", "team/app:[!v]*"]);
-    assert_eq!(client.get("/v2/team/app/tags/list").json()["tags"], value!(["v1"]));
+    assert_eq!(
+        client.get("/v2/team/app/tags/list").json()["tags"],
+        value!(["v1"])
+    );
 }
 
 #[test]
 fn a_child_is_refused_before_anything_is_shown() {
     let server = Server::start();
     let index = push_index(&mut server.client());
-    let child = json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"][0]["digest"].clone();
-    let sentence = refusal(&server, &["rm", &format!("team/app@{}", child.as_str().expect("a child")), "--dry-run"]);
+    let child =
+        json(&server, &["inspect", "team/app:v1"])["manifest"]["manifests"][0]["digest"].clone();
+    let sentence = refusal(
+        &server,
+        &[
+            "rm",
+            &format!("team/app@{}", child.as_str().expect("a child")),
+            "--dry-run",
+        ],
+    );
     assert!(sentence.contains(&index), "{sentence}");
-    assert!(refusal(&server, &["rm", &format!("team/app@{}", sha256(b"nothing"))]).contains("not in repository"));
+    assert!(
+        refusal(
+            &server,
+            &["rm", &format!("team/app@{}", sha256(b"nothing"))]
+        )
+        .contains("not in repository")
+    );
 }
 
 #[test]
@@ -133,10 +241,19 @@ fn a_person_is_asked() {
     let mut client = server.client();
     push_all(&mut client);
     let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
-    assert!(!is_removed && shown.contains("come back by") && shown.contains("[y/N]") && shown.contains("nothing was removed"), "{shown}");
+    assert!(
+        !is_removed
+            && shown.contains("come back by")
+            && shown.contains("[y/N]")
+            && shown.contains("nothing was removed"),
+        "{shown}"
+    );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 200);
     let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "y\n");
-    assert!(is_removed && shown.contains("removed tag pr-1 of team/app"), "{shown}");
+    assert!(
+        is_removed && shown.contains("removed tag pr-1 of team/app"),
+        "{shown}"
+    );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 404);
     let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--yes"], "");
     assert!(is_removed && !shown.contains("[y/N]"), "{shown}");

@@ -8,7 +8,13 @@ use super::{eventually, hasty, json, push_index, refusal, text, texts};
 use crate::support::{Client, Image, Server};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {
-    assert_eq!(client.delete(&format!("/v2/{repository}/manifests/{digest}")).status, 202, "{digest}");
+    assert_eq!(
+        client
+            .delete(&format!("/v2/{repository}/manifests/{digest}"))
+            .status,
+        202,
+        "{digest}"
+    );
 }
 
 #[test]
@@ -26,19 +32,40 @@ fn what_can_be_brought_back_is_listed() {
     let list = json(&server, &["restore"]);
     let (manifest, tag) = (&list[0], &list[1]);
     assert_eq!(
-        (&manifest["kind"], &manifest["repository"], &manifest["digest"]),
+        (
+            &manifest["kind"],
+            &manifest["repository"],
+            &manifest["digest"]
+        ),
         (&"manifest".into(), &"app".into(), &image.digest().into())
     );
     assert_eq!(texts(&manifest["tags"]), ["latest", "v1"]);
-    assert_eq!(manifest["size"], image.manifest.len() + image.config.len() + 1000);
+    assert_eq!(
+        manifest["size"],
+        image.manifest.len() + image.config.len() + 1000
+    );
     assert_eq!(manifest["by"]["address"], "127.0.0.1");
-    assert_eq!((&tag["kind"], &tag["repository"], &tag["digest"]), (&"tag".into(), &"web".into(), &other.digest().into()));
+    assert_eq!(
+        (&tag["kind"], &tag["repository"], &tag["digest"]),
+        (&"tag".into(), &"web".into(), &other.digest().into())
+    );
     for row in [manifest, tag] {
-        let time = |name: &str| humantime::parse_rfc3339(row[name].as_str().expect("a time")).expect("a time");
-        assert_eq!(time("until").duration_since(time("deleted")).expect("later"), Duration::from_secs(24 * 3600), "the grace period");
+        let time = |name: &str| {
+            humantime::parse_rfc3339(row[name].as_str().expect("a time")).expect("a time")
+        };
+        assert_eq!(
+            time("until")
+                .duration_since(time("deleted"))
+                .expect("later"),
+            Duration::from_secs(24 * 3600),
+            "the grace period"
+        );
     }
     let table = text(&server, &["restore"]);
-    assert!(table.contains("latest,v1") && table.contains(&other.digest()), "{table}");
+    assert!(
+        table.contains("latest,v1") && table.contains(&other.digest()),
+        "{table}"
+    );
 }
 
 #[test]
@@ -47,26 +74,63 @@ fn an_index_comes_back_with_its_children_and_so_does_its_signature() {
     let mut client = server.client();
     let index = push_index(&mut client);
     let inspected = json(&server, &["inspect", "team/app:v1"]);
-    let signature = inspected["referrers"][0]["digest"].as_str().expect("a signature").to_owned();
-    let children: Vec<_> = (0..2).map(|n| inspected["manifest"]["manifests"][n]["digest"].as_str().expect("a child").to_owned()).collect();
-    client.put_manifest("team/app", "arm", crate::support::image::OCI_MANIFEST, &client_manifest(&server, &children[1]));
+    let signature = inspected["referrers"][0]["digest"]
+        .as_str()
+        .expect("a signature")
+        .to_owned();
+    let children: Vec<_> = (0..2)
+        .map(|n| {
+            inspected["manifest"]["manifests"][n]["digest"]
+                .as_str()
+                .expect("a child")
+                .to_owned()
+        })
+        .collect();
+    client.put_manifest(
+        "team/app",
+        "arm",
+        crate::support::image::OCI_MANIFEST,
+        &client_manifest(&server, &children[1]),
+    );
     for digest in [&index, &children[0], &children[1], &signature] {
         delete(&mut client, "team/app", digest);
     }
-    client.get("/v2/team/app/tags/list").refused(404, "NAME_UNKNOWN");
+    client
+        .get("/v2/team/app/tags/list")
+        .refused(404, "NAME_UNKNOWN");
 
     let restored = json(&server, &["restore", &format!("team/app@{index}")]);
-    assert_eq!((&restored[0]["digest"], &restored[0]["children"]), (&index.as_str().into(), &3.into()), "its children and its signature");
-    assert_eq!(texts(&restored[0]["tags"]).len(), 2, "its own tag and its child's: {restored}");
-    assert_eq!(json(&server, &["inspect", "team/app:v1"])["manifest"], inspected["manifest"]);
-    assert_eq!(json(&server, &["inspect", "team/app:v1"])["referrers"], inspected["referrers"]);
+    assert_eq!(
+        (&restored[0]["digest"], &restored[0]["children"]),
+        (&index.as_str().into(), &3.into()),
+        "its children and its signature"
+    );
+    assert_eq!(
+        texts(&restored[0]["tags"]).len(),
+        2,
+        "its own tag and its child's: {restored}"
+    );
+    assert_eq!(
+        json(&server, &["inspect", "team/app:v1"])["manifest"],
+        inspected["manifest"]
+    );
+    assert_eq!(
+        json(&server, &["inspect", "team/app:v1"])["referrers"],
+        inspected["referrers"]
+    );
     assert_eq!(client.get("/v2/team/app/manifests/arm").status, 200);
-    assert!(refusal(&server, &["restore", &format!("team/app@{index}")]).contains(&index), "it is there");
+    assert!(
+        refusal(&server, &["restore", &format!("team/app@{index}")]).contains(&index),
+        "it is there"
+    );
 }
 
 /// A manifest's bytes, as they are served.
 fn client_manifest(server: &Server, digest: &str) -> Vec<u8> {
-    server.client().get(&format!("/v2/team/app/manifests/{digest}")).body
+    server
+        .client()
+        .get(&format!("/v2/team/app/manifests/{digest}"))
+        .body
 }
 
 #[test]
@@ -77,26 +141,57 @@ fn a_whole_repository_comes_back() {
     let image = Image::small(7);
     image.push(&mut client, "team/app", "extra");
     Image::small(8).push(&mut client, "team/app", "gone-alone");
-    assert_eq!(client.delete("/v2/team/app/manifests/gone-alone").status, 202);
+    assert_eq!(
+        client.delete("/v2/team/app/manifests/gone-alone").status,
+        202
+    );
     let before = json(&server, &["ls", "team/app"]);
     text(&server, &["rm", "team/app"]);
-    client.get("/v2/team/app/tags/list").refused(404, "NAME_UNKNOWN");
+    client
+        .get("/v2/team/app/tags/list")
+        .refused(404, "NAME_UNKNOWN");
 
     let restored = json(&server, &["restore", "team/app"]);
-    assert!(restored.as_array().is_some_and(|all| !all.is_empty()), "{restored}");
-    let mut tags: Vec<_> = client.get("/v2/team/app/tags/list").json()["tags"].as_array().expect("tags").clone();
+    assert!(
+        restored.as_array().is_some_and(|all| !all.is_empty()),
+        "{restored}"
+    );
+    let mut tags: Vec<_> = client.get("/v2/team/app/tags/list").json()["tags"]
+        .as_array()
+        .expect("tags")
+        .clone();
     // what was removed alone, before, came back as well: its manifest was still there
     tags.retain(|tag| tag != "gone-alone");
     assert_eq!(tags, [value!("extra"), value!("v1")]);
     let after = json(&server, &["ls", "team/app"]);
     let sizes = |list: &serde_json::Value| -> Vec<_> {
-        let rows = list.as_array().expect("rows").iter().filter(|row| row["tag"] != "gone-alone");
-        rows.map(|row| (row["tag"].clone(), row["digest"].clone(), row["size"].clone())).collect()
+        let rows = list
+            .as_array()
+            .expect("rows")
+            .iter()
+            .filter(|row| row["tag"] != "gone-alone");
+        rows.map(|row| {
+            (
+                row["tag"].clone(),
+                row["digest"].clone(),
+                row["size"].clone(),
+            )
+        })
+        .collect()
     };
     assert_eq!(sizes(&before), sizes(&after));
-    assert_eq!(client.get(&format!("/v2/team/app/manifests/{index}")).status, 200);
+    assert_eq!(
+        client
+            .get(&format!("/v2/team/app/manifests/{index}"))
+            .status,
+        200
+    );
     image.assert_pulls(&mut client, "team/app", "extra");
-    assert_eq!(json(&server, &["restore"]), value!([]), "nothing is left to be brought back");
+    assert_eq!(
+        json(&server, &["restore"]),
+        value!([]),
+        "nothing is left to be brought back"
+    );
 }
 
 #[test]
@@ -134,7 +229,12 @@ fn after_its_grace_period_nothing_comes_back() {
     let image = Image::small(1);
     let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
     delete(&mut server.client(), "app", &image.digest());
-    eventually("the trash is empty", || json(&server, &["restore"]) == value!([]));
+    eventually("the trash is empty", || {
+        json(&server, &["restore"]) == value!([])
+    });
     let sentence = refusal(&server, &["restore", &format!("app@{}", image.digest())]);
-    assert!(sentence.contains("grace period") || sentence.contains("not known"), "{sentence}");
+    assert!(
+        sentence.contains("grace period") || sentence.contains("not known"),
+        "{sentence}"
+    );
 }

@@ -4,7 +4,11 @@ use super::{at_a_terminal, bytes_on_disk, json, text, typed};
 use crate::support::{Image, Server};
 
 /// Nothing stays, and nothing goes but when the test says so.
-const AT_ONCE: [(&str, &str); 3] = [("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")];
+const AT_ONCE: [(&str, &str); 3] = [
+    ("REGISTRY_GC_ENABLED", "false"),
+    ("REGISTRY_GC_LEASE", "0s"),
+    ("REGISTRY_GC_GRACE", "0s"),
+];
 
 fn push_and_remove(server: &Server, seeds: std::ops::Range<u64>) {
     let mut client = server.client();
@@ -19,27 +23,48 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
     push_and_remove(&server, 0..20);
     let (shown, is_done) = at_a_terminal(&server, &["gc"], "");
     // their links first; with each may go a blob and its file
-    assert!(is_done && shown.contains("] 0 of 120, 0 B freed, 0s\r"), "{shown:?}");
     assert!(
-        shown.starts_with("collected 0 tags, 0 manifests, 40 blobs and 0 uploads; 40 files with ") && shown.ends_with("\x1b[K"),
+        is_done && shown.contains("] 0 of 120, 0 B freed, 0s\r"),
+        "{shown:?}"
+    );
+    assert!(
+        shown.starts_with("collected 0 tags, 0 manifests, 40 blobs and 0 uploads; 40 files with ")
+            && shown.ends_with("\x1b[K"),
         "{shown:?}"
     );
     assert_eq!(bytes_on_disk(&server), 0);
 
-    for arguments in [&["gc", "--output", "json"][..], &["gc", "--dry-run"], &["garbage-collect", "--quiet"]] {
+    for arguments in [
+        &["gc", "--output", "json"][..],
+        &["gc", "--dry-run"],
+        &["garbage-collect", "--quiet"],
+    ] {
         push_and_remove(&server, 0..2);
-        let config = server.directory().join("../config.yml").display().to_string();
-        let text = format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}", server.directory().display());
+        let config = server
+            .directory()
+            .join("../config.yml")
+            .display()
+            .to_string();
+        let text = format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}",
+            server.directory().display()
+        );
         std::fs::write(&config, text).expect("a file");
         let (shown, is_done) = match arguments {
             ["garbage-collect", ..] => typed(&[arguments, &[&config]].concat(), ""),
             _ => at_a_terminal(&server, arguments, ""),
         };
-        assert!(is_done && !shown.contains(" freed, "), "{arguments:?}: {shown:?}");
+        assert!(
+            is_done && !shown.contains(" freed, "),
+            "{arguments:?}: {shown:?}"
+        );
     }
     push_and_remove(&server, 2..4);
     let output = server.cli(&["gc"]);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -49,6 +74,10 @@ fn one_of_a_kind_is_one() {
     Image::small(1).push(&mut server.client(), "app", "v1");
     text(&server, &["rm", "app:v1"]);
     let shown = text(&server, &["gc", "--dry-run"]);
-    assert!(shown.contains("0 tags, 0 manifests and 2 blobs with ") && shown.contains("; 0 tags, 1 manifest and 2 blobs with "), "{shown}");
+    assert!(
+        shown.contains("0 tags, 0 manifests and 2 blobs with ")
+            && shown.contains("; 0 tags, 1 manifest and 2 blobs with "),
+        "{shown}"
+    );
     assert_eq!(json(&server, &["gc"])["blobs"], 2);
 }

@@ -11,7 +11,14 @@ use crate::support::{Image, Server};
 fn states(history: &Value) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let states = history.as_array().expect("a history").iter();
-    states.map(|state| (text(&state["digest"]).expect("a digest"), text(&state["end"]["how"]))).collect()
+    states
+        .map(|state| {
+            (
+                text(&state["digest"]).expect("a digest"),
+                text(&state["end"]["how"]),
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -23,7 +30,11 @@ fn a_history_tells_every_state_and_who_made_it() {
     two.push(&mut client, "app", "v1");
     let remove = |user: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["rm", "app:v1", "--data-dir"]).arg(server.directory()).env("USER", user).env_remove("SUDO_USER");
+        command
+            .args(["rm", "app:v1", "--data-dir"])
+            .arg(server.directory())
+            .env("USER", user)
+            .env_remove("SUDO_USER");
         assert!(command.output().expect("it runs").status.success());
     };
     remove("an\u{1b}[31mna");
@@ -31,16 +42,38 @@ fn a_history_tells_every_state_and_who_made_it() {
 
     let history = json(&server, &["tag", "history", "app:v1"]);
     let (moved, removed) = (Some("moved".to_owned()), Some("removed".to_owned()));
-    assert_eq!(states(&history), [(one.digest(), None), (two.digest(), removed), (one.digest(), moved)]);
+    assert_eq!(
+        states(&history),
+        [
+            (one.digest(), None),
+            (two.digest(), removed),
+            (one.digest(), moved)
+        ]
+    );
     assert_eq!(history[2]["by"]["address"], "127.0.0.1");
     assert_eq!(history[2]["end"]["by"]["address"], "127.0.0.1");
-    assert_eq!(history[2]["end"]["at"], history[1]["since"], "one state begins when the other ends");
-    assert_eq!(history[1]["end"]["by"], serde_json::json!({ "name": "an\u{1b}[31mna", "address": null }));
+    assert_eq!(
+        history[2]["end"]["at"], history[1]["since"],
+        "one state begins when the other ends"
+    );
+    assert_eq!(
+        history[1]["end"]["by"],
+        serde_json::json!({ "name": "an\u{1b}[31mna", "address": null })
+    );
 
     let table = text(&server, &["tag", "history", "app:v1"]);
     assert_eq!(table.lines().count(), 4, "{table}");
-    assert!(table.lines().nth(1).is_some_and(|line| line.starts_with(&one.digest()) && line.ends_with("now")), "{table}");
-    assert!(table.contains("removed by an\\u{1b}[31mna") && !table.contains('\u{1b}'), "a name gives a terminal orders: {table}");
+    assert!(
+        table
+            .lines()
+            .nth(1)
+            .is_some_and(|line| line.starts_with(&one.digest()) && line.ends_with("now")),
+        "{table}"
+    );
+    assert!(
+        table.contains("removed by an\\u{1b}[31mna") && !table.contains('\u{1b}'),
+        "a name gives a terminal orders: {table}"
+    );
 }
 
 #[test]
@@ -56,27 +89,58 @@ fn a_tag_goes_back_to_what_it_was() {
     let history = json(&server, &["tag", "history", "app:v1"]);
 
     let restored = json(&server, &["tag", "restore", "app:v1"]);
-    assert_eq!((&restored["digest"], &restored["was"]), (&two.digest().into(), &three.digest().into()));
+    assert_eq!(
+        (&restored["digest"], &restored["was"]),
+        (&two.digest().into(), &three.digest().into())
+    );
     two.assert_pulls(&mut client, "app", "v1");
     // by digest
-    assert!(text(&server, &["tag", "restore", "app:v1", "--to", &one.digest()]).contains(&one.digest()));
+    assert!(
+        text(
+            &server,
+            &["tag", "restore", "app:v1", "--to", &one.digest()]
+        )
+        .contains(&one.digest())
+    );
     one.assert_pulls(&mut client, "app", "v1");
-    assert!(text(&server, &["tag", "restore", "app:v1", "--to", &one.digest()]).contains("already"));
+    assert!(
+        text(
+            &server,
+            &["tag", "restore", "app:v1", "--to", &one.digest()]
+        )
+        .contains("already")
+    );
     // by the time that the history tells
     let since = history[0]["since"].as_str().expect("a time");
     text(&server, &["tag", "restore", "app:v1", "--to", since]);
     three.assert_pulls(&mut client, "app", "v1");
     // just before, it was another one
-    let millis = humantime::parse_rfc3339(since).expect("a time") - std::time::Duration::from_millis(1);
-    text(&server, &["tag", "restore", "app:v1", "--to", &humantime::format_rfc3339_millis(millis).to_string()]);
+    let millis =
+        humantime::parse_rfc3339(since).expect("a time") - std::time::Duration::from_millis(1);
+    text(
+        &server,
+        &[
+            "tag",
+            "restore",
+            "app:v1",
+            "--to",
+            &humantime::format_rfc3339_millis(millis).to_string(),
+        ],
+    );
     two.assert_pulls(&mut client, "app", "v1");
     // a while ago
     text(&server, &["tag", "restore", "app:v1", "--to", "0s"]);
     two.assert_pulls(&mut client, "app", "v1");
-    assert!(refusal(&server, &["tag", "restore", "app:v1", "--to", "2020-01-01"]).contains("registry tag history"));
+    assert!(
+        refusal(&server, &["tag", "restore", "app:v1", "--to", "2020-01-01"])
+            .contains("registry tag history")
+    );
 
     let user = json(&server, &["tag", "history", "app:v1"])[0]["by"]["name"].clone();
-    assert!(user.as_str().is_some_and(|name| !name.is_empty()), "somebody at the shell did that: {user}");
+    assert!(
+        user.as_str().is_some_and(|name| !name.is_empty()),
+        "somebody at the shell did that: {user}"
+    );
 }
 
 #[test]
@@ -85,7 +149,12 @@ fn a_tag_comes_back_with_its_deleted_manifest() {
     let mut client = server.client();
     let image = Image::small(1);
     image.push(&mut client, "app", "v1");
-    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", image.digest())).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/app/manifests/{}", image.digest()))
+            .status,
+        202
+    );
     assert_eq!(client.get("/v2/app/manifests/v1").status, 404);
     assert!(text(&server, &["tag", "restore", "app:v1"]).contains("is back"));
     image.assert_pulls(&mut client, "app", "v1");

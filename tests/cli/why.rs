@@ -8,8 +8,14 @@ use crate::support::{Image, Server, sha256};
 
 /// A chain in short: the kinds of its steps and of its end.
 fn shape(chain: &Value) -> Vec<&str> {
-    let steps = chain["steps"].as_array().expect("steps").iter().map(|step| step["kind"].as_str().expect("a kind"));
-    steps.chain([chain["end"]["kind"].as_str().expect("a kind")]).collect()
+    let steps = chain["steps"]
+        .as_array()
+        .expect("steps")
+        .iter()
+        .map(|step| step["kind"].as_str().expect("a kind"));
+    steps
+        .chain([chain["end"]["kind"].as_str().expect("a kind")])
+        .collect()
 }
 
 #[test]
@@ -24,16 +30,27 @@ fn the_chain_goes_up_to_the_tag() {
     assert_eq!(why["chains"].as_array().expect("chains").len(), 1);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "index", "tags"]);
     assert_eq!(why["chains"][0]["steps"][1]["digest"], *index);
-    assert_eq!(why["chains"][0]["end"]["tags"], value!([{ "tag": "v1", "rule": null }]));
+    assert_eq!(
+        why["chains"][0]["end"]["tags"],
+        value!([{ "tag": "v1", "rule": null }])
+    );
     assert_eq!(why["goes"], value!([]));
     let said = text(&server, &["why", &layer]);
-    assert!(said.contains(&format!(" <- index {index} <- tag team/app:v1")) && said.contains("6.8 KiB"), "{said}");
+    assert!(
+        said.contains(&format!(" <- index {index} <- tag team/app:v1")) && said.contains("6.8 KiB"),
+        "{said}"
+    );
 
-    let signature = inspected["referrers"][0]["digest"].as_str().expect("a signature");
+    let signature = inspected["referrers"][0]["digest"]
+        .as_str()
+        .expect("a signature");
     let why = json(&server, &["why", signature]);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "subject", "tags"]);
     // by the name that other commands take, too
-    assert_eq!(json(&server, &["why", &format!("team/app@{signature}")]), why);
+    assert_eq!(
+        json(&server, &["why", &format!("team/app@{signature}")]),
+        why
+    );
 }
 
 #[test]
@@ -42,7 +59,10 @@ fn leases_and_untagged_manifests_end_at_a_time() {
     let mut client = server.client();
     let blob = client.push_blob("app", b"pushed, and needed by nothing yet");
     let why = json(&server, &["why", &blob]);
-    assert_eq!((shape(&why["chains"][0]), &why["chains"][0]["repository"]), (vec!["lease"], &"app".into()));
+    assert_eq!(
+        (shape(&why["chains"][0]), &why["chains"][0]["repository"]),
+        (vec!["lease"], &"app".into())
+    );
     assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
 
     let image = Image::small(1);
@@ -53,9 +73,16 @@ fn leases_and_untagged_manifests_end_at_a_time() {
     assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
     assert_eq!(shape(&layer["chains"][0]), ["manifest", "untagged"]);
-    assert!(layer["goes"][0]["at"].as_str() > why["goes"][0]["at"].as_str(), "the layer goes a grace period after its manifest");
+    assert!(
+        layer["goes"][0]["at"].as_str() > why["goes"][0]["at"].as_str(),
+        "the layer goes a grace period after its manifest"
+    );
     let said = text(&server, &["why", &image.digest()]);
-    assert!(said.contains("no tag points at it; such manifests stay for 14d") && said.contains("goes at"), "{said}");
+    assert!(
+        said.contains("no tag points at it; such manifests stay for 14d")
+            && said.contains("goes at"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -67,14 +94,23 @@ fn rules_are_told_at_the_tags() {
     image.push(&mut client, "app", "pr-1");
     let why = json(&server, &["why", &image.digest()]);
     let rule = &why["chains"][0]["end"]["tags"][0]["rule"];
-    assert_eq!((&rule["kept"], &rule["reason"]), (&true.into(), &"number 1 of the newest 2 of 'pr-*'".into()));
-    assert!(text(&server, &["why", &image.digest()]).contains("app:pr-1 (kept: number 1 of the newest 2"));
+    assert_eq!(
+        (&rule["kept"], &rule["reason"]),
+        (&true.into(), &"number 1 of the newest 2 of 'pr-*'".into())
+    );
+    assert!(
+        text(&server, &["why", &image.digest()])
+            .contains("app:pr-1 (kept: number 1 of the newest 2")
+    );
 
     let other = Image::small(2);
     other.push(&mut client, "kept", "v1");
     text(&server, &["rm", "kept:v1"]);
     let why = json(&server, &["why", &other.digest()]);
-    assert_eq!((&why["chains"][0]["end"]["until"], &why["goes"]), (&Value::Null, &value!([])));
+    assert_eq!(
+        (&why["chains"][0]["end"]["until"], &why["goes"]),
+        (&Value::Null, &value!([]))
+    );
     assert!(text(&server, &["why", &other.digest()]).contains("for ever"));
 }
 
@@ -86,17 +122,29 @@ fn the_dead_are_told_from_the_unknown() {
     image.push(&mut client, "app", "v1");
     text(&server, &["rm", "app"]);
     let why = json(&server, &["why", &image.digest()]);
-    assert_eq!((&why["deleted"][0]["repository"], &why["deleted"][0]["tags"]), (&"app".into(), &value!(["v1"])));
+    assert_eq!(
+        (&why["deleted"][0]["repository"], &why["deleted"][0]["tags"]),
+        (&"app".into(), &value!(["v1"]))
+    );
     let said = text(&server, &["why", &image.digest()]);
-    assert!(said.contains(&format!("registry restore app@{}", image.digest())), "{said}");
+    assert!(
+        said.contains(&format!("registry restore app@{}", image.digest())),
+        "{said}"
+    );
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
-    assert_eq!(shape(&layer["chains"][0]), ["lease"], "its layer waits out the grace period");
+    assert_eq!(
+        shape(&layer["chains"][0]),
+        ["lease"],
+        "its layer waits out the grace period"
+    );
     assert!(refusal(&server, &["why", &sha256(b"never")]).contains("never pushed"));
 
     let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
     text(&server, &["rm", "app"]);
     eventually("all of it is forgotten", || {
-        [image.digest(), sha256(&image.config)].iter().all(|digest| !server.cli(&["why", digest]).status.success())
+        [image.digest(), sha256(&image.config)]
+            .iter()
+            .all(|digest| !server.cli(&["why", digest]).status.success())
     });
 }
 
@@ -106,14 +154,28 @@ fn many_chains_are_counted() {
     let mut client = server.client();
     let shared = noise(1, 1000);
     for number in 0..30 {
-        Image::new(&number.to_string(), vec![shared.clone()]).push(&mut client, "app", &format!("v{number}"));
+        Image::new(&number.to_string(), vec![shared.clone()]).push(
+            &mut client,
+            "app",
+            &format!("v{number}"),
+        );
     }
     for number in 0..9 {
         Image::small(5).push(&mut client, "many", &format!("t{number}"));
     }
     let why = json(&server, &["why", &sha256(&shared)]);
-    assert_eq!((why["chains"].as_array().expect("chains").len(), &why["more"], &why["moreIsExact"]), (20, &10.into(), &true.into()));
+    assert_eq!(
+        (
+            why["chains"].as_array().expect("chains").len(),
+            &why["more"],
+            &why["moreIsExact"]
+        ),
+        (20, &10.into(), &true.into())
+    );
     assert!(text(&server, &["why", &sha256(&shared)]).contains("and 10 more"));
     let said = text(&server, &["why", &Image::small(5).digest()]);
-    assert!(said.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"), "{said}");
+    assert!(
+        said.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"),
+        "{said}"
+    );
 }

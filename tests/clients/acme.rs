@@ -23,25 +23,44 @@ struct Registry {
 
 impl Registry {
     fn start(bench: &Bench, port: u16, directory: &str) -> Self {
-        let log = fs::OpenOptions::new().create(true).append(true).open(bench.path("acme.log")).unwrap();
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(bench.path("acme.log"))
+            .unwrap();
         let mut child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry")])
             .args(["serve", "--data-dir"])
             .arg(bench.path("acme-data"))
             .env("REGISTRY_HTTP_ADDR", format!("127.0.0.1:{port}"))
             .env("REGISTRY_STORAGE_RESERVE", "0")
-            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE", bench.path("acme-cache"))
+            .env(
+                "REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE",
+                bench.path("acme-cache"),
+            )
             .env("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "owner@registry.test")
-            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_HOSTS", "[registry.test, Other.test]")
+            .env(
+                "REGISTRY_HTTP_TLS_LETSENCRYPT_HOSTS",
+                "[registry.test, Other.test]",
+            )
             .env("REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYURL", directory)
-            .env("REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYCA", bench.path("certs/ca.crt"))
+            .env(
+                "REGISTRY_HTTP_TLS_LETSENCRYPT_DIRECTORYCA",
+                bench.path("certs/ca.crt"),
+            )
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("listening on https://"), "{line:?}: {}", log_of(bench));
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(
+            line.starts_with("listening on https://"),
+            "{line:?}: {}",
+            log_of(bench)
+        );
         Self { child, port }
     }
 
@@ -71,7 +90,11 @@ fn log_of(bench: &Bench) -> String {
 fn wait_for(bench: &Bench, what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}\n{}", log_of(bench));
+        assert!(
+            start.elapsed() < PATIENCE,
+            "not within {PATIENCE:?}: {what}\n{}",
+            log_of(bench)
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -99,22 +122,41 @@ pub fn issued_and_renewed(bench: &Bench) {
         format!("pebble -config pebble.json -dnsserver 127.0.0.1:{dns}"),
         format!("curl --silent --output /dev/null --cacert certs/ca.crt https://localhost:{directory}/dir"),
     );
-    let roots = bench.run(format!("curl --silent --fail --cacert certs/ca.crt https://localhost:{management}/roots/0")).stdout;
+    let roots = bench
+        .run(format!(
+            "curl --silent --fail --cacert certs/ca.crt https://localhost:{management}/roots/0"
+        ))
+        .stdout;
     bench.write("roots.pem", roots);
 
     let directory = format!("https://localhost:{directory}/dir");
     let registry = Registry::start(bench, port, &directory);
-    let kept = |host: &str| fs::read_to_string(bench.path("acme-cache").join(host)).unwrap_or_default();
-    wait_for(bench, "both names are certified", || ["registry.test", "other.test"].iter().all(|host| kept(host).contains("CERTIFICATE")));
+    let kept =
+        |host: &str| fs::read_to_string(bench.path("acme-cache").join(host)).unwrap_or_default();
+    wait_for(bench, "both names are certified", || {
+        ["registry.test", "other.test"]
+            .iter()
+            .all(|host| kept(host).contains("CERTIFICATE"))
+    });
     let (status, shown) = registry.ask(bench, "registry.test");
     assert_eq!(status, "200");
-    assert!(shown.contains("registry.test") && !shown.contains("other.test"), "{shown}");
+    assert!(
+        shown.contains("registry.test") && !shown.contains("other.test"),
+        "{shown}"
+    );
     assert!(registry.ask(bench, "other.test").1.contains("other.test"));
-    let stranger = format!("curl --silent --insecure --resolve x.test:{port}:127.0.0.1 https://x.test:{port}/v2/");
+    let stranger = format!(
+        "curl --silent --insecure --resolve x.test:{port}:127.0.0.1 https://x.test:{port}/v2/"
+    );
     bench.refused(stranger);
     for entry in fs::read_dir(bench.path("acme-cache")).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
     }
 
     // two thirds of its life later there is another one, and nobody has noticed
@@ -123,7 +165,9 @@ pub fn issued_and_renewed(bench: &Bench) {
         assert_eq!(registry.ask(bench, "registry.test").0, "200");
         kept("registry.test") != first
     });
-    wait_for(bench, "the renewed certificate is shown", || registry.ask(bench, "registry.test").1 != shown);
+    wait_for(bench, "the renewed certificate is shown", || {
+        registry.ask(bench, "registry.test").1 != shown
+    });
 
     // a start needs no authority while what is kept is good
     drop(registry);

@@ -53,17 +53,27 @@ impl Printed {
     }
 
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|err| panic!("not JSON: {err}\n{}", self.both()))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|err| panic!("not JSON: {err}\n{}", self.both()))
     }
 }
 
 impl Bench {
     pub fn new(name: &str, way: Way, environment: &[(&str, &str)]) -> Self {
-        let dir = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix(&format!("{name}-"))
+            .tempdir()
+            .unwrap();
         for sub in ["home", "tmp", "run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        let mut bench = Self { server: Server::start(dir.path(), environment), way, between: None, env: RefCell::default(), dir };
+        let mut bench = Self {
+            server: Server::start(dir.path(), environment),
+            way,
+            between: None,
+            env: RefCell::default(),
+            dir,
+        };
         if let Some((host, between)) = way.open(&bench, environment) {
             (bench.server.host, bench.between) = (host, Some(between));
         }
@@ -117,7 +127,9 @@ impl Bench {
 
     /// The status that curl gets, 000 where nobody answers; `options` are curl's own.
     pub fn status(&self, method: &str, url: &str, options: &str) -> String {
-        let line = format!("curl --silent --output /dev/null --write-out %{{http_code}} --request {method} {options} {url}");
+        let line = format!(
+            "curl --silent --output /dev/null --write-out %{{http_code}} --request {method} {options} {url}"
+        );
         self.attempt(&line, b"").1.line().to_owned()
     }
 
@@ -142,7 +154,11 @@ impl Bench {
 
     fn attempt(&self, line: &str, input: &[u8]) -> (bool, Printed) {
         let mut child = self
-            .command(&["timeout", "--kill-after=5", CLIENT_SECONDS], &["--mount"], line)
+            .command(
+                &["timeout", "--kill-after=5", CLIENT_SECONDS],
+                &["--mount"],
+                line,
+            )
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -155,7 +171,10 @@ impl Bench {
             child.wait_with_output().unwrap()
         });
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let printed = Printed { stdout: text(output.stdout), stderr: text(output.stderr) };
+        let printed = Printed {
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
         (output.status.success(), printed)
     }
 
@@ -170,7 +189,10 @@ impl Bench {
             command.arg("unshare").args(namespaces);
             command.args(["sh", "-c", MASKED]).arg(self.dir());
         }
-        command.arg(found).args(words.filter(|word| self.way.has_place_for(word))).current_dir(self.dir());
+        command
+            .arg(found)
+            .args(words.filter(|word| self.way.has_place_for(word)))
+            .current_dir(self.dir());
         command
             .env_clear()
             .env("PATH", program::PATH)
@@ -187,7 +209,11 @@ impl Bench {
         // a PID namespace: whatever the daemon starts ends with it
         let namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
         let mut child = self
-            .command(&["setpriv", "--pdeathsig", "KILL"], &namespaces, line.as_ref())
+            .command(
+                &["setpriv", "--pdeathsig", "KILL"],
+                &namespaces,
+                line.as_ref(),
+            )
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -199,7 +225,10 @@ impl Bench {
             stderr.read_to_end(&mut log).unwrap();
             String::from_utf8_lossy(&log).into_owned()
         });
-        let mut daemon = Daemon { child, log: Some(log) };
+        let mut daemon = Daemon {
+            child,
+            log: Some(log),
+        };
         let start = Instant::now();
         while !self.attempt(ready.as_ref(), b"").0 {
             if start.elapsed() > DAEMON_DEADLINE || daemon.child.try_wait().unwrap().is_some() {
@@ -222,7 +251,10 @@ impl Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
         // the pipe ends when the last process that writes to it has
-        self.log.take().and_then(|log| log.join().ok()).unwrap_or_default()
+        self.log
+            .take()
+            .and_then(|log| log.join().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -17,12 +17,18 @@ fn image(bench: &Bench, buildah: &str, arch: &str) -> String {
         let container = bench.run(format!("{buildah} from --arch {arch} {from}"));
         let container = container.line();
         bench.run(format!("{buildah} copy --quiet {container} {file} /{file}"));
-        bench.run(format!("{buildah} config --os linux --arch {arch} {container}"));
+        bench.run(format!(
+            "{buildah} config --os linux --arch {arch} {container}"
+        ));
         let commit = format!("{buildah} commit --quiet --rm --timestamp 0 {container} {to}");
         bench.run(commit).line().to_owned()
     };
     add("scratch", "big", &format!("localhost/base:{arch}"));
-    add(&format!("localhost/base:{arch}"), arch, &format!("localhost/app:{arch}"))
+    add(
+        &format!("localhost/base:{arch}"),
+        arch,
+        &format!("localhost/app:{arch}"),
+    )
 }
 
 pub fn multi_arch(bench: &Bench) {
@@ -43,7 +49,9 @@ pub fn multi_arch(bench: &Bench) {
     assert_eq!(bench.server.content("team/app", "multi").len(), 8);
 
     // in Docker's format: another list, other manifests, the same layers
-    bench.run(format!("{push} --format v2s2 multi docker://{host}/team/app:docker"));
+    bench.run(format!(
+        "{push} --format v2s2 multi docker://{host}/team/app:docker"
+    ));
     let docker = bench.server.manifest("team/app", "docker");
     assert_eq!(docker.media_type, DOCKER_LIST);
     assert_eq!(docker.digest.as_bytes(), bench.read("pushed"));
@@ -54,10 +62,14 @@ pub fn multi_arch(bench: &Bench) {
         let manifest = bench.server.manifest("team/app", &text(&child["digest"]));
         assert_eq!(manifest.config(), format!("sha256:{id}"));
         let by_digest = format!("{host}/team/app@{}", manifest.digest);
-        let pulled = bench.run(format!("{fresh} pull --quiet --tls-verify=false {by_digest}"));
+        let pulled = bench.run(format!(
+            "{fresh} pull --quiet --tls-verify=false {by_digest}"
+        ));
         assert_eq!(pulled.line(), id);
         // what the fresh store writes out holds the layers it was given, as they were
-        bench.run(format!("{fresh} push --quiet --disable-compression {id} dir:{arch}-out"));
+        bench.run(format!(
+            "{fresh} push --quiet --disable-compression {id} dir:{arch}-out"
+        ));
         let own = gunzip(&bench.server.blob("team/app", &manifest.layers()[1]));
         assert!(String::from_utf8_lossy(&own).contains(&format!("built for {arch}\n")));
         let kept = format!("{arch}-out/{}", digest(&own).replace("sha256:", ""));

@@ -35,7 +35,10 @@ http = {}
     );
     bench.write(&format!("{name}.toml"), config);
     bench.set("BUILDKIT_HOST", format!("unix://{dir}.sock"));
-    bench.daemon(format!("buildkitd --config {name}.toml"), "buildctl debug workers")
+    bench.daemon(
+        format!("buildkitd --config {name}.toml"),
+        "buildctl debug workers",
+    )
 }
 
 fn context(bench: &Bench) {
@@ -75,7 +78,11 @@ pub fn attested_multi_arch(bench: &Bench) {
         .iter()
         .map(|child| {
             let platform = &child["platform"];
-            format!("{}/{}", text(&platform["os"]), text(&platform["architecture"]))
+            format!(
+                "{}/{}",
+                text(&platform["os"]),
+                text(&platform["architecture"])
+            )
         })
         .collect();
     let unknown = "unknown/unknown";
@@ -83,10 +90,15 @@ pub fn attested_multi_arch(bench: &Bench) {
     for (child, attestation) in children[..2].iter().zip(&children[2..]) {
         let subject = &attestation["annotations"]["vnd.docker.reference.digest"];
         assert_eq!(*subject, child["digest"]);
-        let manifest = bench.server.manifest("team/app", &text(&attestation["digest"]));
+        let manifest = bench
+            .server
+            .manifest("team/app", &text(&attestation["digest"]));
         let statement = bench.server.blob("team/app", &manifest.layers()[0]);
         let statement: serde_json::Value = serde_json::from_slice(&statement).unwrap();
-        assert!(text(&statement["predicateType"]).contains("provenance"), "{statement}");
+        assert!(
+            text(&statement["predicateType"]).contains("provenance"),
+            "{statement}"
+        );
     }
     bench.server.content("team/app", "v1");
 
@@ -94,7 +106,10 @@ pub fn attested_multi_arch(bench: &Bench) {
     let _second = builder(bench, "second");
     bench.write("context/Dockerfile", format!("FROM {image}\n"));
     for arch in ["amd64", "arm64"] {
-        build(bench, &format!("--opt platform=linux/{arch} --output type=local,dest={arch}"));
+        build(
+            bench,
+            &format!("--opt platform=linux/{arch} --output type=local,dest={arch}"),
+        );
         assert!(bench.read(&format!("{arch}/copied")) == bench.read("context/big"));
         assert!(bench.read(&format!("{arch}/arch")) == bench.read(&format!("context/{arch}")));
     }
@@ -105,7 +120,10 @@ pub fn attested_multi_arch(bench: &Bench) {
 fn build_cached(bench: &Bench, name: &str, options: &str) -> (Manifest, usize) {
     let mut builder = builder(bench, name);
     let image = format!("{}/team/app:{name}", bench.server.host);
-    let progress = build(bench, &format!("--output type=image,name={image},push=true {options}"));
+    let progress = build(
+        bench,
+        &format!("--output type=image,name={image},push=true {options}"),
+    );
     builder.stop();
     let manifest = bench.server.manifest("team/app", name);
     (manifest, progress.matches(" CACHED").count())
@@ -116,9 +134,12 @@ pub fn cache(bench: &Bench) {
     let (plain, cached) = build_cached(bench, "control", "");
     assert_eq!(cached, 0);
     assert_eq!(plain.layers().len(), 2);
-    for (name, as_image, media_type) in [("image", true, OCI_MANIFEST), ("index", false, OCI_INDEX)] {
+    for (name, as_image, media_type) in [("image", true, OCI_MANIFEST), ("index", false, OCI_INDEX)]
+    {
         let cache = format!("type=registry,ref={}/team/cache:{name}", bench.server.host);
-        let export = format!("--export-cache {cache},mode=max,oci-mediatypes=true,image-manifest={as_image}");
+        let export = format!(
+            "--export-cache {cache},mode=max,oci-mediatypes=true,image-manifest={as_image}"
+        );
         let (exported, cached) = build_cached(bench, &format!("{name}-exported"), &export);
         assert_eq!(cached, 0);
         let manifest = bench.server.manifest("team/cache", name);
@@ -131,7 +152,10 @@ pub fn cache(bench: &Bench) {
         } else {
             let children = manifest.children();
             let last = list(&manifest.json()["manifests"]).pop().unwrap();
-            let blobs = children.iter().map(|child| text(&child["digest"])).collect();
+            let blobs = children
+                .iter()
+                .map(|child| text(&child["digest"]))
+                .collect();
             (blobs, last["mediaType"].clone())
         };
         assert_eq!(config, CACHE_CONFIG);

@@ -13,11 +13,19 @@ const IMAGES: usize = 200;
 const PULLED: usize = 10;
 
 /// What `beside_pushes` runs its server with: everything that is not needed goes within seconds.
-pub const HASTY: &[(&str, &str)] =
-    &[("REGISTRY_GC_LEASE", "5s"), ("REGISTRY_GC_GRACE", "1s"), ("REGISTRY_GC_UNTAGGED", "1s"), ("REGISTRY_GC_INTERVAL", "50ms")];
+pub const HASTY: &[(&str, &str)] = &[
+    ("REGISTRY_GC_LEASE", "5s"),
+    ("REGISTRY_GC_GRACE", "1s"),
+    ("REGISTRY_GC_UNTAGGED", "1s"),
+    ("REGISTRY_GC_INTERVAL", "50ms"),
+];
 
 /// What `as_ever` runs its server with: nothing goes by itself, and nothing stays for the sake of clients.
-pub const BY_HAND: &[(&str, &str)] = &[("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")];
+pub const BY_HAND: &[(&str, &str)] = &[
+    ("REGISTRY_GC_ENABLED", "false"),
+    ("REGISTRY_GC_LEASE", "0s"),
+    ("REGISTRY_GC_GRACE", "0s"),
+];
 
 /// 200 images, each pushed under a tag of its own and over `latest`, while `registry gc --online` runs in a loop.
 pub fn beside_pushes(bench: &Bench) {
@@ -30,7 +38,11 @@ pub fn beside_pushes(bench: &Bench) {
             let mut collect = collect;
             while !stop.load(Ordering::Relaxed) {
                 let output = collect.output().unwrap();
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                assert!(
+                    output.status.success(),
+                    "{}",
+                    String::from_utf8_lossy(&output.stderr)
+                );
                 passes.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -40,27 +52,47 @@ pub fn beside_pushes(bench: &Bench) {
             // a layer of its own, and one that it shares with a few others
             bench.write("image/own", noise(seed, 3000));
             bench.write("image/shared", noise(1000 + seed / 7, 3000));
-            bench.write("image/Dockerfile", "FROM scratch\nCOPY shared /\nCOPY own /\n");
+            bench.write(
+                "image/Dockerfile",
+                "FROM scratch\nCOPY shared /\nCOPY own /\n",
+            );
             let image = format!("{host}/loop/app:n{number}");
-            bench.run(format!("docker build --quiet --tag {image} --tag {host}/loop/app:latest image"));
+            bench.run(format!(
+                "docker build --quiet --tag {image} --tag {host}/loop/app:latest image"
+            ));
             pushed(bench, &image);
             pushed(bench, &format!("{host}/loop/app:latest"));
             if number % 3 == 2 {
                 // and some garbage: the image of two pushes ago goes
-                bench.run(format!("curl --silent --fail --request DELETE http://{host}/v2/loop/app/manifests/n{}", number - 2));
+                bench.run(format!(
+                    "curl --silent --fail --request DELETE http://{host}/v2/loop/app/manifests/n{}",
+                    number - 2
+                ));
             }
         }
     });
-    let kept: Vec<usize> = (0..IMAGES).filter(|number| number % 3 != 0 || number + 2 >= IMAGES).collect();
+    let kept: Vec<usize> = (0..IMAGES)
+        .filter(|number| number % 3 != 0 || number + 2 >= IMAGES)
+        .collect();
     assert_eq!(bench.server.tags("loop/app").len(), kept.len() + 1);
     for number in &kept {
-        assert_eq!(bench.server.content("loop/app", &format!("n{number}")).len(), 4, "image {number}");
+        assert_eq!(
+            bench
+                .server
+                .content("loop/app", &format!("n{number}"))
+                .len(),
+            4,
+            "image {number}"
+        );
     }
     bench.run("docker image prune --all --force");
     for number in kept.iter().step_by(kept.len() / PULLED) {
         bench.run(format!("docker pull {host}/loop/app:n{number}"));
     }
-    println!("{IMAGES} images pushed beside {} passes", passes.load(Ordering::Relaxed));
+    println!(
+        "{IMAGES} images pushed beside {} passes",
+        passes.load(Ordering::Relaxed)
+    );
 }
 
 /// Sets its flag when it goes, on the way out of a panic as well.
@@ -78,36 +110,85 @@ pub fn as_ever(bench: &Bench) {
     let host = &bench.server.host;
     for (name, size) in [("big", 8 << 20), ("small", 1000)] {
         bench.write(&format!("{name}/content"), noise(size as u64, size));
-        bench.write(&format!("{name}/Dockerfile"), "FROM scratch\nCOPY content /\n");
-        bench.run(format!("docker build --quiet --tag {host}/app:{name} {name}"));
+        bench.write(
+            &format!("{name}/Dockerfile"),
+            "FROM scratch\nCOPY content /\n",
+        );
+        bench.run(format!(
+            "docker build --quiet --tag {host}/app:{name} {name}"
+        ));
         pushed(bench, &format!("{host}/app:{name}"));
     }
     let before = disk(bench);
     let accept = "Accept:application/vnd.docker.distribution.manifest.v2+json";
-    let head = bench.run(format!("curl --silent --head --header {accept} http://{host}/v2/app/manifests/big")).stdout;
-    let digest = head.lines().find_map(|line| line.strip_prefix("docker-content-digest: ")).unwrap_or_else(|| panic!("{head}")).trim();
+    let head = bench
+        .run(format!(
+            "curl --silent --head --header {accept} http://{host}/v2/app/manifests/big"
+        ))
+        .stdout;
+    let digest = head
+        .lines()
+        .find_map(|line| line.strip_prefix("docker-content-digest: "))
+        .unwrap_or_else(|| panic!("{head}"))
+        .trim();
     let code = "--silent --output /dev/null --write-out %{http_code}";
-    assert_eq!(bench.run(format!("curl {code} --request DELETE http://{host}/v2/app/manifests/{digest}")).line(), "202");
-    bench.write("config.yml", format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n", bench.path("data").display()));
+    assert_eq!(
+        bench
+            .run(format!(
+                "curl {code} --request DELETE http://{host}/v2/app/manifests/{digest}"
+            ))
+            .line(),
+        "202"
+    );
+    bench.write(
+        "config.yml",
+        format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n",
+            bench.path("data").display()
+        ),
+    );
 
     let collect = |arguments: &[&str]| {
-        let output =
-            bench.registry(&[&["garbage-collect"], arguments, &["config.yml"]].concat()).envs(BY_HAND.iter().copied()).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = bench
+            .registry(&[&["garbage-collect"], arguments, &["config.yml"]].concat())
+            .envs(BY_HAND.iter().copied())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     let planned = collect(&["--dry-run"]);
-    assert!(planned.contains("3 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"), "{planned}");
+    assert!(
+        planned.contains("3 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"),
+        "{planned}"
+    );
     assert_eq!(disk(bench), before);
     let said = collect(&[]);
     assert_eq!(said, planned);
-    assert_eq!(said.matches("blob eligible for deletion: sha256:").count(), 2, "{said}");
+    assert_eq!(
+        said.matches("blob eligible for deletion: sha256:").count(),
+        2,
+        "{said}"
+    );
     let after = disk(bench);
-    assert!(before - after > 8 << 10, "{before} KiB before, {after} KiB after");
+    assert!(
+        before - after > 8 << 10,
+        "{before} KiB before, {after} KiB after"
+    );
     assert_eq!(bench.server.tags("app"), ["small"]);
     bench.run("docker image prune --all --force");
     bench.run(format!("docker pull {host}/app:small"));
-    let gone = text(&bench.run(format!("curl --silent http://{host}/v2/app/manifests/{digest}")).json()["errors"][0]["code"]);
+    let gone = text(
+        &bench
+            .run(format!(
+                "curl --silent http://{host}/v2/app/manifests/{digest}"
+            ))
+            .json()["errors"][0]["code"],
+    );
     assert_eq!(gone, "MANIFEST_UNKNOWN");
     // and a push brings everything back, for nothing says that it is there when it is not
     bench.run(format!("docker build --quiet --tag {host}/app:big big"));
@@ -118,5 +199,12 @@ pub fn as_ever(bench: &Bench) {
 /// What `du` says of the blobs, in KiB.
 fn disk(bench: &Bench) -> u64 {
     assert!(fs::exists(bench.path("data/blobs")).unwrap());
-    bench.run("du --summarize --block-size=1024 data/blobs").line().split_whitespace().next().unwrap().parse().unwrap()
+    bench
+        .run("du --summarize --block-size=1024 data/blobs")
+        .line()
+        .split_whitespace()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap()
 }

@@ -36,9 +36,14 @@ concurrent_layer_fetch_buffer = {RANGE}
 
 /// A file as it was unpacked from the image's layers.
 fn unpacked(bench: &Bench, name: &str, file: &str) -> Vec<u8> {
-    let snapshots = bench.path(name).join("io.containerd.snapshotter.v1.overlayfs/snapshots");
-    let paths: Vec<PathBuf> =
-        fs::read_dir(snapshots).unwrap().map(|entry| entry.unwrap().path().join("fs").join(file)).filter(|path| path.exists()).collect();
+    let snapshots = bench
+        .path(name)
+        .join("io.containerd.snapshotter.v1.overlayfs/snapshots");
+    let paths: Vec<PathBuf> = fs::read_dir(snapshots)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().join("fs").join(file))
+        .filter(|path| path.exists())
+        .collect();
     assert_eq!(paths.len(), 1, "{file}");
     fs::read(&paths[0]).unwrap()
 }
@@ -54,7 +59,10 @@ fn range_starts(log: &str) -> BTreeSet<usize> {
 
 pub fn parallel_pull(bench: &Bench) {
     let files = [("big", BIG), ("middle", 3 << 20), ("small", 1000)];
-    let layers: Vec<Vec<u8>> = files.iter().map(|(name, len)| tar(name, &noise(*len as u64, *len))).collect();
+    let layers: Vec<Vec<u8>> = files
+        .iter()
+        .map(|(name, len)| tar(name, &noise(*len as u64, *len)))
+        .collect();
     let layout = Layout::new(bench.path("source"));
     layout.tag("v1", &layout.plain_image("amd64", &layers));
     drop(layers);
@@ -64,7 +72,9 @@ pub fn parallel_pull(bench: &Bench) {
 
     let mut first = containerd(bench, "first");
     let base = image.trim_end_matches(":v1");
-    bench.run(format!("ctr images import --base-name {base} --all-platforms source.tar"));
+    bench.run(format!(
+        "ctr images import --base-name {base} --all-platforms source.tar"
+    ));
     let login = bench.way.login("--user");
     bench.run(format!("ctr images push --plain-http {login} {image}"));
     first.stop();
@@ -73,7 +83,10 @@ pub fn parallel_pull(bench: &Bench) {
     let mut second = containerd(bench, "second");
     bench.run(format!("ctr images pull --plain-http {login} {image}"));
     let listed = bench.run("ctr images ls").stdout;
-    assert!(listed.contains(&bench.server.manifest("team/app", "v1").digest), "{listed}");
+    assert!(
+        listed.contains(&bench.server.manifest("team/app", "v1").digest),
+        "{listed}"
+    );
     for (name, len) in files {
         assert!(unpacked(bench, "second", name) == noise(len as u64, len));
     }

@@ -25,24 +25,37 @@ pub fn sign_and_attest(bench: &Bench) {
     let verify = "--allow-http-registry --key cosign.pub --insecure-ignore-tlog";
     bench.refused(format!("cosign verify {verify} {repo}:v1"));
     bench.run(format!("cosign sign {common} {repo}@{image}"));
-    let claims = bench.run(format!("cosign verify {verify} {repo}:v1")).json();
-    assert_eq!(claims[0]["critical"]["image"]["docker-manifest-digest"], image);
+    let claims = bench
+        .run(format!("cosign verify {verify} {repo}:v1"))
+        .json();
+    assert_eq!(
+        claims[0]["critical"]["image"]["docker-manifest-digest"],
+        image
+    );
 
     let signatures = bench.server.referrers("team/app", &image);
     assert_eq!(signatures.len(), 1);
     assert_eq!(signatures[0]["mediaType"], OCI_MANIFEST);
     assert_eq!(signatures[0]["artifactType"], BUNDLE);
-    let signature = bench.server.manifest("team/app", &text(&signatures[0]["digest"]));
+    let signature = bench
+        .server
+        .manifest("team/app", &text(&signatures[0]["digest"]));
     assert_eq!(signature.json()["subject"]["digest"], image);
     bench.server.content("team/app", &signature.digest);
 
     bench.write("predicate.json", r#"{"built": "here"}"#);
-    bench.run(format!("cosign attest {common} --type custom --predicate predicate.json {repo}@{image}"));
-    bench.run(format!("cosign verify-attestation {verify} --type custom {repo}:v1"));
+    bench.run(format!(
+        "cosign attest {common} --type custom --predicate predicate.json {repo}@{image}"
+    ));
+    bench.run(format!(
+        "cosign verify-attestation {verify} --type custom {repo}:v1"
+    ));
     assert_eq!(bench.server.referrers("team/app", &image).len(), 2);
     // no tag stands in for the referrers API
     assert_eq!(bench.server.tags("team/app"), ["v1"]);
-    let tree = bench.run(format!("cosign tree --allow-http-registry {repo}:v1")).both();
+    let tree = bench
+        .run(format!("cosign tree --allow-http-registry {repo}:v1"))
+        .both();
     assert!(tree.contains(&signature.digest), "{tree}");
 
     // signed by another key

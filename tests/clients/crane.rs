@@ -3,7 +3,9 @@
 use serde_json::Value;
 
 use crate::bench::Bench;
-use crate::fixture::{Layout, OCI_INDEX, assert_same, digest, gzip, layout_content, layout_digest, noise, tar};
+use crate::fixture::{
+    Layout, OCI_INDEX, assert_same, digest, gzip, layout_content, layout_digest, noise, tar,
+};
 use crate::server::text;
 
 pub fn push_and_pull(bench: &Bench) {
@@ -23,21 +25,30 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("crane pull --format oci {image} back"));
     assert_same(&layout_content(&bench.path("back")), &source);
     bench.run(format!("crane validate --remote {image}"));
-    bench.run(format!("crane pull --platform linux/arm64 {image} arm64.tar"));
+    bench.run(format!(
+        "crane pull --platform linux/arm64 {image} arm64.tar"
+    ));
     bench.run("crane validate --tarball arm64.tar");
 
-    let copied = bench.run(format!("crane copy {image} {host}/other/app:v1")).stderr;
+    let copied = bench
+        .run(format!("crane copy {image} {host}/other/app:v1"))
+        .stderr;
     assert_eq!(copied.matches("mounted blob").count(), 5, "{copied}");
     assert_same(&bench.server.content("other/app", "v1"), &source);
     bench.run(format!("crane tag {image} latest"));
-    bench.run(format!("crane copy --all-tags {host}/team/app {host}/third/app"));
+    bench.run(format!(
+        "crane copy --all-tags {host}/team/app {host}/third/app"
+    ));
     assert_eq!(bench.server.tags("third/app"), ["latest", "v1"]);
     let lines = |line: String| {
         let printed = bench.run(line).stdout;
         printed.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     assert_eq!(lines(format!("crane ls {host}/team/app")), ["latest", "v1"]);
-    assert_eq!(lines(format!("crane catalog {host}")), ["other/app", "team/app", "third/app"]);
+    assert_eq!(
+        lines(format!("crane catalog {host}")),
+        ["other/app", "team/app", "third/app"]
+    );
 
     bench.run(format!("crane delete {host}/team/app:latest"));
     assert_eq!(bench.server.tags("team/app"), ["v1"]);
@@ -61,24 +72,49 @@ pub fn edit(bench: &Bench) {
     }
     let layers = ["first", "second"].map(|layer| digest(&bench.read(&format!("{layer}.tar.gz"))));
 
-    bench.run(format!("crane append --oci-empty-base --new_layer first.tar.gz --new_tag {}", name("one")));
-    assert_eq!(bench.server.manifest("team/app", "one").layers(), layers[..1]);
-    bench.run(format!("crane append --base {} --new_layer second.tar.gz --new_tag {}", name("one"), name("two")));
+    bench.run(format!(
+        "crane append --oci-empty-base --new_layer first.tar.gz --new_tag {}",
+        name("one")
+    ));
+    assert_eq!(
+        bench.server.manifest("team/app", "one").layers(),
+        layers[..1]
+    );
+    bench.run(format!(
+        "crane append --base {} --new_layer second.tar.gz --new_tag {}",
+        name("one"),
+        name("two")
+    ));
     assert_eq!(bench.server.manifest("team/app", "two").layers(), layers);
 
-    bench.run(format!("crane mutate --label colour=red --set-platform linux/arm64 --tag {} {}", name("red"), name("two")));
+    bench.run(format!(
+        "crane mutate --label colour=red --set-platform linux/arm64 --tag {} {}",
+        name("red"),
+        name("two")
+    ));
     assert_eq!(config("red")["config"]["Labels"]["colour"], "red");
     assert_eq!(config("red")["architecture"], "arm64");
     assert_eq!(bench.server.manifest("team/app", "red").layers(), layers);
 
-    bench.run(format!("crane flatten --tag {} {}", name("flat"), name("two")));
+    bench.run(format!(
+        "crane flatten --tag {} {}",
+        name("flat"),
+        name("two")
+    ));
     assert_eq!(bench.server.manifest("team/app", "flat").layers().len(), 1);
 
     let manifests = format!("--manifest {} --manifest {}", name("two"), name("red"));
-    bench.run(format!("crane index append {manifests} --tag {}", name("index")));
+    bench.run(format!(
+        "crane index append {manifests} --tag {}",
+        name("index")
+    ));
     let index = bench.server.manifest("team/app", "index");
     assert_eq!(index.media_type, OCI_INDEX);
-    let children: Vec<String> = index.children().iter().map(|child| text(&child["digest"])).collect();
+    let children: Vec<String> = index
+        .children()
+        .iter()
+        .map(|child| text(&child["digest"]))
+        .collect();
     let wanted = ["two", "red"].map(|tag| bench.server.manifest("team/app", tag).digest);
     assert_eq!(children, wanted);
     for tag in ["one", "two", "red", "flat", "index"] {

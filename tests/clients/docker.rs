@@ -51,9 +51,15 @@ fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
     let read = |name: &str| bench.read(Path::new(dir).join(name).to_str().unwrap());
     let manifest: Value = serde_json::from_slice(&read("manifest.json")).unwrap();
     let config: Value = serde_json::from_slice(&read(&text(&manifest[0]["Config"]))).unwrap();
-    let layers: Vec<Vec<u8>> = list(&manifest[0]["Layers"]).iter().map(|name| read(&text(name))).collect();
+    let layers: Vec<Vec<u8>> = list(&manifest[0]["Layers"])
+        .iter()
+        .map(|name| read(&text(name)))
+        .collect();
     let found: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
-    let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"]).iter().map(text).collect();
+    let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
+        .iter()
+        .map(text)
+        .collect();
     assert_eq!(found, wanted);
     layers
 }
@@ -78,7 +84,11 @@ pub fn push_and_pull(bench: &Bench) {
 
     let (again, output) = pushed(bench, &image);
     assert_eq!(again, digest);
-    assert_eq!(output.matches("Layer already exists").count(), 3, "{output}");
+    assert_eq!(
+        output.matches("Layer already exists").count(),
+        3,
+        "{output}"
+    );
 
     bench.run(format!("docker tag {image} {host}/team/app:v2"));
     assert_eq!(pushed(bench, &format!("{host}/team/app:v2")).0, digest);
@@ -87,10 +97,16 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("docker tag {image} {host}/other/app:v1"));
     let (mounted, output) = pushed(bench, &format!("{host}/other/app:v1"));
     assert_eq!(mounted, digest);
-    assert_eq!(output.matches("Mounted from team/app").count(), 3, "{output}");
+    assert_eq!(
+        output.matches("Mounted from team/app").count(),
+        3,
+        "{output}"
+    );
     assert_eq!(bench.server.content("other/app", "v1").len(), 5);
 
-    let found = bench.run(format!("docker search --format {{{{.Name}}}} {host}/app")).stdout;
+    let found = bench
+        .run(format!("docker search --format {{{{.Name}}}} {host}/app"))
+        .stdout;
     assert_eq!(found.lines().collect::<Vec<_>>(), ["other/app", "team/app"]);
 
     bench.run(format!("docker image rm --force {id}"));
@@ -98,7 +114,10 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("docker pull {image}"));
     let inspected = bench.run(format!("docker image inspect {image}")).json();
     assert_eq!(inspected[0]["Id"], id);
-    assert_eq!(inspected[0]["RepoDigests"], serde_json::json!([format!("{host}/team/app@{digest}")]));
+    assert_eq!(
+        inspected[0]["RepoDigests"],
+        serde_json::json!([format!("{host}/team/app@{digest}")])
+    );
     assert!(saved_layers(bench, &image, "after") == layers);
     bench.run(format!("docker pull {host}/other/app@{digest}"));
     bench.refused(format!("docker pull {host}/team/app:absent"));
@@ -110,7 +129,9 @@ pub fn multi_arch(bench: &Bench) {
     let list_name = format!("{}/team/app:multi", bench.server.host);
     let names = ["amd64", "arm64"].map(|arch| {
         let image = format!("{}/team/app:{arch}", bench.server.host);
-        bench.run(format!("docker build --quiet --platform linux/{arch} --tag {image} context"));
+        bench.run(format!(
+            "docker build --quiet --platform linux/{arch} --tag {image} context"
+        ));
         pushed(bench, &image);
         image
     });
@@ -118,14 +139,23 @@ pub fn multi_arch(bench: &Bench) {
     assert_ne!(ids[0], ids[1]);
 
     let manifest = "docker manifest";
-    bench.run(format!("{manifest} create --insecure {list_name} {}", names.join(" ")));
+    bench.run(format!(
+        "{manifest} create --insecure {list_name} {}",
+        names.join(" ")
+    ));
     let digest = bench.run(format!("{manifest} push --insecure --purge {list_name}"));
     let list = bench.server.manifest("team/app", "multi");
     assert_eq!(list.digest, digest.line());
     assert_eq!(list.media_type, DOCKER_LIST);
-    let platforms: Vec<String> = list.children().iter().map(|child| text(&child["platform"]["architecture"])).collect();
+    let platforms: Vec<String> = list
+        .children()
+        .iter()
+        .map(|child| text(&child["platform"]["architecture"]))
+        .collect();
     assert_eq!(platforms, ["amd64", "arm64"]);
-    let shown = bench.run(format!("{manifest} inspect --insecure {list_name}")).json();
+    let shown = bench
+        .run(format!("{manifest} inspect --insecure {list_name}"))
+        .json();
     assert_eq!(shown, list.json());
 
     bench.run(format!("docker image rm --force {} {}", ids[0], ids[1]));

@@ -29,12 +29,18 @@ for message in sys.stdin:
 ";
 
 /// Who is to be found, each once, whatever they call themselves.
-const GUESSES: [(&str, &str); 3] =
-    [("joe", "192.0.2.7"), ("x\u{20}address=198.51.100.9\u{20}reason=", "192.0.2.8"), ("nobody", "2001:db8::7")];
+const GUESSES: [(&str, &str); 3] = [
+    ("joe", "192.0.2.7"),
+    ("x\u{20}address=198.51.100.9\u{20}reason=", "192.0.2.8"),
+    ("nobody", "2001:db8::7"),
+];
 
 /// A server that some have failed to log in to, who are said in `guarded.log`.
 fn guessed_at(bench: &Bench) -> Server {
-    let users = bench.registry(&["htpasswd", "-Bbn", "-C", "4", "joe", "right"]).output().unwrap();
+    let users = bench
+        .registry(&["htpasswd", "-Bbn", "-C", "4", "joe", "right"])
+        .output()
+        .unwrap();
     bench.write("htpasswd", users.stdout);
     let users = bench.path("htpasswd").display().to_string();
     let environment = [
@@ -43,10 +49,22 @@ fn guessed_at(bench: &Bench) -> Server {
         ("REGISTRY_AUTH_HTPASSWD_PATH", &*users),
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
     ];
-    let server = Server::launch(bench.dir(), "guarded", &["--addr", "127.0.0.1:0", "--data-dir", "guarded"], &environment);
+    let server = Server::launch(
+        bench.dir(),
+        "guarded",
+        &["--addr", "127.0.0.1:0", "--data-dir", "guarded"],
+        &environment,
+    );
     let show = |user: &str, password: &str, address: &str| {
-        bench.write("options", format!("user = \"{user}:{password}\"\nheader = \"X-Forwarded-For: {address}\"\n"));
-        bench.status("GET", &format!("http://{}/v2/", server.host), "--config options")
+        bench.write(
+            "options",
+            format!("user = \"{user}:{password}\"\nheader = \"X-Forwarded-For: {address}\"\n"),
+        );
+        bench.status(
+            "GET",
+            &format!("http://{}/v2/", server.host),
+            "--config options",
+        )
     };
     assert_eq!(show("joe", "right", "192.0.2.1"), "200");
     for (user, address) in GUESSES {
@@ -62,15 +80,35 @@ fn addresses() -> Vec<&'static str> {
 /// In a file, on machines of different zones: a time that is read wrongly is an hour old, and nobody is banned.
 pub fn in_a_file(bench: &Bench) {
     let _server = guessed_at(bench);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
     for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
         bench.set("TZ", zone);
-        let printed = bench.run(format!("fail2ban-regex --out=<time>,<ip> guarded.log {DOCS}/filter.d/registry.conf"));
-        let found: Vec<_> = printed.stdout.lines().filter_map(|line| line.split_once(',')).collect();
-        assert_eq!(found.iter().map(|(_, address)| *address).collect::<Vec<_>>(), addresses(), "{zone}: {}", printed.both());
+        let printed = bench.run(format!(
+            "fail2ban-regex --out=<time>,<ip> guarded.log {DOCS}/filter.d/registry.conf"
+        ));
+        let found: Vec<_> = printed
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once(','))
+            .collect();
+        assert_eq!(
+            found
+                .iter()
+                .map(|(_, address)| *address)
+                .collect::<Vec<_>>(),
+            addresses(),
+            "{zone}: {}",
+            printed.both()
+        );
         for (time, _) in found {
             let time: f64 = time.parse().unwrap();
-            assert!((now - time).abs() < 60.0, "in {zone} {time} was read where it was {now}");
+            assert!(
+                (now - time).abs() < 60.0,
+                "in {zone} {time} was read where it was {now}"
+            );
         }
     }
 }
@@ -78,8 +116,16 @@ pub fn in_a_file(bench: &Bench) {
 pub fn in_the_journal(bench: &Bench) {
     let _server = guessed_at(bench);
     bench.write("journal.py", JOURNAL);
-    let printed = bench.run_with(format!("python3 journal.py {DOCS}/filter.d/registry.conf"), &bench.read("guarded.log"));
-    assert_eq!(printed.stdout.lines().collect::<Vec<_>>(), addresses(), "{}", printed.both());
+    let printed = bench.run_with(
+        format!("python3 journal.py {DOCS}/filter.d/registry.conf"),
+        &bench.read("guarded.log"),
+    );
+    assert_eq!(
+        printed.stdout.lines().collect::<Vec<_>>(),
+        addresses(),
+        "{}",
+        printed.both()
+    );
 }
 
 /// fail2ban ends as a whole for one jail that it cannot start.
@@ -92,7 +138,10 @@ pub fn jail(bench: &Bench) {
 
 /// Debian's fail2ban does not need it.
 pub fn lacks_journal() -> Option<String> {
-    let found = Command::new("/usr/bin/python3").args(["-c", "import systemd.journal"]).output();
-    let is_there = Path::new("/usr/bin/python3").is_file() && found.is_ok_and(|output| output.status.success());
+    let found = Command::new("/usr/bin/python3")
+        .args(["-c", "import systemd.journal"])
+        .output();
+    let is_there = Path::new("/usr/bin/python3").is_file()
+        && found.is_ok_and(|output| output.status.success());
     (!is_there).then(|| "python3-systemd is not installed".to_owned())
 }

@@ -41,7 +41,8 @@ pub fn noise(seed: u64, len: usize) -> Vec<u8> {
 /// A tar archive of one file, as a layer has it.
 pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0; TAR_BLOCK];
-    let mut put = |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
+    let mut put =
+        |at: usize, text: &str| header[at..at + text.len()].copy_from_slice(text.as_bytes());
     put(0, name);
     put(100, "0000644\0");
     put(108, "0000000\0");
@@ -68,7 +69,12 @@ pub fn gunzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn filter(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(program).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let output = thread::scope(|scope| {
         scope.spawn(move || stdin.write_all(input).unwrap());
@@ -112,13 +118,19 @@ impl Layout {
 
     /// An image of gzipped layers; answers its descriptor.
     pub fn image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
-        let zipped: Vec<Value> = layers.iter().map(|layer| self.blob(&format!("{OCI_LAYER}+gzip"), &gzip(layer))).collect();
+        let zipped: Vec<Value> = layers
+            .iter()
+            .map(|layer| self.blob(&format!("{OCI_LAYER}+gzip"), &gzip(layer)))
+            .collect();
         self.manifest(arch, &zipped, layers)
     }
 
     /// The same with layers as they are: quick, for big ones.
     pub fn plain_image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
-        let plain: Vec<Value> = layers.iter().map(|layer| self.blob(OCI_LAYER, layer)).collect();
+        let plain: Vec<Value> = layers
+            .iter()
+            .map(|layer| self.blob(OCI_LAYER, layer))
+            .collect();
         self.manifest(arch, &plain, layers)
     }
 
@@ -178,6 +190,9 @@ pub fn layout_content(root: &Path) -> Content {
 /// Compares contents by digest first: a difference in megabytes of bytes is no message to read.
 #[track_caller]
 pub fn assert_same(left: &Content, right: &Content) {
-    assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
+    assert_eq!(
+        left.keys().collect::<Vec<_>>(),
+        right.keys().collect::<Vec<_>>()
+    );
     assert!(left == right, "the same digests, but other bytes");
 }

@@ -16,12 +16,18 @@ pub fn charts(bench: &Bench) {
         let printed = bench.run(push).both();
         let manifest = bench.server.manifest("team/charts/web", version);
         assert_eq!(manifest.media_type, OCI_MANIFEST);
-        assert!(printed.contains(&format!("Digest: {}", manifest.digest)), "{printed}");
+        assert!(
+            printed.contains(&format!("Digest: {}", manifest.digest)),
+            "{printed}"
+        );
         let json = manifest.json();
         assert_eq!(json["config"]["mediaType"], CHART_CONFIG);
         let layer = &list(&json["layers"])[0];
         assert_eq!(layer["mediaType"], CHART_LAYER);
-        assert_eq!(layer["digest"], digest(&bench.read(&format!("web-{version}.tgz"))));
+        assert_eq!(
+            layer["digest"],
+            digest(&bench.read(&format!("web-{version}.tgz")))
+        );
         bench.server.content("team/charts/web", version);
     }
     assert_eq!(bench.server.tags("team/charts/web"), ["1.0.0", "1.1.0"]);
@@ -37,7 +43,13 @@ pub fn charts(bench: &Bench) {
     let show = format!("helm show chart --plain-http {charts}/web");
     let shown = bench.run(format!("{show} --version ^1.0.0")).stdout;
     assert!(shown.contains("version: 1.1.0"), "{shown}");
-    let rendered = bench.run(format!("helm template --plain-http site {charts}/web --version 1.0.0"));
-    assert!(rendered.stdout.contains("kind: Deployment"), "{}", rendered.stdout);
+    let rendered = bench.run(format!(
+        "helm template --plain-http site {charts}/web --version 1.0.0"
+    ));
+    assert!(
+        rendered.stdout.contains("kind: Deployment"),
+        "{}",
+        rendered.stdout
+    );
     bench.refused(format!("{show} --version 2.0.0"));
 }

@@ -36,9 +36,24 @@ use runner::Test;
 
 const TESTS: &[Test] = &[
     Test::root("docker", &["docker", "dockerd"], docker::push_and_pull).everywhere(),
-    Test::root("docker-multi-arch", &["docker", "dockerd"], docker::multi_arch).everywhere(),
-    Test::root("docker-beside-gc", &["docker", "dockerd", "curl"], collection::beside_pushes).with(collection::HASTY),
-    Test::root("docker-garbage-collect", &["docker", "dockerd", "curl", "du"], collection::as_ever).with(collection::BY_HAND),
+    Test::root(
+        "docker-multi-arch",
+        &["docker", "dockerd"],
+        docker::multi_arch,
+    )
+    .everywhere(),
+    Test::root(
+        "docker-beside-gc",
+        &["docker", "dockerd", "curl"],
+        collection::beside_pushes,
+    )
+    .with(collection::HASTY),
+    Test::root(
+        "docker-garbage-collect",
+        &["docker", "dockerd", "curl", "du"],
+        collection::as_ever,
+    )
+    .with(collection::BY_HAND),
     Test::root("podman", &["podman"], podman::push_and_pull).everywhere(),
     Test::root("podman-multi-arch", &["podman"], podman::multi_arch).everywhere(),
     Test::root("podman-zstd-chunked", &["podman"], podman::zstd_chunked).everywhere(),
@@ -53,39 +68,138 @@ const TESTS: &[Test] = &[
     Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),
     Test::new("helm", &["helm"], helm::charts).everywhere(),
     Test::new("cosign", &["cosign", "skopeo"], cosign::sign_and_attest).everywhere(),
-    Test::root("containerd", &["containerd", "ctr"], containerd::parallel_pull).everywhere(),
+    Test::root(
+        "containerd",
+        &["containerd", "ctr"],
+        containerd::parallel_pull,
+    )
+    .everywhere(),
     Test::new("tls", &["skopeo", "crane"], encrypted::private_authority),
-    Test::new("tls-client-certificates", &["skopeo"], encrypted::client_certificates),
-    Test::new("acme", &["pebble", "pebble-challtestsrv", "curl"], acme::issued_and_renewed),
-    Test::new("nginx", &["nginx", "crane", "skopeo", "curl"], nginx::encrypted),
-    Test::new("nginx-buffered", &["nginx", "crane", "skopeo", "curl"], nginx::buffered),
-    Test::new("nginx-plain", &["nginx", "crane", "skopeo", "curl"], nginx::plain),
-    Test::new("nginx-absolute", &["nginx", "crane", "skopeo", "curl"], nginx::absolute)
-        .with(&[("REGISTRY_HTTP_RELATIVEURLS", "false"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
-    Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped).with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
-    Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
-    Test::new("nginx-path-added", &["nginx", "crane", "curl"], nginx::added).with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
+    Test::new(
+        "tls-client-certificates",
+        &["skopeo"],
+        encrypted::client_certificates,
+    ),
+    Test::new(
+        "acme",
+        &["pebble", "pebble-challtestsrv", "curl"],
+        acme::issued_and_renewed,
+    ),
+    Test::new(
+        "nginx",
+        &["nginx", "crane", "skopeo", "curl"],
+        nginx::encrypted,
+    ),
+    Test::new(
+        "nginx-buffered",
+        &["nginx", "crane", "skopeo", "curl"],
+        nginx::buffered,
+    ),
+    Test::new(
+        "nginx-plain",
+        &["nginx", "crane", "skopeo", "curl"],
+        nginx::plain,
+    ),
+    Test::new(
+        "nginx-absolute",
+        &["nginx", "crane", "skopeo", "curl"],
+        nginx::absolute,
+    )
+    .with(&[
+        ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+        ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
+    ]),
+    Test::new("nginx-path-stripped", &["nginx", "curl"], nginx::stripped)
+        .with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]),
+    Test::new("nginx-path-kept", &["nginx", "curl"], nginx::prefixed)
+        .with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
+    Test::new(
+        "nginx-path-added",
+        &["nginx", "crane", "curl"],
+        nginx::added,
+    )
+    .with(&[("REGISTRY_HTTP_PREFIX", "/images/")]),
     Test::new("oras", &["oras"], oras::artifacts).everywhere(),
     Test::new("oras-copy", &["oras"], oras::copy).everywhere(),
-    Test::root("switching", &["docker", "dockerd", "curl", "skopeo"], switching::anonymous),
-    Test::root("switching-tls", &["docker", "dockerd", "curl", "skopeo", "podman"], switching::tls::private_authority),
-    Test::root("switching-client-certificates", &["docker", "dockerd", "curl", "skopeo"], switching::tls::client_certificates),
-    Test::root("switching-logins", LOGIN_PROGRAMS, switching::logins::by_configuration),
-    Test::root("switching-logins-variables", LOGIN_PROGRAMS, switching::logins::by_variables),
-    Test::root("switching-tokens", &["docker", "dockerd", "skopeo", "podman"], switching::tokens::of_another_server),
-    Test::root("image", &["docker", "dockerd", "curl", "musl-gcc"], image::in_place_of_registry_2).unless(image::lacks),
-    Test::new("differential", &["docker-registry"], differential::without_login),
-    Test::new("differential-login", &["docker-registry", "htpasswd"], differential::with_login),
-    Test::new("fail2ban-file", &["fail2ban-regex", "curl"], fail2ban::in_a_file),
-    Test::new("fail2ban-journal", &["fail2ban-regex", "curl", "python3"], fail2ban::in_the_journal).unless(fail2ban::lacks_journal),
-    Test::new("fail2ban-jail", &["fail2ban-client"], fail2ban::jail).unless(fail2ban::lacks_journal),
-    Test::root("buildkit", &["buildkitd", "buildctl"], buildkit::attested_multi_arch).everywhere(),
-    Test::root("buildkit-cache", &["buildkitd", "buildctl"], buildkit::cache).everywhere(),
+    Test::root(
+        "switching",
+        &["docker", "dockerd", "curl", "skopeo"],
+        switching::anonymous,
+    ),
+    Test::root(
+        "switching-tls",
+        &["docker", "dockerd", "curl", "skopeo", "podman"],
+        switching::tls::private_authority,
+    ),
+    Test::root(
+        "switching-client-certificates",
+        &["docker", "dockerd", "curl", "skopeo"],
+        switching::tls::client_certificates,
+    ),
+    Test::root(
+        "switching-logins",
+        LOGIN_PROGRAMS,
+        switching::logins::by_configuration,
+    ),
+    Test::root(
+        "switching-logins-variables",
+        LOGIN_PROGRAMS,
+        switching::logins::by_variables,
+    ),
+    Test::root(
+        "switching-tokens",
+        &["docker", "dockerd", "skopeo", "podman"],
+        switching::tokens::of_another_server,
+    ),
+    Test::root(
+        "image",
+        &["docker", "dockerd", "curl", "musl-gcc"],
+        image::in_place_of_registry_2,
+    )
+    .unless(image::lacks),
+    Test::new(
+        "differential",
+        &["docker-registry"],
+        differential::without_login,
+    ),
+    Test::new(
+        "differential-login",
+        &["docker-registry", "htpasswd"],
+        differential::with_login,
+    ),
+    Test::new(
+        "fail2ban-file",
+        &["fail2ban-regex", "curl"],
+        fail2ban::in_a_file,
+    ),
+    Test::new(
+        "fail2ban-journal",
+        &["fail2ban-regex", "curl", "python3"],
+        fail2ban::in_the_journal,
+    )
+    .unless(fail2ban::lacks_journal),
+    Test::new("fail2ban-jail", &["fail2ban-client"], fail2ban::jail)
+        .unless(fail2ban::lacks_journal),
+    Test::root(
+        "buildkit",
+        &["buildkitd", "buildctl"],
+        buildkit::attested_multi_arch,
+    )
+    .everywhere(),
+    Test::root(
+        "buildkit-cache",
+        &["buildkitd", "buildctl"],
+        buildkit::cache,
+    )
+    .everywhere(),
 ];
 
 const LOGIN_PROGRAMS: &[&str] = &["docker", "dockerd", "curl", "skopeo", "podman", "htpasswd"];
 
 fn main() -> ExitCode {
-    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
     runner::run(TESTS, &filters)
 }

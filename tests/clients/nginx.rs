@@ -25,27 +25,42 @@ impl Proxy {
         let port = free_port();
         Authority::new("the proxy's").certify(bench);
         let dir = bench.dir().display();
-        let listen = if scheme == "https" { format!("listen {port} ssl;") } else { format!("listen {port};") };
+        let listen = if scheme == "https" {
+            format!("listen {port} ssl;")
+        } else {
+            format!("listen {port};")
+        };
         let (pem, key) = (format!("{dir}/site.pem"), format!("{dir}/site.key"));
         let server = format!("proxy_pass http://{};", bench.server.host);
         let own = [
             (LISTEN, &*listen),
-            ("server_name registry.example.com;", "server_name localhost;"),
+            (
+                "server_name registry.example.com;",
+                "server_name localhost;",
+            ),
             ("/etc/ssl/registry.example.com.pem", &*pem),
             ("/etc/ssl/registry.example.com.key", &*key),
         ];
         let mut site = SITE.to_owned();
         for (from, to) in changes.iter().chain(&own).chain(&[(PASS, &*server)]) {
             // a change of the whole line with the server's address may have come before
-            assert!(site.contains(from) || *from == PASS, "docs/nginx.conf has no '{from}'");
+            assert!(
+                site.contains(from) || *from == PASS,
+                "docs/nginx.conf has no '{from}'"
+            );
             site = site.replace(from, to);
         }
         // clients of plain HTTP need no certificate
         if scheme == "http" {
-            site = site.lines().filter(|line| !line.trim_start().starts_with("ssl_")).collect::<Vec<_>>().join("\n");
+            site = site
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("ssl_"))
+                .collect::<Vec<_>>()
+                .join("\n");
         }
         bench.write("site.conf", site.replace("SERVER", &bench.server.host));
-        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {dir}/nginx-{kind};"));
+        let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {dir}/nginx-{kind};"));
         let main = format!(
             "daemon off; worker_processes 1; user root; pid {dir}/nginx.pid; error_log stderr;\n\
              events {{}}\nhttp {{ access_log off; {} include {dir}/site.conf; }}\n",
@@ -54,14 +69,22 @@ impl Proxy {
         bench.write("nginx.conf", main);
         let host = format!("localhost:{port}");
         // any answer will do
-        let ready = format!("curl --silent --output /dev/null --cacert certs/ca.crt {scheme}://{host}/");
-        let _daemon = bench.daemon(format!("nginx -p {dir} -c {dir}/nginx.conf -e stderr"), ready);
+        let ready =
+            format!("curl --silent --output /dev/null --cacert certs/ca.crt {scheme}://{host}/");
+        let _daemon = bench.daemon(
+            format!("nginx -p {dir} -c {dir}/nginx.conf -e stderr"),
+            ready,
+        );
         Self { host, _daemon }
     }
 }
 
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.
@@ -70,20 +93,30 @@ fn push_and_pull(bench: &Bench, proxy: &Proxy, skopeo: &str) {
     let image = layout.plain_image("amd64", &[noise(1, 100), noise(2, 20 << 20)]);
     layout.tag("v1", &image);
     let source = layout_content(&bench.path("source"));
-    bench.set("SSL_CERT_FILE", bench.path("certs/ca.crt").display().to_string());
+    bench.set(
+        "SSL_CERT_FILE",
+        bench.path("certs/ca.crt").display().to_string(),
+    );
 
     let by_crane = format!("{}/by/crane:v1", proxy.host);
     bench.run(format!("crane push source {by_crane}"));
     assert_same(&bench.server.content("by/crane", "v1"), &source);
     bench.run(format!("crane pull --format oci {by_crane} crane-back"));
     assert_same(&layout_content(&bench.path("crane-back")), &source);
-    assert_eq!(bench.run(format!("crane ls {}/by/crane", proxy.host)).line(), "v1");
+    assert_eq!(
+        bench
+            .run(format!("crane ls {}/by/crane", proxy.host))
+            .line(),
+        "v1"
+    );
 
     let by_skopeo = format!("docker://{}/by/skopeo:v1", proxy.host);
     let copy = "skopeo --insecure-policy copy --quiet --preserve-digests";
     bench.run(format!("{copy} --dest-{skopeo} oci:source:v1 {by_skopeo}"));
     assert_same(&bench.server.content("by/skopeo", "v1"), &source);
-    bench.run(format!("{copy} --src-{skopeo} {by_skopeo} oci:skopeo-back:v1"));
+    bench.run(format!(
+        "{copy} --src-{skopeo} {by_skopeo} oci:skopeo-back:v1"
+    ));
     assert_same(&layout_content(&bench.path("skopeo-back")), &source);
 }
 
@@ -92,13 +125,22 @@ pub fn encrypted(bench: &Bench) {
     let proxy = Proxy::start(bench, "https", &[]);
     push_and_pull(bench, &proxy, "cert-dir=certs");
     // which 201s name paths on whatever server the client asked
-    let begun = begin(bench, &format!("https://{}/v2/a/blobs/uploads/", proxy.host));
+    let begun = begin(
+        bench,
+        &format!("https://{}/v2/a/blobs/uploads/", proxy.host),
+    );
     assert!(begun.starts_with("/v2/a/blobs/uploads/"), "{begun}");
 }
 
 /// nginx takes uploads whole before the registry sees a byte of them.
 pub fn buffered(bench: &Bench) {
-    let changes = [("proxy_request_buffering off;", "proxy_request_buffering on;"), ("proxy_buffering off;", "proxy_buffering on;")];
+    let changes = [
+        (
+            "proxy_request_buffering off;",
+            "proxy_request_buffering on;",
+        ),
+        ("proxy_buffering off;", "proxy_buffering on;"),
+    ];
     let proxy = Proxy::start(bench, "https", &changes);
     push_and_pull(bench, &proxy, "cert-dir=certs");
 }
@@ -112,8 +154,14 @@ pub fn plain(bench: &Bench) {
 pub fn absolute(bench: &Bench) {
     let proxy = Proxy::start(bench, "https", &[]);
     push_and_pull(bench, &proxy, "cert-dir=certs");
-    let begun = begin(bench, &format!("https://{}/v2/a/blobs/uploads/", proxy.host));
-    assert!(begun.starts_with(&format!("https://{}/v2/a/blobs/uploads/", proxy.host)), "{begun}");
+    let begun = begin(
+        bench,
+        &format!("https://{}/v2/a/blobs/uploads/", proxy.host),
+    );
+    assert!(
+        begun.starts_with(&format!("https://{}/v2/a/blobs/uploads/", proxy.host)),
+        "{begun}"
+    );
 }
 
 /// nginx cuts a path off before it asks the registry, and says so.
@@ -136,26 +184,47 @@ pub fn prefixed(bench: &Bench) {
 /// Clients look for `/v2/` and nowhere else, so that a path is for nginx to add, and to take out of locations.
 pub fn added(bench: &Bench) {
     let pass = "proxy_pass http://SERVER/images/v2/; proxy_redirect /images/ /;";
-    let proxy = Proxy::start(bench, "http", &[("location / {", "location /v2/ {"), (PASS, pass)]);
+    let proxy = Proxy::start(
+        bench,
+        "http",
+        &[("location / {", "location /v2/ {"), (PASS, pass)],
+    );
     let layout = Layout::new(bench.path("source"));
-    layout.tag("v1", &layout.plain_image("amd64", &[noise(1, 100), noise(2, 3 << 20)]));
+    layout.tag(
+        "v1",
+        &layout.plain_image("amd64", &[noise(1, 100), noise(2, 3 << 20)]),
+    );
     bench.run(format!("crane push source {}/by/crane:v1", proxy.host));
-    bench.run(format!("crane pull --format oci {}/by/crane:v1 back", proxy.host));
-    assert_same(&layout_content(&bench.path("back")), &layout_content(&bench.path("source")));
+    bench.run(format!(
+        "crane pull --format oci {}/by/crane:v1 back",
+        proxy.host
+    ));
+    assert_same(
+        &layout_content(&bench.path("back")),
+        &layout_content(&bench.path("source")),
+    );
 }
 
 const CURL: &str = "curl --silent --show-error --fail-with-body --cacert certs/ca.crt";
 
 /// Begins an upload; gives its location.
 fn begin(bench: &Bench, url: &str) -> String {
-    let head = bench.run(format!("{CURL} --request POST --dump-header - --output /dev/null {url}")).stdout;
+    let head = bench
+        .run(format!(
+            "{CURL} --request POST --dump-header - --output /dev/null {url}"
+        ))
+        .stdout;
     location(&head)
 }
 
 fn location(head: &str) -> String {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     let found = lines.find(|(name, _)| name.eq_ignore_ascii_case("location"));
-    found.unwrap_or_else(|| panic!("no location in {head}")).1.trim().to_owned()
+    found
+        .unwrap_or_else(|| panic!("no location in {head}"))
+        .1
+        .trim()
+        .to_owned()
 }
 
 /// What no client does by itself: everything below a path, each request to where the answer before it said.
@@ -166,12 +235,19 @@ fn push_by_hand(bench: &Bench, site: &str, path: &str) {
     bench.write("second", &blob[half..]);
     let digest = digest(&blob);
     let begun = begin(bench, &format!("{site}{path}/v2/a/b/blobs/uploads/"));
-    assert!(begun.starts_with(&format!("{path}/v2/a/b/blobs/uploads/")), "{begun}");
+    assert!(
+        begun.starts_with(&format!("{path}/v2/a/b/blobs/uploads/")),
+        "{begun}"
+    );
     let send = |method: &str, url: &str, file: &str| {
         location(&bench.run(format!("{CURL} --request {method} --data-binary @{file} --dump-header - --output /dev/null {url}")).stdout)
     };
     let appended = send("PATCH", &format!("{site}{begun}"), "first");
-    let done = send("PUT", &format!("{site}{appended}?digest={digest}"), "second");
+    let done = send(
+        "PUT",
+        &format!("{site}{appended}?digest={digest}"),
+        "second",
+    );
     bench.run(format!("{CURL} --output back {site}{done}"));
     assert!(bench.read("back") == blob);
 }

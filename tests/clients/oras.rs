@@ -12,12 +12,20 @@ fn push_and_attach(bench: &Bench) -> [String; 3] {
     bench.write("sbom.json", "{}\n");
     bench.write("signature", "signed\n");
     let repo = format!("{}/team/files", bench.server.host);
-    let push = format!("oras push --plain-http --format json --artifact-type application/vnd.test.files {repo}:v1");
-    let pushed = bench.run(format!("{push} note.txt:text/plain data.bin")).json();
+    let push = format!(
+        "oras push --plain-http --format json --artifact-type application/vnd.test.files {repo}:v1"
+    );
+    let pushed = bench
+        .run(format!("{push} note.txt:text/plain data.bin"))
+        .json();
     let attach = "oras attach --plain-http --format json --artifact-type application/vnd.test";
-    let sbom = bench.run(format!("{attach}.sbom {repo}:v1 sbom.json")).json();
+    let sbom = bench
+        .run(format!("{attach}.sbom {repo}:v1 sbom.json"))
+        .json();
     let sbom = text(&sbom["digest"]);
-    let signature = bench.run(format!("{attach}.signature {repo}@{sbom} signature")).json();
+    let signature = bench
+        .run(format!("{attach}.signature {repo}@{sbom} signature"))
+        .json();
     [text(&pushed["digest"]), sbom, text(&signature["digest"])]
 }
 
@@ -27,7 +35,10 @@ pub fn artifacts(bench: &Bench) {
     let manifest = bench.server.manifest("team/files", "v1");
     assert_eq!(manifest.digest, files);
     assert_eq!(manifest.media_type, OCI_MANIFEST);
-    assert_eq!(manifest.json()["artifactType"], "application/vnd.test.files");
+    assert_eq!(
+        manifest.json()["artifactType"],
+        "application/vnd.test.files"
+    );
     assert_eq!(bench.server.content("team/files", "v1").len(), 4);
     let fetched = bench.run(format!("oras manifest fetch --plain-http {repo}:v1"));
     assert!(fetched.stdout.as_bytes() == manifest.bytes);
@@ -40,26 +51,41 @@ pub fn artifacts(bench: &Bench) {
     let discover = format!("oras discover --plain-http {repo}:v1");
     let found = bench.run(format!("{discover} --format json")).json();
     assert_eq!(list(&found["manifests"]).len(), 1);
-    assert_eq!(found["manifests"][0]["artifactType"], "application/vnd.test.sbom");
+    assert_eq!(
+        found["manifests"][0]["artifactType"],
+        "application/vnd.test.sbom"
+    );
     let tree = bench.run(format!("{discover} --format tree")).stdout;
     assert!(tree.contains(&signature), "{tree}");
-    let other = bench.run(format!("{discover} --format json --artifact-type none/such")).json();
+    let other = bench
+        .run(format!(
+            "{discover} --format json --artifact-type none/such"
+        ))
+        .json();
     assert!(list(&other["manifests"]).is_empty(), "{other}");
 
     bench.run(format!("oras pull --plain-http --output pulled {repo}:v1"));
     for file in ["note.txt", "data.bin"] {
         assert!(bench.read(&format!("pulled/{file}")) == bench.read(file));
     }
-    bench.run(format!("oras pull --plain-http --output pulled {repo}@{signature}"));
+    bench.run(format!(
+        "oras pull --plain-http --output pulled {repo}@{signature}"
+    ));
     assert!(bench.read("pulled/signature") == bench.read("signature"));
 
     bench.run(format!("oras tag --plain-http {repo}:v1 v2 v3"));
-    let tags = bench.run(format!("oras repo tags --plain-http {repo}")).stdout;
+    let tags = bench
+        .run(format!("oras repo tags --plain-http {repo}"))
+        .stdout;
     assert_eq!(tags.lines().collect::<Vec<_>>(), ["v1", "v2", "v3"]);
-    let repos = bench.run(format!("oras repo ls --plain-http {}", bench.server.host)).stdout;
+    let repos = bench
+        .run(format!("oras repo ls --plain-http {}", bench.server.host))
+        .stdout;
     assert_eq!(repos.trim(), "team/files");
 
-    bench.run(format!("oras manifest delete --plain-http --force {repo}@{signature}"));
+    bench.run(format!(
+        "oras manifest delete --plain-http --force {repo}@{signature}"
+    ));
     assert!(bench.server.gone("team/files", &signature));
     assert!(bench.server.referrers("team/files", &sbom).is_empty());
 }
@@ -71,8 +97,14 @@ pub fn copy(bench: &Bench) {
     let copy = "oras cp --recursive --from-plain-http --to-plain-http";
     bench.run(format!("{copy} {host}/team/files:v1 {host}/other/files:v1"));
     assert_same(&bench.server.content("other/files", "v1"), &original);
-    assert_eq!(text(&bench.server.referrers("other/files", &files)[0]["digest"]), sbom);
-    assert_eq!(text(&bench.server.referrers("other/files", &sbom)[0]["digest"]), signature);
+    assert_eq!(
+        text(&bench.server.referrers("other/files", &files)[0]["digest"]),
+        sbom
+    );
+    assert_eq!(
+        text(&bench.server.referrers("other/files", &sbom)[0]["digest"]),
+        signature
+    );
 
     // out to a layout and in again, referrers and all
     let out = "oras cp --recursive --from-plain-http --to-oci-layout";
@@ -85,15 +117,26 @@ pub fn copy(bench: &Bench) {
     let back = "oras cp --recursive --from-oci-layout --to-plain-http";
     bench.run(format!("{back} layout:v1 {host}/third/files:v1"));
     assert_eq!(bench.server.manifest("third/files", "v1").digest, files);
-    assert_eq!(text(&bench.server.referrers("third/files", &sbom)[0]["digest"]), signature);
+    assert_eq!(
+        text(&bench.server.referrers("third/files", &sbom)[0]["digest"]),
+        signature
+    );
 
     let blob = noise(6, 100_000);
     bench.write("blob", &blob);
     let digest = crate::fixture::digest(&blob);
-    bench.run(format!("oras blob push --plain-http {host}/team/blobs@{digest} blob"));
+    bench.run(format!(
+        "oras blob push --plain-http {host}/team/blobs@{digest} blob"
+    ));
     assert!(bench.server.blob("team/blobs", &digest) == blob);
-    bench.run(format!("oras blob fetch --plain-http --output again {host}/team/blobs@{digest}"));
+    bench.run(format!(
+        "oras blob fetch --plain-http --output again {host}/team/blobs@{digest}"
+    ));
     assert!(bench.read("again") == blob);
-    bench.run(format!("oras blob delete --plain-http --force {host}/team/blobs@{digest}"));
-    bench.refused(format!("oras blob fetch --plain-http --output none {host}/team/blobs@{digest}"));
+    bench.run(format!(
+        "oras blob delete --plain-http --force {host}/team/blobs@{digest}"
+    ));
+    bench.refused(format!(
+        "oras blob fetch --plain-http --output none {host}/team/blobs@{digest}"
+    ));
 }

@@ -24,7 +24,10 @@ fn context(bench: &Bench) {
     bench.write("context/big", noise(2, 3 << 20));
     bench.write("context/amd64", "built for amd64\n");
     bench.write("context/arm64", "built for arm64\n");
-    bench.write("context/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY big /big\nCOPY $TARGETARCH /arch\n");
+    bench.write(
+        "context/Dockerfile",
+        "FROM scratch\nARG TARGETARCH\nCOPY big /big\nCOPY $TARGETARCH /arch\n",
+    );
 }
 
 fn image_id(bench: &Bench, podman: &str, image: &str) -> String {
@@ -34,20 +37,37 @@ fn image_id(bench: &Bench, podman: &str, image: &str) -> String {
 
 /// The layers of an image as podman saves them, each checked against the image's config.
 fn saved_layers(bench: &Bench, podman: &str, image: &str, dir: &str) -> Vec<Vec<u8>> {
-    bench.run(format!("{podman} save --quiet --format docker-dir --output {dir} {image}"));
+    bench.run(format!(
+        "{podman} save --quiet --format docker-dir --output {dir} {image}"
+    ));
     let read = |digest: &str| bench.read(&format!("{dir}/{}", digest.replace("sha256:", "")));
-    let manifest: Value = serde_json::from_slice(&bench.read(&format!("{dir}/manifest.json"))).unwrap();
-    let config: Value = serde_json::from_slice(&read(&text(&manifest["config"]["digest"]))).unwrap();
-    let layers: Vec<Vec<u8>> = list(&manifest["layers"]).iter().map(|layer| read(&text(&layer["digest"]))).collect();
+    let manifest: Value =
+        serde_json::from_slice(&bench.read(&format!("{dir}/manifest.json"))).unwrap();
+    let config: Value =
+        serde_json::from_slice(&read(&text(&manifest["config"]["digest"]))).unwrap();
+    let layers: Vec<Vec<u8>> = list(&manifest["layers"])
+        .iter()
+        .map(|layer| read(&text(&layer["digest"])))
+        .collect();
     let found: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
-    let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"]).iter().map(text).collect();
+    let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
+        .iter()
+        .map(text)
+        .collect();
     assert_eq!(found, wanted);
     layers
 }
 
 /// The manifest of an image in a store, as it was pulled.
 fn stored_manifest(bench: &Bench, store: &str, id: &str) -> Vec<u8> {
-    fs::read(bench.path(store).join("vfs-images").join(id).join("manifest")).unwrap()
+    fs::read(
+        bench
+            .path(store)
+            .join("vfs-images")
+            .join(id)
+            .join("manifest"),
+    )
+    .unwrap()
 }
 
 pub fn push_and_pull(bench: &Bench) {
@@ -55,7 +75,9 @@ pub fn push_and_pull(bench: &Bench) {
     let fresh = with_store(bench, "fresh");
     context(bench);
     let image = format!("{}/team/app:v1", bench.server.host);
-    bench.run(format!("{podman} build --layers --platform linux/amd64 --tag {image} context"));
+    bench.run(format!(
+        "{podman} build --layers --platform linux/amd64 --tag {image} context"
+    ));
     let id = image_id(bench, &podman, &image);
     let layers = saved_layers(bench, &podman, &image, "before");
     assert_eq!(layers.len(), 2);
@@ -69,7 +91,10 @@ pub fn push_and_pull(bench: &Bench) {
     assert_eq!(bench.server.content("team/app", "v1").len(), 4);
 
     // to another repository: the layers are mounted there
-    bench.run(format!("{push} {image} docker://{}/other/app:v2", bench.server.host));
+    bench.run(format!(
+        "{push} {image} docker://{}/other/app:v2",
+        bench.server.host
+    ));
     assert_eq!(bench.server.manifest("other/app", "v2"), manifest);
     assert_eq!(bench.server.content("other/app", "v2").len(), 4);
 
@@ -81,10 +106,16 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("{fresh} pull --tls-verify=false {by_digest}"));
 
     let search = format!("{podman} search --tls-verify=false --format {{{{.Name}}}}");
-    let found = bench.run(format!("{search} {}/app", bench.server.host)).stdout;
+    let found = bench
+        .run(format!("{search} {}/app", bench.server.host))
+        .stdout;
     let wanted = ["other/app", "team/app"].map(|repo| format!("{}/{repo}", bench.server.host));
     assert_eq!(found.lines().collect::<Vec<_>>(), wanted);
-    let found = bench.run(format!("{podman} search --tls-verify=false --list-tags {image}")).stdout;
+    let found = bench
+        .run(format!(
+            "{podman} search --tls-verify=false --list-tags {image}"
+        ))
+        .stdout;
     assert!(found.contains("v1"), "{found}");
 }
 
@@ -93,8 +124,12 @@ pub fn multi_arch(bench: &Bench) {
     let fresh = with_store(bench, "fresh");
     context(bench);
     let name = format!("{}/team/app:multi", bench.server.host);
-    bench.run(format!("{podman} build --layers --platform linux/amd64,linux/arm64 --manifest {name} context"));
-    bench.run(format!("{podman} manifest push --all --tls-verify=false --digestfile pushed {name} docker://{name}"));
+    bench.run(format!(
+        "{podman} build --layers --platform linux/amd64,linux/arm64 --manifest {name} context"
+    ));
+    bench.run(format!(
+        "{podman} manifest push --all --tls-verify=false --digestfile pushed {name} docker://{name}"
+    ));
     let index = bench.server.manifest("team/app", "multi");
     assert_eq!(index.media_type, OCI_INDEX);
     assert_eq!(index.digest.as_bytes(), bench.read("pushed"));
@@ -104,9 +139,14 @@ pub fn multi_arch(bench: &Bench) {
     let children = index.children();
     assert_eq!(children.len(), 2);
     for arch in ["amd64", "arm64"] {
-        let child = children.iter().find(|child| child["platform"]["architecture"] == arch).unwrap();
+        let child = children
+            .iter()
+            .find(|child| child["platform"]["architecture"] == arch)
+            .unwrap();
         let manifest = bench.server.manifest("team/app", &text(&child["digest"]));
-        bench.run(format!("{fresh} pull --tls-verify=false --arch {arch} {name}"));
+        bench.run(format!(
+            "{fresh} pull --tls-verify=false --arch {arch} {name}"
+        ));
         let id = image_id(bench, &fresh, &name);
         assert_eq!(manifest.config(), format!("sha256:{id}"));
         assert!(stored_manifest(bench, "fresh", &id) == manifest.bytes);
@@ -121,8 +161,12 @@ pub fn zstd_chunked(bench: &Bench) {
     let fresh = with_store(bench, "fresh");
     context(bench);
     let image = format!("{}/team/app:zstd", bench.server.host);
-    bench.run(format!("{podman} build --layers --platform linux/amd64 --tag {image} context"));
-    bench.run(format!("{podman} push --tls-verify=false --compression-format zstd:chunked {image}"));
+    bench.run(format!(
+        "{podman} build --layers --platform linux/amd64 --tag {image} context"
+    ));
+    bench.run(format!(
+        "{podman} push --tls-verify=false --compression-format zstd:chunked {image}"
+    ));
     let manifest = bench.server.manifest("team/app", "zstd");
     for layer in list(&manifest.json()["layers"]) {
         assert!(text(&layer["mediaType"]).ends_with(".tar+zstd"), "{layer}");

@@ -8,21 +8,36 @@ use std::path::PathBuf;
 pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Built by `install`; Debian has none of them, or too old a one.
-const BUILT: &[&str] =
-    &["buildctl", "buildkitd", "containerd", "cosign", "crane", "ctr", "helm", "oras", "pebble", "pebble-challtestsrv", "regctl"];
+const BUILT: &[&str] = &[
+    "buildctl",
+    "buildkitd",
+    "containerd",
+    "cosign",
+    "crane",
+    "ctr",
+    "helm",
+    "oras",
+    "pebble",
+    "pebble-challtestsrv",
+    "regctl",
+];
 
 pub fn find(name: &str) -> Option<PathBuf> {
     let found = if BUILT.contains(&name) {
         built_dir().join(name)
     } else {
-        PATH.split(':').map(|dir| PathBuf::from(dir).join(name)).find(|path| path.is_file())?
+        PATH.split(':')
+            .map(|dir| PathBuf::from(dir).join(name))
+            .find(|path| path.is_file())?
     };
     found.is_file().then_some(found)
 }
 
 fn built_dir() -> PathBuf {
-    let cache =
-        env::var_os("XDG_CACHE_HOME").map_or_else(|| PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"), PathBuf::from);
+    let cache = env::var_os("XDG_CACHE_HOME").map_or_else(
+        || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache"),
+        PathBuf::from,
+    );
     cache.join("registry-clients/bin")
 }
 

@@ -12,7 +12,10 @@ const CHUNK: usize = 1_000_000;
 
 /// Plain HTTP where it is, and chunked uploads of whatever is more than one chunk.
 fn configure(bench: &Bench) {
-    bench.run(format!("regctl registry set {} --tls=disabled --blob-chunk {CHUNK} --blob-max {CHUNK}", bench.server.host));
+    bench.run(format!(
+        "regctl registry set {} --tls=disabled --blob-chunk {CHUNK} --blob-max {CHUNK}",
+        bench.server.host
+    ));
 }
 
 pub fn copy_and_tags(bench: &Bench) {
@@ -41,17 +44,26 @@ pub fn copy_and_tags(bench: &Bench) {
         let printed = bench.run(line).stdout;
         printed.lines().map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(lines(format!("regctl tag ls {host}/team/app")), ["v1", "v2", "v3"]);
+    assert_eq!(
+        lines(format!("regctl tag ls {host}/team/app")),
+        ["v1", "v2", "v3"]
+    );
     // a page of one, and what comes after it
     let page = format!("regctl tag ls --limit 1 --last v1 {host}/team/app");
     assert_eq!(lines(page), ["v2"]);
-    assert_eq!(lines(format!("regctl repo ls {host}")), ["other/app", "team/app"]);
+    assert_eq!(
+        lines(format!("regctl repo ls {host}")),
+        ["other/app", "team/app"]
+    );
 
     // a tag goes alone, a manifest with its tags
     bench.run(format!("regctl tag delete {host}/team/app:v2"));
     assert_eq!(bench.server.tags("team/app"), ["v1", "v3"]);
     assert_eq!(bench.server.manifest("team/app", &index.digest), index);
-    bench.run(format!("regctl manifest delete {host}/team/app@{}", index.digest));
+    bench.run(format!(
+        "regctl manifest delete {host}/team/app@{}",
+        index.digest
+    ));
     assert!(bench.server.gone("team/app", "v3"));
     assert!(bench.server.gone("team/app", &index.digest));
 }
@@ -68,7 +80,9 @@ pub fn blobs(bench: &Bench) {
     assert!(patches >= 5, "{patches} chunks:\n{}", printed.stderr);
     assert!(bench.server.blob("team/blobs", &wanted) == blob);
 
-    bench.run(format!("regctl blob copy {host}/team/blobs {host}/other/blobs {wanted}"));
+    bench.run(format!(
+        "regctl blob copy {host}/team/blobs {host}/other/blobs {wanted}"
+    ));
     assert!(bench.server.blob("other/blobs", &wanted) == blob);
     bench.run(format!("regctl blob head {host}/other/blobs {wanted}"));
     bench.run(format!("regctl blob delete {host}/team/blobs {wanted}"));
@@ -77,7 +91,10 @@ pub fn blobs(bench: &Bench) {
 }
 
 fn digests(descriptors: &[Value]) -> BTreeSet<String> {
-    descriptors.iter().map(|descriptor| text(&descriptor["digest"])).collect()
+    descriptors
+        .iter()
+        .map(|descriptor| text(&descriptor["digest"]))
+        .collect()
 }
 
 pub fn artifacts(bench: &Bench) {
@@ -96,16 +113,28 @@ pub fn artifacts(bench: &Bench) {
     }
 
     let referrers = bench.server.referrers("team/app", &subject);
-    let mut types: Vec<String> = referrers.iter().map(|referrer| text(&referrer["artifactType"])).collect();
+    let mut types: Vec<String> = referrers
+        .iter()
+        .map(|referrer| text(&referrer["artifactType"]))
+        .collect();
     types.sort();
-    assert_eq!(types, ["application/vnd.test.licence", "application/vnd.test.sbom"]);
-    let shown = bench.run(format!("regctl artifact list --format body {image}")).json();
+    assert_eq!(
+        types,
+        ["application/vnd.test.licence", "application/vnd.test.sbom"]
+    );
+    let shown = bench
+        .run(format!("regctl artifact list --format body {image}"))
+        .json();
     assert_eq!(digests(&list(&shown["manifests"])), digests(&referrers));
     // no tag stands in for the referrers API
     assert_eq!(bench.server.tags("team/app"), ["v1"]);
 
     let filter = "--filter-artifact-type application/vnd.test.sbom";
-    let shown = bench.run(format!("regctl artifact list --format body {filter} {image}")).json();
+    let shown = bench
+        .run(format!(
+            "regctl artifact list --format body {filter} {image}"
+        ))
+        .json();
     let found = list(&shown["manifests"]);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["annotations"], json!({"kind": "sbom"}));
@@ -113,7 +142,9 @@ pub fn artifacts(bench: &Bench) {
     assert_eq!(got.stdout, "sbom");
 
     // a copy takes its referrers along, and they end with what they refer to
-    bench.run(format!("regctl image copy --referrers {image} {host}/other/app:v1"));
+    bench.run(format!(
+        "regctl image copy --referrers {image} {host}/other/app:v1"
+    ));
     assert_eq!(bench.server.referrers("other/app", &subject).len(), 2);
     let sbom = text(&found[0]["digest"]);
     bench.run(format!("regctl manifest delete {host}/other/app@{sbom}"));

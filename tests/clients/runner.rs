@@ -38,21 +38,46 @@ struct Trip {
 }
 
 impl Test {
-    pub const fn new(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
-        Self { name, programs, needs_root: false, lacks: || None, environment: &[], ways: &[Way::Plain], body }
+    pub const fn new(
+        name: &'static str,
+        programs: &'static [&'static str],
+        body: fn(&Bench),
+    ) -> Self {
+        Self {
+            name,
+            programs,
+            needs_root: false,
+            lacks: || None,
+            environment: &[],
+            ways: &[Way::Plain],
+            body,
+        }
     }
 
-    pub const fn root(name: &'static str, programs: &'static [&'static str], body: fn(&Bench)) -> Self {
-        Self { needs_root: true, ..Self::new(name, programs, body) }
+    pub const fn root(
+        name: &'static str,
+        programs: &'static [&'static str],
+        body: fn(&Bench),
+    ) -> Self {
+        Self {
+            needs_root: true,
+            ..Self::new(name, programs, body)
+        }
     }
 
     /// Over all ways that there are.
     pub const fn everywhere(self) -> Self {
-        Self { ways: &Way::ALL, ..self }
+        Self {
+            ways: &Way::ALL,
+            ..self
+        }
     }
 
     pub const fn with(self, environment: &'static [(&'static str, &'static str)]) -> Self {
-        Self { environment, ..self }
+        Self {
+            environment,
+            ..self
+        }
     }
 
     pub const fn unless(self, lacks: fn() -> Option<String>) -> Self {
@@ -69,8 +94,15 @@ impl Trip {
         if self.test.needs_root && !program::is_root() {
             return Some("it needs root".to_owned());
         }
-        let absent = self.test.programs.iter().chain(self.way.programs()).find(|name| program::find(name).is_none());
-        absent.map(|absent| format!("{absent} is not installed")).or_else(self.test.lacks)
+        let absent = self
+            .test
+            .programs
+            .iter()
+            .chain(self.way.programs())
+            .find(|name| program::find(name).is_none());
+        absent
+            .map(|absent| format!("{absent} is not installed"))
+            .or_else(self.test.lacks)
     }
 
     fn run(&self) -> Result<(), String> {
@@ -92,8 +124,12 @@ struct Tally {
 
 pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
-    let trips = tests.iter().flat_map(|test| test.ways.iter().map(move |way| Trip { test, way: *way }));
-    let is_wanted = |trip: &Trip| filters.is_empty() || filters.iter().any(|filter| trip.name().contains(filter));
+    let trips = tests
+        .iter()
+        .flat_map(|test| test.ways.iter().map(move |way| Trip { test, way: *way }));
+    let is_wanted = |trip: &Trip| {
+        filters.is_empty() || filters.iter().any(|filter| trip.name().contains(filter))
+    };
     let queue: Mutex<VecDeque<Trip>> = Mutex::new(trips.filter(is_wanted).collect());
     let tally = Mutex::new(Tally::default());
     let next = || queue.lock().unwrap().pop_front();
@@ -107,7 +143,10 @@ pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
         }
     });
     let tally = tally.into_inner().unwrap();
-    println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+    println!(
+        "{} passed, {} failed, {} skipped",
+        tally.passed, tally.failed, tally.skipped
+    );
     if tally.failed > 0 {
         return ExitCode::FAILURE;
     }

@@ -50,7 +50,10 @@ impl Manifest {
     }
 
     pub fn layers(&self) -> Vec<String> {
-        list(&self.json()["layers"]).iter().map(|layer| text(&layer["digest"])).collect()
+        list(&self.json()["layers"])
+            .iter()
+            .map(|layer| text(&layer["digest"]))
+            .collect()
     }
 
     pub fn children(&self) -> Vec<Value> {
@@ -70,7 +73,9 @@ pub fn list(value: &Value) -> Vec<Value> {
 pub fn address() -> String {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // nothing is sent
-    socket.connect("198.51.100.1:9").expect("this machine has a route to others");
+    socket
+        .connect("198.51.100.1:9")
+        .expect("this machine has a route to others");
     socket.local_addr().unwrap().ip().to_string()
 }
 
@@ -83,15 +88,30 @@ fn tail(log: &Path) -> String {
 
 impl Server {
     pub fn start(dir: &Path, environment: &[(&str, &str)]) -> Self {
-        Self::launch(dir, "registry", &["--addr", "127.0.0.1:0", "--data-dir", "data"], environment)
+        Self::launch(
+            dir,
+            "registry",
+            &["--addr", "127.0.0.1:0", "--data-dir", "data"],
+            environment,
+        )
     }
 
     /// `registry serve` with these arguments, in `dir`; `name` is that of its log.
-    pub fn launch(dir: &Path, name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub fn launch(
+        dir: &Path,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let log = dir.join(format!("{name}.log"));
         // no server outlives the test, however that ends
         let mut child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_registry"), "serve"])
+            .args([
+                "--pdeathsig",
+                "KILL",
+                env!("CARGO_BIN_EXE_registry"),
+                "serve",
+            ])
             .args(arguments)
             .current_dir(dir)
             .envs(environment.iter().copied())
@@ -103,10 +123,20 @@ impl Server {
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        let place = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
-        let Some((_, host)) = place.and_then(|place| place.split_once("://")) else { panic!("the server said {line:?}\n{}", tail(&log)) };
+        let place = line
+            .strip_prefix("listening on ")
+            .and_then(|rest| rest.split(',').next());
+        let Some((_, host)) = place.and_then(|place| place.split_once("://")) else {
+            panic!("the server said {line:?}\n{}", tail(&log))
+        };
         let config = Agent::config_builder().http_status_as_error(false);
-        Self { host: host.to_owned(), address: host.to_owned(), child, log, agent: config.build().into() }
+        Self {
+            host: host.to_owned(),
+            address: host.to_owned(),
+            child,
+            log,
+            agent: config.build().into(),
+        }
     }
 
     /// The port, as it stands in an image's name.
@@ -143,7 +173,11 @@ impl Server {
     pub fn manifest(&self, repo: &str, reference: &str) -> Manifest {
         let reply = self.found(&format!("{repo}/manifests/{reference}"));
         let header = |name| reply.headers()[name].to_str().unwrap().to_owned();
-        let manifest = Manifest { media_type: header("content-type"), digest: digest(reply.body()), bytes: reply.body().clone() };
+        let manifest = Manifest {
+            media_type: header("content-type"),
+            digest: digest(reply.body()),
+            bytes: reply.body().clone(),
+        };
         assert_eq!(header("docker-content-digest"), manifest.digest);
         if reference.starts_with("sha256:") {
             assert_eq!(reference, manifest.digest);

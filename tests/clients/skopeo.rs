@@ -5,10 +5,14 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::fixture::{DOCKER_LIST, DOCKER_MANIFEST, Layout, OCI_INDEX, OCI_MANIFEST, assert_same, layout_content, layout_digest};
+use crate::fixture::{
+    DOCKER_LIST, DOCKER_MANIFEST, Layout, OCI_INDEX, OCI_MANIFEST, assert_same, layout_content,
+    layout_digest,
+};
 use crate::server::text;
 
-const COPY: &str = "skopeo --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false";
+const COPY: &str =
+    "skopeo --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false";
 
 /// Compares a `dir:` directory with an image in the registry; answers how many blobs it has.
 fn compare_dir(bench: &Bench, dir: &str, repo: &str, reference: &str) -> usize {
@@ -27,13 +31,17 @@ pub fn oci_layouts(bench: &Bench) {
     Layout::multi_arch(bench.path("source"));
     let source = layout_content(&bench.path("source"));
     let image = format!("docker://{}/team/app:v1", bench.server.host);
-    bench.run(format!("{COPY} --all --preserve-digests oci:source:v1 {image}"));
+    bench.run(format!(
+        "{COPY} --all --preserve-digests oci:source:v1 {image}"
+    ));
     let index = bench.server.manifest("team/app", "v1");
     assert_eq!(index.media_type, OCI_INDEX);
     assert_eq!(index.digest, layout_digest(&bench.path("source")));
     assert_same(&bench.server.content("team/app", "v1"), &source);
 
-    bench.run(format!("{COPY} --all --preserve-digests {image} oci:back:v1"));
+    bench.run(format!(
+        "{COPY} --all --preserve-digests {image} oci:back:v1"
+    ));
     assert_same(&layout_content(&bench.path("back")), &source);
 
     // within the registry, then one platform of it alone
@@ -52,7 +60,9 @@ pub fn oci_layouts(bench: &Bench) {
     assert_eq!(shown["Digest"], index.digest);
     assert_eq!(shown["RepoTags"], json!(["v1"]));
     assert_eq!(shown["Architecture"], "amd64");
-    let amd = bench.server.manifest("team/app", &text(&index.children()[0]["digest"]));
+    let amd = bench
+        .server
+        .manifest("team/app", &text(&index.children()[0]["digest"]));
     assert_eq!(shown["Layers"], json!(amd.layers()));
 }
 
@@ -60,7 +70,9 @@ pub fn docker_format(bench: &Bench) {
     Layout::multi_arch(bench.path("source"));
     let host = &bench.server.host;
     let copy = format!("{COPY} --format v2s2");
-    bench.run(format!("{copy} --all oci:source:v1 docker://{host}/team/app:list"));
+    bench.run(format!(
+        "{copy} --all oci:source:v1 docker://{host}/team/app:list"
+    ));
     let list = bench.server.manifest("team/app", "list");
     assert_eq!(list.media_type, DOCKER_LIST);
     assert_eq!(bench.server.content("team/app", "list").len(), 8);
@@ -73,10 +85,14 @@ pub fn docker_format(bench: &Bench) {
     // out to a directory, back in under another name, and made an OCI image of again
     bench.run(format!("{COPY} docker://{host}/team/app:one dir:out"));
     assert_eq!(compare_dir(bench, "out", "team/app", "one"), 3);
-    bench.run(format!("{COPY} --preserve-digests dir:out docker://{host}/other/app:one"));
+    bench.run(format!(
+        "{COPY} --preserve-digests dir:out docker://{host}/other/app:one"
+    ));
     assert_eq!(bench.server.manifest("other/app", "one"), one);
     assert_eq!(compare_dir(bench, "out", "other/app", "one"), 3);
-    bench.run(format!("{COPY} --format oci docker://{host}/other/app:one docker://{host}/other/app:oci"));
+    bench.run(format!(
+        "{COPY} --format oci docker://{host}/other/app:one docker://{host}/other/app:oci"
+    ));
     let oci = bench.server.manifest("other/app", "oci");
     assert_eq!(oci.media_type, OCI_MANIFEST);
     assert_eq!(oci.layers(), one.layers());
@@ -86,11 +102,16 @@ pub fn delete(bench: &Bench) {
     Layout::multi_arch(bench.path("source"));
     let repo = format!("docker://{}/team/app", bench.server.host);
     for tag in ["v1", "v2"] {
-        bench.run(format!("{COPY} --all --preserve-digests oci:source:v1 {repo}:{tag}"));
+        bench.run(format!(
+            "{COPY} --all --preserve-digests oci:source:v1 {repo}:{tag}"
+        ));
     }
     bench.run(format!("{COPY} oci:source:v1 {repo}:other"));
     let list_tags = format!("skopeo list-tags --tls-verify=false {repo}");
-    assert_eq!(bench.run(&list_tags).json()["Tags"], json!(["other", "v1", "v2"]));
+    assert_eq!(
+        bench.run(&list_tags).json()["Tags"],
+        json!(["other", "v1", "v2"])
+    );
 
     // skopeo deletes the manifest that a tag leads to, and with it all its tags
     let digest = bench.server.manifest("team/app", "v1").digest;

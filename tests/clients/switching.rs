@@ -18,13 +18,21 @@ const ACCEPT: &str = "--header Accept:application/vnd.docker.distribution.manife
 
 /// Docker, which knows the names of this test.
 fn docker(bench: &Bench) -> Daemon {
-    bench.write("hosts", format!("127.0.0.1 localhost\n{} {NAME} {OTHER_NAME}\n", address()));
+    bench.write(
+        "hosts",
+        format!("127.0.0.1 localhost\n{} {NAME} {OTHER_NAME}\n", address()),
+    );
     engine(bench)
 }
 
 /// A server that others could reach, and a name for it.
 fn serve(bench: &Bench, environment: &[(&str, &str)]) -> (Server, String) {
-    let server = Server::launch(bench.dir(), "open", &["--addr", &format!("{}:0", address()), "--data-dir", "open"], environment);
+    let server = Server::launch(
+        bench.dir(),
+        "open",
+        &["--addr", &format!("{}:0", address()), "--data-dir", "open"],
+        environment,
+    );
     let host = format!("{NAME}:{}", server.port());
     (server, host)
 }
@@ -41,21 +49,57 @@ fn image(bench: &Bench, host: &str) -> String {
 /// Asserts that a command line fails, and says why in one of these words.
 fn refused(bench: &Bench, line: &str, reasons: &[&str]) {
     let said = bench.refused(line).both();
-    assert!(reasons.iter().any(|reason| said.contains(reason)), "{line}\nsaid none of {reasons:?}:\n{said}");
+    assert!(
+        reasons.iter().any(|reason| said.contains(reason)),
+        "{line}\nsaid none of {reasons:?}:\n{said}"
+    );
 }
 
 /// What the manuals do with a registry that has an image: list, ask for the digest, delete, list again.
 fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
-    assert_eq!(bench.run(format!("{curl} {url}/v2/_catalog")).json(), json!({"repositories": ["team/app"]}));
-    assert_eq!(bench.run(format!("{curl} {url}/v2/team/app/tags/list")).json(), json!({"name": "team/app", "tags": ["v1"]}));
-    let head = bench.run(format!("{curl} --head {ACCEPT} {url}/v2/team/app/manifests/v1")).stdout;
-    assert!(head.to_lowercase().contains(&format!("docker-content-digest: {digest}")), "{head}");
+    assert_eq!(
+        bench.run(format!("{curl} {url}/v2/_catalog")).json(),
+        json!({"repositories": ["team/app"]})
+    );
+    assert_eq!(
+        bench
+            .run(format!("{curl} {url}/v2/team/app/tags/list"))
+            .json(),
+        json!({"name": "team/app", "tags": ["v1"]})
+    );
+    let head = bench
+        .run(format!(
+            "{curl} --head {ACCEPT} {url}/v2/team/app/manifests/v1"
+        ))
+        .stdout;
+    assert!(
+        head.to_lowercase()
+            .contains(&format!("docker-content-digest: {digest}")),
+        "{head}"
+    );
     let code = format!("{curl} --output /dev/null --write-out %{{http_code}}");
-    assert_eq!(bench.run(format!("{code} --request DELETE {url}/v2/team/app/manifests/{digest}")).line(), "202");
-    assert_eq!(bench.run(format!("{code} {url}/v2/team/app/manifests/v1")).line(), "404");
-    let tags = bench.run(format!("{curl} {url}/v2/team/app/tags/list")).json();
+    assert_eq!(
+        bench
+            .run(format!(
+                "{code} --request DELETE {url}/v2/team/app/manifests/{digest}"
+            ))
+            .line(),
+        "202"
+    );
+    assert_eq!(
+        bench
+            .run(format!("{code} {url}/v2/team/app/manifests/v1"))
+            .line(),
+        "404"
+    );
+    let tags = bench
+        .run(format!("{curl} {url}/v2/team/app/tags/list"))
+        .json();
     assert_eq!(tags["errors"][0]["code"], "NAME_UNKNOWN", "{tags}");
-    assert_eq!(bench.run(format!("{curl} {url}/v2/_catalog")).json(), json!({"repositories": []}));
+    assert_eq!(
+        bench.run(format!("{curl} {url}/v2/_catalog")).json(),
+        json!({"repositories": []})
+    );
 }
 
 fn restarted(bench: &Bench, mut daemon: Daemon) -> Daemon {
@@ -72,19 +116,34 @@ pub fn anonymous(bench: &Bench) {
     let (digest, _) = pushed(bench, &local);
     bench.run(format!("docker rmi {local}"));
     bench.run(format!("docker pull {local}"));
-    look_and_delete(bench, "curl --silent", &format!("http://{}", bench.server.host), &digest);
+    look_and_delete(
+        bench,
+        "curl --silent",
+        &format!("http://{}", bench.server.host),
+        &digest,
+    );
 
     let (_server, host) = serve(bench, &[]);
     let remote = image(bench, &host);
-    let no_tls = ["server gave HTTP response to HTTPS client", "http: server gave HTTP"];
+    let no_tls = [
+        "server gave HTTP response to HTTPS client",
+        "http: server gave HTTP",
+    ];
     refused(bench, &format!("docker push {remote}"), &no_tls);
-    let skopeo = format!("skopeo --insecure-policy copy --quiet docker-daemon:{remote} docker://{remote}");
+    let skopeo =
+        format!("skopeo --insecure-policy copy --quiet docker-daemon:{remote} docker://{remote}");
     bench.run(format!("docker save --output saved.tar {remote}"));
-    let skopeo = skopeo.replace(&format!("docker-daemon:{remote}"), "docker-archive:saved.tar");
+    let skopeo = skopeo.replace(
+        &format!("docker-daemon:{remote}"),
+        "docker-archive:saved.tar",
+    );
     refused(bench, &skopeo, &no_tls);
     bench.run(skopeo.replace("copy", "copy --dest-tls-verify=false"));
 
-    bench.write("mask/etc/docker/daemon.json", json!({"insecure-registries": [host]}).to_string());
+    bench.write(
+        "mask/etc/docker/daemon.json",
+        json!({"insecure-registries": [host]}).to_string(),
+    );
     let _daemon = restarted(bench, daemon);
     pushed(bench, &remote);
     bench.run(format!("docker rmi {remote}"));

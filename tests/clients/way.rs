@@ -69,7 +69,11 @@ impl Way {
 
     /// What `flag` of those clients is followed by that read no file for their login.
     pub fn login(self, flag: &str) -> String {
-        if self == Self::Guarded { format!("{flag} {USER}") } else { String::new() }
+        if self == Self::Guarded {
+            format!("{flag} {USER}")
+        } else {
+            String::new()
+        }
     }
 
     /// Sets up what is between, and tells clients what they have to know; gives host and port for them, as they stand in an
@@ -83,12 +87,19 @@ impl Way {
             }
             Self::Proxied => {
                 let proxy = Proxy::start(bench, "https", &[]);
-                (proxy.host.replace("localhost", &address()), Between::Proxy { _running: proxy })
+                (
+                    proxy.host.replace("localhost", &address()),
+                    Between::Proxy { _running: proxy },
+                )
             }
         };
-        bench.set("SSL_CERT_FILE", bench.path("certs/ca.crt").display().to_string());
+        bench.set(
+            "SSL_CERT_FILE",
+            bench.path("certs/ca.crt").display().to_string(),
+        );
         if self == Self::Guarded {
-            let logins = serde_json::json!({ "auths": { &host: { "auth": USER_IN_BASE64 } } }).to_string();
+            let logins =
+                serde_json::json!({ "auths": { &host: { "auth": USER_IN_BASE64 } } }).to_string();
             bench.write("home/.docker/config.json", &logins);
         }
         Some((host, between))
@@ -97,10 +108,14 @@ impl Way {
 
 fn guard(bench: &Bench, environment: &[(&str, &str)]) -> Server {
     let (user, password) = USER.split_once(':').unwrap();
-    let users = bench.registry(&["htpasswd", "-Bbn", user, password]).output().unwrap();
+    let users = bench
+        .registry(&["htpasswd", "-Bbn", user, password])
+        .output()
+        .unwrap();
     bench.write("htpasswd", users.stdout);
     Authority::new("our own").certify(bench);
-    let [certificate, key, users] = ["site.pem", "site.key", "htpasswd"].map(|name| bench.path(name).display().to_string());
+    let [certificate, key, users] =
+        ["site.pem", "site.key", "htpasswd"].map(|name| bench.path(name).display().to_string());
     let own = [
         ("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate),
         ("REGISTRY_HTTP_TLS_KEY", &key),
@@ -108,5 +123,10 @@ fn guard(bench: &Bench, environment: &[(&str, &str)]) -> Server {
         ("REGISTRY_AUTH_HTPASSWD_REALM", "tests"),
         ("REGISTRY_AUTH_HTPASSWD_PATH", &users),
     ];
-    Server::launch(bench.dir(), "guard", &["--addr", &format!("{}:0", address()), "--data-dir", "data"], &[environment, &own].concat())
+    Server::launch(
+        bench.dir(),
+        "guard",
+        &["--addr", &format!("{}:0", address()), "--data-dir", "data"],
+        &[environment, &own].concat(),
+    )
 }

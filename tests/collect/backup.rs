@@ -14,8 +14,12 @@ use crate::support::{Client, Image, Server};
 /// How many images are pulled from copies.
 const IMAGES: usize = 100;
 /// Longer than a copy takes, and short enough that much goes during the test.
-const RULES: &[(&str, &str)] =
-    &[("REGISTRY_GC_LEASE", "2s"), ("REGISTRY_GC_GRACE", "2s"), ("REGISTRY_GC_UNTAGGED", "2s"), ("REGISTRY_GC_INTERVAL", "20ms")];
+const RULES: &[(&str, &str)] = &[
+    ("REGISTRY_GC_LEASE", "2s"),
+    ("REGISTRY_GC_GRACE", "2s"),
+    ("REGISTRY_GC_UNTAGGED", "2s"),
+    ("REGISTRY_GC_INTERVAL", "20ms"),
+];
 
 #[test]
 fn a_copy_serves_every_image_that_it_lists() {
@@ -36,10 +40,19 @@ fn a_copy_serves_every_image_that_it_lists() {
         while listed < IMAGES {
             copies += 1;
             let copy = TempDir::new().expect("a directory");
-            let database = Connection::open(server.directory().join("registry.db")).expect("the database");
+            let database =
+                Connection::open(server.directory().join("registry.db")).expect("the database");
             // what `sqlite3 registry.db .backup` does as well: one snapshot, beside whoever writes
-            database.execute("VACUUM INTO ?1", [copy.path().join("registry.db").to_str().expect("text")]).expect("a copy");
-            gone += copy_directory(&server.directory().join("blobs"), &copy.path().join("blobs"));
+            database
+                .execute(
+                    "VACUUM INTO ?1",
+                    [copy.path().join("registry.db").to_str().expect("text")],
+                )
+                .expect("a copy");
+            gone += copy_directory(
+                &server.directory().join("blobs"),
+                &copy.path().join("blobs"),
+            );
             listed += check(copy.path());
         }
     });
@@ -58,13 +71,26 @@ impl Drop for Stops<'_> {
 fn churn(client: &mut Client, worker: u64, stop: &AtomicBool) {
     let repository = format!("app-{worker}");
     for seed in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
-        let image = Image::new(&format!("{worker} {seed}"), vec![noise(seed % 5, 3000), noise(1000 * worker + seed, 500)]);
+        let image = Image::new(
+            &format!("{worker} {seed}"),
+            vec![noise(seed % 5, 3000), noise(1000 * worker + seed, 500)],
+        );
         image.push(client, &repository, &format!("v{}", seed % 10));
         if seed % 4 == 3 {
-            let digest =
-                Image::new(&format!("{worker} {}", seed - 1), vec![noise((seed - 1) % 5, 3000), noise(1000 * worker + seed - 1, 500)])
-                    .digest();
-            assert_eq!(client.delete(&format!("/v2/{repository}/manifests/{digest}")).status, 202);
+            let digest = Image::new(
+                &format!("{worker} {}", seed - 1),
+                vec![
+                    noise((seed - 1) % 5, 3000),
+                    noise(1000 * worker + seed - 1, 500),
+                ],
+            )
+            .digest();
+            assert_eq!(
+                client
+                    .delete(&format!("/v2/{repository}/manifests/{digest}"))
+                    .status,
+                202
+            );
         }
     }
 }
@@ -93,14 +119,33 @@ fn check(copy: &Path) -> usize {
     let server = Server::at(copy, &[]);
     let client = &mut server.client();
     let mut images = 0;
-    for repository in client.get("/v2/_catalog").json()["repositories"].as_array().expect("a list") {
+    for repository in client.get("/v2/_catalog").json()["repositories"]
+        .as_array()
+        .expect("a list")
+    {
         let repository = repository.as_str().expect("a name");
-        for tag in client.get(&format!("/v2/{repository}/tags/list")).json()["tags"].as_array().expect("a list") {
-            let manifest = client.get(&format!("/v2/{repository}/manifests/{}", tag.as_str().expect("a name"))).json();
-            let blobs = manifest["layers"].as_array().expect("layers").iter().chain([&manifest["config"]]);
+        for tag in client.get(&format!("/v2/{repository}/tags/list")).json()["tags"]
+            .as_array()
+            .expect("a list")
+        {
+            let manifest = client
+                .get(&format!(
+                    "/v2/{repository}/manifests/{}",
+                    tag.as_str().expect("a name")
+                ))
+                .json();
+            let blobs = manifest["layers"]
+                .as_array()
+                .expect("layers")
+                .iter()
+                .chain([&manifest["config"]]);
             for digest in blobs.map(|blob| blob["digest"].as_str().expect("a digest")) {
                 let blob = client.get(&format!("/v2/{repository}/blobs/{digest}"));
-                assert_eq!((blob.status, sha256(&blob.body).as_str()), (200, digest), "{repository}:{tag} of the copy");
+                assert_eq!(
+                    (blob.status, sha256(&blob.body).as_str()),
+                    (200, digest),
+                    "{repository}:{tag} of the copy"
+                );
             }
             images += 1;
         }

@@ -18,14 +18,23 @@ impl Scene {
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         let data = directory.path().join("data");
-        let text = format!("version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n", data.display());
+        let text = format!(
+            "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n",
+            data.display()
+        );
         std::fs::write(directory.path().join("config.yml"), text).expect("a configuration");
-        Self { server: Server::at(&data, &[]), directory }
+        Self {
+            server: Server::at(&data, &[]),
+            directory,
+        }
     }
 
     fn collect(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.arg("garbage-collect").args(arguments).arg(self.directory.path().join("config.yml"));
+        command
+            .arg("garbage-collect")
+            .args(arguments)
+            .arg(self.directory.path().join("config.yml"));
         command.output().expect("the command runs")
     }
 
@@ -47,22 +56,51 @@ fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
     let (kept, deleted) = (image("kept", 2), image("deleted", 3));
     kept.push(&mut scene.server.client(), "app", "kept");
     deleted.push(&mut scene.server.client(), "app", "deleted");
-    assert_eq!(scene.server.client().delete(&format!("/v2/app/manifests/{}", deleted.digest())).status, 202);
+    assert_eq!(
+        scene
+            .server
+            .client()
+            .delete(&format!("/v2/app/manifests/{}", deleted.digest()))
+            .status,
+        202
+    );
 
     // clients of the server may have been told that the blobs are there
     let said = scene.collected(&[]);
-    assert!(said.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"), "{said}");
-    assert!(said.contains("in use by a server") && said.contains("wait for leases, grace periods and rules"), "{said}");
+    assert!(
+        said.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("in use by a server")
+            && said.contains("wait for leases, grace periods and rules"),
+        "{said}"
+    );
     assert_eq!(scene.server.blob_files().len(), 5);
 
     assert!(scene.server.stop().success());
     let planned = scene.collected(&["-d"]);
-    assert!(planned.starts_with("4 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"), "{planned}");
-    assert_eq!(planned.matches("blob eligible for deletion: sha256:").count(), 2);
+    assert!(
+        planned.starts_with("4 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"),
+        "{planned}"
+    );
+    assert_eq!(
+        planned
+            .matches("blob eligible for deletion: sha256:")
+            .count(),
+        2
+    );
     assert_eq!(scene.server.blob_files().len(), 5);
     assert_eq!(scene.collected(&[]), planned);
-    assert_eq!(stored(&scene.server), digests(&[&kept.config, &kept.layers[0], &kept.layers[1]]));
-    assert!(scene.collected(&[]).starts_with("4 blobs marked, 0 blobs and 0 manifests"));
+    assert_eq!(
+        stored(&scene.server),
+        digests(&[&kept.config, &kept.layers[0], &kept.layers[1]])
+    );
+    assert!(
+        scene
+            .collected(&[])
+            .starts_with("4 blobs marked, 0 blobs and 0 manifests")
+    );
     assert_eq!(scene.collected(&["--quiet"]), "");
 
     scene.server.restart();
@@ -81,33 +119,66 @@ fn untagged_manifests_go_when_asked_for_and_children_of_an_index_never() {
     let by_digest = |image: &Image| image.digest();
     child.push(client, "app", "temporary");
     let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [descriptor(OCI_MANIFEST, &child.manifest)] });
-    assert_eq!(client.put_manifest("app", "index", OCI_INDEX, index.to_string().as_bytes()).status, 201);
+    assert_eq!(
+        client
+            .put_manifest("app", "index", OCI_INDEX, index.to_string().as_bytes())
+            .status,
+        201
+    );
     assert_eq!(client.delete("/v2/app/manifests/temporary").status, 202);
     assert!(scene.server.stop().success());
 
-    assert!(scene.collected(&[]).contains(", 0 blobs and 0 manifests eligible"));
+    assert!(
+        scene
+            .collected(&[])
+            .contains(", 0 blobs and 0 manifests eligible")
+    );
     let said = scene.collected(&["-m"]);
-    assert!(said.contains(", 2 blobs and 1 manifests eligible for deletion\n"), "{said}");
-    assert!(said.contains(&format!("manifest eligible for deletion: {}\n", by_digest(&old))), "{said}");
+    assert!(
+        said.contains(", 2 blobs and 1 manifests eligible for deletion\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!(
+            "manifest eligible for deletion: {}\n",
+            by_digest(&old)
+        )),
+        "{said}"
+    );
     scene.server.restart();
     let client = &mut scene.server.client();
     new.assert_pulls(client, "app", "latest");
     child.assert_pulls(client, "app", &by_digest(&child));
-    client.get(&format!("/v2/app/manifests/{}", by_digest(&old))).refused(404, "MANIFEST_UNKNOWN");
+    client
+        .get(&format!("/v2/app/manifests/{}", by_digest(&old)))
+        .refused(404, "MANIFEST_UNKNOWN");
 }
 
 #[test]
 fn what_cannot_be_done_is_said() {
     let scene = Scene::new();
-    let output = Command::new(env!("CARGO_BIN_EXE_registry")).args(["garbage-collect", "/nowhere.yml"]).output().expect("it runs");
+    let output = Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["garbage-collect", "/nowhere.yml"])
+        .output()
+        .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("/nowhere.yml"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("/nowhere.yml"),
+        "{said}"
+    );
     let empty = TempDir::new().expect("a directory");
     std::fs::write(
         scene.directory.path().join("config.yml"),
-        format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}", empty.path().display()),
+        format!(
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: '{}'}}}}",
+            empty.path().display()
+        ),
     )
     .expect("a configuration");
     let output = scene.collect(&[]);
-    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("there is no registry in"), "{output:?}");
+    assert!(
+        !output.status.success()
+            && String::from_utf8_lossy(&output.stderr).contains("there is no registry in"),
+        "{output:?}"
+    );
 }

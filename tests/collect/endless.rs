@@ -17,7 +17,11 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
     image.push(&mut server.client(), "app", "latest");
     // other rules than the server's: then a sweep looks at all that nothing holds
     let config = server.directory().join("../config.yml");
-    std::fs::write(&config, "version: 0.1\ngc: {lease: 1ms, grace: 1ms, untagged: never}").expect("a configuration");
+    std::fs::write(
+        &config,
+        "version: 0.1\ngc: {lease: 1ms, grace: 1ms, untagged: never}",
+    )
+    .expect("a configuration");
     let (stop, pushed) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for pusher in 0..2 {
@@ -44,20 +48,30 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["gc", "--output", "json", "--data-dir"]).arg(server.directory()).arg("--config").arg(&config);
+        command
+            .args(["gc", "--output", "json", "--data-dir"])
+            .arg(server.directory())
+            .arg("--config")
+            .arg(&config);
         let mut sweep = command.stdout(Stdio::piped()).spawn().expect("it starts");
         let begun = Instant::now();
         while sweep.try_wait().expect("it can be asked").is_none() {
             if begun.elapsed() > PATIENCE {
                 sweep.kill().expect("it can be ended");
                 sweep.wait().expect("it ends");
-                panic!("a sweep did not end while {} manifests were pushed", pushed.load(Ordering::Relaxed));
+                panic!(
+                    "a sweep did not end while {} manifests were pushed",
+                    pushed.load(Ordering::Relaxed)
+                );
             }
             std::thread::sleep(Duration::from_millis(1));
         }
         let output = sweep.wait_with_output().expect("its output");
         let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        assert!(output.status.success() && swept["manifests"].as_u64() > Some(0), "{output:?}");
+        assert!(
+            output.status.success() && swept["manifests"].as_u64() > Some(0),
+            "{output:?}"
+        );
     });
     image.assert_pulls(&mut server.client(), "app", "latest");
 }

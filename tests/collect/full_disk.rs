@@ -17,7 +17,13 @@ use crate::support::{Image, Server};
 /// A disk of its own; none where this machine has none to give, which is said past the capture of output.
 fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
     let disk = Disk::new(directory.path(), "full");
-    disk.map_err(|why| drop(writeln!(std::io::stderr(), "LEFT OUT: {what}, which needs root and loop mounts: {why}"))).ok()
+    disk.map_err(|why| {
+        drop(writeln!(
+            std::io::stderr(),
+            "LEFT OUT: {what}, which needs root and loop mounts: {why}"
+        ))
+    })
+    .ok()
 }
 
 fn fill(disk: &Disk) {
@@ -36,24 +42,51 @@ fn fill(disk: &Disk) {
 #[test]
 fn a_full_disk_is_made_room_on() {
     let directory = TempDir::new().expect("a directory");
-    let Some(disk) = disk(&directory, "collection on a full disk") else { return };
-    let rules = [("REGISTRY_GC_LEASE", "2s"), ("REGISTRY_GC_GRACE", "2s"), ("REGISTRY_GC_INTERVAL", "20ms")];
+    let Some(disk) = disk(&directory, "collection on a full disk") else {
+        return;
+    };
+    let rules = [
+        ("REGISTRY_GC_LEASE", "2s"),
+        ("REGISTRY_GC_GRACE", "2s"),
+        ("REGISTRY_GC_INTERVAL", "20ms"),
+    ];
     let server = Server::at(&disk.path().join("data"), &rules);
     let client = &mut server.client();
     // more than the 5 % that ext4 keeps from everybody but root
-    let (kept, deleted) = (Image::new("kept", vec![noise(1, 1000)]), Image::new("deleted", vec![noise(2, 48 << 20)]));
+    let (kept, deleted) = (
+        Image::new("kept", vec![noise(1, 1000)]),
+        Image::new("deleted", vec![noise(2, 48 << 20)]),
+    );
     kept.push(client, "app", "kept");
     deleted.push(client, "app", "deleted");
 
     fill(&disk);
-    let refused = client.request("POST", &format!("/v2/app/blobs/uploads/?digest={}", crate::support::sha256(&noise(3, 50_000))));
-    refused.body(&noise(3, 50_000)).send().refused(507, "UNAVAILABLE");
+    let refused = client.request(
+        "POST",
+        &format!(
+            "/v2/app/blobs/uploads/?digest={}",
+            crate::support::sha256(&noise(3, 50_000))
+        ),
+    );
+    refused
+        .body(&noise(3, 50_000))
+        .send()
+        .refused(507, "UNAVAILABLE");
 
-    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", deleted.digest())).status, 202);
-    eventually("the deleted image's files are gone", || server.blob_files().len() == 2);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/app/manifests/{}", deleted.digest()))
+            .status,
+        202
+    );
+    eventually("the deleted image's files are gone", || {
+        server.blob_files().len() == 2
+    });
     kept.assert_pulls(client, "app", "kept");
     // and there is room again, once the file system's own journal has moved on
-    File::open(disk.path()).and_then(|root| root.sync_all()).expect("a sync");
+    File::open(disk.path())
+        .and_then(|root| root.sync_all())
+        .expect("a sync");
     let next = Image::new("next", vec![noise(4, 4 << 20)]);
     next.push(client, "app", "next");
     next.assert_pulls(client, "app", "next");
@@ -61,24 +94,40 @@ fn a_full_disk_is_made_room_on() {
 
 /// Whether files may be removed, by the file system's own flag, which root has to respect as well.
 fn set_removable(files: &[std::path::PathBuf], flag: &str) {
-    assert!(Command::new("chattr").arg(flag).args(files).status().expect("chattr").success());
+    assert!(
+        Command::new("chattr")
+            .arg(flag)
+            .args(files)
+            .status()
+            .expect("chattr")
+            .success()
+    );
 }
 
 /// Takes up what disk the database's log has ahead of need, so that nothing can be recorded any more, for as long as the
 /// connection is open.
 fn stuff_log(database: &Path) -> Connection {
     let reader = Connection::open(database).expect("the database");
-    reader.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").expect("a snapshot, which the log must keep");
+    reader
+        .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
+        .expect("a snapshot, which the log must keep");
     let writer = Connection::open(database).expect("the database");
-    writer.busy_timeout(std::time::Duration::from_secs(20)).expect("a timeout");
+    writer
+        .busy_timeout(std::time::Duration::from_secs(20))
+        .expect("a timeout");
     writer.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = OFF; CREATE TABLE ballast (x BLOB)").expect("room for that");
     for size in [256 << 10, 4096, 1] {
         let full = loop {
-            if let Err(error) = writer.execute("INSERT INTO ballast VALUES (zeroblob(?1))", [size]) {
+            if let Err(error) = writer.execute("INSERT INTO ballast VALUES (zeroblob(?1))", [size])
+            {
                 break error;
             }
         };
-        assert_eq!(full.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull), "{full}");
+        assert_eq!(
+            full.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DiskFull),
+            "{full}"
+        );
     }
     reader
 }
@@ -88,8 +137,14 @@ fn stuff_log(database: &Path) -> Connection {
 #[test]
 fn pulls_that_cannot_be_recorded_stop_no_pass() {
     let directory = TempDir::new().expect("a directory");
-    let Some(disk) = disk(&directory, "pulls on a full disk") else { return };
-    let rules = [("REGISTRY_GC_LEASE", "500ms"), ("REGISTRY_GC_GRACE", "500ms"), ("REGISTRY_GC_INTERVAL", "500ms")];
+    let Some(disk) = disk(&directory, "pulls on a full disk") else {
+        return;
+    };
+    let rules = [
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
+        ("REGISTRY_GC_INTERVAL", "500ms"),
+    ];
     let data = disk.path().join("data");
     let mut server = Server::at(&data, &[]);
     let client = &mut server.client();
@@ -97,23 +152,42 @@ fn pulls_that_cannot_be_recorded_stop_no_pass() {
     kept.push(client, "app", "kept");
     let before = server.blob_files();
     deleted.push(client, "app", "deleted");
-    let files: Vec<_> = server.blob_files().into_iter().filter(|file| !before.contains(file)).collect();
+    let files: Vec<_> = server
+        .blob_files()
+        .into_iter()
+        .filter(|file| !before.contains(file))
+        .collect();
     assert_eq!(files.len(), 2);
     set_removable(&files, "+i");
-    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", deleted.digest())).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/app/manifests/{}", deleted.digest()))
+            .status,
+        202
+    );
     assert!(server.stop().success());
     let server = Server::at(&data, &rules);
 
     let database = data.join("registry.db");
     let count = |table: &str| {
         let connection = Connection::open(&database).expect("the database");
-        connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, u64>(0)).expect("a count")
+        connection
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get::<_, u64>(0)
+            })
+            .expect("a count")
     };
-    eventually("nothing is left to be done but to remove the files", || (count("trash"), count("blobs"), count("removals")) == (0, 2, 2));
+    eventually("nothing is left to be done but to remove the files", || {
+        (count("trash"), count("blobs"), count("removals")) == (0, 2, 2)
+    });
     fill(&disk);
     let log = stuff_log(&database);
     let client = &mut server.client();
-    assert_eq!(client.delete("/v2/app/manifests/kept").status, 507, "something can still be recorded");
+    assert_eq!(
+        client.delete("/v2/app/manifests/kept").status,
+        507,
+        "something can still be recorded"
+    );
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -124,7 +198,9 @@ fn pulls_that_cannot_be_recorded_stop_no_pass() {
         });
         let _stop = super::endless::StopAtEnd(&stop);
         set_removable(&files, "-i");
-        eventually("the files are removed", || files.iter().all(|file| !file.exists()));
+        eventually("the files are removed", || {
+            files.iter().all(|file| !file.exists())
+        });
     });
     drop(log);
     kept.assert_pulls(client, "app", "kept");

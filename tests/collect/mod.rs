@@ -14,7 +14,12 @@ use crate::support::{Server, sha256};
 
 /// The files of all blobs, as digests.
 fn stored(server: &Server) -> Vec<String> {
-    let name = |path: &std::path::PathBuf| format!("sha256:{}", path.file_name().expect("a name").to_string_lossy());
+    let name = |path: &std::path::PathBuf| {
+        format!(
+            "sha256:{}",
+            path.file_name().expect("a name").to_string_lossy()
+        )
+    };
     let mut digests: Vec<_> = server.blob_files().iter().map(name).collect();
     digests.sort();
     digests

@@ -39,7 +39,12 @@ fn push_many(client: &mut Client, repository: &str) {
     let mut manifest: serde_json::Value = serde_json::from_slice(&image.manifest).expect("JSON");
     for number in 1..MANIFESTS {
         manifest["annotations"] = serde_json::json!({ "number": number.to_string() });
-        let response = client.put_manifest(repository, &format!("v{number}"), OCI_MANIFEST, manifest.to_string().as_bytes());
+        let response = client.put_manifest(
+            repository,
+            &format!("v{number}"),
+            OCI_MANIFEST,
+            manifest.to_string().as_bytes(),
+        );
         assert_eq!(response.status, 201, "{response:?}");
     }
 }
@@ -52,18 +57,30 @@ fn a_deletion_keeps_to_the_repository_that_it_began_with() {
         let server = Server::with(&AT_ONCE);
         let client = &mut server.client();
         push_many(client, "old");
-        let registry = Registry::open_existing(server.directory(), Settings::default()).expect("a registry");
+        let registry =
+            Registry::open_existing(server.directory(), Settings::default()).expect("a registry");
         let name = RepositoryName::parse("old").expect("a name");
         let mut deletion = pin!(registry.delete_repository(&name, Actor::default()));
         let waker = Arc::new(Waking(std::thread::current())).into();
         let mut context = Context::from_waker(&waker);
-        let is_listed = |client: &mut Client| !client.get("/v2/_catalog").json()["repositories"].as_array().expect("a list").is_empty();
+        let is_listed = |client: &mut Client| {
+            !client.get("/v2/_catalog").json()["repositories"]
+                .as_array()
+                .expect("a list")
+                .is_empty()
+        };
         while is_listed(client) {
-            assert!(deletion.as_mut().poll(&mut context).is_pending(), "the last change is not known to be the last");
+            assert!(
+                deletion.as_mut().poll(&mut context).is_pending(),
+                "the last change is not known to be the last"
+            );
             std::thread::park_timeout(Duration::from_millis(20));
         }
         let swept = server.cli(&["gc"]);
-        assert!(swept.status.success() && server.blob_files().is_empty(), "{swept:?}");
+        assert!(
+            swept.status.success() && server.blob_files().is_empty(),
+            "{swept:?}"
+        );
 
         let images: Vec<_> = (10..13).map(Image::small).collect();
         for (image, tag) in images.iter().zip(["a", "b", "c"]) {

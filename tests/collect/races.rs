@@ -5,12 +5,21 @@ use crate::support::image::{OCI_INDEX, OCI_MANIFEST, descriptor, noise};
 use crate::support::{Client, Image, Server, sha256};
 
 /// Everything that nobody needs goes at once.
-const HASTY: &[(&str, &str)] =
-    &[("REGISTRY_GC_LEASE", "300ms"), ("REGISTRY_GC_GRACE", "300ms"), ("REGISTRY_GC_UNTAGGED", "300ms"), ("REGISTRY_GC_INTERVAL", "10ms")];
+const HASTY: &[(&str, &str)] = &[
+    ("REGISTRY_GC_LEASE", "300ms"),
+    ("REGISTRY_GC_GRACE", "300ms"),
+    ("REGISTRY_GC_UNTAGGED", "300ms"),
+    ("REGISTRY_GC_INTERVAL", "10ms"),
+];
 
 fn index(children: &[&Image]) -> Vec<u8> {
-    let manifests: Vec<_> = children.iter().map(|child| descriptor(OCI_MANIFEST, &child.manifest)).collect();
-    serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests }).to_string().into_bytes()
+    let manifests: Vec<_> = children
+        .iter()
+        .map(|child| descriptor(OCI_MANIFEST, &child.manifest))
+        .collect();
+    serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests })
+        .to_string()
+        .into_bytes()
 }
 
 fn referrer(subject: &[u8], media_type: &str, layer: &[u8]) -> Vec<u8> {
@@ -32,7 +41,10 @@ fn put(client: &mut Client, reference: &str, media_type: &str, manifest: &[u8]) 
 }
 
 fn is_there(client: &mut Client, manifest: &[u8]) -> bool {
-    client.get(&format!("/v2/app/manifests/{}", sha256(manifest))).status == 200
+    client
+        .get(&format!("/v2/app/manifests/{}", sha256(manifest)))
+        .status
+        == 200
 }
 
 /// dist#2190, moby#29884: disks filled by tags that were pushed over.
@@ -40,10 +52,21 @@ fn is_there(client: &mut Client, manifest: &[u8]) -> bool {
 fn what_a_tag_pointed_at_before_goes() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
-    let images: Vec<_> = (0..5).map(|seed| Image::new(&format!("{seed}"), vec![noise(100, 2000), noise(seed, 1000)])).collect();
-    images.iter().for_each(|image| image.push(client, "app", "latest"));
+    let images: Vec<_> = (0..5)
+        .map(|seed| {
+            Image::new(
+                &format!("{seed}"),
+                vec![noise(100, 2000), noise(seed, 1000)],
+            )
+        })
+        .collect();
+    images
+        .iter()
+        .for_each(|image| image.push(client, "app", "latest"));
     let last = &images[4];
-    eventually("only the last is there", || stored(&server) == digests(&[&last.config, &last.layers[0], &last.layers[1]]));
+    eventually("only the last is there", || {
+        stored(&server) == digests(&[&last.config, &last.layers[0], &last.layers[1]])
+    });
     last.assert_pulls(client, "app", "latest");
 }
 
@@ -64,16 +87,25 @@ fn children_live_as_long_as_an_index_does() {
     let mark = |client: &mut Client, seed: u64| {
         let garbage = noise(seed, 100);
         client.push_blob("garbage", &garbage);
-        eventually("other garbage is gone", || !stored(&server).contains(&sha256(&garbage)));
+        eventually("other garbage is gone", || {
+            !stored(&server).contains(&sha256(&garbage))
+        });
     };
     mark(client, 50);
     mark(client, 51);
     shared.assert_pulls(client, "app", &shared.digest());
     own.assert_pulls(client, "app", &own.digest());
 
-    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", sha256(&one))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/app/manifests/{}", sha256(&one)))
+            .status,
+        202
+    );
     // not asked for by itself: that would be a pull
-    eventually("its own child is gone", || !stored(&server).contains(&sha256(&own.config)));
+    eventually("its own child is gone", || {
+        !stored(&server).contains(&sha256(&own.config))
+    });
     assert!(!is_there(client, &own.manifest));
     mark(client, 52);
     shared.assert_pulls(client, "app", &shared.digest());
@@ -100,10 +132,17 @@ fn referrers_live_as_long_as_their_subject_does() {
     put(client, &tag, OCI_MANIFEST, &Image::small(1).manifest);
     let garbage = noise(9, 100);
     client.push_blob("app", &garbage);
-    eventually("garbage is gone", || !stored(&server).contains(&sha256(&garbage)));
+    eventually("garbage is gone", || {
+        !stored(&server).contains(&sha256(&garbage))
+    });
     assert!(is_there(client, &signature) && is_there(client, &of_signature));
 
-    assert_eq!(client.delete(&format!("/v2/app/manifests/{}", image.digest())).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/app/manifests/{}", image.digest()))
+            .status,
+        202
+    );
     eventually("everything is gone", || server.blob_files().is_empty());
     assert!(!is_there(client, &signature) && !is_there(client, &of_signature));
 }
@@ -130,7 +169,8 @@ fn an_index_about_its_own_child_stays_while_the_child_is_tagged() {
     let (child, other) = (Image::small(1), Image::small(2));
     child.push(client, "app", "latest");
     other.push(client, "app", "temporary");
-    let mut about: serde_json::Value = serde_json::from_slice(&index(&[&child, &other])).expect("JSON");
+    let mut about: serde_json::Value =
+        serde_json::from_slice(&index(&[&child, &other])).expect("JSON");
     about["subject"] = descriptor(OCI_MANIFEST, &child.manifest);
     let about = about.to_string().into_bytes();
     put(client, &sha256(&about), OCI_INDEX, &about);
@@ -138,7 +178,9 @@ fn an_index_about_its_own_child_stays_while_the_child_is_tagged() {
     for seed in 60..63 {
         let garbage = noise(seed, 100);
         client.push_blob("garbage", &garbage);
-        eventually("other garbage is gone", || !stored(&server).contains(&sha256(&garbage)));
+        eventually("other garbage is gone", || {
+            !stored(&server).contains(&sha256(&garbage))
+        });
     }
     assert!(is_there(client, &about) && is_there(client, &other.manifest));
     assert_eq!(client.delete("/v2/app/manifests/latest").status, 202);
@@ -154,9 +196,19 @@ fn what_is_gone_is_not_said_to_be_there() {
     for _ in 0..3 {
         image.push(client, "app", "latest");
         image.assert_pulls(client, "app", "latest");
-        assert_eq!(client.delete(&format!("/v2/app/manifests/{}", image.digest())).status, 202);
+        assert_eq!(
+            client
+                .delete(&format!("/v2/app/manifests/{}", image.digest()))
+                .status,
+            202
+        );
         eventually("its files are gone", || server.blob_files().is_empty());
-        assert_eq!(client.head(&format!("/v2/app/blobs/{}", sha256(&image.config))).status, 404);
+        assert_eq!(
+            client
+                .head(&format!("/v2/app/blobs/{}", sha256(&image.config)))
+                .status,
+            404
+        );
     }
 }
 
@@ -168,34 +220,58 @@ fn a_repository_with_nothing_in_it_is_gone() {
     Image::small(1).push(client, "app", "latest");
     client.push_blob("never/finished", b"a layer of no image");
     assert_eq!(client.delete("/v2/app/").status, 202);
-    assert_eq!(client.get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        serde_json::json!([])
+    );
     client.get("/v2/app/tags/list").refused(404, "NAME_UNKNOWN");
     client.delete("/v2/app/").refused(404, "NAME_UNKNOWN");
     let rows = || {
-        let database = rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
-        database.query_row("SELECT count(*) FROM repositories", [], |row| row.get::<_, i64>(0)).expect("a count")
+        let database = rusqlite::Connection::open(server.directory().join("registry.db"))
+            .expect("the database");
+        database
+            .query_row("SELECT count(*) FROM repositories", [], |row| {
+                row.get::<_, i64>(0)
+            })
+            .expect("a count")
     };
-    eventually("nothing is left of either", || rows() == 0 && server.blob_files().is_empty());
+    eventually("nothing is left of either", || {
+        rows() == 0 && server.blob_files().is_empty()
+    });
 }
 
 /// dist#1960: one bad file ended every collection.
 #[test]
 fn one_bad_item_stops_nothing() {
-    let mut server = Server::with(&[("REGISTRY_GC_ENABLED", "false"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")]);
+    let mut server = Server::with(&[
+        ("REGISTRY_GC_ENABLED", "false"),
+        ("REGISTRY_GC_LEASE", "0s"),
+        ("REGISTRY_GC_GRACE", "0s"),
+    ]);
     let client = &mut server.client();
     let blobs: Vec<_> = (0..5).map(|seed| noise(seed, 1000)).collect();
-    blobs.iter().for_each(|blob| drop(client.push_blob("app", blob)));
+    blobs
+        .iter()
+        .for_each(|blob| drop(client.push_blob("app", blob)));
     // where the file should be there is a directory, with something in it
-    let bad =
-        server.blob_files().into_iter().find(|path| sha256(&blobs[2]).ends_with(&*path.file_name().expect("a name").to_string_lossy()));
+    let bad = server.blob_files().into_iter().find(|path| {
+        sha256(&blobs[2]).ends_with(&*path.file_name().expect("a name").to_string_lossy())
+    });
     let bad = bad.expect("its file");
     std::fs::remove_file(&bad).expect("it can be removed");
     std::fs::create_dir_all(bad.join("more")).expect("a directory");
     let output = server.cli(&["gc", "--online", "--output", "json"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success() && said.contains("1 thing could not be collected"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("1 thing could not be collected"),
+        "{said}"
+    );
     let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((&swept["blobs"], &swept["files"], &swept["bytes"]), (&5.into(), &4.into(), &4000.into()), "{swept}");
+    assert_eq!(
+        (&swept["blobs"], &swept["files"], &swept["bytes"]),
+        (&5.into(), &4.into(), &4000.into()),
+        "{swept}"
+    );
     // and once it is mended, the next pass goes on with it, also if the server was down in between
     std::fs::remove_dir_all(&bad).expect("it can be removed");
     std::fs::write(&bad, &blobs[2]).expect("a file");
@@ -217,7 +293,14 @@ fn a_digest_in_use_by_a_push_is_not_taken_from_it() {
     let begun = std::time::Instant::now();
     while begun.elapsed() < std::time::Duration::from_millis(1500) {
         for blob in [&image.config, &image.layers[0]] {
-            assert_eq!(client.head(&format!("/v2/app/blobs/{}", sha256(blob))).status, 200, "after {:?}", begun.elapsed());
+            assert_eq!(
+                client
+                    .head(&format!("/v2/app/blobs/{}", sha256(blob)))
+                    .status,
+                200,
+                "after {:?}",
+                begun.elapsed()
+            );
         }
     }
     put(client, "latest", OCI_MANIFEST, &image.manifest);

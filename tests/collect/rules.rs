@@ -19,39 +19,86 @@ fn a_pull_by_digest_is_one_of_the_tags_that_point_there_and_a_push_counts_as_one
     let (pulled, forgotten) = (Image::small(1), Image::small(2));
     pulled.push(client, "app", "pulled");
     forgotten.push(client, "app", "forgotten");
-    let tags = |client: &mut crate::support::Client| client.get("/v2/app/tags/list").json()["tags"].clone();
+    let tags = |client: &mut crate::support::Client| {
+        client.get("/v2/app/tags/list").json()["tags"].clone()
+    };
     assert_eq!(tags(client), serde_json::json!(["forgotten", "pulled"]));
     eventually("what nobody pulls is removed", || {
         assert_eq!(client.head("/v2/app/manifests/pulled").status, 200);
-        assert_eq!(client.get(&format!("/v2/app/manifests/{}", pulled.digest())).status, 200);
+        assert_eq!(
+            client
+                .get(&format!("/v2/app/manifests/{}", pulled.digest()))
+                .status,
+            200
+        );
         tags(client) == serde_json::json!(["pulled"])
     });
-    let listed: serde_json::Value = serde_json::from_slice(&server.cli(&["ls", "app", "--output", "json"]).stdout).expect("JSON");
-    assert!(listed[0]["pulls"].as_u64() > Some(0) && listed[0]["pulled"].is_string(), "{listed}");
+    let listed: serde_json::Value =
+        serde_json::from_slice(&server.cli(&["ls", "app", "--output", "json"]).stdout)
+            .expect("JSON");
+    assert!(
+        listed[0]["pulls"].as_u64() > Some(0) && listed[0]["pulled"].is_string(),
+        "{listed}"
+    );
 }
 
 #[test]
 fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
     let directory = TempDir::new().expect("a directory");
     for (rules, complaint) in [
-        ("[{repositories: '**', tags: [{match: ['*']}]}]", "keeps nothing"),
-        ("[{repositories: '**', tags: [{match: ['*'], newest: }]}]", "keeps nothing"),
-        ("[{repositories: '**', tags: [{match: ['*'], always: false}]}]", "keeps nothing"),
-        ("[{repositories: '**', tags: [{match: [], newest: 1}]}]", "matches no tag"),
+        (
+            "[{repositories: '**', tags: [{match: ['*']}]}]",
+            "keeps nothing",
+        ),
+        (
+            "[{repositories: '**', tags: [{match: ['*'], newest: }]}]",
+            "keeps nothing",
+        ),
+        (
+            "[{repositories: '**', tags: [{match: ['*'], always: false}]}]",
+            "keeps nothing",
+        ),
+        (
+            "[{repositories: '**', tags: [{match: [], newest: 1}]}]",
+            "matches no tag",
+        ),
         ("[{repositories: '[a', tags: []}]", "not a pattern"),
-        ("[{repositories: 'Team/*'}]", "in policies, the pattern 'Team/*' can match no repository: 'Team/a' is not a repository name"),
-        ("[{repositories: 'team/..'}]", "'team/..' can match no repository"),
-        ("[{repositories: 'team /**'}]", "'team /**' can match no repository"),
-        ("[{repositories: '**', immutable: ['v 1']}]", "'v 1' can match no tag"),
-        ("[{repositories: '**', tags: [{match: ['app:pr-*'], newest: 1}]}]", "'app:pr-*' can match no tag"),
+        (
+            "[{repositories: 'Team/*'}]",
+            "in policies, the pattern 'Team/*' can match no repository: 'Team/a' is not a repository name",
+        ),
+        (
+            "[{repositories: 'team/..'}]",
+            "'team/..' can match no repository",
+        ),
+        (
+            "[{repositories: 'team /**'}]",
+            "'team /**' can match no repository",
+        ),
+        (
+            "[{repositories: '**', immutable: ['v 1']}]",
+            "'v 1' can match no tag",
+        ),
+        (
+            "[{repositories: '**', tags: [{match: ['app:pr-*'], newest: 1}]}]",
+            "'app:pr-*' can match no tag",
+        ),
     ] {
         let config = directory.path().join("config.yml");
-        std::fs::write(&config, format!("version: 0.1\npolicies: {rules}")).expect("a configuration");
+        std::fs::write(&config, format!("version: 0.1\npolicies: {rules}"))
+            .expect("a configuration");
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.arg("serve").arg(&config).arg("--data-dir").arg(directory.path().join("data"));
+        command
+            .arg("serve")
+            .arg(&config)
+            .arg("--data-dir")
+            .arg(directory.path().join("data"));
         let output = command.stdout(Stdio::null()).output().expect("it runs");
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!output.status.success() && said.contains(complaint), "{rules}: {said}");
+        assert!(
+            !output.status.success() && said.contains(complaint),
+            "{rules}: {said}"
+        );
     }
 }
 
@@ -70,13 +117,24 @@ fn an_image_comes_back_with_its_referrers() {
         "subject": descriptor(OCI_MANIFEST, &image.manifest),
     });
     let signature = signature.to_string().into_bytes();
-    assert_eq!(client.put_manifest("app", &sha256(&signature), OCI_MANIFEST, &signature).status, 201);
+    assert_eq!(
+        client
+            .put_manifest("app", &sha256(&signature), OCI_MANIFEST, &signature)
+            .status,
+        201
+    );
     assert_eq!(client.delete("/v2/app/").status, 202);
     let referrers = format!("/v2/app/referrers/{}", image.digest());
-    assert_eq!(client.get(&referrers).json()["manifests"], serde_json::json!([]));
+    assert_eq!(
+        client.get(&referrers).json()["manifests"],
+        serde_json::json!([])
+    );
     assert!(server.cli(&["restore", "app:latest"]).status.success());
     image.assert_pulls(client, "app", "latest");
-    assert_eq!(client.get(&referrers).json()["manifests"][0]["digest"], sha256(&signature));
+    assert_eq!(
+        client.get(&referrers).json()["manifests"][0]["digest"],
+        sha256(&signature)
+    );
 }
 
 /// One pusher must not break the lists of others.
@@ -88,11 +146,22 @@ fn what_clients_write_without_end_is_cut_in_tables() {
     image.push(client, "app", "latest");
     let mut child = descriptor(OCI_MANIFEST, &image.manifest);
     child["platform"] = serde_json::json!({ "os": "A".repeat(70_000), "architecture": "B" });
-    let index = serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child] }).to_string();
-    assert_eq!(client.put_manifest("app", "evil", OCI_INDEX, index.as_bytes()).status, 201);
+    let index =
+        serde_json::json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child] })
+            .to_string();
+    assert_eq!(
+        client
+            .put_manifest("app", "evil", OCI_INDEX, index.as_bytes())
+            .status,
+        201
+    );
     for arguments in [["ls", "app"], ["inspect", "app:evil"]] {
         let output = server.cli(&arguments);
-        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}: {:?}", output.status);
+        assert!(
+            output.status.success() && !output.stdout.is_empty(),
+            "{arguments:?}: {:?}",
+            output.status
+        );
     }
 }
 
@@ -104,7 +173,10 @@ fn removing_much_without_a_terminal_takes_a_yes() {
     Image::small(1).push(client, "app", "pr-1");
     for reference in ["app", "app:pr-*", "*:pr-1"] {
         let output = server.cli(&["rm", reference]);
-        assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("--yes"), "{output:?}");
+        assert!(
+            !output.status.success() && String::from_utf8_lossy(&output.stderr).contains("--yes"),
+            "{output:?}"
+        );
     }
     assert_eq!(client.head("/v2/app/manifests/pr-1").status, 200);
     assert!(server.cli(&["rm", "app:pr-1"]).status.success());
@@ -117,7 +189,10 @@ fn nothing_is_collected_where_that_is_switched_off() {
     for is_enabled in [true, false] {
         let rules = format!("{{enabled: {is_enabled}, interval: 5ms, lease: 0s, grace: 0s}}");
         let server = Server::with(&[("REGISTRY_GC", &rules)]);
-        let path = format!("/v2/app/blobs/{}", server.client().push_blob("app", b"needed by nobody"));
+        let path = format!(
+            "/v2/app/blobs/{}",
+            server.client().push_blob("app", b"needed by nobody")
+        );
         // longer than many passes
         let mut looks = (0..100).map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));

@@ -7,7 +7,12 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
     }
-    command.arg("config").args(arguments).envs(variables.iter().copied()).output().expect("the command runs")
+    command
+        .arg("config")
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the command runs")
 }
 
 /// A configuration that says of which version it is, without another line before what it says besides.
@@ -28,10 +33,14 @@ pub fn written(text: &str) -> (tempfile::TempDir, String) {
 
 #[test]
 fn a_check_says_all_that_is_wrong_a_line_each() {
-    let (_temporary, path) = written("http:\n  adr: :5000\nstorage:\n  s3: {bucket: b}\nlog:\n  level: loud\n");
+    let (_temporary, path) =
+        written("http:\n  adr: :5000\nstorage:\n  s3: {bucket: b}\nlog:\n  level: loud\n");
     let output = run(&["check", &path], &[("REGISTRY_HTTP_NET", "udp")]);
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+    assert!(
+        !output.status.success() && output.stdout.is_empty(),
+        "{output:?}"
+    );
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 4, "{said}");
     for (line, words) in lines.iter().zip([
@@ -46,12 +55,21 @@ fn a_check_says_all_that_is_wrong_a_line_each() {
 
 #[test]
 fn a_check_says_what_has_no_effect() {
-    let (_temporary, path) = written("version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  filesystem: {maxthreads: 100}\n");
+    let (_temporary, path) = written(
+        "version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  filesystem: {maxthreads: 100}\n",
+    );
     let output = run(&["check", &path], &[]);
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
     assert_eq!(said.lines().count(), 3, "{said}");
-    assert!(said.contains("note: storage.cache.blobdescriptor") && said.contains(&format!("{path} line 4")), "{said}");
+    assert!(
+        said.contains("note: storage.cache.blobdescriptor")
+            && said.contains(&format!("{path} line 4")),
+        "{said}"
+    );
     // rules that only the server's other parts can judge
     let (_temporary, path) = written("policies: [{repositories: '['}]\n");
     assert!(!run(&["check", &path], &[]).status.success());
@@ -60,35 +78,73 @@ fn a_check_says_what_has_no_effect() {
 #[test]
 fn what_is_shown_names_its_origin() {
     let (_temporary, path) = written("version: 0.1\nhttp:\n  addr: :5000\n  secret: hidden\n");
-    let variables = [("REGISTRY_CONFIGURATION_PATH", &*path), ("REGISTRY_LOG_LEVEL", "warn")];
+    let variables = [
+        ("REGISTRY_CONFIGURATION_PATH", &*path),
+        ("REGISTRY_LOG_LEVEL", "warn"),
+    ];
     let output = run(&["show"], &variables);
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&format!("addr: \":5000\"  # {path} line 3")), "{said}");
-    assert!(said.contains("level: warn  # variable REGISTRY_LOG_LEVEL") && said.contains("net: tcp  # default"), "{said}");
+    assert!(
+        said.contains(&format!("addr: \":5000\"  # {path} line 3")),
+        "{said}"
+    );
+    assert!(
+        said.contains("level: warn  # variable REGISTRY_LOG_LEVEL")
+            && said.contains("net: tcp  # default"),
+        "{said}"
+    );
     assert!(!said.contains("hidden"), "{said}");
     // what cannot be written into a file, and should be known all the same
-    for line in
-        ["  # trustedproxies: nobody  # default", "  # relativeurls: true unless http.host is given  # default", "auth: none  # default"]
-    {
-        assert!(said.lines().any(|shown| shown == line), "'{line}' is not in {said}");
+    for line in [
+        "  # trustedproxies: nobody  # default",
+        "  # relativeurls: true unless http.host is given  # default",
+        "auth: none  # default",
+    ] {
+        assert!(
+            said.lines().any(|shown| shown == line),
+            "'{line}' is not in {said}"
+        );
     }
     assert!(!said.contains("minimumtls"), "{said}");
-    let (_encrypted, encrypted) = written("version: 0.1\nhttp: {tls: {certificate: a, key: b}}\nauth: {silly: {realm: a, service: b}}\n");
+    let (_encrypted, encrypted) = written(
+        "version: 0.1\nhttp: {tls: {certificate: a, key: b}}\nauth: {silly: {realm: a, service: b}}\n",
+    );
     let shown = run(&["show", &encrypted], &[]);
     let shown = String::from_utf8_lossy(&shown.stdout);
-    assert!(shown.contains("    # minimumtls: tls1.2  # default") && !shown.contains("auth: none"), "{shown}");
+    assert!(
+        shown.contains("    # minimumtls: tls1.2  # default") && !shown.contains("auth: none"),
+        "{shown}"
+    );
     let output = run(&["show", "--output", "json"], &variables);
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!((&said["config"]["http"]["addr"], &said["origins"]["log.level"]), (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into()));
-    assert_eq!((&said["config"]["auth"], &said["origins"]["http.trustedproxies"]), (&"none".into(), &"default: nobody".into()));
+    assert_eq!(
+        (
+            &said["config"]["http"]["addr"],
+            &said["origins"]["log.level"]
+        ),
+        (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into())
+    );
+    assert_eq!(
+        (
+            &said["config"]["auth"],
+            &said["origins"]["http.trustedproxies"]
+        ),
+        (&"none".into(), &"default: nobody".into())
+    );
 }
 
 /// Distribution has both, and everybody knows one of them.
 #[test]
 fn a_version_is_printed_for_every_spelling() {
     for flag in ["--version", "-v", "-V"] {
-        let output = Command::new(env!("CARGO_BIN_EXE_registry")).arg(flag).output().expect("the command runs");
+        let output = Command::new(env!("CARGO_BIN_EXE_registry"))
+            .arg(flag)
+            .output()
+            .expect("the command runs");
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said == format!("registry {}\n", env!("CARGO_PKG_VERSION")), "{flag}: {output:?}");
+        assert!(
+            output.status.success() && said == format!("registry {}\n", env!("CARGO_PKG_VERSION")),
+            "{flag}: {output:?}"
+        );
     }
 }

@@ -58,22 +58,36 @@ const WORDS: [(&str, &str); 12] = [
     ("takes one value, not a list", NOBODYS),
     ("has both a certificate and letsencrypt", NOBODYS),
     ("letsencrypt needs cachefile", NOBODYS),
-    ("is given twice", "a key twice in its section, of which distribution takes the last"),
+    (
+        "is given twice",
+        "a key twice in its section, of which distribution takes the last",
+    ),
     ("storage.", "another storage driver"),
     ("redis is not", "redis"),
     ("middleware is not", "middleware"),
-    ("in a later version", "what follows in a later version (proxy, notifications)"),
+    (
+        "in a later version",
+        "what follows in a later version (proxy, notifications)",
+    ),
     ("reporting is not", "reporting"),
-    ("compatibility.schema1", "Docker's first format of manifests"),
+    (
+        "compatibility.schema1",
+        "Docker's first format of manifests",
+    ),
 ];
 const NOBODYS: &str = "not for any server as it stands: two of what there is one of, or tabs";
 
 #[test]
 fn distributions_examples_start_or_are_refused_with_a_sentence() {
-    let clone = std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
+    let clone =
+        std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     if !clone.is_dir() {
         // past the capture of output, for whoever reads that all tests have passed
-        let _ = writeln!(std::io::stderr(), "LEFT OUT: distribution's examples, for there is no clone in {}", clone.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "LEFT OUT: distribution's examples, for there is no clone in {}",
+            clone.display()
+        );
         return;
     }
     let examples = examples(&clone);
@@ -83,16 +97,29 @@ fn distributions_examples_start_or_are_refused_with_a_sentence() {
         judge(text, place, &mut tally);
     }
     let refused: usize = tally.kinds.values().sum();
-    let Tally { started, started_with_files, .. } = tally;
+    let Tally {
+        started,
+        started_with_files,
+        ..
+    } = tally;
     println!(
         "{} examples: {started} start, {started_with_files} more with the files that they name, {refused} are refused:",
         examples.len()
     );
-    tally.kinds.iter().for_each(|(kind, number)| println!("{number:4} {kind}"));
+    tally
+        .kinds
+        .iter()
+        .for_each(|(kind, number)| println!("{number:4} {kind}"));
     println!("what is said of those, of some more than one thing:");
-    tally.refused.iter().for_each(|(sentence, number)| println!("{number:4} {sentence}"));
+    tally
+        .refused
+        .iter()
+        .for_each(|(sentence, number)| println!("{number:4} {sentence}"));
     assert!(tally.strange.is_empty(), "{}", tally.strange.join("\n"));
-    assert!(started >= 20 && started_with_files >= 5, "{started} and {started_with_files} start");
+    assert!(
+        started >= 20 && started_with_files >= 5,
+        "{started} and {started_with_files} start"
+    );
     assert_eq!(started + started_with_files + refused, examples.len());
 }
 
@@ -123,13 +150,19 @@ fn provided(text: &str, directory: &Path) -> String {
             "certificate" => "cert.pem",
             "key" => "key.pem",
             "rootcertbundle" => "ca.pem",
-            _ if is_list && rest.starts_with("- /") => return format!("{indent}- {}\n", directory.join("ca.pem").display()),
+            _ if is_list && rest.starts_with("- /") => {
+                return format!("{indent}- {}\n", directory.join("ca.pem").display());
+            }
             _ => {
                 is_list = key == "clientcas";
                 return format!("{line}\n");
             }
         };
-        if value.trim().trim_start_matches(['"', '\'']).starts_with('/') {
+        if value
+            .trim()
+            .trim_start_matches(['"', '\''])
+            .starts_with('/')
+        {
             format!("{indent}{key}: {}\n", directory.join(file).display())
         } else {
             format!("{line}\n")
@@ -143,35 +176,77 @@ fn start(text: &str, path: &Path, place: &str) -> Result<(), String> {
     // fragments of the documentation are parts of a file
     std::fs::write(path, whole(text)).expect("a file");
     let program = env!("CARGO_BIN_EXE_registry");
-    let checked = Command::new(program).args(["config", "check"]).arg(path).env_clear().output().expect("the command runs");
+    let checked = Command::new(program)
+        .args(["config", "check"])
+        .arg(path)
+        .env_clear()
+        .output()
+        .expect("the command runs");
     if !checked.status.success() {
         return Err(String::from_utf8_lossy(&checked.stderr).into_owned());
     }
     let mut serve = Command::new(program);
-    serve.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(path.with_file_name("data")).arg(path).env_clear();
+    serve
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(path.with_file_name("data"))
+        .arg(path)
+        .env_clear();
     // a machine's own debug server or access log is no matter of this test
-    serve.env("REGISTRY_HTTP_DEBUG_ADDR", "").env("REGISTRY_STORAGE_RESERVE", "0");
-    let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+    serve
+        .env("REGISTRY_HTTP_DEBUG_ADDR", "")
+        .env("REGISTRY_STORAGE_RESERVE", "0");
+    let mut child = serve
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("text");
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("text");
     if line.starts_with("listening on") {
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         return Ok(());
     }
     let mut said = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");
-    assert!(!child.wait().expect("it ends").success() && !said.contains("panicked"), "{place}: {said}");
+    child
+        .stderr
+        .take()
+        .expect("a pipe")
+        .read_to_string(&mut said)
+        .expect("text");
+    assert!(
+        !child.wait().expect("it ends").success() && !said.contains("panicked"),
+        "{place}: {said}"
+    );
     Err(said)
 }
 
 fn refused(said: &str, path: &Path, place: &str, tally: &mut Tally) {
-    let sentences: BTreeSet<String> = said.lines().filter(|line| line.starts_with("registry: ")).map(|line| general(line, path)).collect();
-    assert!(!sentences.is_empty(), "{place} does not start, and nothing is said: {said}");
+    let sentences: BTreeSet<String> = said
+        .lines()
+        .filter(|line| line.starts_with("registry: "))
+        .map(|line| general(line, path))
+        .collect();
+    assert!(
+        !sentences.is_empty(),
+        "{place} does not start, and nothing is said: {said}"
+    );
     let is_plain = |sentence: &String| WORDS.iter().any(|(words, _)| sentence.contains(words));
-    let kind = WORDS.iter().find(|(words, _)| sentences.iter().any(|sentence| sentence.contains(words)));
-    *tally.kinds.entry(kind.map_or("strange", |(_, kind)| kind)).or_default() += 1;
-    tally.strange.extend(sentences.iter().filter(|sentence| !is_plain(sentence)).map(|sentence| format!("{place}: {sentence}")));
+    let kind = WORDS
+        .iter()
+        .find(|(words, _)| sentences.iter().any(|sentence| sentence.contains(words)));
+    *tally
+        .kinds
+        .entry(kind.map_or("strange", |(_, kind)| kind))
+        .or_default() += 1;
+    tally.strange.extend(
+        sentences
+            .iter()
+            .filter(|sentence| !is_plain(sentence))
+            .map(|sentence| format!("{place}: {sentence}")),
+    );
     for sentence in sentences {
         *tally.refused.entry(sentence).or_default() += 1;
     }
@@ -179,12 +254,18 @@ fn refused(said: &str, path: &Path, place: &str, tally: &mut Tally) {
 
 /// The sentence without place and line.
 fn general(line: &str, path: &Path) -> String {
-    let line = line.trim_start_matches("registry: ").replace(&path.display().to_string(), "config.yml");
+    let line = line
+        .trim_start_matches("registry: ")
+        .replace(&path.display().to_string(), "config.yml");
     let mut words = Vec::new();
     let mut is_number_next = false;
     for word in line.split(' ') {
         let is_number = is_number_next && word.starts_with(|c: char| c.is_ascii_digit());
-        words.push(if is_number { word.replace(|c: char| c.is_ascii_digit(), "") } else { word.to_owned() });
+        words.push(if is_number {
+            word.replace(|c: char| c.is_ascii_digit(), "")
+        } else {
+            word.to_owned()
+        });
         is_number_next = matches!(word, "line" | "(line" | "column");
     }
     words.join(" ")
@@ -195,19 +276,37 @@ fn examples(clone: &Path) -> Vec<(String, String)> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut read = BTreeSet::new();
     let mut found = Vec::new();
-    let names =
-        git(clone, &["for-each-ref", "--format=%(refname)", "refs/heads/main", "refs/heads/release", "refs/tags/v*.0", "refs/tags/v*.1"]);
+    let names = git(
+        clone,
+        &[
+            "for-each-ref",
+            "--format=%(refname)",
+            "refs/heads/main",
+            "refs/heads/release",
+            "refs/tags/v*.0",
+            "refs/tags/v*.1",
+        ],
+    );
     for name in names.lines() {
         for entry in git(clone, &["ls-tree", "-r", name]).lines() {
-            let Some((head, path)) = entry.split_once('\t') else { continue };
+            let Some((head, path)) = entry.split_once('\t') else {
+                continue;
+            };
             let object = head.rsplit(' ').next().unwrap_or_default().to_owned();
-            let is_text = [".yml", ".yaml", ".md"].iter().any(|end| path.ends_with(end));
-            let is_foreign = path.contains("vendor/") || path.contains("Godeps/") || path.starts_with('.');
+            let is_text = [".yml", ".yaml", ".md"]
+                .iter()
+                .any(|end| path.ends_with(end));
+            let is_foreign =
+                path.contains("vendor/") || path.contains("Godeps/") || path.starts_with('.');
             if !is_text || is_foreign || !read.insert(object.clone()) {
                 continue;
             }
             let text = git(clone, &["cat-file", "blob", &object]);
-            let texts = if path.ends_with(".md") { blocks(&text) } else { vec![text] };
+            let texts = if path.ends_with(".md") {
+                blocks(&text)
+            } else {
+                vec![text]
+            };
             for text in texts.into_iter().filter(|text| is_configuration(text)) {
                 if seen.insert(text.clone()) {
                     found.push((text, format!("{path} of {name}")));
@@ -219,8 +318,17 @@ fn examples(clone: &Path) -> Vec<(String, String)> {
 }
 
 fn git(clone: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git").arg("--git-dir").arg(clone).args(arguments).output().expect("git runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new("git")
+        .arg("--git-dir")
+        .arg(clone)
+        .args(arguments)
+        .output()
+        .expect("git runs");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
@@ -233,17 +341,25 @@ fn blocks(text: &str) -> Vec<String> {
         if is_fence {
             is_fenced = !is_fenced;
         }
-        let is_code =
-            is_fenced || line.starts_with("    ") || (line.trim().is_empty() && blocks.last().is_some_and(|block| !block.is_empty()));
+        let is_code = is_fenced
+            || line.starts_with("    ")
+            || (line.trim().is_empty() && blocks.last().is_some_and(|block| !block.is_empty()));
         match blocks.last_mut() {
             Some(block) if is_code && !is_fence => *block += &format!("{line}\n"),
             _ => blocks.push(String::new()),
         }
     }
     let dedented = blocks.iter().map(|block| {
-        let indent =
-            block.lines().filter(|line| !line.trim().is_empty()).map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
-        let lines: Vec<_> = block.lines().map(|line| line.get(indent..).unwrap_or("")).collect();
+        let indent = block
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .map(|line| line.len() - line.trim_start().len())
+            .min()
+            .unwrap_or(0);
+        let lines: Vec<_> = block
+            .lines()
+            .map(|line| line.get(indent..).unwrap_or(""))
+            .collect();
         lines.join("\n").trim_end().to_owned()
     });
     dedented.filter(|block| !block.is_empty()).collect()
@@ -251,7 +367,18 @@ fn blocks(text: &str) -> Vec<String> {
 
 /// Whether a text has sections of distribution's file at its left edge, and nothing else.
 fn is_configuration(text: &str) -> bool {
-    let edge = text.lines().filter(|line| !line.is_empty() && !line.starts_with([' ', '#', '\t', '-']));
-    let names: Vec<_> = edge.map(|line| line.split(':').next().filter(|_| line.contains(':')).unwrap_or("")).collect();
-    !names.is_empty() && names.iter().all(|name| SECTIONS.contains(name)) && names.iter().any(|name| *name != "version")
+    let edge = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with([' ', '#', '\t', '-']));
+    let names: Vec<_> = edge
+        .map(|line| {
+            line.split(':')
+                .next()
+                .filter(|_| line.contains(':'))
+                .unwrap_or("")
+        })
+        .collect();
+    !names.is_empty()
+        && names.iter().all(|name| SECTIONS.contains(name))
+        && names.iter().any(|name| *name != "version")
 }

@@ -12,9 +12,14 @@ use crate::wire::pki::{Authority, params};
 /// A directory with files that people name, good and bad, and a configuration that says `DIR` for it.
 fn prepared() -> TempDir {
     let temporary = TempDir::new().expect("a directory");
-    let file = |name: &str, content: &str| std::fs::write(temporary.path().join(name), content).expect("a file");
+    let file = |name: &str, content: &str| {
+        std::fs::write(temporary.path().join(name), content).expect("a file")
+    };
     let authority = Authority::new("an authority");
-    let (one, other) = (authority.issue(&["localhost"]), authority.issue(&["localhost"]));
+    let (one, other) = (
+        authority.issue(&["localhost"]),
+        authority.issue(&["localhost"]),
+    );
     let mut old = params(&["localhost"]);
     old.not_after = rcgen::date_time_ymd(2001, 1, 1);
     let old = authority.issue_as(old);
@@ -26,16 +31,27 @@ fn prepared() -> TempDir {
         ("oldkey.pem", &*old.key),
         ("ca.pem", &*authority.pem()),
         ("nothing.pem", "no PEM\n"),
-        ("users", "joe:$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO\n"),
-        ("badusers", "joe:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\nnobody\n"),
+        (
+            "users",
+            "joe:$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO\n",
+        ),
+        (
+            "badusers",
+            "joe:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\nnobody\n",
+        ),
         ("jwks", "{\"keys\": 1}"),
         ("foreign", "not a database"),
     ] {
         file(name, content);
     }
-    std::fs::create_dir_all(temporary.path().join("theirs/docker/registry/v2")).expect("a directory");
+    std::fs::create_dir_all(temporary.path().join("theirs/docker/registry/v2"))
+        .expect("a directory");
     std::fs::create_dir(temporary.path().join("mistaken")).expect("a directory");
-    std::fs::write(temporary.path().join("mistaken/registry.db"), "not a database ".repeat(99)).expect("a file");
+    std::fs::write(
+        temporary.path().join("mistaken/registry.db"),
+        "not a database ".repeat(99),
+    )
+    .expect("a file");
     temporary
 }
 
@@ -61,7 +77,11 @@ fn inside(directory: &Path) -> BTreeSet<(String, u64)> {
 }
 
 fn serve(path: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_registry")).args(["serve", path]).env_clear().output().expect("the command runs")
+    Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["serve", path])
+        .env_clear()
+        .output()
+        .expect("the command runs")
 }
 
 fn err(output: &Output) -> String {
@@ -74,55 +94,152 @@ fn what_is_named_is_read_and_nothing_is_changed() {
     let temporary = prepared();
     let directory = temporary.path();
     for (text, words) in [
-        ("auth: {htpasswd: {realm: a, path: DIR/badusers}}", "line 1, user 'joe': that is no bcrypt hash"),
-        ("auth: {htpasswd: {realm: a, path: DIR/badusers}}", "line 2 is no USER:HASH"),
-        ("auth: {htpasswd: {realm: a, path: DIR/nowhere/users}}", "none can be made: No such file or directory"),
-        ("auth: {htpasswd: {realm: a, path: DIR/theirs}}", "cannot read the htpasswd file"),
-        ("auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/none}}", "cannot read auth.token.rootcertbundle"),
-        ("auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/nothing.pem}}", "holds no certificate"),
-        ("auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks}}", "auth.token.jwks"),
-        ("auth: {token: {realm: a, service: b, issuer: c}}", "nothing would sign tokens"),
-        ("auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}", "begins with a slash"),
-        ("http: {tls: {certificate: DIR/none.pem, key: DIR/key.pem}}", "cannot read the certificate"),
-        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/other.pem}}", "does not belong to the certificate"),
-        ("http: {tls: {certificate: DIR/cert.pem}}", "encryption needs both"),
-        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}", "authority of clients"),
-        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, ciphersuites: [TLS_NONE]}}", "TLS_NONE"),
-        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}", "names no authority"),
+        (
+            "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
+            "line 1, user 'joe': that is no bcrypt hash",
+        ),
+        (
+            "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
+            "line 2 is no USER:HASH",
+        ),
+        (
+            "auth: {htpasswd: {realm: a, path: DIR/nowhere/users}}",
+            "none can be made: No such file or directory",
+        ),
+        (
+            "auth: {htpasswd: {realm: a, path: DIR/theirs}}",
+            "cannot read the htpasswd file",
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/none}}",
+            "cannot read auth.token.rootcertbundle",
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/nothing.pem}}",
+            "holds no certificate",
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks}}",
+            "auth.token.jwks",
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c}}",
+            "nothing would sign tokens",
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}",
+            "begins with a slash",
+        ),
+        (
+            "http: {tls: {certificate: DIR/none.pem, key: DIR/key.pem}}",
+            "cannot read the certificate",
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/other.pem}}",
+            "does not belong to the certificate",
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem}}",
+            "encryption needs both",
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}",
+            "authority of clients",
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, ciphersuites: [TLS_NONE]}}",
+            "TLS_NONE",
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}",
+            "names no authority",
+        ),
         (
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: require-and-verify-client-cert, clientcas: []}}",
             "names no authority",
         ),
-        ("http: {tls: {minimumtls: tls1.2}}", "http.tls is set without a certificate"),
-        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}", "where something else is"),
-        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}", "where something else is"),
-        ("health: {tcp: [{addr: 'a:1'}, {addr: redis}]}", "health.tcp[1].addr is 'redis'"),
-        ("http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}", "a directory is kept there"),
-        ("http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}", "not the name of one host"),
+        (
+            "http: {tls: {minimumtls: tls1.2}}",
+            "http.tls is set without a certificate",
+        ),
+        (
+            "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}",
+            "where something else is",
+        ),
+        (
+            "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}",
+            "where something else is",
+        ),
+        (
+            "health: {tcp: [{addr: 'a:1'}, {addr: redis}]}",
+            "health.tcp[1].addr is 'redis'",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}",
+            "a directory is kept there",
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}",
+            "not the name of one host",
+        ),
         ("http: {addr: nowhere}", "cannot listen on 'nowhere'"),
         ("http: {net: unix}", "names no socket"),
-        ("http: {debug: {addr: nowhere}}", "http.debug.addr: cannot listen"),
+        (
+            "http: {debug: {addr: nowhere}}",
+            "http.debug.addr: cannot listen",
+        ),
         ("http: {prefix: '/a b/'}", "no prefix of paths"),
         ("http: {host: 'ftp://x'}", "not the URL of a server"),
-        ("http: {headers: {Content-Length: ['1']}}", "the server's own to set"),
-        ("http: {trustedproxies: [everybody]}", "neither an address nor a network"),
+        (
+            "http: {headers: {Content-Length: ['1']}}",
+            "the server's own to set",
+        ),
+        (
+            "http: {trustedproxies: [everybody]}",
+            "neither an address nor a network",
+        ),
         ("http: {limits: {connections: 0}}", "nobody could connect"),
         ("health: {http: [{uri: a}]}", "no URL"),
-        ("validation: {manifests: {urls: {deny: ['(']}}}", "no regular expression"),
+        (
+            "validation: {manifests: {urls: {deny: ['(']}}}",
+            "no regular expression",
+        ),
         ("policies: [{repositories: '['}]", "in policies"),
-        ("policies: [{repositories: a, tags: [{match: [b]}]}]", "keeps nothing"),
-        ("storage: {filesystem: {rootdirectory: DIR/users/data}}", "the data directory"),
-        ("storage: {filesystem: {rootdirectory: DIR/theirs}}", "the store of distribution"),
-        ("storage: {filesystem: {rootdirectory: DIR/mistaken}}", "not a database of this registry"),
+        (
+            "policies: [{repositories: a, tags: [{match: [b]}]}]",
+            "keeps nothing",
+        ),
+        (
+            "storage: {filesystem: {rootdirectory: DIR/users/data}}",
+            "the data directory",
+        ),
+        (
+            "storage: {filesystem: {rootdirectory: DIR/theirs}}",
+            "the store of distribution",
+        ),
+        (
+            "storage: {filesystem: {rootdirectory: DIR/mistaken}}",
+            "not a database of this registry",
+        ),
     ] {
         let path = write(directory, text);
         let before = inside(directory);
         let checked = run(&["check", &path], &[]);
-        assert!(!checked.status.success() && err(&checked).contains(words), "{text}: '{words}' is not in: {checked:?}");
-        assert!(err(&checked).contains("config.yml line 1: "), "{text}: {}", err(&checked));
+        assert!(
+            !checked.status.success() && err(&checked).contains(words),
+            "{text}: '{words}' is not in: {checked:?}"
+        );
+        assert!(
+            err(&checked).contains("config.yml line 1: "),
+            "{text}: {}",
+            err(&checked)
+        );
         let started = serve(&path);
         assert_eq!(err(&checked), err(&started), "{text}");
-        assert!(!started.status.success() && inside(directory) == before, "{text} changed something");
+        assert!(
+            !started.status.success() && inside(directory) == before,
+            "{text} changed something"
+        );
     }
 }
 
@@ -133,24 +250,60 @@ fn what_can_be_started_with_is_valid_and_nothing_is_made() {
     for (text, note) in [
         ("storage: {filesystem: {rootdirectory: DIR/a/b/c}}", None),
         ("auth: {htpasswd: {realm: a, path: DIR/users}}", None),
-        ("auth: {htpasswd: {realm: a, path: DIR/none}}", Some("the server will make it with one user, docker")),
-        ("http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/ca.pem]}}", None),
-        ("http: {tls: {certificate: DIR/old.pem, key: DIR/oldkey.pem}}", Some("clients will refuse the certificate")),
-        ("http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: [a.example]}}}", None),
-        ("auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/ca.pem}}", None),
-        ("http: {debug: {prometheus: {enabled: true}}}", Some("http.debug.prometheus.enabled has no effect")),
-        ("http: {debug: {addr: 'localhost:0', prometheus: {path: /m}}}", Some("http.debug.prometheus.path has no effect")),
-        ("http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: m}}}", None),
-        ("storage: {startempty: true, filesystem: {rootdirectory: DIR/theirs}}", Some("stay untouched")),
+        (
+            "auth: {htpasswd: {realm: a, path: DIR/none}}",
+            Some("the server will make it with one user, docker"),
+        ),
+        (
+            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/ca.pem]}}",
+            None,
+        ),
+        (
+            "http: {tls: {certificate: DIR/old.pem, key: DIR/oldkey.pem}}",
+            Some("clients will refuse the certificate"),
+        ),
+        (
+            "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: [a.example]}}}",
+            None,
+        ),
+        (
+            "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/ca.pem}}",
+            None,
+        ),
+        (
+            "http: {debug: {prometheus: {enabled: true}}}",
+            Some("http.debug.prometheus.enabled has no effect"),
+        ),
+        (
+            "http: {debug: {addr: 'localhost:0', prometheus: {path: /m}}}",
+            Some("http.debug.prometheus.path has no effect"),
+        ),
+        (
+            "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: m}}}",
+            None,
+        ),
+        (
+            "storage: {startempty: true, filesystem: {rootdirectory: DIR/theirs}}",
+            Some("stay untouched"),
+        ),
     ] {
         let path = write(directory, text);
         let before = inside(directory);
         let checked = run(&["check", &path], &[]);
         let said = String::from_utf8_lossy(&checked.stdout);
-        assert!(checked.status.success() && err(&checked).is_empty(), "{text}: {checked:?}");
-        let notes: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("note: ")).collect();
         assert!(
-            notes.len() == usize::from(note.is_some()) && notes.iter().all(|line| line.contains(note.unwrap_or_default())),
+            checked.status.success() && err(&checked).is_empty(),
+            "{text}: {checked:?}"
+        );
+        let notes: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.strip_prefix("note: "))
+            .collect();
+        assert!(
+            notes.len() == usize::from(note.is_some())
+                && notes
+                    .iter()
+                    .all(|line| line.contains(note.unwrap_or_default())),
             "{text}: {said}"
         );
         assert_eq!(inside(directory), before, "{text} changed something");
@@ -211,39 +364,79 @@ fn all_that_is_wrong_is_said_in_one_go() {
     ];
     let lines: Vec<_> = said.lines().collect();
     for (line, (number, words)) in lines.iter().zip(expected) {
-        assert!(line.contains(&format!("config.yml line {number}: ")) && line.contains(words), "'{words}' is not line {number}:\n{said}");
+        assert!(
+            line.contains(&format!("config.yml line {number}: ")) && line.contains(words),
+            "'{words}' is not line {number}:\n{said}"
+        );
     }
     assert_eq!(lines.len(), expected.len() + 1, "{said}");
-    assert!(lines[expected.len()].starts_with("registry: the variable REGISTRY_LOG_LEVEL: "), "{said}");
+    assert!(
+        lines[expected.len()].starts_with("registry: the variable REGISTRY_LOG_LEVEL: "),
+        "{said}"
+    );
     // what may follow from a mistake is not said beside it
-    let path = write(temporary.path(), "http:\n  tls:\n    certificate: DIR/cert.pem\n    kei: DIR/key.pem\n");
+    let path = write(
+        temporary.path(),
+        "http:\n  tls:\n    certificate: DIR/cert.pem\n    kei: DIR/key.pem\n",
+    );
     let said = err(&run(&["check", &path], &[]));
-    assert!(said.lines().count() == 1 && said.contains("did you mean http.tls.key?"), "{said}");
+    assert!(
+        said.lines().count() == 1 && said.contains("did you mean http.tls.key?"),
+        "{said}"
+    );
 }
 
 #[test]
 fn scripts_get_the_same_as_json() {
     let temporary = prepared();
     let path = write(temporary.path(), "http:\n  adr: a\n  host: nowhere\n");
-    let checked = run(&["check", "--output", "json", &path], &[("REGISTRY_LOG_LEVEL", "loud")]);
+    let checked = run(
+        &["check", "--output", "json", &path],
+        &[("REGISTRY_LOG_LEVEL", "loud")],
+    );
     let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
-    assert!(!checked.status.success() && checked.stderr.is_empty() && said["valid"] == false, "{checked:?}");
+    assert!(
+        !checked.status.success() && checked.stderr.is_empty() && said["valid"] == false,
+        "{checked:?}"
+    );
     let places: Vec<_> = said["problems"]
         .as_array()
         .expect("a list")
         .iter()
         .map(|problem| (&problem["key"], &problem["line"], &problem["variable"]))
         .collect();
-    let (http, host, level) = (("http.adr".into(), 2.into()), ("http.host".into(), 3.into()), "log.level".into());
+    let (http, host, level) = (
+        ("http.adr".into(), 2.into()),
+        ("http.host".into(), 3.into()),
+        "log.level".into(),
+    );
     let null = serde_json::Value::Null;
-    assert_eq!(places, [(&http.0, &http.1, &null), (&host.0, &host.1, &null), (&level, &null, &"REGISTRY_LOG_LEVEL".into())]);
+    assert_eq!(
+        places,
+        [
+            (&http.0, &http.1, &null),
+            (&host.0, &host.1, &null),
+            (&level, &null, &"REGISTRY_LOG_LEVEL".into())
+        ]
+    );
     assert_eq!(said["problems"][0]["file"], path);
-    let path = write(temporary.path(), "auth: {htpasswd: {realm: a, path: DIR/none}}\nhttp: {secret: x}\n");
+    let path = write(
+        temporary.path(),
+        "auth: {htpasswd: {realm: a, path: DIR/none}}\nhttp: {secret: x}\n",
+    );
     let checked = run(&["check", "--output", "json", &path], &[]);
     let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
-    assert!(checked.status.success() && said["valid"] == true && said["problems"] == serde_json::json!([]), "{checked:?}");
+    assert!(
+        checked.status.success()
+            && said["valid"] == true
+            && said["problems"] == serde_json::json!([]),
+        "{checked:?}"
+    );
     assert_eq!(said["notes"].as_array().map(Vec::len), Some(2), "{said}");
     let checked = run(&["check", "--output", "json", "/nowhere/config.yml"], &[]);
     let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
-    assert!(!checked.status.success() && said["problems"][0]["file"] == "/nowhere/config.yml", "{said}");
+    assert!(
+        !checked.status.success() && said["problems"][0]["file"] == "/nowhere/config.yml",
+        "{said}"
+    );
 }

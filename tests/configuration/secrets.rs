@@ -40,7 +40,10 @@ fn what_is_shown_has_no_secrets() {
     for format in ["yaml", "json"] {
         let output = run(&["show", "--output", format, &path], &[]);
         let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && !said.contains("hidden"), "{said}");
+        assert!(
+            output.status.success() && !said.contains("hidden"),
+            "{said}"
+        );
         for shown in [
             "https://registry.example.com",
             "https://(secret)@acme.example/directory?(secret)",
@@ -60,19 +63,33 @@ fn what_is_shown_has_no_secrets() {
 #[test]
 fn no_key_shows_the_secrets_of_a_url() {
     use registry::config::keys::{Kind, Treatment, all};
-    for key in all().iter().filter(|key| key.treatment == Treatment::Honoured && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret))
-    {
+    for key in all().iter().filter(|key| {
+        key.treatment == Treatment::Honoured
+            && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
+    }) {
         let (mut text, mut indent) = (String::new(), String::new());
         let mut parts = key.path.split('.').peekable();
         while let Some(part) = parts.next() {
-            let value = if parts.peek().is_none() { " 'https://joe:hidden@example.com/?token=hidden'" } else { "" };
+            let value = if parts.peek().is_none() {
+                " 'https://joe:hidden@example.com/?token=hidden'"
+            } else {
+                ""
+            };
             text += &format!("{indent}{}:{value}\n", part.trim_end_matches("[]"));
-            indent = format!("{} {}", indent.replace('-', " "), if part.ends_with("[]") { "- " } else { "" });
+            indent = format!(
+                "{} {}",
+                indent.replace('-', " "),
+                if part.ends_with("[]") { "- " } else { "" }
+            );
         }
         let (_temporary, path) = written(&text);
         let output = run(&["show", &path], &[]);
         let said = [output.stdout, output.stderr].concat();
-        assert!(!String::from_utf8_lossy(&said).contains("hidden"), "{text}{}", String::from_utf8_lossy(&said));
+        assert!(
+            !String::from_utf8_lossy(&said).contains("hidden"),
+            "{text}{}",
+            String::from_utf8_lossy(&said)
+        );
     }
 }
 
@@ -106,7 +123,10 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
         let (_temporary, path) = written(text);
         let output = run(&["check", &path], &[]);
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && !said.contains("hidden"), "{text}: {said}");
+        assert!(
+            !output.status.success() && !said.contains("hidden"),
+            "{text}: {said}"
+        );
     }
     for (name, value) in [
         ("REGISTRY_HTTP_HOST", "https://joe:hidden@example.com/"),
@@ -125,7 +145,11 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
     ] {
         let output = run(&["check"], &[(name, value)]);
         let said = [output.stdout, output.stderr].concat();
-        assert!(!String::from_utf8_lossy(&said).contains("hidden"), "{name}={value}: {}", String::from_utf8_lossy(&said));
+        assert!(
+            !String::from_utf8_lossy(&said).contains("hidden"),
+            "{name}={value}: {}",
+            String::from_utf8_lossy(&said)
+        );
     }
 }
 
@@ -141,17 +165,40 @@ fn a_server_that_says_what_it_does_names_no_secrets() {
         ("REGISTRY_LOG_LEVEL", "debug"),
     ]);
     let log = || server.log();
-    crate::watch::eventually("both checks fail", || (log().matches("ERROR a health check fails").count() == 2).then_some(()));
+    crate::watch::eventually("both checks fail", || {
+        (log().matches("ERROR a health check fails").count() == 2).then_some(())
+    });
     server.hang_up();
-    crate::watch::eventually("the configuration is read again", || log().contains("read again").then_some(()));
+    crate::watch::eventually("the configuration is read again", || {
+        log().contains("read again").then_some(())
+    });
     let said = log();
-    let debug = said.lines().find(|line| line.contains("the debug port is open")).expect("a line");
+    let debug = said
+        .lines()
+        .find(|line| line.contains("the debug port is open"))
+        .expect("a line");
     let address = debug.rsplit('=').next().expect("an address");
     let answer = crate::support::Client::new(address).get("/debug/health");
-    let names: Vec<_> = answer.json().as_object().expect("an object").keys().cloned().collect();
-    assert_eq!(names, ["http://(secret)@127.0.0.1:1/?(secret)", "http://(secret)@127.0.0.1:1/?(secret) (2)"]);
+    let names: Vec<_> = answer
+        .json()
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "http://(secret)@127.0.0.1:1/?(secret)",
+            "http://(secret)@127.0.0.1:1/?(secret) (2)"
+        ]
+    );
     let metrics = crate::support::Client::new(address).get("/metrics");
-    for text in [&*said, &*String::from_utf8_lossy(&answer.body), &*String::from_utf8_lossy(&metrics.body)] {
+    for text in [
+        &*said,
+        &*String::from_utf8_lossy(&answer.body),
+        &*String::from_utf8_lossy(&metrics.body),
+    ] {
         assert!(!text.contains("hidden"), "{text}");
     }
 }

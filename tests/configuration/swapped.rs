@@ -35,17 +35,32 @@ fn a_hundred_swaps_fail_no_request() {
     let path = temporary.path().join("config.yml");
     std::fs::write(&path, version(0)).expect("a file");
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(temporary.path().join("data")).arg(&path);
-    command.env("REGISTRY_STORAGE_RESERVE", "0").stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(temporary.path().join("data"))
+        .arg(&path);
+    command
+        .env("REGISTRY_STORAGE_RESERVE", "0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut server = Ended(command.spawn().expect("the server starts"));
     let mut out = BufReader::new(server.0.stdout.take().expect("a pipe"));
     let mut line = String::new();
     out.read_line(&mut line).expect("a line");
-    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.split(',').next()).expect("an address").to_owned();
+    let address = line
+        .strip_prefix("listening on http://")
+        .and_then(|rest| rest.split(',').next())
+        .expect("an address")
+        .to_owned();
     let errors = BufReader::new(server.0.stderr.take().expect("a pipe"));
     let (sender, lines) = channel();
     // end with the server
-    std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    std::thread::spawn(move || {
+        errors
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
     std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(drop));
 
     let over = AtomicBool::new(false);
@@ -71,13 +86,25 @@ fn a_hundred_swaps_fail_no_request() {
             let new = path.with_extension("new");
             std::fs::write(&new, version(number)).expect("a file");
             std::fs::rename(new, &path).expect("a name");
-            let pid = rustix::process::Pid::from_raw(i32::try_from(server.0.id()).expect("a pid")).expect("a pid");
-            rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("the server can be told");
-            let word = if number % 4 == 3 { "not taken" } else { "holds from now on" };
-            while !lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{word} is not said")).contains(word) {}
+            let pid = rustix::process::Pid::from_raw(i32::try_from(server.0.id()).expect("a pid"))
+                .expect("a pid");
+            rustix::process::kill_process(pid, rustix::process::Signal::HUP)
+                .expect("the server can be told");
+            let word = if number % 4 == 3 {
+                "not taken"
+            } else {
+                "holds from now on"
+            };
+            while !lines
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("{word} is not said"))
+                .contains(word)
+            {}
         };
         // clients must not wait for each other's end where a swap goes wrong
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (1..=SWAPS).for_each(&mut swap)));
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            (1..=SWAPS).for_each(&mut swap)
+        }));
         over.store(true, Ordering::Relaxed);
         outcome.unwrap_or_else(|cause| std::panic::resume_unwind(cause));
     });

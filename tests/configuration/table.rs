@@ -11,11 +11,18 @@ const END: &str = "<!-- end of keys -->\n";
 
 /// A row for each key; for a section that is refused as a whole, one with the names of all its keys.
 fn rows(section: &str) -> String {
-    let mut text = String::from("| Key | What becomes of it | Default | Meaning |\n| --- | --- | --- | --- |\n");
+    let mut text = String::from(
+        "| Key | What becomes of it | Default | Meaning |\n| --- | --- | --- | --- |\n",
+    );
     let mut refused: Option<&Key> = None;
     let mut rows: Vec<(&Key, Vec<&str>)> = Vec::new();
-    for key in keys::all().iter().filter(|key| keys::section(&key.path) == section) {
-        let outer = refused.and_then(|outer| key.path.strip_prefix(&*outer.path)).filter(|rest| rest.starts_with(['.', '[']));
+    for key in keys::all()
+        .iter()
+        .filter(|key| keys::section(&key.path) == section)
+    {
+        let outer = refused
+            .and_then(|outer| key.path.strip_prefix(&*outer.path))
+            .filter(|rest| rest.starts_with(['.', '[']));
         match (outer, rows.last_mut()) {
             (Some(rest), Some((_, members))) => members.push(rest.trim_start_matches('.')),
             _ => {
@@ -25,12 +32,29 @@ fn rows(section: &str) -> String {
         }
     }
     for (key, members) in rows {
-        let members = members.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let members = if members.is_empty() { members } else { format!(" with {members}") };
-        let default =
-            if key.default.is_empty() || key.default.starts_with('(') { key.default.to_owned() } else { format!("`{}`", key.default) };
-        writeln!(text, "| `{}`{members} | {} | {default} | {} |", key.path, treatment(key), key.meaning.replace('|', "\\|"))
-            .expect("memory");
+        let members = members
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let members = if members.is_empty() {
+            members
+        } else {
+            format!(" with {members}")
+        };
+        let default = if key.default.is_empty() || key.default.starts_with('(') {
+            key.default.to_owned()
+        } else {
+            format!("`{}`", key.default)
+        };
+        writeln!(
+            text,
+            "| `{}`{members} | {} | {default} | {} |",
+            key.path,
+            treatment(key),
+            key.meaning.replace('|', "\\|")
+        )
+        .expect("memory");
     }
     text
 }
@@ -64,7 +88,10 @@ fn table() -> String {
             sections.push(section);
         }
     }
-    sections.iter().map(|section| format!("\n### {section}\n\n{}", rows(section))).collect()
+    sections
+        .iter()
+        .map(|section| format!("\n### {section}\n\n{}", rows(section)))
+        .collect()
 }
 
 #[test]
@@ -75,8 +102,12 @@ fn the_table_in_the_documentation_is_that_of_the_program() {
     let (written, after) = rest.split_once(END).expect("a mark");
     let table = table() + "\n";
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, format!("{before}{START}{table}{END}{after}")).expect("the documentation can be written");
+        std::fs::write(&path, format!("{before}{START}{table}{END}{after}"))
+            .expect("the documentation can be written");
         return;
     }
-    assert!(written == table, "docs/configuration.md has another table: UPDATE=1 cargo test --test integration table");
+    assert!(
+        written == table,
+        "docs/configuration.md has another table: UPDATE=1 cargo test --test integration table"
+    );
 }

@@ -35,23 +35,50 @@ struct Facts {
 }
 
 fn list(directory: &Path) -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
-    let named = |entry: fs::DirEntry| (entry.file_name().to_str().expect("a name in ASCII").to_owned(), entry.path());
-    entries.map(|entry| named(entry.expect("an entry"))).collect()
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
+    let named = |entry: fs::DirEntry| {
+        (
+            entry
+                .file_name()
+                .to_str()
+                .expect("a name in ASCII")
+                .to_owned(),
+            entry.path(),
+        )
+    };
+    entries
+        .map(|entry| named(entry.expect("an entry")))
+        .collect()
 }
 
 impl Walk {
     fn of(root: &Path) -> Self {
-        let mut walk = Self { blobs: BTreeMap::new(), uploads: BTreeMap::new() };
+        let mut walk = Self {
+            blobs: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+        };
         for (name, path) in list(root) {
-            let known = ["blobs", "uploads", "registry.db", "registry.db-wal", "registry.db-shm"].contains(&&*name);
+            let known = [
+                "blobs",
+                "uploads",
+                "registry.db",
+                "registry.db-wal",
+                "registry.db-shm",
+            ]
+            .contains(&&*name);
             assert!(known, "{} does not belong here", path.display());
         }
         for (algorithm, path) in list(&root.join("blobs")) {
             for (shard, path) in list(&path) {
                 for (hex, path) in list(&path) {
-                    assert!(hex.starts_with(&shard) && shard.len() == 2, "{} is in the wrong place", path.display());
-                    walk.blobs.extend(entry(&path).map(|entry| (format!("{algorithm}:{hex}"), entry)));
+                    assert!(
+                        hex.starts_with(&shard) && shard.len() == 2,
+                        "{} is in the wrong place",
+                        path.display()
+                    );
+                    walk.blobs
+                        .extend(entry(&path).map(|entry| (format!("{algorithm}:{hex}"), entry)));
                 }
             }
         }
@@ -67,25 +94,46 @@ impl Walk {
 fn entry(path: &Path) -> Option<Entry> {
     let metadata = fs::metadata(path).ok()?;
     assert!(metadata.is_file(), "{} is no file", path.display());
-    Some(Entry { inode: metadata.ino(), size: metadata.len() })
+    Some(Entry {
+        inode: metadata.ino(),
+        size: metadata.len(),
+    })
 }
 
 impl Facts {
     fn of(connection: &Connection) -> Self {
-        let blobs = rows(connection, "SELECT digest, size FROM blobs", |row| Ok((row.get(0)?, row.get(1)?)));
+        let blobs = rows(connection, "SELECT digest, size FROM blobs", |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        });
         // a session of no repository is a file that is being cleared at this moment
-        let sessions = rows(connection, "SELECT id FROM uploads WHERE repository <> ''", |row| row.get(0));
-        Self { blobs: blobs.into_iter().collect(), sessions: sessions.into_iter().collect() }
+        let sessions = rows(
+            connection,
+            "SELECT id FROM uploads WHERE repository <> ''",
+            |row| row.get(0),
+        );
+        Self {
+            blobs: blobs.into_iter().collect(),
+            sessions: sessions.into_iter().collect(),
+        }
     }
 }
 
-fn rows<T>(connection: &Connection, sql: &str, read: impl Fn(&Row<'_>) -> rusqlite::Result<T>) -> Vec<T> {
+fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Vec<T> {
     let mut statement = connection.prepare(sql).expect("a schema as expected");
-    statement.query_map([], read).expect("rows").collect::<Result<_, _>>().expect("readable rows")
+    statement
+        .query_map([], read)
+        .expect("rows")
+        .collect::<Result<_, _>>()
+        .expect("readable rows")
 }
 
 fn open(database: &Path) -> Connection {
-    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+    let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .expect("a database");
     connection.busy_timeout(PATIENCE).expect("a timeout");
     connection
 }
@@ -109,9 +157,19 @@ pub fn check_collected(root: &Path) {
     let (_aside, connection) = open_copy(root);
     let (walk, facts) = (Walk::of(root), Facts::of(&connection));
     check_blobs(root, &walk, &facts);
-    let notes: BTreeSet<String> = rows(&connection, "SELECT digest FROM removals", |row| row.get(0)).into_iter().collect();
-    for digest in walk.blobs.keys().filter(|digest| !facts.blobs.contains_key(*digest)) {
-        assert!(notes.contains(digest), "{digest} has neither a row nor a note");
+    let notes: BTreeSet<String> =
+        rows(&connection, "SELECT digest FROM removals", |row| row.get(0))
+            .into_iter()
+            .collect();
+    for digest in walk
+        .blobs
+        .keys()
+        .filter(|digest| !facts.blobs.contains_key(*digest))
+    {
+        assert!(
+            notes.contains(digest),
+            "{digest} has neither a row nor a note"
+        );
     }
 }
 
@@ -122,12 +180,21 @@ pub fn check_dead(root: &Path) -> BTreeSet<Place> {
     let (walk, facts) = (Walk::of(root), Facts::of(&connection));
     check_blobs(root, &walk, &facts);
     let leftovers: BTreeSet<u64> = walk.uploads.values().map(|upload| upload.inode).collect();
-    for (digest, orphan) in walk.blobs.iter().filter(|(digest, _)| !facts.blobs.contains_key(*digest)) {
-        assert!(leftovers.contains(&orphan.inode), "{digest} has neither a row nor an upload that names it");
+    for (digest, orphan) in walk
+        .blobs
+        .iter()
+        .filter(|(digest, _)| !facts.blobs.contains_key(*digest))
+    {
+        assert!(
+            leftovers.contains(&orphan.inode),
+            "{digest} has neither a row nor an upload that names it"
+        );
     }
-    let seen = rows(&connection, "SELECT name, digest FROM manifests JOIN repositories ON repositories.id = repository_id", |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    });
+    let seen = rows(
+        &connection,
+        "SELECT name, digest FROM manifests JOIN repositories ON repositories.id = repository_id",
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    );
     seen.into_iter().collect()
 }
 
@@ -135,11 +202,20 @@ pub fn check_dead(root: &Path) -> BTreeSet<Place> {
 fn check_blobs(root: &Path, walk: &Walk, facts: &Facts) {
     for (digest, entry) in &walk.blobs {
         let (algorithm, hex) = digest.split_once(':').expect("a digest");
-        let content = fs::read(root.join("blobs").join(algorithm).join(&hex[..2]).join(hex)).expect("a blob");
-        assert_eq!(&sha256(&content), digest, "a blob file of {} bytes", entry.size);
+        let content =
+            fs::read(root.join("blobs").join(algorithm).join(&hex[..2]).join(hex)).expect("a blob");
+        assert_eq!(
+            &sha256(&content),
+            digest,
+            "a blob file of {} bytes",
+            entry.size
+        );
     }
     for (digest, size) in &facts.blobs {
-        let file = walk.blobs.get(digest).unwrap_or_else(|| panic!("{digest} has a row and no file"));
+        let file = walk
+            .blobs
+            .get(digest)
+            .unwrap_or_else(|| panic!("{digest} has a row and no file"));
         assert_eq!(file.size, *size, "{digest}");
     }
 }
@@ -153,7 +229,11 @@ pub fn check_cleared(root: &Path) {
         if clutter.is_empty() {
             break;
         }
-        assert!(Instant::now() < deadline, "not cleared after {PATIENCE:?}:\n{}", clutter.join("\n"));
+        assert!(
+            Instant::now() < deadline,
+            "not cleared after {PATIENCE:?}:\n{}",
+            clutter.join("\n")
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
     check_database(&connection);
@@ -162,10 +242,19 @@ pub fn check_cleared(root: &Path) {
 
 /// What is there and ought not to be.
 fn clutter(walk: &Walk, facts: &Facts) -> Vec<String> {
-    let orphans = walk.blobs.keys().filter(|digest| !facts.blobs.contains_key(*digest));
-    let strays = walk.uploads.keys().filter(|id| !facts.sessions.contains(*id));
+    let orphans = walk
+        .blobs
+        .keys()
+        .filter(|digest| !facts.blobs.contains_key(*digest));
+    let strays = walk
+        .uploads
+        .keys()
+        .filter(|id| !facts.sessions.contains(*id));
     let named: BTreeSet<u64> = walk.blobs.values().map(|blob| blob.inode).collect();
-    let published = walk.uploads.iter().filter(|(_, upload)| named.contains(&upload.inode));
+    let published = walk
+        .uploads
+        .iter()
+        .filter(|(_, upload)| named.contains(&upload.inode));
     orphans
         .map(|digest| format!("blob {digest} has no row"))
         .chain(strays.map(|id| format!("upload {id} has no session")))
@@ -175,10 +264,17 @@ fn clutter(walk: &Walk, facts: &Facts) -> Vec<String> {
 
 /// The database on its own: sound, and with nothing in it by halves.
 fn check_database(connection: &Connection) {
-    let verdict: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("a verdict");
+    let verdict: String = connection
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .expect("a verdict");
     assert_eq!(verdict, "ok");
-    let broken = rows(connection, "PRAGMA foreign_key_check", |row| row.get::<_, String>(0));
-    assert!(broken.is_empty(), "rows that refer to nothing in {broken:?}");
+    let broken = rows(connection, "PRAGMA foreign_key_check", |row| {
+        row.get::<_, String>(0)
+    });
+    assert!(
+        broken.is_empty(),
+        "rows that refer to nothing in {broken:?}"
+    );
     for (what, sql) in [
         ("manifests without bytes", "SELECT digest FROM manifests WHERE id NOT IN (SELECT manifest_id FROM manifest_bytes)"),
         ("blobs that no repository shows", "SELECT digest FROM blobs WHERE id NOT IN (SELECT blob_id FROM repository_blobs)"),
@@ -211,19 +307,36 @@ fn check_manifests(connection: &Connection) {
     for (id, digest) in references {
         recorded.entry(id).or_default().insert(digest);
     }
-    let manifests = rows(connection, "SELECT id, digest, bytes FROM manifests JOIN manifest_bytes ON manifest_id = id", |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, Vec<u8>>(2)?))
-    });
+    let manifests = rows(
+        connection,
+        "SELECT id, digest, bytes FROM manifests JOIN manifest_bytes ON manifest_id = id",
+        |row| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, Vec<u8>>(2)?,
+            ))
+        },
+    );
     for (id, digest, bytes) in manifests {
         assert_eq!(sha256(&bytes), digest, "the bytes of a manifest");
-        assert_eq!(references_of(&bytes), recorded.remove(&id).unwrap_or_default(), "the references of manifest {digest}");
+        assert_eq!(
+            references_of(&bytes),
+            recorded.remove(&id).unwrap_or_default(),
+            "the references of manifest {digest}"
+        );
     }
 }
 
 /// The digests that a manifest names.
 pub fn references_of(manifest: &[u8]) -> BTreeSet<String> {
     let manifest: serde_json::Value = serde_json::from_slice(manifest).expect("a manifest is JSON");
-    let lists = ["layers", "manifests"].iter().filter_map(|key| manifest[*key].as_array()).flatten();
+    let lists = ["layers", "manifests"]
+        .iter()
+        .filter_map(|key| manifest[*key].as_array())
+        .flatten();
     let descriptors = lists.chain(manifest.get("config"));
-    descriptors.map(|descriptor| descriptor["digest"].as_str().expect("a digest").to_owned()).collect()
+    descriptors
+        .map(|descriptor| descriptor["digest"].as_str().expect("a digest").to_owned())
+        .collect()
 }

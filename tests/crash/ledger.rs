@@ -78,24 +78,40 @@ impl Ledger {
     }
 
     pub fn manifest_acknowledged(&self, repository: &str, digest: &str) {
-        self.state().manifests.insert((repository.to_owned(), digest.to_owned()));
+        self.state()
+            .manifests
+            .insert((repository.to_owned(), digest.to_owned()));
     }
 
     pub fn blob_acknowledged(&self, repository: &str, digest: &str) {
-        self.state().blobs.insert((repository.to_owned(), digest.to_owned()));
+        self.state()
+            .blobs
+            .insert((repository.to_owned(), digest.to_owned()));
     }
 
     /// Some manifest that the repository surely holds.
     pub fn any_manifest(&self, repository: &str, number: u64) -> Option<String> {
         let state = self.state();
-        let mut held = state.manifests.iter().filter(|(holder, _)| holder == repository);
+        let mut held = state
+            .manifests
+            .iter()
+            .filter(|(holder, _)| holder == repository);
         let count = held.clone().count() as u64;
-        (count > 0).then(|| held.nth((number % count) as usize).map(|(_, digest)| digest.clone())).flatten()
+        (count > 0)
+            .then(|| {
+                held.nth((number % count) as usize)
+                    .map(|(_, digest)| digest.clone())
+            })
+            .flatten()
     }
 
     /// Some repository that surely shows the blob.
     pub fn holder(&self, digest: &str) -> Option<String> {
-        self.state().blobs.iter().find(|(_, held)| held == digest).map(|(repository, _)| repository.clone())
+        self.state()
+            .blobs
+            .iter()
+            .find(|(_, held)| held == digest)
+            .map(|(repository, _)| repository.clone())
     }
 
     /// Notes that a tag is about to be pointed at `target`; the number is for [`Self::tag_acknowledged`].
@@ -103,8 +119,16 @@ impl Ledger {
         let mut state = self.state();
         state.clock += 1;
         let begun = state.clock;
-        let attempt = Attempt { target: target.map(str::to_owned), begun, ended: None };
-        state.tags.entry((repository.to_owned(), tag.to_owned())).or_default().insert(begun, attempt);
+        let attempt = Attempt {
+            target: target.map(str::to_owned),
+            begun,
+            ended: None,
+        };
+        state
+            .tags
+            .entry((repository.to_owned(), tag.to_owned()))
+            .or_default()
+            .insert(begun, attempt);
         begun
     }
 
@@ -112,13 +136,23 @@ impl Ledger {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
-        let attempts = state.tags.get_mut(&(repository.to_owned(), tag.to_owned())).expect("a tag that was begun");
-        attempts.get_mut(&number).expect("an attempt that was begun").ended = Some(now);
+        let attempts = state
+            .tags
+            .get_mut(&(repository.to_owned(), tag.to_owned()))
+            .expect("a tag that was begun");
+        attempts
+            .get_mut(&number)
+            .expect("an attempt that was begun")
+            .ended = Some(now);
     }
 
     /// Notes that an attempt was refused, and so changed nothing.
     pub fn tag_refused(&self, repository: &str, tag: &str, number: u64) {
-        self.state().tags.get_mut(&(repository.to_owned(), tag.to_owned())).expect("a tag that was begun").remove(&number);
+        self.state()
+            .tags
+            .get_mut(&(repository.to_owned(), tag.to_owned()))
+            .expect("a tag that was begun")
+            .remove(&number);
     }
 
     /// Judges what a tag was found to point at after a restart, and makes that its history.
@@ -127,20 +161,44 @@ impl Ledger {
         state.clock += 1;
         let now = state.clock;
         let attempts = state.tags.get_mut(place).expect("a tag that was begun");
-        let first = Attempt { target: None, begun: 0, ended: Some(0) };
+        let first = Attempt {
+            target: None,
+            begun: 0,
+            ended: Some(0),
+        };
         // the first that can be last: no acknowledged change began after it had ended
         let may_be_last = |attempt: &Attempt| {
-            let later = |other: &&Attempt| attempt.ended.is_some_and(|ended| other.begun > ended && other.ended.is_some());
+            let later = |other: &&Attempt| {
+                attempt
+                    .ended
+                    .is_some_and(|ended| other.begun > ended && other.ended.is_some())
+            };
             attempt.target == found && !attempts.values().any(|other| later(&other))
         };
         let possible = attempts.values().chain([&first]).any(may_be_last);
-        assert!(possible, "{place:?} points at {found:?}, after {}", describe(attempts));
-        *attempts = BTreeMap::from([(now, Attempt { target: found, begun: now, ended: Some(now) })]);
+        assert!(
+            possible,
+            "{place:?} points at {found:?}, after {}",
+            describe(attempts)
+        );
+        *attempts = BTreeMap::from([(
+            now,
+            Attempt {
+                target: found,
+                begun: now,
+                ended: Some(now),
+            },
+        )]);
     }
 
     pub fn upload_opened(&self, path: &str, repository: &str, content: &Arc<[u8]>) {
-        let upload =
-            Upload { repository: repository.to_owned(), content: Arc::clone(content), acknowledged: 0, sent: 0, is_finishing: false };
+        let upload = Upload {
+            repository: repository.to_owned(),
+            content: Arc::clone(content),
+            acknowledged: 0,
+            sent: 0,
+            is_finishing: false,
+        };
         self.state().uploads.insert(path.to_owned(), upload);
     }
 
@@ -157,6 +215,11 @@ impl Ledger {
 }
 
 fn describe(attempts: &BTreeMap<u64, Attempt>) -> String {
-    let describe = |attempt: &Attempt| format!("\n  {}..{:?}: {:?}", attempt.begun, attempt.ended, attempt.target);
+    let describe = |attempt: &Attempt| {
+        format!(
+            "\n  {}..{:?}: {:?}",
+            attempt.begun, attempt.ended, attempt.target
+        )
+    };
     attempts.values().map(describe).collect()
 }

@@ -28,9 +28,22 @@ impl Crashed {
         let mut client = server.client();
         Image::small(1).push(&mut client, "app", "latest");
         let session = client.begin_upload("app");
-        assert_eq!(client.request("PATCH", &session).body(&half(1)).send().status, 202);
+        assert_eq!(
+            client
+                .request("PATCH", &session)
+                .body(&half(1))
+                .send()
+                .status,
+            202
+        );
         server.kill();
-        (Self { server, _temporary: temporary }, session)
+        (
+            Self {
+                server,
+                _temporary: temporary,
+            },
+            session,
+        )
     }
 
     fn upload(&self, id: &str) -> PathBuf {
@@ -39,7 +52,11 @@ impl Crashed {
 
     fn blob(&self, digest: &str) -> PathBuf {
         let hex = digest.strip_prefix("sha256:").expect("sha256");
-        self.server.directory().join("blobs/sha256").join(&hex[..2]).join(hex)
+        self.server
+            .directory()
+            .join("blobs/sha256")
+            .join(&hex[..2])
+            .join(hex)
     }
 
     /// Gives an upload's file the name of its blob as well, as a server does just before it commits.
@@ -51,7 +68,8 @@ impl Crashed {
     }
 
     fn execute(&self, sql: &str, id: &str) {
-        let database = Connection::open(self.server.directory().join("registry.db")).expect("a database");
+        let database =
+            Connection::open(self.server.directory().join("registry.db")).expect("a database");
         database.execute(sql, params![id]).expect("a change");
     }
 
@@ -79,8 +97,15 @@ fn id_of(session: &str) -> &str {
 fn finish(client: &mut Client, session: &str, seed: u64) {
     let content = noise(seed, 5000);
     let status = client.get(session);
-    assert_eq!((status.status, status.header("range")), (204, Some("0-1999")), "{status:?}");
-    let response = client.request("PUT", &format!("{session}?digest={}", sha256(&content))).body(&content[2000..]).send();
+    assert_eq!(
+        (status.status, status.header("range")),
+        (204, Some("0-1999")),
+        "{status:?}"
+    );
+    let response = client
+        .request("PUT", &format!("{session}?digest={}", sha256(&content)))
+        .body(&content[2000..])
+        .send();
     assert_eq!(response.status, 201, "{response:?}");
     let blob = client.get(&format!("/v2/app/blobs/{}", sha256(&content)));
     assert_eq!((blob.status, blob.body), (200, content));
@@ -91,7 +116,10 @@ fn a_file_of_no_session_is_removed_and_an_open_session_goes_on() {
     let (mut crashed, session) = Crashed::new();
     fs::write(crashed.upload(SESSION), b"bytes of nobody").expect("a file");
     let mut client = crashed.clear();
-    assert_eq!(crashed.server.upload_files(), [crashed.upload(id_of(&session))]);
+    assert_eq!(
+        crashed.server.upload_files(),
+        [crashed.upload(id_of(&session))]
+    );
     finish(&mut client, &session, 1);
     assert!(crashed.server.upload_files().is_empty());
 }
@@ -99,7 +127,10 @@ fn a_file_of_no_session_is_removed_and_an_open_session_goes_on() {
 #[test]
 fn an_expired_session_goes_with_its_file() {
     let (mut crashed, session) = Crashed::new();
-    crashed.execute("UPDATE uploads SET expires_at = 1 WHERE id = ?1", id_of(&session));
+    crashed.execute(
+        "UPDATE uploads SET expires_at = 1 WHERE id = ?1",
+        id_of(&session),
+    );
     crashed.server.restart();
     let mut client = crashed.server.client();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -120,7 +151,12 @@ fn a_blob_that_was_published_and_not_committed_is_removed_and_can_be_pushed_agai
     let mut client = crashed.clear();
     assert!(!crashed.blob(&sha256(&content)).exists() && !crashed.upload(SESSION).exists());
     client.push_blob("app", &content);
-    assert_eq!(client.get(&format!("/v2/app/blobs/{}", sha256(&content))).body, content);
+    assert_eq!(
+        client
+            .get(&format!("/v2/app/blobs/{}", sha256(&content)))
+            .body,
+        content
+    );
     audit::check_cleared(crashed.server.directory());
 }
 
@@ -131,7 +167,12 @@ fn a_blob_that_was_committed_stays_when_its_uploads_name_goes() {
     fs::hard_link(crashed.blob(&sha256(layer)), crashed.upload(SESSION)).expect("a second name");
     crashed.clear();
     assert!(!crashed.upload(SESSION).exists());
-    assert_eq!(fs::metadata(crashed.blob(&sha256(layer))).expect("the blob").nlink(), 1);
+    assert_eq!(
+        fs::metadata(crashed.blob(&sha256(layer)))
+            .expect("the blob")
+            .nlink(),
+        1
+    );
 }
 
 #[test]
@@ -145,10 +186,18 @@ fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
     let mut client = crashed.server.client();
     client.push_blob("app", &content);
     audit::check_cleared(crashed.server.directory());
-    assert_eq!(client.get(&format!("/v2/app/blobs/{}", sha256(&content))).body, content);
+    assert_eq!(
+        client
+            .get(&format!("/v2/app/blobs/{}", sha256(&content)))
+            .body,
+        content
+    );
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
     while crashed.upload(SESSION).exists() {
-        assert!(std::time::Instant::now() < deadline, "the upload's name stays");
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the upload's name stays"
+        );
     }
 }
 
@@ -172,7 +221,10 @@ fn what_is_left_is_cleared_by_a_server_without_roots_privileges_too() {
     // as after a second push of the same blob: the first one's file has only its own name left
     fs::remove_file(crashed.blob(&sha256(&content))).expect("one name less");
     let expired = "00000000-89ab-4cde-8f01-23456789abcd";
-    crashed.execute("INSERT INTO uploads SELECT ?1, repository, algorithm, 0, 0, 0 FROM uploads", expired);
+    crashed.execute(
+        "INSERT INTO uploads SELECT ?1, repository, algorithm, 0, 0, 0 FROM uploads",
+        expired,
+    );
     fs::write(crashed.upload(expired), &content).expect("a file");
     fs::set_permissions(crashed.upload(expired), PermissionsExt::from_mode(0o400)).expect("a mode");
     std::thread::scope(|scope| {

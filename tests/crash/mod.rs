@@ -41,7 +41,10 @@ fn killed_at_any_moment_it_keeps_what_it_promised_and_clears_what_it_left() {
     // a busy machine gets less done in each
     while number < CAMPAIGNS || (promised < IMAGES && number < MOST_CAMPAIGNS) {
         let directory = TempDir::new().expect("a temporary directory");
-        let mut campaign = Campaign::new(directory.path().join("data").as_path(), seed.wrapping_add(number));
+        let mut campaign = Campaign::new(
+            directory.path().join("data").as_path(),
+            seed.wrapping_add(number),
+        );
         (0..ROUNDS).for_each(|round| campaign.round(round));
         campaign.settle();
         kills += campaign.kills;
@@ -70,7 +73,13 @@ impl Campaign {
             kill_while_starting(root, Duration::from_micros(random.below(12_000)));
         }
         let ledger = Ledger::default();
-        Self { server: Server::at(root, QUIET), ledger, random, seed, kills: 3 }
+        Self {
+            server: Server::at(root, QUIET),
+            ledger,
+            random,
+            seed,
+            kills: 3,
+        }
     }
 
     /// A life of the server, or of two on one directory, from first push to kill, and the start after it.
@@ -106,7 +115,13 @@ impl Campaign {
     }
 
     fn live_alone(&mut self, round: u64) {
-        let Self { server, ledger, random, seed, kills } = self;
+        let Self {
+            server,
+            ledger,
+            random,
+            seed,
+            kills,
+        } = self;
         let addresses = [server.address().to_owned()];
         std::thread::scope(|scope| {
             for number in 0..WORKERS {
@@ -122,7 +137,13 @@ impl Campaign {
 
     /// A second server starts, and clears up, while the first works; they then work together, until one dies.
     fn live_together(&mut self, round: u64) {
-        let Self { server, ledger, random, seed, kills } = self;
+        let Self {
+            server,
+            ledger,
+            random,
+            seed,
+            kills,
+        } = self;
         std::thread::scope(|scope| {
             let mut addresses = vec![server.address().to_owned()];
             for number in 0..WORKERS / 2 {
@@ -153,7 +174,10 @@ fn pause(random: &mut Random, most: u64) {
 /// Starts a server and kills it, however far it has come.
 fn kill_while_starting(root: &Path, after: Duration) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(root).stdout(Stdio::null());
+    command
+        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+        .arg(root)
+        .stdout(Stdio::null());
     let mut child = command.spawn().expect("the server starts");
     std::thread::sleep(after);
     child.kill().expect("the server can be killed");

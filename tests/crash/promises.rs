@@ -17,32 +17,54 @@ pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
     let (manifests, blobs) = {
         let state = ledger.state();
         let missing: Vec<_> = state.manifests.difference(seen).collect();
-        assert!(missing.is_empty(), "acknowledged, and not in the database: {missing:?}");
+        assert!(
+            missing.is_empty(),
+            "acknowledged, and not in the database: {missing:?}"
+        );
         (seen.clone(), state.blobs.clone())
     };
     let blobs = Mutex::new(blobs);
     side_by_side(address, manifests, |client, (repository, digest)| {
         let references = pull_manifest(client, repository, digest);
-        blobs.lock().expect("no panic").extend(references.into_iter().map(|digest| (repository.clone(), digest)));
+        blobs.lock().expect("no panic").extend(
+            references
+                .into_iter()
+                .map(|digest| (repository.clone(), digest)),
+        );
     });
-    side_by_side(address, blobs.into_inner().expect("no panic"), |client, (repository, digest)| {
-        let response = client.get(&format!("/v2/{repository}/blobs/{digest}"));
-        assert_eq!((response.status, sha256(&response.body)), (200, digest.clone()), "a blob of {repository}");
-    });
+    side_by_side(
+        address,
+        blobs.into_inner().expect("no panic"),
+        |client, (repository, digest)| {
+            let response = client.get(&format!("/v2/{repository}/blobs/{digest}"));
+            assert_eq!(
+                (response.status, sha256(&response.body)),
+                (200, digest.clone()),
+                "a blob of {repository}"
+            );
+        },
+    );
     check_tags(&mut Client::new(address), ledger, seen);
 }
 
 /// Gives the blobs that it needs; children of an index are asserted to be there.
 fn pull_manifest(client: &mut Client, repository: &str, digest: &str) -> BTreeSet<String> {
     let response = client.get(&format!("/v2/{repository}/manifests/{digest}"));
-    assert_eq!((response.status, sha256(&response.body)), (200, digest.to_owned()), "a manifest of {repository}");
+    assert_eq!(
+        (response.status, sha256(&response.body)),
+        (200, digest.to_owned()),
+        "a manifest of {repository}"
+    );
     let references = references_of(&response.body);
     match response.header("content-type").expect("a media type") {
         OCI_MANIFEST => references,
         OCI_INDEX => {
             for child in references {
                 let response = client.head(&format!("/v2/{repository}/manifests/{child}"));
-                assert_eq!(response.status, 200, "{child}, which the index {digest} of {repository} needs");
+                assert_eq!(
+                    response.status, 200,
+                    "{child}, which the index {digest} of {repository} needs"
+                );
             }
             BTreeSet::new()
         }
@@ -61,7 +83,10 @@ fn check_tags(client: &mut Client, ledger: &Ledger, seen: &BTreeSet<Place>) {
             _ => panic!("{response:?}"),
         };
         if let Some(digest) = &found {
-            assert!(seen.contains(&(repository.clone(), digest.clone())), "{place:?} points at {digest}, which is not there");
+            assert!(
+                seen.contains(&(repository.clone(), digest.clone())),
+                "{place:?} points at {digest}, which is not there"
+            );
         }
         ledger.settle_tag(&place, found);
     }
@@ -78,31 +103,58 @@ pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() ->
         let status = client.get(&path);
         if status.status == 404 && upload.is_finishing {
             let blob = client.get(&format!("/v2/{}/blobs/{digest}", upload.repository));
-            assert_eq!((blob.status, sha256(&blob.body)), (200, digest), "neither blob nor session: {path}");
+            assert_eq!(
+                (blob.status, sha256(&blob.body)),
+                (200, digest),
+                "neither blob nor session: {path}"
+            );
             ledger.blob_acknowledged(&upload.repository, &sha256(&upload.content));
             continue;
         }
         assert_eq!(status.status, 204, "{path}: {status:?}");
         let received = received(&status, upload.acknowledged);
-        assert!((upload.acknowledged..=upload.sent).contains(&received), "{path}: {received} of {}..={}", upload.acknowledged, upload.sent);
+        assert!(
+            (upload.acknowledged..=upload.sent).contains(&received),
+            "{path}: {received} of {}..={}",
+            upload.acknowledged,
+            upload.sent
+        );
         if !which() {
             ledger.state().uploads.insert(path, upload);
             continue;
         }
-        let response = client.request("PUT", &format!("{path}?digest={digest}")).body(&upload.content[received..]).send();
-        assert_eq!(response.status, 201, "{path} after {received} bytes, of which {} were promised: {response:?}", upload.acknowledged);
+        let response = client
+            .request("PUT", &format!("{path}?digest={digest}"))
+            .body(&upload.content[received..])
+            .send();
+        assert_eq!(
+            response.status, 201,
+            "{path} after {received} bytes, of which {} were promised: {response:?}",
+            upload.acknowledged
+        );
         ledger.blob_acknowledged(&upload.repository, &digest);
     }
 }
 
 /// How many bytes a session says it has. A range cannot tell none from one.
 fn received(status: &Response, acknowledged: usize) -> usize {
-    let last = status.header("range").and_then(|range| range.strip_prefix("0-")?.parse::<usize>().ok()).expect("a range");
-    if last == 0 { acknowledged.min(1) } else { last + 1 }
+    let last = status
+        .header("range")
+        .and_then(|range| range.strip_prefix("0-")?.parse::<usize>().ok())
+        .expect("a range");
+    if last == 0 {
+        acknowledged.min(1)
+    } else {
+        last + 1
+    }
 }
 
 /// Does the same with each item, on several connections.
-fn side_by_side<T: Send>(address: &str, items: impl IntoIterator<Item = T>, work: impl Fn(&mut Client, &T) + Sync) {
+fn side_by_side<T: Send>(
+    address: &str,
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(&mut Client, &T) + Sync,
+) {
     let queue = Mutex::new(items.into_iter().collect::<Vec<_>>());
     std::thread::scope(|scope| {
         for _ in 0..PULLERS {

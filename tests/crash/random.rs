@@ -15,7 +15,10 @@ impl Random {
 
     /// The seed in the environment variable, or one that the clock gives; says which.
     pub fn seed_from(variable: &str) -> u64 {
-        let given = std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number")));
+        let given = std::env::var(variable).ok().map(|text| {
+            text.parse()
+                .unwrap_or_else(|_| panic!("{variable} is no number"))
+        });
         let clock = || std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos() as u64;
         let seed = given.unwrap_or_else(clock);
         println!("{variable}={seed}");

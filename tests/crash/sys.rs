@@ -14,7 +14,11 @@ pub fn cut_power(mount: &File) -> io::Result<()> {
     let flags = EXT4_GOING_FLAGS_NOLOGFLUSH;
     // SAFETY: the request reads one u32, which outlives the call, and the descriptor is open.
     let answer = unsafe { libc::ioctl(mount.as_raw_fd(), EXT4_IOC_SHUTDOWN, &raw const flags) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// Programs that this thread starts from now on obey the permissions of files, even as root. Nothing without root.

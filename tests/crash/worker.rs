@@ -31,10 +31,26 @@ pub struct Worker<'l> {
 }
 
 impl<'l> Worker<'l> {
-    pub fn new(addresses: &[String], ledger: &'l Ledger, seed: u64, round: u64, number: u64) -> Self {
-        let clients = addresses.iter().map(|address| Client::new(address)).collect();
+    pub fn new(
+        addresses: &[String],
+        ledger: &'l Ledger,
+        seed: u64,
+        round: u64,
+        number: u64,
+    ) -> Self {
+        let clients = addresses
+            .iter()
+            .map(|address| Client::new(address))
+            .collect();
         let random = Random::part(seed, round * 100 + number);
-        Self { clients, random, ledger, round, seed: seed ^ (round << 40) ^ (number << 32), images: 0 }
+        Self {
+            clients,
+            random,
+            ledger,
+            round,
+            seed: seed ^ (round << 40) ^ (number << 32),
+            images: 0,
+        }
     }
 
     /// Works until the server is gone.
@@ -58,7 +74,10 @@ impl<'l> Worker<'l> {
         }
     }
 
-    pub fn send(&mut self, make: impl FnOnce(&mut Client) -> Request<'_>) -> Result<Response, Gone> {
+    pub fn send(
+        &mut self,
+        make: impl FnOnce(&mut Client) -> Request<'_>,
+    ) -> Result<Response, Gone> {
         let any = self.random.below(self.clients.len() as u64) as usize;
         match make(&mut self.clients[any]).try_send() {
             Ok(response) if response.status < 500 && self.ledger.is_listening() => Ok(response),
@@ -74,7 +93,11 @@ impl<'l> Worker<'l> {
         let mut layers = vec![noise(own, self.size())];
         for _ in 0..self.random.below(3) {
             // mostly of this round, so that several clients push it for the first time at once
-            let round = if self.random.one_in(4) { self.random.below(self.round + 1) } else { self.round };
+            let round = if self.random.one_in(4) {
+                self.random.below(self.round + 1)
+            } else {
+                self.round
+            };
             let number = self.random.below(SHARED_LAYERS);
             let size = if number == 0 { 300_000 } else { 2000 * number };
             layers.push(noise(1000 * round + number, size as usize));
@@ -83,13 +106,21 @@ impl<'l> Worker<'l> {
     }
 
     fn size(&mut self) -> usize {
-        let most = if self.random.one_in(16) { 1 << 20 } else { 20_000 };
+        let most = if self.random.one_in(16) {
+            1 << 20
+        } else {
+            20_000
+        };
         16 + self.random.below(most) as usize
     }
 
     /// Pushes an image's blobs, but not its manifest.
     fn push_image(&mut self, repository: &str, image: &Image) -> Result<(), Gone> {
-        image.layers.iter().chain([&image.config]).try_for_each(|blob| self.push_blob(repository, blob))
+        image
+            .layers
+            .iter()
+            .chain([&image.config])
+            .try_for_each(|blob| self.push_blob(repository, blob))
     }
 
     fn push_index(&mut self, repository: &str, tag: &str) -> Result<(), Gone> {
@@ -98,18 +129,31 @@ impl<'l> Worker<'l> {
             self.push_image(repository, child)?;
             self.put(repository, &[], OCI_MANIFEST, &child.manifest)?;
         }
-        let described: Vec<_> = children.iter().map(|child| descriptor(OCI_MANIFEST, &child.manifest)).collect();
-        let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described }).to_string();
+        let described: Vec<_> = children
+            .iter()
+            .map(|child| descriptor(OCI_MANIFEST, &child.manifest))
+            .collect();
+        let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described })
+            .to_string();
         self.put(repository, &[tag, "index"], OCI_INDEX, index.as_bytes())
     }
 
     /// Points a tag at a manifest that is there already.
     fn point_again(&mut self, repository: &str, tag: &str) -> Result<(), Gone> {
-        let Some(digest) = self.ledger.any_manifest(repository, self.random.next()) else { return Ok(()) };
+        let Some(digest) = self.ledger.any_manifest(repository, self.random.next()) else {
+            return Ok(());
+        };
         let path = format!("/v2/{repository}/manifests/{digest}");
         let manifest = self.send(|client| client.request("GET", &path))?;
-        assert_eq!((manifest.status, sha256(&manifest.body)), (200, digest), "a manifest of {repository}");
-        let media_type = manifest.header("content-type").expect("a media type").to_owned();
+        assert_eq!(
+            (manifest.status, sha256(&manifest.body)),
+            (200, digest),
+            "a manifest of {repository}"
+        );
+        let media_type = manifest
+            .header("content-type")
+            .expect("a media type")
+            .to_owned();
         self.put(repository, &[tag], &media_type, &manifest.body)
     }
 
@@ -126,18 +170,40 @@ impl<'l> Worker<'l> {
     }
 
     /// Puts a manifest, by tag where there is one, else by digest, with all the tags.
-    pub fn put(&mut self, repository: &str, tags: &[&str], media_type: &str, content: &[u8]) -> Result<(), Gone> {
+    pub fn put(
+        &mut self,
+        repository: &str,
+        tags: &[&str],
+        media_type: &str,
+        content: &[u8],
+    ) -> Result<(), Gone> {
         let digest = sha256(content);
-        let attempts: Vec<_> = tags.iter().map(|tag| (tag, self.ledger.begin_tag(repository, tag, Some(&digest)))).collect();
+        let attempts: Vec<_> = tags
+            .iter()
+            .map(|tag| (tag, self.ledger.begin_tag(repository, tag, Some(&digest))))
+            .collect();
         let reference = match tags {
             [tag] => (*tag).to_owned(),
-            _ => format!("{digest}?{}", tags.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&")),
+            _ => format!(
+                "{digest}?{}",
+                tags.iter()
+                    .map(|tag| format!("tag={tag}"))
+                    .collect::<Vec<_>>()
+                    .join("&")
+            ),
         };
         let path = format!("/v2/{repository}/manifests/{reference}");
-        let response = self.send(|client| client.request("PUT", &path).header("Content-Type", media_type).body(content))?;
+        let response = self.send(|client| {
+            client
+                .request("PUT", &path)
+                .header("Content-Type", media_type)
+                .body(content)
+        })?;
         assert_eq!(response.status, 201, "{response:?}");
         self.ledger.manifest_acknowledged(repository, &digest);
-        attempts.iter().for_each(|(tag, attempt)| self.ledger.tag_acknowledged(repository, tag, *attempt));
+        attempts
+            .iter()
+            .for_each(|(tag, attempt)| self.ledger.tag_acknowledged(repository, tag, *attempt));
         Ok(())
     }
 
@@ -171,14 +237,20 @@ impl<'l> Worker<'l> {
     pub fn mount(&mut self, repository: &str, content: &[u8]) -> Result<(), Gone> {
         let digest = sha256(content);
         let from = self.ledger.holder(&digest);
-        let origin = from.filter(|_| !self.random.one_in(3)).map(|from| format!("&from={from}")).unwrap_or_default();
+        let origin = from
+            .filter(|_| !self.random.one_in(3))
+            .map(|from| format!("&from={from}"))
+            .unwrap_or_default();
         let path = format!("/v2/{repository}/blobs/uploads/?mount={digest}{origin}");
         let response = self.send(|client| client.request("POST", &path))?;
         match response.status {
             201 => self.ledger.blob_acknowledged(repository, &digest),
             202 => {
-                let Some(location) = response.header("location") else { return Err(Gone) };
-                self.ledger.upload_opened(location, repository, &Arc::from(content));
+                let Some(location) = response.header("location") else {
+                    return Err(Gone);
+                };
+                self.ledger
+                    .upload_opened(location, repository, &Arc::from(content));
                 return self.finish(location, content);
             }
             _ => panic!("{response:?}"),
@@ -187,11 +259,20 @@ impl<'l> Worker<'l> {
     }
 
     /// POST, so many PATCHes, and PUT with the rest.
-    pub fn push_in_chunks(&mut self, repository: &str, content: &[u8], chunks: usize) -> Result<(), Gone> {
+    pub fn push_in_chunks(
+        &mut self,
+        repository: &str,
+        content: &[u8],
+        chunks: usize,
+    ) -> Result<(), Gone> {
         let location = self.open_session(repository, content)?;
         let length = content.len() / (chunks + 1);
         for number in 0..chunks {
-            self.append(&location, &content[number * length..(number + 1) * length], number * length)?;
+            self.append(
+                &location,
+                &content[number * length..(number + 1) * length],
+                number * length,
+            )?;
         }
         self.finish(&location, &content[chunks * length..])
     }
@@ -210,8 +291,11 @@ impl<'l> Worker<'l> {
         let path = format!("/v2/{repository}/blobs/uploads/");
         let response = self.send(|client| client.request("POST", &path))?;
         assert_eq!(response.status, 202, "{response:?}");
-        let Some(location) = response.header("location") else { return Err(Gone) };
-        self.ledger.upload_opened(location, repository, &Arc::from(content));
+        let Some(location) = response.header("location") else {
+            return Err(Gone);
+        };
+        self.ledger
+            .upload_opened(location, repository, &Arc::from(content));
         Ok(location.to_owned())
     }
 
@@ -222,13 +306,18 @@ impl<'l> Worker<'l> {
         let ranged = !chunk.is_empty() && !self.random.one_in(2);
         let response = self.send(|client| {
             let request = client.request("PATCH", location).body(chunk);
-            if ranged { request.header("Content-Range", &format!("{offset}-{}", end - 1)) } else { request }
+            if ranged {
+                request.header("Content-Range", &format!("{offset}-{}", end - 1))
+            } else {
+                request
+            }
         })?;
         assert_eq!(response.status, 202, "{response:?}");
         if let Some(range) = response.header("range").filter(|_| end > 0) {
             assert_eq!(range, format!("0-{}", end - 1));
         }
-        self.ledger.upload(location, |upload| upload.acknowledged = end);
+        self.ledger
+            .upload(location, |upload| upload.acknowledged = end);
         Ok(())
     }
 

@@ -19,8 +19,12 @@ struct Locked(Connection);
 impl Locked {
     fn new(root: &Path) -> Self {
         let connection = Connection::open(root.join("registry.db")).expect("a database");
-        connection.busy_timeout(Duration::from_secs(10)).expect("a timeout");
-        connection.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+        connection
+            .busy_timeout(Duration::from_secs(10))
+            .expect("a timeout");
+        connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .expect("the lock");
         Self(connection)
     }
 
@@ -34,7 +38,11 @@ fn commits(root: &Path) -> usize {
     let log = std::fs::read(root.join("registry.db-wal")).expect("a log");
     let page = u32::from_be_bytes(log[8..12].try_into().expect("four bytes")) as usize;
     let salt = &log[16..24];
-    log[32..].chunks_exact(24 + page).take_while(|frame| &frame[8..16] == salt).filter(|frame| frame[4..8] != [0; 4]).count()
+    log[32..]
+        .chunks_exact(24 + page)
+        .take_while(|frame| &frame[8..16] == salt)
+        .filter(|frame| frame[4..8] != [0; 4])
+        .count()
 }
 
 #[test]
@@ -54,23 +62,43 @@ fn a_change_that_fails_takes_back_nothing_of_its_neighbours() {
                 // the connection is there, and the server awake
                 assert_eq!(client.get("/v2/").status, 200);
                 sent.wait();
-                (number, client.put_manifest("batch", &format!("t{number}"), OCI_MANIFEST, &manifest(number, layer, config)))
+                (
+                    number,
+                    client.put_manifest(
+                        "batch",
+                        &format!("t{number}"),
+                        OCI_MANIFEST,
+                        &manifest(number, layer, config),
+                    ),
+                )
             }
         };
-        let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(send(number))).collect();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|number| scope.spawn(send(number)))
+            .collect();
         sent.wait();
         // readers are not kept by the lock; by the time these are answered, most of the changes are waiting
         (0..CLIENTS).for_each(|_| assert_eq!(client.get("/v2/batch/manifests/none").status, 404));
         lock.release();
-        clients.into_iter().map(|client| client.join().expect("an answer")).collect()
+        clients
+            .into_iter()
+            .map(|client| client.join().expect("an answer"))
+            .collect()
     });
     let commits = commits(server.directory()) - before;
     println!("{CLIENTS} changes in {commits} commits");
-    assert!(commits < CLIENTS / 4, "{CLIENTS} changes in {commits} commits");
+    assert!(
+        commits < CLIENTS / 4,
+        "{CLIENTS} changes in {commits} commits"
+    );
     for (number, answer) in answers {
         let found = client.get(&format!("/v2/batch/manifests/t{number}"));
         if is_valid(number) {
-            assert_eq!((answer.status, found.status), (201, 200), "{number}: {answer:?}");
+            assert_eq!(
+                (answer.status, found.status),
+                (201, 200),
+                "{number}: {answer:?}"
+            );
             assert_eq!(found.body, manifest(number, &layer, &config));
         } else {
             answer.refused(400, "MANIFEST_BLOB_UNKNOWN");
@@ -108,13 +136,24 @@ fn a_blob_that_fails_takes_back_nothing_of_its_neighbours() {
                 let mut client = server.client();
                 let image = Image::small(number as u64);
                 let wrong = number % 3 == 1;
-                let digest = if wrong { sha256(b"something else") } else { sha256(&image.layers[0]) };
+                let digest = if wrong {
+                    sha256(b"something else")
+                } else {
+                    sha256(&image.layers[0])
+                };
                 let location = client.begin_upload("batch");
                 sent.wait();
-                let response = client.request("PUT", &format!("{location}?digest={digest}")).body(&image.layers[0]).send();
+                let response = client
+                    .request("PUT", &format!("{location}?digest={digest}"))
+                    .body(&image.layers[0])
+                    .send();
                 let found = client.get(&format!("/v2/batch/blobs/{digest}"));
                 let expected = if wrong { (400, 404) } else { (201, 200) };
-                assert_eq!((response.status, found.status), expected, "{number}: {response:?}");
+                assert_eq!(
+                    (response.status, found.status),
+                    expected,
+                    "{number}: {response:?}"
+                );
             });
         }
     });

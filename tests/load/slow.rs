@@ -30,30 +30,50 @@ impl SlowUpload {
     fn begin(client: &mut Client, number: usize) -> Self {
         let location = client.begin_upload("slow");
         let mut connection = client.connect();
-        let head = format!("PATCH {location} HTTP/1.1\r\nHost: slow\r\nContent-Length: {LENGTH}\r\n\r\n");
-        connection.write_all(head.as_bytes()).expect("the head is taken");
-        let mut upload = Self { location, content: noise(number as u64, LENGTH), connection };
+        let head =
+            format!("PATCH {location} HTTP/1.1\r\nHost: slow\r\nContent-Length: {LENGTH}\r\n\r\n");
+        connection
+            .write_all(head.as_bytes())
+            .expect("the head is taken");
+        let mut upload = Self {
+            location,
+            content: noise(number as u64, LENGTH),
+            connection,
+        };
         upload.send(0..7);
         upload
     }
 
     fn send(&mut self, range: std::ops::Range<usize>) {
-        self.connection.write_all(&self.content[range]).expect("bytes are taken");
+        self.connection
+            .write_all(&self.content[range])
+            .expect("bytes are taken");
     }
 
     /// Waits until the server has so many bytes.
     fn wait_for(&self, server: &Server, received: u64) {
         let deadline = Instant::now() + PATIENCE;
         while server.upload_length(&self.location) != received {
-            assert!(Instant::now() < deadline, "{} has not got its {received} bytes", self.location);
+            assert!(
+                Instant::now() < deadline,
+                "{} has not got its {received} bytes",
+                self.location
+            );
         }
     }
 
     fn finish(self, client: &mut Client) {
-        let response = read_response(&mut BufReader::new(self.connection), false).expect("an answer");
-        assert_eq!((response.status, response.header("range")), (202, Some(&*format!("0-{}", LENGTH - 1))), "{response:?}");
+        let response =
+            read_response(&mut BufReader::new(self.connection), false).expect("an answer");
+        assert_eq!(
+            (response.status, response.header("range")),
+            (202, Some(&*format!("0-{}", LENGTH - 1))),
+            "{response:?}"
+        );
         let digest = sha256(&self.content);
-        let response = client.request("PUT", &format!("{}?digest={digest}", self.location)).send();
+        let response = client
+            .request("PUT", &format!("{}?digest={digest}", self.location))
+            .send();
         assert_eq!(response.status, 201, "{response:?}");
     }
 }
@@ -66,23 +86,31 @@ fn slow_and_idle_clients_stop_nobody_and_cost_little() {
     hurry(&server, 0);
     let before = memory(&server, "VmHWM");
 
-    let mut slow: Vec<_> = (0..SLOW).map(|number| SlowUpload::begin(client, number)).collect();
+    let mut slow: Vec<_> = (0..SLOW)
+        .map(|number| SlowUpload::begin(client, number))
+        .collect();
     // and some that say nothing at all, or not all of a request
     let idle: Vec<_> = (0..SLOW).map(|_| client.connect()).collect();
     for mut connection in &idle[..SLOW / 2] {
-        connection.write_all(b"GET /v2/ HTTP/1.1\r\nHost:").expect("half a request is taken");
+        connection
+            .write_all(b"GET /v2/ HTTP/1.1\r\nHost:")
+            .expect("half a request is taken");
     }
     slow.iter().for_each(|upload| upload.wait_for(&server, 7));
     hurry(&server, 1);
     for sent in 7..27 {
-        slow.iter_mut().for_each(|upload| upload.send(sent..sent + 1));
+        slow.iter_mut()
+            .for_each(|upload| upload.send(sent..sent + 1));
     }
     slow.iter().for_each(|upload| upload.wait_for(&server, 27));
     hurry(&server, 2);
 
     let grown = memory(&server, "VmHWM") - before;
     println!("{grown} KiB for {SLOW} slow uploads, {SLOW} idle connections");
-    assert!(grown < COST * SLOW as u64, "{grown} KiB for {SLOW} slow clients");
+    assert!(
+        grown < COST * SLOW as u64,
+        "{grown} KiB for {SLOW} slow clients"
+    );
 
     slow.iter_mut().for_each(|upload| upload.send(27..LENGTH));
     slow.into_iter().for_each(|upload| upload.finish(client));
@@ -93,10 +121,17 @@ fn slow_and_idle_clients_stop_nobody_and_cost_little() {
 fn hurry(server: &Server, seed: u64) {
     let begun = Instant::now();
     let client = &mut server.client();
-    let image = Image::new(&format!("quick {seed}"), vec![noise(seed, 1 << 20), noise(seed, 100)]);
+    let image = Image::new(
+        &format!("quick {seed}"),
+        vec![noise(seed, 1 << 20), noise(seed, 100)],
+    );
     image.push(client, "quick", "latest");
     image.assert_pulls(client, "quick", "latest");
-    assert!(begun.elapsed() < PATIENCE, "one image took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < PATIENCE,
+        "one image took {:?}",
+        begun.elapsed()
+    );
 }
 
 /// Large manifests wait for room in memory, and those that come slowly leave it to others.
@@ -116,7 +151,14 @@ fn slow_manifests_stop_no_others() {
     (0..50).for_each(|_| assert_eq!(server.client().get("/v2/").status, 200));
     let begun = Instant::now();
     let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": { "long": "x".repeat(300_000) } });
-    let answer = server.client().put_manifest("quick", "v1", OCI_INDEX, index.to_string().as_bytes());
+    let answer =
+        server
+            .client()
+            .put_manifest("quick", "v1", OCI_INDEX, index.to_string().as_bytes());
     assert_eq!(answer.status, 201, "{answer:?}");
-    assert!(begun.elapsed() < PATIENCE, "a manifest took {:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < PATIENCE,
+        "a manifest took {:?}",
+        begun.elapsed()
+    );
 }

@@ -10,31 +10,94 @@ const UPLOAD: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Requests, and what they want.
 fn requests() -> Vec<(&'static str, String, Value)> {
-    let pull = |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "pull" });
-    let push = |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "push" });
-    let delete = |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "delete" });
+    let pull =
+        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "pull" });
+    let push =
+        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "push" });
+    let delete =
+        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "delete" });
     let catalog = json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }]);
     let name = "team/app";
     vec![
         ("GET", "/v2/".to_owned(), Value::Null),
         ("GET", "/v2/_catalog?n=3".to_owned(), catalog.clone()),
-        ("GET", format!("/v2/{name}/manifests/latest"), json!([pull(name)])),
-        ("PUT", format!("/v2/{name}/manifests/latest"), json!([pull(name), push(name)])),
-        ("DELETE", format!("/v2/{name}/manifests/{DIGEST}"), json!([delete(name)])),
-        ("GET", format!("/v2/{name}/blobs/{DIGEST}"), json!([pull(name)])),
-        ("DELETE", format!("/v2/{name}/blobs/{DIGEST}"), json!([delete(name)])),
+        (
+            "GET",
+            format!("/v2/{name}/manifests/latest"),
+            json!([pull(name)]),
+        ),
+        (
+            "PUT",
+            format!("/v2/{name}/manifests/latest"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "DELETE",
+            format!("/v2/{name}/manifests/{DIGEST}"),
+            json!([delete(name)]),
+        ),
+        (
+            "GET",
+            format!("/v2/{name}/blobs/{DIGEST}"),
+            json!([pull(name)]),
+        ),
+        (
+            "DELETE",
+            format!("/v2/{name}/blobs/{DIGEST}"),
+            json!([delete(name)]),
+        ),
         ("GET", format!("/v2/{name}/tags/list"), json!([pull(name)])),
-        ("POST", format!("/v2/{name}/blobs/uploads/"), json!([pull(name), push(name)])),
-        ("POST", format!("/v2/{name}/blobs/uploads/?digest={DIGEST}"), json!([pull(name), push(name)])),
-        ("POST", format!("/v2/{name}/blobs/uploads/?mount={DIGEST}"), json!([pull(name), push(name)])),
-        ("POST", format!("/v2/{name}/blobs/uploads/?mount={DIGEST}&from=c/d"), json!([pull(name), push(name), pull("c/d")])),
-        ("GET", format!("/v2/{name}/blobs/uploads/{UPLOAD}"), json!([pull(name)])),
-        ("PATCH", format!("/v2/{name}/blobs/uploads/{UPLOAD}"), json!([pull(name), push(name)])),
-        ("PUT", format!("/v2/{name}/blobs/uploads/{UPLOAD}?digest={DIGEST}"), json!([pull(name), push(name)])),
-        ("DELETE", format!("/v2/{name}/blobs/uploads/{UPLOAD}"), json!([delete(name)])),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?digest={DIGEST}"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}&from=c/d"),
+            json!([pull(name), push(name), pull("c/d")]),
+        ),
+        (
+            "GET",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            json!([pull(name)]),
+        ),
+        (
+            "PATCH",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "PUT",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}?digest={DIGEST}"),
+            json!([pull(name), push(name)]),
+        ),
+        (
+            "DELETE",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            json!([delete(name)]),
+        ),
         // these it does not have
-        ("GET", format!("/v2/{name}/referrers/{DIGEST}"), json!([pull(name)])),
-        ("GET", format!("/v2/{name}/_oci/tag-history/latest"), json!([pull(name)])),
+        (
+            "GET",
+            format!("/v2/{name}/referrers/{DIGEST}"),
+            json!([pull(name)]),
+        ),
+        (
+            "GET",
+            format!("/v2/{name}/_oci/tag-history/latest"),
+            json!([pull(name)]),
+        ),
         ("DELETE", format!("/v2/{name}/"), json!([delete(name)])),
         ("GET", "/v1/search?q=app".to_owned(), catalog),
     ]
@@ -48,18 +111,39 @@ fn everything_asks_for_a_login_and_says_what_for() {
         let response = client.request(method, &path).body(b"some content").send();
         response.refused(401, "UNAUTHORIZED");
         let error = json!({ "code": "UNAUTHORIZED", "message": "authentication required", "detail": wanted });
-        assert_eq!(response.json(), json!({ "errors": [error] }), "{method} {path}");
+        assert_eq!(
+            response.json(),
+            json!({ "errors": [error] }),
+            "{method} {path}"
+        );
         let challenge = "Basic realm=\"Our \\\"Realm\\\" \u{e9}\"";
-        assert_eq!(response.header("www-authenticate"), Some(challenge), "{method} {path}");
+        assert_eq!(
+            response.header("www-authenticate"),
+            Some(challenge),
+            "{method} {path}"
+        );
         let is_v2 = path.starts_with("/v2/");
-        assert_eq!(response.header("docker-distribution-api-version"), is_v2.then_some("registry/2.0"), "{method} {path}");
+        assert_eq!(
+            response.header("docker-distribution-api-version"),
+            is_v2.then_some("registry/2.0"),
+            "{method} {path}"
+        );
         if method == "GET" {
             let head = client.head(&path);
-            assert_eq!((head.status, head.header("www-authenticate")), (401, Some(challenge)), "HEAD {path}");
+            assert_eq!(
+                (head.status, head.header("www-authenticate")),
+                (401, Some(challenge)),
+                "HEAD {path}"
+            );
         }
         // with a login it is something else that may be wrong
-        let answer = as_user(client.request(method, &path), "joe", "secret").body(b"some content").send();
-        assert!(answer.status != 401 && answer.status != 500, "{method} {path}: {answer:?}");
+        let answer = as_user(client.request(method, &path), "joe", "secret")
+            .body(b"some content")
+            .send();
+        assert!(
+            answer.status != 401 && answer.status != 500,
+            "{method} {path}: {answer:?}"
+        );
     }
 }
 
@@ -69,8 +153,22 @@ fn a_refused_push_leaves_nothing() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     let body = vec![b'x'; 3 << 20];
-    assert_eq!(client.request("POST", &format!("/v2/a/blobs/uploads/?digest={DIGEST}")).body(&body[..1000]).send().status, 401);
-    assert_eq!(client.request("PUT", "/v2/a/manifests/v1").body(&body[..1000]).send().status, 401);
+    assert_eq!(
+        client
+            .request("POST", &format!("/v2/a/blobs/uploads/?digest={DIGEST}"))
+            .body(&body[..1000])
+            .send()
+            .status,
+        401
+    );
+    assert_eq!(
+        client
+            .request("PUT", "/v2/a/manifests/v1")
+            .body(&body[..1000])
+            .send()
+            .status,
+        401
+    );
     let catalog = as_user(client.request("GET", "/v2/_catalog"), "joe", "secret").send();
     assert_eq!(catalog.json()["repositories"], json!([]));
     assert!(guarded.server.upload_files().is_empty());
@@ -87,18 +185,44 @@ fn what_watches_the_server_needs_no_login() {
 
 #[test]
 fn silly_takes_whatever_it_is_shown() {
-    let server = Server::with(&[("REGISTRY_AUTH", "silly: {realm: https://silly/token, service: a service}")]);
+    let server = Server::with(&[(
+        "REGISTRY_AUTH",
+        "silly: {realm: https://silly/token, service: a service}",
+    )]);
     let mut client = server.client();
     let challenged = |client: &mut crate::support::Client, path: &str| {
         let response = client.get(path);
         response.refused(401, "UNAUTHORIZED");
-        response.header("www-authenticate").expect("a challenge").to_owned()
+        response
+            .header("www-authenticate")
+            .expect("a challenge")
+            .to_owned()
     };
-    assert_eq!(challenged(&mut client, "/v2/"), r#"Bearer realm="https://silly/token",service="a service""#);
+    assert_eq!(
+        challenged(&mut client, "/v2/"),
+        r#"Bearer realm="https://silly/token",service="a service""#
+    );
     let challenge = challenged(&mut client, "/v2/a/tags/list");
-    assert_eq!(challenge, r#"Bearer realm="https://silly/token",service="a service",scope="repository:a:pull""#);
-    assert_eq!(client.request("GET", "/v2/").header("Authorization", "").send().status, 401);
-    assert_eq!(client.request("GET", "/v2/").header("Authorization", "whatever").send().status, 200);
+    assert_eq!(
+        challenge,
+        r#"Bearer realm="https://silly/token",service="a service",scope="repository:a:pull""#
+    );
+    assert_eq!(
+        client
+            .request("GET", "/v2/")
+            .header("Authorization", "")
+            .send()
+            .status,
+        401
+    );
+    assert_eq!(
+        client
+            .request("GET", "/v2/")
+            .header("Authorization", "whatever")
+            .send()
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -106,6 +230,11 @@ fn none_asks_nobody() {
     let server = Server::with(&[("REGISTRY_AUTH", "none: {}")]);
     let mut client = server.client();
     assert_eq!(client.get("/v2/").status, 200);
-    assert_eq!(as_user(client.request("GET", "/v2/"), "joe", "whatever").send().status, 200);
+    assert_eq!(
+        as_user(client.request("GET", "/v2/"), "joe", "whatever")
+            .send()
+            .status,
+        200
+    );
     Image::small(1).push(&mut client, "a", "v1");
 }

@@ -14,20 +14,36 @@ use super::{Guarded, eventually};
 /// Runs it in a directory; gives the exit code, what it printed and what it said.
 fn run(directory: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.arg("htpasswd").args(arguments).current_dir(directory);
+    command
+        .arg("htpasswd")
+        .args(arguments)
+        .current_dir(directory);
     parts(&with_input(command, input))
 }
 
 fn with_input(mut command: Command, input: &str) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     // one that wants no input may have ended
-    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(input.as_bytes());
     child.wait_with_output().expect("it ends")
 }
 
 fn parts(output: &Output) -> (i32, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
-    (output.status.code().expect("a code"), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code().expect("a code"),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 fn is_hash_of(line: &str, user: &str, password: &str, cost: u32) -> bool {
@@ -52,11 +68,17 @@ fn a_line_is_printed() {
         let (code, out, _) = run(directory.path(), arguments, input);
         let (line, rest) = out.split_once('\n').expect("a line");
         assert_eq!((code, rest), (0, "\n"), "{arguments:?}");
-        assert!(is_hash_of(line, "joe", "secret", cost), "{arguments:?}: {out}");
+        assert!(
+            is_hash_of(line, "joe", "secret", cost),
+            "{arguments:?}: {out}"
+        );
     }
     for password in ["", "a:b", "-secret", "é", " "] {
         let (_, out, _) = run(directory.path(), &["-BbnC4", "joe", password], "");
-        assert!(is_hash_of(out.trim_end(), "joe", password, 4), "{password:?}: {out}");
+        assert!(
+            is_hash_of(out.trim_end(), "joe", password, 4),
+            "{password:?}: {out}"
+        );
     }
     assert_eq!(directory.path().read_dir().expect("a directory").count(), 0);
 }
@@ -66,28 +88,83 @@ fn a_file_is_made_changed_and_asked() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("f");
     let does = |arguments: &[&str], code: i32, said: &str| {
-        assert_eq!(run(directory.path(), arguments, ""), (code, String::new(), format!("{said}\n")), "{arguments:?}");
+        assert_eq!(
+            run(directory.path(), arguments, ""),
+            (code, String::new(), format!("{said}\n")),
+            "{arguments:?}"
+        );
     };
-    does(&["-Bb", "f", "joe", "pw"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
-    does(&["-D", "f", "joe"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
-    does(&["-vb", "f", "joe", "pw"], 1, "htpasswd: cannot modify file f; use '-c' to create it");
-    does(&["-cBbC4", "f", "joe", "pw"], 0, "Adding password for user joe");
+    does(
+        &["-Bb", "f", "joe", "pw"],
+        1,
+        "htpasswd: cannot modify file f; use '-c' to create it",
+    );
+    does(
+        &["-D", "f", "joe"],
+        1,
+        "htpasswd: cannot modify file f; use '-c' to create it",
+    );
+    does(
+        &["-vb", "f", "joe", "pw"],
+        1,
+        "htpasswd: cannot modify file f; use '-c' to create it",
+    );
+    does(
+        &["-cBbC4", "f", "joe", "pw"],
+        0,
+        "Adding password for user joe",
+    );
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
-    does(&["-BbC4", "f", "joe", "pw2"], 0, "Updating password for user joe");
-    does(&["-BbC4", "f", "ann", "x"], 0, "Adding password for user ann");
-    does(&["-vb", "f", "joe", "pw2"], 0, "Password for user joe correct.");
-    does(&["-vb", "f", "joe", "pw"], 3, "password verification failed");
+    does(
+        &["-BbC4", "f", "joe", "pw2"],
+        0,
+        "Updating password for user joe",
+    );
+    does(
+        &["-BbC4", "f", "ann", "x"],
+        0,
+        "Adding password for user ann",
+    );
+    does(
+        &["-vb", "f", "joe", "pw2"],
+        0,
+        "Password for user joe correct.",
+    );
+    does(
+        &["-vb", "f", "joe", "pw"],
+        3,
+        "password verification failed",
+    );
     does(&["-vb", "f", "nobody", "pw"], 6, "User nobody not found");
     does(&["-D", "f", "ann"], 0, "Deleting password for user ann");
     does(&["-D", "f", "nobody"], 0, "User nobody not found");
     let content = fs::read_to_string(&path).expect("the file");
     assert!(is_hash_of(content.trim_end(), "joe", "pw2", 4), "{content}");
-    assert_eq!(path.metadata().expect("the file").mode() & 0o777, 0o640, "the mode has changed");
-    assert_eq!(directory.path().read_dir().expect("a directory").count(), 1, "something was left");
-    does(&["-cBbC4", "f", "bob", "pw"], 0, "Adding password for user bob");
-    assert_eq!(fs::read_to_string(&path).expect("the file").lines().count(), 1);
+    assert_eq!(
+        path.metadata().expect("the file").mode() & 0o777,
+        0o640,
+        "the mode has changed"
+    );
+    assert_eq!(
+        directory.path().read_dir().expect("a directory").count(),
+        1,
+        "something was left"
+    );
+    does(
+        &["-cBbC4", "f", "bob", "pw"],
+        0,
+        "Adding password for user bob",
+    );
+    assert_eq!(
+        fs::read_to_string(&path).expect("the file").lines().count(),
+        1
+    );
     fs::write(&path, "garbage\n").expect("a file");
-    does(&["-Bb", "f", "joe", "pw"], 7, "htpasswd: The file f does not appear to be a valid htpasswd file.");
+    does(
+        &["-Bb", "f", "joe", "pw"],
+        7,
+        "htpasswd: The file f does not appear to be a valid htpasswd file.",
+    );
     assert_eq!(fs::read_to_string(&path).expect("the file"), "garbage\n");
 }
 
@@ -96,30 +173,112 @@ fn mistakes() {
     let directory = TempDir::new().expect("a directory");
     let long = "u".repeat(300);
     for (arguments, input, code, said) in [
-        (&["-Bbn", "jo:e", "x"][..], "", 6, "htpasswd: username contains illegal character ':'"),
-        (&["-Bbn", &long, "x"], "", 5, "htpasswd: username too long (> 255)"),
-        (&["-Bbn", "a", &long], "", 5, "htpasswd: password too long (> 256)"),
-        (&["-BbnC", "x", "a", "b"], "", 2, "htpasswd: argument to -C must be a positive integer"),
-        (&["-BbnC", "3", "a", "b"], "", 3, "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 3"),
-        (&["-BbnC", "18", "a", "b"], "", 3, "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 18"),
-        (&["-cn", "f", "x"], "", 2, "htpasswd: only one of -c -n -v -D may be specified"),
-        (&["-cD", "f", "x"], "", 2, "htpasswd: only one of -c -n -v -D may be specified"),
-        (&["-Bn", "-C4", "joe"], "a\nb\n", 3, "New password: Re-type new password: htpasswd: password verification error"),
+        (
+            &["-Bbn", "jo:e", "x"][..],
+            "",
+            6,
+            "htpasswd: username contains illegal character ':'",
+        ),
+        (
+            &["-Bbn", &long, "x"],
+            "",
+            5,
+            "htpasswd: username too long (> 255)",
+        ),
+        (
+            &["-Bbn", "a", &long],
+            "",
+            5,
+            "htpasswd: password too long (> 256)",
+        ),
+        (
+            &["-BbnC", "x", "a", "b"],
+            "",
+            2,
+            "htpasswd: argument to -C must be a positive integer",
+        ),
+        (
+            &["-BbnC", "3", "a", "b"],
+            "",
+            3,
+            "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 3",
+        ),
+        (
+            &["-BbnC", "18", "a", "b"],
+            "",
+            3,
+            "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 18",
+        ),
+        (
+            &["-cn", "f", "x"],
+            "",
+            2,
+            "htpasswd: only one of -c -n -v -D may be specified",
+        ),
+        (
+            &["-cD", "f", "x"],
+            "",
+            2,
+            "htpasswd: only one of -c -n -v -D may be specified",
+        ),
+        (
+            &["-Bn", "-C4", "joe"],
+            "a\nb\n",
+            3,
+            "New password: Re-type new password: htpasswd: password verification error",
+        ),
         // these Apache's does, or says in other words
-        (&["-Bn", "joe"], "", 3, "New password: htpasswd: cannot read the password: there is none"),
-        (&["-mbn", "a", "b"], "", 2, "htpasswd: -m makes hashes that the registry refuses: leave it out, and bcrypt is used"),
-        (&["-Bbn", "a\nb", "x"], "", 6, r"htpasswd: username contains illegal character '\n'"),
-        (&["-Bbn", "#a", "x"], "", 6, "htpasswd: a username begins neither with # nor with a space, and does not end with one"),
-        (&["-Bb", "f"], "", 2, "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help"),
-        (&["-Bb", "f", "joe", "x", "y"], "", 2, "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help"),
+        (
+            &["-Bn", "joe"],
+            "",
+            3,
+            "New password: htpasswd: cannot read the password: there is none",
+        ),
+        (
+            &["-mbn", "a", "b"],
+            "",
+            2,
+            "htpasswd: -m makes hashes that the registry refuses: leave it out, and bcrypt is used",
+        ),
+        (
+            &["-Bbn", "a\nb", "x"],
+            "",
+            6,
+            r"htpasswd: username contains illegal character '\n'",
+        ),
+        (
+            &["-Bbn", "#a", "x"],
+            "",
+            6,
+            "htpasswd: a username begins neither with # nor with a space, and does not end with one",
+        ),
+        (
+            &["-Bb", "f"],
+            "",
+            2,
+            "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
+        ),
+        (
+            &["-Bb", "f", "joe", "x", "y"],
+            "",
+            2,
+            "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
+        ),
     ] {
-        assert_eq!(run(directory.path(), arguments, input), (code, String::new(), format!("{said}\n")), "{arguments:?}");
+        assert_eq!(
+            run(directory.path(), arguments, input),
+            (code, String::new(), format!("{said}\n")),
+            "{arguments:?}"
+        );
     }
     for arguments in [&[][..], &["-q"], &["-bi", "f", "x", "y"]] {
         assert_eq!(run(directory.path(), arguments, "").0, 2, "{arguments:?}");
     }
     let (code, _, said) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
-    assert!(code == 1 && said.starts_with("htpasswd: cannot create file not/there/f: "), "{said}");
+    assert!(
+        code == 1 && said.starts_with("htpasswd: cannot create file not/there/f: "),
+        "{said}"
+    );
 }
 
 /// As people do it: `registry htpasswd -Bbn USER PASSWORD >> FILE`, with the program under the name they are used to.
@@ -138,14 +297,25 @@ fn the_registry_takes_what_it_makes() {
     let (_, second, _) = command(&["-BbnC4", "ann", "other"]);
     fs::write(&guarded.path, first).expect("a file");
     assert_eq!(guarded.login("joe", "secret").status, 200);
-    let mut file = fs::File::options().append(true).open(&guarded.path).expect("the file");
+    let mut file = fs::File::options()
+        .append(true)
+        .open(&guarded.path)
+        .expect("the file");
     file.write_all(second.as_bytes()).expect("another line");
     assert_eq!(guarded.login("ann", "other").status, 200);
     let path = guarded.path.to_str().expect("text");
     assert_eq!(command(&["-bC4", path, "joe", "new"]).0, 0);
-    assert_eq!((guarded.login("joe", "new").status, guarded.login("joe", "secret").status), (200, 401));
+    assert_eq!(
+        (
+            guarded.login("joe", "new").status,
+            guarded.login("joe", "secret").status
+        ),
+        (200, 401)
+    );
     assert_eq!(command(&["-D", path, "ann"]).0, 0);
-    eventually("a deleted user is let in", || guarded.login("ann", "other").status == 401);
+    eventually("a deleted user is let in", || {
+        guarded.login("ann", "other").status == 401
+    });
     assert_eq!(guarded.login("joe", "new").status, 200);
 }
 
@@ -154,12 +324,30 @@ fn a_password_is_not_shown_while_it_is_typed() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let directory = TempDir::new().expect("a directory");
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal");
-    let name = ptsname(&terminal, Vec::new()).expect("a name").into_string().expect("text");
-    let side = || fs::File::options().read(true).write(true).open(&name).expect("the other side");
+    grantpt(&terminal)
+        .and_then(|()| unlockpt(&terminal))
+        .expect("a terminal");
+    let name = ptsname(&terminal, Vec::new())
+        .expect("a name")
+        .into_string()
+        .expect("text");
+    let side = || {
+        fs::File::options()
+            .read(true)
+            .write(true)
+            .open(&name)
+            .expect("the other side")
+    };
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["htpasswd", "-cC4", "f", "joe"]).current_dir(directory.path());
-    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("it starts");
+    command
+        .args(["htpasswd", "-cC4", "f", "joe"])
+        .current_dir(directory.path());
+    let mut child = command
+        .stdin(side())
+        .stdout(side())
+        .stderr(side())
+        .spawn()
+        .expect("it starts");
     drop(command);
     let mut terminal = fs::File::from(terminal);
     let mut shown = String::new();
@@ -176,10 +364,16 @@ fn a_password_is_not_shown_while_it_is_typed() {
         terminal.write_all(b"secret\n").expect("it listens");
     }
     let shown = until(&mut terminal, "Adding password for user joe\r\n");
-    assert_eq!(shown, "New password: \r\nRe-type new password: \r\nAdding password for user joe\r\n");
+    assert_eq!(
+        shown,
+        "New password: \r\nRe-type new password: \r\nAdding password for user joe\r\n"
+    );
     assert!(child.wait().expect("it ends").success());
     let content = fs::read_to_string(directory.path().join("f")).expect("the file");
-    assert!(is_hash_of(content.trim_end(), "joe", "secret", 4), "{content}");
+    assert!(
+        is_hash_of(content.trim_end(), "joe", "secret", 4),
+        "{content}"
+    );
 }
 
 #[test]
@@ -187,7 +381,10 @@ fn the_command_under_its_own_name_says_what_it_does() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let link = directory.path().join("htpasswd");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_registry"), &link).expect("a link");
-    let output = std::process::Command::new(link).arg("--help").output().expect("it runs");
+    let output = std::process::Command::new(link)
+        .arg("--help")
+        .output()
+        .expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.starts_with("Make or change a file of users"), "{said}");
 }

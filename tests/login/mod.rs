@@ -41,8 +41,13 @@ impl Guarded {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("htpasswd");
         std::fs::write(&path, content).expect("a file");
-        let server = Server::logged(&[&[("REGISTRY_AUTH", &*environment(&path))], variables].concat());
-        Self { server, path, _directory: directory }
+        let server =
+            Server::logged(&[&[("REGISTRY_AUTH", &*environment(&path))], variables].concat());
+        Self {
+            server,
+            path,
+            _directory: directory,
+        }
     }
 
     fn client(&self) -> Client {
@@ -60,7 +65,10 @@ fn environment(path: &Path) -> String {
 }
 
 fn as_user<'c>(request: Request<'c>, user: &str, password: &str) -> Request<'c> {
-    request.header("Authorization", &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+    request.header(
+        "Authorization",
+        &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+    )
 }
 
 /// Looks until it is so: what a server says in its log may come a moment after its answer.

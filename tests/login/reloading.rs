@@ -27,37 +27,65 @@ fn logins_begin_move_and_end_without_a_restart() {
     std::fs::write(place("bad"), "bob:plain\n").expect("a file");
     write(None);
     let mut starting = command(&place("data"));
-    starting.arg(&config).stdout(std::process::Stdio::piped()).stderr(std::fs::File::create(place("log")).expect("a log"));
+    starting
+        .arg(&config)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::fs::File::create(place("log")).expect("a log"));
     let mut server = Killed(starting.spawn().expect("it starts"));
     let mut said = String::new();
     let mut out = std::io::BufReader::new(server.0.stdout.take().expect("a pipe"));
     std::io::BufRead::read_line(&mut out, &mut said).expect("a line");
-    let address = said.split("http://").nth(1).and_then(|rest| rest.split(',').next()).expect("an address");
-    let status = |user: &str, password: &str| as_user(Client::new(address).request("GET", "/v2/"), user, password).send().status;
+    let address = said
+        .split("http://")
+        .nth(1)
+        .and_then(|rest| rest.split(',').next())
+        .expect("an address");
+    let status = |user: &str, password: &str| {
+        as_user(Client::new(address).request("GET", "/v2/"), user, password)
+            .send()
+            .status
+    };
     assert_eq!(Client::new(address).get("/v2/").status, 200);
     write(Some(&place("one")));
-    eventually("a login is not asked for", || Client::new(address).get("/v2/").status == 401);
-    assert_eq!((status("joe", "secret"), status("ann", "other")), (200, 401));
+    eventually("a login is not asked for", || {
+        Client::new(address).get("/v2/").status == 401
+    });
+    assert_eq!(
+        (status("joe", "secret"), status("ann", "other")),
+        (200, 401)
+    );
     write(Some(&place("bad")));
     // as mistyped
     write(Some(&place("none")));
     kill(&server, rustix::process::Signal::HUP);
-    eventually("a missing file is not refused", || said_so(&place("log"), "there is no htpasswd file"));
-    assert_eq!((status("joe", "secret"), place("none").exists()), (200, false));
+    eventually("a missing file is not refused", || {
+        said_so(&place("log"), "there is no htpasswd file")
+    });
+    assert_eq!(
+        (status("joe", "secret"), place("none").exists()),
+        (200, false)
+    );
     // and taken once it is there
     std::fs::write(place("none"), line("eve", "third")).expect("a file");
-    eventually("a file that is there by now does not count", || status("eve", "third") == 200);
+    eventually("a file that is there by now does not count", || {
+        status("eve", "third") == 200
+    });
     write(Some(&place("two")));
-    eventually("the other file does not count", || status("ann", "other") == 200);
+    eventually("the other file does not count", || {
+        status("ann", "other") == 200
+    });
     assert_eq!(status("joe", "secret"), 401);
     write(None);
     // a file alone takes no login away
     kill(&server, rustix::process::Signal::HUP);
-    eventually("a login is still asked for", || Client::new(address).get("/v2/").status == 200);
+    eventually("a login is still asked for", || {
+        Client::new(address).get("/v2/").status == 200
+    });
 }
 
 fn kill(server: &Killed, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(&server.0), signal).expect("it runs");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&server.0), signal)
+        .expect("it runs");
 }
 
 fn said_so(log: &Path, words: &str) -> bool {

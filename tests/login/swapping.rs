@@ -16,7 +16,8 @@ fn a_hundred_swaps_fail_no_request() {
             scope.spawn(|| {
                 let mut client = guarded.client();
                 while !is_done.load(Ordering::Relaxed) {
-                    let response = as_user(client.request("GET", "/v2/_catalog"), "joe", "secret").send();
+                    let response =
+                        as_user(client.request("GET", "/v2/_catalog"), "joe", "secret").send();
                     if response.status != 200 {
                         is_done.store(true, Ordering::Relaxed);
                         panic!("{response:?}");
@@ -37,10 +38,15 @@ fn a_hundred_swaps_fail_no_request() {
             } else {
                 fs::write(&guarded.path, content).expect("a file");
             }
-            while answered.load(Ordering::Relaxed) < before + 8 && !is_done.load(Ordering::Relaxed) {
+            while answered.load(Ordering::Relaxed) < before + 8 && !is_done.load(Ordering::Relaxed)
+            {
                 std::thread::yield_now();
             }
-            assert_eq!(guarded.login(&format!("user {round}"), "other").status, 200, "round {round}");
+            assert_eq!(
+                guarded.login(&format!("user {round}"), "other").status,
+                200,
+                "round {round}"
+            );
         }
     });
     assert!(answered.into_inner() >= 800);

@@ -23,7 +23,11 @@ impl Signer {
         let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).expect("a key");
         let x = URL_SAFE_NO_PAD.encode(pair.public_key_raw());
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": x });
-        Self { id, key: EncodingKey::from_ed_der(&pair.serialize_der()), jwk }
+        Self {
+            id,
+            key: EncodingKey::from_ed_der(&pair.serialize_der()),
+            jwk,
+        }
     }
 
     /// A token of `joe` for these scopes, written as `repository:NAME:ACTION,…`.
@@ -33,9 +37,11 @@ impl Signer {
             json!({ "type": parts[0], "name": parts[1], "actions": parts[2].split(',').collect::<Vec<_>>() })
         });
         let access: Vec<_> = access.collect();
-        let claims =
-            json!({ "iss": "the issuer", "aud": ["the service"], "sub": "joe", "exp": get_current_timestamp() + 60, "access": access });
-        let header = Header { kid: Some(self.id.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let claims = json!({ "iss": "the issuer", "aud": ["the service"], "sub": "joe", "exp": get_current_timestamp() + 60, "access": access });
+        let header = Header {
+            kid: Some(self.id.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         encode(&header, &claims, &self.key).expect("a token")
     }
 }
@@ -55,12 +61,18 @@ impl Tokened {
         let (directory, signer) = (TempDir::new().expect("a directory"), Signer::new("first"));
         let path = directory.path().join("jwks.json");
         std::fs::write(&path, json!({ "keys": [signer.jwk] }).to_string()).expect("a file");
-        let mut token =
-            json!({ "realm": "https://auth.example.com/token", "service": "the service", "issuer": "the issuer", "jwks": path });
-        token.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let mut token = json!({ "realm": "https://auth.example.com/token", "service": "the service", "issuer": "the issuer", "jwks": path });
+        token
+            .as_object_mut()
+            .expect("an object")
+            .extend(more.as_object().expect("an object").clone());
         let auth = json!({ "token": token }).to_string();
         let server = Server::logged(&[&[("REGISTRY_AUTH", &*auth)], environment].concat());
-        Self { server, signer, directory }
+        Self {
+            server,
+            signer,
+            directory,
+        }
     }
 }
 
@@ -71,7 +83,13 @@ fn with_token<'c>(request: Request<'c>, token: &str) -> Request<'c> {
 fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8]) -> String {
     let digest = sha256(content);
     let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
-    assert_eq!(with_token(client.request("POST", &path), token).body(content).send().status, 201);
+    assert_eq!(
+        with_token(client.request("POST", &path), token)
+            .body(content)
+            .send()
+            .status,
+        201
+    );
     digest
 }
 
@@ -79,33 +97,73 @@ fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8])
 fn a_token_opens_what_it_lists() {
     let tokened = Tokened::start();
     let (mut client, signer) = (tokened.server.client(), &tokened.signer);
-    let (pull, push) = (signer.token(&["repository:team/app:pull"]), signer.token(&["repository:team/app:pull,push"]));
+    let (pull, push) = (
+        signer.token(&["repository:team/app:pull"]),
+        signer.token(&["repository:team/app:pull,push"]),
+    );
     let image = Image::small(1);
     for blob in image.layers.iter().chain([&image.config]) {
         push_blob(&mut client, &push, "team/app", blob);
     }
     let put = |client: &mut Client, token: &str, repository: &str| {
-        let request = with_token(client.request("PUT", &format!("/v2/{repository}/manifests/v1")), token);
-        request.header("Content-Type", OCI_MANIFEST).body(&image.manifest).send()
+        let request = with_token(
+            client.request("PUT", &format!("/v2/{repository}/manifests/v1")),
+            token,
+        );
+        request
+            .header("Content-Type", OCI_MANIFEST)
+            .body(&image.manifest)
+            .send()
     };
     assert_eq!(put(&mut client, &push, "team/app").status, 201);
     assert_eq!(put(&mut client, &pull, "team/app").status, 401);
     assert_eq!(put(&mut client, &push, "team/other").status, 401);
-    let get = |client: &mut Client, token: &str, path: &str| with_token(client.request("GET", path), token).send();
-    for path in ["/v2/", "/v2/team/app/manifests/v1", "/v2/team/app/tags/list", "/v2/team/app/_oci/tag-history/v1"] {
+    let get = |client: &mut Client, token: &str, path: &str| {
+        with_token(client.request("GET", path), token).send()
+    };
+    for path in [
+        "/v2/",
+        "/v2/team/app/manifests/v1",
+        "/v2/team/app/tags/list",
+        "/v2/team/app/_oci/tag-history/v1",
+    ] {
         assert_eq!(get(&mut client, &pull, path).status, 200, "{path}");
     }
     let refused = get(&mut client, &pull, "/v2/_catalog");
     refused.refused(401, "UNAUTHORIZED");
-    assert_eq!(refused.json()["errors"][0]["detail"], json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }]));
-    let challenge =
-        r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
+    assert_eq!(
+        refused.json()["errors"][0]["detail"],
+        json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }])
+    );
+    let challenge = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
     assert_eq!(refused.header("www-authenticate"), Some(challenge));
-    assert_eq!(get(&mut client, &signer.token(&["registry:catalog:*"]), "/v2/_catalog").status, 200);
-    let delete = |client: &mut Client, token: &str| with_token(client.request("DELETE", "/v2/team/app/manifests/v1"), token).send().status;
-    assert_eq!((delete(&mut client, &push), delete(&mut client, &signer.token(&["repository:team/app:delete"]))), (401, 202));
+    assert_eq!(
+        get(
+            &mut client,
+            &signer.token(&["registry:catalog:*"]),
+            "/v2/_catalog"
+        )
+        .status,
+        200
+    );
+    let delete = |client: &mut Client, token: &str| {
+        with_token(client.request("DELETE", "/v2/team/app/manifests/v1"), token)
+            .send()
+            .status
+    };
+    assert_eq!(
+        (
+            delete(&mut client, &push),
+            delete(&mut client, &signer.token(&["repository:team/app:delete"]))
+        ),
+        (401, 202)
+    );
     let history = tokened.server.cli(&["tag", "history", "team/app:v1"]);
-    assert!(String::from_utf8(history.stdout).expect("text").contains("joe"));
+    assert!(
+        String::from_utf8(history.stdout)
+            .expect("text")
+            .contains("joe")
+    );
 }
 
 /// Distribution answers 401 to the whole request, and clients give up or start again without the mount.
@@ -113,7 +171,12 @@ fn a_token_opens_what_it_lists() {
 fn a_mount_from_where_one_may_not_read_is_an_upload() {
     let tokened = Tokened::start();
     let (mut client, signer) = (tokened.server.client(), &tokened.signer);
-    let digest = push_blob(&mut client, &signer.token(&["repository:secret:pull,push"]), "secret", b"a secret");
+    let digest = push_blob(
+        &mut client,
+        &signer.token(&["repository:secret:pull,push"]),
+        "secret",
+        b"a secret",
+    );
     let mut mount = |token: &str, query: &str| {
         let path = format!("/v2/app/blobs/uploads/?mount={digest}{query}");
         with_token(client.request("POST", &path), token).send()
@@ -122,11 +185,31 @@ fn a_mount_from_where_one_may_not_read_is_an_upload() {
     for query in ["&from=secret", ""] {
         let response = mount(&to_app, query);
         assert_eq!(response.status, 202, "{query}: {response:?}");
-        assert!(response.header("location").expect("a location").contains("/v2/app/blobs/uploads/"));
+        assert!(
+            response
+                .header("location")
+                .expect("a location")
+                .contains("/v2/app/blobs/uploads/")
+        );
     }
-    let challenge = mount("x", "&from=secret").header("www-authenticate").expect("a challenge").to_owned();
-    assert!(challenge.contains(r#"scope="repository:app:pull,push repository:secret:pull",error="invalid_token""#), "{challenge}");
-    assert_eq!(mount(&signer.token(&["repository:app:pull,push", "repository:secret:pull"]), "&from=secret").status, 201);
+    let challenge = mount("x", "&from=secret")
+        .header("www-authenticate")
+        .expect("a challenge")
+        .to_owned();
+    assert!(
+        challenge.contains(
+            r#"scope="repository:app:pull,push repository:secret:pull",error="invalid_token""#
+        ),
+        "{challenge}"
+    );
+    assert_eq!(
+        mount(
+            &signer.token(&["repository:app:pull,push", "repository:secret:pull"]),
+            "&from=secret"
+        )
+        .status,
+        201
+    );
 }
 
 #[test]
@@ -134,43 +217,101 @@ fn keys_are_rotated_without_a_restart() {
     let tokened = Tokened::start();
     let next = Signer::new("second");
     let path = tokened.directory.path().join("jwks.json");
-    let status = |signer: &Signer| with_token(tokened.server.client().request("GET", "/v2/"), &signer.token(&[])).send().status;
+    let status = |signer: &Signer| {
+        with_token(
+            tokened.server.client().request("GET", "/v2/"),
+            &signer.token(&[]),
+        )
+        .send()
+        .status
+    };
     assert_eq!((status(&tokened.signer), status(&next)), (200, 401));
-    std::fs::write(path.with_extension("new"), json!({ "keys": [next.jwk] }).to_string()).expect("a file");
+    std::fs::write(
+        path.with_extension("new"),
+        json!({ "keys": [next.jwk] }).to_string(),
+    )
+    .expect("a file");
     std::fs::rename(path.with_extension("new"), &path).expect("another file");
     // the new one first: for it the file is looked at now, and not only within a millisecond
     assert_eq!((status(&next), status(&tokened.signer)), (200, 401));
     std::fs::write(&path, "no keys").expect("a file");
     // though nobody logs in meanwhile
-    eventually("a file that stays broken is not reported", || tokened.server.log().contains("so the last good one stays"));
+    eventually("a file that stays broken is not reported", || {
+        tokened.server.log().contains("so the last good one stays")
+    });
     assert_eq!(status(&next), 200);
     std::fs::write(&path, json!({ "keys": [next.jwk] }).to_string()).expect("a file");
-    eventually("a file that is well again is not reported", || tokened.server.log().contains("can be used again"));
+    eventually("a file that is well again is not reported", || {
+        tokened.server.log().contains("can be used again")
+    });
 }
 
 #[test]
 fn the_token_server_beside_the_registry() {
-    let trusting = Tokened::with(&json!({ "autoredirect": true }), &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    let trusting = Tokened::with(
+        &json!({ "autoredirect": true }),
+        &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")],
+    );
     let challenge_of = |tokened: &Tokened, headers: &[(&str, &str)]| {
         let mut client = tokened.server.client();
-        let request = headers.iter().fold(client.request("GET", "/v2/"), |request, (name, value)| request.header(name, value));
-        request.send().header("www-authenticate").expect("a challenge").to_owned()
+        let request = headers
+            .iter()
+            .fold(client.request("GET", "/v2/"), |request, (name, value)| {
+                request.header(name, value)
+            });
+        request
+            .send()
+            .header("www-authenticate")
+            .expect("a challenge")
+            .to_owned()
     };
     let address = trusting.server.address();
     let challenge = |headers: &[(&str, &str)]| challenge_of(&trusting, headers);
-    assert_eq!(challenge(&[]), format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
-    let told = challenge(&[("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "registry.lan:8080")]);
-    assert_eq!(told, r#"Bearer realm="http://registry.lan:8080/auth/token",service="the service""#);
-    let hostile = challenge(&[("X-Forwarded-Proto", "javascript"), ("X-Forwarded-Host", "evil\",error=\"x")]);
-    assert_eq!(hostile, format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#));
+    assert_eq!(
+        challenge(&[]),
+        format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#)
+    );
+    let told = challenge(&[
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-Host", "registry.lan:8080"),
+    ]);
+    assert_eq!(
+        told,
+        r#"Bearer realm="http://registry.lan:8080/auth/token",service="the service""#
+    );
+    let hostile = challenge(&[
+        ("X-Forwarded-Proto", "javascript"),
+        ("X-Forwarded-Host", "evil\",error=\"x"),
+    ]);
+    assert_eq!(
+        hostile,
+        format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#)
+    );
     // whom nobody trusts may say what it likes
-    let elsewhere = Tokened::with(&json!({ "autoredirect": true, "autoredirectpath": "/token" }), &[]);
-    let own = format!(r#"Bearer realm="https://{}/token",service="the service""#, elsewhere.server.address());
-    assert_eq!(challenge_of(&elsewhere, &[("X-Forwarded-Proto", "http"), ("X-Forwarded-Host", "evil.example")]), own);
+    let elsewhere = Tokened::with(
+        &json!({ "autoredirect": true, "autoredirectpath": "/token" }),
+        &[],
+    );
+    let own = format!(
+        r#"Bearer realm="https://{}/token",service="the service""#,
+        elsewhere.server.address()
+    );
+    assert_eq!(
+        challenge_of(
+            &elsewhere,
+            &[
+                ("X-Forwarded-Proto", "http"),
+                ("X-Forwarded-Host", "evil.example")
+            ]
+        ),
+        own
+    );
 }
 
 fn ask(tokened: &Tokened, token: &str) -> u16 {
-    with_token(tokened.server.client().request("GET", "/v2/"), token).send().status
+    with_token(tokened.server.client().request("GET", "/v2/"), token)
+        .send()
+        .status
 }
 
 /// What a token holds is for nobody's eyes, and what an honest server may have made is no attack.
@@ -178,14 +319,21 @@ fn ask(tokened: &Tokened, token: &str) -> u16 {
 fn the_log_tells_of_forged_tokens_and_of_others_once() {
     let tokened = Tokened::start();
     let signed = |claims: Value| {
-        let header = Header { kid: Some("first".to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            kid: Some("first".to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         encode(&header, &claims, &tokened.signer.key).expect("a token")
     };
     let forged = Signer::new("first").token(&[]);
-    assert_eq!((ask(&tokened, &forged), ask(&tokened, "garbage")), (401, 401));
+    assert_eq!(
+        (ask(&tokened, &forged), ask(&tokened, "garbage")),
+        (401, 401)
+    );
     let now = get_current_timestamp();
     let expired = signed(json!({ "iss": "the issuer", "aud": "the service", "exp": now - 3600 }));
-    let elsewhere = signed(json!({ "iss": "the issuer", "aud": "another service", "exp": now + 60 }));
+    let elsewhere =
+        signed(json!({ "iss": "the issuer", "aud": "another service", "exp": now + 60 }));
     let of_a_new_key = Signer::new("next").token(&[]);
     // oftener than anybody may fail
     for _ in 0..20 {
@@ -195,9 +343,24 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
     }
     assert_eq!(ask(&tokened, &tokened.signer.token(&[])), 200);
     let log = tokened.server.log();
-    assert_eq!((log.matches("login failed").count(), log.matches("a token is not taken").count()), (2, 2), "{log}");
-    for reason in ["token with a wrong signature", "malformed token", "token for another service", "token of an unknown key"] {
-        assert!(log.contains(&format!("reason=\"{reason}\"")), "{reason}: {log}");
+    assert_eq!(
+        (
+            log.matches("login failed").count(),
+            log.matches("a token is not taken").count()
+        ),
+        (2, 2),
+        "{log}"
+    );
+    for reason in [
+        "token with a wrong signature",
+        "malformed token",
+        "token for another service",
+        "token of an unknown key",
+    ] {
+        assert!(
+            log.contains(&format!("reason=\"{reason}\"")),
+            "{reason}: {log}"
+        );
     }
     for token in [&forged, &expired, &elsewhere] {
         assert!(!log.contains(&token[..20]), "{log}");
@@ -208,10 +371,22 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
 #[test]
 fn an_address_that_sends_garbage_has_to_wait() {
     let tokened = Tokened::start();
-    let garbage: Vec<_> = (0..40).map(|number| ask(&tokened, &format!("garbage{number}"))).collect();
+    let garbage: Vec<_> = (0..40)
+        .map(|number| ask(&tokened, &format!("garbage{number}")))
+        .collect();
     let looked_at = garbage.iter().filter(|status| **status == 401).count();
-    assert!(garbage[..11].iter().all(|status| *status == 401) && garbage[11] == 429 && looked_at < 20, "{garbage:?}");
+    assert!(
+        garbage[..11].iter().all(|status| *status == 401) && garbage[11] == 429 && looked_at < 20,
+        "{garbage:?}"
+    );
     assert_eq!(ask(&tokened, &tokened.signer.token(&[])), 200);
     let log = tokened.server.log();
-    assert_eq!((log.matches("login failed").count(), log.matches("logins put off").count()), (looked_at, looked_at - 10), "{log}");
+    assert_eq!(
+        (
+            log.matches("login failed").count(),
+            log.matches("logins put off").count()
+        ),
+        (looked_at, looked_at - 10),
+        "{log}"
+    );
 }

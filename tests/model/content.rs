@@ -56,10 +56,15 @@ impl Stock {
             prey: Vec::new(),
         };
         let mut random = Random::part(seed, 1);
-        let layers: Vec<_> = (0..LAYERS).map(|number| noise(seed ^ number, 40 + 17 * number as usize)).collect();
+        let layers: Vec<_> = (0..LAYERS)
+            .map(|number| noise(seed ^ number, 40 + 17 * number as usize))
+            .collect();
         for number in 0..IMAGES {
             let count = 1 + random.below(3);
-            let image = stock.image(&format!("{seed:x} {number}"), pick(&mut random, &layers, count));
+            let image = stock.image(
+                &format!("{seed:x} {number}"),
+                pick(&mut random, &layers, count),
+            );
             stock.images.push(image);
         }
         for _ in 0..INDEXES {
@@ -89,36 +94,66 @@ impl Stock {
         }
         stock.shared = stock.blobs.keys().cloned().collect();
         for hunter in 0..hunters {
-            let prey: Vec<_> = (0..PREY).map(|number| noise(seed ^ (1000 * (hunter + 1) + number), 30)).collect();
-            stock.prey.push(prey.iter().map(|blob| sha256(blob)).collect());
+            let prey: Vec<_> = (0..PREY)
+                .map(|number| noise(seed ^ (1000 * (hunter + 1) + number), 30))
+                .collect();
+            stock
+                .prey
+                .push(prey.iter().map(|blob| sha256(blob)).collect());
             stock.keep(prey);
         }
         stock
     }
 
-    fn add(&mut self, media_type: &'static str, bytes: Vec<u8>, subject: Option<&Item>, signs: Option<(String, String)>) -> Arc<Item> {
+    fn add(
+        &mut self,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+        subject: Option<&Item>,
+        signs: Option<(String, String)>,
+    ) -> Arc<Item> {
         let digest = sha256(&bytes);
         let (mut blobs, mut children) = (Vec::new(), Vec::new());
-        let into = if media_type == OCI_INDEX { &mut children } else { &mut blobs };
+        let into = if media_type == OCI_INDEX {
+            &mut children
+        } else {
+            &mut blobs
+        };
         into.extend(references_of(&bytes));
         let subject = subject.map(|subject| subject.digest.clone());
-        let item = Arc::new(Item { digest: digest.clone(), media_type, bytes, blobs, children, subject, signs });
+        let item = Arc::new(Item {
+            digest: digest.clone(),
+            media_type,
+            bytes,
+            blobs,
+            children,
+            subject,
+            signs,
+        });
         self.items.insert(digest, Arc::clone(&item));
         item
     }
 
     fn keep(&mut self, blobs: impl IntoIterator<Item = Vec<u8>>) {
-        self.blobs.extend(blobs.into_iter().map(|blob| (sha256(&blob), blob)));
+        self.blobs
+            .extend(blobs.into_iter().map(|blob| (sha256(&blob), blob)));
     }
 
     fn image(&mut self, name: &str, layers: Vec<Vec<u8>>) -> Arc<Item> {
-        let Image { config, layers, manifest } = Image::new(name, layers);
+        let Image {
+            config,
+            layers,
+            manifest,
+        } = Image::new(name, layers);
         self.keep(layers.into_iter().chain([config]));
         self.add(OCI_MANIFEST, manifest, None, None)
     }
 
     fn index(&mut self, children: &[Arc<Item>]) -> Arc<Item> {
-        let described: Vec<_> = children.iter().map(|child| descriptor(child.media_type, &child.bytes)).collect();
+        let described: Vec<_> = children
+            .iter()
+            .map(|child| descriptor(child.media_type, &child.bytes))
+            .collect();
         let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": described });
         self.add(OCI_INDEX, index.to_string().into_bytes(), None, None)
     }
@@ -133,21 +168,40 @@ impl Stock {
             "subject": descriptor(subject.media_type, &subject.bytes),
         });
         self.keep([config, layer]);
-        self.add(OCI_MANIFEST, manifest.to_string().into_bytes(), Some(subject), None)
+        self.add(
+            OCI_MANIFEST,
+            manifest.to_string().into_bytes(),
+            Some(subject),
+            None,
+        )
     }
 
     /// A signature as cosign makes it: an image that only its tag ties to what it signs.
     fn signature(&mut self, subject: &Item, layer: &[u8]) -> Arc<Item> {
         let name = format!("{}.sig", subject.digest.replace(':', "-"));
-        let Image { config, layers, manifest } = Image::new(&name, vec![layer.to_vec()]);
+        let Image {
+            config,
+            layers,
+            manifest,
+        } = Image::new(&name, vec![layer.to_vec()]);
         self.keep(layers.into_iter().chain([config]));
-        self.add(OCI_MANIFEST, manifest, None, Some((subject.digest.clone(), name)))
+        self.add(
+            OCI_MANIFEST,
+            manifest,
+            None,
+            Some((subject.digest.clone(), name)),
+        )
     }
 }
 
 fn pick<T: Clone>(random: &mut Random, of: &[T], count: u64) -> Vec<T> {
-    let mut numbers: Vec<_> = (0..count).map(|_| random.below(of.len() as u64) as usize).collect();
+    let mut numbers: Vec<_> = (0..count)
+        .map(|_| random.below(of.len() as u64) as usize)
+        .collect();
     numbers.sort_unstable();
     numbers.dedup();
-    numbers.into_iter().map(|number| of[number].clone()).collect()
+    numbers
+        .into_iter()
+        .map(|number| of[number].clone())
+        .collect()
 }

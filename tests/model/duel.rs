@@ -22,9 +22,15 @@ impl Hand<'_> {
     pub fn duel(&mut self, repository: &mut Repository) -> Result<(), Gone> {
         let world = self.world;
         world.counts.duels.add(1);
-        let mut image = Arc::clone(&world.stock.images[self.random.below(world.stock.images.len() as u64) as usize]);
-        let mut other = [Other::Repository, Other::Digest, Other::Tag][self.random.below(3) as usize];
-        if let Some(trashed) = self.any_of(repository.trash.keys()).filter(|_| self.random.one_in(2)) {
+        let mut image = Arc::clone(
+            &world.stock.images[self.random.below(world.stock.images.len() as u64) as usize],
+        );
+        let mut other =
+            [Other::Repository, Other::Digest, Other::Tag][self.random.below(3) as usize];
+        if let Some(trashed) = self
+            .any_of(repository.trash.keys())
+            .filter(|_| self.random.one_in(2))
+        {
             let item = &repository.trash[&trashed].item;
             if item.children.is_empty() && item.signs.is_none() {
                 (image, other) = (Arc::clone(item), Other::Restore);
@@ -35,14 +41,17 @@ impl Hand<'_> {
         let random = Random::new(self.random.next());
         let sent = Instant::now();
         let pushed = std::thread::scope(|scope| {
-            let other = scope.spawn(move || Hand::new(world, random).interfere(other, &name, &digest, &wanted));
+            let other = scope
+                .spawn(move || Hand::new(world, random).interfere(other, &name, &digest, &wanted));
             let pushed = self.push_image(repository, &image, Some(&tag));
             if other.join().is_err() {
                 world.violated(&[&repository.name], "the other client in a duel failed");
             }
             pushed
         });
-        if !repository.manifests.contains_key(&image.digest) && self.peek(repository, &image.digest).is_some() {
+        if !repository.manifests.contains_key(&image.digest)
+            && self.peek(repository, &image.digest).is_some()
+        {
             repository.stored(&image, sent, Instant::now());
         }
         self.sort_out(repository, sent);
@@ -65,7 +74,8 @@ impl Hand<'_> {
         if let Ok(answer) = self.send("DELETE", &path)
             && !matches!(answer.status(), 202 | 404 | 405)
         {
-            self.world.violated(&[name], &format!("DELETE {path}: {}", answer.status()));
+            self.world
+                .violated(&[name], &format!("DELETE {path}: {}", answer.status()));
         }
     }
 
@@ -78,11 +88,15 @@ impl Hand<'_> {
             }
         }
         let digests: Vec<_> = repository.manifests.keys().cloned().collect();
-        digests.iter().for_each(|digest| self.learn(repository, digest, sent));
+        digests
+            .iter()
+            .for_each(|digest| self.learn(repository, digest, sent));
         let mut names: Vec<_> = repository.tags.keys().cloned().collect();
         names.extend((0..super::worker::TAGS).map(|number| format!("t{number}")));
         for tag in names {
-            let found = self.peek(repository, &tag).map(|bytes| crate::support::sha256(&bytes));
+            let found = self
+                .peek(repository, &tag)
+                .map(|bytes| crate::support::sha256(&bytes));
             let known = repository.tags.get(&tag).map(|tag| tag.digest.clone());
             match found {
                 None => repository.untagged(&tag, sent),

@@ -36,7 +36,12 @@ pub struct Hand<'w> {
 impl<'w> Hand<'w> {
     pub fn new(world: &'w World, random: Random) -> Self {
         let (life, address) = world.life.present();
-        Self { world, random, client: Client::new(&address), life }
+        Self {
+            world,
+            random,
+            client: Client::new(&address),
+            life,
+        }
     }
 
     pub fn send(&mut self, method: &str, path: &str) -> Result<Answer, Gone> {
@@ -44,7 +49,13 @@ impl<'w> Hand<'w> {
     }
 
     /// `what` goes into the journal.
-    pub fn send_content(&mut self, method: &str, path: &str, content: Option<(&str, &[u8])>, what: &str) -> Result<Answer, Gone> {
+    pub fn send_content(
+        &mut self,
+        method: &str,
+        path: &str,
+        content: Option<(&str, &[u8])>,
+        what: &str,
+    ) -> Result<Answer, Gone> {
         let (life, address) = self.world.life.present();
         if life != self.life {
             (self.client, self.life) = (Client::new(&address), life);
@@ -60,32 +71,82 @@ impl<'w> Hand<'w> {
         self.world.counts.requests.add(1);
         match result {
             Ok(response) if response.status < 500 => {
-                self.world.journal.note(sent, now, format!("{method} {path} {what} {}", response.status));
-                Ok(Answer { response, sent, now })
+                self.world.journal.note(
+                    sent,
+                    now,
+                    format!("{method} {path} {what} {}", response.status),
+                );
+                Ok(Answer {
+                    response,
+                    sent,
+                    now,
+                })
             }
             _ if self.world.life.is_over(self.life) => {
-                self.world.journal.note(sent, now, format!("{method} {path} {what} was not answered"));
+                self.world.journal.note(
+                    sent,
+                    now,
+                    format!("{method} {path} {what} was not answered"),
+                );
                 Err(Gone)
             }
-            Ok(response) => self.world.violated(&[path], &format!("{method} {path}: {} {}", response.status, text(&response))),
-            Err(error) => self.world.violated(&[path], &format!("{method} {path}: a living server did not answer: {error}")),
+            Ok(response) => self.world.violated(
+                &[path],
+                &format!("{method} {path}: {} {}", response.status, text(&response)),
+            ),
+            Err(error) => self.world.violated(
+                &[path],
+                &format!("{method} {path}: a living server did not answer: {error}"),
+            ),
         }
     }
 
     /// Reports a violation that concerns a manifest, a blob or a tag.
-    pub fn wrong(&self, repository: &Repository, objects: &[&str], answer: &Answer, message: &str) -> ! {
+    pub fn wrong(
+        &self,
+        repository: &Repository,
+        objects: &[&str],
+        answer: &Answer,
+        message: &str,
+    ) -> ! {
         let until = objects.iter().map(|object| {
-            let until = repository.manifest_until(object).or_else(|| repository.blob_until(object));
-            format!("{} is sure until {}", short(object), until.map_or("never".to_owned(), |until| self.world.journal.seconds(until)))
+            let until = repository
+                .manifest_until(object)
+                .or_else(|| repository.blob_until(object));
+            format!(
+                "{} is sure until {}",
+                short(object),
+                until.map_or("never".to_owned(), |until| self
+                    .world
+                    .journal
+                    .seconds(until))
+            )
         });
         let until: Vec<_> = until.collect();
         // those that have gone as well, and whatever a tag of the repository meant
         let items = self.world.stock.items.values();
-        let needing = items.filter(|item| item.blobs.iter().any(|blob| objects.contains(&&**blob))).map(|item| short(&item.digest));
-        let (tags, all) = (format!("{}/manifests/t", repository.name), format!("{}/ ", repository.name));
-        let words: Vec<_> = objects.iter().map(|object| short(object)).chain(needing).chain(["server killed", &*tags, &*all]).collect();
+        let needing = items
+            .filter(|item| item.blobs.iter().any(|blob| objects.contains(&&**blob)))
+            .map(|item| short(&item.digest));
+        let (tags, all) = (
+            format!("{}/manifests/t", repository.name),
+            format!("{}/ ", repository.name),
+        );
+        let words: Vec<_> = objects
+            .iter()
+            .map(|object| short(object))
+            .chain(needing)
+            .chain(["server killed", &*tags, &*all])
+            .collect();
         let answered = format!("{} {}", answer.status(), text(&answer.response));
-        self.world.violated(&words, &format!("{}: {message}; {}; the answer was {answered}", repository.name, until.join(", ")))
+        self.world.violated(
+            &words,
+            &format!(
+                "{}: {message}; {}; the answer was {answered}",
+                repository.name,
+                until.join(", ")
+            ),
+        )
     }
 
     /// Asks until there is an answer, and leaves the judgement to others.
@@ -99,11 +160,24 @@ impl<'w> Hand<'w> {
     }
 
     /// GET or HEAD of a manifest by digest; says whether it is there.
-    pub fn look(&mut self, repository: &mut Repository, method: &str, digest: &str) -> Result<bool, Gone> {
-        let answer = self.send(method, &format!("/v2/{}/manifests/{digest}", repository.name))?;
+    pub fn look(
+        &mut self,
+        repository: &mut Repository,
+        method: &str,
+        digest: &str,
+    ) -> Result<bool, Gone> {
+        let answer = self.send(
+            method,
+            &format!("/v2/{}/manifests/{digest}", repository.name),
+        )?;
         let until = repository.manifest_until(digest);
         match (answer.status(), until) {
-            (200, None) => self.wrong(repository, &[digest], &answer, "a manifest that cannot be there"),
+            (200, None) => self.wrong(
+                repository,
+                &[digest],
+                &answer,
+                "a manifest that cannot be there",
+            ),
             (200, Some(_)) if method == "HEAD" => repository.manifest_promised(digest, answer.sent),
             (200, Some(_)) => self.compare(repository, &self.world.stock.items[digest], &answer),
             (404, Some(until)) if self.world.slack.is_sure(until, answer.now) => {
@@ -120,25 +194,48 @@ impl<'w> Hand<'w> {
 
     fn compare(&self, repository: &Repository, item: &Item, answer: &Answer) {
         if answer.response.body != item.bytes {
-            self.wrong(repository, &[&item.digest], answer, "a manifest with other bytes");
+            self.wrong(
+                repository,
+                &[&item.digest],
+                answer,
+                "a manifest with other bytes",
+            );
         }
     }
 
     /// GET or HEAD of a tag; gives the digest that it points at.
-    pub fn look_tag(&mut self, repository: &mut Repository, method: &str, tag: &str) -> Result<Option<String>, Gone> {
+    pub fn look_tag(
+        &mut self,
+        repository: &mut Repository,
+        method: &str,
+        tag: &str,
+    ) -> Result<Option<String>, Gone> {
         let answer = self.send(method, &format!("/v2/{}/manifests/{tag}", repository.name))?;
-        let expected = repository.tags.get(tag).map(|found| (found.digest.clone(), repository.tag_until(found)));
+        let expected = repository
+            .tags
+            .get(tag)
+            .map(|found| (found.digest.clone(), repository.tag_until(found)));
         match (answer.status(), expected) {
             (200, Some((digest, _))) => {
                 if answer.response.header("docker-content-digest") != Some(&digest) {
-                    self.wrong(repository, &[&digest, tag], &answer, "a tag points elsewhere");
+                    self.wrong(
+                        repository,
+                        &[&digest, tag],
+                        &answer,
+                        "a tag points elsewhere",
+                    );
                 }
                 if method == "GET" {
                     self.compare(repository, &self.world.stock.items[&digest], &answer);
                 }
                 Ok(Some(digest))
             }
-            (200, None) => self.wrong(repository, &[tag, &repository.name], &answer, "a tag that cannot be there"),
+            (200, None) => self.wrong(
+                repository,
+                &[tag, &repository.name],
+                &answer,
+                "a tag that cannot be there",
+            ),
             (_, Some((digest, until))) if self.world.slack.is_sure(until, answer.now) => {
                 self.wrong(repository, &[&digest, tag], &answer, "a tag is missing")
             }
@@ -150,12 +247,24 @@ impl<'w> Hand<'w> {
     }
 
     /// GET or HEAD of a blob; says whether it is there.
-    pub fn look_blob(&mut self, repository: &mut Repository, method: &str, digest: &str) -> Result<bool, Gone> {
+    pub fn look_blob(
+        &mut self,
+        repository: &mut Repository,
+        method: &str,
+        digest: &str,
+    ) -> Result<bool, Gone> {
         let answer = self.send(method, &format!("/v2/{}/blobs/{digest}", repository.name))?;
         let until = repository.blob_until(digest);
         match (answer.status(), until) {
-            (200, None) => self.wrong(repository, &[digest], &answer, "a blob that cannot be there"),
-            (200, Some(_)) if method == "HEAD" => repository.blob_promised(digest, answer.sent + self.world.terms.promise()),
+            (200, None) => self.wrong(
+                repository,
+                &[digest],
+                &answer,
+                "a blob that cannot be there",
+            ),
+            (200, Some(_)) if method == "HEAD" => {
+                repository.blob_promised(digest, answer.sent + self.world.terms.promise())
+            }
             (200, Some(_)) if answer.response.body != self.world.stock.blobs[digest] => {
                 self.wrong(repository, &[digest], &answer, "a blob with other bytes")
             }
@@ -179,27 +288,53 @@ impl<'w> Hand<'w> {
         }
         let world = self.world;
         let item = &world.stock.items[digest];
-        item.children.iter().try_for_each(|child| self.pull(repository, child))?;
-        item.blobs.iter().try_for_each(|blob| self.look_blob(repository, "GET", blob).map(|_| ()))
+        item.children
+            .iter()
+            .try_for_each(|child| self.pull(repository, child))?;
+        item.blobs
+            .iter()
+            .try_for_each(|blob| self.look_blob(repository, "GET", blob).map(|_| ()))
     }
 
     /// The list of what is about a manifest.
     pub fn referrers(&mut self, repository: &mut Repository, subject: &str) -> Result<(), Gone> {
-        let answer = self.send("GET", &format!("/v2/{}/referrers/{subject}", repository.name))?;
+        let answer = self.send(
+            "GET",
+            &format!("/v2/{}/referrers/{subject}", repository.name),
+        )?;
         if answer.status() != 200 {
             self.wrong(repository, &[subject], &answer, "no list of referrers");
         }
         let list = answer.response.json();
-        let listed: Vec<_> = list["manifests"].as_array().expect("a list").iter().filter_map(|entry| entry["digest"].as_str()).collect();
+        let listed: Vec<_> = list["manifests"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(|entry| entry["digest"].as_str())
+            .collect();
         for digest in &listed {
             if !repository.manifests.contains_key(*digest) {
-                self.wrong(repository, &[subject, digest], &answer, "a referrer that cannot be there");
+                self.wrong(
+                    repository,
+                    &[subject, digest],
+                    &answer,
+                    "a referrer that cannot be there",
+                );
             }
         }
-        for referrer in repository.manifests.values().filter(|manifest| manifest.item.subject.as_deref() == Some(subject)) {
+        for referrer in repository
+            .manifests
+            .values()
+            .filter(|manifest| manifest.item.subject.as_deref() == Some(subject))
+        {
             let digest = &referrer.item.digest;
             if !listed.contains(&&**digest) && repository.is_sure(digest, answer.now) {
-                self.wrong(repository, &[subject, digest], &answer, "a referrer is missing");
+                self.wrong(
+                    repository,
+                    &[subject, digest],
+                    &answer,
+                    "a referrer is missing",
+                );
             }
         }
         Ok(())
@@ -207,13 +342,39 @@ impl<'w> Hand<'w> {
 
     pub fn list_tags(&mut self, repository: &mut Repository) -> Result<(), Gone> {
         let answer = self.send("GET", &format!("/v2/{}/tags/list", repository.name))?;
-        let list = if answer.status() == 200 { answer.response.json() } else { serde_json::Value::Null };
-        let listed: Vec<_> = list["tags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str()).collect();
-        if let Some(extra) = listed.iter().find(|tag| !repository.tags.contains_key(**tag)) {
-            self.wrong(repository, &[extra, &repository.name], &answer, "a tag that cannot be there is listed");
+        let list = if answer.status() == 200 {
+            answer.response.json()
+        } else {
+            serde_json::Value::Null
+        };
+        let listed: Vec<_> = list["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|tag| tag.as_str())
+            .collect();
+        if let Some(extra) = listed
+            .iter()
+            .find(|tag| !repository.tags.contains_key(**tag))
+        {
+            self.wrong(
+                repository,
+                &[extra, &repository.name],
+                &answer,
+                "a tag that cannot be there is listed",
+            );
         }
-        if let Some(missing) = repository.tags.keys().find(|tag| !listed.contains(&&***tag) && repository.is_tag_sure(tag, answer.now)) {
-            self.wrong(repository, &[missing, &repository.name], &answer, "a tag is not listed");
+        if let Some(missing) = repository
+            .tags
+            .keys()
+            .find(|tag| !listed.contains(&&***tag) && repository.is_tag_sure(tag, answer.now))
+        {
+            self.wrong(
+                repository,
+                &[missing, &repository.name],
+                &answer,
+                "a tag is not listed",
+            );
         }
         Ok(())
     }

@@ -16,7 +16,10 @@ pub struct Journal {
 
 impl Journal {
     pub fn new() -> Self {
-        Self { start: Instant::now(), entries: Mutex::default() }
+        Self {
+            start: Instant::now(),
+            entries: Mutex::default(),
+        }
     }
 
     /// Notes a request, or something else, with when it began and ended.
@@ -31,8 +34,14 @@ impl Journal {
     /// The last entries that mention one of these words.
     pub fn about(&self, words: &[&str]) -> String {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let matching = entries.iter().rev().filter(|(_, _, text)| words.iter().any(|word| text.contains(word)));
-        let mut lines: Vec<_> = matching.take(TOLD).map(|(began, ended, text)| self.line(*began, *ended, text)).collect();
+        let matching = entries
+            .iter()
+            .rev()
+            .filter(|(_, _, text)| words.iter().any(|word| text.contains(word)));
+        let mut lines: Vec<_> = matching
+            .take(TOLD)
+            .map(|(began, ended, text)| self.line(*began, *ended, text))
+            .collect();
         lines.reverse();
         lines.join("\n")
     }
@@ -44,7 +53,10 @@ impl Journal {
 
     /// A time as the entries show it.
     pub fn seconds(&self, time: Instant) -> String {
-        format!("{:.4}", time.saturating_duration_since(self.start).as_secs_f64())
+        format!(
+            "{:.4}",
+            time.saturating_duration_since(self.start).as_secs_f64()
+        )
     }
 }
 

@@ -23,7 +23,14 @@ struct State {
 
 impl Life {
     pub fn new(address: &str) -> Self {
-        Self { state: Mutex::new(State { number: 0, address: address.to_owned(), is_dying: false }), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(State {
+                number: 0,
+                address: address.to_owned(),
+                is_dying: false,
+            }),
+            changed: Condvar::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -32,7 +39,10 @@ impl Life {
 
     /// Waits for a server that lives; gives the number of its life, and its address.
     pub fn present(&self) -> (u64, String) {
-        let state = self.changed.wait_while(self.state(), |state| state.is_dying).unwrap_or_else(PoisonError::into_inner);
+        let state = self
+            .changed
+            .wait_while(self.state(), |state| state.is_dying)
+            .unwrap_or_else(PoisonError::into_inner);
         (state.number, state.address.clone())
     }
 
@@ -47,7 +57,11 @@ impl Life {
         server.kill();
         server.restart();
         let mut state = self.state();
-        *state = State { number: state.number + 1, address: server.address().to_owned(), is_dying: false };
+        *state = State {
+            number: state.number + 1,
+            address: server.address().to_owned(),
+            is_dying: false,
+        };
         self.changed.notify_all();
     }
 }
@@ -58,7 +72,11 @@ pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random)
         let began = Instant::now();
         world.life.renew(server);
         world.counts.kills.add(1);
-        world.journal.note(began, Instant::now(), "server killed and started again".to_owned());
+        world.journal.note(
+            began,
+            Instant::now(),
+            "server killed and started again".to_owned(),
+        );
     }
 }
 
@@ -66,9 +84,15 @@ pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random)
 pub fn collect(world: &World, mut random: Random, pauses: bool) {
     loop {
         // the experiment: anywhere between its first and its last change
-        let kill_after = random.one_in(3).then(|| Duration::from_micros(random.below(60_000)));
+        let kill_after = random
+            .one_in(3)
+            .then(|| Duration::from_micros(random.below(60_000)));
         collect_once(world, kill_after);
-        let pause = if pauses { Duration::from_millis(random.below(200)) } else { Duration::ZERO };
+        let pause = if pauses {
+            Duration::from_millis(random.below(200))
+        } else {
+            Duration::ZERO
+        };
         if world.rest(pause) {
             return;
         }
@@ -79,18 +103,33 @@ pub fn collect(world: &World, mut random: Random, pauses: bool) {
 pub fn collect_once(world: &World, kill_after: Option<Duration>) {
     let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["gc", "--online", "--output", "json", "--data-dir"]).arg(&world.directory);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("gc starts");
+    command
+        .args(["gc", "--online", "--output", "json", "--data-dir"])
+        .arg(&world.directory);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("gc starts");
     if let Some(time) = kill_after {
         std::thread::sleep(time);
         child.kill().expect("gc can be killed");
     }
     let output = child.wait_with_output().expect("gc ends");
     world.counts.collections.add(1);
-    let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()].map(String::from_utf8_lossy).join(" ");
+    let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()]
+        .map(String::from_utf8_lossy)
+        .join(" ");
     let is_killed = kill_after.is_some() && output.status.code().is_none();
-    world.journal.note(began, Instant::now(), format!("gc{} {said}", if is_killed { " killed" } else { "" }));
+    world.journal.note(
+        began,
+        Instant::now(),
+        format!("gc{} {said}", if is_killed { " killed" } else { "" }),
+    );
     if !(output.status.success() || is_killed) {
-        world.violated(&["gc", "server killed"], &format!("gc failed: {} {said}", output.status));
+        world.violated(
+            &["gc", "server killed"],
+            &format!("gc failed: {} {said}", output.status),
+        );
     }
 }

@@ -38,12 +38,19 @@ const REPOSITORIES: usize = 10;
 const HUNTERS: usize = 3;
 
 /// Leases, grace periods and times for untagged manifests, in milliseconds: each longer than the others once.
-const TERMS: [Terms; 4] = [Terms::new(500, 300, 700), Terms::new(400, 700, 300), Terms::new(600, 200, 400), Terms::new(700, 700, 1200)];
+const TERMS: [Terms; 4] = [
+    Terms::new(500, 300, 700),
+    Terms::new(400, 700, 300),
+    Terms::new(600, 200, 400),
+    Terms::new(700, 700, 1200),
+];
 
 #[test]
 fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_goes() {
     let seed = Random::seed_from("MODEL_SEED");
-    let seconds = std::env::var("MODEL_SECONDS").ok().map(|text| Duration::from_secs(text.parse().expect("MODEL_SECONDS is a number")));
+    let seconds = std::env::var("MODEL_SECONDS")
+        .ok()
+        .map(|text| Duration::from_secs(text.parse().expect("MODEL_SECONDS is a number")));
     let start = Instant::now();
     let (mut operations, mut number) = (0, 0);
     while seconds.map_or(operations < OPERATIONS, |seconds| start.elapsed() < seconds) {
@@ -51,8 +58,14 @@ fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_g
         operations += campaign(seed, terms, number);
         number += 1;
     }
-    println!("{operations} operations in {:.1} s", start.elapsed().as_secs_f64());
-    assert!(operations >= OPERATIONS, "an experiment of {operations} operations");
+    println!(
+        "{operations} operations in {:.1} s",
+        start.elapsed().as_secs_f64()
+    );
+    assert!(
+        operations >= OPERATIONS,
+        "an experiment of {operations} operations"
+    );
 }
 
 /// Fills a directory, lets clients at it until they have done enough, and judges what is left; says how much was done.
@@ -62,7 +75,10 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
     let environment = terms.environment();
-    let environment: Vec<_> = environment.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let environment: Vec<_> = environment
+        .iter()
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
     let mut server = Server::at(&data, &environment);
     let world = World::new(name, seed, terms, &server, REPOSITORIES, HUNTERS);
     let began = Instant::now();
@@ -77,7 +93,12 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
         for hunter in 0..HUNTERS {
             scope.spawn(move || {
                 let _stop = StopAtPanic(world);
-                strike::hunt(world, Random::part(seed, 150 + hunter as u64), REPOSITORIES + hunter, hunter);
+                strike::hunt(
+                    world,
+                    Random::part(seed, 150 + hunter as u64),
+                    REPOSITORIES + hunter,
+                    hunter,
+                );
             });
         }
         for collector in 0..2 {

@@ -24,7 +24,9 @@ pub fn settle(world: &World, server: &Server, random: Random) {
     let now = Instant::now();
     world.journal.note(now, now, "everybody stopped".to_owned());
     let alive = "nobody kills the server now";
-    let kept: Kept = (0..world.repositories.len()).map(|number| hand.take_stock(&mut world.lock(number)).expect(alive)).collect();
+    let kept: Kept = (0..world.repositories.len())
+        .map(|number| hand.take_stock(&mut world.lock(number)).expect(alive))
+        .collect();
     wait_for_disk(world, server, &kept);
     wait_for_links(world, server, &kept);
     wait_for_memories(world);
@@ -40,7 +42,9 @@ pub fn settle(world: &World, server: &Server, random: Random) {
 }
 
 fn shown(world: &World, kept: &BTreeSet<String>) -> BTreeSet<String> {
-    kept.iter().flat_map(|digest| world.stock.items[digest].blobs.clone()).collect()
+    kept.iter()
+        .flat_map(|digest| world.stock.items[digest].blobs.clone())
+        .collect()
 }
 
 /// Waits until the files are those of the blobs that are needed.
@@ -48,15 +52,31 @@ fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
     let expected: BTreeSet<String> = kept.iter().flat_map(|kept| shown(world, kept)).collect();
     let deadline = Instant::now() + world.terms.all_over();
     loop {
-        let name = |path: &std::path::PathBuf| path.file_name().and_then(|name| name.to_str()).map(|hex| format!("sha256:{hex}"));
+        let name = |path: &std::path::PathBuf| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .map(|hex| format!("sha256:{hex}"))
+        };
         let found: BTreeSet<String> = server.blob_files().iter().filter_map(name).collect();
         if found == expected {
             return;
         }
-        let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|digest| expected.contains(*digest));
+        let (lost, left): (Vec<_>, Vec<_>) = found
+            .symmetric_difference(&expected)
+            .partition(|digest| expected.contains(*digest));
         if !lost.is_empty() || Instant::now() > deadline {
-            let words: Vec<_> = lost.iter().chain(&left).take(4).map(|digest| short(digest)).collect();
-            world.violated(&words, &format!("at rest, the files of {lost:?} are missing, and those of {left:?} are left"));
+            let words: Vec<_> = lost
+                .iter()
+                .chain(&left)
+                .take(4)
+                .map(|digest| short(digest))
+                .collect();
+            world.violated(
+                &words,
+                &format!(
+                    "at rest, the files of {lost:?} are missing, and those of {left:?} are left"
+                ),
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -67,22 +87,37 @@ fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
 fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
     let connection = open(server);
     let names = (0..kept.len()).map(|number| world.lock(number).name.clone());
-    let links = |(name, kept): (String, &BTreeSet<String>)| shown(world, kept).into_iter().map(move |blob| (name.clone(), blob));
+    let links = |(name, kept): (String, &BTreeSet<String>)| {
+        shown(world, kept)
+            .into_iter()
+            .map(move |blob| (name.clone(), blob))
+    };
     let expected: BTreeSet<(String, String)> = names.zip(kept).flat_map(links).collect();
     let deadline = Instant::now() + world.terms.all_over();
-    let sql =
-        "SELECT name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id";
+    let sql = "SELECT name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id";
     loop {
         let mut statement = connection.prepare(sql).expect("a schema as expected");
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        let rows = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .expect("rows");
         let found: BTreeSet<(String, String)> = rows.collect::<Result<_, _>>().expect("rows");
         if found == expected {
             return;
         }
-        let (lost, left): (Vec<_>, Vec<_>) = found.symmetric_difference(&expected).partition(|link| expected.contains(*link));
+        let (lost, left): (Vec<_>, Vec<_>) = found
+            .symmetric_difference(&expected)
+            .partition(|link| expected.contains(*link));
         if !lost.is_empty() || Instant::now() > deadline {
-            let mut words: Vec<_> = lost.iter().chain(&left).take(4).map(|(_, digest)| short(digest)).collect();
-            let holders: Vec<_> = left.iter().flat_map(|(repository, blob)| holders(&connection, repository, blob)).collect();
+            let mut words: Vec<_> = lost
+                .iter()
+                .chain(&left)
+                .take(4)
+                .map(|(_, digest)| short(digest))
+                .collect();
+            let holders: Vec<_> = left
+                .iter()
+                .flat_map(|(repository, blob)| holders(&connection, repository, blob))
+                .collect();
             words.extend(holders.iter().map(|(manifest, _)| short(manifest)));
             world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown, held by {holders:#?}"));
         }
@@ -99,14 +134,19 @@ fn holders(connection: &Connection, repository: &str, blob: &str) -> Vec<(String
         JOIN blobs ON blobs.id = blob_id JOIN repository_blobs AS link ON link.blob_id = blobs.id AND link.repository_id = repositories.id
         WHERE repositories.name = ?1 AND blobs.digest = ?2";
     let mut statement = connection.prepare(sql).expect("a schema as expected");
-    let rows = statement.query_map([repository, blob], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+    let rows = statement
+        .query_map([repository, blob], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("rows");
     rows.collect::<Result<_, _>>().expect("rows")
 }
 
 fn open(server: &Server) -> Connection {
     let path = server.directory().join("registry.db");
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
-    connection.busy_timeout(Duration::from_secs(20)).expect("a timeout");
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("a database");
+    connection
+        .busy_timeout(Duration::from_secs(20))
+        .expect("a timeout");
     connection
 }
 
@@ -114,13 +154,19 @@ fn open(server: &Server) -> Connection {
 fn wait_for_memories(world: &World) {
     let deadline = Instant::now() + world.terms.all_over();
     loop {
-        let trash = world.block_on(world.registry.trash(None, String::new())).expect("the trash").items;
+        let trash = world
+            .block_on(world.registry.trash(None, String::new()))
+            .expect("the trash")
+            .items;
         if trash.is_empty() {
             return;
         }
         if Instant::now() > deadline {
             let digest = trash[0].digest.to_string();
-            world.violated(&[short(&digest)], &format!("at rest, the trash still holds {trash:?}"));
+            world.violated(
+                &[short(&digest)],
+                &format!("at rest, the trash still holds {trash:?}"),
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -148,7 +194,9 @@ impl Hand<'_> {
             let now = Instant::now();
             for (name, tag) in &repository.tags {
                 // one that goes with an image goes if that does
-                if tag.image().is_none_or(|image| kept.contains(image)) && repository.is_tag_sure(name, now) {
+                if tag.image().is_none_or(|image| kept.contains(image))
+                    && repository.is_tag_sure(name, now)
+                {
                     kept.insert(tag.digest.clone());
                 }
             }
@@ -158,9 +206,17 @@ impl Hand<'_> {
                 }
             }
             let waiting = repository.manifests.values().filter(|manifest| {
-                manifest.item.subject.as_ref().is_some_and(|subject| kept.contains(subject)) && !kept.contains(&manifest.item.digest)
+                manifest
+                    .item
+                    .subject
+                    .as_ref()
+                    .is_some_and(|subject| kept.contains(subject))
+                    && !kept.contains(&manifest.item.digest)
             });
-            for referrer in waiting.map(|manifest| manifest.item.digest.clone()).collect::<Vec<_>>() {
+            for referrer in waiting
+                .map(|manifest| manifest.item.digest.clone())
+                .collect::<Vec<_>>()
+            {
                 // its subject is there for good: if it is there now, it is so as well
                 if self.look(repository, "GET", &referrer)? {
                     kept.insert(referrer);
@@ -173,23 +229,43 @@ impl Hand<'_> {
     }
 
     /// All of the stock is asked for, and there is what is needed and nothing else.
-    fn check_exactly(&mut self, repository: &mut Repository, kept: &BTreeSet<String>) -> Result<(), Gone> {
+    fn check_exactly(
+        &mut self,
+        repository: &mut Repository,
+        kept: &BTreeSet<String>,
+    ) -> Result<(), Gone> {
         let world = self.world;
         for digest in world.stock.items.keys() {
             if self.look(repository, "GET", digest)? != kept.contains(digest) {
-                let message =
-                    format!("{}: at rest, {digest} is {}", repository.name, if kept.contains(digest) { "missing" } else { "there" });
+                let message = format!(
+                    "{}: at rest, {digest} is {}",
+                    repository.name,
+                    if kept.contains(digest) {
+                        "missing"
+                    } else {
+                        "there"
+                    }
+                );
                 world.violated(&[short(digest)], &message);
             }
         }
         let shown = shown(world, kept);
         for blob in world.stock.blobs.keys() {
             if self.look_blob(repository, "GET", blob)? != shown.contains(blob) {
-                let message = format!("{}: at rest, {blob} is {}", repository.name, if shown.contains(blob) { "missing" } else { "there" });
+                let message = format!(
+                    "{}: at rest, {blob} is {}",
+                    repository.name,
+                    if shown.contains(blob) {
+                        "missing"
+                    } else {
+                        "there"
+                    }
+                );
                 world.violated(&[short(blob)], &message);
             }
         }
-        kept.iter().try_for_each(|digest| self.referrers(repository, digest))?;
+        kept.iter()
+            .try_for_each(|digest| self.referrers(repository, digest))?;
         self.list_tags(repository)
     }
 }
@@ -201,8 +277,11 @@ fn check_counts(world: &World, server: &Server) {
     for (what, sql) in COUNTS {
         loop {
             let mut statement = connection.prepare(sql).expect("a schema as expected");
-            let found: BTreeMap<String, String> =
-                statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows").collect::<Result<_, _>>().expect("rows");
+            let found: BTreeMap<String, String> = statement
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .expect("rows")
+                .collect::<Result<_, _>>()
+                .expect("rows");
             if found.is_empty() {
                 break;
             }

@@ -72,71 +72,115 @@ pub struct Repository {
 impl Repository {
     pub fn new(name: String, terms: Terms, slack: Arc<Slack>, forever: Instant) -> Self {
         let (manifests, tags, blobs) = Default::default();
-        Self { name, terms, slack, start: Instant::now(), forever, manifests, tags, blobs, trash: BTreeMap::new(), past: BTreeMap::new() }
+        Self {
+            name,
+            terms,
+            slack,
+            start: Instant::now(),
+            forever,
+            manifests,
+            tags,
+            blobs,
+            trash: BTreeMap::new(),
+            past: BTreeMap::new(),
+        }
     }
 
     /// Until when a manifest is sure to be there; none where it is surely not there.
     pub fn manifest_until(&self, digest: &str) -> Option<Instant> {
         let manifest = self.manifests.get(digest)?;
         let own = manifest.promised.max(manifest.kept);
-        let tags = self.tags.values().filter(|tag| tag.digest == digest).map(|tag| self.tag_until(tag));
-        let parents = self.parents(digest).filter_map(|parent| self.manifest_until(&parent.item.digest));
-        let subject = manifest.item.subject.as_ref().filter(|_| manifest.is_held).and_then(|subject| self.manifest_until(subject));
-        tags.chain(parents).chain(subject).max().map(|held| held.max(own)).or(Some(own))
+        let tags = self
+            .tags
+            .values()
+            .filter(|tag| tag.digest == digest)
+            .map(|tag| self.tag_until(tag));
+        let parents = self
+            .parents(digest)
+            .filter_map(|parent| self.manifest_until(&parent.item.digest));
+        let subject = manifest
+            .item
+            .subject
+            .as_ref()
+            .filter(|_| manifest.is_held)
+            .and_then(|subject| self.manifest_until(subject));
+        tags.chain(parents)
+            .chain(subject)
+            .max()
+            .map(|held| held.max(own))
+            .or(Some(own))
     }
 
     pub fn is_sure(&self, digest: &str, now: Instant) -> bool {
-        self.manifest_until(digest).is_some_and(|until| self.slack.is_sure(until, now))
+        self.manifest_until(digest)
+            .is_some_and(|until| self.slack.is_sure(until, now))
     }
 
     /// Indexes that may be there and name the manifest.
     pub fn parents(&self, digest: &str) -> impl Iterator<Item = &Manifest> {
-        self.manifests.values().filter(move |parent| parent.item.children.iter().any(|child| child == digest))
+        self.manifests
+            .values()
+            .filter(move |parent| parent.item.children.iter().any(|child| child == digest))
     }
 
     /// Until when a tag is sure to be where it is.
     pub fn tag_until(&self, tag: &Tag) -> Instant {
         match &tag.image {
             None => self.forever,
-            Some(image) => self.manifest_until(image).map_or(tag.safe, |until| tag.safe.max(until + self.terms.grace)),
+            Some(image) => self
+                .manifest_until(image)
+                .map_or(tag.safe, |until| tag.safe.max(until + self.terms.grace)),
         }
     }
 
     pub fn is_tag_sure(&self, tag: &str, now: Instant) -> bool {
-        self.tags.get(tag).is_some_and(|tag| self.slack.is_sure(self.tag_until(tag), now))
+        self.tags
+            .get(tag)
+            .is_some_and(|tag| self.slack.is_sure(self.tag_until(tag), now))
     }
 
     /// Until when a blob is sure to be there; none where it is surely not there.
     pub fn blob_until(&self, digest: &str) -> Option<Instant> {
         let own = *self.blobs.get(digest)?;
-        let held = self.needing(digest).filter_map(|manifest| Some(self.manifest_until(&manifest.item.digest)? + self.terms.hold()));
+        let held = self.needing(digest).filter_map(|manifest| {
+            Some(self.manifest_until(&manifest.item.digest)? + self.terms.hold())
+        });
         Some(held.fold(own, Instant::max))
     }
 
     pub fn is_blob_sure(&self, digest: &str, now: Instant) -> bool {
-        self.blob_until(digest).is_some_and(|until| self.slack.is_sure(until, now))
+        self.blob_until(digest)
+            .is_some_and(|until| self.slack.is_sure(until, now))
     }
 
     /// Manifests that may be there and need the blob.
     pub fn needing(&self, digest: &str) -> impl Iterator<Item = &Manifest> {
-        self.manifests.values().filter(move |manifest| manifest.item.blobs.iter().any(|blob| blob == digest))
+        self.manifests
+            .values()
+            .filter(move |manifest| manifest.item.blobs.iter().any(|blob| blob == digest))
     }
 
     /// A blob was perhaps taken out of the repository: nothing that was promised of it by itself counts.
     pub fn blob_doubtful(&mut self, digest: &str) {
         let start = self.start;
-        self.blobs.entry(digest.to_owned()).and_modify(|promised| *promised = start);
+        self.blobs
+            .entry(digest.to_owned())
+            .and_modify(|promised| *promised = start);
     }
 
     /// Whether all that a manifest needs is sure to be there.
     pub fn is_complete(&self, item: &Item, now: Instant) -> bool {
-        item.blobs.iter().all(|blob| self.is_blob_sure(blob, now)) && item.children.iter().all(|child| self.is_sure(child, now))
+        item.blobs.iter().all(|blob| self.is_blob_sure(blob, now))
+            && item.children.iter().all(|child| self.is_sure(child, now))
     }
 
     /// Whether something that a manifest needs is surely not there.
     pub fn is_lacking(&self, item: &Item) -> bool {
         item.blobs.iter().any(|blob| !self.blobs.contains_key(blob))
-            || item.children.iter().any(|child| !self.manifests.contains_key(child))
+            || item
+                .children
+                .iter()
+                .any(|child| !self.manifests.contains_key(child))
     }
 
     /// A client was told that the blob is there, by whatever was sent at `sent`.
@@ -156,13 +200,30 @@ impl Repository {
     /// A push was acknowledged.
     pub fn stored(&mut self, item: &Arc<Item>, sent: Instant, now: Instant) {
         let hold = sent + self.terms.hold();
-        let has_subject = item.subject.as_ref().is_some_and(|subject| self.manifests.contains_key(subject));
-        let is_held = item.subject.as_ref().is_some_and(|subject| self.is_sure(subject, now));
-        let referrers: Vec<(String, bool)> =
-            self.referrers(&item.digest).map(|digest| (digest.clone(), self.is_sure(digest, now))).collect();
+        let has_subject = item
+            .subject
+            .as_ref()
+            .is_some_and(|subject| self.manifests.contains_key(subject));
+        let is_held = item
+            .subject
+            .as_ref()
+            .is_some_and(|subject| self.is_sure(subject, now));
+        let referrers: Vec<(String, bool)> = self
+            .referrers(&item.digest)
+            .map(|digest| (digest.clone(), self.is_sure(digest, now)))
+            .collect();
         // what an index or a subject has held goes after it, and not by the rule for untagged manifests
-        let kept = if has_subject { hold } else { sent + self.terms.untagged() };
-        let fresh = Manifest { item: Arc::clone(item), promised: sent, kept, is_held };
+        let kept = if has_subject {
+            hold
+        } else {
+            sent + self.terms.untagged()
+        };
+        let fresh = Manifest {
+            item: Arc::clone(item),
+            promised: sent,
+            kept,
+            is_held,
+        };
         let manifest = self.manifests.entry(item.digest.clone()).or_insert(fresh);
         manifest.promised = manifest.promised.max(sent + self.terms.lease);
         manifest.is_held = is_held;
@@ -180,7 +241,11 @@ impl Repository {
                 child.kept = child.kept.min(hold);
             }
         }
-        for tag in self.tags.values_mut().filter(|tag| tag.image.as_ref() == Some(&item.digest)) {
+        for tag in self
+            .tags
+            .values_mut()
+            .filter(|tag| tag.image.as_ref() == Some(&item.digest))
+        {
             tag.is_loose = false;
         }
         self.trash.remove(&item.digest);
@@ -188,24 +253,49 @@ impl Repository {
 
     fn referrers(&self, digest: &str) -> impl Iterator<Item = &String> {
         let about = move |manifest: &&Manifest| manifest.item.subject.as_deref() == Some(digest);
-        self.manifests.values().filter(about).map(|manifest| &manifest.item.digest)
+        self.manifests
+            .values()
+            .filter(about)
+            .map(|manifest| &manifest.item.digest)
     }
 
     /// A tag was pointed at a manifest.
     pub fn tagged(&mut self, tag: &str, item: &Item, sent: Instant) {
-        if self.tags.get(tag).is_some_and(|old| old.digest == item.digest) {
+        if self
+            .tags
+            .get(tag)
+            .is_some_and(|old| old.digest == item.digest)
+        {
             return self.perhaps_tagged(tag);
         }
         self.untagged(tag, sent);
-        let image = item.signs.as_ref().filter(|(_, name)| name == tag).map(|(image, _)| image.clone());
-        let is_loose = image.as_ref().is_some_and(|image| !self.is_sure(image, Instant::now()));
-        self.tags.insert(tag.to_owned(), Tag { digest: item.digest.clone(), image, safe: sent, is_loose });
+        let image = item
+            .signs
+            .as_ref()
+            .filter(|(_, name)| name == tag)
+            .map(|(image, _)| image.clone());
+        let is_loose = image
+            .as_ref()
+            .is_some_and(|image| !self.is_sure(image, Instant::now()));
+        self.tags.insert(
+            tag.to_owned(),
+            Tag {
+                digest: item.digest.clone(),
+                image,
+                safe: sent,
+                is_loose,
+            },
+        );
     }
 
     /// A tag is where it was, perhaps because it was put there again: it may have gone with its image before.
     pub fn perhaps_tagged(&mut self, tag: &str) {
         let now = Instant::now();
-        let is_loose = self.tags.get(tag).and_then(|tag| tag.image()).is_some_and(|image| !self.is_sure(image, now));
+        let is_loose = self
+            .tags
+            .get(tag)
+            .and_then(|tag| tag.image())
+            .is_some_and(|image| !self.is_sure(image, now));
         if let Some(tag) = self.tags.get_mut(tag) {
             tag.is_loose |= is_loose;
         }
@@ -213,20 +303,39 @@ impl Repository {
 
     /// A tag is not where it was any more.
     pub fn untagged(&mut self, tag: &str, sent: Instant) {
-        let Some(old) = self.tags.get(tag) else { return };
-        let (digest, is_sure) = (old.digest.clone(), self.slack.is_sure(self.tag_until(old), sent));
+        let Some(old) = self.tags.get(tag) else {
+            return;
+        };
+        let (digest, is_sure) = (
+            old.digest.clone(),
+            self.slack.is_sure(self.tag_until(old), sent),
+        );
         self.tags.remove(tag);
         if !is_sure {
             self.past.remove(tag);
             return;
         }
-        let subject = self.manifests.get(&digest).and_then(|manifest| manifest.item.subject.as_ref());
-        let is_lone = self.parents(&digest).next().is_none() && subject.is_none_or(|subject| !self.manifests.contains_key(subject));
-        let stays = if is_lone { self.terms.untagged() } else { self.terms.hold() };
+        let subject = self
+            .manifests
+            .get(&digest)
+            .and_then(|manifest| manifest.item.subject.as_ref());
+        let is_lone = self.parents(&digest).next().is_none()
+            && subject.is_none_or(|subject| !self.manifests.contains_key(subject));
+        let stays = if is_lone {
+            self.terms.untagged()
+        } else {
+            self.terms.hold()
+        };
         if let Some(manifest) = self.manifests.get_mut(&digest) {
             manifest.kept = manifest.kept.max(sent + stays);
         }
-        self.past.insert(tag.to_owned(), Past { digest, ended: sent });
+        self.past.insert(
+            tag.to_owned(),
+            Past {
+                digest,
+                ended: sent,
+            },
+        );
     }
 
     /// A tag was found to have gone, rightly: what it pointed at before is nobody's business any more.
@@ -237,46 +346,83 @@ impl Repository {
 
     /// The tags that go with an image.
     pub fn tags_with(&self, image: &str) -> impl Iterator<Item = &String> {
-        self.tags.iter().filter(move |(_, tag)| tag.image.as_deref() == Some(image)).map(|(name, _)| name)
+        self.tags
+            .iter()
+            .filter(move |(_, tag)| tag.image.as_deref() == Some(image))
+            .map(|(name, _)| name)
     }
 
     pub fn loose_tags(&self) -> Vec<String> {
-        self.tags.iter().filter(|(_, tag)| tag.is_loose).map(|(name, _)| name.clone()).collect()
+        self.tags
+            .iter()
+            .filter(|(_, tag)| tag.is_loose)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// A blob was found to have gone, rightly, and so has all that needs it.
     pub fn blob_gone(&mut self, digest: &str) {
-        let needing: Vec<_> = self.needing(digest).map(|manifest| manifest.item.digest.clone()).collect();
-        needing.iter().for_each(|manifest| self.found_gone(manifest, Instant::now()));
+        let needing: Vec<_> = self
+            .needing(digest)
+            .map(|manifest| manifest.item.digest.clone())
+            .collect();
+        needing
+            .iter()
+            .for_each(|manifest| self.found_gone(manifest, Instant::now()));
         self.blobs.remove(digest);
     }
 
     /// A manifest was deleted by a request sent at `sent`.
     pub fn deleted(&mut self, digest: &str, sent: Instant) {
         let now = Instant::now();
-        let (tags, doubtful): (Vec<_>, Vec<_>) = self.tags_on(digest).into_iter().partition(|tag| self.is_tag_sure(tag, now));
+        let (tags, doubtful): (Vec<_>, Vec<_>) = self
+            .tags_on(digest)
+            .into_iter()
+            .partition(|tag| self.is_tag_sure(tag, now));
         tags.iter().for_each(|tag| self.untagged(tag, sent));
         doubtful.iter().for_each(|tag| self.tag_lost(tag));
         if let Some(item) = self.removed(digest, sent, sent + self.terms.hold()) {
-            self.trash.insert(digest.to_owned(), Trashed { item, tags, until: sent + self.terms.grace });
+            self.trash.insert(
+                digest.to_owned(),
+                Trashed {
+                    item,
+                    tags,
+                    until: sent + self.terms.grace,
+                },
+            );
         }
     }
 
     /// A manifest was found to have gone: rightly, if it was sure to be there no longer than until now. It went no earlier
     /// than `earliest`, unless it had been sure until before that.
     pub fn found_gone(&mut self, digest: &str, earliest: Instant) {
-        let Some(until) = self.manifest_until(digest) else { return };
+        let Some(until) = self.manifest_until(digest) else {
+            return;
+        };
         let until = until.min(earliest);
-        self.tags_on(digest).iter().for_each(|tag| self.tag_lost(tag));
+        self.tags_on(digest)
+            .iter()
+            .for_each(|tag| self.tag_lost(tag));
         // what only an expired manifest held goes with it
         if let Some(item) = self.removed(digest, until, until) {
             // perhaps it can be brought back, perhaps not any more
-            self.trash.insert(digest.to_owned(), Trashed { item, tags: Vec::new(), until });
+            self.trash.insert(
+                digest.to_owned(),
+                Trashed {
+                    item,
+                    tags: Vec::new(),
+                    until,
+                },
+            );
         }
     }
 
     fn tags_on(&self, digest: &str) -> Vec<String> {
-        self.tags.iter().filter(|(_, tag)| tag.digest == digest).map(|(name, _)| name.clone()).collect()
+        self.tags
+            .iter()
+            .filter(|(_, tag)| tag.digest == digest)
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// `since` is the last time when it was sure to be there; what it held stays until `freed`.
@@ -287,26 +433,44 @@ impl Repository {
                 child.promised = child.promised.max(freed);
             }
         }
-        for referrer in self.manifests.values_mut().filter(|manifest| manifest.item.subject.as_deref() == Some(digest)) {
+        for referrer in self
+            .manifests
+            .values_mut()
+            .filter(|manifest| manifest.item.subject.as_deref() == Some(digest))
+        {
             if std::mem::take(&mut referrer.is_held) {
                 referrer.promised = referrer.promised.max(freed);
             }
         }
-        item.blobs.iter().for_each(|blob| self.blob_promised(blob, since + self.terms.hold()));
-        for tag in self.tags.values_mut().filter(|tag| tag.image.as_deref() == Some(digest)) {
+        item.blobs
+            .iter()
+            .for_each(|blob| self.blob_promised(blob, since + self.terms.hold()));
+        for tag in self
+            .tags
+            .values_mut()
+            .filter(|tag| tag.image.as_deref() == Some(digest))
+        {
             tag.safe = tag.safe.max(since + self.terms.grace);
         }
         Some(item)
     }
 
     /// A deleted manifest came back, with the children that had gone.
-    pub fn restored(&mut self, item: &Arc<Item>, stock: &BTreeMap<String, Arc<Item>>, sent: Instant, now: Instant) {
+    pub fn restored(
+        &mut self,
+        item: &Arc<Item>,
+        stock: &BTreeMap<String, Arc<Item>>,
+        sent: Instant,
+        now: Instant,
+    ) {
         for child in &item.children {
             if !self.manifests.contains_key(child) {
                 self.restored(&stock[child], stock, sent, now);
             }
         }
-        item.blobs.iter().for_each(|blob| self.blob_promised(blob, sent));
+        item.blobs
+            .iter()
+            .for_each(|blob| self.blob_promised(blob, sent));
         self.stored(item, sent, now);
     }
 
@@ -314,7 +478,11 @@ impl Repository {
     pub fn settled(&mut self, kept: &std::collections::BTreeSet<String>, now: Instant) {
         self.manifests.retain(|digest, _| kept.contains(digest));
         self.tags.retain(|_, tag| kept.contains(&tag.digest));
-        let shown: std::collections::BTreeSet<_> = self.manifests.values().flat_map(|manifest| manifest.item.blobs.clone()).collect();
+        let shown: std::collections::BTreeSet<_> = self
+            .manifests
+            .values()
+            .flat_map(|manifest| manifest.item.blobs.clone())
+            .collect();
         self.blobs = shown.into_iter().map(|blob| (blob, now)).collect();
         self.trash.clear();
         self.past.clear();

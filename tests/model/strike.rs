@@ -23,8 +23,14 @@ enum Doomed {
 pub fn hunt(world: &World, random: Random, number: usize, hunter: usize) {
     let mut hand = Hand::new(world, random);
     while !world.is_stopped() {
-        let Ok(mut repository) = world.repositories[number].try_lock() else { continue };
-        let _ = if hand.random.one_in(6) { hand.strike(&mut repository, number) } else { hand.chase(&mut repository, hunter) };
+        let Ok(mut repository) = world.repositories[number].try_lock() else {
+            continue;
+        };
+        let _ = if hand.random.one_in(6) {
+            hand.strike(&mut repository, number)
+        } else {
+            hand.chase(&mut repository, hunter)
+        };
     }
 }
 
@@ -32,18 +38,33 @@ impl Hand<'_> {
     pub fn strike(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
         let now = Instant::now();
         let is_near = |until: &Instant| *until > now && *until < now + AHEAD;
-        let blobs = repository.blobs.keys().filter_map(|blob| Some((repository.blob_until(blob)?, Doomed::Blob(blob.clone()))));
-        let manifests =
-            repository.manifests.keys().filter_map(|digest| Some((repository.manifest_until(digest)?, Doomed::Manifest(digest.clone()))));
-        let trashed = repository.trash.iter().map(|(digest, trashed)| (trashed.until, Doomed::Trashed(digest.clone())));
-        let mut near: Vec<_> = blobs.chain(manifests).chain(trashed).filter(|(until, _)| is_near(until)).collect();
+        let blobs = repository
+            .blobs
+            .keys()
+            .filter_map(|blob| Some((repository.blob_until(blob)?, Doomed::Blob(blob.clone()))));
+        let manifests = repository.manifests.keys().filter_map(|digest| {
+            Some((
+                repository.manifest_until(digest)?,
+                Doomed::Manifest(digest.clone()),
+            ))
+        });
+        let trashed = repository
+            .trash
+            .iter()
+            .map(|(digest, trashed)| (trashed.until, Doomed::Trashed(digest.clone())));
+        let mut near: Vec<_> = blobs
+            .chain(manifests)
+            .chain(trashed)
+            .filter(|(until, _)| is_near(until))
+            .collect();
         if near.is_empty() {
             return self.prepare(repository);
         }
         let (until, doomed) = near.swap_remove(self.random.below(near.len() as u64) as usize);
         // the experiment: just before its end, or while a sweep is at it
         let early = self.random.below(8_000);
-        let moment = until + Duration::from_micros(self.random.below(24_000)) - Duration::from_micros(early);
+        let moment =
+            until + Duration::from_micros(self.random.below(24_000)) - Duration::from_micros(early);
         std::thread::sleep(moment.saturating_duration_since(Instant::now()));
         self.world.counts.strikes.add(1);
         match doomed {
@@ -61,10 +82,16 @@ impl Hand<'_> {
     fn chase(&mut self, repository: &mut Repository, hunter: usize) -> Result<(), Gone> {
         let world = self.world;
         let prey = &world.stock.prey[hunter];
-        if let Some(new) = prey.iter().find(|blob| !repository.blobs.contains_key(*blob)) {
+        if let Some(new) = prey
+            .iter()
+            .find(|blob| !repository.blobs.contains_key(*blob))
+        {
             return self.upload(repository, new);
         }
-        let Some((until, blob)) = prey.iter().map(|blob| (repository.blobs[blob], blob)).min() else { return Ok(()) };
+        let Some((until, blob)) = prey.iter().map(|blob| (repository.blobs[blob], blob)).min()
+        else {
+            return Ok(());
+        };
         let moment = until + Duration::from_micros(self.random.below(20_000));
         std::thread::sleep(moment.saturating_duration_since(Instant::now()));
         world.counts.strikes.add(1);
@@ -83,8 +110,18 @@ impl Hand<'_> {
     /// Pushes a blob that nobody pushes a second time: should its file be forgotten, nothing ever mends that.
     fn litter(&mut self, repository: &Repository) -> Result<(), Gone> {
         let content = format!("nobody's {:x}", self.random.next()).into_bytes();
-        let path = format!("/v2/{}/blobs/uploads/?digest={}", repository.name, sha256(&content));
-        self.send_content("POST", &path, Some(("application/octet-stream", &content)), "").map(|_| ())
+        let path = format!(
+            "/v2/{}/blobs/uploads/?digest={}",
+            repository.name,
+            sha256(&content)
+        );
+        self.send_content(
+            "POST",
+            &path,
+            Some(("application/octet-stream", &content)),
+            "",
+        )
+        .map(|_| ())
     }
 
     /// Leaves something that will be due soon.
@@ -97,7 +134,12 @@ impl Hand<'_> {
         Ok(())
     }
 
-    fn strike_blob(&mut self, repository: &mut Repository, number: usize, blob: &str) -> Result<(), Gone> {
+    fn strike_blob(
+        &mut self,
+        repository: &mut Repository,
+        number: usize,
+        blob: &str,
+    ) -> Result<(), Gone> {
         let world = self.world;
         match self.random.below(6) {
             0..3 => {
@@ -109,7 +151,8 @@ impl Hand<'_> {
                 Ok(())
             }
             3 => {
-                let mut other = world.repositories[(number + 1) % world.repositories.len()].try_lock();
+                let mut other =
+                    world.repositories[(number + 1) % world.repositories.len()].try_lock();
                 match &mut other {
                     // this one is about to lose it, and the other wants it from here
                     Ok(other) => {
@@ -125,8 +168,17 @@ impl Hand<'_> {
                 if !self.look_blob(repository, "HEAD", blob)? {
                     return self.upload(repository, blob);
                 }
-                let needing: Vec<_> = world.stock.images.iter().filter(|image| image.blobs.iter().any(|needed| needed == blob)).collect();
-                let Some(image) = needing.get(self.random.below(needing.len().max(1) as u64) as usize) else { return Ok(()) };
+                let needing: Vec<_> = world
+                    .stock
+                    .images
+                    .iter()
+                    .filter(|image| image.blobs.iter().any(|needed| needed == blob))
+                    .collect();
+                let Some(image) =
+                    needing.get(self.random.below(needing.len().max(1) as u64) as usize)
+                else {
+                    return Ok(());
+                };
                 for other in image.blobs.iter().filter(|other| *other != blob) {
                     if !self.look_blob(repository, "HEAD", other)? {
                         self.upload(repository, other)?;
@@ -140,7 +192,11 @@ impl Hand<'_> {
                     std::thread::sleep(world.terms.promise());
                 }
                 let tag = self.new_tag();
-                if self.put(repository, image, Some(&tag))? { self.pull(repository, &image.digest) } else { Ok(()) }
+                if self.put(repository, image, Some(&tag))? {
+                    self.pull(repository, &image.digest)
+                } else {
+                    Ok(())
+                }
             }
         }
     }
@@ -155,15 +211,28 @@ impl Hand<'_> {
                 self.put(repository, &item, Some(&tag))?;
             }
             2 => {
-                let about: Vec<_> = world.stock.referrers.iter().filter(|referrer| referrer.subject.as_deref() == Some(digest)).collect();
-                if let Some(referrer) = about.get(self.random.below(about.len().max(1) as u64) as usize) {
+                let about: Vec<_> = world
+                    .stock
+                    .referrers
+                    .iter()
+                    .filter(|referrer| referrer.subject.as_deref() == Some(digest))
+                    .collect();
+                if let Some(referrer) =
+                    about.get(self.random.below(about.len().max(1) as u64) as usize)
+                {
                     self.push_image(repository, referrer, None)?;
                     self.referrers(repository, digest)?;
                 }
             }
             _ => {
-                let above: Vec<_> = world.stock.indexes.iter().filter(|index| index.children.iter().any(|child| child == digest)).collect();
-                let Some(index) = above.get(self.random.below(above.len().max(1) as u64) as usize) else {
+                let above: Vec<_> = world
+                    .stock
+                    .indexes
+                    .iter()
+                    .filter(|index| index.children.iter().any(|child| child == digest))
+                    .collect();
+                let Some(index) = above.get(self.random.below(above.len().max(1) as u64) as usize)
+                else {
                     return self.look(repository, "HEAD", digest).map(|_| ());
                 };
                 let tag = self.new_tag();

@@ -80,19 +80,29 @@ pub struct Slack {
 impl Slack {
     pub fn new(terms: &Terms) -> Self {
         let window = 3 * (terms.hold() + terms.lease);
-        Self { margin: terms.hold() - terms.promise(), window, slow: Mutex::default() }
+        Self {
+            margin: terms.hold() - terms.promise(),
+            window,
+            slow: Mutex::default(),
+        }
     }
 
     /// Takes note of how long a request took.
     pub fn took(&self, sent: Instant, now: Instant) {
         if let Some(excess) = (now - sent).checked_sub(self.margin) {
-            self.slow.lock().unwrap_or_else(PoisonError::into_inner).push((now, excess));
+            self.slow
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((now, excess));
         }
     }
 
     /// How many took longer.
     pub fn count(&self) -> usize {
-        self.slow.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.slow
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     fn at(&self, now: Instant) -> Duration {

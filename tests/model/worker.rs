@@ -69,9 +69,16 @@ impl Hand<'_> {
         }
     }
 
-    pub fn any_of<'k>(&mut self, mut keys: impl ExactSizeIterator<Item = &'k String>) -> Option<String> {
+    pub fn any_of<'k>(
+        &mut self,
+        mut keys: impl ExactSizeIterator<Item = &'k String>,
+    ) -> Option<String> {
         let count = keys.len() as u64;
-        if count == 0 { None } else { keys.nth(self.random.below(count) as usize).cloned() }
+        if count == 0 {
+            None
+        } else {
+            keys.nth(self.random.below(count) as usize).cloned()
+        }
     }
 
     fn any_tag(&mut self, repository: &Repository) -> Option<String> {
@@ -88,14 +95,26 @@ impl Hand<'_> {
 
     /// Pushes an image as docker does: what the registry says it has is not sent.
     fn push(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let image = Arc::clone(&self.world.stock.images[self.random.below(self.world.stock.images.len() as u64) as usize]);
-        let tag = if self.random.one_in(3) { None } else { Some(self.new_tag()) };
+        let image = Arc::clone(
+            &self.world.stock.images
+                [self.random.below(self.world.stock.images.len() as u64) as usize],
+        );
+        let tag = if self.random.one_in(3) {
+            None
+        } else {
+            Some(self.new_tag())
+        };
         self.push_image(repository, &image, tag.as_deref())
     }
 
     /// The push itself, as of a tool that copies whatever it is given. It must not fail, unless it took so long that
     /// something was promised no more: then it is repeated.
-    pub fn push_image(&mut self, repository: &mut Repository, item: &Arc<Item>, tag: Option<&str>) -> Result<(), Gone> {
+    pub fn push_image(
+        &mut self,
+        repository: &mut Repository,
+        item: &Arc<Item>,
+        tag: Option<&str>,
+    ) -> Result<(), Gone> {
         let world = self.world;
         for _ in 0..20 {
             for blob in &item.blobs {
@@ -116,17 +135,32 @@ impl Hand<'_> {
     }
 
     fn push_index(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let index = Arc::clone(&self.world.stock.indexes[self.random.below(self.world.stock.indexes.len() as u64) as usize]);
-        let tag = if self.random.one_in(3) { None } else { Some(self.new_tag()) };
+        let index = Arc::clone(
+            &self.world.stock.indexes
+                [self.random.below(self.world.stock.indexes.len() as u64) as usize],
+        );
+        let tag = if self.random.one_in(3) {
+            None
+        } else {
+            Some(self.new_tag())
+        };
         self.push_image(repository, &index, tag.as_deref())
     }
 
     /// Attaches something to what is there, or will be.
     fn push_referrer(&mut self, repository: &mut Repository) -> Result<(), Gone> {
         let stock = &self.world.stock.referrers;
-        let fits = |item: &&Arc<Item>| item.subject.as_ref().is_some_and(|subject| repository.manifests.contains_key(subject));
+        let fits = |item: &&Arc<Item>| {
+            item.subject
+                .as_ref()
+                .is_some_and(|subject| repository.manifests.contains_key(subject))
+        };
         let fitting: Vec<_> = stock.iter().filter(fits).collect();
-        let of = if fitting.is_empty() || self.random.one_in(8) { stock.iter().collect() } else { fitting };
+        let of = if fitting.is_empty() || self.random.one_in(8) {
+            stock.iter().collect()
+        } else {
+            fitting
+        };
         let referrer = Arc::clone(of[self.random.below(of.len() as u64) as usize]);
         self.push_image(repository, &referrer, None)?;
         match &referrer.subject {
@@ -139,10 +173,26 @@ impl Hand<'_> {
     fn push_signature(&mut self, repository: &mut Repository) -> Result<(), Gone> {
         let now = std::time::Instant::now();
         let soon = now + self.world.terms.promise();
-        let there = |item: &&Arc<Item>| item.signs.as_ref().is_some_and(|(image, _)| repository.is_sure(image, soon));
-        let there: Vec<_> = self.world.stock.signatures.iter().filter(there).cloned().collect();
-        let Some(signature) = there.get(self.random.below(there.len().max(1) as u64) as usize) else { return Ok(()) };
-        let Some((image, tag)) = &signature.signs else { return Ok(()) };
+        let there = |item: &&Arc<Item>| {
+            item.signs
+                .as_ref()
+                .is_some_and(|(image, _)| repository.is_sure(image, soon))
+        };
+        let there: Vec<_> = self
+            .world
+            .stock
+            .signatures
+            .iter()
+            .filter(there)
+            .cloned()
+            .collect();
+        let Some(signature) = there.get(self.random.below(there.len().max(1) as u64) as usize)
+        else {
+            return Ok(());
+        };
+        let Some((image, tag)) = &signature.signs else {
+            return Ok(());
+        };
         self.push_image(repository, signature, Some(tag))?;
         if !repository.is_sure(image, std::time::Instant::now()) {
             // too late: its image may be gone for good, and nobody would take the tag away
@@ -159,11 +209,17 @@ impl Hand<'_> {
         // while nobody changes the other one it is known what it must give
         let from = self.world.repositories[other].try_lock().ok();
         let name = format!("model/r{other}");
-        let known = from.as_ref().and_then(|from| self.any_of(from.blobs.keys()));
+        let known = from
+            .as_ref()
+            .and_then(|from| self.any_of(from.blobs.keys()));
         let blob = known.or_else(|| self.any_of(self.world.stock.shared.iter()));
         let Some(blob) = blob else { return Ok(()) };
         let until = from.as_ref().and_then(|from| from.blob_until(&blob));
-        let from_name = if self.random.one_in(3) { None } else { Some(&*name) };
+        let from_name = if self.random.one_in(3) {
+            None
+        } else {
+            Some(&*name)
+        };
         self.mount(repository, &blob, from_name, until)?;
         drop(from);
         self.look_blob(repository, "GET", &blob).map(|_| ())
@@ -171,9 +227,17 @@ impl Hand<'_> {
 
     /// Deletes a manifest, and perhaps even its blobs, and wants it back.
     fn change_of_mind(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let Some(digest) = self.any_manifest(repository) else { return Ok(()) };
+        let Some(digest) = self.any_manifest(repository) else {
+            return Ok(());
+        };
         self.delete(repository, &digest)?;
-        let Some(item) = repository.trash.get(&digest).map(|trashed| Arc::clone(&trashed.item)) else { return Ok(()) };
+        let Some(item) = repository
+            .trash
+            .get(&digest)
+            .map(|trashed| Arc::clone(&trashed.item))
+        else {
+            return Ok(());
+        };
         for blob in item.blobs.iter() {
             if self.random.one_in(3) {
                 self.delete_blob(repository, blob)?;
@@ -188,7 +252,9 @@ impl Hand<'_> {
 
     /// Points a tag at what is there already, by pushing the same bytes again.
     fn retag(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let Some(digest) = self.any_manifest(repository) else { return Ok(()) };
+        let Some(digest) = self.any_manifest(repository) else {
+            return Ok(());
+        };
         let (item, tag) = (Arc::clone(&self.world.stock.items[&digest]), self.new_tag());
         if item.signs.is_none() && self.look(repository, "HEAD", &digest)? {
             self.put(repository, &item, Some(&tag))?;
@@ -239,12 +305,19 @@ impl Hand<'_> {
     /// Reads from a repository that somebody else is changing: whatever the answer, it must be one.
     fn wander(&mut self, number: usize) {
         let world = self.world;
-        let Some(blob) = self.any_of(world.stock.shared.iter()) else { return };
-        let Ok(answer) = self.send("GET", &format!("/v2/model/r{number}/blobs/{blob}")) else { return };
+        let Some(blob) = self.any_of(world.stock.shared.iter()) else {
+            return;
+        };
+        let Ok(answer) = self.send("GET", &format!("/v2/model/r{number}/blobs/{blob}")) else {
+            return;
+        };
         match answer.status() {
             200 if answer.response.body == world.stock.blobs[&blob] => {}
             404 => {}
-            status => world.violated(&[&blob[7..19]], &format!("GET of a blob of model/r{number}: {status}, or other bytes")),
+            status => world.violated(
+                &[&blob[7..19]],
+                &format!("GET of a blob of model/r{number}: {status}, or other bytes"),
+            ),
         }
     }
 }

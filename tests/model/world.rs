@@ -47,18 +47,43 @@ pub struct Counts {
 impl Counts {
     /// Fails where too little happened of what is to be looked at.
     pub fn check(&self) {
-        let enough =
-            [(&self.collections, 20), (&self.kills, 2), (&self.strikes, 50), (&self.duels, 10), (&self.restores, 10), (&self.gone, 50)];
-        assert!(enough.iter().all(|(count, least)| count.get() >= *least), "too little of an experiment: {self}");
-        assert!(self.late.get() * 3 < self.pushes.get(), "on a machine this busy most pushes prove nothing: {self}");
+        let enough = [
+            (&self.collections, 20),
+            (&self.kills, 2),
+            (&self.strikes, 50),
+            (&self.duels, 10),
+            (&self.restores, 10),
+            (&self.gone, 50),
+        ];
+        assert!(
+            enough.iter().all(|(count, least)| count.get() >= *least),
+            "too little of an experiment: {self}"
+        );
+        assert!(
+            self.late.get() * 3 < self.pushes.get(),
+            "on a machine this busy most pushes prove nothing: {self}"
+        );
     }
 }
 
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { requests, collections, kills, pushes, late, strikes, duels, restores, refused_restores, gone } = self;
-        let [requests, collections, kills, pushes, late] = [requests, collections, kills, pushes, late].map(Count::get);
-        let [strikes, duels, restores, refused, gone] = [strikes, duels, restores, refused_restores, gone].map(Count::get);
+        let Self {
+            requests,
+            collections,
+            kills,
+            pushes,
+            late,
+            strikes,
+            duels,
+            restores,
+            refused_restores,
+            gone,
+        } = self;
+        let [requests, collections, kills, pushes, late] =
+            [requests, collections, kills, pushes, late].map(Count::get);
+        let [strikes, duels, restores, refused, gone] =
+            [strikes, duels, restores, refused_restores, gone].map(Count::get);
         write!(
             f,
             "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {strikes} strikes, {duels} duels, \
@@ -88,11 +113,28 @@ pub struct World {
 
 impl World {
     /// Around a server that is running, with so many repositories for workers and for hunters.
-    pub fn new(name: String, seed: u64, terms: Terms, server: &Server, repositories: usize, hunters: usize) -> Self {
+    pub fn new(
+        name: String,
+        seed: u64,
+        terms: Terms,
+        server: &Server,
+        repositories: usize,
+        hunters: usize,
+    ) -> Self {
         let forever = Instant::now() + Duration::from_secs(365 * 24 * 3600);
         let slack = Arc::new(Slack::new(&terms));
-        let repository = |number| Repository::new(format!("model/r{number}"), terms, Arc::clone(&slack), forever);
-        let repositories = (0..repositories + hunters).map(repository).map(Mutex::new).collect();
+        let repository = |number| {
+            Repository::new(
+                format!("model/r{number}"),
+                terms,
+                Arc::clone(&slack),
+                forever,
+            )
+        };
+        let repositories = (0..repositories + hunters)
+            .map(repository)
+            .map(Mutex::new)
+            .collect();
         Self {
             terms,
             slack,
@@ -101,9 +143,14 @@ impl World {
             life: Life::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
-            registry: Registry::open_existing(server.directory(), Settings::default()).expect("the server's directory"),
+            registry: Registry::open_existing(server.directory(), Settings::default())
+                .expect("the server's directory"),
             repositories,
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .expect("a runtime"),
             name,
             stopped: Mutex::new(false),
             stopping: Condvar::new(),
@@ -112,7 +159,9 @@ impl World {
     }
 
     pub fn lock(&self, number: usize) -> MutexGuard<'_, Repository> {
-        self.repositories[number].lock().unwrap_or_else(PoisonError::into_inner)
+        self.repositories[number]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stopped(&self) -> MutexGuard<'_, bool> {
@@ -131,8 +180,10 @@ impl World {
 
     /// Rests that long, or until it is enough; says whether it is.
     pub fn rest(&self, time: Duration) -> bool {
-        let (stopped, _) =
-            self.stopping.wait_timeout_while(self.stopped(), time, |stopped| !*stopped).unwrap_or_else(PoisonError::into_inner);
+        let (stopped, _) = self
+            .stopping
+            .wait_timeout_while(self.stopped(), time, |stopped| !*stopped)
+            .unwrap_or_else(PoisonError::into_inner);
         *stopped
     }
 
@@ -143,7 +194,10 @@ impl World {
 
     /// Everything that was done.
     pub fn operations(&self) -> u64 {
-        self.counts.requests.get() + self.counts.collections.get() + self.counts.restores.get() + self.counts.refused_restores.get()
+        self.counts.requests.get()
+            + self.counts.collections.get()
+            + self.counts.restores.get()
+            + self.counts.refused_restores.get()
     }
 
     /// Reports that the registry broke a rule, with what happened to the objects concerned, and ends the test.
@@ -151,7 +205,12 @@ impl World {
         // the first is the news; others follow from it
         if !self.is_broken.swap(true, Ordering::SeqCst) {
             let now = self.journal.seconds(Instant::now());
-            eprintln!("{}, {:?}\nat {now}: {message}\n{}", self.name, self.terms, self.journal.about(words));
+            eprintln!(
+                "{}, {:?}\nat {now}: {message}\n{}",
+                self.name,
+                self.terms,
+                self.journal.about(words)
+            );
         }
         self.stop();
         panic!("{message}");

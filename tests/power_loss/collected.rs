@@ -13,7 +13,11 @@ use crate::crash::audit;
 use crate::support::Server;
 use crate::support::image::noise;
 
-const HASTY: &[(&str, &str)] = &[("REGISTRY_GC_LEASE", "50ms"), ("REGISTRY_GC_GRACE", "50ms"), ("REGISTRY_GC_INTERVAL", "5ms")];
+const HASTY: &[(&str, &str)] = &[
+    ("REGISTRY_GC_LEASE", "50ms"),
+    ("REGISTRY_GC_GRACE", "50ms"),
+    ("REGISTRY_GC_INTERVAL", "5ms"),
+];
 const BLOBS: u64 = 20;
 
 /// A server with its database and its blobs on disks of their own, which has collected garbage.
@@ -27,13 +31,25 @@ struct Scene {
 impl Scene {
     fn new() -> Result<Self, String> {
         let directory = TempDir::new().expect("a directory");
-        let (blobs, database) = (Disk::new(directory.path(), "blobs")?, Disk::new(directory.path(), "database")?);
+        let (blobs, database) = (
+            Disk::new(directory.path(), "blobs")?,
+            Disk::new(directory.path(), "database")?,
+        );
         let root = blobs.path().join("data");
         std::fs::create_dir(&root).expect("an empty disk");
-        std::os::unix::fs::symlink(database.path().join("registry.db"), root.join("registry.db")).expect("a link");
+        std::os::unix::fs::symlink(
+            database.path().join("registry.db"),
+            root.join("registry.db"),
+        )
+        .expect("a link");
         sync(blobs.path());
         let server = Server::at(&root, HASTY);
-        Ok(Self { database, blobs, server, _directory: directory })
+        Ok(Self {
+            database,
+            blobs,
+            server,
+            _directory: directory,
+        })
     }
 
     /// Pushes what no image needs, and waits until its files are gone.
@@ -51,29 +67,43 @@ impl Scene {
     }
 
     fn notes(&self) -> i64 {
-        let database = rusqlite::Connection::open(self.server.directory().join("registry.db")).expect("the database");
-        database.query_row("SELECT count(*) FROM removals", [], |row| row.get(0)).expect("a count")
+        let database = rusqlite::Connection::open(self.server.directory().join("registry.db"))
+            .expect("the database");
+        database
+            .query_row("SELECT count(*) FROM removals", [], |row| row.get(0))
+            .expect("a count")
     }
 
     /// The power fails, comes back, and everything is in order.
     fn cut(mut self) {
-        [&self.database, &self.blobs].into_iter().for_each(Disk::cut);
+        [&self.database, &self.blobs]
+            .into_iter()
+            .for_each(Disk::cut);
         self.server.kill();
-        [&self.database, &self.blobs].into_iter().for_each(Disk::come_back);
+        [&self.database, &self.blobs]
+            .into_iter()
+            .for_each(Disk::come_back);
         audit::check_collected(self.server.directory());
         self.server.restart();
-        self.eventually("what came back has been collected again", || self.server.blob_files().is_empty() && self.notes() == 0);
+        self.eventually("what came back has been collected again", || {
+            self.server.blob_files().is_empty() && self.notes() == 0
+        });
     }
 }
 
 fn sync(directory: &Path) {
-    File::open(directory).and_then(|directory| directory.sync_all()).expect("a sync");
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .expect("a sync");
 }
 
 fn experiment(run: impl FnOnce(Scene)) {
     match Scene::new() {
         Ok(scene) => run(scene),
-        Err(why) => drop(writeln!(std::io::stderr(), "LEFT OUT: power loss amid collection, which needs root and loop mounts: {why}")),
+        Err(why) => drop(writeln!(
+            std::io::stderr(),
+            "LEFT OUT: power loss amid collection, which needs root and loop mounts: {why}"
+        )),
     }
 }
 

@@ -25,11 +25,16 @@ impl Disk {
     /// # Errors
     /// Where this user or this machine cannot; says why.
     pub fn new(directory: &Path, name: &str) -> Result<Self, String> {
-        let disk = Self { image: directory.join(format!("{name}.ext4")), mount: directory.join(name) };
+        let disk = Self {
+            image: directory.join(format!("{name}.ext4")),
+            mount: directory.join(name),
+        };
         let image = File::create(&disk.image).map_err(|error| error.to_string())?;
         image.set_len(SIZE).map_err(|error| error.to_string())?;
         fs::create_dir(&disk.mount).map_err(|error| error.to_string())?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&disk.image))?;
+        run(Command::new("mkfs.ext4")
+            .args(["-q", "-F"])
+            .arg(&disk.image))?;
         disk.plug_in()?;
         Ok(disk)
     }
@@ -39,7 +44,10 @@ impl Disk {
     }
 
     fn plug_in(&self) -> Result<(), String> {
-        run(Command::new("mount").args(["-t", "ext4", "-o", OPTIONS]).arg(&self.image).arg(&self.mount))
+        run(Command::new("mount")
+            .args(["-t", "ext4", "-o", OPTIONS])
+            .arg(&self.image)
+            .arg(&self.mount))
     }
 
     /// From here on nothing reaches the disk, and what has not been written is lost.
@@ -57,7 +65,11 @@ impl Disk {
         // as another file: whoever made a mount namespace meanwhile, as containers do, has a copy of the mount, and as long as
         // that is there the same image would be the same file system, which has no power
         let copy = self.image.with_extension("copy");
-        run(Command::new("cp").arg("--sparse=always").arg(&self.image).arg(&copy)).expect("room for a copy");
+        run(Command::new("cp")
+            .arg("--sparse=always")
+            .arg(&self.image)
+            .arg(&copy))
+        .expect("room for a copy");
         fs::rename(&copy, &self.image).expect("the same directory");
         self.plug_in().expect("it was mounted before");
     }
@@ -66,12 +78,21 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         // not mounted where mounting is what failed
-        let _ = Command::new("umount").arg("--lazy").arg(&self.mount).output();
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(&self.mount)
+            .output();
     }
 }
 
 fn run(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().display().to_string();
-    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
-    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
+    let output = command
+        .output()
+        .map_err(|error| format!("{program}: {error}"))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    }
 }

@@ -34,14 +34,21 @@ const LONGEST_LIFE: u64 = 500;
 
 #[test]
 fn what_was_acknowledged_survives_a_power_loss() {
-    experiment("one disk", |directory| Ok(vec![Disk::new(directory, "data")?]));
+    experiment("one disk", |directory| {
+        Ok(vec![Disk::new(directory, "data")?])
+    });
 }
 
 /// With the database on a disk of its own, its syncs cannot make the names of blobs durable by accident: on one ext4
 /// they share a journal.
 #[test]
 fn what_was_acknowledged_survives_a_power_loss_of_two_disks() {
-    experiment("two disks", |directory| Ok(vec![Disk::new(directory, "data")?, Disk::new(directory, "database")?]));
+    experiment("two disks", |directory| {
+        Ok(vec![
+            Disk::new(directory, "data")?,
+            Disk::new(directory, "database")?,
+        ])
+    });
 }
 
 fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>) {
@@ -49,7 +56,9 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
     match make(directory.path()) {
         Ok(disks) => {
             let mut rig = Rig::new(disks, Random::seed_from("POWER_SEED"));
-            KINDS.iter().for_each(|(kind, promise)| rig.cut_after(kind, *promise));
+            KINDS
+                .iter()
+                .for_each(|(kind, promise)| rig.cut_after(kind, *promise));
             (0..ROUNDS).for_each(|_| rig.cut_at_random());
             let promised = |rig: &Rig| rig.ledger.state().manifests.len();
             // a busy machine gets less done between two of them
@@ -58,11 +67,17 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
                 rig.cut_at_random();
             }
             let promised = promised(&rig);
-            println!("{what}: {} power losses, {promised} images acknowledged", rig.life);
+            println!(
+                "{what}: {} power losses, {promised} images acknowledged",
+                rig.life
+            );
             assert!(promised >= IMAGES, "an experiment of {promised} images");
         }
         // past the capture of output, for whoever reads that all tests have passed
-        Err(why) => drop(writeln!(std::io::stderr(), "LEFT OUT: power loss with {what}, which needs root and loop mounts: {why}")),
+        Err(why) => drop(writeln!(
+            std::io::stderr(),
+            "LEFT OUT: power loss with {what}, which needs root and loop mounts: {why}"
+        )),
     }
 }
 
@@ -70,11 +85,21 @@ type Promise = fn(&mut Worker<'_>) -> Result<(), Gone>;
 
 /// Each kind of acknowledgement, as the last thing before the power fails: no later sync can help it.
 const KINDS: [(&str, Promise); 9] = [
-    ("a blob in one request", |worker| worker.push_at_once("quiet/a", &noise(1, 5000))),
-    ("a blob in two requests", |worker| worker.push_in_chunks("quiet/a", &noise(2, 70_000), 0)),
-    ("a blob in chunks", |worker| worker.push_in_chunks("quiet/a", &noise(3, 5000), 3)),
-    ("a large blob", |worker| worker.push_in_chunks("quiet/a", &noise(4, 9 << 20), 0)),
-    ("a new session", |worker| worker.open_session("quiet/a", &noise(5, 5000)).map(drop)),
+    ("a blob in one request", |worker| {
+        worker.push_at_once("quiet/a", &noise(1, 5000))
+    }),
+    ("a blob in two requests", |worker| {
+        worker.push_in_chunks("quiet/a", &noise(2, 70_000), 0)
+    }),
+    ("a blob in chunks", |worker| {
+        worker.push_in_chunks("quiet/a", &noise(3, 5000), 3)
+    }),
+    ("a large blob", |worker| {
+        worker.push_in_chunks("quiet/a", &noise(4, 9 << 20), 0)
+    }),
+    ("a new session", |worker| {
+        worker.open_session("quiet/a", &noise(5, 5000)).map(drop)
+    }),
     ("a chunk", |worker| {
         let content = noise(6, 5000);
         let session = worker.open_session("quiet/a", &content)?;
@@ -86,8 +111,17 @@ const KINDS: [(&str, Promise); 9] = [
     }),
     ("a manifest", |worker| {
         let image = worker.image();
-        image.layers.iter().chain([&image.config]).try_for_each(|blob| worker.push_at_once("quiet/a", blob))?;
-        worker.put("quiet/a", &["latest", "other"], OCI_MANIFEST, &image.manifest)
+        image
+            .layers
+            .iter()
+            .chain([&image.config])
+            .try_for_each(|blob| worker.push_at_once("quiet/a", blob))?;
+        worker.put(
+            "quiet/a",
+            &["latest", "other"],
+            OCI_MANIFEST,
+            &image.manifest,
+        )
     }),
     ("a tag less", |worker| worker.untag("quiet/a", "latest")),
 ];
@@ -107,18 +141,32 @@ impl Rig {
         let root = disks[0].path().join("data");
         if let Some(second) = disks.get(1) {
             std::fs::create_dir(&root).expect("an empty disk");
-            std::os::unix::fs::symlink(second.path().join("registry.db"), root.join("registry.db")).expect("a link");
+            std::os::unix::fs::symlink(second.path().join("registry.db"), root.join("registry.db"))
+                .expect("a link");
             sync(disks[0].path());
         }
         let server = Server::at(&root, &[]);
-        Self { disks, server, ledger: Ledger::default(), random: Random::new(seed), seed, life: 0 }
+        Self {
+            disks,
+            server,
+            ledger: Ledger::default(),
+            random: Random::new(seed),
+            seed,
+            life: 0,
+        }
     }
 
     /// The power fails as soon as something has been promised, with nobody else at work.
     fn cut_after(&mut self, kind: &str, promise: Promise) {
         println!("cut after {kind}");
         self.ledger.begin_life();
-        let mut worker = Worker::new(&[self.server.address().to_owned()], &self.ledger, self.seed, self.life, 0);
+        let mut worker = Worker::new(
+            &[self.server.address().to_owned()],
+            &self.ledger,
+            self.seed,
+            self.life,
+            0,
+        );
         promise(&mut worker).expect("a server that is alive");
         self.ledger.end_world();
         self.disks.iter().for_each(Disk::cut);
@@ -127,7 +175,14 @@ impl Rig {
     }
 
     fn cut_at_random(&mut self) {
-        let Self { disks, server, ledger, random, seed, life } = self;
+        let Self {
+            disks,
+            server,
+            ledger,
+            random,
+            seed,
+            life,
+        } = self;
         ledger.begin_life();
         let addresses = [server.address().to_owned()];
         std::thread::scope(|scope| {

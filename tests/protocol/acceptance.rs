@@ -21,13 +21,23 @@ fn image_with_url(client: &mut Client, layer_type: &str, url: &str) -> Value {
 fn statuses(environment: &[(&str, &str)]) -> [u16; 3] {
     let server = Server::with(environment);
     let mut client = server.client();
-    ["https://example.com/good", "https://example.com/evil", "https://example.org/other"].map(|url| {
+    [
+        "https://example.com/good",
+        "https://example.com/evil",
+        "https://example.org/other",
+    ]
+    .map(|url| {
         let answers = [LAYER, FOREIGN].map(|layer_type| {
             let manifest = image_with_url(&mut client, layer_type, url);
             let answer = put(&mut client, "a", "v1", &manifest);
             if answer.status != 201 {
                 answer.refused(400, "MANIFEST_INVALID");
-                assert!(answer.json()["errors"][0]["message"].as_str().is_some_and(|message| message.contains("https://")), "{answer:?}");
+                assert!(
+                    answer.json()["errors"][0]["message"]
+                        .as_str()
+                        .is_some_and(|message| message.contains("https://")),
+                    "{answer:?}"
+                );
             }
             answer.status
         });
@@ -38,8 +48,14 @@ fn statuses(environment: &[(&str, &str)]) -> [u16; 3] {
 
 #[test]
 fn urls_of_layers_are_what_the_rules_say() {
-    const ALLOW: (&str, &str) = ("REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW", "['^https?://example\\.com/']");
-    const DENY: (&str, &str) = ("REGISTRY_VALIDATION_MANIFESTS_URLS_DENY", "['evil', '(?i)WORSE']");
+    const ALLOW: (&str, &str) = (
+        "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW",
+        "['^https?://example\\.com/']",
+    );
+    const DENY: (&str, &str) = (
+        "REGISTRY_VALIDATION_MANIFESTS_URLS_DENY",
+        "['evil', '(?i)WORSE']",
+    );
     const DISABLED: (&str, &str) = ("REGISTRY_VALIDATION_DISABLED", "true");
     assert_eq!(statuses(&[]), [201, 201, 201]);
     assert_eq!(statuses(&[ALLOW]), [201, 201, 400]);
@@ -62,24 +78,43 @@ fn children_of_an_index_may_be_missing_where_the_rules_say_so() {
     let bare = descriptor(OCI_MANIFEST, b"without a platform");
     let list = [
         ("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "list"),
-        ("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST", "[{os: linux, architecture: amd64}]"),
+        (
+            "REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST",
+            "[{os: linux, architecture: amd64}]",
+        ),
     ];
     let cases = [
         (&list[..0], [400; 4]),
         (&list, [400, 201, 201, 201]),
         (&list[..1], [400; 4]),
-        (&[("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")], [201; 4]),
+        (
+            &[("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")],
+            [201; 4],
+        ),
         (&[("REGISTRY_VALIDATION_DISABLED", "true")], [201; 4]),
     ];
     for (environment, expected) in cases {
         let server = Server::with(environment);
         let mut client = server.client();
-        let children = [of("linux", "amd64"), of("linux", "arm64"), of("windows", "amd64"), bare.clone()];
+        let children = [
+            of("linux", "amd64"),
+            of("linux", "arm64"),
+            of("windows", "amd64"),
+            bare.clone(),
+        ];
         let answers = children.map(|child| put(&mut client, "a", "v1", &index(&[child])));
-        assert_eq!(answers.each_ref().map(|answer| answer.status), expected, "{environment:?}");
-        answers.iter().filter(|answer| answer.status != 201).for_each(|answer| answer.refused(400, "MANIFEST_BLOB_UNKNOWN"));
+        assert_eq!(
+            answers.each_ref().map(|answer| answer.status),
+            expected,
+            "{environment:?}"
+        );
+        answers
+            .iter()
+            .filter(|answer| answer.status != 201)
+            .for_each(|answer| answer.refused(400, "MANIFEST_BLOB_UNKNOWN"));
         // the blobs of an image are another matter
-        put(&mut client, "a", "v2", &super::image(b"{}", &[b"missing"])).refused(400, "MANIFEST_BLOB_UNKNOWN");
+        put(&mut client, "a", "v2", &super::image(b"{}", &[b"missing"]))
+            .refused(400, "MANIFEST_BLOB_UNKNOWN");
     }
 }
 
@@ -94,23 +129,37 @@ fn a_missing_child_that_comes_later_is_held() {
     let child = super::push(&mut client, "a", "child", &child);
     let path = format!("/v2/a/manifests/{child}");
     client.delete(&path).refused(405, "DENIED");
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{parent}")).status, 202);
+    assert_eq!(
+        client.delete(&format!("/v2/a/manifests/{parent}")).status,
+        202
+    );
     // restored without its child's rule being asked again
-    assert!(server.cli(&["restore", &format!("a@{parent}")]).status.success());
+    assert!(
+        server
+            .cli(&["restore", &format!("a@{parent}")])
+            .status
+            .success()
+    );
     client.delete(&path).refused(405, "DENIED");
 }
 
 #[test]
 fn only_the_classes_that_are_named_are_taken() {
-    for (classes, expected) in
-        [("[image]", [201, 201, 403, 403]), ("[plugin]", [403, 403, 201, 403]), ("[image, plugin]", [201, 201, 201, 403]), ("[]", [201; 4])]
-    {
+    for (classes, expected) in [
+        ("[image]", [201, 201, 403, 403]),
+        ("[plugin]", [403, 403, 201, 403]),
+        ("[image, plugin]", [201, 201, 201, 403]),
+        ("[]", [201; 4]),
+    ] {
         let server = Server::with(&[("REGISTRY_POLICY_REPOSITORY_CLASSES", classes)]);
         let mut client = server.client();
         client.push_blob("a", b"{}");
         let types = [
             (OCI_MANIFEST, CONFIG),
-            (DOCKER_MANIFEST, "application/vnd.docker.container.image.v1+json"),
+            (
+                DOCKER_MANIFEST,
+                "application/vnd.docker.container.image.v1+json",
+            ),
             (DOCKER_MANIFEST, "application/vnd.docker.plugin.v1+json"),
             (OCI_MANIFEST, "application/vnd.cncf.helm.config.v1+json"),
         ];
@@ -123,7 +172,11 @@ fn only_the_classes_that_are_named_are_taken() {
             answer.status
         });
         assert_eq!(statuses, expected, "{classes}");
-        assert_eq!(put(&mut client, "a", "v2", &index(&[])).status, 201, "an index is of no class");
+        assert_eq!(
+            put(&mut client, "a", "v2", &index(&[])).status,
+            201,
+            "an index is of no class"
+        );
     }
 }
 
@@ -131,8 +184,14 @@ fn only_the_classes_that_are_named_are_taken() {
 fn what_is_no_regular_expression_is_named_at_the_start() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let mut command = crate::support::server::command(&directory.path().join("data"));
-    let output = command.env("REGISTRY_VALIDATION_MANIFESTS_URLS_DENY", "['https://(']").output().expect("the command runs");
+    let output = command
+        .env("REGISTRY_VALIDATION_MANIFESTS_URLS_DENY", "['https://(']")
+        .output()
+        .expect("the command runs");
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && message.contains("validation.manifests.urls.deny"), "{message}");
+    assert!(
+        !output.status.success() && message.contains("validation.manifests.urls.deny"),
+        "{message}"
+    );
     assert_eq!(message.trim_end().lines().count(), 1, "{message}");
 }

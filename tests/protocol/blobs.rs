@@ -5,7 +5,17 @@ use crate::support::image::noise;
 use crate::support::{Server, sha256};
 
 /// Around every size at which the server changes its way of sending.
-const SIZES: [usize; 9] = [0, 1, 1000, 65_535, 65_536, 65_537, (2 << 20) - 1, 2 << 20, (5 << 20) + 3];
+const SIZES: [usize; 9] = [
+    0,
+    1,
+    1000,
+    65_535,
+    65_536,
+    65_537,
+    (2 << 20) - 1,
+    2 << 20,
+    (5 << 20) + 3,
+];
 
 #[test]
 fn blobs_of_every_size_come_back_whole_and_described() {
@@ -13,7 +23,10 @@ fn blobs_of_every_size_come_back_whole_and_described() {
     let mut client = server.client();
     for (seed, size) in (1..).zip(SIZES) {
         let content = noise(seed, size);
-        let path = format!("/v2/some/blobs/blobs/{}", client.push_blob("some/blobs", &content));
+        let path = format!(
+            "/v2/some/blobs/blobs/{}",
+            client.push_blob("some/blobs", &content)
+        );
         let (head, got) = (client.head(&path), client.get(&path));
         assert!(got.body == content, "{size} bytes came back changed");
         for response in [&head, &got] {
@@ -28,7 +41,11 @@ fn blobs_of_every_size_come_back_whole_and_described() {
                 ("cache-control", "max-age=31536000"),
                 ("docker-distribution-api-version", "registry/2.0"),
             ] {
-                assert_eq!(response.header(name), Some(expected), "{name} of {size} bytes");
+                assert_eq!(
+                    response.header(name),
+                    Some(expected),
+                    "{name} of {size} bytes"
+                );
             }
             assert_eq!(response.header("content-encoding"), None);
         }
@@ -51,7 +68,10 @@ fn held_blobs_are_not_sent_again() {
         (sha256(b"another"), 200),
     ] {
         for method in ["GET", "HEAD"] {
-            let response = client.request(method, &path).header("If-None-Match", &value).send();
+            let response = client
+                .request(method, &path)
+                .header("If-None-Match", &value)
+                .send();
             assert_eq!(response.status, status, "{method} {value}");
             assert_eq!(response.header("etag"), Some(&*format!("\"{digest}\"")));
         }
@@ -70,7 +90,9 @@ fn unknown_blobs_are_refused_with_a_body_only_where_there_may_be_one() {
             refusal.refused(404, "BLOB_UNKNOWN");
             assert_eq!(refusal.json()["errors"][0]["detail"]["digest"], digest);
             let mut wire = Wire::open(&server);
-            wire.send(format!("HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"));
+            wire.send(format!(
+                "HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
+            ));
             assert_eq!(wire.head_answer().status, 404);
             // a body after the first would be read as the second answer
             assert_eq!(wire.answer().body, b"{}");
@@ -84,10 +106,20 @@ fn a_blob_is_seen_only_where_it_was_pushed() {
     let mut client = server.client();
     let digest = client.push_blob("team/a", b"a secret");
     for repository in ["team/b", "team", "team/a/b"] {
-        client.get(&format!("/v2/{repository}/blobs/{digest}")).refused(404, "BLOB_UNKNOWN");
-        assert_eq!(client.head(&format!("/v2/{repository}/blobs/{digest}")).status, 404);
+        client
+            .get(&format!("/v2/{repository}/blobs/{digest}"))
+            .refused(404, "BLOB_UNKNOWN");
+        assert_eq!(
+            client
+                .head(&format!("/v2/{repository}/blobs/{digest}"))
+                .status,
+            404
+        );
     }
-    assert_eq!(client.get(&format!("/v2/team/a/blobs/{digest}")).body, b"a secret");
+    assert_eq!(
+        client.get(&format!("/v2/team/a/blobs/{digest}")).body,
+        b"a secret"
+    );
 }
 
 /// containerd does, before it reports what really went wrong.
@@ -101,9 +133,17 @@ fn manifests_may_be_asked_for_as_blobs() {
     let path = format!("/v2/a/blobs/{digest}");
     assert_eq!(client.get(&path).body, manifest.to_string().into_bytes());
     let head = client.head(&path);
-    assert_eq!((head.status, head.header("docker-content-digest")), (200, Some(&*digest)));
-    assert_eq!(head.header("content-length"), Some(&*manifest.to_string().len().to_string()));
-    client.get(&format!("/v2/b/blobs/{digest}")).refused(404, "BLOB_UNKNOWN");
+    assert_eq!(
+        (head.status, head.header("docker-content-digest")),
+        (200, Some(&*digest))
+    );
+    assert_eq!(
+        head.header("content-length"),
+        Some(&*manifest.to_string().len().to_string())
+    );
+    client
+        .get(&format!("/v2/b/blobs/{digest}"))
+        .refused(404, "BLOB_UNKNOWN");
     assert!(manifest.to_string().contains(CONFIG));
 }
 

@@ -18,7 +18,10 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
             })
         };
         let running: Vec<_> = (0..threads).map(start).collect();
-        running.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        running
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect()
     })
 }
 
@@ -36,12 +39,22 @@ fn the_same_blob_from_many_clients_is_one_file() {
                 client.request("POST", &path).body(&content).send().status
             } else {
                 let location = client.begin_upload(&repository);
-                client.request("PUT", &format!("{location}?digest={digest}")).body(&content).send().status
+                client
+                    .request("PUT", &format!("{location}?digest={digest}"))
+                    .body(&content)
+                    .send()
+                    .status
             }
         });
         assert_eq!(statuses, [201; 6]);
         for repository in ["r0", "r1"] {
-            assert!(server.client().get(&format!("/v2/{repository}/blobs/{digest}")).body == content);
+            assert!(
+                server
+                    .client()
+                    .get(&format!("/v2/{repository}/blobs/{digest}"))
+                    .body
+                    == content
+            );
         }
         assert_eq!(server.blob_files().len() as u64, seed);
     }
@@ -52,7 +65,9 @@ fn the_same_blob_from_many_clients_is_one_file() {
 fn the_same_image_from_many_clients_is_pushed_once() {
     let server = Server::start();
     let image = Image::new("shared", vec![noise(1, 50_000), noise(2, 80_000)]);
-    at_once(6, |number| image.push(&mut server.client(), "app", &format!("v{}", number % 2)));
+    at_once(6, |number| {
+        image.push(&mut server.client(), "app", &format!("v{}", number % 2))
+    });
     for tag in ["v0", "v1"] {
         image.assert_pulls(&mut server.client(), "app", tag);
     }
@@ -66,15 +81,27 @@ fn of_two_clients_on_one_session_one_goes_on_and_one_is_told() {
     let location = client.begin_upload("a");
     let mut wire = Wire::open(&server);
     wire.send(format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\nContent-Range: 0-7\r\n\r\nfour"));
-    eventually("the first holds the session", || server.upload_length(&location) == 4);
+    eventually("the first holds the session", || {
+        server.upload_length(&location) == 4
+    });
     // the second waits for a while, in case the first is dead, and is then refused
-    let refusal = client.request("PATCH", &location).header("Content-Range", "0-3").body(b"late").send();
+    let refusal = client
+        .request("PATCH", &location)
+        .header("Content-Range", "0-3")
+        .body(b"late")
+        .send();
     refusal.refused(409, "BLOB_UPLOAD_INVALID");
     wire.send("more");
     assert_eq!(wire.answer().status, 202);
-    let late = client.request("PATCH", &location).header("Content-Range", "0-3").body(b"late").send();
+    let late = client
+        .request("PATCH", &location)
+        .header("Content-Range", "0-3")
+        .body(b"late")
+        .send();
     late.refused(416, "RANGE_INVALID");
-    let finished = client.request("PUT", &format!("{location}?digest={}", sha256(b"fourmore"))).send();
+    let finished = client
+        .request("PUT", &format!("{location}?digest={}", sha256(b"fourmore")))
+        .send();
     assert_eq!(finished.status, 201);
 }
 
@@ -84,15 +111,29 @@ fn a_session_is_finished_once() {
     for round in 0..5_u8 {
         let content = noise(u64::from(round), 10_000);
         let location = server.client().begin_upload("a");
-        assert_eq!(server.client().request("PATCH", &location).body(&content).send().status, 202);
+        assert_eq!(
+            server
+                .client()
+                .request("PATCH", &location)
+                .body(&content)
+                .send()
+                .status,
+            202
+        );
         let path = format!("{location}?digest={}", sha256(&content));
         let mut statuses = at_once(3, |number| match number {
             0 | 1 => server.client().request("PUT", &path).send().status,
             _ => server.client().delete(&location).status,
         });
         statuses.sort_unstable();
-        assert!(matches!(statuses[..], [201 | 204, 404, 404]), "{statuses:?}");
-        let stored = server.client().head(&format!("/v2/a/blobs/{}", sha256(&content))).status;
+        assert!(
+            matches!(statuses[..], [201 | 204, 404, 404]),
+            "{statuses:?}"
+        );
+        let stored = server
+            .client()
+            .head(&format!("/v2/a/blobs/{}", sha256(&content)))
+            .status;
         assert_eq!(stored == 200, statuses[0] == 201);
     }
     assert!(server.upload_files().is_empty());
@@ -114,19 +155,43 @@ fn deleting_and_needing_the_same_thing_never_both_succeed() {
             let mut client = server.client();
             let body = |manifest: &serde_json::Value| manifest.to_string().into_bytes();
             match number {
-                0 => client.put_manifest("a", &format!("m{round}"), OCI_MANIFEST, &body(&manifest)).status,
+                0 => {
+                    client
+                        .put_manifest("a", &format!("m{round}"), OCI_MANIFEST, &body(&manifest))
+                        .status
+                }
                 1 => client.delete(&format!("/v2/a/blobs/{digest}")).status,
                 2 => super::put(&mut client, "a", &format!("i{round}"), &parent).status,
-                _ => client.delete(&format!("/v2/a/manifests/{}", digest_of(&child))).status,
+                _ => {
+                    client
+                        .delete(&format!("/v2/a/manifests/{}", digest_of(&child)))
+                        .status
+                }
             }
         });
         for pair in [&statuses[..2], &statuses[2..]] {
-            assert!(matches!(pair, [201, 405] | [400, 202]), "round {round}: {statuses:?}");
+            assert!(
+                matches!(pair, [201, 405] | [400, 202]),
+                "round {round}: {statuses:?}"
+            );
         }
-        let there = |client: &mut crate::support::Client, path: String| client.head(&path).status == 200;
-        assert_eq!(there(&mut client, format!("/v2/a/blobs/{digest}")), statuses[0] == 201);
-        assert_eq!(there(&mut client, format!("/v2/a/manifests/{}", digest_of(&child))), statuses[2] == 201);
-        assert_eq!(there(&mut client, format!("/v2/a/manifests/m{round}")), statuses[0] == 201);
+        let there =
+            |client: &mut crate::support::Client, path: String| client.head(&path).status == 200;
+        assert_eq!(
+            there(&mut client, format!("/v2/a/blobs/{digest}")),
+            statuses[0] == 201
+        );
+        assert_eq!(
+            there(
+                &mut client,
+                format!("/v2/a/manifests/{}", digest_of(&child))
+            ),
+            statuses[2] == 201
+        );
+        assert_eq!(
+            there(&mut client, format!("/v2/a/manifests/m{round}")),
+            statuses[0] == 201
+        );
         assert!(push(&mut client, "a", "any", &index(&[])).starts_with("sha256:"));
     }
 }

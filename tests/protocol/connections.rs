@@ -32,12 +32,22 @@ struct Store {
 impl Store {
     fn fill(server: &Server) -> Self {
         let mut client = server.client();
-        let blobs: Vec<_> = [100, 65_536, (1 << 20) + 1, (6 << 20) + 7].into_iter().map(|size| noise(size as u64, size)).collect();
-        let digests = blobs.iter().map(|blob| client.push_blob("a", blob)).collect();
+        let blobs: Vec<_> = [100, 65_536, (1 << 20) + 1, (6 << 20) + 7]
+            .into_iter()
+            .map(|size| noise(size as u64, size))
+            .collect();
+        let digests = blobs
+            .iter()
+            .map(|blob| client.push_blob("a", blob))
+            .collect();
         client.push_blob("a", b"{}");
         let manifest = image(b"{}", &[]);
         push(&mut client, "a", "v1", &manifest);
-        Self { blobs, digests, manifest: manifest.to_string().into_bytes() }
+        Self {
+            blobs,
+            digests,
+            manifest: manifest.to_string().into_bytes(),
+        }
     }
 
     fn request(&self, ask: Ask) -> String {
@@ -45,12 +55,20 @@ impl Store {
         let (method, path, extra) = match ask {
             Ask::Blob(which) => ("GET", blob(which), String::new()),
             Ask::BlobHead(which) => ("HEAD", blob(which), String::new()),
-            Ask::Range(which, first, last) => ("GET", blob(which), format!("Range: bytes={first}-{last}\r\n")),
+            Ask::Range(which, first, last) => (
+                "GET",
+                blob(which),
+                format!("Range: bytes={first}-{last}\r\n"),
+            ),
             Ask::Ranges(which) => ("GET", blob(which), "Range: bytes=0-9,-10\r\n".to_owned()),
             Ask::Manifest => ("GET", "/v2/a/manifests/v1".to_owned(), String::new()),
             Ask::Missing => ("GET", "/v2/a/manifests/v2".to_owned(), String::new()),
             Ask::Refused => ("PATCH", "/v2/".to_owned(), String::new()),
-            Ask::Held(which) => ("GET", blob(which), format!("If-None-Match: {}\r\n", self.digests[which])),
+            Ask::Held(which) => (
+                "GET",
+                blob(which),
+                format!("If-None-Match: {}\r\n", self.digests[which]),
+            ),
         };
         format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{extra}\r\n")
     }
@@ -59,7 +77,9 @@ impl Store {
         let (status, body): (u16, &[u8]) = match ask {
             Ask::Blob(which) => (200, &self.blobs[which]),
             Ask::BlobHead(_) => (200, b""),
-            Ask::Range(which, first, last) => (206, &self.blobs[which][first as usize..=last as usize]),
+            Ask::Range(which, first, last) => {
+                (206, &self.blobs[which][first as usize..=last as usize])
+            }
             Ask::Ranges(_) => (206, &response.body),
             Ask::Manifest => (200, &self.manifest),
             Ask::Missing => (404, &response.body),
@@ -70,7 +90,12 @@ impl Store {
         assert!(response.body == body, "{ask:?} got other bytes");
         if let Ask::Ranges(which) = ask {
             let blob = &self.blobs[which];
-            let has = |piece: &[u8]| response.body.windows(piece.len()).any(|window| window == piece);
+            let has = |piece: &[u8]| {
+                response
+                    .body
+                    .windows(piece.len())
+                    .any(|window| window == piece)
+            };
             assert!(has(&blob[..10]) && has(&blob[blob.len() - 10..]));
         }
     }
@@ -93,21 +118,36 @@ fn ask() -> impl Strategy<Value = Ask> {
 fn answers_on_one_connection_are_never_mixed() {
     let server = Server::start();
     let store = Store::fill(&server);
-    check(30, &(prop::collection::vec(ask(), 2..8), any::<bool>()), |(asks, is_pipelined)| {
-        let mut wire = Wire::open(&server);
-        if is_pipelined {
-            wire.send(asks.iter().map(|&ask| store.request(ask)).collect::<String>());
-        }
-        for &ask in &asks {
-            if !is_pipelined {
-                wire.send(store.request(ask));
+    check(
+        30,
+        &(prop::collection::vec(ask(), 2..8), any::<bool>()),
+        |(asks, is_pipelined)| {
+            let mut wire = Wire::open(&server);
+            if is_pipelined {
+                wire.send(
+                    asks.iter()
+                        .map(|&ask| store.request(ask))
+                        .collect::<String>(),
+                );
             }
-            let response = if matches!(ask, Ask::BlobHead(_)) { wire.head_answer() } else { wire.answer() };
-            store.assert_answers(ask, &response);
-        }
-        wire.0.get_ref().shutdown(Shutdown::Write).unwrap();
-        assert!(wire.0.fill_buf().unwrap().is_empty(), "bytes after the last answer");
-    });
+            for &ask in &asks {
+                if !is_pipelined {
+                    wire.send(store.request(ask));
+                }
+                let response = if matches!(ask, Ask::BlobHead(_)) {
+                    wire.head_answer()
+                } else {
+                    wire.answer()
+                };
+                store.assert_answers(ask, &response);
+            }
+            wire.0.get_ref().shutdown(Shutdown::Write).unwrap();
+            assert!(
+                wire.0.fill_buf().unwrap().is_empty(),
+                "bytes after the last answer"
+            );
+        },
+    );
 }
 
 #[test]
@@ -119,8 +159,18 @@ fn uploads_and_downloads_may_be_pipelined() {
     let mut requests = Vec::new();
     for blob in [&small, &large] {
         let digest = crate::support::sha256(blob);
-        let head = format!("POST /v2/p/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", blob.len());
-        requests.extend([head.as_bytes(), blob, format!("GET /v2/p/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()].concat());
+        let head = format!(
+            "POST /v2/p/blobs/uploads/?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            blob.len()
+        );
+        requests.extend(
+            [
+                head.as_bytes(),
+                blob,
+                format!("GET /v2/p/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes(),
+            ]
+            .concat(),
+        );
     }
     let mut writer = wire.0.get_ref().try_clone().unwrap();
     let writing = std::thread::spawn(move || std::io::Write::write_all(&mut writer, &requests));
@@ -138,17 +188,27 @@ fn clients_that_leave_in_the_middle_of_a_blob_harm_nobody() {
     let mut client = server.client();
     let content = noise(3, 16 << 20);
     let path = format!("/v2/a/blobs/{}", client.push_blob("a", &content));
-    let open_files = || std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().count();
+    let open_files = || {
+        std::fs::read_dir(format!("/proc/{}/fd", server.pid()))
+            .unwrap()
+            .count()
+    };
     let before = open_files();
     for taken in [0_usize, 1, 1000, 100_000, 3_000_000] {
-        for range in ["", "Range: bytes=5-\r\n", "Range: bytes=0-9,1000-9000000\r\n"] {
+        for range in [
+            "",
+            "Range: bytes=5-\r\n",
+            "Range: bytes=0-9,1000-9000000\r\n",
+        ] {
             let mut wire = Wire::open(&server);
             wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{range}\r\n"));
             wire.0.get_mut().read_exact(&mut vec![0; taken]).unwrap();
         }
     }
     assert!(client.get(&path).body == content);
-    eventually("the server lets go of broken connections", || open_files() <= before);
+    eventually("the server lets go of broken connections", || {
+        open_files() <= before
+    });
 }
 
 #[test]
@@ -166,10 +226,15 @@ fn many_ranges_at_once_are_all_right() {
                     let last = (first + 1_500_000).min(content.len() - 1);
                     let range = format!("bytes={first}-{last}");
                     let response = client.request("GET", path).header("Range", &range).send();
-                    assert!(response.status == 206 && response.body == content[first..=last], "{range}");
+                    assert!(
+                        response.status == 206 && response.body == content[first..=last],
+                        "{range}"
+                    );
                     // as containerd does: ask for the rest, and leave
                     let mut wire = Wire::open(server);
-                    wire.send(format!("GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={first}-\r\n\r\n"));
+                    wire.send(format!(
+                        "GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={first}-\r\n\r\n"
+                    ));
                     wire.0.read_exact(&mut [0; 2000]).unwrap();
                 }
             });
@@ -184,17 +249,38 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let body = noise(5, 50 << 20);
     let unknown = uuid_of_nobody();
     for (method, path, status, code) in [
-        ("PUT", "/v2/a/manifests/v1".to_owned(), 413, "MANIFEST_INVALID"),
-        ("PATCH", format!("/v2/a/blobs/uploads/{unknown}"), 404, "BLOB_UPLOAD_UNKNOWN"),
-        ("POST", "/v2/UPPER/blobs/uploads/".to_owned(), 400, "NAME_INVALID"),
+        (
+            "PUT",
+            "/v2/a/manifests/v1".to_owned(),
+            413,
+            "MANIFEST_INVALID",
+        ),
+        (
+            "PATCH",
+            format!("/v2/a/blobs/uploads/{unknown}"),
+            404,
+            "BLOB_UPLOAD_UNKNOWN",
+        ),
+        (
+            "POST",
+            "/v2/UPPER/blobs/uploads/".to_owned(),
+            400,
+            "NAME_INVALID",
+        ),
         ("PUT", "/v2/nowhere".to_owned(), 404, "UNSUPPORTED"),
         ("DELETE", "/v2/".to_owned(), 405, "UNSUPPORTED"),
     ] {
         let mut wire = Wire::open(&server);
-        wire.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len()));
+        wire.send(format!(
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        ));
         // the server may stop reading, but must not reset what it has already answered
-        wire.write(&body).unwrap_or_else(|error| panic!("{method} {path}: reset while sending: {error}"));
-        read_response(&mut wire.0, false).expect("an answer").refused(status, code);
+        wire.write(&body)
+            .unwrap_or_else(|error| panic!("{method} {path}: reset while sending: {error}"));
+        read_response(&mut wire.0, false)
+            .expect("an answer")
+            .refused(status, code);
     }
 }
 
@@ -205,16 +291,24 @@ fn a_refusal_comes_instead_of_a_continue() {
     let digest = crate::support::sha256(b"content");
     let expect = "Content-Length: 7\r\nExpect: 100-continue\r\n\r\n";
     let mut wire = Wire::open(&server);
-    wire.send(format!("PUT /v2/a/blobs/uploads/{}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}", uuid_of_nobody()));
+    wire.send(format!(
+        "PUT /v2/a/blobs/uploads/{}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}",
+        uuid_of_nobody()
+    ));
     wire.answer().refused(404, "BLOB_UPLOAD_UNKNOWN");
 
     let mut wire = Wire::open(&server);
-    wire.send(format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{}", expect.replace('7', "50000000")));
+    wire.send(format!(
+        "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{}",
+        expect.replace('7', "50000000")
+    ));
     assert_eq!(wire.head_answer().status, 413);
 
     let location = client.begin_upload("a");
     let mut wire = Wire::open(&server);
-    wire.send(format!("PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}"));
+    wire.send(format!(
+        "PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}"
+    ));
     assert_eq!(wire.head_answer().status, 100);
     wire.send("content");
     assert_eq!(wire.answer().status, 201);
@@ -225,8 +319,13 @@ fn a_refusal_comes_instead_of_a_continue() {
 fn slow_manifests_do_not_hold_up_others() {
     let server = Server::start();
     let manifest = super::index(&[]).to_string().into_bytes();
-    let head = |coding: &str| format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n").into_bytes();
-    let (lengthy, coded) = ("Content-Length: 4194304".to_owned(), "Transfer-Encoding: chunked".to_owned());
+    let head = |coding: &str| {
+        format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n{coding}\r\n\r\n").into_bytes()
+    };
+    let (lengthy, coded) = (
+        "Content-Length: 4194304".to_owned(),
+        "Transfer-Encoding: chunked".to_owned(),
+    );
     let slow: Vec<_> = (0..40)
         .map(|number| {
             let mut wire = Wire::open(&server);
@@ -235,12 +334,21 @@ fn slow_manifests_do_not_hold_up_others() {
             wire
         })
         .collect();
-    for (coding, body) in [(format!("Content-Length: {}", manifest.len()), manifest.clone()), (coded.clone(), super::chunked(&[&manifest]))]
-    {
+    for (coding, body) in [
+        (
+            format!("Content-Length: {}", manifest.len()),
+            manifest.clone(),
+        ),
+        (coded.clone(), super::chunked(&[&manifest])),
+    ] {
         let mut wire = Wire::open(&server);
-        wire.0.get_ref().set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        wire.0
+            .get_ref()
+            .set_read_timeout(Some(std::time::Duration::from_secs(10)))
+            .unwrap();
         wire.send([head(&coding), body].concat());
-        let response = read_response(&mut wire.0, false).unwrap_or_else(|error| panic!("{coding}: no answer in 10 s: {error}"));
+        let response = read_response(&mut wire.0, false)
+            .unwrap_or_else(|error| panic!("{coding}: no answer in 10 s: {error}"));
         assert_eq!(response.status, 201, "{coding}");
     }
     drop(slow);
@@ -251,12 +359,18 @@ fn slow_manifests_do_not_hold_up_others() {
 fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {
     let server = Server::start();
     let unknown = format!("/v2/a/blobs/uploads/{}", uuid_of_nobody());
-    for (method, path) in
-        [("PUT", "/v2/UPPER/manifests/v1"), ("PATCH", &unknown), ("POST", "/v2/"), ("PUT", "/v2/nowhere"), ("GET", "/v2/")]
-    {
+    for (method, path) in [
+        ("PUT", "/v2/UPPER/manifests/v1"),
+        ("PATCH", &unknown),
+        ("POST", "/v2/"),
+        ("PUT", "/v2/nowhere"),
+        ("GET", "/v2/"),
+    ] {
         for (size, is_apart) in [(2, false), (2, true), (10_000, true), (300_000, true)] {
             let mut wire = Wire::open(&server);
-            let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n").into_bytes();
+            let head =
+                format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n")
+                    .into_bytes();
             let body = noise(1, size);
             if is_apart {
                 wire.send(head);
@@ -265,8 +379,13 @@ fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {
                 wire.send([head, body].concat());
             }
             let closes = wire.answer().header("connection") == Some("close");
-            let next = wire.write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n").and_then(|()| read_response(&mut wire.0, false));
-            assert!(closes || next.is_ok_and(|response| response.body == b"{}"), "{method} {path} with {size} bytes, apart: {is_apart}");
+            let next = wire
+                .write("GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+                .and_then(|()| read_response(&mut wire.0, false));
+            assert!(
+                closes || next.is_ok_and(|response| response.body == b"{}"),
+                "{method} {path} with {size} bytes, apart: {is_apart}"
+            );
         }
     }
 }

@@ -12,11 +12,18 @@ fn blob(repository: &str, content: &str) -> String {
 fn assert_held(client: &mut Client, path: &str, holder: &str) {
     let refusal = client.delete(path);
     refusal.refused(405, "DENIED");
-    assert!(refusal.header("allow").is_some(), "a 405 names what is allowed");
+    assert!(
+        refusal.header("allow").is_some(),
+        "a 405 names what is allowed"
+    );
     let error = refusal.json()["errors"][0].clone();
     assert_eq!(error["detail"]["holder"], holder);
     assert!(error["message"].as_str().unwrap().contains(holder));
-    assert_eq!(client.head(path).status, 200, "what could not be deleted is gone");
+    assert_eq!(
+        client.head(path).status,
+        200,
+        "what could not be deleted is gone"
+    );
 }
 
 #[test]
@@ -26,20 +33,35 @@ fn deleting_by_tag_only_untags() {
     let manifest = push_image(&mut client, "a", "v1", "x");
     push(&mut client, "a", "v2", &manifest);
     assert_eq!(client.delete("/v2/a/manifests/v1").status, 202);
-    client.get("/v2/a/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
-    client.delete("/v2/a/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
+    client
+        .get("/v2/a/manifests/v1")
+        .refused(404, "MANIFEST_UNKNOWN");
+    client
+        .delete("/v2/a/manifests/v1")
+        .refused(404, "MANIFEST_UNKNOWN");
     assert_eq!(texts(&client.get("/v2/a/tags/list").json()["tags"]), ["v2"]);
     assert_eq!(client.delete("/v2/a/manifests/v2").status, 202);
     // a repository of untagged manifests is still one
-    assert_eq!(client.get("/v2/a/tags/list").json(), json!({ "name": "a", "tags": [] }));
-    assert_eq!(client.get(&format!("/v2/a/manifests/{}", digest_of(&manifest))).status, 200);
+    assert_eq!(
+        client.get("/v2/a/tags/list").json(),
+        json!({ "name": "a", "tags": [] })
+    );
+    assert_eq!(
+        client
+            .get(&format!("/v2/a/manifests/{}", digest_of(&manifest)))
+            .status,
+        200
+    );
 }
 
 #[test]
 fn deleting_by_digest_takes_the_tags_along_and_the_repository_if_it_was_the_last() {
     let server = Server::start();
     let mut client = server.client();
-    let (one, two) = (push_image(&mut client, "a", "one", "1"), push_image(&mut client, "a", "two", "2"));
+    let (one, two) = (
+        push_image(&mut client, "a", "one", "1"),
+        push_image(&mut client, "a", "two", "2"),
+    );
     push(&mut client, "a", "uno", &one);
     push_image(&mut client, "b", "one", "1");
     let path = format!("/v2/a/manifests/{}", digest_of(&one));
@@ -48,39 +70,80 @@ fn deleting_by_digest_takes_the_tags_along_and_the_repository_if_it_was_the_last
         assert_eq!(client.head(gone).status, 404, "{gone}");
         client.delete(gone).refused(404, "MANIFEST_UNKNOWN");
     }
-    assert_eq!(texts(&client.get("/v2/a/tags/list").json()["tags"]), ["two"]);
-    assert_eq!(client.get("/v2/_catalog").json()["repositories"], json!(["a", "b"]));
+    assert_eq!(
+        texts(&client.get("/v2/a/tags/list").json()["tags"]),
+        ["two"]
+    );
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        json!(["a", "b"])
+    );
 
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&two))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&two)))
+            .status,
+        202
+    );
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
-    assert_eq!(client.get("/v2/_catalog").json()["repositories"], json!(["b"]));
-    assert_eq!(client.get("/v2/b/manifests/one").body, one.to_string().into_bytes());
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        json!(["b"])
+    );
+    assert_eq!(
+        client.get("/v2/b/manifests/one").body,
+        one.to_string().into_bytes()
+    );
     push(&mut client, "a", "two", &two);
-    assert_eq!(client.get("/v2/_catalog").json()["repositories"], json!(["a", "b"]));
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        json!(["a", "b"])
+    );
 }
 
 #[test]
 fn a_blob_is_deleted_once_no_manifest_needs_it() {
     let server = Server::start();
     let mut client = server.client();
-    let (one, two) = (push_image(&mut client, "a", "one", "1"), push_image(&mut client, "a", "two", "2"));
+    let (one, two) = (
+        push_image(&mut client, "a", "one", "1"),
+        push_image(&mut client, "a", "two", "2"),
+    );
     client.push_blob("a", b"extra");
     let mut third = image(b"{\"seed\":\"1\"}", &[b"layer 2", b"extra"]);
     third["annotations"] = json!({ "x": "y" });
     push(&mut client, "a", "three", &third);
     assert_held(&mut client, &blob("a", "extra"), &digest_of(&third));
-    assert_held(&mut client, &blob("a", "{\"seed\":\"2\"}"), &digest_of(&two));
+    assert_held(
+        &mut client,
+        &blob("a", "{\"seed\":\"2\"}"),
+        &digest_of(&two),
+    );
 
     assert_eq!(client.delete("/v2/a/manifests/three").status, 202);
     assert_held(&mut client, &blob("a", "extra"), &digest_of(&third));
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&third))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&third)))
+            .status,
+        202
+    );
     assert_eq!(client.delete(&blob("a", "extra")).status, 202);
     assert_held(&mut client, &blob("a", "layer 2"), &digest_of(&two));
-    client.delete(&blob("a", "extra")).refused(404, "BLOB_UNKNOWN");
+    client
+        .delete(&blob("a", "extra"))
+        .refused(404, "BLOB_UNKNOWN");
     client.get(&blob("a", "extra")).refused(404, "BLOB_UNKNOWN");
-    client.delete(&blob("unknown", "layer 1")).refused(404, "BLOB_UNKNOWN");
+    client
+        .delete(&blob("unknown", "layer 1"))
+        .refused(404, "BLOB_UNKNOWN");
     assert_eq!(client.get(&blob("a", "layer 1")).body, b"layer 1");
-    assert_eq!(client.head(&format!("/v2/a/manifests/{}", digest_of(&one))).status, 200);
+    assert_eq!(
+        client
+            .head(&format!("/v2/a/manifests/{}", digest_of(&one)))
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -134,7 +197,11 @@ fn a_child_known_first_as_a_blob_stays_as_a_manifest() {
         return;
     }
     push(&mut client, "a", "child", &child);
-    assert_held(&mut client, &format!("/v2/a/manifests/{}", digest_of(&child)), &digest_of(&parent));
+    assert_held(
+        &mut client,
+        &format!("/v2/a/manifests/{}", digest_of(&child)),
+        &digest_of(&parent),
+    );
 }
 
 #[test]
@@ -145,7 +212,17 @@ fn a_signature_does_not_hold_its_subject() {
     client.push_blob("a", b"{}");
     let signature = super::artifact("application/vnd.example.signature", pointer(&subject));
     push(&mut client, "a", &digest_of(&signature), &signature);
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&subject))).status, 202);
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&signature))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&subject)))
+            .status,
+        202
+    );
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&signature)))
+            .status,
+        202
+    );
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
 }

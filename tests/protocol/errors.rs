@@ -32,12 +32,18 @@ const CODES: [&str; 18] = [
 pub(super) fn assert_oci(response: &Response) {
     assert!((400..500).contains(&response.status), "{response:?}");
     assert_eq!(response.header("content-type"), Some("application/json"));
-    assert_eq!(response.header("docker-distribution-api-version"), Some("registry/2.0"));
+    assert_eq!(
+        response.header("docker-distribution-api-version"),
+        Some("registry/2.0")
+    );
     let body = response.json();
     let errors = body["errors"].as_array().expect("errors");
     assert!(!errors.is_empty());
     for error in errors {
-        assert!(CODES.contains(&error["code"].as_str().expect("a code")), "{error}");
+        assert!(
+            CODES.contains(&error["code"].as_str().expect("a code")),
+            "{error}"
+        );
         assert!(!error["message"].as_str().expect("a message").is_empty());
     }
 }
@@ -55,22 +61,35 @@ fn wrong_methods_are_told_the_right_ones() {
         ("/v2/a/manifests/v1".to_owned(), "DELETE, GET, HEAD, PUT"),
         (format!("/v2/a/blobs/{blob}"), "DELETE, GET, HEAD"),
         ("/v2/a/blobs/uploads/".to_owned(), "POST"),
-        (format!("/v2/a/blobs/uploads/{id}"), "DELETE, GET, HEAD, PATCH, PUT"),
+        (
+            format!("/v2/a/blobs/uploads/{id}"),
+            "DELETE, GET, HEAD, PATCH, PUT",
+        ),
     ] {
         let allowed_set: Vec<_> = allowed.split(", ").collect();
-        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get"] {
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get",
+        ] {
             if allowed_set.contains(&method) {
                 continue;
             }
             let response = client.request(method, &path).send();
-            assert_eq!((response.status, response.header("allow")), (405, Some(allowed)), "{method} {path}");
+            assert_eq!(
+                (response.status, response.header("allow")),
+                (405, Some(allowed)),
+                "{method} {path}"
+            );
             if method != "HEAD" {
                 assert_oci(&response);
                 response.refused(405, "UNSUPPORTED");
             }
         }
         let told = client.request("OPTIONS", &path).send();
-        assert_eq!((told.status, told.header("allow"), &*told.body), (200, Some(allowed), &b""[..]), "{path}");
+        assert_eq!(
+            (told.status, told.header("allow"), &*told.body),
+            (200, Some(allowed), &b""[..]),
+            "{path}"
+        );
     }
 }
 
@@ -117,10 +136,23 @@ fn names_tags_and_digests_that_are_none() {
     }
     let longest = format!("{}/{}", long(100), long(154));
     push(&mut client, &longest, &"t".repeat(128), &index(&[]));
-    assert_eq!(client.get(&format!("/v2/{longest}/tags/list")).json()["name"], longest);
-    for tag in [&*"t".repeat(129), ".a", "-a", "a%2Bb", "%20", "%c3%a4", "a%00"] {
+    assert_eq!(
+        client.get(&format!("/v2/{longest}/tags/list")).json()["name"],
+        longest
+    );
+    for tag in [
+        &*"t".repeat(129),
+        ".a",
+        "-a",
+        "a%2Bb",
+        "%20",
+        "%c3%a4",
+        "a%00",
+    ] {
         for method in ["GET", "PUT", "DELETE"] {
-            let response = client.request(method, &format!("/v2/a/manifests/{tag}")).send();
+            let response = client
+                .request(method, &format!("/v2/a/manifests/{tag}"))
+                .send();
             assert_oci(&response);
             response.refused(400, "TAG_INVALID");
         }
@@ -135,13 +167,30 @@ fn names_tags_and_digests_that_are_none() {
         &format!("sha512:{hex}"),
         "sha256:..",
     ] {
-        client.get(&format!("/v2/a/manifests/{wrong}")).refused(400, "DIGEST_INVALID");
-        client.get(&format!("/v2/a/referrers/{wrong}")).refused(400, "DIGEST_INVALID");
-        client.get(&format!("/v2/a/blobs/{wrong}")).refused(400, "DIGEST_INVALID");
-        client.delete(&format!("/v2/a/blobs/{wrong}")).refused(400, "DIGEST_INVALID");
+        client
+            .get(&format!("/v2/a/manifests/{wrong}"))
+            .refused(400, "DIGEST_INVALID");
+        client
+            .get(&format!("/v2/a/referrers/{wrong}"))
+            .refused(400, "DIGEST_INVALID");
+        client
+            .get(&format!("/v2/a/blobs/{wrong}"))
+            .refused(400, "DIGEST_INVALID");
+        client
+            .delete(&format!("/v2/a/blobs/{wrong}"))
+            .refused(400, "DIGEST_INVALID");
         // what cannot be mounted is to be uploaded
-        assert_eq!(client.request("POST", &format!("/v2/a/blobs/uploads/?mount={wrong}")).send().status, 202);
-        client.request("POST", &format!("/v2/a/blobs/uploads/?digest={wrong}")).send().refused(400, "DIGEST_INVALID");
+        assert_eq!(
+            client
+                .request("POST", &format!("/v2/a/blobs/uploads/?mount={wrong}"))
+                .send()
+                .status,
+            202
+        );
+        client
+            .request("POST", &format!("/v2/a/blobs/uploads/?digest={wrong}"))
+            .send()
+            .refused(400, "DIGEST_INVALID");
     }
 }
 
@@ -167,7 +216,11 @@ fn paths_that_lead_nowhere() {
         for method in ["GET", "PUT", "DELETE", "OPTIONS"] {
             let response = client.request(method, path).send();
             assert_oci(&response);
-            assert!(matches!(response.status, 400 | 404), "{method} {path}: {}", response.status);
+            assert!(
+                matches!(response.status, 400 | 404),
+                "{method} {path}: {}",
+                response.status
+            );
         }
     }
 }
@@ -176,10 +229,18 @@ fn paths_that_lead_nowhere() {
 fn slashes_too_many_are_redirected_from() {
     let server = Server::start();
     let mut client = server.client();
-    for (path, right) in [("/v2//", "/v2/"), ("//v2/_catalog?n=1", "/v2/_catalog?n=1"), ("/v2/a/tags/list/", "/v2/a/tags/list")] {
+    for (path, right) in [
+        ("/v2//", "/v2/"),
+        ("//v2/_catalog?n=1", "/v2/_catalog?n=1"),
+        ("/v2/a/tags/list/", "/v2/a/tags/list"),
+    ] {
         for method in ["GET", "HEAD"] {
             let response = client.request(method, path).send();
-            assert_eq!((response.status, response.header("location")), (301, Some(right)), "{method} {path}");
+            assert_eq!(
+                (response.status, response.header("location")),
+                (301, Some(right)),
+                "{method} {path}"
+            );
         }
         assert!(matches!(client.delete(path).status, 400 | 404), "{path}");
     }
@@ -194,7 +255,10 @@ fn no_request_upsets_the_server() {
     push(&mut client, "a", "v1", &index(&[]));
     let location = client.begin_upload("a");
     // one connection for all, as long as the server keeps it
-    let (client, id) = (RefCell::new(client), location.rsplit('/').next().unwrap().to_owned());
+    let (client, id) = (
+        RefCell::new(client),
+        location.rsplit('/').next().unwrap().to_owned(),
+    );
     let known = vec![
         "a".into(),
         "v1".into(),
@@ -216,12 +280,41 @@ fn no_request_upsets_the_server() {
         "v2".into(),
         sha256(b"x"),
     ];
-    let segment = prop_oneof![6 => prop::sample::select(known), 1 => "[!-~&&[^#?/ \\\\<>^`{|}\"]]{0,12}"];
-    let keys = ["digest", "mount", "from", "n", "last", "tag", "artifactType", "digest-algorithm", "ns"];
-    let pair = (prop::sample::select(keys.to_vec()), "[a-z0-9:%+./-]{0,20}", any::<bool>());
-    let method = prop::sample::select(vec!["GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"]);
-    let names = ["Range", "Content-Range", "If-None-Match", "If-Range", "Content-Type", "Accept", "Expect", "Upgrade"];
-    let header = (prop::sample::select(names.to_vec()), "(bytes[= ])?[ -~]{0,30}");
+    let segment =
+        prop_oneof![6 => prop::sample::select(known), 1 => "[!-~&&[^#?/ \\\\<>^`{|}\"]]{0,12}"];
+    let keys = [
+        "digest",
+        "mount",
+        "from",
+        "n",
+        "last",
+        "tag",
+        "artifactType",
+        "digest-algorithm",
+        "ns",
+    ];
+    let pair = (
+        prop::sample::select(keys.to_vec()),
+        "[a-z0-9:%+./-]{0,20}",
+        any::<bool>(),
+    );
+    let method = prop::sample::select(vec![
+        "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW",
+    ]);
+    let names = [
+        "Range",
+        "Content-Range",
+        "If-None-Match",
+        "If-Range",
+        "Content-Type",
+        "Accept",
+        "Expect",
+        "Upgrade",
+    ];
+    let header = (
+        prop::sample::select(names.to_vec()),
+        "(bytes[= ])?[ -~]{0,30}",
+    );
     let any = (
         method,
         prop::collection::vec(segment, 0..7),
@@ -230,7 +323,10 @@ fn no_request_upsets_the_server() {
         prop::collection::vec(any::<u8>(), 0..50),
     );
     check(500, &any, |(method, segments, pairs, headers, body)| {
-        let query: Vec<_> = pairs.iter().map(|(key, value, real)| format!("{key}={}", if *real { &digest } else { value })).collect();
+        let query: Vec<_> = pairs
+            .iter()
+            .map(|(key, value, real)| format!("{key}={}", if *real { &digest } else { value }))
+            .collect();
         let path = format!("/v2/{}?{}", segments.join("/"), query.join("&"));
         let mut client = client.borrow_mut();
         let mut request = client.request(method, &path).body(&body);

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{CONFIG, DOCKER_LIST, DOCKER_MANIFEST, EMPTY, LAYER, digest_of, image, index, media_type, pointer, push, push_image, put};
+use super::{
+    CONFIG, DOCKER_LIST, DOCKER_MANIFEST, EMPTY, LAYER, digest_of, image, index, media_type,
+    pointer, push, push_image, put,
+};
 use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
 use crate::support::{Client, Server, descriptor, sha256};
 
@@ -17,7 +20,8 @@ fn round_trip(client: &mut Client, repository: &str, manifest: &Value) {
 }
 
 fn with_platform(mut descriptor: Value, os: &str, architecture: &str) -> Value {
-    descriptor["platform"] = json!({ "os": os, "architecture": architecture, "os.version": "10.0" });
+    descriptor["platform"] =
+        json!({ "os": os, "architecture": architecture, "os.version": "10.0" });
     descriptor
 }
 
@@ -25,7 +29,10 @@ fn with_platform(mut descriptor: Value, os: &str, architecture: &str) -> Value {
 fn docker_images_and_lists() {
     let server = Server::start();
     let mut client = server.client();
-    let (config_type, layer_type) = ("application/vnd.docker.container.image.v1+json", "application/vnd.docker.image.rootfs.diff.tar.gzip");
+    let (config_type, layer_type) = (
+        "application/vnd.docker.container.image.v1+json",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    );
     client.push_blob("docker", b"{\"os\":\"linux\"}");
     client.push_blob("docker", b"a layer");
     let manifest = json!({
@@ -34,7 +41,11 @@ fn docker_images_and_lists() {
     });
     round_trip(&mut client, "docker", &manifest);
     let children = [with_platform(pointer(&manifest), "linux", "amd64")];
-    round_trip(&mut client, "docker", &json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": children }));
+    round_trip(
+        &mut client,
+        "docker",
+        &json!({ "schemaVersion": 2, "mediaType": DOCKER_LIST, "manifests": children }),
+    );
 }
 
 #[test]
@@ -49,15 +60,19 @@ fn indexes_with_attestations_and_indexes_of_indexes() {
     attestation["layers"] = json!([descriptor("application/vnd.in-toto+json", statement)]);
     let attestation_digest = push(&mut client, "multi", &digest_of(&attestation), &attestation);
     let mut attached = with_platform(pointer(&attestation), "unknown", "unknown");
-    attached["annotations"] =
-        json!({ "vnd.docker.reference.digest": digest_of(&one), "vnd.docker.reference.type": "attestation-manifest" });
+    attached["annotations"] = json!({ "vnd.docker.reference.digest": digest_of(&one), "vnd.docker.reference.type": "attestation-manifest" });
     let inner = index(&[with_platform(pointer(&one), "linux", "amd64"), attached]);
     round_trip(&mut client, "multi", &inner);
     let outer = index(&[pointer(&inner), pointer(&one)]);
     round_trip(&mut client, "multi", &outer);
     round_trip(&mut client, "multi", &index(&[pointer(&outer)]));
     round_trip(&mut client, "multi", &index(&[]));
-    assert_eq!(client.head(&format!("/v2/multi/manifests/{attestation_digest}")).status, 200);
+    assert_eq!(
+        client
+            .head(&format!("/v2/multi/manifests/{attestation_digest}"))
+            .status,
+        200
+    );
 }
 
 #[test]
@@ -103,9 +118,14 @@ fn build_caches_whose_children_are_blobs() {
     for kind in [OCI_INDEX, DOCKER_LIST] {
         let cache = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": children });
         round_trip(&mut client, "cache", &cache);
-        client.delete(&format!("/v2/cache/blobs/{}", sha256(b"layer 1"))).refused(405, "DENIED");
+        client
+            .delete(&format!("/v2/cache/blobs/{}", sha256(b"layer 1")))
+            .refused(405, "DENIED");
     }
-    let incomplete = index(&[descriptor(LAYER, b"layer 1"), descriptor(LAYER, b"never pushed")]);
+    let incomplete = index(&[
+        descriptor(LAYER, b"layer 1"),
+        descriptor(LAYER, b"never pushed"),
+    ]);
     put(&mut client, "cache", "latest", &incomplete).refused(400, "MANIFEST_BLOB_UNKNOWN");
 }
 
@@ -118,7 +138,12 @@ fn what_a_manifest_names_must_be_there_and_all_that_is_missing_is_said() {
     let missing = |response: crate::support::Response| -> Vec<String> {
         response.refused(400, "MANIFEST_BLOB_UNKNOWN");
         let detail = response.json()["errors"][0]["detail"].clone();
-        let mut digests: Vec<_> = detail.as_array().unwrap().iter().map(|one| one["digest"].as_str().unwrap().to_owned()).collect();
+        let mut digests: Vec<_> = detail
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["digest"].as_str().unwrap().to_owned())
+            .collect();
         digests.sort();
         digests
     };
@@ -127,16 +152,31 @@ fn what_a_manifest_names_must_be_there_and_all_that_is_missing_is_said() {
         digests.sort();
         digests
     };
-    let manifest = image(b"no config", &[b"here", b"no layer", b"not here", b"no layer"]);
-    assert_eq!(missing(put(&mut client, "a", "v1", &manifest)), expected(&[b"no config", b"no layer", b"not here"]));
-    let children = index(&[descriptor(OCI_MANIFEST, b"no child"), descriptor(OCI_INDEX, b"nor this")]);
-    assert_eq!(missing(put(&mut client, "a", "v1", &children)), expected(&[b"no child", b"nor this"]));
+    let manifest = image(
+        b"no config",
+        &[b"here", b"no layer", b"not here", b"no layer"],
+    );
+    assert_eq!(
+        missing(put(&mut client, "a", "v1", &manifest)),
+        expected(&[b"no config", b"no layer", b"not here"])
+    );
+    let children = index(&[
+        descriptor(OCI_MANIFEST, b"no child"),
+        descriptor(OCI_INDEX, b"nor this"),
+    ]);
+    assert_eq!(
+        missing(put(&mut client, "a", "v1", &children)),
+        expected(&[b"no child", b"nor this"])
+    );
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
     assert_eq!(client.get("/v2/_catalog").json()["repositories"], json!([]));
 
     // a manifest of another repository is as absent as a blob of it
     let image = push_image(&mut client, "elsewhere", "v1", "x");
-    assert_eq!(missing(put(&mut client, "a", "v1", &index(&[pointer(&image)]))), vec![digest_of(&image)]);
+    assert_eq!(
+        missing(put(&mut client, "a", "v1", &index(&[pointer(&image)]))),
+        vec![digest_of(&image)]
+    );
 }
 
 #[test]
@@ -152,8 +192,7 @@ fn foreign_layers_need_not_be_there() {
     ] {
         let mut layer = descriptor(kind, b"a licence forbids this");
         layer["urls"] = json!(["https://example.com/layer"]);
-        let manifest =
-            json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer.clone()] });
+        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer.clone()] });
         round_trip(&mut client, "windows", &manifest);
         layer["mediaType"] = LAYER.into();
         let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer] });

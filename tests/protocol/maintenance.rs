@@ -15,12 +15,18 @@ fn a_read_only_registry_gives_and_takes_nothing() {
     let location = server.client().begin_upload("a");
     assert!(server.stop().success());
 
-    let server = Server::at(&path, &[("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true")]);
+    let server = Server::at(
+        &path,
+        &[("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", "true")],
+    );
     let mut client = server.client();
     let digest = image.digest();
     for (method, path) in [
         ("POST", "/v2/a/blobs/uploads/".to_owned()),
-        ("POST", format!("/v2/b/blobs/uploads/?mount={digest}&from=a")),
+        (
+            "POST",
+            format!("/v2/b/blobs/uploads/?mount={digest}&from=a"),
+        ),
         ("POST", format!("/v2/a/blobs/uploads/?digest={digest}")),
         ("PATCH", location.clone()),
         ("PUT", format!("{location}?digest={digest}")),
@@ -33,29 +39,60 @@ fn a_read_only_registry_gives_and_takes_nothing() {
     ] {
         let refusal = client.request(method, &path).body(b"{}").send();
         refusal.refused(405, "UNSUPPORTED");
-        assert_eq!(refusal.header("allow"), Some("GET, HEAD"), "{method} {path}");
-        let message = refusal.json()["errors"][0]["message"].as_str().expect("a message").to_owned();
+        assert_eq!(
+            refusal.header("allow"),
+            Some("GET, HEAD"),
+            "{method} {path}"
+        );
+        let message = refusal.json()["errors"][0]["message"]
+            .as_str()
+            .expect("a message")
+            .to_owned();
         assert!(message.contains("read-only"), "{message}");
     }
     image.assert_pulls(&mut client, "a", "v1");
     assert_eq!(client.head("/v2/a/manifests/v1").status, 200);
     assert_eq!(client.get(&location).status, 204);
-    assert_eq!(super::texts(&client.get("/v2/_catalog").json()["repositories"]), ["a"]);
+    assert_eq!(
+        super::texts(&client.get("/v2/_catalog").json()["repositories"]),
+        ["a"]
+    );
 }
 
 /// The ends of sessions follow the rules in force, not those under which they began.
 #[test]
 fn uploads_are_purged_by_the_rules_in_force() {
     const AGE: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE";
-    const INTERVAL: (&str, &str) = ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL", "10ms");
+    const INTERVAL: (&str, &str) = (
+        "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL",
+        "10ms",
+    );
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
     let mut server = Server::at(&path, &[INTERVAL]);
     let location = server.client().begin_upload("a");
-    assert_eq!(server.client().request("PATCH", &location).body(b"bytes").send().status, 202);
+    assert_eq!(
+        server
+            .client()
+            .request("PATCH", &location)
+            .body(b"bytes")
+            .send()
+            .status,
+        202
+    );
     assert!(server.stop().success());
 
-    let mut switched_off = Server::at(&path, &[INTERVAL, (AGE, "1ms"), ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "false")]);
+    let mut switched_off = Server::at(
+        &path,
+        &[
+            INTERVAL,
+            (AGE, "1ms"),
+            (
+                "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED",
+                "false",
+            ),
+        ],
+    );
     let second = switched_off.client().begin_upload("a");
     // for longer than many looks would take
     for _ in 0..50 {
@@ -66,38 +103,74 @@ fn uploads_are_purged_by_the_rules_in_force() {
 
     let log = directory.path().join("log");
     let mut dry = crate::support::server::command(&path);
-    dry.envs([INTERVAL, (AGE, "1ms"), ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", "true")]);
-    dry.stdout(Stdio::null()).stderr(std::fs::File::create(&log).expect("a file"));
+    dry.envs([
+        INTERVAL,
+        (AGE, "1ms"),
+        ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", "true"),
+    ]);
+    dry.stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("a file"));
     let mut dry = dry.spawn().expect("the server starts");
     eventually("the log names both", || {
         let log = std::fs::read_to_string(&log).expect("a log");
-        [&location, &second].iter().all(|session| log.contains(session.rsplit_once('/').expect("a path").1))
+        [&location, &second]
+            .iter()
+            .all(|session| log.contains(session.rsplit_once('/').expect("a path").1))
     });
     dry.kill().expect("the server can be killed");
     dry.wait().expect("the server ends");
 
     let server = Server::at(&path, &[INTERVAL, (AGE, "1ms")]);
     let mut client = server.client();
-    eventually("both are gone", || [&location, &second].iter().all(|session| client.get(session).status == 404));
+    eventually("both are gone", || {
+        [&location, &second]
+            .iter()
+            .all(|session| client.get(session).status == 404)
+    });
     eventually("their files as well", || server.upload_files().is_empty());
     let third = client.begin_upload("a");
-    eventually("a new one goes as well", || client.get(&third).status == 404);
+    eventually("a new one goes as well", || {
+        client.get(&third).status == 404
+    });
 }
 
 #[test]
 fn pages_are_as_long_as_the_owner_says() {
-    let server = Server::with(&[("REGISTRY_CATALOG_MAXENTRIES", "2"), ("REGISTRY_TAGS_MAXTAGS", "3")]);
+    let server = Server::with(&[
+        ("REGISTRY_CATALOG_MAXENTRIES", "2"),
+        ("REGISTRY_TAGS_MAXTAGS", "3"),
+    ]);
     let mut client = server.client();
     for number in 0..5 {
         let index = super::index(&[]);
-        assert_eq!(put(&mut client, &format!("r{number}"), "v", &index).status, 201);
-        assert_eq!(put(&mut client, "r0", &format!("v{number}"), &index).status, 201);
+        assert_eq!(
+            put(&mut client, &format!("r{number}"), "v", &index).status,
+            201
+        );
+        assert_eq!(
+            put(&mut client, "r0", &format!("v{number}"), &index).status,
+            201
+        );
     }
-    for (path, key, limit) in [("/v2/_catalog", "repositories", 2), ("/v2/r0/tags/list", "tags", 3)] {
-        for asked in [path.to_owned(), format!("{path}?n=1000"), format!("{path}?n=2")] {
+    for (path, key, limit) in [
+        ("/v2/_catalog", "repositories", 2),
+        ("/v2/r0/tags/list", "tags", 3),
+    ] {
+        for asked in [
+            path.to_owned(),
+            format!("{path}?n=1000"),
+            format!("{path}?n=2"),
+        ] {
             let pages = super::pages(&mut client, &asked);
-            let longest = pages.iter().map(|page| super::texts(&page.json()[key]).len()).max();
-            assert_eq!(longest, Some(if asked.ends_with("n=2") { 2 } else { limit }), "{asked}");
+            let longest = pages
+                .iter()
+                .map(|page| super::texts(&page.json()[key]).len())
+                .max();
+            assert_eq!(
+                longest,
+                Some(if asked.ends_with("n=2") { 2 } else { limit }),
+                "{asked}"
+            );
         }
     }
 }

@@ -33,9 +33,18 @@ fn a_manifest_is_found_by_tag_and_by_digest() {
     let manifest = image(b"{}", &[]);
     let (content, digest) = (manifest.to_string().into_bytes(), digest_of(&manifest));
     let pushed = put(&mut client, "a/b", "v1", &manifest);
-    assert_eq!((pushed.status, pushed.header("docker-content-digest")), (201, Some(&*digest)));
-    assert_eq!(pushed.header("location"), Some(&*format!("/v2/a/b/manifests/{digest}")));
-    assert_eq!((pushed.header("oci-subject"), pushed.header("oci-tag")), (None, None));
+    assert_eq!(
+        (pushed.status, pushed.header("docker-content-digest")),
+        (201, Some(&*digest))
+    );
+    assert_eq!(
+        pushed.header("location"),
+        Some(&*format!("/v2/a/b/manifests/{digest}"))
+    );
+    assert_eq!(
+        (pushed.header("oci-subject"), pushed.header("oci-tag")),
+        (None, None)
+    );
     // a client that takes this registry for a mirror adds ?ns=
     for reference in ["v1", &digest, "v1?ns=docker.io"] {
         let path = format!("/v2/a/b/manifests/{reference}");
@@ -45,7 +54,11 @@ fn a_manifest_is_found_by_tag_and_by_digest() {
         assert_described(&head, &content, OCI_MANIFEST, &digest);
         assert_described(&got, &content, OCI_MANIFEST, &digest);
     }
-    for path in ["/v2/a/b/manifests/v2", "/v2/a/manifests/v1", &format!("/v2/a/b/manifests/{}", sha256(b""))] {
+    for path in [
+        "/v2/a/b/manifests/v2",
+        "/v2/a/manifests/v1",
+        &format!("/v2/a/b/manifests/{}", sha256(b"")),
+    ] {
         client.get(path).refused(404, "MANIFEST_UNKNOWN");
         assert_eq!(client.head(path).status, 404);
     }
@@ -59,14 +72,27 @@ fn accept_changes_nothing() {
     let manifest = image(b"{}", &[]);
     push(&mut client, "a", "v1", &manifest);
     let both = format!("{OCI_INDEX}, */*;q=0.1");
-    for accept in [&[][..], &["*/*"], &[OCI_INDEX], &[DOCKER_MANIFEST, OCI_INDEX], &["text/html"], &[&*both], &["nonsense"], &[""]] {
+    for accept in [
+        &[][..],
+        &["*/*"],
+        &[OCI_INDEX],
+        &[DOCKER_MANIFEST, OCI_INDEX],
+        &["text/html"],
+        &[&*both],
+        &["nonsense"],
+        &[""],
+    ] {
         for method in ["GET", "HEAD"] {
             let mut request = client.request(method, "/v2/a/manifests/v1");
             for value in accept {
                 request = request.header("Accept", value);
             }
             let response = request.send();
-            assert_eq!((response.status, response.header("content-type")), (200, Some(OCI_MANIFEST)), "{method} {accept:?}");
+            assert_eq!(
+                (response.status, response.header("content-type")),
+                (200, Some(OCI_MANIFEST)),
+                "{method} {accept:?}"
+            );
         }
     }
 }
@@ -87,13 +113,19 @@ fn held_manifests_are_not_sent_again() {
         for method in ["GET", "HEAD"] {
             for reference in ["v1", &digest] {
                 let path = format!("/v2/a/manifests/{reference}");
-                let response = client.request(method, &path).header("If-None-Match", &value).send();
+                let response = client
+                    .request(method, &path)
+                    .header("If-None-Match", &value)
+                    .send();
                 assert_eq!(response.status, status, "{method} {value}");
                 assert_eq!(response.header("docker-content-digest"), Some(&*digest));
             }
         }
     }
-    let missing = client.request("GET", "/v2/a/manifests/v2").header("If-None-Match", "*").send();
+    let missing = client
+        .request("GET", "/v2/a/manifests/v2")
+        .header("If-None-Match", "*")
+        .send();
     missing.refused(404, "MANIFEST_UNKNOWN");
 }
 
@@ -104,19 +136,40 @@ fn every_byte_of_a_manifest_is_kept() {
     client.push_blob("a", b"{}");
     let client = RefCell::new(client);
     let space = "[ \t\r\n]{0,5}";
-    let any = (space, space, "[a-zA-Z]{3,9}", "\\PC{0,40}", "application/vnd\\.[a-z]{1,9}(\\.[a-z0-9]{1,5})?(\\+json)?", any::<bool>());
-    check(60, &any, |(before, inside, key, value, media_type, by_digest)| {
-        let body = image(b"{}", &[]).to_string().replace(OCI_MANIFEST, &media_type);
-        let extra = format!("{{{inside}\"x-{key}\":{inside}{},", json!({ "deep": [value, null, 1e300] }));
-        let content = format!("{before}{}{before}", body.replacen('{', &extra, 1)).into_bytes();
-        let (digest, mut client) = (sha256(&content), client.borrow_mut());
-        let reference = if by_digest { &digest } else { "tag" };
-        let response = client.put_manifest("a", reference, &media_type, &content);
-        assert_eq!(response.status, 201, "{}", String::from_utf8_lossy(&response.body));
-        let got = client.get(&format!("/v2/a/manifests/{reference}"));
-        assert!(got.body == content);
-        assert_described(&got, &content, &media_type, &digest);
-    });
+    let any = (
+        space,
+        space,
+        "[a-zA-Z]{3,9}",
+        "\\PC{0,40}",
+        "application/vnd\\.[a-z]{1,9}(\\.[a-z0-9]{1,5})?(\\+json)?",
+        any::<bool>(),
+    );
+    check(
+        60,
+        &any,
+        |(before, inside, key, value, media_type, by_digest)| {
+            let body = image(b"{}", &[])
+                .to_string()
+                .replace(OCI_MANIFEST, &media_type);
+            let extra = format!(
+                "{{{inside}\"x-{key}\":{inside}{},",
+                json!({ "deep": [value, null, 1e300] })
+            );
+            let content = format!("{before}{}{before}", body.replacen('{', &extra, 1)).into_bytes();
+            let (digest, mut client) = (sha256(&content), client.borrow_mut());
+            let reference = if by_digest { &digest } else { "tag" };
+            let response = client.put_manifest("a", reference, &media_type, &content);
+            assert_eq!(
+                response.status,
+                201,
+                "{}",
+                String::from_utf8_lossy(&response.body)
+            );
+            let got = client.get(&format!("/v2/a/manifests/{reference}"));
+            assert!(got.body == content);
+            assert_described(&got, &content, &media_type, &digest);
+        },
+    );
 }
 
 #[test]
@@ -127,18 +180,43 @@ fn a_push_by_digest_may_bring_its_tags() {
     let manifest = image(b"{}", &[]);
     let digest = digest_of(&manifest);
     let names: Vec<_> = (0..12).map(|number| format!("t{number:02}")).collect();
-    let query = names.iter().map(|tag| format!("tag={tag}")).collect::<Vec<_>>().join("&");
+    let query = names
+        .iter()
+        .map(|tag| format!("tag={tag}"))
+        .collect::<Vec<_>>()
+        .join("&");
     let response = put(&mut client, "a", &format!("{digest}?{query}"), &manifest);
-    assert_eq!((response.status, response.header("docker-content-digest")), (201, Some(&*digest)));
-    let confirmed: Vec<_> = response.headers.iter().filter(|(name, _)| name == "oci-tag").map(|(_, tag)| tag.clone()).collect();
+    assert_eq!(
+        (response.status, response.header("docker-content-digest")),
+        (201, Some(&*digest))
+    );
+    let confirmed: Vec<_> = response
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "oci-tag")
+        .map(|(_, tag)| tag.clone())
+        .collect();
     assert_eq!(confirmed, names);
     assert_eq!(tags(&mut client, "a"), names);
 
     let response = put(&mut client, "a", "main?tag=other", &manifest);
-    assert_eq!((response.status, response.header("oci-tag")), (201, Some("other")));
+    assert_eq!(
+        (response.status, response.header("oci-tag")),
+        (201, Some("other"))
+    );
     assert_eq!(tags(&mut client, "a").len(), 14);
-    put(&mut client, "a", &format!("{digest}?tag=good&tag=.bad"), &manifest).refused(400, "TAG_INVALID");
-    assert_eq!(client.head("/v2/a/manifests/good").status, 404, "a refused push left a tag");
+    put(
+        &mut client,
+        "a",
+        &format!("{digest}?tag=good&tag=.bad"),
+        &manifest,
+    )
+    .refused(400, "TAG_INVALID");
+    assert_eq!(
+        client.head("/v2/a/manifests/good").status,
+        404,
+        "a refused push left a tag"
+    );
 }
 
 /// Their names come back as headers, which proxies take only so many of: better refused than done and not told.
@@ -164,10 +242,16 @@ fn a_push_by_a_wrong_digest_leaves_nothing() {
     client.push_blob("a", b"{}");
     let manifest = image(b"{}", &[]);
     for digest in [sha256(b"other"), sha512(b"other")] {
-        put(&mut client, "a", &format!("{digest}?tag=v1"), &manifest).refused(400, "DIGEST_INVALID");
+        put(&mut client, "a", &format!("{digest}?tag=v1"), &manifest)
+            .refused(400, "DIGEST_INVALID");
         assert_eq!(client.get(&format!("/v2/a/manifests/{digest}")).status, 404);
     }
-    assert_eq!(client.get(&format!("/v2/a/manifests/{}", digest_of(&manifest))).status, 404);
+    assert_eq!(
+        client
+            .get(&format!("/v2/a/manifests/{}", digest_of(&manifest)))
+            .status,
+        404
+    );
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
 }
 
@@ -180,9 +264,17 @@ fn manifests_may_be_named_by_sha512() {
     let content = manifest.to_string().into_bytes();
     let digest = sha512(&content);
     let response = put(&mut client, "a", &format!("{digest}?tag=v1"), &manifest);
-    assert_eq!((response.status, response.header("docker-content-digest")), (201, Some(&*digest)));
+    assert_eq!(
+        (response.status, response.header("docker-content-digest")),
+        (201, Some(&*digest))
+    );
     for reference in ["v1", &digest] {
-        assert_described(&client.head(&format!("/v2/a/manifests/{reference}")), &content, OCI_MANIFEST, &digest);
+        assert_described(
+            &client.head(&format!("/v2/a/manifests/{reference}")),
+            &content,
+            OCI_MANIFEST,
+            &digest,
+        );
     }
 }
 
@@ -198,11 +290,21 @@ fn a_tag_moves_to_whatever_is_pushed_last() {
     for manifest in [&docker, &index, &first, &docker] {
         let digest = push(&mut client, "a", "v1", manifest);
         let got = client.get("/v2/a/manifests/v1");
-        assert_described(&got, manifest.to_string().as_bytes(), super::media_type(manifest), &digest);
+        assert_described(
+            &got,
+            manifest.to_string().as_bytes(),
+            super::media_type(manifest),
+            &digest,
+        );
         assert_eq!(got.body, manifest.to_string().into_bytes());
     }
     for manifest in [&first, &docker, &index] {
-        assert_eq!(client.head(&format!("/v2/a/manifests/{}", digest_of(manifest))).status, 200);
+        assert_eq!(
+            client
+                .head(&format!("/v2/a/manifests/{}", digest_of(manifest)))
+                .status,
+            200
+        );
     }
 }
 
@@ -216,18 +318,33 @@ fn the_media_type_comes_from_either_side() {
     untyped.as_object_mut().unwrap().remove("mediaType");
     let untyped_index = json!({ "schemaVersion": 2, "manifests": [] });
     for (content_type, manifest, stored) in [
-        (Some(format!("{OCI_MANIFEST}; charset=utf-8")), &typed, OCI_MANIFEST),
+        (
+            Some(format!("{OCI_MANIFEST}; charset=utf-8")),
+            &typed,
+            OCI_MANIFEST,
+        ),
         (None, &typed, OCI_MANIFEST),
         (None, &untyped, OCI_MANIFEST),
         (Some(OCI_INDEX.to_owned()), &untyped_index, OCI_INDEX),
     ] {
-        let mut request = client.request("PUT", "/v2/a/manifests/v1").body(manifest.to_string().as_bytes());
+        let mut request = client
+            .request("PUT", "/v2/a/manifests/v1")
+            .body(manifest.to_string().as_bytes());
         if let Some(content_type) = &content_type {
             request = request.header("Content-Type", content_type);
         }
         let response = request.send();
-        assert_eq!(response.status, 201, "{content_type:?}: {}", String::from_utf8_lossy(&response.body));
-        assert_eq!(client.head("/v2/a/manifests/v1").header("content-type"), Some(stored), "{content_type:?}");
+        assert_eq!(
+            response.status,
+            201,
+            "{content_type:?}: {}",
+            String::from_utf8_lossy(&response.body)
+        );
+        assert_eq!(
+            client.head("/v2/a/manifests/v1").header("content-type"),
+            Some(stored),
+            "{content_type:?}"
+        );
     }
 }
 
@@ -240,7 +357,14 @@ fn what_has_not_changed_has_no_length() {
     let path = "/v2/a/manifests/v1";
     let tag = client.get(path).header("etag").expect("an etag").to_owned();
     for method in ["GET", "HEAD"] {
-        let response = client.request(method, path).header("If-None-Match", &tag).send();
-        assert_eq!((response.status, response.header("content-length")), (304, None), "{method}");
+        let response = client
+            .request(method, path)
+            .header("If-None-Match", &tag)
+            .send();
+        assert_eq!(
+            (response.status, response.header("content-length")),
+            (304, None),
+            "{method}"
+        );
     }
 }

@@ -46,7 +46,12 @@ fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value))
 where
     S::Value: Debug,
 {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..Config::default()
+    };
     let outcome = TestRunner::new(config).run(strategy, |value| {
         property(value);
         Ok(())
@@ -58,18 +63,30 @@ where
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(20),
+            "not within 20 s: {what}"
+        );
         std::thread::yield_now();
     }
 }
 
 fn sha512(content: &[u8]) -> String {
-    format!("sha512:{}", sha2::Sha512::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!(
+        "sha512:{}",
+        sha2::Sha512::digest(content)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    )
 }
 
 /// An image manifest of these blobs.
 fn image(config: &[u8], layers: &[&[u8]]) -> Value {
-    let layers: Vec<_> = layers.iter().map(|layer| descriptor(LAYER, layer)).collect();
+    let layers: Vec<_> = layers
+        .iter()
+        .map(|layer| descriptor(LAYER, layer))
+        .collect();
     json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, config), "layers": layers })
 }
 
@@ -100,13 +117,23 @@ fn digest_of(manifest: &Value) -> String {
 
 /// Pushes a manifest under its own media type.
 fn put(client: &mut Client, repository: &str, reference: &str, manifest: &Value) -> Response {
-    client.put_manifest(repository, reference, media_type(manifest), manifest.to_string().as_bytes())
+    client.put_manifest(
+        repository,
+        reference,
+        media_type(manifest),
+        manifest.to_string().as_bytes(),
+    )
 }
 
 /// As [`put`], for manifests that must be taken; gives the digest.
 fn push(client: &mut Client, repository: &str, reference: &str, manifest: &Value) -> String {
     let response = put(client, repository, reference, manifest);
-    assert_eq!(response.status, 201, "{}", String::from_utf8_lossy(&response.body));
+    assert_eq!(
+        response.status,
+        201,
+        "{}",
+        String::from_utf8_lossy(&response.body)
+    );
     digest_of(manifest)
 }
 
@@ -171,11 +198,18 @@ fn pages(client: &mut Client, path: &str) -> Vec<Response> {
         assert!(pages.len() < 1000, "the pages of {path} do not end");
         pages.push(client.get(&next));
     }
-    pages.iter().for_each(|page| assert_eq!(page.status, 200, "{path}"));
+    pages
+        .iter()
+        .for_each(|page| assert_eq!(page.status, 200, "{path}"));
     pages
 }
 
 /// The texts of a JSON array.
 fn texts(array: &Value) -> Vec<String> {
-    array.as_array().expect("an array").iter().map(|text| text.as_str().expect("a text").to_owned()).collect()
+    array
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|text| text.as_str().expect("a text").to_owned())
+        .collect()
 }

@@ -4,7 +4,9 @@ use super::{image, push, put, sha512};
 use crate::support::{Client, Response, Server, sha256};
 
 fn mount(client: &mut Client, repository: &str, query: &str) -> Response {
-    client.request("POST", &format!("/v2/{repository}/blobs/uploads/?{query}")).send()
+    client
+        .request("POST", &format!("/v2/{repository}/blobs/uploads/?{query}"))
+        .send()
 }
 
 #[test]
@@ -12,16 +14,28 @@ fn a_mounted_blob_is_as_good_as_a_pushed_one() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base/image", b"layer");
-    for (repository, from) in
-        [("one", "&from=base/image"), ("two", "&from=base%2Fimage"), ("three", ""), ("four", "&from="), ("base/image", "&from=base/image")]
-    {
+    for (repository, from) in [
+        ("one", "&from=base/image"),
+        ("two", "&from=base%2Fimage"),
+        ("three", ""),
+        ("four", "&from="),
+        ("base/image", "&from=base/image"),
+    ] {
         let response = mount(&mut client, repository, &format!("mount={digest}{from}"));
         assert_eq!(response.status, 201, "{repository}{from}: {response:?}");
-        assert_eq!(response.header("location"), Some(&*format!("/v2/{repository}/blobs/{digest}")));
+        assert_eq!(
+            response.header("location"),
+            Some(&*format!("/v2/{repository}/blobs/{digest}"))
+        );
         assert_eq!(response.header("docker-content-digest"), Some(&*digest));
-        assert_eq!(client.get(&format!("/v2/{repository}/blobs/{digest}")).body, b"layer");
+        assert_eq!(
+            client.get(&format!("/v2/{repository}/blobs/{digest}")).body,
+            b"layer"
+        );
         push(&mut client, repository, "v1", &image(b"layer", &[b"layer"]));
-        client.delete(&format!("/v2/{repository}/blobs/{digest}")).refused(405, "DENIED");
+        client
+            .delete(&format!("/v2/{repository}/blobs/{digest}"))
+            .refused(405, "DENIED");
     }
     assert_eq!(server.blob_files().len(), 1);
     assert!(server.upload_files().is_empty());
@@ -44,16 +58,35 @@ fn what_cannot_be_mounted_becomes_an_upload() {
         assert_eq!(response.status, 202, "{query}");
         let location = response.header("location").expect("a location").to_owned();
         assert!(location.starts_with("/v2/app/blobs/uploads/"));
-        assert_eq!(client.head(&format!("/v2/app/blobs/{digest}")).status, 404, "{query}");
+        assert_eq!(
+            client.head(&format!("/v2/app/blobs/{digest}")).status,
+            404,
+            "{query}"
+        );
         assert_eq!(client.delete(&location).status, 204);
     }
     put(&mut client, "app", "v1", &image(b"layer", &[])).refused(400, "MANIFEST_BLOB_UNKNOWN");
     client.get("/v2/app/tags/list").refused(404, "NAME_UNKNOWN");
 
     let response = mount(&mut client, "app", &format!("mount={}", sha512(b"late")));
-    let path = format!("{}?digest={}", response.header("location").unwrap(), sha512(b"late"));
-    assert_eq!(client.request("PUT", &path).body(b"late").send().status, 201);
-    assert_eq!(mount(&mut client, "base", &format!("mount={}&from=app", sha512(b"late"))).status, 201);
+    let path = format!(
+        "{}?digest={}",
+        response.header("location").unwrap(),
+        sha512(b"late")
+    );
+    assert_eq!(
+        client.request("PUT", &path).body(b"late").send().status,
+        201
+    );
+    assert_eq!(
+        mount(
+            &mut client,
+            "base",
+            &format!("mount={}&from=app", sha512(b"late"))
+        )
+        .status,
+        201
+    );
 }
 
 /// Some clients try names of other registries, which this one could not even have.
@@ -62,9 +95,20 @@ fn an_impossible_source_is_an_unknown_one() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base", b"layer");
-    for from in ["Upper/Case", "docker.io/library/a:b", "..", "a//b", &"a".repeat(300)] {
+    for from in [
+        "Upper/Case",
+        "docker.io/library/a:b",
+        "..",
+        "a//b",
+        &"a".repeat(300),
+    ] {
         let response = mount(&mut client, "app", &format!("mount={digest}&from={from}"));
-        assert_eq!(response.status, 202, "{from}: {}", String::from_utf8_lossy(&response.body));
+        assert_eq!(
+            response.status,
+            202,
+            "{from}: {}",
+            String::from_utf8_lossy(&response.body)
+        );
     }
 }
 
@@ -73,8 +117,14 @@ fn a_blob_that_nobody_shows_any_more_is_not_mounted() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base", b"layer");
-    assert_eq!(client.delete(&format!("/v2/base/blobs/{digest}")).status, 202);
-    for query in [format!("mount={digest}&from=base"), format!("mount={digest}")] {
+    assert_eq!(
+        client.delete(&format!("/v2/base/blobs/{digest}")).status,
+        202
+    );
+    for query in [
+        format!("mount={digest}&from=base"),
+        format!("mount={digest}"),
+    ] {
         assert_eq!(mount(&mut client, "app", &query).status, 202);
         assert_eq!(client.head(&format!("/v2/app/blobs/{digest}")).status, 404);
     }

@@ -40,7 +40,17 @@ impl Asked {
 
 /// Positions where one way of sending ends and another begins, and a little around them.
 fn position() -> impl Strategy<Value = u64> {
-    let edges = prop::sample::select(vec![0_u64, 256, 65_536, 262_144, 1 << 20, 2 << 20, 4 << 20, 5 << 20, u64::MAX - 8]);
+    let edges = prop::sample::select(vec![
+        0_u64,
+        256,
+        65_536,
+        262_144,
+        1 << 20,
+        2 << 20,
+        4 << 20,
+        5 << 20,
+        u64::MAX - 8,
+    ]);
     prop_oneof![4 => (edges, -4_i64..5).prop_map(|(edge, off)| edge.saturating_add_signed(off)), 1 => 0_u64..6_000_000]
 }
 
@@ -57,26 +67,52 @@ fn asked() -> impl Strategy<Value = Asked> {
 /// Asserts that an answer to `ranges` is what RFC 9110 has it be. Asking for more than all there is gives all there is.
 fn assert_answers(response: &Response, content: &[u8], media_type: &str, ranges: &[Asked]) {
     let size = content.len() as u64;
-    let selected: Vec<_> = ranges.iter().filter_map(|range| range.selects(size)).collect();
+    let selected: Vec<_> = ranges
+        .iter()
+        .filter_map(|range| range.selects(size))
+        .collect();
     let slice = |range: &Range<u64>| &content[range.start as usize..range.end as usize];
     let described = |range: &Range<u64>| format!("bytes {}-{}/{size}", range.start, range.end - 1);
     if selected.is_empty() {
         response.refused(416, "RANGE_INVALID");
-        assert_eq!(response.header("content-range"), Some(&*format!("bytes */{size}")));
-    } else if selected.iter().map(|range| range.end - range.start).sum::<u64>() > size {
-        assert_eq!((response.status, response.header("content-type")), (200, Some(media_type)));
+        assert_eq!(
+            response.header("content-range"),
+            Some(&*format!("bytes */{size}"))
+        );
+    } else if selected
+        .iter()
+        .map(|range| range.end - range.start)
+        .sum::<u64>()
+        > size
+    {
+        assert_eq!(
+            (response.status, response.header("content-type")),
+            (200, Some(media_type))
+        );
         assert!(response.body == content);
     } else if let [range] = &selected[..] {
-        assert_eq!((response.status, response.header("content-type")), (206, Some(media_type)));
+        assert_eq!(
+            (response.status, response.header("content-type")),
+            (206, Some(media_type))
+        );
         assert_eq!(response.header("content-range"), Some(&*described(range)));
         assert!(response.body == slice(range), "other bytes");
     } else {
-        assert_eq!((response.status, response.header("content-range")), (206, None));
+        assert_eq!(
+            (response.status, response.header("content-range")),
+            (206, None)
+        );
         let parts = parse_multipart(response);
         assert_eq!(parts.len(), selected.len());
         for ((headers, body), range) in parts.iter().zip(&selected) {
-            assert!(headers.contains(&format!("content-range: {}", described(range))), "{headers:?}");
-            assert!(headers.contains(&format!("content-type: {media_type}")), "{headers:?}");
+            assert!(
+                headers.contains(&format!("content-range: {}", described(range))),
+                "{headers:?}"
+            );
+            assert!(
+                headers.contains(&format!("content-type: {media_type}")),
+                "{headers:?}"
+            );
             assert!(*body == slice(range), "other bytes in part {range:?}");
         }
     }
@@ -85,16 +121,26 @@ fn assert_answers(response: &Response, content: &[u8], media_type: &str, ranges:
 /// Takes a `multipart/byteranges` body apart (RFC 2046, section 5.1): lower-cased header lines and bytes of each part.
 fn parse_multipart(response: &Response) -> Vec<(Vec<String>, &[u8])> {
     let media_type = response.header("content-type").expect("a content type");
-    let boundary = media_type.strip_prefix("multipart/byteranges; boundary=").expect("a boundary");
+    let boundary = media_type
+        .strip_prefix("multipart/byteranges; boundary=")
+        .expect("a boundary");
     let delimiter = format!("\r\n--{boundary}").into_bytes();
     let mut rest = &response.body[..];
     // the first delimiter needs no line break before it
-    rest = rest.strip_prefix(b"\r\n").unwrap_or(rest).strip_prefix(&delimiter[2..]).expect("a first delimiter");
+    rest = rest
+        .strip_prefix(b"\r\n")
+        .unwrap_or(rest)
+        .strip_prefix(&delimiter[2..])
+        .expect("a first delimiter");
     let mut parts = Vec::new();
     while rest != b"--\r\n" && rest != b"--" {
-        let after_line = rest.strip_prefix(b"\r\n").expect("a line break after the delimiter");
+        let after_line = rest
+            .strip_prefix(b"\r\n")
+            .expect("a line break after the delimiter");
         let head_end = find(after_line, b"\r\n\r\n").expect("the end of a part's headers");
-        let headers = String::from_utf8(after_line[..head_end].to_vec()).expect("header text").to_lowercase();
+        let headers = String::from_utf8(after_line[..head_end].to_vec())
+            .expect("header text")
+            .to_lowercase();
         let body = &after_line[head_end + 4..];
         let end = find(body, &delimiter).expect("a delimiter after the part");
         parts.push((headers.lines().map(str::to_owned).collect(), &body[..end]));
@@ -104,26 +150,61 @@ fn parse_multipart(response: &Response) -> Vec<(Vec<String>, &[u8])> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+    haystack
+        .windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn header(ranges: &[Asked]) -> String {
-    format!("bytes={}", ranges.iter().map(Asked::text).collect::<Vec<_>>().join(", "))
+    format!(
+        "bytes={}",
+        ranges
+            .iter()
+            .map(Asked::text)
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
 }
 
 #[test]
 fn any_ranges_of_any_blob_are_what_they_should_be() {
     let server = Server::start();
     let mut client = server.client();
-    let sizes = [1, 255, 65_535, 65_536, 65_537, 262_145, (2 << 20) - 1, 2 << 20, (2 << 20) + 1, (5 << 20) + 3];
-    let blobs: Vec<_> = (1..).zip(sizes).map(|(seed, size)| noise(seed, size)).collect();
-    let paths: Vec<_> = blobs.iter().map(|blob| format!("/v2/a/blobs/{}", client.push_blob("a", blob))).collect();
+    let sizes = [
+        1,
+        255,
+        65_535,
+        65_536,
+        65_537,
+        262_145,
+        (2 << 20) - 1,
+        2 << 20,
+        (2 << 20) + 1,
+        (5 << 20) + 3,
+    ];
+    let blobs: Vec<_> = (1..)
+        .zip(sizes)
+        .map(|(seed, size)| noise(seed, size))
+        .collect();
+    let paths: Vec<_> = blobs
+        .iter()
+        .map(|blob| format!("/v2/a/blobs/{}", client.push_blob("a", blob)))
+        .collect();
     // one connection for all, so that what one answer leaves behind spoils the next
     let client = RefCell::new(client);
     let any = (0..blobs.len(), prop::collection::vec(asked(), 1..5));
     check(150, &any, |(which, ranges)| {
-        let response = client.borrow_mut().request("GET", &paths[which]).header("Range", &header(&ranges)).send();
-        assert_answers(&response, &blobs[which], "application/octet-stream", &ranges);
+        let response = client
+            .borrow_mut()
+            .request("GET", &paths[which])
+            .header("Range", &header(&ranges))
+            .send();
+        assert_answers(
+            &response,
+            &blobs[which],
+            "application/octet-stream",
+            &ranges,
+        );
     });
 }
 
@@ -138,12 +219,23 @@ fn any_ranges_of_a_manifest_are_what_they_should_be() {
     let media_type = manifest["mediaType"].as_str().unwrap().to_owned();
     let content = manifest.to_string().into_bytes();
     let client = RefCell::new(client);
-    check(60, &(prop::collection::vec(asked(), 1..4), any::<bool>()), |(ranges, by_tag)| {
-        let path = format!("/v2/a/manifests/{}", if by_tag { "v1" } else { &digest });
-        let response = client.borrow_mut().request("GET", &path).header("Range", &header(&ranges)).send();
-        assert_answers(&response, &content, &media_type, &ranges);
-        assert_eq!(response.header("docker-content-digest").is_some(), response.status != 416);
-    });
+    check(
+        60,
+        &(prop::collection::vec(asked(), 1..4), any::<bool>()),
+        |(ranges, by_tag)| {
+            let path = format!("/v2/a/manifests/{}", if by_tag { "v1" } else { &digest });
+            let response = client
+                .borrow_mut()
+                .request("GET", &path)
+                .header("Range", &header(&ranges))
+                .send();
+            assert_answers(&response, &content, &media_type, &ranges);
+            assert_eq!(
+                response.header("docker-content-digest").is_some(),
+                response.status != 416
+            );
+        },
+    );
 }
 
 #[test]
@@ -176,13 +268,26 @@ fn ranges_that_name_nothing_are_refused_or_passed_over() {
         assert_eq!(response.status, status, "{range}");
         match status {
             200 => assert!(response.body == content, "{range}"),
-            416 => assert_eq!(response.header("content-range"), Some("bytes */100000"), "{range}"),
-            _ => assert!(response.header("content-range").is_some() || range.contains("0-0,-1"), "{range}"),
+            416 => assert_eq!(
+                response.header("content-range"),
+                Some("bytes */100000"),
+                "{range}"
+            ),
+            _ => assert!(
+                response.header("content-range").is_some() || range.contains("0-0,-1"),
+                "{range}"
+            ),
         }
     }
     let empty = format!("/v2/a/blobs/{}", client.push_blob("a", b""));
-    let response = client.request("GET", &empty).header("Range", "bytes=0-").send();
-    assert!(matches!(response.status, 200 | 416) && (response.status == 416 || response.body.is_empty()));
+    let response = client
+        .request("GET", &empty)
+        .header("Range", "bytes=0-")
+        .send();
+    assert!(
+        matches!(response.status, 200 | 416)
+            && (response.status == 416 || response.body.is_empty())
+    );
 }
 
 /// A short request must not make the server hold and send far more than there is.
@@ -192,10 +297,22 @@ fn thousands_of_ranges_are_not_answered_one_by_one() {
     let mut client = server.client();
     let content = noise(3, 100_000);
     let path = format!("/v2/a/blobs/{}", client.push_blob("a", &content));
-    for ranges in [vec!["0-0"; 20_000], vec!["-1"; 20_000], ["5-5", "7-7"].repeat(10_000)] {
-        let response = client.request("GET", &path).header("Range", &format!("bytes={}", ranges.join(","))).send();
+    for ranges in [
+        vec!["0-0"; 20_000],
+        vec!["-1"; 20_000],
+        ["5-5", "7-7"].repeat(10_000),
+    ] {
+        let response = client
+            .request("GET", &path)
+            .header("Range", &format!("bytes={}", ranges.join(",")))
+            .send();
         assert!(response.status < 500, "{}", response.status);
-        assert!(response.body.len() <= content.len() + 65_536, "{} bytes for a blob of {}", response.body.len(), content.len());
+        assert!(
+            response.body.len() <= content.len() + 65_536,
+            "{} bytes for a blob of {}",
+            response.body.len(),
+            content.len()
+        );
     }
 }
 
@@ -211,9 +328,21 @@ fn a_range_of_another_version_gives_the_whole() {
         ("\"other\"".to_owned(), 200, 70_000),
         ("Sat, 29 Oct 1994 19:43:31 GMT".to_owned(), 200, 70_000),
     ] {
-        let response = client.request("GET", &path).header("Range", "bytes=0-9").header("If-Range", &condition).send();
-        assert_eq!((response.status, response.body.len()), (status, length), "{condition}");
+        let response = client
+            .request("GET", &path)
+            .header("Range", "bytes=0-9")
+            .header("If-Range", &condition)
+            .send();
+        assert_eq!(
+            (response.status, response.body.len()),
+            (status, length),
+            "{condition}"
+        );
     }
-    let held = client.request("GET", &path).header("Range", "bytes=0-9").header("If-None-Match", &digest).send();
+    let held = client
+        .request("GET", &path)
+        .header("Range", "bytes=0-9")
+        .header("If-None-Match", &digest)
+        .send();
     assert_eq!((held.status, held.body.len()), (304, 0));
 }

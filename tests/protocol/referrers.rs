@@ -12,21 +12,33 @@ const SIGNATURE: &str = "application/vnd.example.signature+json";
 const SBOM: &str = "application/vnd.example.sbom";
 
 fn listed(response: &Response) -> Vec<Value> {
-    assert_eq!((response.status, response.header("content-type")), (200, Some(OCI_INDEX)));
+    assert_eq!(
+        (response.status, response.header("content-type")),
+        (200, Some(OCI_INDEX))
+    );
     let body = response.json();
-    assert_eq!((&body["schemaVersion"], &body["mediaType"]), (&json!(2), &json!(OCI_INDEX)));
+    assert_eq!(
+        (&body["schemaVersion"], &body["mediaType"]),
+        (&json!(2), &json!(OCI_INDEX))
+    );
     body["manifests"].as_array().expect("descriptors").clone()
 }
 
 fn digests(descriptors: &[Value]) -> BTreeSet<String> {
-    descriptors.iter().map(|one| one["digest"].as_str().expect("a digest").to_owned()).collect()
+    descriptors
+        .iter()
+        .map(|one| one["digest"].as_str().expect("a digest").to_owned())
+        .collect()
 }
 
 /// Pushes with a subject, and asserts that the server says so.
 fn push_about(client: &mut Client, repository: &str, manifest: &Value) -> String {
     let digest = digest_of(manifest);
     let response = put(client, repository, &digest, manifest);
-    assert_eq!((response.status, response.header("oci-subject")), (201, manifest["subject"]["digest"].as_str()));
+    assert_eq!(
+        (response.status, response.header("oci-subject")),
+        (201, manifest["subject"]["digest"].as_str())
+    );
     digest
 }
 
@@ -54,15 +66,20 @@ fn referrers_are_described_and_filtered() {
     assert_eq!(all.header("oci-filters-applied"), None);
     let all = listed(&all);
     assert_eq!(all.len(), 4);
-    let described = all.iter().find(|one| one["digest"] == digest_of(&signature)).expect("the signature");
+    let described = all
+        .iter()
+        .find(|one| one["digest"] == digest_of(&signature))
+        .expect("the signature");
     let expected = json!({
         "mediaType": OCI_MANIFEST, "digest": digest_of(&signature), "size": signature.to_string().len(),
         "artifactType": SIGNATURE, "annotations": signature["annotations"],
     });
     assert_eq!(*described, expected);
-    for (artifact_type, expected) in
-        [(SIGNATURE, vec![&signature, &typed_index]), (SBOM, vec![&sbom, &untyped]), ("application/none", vec![])]
-    {
+    for (artifact_type, expected) in [
+        (SIGNATURE, vec![&signature, &typed_index]),
+        (SBOM, vec![&sbom, &untyped]),
+        ("application/none", vec![]),
+    ] {
         let encoded = artifact_type.replace('+', "%2B").replace('/', "%2F");
         let response = client.get(&format!("{path}?artifactType={encoded}"));
         assert_eq!(response.header("oci-filters-applied"), Some("artifactType"));
@@ -70,7 +87,10 @@ fn referrers_are_described_and_filtered() {
         assert_eq!(digests(&listed(&response)), expected, "{artifact_type}");
     }
     let head = client.head(&path);
-    assert_eq!((head.status, head.header("content-type")), (200, Some(OCI_INDEX)));
+    assert_eq!(
+        (head.status, head.header("content-type")),
+        (200, Some(OCI_INDEX))
+    );
 }
 
 /// A media type has no space in it: an unencoded plus can only be a plus.
@@ -81,7 +101,10 @@ fn a_filter_with_a_bare_plus_is_understood() {
     let subject = push_image(&mut client, "a", "v1", "1");
     client.push_blob("a", b"{}");
     push_about(&mut client, "a", &artifact(SIGNATURE, pointer(&subject)));
-    let response = client.get(&format!("/v2/a/referrers/{}?artifactType={SIGNATURE}", digest_of(&subject)));
+    let response = client.get(&format!(
+        "/v2/a/referrers/{}?artifactType={SIGNATURE}",
+        digest_of(&subject)
+    ));
     assert_eq!(listed(&response).len(), 1);
 }
 
@@ -92,13 +115,17 @@ fn whatever_is_unknown_has_an_empty_index() {
     push_image(&mut client, "a", "v1", "1");
     for repository in ["a", "unknown/repository"] {
         for digest in [sha256(b"nothing"), sha512(b"nothing")] {
-            let response = client.get(&format!("/v2/{repository}/referrers/{digest}?artifactType=x"));
+            let response = client.get(&format!(
+                "/v2/{repository}/referrers/{digest}?artifactType=x"
+            ));
             assert!(listed(&response).is_empty());
             assert_eq!(response.header("oci-filters-applied"), Some("artifactType"));
         }
     }
     for reference in ["v1", "sha256:short", "md5:00"] {
-        client.get(&format!("/v2/a/referrers/{reference}")).refused(400, "DIGEST_INVALID");
+        client
+            .get(&format!("/v2/a/referrers/{reference}"))
+            .refused(400, "DIGEST_INVALID");
     }
 }
 
@@ -114,16 +141,29 @@ fn a_subject_may_come_later_go_and_come_back() {
     assert_eq!(digests(&listed(&client.get(&path))), expected);
     push(&mut client, "a", "v1", &subject);
     assert_eq!(digests(&listed(&client.get(&path))), expected);
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&subject))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&subject)))
+            .status,
+        202
+    );
     assert_eq!(digests(&listed(&client.get(&path))), expected);
     push(&mut client, "a", "v1", &subject);
     // a signature of a signature, and one that goes
     let second = artifact(SBOM, pointer(&signature));
     push_about(&mut client, "a", &second);
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&signature))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&signature)))
+            .status,
+        202
+    );
     assert!(listed(&client.get(&path)).is_empty());
     let of_signature = client.get(&format!("/v2/a/referrers/{}", digest_of(&signature)));
-    assert_eq!(digests(&listed(&of_signature)), BTreeSet::from([digest_of(&second)]));
+    assert_eq!(
+        digests(&listed(&of_signature)),
+        BTreeSet::from([digest_of(&second)])
+    );
     assert!(listed(&client.get(&format!("/v2/b/referrers/{}", digest_of(&signature)))).is_empty());
 }
 
@@ -134,7 +174,14 @@ fn more_than_a_page_of_referrers_is_followed_by_links() {
     server.client().push_blob("a", b"{}");
     let subject = pointer(&index(&[]));
     let numbered = |number: usize| {
-        let mut manifest = artifact(if number.is_multiple_of(3) { SBOM } else { SIGNATURE }, subject.clone());
+        let mut manifest = artifact(
+            if number.is_multiple_of(3) {
+                SBOM
+            } else {
+                SIGNATURE
+            },
+            subject.clone(),
+        );
         manifest["annotations"] = json!({ "number": number.to_string() });
         manifest
     };
@@ -143,7 +190,9 @@ fn more_than_a_page_of_referrers_is_followed_by_links() {
             let (server, numbered) = (&server, &numbered);
             scope.spawn(move || {
                 let mut client = server.client();
-                (worker..COUNT).step_by(8).for_each(|number| _ = push_about(&mut client, "a", &numbered(number)));
+                (worker..COUNT)
+                    .step_by(8)
+                    .for_each(|number| _ = push_about(&mut client, "a", &numbered(number)));
             });
         }
     });
@@ -152,10 +201,21 @@ fn more_than_a_page_of_referrers_is_followed_by_links() {
     let all: Vec<_> = pages(&mut client, &path).iter().flat_map(listed).collect();
     assert_eq!((all.len(), digests(&all).len()), (COUNT, COUNT));
     assert!(next_page(&client.get(&path)).is_some());
-    let filtered: Vec<_> =
-        pages(&mut client, &format!("{path}?artifactType={}", SIGNATURE.replace('+', "%2B"))).iter().flat_map(listed).collect();
-    let expected: BTreeSet<_> = (0..COUNT).filter(|number| number % 3 != 0).map(|number| digest_of(&numbered(number))).collect();
-    assert_eq!((filtered.len(), digests(&filtered)), (expected.len(), expected));
+    let filtered: Vec<_> = pages(
+        &mut client,
+        &format!("{path}?artifactType={}", SIGNATURE.replace('+', "%2B")),
+    )
+    .iter()
+    .flat_map(listed)
+    .collect();
+    let expected: BTreeSet<_> = (0..COUNT)
+        .filter(|number| number % 3 != 0)
+        .map(|number| digest_of(&numbered(number)))
+        .collect();
+    assert_eq!(
+        (filtered.len(), digests(&filtered)),
+        (expected.len(), expected)
+    );
 }
 
 /// Clients read at most 4 MiB of an index, so annotations make a page end early.
@@ -173,8 +233,17 @@ fn a_page_of_large_referrers_stays_readable() {
         manifest["annotations"]["number"] = number.to_string().into();
         pushed.insert(push_about(&mut client, "a", &manifest));
     }
-    let found = pages(&mut client, &format!("/v2/a/referrers/{}", subject["digest"].as_str().unwrap()));
-    found.iter().for_each(|page| assert!(page.body.len() <= 4 << 20, "a page of {} bytes", page.body.len()));
+    let found = pages(
+        &mut client,
+        &format!("/v2/a/referrers/{}", subject["digest"].as_str().unwrap()),
+    );
+    found.iter().for_each(|page| {
+        assert!(
+            page.body.len() <= 4 << 20,
+            "a page of {} bytes",
+            page.body.len()
+        )
+    });
     let all: Vec<_> = found.iter().flat_map(listed).collect();
     assert_eq!((all.len(), digests(&all)), (5, pushed));
 }
@@ -193,8 +262,17 @@ fn a_page_of_referrers_reads_only_so_much() {
         manifest["padding"] = format!("{number}{}", " ".repeat(7 << 19)).into();
         pushed.insert(push_about(&mut client, "a", &manifest));
     }
-    let found = pages(&mut client, &format!("/v2/a/referrers/{}", subject["digest"].as_str().unwrap()));
-    assert_eq!(found.iter().map(|page| listed(page).len()).collect::<Vec<_>>(), [4, 1]);
+    let found = pages(
+        &mut client,
+        &format!("/v2/a/referrers/{}", subject["digest"].as_str().unwrap()),
+    );
+    assert_eq!(
+        found
+            .iter()
+            .map(|page| listed(page).len())
+            .collect::<Vec<_>>(),
+        [4, 1]
+    );
     let all: Vec<_> = found.iter().flat_map(listed).collect();
     assert_eq!(digests(&all), pushed);
 }

@@ -28,7 +28,8 @@ fn documents_that_are_no_manifest_are_refused() {
     let mut client = server.client();
     client.push_blob("a", b"{}");
     let (config, digest) = (descriptor(CONFIG, b"{}"), crate::support::sha256(b"{}"));
-    let nested = |depth: usize| format!("{{\"config\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+    let nested =
+        |depth: usize| format!("{{\"config\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
     for (media_type, body) in [
         (OCI_MANIFEST, String::new()),
         (OCI_MANIFEST, "{".to_owned()),
@@ -95,7 +96,8 @@ fn ambiguous_documents_are_refused() {
         ("no media type", &image),
         ("", &image),
     ] {
-        let response = client.put_manifest("a", "v1", content_type, manifest.to_string().as_bytes());
+        let response =
+            client.put_manifest("a", "v1", content_type, manifest.to_string().as_bytes());
         assert_eq!(response.status, 400, "{content_type}: {manifest}");
         response.refused(400, "MANIFEST_INVALID");
     }
@@ -108,13 +110,26 @@ fn the_limit_is_four_mebibytes_and_not_a_byte_less() {
     let mut client = server.client();
     client.push_blob("a", b"{}");
     let largest = sized(LIMIT);
-    assert_eq!(client.put_manifest("a", "largest", OCI_MANIFEST, &largest).status, 201);
+    assert_eq!(
+        client
+            .put_manifest("a", "largest", OCI_MANIFEST, &largest)
+            .status,
+        201
+    );
     assert!(client.get("/v2/a/manifests/largest").body == largest);
     for size in [LIMIT + 1, LIMIT * 3] {
-        client.put_manifest("a", "larger", OCI_MANIFEST, &sized(size)).refused(413, "MANIFEST_INVALID");
+        client
+            .put_manifest("a", "larger", OCI_MANIFEST, &sized(size))
+            .refused(413, "MANIFEST_INVALID");
         let coded = super::chunked(&[&sized(size)]);
-        let request = client.request("PUT", "/v2/a/manifests/larger").header("Transfer-Encoding", "chunked");
-        request.header("Content-Type", OCI_MANIFEST).body(&coded).send().refused(413, "MANIFEST_INVALID");
+        let request = client
+            .request("PUT", "/v2/a/manifests/larger")
+            .header("Transfer-Encoding", "chunked");
+        request
+            .header("Content-Type", OCI_MANIFEST)
+            .body(&coded)
+            .send()
+            .refused(413, "MANIFEST_INVALID");
     }
     assert_eq!(client.head("/v2/a/manifests/larger").status, 404);
 }
@@ -126,7 +141,10 @@ fn a_truncated_manifest_leaves_nothing() {
     client.push_blob("a", b"{}");
     let content = image(b"{}", &[]).to_string().into_bytes();
     for sent in [0, 1, content.len() - 1, content.len()] {
-        let request = client.request("PUT", "/v2/a/manifests/v1").header("Content-Type", OCI_MANIFEST).body(&content[..sent]);
+        let request = client
+            .request("PUT", "/v2/a/manifests/v1")
+            .header("Content-Type", OCI_MANIFEST)
+            .body(&content[..sent]);
         if let Some(response) = request.send_truncated(content.len() + 1) {
             assert_eq!(response.status, 400);
             response.error_code();
@@ -154,12 +172,20 @@ fn a_manifest_of_very_many_references_is_judged() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
-    let layers: Vec<_> = (0..20_000).map(|number: u32| descriptor(LAYER, &number.to_le_bytes())).collect();
+    let layers: Vec<_> = (0..20_000)
+        .map(|number: u32| descriptor(LAYER, &number.to_le_bytes()))
+        .collect();
     let mut manifest = image(b"{}", &[]);
     manifest["layers"] = layers.into();
     let response = super::put(&mut client, "a", "v1", &manifest);
     response.refused(400, "MANIFEST_BLOB_UNKNOWN");
-    assert_eq!(response.json()["errors"][0]["detail"].as_array().unwrap().len(), 20_000);
+    assert_eq!(
+        response.json()["errors"][0]["detail"]
+            .as_array()
+            .unwrap()
+            .len(),
+        20_000
+    );
     manifest["layers"] = vec![descriptor(LAYER, b"{}"); 15_000].into();
     push(&mut client, "a", "v1", &manifest);
 }

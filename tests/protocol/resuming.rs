@@ -10,7 +10,12 @@ use crate::support::{Client, Server, sha256};
 fn received(client: &mut Client, location: &str) -> usize {
     let response = client.get(location);
     assert_eq!(response.status, 204, "{response:?}");
-    let last: usize = response.header("range").and_then(|range| range.strip_prefix("0-")).expect("a range").parse().expect("a number");
+    let last: usize = response
+        .header("range")
+        .and_then(|range| range.strip_prefix("0-"))
+        .expect("a range")
+        .parse()
+        .expect("a number");
     if last == 0 { 0 } else { last + 1 }
 }
 
@@ -18,10 +23,20 @@ fn received(client: &mut Client, location: &str) -> usize {
 fn finish(client: &mut Client, location: &str, content: &[u8]) {
     let start = received(client, location);
     let range = format!("{start}-{}", content.len() - 1);
-    let response = client.request("PATCH", location).header("Content-Range", &range).body(&content[start..]).send();
+    let response = client
+        .request("PATCH", location)
+        .header("Content-Range", &range)
+        .body(&content[start..])
+        .send();
     assert_eq!(response.status, 202, "{response:?}");
     let digest = sha256(content);
-    assert_eq!(client.request("PUT", &format!("{location}?digest={digest}")).send().status, 201);
+    assert_eq!(
+        client
+            .request("PUT", &format!("{location}?digest={digest}"))
+            .send()
+            .status,
+        201
+    );
     assert!(client.get(&format!("/v2/a/blobs/{digest}")).body == content);
 }
 
@@ -36,12 +51,21 @@ fn a_client_that_died_goes_on_where_it_was() {
     for (seed, arrived) in [(1, 1000), (2, 100_000), (3, 1_000_000)] {
         let content = noise(seed, 1_500_000);
         let location = client.begin_upload("a");
-        assert_eq!(client.request("PATCH", &location).body(&content[..300]).send().status, 202);
+        assert_eq!(
+            client
+                .request("PATCH", &location)
+                .body(&content[..300])
+                .send()
+                .status,
+            202
+        );
         let mut wire = Wire::open(&server);
         wire.send(patch_head(&location, content.len() - 300));
         wire.send(&content[300..arrived]);
         drop(wire);
-        eventually("what was sent has arrived", || received(&mut client, &location) == arrived);
+        eventually("what was sent has arrived", || {
+            received(&mut client, &location) == arrived
+        });
         finish(&mut client, &location, &content);
     }
     assert!(server.upload_files().is_empty());
@@ -53,13 +77,25 @@ fn a_last_chunk_that_breaks_off_may_be_sent_again() {
     let mut client = server.client();
     let content = noise(4, 400_000);
     let location = client.begin_upload("a");
-    assert_eq!(client.request("PATCH", &location).body(&content[..1000]).send().status, 202);
+    assert_eq!(
+        client
+            .request("PATCH", &location)
+            .body(&content[..1000])
+            .send()
+            .status,
+        202
+    );
     let path = format!("{location}?digest={}", sha256(&content));
-    let refusal = client.request("PUT", &path).body(&content[1000..200_000]).send_truncated(content.len() - 1000);
+    let refusal = client
+        .request("PUT", &path)
+        .body(&content[1000..200_000])
+        .send_truncated(content.len() - 1000);
     if let Some(refusal) = refusal {
         refusal.refused(400, "BLOB_UPLOAD_INVALID");
     }
-    eventually("what was sent has arrived", || received(&mut client, &location) == 200_000);
+    eventually("what was sent has arrived", || {
+        received(&mut client, &location) == 200_000
+    });
     finish(&mut client, &location, &content);
 }
 
@@ -68,10 +104,18 @@ fn a_session_outlives_the_server() {
     let mut server = Server::start();
     let content = noise(5, 1_000_000);
     let location = server.client().begin_upload("a");
-    for (end, is_killed) in [(0, true), (100_000, true), (250_000, false), (600_000, true)] {
+    for (end, is_killed) in [
+        (0, true),
+        (100_000, true),
+        (250_000, false),
+        (600_000, true),
+    ] {
         let mut client = server.client();
         let start = received(&mut client, &location);
-        let response = client.request("PATCH", &location).body(&content[start..end]).send();
+        let response = client
+            .request("PATCH", &location)
+            .body(&content[start..end])
+            .send();
         assert_eq!(response.status, 202);
         if is_killed {
             server.kill();
@@ -79,7 +123,11 @@ fn a_session_outlives_the_server() {
             assert!(server.stop().success());
         }
         server.restart();
-        assert_eq!(received(&mut server.client(), &location), end, "acknowledged bytes were lost");
+        assert_eq!(
+            received(&mut server.client(), &location),
+            end,
+            "acknowledged bytes were lost"
+        );
     }
     finish(&mut server.client(), &location, &content);
     assert!(server.upload_files().is_empty());
@@ -89,16 +137,33 @@ fn a_session_outlives_the_server() {
 fn a_restarted_server_knows_which_hash_a_session_asked_for() {
     let mut server = Server::start();
     let content = noise(8, 200_000);
-    let begun = server.client().request("POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512").send();
+    let begun = server
+        .client()
+        .request("POST", "/v2/a/blobs/uploads/?digest-algorithm=sha512")
+        .send();
     let location = begun.header("location").expect("a location").to_owned();
-    assert_eq!(server.client().request("PATCH", &location).body(&content[..150_000]).send().status, 202);
+    assert_eq!(
+        server
+            .client()
+            .request("PATCH", &location)
+            .body(&content[..150_000])
+            .send()
+            .status,
+        202
+    );
     server.kill();
     server.restart();
     let mut client = server.client();
     assert_eq!(received(&mut client, &location), 150_000);
     let digest = super::sha512(&content);
-    let finished = client.request("PUT", &format!("{location}?digest={digest}")).body(&content[150_000..]).send();
-    assert_eq!((finished.status, finished.header("docker-content-digest")), (201, Some(&*digest)));
+    let finished = client
+        .request("PUT", &format!("{location}?digest={digest}"))
+        .body(&content[150_000..])
+        .send();
+    assert_eq!(
+        (finished.status, finished.header("docker-content-digest")),
+        (201, Some(&*digest))
+    );
     assert!(client.get(&format!("/v2/a/blobs/{digest}")).body == content);
 }
 
@@ -107,14 +172,27 @@ fn a_server_killed_in_the_middle_of_a_chunk_goes_on_after_the_last_one() {
     let mut server = Server::start();
     let content = noise(6, 3_000_000);
     let location = server.client().begin_upload("a");
-    assert_eq!(server.client().request("PATCH", &location).body(&content[..100_000]).send().status, 202);
+    assert_eq!(
+        server
+            .client()
+            .request("PATCH", &location)
+            .body(&content[..100_000])
+            .send()
+            .status,
+        202
+    );
     let mut wire = Wire::open(&server);
     wire.send(patch_head(&location, content.len()));
     wire.send(&content[100_000..2_000_000]);
-    eventually("some of it is written", || server.upload_length(&location) > 500_000);
+    eventually("some of it is written", || {
+        server.upload_length(&location) > 500_000
+    });
     server.kill();
     // as a power failure may leave it: of the right length, and not written
-    let file = std::fs::OpenOptions::new().write(true).open(&server.upload_files()[0]).expect("the upload");
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(&server.upload_files()[0])
+        .expect("the upload");
     file.write_all_at(&[0; 1000], 100_000).expect("zeros");
     server.restart();
     assert_eq!(received(&mut server.client(), &location), 100_000);
@@ -129,12 +207,19 @@ fn a_truncated_push_in_one_request_leaves_nothing() {
     let path = format!("/v2/a/blobs/uploads/?digest={digest}");
     for sent in [0, 1, 100_000, content.len() - 1, content.len()] {
         let mut client = server.client();
-        if let Some(response) = client.request("POST", &path).body(&content[..sent]).send_truncated(content.len() + 1) {
+        if let Some(response) = client
+            .request("POST", &path)
+            .body(&content[..sent])
+            .send_truncated(content.len() + 1)
+        {
             assert_eq!(response.status, 400);
             response.error_code();
         }
         let mut wire = Wire::open(&server);
-        wire.send(format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len() + 1));
+        wire.send(format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            content.len() + 1
+        ));
         wire.send(&content[..sent]);
         drop(wire);
         eventually("nothing is left", || server.upload_files().is_empty());
@@ -142,7 +227,10 @@ fn a_truncated_push_in_one_request_leaves_nothing() {
     }
     // and what a killed server leaves of one, the next start clears
     let mut wire = Wire::open(&server);
-    wire.send(format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len()));
+    wire.send(format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    ));
     wire.send(&content[..400_000]);
     eventually("there is a file", || !server.upload_files().is_empty());
     server.kill();
@@ -156,8 +244,18 @@ fn a_truncated_push_in_one_request_leaves_nothing() {
 fn a_start_leaves_open_sessions_alone() {
     let mut server = Server::start();
     let location = server.client().begin_upload("a");
-    assert_eq!(server.client().request("PATCH", &location).body(b"waiting").send().status, 202);
-    let stray = server.directory().join("uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001");
+    assert_eq!(
+        server
+            .client()
+            .request("PATCH", &location)
+            .body(b"waiting")
+            .send()
+            .status,
+        202
+    );
+    let stray = server
+        .directory()
+        .join("uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001");
     std::fs::write(&stray, "of nobody").expect("a file");
     server.kill();
     server.restart();

@@ -18,9 +18,17 @@ fn without_deletes_nothing_goes() {
     ] {
         let refusal = client.delete(&path);
         refusal.refused(405, "UNSUPPORTED");
-        assert!(refusal.header("allow").is_some_and(|allowed| !allowed.contains("DELETE")), "{path}");
+        assert!(
+            refusal
+                .header("allow")
+                .is_some_and(|allowed| !allowed.contains("DELETE")),
+            "{path}"
+        );
     }
-    assert_eq!(client.get("/v2/a/manifests/v1").body, manifest.to_string().into_bytes());
+    assert_eq!(
+        client.get("/v2/a/manifests/v1").body,
+        manifest.to_string().into_bytes()
+    );
     assert_eq!(client.head(&format!("/v2/a/blobs/{layer}")).status, 200);
     // an upload is the client's own until it is finished
     let location = client.begin_upload("a");
@@ -35,28 +43,74 @@ fn a_full_disk_takes_nothing_and_still_gives_and_deletes() {
     let mut server = Server::at(&path, &[]);
     image.push(&mut server.client(), "a", "v1");
     let location = server.client().begin_upload("a");
-    assert_eq!(server.client().request("PATCH", &location).body(b"begun").send().status, 202);
+    assert_eq!(
+        server
+            .client()
+            .request("PATCH", &location)
+            .body(b"begun")
+            .send()
+            .status,
+        202
+    );
     assert!(server.stop().success());
 
-    let server = Server::at(&path, &[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
+    let server = Server::at(
+        &path,
+        &[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")],
+    );
     let mut client = server.client();
     let digest = crate::support::sha256(b"new");
     let new = super::index(&[]);
-    client.request("POST", "/v2/a/blobs/uploads/").send().refused(507, "UNAVAILABLE");
-    client.request("POST", &format!("/v2/a/blobs/uploads/?digest={digest}")).body(b"new").send().refused(507, "UNAVAILABLE");
-    client.request("POST", &format!("/v2/b/blobs/uploads/?mount={digest}")).send().refused(507, "UNAVAILABLE");
-    client.request("PATCH", &location).body(b"more").send().refused(507, "UNAVAILABLE");
-    client.request("PUT", &format!("{location}?digest={digest}")).body(b"more").send().refused(507, "UNAVAILABLE");
+    client
+        .request("POST", "/v2/a/blobs/uploads/")
+        .send()
+        .refused(507, "UNAVAILABLE");
+    client
+        .request("POST", &format!("/v2/a/blobs/uploads/?digest={digest}"))
+        .body(b"new")
+        .send()
+        .refused(507, "UNAVAILABLE");
+    client
+        .request("POST", &format!("/v2/b/blobs/uploads/?mount={digest}"))
+        .send()
+        .refused(507, "UNAVAILABLE");
+    client
+        .request("PATCH", &location)
+        .body(b"more")
+        .send()
+        .refused(507, "UNAVAILABLE");
+    client
+        .request("PUT", &format!("{location}?digest={digest}"))
+        .body(b"more")
+        .send()
+        .refused(507, "UNAVAILABLE");
     put(&mut client, "a", "v2", &new).refused(507, "UNAVAILABLE");
-    assert_eq!(client.get(&location).header("range"), Some("0-4"), "a refusal must not cost what had arrived");
+    assert_eq!(
+        client.get(&location).header("range"),
+        Some("0-4"),
+        "a refusal must not cost what had arrived"
+    );
 
     image.assert_pulls(&mut client, "a", "v1");
-    assert_eq!(super::texts(&client.get("/v2/a/tags/list").json()["tags"]), ["v1"]);
+    assert_eq!(
+        super::texts(&client.get("/v2/a/tags/list").json()["tags"]),
+        ["v1"]
+    );
     assert_eq!(client.delete(&location).status, 204);
     assert!(server.upload_files().is_empty());
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", image.digest())).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", image.digest()))
+            .status,
+        202
+    );
     for blob in image.layers.iter().chain([&image.config]) {
-        assert_eq!(client.delete(&format!("/v2/a/blobs/{}", crate::support::sha256(blob))).status, 202);
+        assert_eq!(
+            client
+                .delete(&format!("/v2/a/blobs/{}", crate::support::sha256(blob)))
+                .status,
+            202
+        );
     }
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
 }
@@ -71,5 +125,10 @@ fn the_limit_of_manifests_may_be_moved() {
     manifest["layers"] = vec![descriptor("application/x", b"{}"); 8].into();
     let refusal = client.put_manifest("a", "large", OCI_MANIFEST, manifest.to_string().as_bytes());
     refusal.refused(413, "MANIFEST_INVALID");
-    assert!(refusal.json()["errors"][0]["message"].as_str().unwrap().contains("1000"));
+    assert!(
+        refusal.json()["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("1000")
+    );
 }

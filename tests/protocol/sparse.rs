@@ -11,7 +11,11 @@ fn sparse() -> Server {
 fn assert_held(client: &mut Client, path: &str, holder: &str) {
     let refusal = client.delete(path);
     refusal.refused(405, "DENIED");
-    assert_eq!(refusal.json()["errors"][0]["detail"]["holder"], holder, "{path}");
+    assert_eq!(
+        refusal.json()["errors"][0]["detail"]["holder"],
+        holder,
+        "{path}"
+    );
 }
 
 #[test]
@@ -21,23 +25,47 @@ fn what_is_missing_may_be_pushed_later_and_is_protected_then() {
     let child = image(b"{}", &[b"layer"]);
     let parent = index(&[pointer(&child), descriptor(OCI_MANIFEST, b"never comes")]);
     let (child_digest, parent_digest) = (digest_of(&child), push(&mut client, "a", "v1", &parent));
-    assert_eq!(client.get("/v2/a/manifests/v1").body, parent.to_string().into_bytes());
-    client.get(&format!("/v2/a/manifests/{child_digest}")).refused(404, "MANIFEST_UNKNOWN");
+    assert_eq!(
+        client.get("/v2/a/manifests/v1").body,
+        parent.to_string().into_bytes()
+    );
+    client
+        .get(&format!("/v2/a/manifests/{child_digest}"))
+        .refused(404, "MANIFEST_UNKNOWN");
 
     push(&mut client, "a", &child_digest, &child);
-    assert_held(&mut client, &format!("/v2/a/manifests/{child_digest}"), &parent_digest);
-    client.get(&format!("/v2/a/blobs/{}", sha256(b"layer"))).refused(404, "BLOB_UNKNOWN");
+    assert_held(
+        &mut client,
+        &format!("/v2/a/manifests/{child_digest}"),
+        &parent_digest,
+    );
+    client
+        .get(&format!("/v2/a/blobs/{}", sha256(b"layer")))
+        .refused(404, "BLOB_UNKNOWN");
     let layer = format!("/v2/a/blobs/{}", client.push_blob("a", b"layer"));
     assert_held(&mut client, &layer, &child_digest);
     // a mount is a push
     let config = client.push_blob("elsewhere", b"{}");
-    let mounted = client.request("POST", &format!("/v2/a/blobs/uploads/?mount={config}&from=elsewhere")).send();
+    let mounted = client
+        .request(
+            "POST",
+            &format!("/v2/a/blobs/uploads/?mount={config}&from=elsewhere"),
+        )
+        .send();
     assert_eq!(mounted.status, 201);
     assert_held(&mut client, &format!("/v2/a/blobs/{config}"), &child_digest);
-    assert_eq!(client.delete(&format!("/v2/elsewhere/blobs/{config}")).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/elsewhere/blobs/{config}"))
+            .status,
+        202
+    );
 
     for digest in [&parent_digest, &child_digest] {
-        assert_eq!(client.delete(&format!("/v2/a/manifests/{digest}")).status, 202);
+        assert_eq!(
+            client.delete(&format!("/v2/a/manifests/{digest}")).status,
+            202
+        );
     }
     assert_eq!(client.delete(&layer).status, 202);
 }
@@ -50,8 +78,15 @@ fn a_push_elsewhere_fills_no_gap() {
     client.push_blob("b", b"layer");
     let manifest = image(b"{}", &[b"layer"]);
     push(&mut client, "a", "v1", &manifest);
-    client.get(&format!("/v2/a/blobs/{}", sha256(b"layer"))).refused(404, "BLOB_UNKNOWN");
-    assert_eq!(client.delete(&format!("/v2/b/blobs/{}", sha256(b"layer"))).status, 202);
+    client
+        .get(&format!("/v2/a/blobs/{}", sha256(b"layer")))
+        .refused(404, "BLOB_UNKNOWN");
+    assert_eq!(
+        client
+            .delete(&format!("/v2/b/blobs/{}", sha256(b"layer")))
+            .status,
+        202
+    );
 }
 
 /// A missing child may arrive as a blob first, and as the manifest that it is only then.
@@ -63,9 +98,17 @@ fn a_child_that_comes_as_a_blob_first_is_protected_as_both() {
     let parent = index(&[pointer(&child)]);
     let parent_digest = push(&mut client, "a", "v1", &parent);
     let digest = client.push_blob("a", child.to_string().as_bytes());
-    assert_held(&mut client, &format!("/v2/a/blobs/{digest}"), &parent_digest);
+    assert_held(
+        &mut client,
+        &format!("/v2/a/blobs/{digest}"),
+        &parent_digest,
+    );
     push(&mut client, "a", "child", &child);
-    assert_held(&mut client, &format!("/v2/a/manifests/{digest}"), &parent_digest);
+    assert_held(
+        &mut client,
+        &format!("/v2/a/manifests/{digest}"),
+        &parent_digest,
+    );
 }
 
 /// Each of several manifests that miss the same thing comes to hold it.
@@ -73,13 +116,26 @@ fn a_child_that_comes_as_a_blob_first_is_protected_as_both() {
 fn every_holder_counts() {
     let server = sparse();
     let mut client = server.client();
-    let (one, two) = (image(b"{}", &[b"layer"]), image(b"{\"two\":2}", &[b"layer", b"layer"]));
+    let (one, two) = (
+        image(b"{}", &[b"layer"]),
+        image(b"{\"two\":2}", &[b"layer", b"layer"]),
+    );
     push(&mut client, "a", "one", &one);
     push(&mut client, "a", "two", &two);
     let layer = format!("/v2/a/blobs/{}", client.push_blob("a", b"layer"));
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&one))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&one)))
+            .status,
+        202
+    );
     assert_held(&mut client, &layer, &digest_of(&two));
-    assert_eq!(client.delete(&format!("/v2/a/manifests/{}", digest_of(&two))).status, 202);
+    assert_eq!(
+        client
+            .delete(&format!("/v2/a/manifests/{}", digest_of(&two)))
+            .status,
+        202
+    );
     assert_eq!(client.delete(&layer).status, 202);
 }
 
@@ -87,12 +143,18 @@ fn every_holder_counts() {
 fn the_setting_may_be_switched_off_again() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
-    let manifest = index(&[descriptor(OCI_MANIFEST, b"missing"), descriptor(LAYER, b"this too")]);
+    let manifest = index(&[
+        descriptor(OCI_MANIFEST, b"missing"),
+        descriptor(LAYER, b"this too"),
+    ]);
     let mut mirror = Server::at(&path, &[("REGISTRY_MANIFESTS_SPARSE", "true")]);
     push(&mut mirror.client(), "a", "v1", &manifest);
     assert!(mirror.stop().success());
     let server = Server::at(&path, &[]);
     let mut client = server.client();
-    assert_eq!(client.get("/v2/a/manifests/v1").body, manifest.to_string().into_bytes());
+    assert_eq!(
+        client.get("/v2/a/manifests/v1").body,
+        manifest.to_string().into_bytes()
+    );
     put(&mut client, "b", "v1", &manifest).refused(400, "MANIFEST_BLOB_UNKNOWN");
 }

@@ -10,15 +10,27 @@ use crate::support::{Response, Server, sha256};
 
 /// A request with these lines after its first one.
 fn with(lines: impl AsRef<[u8]>) -> Vec<u8> {
-    [b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n", lines.as_ref(), b"\r\n\r\n"].concat()
+    [
+        b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n",
+        lines.as_ref(),
+        b"\r\n\r\n",
+    ]
+    .concat()
 }
 
 fn headers(count: usize) -> String {
-    (2..=count).map(|number| format!("X-{number}: x")).collect::<Vec<_>>().join("\r\n")
+    (2..=count)
+        .map(|number| format!("X-{number}: x"))
+        .collect::<Vec<_>>()
+        .join("\r\n")
 }
 
 fn path(length: usize) -> Vec<u8> {
-    format!("GET /v2/{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(length - 4)).into_bytes()
+    format!(
+        "GET /v2/{} HTTP/1.1\r\nHost: x\r\n\r\n",
+        "a".repeat(length - 4)
+    )
+    .into_bytes()
 }
 
 /// One of each kind that hyper answers by itself.
@@ -26,37 +38,97 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, u16)> {
     let raw = |text: &str| text.as_bytes().to_vec();
     vec![
         ("a path that is too long", path(65_535), 414),
-        ("a path that is too long, of a HEAD", [b"HEAD", &path(65_535)[3..]].concat(), 414),
+        (
+            "a path that is too long, of a HEAD",
+            [b"HEAD", &path(65_535)[3..]].concat(),
+            414,
+        ),
         ("too many headers", with(headers(101)), 431),
-        ("one header that is too large", with(format!("X: {}", "a".repeat(128 << 10))), 431),
-        ("many headers that are too large", with(headers(90).replace(": x", &format!(": {}", "a".repeat(2000)))), 431),
+        (
+            "one header that is too large",
+            with(format!("X: {}", "a".repeat(128 << 10))),
+            431,
+        ),
+        (
+            "many headers that are too large",
+            with(headers(90).replace(": x", &format!(": {}", "a".repeat(2000)))),
+            431,
+        ),
         ("a path that is larger than a head", path(200_000), 431),
-        ("a header's name that is too long", with(format!("{}: x", "a".repeat(65_536))), 431),
-        ("a body that cannot be counted", with("Content-Length: 18446744073709551615"), 431),
-        ("TLS", raw("\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03"), 400),
+        (
+            "a header's name that is too long",
+            with(format!("{}: x", "a".repeat(65_536))),
+            431,
+        ),
+        (
+            "a body that cannot be counted",
+            with("Content-Length: 18446744073709551615"),
+            431,
+        ),
+        (
+            "TLS",
+            raw("\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03"),
+            400,
+        ),
         ("no method", raw(" /v2/ HTTP/1.1\r\n\r\n"), 400),
-        ("a method that is none", raw("G(T /v2/ HTTP/1.1\r\n\r\n"), 400),
+        (
+            "a method that is none",
+            raw("G(T /v2/ HTTP/1.1\r\n\r\n"),
+            400,
+        ),
         ("no path", raw("GET  HTTP/1.1\r\n\r\n"), 400),
-        ("a path with a space", raw("GET /v2/a b HTTP/1.1\r\n\r\n"), 400),
-        ("a URI without a host", raw("GET http:// HTTP/1.1\r\n\r\n"), 400),
+        (
+            "a path with a space",
+            raw("GET /v2/a b HTTP/1.1\r\n\r\n"),
+            400,
+        ),
+        (
+            "a URI without a host",
+            raw("GET http:// HTTP/1.1\r\n\r\n"),
+            400,
+        ),
         ("HTTP/0.9", raw("GET /v2/\r\n\r\n"), 400),
-        ("HTTP/2 without its preface", raw("GET /v2/ HTTP/2.0\r\nHost: x\r\n\r\n"), 400),
+        (
+            "HTTP/2 without its preface",
+            raw("GET /v2/ HTTP/2.0\r\nHost: x\r\n\r\n"),
+            400,
+        ),
         ("HTTP/9.9", raw("GET /v2/ HTTP/9.9\r\n\r\n"), 400),
-        ("a HEAD that is malformed", raw("HEAD /v2/ HTTP/1.1\r\nHost: \0\r\n\r\n"), 400),
+        (
+            "a HEAD that is malformed",
+            raw("HEAD /v2/ HTTP/1.1\r\nHost: \0\r\n\r\n"),
+            400,
+        ),
         ("a header without a colon", with("Host"), 400),
         ("a header without a name", with(": x"), 400),
         ("a space in a header's name", with("X : x"), 400),
         ("a NUL in a header", with("X: \0"), 400),
         ("a header that goes on", with("X: x\r\n x"), 400),
-        ("two lengths", with("Content-Length: 1\r\nContent-Length: 2"), 400),
+        (
+            "two lengths",
+            with("Content-Length: 1\r\nContent-Length: 2"),
+            400,
+        ),
         ("lengths in a list", with("Content-Length: 1, 1"), 400),
         ("a negative length", with("Content-Length: -1"), 400),
         ("a length with a sign", with("Content-Length: +1"), 400),
-        ("a length beyond 64 bits", with("Content-Length: 18446744073709551616"), 400),
+        (
+            "a length beyond 64 bits",
+            with("Content-Length: 18446744073709551616"),
+            400,
+        ),
         ("no length", with("Content-Length:"), 400),
         ("an unknown coding", with("Transfer-Encoding: gzip"), 400),
-        ("a coding after chunked", with("Transfer-Encoding: chunked, gzip"), 400),
-        ("a coding in HTTP/1.0", raw("PUT /v2/a/manifests/v1 HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), 400),
+        (
+            "a coding after chunked",
+            with("Transfer-Encoding: chunked, gzip"),
+            400,
+        ),
+        (
+            "a coding in HTTP/1.0",
+            raw("PUT /v2/a/manifests/v1 HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            400,
+        ),
     ]
 }
 
@@ -64,14 +136,17 @@ impl Wire {
     /// Everything up to the end of the connection, which must not be a reset.
     fn rest(&mut self, what: &str) -> Vec<u8> {
         let mut rest = Vec::new();
-        self.0.read_to_end(&mut rest).unwrap_or_else(|error| panic!("{what}: {error}"));
+        self.0
+            .read_to_end(&mut rest)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         rest
     }
 
     /// Asserts that what is left of the connection is this refusal, to the byte.
     fn assert_refused(&mut self, status: u16, what: &str) {
         let rest = self.rest(what);
-        let response = crate::support::client::read_response(&mut &*rest, false).unwrap_or_else(|error| panic!("{what}: {error}"));
+        let response = crate::support::client::read_response(&mut &*rest, false)
+            .unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!(response.status, status, "{what}");
         assert_oci(&response);
         response.refused(status, "UNSUPPORTED");
@@ -81,12 +156,26 @@ impl Wire {
             _ => "Request Header Fields Too Large",
         };
         let mut whole = format!("HTTP/1.1 {status} {reason}\r\n");
-        assert!(response.header("date").is_some() && response.header("connection") == Some("close"), "{what}: {response:?}");
-        assert_eq!(response.header("content-length"), Some(&*response.body.len().to_string()), "{what}");
+        assert!(
+            response.header("date").is_some() && response.header("connection") == Some("close"),
+            "{what}: {response:?}"
+        );
+        assert_eq!(
+            response.header("content-length"),
+            Some(&*response.body.len().to_string()),
+            "{what}"
+        );
         assert_eq!(response.headers.len(), 5, "{what}: {response:?}");
-        response.headers.iter().for_each(|(name, value)| whole += &format!("{name}: {value}\r\n"));
+        response
+            .headers
+            .iter()
+            .for_each(|(name, value)| whole += &format!("{name}: {value}\r\n"));
         whole += &format!("\r\n{}", String::from_utf8_lossy(&response.body));
-        assert!(rest == whole.as_bytes(), "{what}: {}", String::from_utf8_lossy(&rest));
+        assert!(
+            rest == whole.as_bytes(),
+            "{what}: {}",
+            String::from_utf8_lossy(&rest)
+        );
     }
 }
 
@@ -104,10 +193,18 @@ fn a_request_that_cannot_be_read_is_told_why() {
 #[test]
 fn the_limits_themselves_are_not_exceeded() {
     let server = Server::start();
-    let get = |lines: String| format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n").into_bytes();
-    let full = get(format!("X: {}", "a".repeat((128 << 10) - get("X: ".to_owned()).len())));
+    let get =
+        |lines: String| format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n").into_bytes();
+    let full = get(format!(
+        "X: {}",
+        "a".repeat((128 << 10) - get("X: ".to_owned()).len())
+    ));
     assert_eq!(full.len(), 128 << 10);
-    for (what, bytes, status) in [("a path", path(65_534), 404), ("headers", get(headers(100)), 200), ("a head", full, 200)] {
+    for (what, bytes, status) in [
+        ("a path", path(65_534), 404),
+        ("headers", get(headers(100)), 200),
+        ("a head", full, 200),
+    ] {
         let mut wire = Wire::open(&server);
         wire.send(bytes);
         assert_eq!(wire.answer().status, status, "{what}");
@@ -124,7 +221,8 @@ fn the_refusal_reaches_a_client_that_is_still_sending() {
     for (what, bytes, status) in unreadable() {
         let mut wire = Wire::open(&server);
         let whole = [bytes, more.clone()].concat();
-        wire.write(&whole).unwrap_or_else(|error| panic!("{what}: reset while sending: {error}"));
+        wire.write(&whole)
+            .unwrap_or_else(|error| panic!("{what}: reset while sending: {error}"));
         wire.assert_refused(status, what);
     }
     let mut wire = Wire::open(&server);
@@ -139,42 +237,99 @@ fn good_answers_come_first_and_are_not_touched() {
     let mut client = server.client();
     let (small, large) = (noise(2, 500), noise(3, (6 << 20) + 7));
     // content that reads as hyper's own refusal
-    let imitation = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".repeat(20_000);
+    let imitation = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        .repeat(20_000);
     let blob = |method: &str, content: &[u8], extra: &str| {
-        format!("{method} /v2/a/blobs/{} HTTP/1.1\r\nHost: x\r\n{extra}\r\n", sha256(content)).into_bytes()
+        format!(
+            "{method} /v2/a/blobs/{} HTTP/1.1\r\nHost: x\r\n{extra}\r\n",
+            sha256(content)
+        )
+        .into_bytes()
     };
     for content in [&*small, &large, &imitation, &imitation[..7000], b"{}"] {
         client.push_blob("a", content);
     }
     let manifest = image(b"{}", &[]).to_string().into_bytes();
     push(&mut client, "a", "v1", &image(b"{}", &[]));
-    let put = format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", manifest.len());
-    let put_chunked = b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let put = format!(
+        "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        manifest.len()
+    );
+    let put_chunked =
+        b"PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
     let held = format!("If-None-Match: \"{}\"\r\n", sha256(&large));
     for (what, request, status) in [
         ("a small blob", blob("GET", &small, ""), 200),
         ("a large blob", blob("GET", &large, ""), 200),
-        ("a refusal as a large blob", blob("GET", &imitation, ""), 200),
-        ("a refusal as a small blob", blob("GET", &imitation[..7000], ""), 200),
+        (
+            "a refusal as a large blob",
+            blob("GET", &imitation, ""),
+            200,
+        ),
+        (
+            "a refusal as a small blob",
+            blob("GET", &imitation[..7000], ""),
+            200,
+        ),
         ("a blob's head", blob("HEAD", &large, ""), 200),
-        ("a range", blob("GET", &large, "Range: bytes=1000-2000000\r\n"), 206),
-        ("ranges", blob("GET", &large, "Range: bytes=0-9,-1000000\r\n"), 206),
+        (
+            "a range",
+            blob("GET", &large, "Range: bytes=1000-2000000\r\n"),
+            206,
+        ),
+        (
+            "ranges",
+            blob("GET", &large, "Range: bytes=0-9,-1000000\r\n"),
+            206,
+        ),
         ("a blob that is held", blob("GET", &large, &held), 304),
         ("no blob", blob("GET", b"nothing", ""), 404),
         ("no blob's head", blob("HEAD", b"nothing", ""), 404),
-        ("a manifest", b"GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 200),
-        ("an upload", b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 202),
+        (
+            "a manifest",
+            b"GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            200,
+        ),
+        (
+            "an upload",
+            b"POST /v2/a/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            202,
+        ),
         ("a push", [put.as_bytes(), &manifest].concat(), 201),
-        ("a push in chunks", [&put_chunked[..], &chunked(&[&manifest[..9], &manifest[9..]])].concat(), 201),
-        ("a wrong method", b"PATCH /v2/ HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(), 405),
+        (
+            "a push in chunks",
+            [
+                &put_chunked[..],
+                &chunked(&[&manifest[..9], &manifest[9..]]),
+            ]
+            .concat(),
+            201,
+        ),
+        (
+            "a wrong method",
+            b"PATCH /v2/ HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+            405,
+        ),
     ] {
         let is_head = request.starts_with(b"HEAD");
-        let read = |wire: &mut Wire| if is_head { wire.head_answer() } else { wire.answer() };
+        let read = |wire: &mut Wire| {
+            if is_head {
+                wire.head_answer()
+            } else {
+                wire.answer()
+            }
+        };
         let mut alone = Wire::open(&server);
         alone.send(&request);
         let expected = read(&mut alone);
         assert_eq!(expected.status, status, "{what}");
-        for (malformed, refusal) in [("?\r\n\r\n".to_owned(), 400), (format!("GET /v2/{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), 414)] {
+        for (malformed, refusal) in [
+            ("?\r\n\r\n".to_owned(), 400),
+            (
+                format!("GET /v2/{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)),
+                414,
+            ),
+        ] {
             let mut wire = Wire::open(&server);
             wire.send([&*request, &request, malformed.as_bytes()].concat());
             for _ in 0..2 {
@@ -188,11 +343,20 @@ fn good_answers_come_first_and_are_not_touched() {
 /// Asserts that two answers are the same but for their dates, and for the id of an upload.
 fn assert_same(one: &Response, other: &Response, what: &str) {
     assert_eq!(one.status, other.status, "{what}");
-    assert!(one.body == other.body || one.status == 206, "{what}: other bytes");
+    assert!(
+        one.body == other.body || one.status == 206,
+        "{what}: other bytes"
+    );
     assert_eq!(one.body.len(), other.body.len(), "{what}");
     for ((name, value), (other_name, other_value)) in one.headers.iter().zip(&other.headers) {
-        let is_new = matches!(&**name, "date" | "location" | "docker-upload-uuid" | "content-type");
-        assert!(name == other_name && (is_new || value == other_value), "{what}: {one:?} is not {other:?}");
+        let is_new = matches!(
+            &**name,
+            "date" | "location" | "docker-upload-uuid" | "content-type"
+        );
+        assert!(
+            name == other_name && (is_new || value == other_value),
+            "{what}: {one:?} is not {other:?}"
+        );
     }
     assert_eq!(one.headers.len(), other.headers.len(), "{what}");
 }
@@ -214,11 +378,21 @@ fn a_body_that_cannot_be_read_is_refused_by_its_handler() {
 #[test]
 fn what_has_no_reader_gets_no_answer() {
     let server = Server::start();
-    for bytes in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"GET /v2/ HTTP/1.1\r\nHost: x\r\n", b"GET", b"\r\n", b""] {
+    for bytes in [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"GET /v2/ HTTP/1.1\r\nHost: x\r\n",
+        b"GET",
+        b"\r\n",
+        b"",
+    ] {
         let mut wire = Wire::open(&server);
         wire.send(bytes);
         wire.0.get_ref().shutdown(Shutdown::Write).unwrap();
-        assert!(wire.rest("no answer").is_empty(), "{}", String::from_utf8_lossy(bytes));
+        assert!(
+            wire.rest("no answer").is_empty(),
+            "{}",
+            String::from_utf8_lossy(bytes)
+        );
     }
     assert_eq!(server.client().get("/v2/").status, 200);
 }

@@ -9,12 +9,21 @@ use super::{Running, command, refusal, sentence};
 fn configured(text: &str) -> (tempfile::TempDir, PathBuf) {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
-    std::fs::write(&path, text.replace("ROOT", &temporary.path().join("data").display().to_string())).expect("a file");
+    std::fs::write(
+        &path,
+        text.replace("ROOT", &temporary.path().join("data").display().to_string()),
+    )
+    .expect("a file");
     (temporary, path)
 }
 
 fn configured_by(path: &Path) -> Command {
-    command(&["serve", "--addr", "127.0.0.1:0", path.to_str().expect("a path")])
+    command(&[
+        "serve",
+        "--addr",
+        "127.0.0.1:0",
+        path.to_str().expect("a path"),
+    ])
 }
 
 #[test]
@@ -24,24 +33,60 @@ fn the_file_is_read_variables_go_over_it_and_flags_over_both() {
     let mut by_variable = command(&["serve", path.to_str().expect("a path")]);
     by_variable.env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
     let server = Running::start(by_variable);
-    assert!(server.line.ends_with(&format!("data in {}\n", temporary.path().join("data").display())), "{}", server.line);
-    server.client().delete("/v2/a/manifests/v1").refused(405, "UNSUPPORTED");
+    assert!(
+        server.line.ends_with(&format!(
+            "data in {}\n",
+            temporary.path().join("data").display()
+        )),
+        "{}",
+        server.line
+    );
+    server
+        .client()
+        .delete("/v2/a/manifests/v1")
+        .refused(405, "UNSUPPORTED");
 
     let other = temporary.path().join("other");
-    let mut by_flag =
-        command(&["serve", "--addr", "127.0.0.1:0", path.to_str().expect("a path"), "--data-dir", other.to_str().expect("a path")]);
-    by_flag.env("REGISTRY_HTTP_ADDR", "127.0.0.1:2").env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
+    let mut by_flag = command(&[
+        "serve",
+        "--addr",
+        "127.0.0.1:0",
+        path.to_str().expect("a path"),
+        "--data-dir",
+        other.to_str().expect("a path"),
+    ]);
+    by_flag
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:2")
+        .env("REGISTRY_STORAGE_DELETE_ENABLED", "true");
     let server = Running::start(by_flag);
-    assert!(server.line.ends_with(&format!("data in {}\n", other.display())), "{}", server.line);
-    server.client().delete("/v2/a/manifests/v1").refused(404, "MANIFEST_UNKNOWN");
+    assert!(
+        server
+            .line
+            .ends_with(&format!("data in {}\n", other.display())),
+        "{}",
+        server.line
+    );
+    server
+        .client()
+        .delete("/v2/a/manifests/v1")
+        .refused(404, "MANIFEST_UNKNOWN");
 }
 
 #[test]
 fn what_is_not_known_is_an_error_with_its_line() {
     for (text, words) in [
-        ("version: 0.1\nhttp:\n  adr: :5000\n", &["adr", "line 3"][..]),
-        ("version: 0.1\nhttp:\n  addr: :5000\nstorag:\n  delete:\n    enabled: true\n", &["storag", "line 4"]),
-        ("version: 0.1\nstorage:\n  delete:\n    enabled: perhaps\n", &["line 4"]),
+        (
+            "version: 0.1\nhttp:\n  adr: :5000\n",
+            &["adr", "line 3"][..],
+        ),
+        (
+            "version: 0.1\nhttp:\n  addr: :5000\nstorag:\n  delete:\n    enabled: true\n",
+            &["storag", "line 4"],
+        ),
+        (
+            "version: 0.1\nstorage:\n  delete:\n    enabled: perhaps\n",
+            &["line 4"],
+        ),
         ("version: 0.1\nlog:\n  level: loud\n", &["loud", "line 3"]),
         ("version: 0.3\n", &["0.3", "0.1"]),
         ("http: [\n", &["line"]),
@@ -53,7 +98,10 @@ fn what_is_not_known_is_an_error_with_its_line() {
         for word in words {
             assert!(message.contains(word), "'{word}' is not in: {message}");
         }
-        assert!(message.contains(path.to_str().expect("a path")) || text.contains("0.3"), "{message}");
+        assert!(
+            message.contains(path.to_str().expect("a path")) || text.contains("0.3"),
+            "{message}"
+        );
     }
     let message = sentence(configured_by(Path::new("/nowhere/config.yml")));
     assert!(message.contains("/nowhere/config.yml"), "{message}");
@@ -101,14 +149,43 @@ fn variables_of_others_are_passed_over_and_said_so() {
 fn an_address_open_to_the_network_is_warned_about_once() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let directory = temporary.path().to_str().expect("a path");
-    for (address, warnings) in [(":0", 1), ("0.0.0.0:0", 1), ("127.0.0.1:0", 0), ("localhost:0", 0)] {
-        let mut server = Running::start(command(&["serve", "--addr", address, "--data-dir", directory]));
-        let port = server.address().rsplit(':').next().expect("a port").to_owned();
-        assert_eq!(crate::support::Client::new(&format!("127.0.0.1:{port}")).get("/v2/").status, 200);
+    for (address, warnings) in [
+        (":0", 1),
+        ("0.0.0.0:0", 1),
+        ("127.0.0.1:0", 0),
+        ("localhost:0", 0),
+    ] {
+        let mut server = Running::start(command(&[
+            "serve",
+            "--addr",
+            address,
+            "--data-dir",
+            directory,
+        ]));
+        let port = server
+            .address()
+            .rsplit(':')
+            .next()
+            .expect("a port")
+            .to_owned();
+        assert_eq!(
+            crate::support::Client::new(&format!("127.0.0.1:{port}"))
+                .get("/v2/")
+                .status,
+            200
+        );
         server.terminate();
         let (code, rest, err) = server.end();
         assert_eq!((code, &*rest), (Some(0), ""));
-        assert_eq!(err.lines().filter(|line| line.contains("WARN")).count(), warnings, "{address}: {err}");
-        assert_eq!(err.matches("open to the network").count(), warnings, "{err}");
+        assert_eq!(
+            err.lines().filter(|line| line.contains("WARN")).count(),
+            warnings,
+            "{address}: {err}"
+        );
+        assert_eq!(
+            err.matches("open to the network").count(),
+            warnings,
+            "{err}"
+        );
     }
 }

@@ -10,9 +10,14 @@ use crate::support::{Client, Image, Server, sha256};
 /// Every file and directory from `path` down, with the bits of its mode.
 fn modes(path: &Path, found: &mut Vec<(String, u32)>) {
     let metadata = std::fs::symlink_metadata(path).expect("metadata");
-    found.push((path.display().to_string(), metadata.permissions().mode() & 0o777));
+    found.push((
+        path.display().to_string(),
+        metadata.permissions().mode() & 0o777,
+    ));
     if metadata.is_dir() {
-        std::fs::read_dir(path).expect("a directory").for_each(|entry| modes(&entry.expect("an entry").path(), found));
+        std::fs::read_dir(path)
+            .expect("a directory")
+            .for_each(|entry| modes(&entry.expect("an entry").path(), found));
     }
 }
 
@@ -37,12 +42,28 @@ fn nothing_is_readable_by_others_whatever_the_umask() {
         let mut client = server.client();
         Image::small(1).push(&mut client, "a", "v1");
         let location = client.begin_upload("a");
-        assert_eq!(client.request("PATCH", &location).body(b"half").send().status, 202);
+        assert_eq!(
+            client
+                .request("PATCH", &location)
+                .body(b"half")
+                .send()
+                .status,
+            202
+        );
         let mut found = Vec::new();
         modes(&directory, &mut found);
-        assert!(found.iter().any(|(path, _)| path.ends_with("registry.db-wal")), "{found:?}");
+        assert!(
+            found
+                .iter()
+                .any(|(path, _)| path.ends_with("registry.db-wal")),
+            "{found:?}"
+        );
         for (path, mode) in found {
-            assert_eq!(mode & 0o077, 0, "{path} has mode {mode:o} under umask {umask}");
+            assert_eq!(
+                mode & 0o077,
+                0,
+                "{path} has mode {mode:o} under umask {umask}"
+            );
             if path.contains("/blobs/sha256/") && path.len() > 100 {
                 assert_eq!(mode & 0o222, 0, "a blob that can be written: {path}");
             }
@@ -55,7 +76,10 @@ fn two_servers_share_one_directory() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
     for (number, (here, there)) in [(0, 1), (1, 0)].into_iter().enumerate() {
-        let image = Image::new(&format!("image {number}"), vec![noise(number as u64, 200_000), noise(7, 1000)]);
+        let image = Image::new(
+            &format!("image {number}"),
+            vec![noise(number as u64, 200_000), noise(7, 1000)],
+        );
         image.push(&mut servers[here].client(), "a", "v1");
         image.assert_pulls(&mut servers[there].client(), "a", "v1");
     }
@@ -63,15 +87,39 @@ fn two_servers_share_one_directory() {
     let content = noise(9, 400_000);
     let location = servers[0].client().begin_upload("a");
     for (number, chunk) in content.chunks(100_000).enumerate() {
-        let range = format!("{}-{}", number * 100_000, number * 100_000 + chunk.len() - 1);
+        let range = format!(
+            "{}-{}",
+            number * 100_000,
+            number * 100_000 + chunk.len() - 1
+        );
         let mut client = servers[number % 2].client();
-        let response = client.request("PATCH", &location).header("Content-Range", &range).body(chunk).send();
+        let response = client
+            .request("PATCH", &location)
+            .header("Content-Range", &range)
+            .body(chunk)
+            .send();
         assert_eq!(response.status, 202, "{response:?}");
     }
     let digest = sha256(&content);
-    assert_eq!(servers[0].client().request("PUT", &format!("{location}?digest={digest}")).send().status, 201);
-    assert!(servers[1].client().get(&format!("/v2/a/blobs/{digest}")).body == content);
-    servers[1].client().get(&location).refused(404, "BLOB_UPLOAD_UNKNOWN");
+    assert_eq!(
+        servers[0]
+            .client()
+            .request("PUT", &format!("{location}?digest={digest}"))
+            .send()
+            .status,
+        201
+    );
+    assert!(
+        servers[1]
+            .client()
+            .get(&format!("/v2/a/blobs/{digest}"))
+            .body
+            == content
+    );
+    servers[1]
+        .client()
+        .get(&location)
+        .refused(404, "BLOB_UPLOAD_UNKNOWN");
 }
 
 #[test]
@@ -84,16 +132,30 @@ fn two_servers_under_load_agree() {
             scope.spawn(move || {
                 for round in 0..5 {
                     // every image is pushed by two workers, through different servers
-                    let image = Image::new(&format!("{}-{round}", worker / 2), vec![noise(round, 20_000)]);
-                    image.push(&mut servers[worker % 2].client(), "shared", &format!("w{worker}"));
-                    image.assert_pulls(&mut servers[(worker + 1) % 2].client(), "shared", &format!("w{worker}"));
+                    let image = Image::new(
+                        &format!("{}-{round}", worker / 2),
+                        vec![noise(round, 20_000)],
+                    );
+                    image.push(
+                        &mut servers[worker % 2].client(),
+                        "shared",
+                        &format!("w{worker}"),
+                    );
+                    image.assert_pulls(
+                        &mut servers[(worker + 1) % 2].client(),
+                        "shared",
+                        &format!("w{worker}"),
+                    );
                 }
             });
         }
     });
     assert_eq!(servers[0].blob_files().len(), 5 + 15);
     assert!(servers[0].upload_files().is_empty());
-    let lists: Vec<_> = servers.iter().map(|server| server.client().get("/v2/shared/tags/list").body).collect();
+    let lists: Vec<_> = servers
+        .iter()
+        .map(|server| server.client().get("/v2/shared/tags/list").body)
+        .collect();
     assert_eq!(lists[0], lists[1]);
 }
 
@@ -104,16 +166,27 @@ fn a_change_by_one_server_is_seen_by_the_other_at_once() {
     let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
     let mut clients: Vec<_> = servers.iter().map(Server::client).collect();
     let images: Vec<_> = (0..3).map(Image::small).collect();
-    images.iter().for_each(|image| image.push(&mut clients[0], "a", "kept"));
-    let manifest = |client: &mut Client, reference: &str| client.get(&format!("/v2/a/manifests/{reference}"));
+    images
+        .iter()
+        .for_each(|image| image.push(&mut clients[0], "a", "kept"));
+    let manifest =
+        |client: &mut Client, reference: &str| client.get(&format!("/v2/a/manifests/{reference}"));
     for round in 0..200 {
         let image = &images[round % images.len()];
         let (writer, reader) = (round % 2, (round + 1) % 2);
         let put = clients[writer].put_manifest("a", "moving", OCI_MANIFEST, &image.manifest);
         assert_eq!(put.status, 201, "{put:?}");
         for _ in 0..3 {
-            assert_eq!(manifest(&mut clients[reader], "moving").body, image.manifest, "round {round}");
-            assert_eq!(manifest(&mut clients[writer], "moving").body, image.manifest, "round {round}");
+            assert_eq!(
+                manifest(&mut clients[reader], "moving").body,
+                image.manifest,
+                "round {round}"
+            );
+            assert_eq!(
+                manifest(&mut clients[writer], "moving").body,
+                image.manifest,
+                "round {round}"
+            );
         }
         if round % 10 == 9 {
             assert_eq!(clients[writer].delete("/v2/a/manifests/moving").status, 202);
@@ -126,7 +199,10 @@ fn a_change_by_one_server_is_seen_by_the_other_at_once() {
 fn contents(path: &Path) -> Vec<(String, Option<Vec<u8>>)> {
     let mut found = Vec::new();
     modes(path, &mut found);
-    found.into_iter().map(|(name, _)| (name.clone(), std::fs::read(&name).ok())).collect()
+    found
+        .into_iter()
+        .map(|(name, _)| (name.clone(), std::fs::read(&name).ok()))
+        .collect()
 }
 
 #[test]
@@ -135,26 +211,46 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     let root = temporary.path();
     let theirs = root.join("docker/registry/v2");
     let digest = sha256(b"theirs");
-    let blob = theirs.join(format!("blobs/sha256/{}/{}/data", &digest[7..9], &digest[7..]));
+    let blob = theirs.join(format!(
+        "blobs/sha256/{}/{}/data",
+        &digest[7..9],
+        &digest[7..]
+    ));
     let link = theirs.join("repositories/team/app/_manifests/tags/v1/current/link");
-    for (file, content) in [(&blob, "theirs"), (&link, digest.as_str()), (&root.join("scheduler-state.json"), "{}")] {
+    for (file, content) in [
+        (&blob, "theirs"),
+        (&link, digest.as_str()),
+        (&root.join("scheduler-state.json"), "{}"),
+    ] {
         std::fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
         std::fs::write(file, content).expect("a file");
     }
     let before = contents(root);
     let message = sentence(serve(root));
-    for word in [&*theirs.display().to_string(), "distribution", "registry:2", "REGISTRY_STORAGE_STARTEMPTY"] {
+    for word in [
+        &*theirs.display().to_string(),
+        "distribution",
+        "registry:2",
+        "REGISTRY_STORAGE_STARTEMPTY",
+    ] {
         assert!(message.contains(word), "'{word}' is not in: {message}");
     }
     let directory = root.to_str().expect("a path");
     let message = sentence(super::command(&["ls", "--data-dir", directory]));
     assert!(message.contains("distribution"), "{message}");
-    assert_eq!(contents(root), before, "a refused start left something behind");
+    assert_eq!(
+        contents(root),
+        before,
+        "a refused start left something behind"
+    );
 
     let mut command = serve(root);
     command.env("REGISTRY_STORAGE_STARTEMPTY", "true");
     let mut server = Running::start(command);
-    assert_eq!(server.client().get("/v2/_catalog").json()["repositories"], serde_json::json!([]));
+    assert_eq!(
+        server.client().get("/v2/_catalog").json()["repositories"],
+        serde_json::json!([])
+    );
     Image::small(1).push(&mut server.client(), "team/app", "v1");
     server.terminate();
     server.end();
@@ -163,9 +259,17 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     Image::small(1).assert_pulls(&mut server.client(), "team/app", "v1");
     server.terminate();
     let (_, _, log) = server.end();
-    assert_eq!(log.matches("is the store of distribution (registry:2)").count(), 1, "{log}");
+    assert_eq!(
+        log.matches("is the store of distribution (registry:2)")
+            .count(),
+        1,
+        "{log}"
+    );
     let after = contents(root);
-    assert!(before[1..].iter().all(|file| after.contains(file)), "something of theirs was changed");
+    assert!(
+        before[1..].iter().all(|file| after.contains(file)),
+        "something of theirs was changed"
+    );
 }
 
 /// Two that start on an empty directory at the same moment both make it, and both serve.
@@ -175,10 +279,17 @@ fn two_servers_may_start_at_once() {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let directory = temporary.path().join("data");
         let servers: Vec<_> = std::thread::scope(|scope| {
-            let starting: Vec<_> = (0..3).map(|_| scope.spawn(|| Running::start(serve(&directory)))).collect();
-            starting.into_iter().map(|thread| thread.join().expect("a server")).collect()
+            let starting: Vec<_> = (0..3)
+                .map(|_| scope.spawn(|| Running::start(serve(&directory))))
+                .collect();
+            starting
+                .into_iter()
+                .map(|thread| thread.join().expect("a server"))
+                .collect()
         });
         Image::small(1).push(&mut servers[0].client(), "a", "v1");
-        servers.iter().for_each(|server| Image::small(1).assert_pulls(&mut server.client(), "a", "v1"));
+        servers
+            .iter()
+            .for_each(|server| Image::small(1).assert_pulls(&mut server.client(), "a", "v1"));
     }
 }

@@ -16,7 +16,12 @@ use crate::support::{Client, Image, descriptor};
 use crate::wire::pki::{Authority, secure};
 
 /// A key, what it is, what it becomes, and whether that is so. `DIR` has two pairs of certificates.
-struct Case(&'static str, &'static str, &'static str, fn(&mut Seen) -> bool);
+struct Case(
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut Seen) -> bool,
+);
 
 /// A server as its clients see it.
 struct Seen {
@@ -36,7 +41,10 @@ impl Seen {
 
     fn location(&self) -> String {
         let mut client = self.client();
-        let begun = client.request("POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Proto", "https").send();
+        let begun = client
+            .request("POST", "/v2/a/blobs/uploads/")
+            .header("X-Forwarded-Proto", "https")
+            .send();
         begun.header("location").unwrap_or_default().to_owned()
     }
 
@@ -51,46 +59,84 @@ impl Seen {
 
 /// Whether the server ends a connection on which this is said and nothing more.
 fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bool {
-    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a timeout");
+    socket
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .expect("a timeout");
     let _ = stream.write_all(said.as_bytes());
     let mut rest = Vec::new();
     !matches!(stream.read_to_end(&mut rest), Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
 }
 
 const CASES: &[Case] = &[
-    Case("log.accesslog", "log: {accesslog: {disabled: true}}", "log: {accesslog: {disabled: false}}", |seen| {
-        seen.status("GET", "/v2/");
-        seen.configured.server.terminate();
-        let mut said = String::new();
-        seen.configured.server.out.read_to_string(&mut said).expect("text");
-        said.contains("GET /v2/ ")
-    }),
-    Case("http.draintimeout", "http: {draintimeout: 60s}", "http: {draintimeout: 10ms}", |seen| {
-        let location = seen.location();
-        let mut stream = seen.dial();
-        let head = format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n");
-        stream.write_all(head.as_bytes()).expect("bytes are taken");
-        stream.read_exact(&mut [0; 12]).expect("it is being answered");
-        seen.configured.server.terminate();
-        seen.configured.says(&["cut off"]);
-        true
-    }),
-    Case("http.h2c", "http: {h2c: {enabled: false}}", "http: {h2c: {enabled: true}}", |seen| {
-        let (mut stream, mut first) = (seen.dial(), [7]);
-        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").expect("bytes are taken");
-        stream.read_exact(&mut first).is_ok() && first == [0]
-    }),
-    Case("http.headers", "http: {headers: {X-Swap: [old]}}", "http: {headers: {X-Swap: [new]}}", |seen| {
-        seen.client().get("/v2/").header("x-swap") == Some("new")
-    }),
-    Case("http.host", "http: {host: 'https://old.example'}", "http: {host: 'https://new.example'}", |seen| {
-        seen.location().starts_with("https://new.example/v2/")
-    }),
-    Case("http.http2", TLS, "http: {http2: {disabled: true}, tls: {certificate: DIR/old/cert.pem, key: DIR/old/key.pem}}", |seen| {
-        let config = Arc::new(seen.old.client_config(None, &["h2", "http/1.1"]));
-        let stream = secure(&seen.configured.server.address(), &config).expect("a handshake");
-        stream.conn.alpn_protocol() == Some(b"http/1.1")
-    }),
+    Case(
+        "log.accesslog",
+        "log: {accesslog: {disabled: true}}",
+        "log: {accesslog: {disabled: false}}",
+        |seen| {
+            seen.status("GET", "/v2/");
+            seen.configured.server.terminate();
+            let mut said = String::new();
+            seen.configured
+                .server
+                .out
+                .read_to_string(&mut said)
+                .expect("text");
+            said.contains("GET /v2/ ")
+        },
+    ),
+    Case(
+        "http.draintimeout",
+        "http: {draintimeout: 60s}",
+        "http: {draintimeout: 10ms}",
+        |seen| {
+            let location = seen.location();
+            let mut stream = seen.dial();
+            let head = format!(
+                "PATCH {location} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).expect("bytes are taken");
+            stream
+                .read_exact(&mut [0; 12])
+                .expect("it is being answered");
+            seen.configured.server.terminate();
+            seen.configured.says(&["cut off"]);
+            true
+        },
+    ),
+    Case(
+        "http.h2c",
+        "http: {h2c: {enabled: false}}",
+        "http: {h2c: {enabled: true}}",
+        |seen| {
+            let (mut stream, mut first) = (seen.dial(), [7]);
+            stream
+                .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+                .expect("bytes are taken");
+            stream.read_exact(&mut first).is_ok() && first == [0]
+        },
+    ),
+    Case(
+        "http.headers",
+        "http: {headers: {X-Swap: [old]}}",
+        "http: {headers: {X-Swap: [new]}}",
+        |seen| seen.client().get("/v2/").header("x-swap") == Some("new"),
+    ),
+    Case(
+        "http.host",
+        "http: {host: 'https://old.example'}",
+        "http: {host: 'https://new.example'}",
+        |seen| seen.location().starts_with("https://new.example/v2/"),
+    ),
+    Case(
+        "http.http2",
+        TLS,
+        "http: {http2: {disabled: true}, tls: {certificate: DIR/old/cert.pem, key: DIR/old/key.pem}}",
+        |seen| {
+            let config = Arc::new(seen.old.client_config(None, &["h2", "http/1.1"]));
+            let stream = secure(&seen.configured.server.address(), &config).expect("a handshake");
+            stream.conn.alpn_protocol() == Some(b"http/1.1")
+        },
+    ),
     Case(
         "http.limits.connectionsperaddress",
         "http: {trustedproxies: [], limits: {connectionsperaddress: 9}}",
@@ -110,101 +156,210 @@ const CASES: &[Case] = &[
             is_ended(&socket, &socket, "")
         },
     ),
-    Case("http.limits.header", "http: {limits: {header: 60s}}", "http: {limits: {header: 50ms}}", |seen| {
-        let socket = seen.dial();
-        is_ended(&socket, &socket, "GET /v2/ HTTP/1.1\r\n")
-    }),
-    Case("http.limits.idle", "http: {limits: {idle: 60s}}", "http: {limits: {idle: 50ms}}", |seen| {
-        let (location, socket) = (seen.location(), seen.dial());
-        is_ended(&socket, &socket, &format!("PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegin"))
-    }),
-    Case("http.prefix", "http: {prefix: /old/}", "http: {prefix: /new/}", |seen| seen.status("GET", "/new/v2/") == 200),
-    Case("http.relativeurls", "http: {relativeurls: true}", "http: {relativeurls: false}", |seen| seen.location().starts_with("http")),
-    Case("http.tls", TLS, "http: {tls: {certificate: DIR/new/cert.pem, key: DIR/new/key.pem}}", |seen| {
-        secure(&seen.configured.server.address(), &Arc::new(seen.new.client_config(None, &[]))).is_ok()
-    }),
+    Case(
+        "http.limits.header",
+        "http: {limits: {header: 60s}}",
+        "http: {limits: {header: 50ms}}",
+        |seen| {
+            let socket = seen.dial();
+            is_ended(&socket, &socket, "GET /v2/ HTTP/1.1\r\n")
+        },
+    ),
+    Case(
+        "http.limits.idle",
+        "http: {limits: {idle: 60s}}",
+        "http: {limits: {idle: 50ms}}",
+        |seen| {
+            let (location, socket) = (seen.location(), seen.dial());
+            is_ended(
+                &socket,
+                &socket,
+                &format!(
+                    "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nbegin"
+                ),
+            )
+        },
+    ),
+    Case(
+        "http.prefix",
+        "http: {prefix: /old/}",
+        "http: {prefix: /new/}",
+        |seen| seen.status("GET", "/new/v2/") == 200,
+    ),
+    Case(
+        "http.relativeurls",
+        "http: {relativeurls: true}",
+        "http: {relativeurls: false}",
+        |seen| seen.location().starts_with("http"),
+    ),
+    Case(
+        "http.tls",
+        TLS,
+        "http: {tls: {certificate: DIR/new/cert.pem, key: DIR/new/key.pem}}",
+        |seen| {
+            secure(
+                &seen.configured.server.address(),
+                &Arc::new(seen.new.client_config(None, &[])),
+            )
+            .is_ok()
+        },
+    ),
     Case(
         "http.trustedproxies",
         "http: {relativeurls: false, trustedproxies: []}",
         "http: {relativeurls: false, trustedproxies: [127.0.0.1]}",
         |seen| seen.location().starts_with("https://"),
     ),
-    Case("storage.delete", "storage: {delete: {enabled: true}}", "storage: {delete: {enabled: false}}", |seen| {
-        seen.status("DELETE", "/v2/a/manifests/v1") == 405
-    }),
-    Case("storage.maintenance", "", "storage: {maintenance: {readonly: {enabled: true}}}", |seen| {
-        seen.status("POST", "/v2/a/blobs/uploads/") == 405
-    }),
-    Case("storage.maintenance.uploadpurging", "", "storage: {maintenance: {uploadpurging: {age: 1ms, interval: 5ms}}}", |seen| {
-        let location = seen.location();
-        let is_gone = || seen.status("GET", &location) == 404;
-        is_gone()
-            || (0..100).any(|_| {
-                std::thread::sleep(Duration::from_millis(5));
-                is_gone()
-            })
-    }),
-    Case("storage.reserve", "storage: {reserve: 0}", "storage: {reserve: 18446744073709551615}", |seen| {
-        seen.status("POST", "/v2/a/blobs/uploads/") == 507
-    }),
-    Case("auth", "auth: none", "auth: {silly: {realm: a, service: b}}", |seen| seen.status("GET", "/v2/") == 401),
-    Case("validation", "", "validation: {manifests: {urls: {deny: [evil]}}}", |seen| {
-        let mut client = seen.client();
-        client.push_blob("a", b"{}");
-        let mut config = descriptor("text/plain", b"{}");
-        config["urls"] = json!(["https://evil.example/"]);
-        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [] }).to_string();
-        client.put_manifest("a", "v1", OCI_MANIFEST, manifest.as_bytes()).status == 400
-    }),
-    Case("policy", "", "policy: {repository: {classes: [plugin]}}", |seen| {
-        let mut client = seen.client();
-        let image = Image::small(8);
-        client.push_blob("a", &image.config);
-        client.put_manifest("a", "v1", OCI_MANIFEST, &image.manifest).status == 403
-    }),
+    Case(
+        "storage.delete",
+        "storage: {delete: {enabled: true}}",
+        "storage: {delete: {enabled: false}}",
+        |seen| seen.status("DELETE", "/v2/a/manifests/v1") == 405,
+    ),
+    Case(
+        "storage.maintenance",
+        "",
+        "storage: {maintenance: {readonly: {enabled: true}}}",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 405,
+    ),
+    Case(
+        "storage.maintenance.uploadpurging",
+        "",
+        "storage: {maintenance: {uploadpurging: {age: 1ms, interval: 5ms}}}",
+        |seen| {
+            let location = seen.location();
+            let is_gone = || seen.status("GET", &location) == 404;
+            is_gone()
+                || (0..100).any(|_| {
+                    std::thread::sleep(Duration::from_millis(5));
+                    is_gone()
+                })
+        },
+    ),
+    Case(
+        "storage.reserve",
+        "storage: {reserve: 0}",
+        "storage: {reserve: 18446744073709551615}",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 507,
+    ),
+    Case(
+        "auth",
+        "auth: none",
+        "auth: {silly: {realm: a, service: b}}",
+        |seen| seen.status("GET", "/v2/") == 401,
+    ),
+    Case(
+        "validation",
+        "",
+        "validation: {manifests: {urls: {deny: [evil]}}}",
+        |seen| {
+            let mut client = seen.client();
+            client.push_blob("a", b"{}");
+            let mut config = descriptor("text/plain", b"{}");
+            config["urls"] = json!(["https://evil.example/"]);
+            let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [] }).to_string();
+            client
+                .put_manifest("a", "v1", OCI_MANIFEST, manifest.as_bytes())
+                .status
+                == 400
+        },
+    ),
+    Case(
+        "policy",
+        "",
+        "policy: {repository: {classes: [plugin]}}",
+        |seen| {
+            let mut client = seen.client();
+            let image = Image::small(8);
+            client.push_blob("a", &image.config);
+            client
+                .put_manifest("a", "v1", OCI_MANIFEST, &image.manifest)
+                .status
+                == 403
+        },
+    ),
     Case("catalog", "", "catalog: {maxentries: 1}", |seen| {
-        ["a", "b"].iter().for_each(|repository| seen.push(repository, "v1"));
+        ["a", "b"]
+            .iter()
+            .for_each(|repository| seen.push(repository, "v1"));
         seen.client().get("/v2/_catalog").header("link").is_some()
     }),
     Case("tags", "", "tags: {maxtags: 1}", |seen| {
         ["v1", "v2"].iter().for_each(|tag| seen.push("a", tag));
-        seen.client().get("/v2/a/tags/list").header("link").is_some()
+        seen.client()
+            .get("/v2/a/tags/list")
+            .header("link")
+            .is_some()
     }),
     Case("manifests", "", "manifests: {limit: 10}", |seen| {
         let image = Image::small(9);
-        seen.client().put_manifest("a", "v1", OCI_MANIFEST, &image.manifest).status == 413
+        seen.client()
+            .put_manifest("a", "v1", OCI_MANIFEST, &image.manifest)
+            .status
+            == 413
     }),
-    Case("gc", "", "gc: {interval: 10ms, lease: 0s, grace: 0s}", |seen| {
-        let digest = seen.client().push_blob("a", b"needed by nobody");
-        let is_gone = || seen.status("HEAD", &format!("/v2/a/blobs/{digest}")) == 404;
-        (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(5));
-            is_gone()
-        })
-    }),
-    Case("policies", "", "policies: [{repositories: a, immutable: ['v*']}]", |seen| {
-        let (one, other) = (Image::small(10), Image::small(11));
-        [&one, &other].iter().for_each(|image| image.push(&mut seen.client(), "a", "w1"));
-        let statuses = [&one, &other].map(|image| seen.client().put_manifest("a", "v1", OCI_MANIFEST, &image.manifest).status);
-        statuses.contains(&409)
-    }),
+    Case(
+        "gc",
+        "",
+        "gc: {interval: 10ms, lease: 0s, grace: 0s}",
+        |seen| {
+            let digest = seen.client().push_blob("a", b"needed by nobody");
+            let is_gone = || seen.status("HEAD", &format!("/v2/a/blobs/{digest}")) == 404;
+            (0..100).any(|_| {
+                std::thread::sleep(Duration::from_millis(5));
+                is_gone()
+            })
+        },
+    ),
+    Case(
+        "policies",
+        "",
+        "policies: [{repositories: a, immutable: ['v*']}]",
+        |seen| {
+            let (one, other) = (Image::small(10), Image::small(11));
+            [&one, &other]
+                .iter()
+                .for_each(|image| image.push(&mut seen.client(), "a", "w1"));
+            let statuses = [&one, &other].map(|image| {
+                seen.client()
+                    .put_manifest("a", "v1", OCI_MANIFEST, &image.manifest)
+                    .status
+            });
+            statuses.contains(&409)
+        },
+    ),
 ];
 
 const TLS: &str = "http: {tls: {certificate: DIR/old/cert.pem, key: DIR/old/key.pem}}";
 
 /// The level of the log is seen by what the log says of it.
-const LEVELS: [(&str, &str, &str); 2] =
-    [("log.level", "log: {level: error}", "log: {level: info}"), ("loglevel", "loglevel: error", "loglevel: info")];
+const LEVELS: [(&str, &str, &str); 2] = [
+    ("log.level", "log: {level: error}", "log: {level: info}"),
+    ("loglevel", "loglevel: error", "loglevel: info"),
+];
 
 fn start(directory: &Path, before: &str) -> Seen {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     for (name, authority) in [("old", &old), ("new", &new)] {
         std::fs::create_dir_all(directory.join(name)).expect("a directory");
-        authority.issue(&["localhost", "127.0.0.1"]).write(&directory.join(name));
+        authority
+            .issue(&["localhost", "127.0.0.1"])
+            .write(&directory.join(name));
     }
-    let variables = ["REGISTRY_STORAGE_RESERVE", "REGISTRY_LOG_ACCESSLOG_DISABLED"];
-    let configured = Configured::with(before, |command| variables.iter().fold(command, |command, name| command.env_remove(name)));
-    Seen { configured, old, new }
+    let variables = [
+        "REGISTRY_STORAGE_RESERVE",
+        "REGISTRY_LOG_ACCESSLOG_DISABLED",
+    ];
+    let configured = Configured::with(before, |command| {
+        variables
+            .iter()
+            .fold(command, |command, name| command.env_remove(name))
+    });
+    Seen {
+        configured,
+        old,
+        new,
+    }
 }
 
 /// A file that says `text`, and what the tests' machines need.
@@ -214,12 +369,16 @@ fn file(directory: &Path, text: &str) -> String {
         tree = json!({});
     }
     tree["version"] = json!(0.1);
-    for (section, key, value) in [("storage", "reserve", json!(0)), ("log", "accesslog", json!({ "disabled": true }))] {
+    for (section, key, value) in [
+        ("storage", "reserve", json!(0)),
+        ("log", "accesslog", json!({ "disabled": true })),
+    ] {
         if tree[section].get(key).is_none() {
             tree[section][key] = value;
         }
     }
-    tree.to_string().replace("DIR", &directory.display().to_string())
+    tree.to_string()
+        .replace("DIR", &directory.display().to_string())
 }
 
 #[test]
@@ -227,9 +386,18 @@ fn a_change_of_every_live_key_is_taken() {
     for Case(key, before, after, is_new) in CASES {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let mut seen = start(temporary.path(), &file(temporary.path(), before));
-        let can_wait =
-            matches!(*key, "log.accesslog" | "http.draintimeout" | "http.limits.handshake" | "http.limits.header" | "http.limits.idle");
-        assert!(can_wait || !is_new(&mut seen), "{key} is what it was to become");
+        let can_wait = matches!(
+            *key,
+            "log.accesslog"
+                | "http.draintimeout"
+                | "http.limits.handshake"
+                | "http.limits.header"
+                | "http.limits.idle"
+        );
+        assert!(
+            can_wait || !is_new(&mut seen),
+            "{key} is what it was to become"
+        );
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
         seen.configured.says(&["holds from now on", key]);
@@ -247,10 +415,20 @@ fn a_change_of_every_live_key_is_taken() {
 /// No key is live without a case above.
 #[test]
 fn every_live_key_has_a_case() {
-    let names: Vec<_> = CASES.iter().map(|case| case.0).chain(LEVELS.map(|level| level.0)).collect();
-    for key in all().iter().filter(|key| key.treatment == Treatment::Honoured && is_live(&key.path.replace("[]", ""))) {
-        let has_case =
-            names.iter().any(|name| key.path.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])));
+    let names: Vec<_> = CASES
+        .iter()
+        .map(|case| case.0)
+        .chain(LEVELS.map(|level| level.0))
+        .collect();
+    for key in all()
+        .iter()
+        .filter(|key| key.treatment == Treatment::Honoured && is_live(&key.path.replace("[]", "")))
+    {
+        let has_case = names.iter().any(|name| {
+            key.path
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
         assert!(has_case, "{}", key.path);
     }
 }

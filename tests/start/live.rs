@@ -33,14 +33,27 @@ impl Configured {
         let path = temporary.path().join("config.yml");
         std::fs::write(&path, text).expect("a file");
         let mut command = command(&["serve", "--addr", address]);
-        command.arg("--data-dir").arg(temporary.path().join("data")).arg(&path);
+        command
+            .arg("--data-dir")
+            .arg(temporary.path().join("data"))
+            .arg(&path);
         change(&mut command);
         let mut server = Running::start(command);
         let (sender, lines) = channel();
         let errors = BufReader::new(server.child.stderr.take().expect("a pipe"));
         // ends with the server
-        std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Self { server, lines, path, _temporary: temporary }
+        std::thread::spawn(move || {
+            errors
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        Self {
+            server,
+            lines,
+            path,
+            _temporary: temporary,
+        }
     }
 
     /// Puts another file in the place of the old one, as careful editors do.
@@ -58,8 +71,13 @@ impl Configured {
     pub fn says(&self, words: &[&str]) -> String {
         let start = Instant::now();
         loop {
-            let left = PATIENCE.checked_sub(start.elapsed()).expect("it is not said");
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("{words:?} is not said"));
+            let left = PATIENCE
+                .checked_sub(start.elapsed())
+                .expect("it is not said");
+            let line = self
+                .lines
+                .recv_timeout(left)
+                .unwrap_or_else(|_| panic!("{words:?} is not said"));
             if words.iter().all(|word| line.contains(word)) {
                 return line;
             }
@@ -110,18 +128,29 @@ fn a_file_that_is_being_written_is_waited_for() {
     }
     std::fs::write(&configured.path, DELETING).expect("a file");
     let line = configured.lines.recv_timeout(PATIENCE).expect("a line");
-    assert!(line.contains("holds from now on: storage.delete.enabled"), "{line}");
+    assert!(
+        line.contains("holds from now on: storage.delete.enabled"),
+        "{line}"
+    );
 }
 
 /// Whose word counts is looked at for each request, also of connections that are open.
 #[test]
 fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections() {
-    let text = |proxies: &str| format!("version: 0.1\nhttp: {{relativeurls: false, trustedproxies: [{proxies}]}}\n");
+    let text = |proxies: &str| {
+        format!("version: 0.1\nhttp: {{relativeurls: false, trustedproxies: [{proxies}]}}\n")
+    };
     let configured = Configured::start(&text("127.0.0.1"));
     let mut client = configured.server.client();
     let mut is_believed = || {
-        let request = client.request("POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Host", "r.example");
-        request.send().header("location").expect("a location").starts_with("http://r.example/")
+        let request = client
+            .request("POST", "/v2/a/blobs/uploads/")
+            .header("X-Forwarded-Host", "r.example");
+        request
+            .send()
+            .header("location")
+            .expect("a location")
+            .starts_with("http://r.example/")
     };
     assert!(is_believed());
     configured.replace(&text(""));
@@ -171,13 +200,22 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
         assert!(configured.deletes());
     }
     // longer than it takes to look twice
-    assert_eq!(configured.lines.recv_timeout(Duration::from_millis(1300)).ok(), None, "it is named again");
+    assert_eq!(
+        configured
+            .lines
+            .recv_timeout(Duration::from_millis(1300))
+            .ok(),
+        None,
+        "it is named again"
+    );
     std::fs::remove_file(&configured.path).expect("it was there");
     configured.says(&["cannot read", "config.yml"]);
     assert!(configured.deletes());
     configured.replace(KEEPING);
     let before = std::iter::from_fn(|| configured.lines.recv_timeout(PATIENCE).ok());
-    let said: Vec<_> = before.take_while(|line| !line.contains("holds from now on")).collect();
+    let said: Vec<_> = before
+        .take_while(|line| !line.contains("holds from now on"))
+        .collect();
     assert_eq!(said, Vec::<String>::new(), "more than once");
     assert!(!configured.deletes());
 }
@@ -185,13 +223,21 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
 #[test]
 fn what_needs_a_restart_is_named_as_long_as_it_differs() {
     let configured = Configured::start(KEEPING);
-    configured.replace(&format!("{KEEPING}http: {{addr: ':1', limits: {{connections: 5}}}}\n"));
+    configured.replace(&format!(
+        "{KEEPING}http: {{addr: ':1', limits: {{connections: 5}}}}\n"
+    ));
     let line = configured.says(&["need a restart"]);
-    assert!(line.contains("http.addr, http.limits.connections"), "{line}");
+    assert!(
+        line.contains("http.addr, http.limits.connections"),
+        "{line}"
+    );
     configured.replace(&format!("{DELETING}http: {{addr: ':1'}}\n"));
     configured.says(&["storage.delete.enabled"]);
     let line = configured.says(&["need a restart"]);
-    assert!(line.contains("http.addr") && !line.contains("connections"), "{line}");
+    assert!(
+        line.contains("http.addr") && !line.contains("connections"),
+        "{line}"
+    );
     configured.replace(&format!("{KEEPING}log: {{level: debug}}\n"));
     configured.says(&["holds from now on", "log.level"]);
     configured.replace(DELETING);
@@ -204,7 +250,14 @@ fn what_needs_a_restart_is_named_as_long_as_it_differs() {
 fn a_registry_becomes_read_only_and_takes_pushes_again() {
     const READ_ONLY: &str = "version: 0.1\nstorage: {maintenance: {readonly: {enabled: true}}}\n";
     let configured = Configured::start("version: 0.1\n");
-    let begin = || configured.server.client().request("POST", "/v2/a/blobs/uploads/").send().status;
+    let begin = || {
+        configured
+            .server
+            .client()
+            .request("POST", "/v2/a/blobs/uploads/")
+            .send()
+            .status
+    };
     assert_eq!(begin(), 202);
     configured.replace(READ_ONLY);
     configured.says(&["holds from now on", "storage.maintenance"]);
@@ -224,8 +277,14 @@ fn a_file_that_is_half_written_opens_nothing() {
         ("", &["not taken", "version is missing"][..]),
         ("# of the team\n", &["not taken", "version is missing"]),
         (KEEPING, &["not taken", "auth is gone", "SIGHUP"]),
-        ("version: 0.1\nauth: {none: }\n", &["not taken", "auth is gone", "SIGHUP"]),
-        ("version: 0.1\nauth: {silly: {realm: a}}\n", &["not taken", "auth.silly.service is missing"]),
+        (
+            "version: 0.1\nauth: {none: }\n",
+            &["not taken", "auth is gone", "SIGHUP"],
+        ),
+        (
+            "version: 0.1\nauth: {silly: {realm: a}}\n",
+            &["not taken", "auth.silly.service is missing"],
+        ),
     ] {
         std::fs::write(&configured.path, half).expect("a file");
         let line = configured.says(words);

@@ -21,7 +21,15 @@ fn at(address: &str, directory: &Path) -> Command {
 
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).expect("a directory");
-    let mut names: Vec<_> = entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect();
+    let mut names: Vec<_> = entries
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("a name")
+        })
+        .collect();
     names.sort();
     names
 }
@@ -32,15 +40,30 @@ fn a_taken_port() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let message = sentence(at(&address, temporary.path()));
-    assert!(message.contains(&address) && message.contains("--addr"), "{message}");
+    assert!(
+        message.contains(&address) && message.contains("--addr"),
+        "{message}"
+    );
 }
 
 #[test]
 fn addresses_that_are_none() {
     let temporary = tempfile::TempDir::new().expect("a directory");
-    for address in ["", "5000", "127.0.0.1", ":99999", "127.0.0.1:port", "256.0.0.1:5000", "192.0.2.1:5000"] {
+    for address in [
+        "",
+        "5000",
+        "127.0.0.1",
+        ":99999",
+        "127.0.0.1:port",
+        "256.0.0.1:5000",
+        "192.0.2.1:5000",
+    ] {
         let message = sentence(at(address, temporary.path()));
-        assert!(message.contains(address) && (message.contains("HOST:PORT") || message.contains("--addr")), "{message}");
+        assert!(
+            message.contains(address)
+                && (message.contains("HOST:PORT") || message.contains("--addr")),
+            "{message}"
+        );
     }
 }
 
@@ -49,23 +72,36 @@ fn directories_that_cannot_be_used() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let file = temporary.path().join("file");
     std::fs::write(&file, "a file").expect("a file");
-    for directory in [&file, &file.join("below"), Path::new("/proc/registry"), Path::new("/dev/null/registry")] {
+    for directory in [
+        &file,
+        &file.join("below"),
+        Path::new("/proc/registry"),
+        Path::new("/dev/null/registry"),
+    ] {
         refused(directory, &[&directory.display().to_string(), "--data-dir"]);
     }
     assert_eq!(std::fs::read_to_string(&file).expect("the file"), "a file");
-    std::fs::create_dir(temporary.path().join("registry.db")).expect("a directory in the database's place");
+    std::fs::create_dir(temporary.path().join("registry.db"))
+        .expect("a directory in the database's place");
     refused(temporary.path(), &["registry.db"]);
 }
 
 #[test]
 fn files_of_others_in_the_place_of_the_database() {
-    for content in ["too short", &"text that is long enough to be taken for a database. ".repeat(100)] {
+    for content in [
+        "too short",
+        &"text that is long enough to be taken for a database. ".repeat(100),
+    ] {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let file = temporary.path().join("registry.db");
         std::fs::write(&file, content).expect("a file");
         refused(temporary.path(), &["registry.db", "--data-dir"]);
         assert_eq!(std::fs::read_to_string(&file).expect("the file"), content);
-        assert_eq!(names(temporary.path()), ["registry.db"], "a refused start left something behind");
+        assert_eq!(
+            names(temporary.path()),
+            ["registry.db"],
+            "a refused start left something behind"
+        );
     }
 }
 
@@ -78,11 +114,21 @@ fn databases_of_others() {
     ] {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let file = temporary.path().join("registry.db");
-        rusqlite::Connection::open(&file).expect("a database").execute_batch(setup).expect("a table");
+        rusqlite::Connection::open(&file)
+            .expect("a database")
+            .execute_batch(setup)
+            .expect("a table");
         let before = std::fs::read(&file).expect("bytes");
         refused(temporary.path(), &["registry.db", "--data-dir"]);
-        assert!(std::fs::read(&file).expect("bytes") == before, "{setup}: the file was changed");
-        assert_eq!(names(temporary.path()), ["registry.db"], "a refused start left something behind");
+        assert!(
+            std::fs::read(&file).expect("bytes") == before,
+            "{setup}: the file was changed"
+        );
+        assert_eq!(
+            names(temporary.path()),
+            ["registry.db"],
+            "a refused start left something behind"
+        );
     }
 }
 
@@ -90,11 +136,17 @@ fn databases_of_others() {
 fn a_database_of_a_newer_version() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     super::drop_gracefully(Running::start(serve(temporary.path())));
-    let database = rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
-    database.pragma_update(None, "user_version", 4711).expect("a version");
+    let database =
+        rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
+    database
+        .pragma_update(None, "user_version", 4711)
+        .expect("a version");
     drop(database);
     refused(temporary.path(), &["newer", "4711"]);
-    let database = rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
-    let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0)).expect("a version");
+    let database =
+        rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
+    let version: i64 = database
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .expect("a version");
     assert_eq!(version, 4711);
 }

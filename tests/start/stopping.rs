@@ -26,12 +26,17 @@ fn a_download_in_flight_is_finished() {
     let content = noise(1, 24 << 20);
     let digest = server.client().push_blob("a", &content);
     let mut stream = BufReader::new(server.client().connect());
-    write!(stream.get_mut(), "GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request");
+    write!(
+        stream.get_mut(),
+        "GET /v2/a/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    .expect("a request");
     let mut first = [0; 1];
     stream.read_exact(&mut first).expect("a beginning");
     server.terminate();
     wait_until_closed(&server.address());
-    let response = read_response(&mut BufReader::new(first.chain(stream)), false).expect("all of it");
+    let response =
+        read_response(&mut BufReader::new(first.chain(stream)), false).expect("all of it");
     assert!(response.body == content);
     assert_eq!(server.end().0, Some(0));
 }
@@ -43,14 +48,26 @@ fn an_upload_in_flight_is_finished_and_kept() {
     let digest = sha256(&content);
     let location = server.client().begin_upload("a");
     let mut stream = BufReader::new(server.client().connect());
-    let head = format!("PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", content.len());
+    let head = format!(
+        "PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
     stream.get_mut().write_all(head.as_bytes()).expect("a head");
-    stream.get_mut().write_all(&content[..1 << 20]).expect("a beginning");
+    stream
+        .get_mut()
+        .write_all(&content[..1 << 20])
+        .expect("a beginning");
     wait_until_received(directory.path(), &location);
     server.terminate();
     wait_until_closed(&server.address());
-    stream.get_mut().write_all(&content[1 << 20..]).expect("the rest");
-    assert_eq!(read_response(&mut stream, false).expect("an answer").status, 201);
+    stream
+        .get_mut()
+        .write_all(&content[1 << 20..])
+        .expect("the rest");
+    assert_eq!(
+        read_response(&mut stream, false).expect("an answer").status,
+        201
+    );
     assert_eq!(server.end().0, Some(0));
     let again = Running::start(serve(directory.path()));
     assert!(again.client().get(&format!("/v2/a/blobs/{digest}")).body == content);
@@ -77,7 +94,10 @@ fn idle_connections_are_not_waited_for() {
 /// Asserts that something takes no time to speak of. It may be tried again, because closing a database waits for a disk
 /// that others use as well.
 fn assert_at_once(attempt: impl Fn() -> Duration) {
-    let times: Vec<_> = (0..3).map(|_| attempt()).take_while(|time| *time >= AT_ONCE).collect();
+    let times: Vec<_> = (0..3)
+        .map(|_| attempt())
+        .take_while(|time| *time >= AT_ONCE)
+        .collect();
     assert!(times.len() < 3, "it took {times:?}");
 }
 
@@ -85,7 +105,11 @@ fn assert_at_once(attempt: impl Fn() -> Duration) {
 fn stuck(server: &Running, directory: &Path) -> TcpStream {
     let location = server.client().begin_upload("a");
     let mut stream = server.client().connect();
-    write!(stream, "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome").expect("a beginning");
+    write!(
+        stream,
+        "PATCH {location} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nsome"
+    )
+    .expect("a beginning");
     wait_until_received(directory, &location);
     stream
 }
@@ -105,7 +129,10 @@ fn a_second_signal_ends_at_once() {
         let _stuck = stuck(&server, directory.path());
         server.terminate();
         wait_until_closed(&server.address());
-        assert!(server.child.try_wait().expect("a child").is_none(), "it did not wait for the upload");
+        assert!(
+            server.child.try_wait().expect("a child").is_none(),
+            "it did not wait for the upload"
+        );
         let start = Instant::now();
         server.terminate();
         server.end();
@@ -126,6 +153,9 @@ fn a_client_that_says_nothing_is_waited_for_only_so_long() {
         server.terminate();
         let (code, _, err) = server.end();
         assert_eq!(code, Some(0), "{err}");
-        start.elapsed().checked_sub(DRAIN).expect("it waits for as long as it was told")
+        start
+            .elapsed()
+            .checked_sub(DRAIN)
+            .expect("it waits for as long as it was told")
     });
 }

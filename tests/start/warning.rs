@@ -13,18 +13,51 @@ fn told(environment: &[(&str, &str)], phrase: &str) -> usize {
     command.envs(environment.iter().copied());
     let mut server = Running::start(command);
     server.terminate();
-    server.end().2.lines().filter(|line| line.contains("WARN") && line.contains(phrase)).count()
+    server
+        .end()
+        .2
+        .lines()
+        .filter(|line| line.contains("WARN") && line.contains(phrase))
+        .count()
 }
 
 #[test]
 fn leases_that_no_push_can_rely_on_are_warned_of() {
     let phrase = "pushes that take longer may fail";
-    assert_eq!(told(&[("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")], phrase), 1);
-    assert_eq!(told(&[("REGISTRY_GC_LEASE", "59s"), ("REGISTRY_GC_GRACE", "1s")], phrase), 1);
-    assert_eq!(told(&[("REGISTRY_GC_LEASE", "1m"), ("REGISTRY_GC_GRACE", "0s")], phrase), 0);
+    assert_eq!(
+        told(
+            &[("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")],
+            phrase
+        ),
+        1
+    );
+    assert_eq!(
+        told(
+            &[("REGISTRY_GC_LEASE", "59s"), ("REGISTRY_GC_GRACE", "1s")],
+            phrase
+        ),
+        1
+    );
+    assert_eq!(
+        told(
+            &[("REGISTRY_GC_LEASE", "1m"), ("REGISTRY_GC_GRACE", "0s")],
+            phrase
+        ),
+        0
+    );
     // everything stays for the longer of both
     assert_eq!(told(&[("REGISTRY_GC_LEASE", "0s")], phrase), 0);
-    assert_eq!(told(&[("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s"), ("REGISTRY_GC_ENABLED", "false")], phrase), 0);
+    assert_eq!(
+        told(
+            &[
+                ("REGISTRY_GC_LEASE", "0s"),
+                ("REGISTRY_GC_GRACE", "0s"),
+                ("REGISTRY_GC_ENABLED", "false")
+            ],
+            phrase
+        ),
+        0
+    );
     assert_eq!(told(&[], phrase), 0);
 }
 
@@ -38,7 +71,11 @@ fn await_pass(client: &mut Client, directory: &Path, seed: u64) {
     let file = file_of(directory, &client.push_blob("app", &noise(seed, 100)));
     let begun = Instant::now();
     while file.exists() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{} is still there", file.display());
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{} is still there",
+            file.display()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -47,7 +84,11 @@ fn await_pass(client: &mut Client, directory: &Path, seed: u64) {
 fn a_file_that_cannot_be_removed_is_told_of_once_for_each_reason() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let mut command = serve(temporary.path());
-    command.envs([("REGISTRY_GC_LEASE", "100ms"), ("REGISTRY_GC_GRACE", "100ms"), ("REGISTRY_GC_INTERVAL", "10ms")]);
+    command.envs([
+        ("REGISTRY_GC_LEASE", "100ms"),
+        ("REGISTRY_GC_GRACE", "100ms"),
+        ("REGISTRY_GC_INTERVAL", "10ms"),
+    ]);
     let mut server = Running::start(command);
     let mut client = server.client();
     let content = noise(1, 1000);
@@ -65,7 +106,13 @@ fn a_file_that_cannot_be_removed_is_told_of_once_for_each_reason() {
     server.terminate();
     let log = server.end().2;
     let digest = sha256(&content);
-    let lines: Vec<_> = log.lines().filter(|line| line.contains("could not be removed") && line.contains(&digest)).collect();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("could not be removed") && line.contains(&digest))
+        .collect();
     assert_eq!(lines.len(), 2, "{log}");
-    assert!(lines[0].contains("Is a directory") && lines[1].contains("symbolic link"), "{lines:?}");
+    assert!(
+        lines[0].contains("Is a directory") && lines[1].contains("symbolic link"),
+        "{lines:?}"
+    );
 }

@@ -48,12 +48,25 @@ impl Client {
     }
 
     /// A client whose connections are made by `dial`; `address` is what it calls the server.
-    pub fn over(address: &str, dial: impl Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync + 'static) -> Self {
-        Self { address: address.to_owned(), dial: Box::new(dial), connection: None }
+    pub fn over(
+        address: &str,
+        dial: impl Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            address: address.to_owned(),
+            dial: Box::new(dial),
+            connection: None,
+        }
     }
 
     pub fn request(&mut self, method: &str, path: &str) -> Request<'_> {
-        Request { client: self, method: method.to_owned(), path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+        Request {
+            client: self,
+            method: method.to_owned(),
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
     }
 
     pub fn get(&mut self, path: &str) -> Response {
@@ -75,7 +88,9 @@ impl Client {
 
     /// Starts a blob upload; gives its path.
     pub fn begin_upload(&mut self, repository: &str) -> String {
-        let response = self.request("POST", &format!("/v2/{repository}/blobs/uploads/")).send();
+        let response = self
+            .request("POST", &format!("/v2/{repository}/blobs/uploads/"))
+            .send();
         assert_eq!(response.status, 202, "{response:?}");
         response.header("location").expect("a location").to_owned()
     }
@@ -84,13 +99,25 @@ impl Client {
     pub fn push_blob(&mut self, repository: &str, content: &[u8]) -> String {
         let digest = super::sha256(content);
         let location = self.begin_upload(repository);
-        let response = self.request("PUT", &format!("{location}?digest={digest}")).body(content).send();
+        let response = self
+            .request("PUT", &format!("{location}?digest={digest}"))
+            .body(content)
+            .send();
         assert_eq!(response.status, 201, "{response:?}");
         digest
     }
 
-    pub fn put_manifest(&mut self, repository: &str, reference: &str, media_type: &str, content: &[u8]) -> Response {
-        self.request("PUT", &format!("/v2/{repository}/manifests/{reference}")).header("Content-Type", media_type).body(content).send()
+    pub fn put_manifest(
+        &mut self,
+        repository: &str,
+        reference: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> Response {
+        self.request("PUT", &format!("/v2/{repository}/manifests/{reference}"))
+            .header("Content-Type", media_type)
+            .body(content)
+            .send()
     }
 }
 
@@ -108,13 +135,22 @@ impl Request<'_> {
     /// Sends with a true Content-Length, unless a header says otherwise; panics where there is no answer.
     pub fn send(self) -> Response {
         let method = self.method.clone();
-        self.try_send().unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
+        self.try_send()
+            .unwrap_or_else(|error| panic!("no answer to {method}: {error}"))
     }
 
     /// As [`Self::send`], for servers that may be killed meanwhile.
     pub fn try_send(self) -> std::io::Result<Response> {
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.client.address);
-        let says_length = self.headers.iter().any(|(name, _)| matches!(&*name.to_lowercase(), "content-length" | "transfer-encoding"));
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\nHost: {}\r\n",
+            self.method, self.path, self.client.address
+        );
+        let says_length = self.headers.iter().any(|(name, _)| {
+            matches!(
+                &*name.to_lowercase(),
+                "content-length" | "transfer-encoding"
+            )
+        });
         if !says_length {
             text += &format!("Content-Length: {}\r\n", self.body.len());
         }
@@ -128,7 +164,9 @@ impl Request<'_> {
         connection.get_mut().write_all((text + "\r\n").as_bytes())?;
         connection.get_mut().write_all(&self.body)?;
         let response = read_response(&mut connection, self.method == "HEAD")?;
-        let closes = response.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let closes = response
+            .header("connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         if !closes {
             self.client.connection = Some(connection);
         }
@@ -139,13 +177,20 @@ impl Request<'_> {
     pub fn send_truncated(mut self, promised: usize) -> Option<Response> {
         self = self.header("Content-Length", &promised.to_string());
         let mut stream = self.client.connect();
-        let mut text = format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.path, self.client.address);
+        let mut text = format!(
+            "{} {} HTTP/1.1\r\nHost: {}\r\n",
+            self.method, self.path, self.client.address
+        );
         for (name, value) in &self.headers {
             text += &format!("{name}: {value}\r\n");
         }
-        stream.write_all((text + "\r\n").as_bytes()).expect("the head is taken");
+        stream
+            .write_all((text + "\r\n").as_bytes())
+            .expect("the head is taken");
         stream.write_all(&self.body).expect("the body is taken");
-        stream.shutdown(Shutdown::Write).expect("the connection is half closed");
+        stream
+            .shutdown(Shutdown::Write)
+            .expect("the connection is half closed");
         read_response(&mut BufReader::new(stream), false).ok()
     }
 }
@@ -155,19 +200,31 @@ pub fn read_response(connection: &mut impl BufRead, is_head: bool) -> std::io::R
     let closed = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let mut line = String::new();
     connection.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|text| text.parse().ok()).ok_or_else(closed)?;
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .ok_or_else(closed)?;
     let mut headers = Vec::new();
     loop {
         line.clear();
         connection.read_line(&mut line)?;
-        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            break;
+        };
         headers.push((name.to_lowercase(), value.to_owned()));
     }
-    let mut response = Response { status, headers, body: Vec::new() };
+    let mut response = Response {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     if is_head || matches!(status, 204 | 304) {
         return Ok(response);
     }
-    let length = response.header("content-length").map(|text| text.parse::<u64>().expect("a length"));
+    let length = response
+        .header("content-length")
+        .map(|text| text.parse::<u64>().expect("a length"));
     match length {
         Some(length) => {
             connection.take(length).read_to_end(&mut response.body)?;
@@ -184,21 +241,37 @@ pub fn read_response(connection: &mut impl BufRead, is_head: bool) -> std::io::R
 
 impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("not JSON ({error}): {}", String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!(
+                "not JSON ({error}): {}",
+                String::from_utf8_lossy(&self.body)
+            )
+        })
     }
 
     /// The code of an OCI error; panics where the body is none.
     pub fn error_code(&self) -> String {
-        self.json()["errors"][0]["code"].as_str().expect("an OCI error").to_owned()
+        self.json()["errors"][0]["code"]
+            .as_str()
+            .expect("an OCI error")
+            .to_owned()
     }
 
     /// Asserts a refusal by status and code.
     pub fn refused(&self, status: u16, code: &str) {
-        assert_eq!((self.status, &*self.error_code()), (status, code), "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            (self.status, &*self.error_code()),
+            (status, code),
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         assert_eq!(self.header("content-type"), Some("application/json"));
     }
 }

@@ -12,7 +12,13 @@ const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// `sha256:…` of the content, computed by another implementation than the server's.
 pub fn sha256(content: &[u8]) -> String {
-    format!("sha256:{}", sha2::Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!(
+        "sha256:{}",
+        sha2::Sha256::digest(content)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    )
 }
 
 pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
@@ -45,10 +51,16 @@ impl Image {
     /// An image of the given layers; `name` makes its config, and so its manifest, its own.
     pub fn new(name: &str, layers: Vec<Vec<u8>>) -> Self {
         let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": { "name": name } } }).to_string().into_bytes();
-        let described: Vec<_> = layers.iter().map(|layer| descriptor(OCI_LAYER, layer)).collect();
-        let manifest =
-            json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": described });
-        Self { config, layers, manifest: manifest.to_string().into_bytes() }
+        let described: Vec<_> = layers
+            .iter()
+            .map(|layer| descriptor(OCI_LAYER, layer))
+            .collect();
+        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(OCI_CONFIG, &config), "layers": described });
+        Self {
+            config,
+            layers,
+            manifest: manifest.to_string().into_bytes(),
+        }
     }
 
     /// A small image of one layer.
@@ -72,10 +84,18 @@ impl Image {
     /// Asserts that the tag gives this image, whole.
     pub fn assert_pulls(&self, client: &mut Client, repository: &str, tag: &str) {
         let manifest = client.get(&format!("/v2/{repository}/manifests/{tag}"));
-        assert_eq!((manifest.status, manifest.body.as_slice()), (200, self.manifest.as_slice()), "{repository}:{tag}");
+        assert_eq!(
+            (manifest.status, manifest.body.as_slice()),
+            (200, self.manifest.as_slice()),
+            "{repository}:{tag}"
+        );
         for blob in self.layers.iter().chain([&self.config]) {
             let response = client.get(&format!("/v2/{repository}/blobs/{}", sha256(blob)));
-            assert_eq!((response.status, response.body.as_slice()), (200, blob.as_slice()), "a blob of {repository}:{tag}");
+            assert_eq!(
+                (response.status, response.body.as_slice()),
+                (200, blob.as_slice()),
+                "a blob of {repository}:{tag}"
+            );
         }
     }
 }

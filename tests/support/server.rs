@@ -36,10 +36,20 @@ impl Server {
     pub fn logged(environment: &[(&str, &str)]) -> Self {
         let temporary = TempDir::new().expect("a temporary directory");
         let log = temporary.path().join("log");
-        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let directory = temporary.path().join("data");
         let (child, address) = spawn(&directory, &environment, Some(&log));
-        Self { child, address, directory, environment, log: Some(log), _temporary: Some(temporary) }
+        Self {
+            child,
+            address,
+            directory,
+            environment,
+            log: Some(log),
+            _temporary: Some(temporary),
+        }
     }
 
     /// What a [`Self::logged`] server has said so far.
@@ -49,9 +59,19 @@ impl Server {
 
     /// Starts on a directory that outlives the server.
     pub fn at(directory: &Path, environment: &[(&str, &str)]) -> Self {
-        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let environment: Vec<_> = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let (child, address) = spawn(directory, &environment, None);
-        Self { child, address, directory: directory.to_owned(), environment, log: None, _temporary: None }
+        Self {
+            child,
+            address,
+            directory: directory.to_owned(),
+            environment,
+            log: None,
+            _temporary: None,
+        }
     }
 
     /// `HOST:PORT`, or the path of a socket.
@@ -94,7 +114,8 @@ impl Server {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("a pid");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid"))
+            .expect("a pid");
         rustix::process::kill_process(pid, signal).expect("the server can be told");
     }
 
@@ -110,8 +131,11 @@ impl Server {
 
     /// The files that an upload leaves while it is open.
     pub fn upload_files(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.directory.join("uploads")).expect("the uploads directory");
-        entries.map(|entry| entry.expect("an entry").path()).collect()
+        let entries =
+            std::fs::read_dir(self.directory.join("uploads")).expect("the uploads directory");
+        entries
+            .map(|entry| entry.expect("an entry").path())
+            .collect()
     }
 
     /// How many bytes of an upload are in its file, acknowledged or not.
@@ -122,16 +146,28 @@ impl Server {
     /// Every blob file, wherever it is sharded to.
     pub fn blob_files(&self) -> Vec<PathBuf> {
         let list = |path: &Path| -> Vec<PathBuf> {
-            std::fs::read_dir(path).expect("a directory").map(|entry| entry.expect("an entry").path()).collect()
+            std::fs::read_dir(path)
+                .expect("a directory")
+                .map(|entry| entry.expect("an entry").path())
+                .collect()
         };
         let algorithms = list(&self.directory.join("blobs"));
-        algorithms.iter().flat_map(|algorithm| list(algorithm)).flat_map(|shard| list(&shard)).collect()
+        algorithms
+            .iter()
+            .flat_map(|algorithm| list(algorithm))
+            .flat_map(|shard| list(&shard))
+            .collect()
     }
 
     /// The command line tool on this server's directory.
     pub fn cli(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(arguments).arg("--data-dir").arg(&self.directory).output().expect("the command runs")
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.directory)
+            .output()
+            .expect("the command runs")
     }
 }
 
@@ -154,23 +190,39 @@ pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(["serve", "--data-dir"]).arg(directory);
     // the disks of test machines are fuller than a registry's should be; no flag, which would go over all variables
-    command.env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    command
+        .env("REGISTRY_STORAGE_RESERVE", "0")
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
     command.env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
     command
 }
 
-fn spawn(directory: &Path, environment: &[(String, String)], log: Option<&Path>) -> (Child, String) {
+fn spawn(
+    directory: &Path,
+    environment: &[(String, String)],
+    log: Option<&Path>,
+) -> (Child, String) {
     let mut command = command(directory);
-    command.envs(environment.iter().cloned()).stdout(Stdio::piped());
+    command
+        .envs(environment.iter().cloned())
+        .stdout(Stdio::piped());
     if let Some(log) = log {
         let mut options = std::fs::OpenOptions::new();
         command.stderr(options.create(true).append(true).open(log).expect("a log"));
     }
     let mut child = command.spawn().expect("the server starts");
     let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let place = line.strip_prefix("listening on ").and_then(|rest| rest.split(',').next());
-    let address = place.and_then(|place| place.split_once("://")).map(|(_, address)| address);
-    let address = address.unwrap_or_else(|| panic!("the server said '{line}'")).to_owned();
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut line)
+        .expect("a line");
+    let place = line
+        .strip_prefix("listening on ")
+        .and_then(|rest| rest.split(',').next());
+    let address = place
+        .and_then(|place| place.split_once("://"))
+        .map(|(_, address)| address);
+    let address = address
+        .unwrap_or_else(|| panic!("the server said '{line}'"))
+        .to_owned();
     (child, address)
 }

@@ -9,7 +9,13 @@ use crate::wire::pki::{Authority, params};
 /// What the command says of a server with these variables, which it is given as well.
 fn asked(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    let output = command.arg("health").args(arguments).env_clear().envs(environment.iter().copied()).output().expect("the command runs");
+    let output = command
+        .arg("health")
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .expect("the command runs");
     said(&output)
 }
 
@@ -25,31 +31,59 @@ fn a_server_is_asked_where_its_configuration_has_it() {
     let files = tempfile::TempDir::new().expect("a directory");
     let path = |name: &str| files.path().join(name).display().to_string();
     let authority = Authority::new("an authority");
-    authority.issue(&["registry.example.com"]).write(files.path());
+    authority
+        .issue(&["registry.example.com"])
+        .write(files.path());
     std::fs::write(path("ca.pem"), authority.pem()).expect("a file");
-    let (certificate, key, authorities, socket) = (path("cert.pem"), path("key.pem"), path("ca.pem"), path("socket"));
-    let tls = [("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate), ("REGISTRY_HTTP_TLS_KEY", &key)];
-    let unix = [("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", &*socket)];
+    let (certificate, key, authorities, socket) = (
+        path("cert.pem"),
+        path("key.pem"),
+        path("ca.pem"),
+        path("socket"),
+    );
+    let tls = [
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate),
+        ("REGISTRY_HTTP_TLS_KEY", &key),
+    ];
+    let unix = [
+        ("REGISTRY_HTTP_NET", "unix"),
+        ("REGISTRY_HTTP_ADDR", &*socket),
+    ];
     let clients = ("REGISTRY_HTTP_TLS_CLIENTCAS", &*authorities);
     for (environment, word) in [
         (vec![], " is ready"),
         (vec![("REGISTRY_HTTP_PREFIX", "/registry/")], " is ready"),
-        (vec![("REGISTRY_AUTH", "{silly: {realm: a, service: b}}")], " is ready"),
+        (
+            vec![("REGISTRY_AUTH", "{silly: {realm: a, service: b}}")],
+            " is ready",
+        ),
         (tls.to_vec(), " is ready"),
-        ([&tls[..], &[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]].concat(), " is ready"),
+        (
+            [&tls[..], &[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]].concat(),
+            " is ready",
+        ),
         (unix.to_vec(), " is ready"),
         ([&tls[..], &unix].concat(), " is ready"),
-        ([&tls[..], &[clients]].concat(), "tells only clients with a certificate"),
+        (
+            [&tls[..], &[clients]].concat(),
+            "tells only clients with a certificate",
+        ),
     ] {
         let server = Server::with(&environment);
-        let scheme = if environment.contains(&tls[0]) { "https" } else { "http" };
+        let scheme = if environment.contains(&tls[0]) {
+            "https"
+        } else {
+            "http"
+        };
         let place = [("REGISTRY_HTTP_ADDR", server.address())];
         let (code, text) = asked(
             &[&environment[..], &place].concat(),
             &["--addr", server.address()][..if environment.contains(&unix[0]) { 0 } else { 2 }],
         );
         assert!(
-            code == Some(0) && text.starts_with(&format!("{scheme}://{}", server.address())) && text.contains(word),
+            code == Some(0)
+                && text.starts_with(&format!("{scheme}://{}", server.address()))
+                && text.contains(word),
             "{environment:?}: {text}"
         );
     }
@@ -60,35 +94,58 @@ fn a_certificate_that_has_expired_is_not_ready() {
     let files = tempfile::TempDir::new().expect("a directory");
     let mut old = params(&["localhost"]);
     old.not_after = rcgen::date_time_ymd(2001, 1, 1);
-    Authority::new("an authority").issue_as(old).write(files.path());
+    Authority::new("an authority")
+        .issue_as(old)
+        .write(files.path());
     let path = |name: &str| files.path().join(name).display().to_string();
     let (certificate, key) = (path("cert.pem"), path("key.pem"));
-    let tls = [("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate), ("REGISTRY_HTTP_TLS_KEY", &key)];
+    let tls = [
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate),
+        ("REGISTRY_HTTP_TLS_KEY", &key),
+    ];
     let server = Server::with(&tls);
     let (code, text) = asked(&tls, &["--addr", server.address()]);
-    assert!(code == Some(1) && text.contains("is not ready: certificate: the certificate has expired"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("is not ready: certificate: the certificate has expired"),
+        "{text}"
+    );
 }
 
 #[test]
 fn what_is_not_well_is_said_and_is_the_exit_status() {
     let full = Server::with(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
     let (code, text) = asked(&[], &["--addr", full.address()]);
-    assert!(code == Some(1) && text.contains("is not ready: disk: no disk is free beyond the reserve"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("is not ready: disk: no disk is free beyond the reserve"),
+        "{text}"
+    );
     let address = full.address().to_owned();
     drop(full);
     let (code, text) = asked(&[], &["--addr", &address]);
-    assert!(code == Some(1) && text.contains(&format!("http://{address} does not answer: ")), "{text}");
+    assert!(
+        code == Some(1) && text.contains(&format!("http://{address} does not answer: ")),
+        "{text}"
+    );
     let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = other.local_addr().expect("an address").to_string();
     std::thread::spawn(move || {
         let (mut stream, _) = other.accept().expect("a connection");
         let _ = std::io::Read::read(&mut stream, &mut [0; 1000]);
-        let _ = std::io::Write::write_all(&mut stream, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+        let _ = std::io::Write::write_all(
+            &mut stream,
+            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        );
     });
     let (code, text) = asked(&[], &["--addr", &address]);
-    assert!(code == Some(1) && text.contains("is no registry: it answers 'HTTP/1.1 404 Not Found'"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("is no registry: it answers 'HTTP/1.1 404 Not Found'"),
+        "{text}"
+    );
     let (code, text) = asked(&[("REGISTRY_HTTP_ADR", "a")], &["--addr", &address]);
-    assert!(code == Some(1) && text.contains("did you mean REGISTRY_HTTP_ADDR?"), "{text}");
+    assert!(
+        code == Some(1) && text.contains("did you mean REGISTRY_HTTP_ADDR?"),
+        "{text}"
+    );
 }
 
 /// In a container nobody says which configuration the server was started with.
@@ -98,31 +155,77 @@ fn the_only_server_there_is_is_found() {
     // a program of its own, for other tests have servers as well
     let program = temporary.path().join("registry");
     // by a process of its own: what this one has open for writing, other tests' children may have as well
-    assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_registry")).arg(&program).status().expect("cp").success());
-    std::fs::write(temporary.path().join("odd.yml"), "version: 0.1\nhttp: {prefix: /a/}\n").expect("a file");
-    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port();
+    assert!(
+        Command::new("cp")
+            .arg(env!("CARGO_BIN_EXE_registry"))
+            .arg(&program)
+            .status()
+            .expect("cp")
+            .success()
+    );
+    std::fs::write(
+        temporary.path().join("odd.yml"),
+        "version: 0.1\nhttp: {prefix: /a/}\n",
+    )
+    .expect("a file");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
     let serve = |arguments: &[&str], variable: (&str, &str)| {
         let mut command = Command::new(&program);
-        command.args(arguments).env_clear().env("REGISTRY_STORAGE_RESERVE", "0").env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
-        command.env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", temporary.path().join("data")).env(variable.0, variable.1);
-        let mut child = command.current_dir(temporary.path()).stdout(Stdio::piped()).spawn().expect("the server starts");
+        command
+            .args(arguments)
+            .env_clear()
+            .env("REGISTRY_STORAGE_RESERVE", "0")
+            .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
+        command
+            .env(
+                "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY",
+                temporary.path().join("data"),
+            )
+            .env(variable.0, variable.1);
+        let mut child = command
+            .current_dir(temporary.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        BufReader::new(child.stdout.take().expect("a pipe"))
+            .read_line(&mut line)
+            .expect("a line");
         assert!(line.starts_with("listening"), "{line}");
         child
     };
-    let health = || said(&Command::new(&program).arg("health").env_clear().output().expect("the command runs"));
+    let health = || {
+        said(
+            &Command::new(&program)
+                .arg("health")
+                .env_clear()
+                .output()
+                .expect("the command runs"),
+        )
+    };
     let place = format!("127.0.0.1:{port}");
     for (arguments, variable) in [
-        (&["odd.yml", "--addr", &*place][..], ("REGISTRY_LOG_LEVEL", "warn")),
+        (
+            &["odd.yml", "--addr", &*place][..],
+            ("REGISTRY_LOG_LEVEL", "warn"),
+        ),
         (&["serve", "odd.yml"], ("REGISTRY_HTTP_ADDR", &*place)),
-        (&["registry", "serve"], ("REGISTRY_HTTP_ADDR", &format!(":{port}"))),
+        (
+            &["registry", "serve"],
+            ("REGISTRY_HTTP_ADDR", &format!(":{port}")),
+        ),
     ] {
         let mut child = serve(arguments, variable);
         let (code, text) = health();
         child.kill().expect("it runs");
         child.wait().expect("it ends");
-        assert!(code == Some(0) && text == format!("http://{place} is ready"), "{arguments:?}: {text}");
+        assert!(
+            code == Some(0) && text == format!("http://{place} is ready"),
+            "{arguments:?}: {text}"
+        );
     }
     assert_eq!(health().0, Some(1));
 }

@@ -10,20 +10,39 @@ use super::{Watched, eventually};
 
 /// The expressions of the filter, as fail2ban reads them: the time is taken out of the line, and `<HOST>` is an address.
 fn filter() -> (Regex, Regex) {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fail2ban/filter.d/registry.conf")).expect("the filter");
-    let of = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("no {key}")).to_owned();
-    let time = of("datepattern = ").replace("%%Y", r"\d{4}").replace("%%f", r"\d+").replace("%%z", "Z");
-    let time = ["%%m", "%%d", "%%H", "%%M", "%%S"].iter().fold(time, |time, part| time.replace(part, r"\d\d"));
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/fail2ban/filter.d/registry.conf"
+    ))
+    .expect("the filter");
+    let of = |key: &str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap_or_else(|| panic!("no {key}"))
+            .to_owned()
+    };
+    let time = of("datepattern = ")
+        .replace("%%Y", r"\d{4}")
+        .replace("%%f", r"\d+")
+        .replace("%%z", "Z");
+    let time = ["%%m", "%%d", "%%H", "%%M", "%%S"]
+        .iter()
+        .fold(time, |time, part| time.replace(part, r"\d\d"));
     let failure = of("failregex = ").replace("<HOST>", "(?P<host>[0-9a-fA-F:.]+)");
-    (Regex::new(&time).expect("an expression"), Regex::new(&failure).expect("an expression"))
+    (
+        Regex::new(&time).expect("an expression"),
+        Regex::new(&failure).expect("an expression"),
+    )
 }
 
 #[test]
 fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let users = temporary.path().join("htpasswd");
-    let made =
-        Command::new(env!("CARGO_BIN_EXE_registry")).args(["htpasswd", "-Bbn", "-C", "4", "user", "right"]).output().expect("it runs");
+    let made = Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["htpasswd", "-Bbn", "-C", "4", "user", "right"])
+        .output()
+        .expect("it runs");
     std::fs::write(&users, made.stdout).expect("a file");
     let path = users.display().to_string();
     let server = Watched::start(&[
@@ -33,9 +52,20 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
     ]);
     let show = |credentials: &str, from: &str| {
-        server.client().request("GET", "/v2/").header("Authorization", credentials).header("X-Forwarded-For", from).send().status
+        server
+            .client()
+            .request("GET", "/v2/")
+            .header("Authorization", credentials)
+            .header("X-Forwarded-For", from)
+            .send()
+            .status
     };
-    let log_in = |user: &str, password: &str, from: &str| show(&format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))), from);
+    let log_in = |user: &str, password: &str, from: &str| {
+        show(
+            &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            from,
+        )
+    };
     assert_eq!(log_in("user", "right", "192.0.2.1"), 200);
     let hostile = [
         "user",
@@ -48,23 +78,49 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         "line\nbreak",
     ];
     for (number, user) in hostile.iter().enumerate() {
-        assert_eq!(log_in(user, "hunter2", &format!("192.0.2.{}", 10 + number)), 401, "{user}");
+        assert_eq!(
+            log_in(user, "hunter2", &format!("192.0.2.{}", 10 + number)),
+            401,
+            "{user}"
+        );
     }
     assert_eq!(log_in("user", "hunter2", "2001:db8::7"), 401);
     assert_eq!(show("Basic !!!", "192.0.2.100"), 401);
     // as often as it takes to close the door, and behind it no failure is a line: there was no attempt
-    let guesses: Vec<_> = (0..14).map(|number| log_in("user", &format!("hunter2{number}"), "192.0.2.101")).collect();
-    assert_eq!((guesses.iter().filter(|status| **status == 401).count(), guesses[13]), (11, 429));
+    let guesses: Vec<_> = (0..14)
+        .map(|number| log_in("user", &format!("hunter2{number}"), "192.0.2.101"))
+        .collect();
+    assert_eq!(
+        (
+            guesses.iter().filter(|status| **status == 401).count(),
+            guesses[13]
+        ),
+        (11, 429)
+    );
     let failures = eventually("all failures are logged", || {
-        let lines: Vec<_> = server.err().into_iter().filter(|line| line.contains("login failed")).collect();
+        let lines: Vec<_> = server
+            .err()
+            .into_iter()
+            .filter(|line| line.contains("login failed"))
+            .collect();
         (lines.len() >= hostile.len() + 13).then_some(lines)
     });
     assert_eq!(failures.len(), hostile.len() + 13, "{failures:?}");
-    assert!(server.err().iter().any(|line| line.contains("logins put off") && line.contains("192.0.2.101")), "{:?}", server.err());
+    assert!(
+        server
+            .err()
+            .iter()
+            .any(|line| line.contains("logins put off") && line.contains("192.0.2.101")),
+        "{:?}",
+        server.err()
+    );
     let (time, failure) = filter();
     for (number, line) in failures.iter().enumerate() {
         assert!(time.is_match(line), "{line}");
-        let found = failure.captures(&time.replace(line, "")).unwrap_or_else(|| panic!("not found: {line}"))["host"].to_owned();
+        let found = failure
+            .captures(&time.replace(line, ""))
+            .unwrap_or_else(|| panic!("not found: {line}"))["host"]
+            .to_owned();
         let expected = match number.checked_sub(hostile.len()) {
             None => format!("192.0.2.{}", 10 + number),
             Some(0) => "2001:db8::7".to_owned(),
@@ -74,10 +130,18 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         assert_eq!(found, expected, "{line}");
         assert!(!line.contains("hunter2"), "{line}");
     }
-    let others = server.err().into_iter().filter(|line| !line.contains("login failed"));
+    let others = server
+        .err()
+        .into_iter()
+        .filter(|line| !line.contains("login failed"));
     others.for_each(|line| assert!(!failure.is_match(&time.replace(&line, "")), "{line}"));
     // the access log knows who it was, and not who merely said so
-    let users: Vec<_> = server.out().iter().skip(1).filter_map(|line| line.split(' ').nth(2).map(str::to_owned)).collect();
+    let users: Vec<_> = server
+        .out()
+        .iter()
+        .skip(1)
+        .filter_map(|line| line.split(' ').nth(2).map(str::to_owned))
+        .collect();
     assert_eq!(users[0], "user");
     assert!(users[1..].iter().all(|user| user == "-"), "{users:?}");
 }

@@ -15,20 +15,41 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
     let mut debug = server.debug();
     let cause = eventually("the check fails", || {
         let answer = debug.get("/debug/health");
-        (answer.status == 503).then(|| answer.json()[check].as_str().unwrap_or_else(|| panic!("{}", answer.json())).to_owned())
+        (answer.status == 503).then(|| {
+            answer.json()[check]
+                .as_str()
+                .unwrap_or_else(|| panic!("{}", answer.json()))
+                .to_owned()
+        })
     });
-    for path in
-        ["/v2/", "/%762/", "/v%32/a/tags/list", "//v2/", "/v2/_catalog", "/v2/a/manifests/v1", "/v2/nothing", "/v1/search?q=a", "/a"]
-    {
+    for path in [
+        "/v2/",
+        "/%762/",
+        "/v%32/a/tags/list",
+        "//v2/",
+        "/v2/_catalog",
+        "/v2/a/manifests/v1",
+        "/v2/nothing",
+        "/v1/search?q=a",
+        "/a",
+    ] {
         server.client().get(path).refused(503, "UNAVAILABLE");
     }
     assert_eq!(server.client().get("/").status, 200);
-    assert_eq!((server.client().get("/livez").status, server.client().get("/readyz").status), (200, 503));
+    assert_eq!(
+        (
+            server.client().get("/livez").status,
+            server.client().get("/readyz").status
+        ),
+        (200, 503)
+    );
     cause
 }
 
 fn wait_until_well(server: &Watched) {
-    eventually("the check is passed", || Some(server.client().get("/v2/")).filter(|answer| answer.status == 200));
+    eventually("the check is passed", || {
+        Some(server.client().get("/v2/")).filter(|answer| answer.status == 200)
+    });
     let answer = server.debug().get("/debug/health");
     assert_eq!((answer.status, &*answer.body), (200, &b"{}"[..]));
 }
@@ -38,24 +59,41 @@ fn a_file_takes_the_server_out_of_service() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let file = temporary.path().join("down");
     let checks = format!("[{{file: {}, {SOON}}}]", file.display());
-    let server = Watched::start(&[("REGISTRY_HEALTH_FILE", &checks), ("REGISTRY_HEALTH_STORAGEDRIVER", "{enabled: true, interval: 5ms}")]);
+    let server = Watched::start(&[
+        ("REGISTRY_HEALTH_FILE", &checks),
+        (
+            "REGISTRY_HEALTH_STORAGEDRIVER",
+            "{enabled: true, interval: 5ms}",
+        ),
+    ]);
     wait_until_well(&server);
     let start = Instant::now();
     std::fs::write(&file, "").expect("a file");
-    assert_eq!(wait_until_ill(&server, &file.display().to_string()), "file exists");
+    assert_eq!(
+        wait_until_ill(&server, &file.display().to_string()),
+        "file exists"
+    );
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert_eq!(server.debug().head("/debug/health").status, 503);
     std::fs::remove_file(&file).expect("the file goes");
     wait_until_well(&server);
     let log = server.err();
-    assert_eq!(log.iter().filter(|line| line.contains("ERROR a health check fails")).count(), 1, "{log:?}");
+    assert_eq!(
+        log.iter()
+            .filter(|line| line.contains("ERROR a health check fails"))
+            .count(),
+        1,
+        "{log:?}"
+    );
 }
 
 #[test]
 fn another_server_must_answer_as_expected() {
     let other = Server::start();
     let uri = format!("http://{}/v2/", other.address());
-    let checks = format!("[{{uri: '{uri}', headers: {{X-Test: [a, b]}}, timeout: 5s, {SOON}, threshold: 2}}]");
+    let checks = format!(
+        "[{{uri: '{uri}', headers: {{X-Test: [a, b]}}, timeout: 5s, {SOON}, threshold: 2}}]"
+    );
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
     wait_until_well(&server);
     drop(other);
@@ -63,8 +101,14 @@ fn another_server_must_answer_as_expected() {
 
     let other = Server::start();
     let uri = format!("http://{}/nothing", other.address());
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{uri}', {SOON}}}]"))]);
-    assert_eq!(wait_until_ill(&server, &uri), "downstream service returned unexpected status: 404");
+    let server = Watched::start(&[(
+        "REGISTRY_HEALTH_HTTP",
+        &format!("[{{uri: '{uri}', {SOON}}}]"),
+    )]);
+    assert_eq!(
+        wait_until_ill(&server, &uri),
+        "downstream service returned unexpected status: 404"
+    );
 }
 
 /// A server that answers every request with this status, and tells what it was sent.
@@ -73,7 +117,9 @@ fn peer(status: &'static str) -> (String, Receiver<String>) {
 }
 
 /// As [`peer`], with a status for each request.
-fn peer_with(statuses: impl Iterator<Item = &'static str> + Send + 'static) -> (String, Receiver<String>) {
+fn peer_with(
+    statuses: impl Iterator<Item = &'static str> + Send + 'static,
+) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (sender, heads) = channel();
@@ -89,8 +135,14 @@ fn peer_with(statuses: impl Iterator<Item = &'static str> + Send + 'static) -> (
                     _ => break,
                 }
             }
-            let _ = stream.write_all(format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").as_bytes());
-            if sender.send(String::from_utf8_lossy(&head).to_lowercase()).is_err() {
+            let _ = stream.write_all(
+                format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    .as_bytes(),
+            );
+            if sender
+                .send(String::from_utf8_lossy(&head).to_lowercase())
+                .is_err()
+            {
                 break;
             }
         }
@@ -108,15 +160,29 @@ fn second(heads: &Receiver<String>) -> String {
 #[test]
 fn a_login_in_a_url_and_headers_are_sent() {
     for (user, headers, sent) in [
-        ("", "{X-Test: [a, b]}", &["head /v2/?x http/1.1\r\n", "x-test: a\r\nx-test: b\r\n"][..]),
-        ("joe:a%40b%2Fc@", "{}", &["authorization: basic am9lomfayi9j\r\n"]),
-        ("joe:a%40b%2Fc@", "{Authorization: [Bearer x]}", &["authorization: bearer x\r\n"]),
+        (
+            "",
+            "{X-Test: [a, b]}",
+            &["head /v2/?x http/1.1\r\n", "x-test: a\r\nx-test: b\r\n"][..],
+        ),
+        (
+            "joe:a%40b%2Fc@",
+            "{}",
+            &["authorization: basic am9lomfayi9j\r\n"],
+        ),
+        (
+            "joe:a%40b%2Fc@",
+            "{Authorization: [Bearer x]}",
+            &["authorization: bearer x\r\n"],
+        ),
     ] {
         let (address, heads) = peer("200 OK");
-        let checks = format!("[{{uri: 'http://{user}{address}/v2/?x', headers: {headers}, {SOON}}}]");
+        let checks =
+            format!("[{{uri: 'http://{user}{address}/v2/?x', headers: {headers}, {SOON}}}]");
         let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
         let head = second(&heads);
-        sent.iter().for_each(|words| assert!(head.contains(words), "{words} is not in {head}"));
+        sent.iter()
+            .for_each(|words| assert!(head.contains(words), "{words} is not in {head}"));
         wait_until_well(&server);
     }
 }
@@ -127,18 +193,25 @@ fn headers_are_not_sent_elsewhere() {
     let (elsewhere, other) = peer("200 OK");
     let there = format!("302 Found\r\nLocation: http://{elsewhere}/x");
     let (address, heads) = peer(there.leak());
-    let checks = format!("[{{uri: 'http://joe:hidden@{address}/', headers: {{X-Test: [hidden]}}, {SOON}}}]");
+    let checks =
+        format!("[{{uri: 'http://joe:hidden@{address}/', headers: {{X-Test: [hidden]}}, {SOON}}}]");
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
     assert!(second(&heads).contains("x-test: hidden"));
     let head = second(&other);
-    assert!(head.starts_with("head /x ") && !head.contains("x-test") && !head.contains("authorization"), "{head}");
+    assert!(
+        head.starts_with("head /x ") && !head.contains("x-test") && !head.contains("authorization"),
+        "{head}"
+    );
     wait_until_well(&server);
 }
 
 #[test]
 fn any_status_may_be_the_expected_one() {
     let (address, heads) = peer("204 No Content");
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: 'http://{address}/', statuscode: 204, {SOON}}}]"))]);
+    let server = Watched::start(&[(
+        "REGISTRY_HEALTH_HTTP",
+        &format!("[{{uri: 'http://{address}/', statuscode: 204, {SOON}}}]"),
+    )]);
     second(&heads);
     wait_until_well(&server);
 }
@@ -155,17 +228,34 @@ fn a_threshold_counts_failures_in_a_row() {
     let checks = format!("[{{uri: 'http://{address}/', {SOON}, threshold: 2}}]");
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
     (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
-    assert!(!server.err().iter().any(|line| line.contains("a health check fails")), "{:?}", server.err());
+    assert!(
+        !server
+            .err()
+            .iter()
+            .any(|line| line.contains("a health check fails")),
+        "{:?}",
+        server.err()
+    );
     // one that counts, and one that does not
-    let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port");
     let (address, heads) = peer("500 Oh");
     let checks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
     let tcp = format!("[{{addr: '{closed}', {SOON}, threshold: 1000000}}]");
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks), ("REGISTRY_HEALTH_TCP", &tcp)]);
+    let server = Watched::start(&[
+        ("REGISTRY_HEALTH_HTTP", &checks),
+        ("REGISTRY_HEALTH_TCP", &tcp),
+    ]);
     (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
     wait_until_ill(&server, &format!("http://{address}/"));
     assert_eq!(
-        server.debug().get("/debug/health").json().as_object().map(serde_json::Map::len),
+        server
+            .debug()
+            .get("/debug/health")
+            .json()
+            .as_object()
+            .map(serde_json::Map::len),
         Some(1),
         "only the one without a threshold"
     );
@@ -181,7 +271,10 @@ fn a_data_directory_that_is_gone_is_noticed() {
     let looks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
     for (threshold, is_ill) in [(1, true), (1_000_000, false)] {
         let driver = format!("{{enabled: true, {SOON}, threshold: {threshold}}}");
-        let server = Watched::start(&[("REGISTRY_HEALTH_STORAGEDRIVER", &driver), ("REGISTRY_HEALTH_HTTP", &looks)]);
+        let server = Watched::start(&[
+            ("REGISTRY_HEALTH_STORAGEDRIVER", &driver),
+            ("REGISTRY_HEALTH_HTTP", &looks),
+        ]);
         second(&heads);
         let (data, away) = (server.path("data"), server.path("away"));
         let start = Instant::now();
@@ -205,16 +298,25 @@ fn a_data_directory_that_is_gone_is_noticed() {
 /// Nobody accepts, and no more connections are kept waiting: the system leaves those who come without an answer.
 #[test]
 fn a_port_at_which_nothing_happens_is_given_up() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime");
     let _inside = runtime.enter();
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-    socket.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a port");
     let listener = socket.listen(1).expect("a listener");
     let address = listener.local_addr().expect("an address");
-    let connect = || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let connect =
+        || std::net::TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
     let waiting: Vec<_> = std::iter::from_fn(connect).take(100).collect();
     assert!(waiting.len() < 100, "the queue has no end");
-    let server = Watched::start(&[("REGISTRY_HEALTH_TCP", &format!("[{{addr: '{address}', timeout: 30ms, {SOON}}}]"))]);
+    let server = Watched::start(&[(
+        "REGISTRY_HEALTH_TCP",
+        &format!("[{{addr: '{address}', timeout: 30ms, {SOON}}}]"),
+    )]);
     assert!(wait_until_ill(&server, &address.to_string()).ends_with("nobody answered within 30ms"));
 }
 
@@ -222,7 +324,10 @@ fn a_port_at_which_nothing_happens_is_given_up() {
 fn a_server_that_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let uri = format!("http://{}/", listener.local_addr().expect("an address"));
-    let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{{uri: '{uri}', timeout: 30ms, {SOON}}}]"))]);
+    let server = Watched::start(&[(
+        "REGISTRY_HEALTH_HTTP",
+        &format!("[{{uri: '{uri}', timeout: 30ms, {SOON}}}]"),
+    )]);
     assert_eq!(wait_until_ill(&server, &uri), "no answer came within 30ms");
 }
 
@@ -230,7 +335,10 @@ fn a_server_that_says_nothing_is_given_up() {
 fn a_port_must_be_open() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
-    let server = Watched::start(&[("REGISTRY_HEALTH_TCP", &format!("[{{addr: '{address}', timeout: 1s, {SOON}}}]"))]);
+    let server = Watched::start(&[(
+        "REGISTRY_HEALTH_TCP",
+        &format!("[{{addr: '{address}', timeout: 1s, {SOON}}}]"),
+    )]);
     wait_until_well(&server);
     let start = Instant::now();
     drop(listener);
@@ -244,9 +352,17 @@ fn a_debug_port_that_cannot_be_had_is_named() {
     let address = taken.local_addr().expect("an address").to_string();
     let directory = tempfile::TempDir::new().expect("a directory");
     let mut command = crate::support::server::command(&directory.path().join("data"));
-    let output = command.env("REGISTRY_HTTP_DEBUG_ADDR", &address).output().expect("the command runs");
+    let output = command
+        .env("REGISTRY_HTTP_DEBUG_ADDR", &address)
+        .output()
+        .expect("the command runs");
     let message = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && message.contains("http.debug.addr") && message.contains(&address), "{message}");
+    assert!(
+        !output.status.success()
+            && message.contains("http.debug.addr")
+            && message.contains(&address),
+        "{message}"
+    );
 }
 
 #[test]
@@ -254,8 +370,15 @@ fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
     let server = Watched::start(&[("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "false")]);
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
     server.client().get("/metrics").refused(404, "UNSUPPORTED");
-    server.debug().get("/debug/pprof/").refused(404, "UNSUPPORTED");
-    server.debug().request("POST", "/debug/health").send().refused(405, "UNSUPPORTED");
+    server
+        .debug()
+        .get("/debug/pprof/")
+        .refused(404, "UNSUPPORTED");
+    server
+        .debug()
+        .request("POST", "/debug/health")
+        .send()
+        .refused(405, "UNSUPPORTED");
     let server = Watched::start(&[("REGISTRY_HTTP_DEBUG_PROMETHEUS_PATH", "/prometheus")]);
     assert_eq!(server.debug().get("/prometheus").status, 200);
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
@@ -266,14 +389,21 @@ fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
 fn answers_of_the_debug_port_that_nobody_takes_are_given_up() {
     let server = Watched::start(&[]);
     let mut stream = server.debug().connect();
-    stream.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    stream
+        .set_write_timeout(Some(Duration::from_millis(200)))
+        .expect("a timeout");
     let requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     let start = Instant::now();
     // the server stops reading once nothing can be written, and ends some time after that
     loop {
         match stream.write(&requests) {
-            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => break,
-            _ => assert!(start.elapsed() < Duration::from_secs(90), "the connection stays"),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                break;
+            }
+            _ => assert!(
+                start.elapsed() < Duration::from_secs(90),
+                "the connection stays"
+            ),
         }
     }
 }

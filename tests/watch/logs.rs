@@ -16,7 +16,11 @@ fn objects(formatter: &str) -> Vec<Value> {
     ];
     let mut server = Watched::start(&environment);
     server.stop();
-    server.err().iter().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    server
+        .err()
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 #[test]
@@ -24,10 +28,25 @@ fn json_is_one_object_a_line() {
     let lines = objects("json");
     assert!(lines.len() > 1);
     for line in &lines {
-        assert!(["info", "warning"].contains(&line["level"].as_str().expect("a level")), "{line}");
-        assert!(line["msg"].is_string() && line["time"].is_string(), "{line}");
-        assert!(line["file"].as_str().is_some_and(|place| place.contains(".rs:")), "{line}");
-        assert_eq!((line["service"].as_str(), line["zone"].as_u64()), (Some("registry"), Some(3)), "{line}");
+        assert!(
+            ["info", "warning"].contains(&line["level"].as_str().expect("a level")),
+            "{line}"
+        );
+        assert!(
+            line["msg"].is_string() && line["time"].is_string(),
+            "{line}"
+        );
+        assert!(
+            line["file"]
+                .as_str()
+                .is_some_and(|place| place.contains(".rs:")),
+            "{line}"
+        );
+        assert_eq!(
+            (line["service"].as_str(), line["zone"].as_u64()),
+            (Some("registry"), Some(3)),
+            "{line}"
+        );
     }
     assert!(lines.iter().any(|line| line["signal"] == "SIGTERM"));
 }
@@ -36,7 +55,12 @@ fn json_is_one_object_a_line() {
 fn logstash_has_its_own_names() {
     for line in objects("logstash") {
         assert_eq!(line["@version"], "1", "{line}");
-        assert!(line["@timestamp"].is_string() && line["message"].is_string() && line.get("msg").is_none(), "{line}");
+        assert!(
+            line["@timestamp"].is_string()
+                && line["message"].is_string()
+                && line.get("msg").is_none(),
+            "{line}"
+        );
     }
 }
 
@@ -45,7 +69,11 @@ fn text_is_for_people_and_only_as_much_as_is_asked_for() {
     let mut server = Watched::start(&[("REGISTRY_LOG_FIELDS", "{service: registry}")]);
     server.stop();
     let lines = server.err();
-    assert!(lines.iter().any(|line| line.contains(" INFO stopping") && line.ends_with("signal=\"SIGTERM\" service=registry")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains(" INFO stopping")
+            && line.ends_with("signal=\"SIGTERM\" service=registry")),
+        "{lines:?}"
+    );
     let mut server = Watched::start(&[("REGISTRY_LOG_LEVEL", "error")]);
     server.stop();
     assert_eq!(server.err(), Vec::<String>::new());
@@ -58,69 +86,160 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
     const GUESSES: usize = 800;
     let temporary = tempfile::TempDir::new().expect("a directory");
     let users = temporary.path().join("htpasswd");
-    std::fs::write(&users, format!("joe:{}\n", bcrypt::hash("right", 4).expect("a hash"))).expect("a file");
+    std::fs::write(
+        &users,
+        format!("joe:{}\n", bcrypt::hash("right", 4).expect("a hash")),
+    )
+    .expect("a file");
     let mut command = crate::support::server::command(&temporary.path().join("data"));
     command.envs([
-        ("REGISTRY_AUTH", format!("{{htpasswd: {{realm: a, path: {}}}}}", users.display())),
+        (
+            "REGISTRY_AUTH",
+            format!("{{htpasswd: {{realm: a, path: {}}}}}", users.display()),
+        ),
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]".to_owned()),
     ]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
     let mut log = child.stderr.take().expect("a pipe");
     let mut first = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut first).expect("a line");
-    let address = first.split_once("://").and_then(|(_, rest)| rest.split(',').next()).expect("an address");
+    BufReader::new(child.stdout.take().expect("a pipe"))
+        .read_line(&mut first)
+        .expect("a line");
+    let address = first
+        .split_once("://")
+        .and_then(|(_, rest)| rest.split(',').next())
+        .expect("an address");
     for number in 0..GUESSES {
         let request = Client::new(address);
         let from = format!("192.0.{}.{}", 2 + number / 250, number % 250);
-        let answer = { request }.request("GET", "/v2/").header("Authorization", "Basic am9lOmE=").header("X-Forwarded-For", &from).send();
+        let answer = { request }
+            .request("GET", "/v2/")
+            .header("Authorization", "Basic am9lOmE=")
+            .header("X-Forwarded-For", &from)
+            .send();
         assert_eq!(answer.status, 401);
     }
     assert_eq!(Client::new(address).get("/livez").status, 200);
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
+    let pid =
+        rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
     let mut text = String::new();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+        .expect("the server can be told to stop");
     log.read_to_string(&mut text).expect("text");
     assert!(child.wait().expect("it ends").success());
     assert_eq!(text.matches("login failed").count(), GUESSES);
-    assert!(text.lines().last().is_some_and(|line| line.contains("stopping")), "{text}");
+    assert!(
+        text.lines()
+            .last()
+            .is_some_and(|line| line.contains("stopping")),
+        "{text}"
+    );
 }
 
 /// A refused push is told once for each reason, under distribution's names, and everything else where all is asked for.
 #[test]
 fn why_a_push_was_refused_is_in_the_log() {
     let failures = |level: &str| -> Vec<Value> {
-        let mut server = Watched::start(&[("REGISTRY_LOG_FORMATTER", "json"), ("REGISTRY_LOG_LEVEL", level)]);
+        let mut server = Watched::start(&[
+            ("REGISTRY_LOG_FORMATTER", "json"),
+            ("REGISTRY_LOG_LEVEL", level),
+        ]);
         let mut client = server.client();
         for _ in 0..2 {
-            client.put_manifest("app", "v1", "application/vnd.oci.image.manifest.v1+json", b"{").refused(400, "MANIFEST_INVALID");
+            client
+                .put_manifest(
+                    "app",
+                    "v1",
+                    "application/vnd.oci.image.manifest.v1+json",
+                    b"{",
+                )
+                .refused(400, "MANIFEST_INVALID");
         }
-        client.get("/v2/app/manifests/none?account=secret").refused(404, "MANIFEST_UNKNOWN");
-        client.delete("/v2/app/manifests/none").refused(404, "MANIFEST_UNKNOWN");
-        client.put_manifest("other", "v1", "application/vnd.oci.image.manifest.v1+json", b"{").refused(400, "MANIFEST_INVALID");
+        client
+            .get("/v2/app/manifests/none?account=secret")
+            .refused(404, "MANIFEST_UNKNOWN");
+        client
+            .delete("/v2/app/manifests/none")
+            .refused(404, "MANIFEST_UNKNOWN");
+        client
+            .put_manifest(
+                "other",
+                "v1",
+                "application/vnd.oci.image.manifest.v1+json",
+                b"{",
+            )
+            .refused(400, "MANIFEST_INVALID");
         server.stop();
         let lines = server.err();
-        assert!(!lines.iter().any(|line| line.contains("secret")), "{lines:?}");
-        let objects = lines.iter().map(|line| serde_json::from_str(line).expect("an object"));
-        objects.filter(|line: &Value| line["msg"] == "response completed with error").collect()
+        assert!(
+            !lines.iter().any(|line| line.contains("secret")),
+            "{lines:?}"
+        );
+        let objects = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect("an object"));
+        objects
+            .filter(|line: &Value| line["msg"] == "response completed with error")
+            .collect()
     };
     let told = failures("info");
-    let paths: Vec<_> = told.iter().map(|line| line["http.request.uri"].as_str().expect("a path")).collect();
-    assert_eq!(paths, ["/v2/app/manifests/v1", "/v2/other/manifests/v1"], "{told:?}");
+    let paths: Vec<_> = told
+        .iter()
+        .map(|line| line["http.request.uri"].as_str().expect("a path"))
+        .collect();
+    assert_eq!(
+        paths,
+        ["/v2/app/manifests/v1", "/v2/other/manifests/v1"],
+        "{told:?}"
+    );
     let first = &told[0];
-    assert_eq!((&first["err.code"], &first["http.response.status"]), (&"MANIFEST_INVALID".into(), &400.into()), "{first}");
-    assert_eq!((&first["http.request.method"], &first["http.request.remoteaddr"]), (&"PUT".into(), &"127.0.0.1".into()), "{first}");
-    assert!(first["err.message"].as_str().is_some_and(|message| message.len() > 10), "{first}");
+    assert_eq!(
+        (&first["err.code"], &first["http.response.status"]),
+        (&"MANIFEST_INVALID".into(), &400.into()),
+        "{first}"
+    );
+    assert_eq!(
+        (
+            &first["http.request.method"],
+            &first["http.request.remoteaddr"]
+        ),
+        (&"PUT".into(), &"127.0.0.1".into()),
+        "{first}"
+    );
+    assert!(
+        first["err.message"]
+            .as_str()
+            .is_some_and(|message| message.len() > 10),
+        "{first}"
+    );
     let told = failures("debug");
     assert_eq!(told.len(), 5, "{told:?}");
-    assert!(told.iter().any(|line| line["err.detail"].as_str().is_some_and(|detail| detail.contains("none"))), "{told:?}");
+    assert!(
+        told.iter().any(|line| line["err.detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("none"))),
+        "{told:?}"
+    );
 }
 
 /// Whoever does not see the password cannot log in.
 #[test]
 fn a_generated_password_is_said_at_every_level() {
     let temporary = tempfile::TempDir::new().expect("a directory");
-    let auth = format!("{{htpasswd: {{realm: a, path: {}}}}}", temporary.path().join("htpasswd").display());
+    let auth = format!(
+        "{{htpasswd: {{realm: a, path: {}}}}}",
+        temporary.path().join("htpasswd").display()
+    );
     let server = Watched::start(&[("REGISTRY_AUTH", &auth), ("REGISTRY_LOG_LEVEL", "error")]);
-    let line = eventually("it is said", || server.err().into_iter().find(|line| line.contains("made with one user")));
+    let line = eventually("it is said", || {
+        server
+            .err()
+            .into_iter()
+            .find(|line| line.contains("made with one user"))
+    });
     assert!(line.contains("password=\""), "{line}");
 }

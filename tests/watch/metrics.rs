@@ -11,25 +11,43 @@ use crate::support::{Image, sha256};
 
 /// The value of a sample, by its name and labels as they are written.
 fn value(metrics: &str, sample: &str) -> Option<f64> {
-    metrics.lines().find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())
+    metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Families and their types.
 pub fn families(metrics: &str) -> BTreeMap<String, String> {
-    let family = |line: &str| line.strip_prefix("# TYPE ")?.split_once(' ').map(|(name, kind)| (name.to_owned(), kind.to_owned()));
+    let family = |line: &str| {
+        line.strip_prefix("# TYPE ")?
+            .split_once(' ')
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+    };
     metrics.lines().filter_map(family).collect()
 }
 
 /// A server with everything that is counted, the certificate included.
 pub fn everything() -> Watched {
-    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let certified =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let temporary = tempfile::TempDir::new().expect("a directory");
-    let (certificate, key) = (temporary.path().join("cert.pem"), temporary.path().join("key.pem"));
+    let (certificate, key) = (
+        temporary.path().join("cert.pem"),
+        temporary.path().join("key.pem"),
+    );
     std::fs::write(&certificate, certified.cert.pem()).expect("a file");
     std::fs::write(&key, certified.signing_key.serialize_pem()).expect("a file");
     let path = |path: &std::path::Path| path.display().to_string();
-    let server = Watched::start(&[("REGISTRY_HTTP_TLS_CERTIFICATE", &path(&certificate)), ("REGISTRY_HTTP_TLS_KEY", &path(&key))]);
-    eventually("the store was measured", || server.metrics().contains("registry_store_bytes").then_some(()));
+    let server = Watched::start(&[
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", &path(&certificate)),
+        ("REGISTRY_HTTP_TLS_KEY", &path(&key)),
+    ]);
+    eventually("the store was measured", || {
+        server
+            .metrics()
+            .contains("registry_store_bytes")
+            .then_some(())
+    });
     server
 }
 
@@ -42,28 +60,79 @@ fn what_clients_do_is_counted_under_distributions_names() {
     for _ in 0..3 {
         image.assert_pulls(&mut client, "secret/name", "v1");
     }
-    client.get("/v2/secret/name/manifests/none").refused(404, "MANIFEST_UNKNOWN");
-    client.get("/v2/UPPER/manifests/v1").refused(400, "NAME_INVALID");
-    client.request("BREW", "/v2/").send().refused(405, "UNSUPPORTED");
+    client
+        .get("/v2/secret/name/manifests/none")
+        .refused(404, "MANIFEST_UNKNOWN");
+    client
+        .get("/v2/UPPER/manifests/v1")
+        .refused(400, "NAME_INVALID");
+    client
+        .request("BREW", "/v2/")
+        .send()
+        .refused(405, "UNSUPPORTED");
     client.get("/v2/secret/name/tags/list");
     client.get("/v2/_catalog");
-    client.delete(&format!("/v2/secret/name/blobs/{}", sha256(b"none"))).refused(404, "BLOB_UNKNOWN");
+    client
+        .delete(&format!("/v2/secret/name/blobs/{}", sha256(b"none")))
+        .refused(404, "BLOB_UNKNOWN");
     let expected = [
-        (r#"registry_http_requests_total{handler="manifest",method="put",code="201"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="manifest",method="get",code="200"}"#, 3.0),
-        (r#"registry_http_requests_total{handler="manifest",method="get",code="404"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="manifest",method="get",code="400"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="blob",method="get",code="200"}"#, 6.0),
-        (r#"registry_http_requests_total{handler="blob",method="delete",code="404"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="blob_upload",method="post",code="202"}"#, 2.0),
-        (r#"registry_http_requests_total{handler="blob_upload_chunk",method="put",code="201"}"#, 2.0),
-        (r#"registry_http_requests_total{handler="tags",method="get",code="200"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="catalog",method="get",code="200"}"#, 1.0),
-        (r#"registry_http_requests_total{handler="base",method="unknown",code="405"}"#, 1.0),
-        (r#"registry_http_request_duration_seconds_count{handler="blob",method="get"}"#, 6.0),
-        (r#"registry_http_response_size_bytes_count{handler="blob"}"#, 7.0),
+        (
+            r#"registry_http_requests_total{handler="manifest",method="put",code="201"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="manifest",method="get",code="200"}"#,
+            3.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="manifest",method="get",code="404"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="manifest",method="get",code="400"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="blob",method="get",code="200"}"#,
+            6.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="blob",method="delete",code="404"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="blob_upload",method="post",code="202"}"#,
+            2.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="blob_upload_chunk",method="put",code="201"}"#,
+            2.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="tags",method="get",code="200"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="catalog",method="get",code="200"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_requests_total{handler="base",method="unknown",code="405"}"#,
+            1.0,
+        ),
+        (
+            r#"registry_http_request_duration_seconds_count{handler="blob",method="get"}"#,
+            6.0,
+        ),
+        (
+            r#"registry_http_response_size_bytes_count{handler="blob"}"#,
+            7.0,
+        ),
         (r#"registry_http_in_flight_requests{handler="blob"}"#, 0.0),
-        (r#"registry_storage_action_seconds_count{driver="filesystem",action="Move"}"#, 2.0),
+        (
+            r#"registry_storage_action_seconds_count{driver="filesystem",action="Move"}"#,
+            2.0,
+        ),
         ("registry_storage_cache_requests_total", 4.0),
         ("registry_storage_cache_hits_total", 2.0),
         ("registry_http_connections", 1.0),
@@ -73,9 +142,15 @@ fn what_clients_do_is_counted_under_distributions_names() {
     // what is counted once an answer has been handed over may come a moment after the client has it
     let metrics = eventually("everything is counted", || {
         let metrics = server.metrics();
-        expected.iter().all(|(sample, count)| value(&metrics, sample) == Some(*count)).then_some(metrics)
+        expected
+            .iter()
+            .all(|(sample, count)| value(&metrics, sample) == Some(*count))
+            .then_some(metrics)
     });
-    assert!(value(&metrics, "registry_database_transaction_seconds_count").is_some_and(|count| count >= 5.0));
+    assert!(
+        value(&metrics, "registry_database_transaction_seconds_count")
+            .is_some_and(|count| count >= 5.0)
+    );
     assert!(!metrics.contains("secret") && !metrics.contains("UPPER") && !metrics.contains("BREW"));
     let lines = metrics.lines().count();
     assert!(lines < 2000, "{lines} lines");
@@ -83,22 +158,39 @@ fn what_clients_do_is_counted_under_distributions_names() {
 
 #[test]
 fn the_store_and_its_collection_are_told() {
-    let server = Watched::start(&[("REGISTRY_GC_INTERVAL", "10ms"), ("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")]);
+    let server = Watched::start(&[
+        ("REGISTRY_GC_INTERVAL", "10ms"),
+        ("REGISTRY_GC_LEASE", "0s"),
+        ("REGISTRY_GC_GRACE", "0s"),
+    ]);
     let mut client = server.client();
     let blob = client.push_blob("a", &[7; 5000]);
-    eventually("it is collected", || (client.get(&format!("/v2/a/blobs/{blob}")).status == 404).then_some(()));
+    eventually("it is collected", || {
+        (client.get(&format!("/v2/a/blobs/{blob}")).status == 404).then_some(())
+    });
     let metrics = eventually("it is counted", || {
         let metrics = server.metrics();
-        (value(&metrics, r#"registry_gc_collected_total{kind="files"}"#) == Some(1.0)).then_some(metrics)
+        (value(&metrics, r#"registry_gc_collected_total{kind="files"}"#) == Some(1.0))
+            .then_some(metrics)
     });
     assert!(value(&metrics, "registry_gc_freed_bytes_total").is_some_and(|bytes| bytes >= 5000.0));
-    assert!(value(&metrics, r#"registry_gc_passes_total{outcome="ok"}"#).is_some_and(|passes| passes >= 1.0));
+    assert!(
+        value(&metrics, r#"registry_gc_passes_total{outcome="ok"}"#)
+            .is_some_and(|passes| passes >= 1.0)
+    );
     let last = value(&metrics, "registry_gc_last_success_timestamp_seconds").expect("a time");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time");
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a time");
     assert!((now - Duration::from_secs_f64(last)).as_secs() < 60);
     assert!(value(&metrics, "registry_disk_free_bytes").is_some_and(|bytes| bytes > 0.0));
-    let metrics = eventually("it is measured", || Some(server.metrics()).filter(|metrics| metrics.contains("registry_store_bytes")));
-    assert!(value(&metrics, r#"registry_store_bytes{state="database"}"#).is_some_and(|bytes| bytes > 0.0));
+    let metrics = eventually("it is measured", || {
+        Some(server.metrics()).filter(|metrics| metrics.contains("registry_store_bytes"))
+    });
+    assert!(
+        value(&metrics, r#"registry_store_bytes{state="database"}"#)
+            .is_some_and(|bytes| bytes > 0.0)
+    );
 }
 
 /// Two families of the same name, or one that is said twice, would be refused by Prometheus as a whole.
@@ -106,18 +198,31 @@ fn the_store_and_its_collection_are_told() {
 fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
     let server = everything();
     let metrics = server.metrics();
-    let said = metrics.lines().filter(|line| line.starts_with("# TYPE ")).count();
+    let said = metrics
+        .lines()
+        .filter(|line| line.starts_with("# TYPE "))
+        .count();
     let families = families(&metrics);
     assert_eq!(families.len(), said);
     let exported: BTreeSet<String> = families.keys().cloned().collect();
-    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md")).expect("the table");
-    let named = |line: &str| line.strip_prefix("| `registry_")?.split(['`', '{']).next().map(|name| format!("registry_{name}"));
+    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
+        .expect("the table");
+    let named = |line: &str| {
+        line.strip_prefix("| `registry_")?
+            .split(['`', '{'])
+            .next()
+            .map(|name| format!("registry_{name}"))
+    };
     let documented: BTreeSet<String> = table.lines().filter_map(named).collect();
     assert_eq!(exported, documented);
     for (name, kind) in &families {
         assert!(table.contains(&format!("| {kind} |")), "{name}");
     }
-    let expiry = value(&metrics, r#"registry_certificate_expiry_timestamp_seconds{name="localhost"}"#).expect("a certificate");
+    let expiry = value(
+        &metrics,
+        r#"registry_certificate_expiry_timestamp_seconds{name="localhost"}"#,
+    )
+    .expect("a certificate");
     assert!(expiry > 4e9, "{expiry}");
 }
 
@@ -136,21 +241,47 @@ fn assert_well_formed(text: &str, is_open: bool) {
                 assert!(seen.insert(name), "said twice: {line}");
                 family = (name, kind);
             }
-            ["#", "EOF"] => assert!(is_open && text.ends_with("# EOF\n"), "the older text has no end"),
+            ["#", "EOF"] => assert!(
+                is_open && text.ends_with("# EOF\n"),
+                "the older text has no end"
+            ),
             _ => {
-                let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
-                let suffix = sample.split('{').next().and_then(|name| name.strip_prefix(family.0));
+                let (sample, value) = line
+                    .rsplit_once(' ')
+                    .unwrap_or_else(|| panic!("no sample: {line}"));
+                let suffix = sample
+                    .split('{')
+                    .next()
+                    .and_then(|name| name.strip_prefix(family.0));
                 match (family.1, suffix) {
                     ("gauge", Some("")) => {}
                     ("counter", Some("_total")) if is_open => {}
                     ("counter", Some("")) if !is_open && family.0.ends_with("_total") => {}
                     ("histogram", Some("_sum")) => {}
-                    ("histogram", Some("_count")) => _ = counts.insert(sample.replace("_count", ""), value.parse().expect("a number")),
+                    ("histogram", Some("_count")) => {
+                        _ = counts.insert(
+                            sample.replace("_count", ""),
+                            value.parse().expect("a number"),
+                        )
+                    }
                     ("histogram", Some("_bucket")) => {
-                        let limit = bound.captures(sample).unwrap_or_else(|| panic!("no bound: {line}"))[1].to_owned();
-                        let limit = if limit == "+Inf" { f64::INFINITY } else { limit.parse().expect("a number") };
-                        let series = bound.replace(sample, "").replace("_bucket", "").replace("{}", "");
-                        buckets.entry(series).or_default().push((limit, value.parse().expect("a number")));
+                        let limit = bound
+                            .captures(sample)
+                            .unwrap_or_else(|| panic!("no bound: {line}"))[1]
+                            .to_owned();
+                        let limit = if limit == "+Inf" {
+                            f64::INFINITY
+                        } else {
+                            limit.parse().expect("a number")
+                        };
+                        let series = bound
+                            .replace(sample, "")
+                            .replace("_bucket", "")
+                            .replace("{}", "");
+                        buckets
+                            .entry(series)
+                            .or_default()
+                            .push((limit, value.parse().expect("a number")));
                     }
                     _ => panic!("{line} is no sample of the {} {}", family.1, family.0),
                 }
@@ -159,8 +290,15 @@ fn assert_well_formed(text: &str, is_open: bool) {
     }
     assert!(buckets.len() > 20, "{} histograms", buckets.len());
     for (series, buckets) in &buckets {
-        assert!(buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1), "{series} does not rise: {buckets:?}");
-        assert_eq!(buckets.last(), Some(&(f64::INFINITY, counts[series])), "{series} does not end in a bucket of everything");
+        assert!(
+            buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1),
+            "{series} does not rise: {buckets:?}"
+        );
+        assert_eq!(
+            buckets.last(),
+            Some(&(f64::INFINITY, counts[series])),
+            "{series} does not end in a bucket of everything"
+        );
     }
     assert_eq!(buckets.len(), counts.len());
     assert_eq!(text.ends_with("# EOF\n"), is_open);
@@ -172,18 +310,35 @@ fn the_text_is_what_is_asked_for_and_well_formed() {
     let server = Watched::start(&[]);
     Image::small(1).push(&mut server.client(), "a", "v1");
     let scrape = |accept: &str| {
-        let answer = server.debug().request("GET", "/metrics").header("Accept", accept).send();
-        (answer.header("content-type").expect("a type").to_owned(), String::from_utf8(answer.body).expect("text"))
+        let answer = server
+            .debug()
+            .request("GET", "/metrics")
+            .header("Accept", accept)
+            .send();
+        (
+            answer.header("content-type").expect("a type").to_owned(),
+            String::from_utf8(answer.body).expect("text"),
+        )
     };
     let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
     let (kind, text) = scrape(prometheus);
-    assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        kind,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     assert_well_formed(&text, true);
-    for accept in ["*/*", "text/plain", "application/openmetrics-text;q=0,text/plain"] {
+    for accept in [
+        "*/*",
+        "text/plain",
+        "application/openmetrics-text;q=0,text/plain",
+    ] {
         let (kind, text) = scrape(accept);
         assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
         assert_well_formed(&text, false);
-        assert!(text.contains("# TYPE registry_http_requests_total counter\n"), "as distribution has it");
+        assert!(
+            text.contains("# TYPE registry_http_requests_total counter\n"),
+            "as distribution has it"
+        );
     }
 }
 
@@ -194,21 +349,51 @@ fn received_bytes_are_those_that_were_read() {
     let mut client = server.client();
     let begun = client.request("POST", "/v2/a/blobs/uploads/").send();
     let location = begun.header("location").expect("a location").to_owned();
-    let chunks = format!("{:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n", 5000, "a".repeat(5000), 7000, "b".repeat(7000));
-    let head = format!("PATCH {location} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunks = format!(
+        "{:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        5000,
+        "a".repeat(5000),
+        7000,
+        "b".repeat(7000)
+    );
+    let head =
+        format!("PATCH {location} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     raw(&server.address, &format!("{head}{chunks}"), "202");
     let absurd = "GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551000\r\n\r\n";
     raw(&server.address, absurd, "404");
-    let body = client.request("POST", &format!("/v2/a/blobs/uploads/?digest={}", sha256(b"hello"))).body(b"hello").send();
+    let body = client
+        .request(
+            "POST",
+            &format!("/v2/a/blobs/uploads/?digest={}", sha256(b"hello")),
+        )
+        .body(b"hello")
+        .send();
     assert_eq!(body.status, 201);
-    let sum = |handler: &str| format!(r#"registry_http_request_size_bytes_sum{{handler="{handler}"}}"#);
+    let sum =
+        |handler: &str| format!(r#"registry_http_request_size_bytes_sum{{handler="{handler}"}}"#);
     let metrics = eventually("the requests are counted", || {
         let metrics = server.metrics();
-        (value(&metrics, r#"registry_http_request_size_bytes_count{handler="manifest"}"#) == Some(1.0)).then_some(metrics)
+        (value(
+            &metrics,
+            r#"registry_http_request_size_bytes_count{handler="manifest"}"#,
+        ) == Some(1.0))
+        .then_some(metrics)
     });
-    assert_eq!(value(&metrics, &sum("blob_upload_chunk")), Some(12000.0), "chunks");
-    assert_eq!(value(&metrics, &sum("blob_upload")), Some(5.0), "a whole body");
-    assert_eq!(value(&metrics, &sum("manifest")), Some(0.0), "an announcement");
+    assert_eq!(
+        value(&metrics, &sum("blob_upload_chunk")),
+        Some(12000.0),
+        "chunks"
+    );
+    assert_eq!(
+        value(&metrics, &sum("blob_upload")),
+        Some(5.0),
+        "a whole body"
+    );
+    assert_eq!(
+        value(&metrics, &sum("manifest")),
+        Some(0.0),
+        "an announcement"
+    );
 }
 
 /// Sends this as it is; the answer has this status.
@@ -217,7 +402,10 @@ fn raw(address: &str, request: &str, status: &str) {
     stream.write_all(request.as_bytes()).expect("it is sent");
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).expect("an answer");
-    assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"));
+    assert_eq!(
+        String::from_utf8_lossy(&answer),
+        format!("HTTP/1.1 {status}")
+    );
 }
 
 /// A dashboard would tell of 56 years, for ever where collection is switched off.
@@ -226,5 +414,8 @@ fn what_never_happened_has_no_time() {
     let server = Watched::start(&[("REGISTRY_GC_ENABLED", "false")]);
     let metrics = server.metrics();
     assert!(metrics.contains("# TYPE registry_gc_last_success_timestamp_seconds gauge\n"));
-    assert_eq!(value(&metrics, "registry_gc_last_success_timestamp_seconds"), None);
+    assert_eq!(
+        value(&metrics, "registry_gc_last_success_timestamp_seconds"),
+        None
+    );
 }

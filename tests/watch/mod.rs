@@ -26,7 +26,10 @@ pub fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = answer() {
             return answer;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "not within a minute: {what}");
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "not within a minute: {what}"
+        );
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -49,12 +52,27 @@ impl Watched {
         ];
         let mut command = command(&temporary.path().join("data"));
         command.envs(common).envs(environment.iter().copied());
-        let file = |name: &str| Stdio::from(File::create(temporary.path().join(name)).expect("a file"));
-        let child = command.stdout(file("out")).stderr(file("err")).spawn().expect("the server starts");
-        let mut watched = Self { child, address: String::new(), temporary };
-        let first = eventually("the server says where it is", || watched.out().into_iter().next());
-        let place = first.split_once("://").and_then(|(_, rest)| rest.split(',').next());
-        watched.address = place.unwrap_or_else(|| panic!("it said '{first}'")).to_owned();
+        let file =
+            |name: &str| Stdio::from(File::create(temporary.path().join(name)).expect("a file"));
+        let child = command
+            .stdout(file("out"))
+            .stderr(file("err"))
+            .spawn()
+            .expect("the server starts");
+        let mut watched = Self {
+            child,
+            address: String::new(),
+            temporary,
+        };
+        let first = eventually("the server says where it is", || {
+            watched.out().into_iter().next()
+        });
+        let place = first
+            .split_once("://")
+            .and_then(|(_, rest)| rest.split(',').next());
+        watched.address = place
+            .unwrap_or_else(|| panic!("it said '{first}'"))
+            .to_owned();
         watched
     }
 
@@ -78,9 +96,16 @@ impl Watched {
 
     /// A client of the debug port.
     fn debug(&self) -> Client {
-        let line = eventually("the debug port is said", || self.err().into_iter().find(|line| line.contains("the debug port is open")));
+        let line = eventually("the debug port is said", || {
+            self.err()
+                .into_iter()
+                .find(|line| line.contains("the debug port is open"))
+        });
         let words = line.split(|byte: char| byte.is_whitespace() || "\"=,}".contains(byte));
-        let address = words.into_iter().find(|word| word.starts_with("127.0.0.1:")).unwrap_or_else(|| panic!("no address: {line}"));
+        let address = words
+            .into_iter()
+            .find(|word| word.starts_with("127.0.0.1:"))
+            .unwrap_or_else(|| panic!("no address: {line}"));
         Client::new(address)
     }
 
@@ -99,8 +124,10 @@ impl Watched {
 
     /// Tells it to stop.
     fn terminate(&self) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the server can be told to stop");
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
+            .expect("a pid");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .expect("the server can be told to stop");
     }
 
     /// Waits until it has ended.
@@ -118,5 +145,7 @@ impl Drop for Watched {
 
 fn lines(path: &std::path::Path) -> Vec<String> {
     let text = std::fs::read_to_string(path).expect("text");
-    text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n').map(str::to_owned)).collect()
+    text.split_inclusive('\n')
+        .filter_map(|line| line.strip_suffix('\n').map(str::to_owned))
+        .collect()
 }

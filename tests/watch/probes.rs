@@ -12,13 +12,23 @@ fn a_server_that_can_work_says_so() {
         for path in ["/livez", "/readyz"] {
             let answer = client.get(path);
             assert_eq!(
-                (answer.status, answer.header("content-type"), answer.header("cache-control")),
+                (
+                    answer.status,
+                    answer.header("content-type"),
+                    answer.header("cache-control")
+                ),
                 (200, Some("application/json"), Some("no-cache"))
             );
             assert_eq!(client.head(path).status, 200);
-            client.request("POST", path).send().refused(405, "UNSUPPORTED");
+            client
+                .request("POST", path)
+                .send()
+                .refused(405, "UNSUPPORTED");
         }
-        assert_eq!(client.get("/readyz").json(), serde_json::json!({ "status": "ready" }));
+        assert_eq!(
+            client.get("/readyz").json(),
+            serde_json::json!({ "status": "ready" })
+        );
         let checks = &client.get("/readyz?verbose").json()["checks"];
         for check in ["database", "disk", "certificate", "health"] {
             assert_eq!(checks[check], "ok", "{checks}");
@@ -29,26 +39,63 @@ fn a_server_that_can_work_says_so() {
 }
 
 fn problem(answer: &Response, check: &str) -> Option<String> {
-    assert_eq!(answer.json()["checks"].as_object().map(serde_json::Map::len), Some(1), "{}", answer.json());
-    (answer.status == 503).then(|| answer.json()["checks"][check].as_str().map(str::to_owned)).flatten()
+    assert_eq!(
+        answer.json()["checks"]
+            .as_object()
+            .map(serde_json::Map::len),
+        Some(1),
+        "{}",
+        answer.json()
+    );
+    (answer.status == 503)
+        .then(|| answer.json()["checks"][check].as_str().map(str::to_owned))
+        .flatten()
 }
 
 /// Its owner is told at once, by the names of the settings; clients are told what it is about; and pulls go on.
 #[test]
 fn a_disk_without_room_is_not_ready_and_alive() {
     let server = Watched::start(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
-    let said = || -> Vec<String> { server.err().into_iter().filter(|line| line.contains("storage.reserve")).collect() };
+    let said = || -> Vec<String> {
+        server
+            .err()
+            .into_iter()
+            .filter(|line| line.contains("storage.reserve"))
+            .collect()
+    };
     let line = eventually("the log says so", || said().pop());
-    assert!(line.contains(" WARN ") && line.contains("reserve=18446744073709551615") && line.contains("free="), "{line}");
+    assert!(
+        line.contains(" WARN ")
+            && line.contains("reserve=18446744073709551615")
+            && line.contains("free="),
+        "{line}"
+    );
     let mut client = server.client();
     let answer = client.get("/readyz");
-    assert!(problem(&answer, "disk").is_some_and(|problem| problem.contains("reserve")), "{}", answer.json());
+    assert!(
+        problem(&answer, "disk").is_some_and(|problem| problem.contains("reserve")),
+        "{}",
+        answer.json()
+    );
     let refused = client.request("POST", "/v2/a/blobs/uploads/").send();
     refused.refused(507, "UNAVAILABLE");
-    assert!(refused.json()["errors"][0]["message"].as_str().is_some_and(|message| message.contains("reserve")), "{}", refused.json());
+    assert!(
+        refused.json()["errors"][0]["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("reserve")),
+        "{}",
+        refused.json()
+    );
     assert_eq!(client.get("/livez").status, 200);
-    assert_eq!(client.get("/readyz?exclude=disk").json(), serde_json::json!({ "status": "ready" }));
-    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/deploy/kubernetes.yml")).expect("the manifest");
+    assert_eq!(
+        client.get("/readyz?exclude=disk").json(),
+        serde_json::json!({ "status": "ready" })
+    );
+    let manifest = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/docs/deploy/kubernetes.yml"
+    ))
+    .expect("the manifest");
     let probes: Vec<_> = manifest
         .lines()
         .filter_map(|line| line.split_once("httpGet: { path: ")?.1.split(',').next())
@@ -56,7 +103,11 @@ fn a_disk_without_room_is_not_ready_and_alive() {
         .collect();
     assert_eq!(probes.len(), 3);
     for path in probes {
-        assert_eq!(client.get(path).status, 200, "Kubernetes takes pulls down by {path}");
+        assert_eq!(
+            client.get(path).status,
+            200,
+            "Kubernetes takes pulls down by {path}"
+        );
     }
     assert_eq!(said().len(), 1, "{:?}", said());
 }
@@ -68,11 +119,17 @@ fn a_server_that_is_being_stopped_is_not_ready() {
     let mut debug = server.debug();
     let location = server.client().begin_upload("a");
     let mut upload = std::net::TcpStream::connect(&server.address).expect("a connection");
-    write!(upload, "PATCH {location} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n").expect("a head");
+    write!(
+        upload,
+        "PATCH {location} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+    )
+    .expect("a head");
     upload.read_exact(&mut [0; 12]).expect("it is wanted");
     assert_eq!(debug.get("/readyz").status, 200);
     server.terminate();
-    let answer = eventually("it is not ready", || Some(debug.get("/readyz")).filter(|answer| answer.status == 503));
+    let answer = eventually("it is not ready", || {
+        Some(debug.get("/readyz")).filter(|answer| answer.status == 503)
+    });
     assert!(problem(&answer, "stopping").is_some(), "{}", answer.json());
     assert_eq!(debug.get("/livez").status, 200);
     upload.write_all(b"hello").expect("the rest");
@@ -84,7 +141,8 @@ fn a_server_that_is_being_stopped_is_not_ready() {
 #[test]
 fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
     let server = Server::start();
-    let database = rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
+    let database =
+        rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
     let mut client = server.client();
     let start = std::time::Instant::now();
     assert_eq!(client.get("/readyz").status, 200);
@@ -93,9 +151,19 @@ fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
     let is_fresh = start.elapsed() < std::time::Duration::from_millis(900);
     let again = client.get("/readyz").status;
     assert!(again == 200 || !is_fresh, "{again}");
-    let answer = eventually("it is not ready", || Some(client.get("/readyz")).filter(|answer| answer.status == 503));
-    assert!(problem(&answer, "database").is_some_and(|problem| problem.contains("in time")), "{}", answer.json());
+    let answer = eventually("it is not ready", || {
+        Some(client.get("/readyz")).filter(|answer| answer.status == 503)
+    });
+    assert!(
+        problem(&answer, "database").is_some_and(|problem| problem.contains("in time")),
+        "{}",
+        answer.json()
+    );
     assert_eq!(client.get("/livez").status, 200);
-    database.execute_batch("ROLLBACK").expect("the lock is let go");
-    eventually("it is ready again", || Some(client.get("/readyz")).filter(|answer| answer.status == 200));
+    database
+        .execute_batch("ROLLBACK")
+        .expect("the lock is let go");
+    eventually("it is ready again", || {
+        Some(client.get("/readyz")).filter(|answer| answer.status == 200)
+    });
 }

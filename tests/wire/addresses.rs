@@ -16,14 +16,20 @@ fn begin(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Response 
 fn location(environment: &[(&str, &str)], path: &str, headers: &[(&str, &str)]) -> String {
     let server = Server::with(environment);
     let response = begin(&mut server.client(), path, headers);
-    response.header("location").expect("a location").replace(server.address(), "SELF")
+    response
+        .header("location")
+        .expect("a location")
+        .replace(server.address(), "SELF")
 }
 
 const UPLOADS: &str = "/v2/a/blobs/uploads/";
 
 #[test]
 fn locations_are_made_of_what_the_owner_says() {
-    let forwarded = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "r.example:8443")];
+    let forwarded = [
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "r.example:8443"),
+    ];
     let prefixed = [("X-Forwarded-Prefix", "/outer")];
     let trusting = ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]");
     for (environment, path, headers, expected) in [
@@ -31,35 +37,87 @@ fn locations_are_made_of_what_the_owner_says() {
         (&[], UPLOADS, &forwarded[..], "/v2/a/"),
         (&[], UPLOADS, &prefixed, "/v2/a/"),
         (&[trusting], UPLOADS, &prefixed, "/outer/v2/a/"),
-        (&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]")], UPLOADS, &prefixed, "/v2/a/"),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "true")], UPLOADS, &forwarded, "/v2/a/"),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "false")], UPLOADS, &[], "http://SELF/v2/a/"),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting], UPLOADS, &forwarded, "https://r.example:8443/v2/a/"),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "false")], UPLOADS, &forwarded, "http://SELF/v2/a/"),
+        (
+            &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]")],
+            UPLOADS,
+            &prefixed,
+            "/v2/a/",
+        ),
+        (
+            &[("REGISTRY_HTTP_RELATIVEURLS", "true")],
+            UPLOADS,
+            &forwarded,
+            "/v2/a/",
+        ),
+        (
+            &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+            UPLOADS,
+            &[],
+            "http://SELF/v2/a/",
+        ),
+        (
+            &[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting],
+            UPLOADS,
+            &forwarded,
+            "https://r.example:8443/v2/a/",
+        ),
+        (
+            &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+            UPLOADS,
+            &forwarded,
+            "http://SELF/v2/a/",
+        ),
         (
             &[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting],
             UPLOADS,
             &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
             "https://f.example/v2/a/",
         ),
-        (&[("REGISTRY_HTTP_RELATIVEURLS", "false"), ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]")], UPLOADS, &forwarded, "http://SELF/v2/a/"),
-        (&[("REGISTRY_HTTP_HOST", "https://r.example/")], UPLOADS, &[], "https://r.example/v2/a/"),
         (
-            &[("REGISTRY_HTTP_HOST", "https://r.example/sub"), ("REGISTRY_HTTP_RELATIVEURLS", "true")],
+            &[
+                ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+                ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]"),
+            ],
+            UPLOADS,
+            &forwarded,
+            "http://SELF/v2/a/",
+        ),
+        (
+            &[("REGISTRY_HTTP_HOST", "https://r.example/")],
+            UPLOADS,
+            &[],
+            "https://r.example/v2/a/",
+        ),
+        (
+            &[
+                ("REGISTRY_HTTP_HOST", "https://r.example/sub"),
+                ("REGISTRY_HTTP_RELATIVEURLS", "true"),
+            ],
             UPLOADS,
             &[],
             "https://r.example/sub/v2/a/",
         ),
-        (&[("REGISTRY_HTTP_PREFIX", "/inner/")], "/inner/v2/a/blobs/uploads/", &[], "/inner/v2/a/"),
         (
-            &[("REGISTRY_HTTP_PREFIX", "/inner/"), ("REGISTRY_HTTP_RELATIVEURLS", "false")],
+            &[("REGISTRY_HTTP_PREFIX", "/inner/")],
+            "/inner/v2/a/blobs/uploads/",
+            &[],
+            "/inner/v2/a/",
+        ),
+        (
+            &[
+                ("REGISTRY_HTTP_PREFIX", "/inner/"),
+                ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+            ],
             "/inner/v2/a/blobs/uploads/",
             &[],
             "http://SELF/inner/v2/a/",
         ),
     ] {
         let found = location(environment, path, headers);
-        assert!(found.starts_with(expected), "{environment:?} {headers:?}: {found}, not {expected}");
+        assert!(
+            found.starts_with(expected),
+            "{environment:?} {headers:?}: {found}, not {expected}"
+        );
     }
 }
 
@@ -67,14 +125,26 @@ fn locations_are_made_of_what_the_owner_says() {
 fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: &[u8]) {
     let path = |location: &Response| {
         let location = location.header("location").expect("a location").to_owned();
-        let path = location.split_once("://").map_or(&*location, |(_, rest)| &rest[rest.find('/').expect("a path")..]);
+        let path = location.split_once("://").map_or(&*location, |(_, rest)| {
+            &rest[rest.find('/').expect("a path")..]
+        });
         path.to_owned()
     };
-    let begun = begin(client, &format!("{prefix}/v2/{repository}/blobs/uploads/"), &[]);
-    let appended = client.request("PATCH", &path(&begun)).body(&blob[..blob.len() / 2]).send();
+    let begun = begin(
+        client,
+        &format!("{prefix}/v2/{repository}/blobs/uploads/"),
+        &[],
+    );
+    let appended = client
+        .request("PATCH", &path(&begun))
+        .body(&blob[..blob.len() / 2])
+        .send();
     assert_eq!(appended.status, 202, "{appended:?}");
     let digest = sha256(blob);
-    let done = client.request("PUT", &format!("{}?digest={digest}", path(&appended))).body(&blob[blob.len() / 2..]).send();
+    let done = client
+        .request("PUT", &format!("{}?digest={digest}", path(&appended)))
+        .body(&blob[blob.len() / 2..])
+        .send();
     assert_eq!(done.status, 201, "{done:?}");
     assert!(client.get(&path(&done)).body == blob);
 }
@@ -82,11 +152,21 @@ fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: 
 #[test]
 fn everything_lies_below_the_prefix() {
     for relative in ["true", "false"] {
-        let server = Server::with(&[("REGISTRY_HTTP_PREFIX", "/r/x/"), ("REGISTRY_HTTP_RELATIVEURLS", relative)]);
+        let server = Server::with(&[
+            ("REGISTRY_HTTP_PREFIX", "/r/x/"),
+            ("REGISTRY_HTTP_RELATIVEURLS", relative),
+        ]);
         let mut client = server.client();
         assert_eq!(client.get("/r/x/v2/").body, b"{}");
         push_by_locations(&mut client, "/r/x", "a/b", &noise(1, 1000));
-        for outside in ["/v2/", "/r/xy/v2/", "/r/v2/", "/r/x", "/r/x?n=1", "/r/x/v3/"] {
+        for outside in [
+            "/v2/",
+            "/r/xy/v2/",
+            "/r/v2/",
+            "/r/x",
+            "/r/x?n=1",
+            "/r/x/v3/",
+        ] {
             client.get(outside).refused(404, "UNSUPPORTED");
         }
         // load balancers and orchestrators do not know of prefixes
@@ -98,12 +178,20 @@ fn everything_lies_below_the_prefix() {
             push_by_locations(&mut client, "/r/x", "a/b", blob);
         }
         for tag in ["v1", "v2"] {
-            let put = client.request("PUT", &format!("/r/x/v2/a/b/manifests/{tag}")).body(&image.manifest);
-            assert_eq!(put.header("Content-Type", crate::support::image::OCI_MANIFEST).send().status, 201);
+            let put = client
+                .request("PUT", &format!("/r/x/v2/a/b/manifests/{tag}"))
+                .body(&image.manifest);
+            assert_eq!(
+                put.header("Content-Type", crate::support::image::OCI_MANIFEST)
+                    .send()
+                    .status,
+                201
+            );
         }
         let page = client.get("/r/x/v2/a/b/tags/list?n=1");
         let link = page.header("link").expect("a next page").to_owned();
-        let path = &link[link.find("/r/x/v2/").expect("below the prefix")..link.find('>').expect("a link")];
+        let path = &link
+            [link.find("/r/x/v2/").expect("below the prefix")..link.find('>').expect("a link")];
         assert_eq!(client.get(path).json()["tags"][0], "v2");
         assert_eq!(link.starts_with("<http://"), relative == "false", "{link}");
     }
@@ -111,42 +199,81 @@ fn everything_lies_below_the_prefix() {
 
 #[test]
 fn an_owners_headers_go_with_every_answer() {
-    let headers = "{X-Content-Type-Options: [nosniff], X-Twice: [a, b], Docker-Content-Digest: [mine]}";
+    let headers =
+        "{X-Content-Type-Options: [nosniff], X-Twice: [a, b], Docker-Content-Digest: [mine]}";
     let server = Server::with(&[("REGISTRY_HTTP_HEADERS", headers)]);
     let mut client = server.client();
     let blob = client.push_blob("a", b"content");
     let blob_path = format!("/v2/a/blobs/{blob}");
-    for (method, path) in
-        [("GET", "/"), ("GET", "/v2/"), ("GET", "/nowhere"), ("PATCH", "/v2/"), ("GET", &*blob_path), ("DELETE", &*blob_path)]
-    {
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/v2/"),
+        ("GET", "/nowhere"),
+        ("PATCH", "/v2/"),
+        ("GET", &*blob_path),
+        ("DELETE", &*blob_path),
+    ] {
         let response = client.request(method, path).send();
-        let twice: Vec<_> = response.headers.iter().filter(|(name, _)| name == "x-twice").map(|(_, value)| value.as_str()).collect();
-        assert_eq!((response.header("x-content-type-options"), &*twice), (Some("nosniff"), &["a", "b"][..]), "{method} {path}");
+        let twice: Vec<_> = response
+            .headers
+            .iter()
+            .filter(|(name, _)| name == "x-twice")
+            .map(|(_, value)| value.as_str())
+            .collect();
+        assert_eq!(
+            (response.header("x-content-type-options"), &*twice),
+            (Some("nosniff"), &["a", "b"][..]),
+            "{method} {path}"
+        );
     }
-    assert_eq!(client.head(&format!("/v2/a/blobs/{}", sha256(b"{}"))).header("docker-content-digest"), Some("mine"));
+    assert_eq!(
+        client
+            .head(&format!("/v2/a/blobs/{}", sha256(b"{}")))
+            .header("docker-content-digest"),
+        Some("mine")
+    );
     let digest = client.push_blob("a", b"content");
-    assert_eq!(client.head(&blob_path).header("docker-content-digest"), Some(&*digest));
+    assert_eq!(
+        client.head(&blob_path).header("docker-content-digest"),
+        Some(&*digest)
+    );
     // what hyper says by itself
     use std::io::Write;
     let mut stream = client.connect();
-    stream.write_all(b"nonsense\r\n\r\n").expect("bytes are taken");
-    let response = crate::support::client::read_response(&mut std::io::BufReader::new(stream), false).expect("an answer");
+    stream
+        .write_all(b"nonsense\r\n\r\n")
+        .expect("bytes are taken");
+    let response =
+        crate::support::client::read_response(&mut std::io::BufReader::new(stream), false)
+            .expect("an answer");
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
 }
 
 /// Who deleted a tag is remembered by address: a proxy's client, where the proxy is trusted.
 #[test]
 fn the_address_of_a_client_is_the_one_before_the_proxies() {
-    for (trusted, expected) in [(Some("[127.0.0.1]"), "192.0.2.7"), (Some("[10.0.0.0/8]"), "127.0.0.1"), (None, "127.0.0.1")] {
-        let environment: Vec<_> = trusted.map(|trusted| ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted)).into_iter().collect();
+    for (trusted, expected) in [
+        (Some("[127.0.0.1]"), "192.0.2.7"),
+        (Some("[10.0.0.0/8]"), "127.0.0.1"),
+        (None, "127.0.0.1"),
+    ] {
+        let environment: Vec<_> = trusted
+            .map(|trusted| ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted))
+            .into_iter()
+            .collect();
         let server = Server::with(&environment);
         let mut client = server.client();
         Image::small(1).push(&mut client, "a", "v1");
-        let delete = client.request("DELETE", "/v2/a/manifests/v1").header("X-Forwarded-For", "1.1.1.1, 192.0.2.7");
+        let delete = client
+            .request("DELETE", "/v2/a/manifests/v1")
+            .header("X-Forwarded-For", "1.1.1.1, 192.0.2.7");
         assert_eq!(delete.send().status, 202);
         let history = server.cli(&["tag", "history", "a:v1"]);
         let text = String::from_utf8_lossy(&history.stdout).into_owned();
-        assert!(history.status.success() && text.contains(expected), "{text} {history:?}");
+        assert!(
+            history.status.success() && text.contains(expected),
+            "{text} {history:?}"
+        );
     }
 }
 
@@ -156,7 +283,15 @@ fn a_peer_that_is_not_believed_is_named_in_the_log() {
     let server = Server::logged(&[]);
     let said = |server: &Server| server.log().matches("http.trustedproxies").count();
     let ask = |server: &Server, header: &str| {
-        assert_eq!(server.client().request("GET", "/v2/").header(header, "for=192.0.2.7").send().status, 200);
+        assert_eq!(
+            server
+                .client()
+                .request("GET", "/v2/")
+                .header(header, "for=192.0.2.7")
+                .send()
+                .status,
+            200
+        );
     };
     ask(&server, "X-Forwarded-Proto");
     assert_eq!(server.client().get("/v2/").status, 200);
@@ -165,7 +300,12 @@ fn a_peer_that_is_not_believed_is_named_in_the_log() {
         ask(&server, header);
     }
     let log = server.log();
-    assert!(said(&server) == 1 && log.contains("add 127.0.0.1 to http.trustedproxies") && log.contains("nothing need be done"), "{log}");
+    assert!(
+        said(&server) == 1
+            && log.contains("add 127.0.0.1 to http.trustedproxies")
+            && log.contains("nothing need be done"),
+        "{log}"
+    );
     assert!(!log.contains("192.0.2.7"), "{log}");
     let trusting = Server::logged(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
     ask(&trusting, "X-Forwarded-For");

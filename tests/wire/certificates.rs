@@ -12,8 +12,16 @@ use crate::support::{Image, sha256};
 /// The one sentence of a server that must not start.
 pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(["serve", "--data-dir"]).arg(directory.join("data")).env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
-    let mut child = command.envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    command
+        .args(["serve", "--data-dir"])
+        .arg(directory.join("data"))
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
+    let mut child = command
+        .envs(environment.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
     let deadline = Instant::now() + Duration::from_secs(30);
     while child.try_wait().expect("a child").is_none() {
         if Instant::now() > deadline {
@@ -23,8 +31,13 @@ pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
         std::thread::yield_now();
     }
     let output = child.wait_with_output().expect("its end");
-    let err = String::from_utf8_lossy(&output.stderr).trim_end().to_owned();
-    assert!(!output.status.success() && !err.contains("panicked"), "{err}");
+    let err = String::from_utf8_lossy(&output.stderr)
+        .trim_end()
+        .to_owned();
+    assert!(
+        !output.status.success() && !err.contains("panicked"),
+        "{err}"
+    );
     assert_eq!(err.lines().count(), 1, "{err}");
     err
 }
@@ -32,23 +45,43 @@ pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
 #[test]
 fn what_cannot_be_used_is_said_in_plain_words() {
     let authority = Authority::new("an authority");
-    let (own, other) = (authority.issue(&["localhost"]), authority.issue(&["localhost"]));
-    let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let (own, other) = (
+        authority.issue(&["localhost"]),
+        authority.issue(&["localhost"]),
+    );
+    let encrypted =
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let legacy = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIB\n-----END RSA PRIVATE KEY-----\n";
     let reversed = authority.pem() + &own.certificate;
     let damaged = own.certificate.replacen("MII", "!!!", 1);
     for (certificate, key, words) in [
-        (&*own.certificate, &*other.key, &["does not belong to", "cert.pem", "key.pem"][..]),
+        (
+            &*own.certificate,
+            &*other.key,
+            &["does not belong to", "cert.pem", "key.pem"][..],
+        ),
         (&*own.key, &*own.certificate, &["cert.pem", "swapped"]),
         (&own.certificate, &own.certificate, &["key.pem", "swapped"]),
-        (&own.certificate, encrypted, &["key.pem", "encrypted", "openssl pkey"]),
+        (
+            &own.certificate,
+            encrypted,
+            &["key.pem", "encrypted", "openssl pkey"],
+        ),
         (&own.certificate, legacy, &["key.pem", "encrypted"]),
         (&reversed, &own.key, &["number 2", "first"]),
         (&damaged, &own.key, &["cert.pem", "damaged"]),
-        (include_str!("rsa1024.pem"), include_str!("rsa1024.pem"), &["key.pem", "2048 bits at least", "has 1024"]),
+        (
+            include_str!("rsa1024.pem"),
+            include_str!("rsa1024.pem"),
+            &["key.pem", "2048 bits at least", "has 1024"],
+        ),
         ("", &own.key, &["cert.pem", "no certificate"]),
         (&own.certificate, "nothing", &["key.pem", "no private key"]),
-        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", &own.key, &["cert.pem", "X.509"]),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            &own.key,
+            &["cert.pem", "X.509"],
+        ),
         (
             &own.certificate,
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
@@ -56,10 +89,19 @@ fn what_cannot_be_used_is_said_in_plain_words() {
         ),
     ] {
         let files = tempfile::TempDir::new().expect("a directory");
-        Issued { certificate: certificate.to_owned(), key: key.to_owned() }.write(files.path());
+        Issued {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }
+        .write(files.path());
         let (certificate, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
-        let environment =
-            [("REGISTRY_HTTP_TLS_CERTIFICATE", certificate.to_str().unwrap()), ("REGISTRY_HTTP_TLS_KEY", key.to_str().unwrap())];
+        let environment = [
+            (
+                "REGISTRY_HTTP_TLS_CERTIFICATE",
+                certificate.to_str().unwrap(),
+            ),
+            ("REGISTRY_HTTP_TLS_KEY", key.to_str().unwrap()),
+        ];
         let err = refusal(files.path(), &environment);
         for word in words {
             assert!(err.contains(word), "'{word}' is not in: {err}");
@@ -71,10 +113,15 @@ fn what_cannot_be_used_is_said_in_plain_words() {
 #[test]
 fn settings_that_do_not_go_together_are_refused() {
     let files = tempfile::TempDir::new().expect("a directory");
-    Authority::new("an authority").issue(&["localhost"]).write(files.path());
+    Authority::new("an authority")
+        .issue(&["localhost"])
+        .write(files.path());
     let (certificate, key) = (files.path().join("cert.pem"), files.path().join("key.pem"));
     let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
-    let pair = [("REGISTRY_HTTP_TLS_CERTIFICATE", certificate), ("REGISTRY_HTTP_TLS_KEY", key)];
+    let pair = [
+        ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate),
+        ("REGISTRY_HTTP_TLS_KEY", key),
+    ];
     let odd = files.path().join("odd.pem");
     let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     std::fs::write(&odd, Authority::new("an authority").pem() + block).expect("a file");
@@ -82,23 +129,84 @@ fn settings_that_do_not_go_together_are_refused() {
     for (environment, words) in [
         (&pair[..1], &["http.tls.key"][..]),
         (&pair[1..], &["http.tls.certificate"]),
-        (&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")], &["http.tls", "certificate"]),
-        (&[pair[0], ("REGISTRY_HTTP_TLS_KEY", "/nowhere/key.pem")], &["/nowhere/key.pem", "No such file"]),
         (
-            &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CIPHERSUITES", "[TLS_RSA_WITH_AES_128_CBC_SHA]")],
-            &["TLS_RSA_WITH_AES_128_CBC_SHA", "weak", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
+            &[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")],
+            &["http.tls", "certificate"],
         ),
-        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", "[/nowhere/ca.pem]")], &["/nowhere/ca.pem"]),
-        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", &odd)], &["odd.pem", "number 2 is no X.509 certificate"]),
-        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example")], &["both a certificate and letsencrypt", "take"]),
-        (&[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")], &["http.tls.minimumtls is tls1.0", "rustls", "write tls1.2"]),
-        (&[("REGISTRY_HTTP_PREFIX", "/a b/")], &["http.prefix", "/a b/"]),
-        (&[("REGISTRY_HTTP_HOST", "registry.example.com")], &["http.host", "https://"]),
-        (&[("REGISTRY_HTTP_HEADERS", "{'X Y': [z]}")], &["http.headers", "X Y"]),
-        (&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/99]")], &["http.trustedproxies", "10.0.0.0/99"]),
-        (&[("REGISTRY_HTTP_LIMITS_CONNECTIONS", "0")], &["http.limits.connections"]),
-        (&[("REGISTRY_HTTP_LIMITS_HEADER", "0s")], &["http.limits.header"]),
-        (&[("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", "/nowhere/at/all.sock")], &["/nowhere/at/all.sock", "http.addr"]),
+        (
+            &[pair[0], ("REGISTRY_HTTP_TLS_KEY", "/nowhere/key.pem")],
+            &["/nowhere/key.pem", "No such file"],
+        ),
+        (
+            &[
+                pair[0],
+                pair[1],
+                (
+                    "REGISTRY_HTTP_TLS_CIPHERSUITES",
+                    "[TLS_RSA_WITH_AES_128_CBC_SHA]",
+                ),
+            ],
+            &[
+                "TLS_RSA_WITH_AES_128_CBC_SHA",
+                "weak",
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            ],
+        ),
+        (
+            &[
+                pair[0],
+                pair[1],
+                ("REGISTRY_HTTP_TLS_CLIENTCAS", "[/nowhere/ca.pem]"),
+            ],
+            &["/nowhere/ca.pem"],
+        ),
+        (
+            &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", &odd)],
+            &["odd.pem", "number 2 is no X.509 certificate"],
+        ),
+        (
+            &[
+                pair[0],
+                pair[1],
+                ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example"),
+            ],
+            &["both a certificate and letsencrypt", "take"],
+        ),
+        (
+            &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")],
+            &["http.tls.minimumtls is tls1.0", "rustls", "write tls1.2"],
+        ),
+        (
+            &[("REGISTRY_HTTP_PREFIX", "/a b/")],
+            &["http.prefix", "/a b/"],
+        ),
+        (
+            &[("REGISTRY_HTTP_HOST", "registry.example.com")],
+            &["http.host", "https://"],
+        ),
+        (
+            &[("REGISTRY_HTTP_HEADERS", "{'X Y': [z]}")],
+            &["http.headers", "X Y"],
+        ),
+        (
+            &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/99]")],
+            &["http.trustedproxies", "10.0.0.0/99"],
+        ),
+        (
+            &[("REGISTRY_HTTP_LIMITS_CONNECTIONS", "0")],
+            &["http.limits.connections"],
+        ),
+        (
+            &[("REGISTRY_HTTP_LIMITS_HEADER", "0s")],
+            &["http.limits.header"],
+        ),
+        (
+            &[
+                ("REGISTRY_HTTP_NET", "unix"),
+                ("REGISTRY_HTTP_ADDR", "/nowhere/at/all.sock"),
+            ],
+            &["/nowhere/at/all.sock", "http.addr"],
+        ),
     ] {
         let err = refusal(files.path(), environment);
         for word in words {
@@ -110,7 +218,10 @@ fn settings_that_do_not_go_together_are_refused() {
 /// What is out of its time is served, for a client may be told to accept it, and the owner is told.
 #[test]
 fn a_certificate_out_of_its_time_is_warned_about() {
-    for (from, until, words) in [(2001, 2002, "expired at 2002-"), (2101, 2102, "not valid before 2101-")] {
+    for (from, until, words) in [
+        (2001, 2002, "expired at 2002-"),
+        (2101, 2102, "not valid before 2101-"),
+    ] {
         let files = tempfile::TempDir::new().expect("a directory");
         let authority = Authority::new("an authority");
         let mut params = params(&["localhost"]);
@@ -118,18 +229,31 @@ fn a_certificate_out_of_its_time_is_warned_about() {
         params.not_after = rcgen::date_time_ymd(until, 2, 1);
         authority.issue_as(params).write(files.path());
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-        command.args(["serve", "--addr", "127.0.0.1:0", "--data-dir"]).arg(files.path().join("data"));
+        command
+            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+            .arg(files.path().join("data"));
         for (name, file) in [("CERTIFICATE", "cert.pem"), ("KEY", "key.pem")] {
             command.env(format!("REGISTRY_HTTP_TLS_{name}"), files.path().join(file));
         }
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let mut line = String::new();
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).expect("a line");
+        std::io::BufRead::read_line(
+            &mut std::io::BufReader::new(child.stdout.take().unwrap()),
+            &mut line,
+        )
+        .expect("a line");
         assert!(line.starts_with("listening on https://"), "{line}");
         let _ = child.kill();
         let output = child.wait_with_output().expect("its end");
         let err = String::from_utf8_lossy(&output.stderr);
-        assert!(err.contains(words) && err.contains("cert.pem") && err.contains("WARN"), "{err}");
+        assert!(
+            err.contains(words) && err.contains("cert.pem") && err.contains("WARN"),
+            "{err}"
+        );
     }
 }
 
@@ -137,12 +261,23 @@ fn a_certificate_out_of_its_time_is_warned_about() {
 #[test]
 fn a_chain_with_a_gap_is_warned_about() {
     let authority = Authority::new("an authority");
-    for (next, is_gap) in [(Authority::new("another").pem(), true), (authority.pem(), false)] {
+    for (next, is_gap) in [
+        (Authority::new("another").pem(), true),
+        (authority.pem(), false),
+    ] {
         let files = tempfile::TempDir::new().expect("a directory");
         let own = authority.issue(&["localhost"]);
-        Issued { certificate: own.certificate + &next, key: own.key }.write(files.path());
+        Issued {
+            certificate: own.certificate + &next,
+            key: own.key,
+        }
+        .write(files.path());
         let log = serve(files.path(), &[]).log();
-        assert_eq!(log.contains("certificate number 2") && log.contains("cert.pem"), is_gap, "{log}");
+        assert_eq!(
+            log.contains("certificate number 2") && log.contains("cert.pem"),
+            is_gap,
+            "{log}"
+        );
     }
 }
 
@@ -160,7 +295,10 @@ fn wait_for_another(server: &Secure, before: &[u8]) -> Vec<u8> {
         if now != before {
             return now;
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "the certificate is not renewed");
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "the certificate is not renewed"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -168,7 +306,11 @@ fn wait_for_another(server: &Secure, before: &[u8]) -> Vec<u8> {
 fn await_words(server: &Secure, words: &str) {
     let start = Instant::now();
     while !server.server.log().contains(words) {
-        assert!(start.elapsed() < Duration::from_secs(30), "'{words}' is not said: {}", server.server.log());
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "'{words}' is not said: {}",
+            server.server.log()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -181,7 +323,11 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     let first = shown(&server);
     // a key alone: nothing goes together until the certificate comes as well
     let next = server.authority.issue(&["localhost"]);
-    std::fs::copy(server.files.path().join("key.pem"), server.files.path().join("former")).expect("a file");
+    std::fs::copy(
+        server.files.path().join("key.pem"),
+        server.files.path().join("former"),
+    )
+    .expect("a file");
     std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
     await_words(&server, "stays in force");
     assert!(shown(&server) == first);
@@ -191,7 +337,12 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     await_words(&server, "can be used again");
     std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
     // said once, however often it is looked at
-    assert_eq!(server.server.log().matches("stays in force").count(), 1, "{}", server.server.log());
+    assert_eq!(
+        server.server.log().matches("stays in force").count(),
+        1,
+        "{}",
+        server.server.log()
+    );
     std::fs::write(server.files.path().join("cert.pem"), &next.certificate).expect("a file");
     let second = wait_for_another(&server, &first);
     // as Kubernetes does it: the directory behind a link is another one
@@ -216,9 +367,15 @@ fn a_hundred_renewals_under_load_fail_no_request() {
     const RENEWALS: usize = 100;
     let files = tempfile::TempDir::new().expect("a directory");
     let authority = Authority::new("an authority");
-    authority.issue(&["localhost", "127.0.0.1"]).write(files.path());
+    authority
+        .issue(&["localhost", "127.0.0.1"])
+        .write(files.path());
     let server = serve(files.path(), &[]);
-    let secure = Secure { server, authority, files };
+    let secure = Secure {
+        server,
+        authority,
+        files,
+    };
     let image = Image::small(1);
     image.push(&mut secure.client(), "a", "v1");
     let (is_over, requests) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -230,7 +387,9 @@ fn a_hundred_renewals_under_load_fail_no_request() {
                 while !is_over.load(Ordering::Relaxed) {
                     // connections of all ages: kept, and made anew
                     image.assert_pulls(&mut kept, "a", "v1");
-                    let response = secure.client().get(&format!("/v2/a/blobs/{}", sha256(&image.layers[0])));
+                    let response = secure
+                        .client()
+                        .get(&format!("/v2/a/blobs/{}", sha256(&image.layers[0])));
                     assert_eq!(response.status, 200, "worker {worker}");
                     requests.fetch_add(4, Ordering::Relaxed);
                 }
@@ -238,12 +397,18 @@ fn a_hundred_renewals_under_load_fail_no_request() {
         }
         let mut before = shown(&secure);
         for _ in 0..RENEWALS {
-            secure.authority.issue(&["localhost", "127.0.0.1"]).write(secure.files.path());
+            secure
+                .authority
+                .issue(&["localhost", "127.0.0.1"])
+                .write(secure.files.path());
             // at once; the files are looked at every second as well
             secure.server.hang_up();
             before = wait_for_another(&secure, &before);
         }
         is_over.store(true, Ordering::Relaxed);
     });
-    println!("{} requests during {RENEWALS} renewals", requests.into_inner());
+    println!(
+        "{} requests during {RENEWALS} renewals",
+        requests.into_inner()
+    );
 }

@@ -5,8 +5,15 @@ use super::pki::{Authority, Issued, client, params};
 
 /// The status that a client gets; none where the connection is refused.
 fn status(server: &Secure, identity: Option<&Issued>) -> Option<u16> {
-    let mut client = client(server.server.address(), server.authority.client_config(identity, &["http/1.1"]));
-    client.request("GET", "/v2/").try_send().ok().map(|response| response.status)
+    let mut client = client(
+        server.server.address(),
+        server.authority.client_config(identity, &["http/1.1"]),
+    );
+    client
+        .request("GET", "/v2/")
+        .try_send()
+        .ok()
+        .map(|response| response.status)
 }
 
 #[test]
@@ -28,11 +35,23 @@ fn each_mode_asks_for_what_its_name_says() {
         let mut environment = vec![("REGISTRY_HTTP_TLS_CLIENTCAS", &*authorities)];
         environment.extend(mode.map(|mode| ("REGISTRY_HTTP_TLS_CLIENTAUTH", mode)));
         let server = Secure::with(&environment);
-        let found = [None, Some(&bad), Some(&good)].map(|identity| status(&server, identity) == Some(200));
+        let found =
+            [None, Some(&bad), Some(&good)].map(|identity| status(&server, identity) == Some(200));
         // a certificate that was made without an authority, as Docker's documentation has it
-        assert_eq!(status(&server, Some(&known.itself())), Some(200), "{mode:?}");
-        assert_eq!(status(&server, Some(&stranger.itself())) == Some(200), found[1], "{mode:?}");
-        assert_eq!(found, expected, "{mode:?}: without a certificate, with a stranger's, with a known one");
+        assert_eq!(
+            status(&server, Some(&known.itself())),
+            Some(200),
+            "{mode:?}"
+        );
+        assert_eq!(
+            status(&server, Some(&stranger.itself())) == Some(200),
+            found[1],
+            "{mode:?}"
+        );
+        assert_eq!(
+            found, expected,
+            "{mode:?}: without a certificate, with a stranger's, with a known one"
+        );
     }
 }
 
@@ -41,11 +60,20 @@ fn each_mode_asks_for_what_its_name_says() {
 fn a_listed_certificate_has_its_time_as_well() {
     let files = tempfile::TempDir::new().expect("a directory");
     let mut params = params(&[]);
-    (params.not_before, params.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 1, 1));
+    (params.not_before, params.not_after) = (
+        rcgen::date_time_ymd(2001, 1, 1),
+        rcgen::date_time_ymd(2002, 1, 1),
+    );
     let (good, old) = (Authority::new("good"), Authority::of("old", params));
     let path = files.path().join("ca.pem");
     std::fs::write(&path, good.pem() + &old.pem()).expect("a file");
     let authorities = format!("[{}]", path.display());
     let server = Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities)]);
-    assert_eq!((status(&server, Some(&good.itself())), status(&server, Some(&old.itself()))), (Some(200), None));
+    assert_eq!(
+        (
+            status(&server, Some(&good.itself())),
+            status(&server, Some(&old.itself()))
+        ),
+        (Some(200), None)
+    );
 }

@@ -14,13 +14,21 @@ use crate::support::{Image, Server, sha256};
 fn images_are_pushed_and_pulled() {
     let secure = Secure::start();
     let mut client = secure.client();
-    let image = Image::new("encrypted", vec![noise(1, 100), noise(2, 70_000), noise(3, (9 << 20) + 1)]);
+    let image = Image::new(
+        "encrypted",
+        vec![noise(1, 100), noise(2, 70_000), noise(3, (9 << 20) + 1)],
+    );
     image.push(&mut client, "a/b", "v1");
     image.assert_pulls(&mut client, "a/b", "v1");
     image.assert_pulls(&mut secure.client(), "a/b", "v1");
-    client.get("/v2/a/b/manifests/v2").refused(404, "MANIFEST_UNKNOWN");
+    client
+        .get("/v2/a/b/manifests/v2")
+        .refused(404, "MANIFEST_UNKNOWN");
     let path = format!("/v2/a/b/blobs/{}", sha256(&image.layers[2]));
-    let range = client.request("GET", &path).header("Range", "bytes=1000000-9000000").send();
+    let range = client
+        .request("GET", &path)
+        .header("Range", "bytes=1000000-9000000")
+        .send();
     assert!(range.status == 206 && range.body == image.layers[2][1_000_000..=9_000_000]);
 }
 
@@ -29,10 +37,19 @@ fn plain_http_is_told_so_in_words() {
     let secure = Secure::with(&[("REGISTRY_HTTP_HEADERS", "{X-Owner: [me]}")]);
     let mut plain = secure.server.client();
     for _ in 0..2 {
-        let response = plain.request("POST", "/v2/a/blobs/uploads/").body(&noise(1, 3 << 20)).send();
+        let response = plain
+            .request("POST", "/v2/a/blobs/uploads/")
+            .body(&noise(1, 3 << 20))
+            .send();
         response.refused(400, "UNSUPPORTED");
-        assert!(String::from_utf8_lossy(&response.body).contains("Client sent an HTTP request to an HTTPS server"));
-        assert_eq!((response.header("connection"), response.header("x-owner")), (Some("close"), Some("me")));
+        assert!(
+            String::from_utf8_lossy(&response.body)
+                .contains("Client sent an HTTP request to an HTTPS server")
+        );
+        assert_eq!(
+            (response.header("connection"), response.header("x-owner")),
+            (Some("close"), Some("me"))
+        );
     }
     assert_eq!(secure.client().get("/v2/").status, 200);
 }
@@ -44,7 +61,9 @@ fn what_is_no_request_is_refused_in_json() {
     let config = Arc::new(server.authority.client_config(None, &["http/1.1"]));
     for nonsense in ["HELLO\r\n\r\n", "GET /v2/ HTTP/1.1\r\nbad header\r\n\r\n"] {
         let mut stream = secure(server.server.address(), &config).expect("a handshake");
-        stream.write_all(nonsense.as_bytes()).expect("bytes are taken");
+        stream
+            .write_all(nonsense.as_bytes())
+            .expect("bytes are taken");
         let response = read_response(&mut BufReader::new(&mut stream), false).expect("an answer");
         response.refused(400, "UNSUPPORTED");
         // and the connection ends as TLS wants it to
@@ -58,10 +77,17 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let config = Arc::new(server.authority.client_config(None, &["http/1.1"]));
     let mut stream = secure(server.server.address(), &config).expect("a handshake");
     let body = noise(5, 20 << 20);
-    let head = format!("PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).expect("the head is taken");
+    let head = format!(
+        "PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream
+        .write_all(head.as_bytes())
+        .expect("the head is taken");
     stream.write_all(&body).expect("the body is taken");
-    read_response(&mut BufReader::new(stream), false).expect("an answer").refused(413, "MANIFEST_INVALID");
+    read_response(&mut BufReader::new(stream), false)
+        .expect("an answer")
+        .refused(413, "MANIFEST_INVALID");
 }
 
 /// Those who do not finish their handshake keep nobody waiting, and are sent away in the end.
@@ -72,7 +98,9 @@ fn slow_handshakes_stop_nobody() {
         .map(|number| {
             let mut stream = dial_tcp(server.server.address()).expect("a connection");
             // some have said that they will send a record, some nothing
-            stream.write_all(&b"\x16\x03\x01\x02\x00\x01"[..number % 7]).expect("bytes are taken");
+            stream
+                .write_all(&b"\x16\x03\x01\x02\x00\x01"[..number % 7])
+                .expect("bytes are taken");
             stream
         })
         .collect();
@@ -93,7 +121,11 @@ fn a_handshake_does_not_hold_up_the_end() {
     assert_eq!(server.client().get("/v2/").status, 200);
     let start = Instant::now();
     assert!(server.server.stop().success());
-    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// Many large blobs at once: what is held of each is a window, not the blob.
@@ -108,7 +140,9 @@ fn memory_stays_flat_whatever_is_pulled() {
     let stalled: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut stream = secure(server.server.address(), &config).expect("a handshake");
-            stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).expect("the request is taken");
+            stream
+                .write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes())
+                .expect("the request is taken");
             stream.read_exact(&mut [0; 100_000]).expect("bytes");
             stream
         })
@@ -120,7 +154,14 @@ fn memory_stays_flat_whatever_is_pulled() {
 }
 
 fn resident_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a status");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line");
-    line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number")
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("a status");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .expect("a line");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .expect("a number")
 }

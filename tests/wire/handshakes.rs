@@ -19,18 +19,27 @@ fn said(server: &Secure, words: &str) -> Vec<String> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let log = server.server.log();
-        let lines: Vec<_> = log.lines().filter(|line| line.contains("handshake failed")).map(str::to_owned).collect();
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("handshake failed"))
+            .map(str::to_owned)
+            .collect();
         if lines.iter().any(|line| line.contains(words)) {
             return lines;
         }
-        assert!(Instant::now() < deadline, "'{words}' is not in the log:\n{log}");
+        assert!(
+            Instant::now() < deadline,
+            "'{words}' is not in the log:\n{log}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }
 
 /// A handshake, and a request in it: over TLS 1.3 a client hears only then that its certificate will not do.
 fn fails(server: &Secure, config: ClientConfig) {
-    let Ok(mut stream) = secure(server.server.address(), &Arc::new(config)) else { return };
+    let Ok(mut stream) = secure(server.server.address(), &Arc::new(config)) else {
+        return;
+    };
     let _ = stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(!matches!(stream.read(&mut [0; 1]), Ok(1)), "it is let in");
 }
@@ -42,7 +51,13 @@ fn asking(mode: &str) -> (Secure, Authority) {
     let path = files.path().join("ca.pem");
     std::fs::write(&path, known.pem()).expect("a file");
     let authorities = format!("[{}]", path.display());
-    (Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities), ("REGISTRY_HTTP_TLS_CLIENTAUTH", mode)]), known)
+    (
+        Secure::with(&[
+            ("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities),
+            ("REGISTRY_HTTP_TLS_CLIENTAUTH", mode),
+        ]),
+        known,
+    )
 }
 
 #[test]
@@ -60,18 +75,38 @@ fn the_log_says_what_is_wrong_with_a_clients_certificate() {
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     for (identity, words) in [
         (None, &["no certificate", "client.cert"][..]),
-        (Some(Authority::new("stranger").issue(&["client"])), &["of no authority in http.tls.clientcas"]),
+        (
+            Some(Authority::new("stranger").issue(&["client"])),
+            &["of no authority in http.tls.clientcas"],
+        ),
         (Some(between(2001, 2002)), &["has expired"]),
         (Some(between(2101, 2102)), &["not valid yet"]),
-        (Some(known.issue_as(of_servers)), &["not meant for clients", "extendedKeyUsage=clientAuth"]),
-        (Some(known.issue_as(authority)), &["an authority's own", "http.tls.clientcas"]),
+        (
+            Some(known.issue_as(of_servers)),
+            &["not meant for clients", "extendedKeyUsage=clientAuth"],
+        ),
+        (
+            Some(known.issue_as(authority)),
+            &["an authority's own", "http.tls.clientcas"],
+        ),
     ] {
-        fails(&server, server.authority.client_config(identity.as_ref(), &["http/1.1"]));
+        fails(
+            &server,
+            server
+                .authority
+                .client_config(identity.as_ref(), &["http/1.1"]),
+        );
         let lines = said(&server, words[0]);
         let line = lines.last().expect("a line");
-        assert!(words.iter().all(|word| line.contains(word)) && line.contains("127.0.0.1"), "{words:?}: {line}");
+        assert!(
+            words.iter().all(|word| line.contains(word)) && line.contains("127.0.0.1"),
+            "{words:?}: {line}"
+        );
         // Rust's own names are not words
-        assert!(!line.contains("InvalidCertificate") && !line.contains("{ "), "{line}");
+        assert!(
+            !line.contains("InvalidCertificate") && !line.contains("{ "),
+            "{line}"
+        );
     }
     assert_eq!(said(&server, "an authority's own").len(), 6);
 }
@@ -87,7 +122,9 @@ fn element(der: &[u8]) -> (&[u8], &[u8]) {
 }
 
 fn sequence(content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).expect("a short one").to_be_bytes();
+    let length = u16::try_from(content.len())
+        .expect("a short one")
+        .to_be_bytes();
     // the shortest form is the only one
     let header = match length {
         [0, low @ ..=0x7f] => vec![0x30, low],
@@ -119,17 +156,26 @@ fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
 fn show(config: &mut ClientConfig, certificate: CertificateDer<'static>, key: &str) {
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
-    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key)));
+    config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(CertifiedKey::new(
+        vec![certificate],
+        key,
+    )));
 }
 
 /// Certificates are no secret: whoever shows one has to have its key.
 #[test]
 fn a_certificate_without_its_key_opens_nothing() {
     use rustls::version::{TLS12, TLS13};
-    for mode in ["request-client-cert", "require-any-client-cert", "verify-client-cert-if-given", "require-and-verify-client-cert"] {
+    for mode in [
+        "request-client-cert",
+        "require-any-client-cert",
+        "verify-client-cert-if-given",
+        "require-and-verify-client-cert",
+    ] {
         let (server, known) = asking(mode);
         let (issued, other) = (known.issue(&["client"]), known.issue(&["client"]));
-        let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
+        let certificate =
+            CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
         for version in [&TLS12, &TLS13] {
             let mut config = only(&server, &[version], None);
             show(&mut config, certificate.clone(), &other.key);
@@ -151,33 +197,69 @@ fn certificates_of_version_one_are_refused_with_the_remedy() {
         show(&mut config, of_version_one(&issued), &issued.key);
         fails(&server, config);
         let lines = said(&server, "version 1 of X.509");
-        assert!(lines.len() == 1 && lines[0].contains("openssl x509 -req an -extfile"), "{mode}: {lines:?}");
+        assert!(
+            lines.len() == 1 && lines[0].contains("openssl x509 -req an -extfile"),
+            "{mode}: {lines:?}"
+        );
     }
 }
 
 #[test]
 fn the_log_says_when_a_client_does_not_take_the_servers_certificate() {
     let server = Secure::start();
-    fails(&server, Authority::new("another").client_config(None, &["http/1.1"]));
-    let lines = said(&server, "does not know the authority of this server's certificate");
+    fails(
+        &server,
+        Authority::new("another").client_config(None, &["http/1.1"]),
+    );
+    let lines = said(
+        &server,
+        "does not know the authority of this server's certificate",
+    );
     assert!(lines[0].contains("/etc/docker/certs.d"), "{lines:?}");
-    server.authority.issue(&["elsewhere.example"]).write(server.files.path());
+    server
+        .authority
+        .issue(&["elsewhere.example"])
+        .write(server.files.path());
     server.server.hang_up();
     let deadline = Instant::now() + Duration::from_secs(30);
-    while secure(server.server.address(), &Arc::new(server.authority.client_config(None, &[]))).is_ok() {
+    while secure(
+        server.server.address(),
+        &Arc::new(server.authority.client_config(None, &[])),
+    )
+    .is_ok()
+    {
         assert!(Instant::now() < deadline, "the certificate is not renewed");
     }
     said(&server, "a name that is not in the certificate");
 }
 
 /// A client that speaks only this.
-fn only(server: &Secure, versions: &[&'static SupportedProtocolVersion], suite: Option<rustls::CipherSuite>) -> ClientConfig {
+fn only(
+    server: &Secure,
+    versions: &[&'static SupportedProtocolVersion],
+    suite: Option<rustls::CipherSuite>,
+) -> ClientConfig {
     let all = aws_lc_rs::default_provider();
-    let suites = all.cipher_suites.iter().copied().filter(|offered| suite.is_none_or(|suite| offered.suite() == suite)).collect();
-    let provider = Arc::new(CryptoProvider { cipher_suites: suites, ..all });
+    let suites = all
+        .cipher_suites
+        .iter()
+        .copied()
+        .filter(|offered| suite.is_none_or(|suite| offered.suite() == suite))
+        .collect();
+    let provider = Arc::new(CryptoProvider {
+        cipher_suites: suites,
+        ..all
+    });
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(server.authority.pem().as_bytes()).expect("a certificate")).expect("an authority");
-    let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).expect("versions");
+    roots
+        .add(
+            CertificateDer::from_pem_slice(server.authority.pem().as_bytes())
+                .expect("a certificate"),
+        )
+        .expect("an authority");
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .expect("versions");
     builder.with_root_certificates(roots).with_no_client_auth()
 }
 
@@ -188,27 +270,69 @@ fn the_log_says_when_nothing_is_spoken_by_both() {
     fails(&least, only(&least, &[&TLS12], None));
     assert!(said(&least, "no version of TLS")[0].contains("http.tls.minimumtls"));
     // and what is new enough is spoken
-    assert!(secure(least.server.address(), &Arc::new(only(&least, &[&TLS13], None))).is_ok());
+    assert!(
+        secure(
+            least.server.address(),
+            &Arc::new(only(&least, &[&TLS13], None))
+        )
+        .is_ok()
+    );
 
     // the first words of TLS 1.1, with a suite of its time
     let any = Secure::start();
-    let hello = [&[0x03, 0x02][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x09], &[1, 0]].concat();
+    let hello = [
+        &[0x03, 0x02][..],
+        &[7; 32],
+        &[0],
+        &[0, 2, 0xc0, 0x09],
+        &[1, 0],
+    ]
+    .concat();
     let length = |more: usize| u8::try_from(hello.len() + more).expect("a short one");
-    let record = [&[0x16, 0x03, 0x01, 0, length(4)][..], &[1, 0, 0, length(0)], &hello].concat();
+    let record = [
+        &[0x16, 0x03, 0x01, 0, length(4)][..],
+        &[1, 0, 0, length(0)],
+        &hello,
+    ]
+    .concat();
     let mut stream = dial_tcp(any.server.address()).expect("a connection");
     stream.write_all(&record).expect("bytes are taken");
     let _ = stream.read_to_end(&mut Vec::new());
     said(&any, "no version of TLS");
 
-    let chosen = Secure::with(&[("REGISTRY_HTTP_TLS_CIPHERSUITES", "[TLS_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]")]);
-    let (small, large) = (rustls::CipherSuite::TLS13_AES_128_GCM_SHA256, rustls::CipherSuite::TLS13_AES_256_GCM_SHA384);
+    let chosen = Secure::with(&[(
+        "REGISTRY_HTTP_TLS_CIPHERSUITES",
+        "[TLS_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]",
+    )]);
+    let (small, large) = (
+        rustls::CipherSuite::TLS13_AES_128_GCM_SHA256,
+        rustls::CipherSuite::TLS13_AES_256_GCM_SHA384,
+    );
     fails(&chosen, only(&chosen, &[&TLS13], Some(small)));
     assert!(said(&chosen, "no cipher suite")[0].contains("http.tls.ciphersuites"));
-    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS13], Some(large)))).is_ok());
+    assert!(
+        secure(
+            chosen.server.address(),
+            &Arc::new(only(&chosen, &[&TLS13], Some(large)))
+        )
+        .is_ok()
+    );
     let old = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256;
-    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS12], Some(old)))).is_err());
+    assert!(
+        secure(
+            chosen.server.address(),
+            &Arc::new(only(&chosen, &[&TLS12], Some(old)))
+        )
+        .is_err()
+    );
     let old = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
-    assert!(secure(chosen.server.address(), &Arc::new(only(&chosen, &[&TLS12], Some(old)))).is_ok());
+    assert!(
+        secure(
+            chosen.server.address(),
+            &Arc::new(only(&chosen, &[&TLS12], Some(old)))
+        )
+        .is_ok()
+    );
 }
 
 /// A scanner does not fill the disk: what is wrong with one client is said once.
@@ -221,15 +345,25 @@ fn the_same_is_not_said_again() {
         assert_eq!(server.server.client().get("/v2/").status, 400);
         // no TLS, and nothing like HTTP
         let mut stream = dial_tcp(server.server.address()).expect("a connection");
-        stream.write_all(&[&[0x80, 0x2e, 0x01], &number.to_be_bytes()[..], &[0; 60]].concat()).expect("bytes are taken");
+        stream
+            .write_all(&[&[0x80, 0x2e, 0x01], &number.to_be_bytes()[..], &[0; 60]].concat())
+            .expect("bytes are taken");
         let _ = stream.read_to_end(&mut Vec::new());
         // gone without a word
         drop(dial_tcp(server.server.address()).expect("a connection"));
     }
     assert_eq!(server.client().get("/v2/").status, 200);
-    for words in ["does not know the authority", "speaks HTTP without TLS", "not TLS"] {
+    for words in [
+        "does not know the authority",
+        "speaks HTTP without TLS",
+        "not TLS",
+    ] {
         let lines = said(&server, words);
-        assert_eq!(lines.iter().filter(|line| line.contains(words)).count(), 1, "{words}: {lines:?}");
+        assert_eq!(
+            lines.iter().filter(|line| line.contains(words)).count(),
+            1,
+            "{words}: {lines:?}"
+        );
     }
     assert_eq!(said(&server, "not TLS").len(), 3, "{}", server.server.log());
 }

@@ -32,9 +32,15 @@ impl Secure {
     fn with(environment: &[(&str, &str)]) -> Self {
         let files = tempfile::TempDir::new().expect("a directory");
         let authority = Authority::new("an authority");
-        authority.issue(&["localhost", "127.0.0.1"]).write(files.path());
+        authority
+            .issue(&["localhost", "127.0.0.1"])
+            .write(files.path());
         let server = serve(files.path(), environment);
-        Self { server, authority, files }
+        Self {
+            server,
+            authority,
+            files,
+        }
     }
 
     fn client(&self) -> crate::support::Client {
@@ -46,7 +52,10 @@ impl Secure {
 fn serve(files: &Path, environment: &[(&str, &str)]) -> Server {
     let (certificate, key) = (files.join("cert.pem"), files.join("key.pem"));
     let own = [
-        ("REGISTRY_HTTP_TLS_CERTIFICATE", certificate.to_str().expect("a path")),
+        (
+            "REGISTRY_HTTP_TLS_CERTIFICATE",
+            certificate.to_str().expect("a path"),
+        ),
         ("REGISTRY_HTTP_TLS_KEY", key.to_str().expect("a path")),
     ];
     Server::logged(&[&own[..], environment].concat())

@@ -33,7 +33,13 @@ impl Issued {
 }
 
 pub fn params(names: &[&str]) -> CertificateParams {
-    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).expect("names")
+    CertificateParams::new(
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    )
+    .expect("names")
 }
 
 impl Authority {
@@ -44,7 +50,8 @@ impl Authority {
     pub fn of(name: &str, mut params: CertificateParams) -> Self {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+            .expect("an authority");
         Self { issuer }
     }
 
@@ -54,7 +61,10 @@ impl Authority {
 
     /// Its own certificate, for clients that have no other.
     pub fn itself(&self) -> Issued {
-        Issued { certificate: self.pem(), key: self.issuer.key().serialize_pem() }
+        Issued {
+            certificate: self.pem(),
+            key: self.issuer.key().serialize_pem(),
+        }
     }
 
     pub fn issue(&self, names: &[&str]) -> Issued {
@@ -64,7 +74,10 @@ impl Authority {
     pub fn issue_as(&self, params: CertificateParams) -> Issued {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        Issued { certificate: certificate.pem(), key: key.serialize_pem() }
+        Issued {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
     }
 
     /// What a client that knows this authority alone is set up with.
@@ -72,14 +85,20 @@ impl Authority {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("an authority");
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions");
         let builder = builder.with_root_certificates(roots);
         let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(identity) => {
-                let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes()).collect::<Result<_, _>>().expect("a chain");
+                let chain = CertificateDer::pem_slice_iter(identity.certificate.as_bytes())
+                    .collect::<Result<_, _>>()
+                    .expect("a chain");
                 let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).expect("a key");
-                builder.with_client_auth_cert(chain, key).expect("an identity")
+                builder
+                    .with_client_auth_cert(chain, key)
+                    .expect("an identity")
             }
         };
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -100,7 +119,10 @@ pub fn secure(address: &str, config: &Arc<ClientConfig>) -> io::Result<Secured> 
 }
 
 /// As [`secure`], over whatever connection.
-pub fn secure_over<S: Read + Write>(connection: S, config: &Arc<ClientConfig>) -> io::Result<StreamOwned<ClientConnection, S>> {
+pub fn secure_over<S: Read + Write>(
+    connection: S,
+    config: &Arc<ClientConfig>,
+) -> io::Result<StreamOwned<ClientConnection, S>> {
     let name = ServerName::try_from("localhost").expect("a name");
     let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(session, connection);

@@ -20,8 +20,15 @@ impl Configured {
         authority.issue(&["localhost"]).write(files.path());
         let path = file(files.path());
         std::fs::write(&path, encrypted(files.path(), "")).expect("a file");
-        let server = Server::logged(&[("REGISTRY_CONFIGURATION_PATH", path.to_str().expect("a path"))]);
-        Self { server, authority, files }
+        let server = Server::logged(&[(
+            "REGISTRY_CONFIGURATION_PATH",
+            path.to_str().expect("a path"),
+        )]);
+        Self {
+            server,
+            authority,
+            files,
+        }
     }
 
     fn write(&self, text: &str) {
@@ -32,7 +39,11 @@ impl Configured {
     fn says(&self, words: &str) {
         let start = Instant::now();
         while !self.server.log().contains(words) {
-            assert!(start.elapsed() < Duration::from_secs(30), "'{words}' is not said: {}", self.server.log());
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "'{words}' is not said: {}",
+                self.server.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -51,7 +62,9 @@ fn file(directory: &Path) -> PathBuf {
 
 fn encrypted(directory: &Path, more: &str) -> String {
     let directory = directory.display();
-    format!("version: 0.1\nhttp: {{tls: {{certificate: {directory}/cert.pem, key: {directory}/key.pem}}{more}}}\n")
+    format!(
+        "version: 0.1\nhttp: {{tls: {{certificate: {directory}/cert.pem, key: {directory}/key.pem}}{more}}}\n"
+    )
 }
 
 #[test]
@@ -75,7 +88,10 @@ fn a_change_while_a_certificate_is_renewed_is_not_lost() {
     configured.says("holds from now on: http.headers");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     // where that itself changes, it waits for the files
-    configured.write(&encrypted(configured.files.path(), ", headers: {X-A: [c]}, http2: {disabled: true}"));
+    configured.write(&encrypted(
+        configured.files.path(),
+        ", headers: {X-A: [c]}, http2: {disabled: true}",
+    ));
     configured.says("is not taken");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     std::fs::write(configured.files.path().join("key.pem"), &next.key).expect("a file");

@@ -34,17 +34,30 @@ impl Second {
     }
 
     async fn plain_with(server: &Server, window: Option<u32>) -> Self {
-        let stream = TcpStream::connect(server.address()).await.expect("a connection");
-        Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "http" }
+        let stream = TcpStream::connect(server.address())
+            .await
+            .expect("a connection");
+        Self {
+            sender: Self::handshake(TokioIo::new(stream), window).await,
+            scheme: "http",
+        }
     }
 
     async fn encrypted(server: &Secure, window: Option<u32>) -> Self {
         let config = Arc::new(server.authority.client_config(None, &["h2", "http/1.1"]));
-        let stream = TcpStream::connect(server.server.address()).await.expect("a connection");
+        let stream = TcpStream::connect(server.server.address())
+            .await
+            .expect("a connection");
         let name = ServerName::try_from("localhost").expect("a name");
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.expect("a handshake");
+        let stream = tokio_rustls::TlsConnector::from(config)
+            .connect(name, stream)
+            .await
+            .expect("a handshake");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        Self { sender: Self::handshake(TokioIo::new(stream), window).await, scheme: "https" }
+        Self {
+            sender: Self::handshake(TokioIo::new(stream), window).await,
+            scheme: "https",
+        }
     }
 
     async fn handshake<T>(stream: T, window: Option<u32>) -> SendRequest<BoxBody<Bytes, Infallible>>
@@ -52,18 +65,35 @@ impl Second {
         T: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     {
         let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).initial_stream_window_size(window).initial_connection_window_size(window.map(|_| 1 << 30));
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(window)
+            .initial_connection_window_size(window.map(|_| 1 << 30));
         let (sender, connection) = builder.handshake(stream).await.expect("a preface");
         tokio::spawn(connection);
         sender
     }
 
-    fn request(&self, method: &str, path: &str, body: &[u8]) -> Request<BoxBody<Bytes, Infallible>> {
+    fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> Request<BoxBody<Bytes, Infallible>> {
         let uri = format!("{}://localhost{path}", self.scheme);
-        Request::builder().method(method).uri(uri).body(Full::new(Bytes::copy_from_slice(body)).boxed()).expect("a request")
+        Request::builder()
+            .method(method)
+            .uri(uri)
+            .body(Full::new(Bytes::copy_from_slice(body)).boxed())
+            .expect("a request")
     }
 
-    async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> hyper::Result<Response<Incoming>> {
+    async fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+    ) -> hyper::Result<Response<Incoming>> {
         let request = self.request(method, path, body);
         self.sender.ready().await?;
         self.sender.send_request(request).await
@@ -73,7 +103,15 @@ impl Second {
         let response = self.send(method, path, body).await.expect("an answer");
         assert_eq!(response.version(), Version::HTTP_2);
         let status = response.status().as_u16();
-        (status, response.into_body().collect().await.expect("a body").to_bytes())
+        (
+            status,
+            response
+                .into_body()
+                .collect()
+                .await
+                .expect("a body")
+                .to_bytes(),
+        )
     }
 
     async fn push(&mut self, repository: &str, blob: &[u8]) {
@@ -84,32 +122,67 @@ impl Second {
 
 /// Pushes and pulls an image, and is refused what there is not.
 async fn image_goes_both_ways(mut second: Second) {
-    let image = Image::new("second", vec![noise(1, 100), noise(2, 80_000), noise(3, (9 << 20) + 1)]);
+    let image = Image::new(
+        "second",
+        vec![noise(1, 100), noise(2, 80_000), noise(3, (9 << 20) + 1)],
+    );
     for blob in image.layers.iter().chain([&image.config]) {
         second.push("a", blob).await;
     }
     let mut request = second.request("PUT", "/v2/a/manifests/v1", &image.manifest);
-    request.headers_mut().insert("content-type", crate::support::image::OCI_MANIFEST.parse().expect("a value"));
+    request.headers_mut().insert(
+        "content-type",
+        crate::support::image::OCI_MANIFEST
+            .parse()
+            .expect("a value"),
+    );
     second.sender.ready().await.expect("a connection");
-    assert_eq!(second.sender.send_request(request).await.expect("an answer").status(), 201);
+    assert_eq!(
+        second
+            .sender
+            .send_request(request)
+            .await
+            .expect("an answer")
+            .status(),
+        201
+    );
     let (status, manifest) = second.exchange("GET", "/v2/a/manifests/v1", b"").await;
     assert!(status == 200 && manifest == image.manifest);
     // all at once
     let mut answers = Vec::new();
     for _ in 0..3 {
         for layer in &image.layers {
-            answers.push((second.send("GET", &format!("/v2/a/blobs/{}", sha256(layer)), b"").await.expect("an answer"), layer));
+            answers.push((
+                second
+                    .send("GET", &format!("/v2/a/blobs/{}", sha256(layer)), b"")
+                    .await
+                    .expect("an answer"),
+                layer,
+            ));
         }
     }
     for (answer, layer) in answers {
-        assert!(answer.into_body().collect().await.expect("a body").to_bytes() == **layer);
+        assert!(
+            answer
+                .into_body()
+                .collect()
+                .await
+                .expect("a body")
+                .to_bytes()
+                == **layer
+        );
     }
     let (status, body) = second.exchange("GET", "/v2/a/manifests/v2", b"").await;
     assert!(status == 404 && String::from_utf8_lossy(&body).contains("MANIFEST_UNKNOWN"));
     // refused before its body has come, and the connection goes on
-    let (status, _) = second.exchange("PUT", "/v2/UPPER/manifests/v1", &noise(4, 200_000)).await;
+    let (status, _) = second
+        .exchange("PUT", "/v2/UPPER/manifests/v1", &noise(4, 200_000))
+        .await;
     assert_eq!(status, 400);
-    assert_eq!(second.exchange("GET", "/v2/", b"").await, (200, Bytes::from("{}")));
+    assert_eq!(
+        second.exchange("GET", "/v2/", b"").await,
+        (200, Bytes::from("{}"))
+    );
 }
 
 /// Go's clients end bodies with a piece that is empty, and may send one at any time.
@@ -119,18 +192,34 @@ fn pieces_without_bytes_are_part_of_a_body() {
     wait_for(async {
         let mut second = Second::encrypted(&server, None).await;
         for pieces in [&[""][..], &["", ""], &["", "a", "", "bc", ""]] {
-            let path = format!("/v2/a/blobs/uploads/?digest={}", sha256(pieces.concat().as_bytes()));
-            let frames: Vec<_> = pieces.iter().map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece.as_bytes())))).collect();
-            let request = second.request("POST", &path, b"").map(|_| StreamBody::new(futures_util::stream::iter(frames)).boxed());
+            let path = format!(
+                "/v2/a/blobs/uploads/?digest={}",
+                sha256(pieces.concat().as_bytes())
+            );
+            let frames: Vec<_> = pieces
+                .iter()
+                .map(|piece| Ok(Frame::data(Bytes::copy_from_slice(piece.as_bytes()))))
+                .collect();
+            let request = second
+                .request("POST", &path, b"")
+                .map(|_| StreamBody::new(futures_util::stream::iter(frames)).boxed());
             second.sender.ready().await.expect("a connection");
-            let answer = second.sender.send_request(request).await.expect("an answer");
+            let answer = second
+                .sender
+                .send_request(request)
+                .await
+                .expect("an answer");
             assert_eq!(answer.status(), 201, "{pieces:?}");
         }
     });
 }
 
 fn wait_for<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(work)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
 }
 
 #[test]
@@ -154,12 +243,20 @@ fn what_is_agreed_upon_is_what_the_owner_wants() {
         (&[][..], &["h2", "http/1.1"][..], Some(&b"h2"[..])),
         (&[], &["http/1.1"], Some(b"http/1.1")),
         (&[], &[], None),
-        (&[("REGISTRY_HTTP_HTTP2_DISABLED", "true")], &["h2", "http/1.1"], Some(b"http/1.1")),
+        (
+            &[("REGISTRY_HTTP_HTTP2_DISABLED", "true")],
+            &["h2", "http/1.1"],
+            Some(b"http/1.1"),
+        ),
     ] {
         let server = Secure::with(environment);
         let config = Arc::new(server.authority.client_config(None, offered));
         let stream = secure(server.server.address(), &config).expect("a handshake");
-        assert_eq!(stream.conn.alpn_protocol(), expected, "{environment:?} {offered:?}");
+        assert_eq!(
+            stream.conn.alpn_protocol(),
+            expected,
+            "{environment:?} {offered:?}"
+        );
     }
 }
 
@@ -169,12 +266,21 @@ fn a_version_older_than_the_least_is_refused() {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = rustls::RootCertStore::empty();
     let authority =
-        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(server.authority.pem().as_bytes());
-    roots.add(authority.expect("a certificate")).expect("an authority");
-    let old = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS12]).expect("a version");
+        <rustls::pki_types::CertificateDer as rustls::pki_types::pem::PemObject>::from_pem_slice(
+            server.authority.pem().as_bytes(),
+        );
+    roots
+        .add(authority.expect("a certificate"))
+        .expect("an authority");
+    let old = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .expect("a version");
     let old = Arc::new(old.with_root_certificates(roots).with_no_client_auth());
     assert!(secure(server.server.address(), &old).is_err());
-    assert!(secure(Secure::start().server.address(), &old).is_err(), "another authority's");
+    assert!(
+        secure(Secure::start().server.address(), &old).is_err(),
+        "another authority's"
+    );
 }
 
 /// A client that opens its window no further loses what it asked for, and nothing else.
@@ -214,18 +320,35 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
             for _ in 0..120 {
                 let mut request = second.request("GET", &path, b"");
                 if ranges > 0 {
-                    request.headers_mut().insert("range", format!("bytes={}", "-1,".repeat(ranges)).parse().expect("a value"));
+                    request.headers_mut().insert(
+                        "range",
+                        format!("bytes={}", "-1,".repeat(ranges))
+                            .parse()
+                            .expect("a value"),
+                    );
                 }
                 second.sender.ready().await.expect("a connection");
-                answers.push(second.sender.send_request(request).await.expect("an answer"));
+                answers.push(
+                    second
+                        .sender
+                        .send_request(request)
+                        .await
+                        .expect("an answer"),
+                );
             }
             // what has been begun is read by the time that another request is answered a few times
             for _ in 0..50 {
                 assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
             }
             let grown = memory(&server.server, "VmRSS").saturating_sub(before);
-            println!("window {window}, {ranges} ranges: {grown} KiB for {} answers", answers.len());
-            assert!(grown < 12 << 10, "window {window}, {ranges} ranges: {grown} KiB");
+            println!(
+                "window {window}, {ranges} ranges: {grown} KiB for {} answers",
+                answers.len()
+            );
+            assert!(
+                grown < 12 << 10,
+                "window {window}, {ranges} ranges: {grown} KiB"
+            );
             // whoever takes its answers gets them all the same, one and all
             let mut bodies = Vec::new();
             for answer in answers.drain(..).take(if window == 1 { 0 } else { 20 }) {
@@ -241,7 +364,10 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
 /// What the access log will tell of a request is kept until its answer has been taken.
 #[test]
 fn what_clients_call_themselves_costs_little_memory() {
-    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false")]);
+    let server = Server::with(&[
+        ("REGISTRY_HTTP_H2C_ENABLED", "true"),
+        ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false"),
+    ]);
     wait_for(async {
         let mut second = Second::plain_with(&server, Some(0)).await;
         let agent = http::HeaderValue::from_bytes(&vec![0x80; 30_000]).expect("a value");
@@ -251,7 +377,13 @@ fn what_clients_call_themselves_costs_little_memory() {
             let mut request = second.request("GET", "/v2/", b"");
             request.headers_mut().insert("user-agent", agent.clone());
             second.sender.ready().await.expect("a connection");
-            answers.push(second.sender.send_request(request).await.expect("an answer"));
+            answers.push(
+                second
+                    .sender
+                    .send_request(request)
+                    .await
+                    .expect("an answer"),
+            );
         }
         let grown = memory(&server, "VmRSS").saturating_sub(before);
         println!("{grown} KiB for {} requests", answers.len());
@@ -262,22 +394,49 @@ fn what_clients_call_themselves_costs_little_memory() {
 /// A request that waits for its client costs about as much as a connection does, and counts for something.
 #[test]
 fn one_address_has_only_so_many_requests() {
-    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "2")]);
+    let server = Server::with(&[
+        ("REGISTRY_HTTP_H2C_ENABLED", "true"),
+        ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "2"),
+    ]);
     wait_for(async {
-        let mut connections = [Second::plain_with(&server, Some(0)).await, Second::plain_with(&server, Some(0)).await];
+        let mut connections = [
+            Second::plain_with(&server, Some(0)).await,
+            Second::plain_with(&server, Some(0)).await,
+        ];
         let mut held = Vec::new();
         for number in 0..8 {
-            let answer = connections[number % 2].send("GET", "/v2/", b"").await.expect("an answer");
+            let answer = connections[number % 2]
+                .send("GET", "/v2/", b"")
+                .await
+                .expect("an answer");
             assert_eq!(answer.status(), 200, "{number}");
             held.push(answer);
         }
-        let refused = connections[0].send("GET", "/v2/", b"").await.expect("an answer");
-        assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].as_bytes()), (429, &b"1"[..]));
+        let refused = connections[0]
+            .send("GET", "/v2/", b"")
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (
+                refused.status().as_u16(),
+                refused.headers()["retry-after"].as_bytes()
+            ),
+            (429, &b"1"[..])
+        );
         // whoever takes an answer makes room
         drop(held.pop());
         let start = Instant::now();
-        while connections[0].send("GET", "/v2/", b"").await.expect("an answer").status() != 200 {
-            assert!(start.elapsed() < Duration::from_secs(20), "no room was made");
+        while connections[0]
+            .send("GET", "/v2/", b"")
+            .await
+            .expect("an answer")
+            .status()
+            != 200
+        {
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "no room was made"
+            );
         }
     });
 }
@@ -293,7 +452,9 @@ fn a_connection_without_requests_ends() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), ended).await.expect("it stays open");
+        tokio::time::timeout(Duration::from_secs(20), ended)
+            .await
+            .expect("it stays open");
     });
 }
 
@@ -308,7 +469,15 @@ fn the_end_waits_for_requests_and_not_for_connections() {
         let mut busy = Second::encrypted(&server, None).await;
         let answer = busy.send("GET", &path, b"").await.expect("an answer");
         server.server.terminate();
-        assert!(answer.into_body().collect().await.expect("a body").to_bytes() == *blob);
+        assert!(
+            answer
+                .into_body()
+                .collect()
+                .await
+                .expect("a body")
+                .to_bytes()
+                == *blob
+        );
     });
     assert!(server.server.wait().success());
 }
@@ -328,7 +497,10 @@ fn clients_are_told_of_the_bounds() {
     let mut settings = vec![0; usize::from(head[2])];
     stream.read_exact(&mut settings).expect("settings");
     let value = |id: u8| {
-        let found = settings.chunks(6).find(|entry| entry[..2] == [0, id]).unwrap_or_else(|| panic!("{id} is not in {settings:?}"));
+        let found = settings
+            .chunks(6)
+            .find(|entry| entry[..2] == [0, id])
+            .unwrap_or_else(|| panic!("{id} is not in {settings:?}"));
         u32::from_be_bytes([found[2], found[3], found[4], found[5]])
     };
     let (streams, window, head_size) = (value(3), value(4), value(6));
@@ -338,13 +510,20 @@ fn clients_are_told_of_the_bounds() {
 /// A client that says nothing any more does not keep the server from ending.
 #[test]
 fn the_end_does_not_wait_for_goodbyes() {
-    let mut server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_DRAINTIMEOUT", "2m")]);
+    let mut server = Server::with(&[
+        ("REGISTRY_HTTP_H2C_ENABLED", "true"),
+        ("REGISTRY_HTTP_DRAINTIMEOUT", "2m"),
+    ]);
     let mut stream = dial_tcp(server.address()).expect("a connection");
     stream.write_all(HELLO).expect("bytes are taken");
     stream.read_exact(&mut [0; 9]).expect("a frame");
     let start = Instant::now();
     assert!(server.stop().success());
-    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(
+        start.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// Work may take as long as it takes: patience is with clients that take nothing.
@@ -356,15 +535,30 @@ fn an_answer_may_take_longer_than_the_patience() {
     let hash = "$2y$14$ZzHhZzHhZzHhZzHhZzHhZu0000000000000000000000000000000";
     std::fs::write(&path, format!("joe:{hash}\n")).expect("a file");
     let auth = format!("{{htpasswd: {{realm: r, path: {}}}}}", path.display());
-    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true"), ("REGISTRY_HTTP_LIMITS_IDLE", "100ms"), ("REGISTRY_AUTH", &auth)]);
+    let server = Server::with(&[
+        ("REGISTRY_HTTP_H2C_ENABLED", "true"),
+        ("REGISTRY_HTTP_LIMITS_IDLE", "100ms"),
+        ("REGISTRY_AUTH", &auth),
+    ]);
     wait_for(async {
         let mut second = Second::plain(&server).await;
         let mut request = second.request("GET", "/v2/", b"");
-        request.headers_mut().insert("authorization", "Basic am9lOnNlY3JldA==".parse().expect("a value"));
+        request.headers_mut().insert(
+            "authorization",
+            "Basic am9lOnNlY3JldA==".parse().expect("a value"),
+        );
         let start = Instant::now();
         second.sender.ready().await.expect("a connection");
-        let answer = second.sender.send_request(request).await.expect("an answer");
+        let answer = second
+            .sender
+            .send_request(request)
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), 401);
-        assert!(start.elapsed() > Duration::from_millis(200), "the machine is too fast for this: {:?}", start.elapsed());
+        assert!(
+            start.elapsed() > Duration::from_millis(200),
+            "the machine is too fast for this: {:?}",
+            start.elapsed()
+        );
     });
 }

@@ -8,11 +8,16 @@ use crate::support::{Client, Image, Server};
 
 fn client(path: &Path) -> Client {
     let path = path.to_owned();
-    Client::over("localhost", move || Ok(Box::new(UnixStream::connect(&path)?)))
+    Client::over("localhost", move || {
+        Ok(Box::new(UnixStream::connect(&path)?))
+    })
 }
 
 fn start(path: &Path) -> Server {
-    Server::with(&[("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", path.to_str().expect("a path"))])
+    Server::with(&[
+        ("REGISTRY_HTTP_NET", "unix"),
+        ("REGISTRY_HTTP_ADDR", path.to_str().expect("a path")),
+    ])
 }
 
 #[test]
@@ -41,19 +46,40 @@ fn what_a_killed_server_left_is_replaced_and_what_a_live_one_has_is_not() {
     assert_eq!(client(&path).get("/v2/").status, 200);
 
     let third = tempfile::TempDir::new().expect("a directory");
-    let err = super::certificates::refusal(third.path(), &[("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", path.to_str().unwrap())]);
-    assert!(err.contains("registry.sock") && err.contains("another server"), "{err}");
+    let err = super::certificates::refusal(
+        third.path(),
+        &[
+            ("REGISTRY_HTTP_NET", "unix"),
+            ("REGISTRY_HTTP_ADDR", path.to_str().unwrap()),
+        ],
+    );
+    assert!(
+        err.contains("registry.sock") && err.contains("another server"),
+        "{err}"
+    );
     assert_eq!(client(&path).get("/v2/").status, 200);
     drop(second);
 
     // nor is a file that is no socket, nor one of somebody who is only slow
     std::fs::remove_file(&path).expect("it can be removed");
     std::fs::write(&path, "precious").expect("a file");
-    super::certificates::refusal(third.path(), &[("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", path.to_str().unwrap())]);
+    super::certificates::refusal(
+        third.path(),
+        &[
+            ("REGISTRY_HTTP_NET", "unix"),
+            ("REGISTRY_HTTP_ADDR", path.to_str().unwrap()),
+        ],
+    );
     assert_eq!(std::fs::read(&path).expect("it is there"), b"precious");
     std::fs::remove_file(&path).expect("it can be removed");
     let _other = UnixListener::bind(&path).expect("a socket");
-    super::certificates::refusal(third.path(), &[("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", path.to_str().unwrap())]);
+    super::certificates::refusal(
+        third.path(),
+        &[
+            ("REGISTRY_HTTP_NET", "unix"),
+            ("REGISTRY_HTTP_ADDR", path.to_str().unwrap()),
+        ],
+    );
     assert!(UnixStream::connect(&path).is_ok());
 }
 
@@ -63,14 +89,29 @@ fn the_peer_of_a_socket_is_trusted_as_this_machine_is() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
     let address = path.to_str().expect("a path");
-    for (trusted, expected) in [(Some("[127.0.0.1]"), "https://r.example"), (None, "http://localhost")] {
-        let mut environment = vec![("REGISTRY_HTTP_NET", "unix"), ("REGISTRY_HTTP_ADDR", address), ("REGISTRY_HTTP_RELATIVEURLS", "false")];
+    for (trusted, expected) in [
+        (Some("[127.0.0.1]"), "https://r.example"),
+        (None, "http://localhost"),
+    ] {
+        let mut environment = vec![
+            ("REGISTRY_HTTP_NET", "unix"),
+            ("REGISTRY_HTTP_ADDR", address),
+            ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+        ];
         environment.extend(trusted.map(|trusted| ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted)));
         let mut server = Server::with(&environment);
         let mut client = client(&path);
-        let request = client.request("POST", "/v2/a/blobs/uploads/").header("X-Forwarded-Host", "r.example");
+        let request = client
+            .request("POST", "/v2/a/blobs/uploads/")
+            .header("X-Forwarded-Host", "r.example");
         let response = request.header("X-Forwarded-Proto", "https").send();
-        assert!(response.header("location").expect("a location").starts_with(&format!("{expected}/v2/a/")), "{response:?}");
+        assert!(
+            response
+                .header("location")
+                .expect("a location")
+                .starts_with(&format!("{expected}/v2/a/")),
+            "{response:?}"
+        );
         drop(client);
         assert!(server.stop().success());
     }

@@ -8,7 +8,9 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert};
+use webpki::{
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert,
+};
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
@@ -37,15 +39,23 @@ impl Bundle {
         let (mut anchors, mut keys) = (Vec::new(), HashMap::new());
         for (place, certificate) in certificates.iter().enumerate() {
             let why = |why: &str| format!("certificate {}: {why}", place + 1);
-            let anchor = anchor_from_trusted_cert(certificate).map_err(|error| why(&error.to_string()))?;
+            let anchor =
+                anchor_from_trusted_cert(certificate).map_err(|error| why(&error.to_string()))?;
             anchors.push(anchor.to_owned());
             match key_of(certificate) {
                 Ok((key, ids)) => keys.extend(ids.into_iter().map(|id| (id, key.clone()))),
                 // it may have signed certificates of other keys
-                Err(Malformed(cause)) => tracing::warn!("auth.token.rootcertbundle: {}, so it checks no tokens itself", why(cause)),
+                Err(Malformed(cause)) => tracing::warn!(
+                    "auth.token.rootcertbundle: {}, so it checks no tokens itself",
+                    why(cause)
+                ),
             }
         }
-        Ok(Self { certificates, anchors, keys })
+        Ok(Self {
+            certificates,
+            anchors,
+            keys,
+        })
     }
 
     /// The key with this id: the thumbprint of RFC 7638, or libtrust's, as token servers of distribution 2 have it.
@@ -59,9 +69,14 @@ impl Bundle {
         if chain.len() > LONGEST_CHAIN {
             return Err(Malformed("token with too many certificates"));
         }
-        let decoded: Result<Vec<_>, _> = chain.iter().map(|text| STANDARD.decode(text).map(CertificateDer::from)).collect();
+        let decoded: Result<Vec<_>, _> = chain
+            .iter()
+            .map(|text| STANDARD.decode(text).map(CertificateDer::from))
+            .collect();
         let chain = decoded.map_err(|_| Malformed("token with a malformed certificate"))?;
-        let [leaf, intermediates @ ..] = &*chain else { return Err(Malformed("token without a certificate")) };
+        let [leaf, intermediates @ ..] = &*chain else {
+            return Err(Malformed("token without a certificate"));
+        };
         if self.certificates.contains(leaf) {
             check_time(leaf)?;
         } else {
@@ -70,18 +85,37 @@ impl Bundle {
         key_of(leaf).map(|(key, _)| key)
     }
 
-    fn verify(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Malformed> {
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Result<(), Malformed> {
         let untrusted = |_| Malformed("token of a certificate that is not trusted");
         let leaf = EndEntityCert::try_from(leaf).map_err(untrusted)?;
         let (algorithms, now) = (webpki::ALL_VERIFICATION_ALGS, UnixTime::now());
-        leaf.verify_for_usage(algorithms, &self.anchors, intermediates, now, AnyUsage, None, None).map(|_| ()).map_err(untrusted)
+        leaf.verify_for_usage(
+            algorithms,
+            &self.anchors,
+            intermediates,
+            now,
+            AnyUsage,
+            None,
+            None,
+        )
+        .map(|_| ())
+        .map_err(untrusted)
     }
 }
 
 /// Fails for a certificate that is out of its time. A trusted one is verified by nothing else.
 fn check_time(certificate: &CertificateDer<'_>) -> Result<(), Malformed> {
-    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
-    if certificate.validity().is_valid() { Ok(()) } else { Err(Malformed("token of a certificate that is out of its time")) }
+    let (_, certificate) =
+        X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
+    if certificate.validity().is_valid() {
+        Ok(())
+    } else {
+        Err(Malformed("token of a certificate that is out of its time"))
+    }
 }
 
 /// There is no purpose of certificates for tokens, so whatever stands there will do, as in distribution.
@@ -96,14 +130,19 @@ impl ExtendedKeyUsageValidator for AnyUsage {
 /// A certificate's key, and what tokens may call it.
 fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malformed> {
     let unknown = Malformed("its key is not known: use RSA, EC with P-256 or P-384, or Ed25519");
-    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
+    let (_, certificate) =
+        X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
     let info = certificate.public_key();
     let mut ids = vec![libtrust_id(info.raw)];
     let is_ed25519 = info.algorithm.algorithm.to_id_string() == ED25519;
     let key = match info.parsed() {
         Ok(PublicKey::RSA(rsa)) => {
             let (modulus, exponent) = (unpadded(rsa.modulus), unpadded(rsa.exponent));
-            ids.push(thumbprint(&[("e", &encoded(exponent)), ("kty", "RSA"), ("n", &encoded(modulus))]));
+            ids.push(thumbprint(&[
+                ("e", &encoded(exponent)),
+                ("kty", "RSA"),
+                ("n", &encoded(modulus)),
+            ]));
             Some(Key::rsa(modulus, exponent))
         }
         Ok(PublicKey::EC(point)) => {
@@ -112,12 +151,21 @@ fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malfor
             let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
             // Go's distribution leaves out zeros at the beginning
             for (x, y) in [(x, y), (unpadded(x), unpadded(y))] {
-                ids.push(thumbprint(&[("crv", curve), ("kty", "EC"), ("x", &encoded(x)), ("y", &encoded(y))]));
+                ids.push(thumbprint(&[
+                    ("crv", curve),
+                    ("kty", "EC"),
+                    ("x", &encoded(x)),
+                    ("y", &encoded(y)),
+                ]));
             }
             Key::ec(point)
         }
         Ok(PublicKey::Unknown(bytes)) if is_ed25519 => {
-            ids.push(thumbprint(&[("crv", "Ed25519"), ("kty", "OKP"), ("x", &encoded(bytes))]));
+            ids.push(thumbprint(&[
+                ("crv", "Ed25519"),
+                ("kty", "OKP"),
+                ("x", &encoded(bytes)),
+            ]));
             Key::ed25519(bytes)
         }
         _ => None,
@@ -137,7 +185,10 @@ fn unpadded(number: &[u8]) -> &[u8] {
 
 /// RFC 7638: the hash of the members that make a key, in the order of the alphabet. None of them needs escaping.
 fn thumbprint(members: &[(&str, &str)]) -> String {
-    let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    let members: Vec<_> = members
+        .iter()
+        .map(|(name, value)| format!("\"{name}\":\"{value}\""))
+        .collect();
     encoded(digest(&SHA256, format!("{{{}}}", members.join(",")).as_bytes()).as_ref())
 }
 
@@ -148,14 +199,18 @@ fn libtrust_id(info: &[u8]) -> String {
     let mut id = String::new();
     // 5 bytes are 8 characters
     for (place, group) in hash.as_ref()[..30].chunks_exact(5).enumerate() {
-        let bits = group.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
+        let bits = group
+            .iter()
+            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
         for character in 0..8 {
             if character % 4 == 0 && (place, character) != (0, 0) {
                 id.push(':');
             }
             let index = bits >> (35 - 5 * character) & 31;
             // five bits are an index into 32 characters
-            let _ = id.write_char(char::from(ALPHABET[usize::try_from(index).unwrap_or_default()]));
+            let _ = id.write_char(char::from(
+                ALPHABET[usize::try_from(index).unwrap_or_default()],
+            ));
         }
     }
     id
@@ -167,12 +222,25 @@ mod tests {
 
     #[test]
     fn a_certificate_of_the_bundle_counts_in_its_time_only() {
-        for (from, until, is_taken) in [(2001, 2100, true), (2001, 2002, false), (2100, 2101, false)] {
+        for (from, until, is_taken) in
+            [(2001, 2100, true), (2001, 2002, false), (2100, 2101, false)]
+        {
             let mut params = rcgen::CertificateParams::new(["a".to_owned()]).unwrap();
-            (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(until, 1, 1));
-            let certificate = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+            (params.not_before, params.not_after) = (
+                rcgen::date_time_ymd(from, 1, 1),
+                rcgen::date_time_ymd(until, 1, 1),
+            );
+            let certificate = params
+                .self_signed(&rcgen::KeyPair::generate().unwrap())
+                .unwrap();
             let bundle = Bundle::parse(certificate.pem().as_bytes()).unwrap();
-            assert_eq!(bundle.key_of_chain(&[STANDARD.encode(certificate.der())]).is_ok(), is_taken, "{from} to {until}");
+            assert_eq!(
+                bundle
+                    .key_of_chain(&[STANDARD.encode(certificate.der())])
+                    .is_ok(),
+                is_taken,
+                "{from} to {until}"
+            );
         }
     }
 }

@@ -34,15 +34,25 @@ struct Jwk {
 impl Jwks {
     /// Reads the file. Keys that cannot check tokens are passed over, and said so in the log.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
-        let set: Set = serde_json::from_slice(content).map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
+        let set: Set = serde_json::from_slice(content)
+            .map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
         let mut keys = HashMap::new();
         for (place, value) in set.keys.into_iter().enumerate() {
-            match serde_json::from_value(value).map_err(|_| "it is no key").and_then(Jwk::key) {
+            match serde_json::from_value(value)
+                .map_err(|_| "it is no key")
+                .and_then(Jwk::key)
+            {
                 Ok((id, key)) => drop(keys.insert(id, key)),
-                Err(why) => tracing::warn!("key {} of auth.token.jwks is passed over: {why}", place + 1),
+                Err(why) => {
+                    tracing::warn!("key {} of auth.token.jwks is passed over: {why}", place + 1)
+                }
             }
         }
-        if keys.is_empty() { Err("it holds no public key that could check a token".to_owned()) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err("it holds no public key that could check a token".to_owned())
+        } else {
+            Ok(Self(keys))
+        }
     }
 
     pub(super) fn key(&self, id: &str) -> Option<&Key> {
@@ -57,12 +67,18 @@ impl Jwk {
         }
         let part = |text: &Option<String>| -> Result<Vec<u8>, &'static str> {
             let text = text.as_deref().ok_or("a part of it is missing")?;
-            URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| "it is malformed")
+            URL_SAFE_NO_PAD
+                .decode(text.trim_end_matches('='))
+                .map_err(|_| "it is malformed")
         };
         let key = match (&*self.kty, self.crv.as_deref()) {
             ("RSA", _) => Ok(Key::rsa(&part(&self.n)?, &part(&self.e)?)),
-            ("EC", Some("P-256")) => Key::ec(&point(32, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed"),
-            ("EC", Some("P-384")) => Key::ec(&point(48, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed"),
+            ("EC", Some("P-256")) => {
+                Key::ec(&point(32, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed")
+            }
+            ("EC", Some("P-384")) => {
+                Key::ec(&point(48, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed")
+            }
             ("OKP", Some("Ed25519")) => Key::ed25519(&part(&self.x)?).ok_or("it is malformed"),
             ("oct", _) => Err("it is a secret, and only public keys are taken"),
             _ => Err("its kind is not known: use RSA, EC with P-256 or P-384, or OKP with Ed25519"),
@@ -70,11 +86,16 @@ impl Jwk {
         let key = match &self.alg {
             Some(name) => {
                 let algorithm = name.parse().map_err(|_| "its algorithm is not known")?;
-                key.only_for(algorithm).ok_or("its algorithm does not go with its kind")?
+                key.only_for(algorithm)
+                    .ok_or("its algorithm does not go with its kind")?
             }
             None => key,
         };
-        Ok((self.kid.ok_or("it has no kid, by which tokens could name it")?, key))
+        Ok((
+            self.kid
+                .ok_or("it has no kid, by which tokens could name it")?,
+            key,
+        ))
     }
 }
 
@@ -117,7 +138,12 @@ mod tests {
             bad[change] = value;
             let alone = Jwks::parse(json!({ "keys": [bad] }).to_string().as_bytes());
             assert!(alone.is_err(), "{bad}");
-            assert!(Jwks::parse(json!({ "keys": [bad, good] }).to_string().as_bytes()).unwrap().key("good").is_some());
+            assert!(
+                Jwks::parse(json!({ "keys": [bad, good] }).to_string().as_bytes())
+                    .unwrap()
+                    .key("good")
+                    .is_some()
+            );
         }
         for text in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":[]}"#] {
             assert!(Jwks::parse(text.as_bytes()).is_err(), "{text}");

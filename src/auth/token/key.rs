@@ -35,11 +35,20 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
             }
             Ok(algorithm) => found.push(algorithm),
             Err(_) if name == "ES512" => {
-                return Err("auth.token.signingalgorithms: ES512 is not served, use ES384 or EdDSA".to_owned());
+                return Err(
+                    "auth.token.signingalgorithms: ES512 is not served, use ES384 or EdDSA"
+                        .to_owned(),
+                );
             }
             Err(_) => {
-                let known: Vec<_> = PUBLIC.iter().map(|algorithm| format!("{algorithm:?}")).collect();
-                return Err(format!("auth.token.signingalgorithms: there is no {name:?}, only {}", known.join(", ")));
+                let known: Vec<_> = PUBLIC
+                    .iter()
+                    .map(|algorithm| format!("{algorithm:?}"))
+                    .collect();
+                return Err(format!(
+                    "auth.token.signingalgorithms: there is no {name:?}, only {}",
+                    known.join(", ")
+                ));
             }
         }
     }
@@ -62,8 +71,14 @@ impl Key {
     /// Modulus and exponent, big-endian.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Self {
         let decoding = DecodingKey::from_rsa_raw_components(modulus, exponent);
-        let algorithms = PUBLIC.into_iter().filter(|algorithm| algorithm.family() == AlgorithmFamily::Rsa).collect();
-        Self { decoding, algorithms }
+        let algorithms = PUBLIC
+            .into_iter()
+            .filter(|algorithm| algorithm.family() == AlgorithmFamily::Rsa)
+            .collect();
+        Self {
+            decoding,
+            algorithms,
+        }
     }
 
     /// A point as SEC 1 writes it without compression; none where its length is that of no curve there is an algorithm for.
@@ -73,17 +88,26 @@ impl Key {
             (Some(4), 97) => Algorithm::ES384,
             _ => return None,
         };
-        Some(Self { decoding: DecodingKey::from_ec_der(point), algorithms: vec![algorithm] })
+        Some(Self {
+            decoding: DecodingKey::from_ec_der(point),
+            algorithms: vec![algorithm],
+        })
     }
 
     /// An Ed25519 key.
     pub(super) fn ed25519(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() == 32).then(|| Self { decoding: DecodingKey::from_ed_der(bytes), algorithms: vec![Algorithm::EdDSA] })
+        (bytes.len() == 32).then(|| Self {
+            decoding: DecodingKey::from_ed_der(bytes),
+            algorithms: vec![Algorithm::EdDSA],
+        })
     }
 
     /// The same key for one algorithm only; none where it is not of its kind.
     pub(super) fn only_for(self, algorithm: Algorithm) -> Option<Self> {
-        self.algorithms.contains(&algorithm).then(|| Self { algorithms: vec![algorithm], ..self })
+        self.algorithms.contains(&algorithm).then(|| Self {
+            algorithms: vec![algorithm],
+            ..self
+        })
     }
 
     /// How a token is to be checked that says it was signed with `used`: by that alone, if the key and the owner of this

@@ -88,26 +88,53 @@ impl Token {
     pub(super) fn open(settings: Settings) -> Result<Self, Error> {
         let algorithms = key::algorithms(&settings.algorithms).map_err(Error::Token)?;
         if settings.root_certificates.is_none() && settings.jwks.is_none() {
-            return Err(Error::Token("nothing would sign tokens: auth.token takes a rootcertbundle, a jwks or both".to_owned()));
+            return Err(Error::Token(
+                "nothing would sign tokens: auth.token takes a rootcertbundle, a jwks or both"
+                    .to_owned(),
+            ));
         }
-        let bundle = settings.root_certificates.clone().map(|path| Watched::open("auth.token.rootcertbundle", path, Bundle::parse));
-        let jwks = settings.jwks.clone().map(|path| Watched::open("auth.token.jwks", path, Jwks::parse));
-        let (bundle, jwks) = (bundle.transpose()?.map(Arc::new), jwks.transpose()?.map(Arc::new));
+        let bundle = settings
+            .root_certificates
+            .clone()
+            .map(|path| Watched::open("auth.token.rootcertbundle", path, Bundle::parse));
+        let jwks = settings
+            .jwks
+            .clone()
+            .map(|path| Watched::open("auth.token.jwks", path, Jwks::parse));
+        let (bundle, jwks) = (
+            bundle.transpose()?.map(Arc::new),
+            jwks.transpose()?.map(Arc::new),
+        );
         let unfit = Sparing::new("tokens that are not taken", UNFIT_EVERY, UNFIT);
-        Ok(Self { settings, algorithms, bundle, jwks, attempts: Attempts::default(), unfit })
+        Ok(Self {
+            settings,
+            algorithms,
+            bundle,
+            jwks,
+            attempts: Attempts::default(),
+            unfit,
+        })
     }
 
     pub(super) async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
         let refusal = |error| Refusal::Challenge(self.challenge(&login, error));
-        let Some(token) = login.authorization.and_then(bearer) else { return Err(refusal(None)) };
+        let Some(token) = login.authorization.and_then(bearer) else {
+            return Err(refusal(None));
+        };
         let identity = match self.verify(token).await {
             Ok(identity) => identity,
             Err(fault) => {
                 let refusal = refusal(Some("invalid_token"));
-                return Err(self.take_down(fault, login.address).map_or(refusal, |wait| Refusal::TooMany { wait }));
+                return Err(self
+                    .take_down(fault, login.address)
+                    .map_or(refusal, |wait| Refusal::TooMany { wait }));
             }
         };
-        if identity.may_all(login.wanted) { Ok(identity) } else { Err(refusal(Some("insufficient_scope"))) }
+        if identity.may_all(login.wanted) {
+            Ok(identity)
+        } else {
+            Err(refusal(Some("insufficient_scope")))
+        }
     }
 
     /// Has the files looked at.
@@ -117,9 +144,19 @@ impl Token {
     }
 
     fn challenge(&self, login: &Login<'_>, error: Option<&str>) -> String {
-        let Settings { realm, service, redirect_path, .. } = &self.settings;
+        let Settings {
+            realm,
+            service,
+            redirect_path,
+            ..
+        } = &self.settings;
         match redirect_path {
-            Some(path) => challenge::bearer(&format!("{}{path}", login.site), service, login.wanted, error),
+            Some(path) => challenge::bearer(
+                &format!("{}{path}", login.site),
+                service,
+                login.wanted,
+                error,
+            ),
             None => challenge::bearer(realm, service, login.wanted, error),
         }
     }
@@ -133,45 +170,70 @@ impl Token {
             // nor for what the owners of the two servers have not agreed upon, or a key that has come into use just now
             Fault::Unfit(reason) => {
                 if self.unfit.may_say((address.map(network::of), reason)) {
-                    let address = address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
+                    let address =
+                        address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
                     tracing::warn!(address, reason, "a token is not taken");
                 }
             }
             // whose it is says nobody who can be believed
-            Fault::Forged(reason) => return self.attempts.turn_away(Failed { attempt: None, user: "", address, reason }, Instant::now()),
+            Fault::Forged(reason) => {
+                return self.attempts.turn_away(
+                    Failed {
+                        attempt: None,
+                        user: "",
+                        address,
+                        reason,
+                    },
+                    Instant::now(),
+                );
+            }
         }
         None
     }
 
     /// Checks signature and claims.
     async fn verify(&self, token: &[u8]) -> Result<Identity, Fault> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| Fault::Forged("malformed token"))?;
+        let header =
+            jsonwebtoken::decode_header(token).map_err(|_| Fault::Forged("malformed token"))?;
         // RFC 7515, section 4.1.11: what must be understood is not
         if header.crit.is_some() {
             return Err(Fault::Unfit("token with critical extensions"));
         }
         let key = self.key_for(&header).await?;
-        let mut validation = key.validation(&self.algorithms, header.alg).ok_or(Fault::Unfit("token signed with another algorithm"))?;
+        let mut validation = key
+            .validation(&self.algorithms, header.alg)
+            .ok_or(Fault::Unfit("token signed with another algorithm"))?;
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.set_audience(&[&self.settings.service]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY_SECONDS;
-        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation).map_err(|error| fault(error.kind()))?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key.decoding(), &validation)
+            .map_err(|error| fault(error.kind()))?
+            .claims;
         // here, for a list would do for the library, and not for the specification
         if claims.iss != self.settings.issuer {
             return Err(Fault::Unfit("token of another issuer"));
         }
-        Ok(Identity::bearer(claims.sub, claims.access.unwrap_or_default()))
+        Ok(Identity::bearer(
+            claims.sub,
+            claims.access.unwrap_or_default(),
+        ))
     }
 
     /// The trusted key that a token names.
     async fn key_for(&self, header: &Header) -> Result<Key, Fault> {
-        let (bundle, jwks) = (recent(self.bundle.as_ref()).await, recent(self.jwks.as_ref()).await);
+        let (bundle, jwks) = (
+            recent(self.bundle.as_ref()).await,
+            recent(self.jwks.as_ref()).await,
+        );
         if let Ok(key) = key_in(bundle.as_deref(), jwks.as_deref(), header) {
             return Ok(key);
         }
         // one that was not known a moment ago may be in a file by now
-        let (bundle, jwks) = (current(self.bundle.as_ref()).await, current(self.jwks.as_ref()).await);
+        let (bundle, jwks) = (
+            current(self.bundle.as_ref()).await,
+            current(self.jwks.as_ref()).await,
+        );
         key_in(bundle.as_deref(), jwks.as_deref(), header).map_err(Fault::from)
     }
 }
@@ -187,15 +249,27 @@ async fn current<T: Send + Sync + 'static>(file: Option<&Arc<Watched<T>>>) -> Op
 /// A key by a chain of certificates that leads to the bundle, or by its id.
 fn key_in(bundle: Option<&Bundle>, jwks: Option<&Jwks>, header: &Header) -> Result<Key, Malformed> {
     let embedded = header.jwk.as_ref();
-    let chain = header.x5c.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.x509_chain.as_deref()));
-    let by_chain = bundle.zip(chain).map(|(bundle, chain)| bundle.key_of_chain(chain));
+    let chain = header
+        .x5c
+        .as_deref()
+        .or_else(|| embedded.and_then(|jwk| jwk.common.x509_chain.as_deref()));
+    let by_chain = bundle
+        .zip(chain)
+        .map(|(bundle, chain)| bundle.key_of_chain(chain));
     if let Some(Ok(key)) = by_chain {
         return Ok(key);
     }
     // of a key that the token brings along nothing is believed; it may only name one that is trusted
-    let id = header.kid.as_deref().or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
-    let Some(id) = id else { return by_chain.unwrap_or(Err(Malformed("token that names no key"))) };
-    let by_id = bundle.and_then(|bundle| bundle.key(id)).or_else(|| jwks.and_then(|jwks| jwks.key(id)));
+    let id = header
+        .kid
+        .as_deref()
+        .or_else(|| embedded.and_then(|jwk| jwk.common.key_id.as_deref()));
+    let Some(id) = id else {
+        return by_chain.unwrap_or(Err(Malformed("token that names no key")));
+    };
+    let by_id = bundle
+        .and_then(|bundle| bundle.key(id))
+        .or_else(|| jwks.and_then(|jwks| jwks.key(id)));
     by_id.cloned().ok_or(Malformed("token of an unknown key"))
 }
 
@@ -215,7 +289,9 @@ fn fault(error: &ErrorKind) -> Fault {
         ErrorKind::ImmatureSignature => Fault::Unfit("token that is not yet valid"),
         ErrorKind::InvalidAudience => Fault::Unfit("token for another service"),
         ErrorKind::InvalidSignature => Fault::Forged("token with a wrong signature"),
-        ErrorKind::MissingRequiredClaim(_) => Fault::Unfit("token without issuer, audience or expiry"),
+        ErrorKind::MissingRequiredClaim(_) => {
+            Fault::Unfit("token without issuer, audience or expiry")
+        }
         // what is signed is read once the signature has been found good
         ErrorKind::Json(_) => Fault::Unfit("token with malformed claims"),
         _ => Fault::Forged("malformed token"),

@@ -31,7 +31,11 @@ struct Place {
 }
 
 impl Place {
-    fn with(bundle: Option<&str>, jwks: Option<&Value>, algorithms: &[&str]) -> Result<Self, Error> {
+    fn with(
+        bundle: Option<&str>,
+        jwks: Option<&Value>,
+        algorithms: &[&str],
+    ) -> Result<Self, Error> {
         let directory = tempfile::tempdir().unwrap();
         let file = |name: &str, content: String| {
             let path = directory.path().join(name);
@@ -64,20 +68,37 @@ struct Signer {
 impl Signer {
     fn new(id: &str) -> Self {
         use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-        let key = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let public = Ed25519KeyPair::from_pkcs8(key.as_ref()).unwrap().public_key().as_ref().to_vec();
+        let key = aws_lc_rs::signature::Ed25519KeyPair::generate_pkcs8(
+            &aws_lc_rs::rand::SystemRandom::new(),
+        )
+        .unwrap();
+        let public = Ed25519KeyPair::from_pkcs8(key.as_ref())
+            .unwrap()
+            .public_key()
+            .as_ref()
+            .to_vec();
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": URL_SAFE_NO_PAD.encode(public) });
-        Self { key: EncodingKey::from_ed_der(key.as_ref()), set: json!({ "keys": [jwk] }) }
+        Self {
+            key: EncodingKey::from_ed_der(key.as_ref()),
+            set: json!({ "keys": [jwk] }),
+        }
     }
 
     fn sign(&self, id: &str, claims: &Value) -> String {
-        let header = Header { kid: Some(id.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            kid: Some(id.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         encode(&header, claims, &self.key).unwrap()
     }
 }
 
 fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .cast_signed()
 }
 
 fn claims() -> Value {
@@ -95,20 +116,33 @@ async fn tokens_of_another_library() {
     let place = Place::with(Some(&fixture.bundle), Some(&fixture.jwks), &[]).unwrap();
     assert!(fixture.good.len() >= 17 && fixture.bad.len() >= 12);
     for (name, token) in &fixture.good {
-        let identity = place.verify(token).await.unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+        let identity = place
+            .verify(token)
+            .await
+            .unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         assert_eq!(identity.name(), Some("joe"), "{name}");
-        assert!(identity.may(&scope("team/app", Permission::Pull)) && !identity.may(&scope("team/app", Permission::Push)), "{name}");
+        assert!(
+            identity.may(&scope("team/app", Permission::Pull))
+                && !identity.may(&scope("team/app", Permission::Push)),
+            "{name}"
+        );
     }
     for (name, token) in &fixture.bad {
         let outcome = place.verify(token).await;
-        assert!(matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))), "{name}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))),
+            "{name}: {outcome:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn each_file_trusts_its_own_keys_only() {
     let fixture = fixture();
-    let (bundle, jwks) = (Place::with(Some(&fixture.bundle), None, &[]).unwrap(), Place::with(None, Some(&fixture.jwks), &[]).unwrap());
+    let (bundle, jwks) = (
+        Place::with(Some(&fixture.bundle), None, &[]).unwrap(),
+        Place::with(None, Some(&fixture.jwks), &[]).unwrap(),
+    );
     for (name, token) in &fixture.good {
         let is_of_the_set = name.starts_with("jwks");
         assert_eq!(bundle.verify(token).await.is_ok(), !is_of_the_set, "{name}");
@@ -119,15 +153,31 @@ async fn each_file_trusts_its_own_keys_only() {
 #[tokio::test]
 async fn only_listed_algorithms_are_taken() {
     let fixture = fixture();
-    let place = Place::with(Some(&fixture.bundle), Some(&fixture.jwks), &["ES256", "PS256", "HS256"]).unwrap();
+    let place = Place::with(
+        Some(&fixture.bundle),
+        Some(&fixture.jwks),
+        &["ES256", "PS256", "HS256"],
+    )
+    .unwrap();
     for (name, token) in &fixture.good {
         let algorithm = jsonwebtoken::decode_header(token).unwrap().alg;
         let is_listed = [Algorithm::ES256, Algorithm::PS256].contains(&algorithm);
         assert_eq!(place.verify(token).await.is_ok(), is_listed, "{name}");
     }
-    for (names, word) in [(&["none"][..], "none"), (&["ES512"], "ES384"), (&["HS256"], "RS256"), (&["ES256", "rs256"], "rs256")] {
-        let error = Place::with(Some(&fixture.bundle), None, names).err().unwrap().to_string();
-        assert!(error.contains("signingalgorithms") && error.contains(word), "{error}");
+    for (names, word) in [
+        (&["none"][..], "none"),
+        (&["ES512"], "ES384"),
+        (&["HS256"], "RS256"),
+        (&["ES256", "rs256"], "rs256"),
+    ] {
+        let error = Place::with(Some(&fixture.bundle), None, names)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("signingalgorithms") && error.contains(word),
+            "{error}"
+        );
     }
 }
 
@@ -137,7 +187,12 @@ async fn a_key_is_for_the_algorithm_that_it_says() {
     let token = &fixture.good["jwks PS256"];
     for (algorithm, is_taken) in [("PS256", true), ("RS256", false), ("PS512", false)] {
         let mut set = fixture.jwks.clone();
-        let key = set["keys"].as_array_mut().unwrap().iter_mut().find(|key| key["kid"] == "rsa of the set").unwrap();
+        let key = set["keys"]
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .find(|key| key["kid"] == "rsa of the set")
+            .unwrap();
         key["alg"] = json!(algorithm);
         let place = Place::with(None, Some(&set), &[]).unwrap();
         assert_eq!(place.verify(token).await.is_ok(), is_taken, "{algorithm}");
@@ -149,9 +204,19 @@ fn a_chain_has_only_so_many_certificates() {
     let fixture = fixture();
     let bundle = Bundle::parse(fixture.bundle.as_bytes()).unwrap();
     // a trusted one first: no more would be looked at
-    let trusted: String = fixture.bundle.split("-----").nth(2).unwrap().split_whitespace().collect();
+    let trusted: String = fixture
+        .bundle
+        .split("-----")
+        .nth(2)
+        .unwrap()
+        .split_whitespace()
+        .collect();
     for (length, is_taken) in [(1, true), (10, true), (11, false)] {
-        assert_eq!(bundle.key_of_chain(&vec![trusted.clone(); length]).is_ok(), is_taken, "{length}");
+        assert_eq!(
+            bundle.key_of_chain(&vec![trusted.clone(); length]).is_ok(),
+            is_taken,
+            "{length}"
+        );
     }
 }
 
@@ -161,25 +226,56 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
     let show = async |token: &str| {
         let authorization = format!("Bearer {token}");
-        let login = Login { authorization: Some(authorization.as_bytes()), address: None, site: "", wanted: &Wanted::default() };
+        let login = Login {
+            authorization: Some(authorization.as_bytes()),
+            address: None,
+            site: "",
+            wanted: &Wanted::default(),
+        };
         place.token.admit(login).await
     };
     let (mut old, mut foreign) = (claims(), claims());
     (old["exp"], foreign["aud"]) = (json!(now() - 300), json!("another"));
     let good = signer.sign("k", &claims());
-    let forged = signer.sign("k", &old).rsplit_once('.').unwrap().0.to_owned() + "." + good.rsplit_once('.').unwrap().1;
-    for unfit in [signer.sign("k", &old), signer.sign("k", &foreign), Signer::new("new").sign("new", &claims())] {
+    let forged = signer
+        .sign("k", &old)
+        .rsplit_once('.')
+        .unwrap()
+        .0
+        .to_owned()
+        + "."
+        + good.rsplit_once('.').unwrap().1;
+    for unfit in [
+        signer.sign("k", &old),
+        signer.sign("k", &foreign),
+        Signer::new("new").sign("new", &claims()),
+    ] {
         for _ in 0..20 {
             assert!(matches!(show(&unfit).await, Err(Refusal::Challenge(_))));
         }
     }
     // the second is an expired one, which nobody can tell before its signature is checked
     for number in 0..11 {
-        assert!(matches!(show(if number % 2 == 0 { "garbage" } else { &forged }).await, Err(Refusal::Challenge(_))), "{number}");
+        assert!(
+            matches!(
+                show(if number % 2 == 0 { "garbage" } else { &forged }).await,
+                Err(Refusal::Challenge(_))
+            ),
+            "{number}"
+        );
     }
-    assert!(matches!(show("garbage").await, Err(Refusal::TooMany { .. })));
+    assert!(matches!(
+        show("garbage").await,
+        Err(Refusal::TooMany { .. })
+    ));
     assert!(show(&good).await.is_ok(), "a good token has to wait");
-    assert!(matches!(show(&signer.sign("k", &old)).await, Err(Refusal::Challenge(_))), "an expired one has to wait");
+    assert!(
+        matches!(
+            show(&signer.sign("k", &old)).await,
+            Err(Refusal::Challenge(_))
+        ),
+        "an expired one has to wait"
+    );
 }
 
 #[tokio::test]
@@ -205,7 +301,10 @@ async fn every_claim_is_checked() {
         ("access", json!([])),
         ("sub", json!(null)),
     ] {
-        assert!(place.verify(&with(name, value.clone())).await.is_ok(), "{name}: {value}");
+        assert!(
+            place.verify(&with(name, value.clone())).await.is_ok(),
+            "{name}: {value}"
+        );
     }
     for (name, value) in [
         ("iss", json!("another")),
@@ -222,12 +321,24 @@ async fn every_claim_is_checked() {
         ("nbf", json!(now() + 120)),
         ("nbf", json!("yesterday")),
         ("access", json!("*")),
-        ("access", json!([{ "type": "repository", "actions": ["pull"] }])),
+        (
+            "access",
+            json!([{ "type": "repository", "actions": ["pull"] }]),
+        ),
     ] {
         let outcome = place.verify(&with(name, value.clone())).await;
-        assert!(matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))), "{name}: {value}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))),
+            "{name}: {value}: {outcome:?}"
+        );
     }
-    assert_eq!(place.verify(&with("exp", json!(now() - 120))).await.unwrap_err(), Fault::Expired);
+    assert_eq!(
+        place
+            .verify(&with("exp", json!(now() - 120)))
+            .await
+            .unwrap_err(),
+        Fault::Expired
+    );
 }
 
 #[tokio::test]
@@ -241,14 +352,22 @@ async fn access_is_what_is_listed_and_nothing_else() {
     };
     let one = identity(json!([{ "type": "repository", "name": "team/app", "actions": ["pull"], "class": "image" }])).await;
     assert!(one.may(&scope("team/app", Permission::Pull)));
-    for other in
-        [scope("team/app", Permission::Push), scope("team", Permission::Pull), scope("team/app2", Permission::Pull), Scope::catalog()]
-    {
+    for other in [
+        scope("team/app", Permission::Push),
+        scope("team", Permission::Pull),
+        scope("team/app2", Permission::Pull),
+        Scope::catalog(),
+    ] {
         assert!(!one.may(&other), "{other:?}");
     }
-    let all = identity(json!([{ "type": "repository", "name": "team/app", "actions": ["*"] }])).await;
-    assert!(all.may(&scope("team/app", Permission::Delete)) && !all.may(&scope("team/other", Permission::Pull)));
-    let catalog = identity(json!([{ "type": "registry", "name": "catalog", "actions": ["*"] }])).await;
+    let all =
+        identity(json!([{ "type": "repository", "name": "team/app", "actions": ["*"] }])).await;
+    assert!(
+        all.may(&scope("team/app", Permission::Delete))
+            && !all.may(&scope("team/other", Permission::Pull))
+    );
+    let catalog =
+        identity(json!([{ "type": "registry", "name": "catalog", "actions": ["*"] }])).await;
     assert!(catalog.may(&Scope::catalog()) && !catalog.may(&scope("catalog", Permission::Pull)));
     let patterns = identity(
         json!([{ "type": "repository", "name": "*", "actions": ["pull"] }, { "type": "repository", "name": "team/*", "actions": ["pull"] }]),
@@ -263,7 +382,9 @@ async fn forged_tokens() {
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
     let good = signer.sign("k", &claims());
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let [head, body, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let [head, body, signature] = good.split('.').collect::<Vec<_>>()[..] else {
+        panic!("three parts")
+    };
     let mut richer = claims();
     richer["access"][0]["actions"] = json!(["*"]);
     let none = |name: &str| part(json!({ "alg": name, "typ": "JWT", "kid": "k" }));
@@ -279,28 +400,60 @@ async fn forged_tokens() {
         format!("{head}.{body}.{signature}.{signature}"),
         format!("{head}.{body}.{}", &signature[..80]),
         format!(".{body}.{signature}"),
-        format!("{}.{body}.{signature}", part(json!({ "alg": "EdDSA", "kid": "k", "crit": ["b64"], "b64": false }))),
-        format!("{}.{body}.{signature}", part(json!({ "alg": "EdDSA", "kid": "../k" }))),
-        format!("{}.{body}.{signature}", part(json!({ "alg": "EdDSA", "kid": "K" }))),
-        format!("{}.{body}.{signature}", part(json!({ "alg": "EdDSA", "kid": ["k"] }))),
-        format!("{}.{body}.{signature}", part(json!({ "alg": "EdDSA", "x5c": vec!["AAAA"; 100] }))),
         format!(
             "{}.{body}.{signature}",
-            part(json!({ "alg": "EdDSA", "jku": "https://evil.example.com/", "x5u": "https://evil.example.com/" }))
+            part(json!({ "alg": "EdDSA", "kid": "k", "crit": ["b64"], "b64": false }))
+        ),
+        format!(
+            "{}.{body}.{signature}",
+            part(json!({ "alg": "EdDSA", "kid": "../k" }))
+        ),
+        format!(
+            "{}.{body}.{signature}",
+            part(json!({ "alg": "EdDSA", "kid": "K" }))
+        ),
+        format!(
+            "{}.{body}.{signature}",
+            part(json!({ "alg": "EdDSA", "kid": ["k"] }))
+        ),
+        format!(
+            "{}.{body}.{signature}",
+            part(json!({ "alg": "EdDSA", "x5c": vec!["AAAA"; 100] }))
+        ),
+        format!(
+            "{}.{body}.{signature}",
+            part(
+                json!({ "alg": "EdDSA", "jku": "https://evil.example.com/", "x5u": "https://evil.example.com/" })
+            )
         ),
         Signer::new("k").sign("k", &claims()),
         "..".to_owned(),
         String::new(),
         "x".repeat(100_000),
         format!("{}.{}.{signature}", "A".repeat(50_000), "A".repeat(50_000)),
-        format!("{}.{body}.{signature}", URL_SAFE_NO_PAD.encode("[".repeat(20_000))),
+        format!(
+            "{}.{body}.{signature}",
+            URL_SAFE_NO_PAD.encode("[".repeat(20_000))
+        ),
     ] {
         let outcome = place.verify(&forged).await;
-        assert!(matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))), "{forged:.200}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Fault::Unfit(_) | Fault::Forged(_))),
+            "{forged:.200}: {outcome:?}"
+        );
     }
     // signed, and still not to be taken: it asks for an extension to be understood
-    let header = Header { kid: Some("k".to_owned()), crit: Some(vec!["b64".to_owned()]), ..Header::new(Algorithm::EdDSA) };
-    assert!(place.verify(&encode(&header, &claims(), &signer.key).unwrap()).await.is_err());
+    let header = Header {
+        kid: Some("k".to_owned()),
+        crit: Some(vec!["b64".to_owned()]),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    assert!(
+        place
+            .verify(&encode(&header, &claims(), &signer.key).unwrap())
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -320,7 +473,10 @@ async fn keys_are_changed_under_way() {
     place.token.jwks.as_ref().unwrap().current().await;
     assert!(place.verify(&by_old).await.is_err() && place.verify(&by_new).await.is_ok());
     replace("{\"keys\": []}");
-    assert!(place.verify(&by_new).await.is_ok(), "a set without keys is taken");
+    assert!(
+        place.verify(&by_new).await.is_ok(),
+        "a set without keys is taken"
+    );
 }
 
 #[tokio::test]
@@ -328,36 +484,69 @@ async fn challenges_say_what_was_wrong() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
     let wanted = Wanted {
-        needed: vec![scope("team/app", Permission::Pull), scope("team/app", Permission::Push)],
+        needed: vec![
+            scope("team/app", Permission::Pull),
+            scope("team/app", Permission::Push),
+        ],
         useful: vec![scope("base", Permission::Pull)],
     };
     let challenge = async |authorization: Option<String>| {
         let authorization = authorization.as_deref().map(str::as_bytes);
-        let login = Login { authorization, address: None, site: "https://registry.example.com", wanted: &wanted };
+        let login = Login {
+            authorization,
+            address: None,
+            site: "https://registry.example.com",
+            wanted: &wanted,
+        };
         match place.token.admit(login).await {
             Ok(_) => "let in".to_owned(),
             Err(Refusal::Challenge(text)) => text,
             Err(refusal) => panic!("{refusal:?}"),
         }
     };
-    let plain =
-        r#"Bearer realm="https://auth.example.com/token",service="the service",scope="repository:team/app:pull,push repository:base:pull""#;
-    for nothing in [None, Some(String::new()), Some("Bearer ".to_owned()), Some("Basic am9lOng=".to_owned())] {
+    let plain = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="repository:team/app:pull,push repository:base:pull""#;
+    for nothing in [
+        None,
+        Some(String::new()),
+        Some("Bearer ".to_owned()),
+        Some("Basic am9lOng=".to_owned()),
+    ] {
         assert_eq!(challenge(nothing).await, plain);
     }
-    assert_eq!(challenge(Some("Bearer x".to_owned())).await, format!("{plain},error=\"invalid_token\""));
+    assert_eq!(
+        challenge(Some("Bearer x".to_owned())).await,
+        format!("{plain},error=\"invalid_token\"")
+    );
     let mut claims = claims();
-    assert_eq!(challenge(Some(format!("bearer {}", signer.sign("k", &claims)))).await, "let in", "the source of a mount is not needed");
+    assert_eq!(
+        challenge(Some(format!("bearer {}", signer.sign("k", &claims)))).await,
+        "let in",
+        "the source of a mount is not needed"
+    );
     claims["access"][0]["actions"] = json!(["pull"]);
-    assert_eq!(challenge(Some(format!("Bearer {}", signer.sign("k", &claims)))).await, format!("{plain},error=\"insufficient_scope\""));
+    assert_eq!(
+        challenge(Some(format!("Bearer {}", signer.sign("k", &claims)))).await,
+        format!("{plain},error=\"insufficient_scope\"")
+    );
 }
 
 #[test]
 fn a_start_without_keys_is_refused() {
     let settings = Place::with(None, None, &[]).err().unwrap().to_string();
-    assert!(settings.contains("rootcertbundle") && settings.contains("jwks"), "{settings}");
-    for bundle in ["", "nothing", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"] {
-        let error = Place::with(Some(bundle), None, &[]).err().unwrap().to_string();
+    assert!(
+        settings.contains("rootcertbundle") && settings.contains("jwks"),
+        "{settings}"
+    );
+    for bundle in [
+        "",
+        "nothing",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n",
+    ] {
+        let error = Place::with(Some(bundle), None, &[])
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("auth.token.rootcertbundle"), "{error}");
     }
 }
@@ -387,5 +576,11 @@ fn a_file_that_is_not_there() {
         algorithms: Vec::new(),
         redirect_path: None,
     };
-    assert!(Token::open(settings).err().unwrap().to_string().contains("/nowhere/bundle.pem"));
+    assert!(
+        Token::open(settings)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("/nowhere/bundle.pem")
+    );
 }

@@ -4,16 +4,33 @@ use super::{Key, Kind, Treatment, When};
 use Treatment::{Accepted, Refused};
 
 /// Storage drivers of distribution, of its older versions as well; the first is the only one there is here.
-pub(super) const DRIVERS: [&str; 10] = ["filesystem", "inmemory", "s3", "s3aws", "gcs", "azure", "oss", "rados", "swift", "testdriver"];
+pub(super) const DRIVERS: [&str; 10] = [
+    "filesystem",
+    "inmemory",
+    "s3",
+    "s3aws",
+    "gcs",
+    "azure",
+    "oss",
+    "rados",
+    "swift",
+    "testdriver",
+];
 
 const ON_DISK: &str = "content is kept in a directory only: remove it, and name one with storage.filesystem.rootdirectory";
 const IN_MEMORY: &str = "nothing is kept in memory only: name a directory, on a tmpfs if need be, with storage.filesystem.rootdirectory";
-const NO_REDIS: &str = "there is nothing to keep in Redis: remove it, descriptors are rows of the database";
+const NO_REDIS: &str =
+    "there is nothing to keep in Redis: remove it, descriptors are rows of the database";
 const LATER: &str = "follows in a later version: remove it, or say disabled: true";
 const ROWS: &str = "descriptors are rows of the database, which need no cache";
 
 /// A key, or a section with these members, which share its treatment.
-struct Group(&'static str, Treatment, &'static [&'static str], &'static str);
+struct Group(
+    &'static str,
+    Treatment,
+    &'static [&'static str],
+    &'static str,
+);
 
 #[rustfmt::skip]
 const GROUPS: &[Group] = &[
@@ -117,14 +134,31 @@ pub(super) fn keys() -> Vec<Key> {
     let mut keys = Vec::new();
     for &Group(path, treatment, members, meaning) in GROUPS {
         let key = |path: String| {
-            let kind = if is_secret(&path) { Kind::Secret } else { Kind::Anything };
-            Key { path, kind, treatment, default: "", meaning, is_ours: false, is_required: false }
+            let kind = if is_secret(&path) {
+                Kind::Secret
+            } else {
+                Kind::Anything
+            };
+            Key {
+                path,
+                kind,
+                treatment,
+                default: "",
+                meaning,
+                is_ours: false,
+                is_required: false,
+            }
         };
         // what a section is accepted for is said of its members
         if members.is_empty() || matches!(treatment, Refused(..)) {
             keys.push(key(path.to_owned()));
         }
-        keys.extend(members.iter().map(|member| key(format!("{path}{}{member}", if member.starts_with('[') { "" } else { "." }))));
+        keys.extend(members.iter().map(|member| {
+            key(format!(
+                "{path}{}{member}",
+                if member.starts_with('[') { "" } else { "." }
+            ))
+        }));
     }
     keys
 }

@@ -1,15 +1,22 @@
 //! Keys that have their effect, distribution's and ours.
 
 use super::{Key, Kind, Treatment};
-use Kind::{Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Url, Version, Word, Words};
+use Kind::{
+    Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Url,
+    Version, Word, Words,
+};
 
 struct Row(&'static str, Kind, &'static str, &'static str);
 
 const COUNT: Kind = Kind::Count(u64::MAX);
 const SMALL: Kind = Kind::Count(u32::MAX as u64);
 const LEVELS: Kind = Word(&["error", "warn", "info", "debug"]);
-const CLIENT_AUTH: Kind =
-    Word(&["request-client-cert", "require-any-client-cert", "verify-client-cert-if-given", "require-and-verify-client-cert"]);
+const CLIENT_AUTH: Kind = Word(&[
+    "request-client-cert",
+    "require-any-client-cert",
+    "verify-client-cert-if-given",
+    "require-and-verify-client-cert",
+]);
 
 /// Distribution's: path, kind, default, meaning.
 #[rustfmt::skip]
@@ -141,7 +148,10 @@ const REQUIRED: [&str; 14] = [
 ];
 
 pub(super) fn keys() -> Vec<Key> {
-    let rows = THEIRS.iter().map(|row| (row, false)).chain(OURS.iter().map(|row| (row, true)));
+    let rows = THEIRS
+        .iter()
+        .map(|row| (row, false))
+        .chain(OURS.iter().map(|row| (row, true)));
     let key = |(&Row(path, kind, default, meaning), is_ours)| Key {
         path: path.to_owned(),
         kind,

@@ -10,16 +10,28 @@ use super::{Treatment, all, join, members, other_name};
 pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
     let name = bare(name);
     let siblings = members(path).into_iter().map(|member| join(path, member));
-    let sibling = siblings.filter_map(|sibling| Some((distance(&name, &sibling)?, sibling))).min_by_key(|(distance, _)| *distance);
+    let sibling = siblings
+        .filter_map(|sibling| Some((distance(&name, &sibling)?, sibling)))
+        .min_by_key(|(distance, _)| *distance);
     if let Some((_, sibling)) = sibling {
         return Some(sibling);
     }
     let elsewhere = everything().into_iter().filter_map(|(found, is_honoured)| {
         let distance = distance(&name, &found)?;
         // of one name, the one that is nearest in the tree
-        Some(((distance, !is_honoured, Reverse(shared(&found, path)), depth(&found)), found))
+        Some((
+            (
+                distance,
+                !is_honoured,
+                Reverse(shared(&found, path)),
+                depth(&found),
+            ),
+            found,
+        ))
     });
-    elsewhere.min_by(|(one, _), (other, _)| one.cmp(other)).map(|(_, found)| found)
+    elsewhere
+        .min_by(|(one, _), (other, _)| one.cmp(other))
+        .map(|(_, found)| found)
 }
 
 /// Keys and the sections that they are in, and whether anything in them is honoured.
@@ -27,7 +39,11 @@ fn everything() -> Vec<(String, bool)> {
     let mut found: Vec<(String, bool)> = Vec::new();
     for key in all() {
         let is_honoured = key.treatment == Treatment::Honoured;
-        let ends = key.path.match_indices('.').map(|(end, _)| end).chain([key.path.len()]);
+        let ends = key
+            .path
+            .match_indices('.')
+            .map(|(end, _)| end)
+            .chain([key.path.len()]);
         for place in ends.map(|end| key.path[..end].trim_end_matches("[]")) {
             match found.iter_mut().find(|(known, _)| known == place) {
                 Some((_, known)) => *known |= is_honoured,
@@ -59,7 +75,10 @@ fn depth(path: &str) -> usize {
 
 /// How many steps two paths have in common.
 fn shared(one: &str, other: &str) -> usize {
-    one.split('.').zip(other.split('.')).take_while(|(one, other)| one == other).count()
+    one.split('.')
+        .zip(other.split('.'))
+        .take_while(|(one, other)| one == other)
+        .count()
 }
 
 #[cfg(test)]
@@ -83,7 +102,11 @@ mod tests {
             ("", "readonly", "storage.maintenance.readonly"),
             ("", "accesslog", "log.accesslog"),
             ("", "loglvl", "loglevel"),
-            ("storage", "rootdirectory", "storage.filesystem.rootdirectory"),
+            (
+                "storage",
+                "rootdirectory",
+                "storage.filesystem.rootdirectory",
+            ),
             ("storage", "readonly", "storage.maintenance.readonly"),
             ("storage.delete", "enable", "storage.delete.enabled"),
             ("auth", "realm", "auth.silly.realm"),

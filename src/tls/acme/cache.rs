@@ -20,7 +20,11 @@ pub(super) struct Cache(PathBuf);
 
 fn refuse_file(path: &Path) -> Result<(), Error> {
     let problem = "it is a file, and a directory is kept there; name another path in http.tls.letsencrypt.cachefile";
-    if path.is_file() { Err(Error::content(WHAT, path, problem)) } else { Ok(()) }
+    if path.is_file() {
+        Err(Error::content(WHAT, path, problem))
+    } else {
+        Ok(())
+    }
 }
 
 impl Cache {
@@ -31,14 +35,22 @@ impl Cache {
     pub fn open(path: &Path) -> Result<Self, Error> {
         refuse_file(path)?;
         let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
-        made.map_err(|cause| Error::Read { what: WHAT, path: path.to_owned(), cause })?;
+        made.map_err(|cause| Error::Read {
+            what: WHAT,
+            path: path.to_owned(),
+            cause,
+        })?;
         Ok(Self(path.to_owned()))
     }
 
     /// Fails as [`Self::open`] would, and makes nothing.
     pub fn check(path: &Path) -> Result<(), Error> {
         refuse_file(path)?;
-        crate::directory::check(path).map_err(|cause| Error::Read { what: WHAT, path: path.to_owned(), cause })
+        crate::directory::check(path).map_err(|cause| Error::Read {
+            what: WHAT,
+            path: path.to_owned(),
+            cause,
+        })
     }
 
     /// The certificate of a host, if there is one that can be used.
@@ -65,7 +77,11 @@ impl Cache {
         let text = std::fs::read(self.0.join(ACCOUNT)).ok()?;
         let tree: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let is_theirs = tree.get("directory").is_some_and(|url| url == directory);
-        if is_theirs { serde_json::from_value(tree).ok() } else { None }
+        if is_theirs {
+            serde_json::from_value(tree).ok()
+        } else {
+            None
+        }
     }
 
     pub fn keep_account(&self, account: &AccountCredentials) -> io::Result<()> {
@@ -74,7 +90,12 @@ impl Cache {
 
     fn keep(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let unfinished = self.0.join(format!("{name}.new"));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
         file.write_all(content)?;
         file.sync_all()?;
         std::fs::rename(unfinished, self.0.join(name))

@@ -51,19 +51,29 @@ pub fn lets_encrypt() -> String {
 
 /// What [`Acme::open`] would find wrong, without a change to anything.
 pub(super) fn check(settings: &Settings) -> Vec<Error> {
-    names(&settings.hosts).err().into_iter().chain(Cache::check(&settings.cache).err()).collect()
+    names(&settings.hosts)
+        .err()
+        .into_iter()
+        .chain(Cache::check(&settings.cache).err())
+        .collect()
 }
 
 /// The hosts in the spelling that clients ask for; one at least.
 fn names(hosts: &[String]) -> Result<Vec<String>, Error> {
     if hosts.is_empty() {
-        return Err(Error::Settings("http.tls.letsencrypt needs hosts, the names to be certified".to_owned()));
+        return Err(Error::Settings(
+            "http.tls.letsencrypt needs hosts, the names to be certified".to_owned(),
+        ));
     }
     let name = |host: &String| {
         let host = host.trim().to_ascii_lowercase();
-        if DnsName::try_from(host.as_str()).is_err() || host.starts_with("*.") || host.parse::<std::net::IpAddr>().is_ok() {
-            let problem =
-                format!("http.tls.letsencrypt.hosts names '{host}', which is not the name of one host: write registry.example.com");
+        if DnsName::try_from(host.as_str()).is_err()
+            || host.starts_with("*.")
+            || host.parse::<std::net::IpAddr>().is_ok()
+        {
+            let problem = format!(
+                "http.tls.letsencrypt.hosts names '{host}', which is not the name of one host: write registry.example.com"
+            );
             return Err(Error::Settings(problem));
         }
         Ok(host)
@@ -105,8 +115,11 @@ impl Acme {
             }
         }
         let challenges: Arc<Challenges> = Arc::default();
-        let builder = ServerConfig::builder_with_provider(Arc::clone(provider)).with_protocol_versions(rustls::ALL_VERSIONS);
-        let builder = builder.map_err(|error| Error::Settings(error.to_string()))?.with_no_client_auth();
+        let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
+            .with_protocol_versions(rustls::ALL_VERSIONS);
+        let builder = builder
+            .map_err(|error| Error::Settings(error.to_string()))?
+            .with_no_client_auth();
         let mut config = builder.with_cert_resolver(Arc::<Challenges>::clone(&challenges));
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Self {
@@ -125,13 +138,26 @@ impl Acme {
     }
 
     pub fn certificates(&self) -> Vec<Certificate> {
-        self.settings.hosts.iter().filter_map(|host| self.hosts.certificate(host)).collect()
+        self.settings
+            .hosts
+            .iter()
+            .filter_map(|host| self.hosts.certificate(host))
+            .collect()
     }
 
     pub fn complaint(&self) -> Option<String> {
         let attempts = self.attempts();
-        let failed = self.settings.hosts.iter().find_map(|host| attempts.get(host).map(|attempt| (host, attempt)));
-        failed.map(|(host, attempt)| format!("there is no new certificate for {host}: {}", attempt.problem))
+        let failed = self
+            .settings
+            .hosts
+            .iter()
+            .find_map(|host| attempts.get(host).map(|attempt| (host, attempt)));
+        failed.map(|(host, attempt)| {
+            format!(
+                "there is no new certificate for {host}: {}",
+                attempt.problem
+            )
+        })
     }
 
     fn attempts(&self) -> MutexGuard<'_, HashMap<String, Attempt>> {
@@ -142,9 +168,23 @@ impl Acme {
     fn due(&self) -> Vec<String> {
         let (now, moment) = (SystemTime::now(), Instant::now());
         let attempts = self.attempts();
-        let needs = |host: &&String| self.hosts.certificate(host).is_none_or(|certificate| renewal(&certificate) <= now);
-        let may = |host: &&String| attempts.get(*host).is_none_or(|attempt| attempt.next <= moment);
-        self.settings.hosts.iter().filter(needs).filter(may).cloned().collect()
+        let needs = |host: &&String| {
+            self.hosts
+                .certificate(host)
+                .is_none_or(|certificate| renewal(&certificate) <= now)
+        };
+        let may = |host: &&String| {
+            attempts
+                .get(*host)
+                .is_none_or(|attempt| attempt.next <= moment)
+        };
+        self.settings
+            .hosts
+            .iter()
+            .filter(needs)
+            .filter(may)
+            .cloned()
+            .collect()
     }
 
     /// Starts to get what is due, unless that is going on already.
@@ -171,14 +211,28 @@ impl Acme {
     async fn obtain(&self, host: &str, account: &mut Option<Account>) -> Result<String, String> {
         let account = match account {
             Some(account) => account,
-            None => {
-                account.insert(order::account(&self.settings, &self.cache).await.map_err(|error| self.unreachable(&error.to_string()))?)
-            }
+            None => account.insert(
+                order::account(&self.settings, &self.cache)
+                    .await
+                    .map_err(|error| self.unreachable(&error.to_string()))?,
+            ),
         };
-        let issued = order::issue(account, host, &self.challenges).await.map_err(|error| error.to_string())?;
-        let kept = self.cache.keep_certificate(host, &issued.key, &issued.chain);
-        kept.map_err(|error| format!("it cannot be kept in {}: {error}", self.settings.cache.display()))?;
-        let pair = self.cache.certificate(host).ok_or("what was issued cannot be used")?;
+        let issued = order::issue(account, host, &self.challenges)
+            .await
+            .map_err(|error| error.to_string())?;
+        let kept = self
+            .cache
+            .keep_certificate(host, &issued.key, &issued.chain);
+        kept.map_err(|error| {
+            format!(
+                "it cannot be kept in {}: {error}",
+                self.settings.cache.display()
+            )
+        })?;
+        let pair = self
+            .cache
+            .certificate(host)
+            .ok_or("what was issued cannot be used")?;
         let until = humantime::format_rfc3339_seconds(pair.certificate.not_after).to_string();
         self.hosts.put(host, pair);
         Ok(until)
@@ -190,10 +244,19 @@ impl Acme {
 
     fn put_off(&self, host: String, problem: String) {
         let mut attempts = self.attempts();
-        let wait = attempts.get(&host).map_or(FIRST_WAIT, |before| (before.wait * 2).min(LONGEST_WAIT));
+        let wait = attempts
+            .get(&host)
+            .map_or(FIRST_WAIT, |before| (before.wait * 2).min(LONGEST_WAIT));
         let again = humantime::format_duration(wait);
         tracing::error!(%host, "no certificate could be had: {problem}; trying again in {again}");
-        attempts.insert(host, Attempt { wait, next: Instant::now() + wait, problem });
+        attempts.insert(
+            host,
+            Attempt {
+                wait,
+                next: Instant::now() + wait,
+                problem,
+            },
+        );
     }
 }
 
@@ -208,7 +271,10 @@ impl Drop for Busy<'_> {
 
 /// When two thirds of a certificate's life are over.
 fn renewal(certificate: &Certificate) -> SystemTime {
-    let life = certificate.not_after.duration_since(certificate.not_before).unwrap_or_default();
+    let life = certificate
+        .not_after
+        .duration_since(certificate.not_before)
+        .unwrap_or_default();
     certificate.not_before + life / 3 * 2
 }
 
@@ -220,7 +286,11 @@ mod tests {
     fn a_third_of_the_life_is_left_for_renewal() {
         let day = Duration::from_secs(24 * 3600);
         let not_before = SystemTime::UNIX_EPOCH + 20_000 * day;
-        let certificate = Certificate { names: Vec::new(), not_before, not_after: not_before + 90 * day };
+        let certificate = Certificate {
+            names: Vec::new(),
+            not_before,
+            not_after: not_before + 90 * day,
+        };
         assert_eq!(renewal(&certificate), not_before + 60 * day);
     }
 
@@ -235,18 +305,40 @@ mod tests {
     }
 
     fn open(directory: &std::path::Path, hosts: &[&str]) -> Result<Acme, Error> {
-        Acme::open(settings(directory, hosts), &Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        Acme::open(
+            settings(directory, hosts),
+            &Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+        )
     }
 
     #[test]
     fn names_that_nobody_certifies_are_refused() {
         let directory = tempfile::tempdir().unwrap();
-        for hosts in [&["10.0.0.1"][..], &["*.example.com"], &["a b"], &[""], &["r.example", "x/../y"], &[]] {
-            let error = open(directory.path(), hosts).err().expect("it is refused").to_string();
-            assert!(error.contains("http.tls.letsencrypt") && error.contains("hosts"), "{error}");
+        for hosts in [
+            &["10.0.0.1"][..],
+            &["*.example.com"],
+            &["a b"],
+            &[""],
+            &["r.example", "x/../y"],
+            &[],
+        ] {
+            let error = open(directory.path(), hosts)
+                .err()
+                .expect("it is refused")
+                .to_string();
+            assert!(
+                error.contains("http.tls.letsencrypt") && error.contains("hosts"),
+                "{error}"
+            );
         }
         std::fs::write(directory.path().join("cache"), "").unwrap();
-        assert!(open(directory.path(), &["r.example"]).err().expect("it is refused").to_string().contains("cachefile"));
+        assert!(
+            open(directory.path(), &["r.example"])
+                .err()
+                .expect("it is refused")
+                .to_string()
+                .contains("cachefile")
+        );
     }
 
     #[test]
@@ -258,9 +350,14 @@ mod tests {
         params.not_before = (SystemTime::now() - Duration::from_secs(3600)).into();
         params.not_after = (SystemTime::now() + Duration::from_secs(3600 * 24)).into();
         let certificate = params.self_signed(&key).unwrap();
-        cache.keep_certificate("kept.example", &key.serialize_pem(), &certificate.pem()).unwrap();
+        cache
+            .keep_certificate("kept.example", &key.serialize_pem(), &certificate.pem())
+            .unwrap();
         let acme = open(directory.path(), &["Kept.Example", "new.example"]).unwrap();
-        assert_eq!((acme.certificates().len(), acme.due()), (1, vec!["new.example".to_owned()]));
+        assert_eq!(
+            (acme.certificates().len(), acme.due()),
+            (1, vec!["new.example".to_owned()])
+        );
         // a failure is waited after, longer each time
         acme.put_off("new.example".to_owned(), "the problem".to_owned());
         assert!(acme.due().is_empty() && acme.complaint().unwrap().contains("new.example"));
@@ -274,8 +371,17 @@ mod tests {
     async fn one_attempt_is_made_at_a_time_and_each_ends() {
         let directory = tempfile::tempdir().unwrap();
         // where nobody answers
-        let settings = Settings { directory: "https://127.0.0.1:1/".to_owned(), ..settings(directory.path(), &["new.example"]) };
-        let acme = Arc::new(Acme::open(settings, &Arc::new(rustls::crypto::aws_lc_rs::default_provider())).unwrap());
+        let settings = Settings {
+            directory: "https://127.0.0.1:1/".to_owned(),
+            ..settings(directory.path(), &["new.example"])
+        };
+        let acme = Arc::new(
+            Acme::open(
+                settings,
+                &Arc::new(rustls::crypto::aws_lc_rs::default_provider()),
+            )
+            .unwrap(),
+        );
         for failures in 1..3 {
             acme.is_busy.store(true, Ordering::Release);
             Arc::clone(&acme).refresh();
@@ -302,7 +408,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::open(&directory.path().join("cache")).unwrap();
         cache.keep_certificate("r.example", "key", "chain").unwrap();
-        let mode = |path: &str| directory.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        let mode = |path: &str| {
+            directory
+                .path()
+                .join(path)
+                .metadata()
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
         assert_eq!((mode("cache"), mode("cache/r.example")), (0o700, 0o600));
     }
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use instant_acme::{
-    Account, AccountBuilder, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountBuilder, AuthorizationStatus, ChallengeType, Identifier, NewAccount, NewOrder,
+    Order, OrderStatus, RetryPolicy,
 };
 use rcgen::{CertificateParams, CustomExtension, DistinguishedName, KeyPair};
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
@@ -32,24 +33,43 @@ pub(super) async fn account(settings: &Settings, cache: &Cache) -> Result<Accoun
         match builder(settings)?.from_credentials(kept).await {
             Ok(account) => return Ok(account),
             Err(error) => {
-                tracing::warn!("the account with {} cannot be used, another one is made: {error}", mask::url(&settings.directory))
+                tracing::warn!(
+                    "the account with {} cannot be used, another one is made: {error}",
+                    mask::url(&settings.directory)
+                )
             }
         }
     }
-    let contact = settings.email.as_ref().map(|address| format!("mailto:{address}"));
+    let contact = settings
+        .email
+        .as_ref()
+        .map(|address| format!("mailto:{address}"));
     let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-    let wanted = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
-    let (account, credentials) = builder(settings)?.create(&wanted, settings.directory.clone(), None).await?;
+    let wanted = NewAccount {
+        contact: &contact,
+        terms_of_service_agreed: true,
+        only_return_existing: false,
+    };
+    let (account, credentials) = builder(settings)?
+        .create(&wanted, settings.directory.clone(), None)
+        .await?;
     cache.keep_account(&credentials)?;
     Ok(account)
 }
 
 fn builder(settings: &Settings) -> Result<AccountBuilder, instant_acme::Error> {
-    settings.directory_authority.as_ref().map_or_else(Account::builder, Account::builder_with_root)
+    settings
+        .directory_authority
+        .as_ref()
+        .map_or_else(Account::builder, Account::builder_with_root)
 }
 
 /// Orders a certificate for `host`, and proves by `challenges` that it leads here.
-pub(super) async fn issue(account: &Account, host: &str, challenges: &Challenges) -> Result<Issued, Failure> {
+pub(super) async fn issue(
+    account: &Account,
+    host: &str,
+    challenges: &Challenges,
+) -> Result<Issued, Failure> {
     let names = [Identifier::Dns(host.to_owned())];
     let mut order = account.new_order(&NewOrder::new(&names)).await?;
     let outcome = prove_and_fetch(&mut order, host, challenges).await;
@@ -57,7 +77,11 @@ pub(super) async fn issue(account: &Account, host: &str, challenges: &Challenges
     outcome
 }
 
-async fn prove_and_fetch(order: &mut Order, host: &str, challenges: &Challenges) -> Result<Issued, Failure> {
+async fn prove_and_fetch(
+    order: &mut Order,
+    host: &str,
+    challenges: &Challenges,
+) -> Result<Issued, Failure> {
     let retries = RetryPolicy::default().timeout(PATIENCE);
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
@@ -67,8 +91,13 @@ async fn prove_and_fetch(order: &mut Order, host: &str, challenges: &Challenges)
             AuthorizationStatus::Pending => {}
             status => return Err(format!("the authority's leave is {status:?}").into()),
         }
-        let mut challenge = authorization.challenge(ChallengeType::TlsAlpn01).ok_or("the authority does not offer TLS-ALPN-01")?;
-        challenges.answer(host, proof(host, challenge.key_authorization().digest().as_ref())?);
+        let mut challenge = authorization
+            .challenge(ChallengeType::TlsAlpn01)
+            .ok_or("the authority does not offer TLS-ALPN-01")?;
+        challenges.answer(
+            host,
+            proof(host, challenge.key_authorization().digest().as_ref())?,
+        );
         challenge.set_ready().await?;
     }
     if order.poll_ready(&retries).await? != OrderStatus::Ready {
@@ -77,9 +106,14 @@ async fn prove_and_fetch(order: &mut Order, host: &str, challenges: &Challenges)
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new([host.to_owned()])?;
     params.distinguished_name = DistinguishedName::new();
-    order.finalize_csr(params.serialize_request(&key)?.der()).await?;
+    order
+        .finalize_csr(params.serialize_request(&key)?.der())
+        .await?;
     let chain = order.poll_certificate(&retries).await?;
-    Ok(Issued { key: key.serialize_pem(), chain })
+    Ok(Issued {
+        key: key.serialize_pem(),
+        chain,
+    })
 }
 
 /// What the authority has found.
@@ -87,7 +121,10 @@ async fn refusal(order: &mut Order) -> Failure {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         if let Ok(state) = authorization.refresh().await
-            && let Some(problem) = state.challenges.iter().find_map(|challenge| challenge.error.as_ref())
+            && let Some(problem) = state
+                .challenges
+                .iter()
+                .find_map(|challenge| challenge.error.as_ref())
         {
             return problem.to_string().into();
         }
@@ -102,5 +139,8 @@ fn proof(host: &str, digest: &[u8]) -> Result<CertifiedKey, Failure> {
     params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
     let certificate = params.self_signed(&key)?;
     let secret = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    Ok(CertifiedKey::new(vec![certificate.der().clone()], any_supported_type(&secret)?))
+    Ok(CertifiedKey::new(
+        vec![certificate.der().clone()],
+        any_supported_type(&secret)?,
+    ))
 }

@@ -18,21 +18,34 @@ pub(super) struct Hosts {
 
 impl Hosts {
     pub fn new(first: &str) -> Self {
-        Self { first: first.to_owned(), pairs: RwLock::default() }
+        Self {
+            first: first.to_owned(),
+            pairs: RwLock::default(),
+        }
     }
 
     pub fn put(&self, host: &str, pair: Pair) {
-        self.pairs.write().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned(), pair);
+        self.pairs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(host.to_owned(), pair);
     }
 
     pub fn certificate(&self, host: &str) -> Option<Certificate> {
-        self.pairs.read().unwrap_or_else(PoisonError::into_inner).get(host).map(|pair| pair.certificate.clone())
+        self.pairs
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(host)
+            .map(|pair| pair.certificate.clone())
     }
 }
 
 impl std::fmt::Debug for Hosts {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Hosts").field("first", &self.first).finish_non_exhaustive()
+        formatter
+            .debug_struct("Hosts")
+            .field("first", &self.first)
+            .finish_non_exhaustive()
     }
 }
 
@@ -40,7 +53,9 @@ impl ResolvesServerCert for Hosts {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(str::to_ascii_lowercase);
         let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
-        pairs.get(name.as_deref().unwrap_or(&self.first)).map(|pair| Arc::clone(&pair.certified))
+        pairs
+            .get(name.as_deref().unwrap_or(&self.first))
+            .map(|pair| Arc::clone(&pair.certified))
     }
 }
 

@@ -26,18 +26,36 @@ const REQUESTS: usize = 500;
 pub fn without_login(bench: &Bench) {
     let peer = Peer::start(bench.dir(), &Value::Null);
     let script = script::all();
-    assert!(script.steps().len() >= REQUESTS, "{} requests", script.steps().len());
+    assert!(
+        script.steps().len() >= REQUESTS,
+        "{} requests",
+        script.steps().len()
+    );
     let found = run(&script, &peer.address, &bench.server.host);
     settle("differences.md", script.steps().len(), &found);
 }
 
 /// The same users of both, and whoever else.
 pub fn with_login(bench: &Bench) {
-    bench.write("htpasswd", bench.run(format!("htpasswd -Bbn {}", script::USER.replace(':', " "))).stdout);
+    bench.write(
+        "htpasswd",
+        bench
+            .run(format!("htpasswd -Bbn {}", script::USER.replace(':', " ")))
+            .stdout,
+    );
     let auth = json!({ "htpasswd": { "realm": "Registry Realm", "path": bench.path("htpasswd") } });
     let peer = Peer::start(bench.dir(), &auth);
-    bench.write("ours.yml", json!({ "version": 0.1, "auth": auth, "http": { "trustedproxies": ["127.0.0.1"] } }).to_string());
-    let ours = Server::launch(bench.dir(), "ours", &["ours.yml", "--addr", "127.0.0.1:0", "--data-dir", "ours"], &[]);
+    bench.write(
+        "ours.yml",
+        json!({ "version": 0.1, "auth": auth, "http": { "trustedproxies": ["127.0.0.1"] } })
+            .to_string(),
+    );
+    let ours = Server::launch(
+        bench.dir(),
+        "ours",
+        &["ours.yml", "--addr", "127.0.0.1:0", "--data-dir", "ours"],
+        &[],
+    );
     let script = script::with_login();
     let found = run(&script, &peer.address, &ours.host);
     settle("differences-login.md", script.steps().len(), &found);
@@ -51,7 +69,12 @@ fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
     for step in script.steps() {
         let replies = [theirs, ours].map(|address| {
             let is_ours = address == ours;
-            let reply = wire::exchange(address, &step.bytes(address, &places[usize::from(is_ours)]), step.ends(), step.is_head());
+            let reply = wire::exchange(
+                address,
+                &step.bytes(address, &places[usize::from(is_ours)]),
+                step.ends(),
+                step.is_head(),
+            );
             if let (Some(place), Some(location)) = (step.keeps(), reply.header("location")) {
                 places[usize::from(is_ours)].insert(place, location.to_owned());
             }
@@ -63,11 +86,22 @@ fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
 }
 
 fn settle(list: &str, requests: usize, found: &[Difference]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(list);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(list);
     let document = Document::parse(&fs::read_to_string(path).unwrap());
     let report = document.check(found);
-    assert!(report.is_empty(), "what docs/{list} lists is not what differs:\n{report}");
-    let particular: BTreeSet<_> =
-        found.iter().filter(|difference| document.is_particular(difference)).map(|found| &found.request).collect();
-    println!("{requests} requests; {} answered differently beyond what holds for all of them, each difference listed", particular.len());
+    assert!(
+        report.is_empty(),
+        "what docs/{list} lists is not what differs:\n{report}"
+    );
+    let particular: BTreeSet<_> = found
+        .iter()
+        .filter(|difference| document.is_particular(difference))
+        .map(|found| &found.request)
+        .collect();
+    println!(
+        "{requests} requests; {} answered differently beyond what holds for all of them, each difference listed",
+        particular.len()
+    );
 }

@@ -40,7 +40,9 @@ impl Peer {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut said = Vec::new();
         let address = loop {
-            let Some(Ok(line)) = lines.next() else { panic!("it did not start:\n{}", said.join("\n")) };
+            let Some(Ok(line)) = lines.next() else {
+                panic!("it did not start:\n{}", said.join("\n"))
+            };
             if let Some((_, rest)) = line.split_once("listening on ") {
                 break rest.split('"').next().unwrap().to_owned();
             }

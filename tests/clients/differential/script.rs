@@ -16,7 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fixture::digest;
 
-const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"];
+const METHODS: &[&str] = &[
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW",
+];
 
 /// Adds the requests of one kind.
 type Group = fn(&mut Script);
@@ -47,7 +49,10 @@ pub use logins::USER;
 
 /// What is asked where users have to log in.
 pub fn with_login() -> Script {
-    let mut script = Script { group: "login", ..Script::default() };
+    let mut script = Script {
+        group: "login",
+        ..Script::default()
+    };
     logins::add(&mut script);
     script
 }
@@ -99,14 +104,29 @@ impl Script {
 
     fn push(&mut self, name: &str, content: Content) -> &mut Step {
         let name = format!("{}/{name}", self.group);
-        assert!(self.names.insert(name.clone()), "two requests are called {name}");
-        self.steps.push(Step { name, content, keep: None });
+        assert!(
+            self.names.insert(name.clone()),
+            "two requests are called {name}"
+        );
+        self.steps.push(Step {
+            name,
+            content,
+            keep: None,
+        });
         self.steps.last_mut().unwrap()
     }
 
     fn ask(&mut self, name: &str, method: &str, target: impl Into<String>) -> &mut Step {
         let (method, target) = (method.to_owned(), target.into());
-        self.push(name, Content::Request { method, target, headers: Vec::new(), body: Body::None })
+        self.push(
+            name,
+            Content::Request {
+                method,
+                target,
+                headers: Vec::new(),
+                body: Body::None,
+            },
+        )
     }
 
     fn get(&mut self, name: &str, target: impl Into<String>) -> &mut Step {
@@ -114,28 +134,59 @@ impl Script {
     }
 
     fn raw(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
-        self.push(name, Content::Raw { bytes: bytes.into(), ends: false });
+        self.push(
+            name,
+            Content::Raw {
+                bytes: bytes.into(),
+                ends: false,
+            },
+        );
     }
 
     fn cut_off(&mut self, name: &str, bytes: impl Into<Vec<u8>>) {
-        self.push(name, Content::Raw { bytes: bytes.into(), ends: true });
+        self.push(
+            name,
+            Content::Raw {
+                bytes: bytes.into(),
+                ends: true,
+            },
+        );
     }
 
     /// Starts an upload, whose place is kept under `session`.
     fn begin(&mut self, name: &str, repository: &str, session: &'static str) {
-        self.ask(name, "POST", format!("/v2/{repository}/blobs/uploads/")).keep(session);
+        self.ask(name, "POST", format!("/v2/{repository}/blobs/uploads/"))
+            .keep(session);
     }
 
     /// POST and PUT; gives the digest.
     fn blob(&mut self, name: &str, repository: &str, content: &[u8]) -> String {
         let digest = digest(content);
         self.begin(&format!("{name}-post"), repository, "blob");
-        self.ask(&format!("{name}-put"), "PUT", format!("{{blob}}digest={digest}")).body(content);
+        self.ask(
+            &format!("{name}-put"),
+            "PUT",
+            format!("{{blob}}digest={digest}"),
+        )
+        .body(content);
         digest
     }
 
-    fn manifest(&mut self, name: &str, repository: &str, reference: &str, media_type: &str, content: &[u8]) -> &mut Step {
-        self.ask(name, "PUT", format!("/v2/{repository}/manifests/{reference}")).header("Content-Type", media_type).body(content)
+    fn manifest(
+        &mut self,
+        name: &str,
+        repository: &str,
+        reference: &str,
+        media_type: &str,
+        content: &[u8],
+    ) -> &mut Step {
+        self.ask(
+            name,
+            "PUT",
+            format!("/v2/{repository}/manifests/{reference}"),
+        )
+        .header("Content-Type", media_type)
+        .body(content)
     }
 }
 
@@ -190,20 +241,38 @@ impl Step {
     pub fn bytes(&self, address: &str, places: &BTreeMap<&'static str, String>) -> Vec<u8> {
         let (method, target, headers, body) = match &self.content {
             Content::Raw { bytes, .. } => return bytes.clone(),
-            Content::Request { method, target, headers, body } => (method, filled(target, places), headers, body),
+            Content::Request {
+                method,
+                target,
+                headers,
+                body,
+            } => (method, filled(target, places), headers, body),
         };
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+        let mut head =
+            format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
         for (name, value) in headers {
             head += &format!("{name}: {value}\r\n");
         }
         match body {
             Body::None => [head.as_bytes(), b"\r\n"].concat(),
-            Body::Whole(body) => [head.as_bytes(), format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat(),
+            Body::Whole(body) => [
+                head.as_bytes(),
+                format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(),
+                body,
+            ]
+            .concat(),
             Body::Chunked(body) => {
                 let half = body.len() / 2;
-                let pieces =
-                    [&body[..half], &body[half..]].map(|piece| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat());
-                [head.as_bytes(), b"Transfer-Encoding: chunked\r\n\r\n", &pieces.concat(), b"0\r\n\r\n"].concat()
+                let pieces = [&body[..half], &body[half..]].map(|piece| {
+                    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+                });
+                [
+                    head.as_bytes(),
+                    b"Transfer-Encoding: chunked\r\n\r\n",
+                    &pieces.concat(),
+                    b"0\r\n\r\n",
+                ]
+                .concat()
             }
         }
     }
@@ -213,11 +282,20 @@ fn filled(target: &str, places: &BTreeMap<&'static str, String>) -> String {
     let mut target = target.to_owned();
     for (name, place) in places {
         // what is asked of this server goes to this server, by whatever name it knows itself
-        let path = place.split_once("://").map_or(place.as_str(), |(_, rest)| &rest[rest.find('/').unwrap()..]);
-        let open = if path.contains('?') { format!("{path}&") } else { format!("{path}?") };
+        let path = place
+            .split_once("://")
+            .map_or(place.as_str(), |(_, rest)| &rest[rest.find('/').unwrap()..]);
+        let open = if path.contains('?') {
+            format!("{path}&")
+        } else {
+            format!("{path}?")
+        };
         let bare = path.split('?').next().unwrap();
         let id = bare.rsplit('/').next().unwrap();
-        target = target.replace(&format!("{{{name}}}"), &open).replace(&format!("{{{name}!}}"), bare).replace(&format!("{{{name}#}}"), id);
+        target = target
+            .replace(&format!("{{{name}}}"), &open)
+            .replace(&format!("{{{name}!}}"), bare)
+            .replace(&format!("{{{name}#}}"), id);
     }
     target
 }

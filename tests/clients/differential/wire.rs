@@ -16,7 +16,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -36,7 +39,9 @@ pub fn exchange(address: &str, bytes: &[u8], ends: bool, is_head: bool) -> Reply
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(length) => answer.extend(&chunk[..length]),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock) => panic!("the connection stays open"),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock) => {
+                panic!("the connection stays open")
+            }
             // reset, after what was read so far
             Err(_) => break,
         }
@@ -45,22 +50,39 @@ pub fn exchange(address: &str, bytes: &[u8], ends: bool, is_head: bool) -> Reply
 }
 
 fn parse(answer: &[u8], is_head: bool) -> Reply {
-    let Some(end) = find(answer, b"\r\n\r\n") else { return Reply { body: answer.to_owned(), ..Reply::default() } };
+    let Some(end) = find(answer, b"\r\n\r\n") else {
+        return Reply {
+            body: answer.to_owned(),
+            ..Reply::default()
+        };
+    };
     let head = String::from_utf8_lossy(&answer[..end]).into_owned();
     let rest = &answer[end + 4..];
     let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1))
+        .and_then(|code| code.parse().ok());
     if status.is_some_and(|status: u16| status < 200) {
         return parse(rest, is_head);
     }
-    let headers: Vec<_> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
-    let mut reply = Reply { status, headers, body: rest.to_owned() };
+    let headers: Vec<_> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut reply = Reply {
+        status,
+        headers,
+        body: rest.to_owned(),
+    };
     if reply.header("transfer-encoding") == Some("chunked") {
         reply.body = unchunked(rest);
     }
     if is_head && reply.status.is_some_and(|status| status < 400) {
-        assert!(reply.body.is_empty(), "the answer to a HEAD has a body: {reply:?}");
+        assert!(
+            reply.body.is_empty(),
+            "the answer to a HEAD has a body: {reply:?}"
+        );
     }
     reply
 }
@@ -68,7 +90,10 @@ fn parse(answer: &[u8], is_head: bool) -> Reply {
 fn unchunked(mut rest: &[u8]) -> Vec<u8> {
     let mut body = Vec::new();
     while let Some(end) = find(rest, b"\r\n") {
-        let size = std::str::from_utf8(&rest[..end]).ok().and_then(|size| usize::from_str_radix(size, 16).ok()).unwrap_or_default();
+        let size = std::str::from_utf8(&rest[..end])
+            .ok()
+            .and_then(|size| usize::from_str_radix(size, 16).ok())
+            .unwrap_or_default();
         let (from, to) = (end + 2, end + 2 + size);
         if size == 0 || rest.len() < to + 2 {
             break;
@@ -80,5 +105,7 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|window| window == wanted)
+    bytes
+        .windows(wanted.len())
+        .position(|window| window == wanted)
 }

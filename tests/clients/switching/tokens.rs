@@ -28,8 +28,14 @@ impl Signer {
         let Issued { certificate, key } = authority.issue(&["signer"]);
         let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
         let key = PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes()).unwrap();
-        let header = Header { x5c: Some(vec![STANDARD.encode(&certificate)]), ..Header::new(Algorithm::ES256) };
-        Self { key: EncodingKey::from_ec_der(key.secret_pkcs8_der()), header }
+        let header = Header {
+            x5c: Some(vec![STANDARD.encode(&certificate)]),
+            ..Header::new(Algorithm::ES256)
+        };
+        Self {
+            key: EncodingKey::from_ec_der(key.secret_pkcs8_der()),
+            header,
+        }
     }
 
     fn token(&self, user: &str, access: &[Value]) -> String {
@@ -43,7 +49,10 @@ impl Signer {
         let access = scopes.iter().map(|scope| {
             let mut parts = scope.splitn(3, ':');
             let [kind, name, actions] = std::array::from_fn(|_| parts.next().unwrap_or_default());
-            let actions: Vec<_> = actions.split(',').filter(|action| user == "alice" || *action == "pull").collect();
+            let actions: Vec<_> = actions
+                .split(',')
+                .filter(|action| user == "alice" || *action == "pull")
+                .collect();
             json!({ "type": kind, "name": name, "actions": actions })
         });
         self.token(user, &access.collect::<Vec<_>>())
@@ -59,13 +68,26 @@ impl Signer {
             if line.is_empty() {
                 break;
             }
-            if let Some((_, value)) = line.split_once(": Basic ").filter(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
-                login = STANDARD.decode(value).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            if let Some((_, value)) = line
+                .split_once(": Basic ")
+                .filter(|(name, _)| name.eq_ignore_ascii_case("authorization"))
+            {
+                login = STANDARD
+                    .decode(value)
+                    .ok()
+                    .and_then(|bytes| String::from_utf8(bytes).ok());
             }
         }
-        let query = line.split_whitespace().nth(1).and_then(|target| target.split_once('?')).map(|(_, query)| query).unwrap_or_default();
+        let query = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|target| target.split_once('?'))
+            .map(|(_, query)| query)
+            .unwrap_or_default();
         let asked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "scope");
-        let scopes: Vec<String> = asked.flat_map(|(_, scopes)| scopes.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+        let scopes: Vec<String> = asked
+            .flat_map(|(_, scopes)| scopes.split(' ').map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         let user = match login.as_deref() {
             Some("alice:wonderland") => Some("alice"),
             Some("bob:builder") => Some("bob"),
@@ -74,15 +96,23 @@ impl Signer {
         let (status, body) = match (line.starts_with("GET "), user) {
             // clients of OAuth ask once more, by GET
             (false, _) => ("405 Method Not Allowed", json!({})),
-            (true, None) => ("401 Unauthorized", json!({ "details": "incorrect username or password" })),
+            (true, None) => (
+                "401 Unauthorized",
+                json!({ "details": "incorrect username or password" }),
+            ),
             (true, Some(user)) => {
                 let token = self.grant(user, &scopes);
-                ("200 OK", json!({ "token": &token, "access_token": token, "expires_in": 60 }))
+                (
+                    "200 OK",
+                    json!({ "token": &token, "access_token": token, "expires_in": 60 }),
+                )
             }
         };
         let body = body.to_string();
-        let head =
-            format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         (&stream).write_all((head + &body).as_bytes())
     }
 }
@@ -110,13 +140,35 @@ pub fn of_another_server(bench: &Bench) {
          rootcertbundle: signers.pem\n"
     );
     bench.write("config.yml", config);
-    let server = Server::launch(bench.dir(), "closed", &["config.yml", "--addr", "127.0.0.1:0", "--data-dir", "closed"], &[]);
+    let server = Server::launch(
+        bench.dir(),
+        "closed",
+        &[
+            "config.yml",
+            "--addr",
+            "127.0.0.1:0",
+            "--data-dir",
+            "closed",
+        ],
+        &[],
+    );
     let host = &server.host;
     let remote = image(bench, host);
 
-    refused(bench, &format!("docker push {remote}"), &["no basic auth credentials", "unauthorized", "incorrect username"]);
+    refused(
+        bench,
+        &format!("docker push {remote}"),
+        &[
+            "no basic auth credentials",
+            "unauthorized",
+            "incorrect username",
+        ],
+    );
     let login = |user: &str| format!("docker login --username {user} --password-stdin {host}");
-    assert!(!bench.succeeds(login("alice"), b"looking-glass"), "a wrong password was taken");
+    assert!(
+        !bench.succeeds(login("alice"), b"looking-glass"),
+        "a wrong password was taken"
+    );
     bench.run_with(login("alice"), b"wonderland");
     let (digest, _) = pushed(bench, &remote);
     bench.run(format!("docker tag {remote} {host}/other/app:v1"));
@@ -126,15 +178,38 @@ pub fn of_another_server(bench: &Bench) {
 
     bench.run_with(login("bob"), b"builder");
     bench.run(format!("docker tag {remote} {host}/team/app:v2"));
-    refused(bench, &format!("docker push {host}/team/app:v2"), &["denied", "unauthorized", "authentication required"]);
-    bench.run(format!("docker rmi {remote} {host}/team/app:v2 {host}/other/app:v1"));
+    refused(
+        bench,
+        &format!("docker push {host}/team/app:v2"),
+        &["denied", "unauthorized", "authentication required"],
+    );
+    bench.run(format!(
+        "docker rmi {remote} {host}/team/app:v2 {host}/other/app:v1"
+    ));
     bench.run(format!("docker pull {remote}"));
 
     let inspect = format!("skopeo inspect --tls-verify=false docker://{remote}");
-    assert_eq!(bench.run(inspect.replace("inspect", "inspect --creds bob:builder")).json()["Digest"], digest);
-    refused(bench, &inspect.replace("inspect", "inspect --no-creds"), &["unauthorized", "authentication required", "incorrect username"]);
+    assert_eq!(
+        bench
+            .run(inspect.replace("inspect", "inspect --creds bob:builder"))
+            .json()["Digest"],
+        digest
+    );
+    refused(
+        bench,
+        &inspect.replace("inspect", "inspect --no-creds"),
+        &[
+            "unauthorized",
+            "authentication required",
+            "incorrect username",
+        ],
+    );
     let delete = format!("skopeo delete --tls-verify=false docker://{remote}");
-    refused(bench, &delete.replace("delete", "delete --creds bob:builder"), &["unauthorized", "authentication required", "denied"]);
+    refused(
+        bench,
+        &delete.replace("delete", "delete --creds bob:builder"),
+        &["unauthorized", "authentication required", "denied"],
+    );
     let podman = "podman login --tls-verify=false --authfile auth.json --password-stdin --username";
     assert!(!bench.succeeds(format!("{podman} bob {host}"), b"wonderland"));
     bench.run_with(format!("{podman} alice {host}"), b"wonderland");

@@ -39,10 +39,14 @@ pub fn add(script: &mut Script) {
         ("many", "bytes=0-0,2-2,4-4,6-6,8-8,10-10,12-12,14-14"),
     ];
     for (name, range) in ranges {
-        script.get(&format!("range-{name}"), &path).header("Range", range);
+        script
+            .get(&format!("range-{name}"), &path)
+            .header("Range", range);
     }
     for (name, range) in &ranges[..10] {
-        script.ask(&format!("range-{name}-head"), "HEAD", &path).header("Range", range);
+        script
+            .ask(&format!("range-{name}-head"), "HEAD", &path)
+            .header("Range", range);
     }
     conditions(script, &path, &known);
     digests(script, &known);
@@ -54,17 +58,37 @@ fn conditions(script: &mut Script, path: &str, known: &str) {
         ("none-match", "If-None-Match", quoted.clone()),
         ("none-match-bare", "If-None-Match", known.to_owned()),
         ("none-match-weak", "If-None-Match", format!("W/{quoted}")),
-        ("none-match-list", "If-None-Match", format!("\"a\", {quoted}")),
+        (
+            "none-match-list",
+            "If-None-Match",
+            format!("\"a\", {quoted}"),
+        ),
         ("none-match-any", "If-None-Match", "*".to_owned()),
         ("none-match-other", "If-None-Match", "\"other\"".to_owned()),
         ("none-match-empty", "If-None-Match", String::new()),
         ("match", "If-Match", quoted.clone()),
         ("match-any", "If-Match", "*".to_owned()),
         ("match-other", "If-Match", "\"other\"".to_owned()),
-        ("modified", "If-Modified-Since", "Fri, 01 Jan 2100 00:00:00 GMT".to_owned()),
-        ("modified-long-ago", "If-Modified-Since", "Thu, 01 Jan 1970 00:00:00 GMT".to_owned()),
-        ("modified-malformed", "If-Modified-Since", "yesterday".to_owned()),
-        ("unmodified", "If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT".to_owned()),
+        (
+            "modified",
+            "If-Modified-Since",
+            "Fri, 01 Jan 2100 00:00:00 GMT".to_owned(),
+        ),
+        (
+            "modified-long-ago",
+            "If-Modified-Since",
+            "Thu, 01 Jan 1970 00:00:00 GMT".to_owned(),
+        ),
+        (
+            "modified-malformed",
+            "If-Modified-Since",
+            "yesterday".to_owned(),
+        ),
+        (
+            "unmodified",
+            "If-Unmodified-Since",
+            "Thu, 01 Jan 1970 00:00:00 GMT".to_owned(),
+        ),
         ("gzip", "Accept-Encoding", "gzip, zstd".to_owned()),
         ("accept", "Accept", "application/json".to_owned()),
         ("accept-none", "Accept", "text/html;q=0".to_owned()),
@@ -72,14 +96,29 @@ fn conditions(script: &mut Script, path: &str, known: &str) {
         ("expect-other", "Expect", "200-ok".to_owned()),
         ("body", "Content-Type", "application/json".to_owned()),
     ] {
-        script.get(&format!("if-{name}"), path).header(header, &value);
-        script.ask(&format!("if-{name}-head"), "HEAD", path).header(header, &value);
+        script
+            .get(&format!("if-{name}"), path)
+            .header(header, &value);
+        script
+            .ask(&format!("if-{name}-head"), "HEAD", path)
+            .header(header, &value);
     }
-    for (name, value) in [("same", quoted.as_str()), ("other", "\"other\""), ("bare", known), ("weak", "W/\"a\"")] {
-        script.get(&format!("if-range-{name}"), path).header("If-Range", value).header("Range", "bytes=0-9");
+    for (name, value) in [
+        ("same", quoted.as_str()),
+        ("other", "\"other\""),
+        ("bare", known),
+        ("weak", "W/\"a\""),
+    ] {
+        script
+            .get(&format!("if-range-{name}"), path)
+            .header("If-Range", value)
+            .header("Range", "bytes=0-9");
     }
     script.get("with-body", path).body(b"{}");
-    script.get("twice-range", path).header("Range", "bytes=0-1").header("Range", "bytes=2-3");
+    script
+        .get("twice-range", path)
+        .header("Range", "bytes=0-1")
+        .header("Range", "bytes=2-3");
 }
 
 fn digests(script: &mut Script, known: &str) {
@@ -94,7 +133,10 @@ fn digests(script: &mut Script, known: &str) {
         ("upper-algorithm", format!("SHA256:{hex}")),
         ("no-hex", "sha256:".to_owned()),
         ("no-algorithm", format!(":{hex}")),
-        ("sha1", "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709".to_owned()),
+        (
+            "sha1",
+            "sha1:da39a3ee5e6b4b0d3255bfef95601890afd80709".to_owned(),
+        ),
         ("sha512-absent", format!("sha512:{}", "a".repeat(128))),
         ("plus", format!("sha256+b64:{hex}")),
         ("tag", "latest".to_owned()),
@@ -104,9 +146,20 @@ fn digests(script: &mut Script, known: &str) {
         ("unicode", "sha256:%C3%A4".to_owned()),
         ("up", "sha256:..%2f..%2fregistry.db".to_owned()),
     ] {
-        script.get(&format!("digest-{name}"), format!("/v2/blob/app/blobs/{digest}"));
-        script.ask(&format!("digest-{name}-head"), "HEAD", format!("/v2/blob/app/blobs/{digest}"));
-        script.ask(&format!("digest-{name}-delete"), "DELETE", format!("/v2/blob/other/blobs/{digest}"));
+        script.get(
+            &format!("digest-{name}"),
+            format!("/v2/blob/app/blobs/{digest}"),
+        );
+        script.ask(
+            &format!("digest-{name}-head"),
+            "HEAD",
+            format!("/v2/blob/app/blobs/{digest}"),
+        );
+        script.ask(
+            &format!("digest-{name}-delete"),
+            "DELETE",
+            format!("/v2/blob/other/blobs/{digest}"),
+        );
     }
     script.get("elsewhere", format!("/v2/blob/other/blobs/{known}"));
 }

@@ -8,23 +8,59 @@ pub fn add(script: &mut Script) {
     let manifest = manifests::oci().to_string();
     let own = digest(manifest.as_bytes());
     for tag in ["one", "two"] {
-        script.manifest(&format!("put-{tag}"), "del/app", tag, OCI_MANIFEST, manifest.as_bytes());
+        script.manifest(
+            &format!("put-{tag}"),
+            "del/app",
+            tag,
+            OCI_MANIFEST,
+            manifest.as_bytes(),
+        );
     }
     script.ask("tag", "DELETE", "/v2/del/app/manifests/one");
     script.ask("tag-again", "DELETE", "/v2/del/app/manifests/one");
-    script.get("tag-get", "/v2/del/app/manifests/one").header("Accept", OCI_MANIFEST);
-    script.get("other-tag-get", "/v2/del/app/manifests/two").header("Accept", OCI_MANIFEST);
+    script
+        .get("tag-get", "/v2/del/app/manifests/one")
+        .header("Accept", OCI_MANIFEST);
+    script
+        .get("other-tag-get", "/v2/del/app/manifests/two")
+        .header("Accept", OCI_MANIFEST);
     script.get("tags", "/v2/del/app/tags/list");
     script.ask("digest", "DELETE", format!("/v2/del/app/manifests/{own}"));
-    script.ask("digest-again", "DELETE", format!("/v2/del/app/manifests/{own}"));
-    script.get("digest-get", format!("/v2/del/app/manifests/{own}")).header("Accept", OCI_MANIFEST);
-    script.get("tag-of-digest-get", "/v2/del/app/manifests/two").header("Accept", OCI_MANIFEST);
+    script.ask(
+        "digest-again",
+        "DELETE",
+        format!("/v2/del/app/manifests/{own}"),
+    );
+    script
+        .get("digest-get", format!("/v2/del/app/manifests/{own}"))
+        .header("Accept", OCI_MANIFEST);
+    script
+        .get("tag-of-digest-get", "/v2/del/app/manifests/two")
+        .header("Accept", OCI_MANIFEST);
     script.get("tags-after", "/v2/del/app/tags/list");
-    script.get("layer-after", format!("/v2/del/app/blobs/{}", layer(&manifest)));
-    script.manifest("put-again", "del/app", "three", OCI_MANIFEST, manifest.as_bytes());
-    script.get("put-again-get", "/v2/del/app/manifests/three").header("Accept", OCI_MANIFEST);
-    script.ask("layer-in-use", "DELETE", format!("/v2/del/app/blobs/{}", layer(&manifest)));
-    script.get("layer-in-use-get", format!("/v2/del/app/blobs/{}", layer(&manifest)));
+    script.get(
+        "layer-after",
+        format!("/v2/del/app/blobs/{}", layer(&manifest)),
+    );
+    script.manifest(
+        "put-again",
+        "del/app",
+        "three",
+        OCI_MANIFEST,
+        manifest.as_bytes(),
+    );
+    script
+        .get("put-again-get", "/v2/del/app/manifests/three")
+        .header("Accept", OCI_MANIFEST);
+    script.ask(
+        "layer-in-use",
+        "DELETE",
+        format!("/v2/del/app/blobs/{}", layer(&manifest)),
+    );
+    script.get(
+        "layer-in-use-get",
+        format!("/v2/del/app/blobs/{}", layer(&manifest)),
+    );
     let free = script.blob("free", "del/app", b"no manifest needs it");
     script.ask("blob", "DELETE", format!("/v2/del/app/blobs/{free}"));
     script.ask("blob-again", "DELETE", format!("/v2/del/app/blobs/{free}"));
@@ -43,14 +79,35 @@ pub fn add(script: &mut Script) {
         script.ask(name, "DELETE", path);
     }
     manifests::content(script, "del/multi");
-    script.manifest("child", "del/multi", "child", OCI_MANIFEST, manifest.as_bytes());
-    let child = serde_json::json!({"mediaType": OCI_MANIFEST, "digest": own, "size": manifest.len()});
-    let index = serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}).to_string();
+    script.manifest(
+        "child",
+        "del/multi",
+        "child",
+        OCI_MANIFEST,
+        manifest.as_bytes(),
+    );
+    let child =
+        serde_json::json!({"mediaType": OCI_MANIFEST, "digest": own, "size": manifest.len()});
+    let index =
+        serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]})
+            .to_string();
     script.manifest("index", "del/multi", "index", OCI_INDEX, index.as_bytes());
-    script.ask("child-in-use", "DELETE", format!("/v2/del/multi/manifests/{own}"));
-    script.ask("index-digest", "DELETE", format!("/v2/del/multi/manifests/{}", digest(index.as_bytes())));
-    script.get("index-get", "/v2/del/multi/manifests/index").header("Accept", OCI_INDEX);
-    script.ask("with-body", "DELETE", "/v2/del/app/manifests/three").body(b"{}");
+    script.ask(
+        "child-in-use",
+        "DELETE",
+        format!("/v2/del/multi/manifests/{own}"),
+    );
+    script.ask(
+        "index-digest",
+        "DELETE",
+        format!("/v2/del/multi/manifests/{}", digest(index.as_bytes())),
+    );
+    script
+        .get("index-get", "/v2/del/multi/manifests/index")
+        .header("Accept", OCI_INDEX);
+    script
+        .ask("with-body", "DELETE", "/v2/del/app/manifests/three")
+        .body(b"{}");
 }
 
 fn layer(manifest: &str) -> String {

@@ -3,20 +3,31 @@
 use super::{Script, manifests};
 use crate::fixture::OCI_MANIFEST;
 
-const TAGS: &[&str] = &["b", "a", "latest", "v10", "v2", "V1", "_x", "1.0", "a-b", "a.b"];
+const TAGS: &[&str] = &[
+    "b", "a", "latest", "v10", "v2", "V1", "_x", "1.0", "a-b", "a.b",
+];
 
 pub fn add(script: &mut Script) {
     manifests::content(script, "list/app");
     let manifest = manifests::oci().to_string();
     for tag in TAGS {
-        script.manifest(&format!("tag-{tag}"), "list/app", tag, OCI_MANIFEST, manifest.as_bytes());
+        script.manifest(
+            &format!("tag-{tag}"),
+            "list/app",
+            tag,
+            OCI_MANIFEST,
+            manifest.as_bytes(),
+        );
     }
     for repository in ["list/0", "list/b", "list/b/c"] {
         manifests::content(script, repository);
         let name = repository.replace('/', "-");
         script.manifest(&name, repository, "v1", OCI_MANIFEST, manifest.as_bytes());
     }
-    for (list, path, middle) in [("tags", "/v2/list/app/tags/list", "a.b"), ("catalog", "/v2/_catalog", "list/app")] {
+    for (list, path, middle) in [
+        ("tags", "/v2/list/app/tags/list", "a.b"),
+        ("catalog", "/v2/_catalog", "list/app"),
+    ] {
         for (name, query) in [
             ("whole", String::new()),
             ("question", "?".to_owned()),
@@ -51,8 +62,12 @@ pub fn add(script: &mut Script) {
             script.get(&format!("{list}-{name}"), format!("{path}{query}"));
         }
         script.ask(&format!("{list}-head"), "HEAD", path);
-        script.get(&format!("{list}-accept"), path).header("Accept", "text/html");
-        script.get(&format!("{list}-gzip"), path).header("Accept-Encoding", "gzip");
+        script
+            .get(&format!("{list}-accept"), path)
+            .header("Accept", "text/html");
+        script
+            .get(&format!("{list}-gzip"), path)
+            .header("Accept-Encoding", "gzip");
     }
     script.blob("blob-only", "list/blob-only", b"no manifest needs it");
     script.get("catalog-blob-only", "/v2/_catalog");

@@ -19,7 +19,8 @@ fn basic(credentials: &str) -> String {
 fn guess(step: &mut Step, authorization: &str) {
     static GUESSES: AtomicU8 = AtomicU8::new(0);
     let address = format!("198.51.100.{}", GUESSES.fetch_add(1, Ordering::Relaxed));
-    step.header("Authorization", authorization).header("X-Forwarded-For", &address);
+    step.header("Authorization", authorization)
+        .header("X-Forwarded-For", &address);
 }
 
 pub fn add(script: &mut Script) {
@@ -33,8 +34,14 @@ pub fn add(script: &mut Script) {
         ("manifest", "/v2/in/app/manifests/v1".to_owned()),
         ("blob", format!("/v2/in/app/blobs/{absent}")),
         ("uploads", "/v2/in/app/blobs/uploads/".to_owned()),
-        ("mount", format!("/v2/in/app/blobs/uploads/?mount={absent}&from=in/other")),
-        ("session", "/v2/in/app/blobs/uploads/6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned()),
+        (
+            "mount",
+            format!("/v2/in/app/blobs/uploads/?mount={absent}&from=in/other"),
+        ),
+        (
+            "session",
+            "/v2/in/app/blobs/uploads/6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned(),
+        ),
         ("odd-name", "/v2/IN/app/manifests/v1".to_owned()),
         ("unknown", "/v2/in/app/unknown".to_owned()),
         ("outside", "/outside".to_owned()),
@@ -44,9 +51,14 @@ pub fn add(script: &mut Script) {
             let name = format!("{route}-{}", method.to_lowercase());
             script.ask(&format!("{name}-nobody"), method, path);
             if *method == "GET" {
-                guess(script.ask(&format!("{name}-wrong"), method, path), &basic("alice:looking-glass"));
+                guess(
+                    script.ask(&format!("{name}-wrong"), method, path),
+                    &basic("alice:looking-glass"),
+                );
             }
-            script.ask(&format!("{name}-user"), method, path).header("Authorization", &basic(USER));
+            script
+                .ask(&format!("{name}-user"), method, path)
+                .header("Authorization", &basic(USER));
         }
     }
     for (name, value) in [
@@ -56,11 +68,17 @@ pub fn add(script: &mut Script) {
         ("empty-both", basic(":")),
         ("no-colon", basic("alice")),
         ("colon-in-password", basic("alice:wonderland:")),
-        ("long-password", basic(&format!("alice:{}", "x".repeat(200)))),
+        (
+            "long-password",
+            basic(&format!("alice:{}", "x".repeat(200))),
+        ),
         ("other-case", basic("ALICE:wonderland")),
         ("not-utf8", "Basic /////w==".to_owned()),
         ("not-base64", "Basic !!!!".to_owned()),
-        ("unpadded", format!("Basic {}", STANDARD.encode(USER).trim_end_matches('='))),
+        (
+            "unpadded",
+            format!("Basic {}", STANDARD.encode(USER).trim_end_matches('=')),
+        ),
         ("lower-scheme", basic(USER).replace("Basic", "basic")),
         ("two-spaces", basic(USER).replace(' ', "  ")),
         ("no-credentials", "Basic".to_owned()),
@@ -71,11 +89,22 @@ pub fn add(script: &mut Script) {
     ] {
         guess(script.get(&format!("header-{name}"), "/v2/"), &value);
     }
-    script.get("header-twice", "/v2/").header("Authorization", "Basic !!!!").header("Authorization", &basic(USER));
+    script
+        .get("header-twice", "/v2/")
+        .header("Authorization", "Basic !!!!")
+        .header("Authorization", &basic(USER));
     let start = script.steps().len();
     manifests::content(script, "in/app");
-    script.manifest("push", "in/app", "v1", OCI_MANIFEST, manifests::oci().to_string().as_bytes());
-    script.get("pull", "/v2/in/app/manifests/v1").header("Accept", OCI_MANIFEST);
+    script.manifest(
+        "push",
+        "in/app",
+        "v1",
+        OCI_MANIFEST,
+        manifests::oci().to_string().as_bytes(),
+    );
+    script
+        .get("pull", "/v2/in/app/manifests/v1")
+        .header("Accept", OCI_MANIFEST);
     script.get("list", "/v2/_catalog");
     script.authorize_from(start, &basic(USER));
 }

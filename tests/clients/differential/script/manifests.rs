@@ -28,7 +28,10 @@ pub fn oci() -> Value {
 }
 
 fn docker() -> Value {
-    let (config, layer) = (descriptor(DOCKER_CONFIG, CONFIG), descriptor(DOCKER_LAYER, LAYER));
+    let (config, layer) = (
+        descriptor(DOCKER_CONFIG, CONFIG),
+        descriptor(DOCKER_LAYER, LAYER),
+    );
     json!({"schemaVersion": 2, "mediaType": DOCKER_MANIFEST, "config": config, "layers": [layer]})
 }
 
@@ -70,13 +73,34 @@ fn kinds(script: &mut Script) {
     let (oci, docker) = (oci().to_string(), docker().to_string());
     let list = index(DOCKER_LIST, DOCKER_MANIFEST, docker.as_bytes()).to_string();
     let oci_index = index(OCI_INDEX, OCI_MANIFEST, oci.as_bytes()).to_string();
-    for (name, media_type, manifest) in
-        [("oci", OCI_MANIFEST, &oci), ("docker", DOCKER_MANIFEST, &docker), ("list", DOCKER_LIST, &list), ("index", OCI_INDEX, &oci_index)]
-    {
-        script.manifest(&format!("{name}-put"), REPOSITORY, name, media_type, manifest.as_bytes());
-        script.manifest(&format!("{name}-put-again"), REPOSITORY, name, media_type, manifest.as_bytes());
+    for (name, media_type, manifest) in [
+        ("oci", OCI_MANIFEST, &oci),
+        ("docker", DOCKER_MANIFEST, &docker),
+        ("list", DOCKER_LIST, &list),
+        ("index", OCI_INDEX, &oci_index),
+    ] {
+        script.manifest(
+            &format!("{name}-put"),
+            REPOSITORY,
+            name,
+            media_type,
+            manifest.as_bytes(),
+        );
+        script.manifest(
+            &format!("{name}-put-again"),
+            REPOSITORY,
+            name,
+            media_type,
+            manifest.as_bytes(),
+        );
         let by_digest = digest(manifest.as_bytes());
-        script.manifest(&format!("{name}-put-digest"), REPOSITORY, &by_digest, media_type, manifest.as_bytes());
+        script.manifest(
+            &format!("{name}-put-digest"),
+            REPOSITORY,
+            &by_digest,
+            media_type,
+            manifest.as_bytes(),
+        );
         for (how, accept) in [
             ("own", Some(media_type)),
             ("none", None),
@@ -88,7 +112,9 @@ fn kinds(script: &mut Script) {
             ("docker", Some(DOCKER_MANIFEST)),
             (
                 "quality",
-                Some("application/vnd.oci.image.manifest.v1+json;q=0.5, application/vnd.docker.distribution.manifest.v2+json;q=0.9"),
+                Some(
+                    "application/vnd.oci.image.manifest.v1+json;q=0.5, application/vnd.docker.distribution.manifest.v2+json;q=0.9",
+                ),
             ),
             (
                 "all",
@@ -98,15 +124,34 @@ fn kinds(script: &mut Script) {
             ),
         ] {
             for (form, reference) in [("tag", name), ("digest", &by_digest)] {
-                let step = script.get(&format!("{name}-{form}-accept-{how}"), format!("/v2/{REPOSITORY}/manifests/{reference}"));
+                let step = script.get(
+                    &format!("{name}-{form}-accept-{how}"),
+                    format!("/v2/{REPOSITORY}/manifests/{reference}"),
+                );
                 if let Some(accept) = accept {
                     step.header("Accept", accept);
                 }
             }
         }
-        script.ask(&format!("{name}-head"), "HEAD", format!("/v2/{REPOSITORY}/manifests/{name}")).header("Accept", media_type);
-        script.ask(&format!("{name}-head-digest"), "HEAD", format!("/v2/{REPOSITORY}/manifests/{by_digest}")).header("Accept", media_type);
-        script.ask(&format!("{name}-head-plain"), "HEAD", format!("/v2/{REPOSITORY}/manifests/{name}"));
+        script
+            .ask(
+                &format!("{name}-head"),
+                "HEAD",
+                format!("/v2/{REPOSITORY}/manifests/{name}"),
+            )
+            .header("Accept", media_type);
+        script
+            .ask(
+                &format!("{name}-head-digest"),
+                "HEAD",
+                format!("/v2/{REPOSITORY}/manifests/{by_digest}"),
+            )
+            .header("Accept", media_type);
+        script.ask(
+            &format!("{name}-head-plain"),
+            "HEAD",
+            format!("/v2/{REPOSITORY}/manifests/{name}"),
+        );
     }
 }
 
@@ -115,27 +160,53 @@ fn reading(script: &mut Script) {
     let own = digest(oci.as_bytes());
     let get = |script: &mut Script, name: &str, header: &str, value: &str| {
         for (form, reference) in [("tag", "oci"), ("digest", &own)] {
-            let step = script.get(&format!("read-{name}-{form}"), format!("/v2/{REPOSITORY}/manifests/{reference}"));
+            let step = script.get(
+                &format!("read-{name}-{form}"),
+                format!("/v2/{REPOSITORY}/manifests/{reference}"),
+            );
             step.header("Accept", OCI_MANIFEST).header(header, value);
         }
     };
     get(script, "none-match", "If-None-Match", &format!("\"{own}\""));
     get(script, "none-match-bare", "If-None-Match", &own);
-    get(script, "none-match-other", "If-None-Match", "\"sha256:abc\"");
+    get(
+        script,
+        "none-match-other",
+        "If-None-Match",
+        "\"sha256:abc\"",
+    );
     get(script, "none-match-any", "If-None-Match", "*");
     get(script, "match-other", "If-Match", "\"other\"");
     get(script, "range", "Range", "bytes=0-9");
     get(script, "range-outside", "Range", "bytes=100000-");
     get(script, "gzip", "Accept-Encoding", "gzip");
-    script.get("two-accepts", format!("/v2/{REPOSITORY}/manifests/oci")).header("Accept", DOCKER_MANIFEST).header("Accept", OCI_MANIFEST);
+    script
+        .get("two-accepts", format!("/v2/{REPOSITORY}/manifests/oci"))
+        .header("Accept", DOCKER_MANIFEST)
+        .header("Accept", OCI_MANIFEST);
     script.get("absent-tag", format!("/v2/{REPOSITORY}/manifests/absent"));
-    script.ask("absent-tag-head", "HEAD", format!("/v2/{REPOSITORY}/manifests/absent"));
-    script.get("absent-digest", format!("/v2/{REPOSITORY}/manifests/{}", digest(b"never pushed")));
+    script.ask(
+        "absent-tag-head",
+        "HEAD",
+        format!("/v2/{REPOSITORY}/manifests/absent"),
+    );
+    script.get(
+        "absent-digest",
+        format!("/v2/{REPOSITORY}/manifests/{}", digest(b"never pushed")),
+    );
     script.get("absent-repository", "/v2/man/absent/manifests/v1");
     script.get("elsewhere", format!("/v2/man/other/manifests/{own}"));
     script.get("as-blob", format!("/v2/{REPOSITORY}/blobs/{own}"));
-    script.get("blob-as-manifest", format!("/v2/{REPOSITORY}/manifests/{}", digest(LAYER)));
-    script.get("mirror", format!("/v2/{REPOSITORY}/manifests/oci?ns=docker.io")).header("Accept", OCI_MANIFEST);
+    script.get(
+        "blob-as-manifest",
+        format!("/v2/{REPOSITORY}/manifests/{}", digest(LAYER)),
+    );
+    script
+        .get(
+            "mirror",
+            format!("/v2/{REPOSITORY}/manifests/oci?ns=docker.io"),
+        )
+        .header("Accept", OCI_MANIFEST);
 }
 
 fn references(script: &mut Script) {
@@ -167,33 +238,122 @@ fn references(script: &mut Script) {
         ("digest-encoded", &own.replace(':', "%3A")),
         ("digest-sha512", &format!("sha512:{}", "a".repeat(128))),
     ] {
-        script.manifest(&format!("reference-{name}-put"), REPOSITORY, reference, OCI_MANIFEST, oci);
-        script.get(&format!("reference-{name}-get"), format!("/v2/{REPOSITORY}/manifests/{reference}")).header("Accept", OCI_MANIFEST);
+        script.manifest(
+            &format!("reference-{name}-put"),
+            REPOSITORY,
+            reference,
+            OCI_MANIFEST,
+            oci,
+        );
+        script
+            .get(
+                &format!("reference-{name}-get"),
+                format!("/v2/{REPOSITORY}/manifests/{reference}"),
+            )
+            .header("Accept", OCI_MANIFEST);
     }
-    script.manifest("query-tag", REPOSITORY, &format!("{own}?tag=one&tag=two"), OCI_MANIFEST, oci);
-    script.get("query-tag-get", format!("/v2/{REPOSITORY}/manifests/two")).header("Accept", OCI_MANIFEST);
+    script.manifest(
+        "query-tag",
+        REPOSITORY,
+        &format!("{own}?tag=one&tag=two"),
+        OCI_MANIFEST,
+        oci,
+    );
+    script
+        .get("query-tag-get", format!("/v2/{REPOSITORY}/manifests/two"))
+        .header("Accept", OCI_MANIFEST);
     script.manifest("moved-put", REPOSITORY, "docker", OCI_MANIFEST, oci);
-    script.get("moved-get", format!("/v2/{REPOSITORY}/manifests/docker")).header("Accept", OCI_MANIFEST);
+    script
+        .get("moved-get", format!("/v2/{REPOSITORY}/manifests/docker"))
+        .header("Accept", OCI_MANIFEST);
 }
 
 fn types(script: &mut Script) {
     let (oci, docker) = (oci(), docker());
     let put = |script: &mut Script, name: &str, media_type: &str, manifest: &[u8]| {
-        script.manifest(&format!("type-{name}"), REPOSITORY, &format!("type-{name}"), media_type, manifest);
-        script.get(&format!("type-{name}-get"), format!("/v2/{REPOSITORY}/manifests/type-{name}")).header("Accept", OCI_MANIFEST);
+        script.manifest(
+            &format!("type-{name}"),
+            REPOSITORY,
+            &format!("type-{name}"),
+            media_type,
+            manifest,
+        );
+        script
+            .get(
+                &format!("type-{name}-get"),
+                format!("/v2/{REPOSITORY}/manifests/type-{name}"),
+            )
+            .header("Accept", OCI_MANIFEST);
     };
-    put(script, "json", "application/json", oci.to_string().as_bytes());
-    put(script, "octets", "application/octet-stream", oci.to_string().as_bytes());
-    put(script, "charset", &format!("{OCI_MANIFEST}; charset=utf-8"), oci.to_string().as_bytes());
-    put(script, "upper", &OCI_MANIFEST.to_uppercase(), oci.to_string().as_bytes());
-    put(script, "unknown", "application/vnd.example+json", oci.to_string().as_bytes());
+    put(
+        script,
+        "json",
+        "application/json",
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "octets",
+        "application/octet-stream",
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "charset",
+        &format!("{OCI_MANIFEST}; charset=utf-8"),
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "upper",
+        &OCI_MANIFEST.to_uppercase(),
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "unknown",
+        "application/vnd.example+json",
+        oci.to_string().as_bytes(),
+    );
     put(script, "malformed", "nonsense", oci.to_string().as_bytes());
-    put(script, "crossed", DOCKER_MANIFEST, oci.to_string().as_bytes());
-    put(script, "crossed-back", OCI_MANIFEST, docker.to_string().as_bytes());
-    put(script, "index-as-image", OCI_MANIFEST, index(OCI_INDEX, OCI_MANIFEST, oci.to_string().as_bytes()).to_string().as_bytes());
-    put(script, "image-as-index", OCI_INDEX, oci.to_string().as_bytes());
-    put(script, "untyped-oci", OCI_MANIFEST, &with(&oci, "mediaType", Value::Null));
-    put(script, "untyped-docker", DOCKER_MANIFEST, &with(&docker, "mediaType", Value::Null));
+    put(
+        script,
+        "crossed",
+        DOCKER_MANIFEST,
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "crossed-back",
+        OCI_MANIFEST,
+        docker.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "index-as-image",
+        OCI_MANIFEST,
+        index(OCI_INDEX, OCI_MANIFEST, oci.to_string().as_bytes())
+            .to_string()
+            .as_bytes(),
+    );
+    put(
+        script,
+        "image-as-index",
+        OCI_INDEX,
+        oci.to_string().as_bytes(),
+    );
+    put(
+        script,
+        "untyped-oci",
+        OCI_MANIFEST,
+        &with(&oci, "mediaType", Value::Null),
+    );
+    put(
+        script,
+        "untyped-docker",
+        DOCKER_MANIFEST,
+        &with(&docker, "mediaType", Value::Null),
+    );
     put(script, "schema1", SCHEMA1, br#"{"schemaVersion":1,"name":"man/app","tag":"x","architecture":"amd64","fsLayers":[],"history":[]}"#);
     put(
         script,
@@ -201,10 +361,19 @@ fn types(script: &mut Script) {
         SCHEMA1_SIGNED,
         br#"{"schemaVersion":1,"name":"man/app","tag":"x","fsLayers":[],"history":[],"signatures":[]}"#,
     );
-    let step = script.ask("type-none", "PUT", format!("/v2/{REPOSITORY}/manifests/type-none"));
+    let step = script.ask(
+        "type-none",
+        "PUT",
+        format!("/v2/{REPOSITORY}/manifests/type-none"),
+    );
     step.body(with(&oci, "annotations", json!({"a": "type-none"})).as_slice());
-    let step = script.ask("type-chunked", "PUT", format!("/v2/{REPOSITORY}/manifests/type-chunked"));
-    step.header("Content-Type", OCI_MANIFEST).chunked(oci.to_string().as_bytes());
+    let step = script.ask(
+        "type-chunked",
+        "PUT",
+        format!("/v2/{REPOSITORY}/manifests/type-chunked"),
+    );
+    step.header("Content-Type", OCI_MANIFEST)
+        .chunked(oci.to_string().as_bytes());
 }
 
 fn malformed(script: &mut Script) {
@@ -218,7 +387,10 @@ fn malformed(script: &mut Script) {
     let mut largest = oci.to_string().into_bytes();
     largest.resize(LIMIT, b' ');
     let spaced = serde_json::to_vec_pretty(&oci).unwrap();
-    let doubled = oci.to_string().replacen('{', r#"{"schemaVersion":2,"#, 1).into_bytes();
+    let doubled = oci
+        .to_string()
+        .replacen('{', r#"{"schemaVersion":2,"#, 1)
+        .into_bytes();
     let bodies: [(&str, Vec<u8>); 29] = [
         ("empty", Vec::new()),
         ("null", b"null".to_vec()),
@@ -229,8 +401,17 @@ fn malformed(script: &mut Script) {
         ("cut-off", oci.to_string().into_bytes()[..50].to_vec()),
         ("not-json", b"<xml/>".to_vec()),
         ("two", [oci.to_string().as_bytes(), b"{}"].concat()),
-        ("byte-order-mark", [b"\xef\xbb\xbf", oci.to_string().as_bytes()].concat()),
-        ("not-utf8", with(&oci, "x", json!("y")).into_iter().map(|byte| if byte == b'y' { 0xff } else { byte }).collect()),
+        (
+            "byte-order-mark",
+            [b"\xef\xbb\xbf", oci.to_string().as_bytes()].concat(),
+        ),
+        (
+            "not-utf8",
+            with(&oci, "x", json!("y"))
+                .into_iter()
+                .map(|byte| if byte == b'y' { 0xff } else { byte })
+                .collect(),
+        ),
         ("nul", b"\0".repeat(100)),
         ("deep", [b"[".repeat(20_000), b"]".repeat(20_000)].concat()),
         ("spaced", spaced),
@@ -240,7 +421,10 @@ fn malformed(script: &mut Script) {
         ("schema-none", with(&oci, "schemaVersion", Value::Null)),
         ("schema-text", with(&oci, "schemaVersion", json!("2"))),
         ("config-none", with(&oci, "config", Value::Null)),
-        ("config-absent", with(&oci, "config", descriptor(OCI_CONFIG, b"never pushed"))),
+        (
+            "config-absent",
+            with(&oci, "config", descriptor(OCI_CONFIG, b"never pushed")),
+        ),
         ("layers-none", with(&oci, "layers", Value::Null)),
         ("layers-empty", with(&oci, "layers", json!([]))),
         ("layers-object", with(&oci, "layers", json!({}))),
@@ -248,23 +432,66 @@ fn malformed(script: &mut Script) {
         ("size-negative", with(&oci, "layers", negative)),
         ("size-wrong", with(&oci, "layers", wrong_size)),
         ("digest-odd", with(&oci, "layers", odd_digest)),
-        ("unknown-member", with(&oci, "x-vendor", json!({"a": [1, 2.5, null]}))),
+        (
+            "unknown-member",
+            with(&oci, "x-vendor", json!({"a": [1, 2.5, null]})),
+        ),
     ];
     for (name, body) in bodies {
-        script.manifest(&format!("bad-{name}"), REPOSITORY, &format!("bad-{name}"), OCI_MANIFEST, &body);
-        script.ask(&format!("bad-{name}-head"), "HEAD", format!("/v2/{REPOSITORY}/manifests/bad-{name}")).header("Accept", OCI_MANIFEST);
+        script.manifest(
+            &format!("bad-{name}"),
+            REPOSITORY,
+            &format!("bad-{name}"),
+            OCI_MANIFEST,
+            &body,
+        );
+        script
+            .ask(
+                &format!("bad-{name}-head"),
+                "HEAD",
+                format!("/v2/{REPOSITORY}/manifests/bad-{name}"),
+            )
+            .header("Accept", OCI_MANIFEST);
     }
     script.manifest("bad-large", REPOSITORY, "bad-large", OCI_MANIFEST, &huge);
     script.manifest("largest", REPOSITORY, "largest", OCI_MANIFEST, &largest);
     let child = with(&oci, "annotations", json!({"child": "never pushed"}));
-    for (name, media_type, child_type) in [("index", OCI_INDEX, OCI_MANIFEST), ("list", DOCKER_LIST, DOCKER_MANIFEST)] {
+    for (name, media_type, child_type) in [
+        ("index", OCI_INDEX, OCI_MANIFEST),
+        ("list", DOCKER_LIST, DOCKER_MANIFEST),
+    ] {
         let absent = index(media_type, child_type, &child).to_string();
-        script.manifest(&format!("{name}-absent"), REPOSITORY, &format!("{name}-absent"), media_type, absent.as_bytes());
-        let empty = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": []}).to_string();
-        script.manifest(&format!("{name}-empty"), REPOSITORY, &format!("{name}-empty"), media_type, empty.as_bytes());
+        script.manifest(
+            &format!("{name}-absent"),
+            REPOSITORY,
+            &format!("{name}-absent"),
+            media_type,
+            absent.as_bytes(),
+        );
+        let empty =
+            json!({"schemaVersion": 2, "mediaType": media_type, "manifests": []}).to_string();
+        script.manifest(
+            &format!("{name}-empty"),
+            REPOSITORY,
+            &format!("{name}-empty"),
+            media_type,
+            empty.as_bytes(),
+        );
     }
-    script.manifest("name-upper", "MAN/app", "v1", OCI_MANIFEST, oci.to_string().as_bytes());
-    script.manifest("name-new", "man/new", "v1", OCI_MANIFEST, oci.to_string().as_bytes());
+    script.manifest(
+        "name-upper",
+        "MAN/app",
+        "v1",
+        OCI_MANIFEST,
+        oci.to_string().as_bytes(),
+    );
+    script.manifest(
+        "name-new",
+        "man/new",
+        "v1",
+        OCI_MANIFEST,
+        oci.to_string().as_bytes(),
+    );
 }
 
 fn artifacts(script: &mut Script) {
@@ -273,16 +500,44 @@ fn artifacts(script: &mut Script) {
     let subject = descriptor(OCI_MANIFEST, own.as_bytes());
     let referrer = with(&oci, "subject", subject);
     script.manifest("subject", REPOSITORY, "signed", OCI_MANIFEST, &referrer);
-    script.get("referrers", format!("/v2/{REPOSITORY}/referrers/{}", digest(own.as_bytes())));
-    script.manifest("subject-absent", REPOSITORY, "early", OCI_MANIFEST, &with(&oci, "subject", descriptor(OCI_MANIFEST, b"later")));
-    script.manifest("artifact", REPOSITORY, "artifact", OCI_MANIFEST, &with(&oci, "artifactType", json!("application/vnd.example")));
+    script.get(
+        "referrers",
+        format!("/v2/{REPOSITORY}/referrers/{}", digest(own.as_bytes())),
+    );
+    script.manifest(
+        "subject-absent",
+        REPOSITORY,
+        "early",
+        OCI_MANIFEST,
+        &with(&oci, "subject", descriptor(OCI_MANIFEST, b"later")),
+    );
+    script.manifest(
+        "artifact",
+        REPOSITORY,
+        "artifact",
+        OCI_MANIFEST,
+        &with(&oci, "artifactType", json!("application/vnd.example")),
+    );
     let cache = index(OCI_INDEX, OCI_LAYER, LAYER).to_string();
     script.manifest("cache", REPOSITORY, "cache", OCI_INDEX, cache.as_bytes());
     let foreign = json!({
         "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
         "digest": digest(b"elsewhere"), "size": 9, "urls": ["https://example.org/layer"],
     });
-    script.manifest("foreign", REPOSITORY, "foreign", DOCKER_MANIFEST, &with(&docker(), "layers", json!([foreign])));
-    let nested = index(OCI_INDEX, OCI_INDEX, index(OCI_INDEX, OCI_MANIFEST, own.as_bytes()).to_string().as_bytes()).to_string();
+    script.manifest(
+        "foreign",
+        REPOSITORY,
+        "foreign",
+        DOCKER_MANIFEST,
+        &with(&docker(), "layers", json!([foreign])),
+    );
+    let nested = index(
+        OCI_INDEX,
+        OCI_INDEX,
+        index(OCI_INDEX, OCI_MANIFEST, own.as_bytes())
+            .to_string()
+            .as_bytes(),
+    )
+    .to_string();
     script.manifest("nested", REPOSITORY, "nested", OCI_INDEX, nested.as_bytes());
 }

@@ -42,9 +42,22 @@ pub fn add(script: &mut Script) {
         ("uploads", "a/blobs/uploads".to_owned()),
         ("v2", "v2".to_owned()),
     ] {
-        script.get(&format!("{name}-tags"), format!("/v2/{repository}/tags/list"));
-        script.get(&format!("{name}-manifest"), format!("/v2/{repository}/manifests/v1"));
-        script.get(&format!("{name}-blob"), format!("/v2/{repository}/blobs/{blob}"));
-        script.ask(&format!("{name}-post"), "POST", format!("/v2/{repository}/blobs/uploads/"));
+        script.get(
+            &format!("{name}-tags"),
+            format!("/v2/{repository}/tags/list"),
+        );
+        script.get(
+            &format!("{name}-manifest"),
+            format!("/v2/{repository}/manifests/v1"),
+        );
+        script.get(
+            &format!("{name}-blob"),
+            format!("/v2/{repository}/blobs/{blob}"),
+        );
+        script.ask(
+            &format!("{name}-post"),
+            "POST",
+            format!("/v2/{repository}/blobs/uploads/"),
+        );
     }
 }

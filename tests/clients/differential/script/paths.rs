@@ -30,8 +30,16 @@ pub fn add(script: &mut Script) {
     }
     // the rest of its methods belongs to the uploads
     for method in METHODS.iter().filter(|method| **method != "POST") {
-        script.ask(&format!("uploads-{}", method.to_lowercase()), method, "/v2/absent/app/blobs/uploads/");
-        script.ask(&format!("uploads-bare-{}", method.to_lowercase()), method, "/v2/absent/app/blobs/uploads");
+        script.ask(
+            &format!("uploads-{}", method.to_lowercase()),
+            method,
+            "/v2/absent/app/blobs/uploads/",
+        );
+        script.ask(
+            &format!("uploads-bare-{}", method.to_lowercase()),
+            method,
+            "/v2/absent/app/blobs/uploads",
+        );
     }
     near_misses(script, &digest);
 }
@@ -79,14 +87,20 @@ fn near_misses(script: &mut Script, digest: &str) {
         ("repository-up-backslash", "/v2/..\\..\\etc/tags/list"),
         ("repository-twice-slash", "/v2/absent//app/tags/list"),
         ("repository-encoded-slash", "/v2/absent%2fapp/tags/list"),
-        ("repository-encoded-slash-upper", "/v2/absent%2Fapp/manifests/v1"),
+        (
+            "repository-encoded-slash-upper",
+            "/v2/absent%2Fapp/manifests/v1",
+        ),
         ("repository-double-encoded", "/v2/absent%252fapp/tags/list"),
         ("repository-nul", "/v2/absent%00/tags/list"),
         ("repository-newline", "/v2/absent%0a/tags/list"),
         ("repository-not-utf8", "/v2/absent%ff/tags/list"),
         ("repository-half-encoded", "/v2/absent%2/tags/list"),
         ("repository-not-encoded", "/v2/absent%zz/tags/list"),
-        ("repository-like-routes", "/v2/blobs/uploads/manifests/tags/list"),
+        (
+            "repository-like-routes",
+            "/v2/blobs/uploads/manifests/tags/list",
+        ),
         ("debug-health", "/debug/health"),
         ("debug-pprof", "/debug/pprof/"),
         ("debug-vars", "/debug/vars"),
@@ -104,7 +118,10 @@ fn near_misses(script: &mut Script, digest: &str) {
         ("blob-query", format!("{blob}?a=b&c")),
         ("blob-encoded", format!("/v2/absent/app/blobs/{encoded}")),
         ("blob-of-nothing", format!("/v2/blobs/{digest}")),
-        ("manifest-encoded", format!("/v2/absent/app/manifests/{encoded}")),
+        (
+            "manifest-encoded",
+            format!("/v2/absent/app/manifests/{encoded}"),
+        ),
         ("sessions", format!("/v2/absent/app/blobs/uploads/{digest}")),
         ("referrers-tag", "/v2/absent/app/referrers/v1".to_owned()),
         ("long", format!("/v2/{}", "a/".repeat(4000))),
