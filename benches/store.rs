@@ -11,9 +11,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use registry::blob::Hasher;
-use registry::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
-use registry::oci::{Algorithm, MediaType, RepositoryName, TagName};
+use tarkeep::blob::Hasher;
+use tarkeep::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
+use tarkeep::oci::{Algorithm, MediaType, RepositoryName, TagName};
 
 /// How many repositories are made in one change.
 const STEP: usize = 500;

@@ -146,8 +146,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &[
             "rusqlite",
             "r2d2",
-            "registry::meta",
-            "registry::blob",
+            "tarkeep::meta",
+            "tarkeep::blob",
             "axum",
             "hyper",
         ],

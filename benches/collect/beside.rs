@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use registry::blob::Hasher;
-use registry::oci::Algorithm;
-use registry::registry::{Actor, Registry, Settings};
+use tarkeep::blob::Hasher;
+use tarkeep::oci::Algorithm;
+use tarkeep::registry::{Actor, Registry, Settings};
 
 use crate::quantile;
 use crate::store::{self, Plan};

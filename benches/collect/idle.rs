@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use registry::registry::{Registry, Retention, Settings, Sweep};
+use tarkeep::registry::{Registry, Retention, Settings, Sweep};
 
 use crate::quantile;
 use crate::store::{self, Plan};

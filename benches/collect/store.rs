@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use registry::blob::Hasher;
-use registry::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
-use registry::oci::{Algorithm, Digest, MediaType, RepositoryName, TagName};
+use tarkeep::blob::Hasher;
+use tarkeep::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
+use tarkeep::oci::{Algorithm, Digest, MediaType, RepositoryName, TagName};
 
 /// Images in one repository.
 pub const IMAGES: usize = 100;

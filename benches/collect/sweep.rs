@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use registry::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
+use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
 use rusqlite::Connection;
 
 use crate::quantile;

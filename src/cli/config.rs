@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use registry::config::{Config, Error, Loaded, Origin, Problem};
+use tarkeep::config::{Config, Error, Loaded, Origin, Problem};
 use serde_json::{Value, json};
 
 use super::settings::Flags;
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 fn judged(file: Option<PathBuf>) -> Result<Loaded, Error> {
     let mut draft = Config::draft(place::configuration(file).as_deref(), std::env::vars_os())?;
     let ((), warnings) =
-        registry::log::gather(|| settings::check_start(&mut draft, &Flags::default()));
+        tarkeep::log::gather(|| settings::check_start(&mut draft, &Flags::default()));
     warnings.into_iter().for_each(|warning| draft.note(warning));
     draft.finish()
 }

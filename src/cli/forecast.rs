@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use registry::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
+use tarkeep::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
 use serde_json::{Value, json};
 
 use super::Failure;

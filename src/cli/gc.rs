@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use registry::config::{Config, Loaded};
-use registry::registry::{KeepUntagged, Registry, Sweep, Swept};
+use tarkeep::config::{Config, Loaded};
+use tarkeep::registry::{KeepUntagged, Registry, Sweep, Swept};
 use serde_json::json;
 
 use super::output::{self, Format, count, size, time};

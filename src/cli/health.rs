@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use registry::config::{self, Wrongs, both, each};
-use registry::health::{Check, Health, Probe, Web};
-use registry::mask;
+use tarkeep::config::{self, Wrongs, both, each};
+use tarkeep::health::{Check, Health, Probe, Web};
+use tarkeep::mask;
 
 /// Between two looks, unless the owner says otherwise, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use registry::auth::{self, BcryptHash, DEFAULT_COST};
+use tarkeep::auth::{self, BcryptHash, DEFAULT_COST};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 /// Make or change a file of users for auth.htpasswd; always bcrypt

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write, stdout};
 
-use registry::oci::{Descriptor, RepositoryName};
-use registry::registry::{Description, Registry};
+use tarkeep::oci::{Descriptor, RepositoryName};
+use tarkeep::registry::{Description, Registry};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, Table, plain, size, time, written};
@@ -71,7 +71,7 @@ fn as_json(name: &RepositoryName, description: &Description, referrers: &[Descri
         "pushed": time(summary.pushed_at),
         "tags": tags,
         "referrers": referrers,
-        "referencedBy": parents.iter().map(registry::oci::Digest::as_str).collect::<Vec<_>>(),
+        "referencedBy": parents.iter().map(tarkeep::oci::Digest::as_str).collect::<Vec<_>>(),
         "manifest": serde_json::from_slice::<Value>(bytes).unwrap_or_default(),
     })
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use registry::config::{self, Config, Loaded, Wrongs, both, each};
-use registry::http::Reloads;
+use tarkeep::config::{self, Config, Loaded, Wrongs, both, each};
+use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
 
 use super::settings::Flags;
@@ -67,7 +67,7 @@ impl Live {
         let seen = Stamp::of(file.as_deref());
         let mut draft = Config::draft(file.as_deref(), std::env::vars_os())?;
         // what is warned of is said again where it is taken
-        registry::log::gather(|| settings::check_start(&mut draft, &flags));
+        tarkeep::log::gather(|| settings::check_start(&mut draft, &flags));
         let loaded = draft.finish()?;
         Ok(Self {
             file,

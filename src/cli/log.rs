@@ -1,14 +1,14 @@
 //! From the `log` section to the log's own terms.
 
-use registry::config::{self, Config};
-use registry::log::{Formatter, Handle, Level, Settings};
+use tarkeep::config::{self, Config};
+use tarkeep::log::{Formatter, Handle, Level, Settings};
 
 use super::Failure;
 
 /// Starts the log as the configuration has it.
 pub(super) fn start(config: &Config) -> Result<Handle, Failure> {
     let log = &config.log;
-    let started = registry::log::start(Settings {
+    let started = tarkeep::log::start(Settings {
         level: level(config.level()),
         formatter: match log.formatter {
             config::Formatter::Text => Formatter::Text,
@@ -23,7 +23,7 @@ pub(super) fn start(config: &Config) -> Result<Handle, Failure> {
 
 /// Starts the log of a command for people: what they must know, and nothing else.
 pub(super) fn start_quiet() -> Result<(), Failure> {
-    registry::log::start(Settings {
+    tarkeep::log::start(Settings {
         level: Level::Warn,
         ..Settings::default()
     })

@@ -1,8 +1,8 @@
 //! From a configuration to the terms of logins.
 
-use registry::auth::{self, Access};
-use registry::config::{self, Config, Wrongs};
-use registry::mask;
+use tarkeep::auth::{self, Access};
+use tarkeep::config::{self, Config, Wrongs};
+use tarkeep::mask;
 
 /// Who may use the registry.
 pub(super) fn of(config: &Config) -> Result<auth::Settings, Wrongs> {

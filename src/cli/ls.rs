@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, stdout};
 
-use registry::oci::RepositoryName;
-use registry::registry::{Error, Registry};
+use tarkeep::oci::RepositoryName;
+use tarkeep::registry::{Error, Registry};
 use serde_json::json;
 
 use super::output::{Format, JsonArray, Table, size, time, written};

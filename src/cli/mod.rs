@@ -33,8 +33,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use registry::config::{Config, Loaded, Wrongs};
-use registry::registry::{Registry, Retention, Settings};
+use tarkeep::config::{Config, Loaded, Wrongs};
+use tarkeep::registry::{Registry, Retention, Settings};
 
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
@@ -135,11 +135,11 @@ impl Store {
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
-    Config(#[from] registry::config::Error),
+    Config(#[from] tarkeep::config::Error),
     #[error(transparent)]
     Wrong(#[from] Wrongs),
     #[error(transparent)]
-    Registry(#[from] registry::registry::Error),
+    Registry(#[from] tarkeep::registry::Error),
     #[error("{0}")]
     Other(String),
     /// What was printed says why.
@@ -186,7 +186,7 @@ pub fn main() -> ExitCode {
             output::print(&script)
         }
     };
-    registry::log::flush();
+    tarkeep::log::flush();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -2,7 +2,7 @@
 
 use std::time::UNIX_EPOCH;
 
-use registry::registry::{Actor, Millis};
+use tarkeep::registry::{Actor, Millis};
 
 use super::Failure;
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use registry::registry::{Actor, Millis};
+use tarkeep::registry::{Actor, Millis};
 
 use super::Failure;
 

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
-use registry::config::{Config, FILE_VARIABLE, Wrongs};
-use registry::registry::Registry;
+use tarkeep::config::{Config, FILE_VARIABLE, Wrongs};
+use tarkeep::registry::Registry;
 
 const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
 

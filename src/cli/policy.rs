@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, Write, stdout};
 
-use registry::oci::RepositoryName;
-use registry::registry::{Decision, KeepUntagged, Pattern, Preview, Registry, Retention};
+use tarkeep::oci::RepositoryName;
+use tarkeep::registry::{Decision, KeepUntagged, Pattern, Preview, Registry, Retention};
 use serde_json::{Value, json};
 
 use super::output::{Format, JsonArray, Table, exact_time, time, written};

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr};
 use std::time::{Duration, Instant};
 
-use registry::registry::Progress;
+use tarkeep::registry::Progress;
 
 use super::output::size;
 
@@ -73,7 +73,7 @@ fn line(progress: &Progress, elapsed: Duration, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use registry::registry::Swept;
+    use tarkeep::registry::Swept;
 
     use super::*;
 

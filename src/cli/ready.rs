@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use registry::config::{Config, Loaded};
-use registry::http::Address;
-use registry::tls::{Probe, is_asked_for_certificate};
+use tarkeep::config::{Config, Loaded};
+use tarkeep::http::Address;
+use tarkeep::tls::{Probe, is_asked_for_certificate};
 use serde_json::Value;
 
 use super::{Failure, output, place, serve, wire};
@@ -128,7 +128,7 @@ fn server(process: &Path) -> Option<Target> {
     let environment: Vec<_> = words("environ")?.iter().filter_map(variable).collect();
     let named = environment
         .iter()
-        .find(|(name, value)| name == registry::config::FILE_VARIABLE && !value.is_empty());
+        .find(|(name, value)| name == tarkeep::config::FILE_VARIABLE && !value.is_empty());
     let named = named.map(|(_, value)| PathBuf::from(value));
     // a relative path is the server's
     let config = config.or(named).map(|path| {

@@ -1,7 +1,7 @@
 //! Naming things on the command line: `REPOSITORY[:TAG|@DIGEST]`.
 
-use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::ManifestReference;
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::ManifestReference;
 
 use super::Failure;
 

@@ -3,8 +3,8 @@
 use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
-use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::{
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{
     Error, ManifestReference, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow,
 };
 use serde_json::{Value, json};

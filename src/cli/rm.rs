@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
-use registry::registry::{Consequence, Deletion, Error, Registry, Retention};
+use tarkeep::registry::{Consequence, Deletion, Error, Registry, Retention};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, Table, size, time, written};
@@ -179,7 +179,7 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Failur
                     .await?
             }
             Deletion::Manifest(digest) => {
-                let reference = registry::registry::ManifestReference::Digest(digest.clone());
+                let reference = tarkeep::registry::ManifestReference::Digest(digest.clone());
                 registry
                     .delete_manifest(repository, &reference, actor.clone())
                     .await?;

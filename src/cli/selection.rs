@@ -1,7 +1,7 @@
 //! What a command names for removal, with globs: `REPOSITORY[:TAG|@DIGEST]`.
 
-use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::{Deletion, Error, ManifestReference, Pattern, Registry};
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{Deletion, Error, ManifestReference, Pattern, Registry};
 
 use super::reference::Target;
 use super::{Failure, settings};

@@ -4,10 +4,10 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use registry::auth::Access;
-use registry::config::Config;
-use registry::http::{Address, Server};
-use registry::registry::{Registry, Retention};
+use tarkeep::auth::Access;
+use tarkeep::config::Config;
+use tarkeep::http::{Address, Server};
+use tarkeep::registry::{Registry, Retention};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::live::Live;
@@ -150,7 +150,7 @@ async fn serve(
                 }
             };
             tokio::join!(
-                registry::collector::run(&registry),
+                tarkeep::collector::run(&registry),
                 health.run(&registry),
                 access.watch(),
                 debug
@@ -166,7 +166,7 @@ async fn serve(
         );
         tokio::spawn(async move {
             signals.next().await;
-            registry::log::flush();
+            tarkeep::log::flush();
             std::process::exit(1);
         });
     });

@@ -3,8 +3,8 @@
 use regex::RegexSet;
 use std::path::PathBuf;
 
-use registry::config::{self, Config, Draft, Wrongs, both, each};
-use registry::registry::{
+use tarkeep::config::{self, Config, Draft, Wrongs, both, each};
+use tarkeep::registry::{
     Acceptance, Children, Class, KeepUntagged, PageLimits, Pattern, Policy, Purging, Retention,
     Settings, TagRule, Urls,
 };

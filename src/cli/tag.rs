@@ -2,8 +2,8 @@
 
 use std::io::{BufWriter, stdout};
 
-use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::{Actor, ManifestReference, Registry, Restore, TagState, now};
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{Actor, ManifestReference, Registry, Restore, TagState, now};
 use serde_json::{Value, json};
 
 use super::output::{self, Format, JsonArray, Table, exact_time, written};

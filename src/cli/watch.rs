@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use registry::config::{Config, DebugServer as Settings, Wrongs, both};
-use registry::http::{AccessLog, DebugServer, Monitoring, Server};
+use tarkeep::config::{Config, DebugServer as Settings, Wrongs, both};
+use tarkeep::http::{AccessLog, DebugServer, Monitoring, Server};
 
 use super::live::Live;
 use super::{Failure, health, place};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use registry::oci::Digest;
-use registry::registry::{
+use tarkeep::oci::Digest;
+use tarkeep::registry::{
     Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
 };
 use serde_json::{Value, json};

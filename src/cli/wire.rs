@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use registry::config::{self, ClientAuth, MinimumTls, Wrongs, both, each};
-use registry::http::{
+use tarkeep::config::{self, ClientAuth, MinimumTls, Wrongs, both, each};
+use tarkeep::http::{
     Address, Base, ExtraHeaders, Limits, Locations, Prefix, Settings, Site, TrustedProxies,
 };
-use registry::mask;
-use registry::tls::{self, MinimumVersion, Source, Tls, acme};
+use tarkeep::mask;
+use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
 
 use super::place;
 

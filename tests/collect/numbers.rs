@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Wake};
 use std::thread::Thread;
 use std::time::Duration;
 
-use registry::oci::RepositoryName;
-use registry::registry::{Actor, Registry, Settings};
+use tarkeep::oci::RepositoryName;
+use tarkeep::registry::{Actor, Registry, Settings};
 
 use crate::support::image::OCI_MANIFEST;
 use crate::support::{Client, Image, Server};

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use registry::config::is_live;
-use registry::config::keys::{self, Key, Treatment, When};
+use tarkeep::config::is_live;
+use tarkeep::config::keys::{self, Key, Treatment, When};
 
 const START: &str = "<!-- keys: written by a test -->\n";
 const END: &str = "<!-- end of keys -->\n";

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use registry::oci::{Digest, RepositoryName, TagName};
-use registry::registry::{Actor, Error, Restore, Restored};
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{Actor, Error, Restore, Restored};
 
 use super::content::Item;
 use super::hand::{Gone, Hand};

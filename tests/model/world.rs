@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use registry::registry::{Registry, Settings};
+use tarkeep::registry::{Registry, Settings};
 
 use super::content::Stock;
 use super::journal::Journal;

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use registry::config::is_live;
-use registry::config::keys::{Treatment, all};
+use tarkeep::config::is_live;
+use tarkeep::config::keys::{Treatment, all};
 use serde_json::json;
 
 use super::live::Configured;
