@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Request;
 use http::header::AUTHORIZATION;
 
-use crate::auth::{Access, Identity, Login, Permission, Refusal, Scope, Wanted};
+use crate::auth::{Access, Identity, Login, Permission, Refusal, Scope, RequiredScopes};
 use crate::http::api::action::Action;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
@@ -43,8 +43,8 @@ pub(crate) async fn admit(
 
 /// What an action takes, by distribution's rules (`registry/handlers/app.go`): reading is pull, writing is pull and push,
 /// DELETE is delete. None for what everybody may ask.
-fn wanted(action: &Action) -> Option<Wanted> {
-    let needed = match action {
+fn wanted(action: &Action) -> Option<RequiredScopes> {
+    let required = match action {
         // what watches over the server, and what says nothing of its content; browsers send OPTIONS without credentials
         Action::Root
         | Action::Live
@@ -74,13 +74,13 @@ fn wanted(action: &Action) -> Option<Wanted> {
         | Action::DeleteBlob { name, .. }
         | Action::CancelUpload { name, .. } => vec![Scope::repository(name, Permission::Delete)],
     };
-    let useful = match action {
+    let optional = match action {
         Action::MountBlob {
             from: Some(from), ..
         } => vec![Scope::repository(from, Permission::Pull)],
         _ => Vec::new(),
     };
-    Some(Wanted { needed, useful })
+    Some(RequiredScopes { required, optional })
 }
 
 fn to_push(name: &RepositoryName) -> Vec<Scope> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::{Method, Response, StatusCode, Uri};
 
 use crate::http::response::error::ReportedError;
-use crate::network;
-use crate::sparing::Sparing;
+use crate::client_key;
+use crate::log_limit::LogLimiter;
 
 /// How often the same is said of the same client and repository.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -35,11 +35,11 @@ macro_rules! say {
 }
 
 /// What has been said of late: who was refused what, and where.
-pub(crate) struct ErrorLog(Sparing<(Option<IpAddr>, &'static str, String)>);
+pub(crate) struct ErrorLog(LogLimiter<(Option<IpAddr>, &'static str, String)>);
 
 impl Default for ErrorLog {
     fn default() -> Self {
-        Self(Sparing::new("refused pushes and deletions", EVERY, MOST))
+        Self(LogLimiter::new("refused pushes and deletions", EVERY, MOST))
     }
 }
 
@@ -59,7 +59,7 @@ impl ErrorLog {
         let path = uri.path();
         if is_refusal(method, status)
             && self.0.may_say((
-                client.map(network::of),
+                client.map(client_key::of),
                 reason.code,
                 repository(path).to_owned(),
             ))

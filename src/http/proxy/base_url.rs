@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 
 use crate::http::proxy::client::{Client, parameter};
 use crate::http::response::extra_headers::ExtraHeaders;
-use crate::mask;
+use crate::redact;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -96,7 +96,7 @@ impl BaseUrl {
     /// What is no such URL, in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
-            let shown = mask::url(text);
+            let shown = redact::url(text);
             format!(
                 "'{shown}' is not the URL of a server: write https://registry.example.com, or with a path https://example.com/registry/"
             )

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::auth::{Scope, Wanted};
+use crate::auth::{Scope, RequiredScopes};
 use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::MOST_TAGS;
 use crate::http::response::builder;
@@ -55,7 +55,7 @@ pub(crate) enum ApiError {
     /// Credentials are needed, or better ones.
     Unauthorized {
         challenge: String,
-        wanted: Wanted,
+        wanted: RequiredScopes,
     },
     TooManyLogins {
         wait: Duration,
@@ -287,7 +287,7 @@ impl ApiError {
 }
 
 /// As distribution tells it: nothing in particular is null.
-fn wanted_detail(wanted: &Wanted) -> Option<Vec<WantedScope<'_>>> {
+fn wanted_detail(wanted: &RequiredScopes) -> Option<Vec<WantedScope<'_>>> {
     let scopes: Vec<_> = wanted.all().map(told).collect();
     (!scopes.is_empty()).then_some(scopes)
 }
