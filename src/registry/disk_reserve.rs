@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::blob::BlobStore;
 use crate::registry::error::Error;
-use crate::sparing::Sparing;
+use crate::log_limit::LogLimiter;
 
 /// How often the log says that there is no room.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Guards the free disk that uploads must leave.
-pub(super) struct DiskReserve(Sparing<()>);
+pub(super) struct DiskReserve(LogLimiter<()>);
 
 impl Default for DiskReserve {
     fn default() -> Self {
-        Self(Sparing::new("shortages of disk", SAID_EVERY, 1))
+        Self(LogLimiter::new("shortages of disk", SAID_EVERY, 1))
     }
 }
 
