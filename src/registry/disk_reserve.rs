@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::blob::BlobStore;
-use crate::registry::error::Error;
 use crate::log_limit::LogLimiter;
+use crate::registry::error::Error;
 
 /// How often the log says that there is no room.
 const SAID_EVERY: Duration = Duration::from_secs(60);
