@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Request;
 use http::header::AUTHORIZATION;
 
-use crate::auth::{Access, Identity, Login, Permission, Refusal, Scope, RequiredScopes};
+use crate::auth::{Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope};
 use crate::http::api::action::Action;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;

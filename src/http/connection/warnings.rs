@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::http::proxy::client::{Peer, names_another};
 use crate::client_key;
+use crate::http::proxy::client::{Peer, names_another};
 use crate::log_limit::LogLimiter;
 use crate::tls::Failure;
 

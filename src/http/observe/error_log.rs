@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use http::{Method, Response, StatusCode, Uri};
 
-use crate::http::response::error::ReportedError;
 use crate::client_key;
+use crate::http::response::error::ReportedError;
 use crate::log_limit::LogLimiter;
 
 /// How often the same is said of the same client and repository.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::auth::{Scope, RequiredScopes};
+use crate::auth::{RequiredScopes, Scope};
 use crate::http::limits::CONNECTION_BUFFER;
 use crate::http::limits::MOST_TAGS;
 use crate::http::response::builder;
