@@ -3,18 +3,21 @@
 //!
 //! Everything is gathered as somebody asks. Nothing has a label that clients can make up.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::ACCEPT;
+use http::request::Parts;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use crate::http::endpoint::Endpoint;
+use crate::http::endpoint::RouteLabel;
 use crate::http::observe::metrics::{METHODS, STATUSES};
 use crate::http::observe::monitoring::Monitor;
 use crate::registry::{Measured, Operation};
@@ -23,18 +26,26 @@ use crate::telemetry::Snapshot;
 /// Where the text of 0.0.4 calls a family otherwise.
 const TOTAL: &str = "_total";
 
-/// In which of its two shapes the text is wanted.
+/// In which of its two formats the text is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum Format {
     /// For those who ask for it by its name.
     OpenMetrics,
     /// For everybody else, and for people.
     Classic,
 }
 
-impl Shape {
+impl<S: Sync> FromRequestParts<S> for Format {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::accepted(&parts.headers))
+    }
+}
+
+impl Format {
     /// What whoever sends these headers wants.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Self {
+    fn accepted(headers: &HeaderMap) -> Self {
         let accepted = headers
             .get_all(ACCEPT)
             .iter()
@@ -73,7 +84,7 @@ const NANOSECONDS: f64 = 1e9;
 const MILLISECONDS: f64 = 1e3;
 
 /// Everything, as text.
-pub(crate) async fn text(monitor: &Monitor, shape: Shape) -> String {
+pub(crate) async fn text(monitor: &Monitor, format: Format) -> String {
     let measured = monitor.registry.measured().await;
     let mut registry = prometheus_client::registry::Registry::default();
     registry.register_collector(Box::new(Everything {
@@ -83,9 +94,9 @@ pub(crate) async fn text(monitor: &Monitor, shape: Shape) -> String {
     let mut text = String::new();
     // a String takes whatever is written to it
     let _ = encode(&mut text, &registry);
-    match shape {
-        Shape::OpenMetrics => text,
-        Shape::Classic => classic(&text),
+    match format {
+        Format::OpenMetrics => text,
+        Format::Classic => classic(&text),
     }
 }
 
@@ -138,13 +149,13 @@ impl prometheus_client::collector::Collector for Everything {
 impl Everything {
     fn requests(&self, out: &mut Out<'_>) -> fmt::Result {
         let metrics = &self.monitor.observer.metrics;
-        let route = |endpoint: Endpoint| {
+        let route = |label: RouteLabel| {
             (
-                vec![("handler", endpoint.as_str().to_owned())],
-                metrics.route(endpoint),
+                vec![("handler", label.as_str().to_owned())],
+                metrics.route(label),
             )
         };
-        let routes = || Endpoint::ALL.into_iter().map(route);
+        let routes = || RouteLabel::ALL.into_iter().map(route);
         let by_method = |labels: &Labels, method: usize| -> Labels {
             labels
                 .iter()
@@ -518,7 +529,7 @@ impl Out<'_> {
         self.gauge_if(name, help, Some(value))
     }
 
-    /// ErrorBody of without a value where there is none.
+    /// Told of without a value where there is none.
     fn gauge_if(
         &mut self,
         name: &str,
