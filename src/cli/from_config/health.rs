@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tarkeep::config::{self, Violations, collect, zip};
 use tarkeep::health::{Check, Health, Probe, Web};
-use tarkeep::mask;
+use tarkeep::redact;
 
 /// Between two looks, unless the owner says otherwise, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     let (webs, _) = zip((webs, ports))?;
     for (check, web) in health.http.iter().zip(webs) {
         add(
-            &mask::url(&check.uri),
+            &redact::url(&check.uri),
             Probe::Web(Box::new(web)),
             check.interval,
             check.threshold,
@@ -99,7 +99,7 @@ fn port(number: usize, address: &str) -> Result<(), Violations> {
     let key = format!("health.tcp[{number}].addr");
     let sentence = format!(
         "{key} is '{}', where nothing can be reached: write HOST:PORT, with the port as a number",
-        mask::url(address)
+        redact::url(address)
     );
     Err(Violations::of(key, sentence))
 }

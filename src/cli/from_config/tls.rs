@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tarkeep::config::{self, ClientAuth, MinimumTls, Violations};
-use tarkeep::mask;
+use tarkeep::redact;
 use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
 
 /// Whether clients are to speak TLS.
@@ -146,7 +146,7 @@ fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Violations> {
     if !directory.starts_with("https://") {
         let sentence = format!(
             "http.tls.letsencrypt.directoryurl is '{}', and must begin with https://",
-            mask::url(&directory)
+            redact::url(&directory)
         );
         return Err(Violations::of(
             "http.tls.letsencrypt.directoryurl",
