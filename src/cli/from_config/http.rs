@@ -2,7 +2,8 @@
 
 use tarkeep::config::{self, Violations, collect, zip};
 use tarkeep::http::{
-    Address, Base, ExtraHeaders, Limits, Locations, Prefix, Settings, Site, TrustedProxies,
+    Address, BaseUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings, Site,
+    TrustedProxies,
 };
 
 use crate::cli::from_config::{defaults, tls};
@@ -12,13 +13,13 @@ use crate::cli::from_config::{defaults, tls};
 pub(crate) fn settings(
     http: &config::Http,
     connections: usize,
-    running: Option<&Settings>,
-) -> Result<Settings, Violations> {
+    running: Option<&ServerSettings>,
+) -> Result<ServerSettings, Violations> {
     let running = running.and_then(|running| running.tls.as_ref());
     let tls = tls::open(http, running);
     let (site, proxies, limits, tls) =
         zip((site(http), proxies(http), limits(http, connections), tls))?;
-    Ok(Settings {
+    Ok(ServerSettings {
         site,
         proxies,
         limits,
@@ -64,14 +65,14 @@ fn site(http: &config::Http) -> Result<Site, Violations> {
     let prefix = http
         .prefix
         .as_deref()
-        .map_or(Ok(Prefix::default()), Prefix::parse)
+        .map_or(Ok(PathPrefix::default()), PathPrefix::parse)
         .map_err(about("http.prefix"));
     // as in distribution: a host goes over relativeurls
     let locations = match (
         http.host.as_deref().filter(|host| !host.is_empty()),
         http.relativeurls,
     ) {
-        (Some(host), _) => Base::parse(host)
+        (Some(host), _) => BaseUrl::parse(host)
             .map(Locations::Fixed)
             .map_err(about("http.host")),
         (None, Some(false)) => Ok(Locations::Absolute),

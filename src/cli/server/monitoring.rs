@@ -30,7 +30,7 @@ pub(super) async fn debug_server(
     let Some(address) = debug::address(section)? else {
         return Ok(None);
     };
-    let bound = DebugServer::bind(address, debug::metrics_path(section)?, server.watch()).await;
+    let bound = DebugServer::bind(address, debug::metrics_path(section)?, server.monitor()).await;
     let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
     let (address, bound) = bound.map_err(|error| {
         debug::violation(format!(

@@ -159,7 +159,7 @@ async fn serve(
                 }
             };
             tokio::join!(
-                tarkeep::collector::run(&registry),
+                tarkeep::background::run(&registry),
                 health.run(&registry),
                 access.watch(),
                 debug
