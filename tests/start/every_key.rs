@@ -6,13 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tarkeep::config::is_live;
 use tarkeep::config::keys::{Treatment, all};
-use serde_json::json;
 
 use super::live::Configured;
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Image, descriptor};
+use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
 use crate::wire::pki::{Authority, secure};
 
 /// A key, what it is, what it becomes, and whether that is so. `DIR` has two pairs of certificates.
