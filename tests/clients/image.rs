@@ -223,10 +223,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
         ("/etc/distribution/config.yml", ""),
         ("/config.yaml", "/config.yaml"),
     ] {
-        let rest = format!(
-            "--volume {}:{place}:ro tarkeep {arguments}",
-            file.display()
-        );
+        let rest = format!("--volume {}:{place}:ro tarkeep {arguments}", file.display());
         // looked at more often than the image has it, and healthy whichever configuration it is
         let container = Container::run(
             bench,
@@ -256,8 +253,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
     assert!(run("tarkeep --version").line().starts_with("registry "));
     let user = run("--entrypoint htpasswd tarkeep -Bbn joe secret");
     assert!(user.line().starts_with("joe:$2y$"), "{}", user.both());
-    let collected =
-        run("tarkeep garbage-collect --dry-run /etc/docker/registry/config.yml").both();
+    let collected = run("tarkeep garbage-collect --dry-run /etc/docker/registry/config.yml").both();
     assert!(collected.contains("blobs marked"), "{collected}");
 
     // the store of registry:2 is not touched
