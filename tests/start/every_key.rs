@@ -11,8 +11,7 @@ use tarkeep::config::is_reloadable;
 use tarkeep::config::keys::{Status, all};
 
 use super::live::Configured;
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Image, descriptor};
+use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
 use crate::wire::pki::{Authority, secure};
 
 /// A key, what it is, what it becomes, and whether that is so. `DIR` has two pairs of certificates.
