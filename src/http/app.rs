@@ -15,9 +15,7 @@ use tower_service::Service;
 
 use crate::auth::{Access, Identity};
 use crate::http::api::action::Action;
-use crate::http::api::{
-    authorize, blobs, lists, manifests, route, tag_history, uploads, validate,
-};
+use crate::http::api::{authorize, blobs, lists, manifests, route, tag_history, uploads, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::connection::serve::Application;
@@ -53,8 +51,11 @@ struct Parsed {
 }
 
 impl Application for Arc<App> {
-    fn respond(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + 'static {
-        respond(Arc::clone(self), request)
+    fn respond(
+        self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        respond(self, request)
     }
 }
 
@@ -65,8 +66,8 @@ impl App {
         settings: LiveSettings,
         monitor: Monitor,
     ) -> Self {
-        let pages = probes::router(Arc::clone(&monitor.readiness))
-            .fallback(async || ApiError::UnknownPath);
+        let pages =
+            probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
         Self {
             registry,
             access,
@@ -95,12 +96,20 @@ impl App {
         };
         // as in distribution, health checks stop every request but probes, even invalid ones
         let is_served = self.monitor.health.is_well()
-            || action.as_ref().is_ok_and(|action| action.endpoint().is_probe());
+            || action
+                .as_ref()
+                .is_ok_and(|action| action.endpoint().is_probe());
         Parsed {
             label,
             is_v2: path.is_some_and(|path| path.starts_with("/v2")),
-            action: if is_served { action } else { Err(ApiError::Unhealthy) },
-            inner: inner.filter(|inner| matches!(inner, Cow::Owned(_))).map(Cow::into_owned),
+            action: if is_served {
+                action
+            } else {
+                Err(ApiError::Unhealthy)
+            },
+            inner: inner
+                .filter(|inner| matches!(inner, Cow::Owned(_)))
+                .map(Cow::into_owned),
         }
     }
 }
@@ -111,7 +120,12 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
     let client = request.extensions().get::<Client>();
     let base = settings.site.base(request.uri(), request.headers(), client);
     let client = client.and_then(|client| client.address);
-    let Parsed { inner, action, label, is_v2 } = app.parse(&request, &settings);
+    let Parsed {
+        inner,
+        action,
+        label,
+        is_v2,
+    } = app.parse(&request, &settings);
     let mut observation = app.monitor.observer.begin(label, &request, client);
     let patience = settings.limits.idle_timeout;
     drop(settings);
@@ -192,10 +206,6 @@ async fn dispatch(
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
     let registry = &app.registry;
-    if let Action::Liveness | Action::Readiness = action {
-        let response = app.pages.clone().call(request).await;
-        return Ok(response.into_response());
-    }
     let (head, body) = request.into_parts();
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
@@ -207,7 +217,10 @@ async fn dispatch(
         Action::Redirect { to } => Ok(builder::empty(StatusCode::MOVED_PERMANENTLY)
             .location(to)
             .finish()),
-        Action::Liveness | Action::Readiness => Err(ApiError::UnknownPath),
+        Action::Liveness | Action::Readiness => {
+            let request = Request::from_parts(head, body);
+            Ok(app.pages.clone().call(request).await.into_response())
+        }
         Action::CheckApi => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await

@@ -183,7 +183,8 @@ impl<'p> MatchedPath<'p> {
             last,
         };
         let Some((before, after)) = template.split_once("{name}") else {
-            let is_same = path == template || (path.len() > 1 && Some(path) == template.strip_suffix('/'));
+            let is_same =
+                path == template || (path.len() > 1 && Some(path) == template.strip_suffix('/'));
             return is_same.then(|| matched("", ""));
         };
         let rest = path.strip_prefix(before)?;
@@ -191,7 +192,9 @@ impl<'p> MatchedPath<'p> {
             // the slash at the end is optional, unless it is all there is
             let open = after.strip_suffix('/').filter(|open| !open.is_empty());
             let name = rest.strip_suffix(after);
-            return name.or_else(|| rest.strip_suffix(open?)).map(|name| matched(name, ""));
+            return name
+                .or_else(|| rest.strip_suffix(open?))
+                .map(|name| matched(name, ""));
         };
         let slash = rest.rfind('/')?;
         let (name, last) = (rest[..=slash].strip_suffix(kind)?, &rest[slash + 1..]);
@@ -205,7 +208,8 @@ impl<'p> MatchedPath<'p> {
 
     /// The first endpoint of this path with `method`.
     pub(crate) fn endpoint(self, method: &str) -> Option<Endpoint> {
-        self.endpoints().find(|endpoint| endpoint.info().method == method)
+        self.endpoints()
+            .find(|endpoint| endpoint.info().method == method)
     }
 
     /// Value of `Allow` for this path.
@@ -219,7 +223,9 @@ impl<'p> MatchedPath<'p> {
     }
 
     pub(crate) fn label(self) -> RouteLabel {
-        self.endpoints().next().map_or(RouteLabel::Other, |endpoint| endpoint.info().label)
+        self.endpoints()
+            .next()
+            .map_or(RouteLabel::Other, |endpoint| endpoint.info().label)
     }
 }
 
@@ -254,7 +260,9 @@ mod tests {
     fn a_path_is_matched_to_its_own_template() {
         for endpoint in Endpoint::ALL {
             let template = endpoint.info().path;
-            let path = template.replace("{name}", "a/b").replace('{', "").replace('}', "");
+            let path = template
+                .replace("{name}", "a/b")
+                .replace(['{', '}'], "");
             let found = MatchedPath::of(&path).map(|matched| matched.template);
             assert_eq!(found, template.starts_with('/').then_some(template));
         }
@@ -283,7 +291,10 @@ mod tests {
     #[test]
     fn every_change_takes_a_permission_on_its_repository() {
         for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.is_change()) {
-            assert!(matches!(endpoint.info().right, Right::Repository([_, ..])), "{endpoint:?}");
+            assert!(
+                matches!(endpoint.info().right, Right::Repository([_, ..])),
+                "{endpoint:?}"
+            );
         }
     }
 }

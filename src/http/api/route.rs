@@ -76,9 +76,7 @@ impl Action {
             method
         };
         match path.endpoint(method.as_str()) {
-            Some(endpoint) => {
-                Self::build(endpoint, path, Query(uri.query().unwrap_or_default()))
-            }
+            Some(endpoint) => Self::build(endpoint, path, Query(uri.query().unwrap_or_default())),
             // with other methods it is a path like any unknown one
             None if path.is_repository() => Err(ApiError::UnknownPath),
             None => Err(ApiError::Method {
@@ -87,7 +85,11 @@ impl Action {
         }
     }
 
-    fn build(endpoint: Endpoint, path: MatchedPath<'_>, query: Query<'_>) -> Result<Self, ApiError> {
+    fn build(
+        endpoint: Endpoint,
+        path: MatchedPath<'_>,
+        query: Query<'_>,
+    ) -> Result<Self, ApiError> {
         let name = || RepositoryName::parse(path.name);
         let reference = || parse_reference(path.last);
         let digest = || Digest::parse(path.last);

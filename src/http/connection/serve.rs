@@ -45,8 +45,11 @@ const SEND_BUFFER: usize = 256 << 10;
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Handler of the requests that connections carry.
-pub(crate) trait Application: Send + 'static {
-    fn respond(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send + 'static;
+pub(crate) trait Application: Clone + Send + 'static {
+    fn respond(
+        self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
 }
 
 /// State that all requests of a connection share.
@@ -97,7 +100,10 @@ pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -
 }
 
 /// Finds out what the client speaks; none where that is nothing to be answered any more.
-async fn open<A: Application>(mut socket: Socket, context: &Context<A>) -> io::Result<Option<(Stream, Version)>> {
+async fn open<A: Application>(
+    mut socket: Socket,
+    context: &Context<A>,
+) -> io::Result<Option<(Stream, Version)>> {
     let (settings, limits) = (&context.settings, &context.settings.limits);
     if let Some(tls) = &settings.tls {
         let opening = timeout(
@@ -207,7 +213,7 @@ impl<A: Application> Context<A> {
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(self.budget.clone());
         // boxed: every connection reserves room for the largest future of a request
-        let response = Box::pin(self.app.respond(request.map(Body::new)));
+        let response = Box::pin(self.app.clone().respond(request.map(Body::new)));
         async { without_false_length(response.await) }
     }
 }
@@ -293,13 +299,13 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
             request_permit.map(|request_permit| (context.call(peer, request), request_permit));
         async {
             let Some((answer, request_permit)) = answer else {
-                return Ok(crowded().map(|body| ResponseBody::new(body, open).keeping(None)));
+                return Ok::<_, Infallible>(
+                    crowded().map(|body| ResponseBody::new(body, open).keeping(None)),
+                );
             };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| {
-                answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit)))
-            })
+            Ok(answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit))))
         }
     });
     let mut http = http2::Builder::new(Http2Executor {

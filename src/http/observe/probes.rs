@@ -35,11 +35,11 @@ pub(crate) struct Readiness {
     health: Health,
     settings: LiveSettings,
     is_draining: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Cache>,
 }
 
 #[derive(Default)]
-struct State {
+struct Cache {
     report: Option<(Instant, Report)>,
     /// A change of the database that has not been answered: there is never a second one behind it.
     pending: Option<JoinHandle<Result<(), Error>>>,
