@@ -33,16 +33,12 @@ pub(super) fn check(config: &Config) -> Result<(), Wrongs> {
 /// What keeps logins from being served.
 pub(super) fn wrong(error: &auth::Error) -> Wrongs {
     let key = match error {
-        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. }
-            if what.starts_with("auth.") =>
-        {
-            what
-        }
+        auth::Error::File(error) if error.what().starts_with("auth.") => error.what(),
         auth::Error::Token(_) => return Wrongs::within("auth.token", error),
-        auth::Error::Read { .. }
-        | auth::Error::Invalid { .. }
+        auth::Error::File(_)
         | auth::Error::Missing { .. }
-        | auth::Error::Make { .. } => "auth.htpasswd.path",
+        | auth::Error::Create { .. }
+        | auth::Error::Random => "auth.htpasswd.path",
     };
     Wrongs::of(key, error)
 }

@@ -8,7 +8,10 @@ use super::action::Action;
 use super::client::Client;
 use super::error::Failure;
 use super::site;
-use crate::auth::{Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope};
+use crate::auth::{
+    Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
+    is_unrestricted,
+};
 use crate::oci::RepositoryName;
 
 /// Finds out who makes a request; the request carries the [`Identity`] from here on. Gives the action that is to be done,
@@ -28,11 +31,10 @@ pub(super) async fn admit(
             .headers()
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes()),
-        site: &site,
         address: client.and_then(|client| client.address),
-        wanted: &wanted,
     };
-    let identity = access.admit(login).await.map_err(|refusal| match refusal {
+    let admitted = access.admit(login, &wanted, &site).await;
+    let identity = admitted.map_err(|refusal| match refusal {
         Refusal::Challenge(challenge) => Failure::Unauthorized { challenge, wanted },
         Refusal::TooMany { wait } => Failure::TooManyLogins { wait },
     })?;
@@ -97,8 +99,8 @@ fn narrowed(action: Action, identity: &Identity) -> Action {
     match action {
         Action::MountBlob { name, digest, from } => {
             let may_mount = match &from {
-                Some(from) => identity.may(&Scope::repository(from, Permission::Pull)),
-                None => identity.may_everything(),
+                Some(from) => is_authorized(identity, &Scope::repository(from, Permission::Pull)),
+                None => is_unrestricted(identity),
             };
             if may_mount {
                 Action::MountBlob { name, digest, from }

@@ -66,7 +66,7 @@ impl Failed {
         let status = response.status();
         let path = uri.path();
         if is_refusal(method, status)
-            && self.0.may_say((
+            && self.0.may_log((
                 client.map(client_key::of),
                 reason.code,
                 repository(path).to_owned(),

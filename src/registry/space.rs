@@ -29,7 +29,7 @@ impl Registry {
         if free >= reserve.saturating_add(incoming) {
             return Ok(());
         }
-        if self.shortage.0.may_say(()) {
+        if self.shortage.0.may_log(()) {
             tracing::warn!(
                 free,
                 reserve,
