@@ -118,7 +118,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "encryption knows nothing of what it carries",
     ),
     (
-        "collector",
+        "background",
         &[
             "crate::meta",
             "crate::blob",
@@ -137,7 +137,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "crate::registry",
             "crate::http::",
             "crate::oci",
-            "crate::collector",
+            "crate::background",
             "tokio",
             "hyper",
         ],
