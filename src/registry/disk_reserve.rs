@@ -33,11 +33,7 @@ impl DiskReserve {
         if free >= reserve.saturating_add(incoming) {
             return Ok(());
         }
-<<<<<<< HEAD:src/registry/space.rs
-        if self.shortage.0.may_log(()) {
-=======
         if self.0.may_log(()) {
->>>>>>> main:src/registry/disk_reserve.rs
             tracing::warn!(
                 free,
                 reserve,

@@ -4,16 +4,6 @@ use axum::body::Body;
 use http::Request;
 use http::header::AUTHORIZATION;
 
-<<<<<<< HEAD:src/http/access.rs
-use super::action::Action;
-use super::client::Client;
-use super::error::Failure;
-use super::site;
-use crate::auth::{
-    Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
-    is_unrestricted,
-};
-=======
 use crate::auth::{
     Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
     is_unrestricted,
@@ -22,7 +12,6 @@ use crate::http::api::action::Action;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
->>>>>>> main:src/http/api/authorize.rs
 use crate::oci::RepositoryName;
 
 /// Finds out who makes a request; the request carries the [`Identity`] from here on. Gives the action that is to be done,
@@ -44,17 +33,10 @@ pub(crate) async fn admit(
             .map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
     };
-<<<<<<< HEAD:src/http/access.rs
-    let admitted = access.admit(login, &wanted, &site).await;
-    let identity = admitted.map_err(|refusal| match refusal {
-        Refusal::Challenge(challenge) => Failure::Unauthorized { challenge, wanted },
-        Refusal::TooMany { wait } => Failure::TooManyLogins { wait },
-=======
     let admitted = access.admit(login, &wanted, &site).await;
     let identity = admitted.map_err(|refusal| match refusal {
         Refusal::Challenge(challenge) => ApiError::Unauthorized { challenge, wanted },
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
->>>>>>> main:src/http/api/authorize.rs
     })?;
     let action = narrowed(action, &identity);
     request.extensions_mut().insert(identity);
