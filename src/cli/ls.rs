@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     match arguments.repository {
         None => repositories(&registry, arguments.output).await,
         Some(name) => {

@@ -101,13 +101,14 @@ struct Store {
 
 impl Store {
     /// Opens the store, beside a running server or without one.
-    fn open(self) -> Result<Registry, Failure> {
-        self.open_with_rules().map(|(registry, _)| registry)
+    async fn open(self) -> Result<Registry, Failure> {
+        let (registry, _) = self.open_with_rules().await?;
+        Ok(registry)
     }
 
     /// As [`Self::open`], with the rules of what is kept: the configuration's, where one is named or variables make one, and
     /// otherwise those of the last server on that directory.
-    fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
+    async fn open_with_rules(self) -> Result<(Registry, Retention), Failure> {
         let file = place::configuration(self.config);
         let is_named = file.is_some();
         let (Loaded { config, .. }, rules) =
@@ -124,7 +125,7 @@ impl Store {
         let recorded = if is_named || settings::names_retention(&config) {
             None
         } else {
-            registry.recorded_retention()?
+            registry.recorded_retention().await?
         };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))

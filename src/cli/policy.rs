@@ -40,7 +40,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         store,
         output,
     }) = arguments.command;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let out = BufWriter::new(stdout().lock());
     let table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
     let mut list = List {

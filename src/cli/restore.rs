@@ -32,7 +32,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .as_deref()
         .map(Target::parse)
         .transpose()?;
-    let (registry, retention) = arguments.store.open_with_rules()?;
+    let (registry, retention) = arguments.store.open_with_rules().await?;
     let Some(Target {
         repository,
         manifest,

@@ -37,7 +37,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         output,
     } = arguments;
     let selector = Selector::parse(&reference)?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
     let consequence = registry

@@ -74,7 +74,7 @@ fn tag_of(text: &str) -> Result<(RepositoryName, TagName), Failure> {
 
 async fn history(arguments: History) -> Result<(), Failure> {
     let (repository, tag) = tag_of(&arguments.reference)?;
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     let mut out = BufWriter::new(stdout().lock());
     let mut table = Table::new(&["DIGEST", "SINCE", "BY", "FROM", "UNTIL", "ENDED"]);
     let mut array = JsonArray::new();
@@ -161,7 +161,7 @@ async fn restore(arguments: Back) -> Result<(), Failure> {
             Err(_) => Restore::At(moment::parse(text, now())?),
         },
     };
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     let before = present(&registry, &repository, &tag).await?;
     let digest = registry
         .restore_tag(&repository, &tag, to, moment::local_user())

@@ -30,7 +30,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failure> {
         .map_or(&*arguments.digest, |(_, digest)| digest);
     let digest = Digest::parse(text)
         .map_err(|error| Failure::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
-    let (registry, retention) = arguments.store.open_with_rules()?;
+    let (registry, retention) = arguments.store.open_with_rules().await?;
     let why = registry.why(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Failure::Other(format!(

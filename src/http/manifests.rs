@@ -39,7 +39,7 @@ pub(super) async fn get(
     let manifest = if is_head {
         registry.promise_manifest(name, reference).await?
     } else {
-        registry.manifest(name, reference)?
+        registry.manifest(name, reference).await?
     };
     let content = Content {
         digest: &manifest.digest,

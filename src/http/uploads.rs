@@ -44,12 +44,12 @@ pub(super) async fn push(
     Ok(created(name, digest))
 }
 
-pub(super) fn status(
+pub(super) async fn status(
     registry: &Registry,
     name: &RepositoryName,
     id: &UploadId,
 ) -> Result<Response<Body>, Failure> {
-    let status = registry.upload_status(name, id)?;
+    let status = registry.upload_status(name, id).await?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Meta, Millis, WriteTx};
+use super::{Error, Millis, PointReader, Reader, WriteTx};
 use crate::oci::{Algorithm, RepositoryName};
 
 /// An upload session that was opened and neither finished, cancelled nor expired.
@@ -14,14 +14,14 @@ pub struct UploadRow {
     pub received: Option<u64>,
 }
 
-impl Meta {
+impl PointReader<'_> {
     /// The session of that id, if it belongs to the repository.
     pub fn upload(
         &self,
         repository: &RepositoryName,
         id: &str,
     ) -> Result<Option<UploadRow>, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT algorithm, received FROM uploads WHERE id = ?1 AND repository = ?2",
@@ -36,7 +36,9 @@ impl Meta {
                 .optional()
         })
     }
+}
 
+impl Reader<'_> {
     /// Sessions whose time is over at `now`, with that time, oldest first, after the one in `after`, at most `limit`.
     pub fn expired_uploads(
         &self,
@@ -44,7 +46,7 @@ impl Meta {
         after: &(Millis, String),
         limit: usize,
     ) -> Result<Vec<(Millis, String)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT expires_at, id FROM uploads WHERE expires_at <= ?1 AND (expires_at, id) > (?2, ?3)

@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Doomed, Kind, Retention};
-use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Meta, Millis};
+use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many candidates are read at once.
@@ -44,7 +44,7 @@ pub(super) enum Loosened {
 
 /// Removes things one by one, in mind only, and whatever hangs on nothing else.
 pub(super) struct Fall<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
     /// What goes anyway, which is not told again.
     base: Option<&'m Garbage>,
@@ -53,7 +53,7 @@ pub(super) struct Fall<'m> {
 }
 
 impl<'m> Fall<'m> {
-    pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
+    pub fn new(meta: &'m Reader<'m>, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
         Self {
             meta,
             retention,

@@ -1,7 +1,7 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
-use super::{Error, Registry, blocking};
-use crate::meta::{Meta, RepositoryRow, TagRow};
+use super::{Error, Registry};
+use crate::meta::{self, Reader, RepositoryRow, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 
 /// The longest page, unless an owner says otherwise.
@@ -82,7 +82,8 @@ impl Registry {
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<String>, Error> {
-        if !self.meta.is_listed(repository)? {
+        let is_listed = meta::point(|reader| reader.is_listed(repository));
+        if !self.meta.read(is_listed).await? {
             return Err(Error::NameUnknown(repository.clone()));
         }
         let (repository, limit) = (
@@ -188,9 +189,8 @@ impl Registry {
 
     pub(super) async fn scan<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Meta) -> Result<T, crate::meta::Error> + Send + 'static,
+        query: impl FnOnce(&Reader<'_>) -> Result<T, meta::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let meta = self.meta.clone();
-        Ok(blocking(move || query(&meta)).await??)
+        Ok(self.meta.read(meta::scan(query)).await?)
     }
 }

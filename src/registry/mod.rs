@@ -58,7 +58,7 @@ pub use purging::Purging;
 pub use push::Pushed;
 pub use retention::{Decision, KeepUntagged, Policy, Retention, TagRule};
 pub use room::Reservation;
-pub use stats::{Blocking, Collection, Measured};
+pub use stats::{Collection, Measured};
 pub use sweep::{Sweep, Swept};
 pub use trash::Restored;
 pub use upload::{ChunkRange, UploadStatus};
@@ -67,6 +67,7 @@ pub use why::{Chain, End, Step, StepKind, TagHold, Why};
 
 use crate::blob::{BlobStore, Hasher, KeptOpen};
 pub use crate::blob::{Operation, UploadId};
+use crate::blocking;
 use crate::meta::Meta;
 pub use crate::meta::{
     Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
@@ -76,7 +77,7 @@ use crate::oci::{Digest, TagName};
 use pulls::PullBuffer;
 use room::Room;
 use space::Shortage;
-use stats::{BLOCKING, Stats};
+use stats::Stats;
 use stuck::Stuck;
 
 /// How a manifest is named in a request.
@@ -308,23 +309,7 @@ fn make_root(root: &Path) -> std::io::Result<()> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    BLOCKING.waiting.add(1);
-    let counted = move || {
-        BLOCKING.waiting.add(-1);
-        BLOCKING.running.add(1);
-        let _running = Running;
-        work()
-    };
-    tokio::task::spawn_blocking(counted)
+    blocking::run(work)
         .await
-        .map_err(|error| Error::Internal(format!("a blocking task ended early: {error}")))
-}
-
-/// A blocking task that runs, counted as such however it ends.
-struct Running;
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        BLOCKING.running.add(-1);
-    }
+        .map_err(|error| Error::Internal(error.to_string()))
 }

@@ -8,7 +8,7 @@ use super::retention::{Newest, Places};
 use super::{
     Decision, Error, KeepUntagged, ManifestReference, Page, Policy, Registry, Retention, Share,
 };
-use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TaggedRow, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// How many manifests, or tags, are read at once.
@@ -205,7 +205,7 @@ fn judged(row: TagRow) -> TaggedRow {
 }
 
 struct Judge<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     now: Millis,
     fall: Fall<'m>,
     consequence: Consequence,

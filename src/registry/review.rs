@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use super::sweep::{Run, Swept, collector};
 use super::{Error, Policy};
-use crate::meta::{Cursor, FIRST, Meta, RepositoryId, TaggedRow, WriteTx, now};
+use crate::meta::{Cursor, FIRST, Reader, RepositoryId, TaggedRow, WriteTx, now};
 
 /// How many repositories are read at once.
 const BATCH: usize = 500;
@@ -28,7 +28,7 @@ impl Run<'_> {
         let (mut after, now) = (FIRST, now());
         loop {
             let is_ordinary = self.sweep.is_ordinary;
-            let list = move |meta: &Meta, after: Cursor| match is_ordinary {
+            let list = move |meta: &Reader<'_>, after: Cursor| match is_ordinary {
                 true => meta.reviewed_repositories(now, after, BATCH),
                 false => meta.all_repositories(after, BATCH),
             };

@@ -7,28 +7,15 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 
 use super::{Error, Registry, StoreUsage, Swept};
-use crate::blob;
 use crate::meta::{self, Idle, now};
 use crate::telemetry::{Counter, Gauge, Histogram};
-
-/// Tasks of this process that wait for a thread on which they may block, or have one.
-pub(super) static BLOCKING: Blocking = Blocking {
-    waiting: Gauge::new(),
-    running: Gauge::new(),
-};
+use crate::{blob, blocking};
 
 /// A measurement of the store is good for so long, and for so many times as long as it took: it counts through what it sums.
 const FRESH: Duration = Duration::from_secs(15);
 const REST: u32 = 100;
 /// How long the first one is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Tasks that block.
-#[derive(Debug)]
-pub struct Blocking {
-    pub waiting: Gauge,
-    pub running: Gauge,
-}
 
 /// Of collection, counted since the process began.
 #[derive(Debug)]
@@ -139,8 +126,8 @@ impl Registry {
     }
 
     /// Of the whole process.
-    pub fn blocking_stats(&self) -> &'static Blocking {
-        &BLOCKING
+    pub fn blocking_stats(&self) -> &'static blocking::Tasks {
+        &blocking::TASKS
     }
 
     /// Bytes that may still be written to the disk.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::intake::{Intake, Interrupted};
 use super::{BodyStream, Error, Registry, blocking};
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
-use crate::meta::{Millis, UploadRow, WriteTx, now};
+use crate::meta::{Millis, UploadRow, WriteTx, now, point};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 
 /// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
@@ -71,12 +71,12 @@ impl Registry {
     }
 
     /// How far a session has come.
-    pub fn upload_status(
+    pub async fn upload_status(
         &self,
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<UploadStatus, Error> {
-        let row = self.session(repository, id)?;
+        let row = self.session(repository, id).await?;
         let length = self
             .blobs
             .upload_length(id)
@@ -183,9 +183,15 @@ impl Registry {
     }
 
     /// Fails where there is no such session in the repository.
-    fn session(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadRow, Error> {
+    async fn session(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadRow, Error> {
+        let session = point(|reader| reader.upload(repository, id.as_str()));
         self.meta
-            .upload(repository, id.as_str())?
+            .read(session)
+            .await?
             .ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
@@ -244,9 +250,9 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<(UploadFile, UploadRow), Error> {
-        self.session(repository, id)?;
+        self.session(repository, id).await?;
         let file = self.open_file(id).await?;
-        match self.session(repository, id) {
+        match self.session(repository, id).await {
             Ok(row) => Ok((file, row)),
             Err(error) => {
                 if matches!(error, Error::UploadUnknown(_)) {
