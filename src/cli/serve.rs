@@ -150,7 +150,7 @@ async fn serve(
                 }
             };
             tokio::join!(
-                tarkeep::collector::run(&registry),
+                tarkeep::background::run(&registry),
                 health.run(&registry),
                 access.watch(),
                 debug

@@ -1,0 +1,13 @@
+//! Work that blocks, or computes for long, off the async workers.
+
+use crate::blocking;
+use crate::registry::error::Error;
+
+/// Runs `work` on a blocking thread.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    blocking::run(work)
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))
+}

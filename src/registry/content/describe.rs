@@ -1,0 +1,167 @@
+//! What a person wants to know of an image: its size, its platforms, what it is made of and who needs it.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use crate::blob::BlobStore;
+use crate::meta::{Millis, StoredManifest};
+use crate::oci::{Digest, Manifest, Platform, RepositoryName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::reference::ManifestReference;
+use crate::registry::error::Error;
+use crate::registry::service::Registry;
+
+/// Configs larger than this are not an image's, and not read for its platform.
+const CONFIG_LIMIT: u64 = 4 << 20;
+
+/// An image in a line.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    pub digest: Digest,
+    pub media_type: String,
+    /// In bytes, with everything it needs, each thing counted once.
+    pub size: u64,
+    /// As `linux/arm64/v8`, in the order of the index; empty where it has none to speak of.
+    pub platforms: Vec<String>,
+    pub pushed_at: Millis,
+}
+
+/// An image in full.
+#[derive(Debug)]
+pub struct Description {
+    pub summary: Summary,
+    pub manifest: Manifest,
+    /// The manifest as it was pushed.
+    pub bytes: bytes::Bytes,
+    pub tags: Vec<String>,
+    /// Indexes that name it.
+    pub parents: Vec<Digest>,
+}
+
+impl Registry {
+    /// Sums up the manifest of that digest.
+    pub async fn summarise(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Summary, Error> {
+        let reference = ManifestReference::Digest(digest.clone());
+        let stored = self.manifest(repository, &reference).await?;
+        let (summary, _) = self.sum_up(repository, &stored).await?;
+        Ok(summary)
+    }
+
+    /// Everything known of a manifest, but its referrers, which are a list of their own.
+    pub async fn describe(
+        &self,
+        repository: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Description, Error> {
+        let stored = self.manifest(repository, reference).await?;
+        let (summary, manifest) = self.sum_up(repository, &stored).await?;
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let (tags, parents) = self
+            .scan(move |reader| {
+                Ok((
+                    reader.tags_of(&name, &digest)?,
+                    reader.parents(&name, &digest)?,
+                ))
+            })
+            .await?;
+        Ok(Description {
+            summary,
+            manifest,
+            bytes: stored.bytes.clone(),
+            tags,
+            parents,
+        })
+    }
+
+    async fn sum_up(
+        &self,
+        repository: &RepositoryName,
+        stored: &StoredManifest,
+    ) -> Result<(Summary, Manifest), Error> {
+        let gone = || Error::ManifestUnknown {
+            repository: repository.clone(),
+            reference: stored.digest.to_string(),
+        };
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let weight = self
+            .scan(move |reader| reader.weigh(&name, &digest))
+            .await?
+            .ok_or_else(gone)?;
+        // what is stored was parsed when it came
+        let manifest =
+            Manifest::parse(Some(&stored.media_type), &stored.bytes).map_err(|_| gone())?;
+        let platforms = match &manifest.config {
+            Some(config) => self
+                .config_platform(&config.digest)
+                .await?
+                .iter()
+                .filter_map(name_of)
+                .collect(),
+            None => manifest
+                .children
+                .iter()
+                .filter_map(|child| child.platform.as_ref())
+                .filter_map(name_of)
+                .collect(),
+        };
+        let summary = Summary {
+            digest: stored.digest.clone(),
+            media_type: stored.media_type.clone(),
+            size: weight.size,
+            platforms,
+            pushed_at: weight.pushed_at,
+        };
+        Ok((summary, manifest))
+    }
+
+    async fn config_platform(&self, digest: &str) -> Result<Option<Platform>, Error> {
+        let Ok(digest) = Digest::parse(digest) else {
+            return Ok(None);
+        };
+        let blobs = Arc::clone(&self.blobs);
+        blocking(move || config_platform(&blobs, &digest)).await
+    }
+}
+
+/// The platform an image's config tells, if it is an image's.
+fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
+    let mut text = Vec::new();
+    blobs
+        .open_blob(digest)
+        .ok()?
+        .take(CONFIG_LIMIT)
+        .read_to_end(&mut text)
+        .ok()?;
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(flatten)]
+        platform: Platform,
+    }
+    serde_json::from_slice::<Config>(&text)
+        .ok()
+        .map(|config| config.platform)
+}
+
+/// `OS/ARCHITECTURE[/VARIANT]`; none for attestations, which call themselves `unknown/unknown`, and for artifacts.
+fn name_of(platform: &Platform) -> Option<String> {
+    let Platform {
+        os,
+        architecture,
+        variant,
+    } = platform;
+    if os.is_empty() || architecture.is_empty() || os == "unknown" {
+        return None;
+    }
+    Some(
+        match variant.as_deref().filter(|variant| !variant.is_empty()) {
+            Some(variant) => format!("{os}/{architecture}/{variant}"),
+            None => format!("{os}/{architecture}"),
+        },
+    )
+}
