@@ -45,7 +45,7 @@ pub(in crate::registry) enum Loosened {
 
 /// Removes things one by one, in mind only, and whatever hangs on nothing else.
 pub(in crate::registry) struct Fall<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
     /// What goes anyway, which is not told again.
     base: Option<&'m Garbage>,
