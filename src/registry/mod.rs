@@ -36,9 +36,10 @@ mod why;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, Semaphore};
 
@@ -133,9 +134,9 @@ pub struct Registry {
     settings: Arc<ArcSwap<Settings>>,
     /// Tells those who wait for other settings.
     changed: Arc<Notify>,
-    /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
-    /// fit the file's length, is computed again from the file.
-    hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
+    /// Hashes of open uploads whose state cannot be saved with the session. A cache only: a hash that is missing, or
+    /// does not fit the file's length, is computed again from the file.
+    unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls that are not yet recorded.
     pulls: Arc<PullBuffer>,
     /// Files that could not be removed.
@@ -172,7 +173,7 @@ impl Registry {
             blobs,
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             changed: Arc::default(),
-            hashes: Arc::default(),
+            unsaved_hashes: Arc::default(),
             pulls: Arc::default(),
             stuck: Arc::default(),
             manifests: Room::default(),
