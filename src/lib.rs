@@ -4,15 +4,15 @@ pub mod collector;
 pub mod config;
 pub mod oci;
 
-pub mod directory;
-pub mod mask;
+pub mod dir_check;
+pub mod redact;
 
 pub mod log;
 pub mod telemetry;
 
-mod network;
-mod outlet;
-mod sparing;
+mod background_writer;
+mod client_key;
+mod log_limit;
 mod sys;
 
 pub mod blob;

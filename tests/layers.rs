@@ -18,11 +18,11 @@ const RULES: &[(&str, &[&str], &str)] = &[
         &["crate::", "prometheus"],
         "counters know nobody who reads them",
     ),
-    ("sparing", &["crate::"], "whoever speaks knows what of"),
-    ("outlet", &["crate::"], "lines are anybody's"),
-    ("network", &["crate::"], "addresses are nobody's"),
-    ("mask", &["crate::"], "a secret is one whoever says it"),
-    ("directory", &["crate::"], "a directory is one whoever asks"),
+    ("log_limit", &["crate::"], "whoever speaks knows what of"),
+    ("background_writer", &["crate::"], "lines are anybody's"),
+    ("client_key", &["crate::"], "addresses are nobody's"),
+    ("redact", &["crate::"], "a secret is one whoever says it"),
+    ("dir_check", &["crate::"], "a directory is one whoever asks"),
     (
         "health",
         &[
@@ -160,8 +160,8 @@ const ALLOWED: &[(&str, &str)] = &[
     // the vocabulary's modules name each other
     ("oci", "crate::oci"),
     // both of its lines and of requests' are written by a thread, and what is lost is counted
-    ("log/mod.rs", "crate::outlet"),
-    ("outlet.rs", "crate::telemetry"),
+    ("log/mod.rs", "crate::background_writer"),
+    ("background_writer.rs", "crate::telemetry"),
     // the data directory itself is the operations' to make; what is in it is not
     ("registry/mod.rs", "PathBuf"),
     ("registry/mod.rs", "std::fs::DirBuilder"),

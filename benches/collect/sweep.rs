@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
 use rusqlite::Connection;
+use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
 
 use crate::quantile;
 use crate::store::{self, Plan};

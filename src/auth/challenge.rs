@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Wanted;
+use super::RequiredScopes;
 
 /// `Basic realm="…"`.
 pub(super) fn basic(realm: &str) -> String {
@@ -10,7 +10,12 @@ pub(super) fn basic(realm: &str) -> String {
 }
 
 /// `Bearer realm="…",service="…",scope="…",error="…"`, without a scope where nothing in particular is wanted.
-pub(super) fn bearer(realm: &str, service: &str, wanted: &Wanted, error: Option<&str>) -> String {
+pub(super) fn bearer(
+    realm: &str,
+    service: &str,
+    wanted: &RequiredScopes,
+    error: Option<&str>,
+) -> String {
     let mut text = format!("Bearer realm={},service={}", Quoted(realm), Quoted(service));
     let scope = wanted.to_string();
     if !scope.is_empty() {
@@ -55,9 +60,9 @@ mod tests {
 
     #[test]
     fn a_bearer_challenge_says_only_what_there_is_to_say() {
-        let wanted = Wanted {
-            needed: vec![super::super::Scope::catalog()],
-            useful: Vec::new(),
+        let wanted = RequiredScopes {
+            required: vec![super::super::Scope::catalog()],
+            optional: Vec::new(),
         };
         let expected = r#"Bearer realm="https://a/t",service="s",scope="registry:catalog:*",error="invalid_token""#;
         assert_eq!(
@@ -65,7 +70,7 @@ mod tests {
             expected
         );
         assert_eq!(
-            bearer("https://a/t", "s", &Wanted::default(), None),
+            bearer("https://a/t", "s", &RequiredScopes::default(), None),
             r#"Bearer realm="https://a/t",service="s""#
         );
     }

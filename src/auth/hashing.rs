@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::attempts::{Attempts, Failed};
+use super::fair_queue::FairQueue;
 use super::password::BcryptHash;
-use super::turns::Turns;
-use super::verified::{Attempt, Verified};
-use crate::network;
-use crate::sparing::Sparing;
+use super::password_cache::{Fingerprint, PasswordCache};
+use super::throttle::{FailedLogin, Throttle};
+use crate::client_key;
+use crate::log_limit::LogLimiter;
 
 /// What may wait takes about so long, with as many cores as there are.
 const WAITING: Duration = Duration::from_secs(10);
@@ -29,8 +29,8 @@ const FULL_PAUSE: Duration = Duration::from_secs(2);
 const FULL_EVERY: Duration = Duration::from_secs(60);
 
 /// A password that somebody claims to be a user's.
-pub(super) struct Guess {
-    pub(super) attempt: Attempt,
+pub(super) struct PasswordCheck {
+    pub(super) fingerprint: Fingerprint,
     pub(super) user: String,
     pub(super) password: Vec<u8>,
     /// The user's; of a user that there is not, one that costs the same.
@@ -57,35 +57,35 @@ pub(super) struct Hashing(Arc<Shared>);
 struct Shared {
     cores: usize,
     work: Mutex<Work>,
-    verified: Arc<Verified>,
-    attempts: Arc<Attempts>,
-    full: Sparing<()>,
+    cache: Arc<PasswordCache>,
+    throttle: Arc<Throttle>,
+    full: LogLimiter<()>,
 }
 
 #[derive(Default)]
 struct Work {
     /// Attempts on their way: they wait, or a worker has them.
-    flights: HashMap<Attempt, watch::Receiver<Option<Outcome>>>,
-    waiting: Turns<Option<IpAddr>, Job>,
+    flights: HashMap<Fingerprint, watch::Receiver<Option<Outcome>>>,
+    waiting: FairQueue<Option<IpAddr>, Job>,
     /// How many of them each client has brought.
     clients: HashMap<Option<IpAddr>, usize>,
     workers: usize,
 }
 
 struct Job {
-    guess: Guess,
+    guess: PasswordCheck,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
 impl Hashing {
-    pub(super) fn new(verified: Arc<Verified>, attempts: Arc<Attempts>) -> Self {
+    pub(super) fn new(cache: Arc<PasswordCache>, throttle: Arc<Throttle>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let full = Sparing::new("logins without room", FULL_EVERY, 1);
+        let full = LogLimiter::new("logins without room", FULL_EVERY, 1);
         Self(Arc::new(Shared {
             cores,
             work: Mutex::default(),
-            verified,
-            attempts,
+            cache,
+            throttle,
             full,
         }))
     }
@@ -94,7 +94,7 @@ impl Hashing {
     ///
     /// It goes on when the client leaves, so that nobody guesses for less than the whole price, which is that of the dearest where
     /// the hash itself is cheaper: else the time would tell who is a user.
-    pub(super) async fn check(&self, guess: Guess) -> Outcome {
+    pub(super) async fn check(&self, guess: PasswordCheck) -> Outcome {
         let Some(mut outcome) = self.join(guess) else {
             // whoever is put off has done nothing wrong
             if self.0.full.may_say(()) {
@@ -124,10 +124,10 @@ impl Hashing {
     }
 
     /// Joins the same attempt that is on its way, or gets in line. None where there is no room: one client gets half of it.
-    fn join(&self, guess: Guess) -> Option<watch::Receiver<Option<Outcome>>> {
-        let client = guess.address.map(network::of);
+    fn join(&self, guess: PasswordCheck) -> Option<watch::Receiver<Option<Outcome>>> {
+        let client = guess.address.map(client_key::of);
         let mut work = self.0.work();
-        if let Some(outcome) = work.flights.get(&guess.attempt) {
+        if let Some(outcome) = work.flights.get(&guess.fingerprint) {
             return Some(outcome.clone());
         }
         let room = room(guess.dearest.cost(), self.0.cores);
@@ -135,7 +135,7 @@ impl Hashing {
             return None;
         }
         let (sender, outcome) = watch::channel(None);
-        work.flights.insert(guess.attempt, outcome.clone());
+        work.flights.insert(guess.fingerprint, outcome.clone());
         *work.clients.entry(client).or_default() += 1;
         work.waiting.push(
             client,
@@ -197,13 +197,13 @@ impl Shared {
         // a panic was logged where it happened, and must not cost a worker
         let compared = panic::catch_unwind(AssertUnwindSafe(|| self.compare(&guess)));
         let outcome = compared.unwrap_or(Outcome::Later(FULL_PAUSE));
-        let client = guess.address.map(network::of);
+        let client = guess.address.map(client_key::of);
         if outcome == Outcome::Right {
             // before it is taken off the list: who comes in between finds it in one of the two
-            self.verified.insert(guess.attempt, client);
+            self.cache.insert(guess.fingerprint, client);
         }
         let mut work = self.work();
-        work.flights.remove(&guess.attempt);
+        work.flights.remove(&guess.fingerprint);
         if let Entry::Occupied(mut count) = work.clients.entry(client) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
@@ -214,9 +214,9 @@ impl Shared {
         sender.send_replace(Some(outcome));
     }
 
-    fn compare(&self, guess: &Guess) -> Outcome {
-        let Guess {
-            attempt,
+    fn compare(&self, guess: &PasswordCheck) -> Outcome {
+        let PasswordCheck {
+            fingerprint,
             user,
             password,
             hash,
@@ -225,8 +225,8 @@ impl Shared {
             address,
         } = guess;
         // others of this client may have failed meanwhile
-        if let Some(closed) = self.attempts.closed(*address, Instant::now()) {
-            return Outcome::Later(closed.wait);
+        if let Some(lockout) = self.throttle.lockout(*address, Instant::now()) {
+            return Outcome::Later(lockout.wait);
         }
         if hash.matches(password) && *is_user {
             return Outcome::Right;
@@ -237,9 +237,9 @@ impl Shared {
         } else {
             "unknown user"
         };
-        self.attempts.failed(
-            Failed {
-                attempt: Some(*attempt),
+        self.throttle.failed(
+            FailedLogin {
+                fingerprint: Some(*fingerprint),
                 user,
                 address: *address,
                 reason,
@@ -262,24 +262,21 @@ fn pay_the_rest(hash: &BcryptHash, dearest: &BcryptHash, password: &[u8]) {
 pub(super) mod tests {
     use super::*;
 
-    fn hashing() -> (Arc<Verified>, Hashing) {
-        let verified = Arc::new(Verified::new(Duration::from_secs(60)).unwrap());
-        (
-            Arc::clone(&verified),
-            Hashing::new(verified, Arc::default()),
-        )
+    fn hashing() -> (Arc<PasswordCache>, Hashing) {
+        let cache = Arc::new(PasswordCache::new(Duration::from_secs(60)).unwrap());
+        (Arc::clone(&cache), Hashing::new(cache, Arc::default()))
     }
 
     fn guess(
-        verified: &Verified,
+        cache: &PasswordCache,
         password: &str,
         hash: &BcryptHash,
         address: Option<IpAddr>,
-    ) -> Guess {
+    ) -> PasswordCheck {
         let (user, password, hash) = ("joe".to_owned(), password.as_bytes().to_vec(), hash.clone());
-        let attempt = verified.attempt(&user, &password, &hash);
-        Guess {
-            attempt,
+        let fingerprint = cache.fingerprint(&user, &password, &hash);
+        PasswordCheck {
+            fingerprint,
             user,
             password,
             dearest: hash.clone(),
@@ -295,12 +292,12 @@ pub(super) mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn one_attempt_is_hashed_once() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 8).unwrap();
-        let attempt = verified.attempt("joe", b"secret", &hash);
-        let wrong = verified.attempt("joe", b"wrong", &hash);
+        let fingerprint = cache.fingerprint("joe", b"secret", &hash);
+        let wrong = cache.fingerprint("joe", b"wrong", &hash);
         let checks: Vec<_> = (0..100)
-            .map(|_| hashing.check(guess(&verified, "secret", &hash, host(1))))
+            .map(|_| hashing.check(guess(&cache, "secret", &hash, host(1))))
             .collect();
         assert!(
             futures_util::future::join_all(checks)
@@ -308,10 +305,10 @@ pub(super) mod tests {
                 .iter()
                 .all(|outcome| *outcome == Outcome::Right)
         );
-        assert!(verified.knows(&attempt, host(1), false));
+        assert!(cache.knows(&fingerprint, host(1), false));
         // were each of these hashed, they would be too many failures
         let checks: Vec<_> = (0..100)
-            .map(|_| hashing.check(guess(&verified, "wrong", &hash, host(1))))
+            .map(|_| hashing.check(guess(&cache, "wrong", &hash, host(1))))
             .collect();
         assert!(
             futures_util::future::join_all(checks)
@@ -319,16 +316,16 @@ pub(super) mod tests {
                 .iter()
                 .all(|outcome| *outcome == Outcome::Wrong)
         );
-        assert!(!verified.knows(&wrong, host(1), false));
+        assert!(!cache.knows(&wrong, host(1), false));
         assert!(hashing.queued() == 0 && !hashing.is_at(host(1)));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn guessing_ends_soon_for_one_address_only() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         let guesses = (0..1000)
-            .map(|number| hashing.check(guess(&verified, &number.to_string(), &hash, host(1))));
+            .map(|number| hashing.check(guess(&cache, &number.to_string(), &hash, host(1))));
         let outcomes = futures_util::future::join_all(guesses).await;
         let looked_at = outcomes
             .iter()
@@ -336,46 +333,42 @@ pub(super) mod tests {
             .count();
         assert!((11..30).contains(&looked_at), "{looked_at} guesses");
         assert!(matches!(
-            hashing
-                .check(guess(&verified, "secret", &hash, host(1)))
-                .await,
+            hashing.check(guess(&cache, "secret", &hash, host(1))).await,
             Outcome::Later(_)
         ));
         assert_eq!(
-            hashing
-                .check(guess(&verified, "secret", &hash, host(2)))
-                .await,
+            hashing.check(guess(&cache, "secret", &hash, host(2))).await,
             Outcome::Right
         );
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_right_password_of_nobody_is_wrong() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
-        let nobody = Guess {
+        let nobody = PasswordCheck {
             is_user: false,
-            ..guess(&verified, "secret", &hash, host(1))
+            ..guess(&cache, "secret", &hash, host(1))
         };
-        let attempt = nobody.attempt;
+        let fingerprint = nobody.fingerprint;
         assert_eq!(hashing.check(nobody).await, Outcome::Wrong);
-        assert!(!verified.knows(&attempt, host(1), false));
+        assert!(!cache.knows(&fingerprint, host(1), false));
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_client_that_leaves_pays_nevertheless() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
-        let attempt = verified.attempt("joe", b"secret", &hash);
+        let fingerprint = cache.fingerprint("joe", b"secret", &hash);
         // until the client has left, the attempt waits
         keep_busy(&hashing, hashing.0.cores);
-        let check = hashing.check(guess(&verified, "secret", &hash, host(1)));
+        let check = hashing.check(guess(&cache, "secret", &hash, host(1)));
         assert!(futures_util::future::FutureExt::now_or_never(check).is_none());
         keep_busy(&hashing, 0);
         Shared::set_to_work(Arc::clone(&hashing.0));
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !verified.knows(&attempt, host(1), false) {
-            assert!(Instant::now() < deadline, "the attempt was given up");
+        while !cache.knows(&fingerprint, host(1), false) {
+            assert!(Instant::now() < deadline, "the fingerprint was given up");
             tokio::task::yield_now().await;
         }
     }
@@ -387,7 +380,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn the_room_is_bounded_and_nobody_has_all_of_it() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         let (cores, room) = (hashing.0.cores, room(4, hashing.0.cores));
         assert_eq!(
@@ -401,7 +394,7 @@ pub(super) mod tests {
         keep_busy(&hashing, cores);
         let join = |number: usize, address| {
             hashing
-                .join(guess(&verified, &number.to_string(), &hash, address))
+                .join(guess(&cache, &number.to_string(), &hash, address))
                 .is_some()
         };
         let of_one = (0..room).filter(|number| join(*number, host(1))).count();
@@ -411,7 +404,7 @@ pub(super) mod tests {
             .count();
         assert_eq!((of_others, hashing.queued()), (room / 2, room));
         let later = hashing
-            .check(guess(&verified, "one more", &hash, host(1)))
+            .check(guess(&cache, "one more", &hash, host(1)))
             .await;
         assert_eq!(later, Outcome::Later(FULL_PAUSE));
         assert!(!hashing.0.full.may_say(()), "the log does not say it");
@@ -419,7 +412,7 @@ pub(super) mod tests {
         assert!(
             hashing
                 .join(guess(
-                    &verified,
+                    &cache,
                     "of a network",
                     &hash,
                     Some("2001:db8::1".parse().unwrap())
@@ -439,17 +432,17 @@ pub(super) mod tests {
     /// Addresses that guess in numbers, each within what is free, keep others waiting for one turn each.
     #[tokio::test(flavor = "multi_thread")]
     async fn who_comes_last_with_one_password_does_not_wait_for_all_others() {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let hash = BcryptHash::of(b"secret", 4).unwrap();
         keep_busy(&hashing, hashing.0.cores);
         let guesses: Vec<_> = (0..50)
-            .map(|number| guess(&verified, &number.to_string(), &hash, host(1)))
+            .map(|number| guess(&cache, &number.to_string(), &hash, host(1)))
             .collect();
         guesses
             .into_iter()
             .for_each(|guess| drop(hashing.join(guess)));
         let mut right = hashing
-            .join(guess(&verified, "secret", &hash, host(2)))
+            .join(guess(&cache, "secret", &hash, host(2)))
             .unwrap();
         // one worker, by hand
         for _ in 0..2 {
@@ -461,16 +454,16 @@ pub(super) mod tests {
 
     /// The least that a wrong password took of three.
     async fn price(of: u32, dearest: u32) -> Duration {
-        let (verified, hashing) = hashing();
+        let (cache, hashing) = hashing();
         let (hash, dearest) = (
             BcryptHash::of(b"secret", of).unwrap(),
             BcryptHash::dummy(dearest),
         );
         let mut least = Duration::MAX;
         for password in ["one", "two", "three"] {
-            let guess = Guess {
+            let guess = PasswordCheck {
                 dearest: dearest.clone(),
-                ..guess(&verified, password, &hash, host(1))
+                ..guess(&cache, password, &hash, host(1))
             };
             let begun = Instant::now();
             let outcome = hashing.check(guess).await;

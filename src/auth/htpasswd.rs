@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::attempts::{Attempts, Failed};
 use super::basic::Credentials;
-use super::hashing::{Guess, Hashing, Outcome};
+use super::file_watch::FileWatch;
+use super::hashing::{Hashing, Outcome, PasswordCheck};
+use super::password_cache::PasswordCache;
+use super::throttle::{FailedLogin, Throttle};
 use super::users::Users;
-use super::verified::Verified;
-use super::watched::Watched;
 use super::{BcryptHash, DEFAULT_COST, Error, Identity, Login, Refusal, Stats, challenge, file};
-use crate::network;
+use crate::client_key;
 
 const WHAT: &str = "the htpasswd file";
 /// Whom a file is made for where there is none.
@@ -39,10 +39,10 @@ impl Settings {
 /// Lets in whom the file names.
 pub struct Htpasswd {
     realm: String,
-    users: Arc<Watched<Users>>,
-    verified: Arc<Verified>,
+    users: Arc<FileWatch<Users>>,
+    cache: Arc<PasswordCache>,
     hashing: Hashing,
-    attempts: Arc<Attempts>,
+    throttle: Arc<Throttle>,
 }
 
 impl Htpasswd {
@@ -51,8 +51,8 @@ impl Htpasswd {
         if is_missing(&path) {
             return Err(Error::Missing { path });
         }
-        let verified = match Verified::new(cache) {
-            Ok(verified) => Arc::new(verified),
+        let cache = match PasswordCache::new(cache) {
+            Ok(cache) => Arc::new(cache),
             Err(_) => {
                 return Err(Error::Make {
                     path,
@@ -60,14 +60,14 @@ impl Htpasswd {
                 });
             }
         };
-        let users = Arc::new(Watched::open(WHAT, path, Users::parse)?);
-        let attempts: Arc<Attempts> = Arc::default();
+        let users = Arc::new(FileWatch::open(WHAT, path, Users::parse)?);
+        let throttle: Arc<Throttle> = Arc::default();
         Ok(Self {
             realm,
             users,
-            hashing: Hashing::new(Arc::clone(&verified), Arc::clone(&attempts)),
-            verified,
-            attempts,
+            hashing: Hashing::new(Arc::clone(&cache), Arc::clone(&throttle)),
+            cache,
+            throttle,
         })
     }
 
@@ -87,18 +87,18 @@ impl Htpasswd {
         let authorization = login.authorization.ok_or_else(refusal)?;
         let (address, client, now) = (
             login.address,
-            login.address.map(network::of),
+            login.address.map(client_key::of),
             Instant::now(),
         );
         let Some(Credentials { user, password }) = Credentials::parse(authorization) else {
-            let failed = Failed {
-                attempt: None,
+            let failed = FailedLogin {
+                fingerprint: None,
                 user: "",
                 address,
                 reason: "no user and password",
             };
             return Err(self
-                .attempts
+                .throttle
                 .turn_away(failed, now)
                 .map_or_else(refusal, |wait| Refusal::TooMany { wait }));
         };
@@ -106,19 +106,19 @@ impl Htpasswd {
         if user.is_empty() && password.is_empty() {
             return Err(refusal());
         }
-        let closed = self.attempts.closed(address, now);
-        if let Some(closed) = closed.filter(|closed| closed.is_shut) {
-            return Err(Refusal::TooMany { wait: closed.wait });
+        let lockout = self.throttle.lockout(address, now);
+        if let Some(lockout) = lockout.filter(|lockout| lockout.is_shut) {
+            return Err(Refusal::TooMany { wait: lockout.wait });
         }
         let is_remembered = |users: &Users| {
-            let attempt = users
+            let fingerprint = users
                 .hash_of(&user)
-                .map(|hash| self.verified.attempt(&user, &password, hash));
+                .map(|hash| self.cache.fingerprint(&user, &password, hash));
             // whoever guesses must not be told by what others got right, nor before its guesses have closed the door
-            let counts_others = || closed.is_none() && !self.hashing.is_at(client);
-            attempt.is_some_and(|attempt| {
-                self.verified.knows(&attempt, client, true)
-                    || (counts_others() && self.verified.knows(&attempt, client, false))
+            let counts_others = || lockout.is_none() && !self.hashing.is_at(client);
+            fingerprint.is_some_and(|fingerprint| {
+                self.cache.knows(&fingerprint, client, true)
+                    || (counts_others() && self.cache.knows(&fingerprint, client, false))
             })
         };
         let mut users = self.users.recent().await;
@@ -135,16 +135,16 @@ impl Htpasswd {
         let (is_user, hash) = users
             .hash_of(&user)
             .map_or_else(|| (false, users.dummy()), |hash| (true, hash));
-        let attempt = self.verified.attempt(&user, &password, hash);
-        if let Some(closed) = closed {
-            self.attempts.missed(address, attempt, now);
-            return Err(Refusal::TooMany { wait: closed.wait });
+        let fingerprint = self.cache.fingerprint(&user, &password, hash);
+        if let Some(lockout) = lockout {
+            self.throttle.missed(address, fingerprint, now);
+            return Err(Refusal::TooMany { wait: lockout.wait });
         }
         let (hash, dearest) = (hash.clone(), users.dummy().clone());
         match self
             .hashing
-            .check(Guess {
-                attempt,
+            .check(PasswordCheck {
+                fingerprint,
                 user: user.clone(),
                 password,
                 hash,
@@ -175,7 +175,7 @@ pub(super) fn check_missing(path: &Path) -> Result<(), Error> {
         .unwrap_or(Path::new("."));
     let there = parent
         .metadata()
-        .and_then(|_| crate::directory::check(parent));
+        .and_then(|_| crate::dir_check::check(parent));
     there.map_err(|cause| Error::Make {
         path: path.to_owned(),
         cause,
@@ -223,7 +223,7 @@ mod tests {
     use base64::engine::general_purpose::STANDARD;
 
     use super::*;
-    use crate::auth::Wanted;
+    use crate::auth::RequiredScopes;
     use crate::auth::hashing::tests::keep_busy;
 
     /// Within the millisecond for which a look at the file is good otherwise.
@@ -251,7 +251,7 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address: None,
                 site: "",
-                wanted: &Wanted::default(),
+                wanted: &RequiredScopes::default(),
             };
             htpasswd.admit(login, &stats).await.is_ok()
         };
@@ -289,7 +289,7 @@ mod tests {
                 authorization: Some(authorization.as_bytes()),
                 address,
                 site: "",
-                wanted: &Wanted::default(),
+                wanted: &RequiredScopes::default(),
             };
             htpasswd.admit(login, &stats).await.is_ok()
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Scope, Wanted};
+use super::{RequiredScopes, Scope};
 
 /// Somebody who was let in, and what they may do.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Identity {
     }
 
     /// Whether this one may do everything that a request needs.
-    pub fn may_all(&self, wanted: &Wanted) -> bool {
-        wanted.needed.iter().all(|scope| self.may(scope))
+    pub fn may_all(&self, wanted: &RequiredScopes) -> bool {
+        wanted.required.iter().all(|scope| self.may(scope))
     }
 }

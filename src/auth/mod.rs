@@ -4,22 +4,22 @@
 //! request comes from and what it wants, and answers with an [`Identity`] or a [`Refusal`]. Nothing here knows HTTP's
 //! types, SQL or the blob store; what a refusal looks like on the wire is [`crate::http`]'s.
 
-mod attempts;
 mod basic;
 mod challenge;
+mod fair_queue;
 mod file;
+mod file_watch;
 mod hashing;
 mod htpasswd;
 mod identity;
 mod password;
+mod password_cache;
 mod scope;
 mod silly;
 mod stats;
+mod throttle;
 mod token;
-mod turns;
 mod users;
-mod verified;
-mod watched;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ pub use file::replace;
 pub use htpasswd::Settings as HtpasswdSettings;
 pub use identity::Identity;
 pub use password::{BcryptHash, DEFAULT_COST, MAX_COST, MIN_COST};
-pub use scope::{Permission, Resource, Scope, Wanted};
+pub use scope::{Permission, RequiredScopes, Resource, Scope};
 pub use stats::Stats;
 pub use token::Settings as TokenSettings;
 pub use users::{Entry, UserError, entries};
@@ -68,10 +68,10 @@ pub struct Access {
 /// What is in force, with what it was made from.
 struct Rules {
     settings: Settings,
-    way: Way,
+    method: Method,
 }
 
-enum Way {
+enum Method {
     None,
     Silly(Silly),
     Htpasswd(Box<Htpasswd>),
@@ -90,7 +90,7 @@ pub struct Login<'r> {
     pub address: Option<IpAddr>,
     /// Scheme and name by which the client reaches this registry: `https://registry.example.com`.
     pub site: &'r str,
-    pub wanted: &'r Wanted,
+    pub wanted: &'r RequiredScopes,
 }
 
 /// Why a request goes no further.
@@ -183,7 +183,7 @@ impl Access {
 
     /// Whether whoever reaches the registry may do everything in it.
     pub fn is_open(&self) -> bool {
-        matches!(self.rules.load().way, Way::None)
+        matches!(self.rules.load().method, Method::None)
     }
 
     /// Finds out who makes a request, and whether they may.
@@ -192,13 +192,13 @@ impl Access {
     /// The refusal to be sent instead of an answer.
     pub async fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
         let (rules, stats) = (self.rules.load_full(), &self.stats);
-        let outcome = match &rules.way {
+        let outcome = match &rules.method {
             // nobody logs in
-            Way::None => return Ok(Identity::anonymous()),
-            Way::Silly(silly) => silly.admit(login),
+            Method::None => return Ok(Identity::anonymous()),
+            Method::Silly(silly) => silly.admit(login),
             // on the heap while it lasts: every connection has room for the largest future of a request, for as long as it is open
-            Way::Htpasswd(htpasswd) => Box::pin(htpasswd.admit(login, stats)).await,
-            Way::Token(token) => Box::pin(token.admit(login)).await,
+            Method::Htpasswd(htpasswd) => Box::pin(htpasswd.admit(login, stats)).await,
+            Method::Token(token) => Box::pin(token.admit(login)).await,
         };
         let counter = match &outcome {
             Ok(_) => &stats.accepted,
@@ -214,10 +214,10 @@ impl Access {
     pub async fn watch(&self) {
         loop {
             let rules = self.rules.load_full();
-            match &rules.way {
-                Way::Htpasswd(htpasswd) => htpasswd.look().await,
-                Way::Token(token) => token.look().await,
-                Way::None | Way::Silly(_) => {}
+            match &rules.method {
+                Method::Htpasswd(htpasswd) => htpasswd.look().await,
+                Method::Token(token) => token.look().await,
+                Method::None | Method::Silly(_) => {}
             }
             drop(rules);
             tokio::time::sleep(LOOK_EVERY).await;
@@ -231,21 +231,21 @@ impl Access {
 
     /// Passwords that wait to be checked, or are being checked.
     pub fn queued(&self) -> usize {
-        match &self.rules.load().way {
-            Way::Htpasswd(htpasswd) => htpasswd.queued(),
-            Way::None | Way::Silly(_) | Way::Token(_) => 0,
+        match &self.rules.load().method {
+            Method::Htpasswd(htpasswd) => htpasswd.queued(),
+            Method::None | Method::Silly(_) | Method::Token(_) => 0,
         }
     }
 }
 
 impl Rules {
     fn open(settings: Settings) -> Result<Self, Error> {
-        let way = match settings.clone() {
-            Settings::None => Way::None,
-            Settings::Silly { realm, service } => Way::Silly(Silly { realm, service }),
-            Settings::Htpasswd(settings) => Way::Htpasswd(Box::new(Htpasswd::open(settings)?)),
-            Settings::Token(settings) => Way::Token(Box::new(Token::open(settings)?)),
+        let method = match settings.clone() {
+            Settings::None => Method::None,
+            Settings::Silly { realm, service } => Method::Silly(Silly { realm, service }),
+            Settings::Htpasswd(settings) => Method::Htpasswd(Box::new(Htpasswd::open(settings)?)),
+            Settings::Token(settings) => Method::Token(Box::new(Token::open(settings)?)),
         };
-        Ok(Self { settings, way })
+        Ok(Self { settings, method })
     }
 }

@@ -31,11 +31,11 @@ pub struct Scope {
 
 /// What a request wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct RequiredScopes {
     /// Without all of these it is refused.
-    pub needed: Vec<Scope>,
+    pub required: Vec<Scope>,
     /// Without these it is served in a lesser way. A challenge names them as well, for clients to ask for.
-    pub useful: Vec<Scope>,
+    pub optional: Vec<Scope>,
 }
 
 impl Resource {
@@ -82,14 +82,14 @@ impl Scope {
     }
 }
 
-impl Wanted {
+impl RequiredScopes {
     pub fn all(&self) -> impl Iterator<Item = &Scope> {
-        self.needed.iter().chain(&self.useful)
+        self.required.iter().chain(&self.optional)
     }
 }
 
 /// The permissions of each resource together, as a challenge's `scope` has them: `repository:a:pull,push registry:catalog:*`.
-impl fmt::Display for Wanted {
+impl fmt::Display for RequiredScopes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last: Option<&Resource> = None;
         for scope in self.all() {
@@ -123,25 +123,25 @@ mod tests {
             RepositoryName::parse("a").unwrap(),
             RepositoryName::parse("b/c").unwrap(),
         );
-        let wanted = Wanted {
-            needed: vec![
+        let wanted = RequiredScopes {
+            required: vec![
                 Scope::repository(&a, Permission::Pull),
                 Scope::repository(&a, Permission::Push),
             ],
-            useful: vec![Scope::repository(&b, Permission::Pull)],
+            optional: vec![Scope::repository(&b, Permission::Pull)],
         };
         assert_eq!(
             wanted.to_string(),
             "repository:a:pull,push repository:b/c:pull"
         );
         assert_eq!(
-            Wanted {
-                needed: vec![Scope::catalog()],
-                useful: Vec::new()
+            RequiredScopes {
+                required: vec![Scope::catalog()],
+                optional: Vec::new()
             }
             .to_string(),
             "registry:catalog:*"
         );
-        assert_eq!(Wanted::default().to_string(), "");
+        assert_eq!(RequiredScopes::default().to_string(), "");
     }
 }

@@ -1,6 +1,6 @@
 //! Distribution's way to try logins out: whoever shows any credentials is let in.
 
-use super::{Identity, Login, Refusal, Wanted, challenge};
+use super::{Identity, Login, Refusal, RequiredScopes, challenge};
 
 /// As distribution's `registry/auth/silly/access.go`.
 pub struct Silly {
@@ -17,7 +17,7 @@ impl Silly {
     }
 
     /// A bearer challenge, though it is no token that would be asked for.
-    fn challenge(&self, wanted: &Wanted) -> String {
+    fn challenge(&self, wanted: &RequiredScopes) -> String {
         challenge::bearer(&self.realm, &self.service, wanted, None)
     }
 }

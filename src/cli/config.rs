@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use tarkeep::config::{Config, Error, Loaded, Origin, Problem};
 use serde_json::{Value, json};
+use tarkeep::config::{Config, Error, Loaded, Origin, Problem};
 
 use super::settings::Flags;
 use super::{Failure, output, place, settings};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write, stdout};
 use std::sync::Arc;
 
+use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{Forecast, Kind, Registry, Retention, Share, StoreUsage, TagUsage, Usage};
-use serde_json::{Value, json};
 
 use super::output::{Format, JsonArray, Table, count, size, time, written};
 use super::{Failure, Store};

@@ -2,8 +2,8 @@
 
 use std::io::stdout;
 
-use tarkeep::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
 use serde_json::{Value, json};
+use tarkeep::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
 
 use super::Failure;
 use super::output::{self, Format, Table, count, size, time, written};

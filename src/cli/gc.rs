@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::json;
 use tarkeep::config::{Config, Loaded};
 use tarkeep::registry::{KeepUntagged, Registry, Sweep, Swept};
-use serde_json::json;
 
 use super::output::{self, Format, count, size, time};
 use super::progress::Bar;

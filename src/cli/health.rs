@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tarkeep::config::{self, Wrongs, both, each};
 use tarkeep::health::{Check, Health, Probe, Web};
-use tarkeep::mask;
+use tarkeep::redact;
 
 /// Between two looks, unless the owner says otherwise, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ pub(super) fn checks(health: &config::Health) -> Result<Health, Wrongs> {
     let (webs, _) = both(webs, ports)?;
     for (check, web) in health.http.iter().zip(webs) {
         add(
-            &mask::url(&check.uri),
+            &redact::url(&check.uri),
             Probe::Web(Box::new(web)),
             check.interval,
             check.threshold,
@@ -99,7 +99,7 @@ fn port(number: usize, address: &str) -> Result<(), Wrongs> {
     let key = format!("health.tcp[{number}].addr");
     let sentence = format!(
         "{key} is '{}', where nothing can be reached: write HOST:PORT, with the port as a number",
-        mask::url(address)
+        redact::url(address)
     );
     Err(Wrongs::of(key, sentence))
 }

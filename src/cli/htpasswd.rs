@@ -8,8 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tarkeep::auth::{self, BcryptHash, DEFAULT_COST};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use tarkeep::auth::{self, BcryptHash, DEFAULT_COST};
 
 /// Make or change a file of users for auth.htpasswd; always bcrypt
 ///

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write, stdout};
 
+use serde_json::{Value, json};
 use tarkeep::oci::{Descriptor, RepositoryName};
 use tarkeep::registry::{Description, Registry};
-use serde_json::{Value, json};
 
 use super::output::{self, Format, Table, plain, size, time, written};
 use super::reference::Target;

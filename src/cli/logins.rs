@@ -2,7 +2,7 @@
 
 use tarkeep::auth::{self, Access};
 use tarkeep::config::{self, Config, Wrongs};
-use tarkeep::mask;
+use tarkeep::redact;
 
 /// Who may use the registry.
 pub(super) fn of(config: &Config) -> Result<auth::Settings, Wrongs> {
@@ -59,7 +59,7 @@ fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Wrongs> 
     if !path.starts_with('/') {
         let sentence = format!(
             "auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'",
-            mask::url(path)
+            redact::url(path)
         );
         return Err(Wrongs::of("auth.token.autoredirectpath", sentence));
     }

@@ -2,9 +2,9 @@
 
 use std::io::{BufWriter, stdout};
 
+use serde_json::json;
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{Error, Registry};
-use serde_json::json;
 
 use super::output::{Format, JsonArray, Table, size, time, written};
 use super::{Failure, Store};

@@ -2,9 +2,9 @@
 
 use std::io::{BufWriter, Write, stdout};
 
+use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{Decision, KeepUntagged, Pattern, Preview, Registry, Retention};
-use serde_json::{Value, json};
 
 use super::output::{Format, JsonArray, Table, exact_time, time, written};
 use super::selection::is_glob;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
+use serde_json::Value;
 use tarkeep::config::{Config, Loaded};
 use tarkeep::http::Address;
 use tarkeep::tls::{Probe, is_asked_for_certificate};
-use serde_json::Value;
 
 use super::{Failure, output, place, serve, wire};
 

@@ -3,11 +3,11 @@
 use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{
     Error, ManifestReference, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow,
 };
-use serde_json::{Value, json};
 
 use super::output::{self, Format, JsonArray, Table, exact_time, size, time, written};
 use super::reference::Target;

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
-use tarkeep::registry::{Consequence, Deletion, Error, Registry, Retention};
 use serde_json::{Value, json};
+use tarkeep::registry::{Consequence, Deletion, Error, Registry, Retention};
 
 use super::output::{self, Format, Table, size, time, written};
 use super::selection::{Selection, Selector};

@@ -2,9 +2,9 @@
 
 use std::io::{BufWriter, stdout};
 
+use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Actor, ManifestReference, Registry, Restore, TagState, now};
-use serde_json::{Value, json};
 
 use super::output::{self, Format, JsonArray, Table, exact_time, written};
 use super::reference::Target;

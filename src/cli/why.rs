@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::{Value, json};
 use tarkeep::oci::Digest;
 use tarkeep::registry::{
     Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
 };
-use serde_json::{Value, json};
 
 use super::output::{self, Format, exact_time, size, time};
 use super::{Failure, Store};

@@ -6,7 +6,7 @@ use tarkeep::config::{self, ClientAuth, MinimumTls, Wrongs, both, each};
 use tarkeep::http::{
     Address, Base, ExtraHeaders, Limits, Locations, Prefix, Settings, Site, TrustedProxies,
 };
-use tarkeep::mask;
+use tarkeep::redact;
 use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
 
 use super::place;
@@ -282,7 +282,7 @@ fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Wrongs> {
     if !directory.starts_with("https://") {
         let sentence = format!(
             "http.tls.letsencrypt.directoryurl is '{}', and must begin with https://",
-            mask::url(&directory)
+            redact::url(&directory)
         );
         return Err(Wrongs::of("http.tls.letsencrypt.directoryurl", sentence));
     }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, Kind, Treatment};
 use super::{Loaded, Origin};
-use crate::mask::{self, MASK};
+use crate::redact::{self, REDACTED};
 
 impl Loaded {
     /// As a file that says the same, with the origin of each value as a comment; what is secret is masked.
@@ -106,14 +106,14 @@ fn default(key: &keys::Key) -> Option<Shown> {
 
 fn masked(kind: Kind, value: &Value) -> Value {
     let by_name = |name: &String, value: &Value| {
-        if mask::is_secret_name(name) {
+        if redact::is_secret_name(name) {
             hidden(value)
         } else {
             value.clone()
         }
     };
     match (kind, value) {
-        (Kind::Secret, _) => Value::from(MASK),
+        (Kind::Secret, _) => Value::from(REDACTED),
         (Kind::SecretHeaders, Value::Object(headers)) => headers
             .iter()
             .map(|(name, values)| (name.clone(), hidden(values)))
@@ -122,9 +122,9 @@ fn masked(kind: Kind, value: &Value) -> Value {
             .iter()
             .map(|(name, value)| (name.clone(), by_name(name, value)))
             .collect(),
-        (Kind::Url, Value::String(text)) => Value::from(mask::url(text)),
+        (Kind::Url, Value::String(text)) => Value::from(redact::url(text)),
         // where a path or a name is expected, and something else was given
-        (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(mask::url(text)),
+        (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(redact::url(text)),
         _ => value.clone(),
     }
 }
@@ -132,8 +132,8 @@ fn masked(kind: Kind, value: &Value) -> Value {
 /// As many values as there are, and none of them.
 fn hidden(value: &Value) -> Value {
     match value {
-        Value::Array(items) => items.iter().map(|_| Value::from(MASK)).collect(),
-        _ => Value::from(MASK),
+        Value::Array(items) => items.iter().map(|_| Value::from(REDACTED)).collect(),
+        _ => Value::from(REDACTED),
     }
 }
 

@@ -15,7 +15,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::mask;
+use crate::redact;
 
 /// How often a redirection is followed.
 const REDIRECTIONS: usize = 10;
@@ -41,7 +41,7 @@ impl Web {
         expected: u16,
         timeout: Duration,
     ) -> Result<Self, String> {
-        let shown = mask::url(uri);
+        let shown = redact::url(uri);
         let target: Uri = uri
             .parse()
             .map_err(|error| format!("'{shown}' is no URL: {error}"))?;

@@ -8,7 +8,7 @@ use super::action::Action;
 use super::client::Client;
 use super::error::Failure;
 use super::site;
-use crate::auth::{Access, Identity, Login, Permission, Refusal, Scope, Wanted};
+use crate::auth::{Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope};
 use crate::oci::RepositoryName;
 
 /// Finds out who makes a request; the request carries the [`Identity`] from here on. Gives the action that is to be done,
@@ -43,8 +43,8 @@ pub(super) async fn admit(
 
 /// What an action takes, by distribution's rules (`registry/handlers/app.go`): reading is pull, writing is pull and push,
 /// DELETE is delete. None for what everybody may ask.
-fn wanted(action: &Action) -> Option<Wanted> {
-    let needed = match action {
+fn wanted(action: &Action) -> Option<RequiredScopes> {
+    let required = match action {
         // what watches over the server, and what says nothing of its content; browsers send OPTIONS without credentials
         Action::Welcome
         | Action::Live
@@ -74,13 +74,13 @@ fn wanted(action: &Action) -> Option<Wanted> {
         | Action::DeleteBlob { name, .. }
         | Action::CancelUpload { name, .. } => vec![Scope::repository(name, Permission::Delete)],
     };
-    let useful = match action {
+    let optional = match action {
         Action::MountBlob {
             from: Some(from), ..
         } => vec![Scope::repository(from, Permission::Pull)],
         _ => Vec::new(),
     };
-    Some(Wanted { needed, useful })
+    Some(RequiredScopes { required, optional })
 }
 
 fn to_push(name: &RepositoryName) -> Vec<Scope> {

@@ -1,5 +1,5 @@
 //! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output. Nobody waits for
-//! whoever reads it ([`crate::outlet`]).
+//! whoever reads it ([`crate::background_writer`]).
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
-use crate::outlet::Outlet;
+use crate::background_writer::BackgroundWriter;
 
 /// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
 /// answer may take long, and a line is written once it has ended.
@@ -23,7 +23,7 @@ const GATHERING: Duration = Duration::from_millis(10);
 #[derive(Clone)]
 pub struct AccessLog {
     is_enabled: Arc<AtomicBool>,
-    outlet: Outlet,
+    writer: BackgroundWriter,
 }
 
 impl AccessLog {
@@ -34,7 +34,7 @@ impl AccessLog {
     pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
         Ok(Self {
             is_enabled: Arc::new(is_enabled.into()),
-            outlet: Outlet::start("access log", out, GATHERING)?,
+            writer: BackgroundWriter::start("access log", out, GATHERING)?,
         })
     }
 
@@ -48,16 +48,16 @@ impl AccessLog {
 
     /// Lines that nobody took in time, or that could not be written.
     pub fn dropped(&self) -> u64 {
-        self.outlet.dropped()
+        self.writer.dropped()
     }
 
     /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
     pub fn flush(&self, patience: Duration) {
-        self.outlet.flush(patience);
+        self.writer.flush(patience);
     }
 
     pub(super) fn write(&self, line: String) {
-        self.outlet.write(line);
+        self.writer.write(line);
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::network;
+use crate::client_key;
 
 /// The connections there are, by where they come from.
 #[derive(Clone, Default)]
@@ -31,7 +31,7 @@ pub(super) struct Place(Option<(Crowd, IpAddr)>);
 impl Crowd {
     /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
     pub(super) fn admit(&self, address: Option<IpAddr>, limit: usize) -> Option<Seat> {
-        let Some(address) = address.map(network::of) else {
+        let Some(address) = address.map(client_key::of) else {
             return Some(Seat(None));
         };
         let mut groups = self.groups();

@@ -14,7 +14,7 @@ use super::answer;
 use super::failed::Reason;
 use super::query::MOST_TAGS;
 use super::server::CONNECTION_BUFFER;
-use crate::auth::{Scope, Wanted};
+use crate::auth::{RequiredScopes, Scope};
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
 
@@ -56,7 +56,7 @@ pub(super) enum Failure {
     /// Credentials are needed, or better ones.
     Unauthorized {
         challenge: String,
-        wanted: Wanted,
+        wanted: RequiredScopes,
     },
     TooManyLogins {
         wait: Duration,
@@ -280,7 +280,7 @@ impl Failure {
 }
 
 /// As distribution tells it: nothing in particular is null.
-fn wanted_detail(wanted: &Wanted) -> Option<Vec<WantedScope<'_>>> {
+fn wanted_detail(wanted: &RequiredScopes) -> Option<Vec<WantedScope<'_>>> {
     let scopes: Vec<_> = wanted.all().map(told).collect();
     (!scopes.is_empty()).then_some(scopes)
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use http::{Method, Response, StatusCode, Uri};
 use serde_json::value::RawValue;
 
-use crate::network;
-use crate::sparing::Sparing;
+use crate::client_key;
+use crate::log_limit::LogLimiter;
 
 /// How often the same is said of the same client and repository.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -43,11 +43,11 @@ pub(super) struct Reason {
 }
 
 /// What has been said of late: who was refused what, and where.
-pub(super) struct Failed(Sparing<(Option<IpAddr>, &'static str, String)>);
+pub(super) struct Failed(LogLimiter<(Option<IpAddr>, &'static str, String)>);
 
 impl Default for Failed {
     fn default() -> Self {
-        Self(Sparing::new("refused pushes and deletions", EVERY, MOST))
+        Self(LogLimiter::new("refused pushes and deletions", EVERY, MOST))
     }
 }
 
@@ -67,7 +67,7 @@ impl Failed {
         let path = uri.path();
         if is_refusal(method, status)
             && self.0.may_say((
-                client.map(network::of),
+                client.map(client_key::of),
                 reason.code,
                 repository(path).to_owned(),
             ))

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::HeaderMap;
 
 use super::client::{Peer, names_another};
-use crate::network;
-use crate::sparing::Sparing;
+use crate::client_key;
+use crate::log_limit::LogLimiter;
 use crate::tls::Failure;
 
 /// How often the same is said of the same client.
@@ -19,15 +19,15 @@ const STRANGERS: usize = 100;
 
 /// What has been said of late.
 pub(super) struct Remarks {
-    handshakes: Sparing<(Option<IpAddr>, Failure)>,
-    strangers: Sparing<Option<IpAddr>>,
+    handshakes: LogLimiter<(Option<IpAddr>, Failure)>,
+    strangers: LogLimiter<Option<IpAddr>>,
 }
 
 impl Default for Remarks {
     fn default() -> Self {
         Self {
-            handshakes: Sparing::new("failed handshakes", HANDSHAKES_EVERY, HANDSHAKES),
-            strangers: Sparing::new(
+            handshakes: LogLimiter::new("failed handshakes", HANDSHAKES_EVERY, HANDSHAKES),
+            strangers: LogLimiter::new(
                 "peers that are believed nothing",
                 STRANGERS_EVERY,
                 STRANGERS,
@@ -39,7 +39,10 @@ impl Default for Remarks {
 impl Remarks {
     /// Says why there is no connection to a client.
     pub fn handshake(&self, address: Option<IpAddr>, failure: Failure) {
-        if self.handshakes.may_say((address.map(network::of), failure)) {
+        if self
+            .handshakes
+            .may_say((address.map(client_key::of), failure))
+        {
             tracing::warn!(
                 address = named(address),
                 "a TLS handshake failed with a client: {failure}"
@@ -49,7 +52,7 @@ impl Remarks {
 
     /// Says of a peer that is not believed that it names another as the client: it may be a proxy that was to be.
     pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
-        if names_another(headers) && self.strangers.may_say(peer.address.map(network::of)) {
+        if names_another(headers) && self.strangers.may_say(peer.address.map(client_key::of)) {
             // which stands for sockets as well
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(

@@ -12,7 +12,7 @@ use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, Uri};
 
 use super::client::{Client, parameter};
-use crate::mask;
+use crate::redact;
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -111,7 +111,7 @@ impl Base {
     /// What is no such URL, in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
-            let shown = mask::url(text);
+            let shown = redact::url(text);
             format!(
                 "'{shown}' is not the URL of a server: write https://registry.example.com, or with a path https://example.com/registry/"
             )

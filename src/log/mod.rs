@@ -3,7 +3,7 @@
 //! The shapes are those of distribution, whose JSON is logrus's and whose third kind is Logstash's event (version 1).
 //!
 //! Whoever says something writes it, so that a crash loses nothing, as long as that takes no waiting for whoever reads it; else a
-//! thread does (`outlet.rs`). What must be read before the process ends is waited for with [`flush`].
+//! thread does (`background_writer.rs`). What must be read before the process ends is waited for with [`flush`].
 
 mod event;
 mod gather;
@@ -24,7 +24,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 pub use gather::gather;
 use lines::Lines;
 
-use crate::outlet::Outlet;
+use crate::background_writer::BackgroundWriter;
 
 /// How long those who read the last lines may take over it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 4096;
 
 /// Where lines go that are not written at once. A process has one log.
-static OUTLET: OnceLock<Outlet> = OnceLock::new();
+static WRITER: OnceLock<BackgroundWriter> = OnceLock::new();
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,8 +85,8 @@ impl Handle {
 /// # Errors
 /// Where there can be no thread.
 pub fn start(settings: Settings) -> io::Result<Handle> {
-    let outlet = Outlet::start("log", io::stderr(), Duration::ZERO)?;
-    let _ = OUTLET.set(outlet.clone());
+    let writer = BackgroundWriter::start("log", io::stderr(), Duration::ZERO)?;
+    let _ = WRITER.set(writer.clone());
     let (level, handle) = reload::Layer::new(filter(settings.level));
     let is_colourful = settings.formatter == Formatter::Text && io::stderr().is_terminal();
     let lines = Lines {
@@ -95,7 +95,7 @@ pub fn start(settings: Settings) -> io::Result<Handle> {
         caller: settings.caller,
     };
     let sink = Arc::new(Sink {
-        outlet,
+        writer,
         turn: Mutex::default(),
     });
     let writer = move || Line(Arc::clone(&sink));
@@ -119,19 +119,19 @@ pub fn start(settings: Settings) -> io::Result<Handle> {
 
 /// Waits until everything is written that was said by now, for a second at the most. Blocks.
 pub fn flush() {
-    if let Some(outlet) = OUTLET.get() {
-        outlet.flush(PATIENCE);
+    if let Some(writer) = WRITER.get() {
+        writer.flush(PATIENCE);
     }
 }
 
 /// Lines that nobody took in time, or that could not be written.
 pub fn dropped() -> u64 {
-    OUTLET.get().map_or(0, Outlet::dropped)
+    WRITER.get().map_or(0, BackgroundWriter::dropped)
 }
 
 /// Standard error, which somebody may be slow to read.
 struct Sink {
-    outlet: Outlet,
+    writer: BackgroundWriter,
     turn: Mutex<()>,
 }
 
@@ -140,12 +140,12 @@ impl Sink {
         // what waits comes first
         let write = |_turn| {
             line.len() <= AT_ONCE
-                && self.outlet.is_idle()
+                && self.writer.is_idle()
                 && takes_more()
                 && io::stderr().write_all(line).is_ok()
         };
         if !self.turn.try_lock().is_ok_and(write) {
-            self.outlet.write(line);
+            self.writer.write(line);
         }
     }
 }

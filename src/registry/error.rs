@@ -60,7 +60,7 @@ pub enum Error {
         "the registry is read-only for maintenance (storage.maintenance.readonly in its configuration): pull now, push and delete later"
     )]
     ReadOnly,
-    #[error("the manifest names the URL '{}', which this registry's configuration does not allow (validation.manifests.urls)", crate::mask::url(.0))]
+    #[error("the manifest names the URL '{}', which this registry's configuration does not allow (validation.manifests.urls)", crate::redact::url(.0))]
     UrlRefused(String),
     #[error(
         "this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)"

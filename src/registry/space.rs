@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use super::{Error, Registry};
-use crate::sparing::Sparing;
+use crate::log_limit::LogLimiter;
 
 /// How often the log says that there is no room.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// What has been said of late of a lack of room.
-pub(super) struct Shortage(Sparing<()>);
+pub(super) struct Shortage(LogLimiter<()>);
 
 impl Default for Shortage {
     fn default() -> Self {
-        Self(Sparing::new("shortages of disk", SAID_EVERY, 1))
+        Self(LogLimiter::new("shortages of disk", SAID_EVERY, 1))
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tarkeep::config::is_live;
 use tarkeep::config::keys::{Treatment, all};
-use serde_json::json;
 
 use super::live::Configured;
 use crate::support::image::OCI_MANIFEST;

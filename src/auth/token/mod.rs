@@ -13,16 +13,16 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header};
 use serde::Deserialize;
 
-use super::attempts::{Attempts, Failed};
+use super::file_watch::FileWatch;
 use super::identity::Grant;
-use super::watched::Watched;
+use super::throttle::{FailedLogin, Throttle};
 use super::{Error, Identity, Login, Refusal, challenge};
 use bundle::Bundle;
 use jwks::Jwks;
 use key::{Key, Malformed};
 
-use crate::network;
-use crate::sparing::Sparing;
+use crate::client_key;
+use crate::log_limit::LogLimiter;
 
 /// Whose tokens are taken, and where clients get them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,10 +47,10 @@ pub struct Settings {
 pub struct Token {
     settings: Settings,
     algorithms: Vec<Algorithm>,
-    bundle: Option<Arc<Watched<Bundle>>>,
-    jwks: Option<Arc<Watched<Jwks>>>,
-    attempts: Attempts,
-    unfit: Sparing<(Option<IpAddr>, &'static str)>,
+    bundle: Option<Arc<FileWatch<Bundle>>>,
+    jwks: Option<Arc<FileWatch<Jwks>>>,
+    throttle: Throttle,
+    unfit: LogLimiter<(Option<IpAddr>, &'static str)>,
 }
 
 /// How often the log says why tokens of an address are not taken; and how many such lines there are in that time at the most.
@@ -96,22 +96,22 @@ impl Token {
         let bundle = settings
             .root_certificates
             .clone()
-            .map(|path| Watched::open("auth.token.rootcertbundle", path, Bundle::parse));
+            .map(|path| FileWatch::open("auth.token.rootcertbundle", path, Bundle::parse));
         let jwks = settings
             .jwks
             .clone()
-            .map(|path| Watched::open("auth.token.jwks", path, Jwks::parse));
+            .map(|path| FileWatch::open("auth.token.jwks", path, Jwks::parse));
         let (bundle, jwks) = (
             bundle.transpose()?.map(Arc::new),
             jwks.transpose()?.map(Arc::new),
         );
-        let unfit = Sparing::new("tokens that are not taken", UNFIT_EVERY, UNFIT);
+        let unfit = LogLimiter::new("tokens that are not taken", UNFIT_EVERY, UNFIT);
         Ok(Self {
             settings,
             algorithms,
             bundle,
             jwks,
-            attempts: Attempts::default(),
+            throttle: Throttle::default(),
             unfit,
         })
     }
@@ -169,7 +169,7 @@ impl Token {
             Fault::Expired => tracing::debug!(?address, "a token has expired"),
             // nor for what the owners of the two servers have not agreed upon, or a key that has come into use just now
             Fault::Unfit(reason) => {
-                if self.unfit.may_say((address.map(network::of), reason)) {
+                if self.unfit.may_say((address.map(client_key::of), reason)) {
                     let address =
                         address.map_or_else(|| "unix".to_owned(), |address| address.to_string());
                     tracing::warn!(address, reason, "a token is not taken");
@@ -177,9 +177,9 @@ impl Token {
             }
             // whose it is says nobody who can be believed
             Fault::Forged(reason) => {
-                return self.attempts.turn_away(
-                    Failed {
-                        attempt: None,
+                return self.throttle.turn_away(
+                    FailedLogin {
+                        fingerprint: None,
                         user: "",
                         address,
                         reason,
@@ -238,11 +238,11 @@ impl Token {
     }
 }
 
-async fn recent<T: Send + Sync + 'static>(file: Option<&Arc<Watched<T>>>) -> Option<Arc<T>> {
+async fn recent<T: Send + Sync + 'static>(file: Option<&Arc<FileWatch<T>>>) -> Option<Arc<T>> {
     Some(file?.recent().await)
 }
 
-async fn current<T: Send + Sync + 'static>(file: Option<&Arc<Watched<T>>>) -> Option<Arc<T>> {
+async fn current<T: Send + Sync + 'static>(file: Option<&Arc<FileWatch<T>>>) -> Option<Arc<T>> {
     Some(file?.current().await)
 }
 

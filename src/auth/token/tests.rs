@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::{Permission, Scope, Wanted};
+use crate::auth::{Permission, RequiredScopes, Scope};
 use crate::oci::RepositoryName;
 
 /// Tokens of go-jose; `tests/login/tokens/main.go` makes them.
@@ -230,7 +230,7 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
             authorization: Some(authorization.as_bytes()),
             address: None,
             site: "",
-            wanted: &Wanted::default(),
+            wanted: &RequiredScopes::default(),
         };
         place.token.admit(login).await
     };
@@ -483,12 +483,12 @@ async fn keys_are_changed_under_way() {
 async fn challenges_say_what_was_wrong() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
-    let wanted = Wanted {
-        needed: vec![
+    let wanted = RequiredScopes {
+        required: vec![
             scope("team/app", Permission::Pull),
             scope("team/app", Permission::Push),
         ],
-        useful: vec![scope("base", Permission::Pull)],
+        optional: vec![scope("base", Permission::Pull)],
     };
     let challenge = async |authorization: Option<String>| {
         let authorization = authorization.as_deref().map(str::as_bytes);

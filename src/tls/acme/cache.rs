@@ -46,7 +46,7 @@ impl Cache {
     /// Fails as [`Self::open`] would, and makes nothing.
     pub fn check(path: &Path) -> Result<(), Error> {
         refuse_file(path)?;
-        crate::directory::check(path).map_err(|cause| Error::Read {
+        crate::dir_check::check(path).map_err(|cause| Error::Read {
             what: WHAT,
             path: path.to_owned(),
             cause,

@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use super::Settings;
 use super::cache::Cache;
 use super::resolver::Challenges;
-use crate::mask;
+use crate::redact;
 
 /// How long an authority may take to look, and to issue.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -35,7 +35,7 @@ pub(super) async fn account(settings: &Settings, cache: &Cache) -> Result<Accoun
             Err(error) => {
                 tracing::warn!(
                     "the account with {} cannot be used, another one is made: {error}",
-                    mask::url(&settings.directory)
+                    redact::url(&settings.directory)
                 )
             }
         }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::verified::Attempt;
-use crate::network;
+use super::password_cache::Fingerprint;
+use crate::client_key;
 
 /// Failures that are free: people mistype, and scripts with an old password try it more than once.
 const FREE_FAILURES: u32 = 10;
@@ -27,15 +27,15 @@ const ADDRESSES: usize = 10_000;
 
 /// Who failed how often.
 #[derive(Default)]
-pub(super) struct Attempts {
+pub(super) struct Throttle {
     records: Mutex<HashMap<Option<IpAddr>, Record>>,
 }
 
 /// A login that failed.
 #[derive(Clone, Copy)]
-pub(super) struct Failed<'l> {
+pub(super) struct FailedLogin<'l> {
     /// None where it was not one of user and password.
-    pub(super) attempt: Option<Attempt>,
+    pub(super) fingerprint: Option<Fingerprint>,
     /// Whom it was for; empty where nobody was named.
     pub(super) user: &'l str,
     /// The client's; none where it came over a socket of the file system.
@@ -43,9 +43,9 @@ pub(super) struct Failed<'l> {
     pub(super) reason: &'static str,
 }
 
-/// A door that is closed for a while.
+/// A door that is lockout for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Closed {
+pub(super) struct Lockout {
     pub(super) wait: Duration,
     /// Also to what is remembered as right.
     pub(super) is_shut: bool,
@@ -56,7 +56,7 @@ struct Record {
     /// Of the last failure, or of the end of the pause after it.
     since: Instant,
     /// Attempts of late, and when each was first counted.
-    recent: VecDeque<(Attempt, Instant)>,
+    recent: VecDeque<(Fingerprint, Instant)>,
     /// Behind the closed door.
     misses: u32,
 }
@@ -70,39 +70,39 @@ impl Record {
             .saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX))
     }
 
-    fn note(&mut self, attempt: Attempt, now: Instant) {
-        self.recent.retain(|(other, _)| *other != attempt);
+    fn note(&mut self, fingerprint: Fingerprint, now: Instant) {
+        self.recent.retain(|(other, _)| *other != fingerprint);
         self.recent.truncate(RECENT - 1);
-        self.recent.push_front((attempt, now));
+        self.recent.push_front((fingerprint, now));
     }
 }
 
-impl Attempts {
+impl Throttle {
     /// Whether, and for how long, no other password of this address is looked at.
-    pub(super) fn closed(&self, address: Option<IpAddr>, now: Instant) -> Option<Closed> {
+    pub(super) fn lockout(&self, address: Option<IpAddr>, now: Instant) -> Option<Lockout> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = records.get(&address.map(network::of))?;
+        let record = records.get(&address.map(client_key::of))?;
         let wait = record.since.saturating_duration_since(now);
-        (!wait.is_zero()).then_some(Closed {
+        (!wait.is_zero()).then_some(Lockout {
             wait,
             is_shut: record.misses >= MISSES,
         })
     }
 
     /// Takes down a password that came to a closed door and is not known.
-    pub(super) fn missed(&self, address: Option<IpAddr>, attempt: Attempt, now: Instant) {
+    pub(super) fn missed(&self, address: Option<IpAddr>, fingerprint: Fingerprint, now: Instant) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(record) = records.get_mut(&address.map(network::of))
-            && record.recent.iter().all(|(other, _)| *other != attempt)
+        if let Some(record) = records.get_mut(&address.map(client_key::of))
+            && record.recent.iter().all(|(other, _)| *other != fingerprint)
         {
-            record.note(attempt, now);
+            record.note(fingerprint, now);
             record.misses = record.misses.saturating_add(1);
         }
     }
 
     /// Takes down a login that was looked at and failed: each is one line of the log, and one more where it closes the door.
-    pub(super) fn failed(&self, failed: Failed<'_>, now: Instant) {
-        let Some(pause) = self.count(failed.address, failed.attempt, now) else {
+    pub(super) fn failed(&self, failed: FailedLogin<'_>, now: Instant) {
+        let Some(pause) = self.count(failed.address, failed.fingerprint, now) else {
             return;
         };
         failed.report();
@@ -113,23 +113,23 @@ impl Attempts {
     }
 
     /// As [`Self::failed`], for what costs nothing to look at: behind a closed door it is only told how long to wait.
-    pub(super) fn turn_away(&self, failed: Failed<'_>, now: Instant) -> Option<Duration> {
-        let closed = self.closed(failed.address, now);
-        if closed.is_none() {
+    pub(super) fn turn_away(&self, failed: FailedLogin<'_>, now: Instant) -> Option<Duration> {
+        let lockout = self.lockout(failed.address, now);
+        if lockout.is_none() {
             self.failed(failed, now);
         }
-        closed.map(|closed| closed.wait)
+        lockout.map(|lockout| lockout.wait)
     }
 
     /// Gives how long the door is closed now; none where it is the same failure once more.
     fn count(
         &self,
         address: Option<IpAddr>,
-        attempt: Option<Attempt>,
+        fingerprint: Option<Fingerprint>,
         now: Instant,
     ) -> Option<Duration> {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        let address = address.map(network::of);
+        let address = address.map(client_key::of);
         if records.len() >= ADDRESSES && !records.contains_key(&address) {
             make_room(&mut records, now);
         }
@@ -139,14 +139,14 @@ impl Attempts {
             recent: VecDeque::new(),
             misses: 0,
         });
-        if let Some(attempt) = attempt {
-            let is_repeated = |(other, counted): &(Attempt, Instant)| {
-                *other == attempt && *counted + REPEATED_WITHIN > now
+        if let Some(fingerprint) = fingerprint {
+            let is_repeated = |(other, counted): &(Fingerprint, Instant)| {
+                *other == fingerprint && *counted + REPEATED_WITHIN > now
             };
             if record.recent.iter().any(is_repeated) {
                 return None;
             }
-            record.note(attempt, now);
+            record.note(fingerprint, now);
         }
         let failures = record.failures(now).saturating_add(1);
         let pause = pause_after(failures);
@@ -155,7 +155,7 @@ impl Attempts {
     }
 }
 
-impl Failed<'_> {
+impl FailedLogin<'_> {
     /// The one line about it; what watches logs for attackers goes by its words (`docs/fail2ban`).
     fn report(&self) {
         const LONGEST_NAME: usize = 100;
@@ -200,35 +200,35 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let (attempts, one, other) = (
-            Attempts::default(),
+        let (throttle, one, other) = (
+            Throttle::default(),
             address("192.0.2.1"),
             address("192.0.2.2"),
         );
         let mut now = Instant::now();
         for _ in 0..FREE_FAILURES {
-            attempts.count(one, None, now);
-            assert_eq!(attempts.closed(one, now), None);
+            throttle.count(one, None, now);
+            assert_eq!(throttle.lockout(one, now), None);
         }
         let mut pauses = Vec::new();
         for _ in 0..12 {
-            attempts.count(one, None, now);
-            let pause = attempts.closed(one, now).unwrap().wait;
+            throttle.count(one, None, now);
+            let pause = throttle.lockout(one, now).unwrap().wait;
             pauses.push(pause.as_secs());
-            assert_eq!(attempts.closed(other, now), None);
+            assert_eq!(throttle.lockout(other, now), None);
             now += pause;
-            assert_eq!(attempts.closed(one, now), None);
+            assert_eq!(throttle.lockout(one, now), None);
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
         // all is forgiven in the end
         now += FORGOTTEN_AFTER * 22;
-        attempts.count(one, None, now);
-        assert_eq!(attempts.closed(one, now), None);
+        throttle.count(one, None, now);
+        assert_eq!(throttle.lockout(one, now), None);
     }
 
-    fn attempt(password: u32) -> Attempt {
-        let verified = super::super::verified::Verified::new(Duration::ZERO).unwrap();
-        verified.attempt(
+    fn fingerprint(password: u32) -> Fingerprint {
+        let cache = super::super::password_cache::PasswordCache::new(Duration::ZERO).unwrap();
+        cache.fingerprint(
             "joe",
             &password.to_le_bytes(),
             &super::super::BcryptHash::dummy(4),
@@ -237,70 +237,70 @@ mod tests {
 
     #[test]
     fn the_same_wrong_password_is_one_failure_for_a_while() {
-        let (attempts, one, now) = (Attempts::default(), address("192.0.2.1"), Instant::now());
-        let old = attempt(1);
+        let (throttle, one, now) = (Throttle::default(), address("192.0.2.1"), Instant::now());
+        let old = fingerprint(1);
         let later = |seconds| now + Duration::from_secs(seconds);
-        assert!(attempts.count(one, Some(old), now).is_some());
+        assert!(throttle.count(one, Some(old), now).is_some());
         for second in 0..10 {
-            assert_eq!(attempts.count(one, Some(old), later(second)), None);
+            assert_eq!(throttle.count(one, Some(old), later(second)), None);
         }
         // and it closes the door like any other if it does not end
-        let counted = (10..600).filter(|second| attempts.closed(one, later(*second)).is_none());
+        let counted = (10..600).filter(|second| throttle.lockout(one, later(*second)).is_none());
         let counted = counted
-            .filter(|second| attempts.count(one, Some(old), later(*second)).is_some())
+            .filter(|second| throttle.count(one, Some(old), later(*second)).is_some())
             .count();
         assert!((10..30).contains(&counted), "{counted} failures");
     }
 
     #[test]
     fn guessing_behind_a_closed_door_shuts_it() {
-        let (attempts, one, now) = (Attempts::default(), address("192.0.2.1"), Instant::now());
+        let (throttle, one, now) = (Throttle::default(), address("192.0.2.1"), Instant::now());
         for number in 0..=FREE_FAILURES {
-            attempts.count(one, Some(attempt(number)), now);
+            throttle.count(one, Some(fingerprint(number)), now);
         }
-        let stale = attempt(1000);
+        let stale = fingerprint(1000);
         for _ in 0..1000 {
-            attempts.missed(one, stale, now);
+            throttle.missed(one, stale, now);
         }
         assert!(
-            !attempts.closed(one, now).unwrap().is_shut,
+            !throttle.lockout(one, now).unwrap().is_shut,
             "a script with an old password has shut it"
         );
-        (0..MISSES).for_each(|number| attempts.missed(one, attempt(2000 + number), now));
-        let closed = attempts.closed(one, now).unwrap();
-        assert!(closed.is_shut);
-        let opened = now + closed.wait;
-        assert_eq!(attempts.closed(one, opened), None);
-        attempts.count(one, None, opened);
-        assert!(!attempts.closed(one, opened).unwrap().is_shut);
+        (0..MISSES).for_each(|number| throttle.missed(one, fingerprint(2000 + number), now));
+        let lockout = throttle.lockout(one, now).unwrap();
+        assert!(lockout.is_shut);
+        let opened = now + lockout.wait;
+        assert_eq!(throttle.lockout(one, opened), None);
+        throttle.count(one, None, opened);
+        assert!(!throttle.lockout(one, opened).unwrap().is_shut);
     }
 
     #[test]
     fn a_network_is_one_client() {
-        let attempts = Attempts::default();
+        let throttle = Throttle::default();
         let now = Instant::now();
         for host in 0..=FREE_FAILURES {
-            attempts.count(address(&format!("2001:db8::{host:x}")), None, now);
+            throttle.count(address(&format!("2001:db8::{host:x}")), None, now);
         }
-        assert!(attempts.closed(address("2001:db8::ffff:1"), now).is_some());
-        assert!(attempts.closed(address("2001:db8:0:1::1"), now).is_none());
+        assert!(throttle.lockout(address("2001:db8::ffff:1"), now).is_some());
+        assert!(throttle.lockout(address("2001:db8:0:1::1"), now).is_none());
         for _ in 0..=FREE_FAILURES {
-            attempts.count(address("::ffff:192.0.2.1"), None, now);
+            throttle.count(address("::ffff:192.0.2.1"), None, now);
         }
-        assert!(attempts.closed(address("192.0.2.1"), now).is_some());
+        assert!(throttle.lockout(address("192.0.2.1"), now).is_some());
     }
 
     #[test]
     fn memory_has_an_end_and_keeps_the_worst() {
-        let attempts = Attempts::default();
+        let throttle = Throttle::default();
         let (worst, now) = (address("192.0.2.1"), Instant::now());
         for _ in 0..=FREE_FAILURES {
-            attempts.count(worst, None, now);
+            throttle.count(worst, None, now);
         }
         for number in 0..2 * ADDRESSES as u32 {
-            attempts.count(Some(std::net::Ipv4Addr::from(number).into()), None, now);
+            throttle.count(Some(std::net::Ipv4Addr::from(number).into()), None, now);
         }
-        assert!(attempts.records.lock().unwrap().len() <= ADDRESSES);
-        assert!(attempts.closed(worst, now).is_some());
+        assert!(throttle.records.lock().unwrap().len() <= ADDRESSES);
+        assert!(throttle.lockout(worst, now).is_some());
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lets each thing be said once in a period, and of so many things only, which bounds its memory as well.
-pub(crate) struct Sparing<K> {
+pub(crate) struct LogLimiter<K> {
     /// What is said, for the line that says that there is no more of it.
     what: &'static str,
     period: Duration,
@@ -19,7 +19,7 @@ struct Said<K> {
     things: HashSet<K>,
 }
 
-impl<K: Eq + Hash> Sparing<K> {
+impl<K: Eq + Hash> LogLimiter<K> {
     pub(crate) fn new(what: &'static str, period: Duration, most: usize) -> Self {
         Self {
             what,
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn a_thing_is_said_once_in_a_period_and_only_so_many_are() {
         let hour = Duration::from_secs(3600);
-        let sparing = Sparing::new("things", hour, 3);
+        let limiter = LogLimiter::new("things", hour, 3);
         let now = Instant::now();
-        let say = |thing: u32, later: Duration| sparing.may_say_at(thing, now + later);
+        let say = |thing: u32, later: Duration| limiter.may_say_at(thing, now + later);
         assert!(say(1, Duration::ZERO) && !say(1, hour / 2) && say(2, hour / 2));
         assert!((3..1000).filter(|thing| say(*thing, hour / 2)).eq([3]));
         assert!(say(1, hour * 2) && !say(1, hour * 2) && say(4, hour * 2));
@@ -80,8 +80,8 @@ mod tests {
 
     #[test]
     fn memory_has_an_end() {
-        let sparing = Sparing::new("things", Duration::from_secs(3600), 3);
-        assert_eq!((0..1000).filter(|thing| sparing.may_say(*thing)).count(), 3);
-        assert_eq!(sparing.said.lock().unwrap().things.len(), 4);
+        let limiter = LogLimiter::new("things", Duration::from_secs(3600), 3);
+        assert_eq!((0..1000).filter(|thing| limiter.may_say(*thing)).count(), 3);
+        assert_eq!(limiter.said.lock().unwrap().things.len(), 4);
     }
 }

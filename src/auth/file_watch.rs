@@ -33,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// What a file says, read again when it changes.
 ///
 /// Each look asks the file system for the file's times. What cannot be read, or is empty for less than five seconds, changes nothing: the last good content stays.
-pub(super) struct Watched<T> {
+pub(super) struct FileWatch<T> {
     what: &'static str,
     path: PathBuf,
     parse: fn(&[u8]) -> Result<T, String>,
@@ -96,7 +96,7 @@ impl Stamp {
     }
 }
 
-impl<T: Send + Sync + 'static> Watched<T> {
+impl<T: Send + Sync + 'static> FileWatch<T> {
     /// Reads the file for the first time; `what` is what it is called in errors.
     pub(super) fn open(
         what: &'static str,
@@ -285,14 +285,14 @@ mod tests {
     struct Fixture {
         _directory: tempfile::TempDir,
         path: PathBuf,
-        watched: Arc<Watched<u32>>,
+        watched: Arc<FileWatch<u32>>,
     }
 
     fn watched(content: &str) -> Fixture {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         std::fs::write(&path, content).unwrap();
-        let watched = Arc::new(Watched::open("the file", path.clone(), number).unwrap());
+        let watched = Arc::new(FileWatch::open("the file", path.clone(), number).unwrap());
         Fixture {
             _directory: directory,
             path,
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_at_first_is_an_error() {
-        let error = Watched::open("the file", "/nowhere/file".into(), number)
+        let error = FileWatch::open("the file", "/nowhere/file".into(), number)
             .err()
             .unwrap()
             .to_string();

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Stands for a value that is not shown.
-pub const MASK: &str = "(secret)";
+pub const REDACTED: &str = "(secret)";
 
 /// A URL without what in it may be secret: user and password, query and fragment. What is no URL is masked as if its scheme
 /// were missing. Whatever stands before an `@` is taken for a user: a password with a slash in it would else be a path.
@@ -24,13 +24,13 @@ pub fn url(text: &str) -> Cow<'_, str> {
         .is_some_and(|(_, port)| !is_port(port))
         || user && hidden.contains('@')
     {
-        return Cow::Owned(format!("{scheme}{MASK}"));
+        return Cow::Owned(format!("{scheme}{REDACTED}"));
     }
     match (user, hidden.chars().next()) {
         (false, None) => Cow::Borrowed(text),
-        (true, None) => Cow::Owned(format!("{scheme}{MASK}@{place}")),
-        (false, Some(mark)) => Cow::Owned(format!("{scheme}{place}{mark}{MASK}")),
-        (true, Some(mark)) => Cow::Owned(format!("{scheme}{MASK}@{place}{mark}{MASK}")),
+        (true, None) => Cow::Owned(format!("{scheme}{REDACTED}@{place}")),
+        (false, Some(mark)) => Cow::Owned(format!("{scheme}{place}{mark}{REDACTED}")),
+        (true, Some(mark)) => Cow::Owned(format!("{scheme}{REDACTED}@{place}{mark}{REDACTED}")),
     }
 }
 

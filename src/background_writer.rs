@@ -16,7 +16,7 @@ const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// Where lines go; clones share it.
 #[derive(Clone)]
-pub(crate) struct Outlet(Arc<Shared>);
+pub(crate) struct BackgroundWriter(Arc<Shared>);
 
 struct Shared {
     lines: Sender<Job>,
@@ -31,7 +31,7 @@ enum Job {
     Flush(Sender<()>),
 }
 
-impl Outlet {
+impl BackgroundWriter {
     /// Starts the thread that writes to `out`; it is called as the log calls what is written. For `gathering`, lines are gathered
     /// before they are written: a thread that is woken for each costs as much as a pull.
     ///
@@ -161,17 +161,17 @@ mod tests {
     fn a_reader_that_is_stuck_holds_nobody_up_and_costs_bounded_memory() {
         let (go_on, stuck) = channel();
         let (sink, written) = std::sync::mpsc::sync_channel(1 << 16);
-        let outlet = Outlet::start("test", Stuck(stuck, sink), Duration::ZERO).unwrap();
+        let writer = BackgroundWriter::start("test", Stuck(stuck, sink), Duration::ZERO).unwrap();
         let line = "x".repeat(1023) + "\n";
         for _ in 0..10_000 {
-            outlet.write(line.clone());
+            writer.write(line.clone());
         }
-        let dropped = outlet.dropped();
+        let dropped = writer.dropped();
         assert!((5000..9000).contains(&dropped), "{dropped}");
-        assert!(outlet.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
-        outlet.flush(Duration::from_millis(1));
+        assert!(writer.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
+        writer.flush(Duration::from_millis(1));
         drop(go_on);
-        outlet.flush(Duration::from_secs(20));
+        writer.flush(Duration::from_secs(20));
         assert_eq!(
             written
                 .try_iter()
@@ -179,8 +179,8 @@ mod tests {
                 .sum::<u64>(),
             (10_000 - dropped) * 1024
         );
-        outlet.write(line);
-        outlet.flush(Duration::from_secs(20));
-        assert_eq!((outlet.dropped(), written.try_iter().count()), (dropped, 1));
+        writer.write(line);
+        writer.flush(Duration::from_secs(20));
+        assert_eq!((writer.dropped(), written.try_iter().count()), (dropped, 1));
     }
 }

@@ -4,14 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 /// Things that wait, in a line for each of those who brought them; the lines take turns.
-pub(super) struct Turns<K, T> {
+pub(super) struct FairQueue<K, T> {
     lines: HashMap<K, VecDeque<T>>,
     /// Who has a line, the next one first.
     order: VecDeque<K>,
     count: usize,
 }
 
-impl<K, T> Default for Turns<K, T> {
+impl<K, T> Default for FairQueue<K, T> {
     fn default() -> Self {
         Self {
             lines: HashMap::new(),
@@ -21,7 +21,7 @@ impl<K, T> Default for Turns<K, T> {
     }
 }
 
-impl<K: Clone + Eq + Hash, T> Turns<K, T> {
+impl<K: Clone + Eq + Hash, T> FairQueue<K, T> {
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.count
@@ -66,7 +66,7 @@ mod tests {
         /// had the first.
         #[test]
         fn lines_take_turns(brought in proptest::collection::vec(0_u8..5, 0..60)) {
-            let mut turns = Turns::default();
+            let mut turns = FairQueue::default();
             for (number, who) in brought.iter().enumerate() {
                 turns.push(*who, (*who, number));
             }
