@@ -1,8 +1,9 @@
-# An image with one static binary in it, which takes the place of registry:2.
+# An image with one static binary, a drop-in replacement for registry:2.
 #
-#   docker build -t registry .                                  compiles inside of Docker
-#   .ci/image-files BINARY target/image/files                   takes a static binary that is there:
-#   docker build --build-arg FILES=given -f Dockerfile -t registry target/image
+#   docker build -t tarkeep .                                   compiles inside Docker
+#
+#   .ci/image-files BINARY target/image/files                   uses a static binary that you have built
+#   docker build --build-arg FILES=given -f Dockerfile -t tarkeep target/image
 ARG FILES=compiled
 
 FROM docker.io/library/rust:1.95-alpine AS compiled
@@ -21,7 +22,7 @@ COPY --from=files /files /
 ENV PATH=/bin REGISTRY_CONFIGURATION_PATH=/etc/docker/registry/config.yml
 EXPOSE 5000
 VOLUME /var/lib/registry
-# of whatever configuration the container was started with
+# finds the server's address itself, whatever configuration the container was started with
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["/bin/registry", "health"]
 ENTRYPOINT ["/bin/registry"]
 CMD ["serve", "/etc/docker/registry/config.yml"]

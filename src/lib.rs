@@ -1,6 +1,6 @@
 #![doc = include_str!("../docs/architecture.md")]
 
-pub mod collector;
+pub mod background;
 pub mod config;
 pub mod oci;
 

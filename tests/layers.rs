@@ -116,7 +116,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
         "encryption knows nothing of what it carries",
     ),
     (
-        "collector",
+        "background",
         &[
             "crate::meta",
             "crate::blob",
@@ -135,7 +135,7 @@ const RULES: &[(&str, &[&str], &str)] = &[
             "crate::registry",
             "crate::http::",
             "crate::oci",
-            "crate::collector",
+            "crate::background",
             "tokio",
             "hyper",
         ],

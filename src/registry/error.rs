@@ -105,7 +105,7 @@ impl From<meta::Error> for Error {
 
 impl Error {
     /// Wraps what the file system says with what was being done; a full disk is told apart.
-    pub(super) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
+    pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
             _ => Self::Files { doing, cause },

@@ -46,7 +46,7 @@ pub fn lacks() -> Option<String> {
     (!is_there).then(|| format!("the target {TARGET} is not installed: rustup target add {TARGET}"))
 }
 
-/// Builds the image `registry` from the Dockerfile.
+/// Builds the image `tarkeep` from the Dockerfile.
 fn build(bench: &Bench) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join(".ci/image-files"))
@@ -60,7 +60,7 @@ fn build(bench: &Bench) {
         String::from_utf8_lossy(&output.stderr)
     );
     fs::copy(root.join("Dockerfile"), bench.path("image/Dockerfile")).unwrap();
-    bench.run("docker build --quiet --build-arg FILES=given --tag registry image");
+    bench.run("docker build --quiet --build-arg FILES=given --tag tarkeep image");
 }
 
 /// A port that was free a moment ago.
@@ -153,7 +153,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
     // as it is, with a volume and a variable, and what was pushed is there after a restart
     let data = bench.path("volume");
     let plain = format!(
-        "--env REGISTRY_HTTP_ADDR={address} --volume {}:/var/lib/registry registry",
+        "--env REGISTRY_HTTP_ADDR={address} --volume {}:/var/lib/registry tarkeep",
         data.display()
     );
     {
@@ -223,10 +223,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
         ("/etc/distribution/config.yml", ""),
         ("/config.yaml", "/config.yaml"),
     ] {
-        let rest = format!(
-            "--volume {}:{place}:ro registry {arguments}",
-            file.display()
-        );
+        let rest = format!("--volume {}:{place}:ro tarkeep {arguments}", file.display());
         // looked at more often than the image has it, and healthy whichever configuration it is
         let container = Container::run(
             bench,
@@ -242,7 +239,7 @@ pub fn in_place_of_registry_2(bench: &Bench) {
         container.wait_until("healthy");
     }
     let whoever = format!(
-        "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml registry /config.yml",
+        "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml tarkeep /config.yml",
         file.display()
     );
     drop(Container::run(bench, "whoever", &whoever, &other));
@@ -253,17 +250,16 @@ pub fn in_place_of_registry_2(bench: &Bench) {
             data.display()
         ))
     };
-    assert!(run("registry --version").line().starts_with("registry "));
-    let user = run("--entrypoint htpasswd registry -Bbn joe secret");
+    assert!(run("tarkeep --version").line().starts_with("registry "));
+    let user = run("--entrypoint htpasswd tarkeep -Bbn joe secret");
     assert!(user.line().starts_with("joe:$2y$"), "{}", user.both());
-    let collected =
-        run("registry garbage-collect --dry-run /etc/docker/registry/config.yml").both();
+    let collected = run("tarkeep garbage-collect --dry-run /etc/docker/registry/config.yml").both();
     assert!(collected.contains("blobs marked"), "{collected}");
 
     // the store of registry:2 is not touched
     fs::create_dir_all(bench.path("theirs/docker/registry/v2/repositories")).unwrap();
     let refused = bench.refused(format!(
-        "docker run --rm --network host --volume {}:/var/lib/registry registry",
+        "docker run --rm --network host --volume {}:/var/lib/registry tarkeep",
         bench.path("theirs").display()
     ));
     assert!(

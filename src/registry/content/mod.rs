@@ -1,0 +1,14 @@
+//! Manifests, blobs, tags and lists: what the protocol's verbs do to content.
+
+pub(super) mod delete;
+pub(super) mod describe;
+pub(super) mod history;
+pub(super) mod listings;
+pub(super) mod manifest_budget;
+pub(super) mod page;
+pub(super) mod pull;
+pub(super) mod pull_counts;
+pub(super) mod push;
+pub(super) mod reference;
+pub(super) mod trash;
+pub(super) mod validation;

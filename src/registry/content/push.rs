@@ -1,0 +1,252 @@
+//! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::blob::Hasher;
+use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
+use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::reference::ManifestReference;
+use crate::registry::error::Error;
+use crate::registry::policy::retention::Policy;
+use crate::registry::service::Registry;
+
+/// What became of a manifest.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    pub digest: Digest,
+    /// What it is about, to be confirmed to the client, who then need not keep a list itself.
+    pub subject: Option<Digest>,
+}
+
+/// Where a reference of a manifest leads.
+enum Target {
+    Blob(BlobRow),
+    Manifest(ManifestId),
+    /// Not here, and it need not be.
+    Absent,
+}
+
+impl Registry {
+    /// Stores a manifest byte for byte and points tags at it, all in one change.
+    ///
+    /// `reference` is what the client addressed; `tags` are pointed at it as well.
+    ///
+    /// # Errors
+    /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted; where a tag is
+    /// immutable and points elsewhere.
+    pub async fn push_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: ManifestReference,
+        mut tags: Vec<TagName>,
+        content_type: Option<String>,
+        bytes: Bytes,
+        actor: Actor,
+    ) -> Result<Pushed, Error> {
+        let settings = self.settings();
+        let limit = settings.manifest_limit;
+        if bytes.len() > limit {
+            return Err(Error::ManifestTooLarge { limit });
+        }
+        self.check_space(bytes.len() as u64)?;
+        let expected = match reference {
+            ManifestReference::Digest(digest) => Some(digest),
+            ManifestReference::Tag(tag) => {
+                tags.push(tag);
+                None
+            }
+        };
+        let rules = Arc::clone(&settings);
+        let read = move || {
+            let (mut manifest, new) = read(expected, content_type.as_deref(), bytes)?;
+            rules.acceptance.check(&manifest)?;
+            rules.acceptance.relax(&mut manifest);
+            Ok::<_, Error>((manifest, new))
+        };
+        let (manifest, new) = blocking(read).await??;
+        let pushed = Pushed {
+            digest: new.digest.clone(),
+            subject: new.subject.clone(),
+        };
+        let repository = repository.clone();
+        self.meta
+            .write(move |tx| {
+                let now = now();
+                let id = tx.ensure_repository(&repository, now)?;
+                let manifest = record(
+                    tx,
+                    id,
+                    &repository,
+                    &manifest.references,
+                    &new,
+                    settings.sparse,
+                    now,
+                )?;
+                let policy = settings.retention.policy(repository.as_str());
+                tags.iter().try_for_each(|tag| {
+                    point(tx, &repository, id, tag, manifest, policy, &actor, now)
+                })
+            })
+            .await?;
+        Ok(pushed)
+    }
+
+    /// Lets a repository show a blob that `from` shows, or, without `from`, any repository. False where there is none.
+    pub async fn mount_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+    ) -> Result<bool, Error> {
+        let is_there = match from {
+            Some(from) => self.meta.blob(from, digest)?.is_some(),
+            None => self.meta.is_blob_shown(digest)?,
+        };
+        if !is_there {
+            return Ok(false);
+        }
+        if let Some(link) = self.meta.blob(repository, digest)?
+            && self.promise_link(repository, digest, &link).await?
+        {
+            return Ok(true);
+        }
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.meta
+            .write(move |tx| {
+                let Some(blob) = tx.blob(&digest)? else {
+                    return Ok(false);
+                };
+                let now = now();
+                let repository = tx.ensure_repository(&repository, now)?;
+                tx.link_blob(repository, &digest, blob, now)?;
+                Ok(true)
+            })
+            .await
+    }
+}
+
+/// Parses a manifest and computes its digest.
+pub(in crate::registry) fn read(
+    expected: Option<Digest>,
+    content_type: Option<&str>,
+    bytes: Bytes,
+) -> Result<(Manifest, NewManifest), Error> {
+    let algorithm = expected
+        .as_ref()
+        .map_or(Algorithm::Sha256, Digest::algorithm);
+    let digest = Hasher::digest(algorithm, &bytes);
+    if let Some(expected) = expected.filter(|expected| *expected != digest) {
+        return Err(Error::DigestMismatch {
+            expected,
+            actual: digest,
+        });
+    }
+    let manifest = Manifest::parse(content_type, &bytes)?;
+    let new = NewManifest {
+        digest,
+        media_type: manifest.media_type.as_str().to_owned(),
+        artifact_type: manifest.artifact_type.clone(),
+        subject: manifest.subject.clone(),
+        bytes,
+    };
+    Ok((manifest, new))
+}
+
+/// Records a manifest with its references. One that is there already is promised for another lease.
+pub(in crate::registry) fn record(
+    tx: &WriteTx<'_>,
+    id: RepositoryId,
+    repository: &RepositoryName,
+    references: &[Reference],
+    new: &NewManifest,
+    sparse: bool,
+    now: Millis,
+) -> Result<ManifestId, Error> {
+    if let Some(manifest) = tx.manifest(id, &new.digest)? {
+        tx.renew_manifest(manifest, now)?;
+        return Ok(manifest);
+    }
+    let targets =
+        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown {
+            repository: repository.clone(),
+            digests,
+        })?;
+    let manifest = tx.insert_manifest(id, new, now)?;
+    for (reference, target) in references.iter().zip(targets) {
+        match target {
+            Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference.is_child)?,
+            Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
+            Target::Absent => {
+                tx.add_absent_reference(id, manifest, &reference.digest, reference.is_child)?
+            }
+        }
+    }
+    tx.hold_referrers(id, manifest, new)?;
+    Ok(manifest)
+}
+
+/// Points a tag at a manifest, unless it is immutable and points elsewhere.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one change, and all that is recorded of it"
+)]
+pub(in crate::registry) fn point(
+    tx: &WriteTx<'_>,
+    repository: &RepositoryName,
+    id: RepositoryId,
+    tag: &TagName,
+    manifest: ManifestId,
+    policy: Option<&Policy>,
+    actor: &Actor,
+    now: Millis,
+) -> Result<(), Error> {
+    if policy.is_some_and(|policy| policy.is_immutable(tag.as_str()))
+        && tx
+            .tag_target(id, tag)?
+            .is_some_and(|(present, _)| present != manifest)
+    {
+        return Err(Error::TagImmutable {
+            repository: repository.clone(),
+            tag: tag.to_string(),
+        });
+    }
+    Ok(tx.set_tag(id, tag, manifest, actor, now)?)
+}
+
+/// Finds what each reference leads to, or the digests of all that lead nowhere.
+fn resolve(
+    tx: &WriteTx<'_>,
+    repository: RepositoryId,
+    references: &[Reference],
+    sparse: bool,
+) -> Result<Result<Vec<Target>, Vec<Digest>>, Error> {
+    let mut missing = Vec::new();
+    let mut targets = Vec::with_capacity(references.len());
+    for reference in references {
+        let child = if reference.is_child {
+            tx.manifest(repository, &reference.digest)?
+        } else {
+            None
+        };
+        targets.push(match child {
+            Some(manifest) => Target::Manifest(manifest),
+            None => match tx.blob_in(repository, &reference.digest)? {
+                Some(blob) => Target::Blob(blob),
+                None => {
+                    if !reference.is_optional && !sparse {
+                        missing.push(reference.digest.clone());
+                    }
+                    Target::Absent
+                }
+            },
+        });
+    }
+    Ok(if missing.is_empty() {
+        Ok(targets)
+    } else {
+        Err(missing)
+    })
+}

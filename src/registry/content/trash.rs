@@ -1,0 +1,204 @@
+//! Bringing back what was deleted.
+
+use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
+use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::content::page::Page;
+use crate::registry::content::push::{point, read, record};
+use crate::registry::error::Error;
+use crate::registry::policy::retention::Retention;
+use crate::registry::policy::retention::millis;
+use crate::registry::service::Registry;
+use crate::registry::settings::Settings;
+
+/// The longest page of what can be brought back.
+const PAGE: usize = 1000;
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    pub digest: Digest,
+    /// Manifests that came back with it: its children, and the referrers of all of them.
+    pub others: Vec<Digest>,
+    /// Tags of all of those, as far as they have not been given to another manifest since.
+    pub tags: Vec<(String, Digest)>,
+}
+
+impl Registry {
+    /// Deleted manifests that can be brought back; of one repository, where it is named.
+    pub async fn trash(
+        &self,
+        repository: Option<&RepositoryName>,
+        after: String,
+    ) -> Result<Page<TrashRow>, Error> {
+        let repository = repository.cloned();
+        let rows = self
+            .scan(move |meta| {
+                meta.trash(
+                    repository.as_ref(),
+                    after.split_once('@').unwrap_or_default(),
+                    PAGE + 1,
+                )
+            })
+            .await?;
+        Ok(Page::cut(rows, PAGE, |row| {
+            format!("{}@{}", row.repository, row.digest)
+        }))
+    }
+
+    /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
+    /// repository, where it is named.
+    pub async fn removed_tags(
+        &self,
+        repository: Option<&RepositoryName>,
+        retention: &Retention,
+        after: String,
+    ) -> Result<Page<RemovedTagRow>, Error> {
+        let (repository, since) = (
+            repository.cloned(),
+            now().saturating_sub(millis(retention.grace)),
+        );
+        let list = self.scan(move |meta| {
+            meta.removed_tags(
+                repository.as_ref(),
+                since,
+                after.split_once(':').unwrap_or_default(),
+                PAGE + 1,
+            )
+        });
+        Ok(Page::cut(list.await?, PAGE, |row| {
+            format!("{}:{}", row.repository, row.tag)
+        }))
+    }
+
+    /// Brings a deleted manifest back, with what it needs, and with those of their tags that nobody has used since.
+    ///
+    /// # Errors
+    /// Where it is not among what was deleted, or something that it needs is gone.
+    pub async fn restore_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        actor: Actor,
+    ) -> Result<Restored, Error> {
+        let (name, digest, settings) = (repository.clone(), digest.clone(), self.settings());
+        self.meta
+            .write(move |tx| {
+                let id = tx
+                    .repository(&name)?
+                    .ok_or_else(|| Error::NameUnknown(name.clone()))?;
+                let now = now();
+                let mut back = Vec::new();
+                bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
+                bring_back_referrers(tx, id, &name, &settings, now, &mut back)?;
+                let mut tags = Vec::new();
+                for (manifest, digest, tag) in back.iter().flat_map(|(manifest, row)| {
+                    row.tags
+                        .iter()
+                        .map(move |tag| (*manifest, &row.digest, tag))
+                }) {
+                    if let Ok(parsed) = TagName::parse(tag)
+                        && tx.tag_target(id, &parsed)?.is_none()
+                    {
+                        point(tx, &name, id, &parsed, manifest, None, &actor, now)?;
+                        tags.push((tag.clone(), digest.clone()));
+                    }
+                }
+                let others = back
+                    .into_iter()
+                    .map(|(_, row)| row.digest)
+                    .filter(|other| *other != digest)
+                    .collect();
+                Ok(Restored {
+                    digest,
+                    others,
+                    tags,
+                })
+            })
+            .await
+    }
+}
+
+/// Brings back the signatures and other referrers of what came back, and theirs. One that is beyond help stays where it is.
+fn bring_back_referrers(
+    tx: &WriteTx<'_>,
+    id: RepositoryId,
+    repository: &RepositoryName,
+    settings: &Settings,
+    now: Millis,
+    back: &mut Vec<(ManifestId, TrashRow)>,
+) -> Result<(), Error> {
+    let mut next = 0;
+    while let Some((_, row)) = back.get(next) {
+        next += 1;
+        for referrer in tx.trashed_referrers(id, &row.digest.clone())? {
+            let before = back.len();
+            // it may have come back as a child of another one by now
+            if tx.trashed(id, &referrer)?.is_some()
+                && let Err(error) =
+                    tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
+            {
+                back.truncate(before);
+                tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
+    Error::NothingToRestore(format!(
+        "{digest} of {repository} was not deleted, or longer ago than the grace period"
+    ))
+}
+
+/// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
+/// there: they stay for a grace period after they were last needed, even those that were taken out of the repository since.
+pub(in crate::registry) fn bring_back(
+    tx: &WriteTx<'_>,
+    id: RepositoryId,
+    repository: &RepositoryName,
+    digest: &Digest,
+    settings: &Settings,
+    now: Millis,
+    back: &mut Vec<(ManifestId, TrashRow)>,
+) -> Result<ManifestId, Error> {
+    let (row, bytes) = tx
+        .trashed(id, digest)?
+        .ok_or_else(|| not_there(repository, digest))?;
+    let (mut manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+    settings.acceptance.relax(&mut manifest);
+    for reference in manifest
+        .references
+        .iter()
+        .filter(|reference| reference.is_child)
+    {
+        if tx.manifest(id, &reference.digest)?.is_none()
+            && tx.trashed(id, &reference.digest)?.is_some()
+        {
+            bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
+        }
+    }
+    // what a sparse manifest names the repository may never have held: it is no claim
+    for reference in manifest
+        .references
+        .iter()
+        .filter(|reference| !reference.is_optional && !settings.sparse)
+    {
+        if let Some(blob) = tx.blob(&reference.digest)?
+            && tx.manifest(id, &reference.digest)?.is_none()
+        {
+            tx.link_blob(id, &reference.digest, blob, now)?;
+        }
+    }
+    let restored = record(
+        tx,
+        id,
+        repository,
+        &manifest.references,
+        &new,
+        settings.sparse,
+        now,
+    )?;
+    back.push((restored, row));
+    Ok(restored)
+}

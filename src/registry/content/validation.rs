@@ -1,0 +1,172 @@
+//! What an owner accepts of what clients push, beyond what the specification asks for: distribution's `validation` and
+//! `policy.repository`.
+
+use std::collections::HashSet;
+
+use regex::RegexSet;
+
+use crate::oci::{Descriptor, Manifest, MediaType, Platform};
+use crate::registry::error::Error;
+
+/// An owner's rules about manifests. The default takes everything that the specification does.
+#[derive(Clone, Debug, Default)]
+pub struct Acceptance {
+    pub urls: Urls,
+    pub children: Children,
+    /// Kinds of content that may be pushed; none for all.
+    pub classes: Vec<Class>,
+}
+
+/// Which descriptors may have `urls`, at which clients find content that the registry need not have.
+#[derive(Clone, Debug, Default)]
+pub enum Urls {
+    #[default]
+    All,
+    None,
+    /// Those of http and https, without a fragment, that match one of `allow`, if there are any, and none of `deny`.
+    Matching {
+        allow: RegexSet,
+        deny: RegexSet,
+    },
+}
+
+/// Which children of an index must be there when it is pushed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Children {
+    #[default]
+    All,
+    None,
+    /// Those of these operating systems and architectures.
+    Platforms(Vec<(String, String)>),
+}
+
+/// A kind of content, as the media type of an image's config tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    Image,
+    /// An extension of Docker's engine.
+    Plugin,
+}
+
+impl Acceptance {
+    /// Refuses what the rules about URLs and classes do not allow.
+    pub(in crate::registry) fn check(&self, manifest: &Manifest) -> Result<(), Error> {
+        let mut urls =
+            descriptors(manifest).flat_map(|descriptor| descriptor.urls.iter().flatten());
+        if let Some(url) = urls.find(|url| !self.urls.allows(url)) {
+            return Err(Error::UrlRefused(url.clone()));
+        }
+        self.check_class(manifest)
+    }
+
+    fn check_class(&self, manifest: &Manifest) -> Result<(), Error> {
+        // an index is of no class: its children were judged
+        let Some(config) = manifest
+            .config
+            .as_ref()
+            .filter(|_| !self.classes.is_empty())
+        else {
+            return Ok(());
+        };
+        let class = match config.media_type.as_str() {
+            MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => Class::Image,
+            MediaType::DOCKER_PLUGIN => Class::Plugin,
+            _ => return Err(Error::ClassRefused(config.media_type.clone())),
+        };
+        if self.classes.contains(&class) {
+            Ok(())
+        } else {
+            Err(Error::ClassRefused(config.media_type.clone()))
+        }
+    }
+
+    /// Makes those children optional that need not be there.
+    pub(in crate::registry) fn relax(&self, manifest: &mut Manifest) {
+        if self.children == Children::All {
+            return;
+        }
+        let children = manifest
+            .children
+            .iter()
+            .filter(|child| self.children.needs(child.platform.as_ref()));
+        let needed: HashSet<&str> = children.map(|child| child.digest.as_str()).collect();
+        for reference in manifest
+            .references
+            .iter_mut()
+            .filter(|reference| reference.is_child)
+        {
+            reference.is_optional |= !needed.contains(reference.digest.as_str());
+        }
+    }
+}
+
+impl Urls {
+    fn allows(&self, url: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Matching { allow, deny } => {
+                let scheme = url
+                    .split_once("://")
+                    .map(|(scheme, _)| scheme.to_ascii_lowercase());
+                let is_plain = scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+                    && !url.contains('#');
+                is_plain && (allow.is_empty() || allow.is_match(url)) && !deny.is_match(url)
+            }
+        }
+    }
+}
+
+impl Children {
+    fn needs(&self, platform: Option<&Platform>) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Platforms(platforms) => platform.is_some_and(|child| {
+                platforms.iter().any(|(os, architecture)| {
+                    *os == child.os && *architecture == child.architecture
+                })
+            }),
+        }
+    }
+}
+
+fn descriptors(manifest: &Manifest) -> impl Iterator<Item = &Descriptor> {
+    manifest
+        .config
+        .iter()
+        .chain(&manifest.layers)
+        .chain(&manifest.children)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_judged_as_distribution_does() {
+        let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap();
+        let matching = Urls::Matching {
+            allow: set(&["^https?://([^/]+\\.)*example\\.com/"]),
+            deny: set(&["^https?://evil\\."]),
+        };
+        for (url, is_allowed) in [
+            ("https://example.com/a", true),
+            ("http://mirror.example.com/a", true),
+            ("https://evil.example.com/a", false),
+            ("https://example.org/a", false),
+            ("https://example.com/a#b", false),
+            ("ftp://example.com/a", false),
+            ("example.com/a", false),
+            ("", false),
+        ] {
+            assert_eq!(matching.allows(url), is_allowed, "{url}");
+            assert!(Urls::All.allows(url) && !Urls::None.allows(url));
+        }
+        let denying = Urls::Matching {
+            allow: set(&[]),
+            deny: set(&["evil"]),
+        };
+        assert!(denying.allows("https://example.com/") && !denying.allows("https://evil.com/"));
+    }
+}

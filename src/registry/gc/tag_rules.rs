@@ -1,0 +1,100 @@
+//! Applying the rules about tags, as a part of collection.
+//!
+//! A repository is looked at when one of its tags was pushed or moved, and at the time when a rule may decide otherwise
+//! because time has passed: never because it is there.
+
+use std::collections::HashMap;
+
+use crate::meta::{Cursor, FIRST, Meta, RepositoryId, TaggedRow, WriteTx, now};
+use crate::registry::error::Error;
+use crate::registry::gc::sweep::{Run, collector};
+use crate::registry::gc::swept::Swept;
+use crate::registry::policy::retention::Policy;
+
+/// How many repositories are read at once.
+const BATCH: usize = 500;
+
+impl Run<'_> {
+    /// Removes the tags that the rules do not keep: in the repositories where they may decide anything new, or, with other
+    /// rules than the server's, in all.
+    pub(in crate::registry) async fn tags(&mut self) -> Result<(), Error> {
+        if self
+            .sweep
+            .retention
+            .policies
+            .iter()
+            .all(|policy| policy.tags.is_empty())
+        {
+            return Ok(());
+        }
+        let (mut after, now) = (FIRST, now());
+        loop {
+            let is_ordinary = self.sweep.is_ordinary;
+            let list = move |meta: &Meta, after: Cursor| match is_ordinary {
+                true => meta.reviewed_repositories(now, after, BATCH),
+                false => meta.all_repositories(after, BATCH),
+            };
+            let found = self.registry.scan(move |meta| list(meta, after)).await?;
+            let Some((last, ..)) = found.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (_, repository, name) in found {
+                let policy = self
+                    .sweep
+                    .retention
+                    .policy(&name)
+                    .filter(|policy| !policy.tags.is_empty())
+                    .cloned();
+                self.review(repository, policy).await?;
+            }
+        }
+    }
+
+    async fn review(
+        &mut self,
+        repository: RepositoryId,
+        policy: Option<Policy>,
+    ) -> Result<(), Error> {
+        let is_ordinary = self.sweep.is_ordinary;
+        if is_ordinary {
+            // what is pushed from here on asks for another review
+            self.change(move |tx| Ok(tx.begin_review(repository)?))
+                .await?;
+        }
+        let mut next = None;
+        if let Some(policy) = policy {
+            let decided = self.registry.scan(move |meta| {
+                let tags = meta.tags_for_review(repository)?;
+                let rows: HashMap<String, TaggedRow> = tags
+                    .iter()
+                    .map(|tag| (tag.name.clone(), tag.clone()))
+                    .collect();
+                Ok((policy.decide(tags, now()), rows))
+            });
+            let (decisions, mut rows) = decided.await?;
+            next = decisions.iter().filter_map(|decision| decision.until).min();
+            let doomed = decisions
+                .into_iter()
+                .filter(|decision| !decision.is_kept)
+                .filter_map(|decision| rows.remove(&decision.tag));
+            let remove = move |tx: &WriteTx<'_>, tag: &TaggedRow| {
+                // judged again: it may have been moved or pulled since
+                let is_unchanged = tx.tagged(repository, &tag.name)?.as_ref() == Some(tag);
+                let is_removed =
+                    is_unchanged && tx.delete_tag(repository, &tag.name, &collector(), now())?;
+                Ok(Swept {
+                    tags: u64::from(is_removed),
+                    ..Swept::default()
+                })
+            };
+            self.do_all(doomed.collect::<Vec<_>>().into_iter(), remove)
+                .await?;
+        }
+        if is_ordinary {
+            self.change(move |tx| Ok(tx.end_review(repository, next)?))
+                .await?;
+        }
+        Ok(())
+    }
+}

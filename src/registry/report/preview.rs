@@ -1,0 +1,246 @@
+//! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
+use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::content::page::Page;
+use crate::registry::content::reference::ManifestReference;
+use crate::registry::error::Error;
+use crate::registry::policy::retention::{Decision, KeepUntagged, Policy, Retention};
+use crate::registry::policy::retention::{Newest, Places};
+use crate::registry::report::removal::Share;
+use crate::registry::report::simulation::{Fall, Loosened};
+use crate::registry::service::Registry;
+
+/// How many manifests, or tags, are read at once.
+const BATCH: usize = 1000;
+
+/// Something that may be deleted in a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deletion {
+    /// All tags and manifests.
+    Everything,
+    /// A manifest with its tags.
+    Manifest(Digest),
+    /// Tags alone.
+    Tags(Vec<TagName>),
+}
+
+impl From<ManifestReference> for Deletion {
+    fn from(reference: ManifestReference) -> Self {
+        match reference {
+            ManifestReference::Tag(tag) => Self::Tags(vec![tag]),
+            ManifestReference::Digest(digest) => Self::Manifest(digest),
+        }
+    }
+}
+
+/// What deletions come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Consequence {
+    /// Manifests that are deleted themselves.
+    pub deleted: u64,
+    /// Manifests that nothing holds any more once their tags are gone: the rules say how long they stay.
+    pub untagged: u64,
+    /// Of those, the ones that the rules keep for ever.
+    pub kept: u64,
+    /// What goes and would not without the deletions, or later.
+    pub goes: Share,
+}
+
+/// What the rules say about a repository, and what has to be known of it to tell what they say about its tags.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The pattern of the policy that counts there; none where no policy matches.
+    pub policy: Option<String>,
+    pub untagged: KeepUntagged,
+    rules: Option<Arc<Rules>>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    policy: Policy,
+    places: Places,
+    /// When the places were.
+    now: Millis,
+}
+
+impl Registry {
+    /// What would come of these deletions, all together.
+    pub async fn if_deleted(
+        &self,
+        deletions: Vec<(RepositoryName, Deletion)>,
+        retention: &Retention,
+    ) -> Result<Consequence, Error> {
+        let retention = retention.clone();
+        self.scan(move |meta| {
+            let now = now();
+            let within: BTreeSet<_> = deletions
+                .iter()
+                .map(|(repository, _)| repository.to_string())
+                .collect();
+            let mut anyway = Fall::new(meta, &retention, None);
+            anyway.within(now, &within)?;
+            let anyway: HashMap<_, _> = anyway
+                .doomed
+                .iter()
+                .map(|doomed| (doomed.key(), doomed.at))
+                .collect();
+            let fall = Fall::new(meta, &retention, None);
+            let mut judge = Judge {
+                meta,
+                now,
+                fall,
+                consequence: Consequence::default(),
+            };
+            for (repository, deletion) in &deletions {
+                match deletion {
+                    Deletion::Everything => judge.everything(repository)?,
+                    Deletion::Manifest(digest) => judge
+                        .manifests(meta.manifest_in(repository, digest)?.into_iter().collect())?,
+                    Deletion::Tags(tags) => judge.tags(repository, tags)?,
+                }
+            }
+            let Judge {
+                mut fall,
+                consequence,
+                ..
+            } = judge;
+            // what goes anyway may go sooner now, or take more along
+            fall.within(now, &within)?;
+            let sooner = fall
+                .doomed
+                .iter()
+                .filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
+            Ok(Consequence {
+                goes: Share::of(sooner),
+                ..consequence
+            })
+        })
+        .await
+    }
+
+    /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
+    /// tags that the rules keep by number, and no others.
+    pub async fn preview(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+    ) -> Result<Preview, Error> {
+        let untagged = retention.untagged_rule(repository.as_str());
+        let Some(policy) = retention.policy(repository.as_str()).cloned() else {
+            return Ok(Preview {
+                policy: None,
+                untagged,
+                rules: None,
+            });
+        };
+        let name = repository.clone();
+        let seen = self.scan(move |meta| {
+            let (mut newest, mut after) = (Newest::default(), String::new());
+            loop {
+                let tags = meta.tags(&name, &after, BATCH)?;
+                let Some(last) = tags.last() else {
+                    return Ok((policy, newest.places()));
+                };
+                after.clone_from(&last.name);
+                tags.into_iter()
+                    .for_each(|tag| policy.look(&judged(tag), &mut newest));
+            }
+        });
+        let (policy, places) = seen.await?;
+        let pattern = policy.repositories.to_string();
+        Ok(Preview {
+            policy: Some(pattern),
+            untagged,
+            rules: Some(Arc::new(Rules {
+                policy,
+                places,
+                now: now(),
+            })),
+        })
+    }
+
+    /// What the rules say about each tag of a repository, in order of their names, after `after`.
+    pub async fn preview_tags(
+        &self,
+        repository: &RepositoryName,
+        preview: &Preview,
+        after: String,
+    ) -> Result<Page<Decision>, Error> {
+        let (name, rules) = (repository.clone(), preview.rules.clone());
+        self.scan(move |meta| {
+            let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| {
+                row.name.clone()
+            });
+            let decide = |row: TagRow| match &rules {
+                Some(rules) => rules
+                    .policy
+                    .decide_one(judged(row), rules.now, &rules.places),
+                None => {
+                    let reason = "no policy matches the repository".to_owned();
+                    Decision {
+                        tag: row.name,
+                        is_kept: true,
+                        reason,
+                        until: None,
+                    }
+                }
+            };
+            Ok(Page {
+                items: rows.items.into_iter().map(decide).collect(),
+                next: rows.next,
+            })
+        })
+        .await
+    }
+}
+
+/// What rules go by.
+fn judged(row: TagRow) -> TaggedRow {
+    TaggedRow {
+        name: row.name,
+        updated_at: row.updated_at,
+        pulled_at: row.pulled_at,
+    }
+}
+
+struct Judge<'m> {
+    meta: &'m Meta,
+    now: Millis,
+    fall: Fall<'m>,
+    consequence: Consequence,
+}
+
+impl Judge<'_> {
+    fn manifests(&mut self, manifests: Vec<HeldManifest>) -> Result<(), meta::Error> {
+        self.consequence.deleted += manifests.len() as u64;
+        self.fall
+            .drop_manifests(manifests, self.now, "it is deleted")
+    }
+
+    fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {
+        let mut all: Vec<HeldManifest> = Vec::new();
+        loop {
+            let after = all.last().map_or("", |last| last.digest.as_str());
+            let some = self.meta.manifests_in(repository, after, BATCH)?;
+            if some.is_empty() {
+                return self.manifests(all);
+            }
+            all.extend(some);
+        }
+    }
+
+    fn tags(&mut self, repository: &RepositoryName, tags: &[TagName]) -> Result<(), meta::Error> {
+        for tag in tags {
+            if let Some(manifest) = self.meta.held_by_tag(repository, tag)? {
+                let loosened = self.fall.drop_tag(manifest, tag, self.now)?;
+                self.consequence.untagged += u64::from(loosened != Loosened::No);
+                self.consequence.kept += u64::from(loosened == Loosened::Stays);
+            }
+        }
+        Ok(())
+    }
+}

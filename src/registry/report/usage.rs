@@ -1,0 +1,149 @@
+//! What eats the disk: by repository, by tag, and in all.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::meta::{Usage, now};
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::page::Page;
+use crate::registry::error::Error;
+use crate::registry::policy::retention::Retention;
+use crate::registry::report::measurement::StoreUsage;
+use crate::registry::report::removal::Share;
+use crate::registry::report::simulation::Fall;
+use crate::registry::report::simulation::Garbage;
+use crate::registry::service::Registry;
+
+/// How many repositories, or tags, are summed up at once.
+const PAGE: usize = 200;
+
+/// What a tag takes, in bytes of blobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagUsage {
+    pub name: String,
+    pub digest: Digest,
+    /// Everything that its manifest needs, each thing once.
+    pub logical: u64,
+    /// What would go, and does not go anyway, if its manifest were deleted; nothing where something else holds that.
+    pub exclusive: u64,
+}
+
+impl Registry {
+    /// What each repository takes, in order of their names, after `after`.
+    pub async fn usage(&self, after: String) -> Result<Page<(RepositoryName, Usage)>, Error> {
+        self.scan(move |meta| {
+            let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
+            let mut items = Vec::with_capacity(names.items.len());
+            for name in names
+                .items
+                .iter()
+                .filter_map(|name| RepositoryName::parse(name).ok())
+            {
+                // none where it has gone since the page was read
+                items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
+            }
+            Ok(Page {
+                items,
+                next: names.next,
+            })
+        })
+        .await
+    }
+
+    /// What one repository takes.
+    ///
+    /// # Errors
+    /// Where there is no such repository.
+    pub async fn repository_usage(&self, repository: &RepositoryName) -> Result<Usage, Error> {
+        let name = repository.clone();
+        self.scan(move |meta| meta.usage(&name))
+            .await?
+            .ok_or_else(|| Error::NameUnknown(repository.clone()))
+    }
+
+    /// What goes by itself in a repository, by these rules.
+    pub async fn garbage(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+    ) -> Result<Garbage, Error> {
+        let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
+        self.scan(move |meta| {
+            let mut fall = Fall::new(meta, &retention, None);
+            fall.within(now(), &within)?;
+            Ok(fall.losses)
+        })
+        .await
+    }
+
+    /// What each tag of a repository takes, in order of their names, after `after`; `garbage` is what goes there anyway.
+    pub async fn tag_usage(
+        &self,
+        repository: &RepositoryName,
+        retention: &Retention,
+        garbage: Arc<Garbage>,
+        after: String,
+    ) -> Result<Page<TagUsage>, Error> {
+        let (name, retention) = (repository.clone(), retention.clone());
+        self.scan(move |meta| {
+            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
+                row.name.clone()
+            });
+            let mut items = Vec::with_capacity(rows.items.len());
+            for row in rows.items {
+                // deleted since the page was read
+                let Some(weight) = meta.weigh(&name, &row.digest)? else {
+                    continue;
+                };
+                let mut fall = Fall::new(meta, &retention, Some(&garbage));
+                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                    && fall.is_last_hold(&manifest, &row.name)
+                {
+                    fall.drop_manifest(manifest, now(), String::new())?;
+                }
+                let exclusive = Share::of(fall.doomed.iter()).bytes;
+                items.push(TagUsage {
+                    name: row.name,
+                    digest: row.digest,
+                    logical: weight.blobs,
+                    exclusive,
+                });
+            }
+            Ok(Page {
+                items,
+                next: rows.next,
+            })
+        })
+        .await
+    }
+
+    /// What the store takes in all.
+    pub async fn store_usage(&self) -> Result<StoreUsage, Error> {
+        let (totals, database) = self
+            .scan(|meta| Ok((meta.totals()?, meta.database_size()?)))
+            .await?;
+        let blobs = Arc::clone(&self.blobs);
+        let upload_bytes = blocking(move || {
+            let mut bytes = 0;
+            for id in blobs.upload_files()? {
+                // none where it has ended meanwhile
+                bytes += blobs.upload_length(&id?)?;
+            }
+            Ok(bytes)
+        });
+        let upload_bytes = upload_bytes
+            .await?
+            .map_err(Error::files("looking at the uploads"))?;
+        let free_disk = self
+            .blobs
+            .free_bytes()
+            .map_err(Error::files("asking for free disk"))?;
+        Ok(StoreUsage {
+            totals,
+            upload_bytes,
+            database,
+            free_disk,
+        })
+    }
+}

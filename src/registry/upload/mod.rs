@@ -1,0 +1,7 @@
+//! Uploads of blobs: sessions, the pipeline of their bytes, their end and what crashes leave of them.
+
+pub(super) mod batches;
+pub(super) mod expiry;
+pub(super) mod ingest;
+pub(super) mod recovery;
+pub(super) mod session;
