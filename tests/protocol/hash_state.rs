@@ -7,8 +7,7 @@ use tarkeep::blob::Hasher;
 use tarkeep::oci::Algorithm;
 
 use super::sha512;
-use crate::support::image::noise;
-use crate::support::{Server, sha256};
+use crate::support::{Server, noise, sha256};
 
 /// Not a whole number of the hash's blocks.
 const ARRIVED: usize = (64 << 20) + 13;
