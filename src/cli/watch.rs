@@ -95,7 +95,7 @@ pub(super) async fn debug_server(
     let Some(address) = debug_address(debug)? else {
         return Ok(None);
     };
-    let bound = DebugServer::bind(address, metrics_path(debug)?, server.watch()).await;
+    let bound = DebugServer::bind(address, metrics_path(debug)?, server.monitor()).await;
     let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
     let (address, bound) = bound.map_err(|error| {
         about(format!(

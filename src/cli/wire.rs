@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tarkeep::config::{self, ClientAuth, MinimumTls, Wrongs, both, each};
 use tarkeep::http::{
-    Address, Base, ExtraHeaders, Limits, Locations, Prefix, Settings, Site, TrustedProxies,
+    Address, BaseUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings, Site,
+    TrustedProxies,
 };
 use tarkeep::redact;
 use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
@@ -16,8 +17,8 @@ use super::place;
 pub(super) fn settings(
     http: &config::Http,
     connections: usize,
-    running: Option<&Settings>,
-) -> Result<Settings, Wrongs> {
+    running: Option<&ServerSettings>,
+) -> Result<ServerSettings, Wrongs> {
     let encryption = |settings: Option<tls::Settings>| {
         let running = running.and_then(|running| running.tls.as_ref());
         settings
@@ -29,7 +30,7 @@ pub(super) fn settings(
         site(http),
         both(proxies(http), both(limits(http, connections), tls)),
     )?;
-    Ok(Settings {
+    Ok(ServerSettings {
         site,
         proxies,
         limits,
@@ -86,14 +87,14 @@ fn site(http: &config::Http) -> Result<Site, Wrongs> {
     let prefix = http
         .prefix
         .as_deref()
-        .map_or(Ok(Prefix::default()), Prefix::parse)
+        .map_or(Ok(PathPrefix::default()), PathPrefix::parse)
         .map_err(about("http.prefix"));
     // as in distribution: a host goes over relativeurls
     let locations = match (
         http.host.as_deref().filter(|host| !host.is_empty()),
         http.relativeurls,
     ) {
-        (Some(host), _) => Base::parse(host)
+        (Some(host), _) => BaseUrl::parse(host)
             .map(Locations::Fixed)
             .map_err(about("http.host")),
         (None, Some(false)) => Ok(Locations::Absolute),
