@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::client::TrustedProxies;
-use super::site::Site;
+use arc_swap::ArcSwap;
+
+use crate::http::proxy::base_url::Site;
+use crate::http::proxy::client::TrustedProxies;
 use crate::tls::Tls;
 
 /// Everything that may be set. The default is HTTP/1.1 without encryption, with relative locations.
 #[derive(Clone, Default)]
-pub struct Settings {
+pub struct ServerSettings {
     pub site: Site,
     pub proxies: TrustedProxies,
     pub limits: Limits,
@@ -47,5 +49,31 @@ impl Default for Limits {
             idle_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+/// The settings of a server, which may change while it runs.
+#[derive(Clone)]
+pub struct LiveSettings(Arc<ArcSwap<ServerSettings>>);
+
+impl LiveSettings {
+    pub(crate) fn new(settings: ServerSettings) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(settings)))
+    }
+
+    /// Replaces all settings. Limits, and what is spoken, are those of the connections from now on; the rest of the
+    /// requests. The number of connections stays as it was at the start.
+    pub fn replace(&self, settings: ServerSettings) {
+        self.0.store(Arc::new(settings));
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn get(&self) -> Arc<ServerSettings> {
+        self.0.load_full()
+    }
+
+    pub(crate) fn look(&self) -> arc_swap::Guard<Arc<ServerSettings>> {
+        self.0.load()
     }
 }

@@ -35,10 +35,11 @@ const LOG_RESERVE: u64 = 6 << 20;
 const STATEMENT_CACHE: usize = 64;
 
 /// In number order; an applied one never changes.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/01-initial.sql"),
     include_str!("../../migrations/02-upload-progress.sql"),
     include_str!("../../migrations/03-collection.sql"),
+    include_str!("../../migrations/04-upload-hash-state.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -310,13 +311,18 @@ mod tests {
             .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
             .unwrap();
         drop(connection);
-        let received = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>("received");
+        let progress = |row: &rusqlite::Row<'_>| {
+            Ok((
+                row.get::<_, Option<u64>>("received")?,
+                row.get::<_, Option<Vec<u8>>>("hash_state")?,
+            ))
+        };
         check_header(&old).unwrap();
         assert_eq!(
             open_writer(&old)
                 .unwrap()
-                .query_row("SELECT * FROM uploads", [], received),
-            Ok(None)
+                .query_row("SELECT * FROM uploads", [], progress),
+            Ok((None, None))
         );
         check_header(&old).unwrap();
 

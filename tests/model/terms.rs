@@ -67,7 +67,7 @@ impl Terms {
 ///
 /// A change is stamped when it runs and seen when it is committed; who asks in between is told of the state before. What is
 /// promised then ends sooner by as much as the commit took longer than what is left of the time things are held
-/// (docs/architecture.md, "A promise reckons with"). No commit takes longer than the requests that waited for it.
+/// (docs/decisions/collection.md, "A promise assumes"). No commit takes longer than the requests that waited for it.
 pub struct Slack {
     /// The longest commit that costs nothing.
     margin: Duration,

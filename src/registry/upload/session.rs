@@ -4,7 +4,7 @@
 //! cut off when the session goes on. While a request works on it, the file is locked, and the row is looked at again once
 //! the lock is held: whoever finishes a session deletes its row before letting go.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
@@ -206,14 +206,8 @@ impl Registry {
         range: Option<ChunkRange>,
     ) -> Result<Intake, Error> {
         self.check_space(0)?;
-        let (
-            file,
-            UploadRow {
-                algorithm,
-                received,
-            },
-        ) = self.lock_session(repository, id).await?;
-        let file = match received {
+        let (file, row) = self.lock_session(repository, id).await?;
+        let file = match row.received {
             // of no known worth: a server died over it, or a disk failed
             Some(received) if received < file.length() => {
                 blocking(move || file.shortened(received))
@@ -226,24 +220,30 @@ impl Registry {
         if range.is_some_and(|range| range.first != received) {
             return Err(Error::ChunkOutOfOrder { received });
         }
-        let remembered = self
-            .hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
-        match remembered {
-            Some((length, hasher)) if length == received => Ok(Intake { file, hasher }),
-            _ if received == 0 => Ok(Intake {
-                file,
-                hasher: Hasher::new(algorithm),
-            }),
-            _ => {
-                let reading = move || file.rehash(algorithm).map(|hasher| Intake { file, hasher });
+        match self.hash_so_far(id, &row, received) {
+            Some(hasher) => Ok(Intake { file, hasher }),
+            None => {
+                let reading = move || {
+                    file.rehash(row.algorithm)
+                        .map(|hasher| Intake { file, hasher })
+                };
                 blocking(reading)
                     .await?
                     .map_err(Error::files("reading an upload back"))
             }
         }
+    }
+
+    /// Returns the hash of the first `length` bytes, if it is known without reading the file.
+    fn hash_so_far(&self, id: &UploadId, row: &UploadRow, length: u64) -> Option<Hasher> {
+        let unsaved = self.unsaved_hashes.lock().remove(id);
+        if length == 0 {
+            return Some(Hasher::new(row.algorithm));
+        }
+        row.hash_state
+            .as_deref()
+            .and_then(|state| Hasher::restore(state, row.algorithm, length))
+            .or(unsaved.filter(|hasher| hasher.length() == length))
     }
 
     /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
@@ -327,7 +327,7 @@ impl Registry {
     }
 
     /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
-    /// and then records that the client may go on from there.
+    /// and then records that the client may go on from there, with the state of the hash.
     async fn acknowledge(&self, id: &UploadId, intake: Intake, start: u64) -> Result<(), Error> {
         let blobs = Arc::clone(&self.blobs);
         let Intake { file, hasher } = intake;
@@ -341,26 +341,31 @@ impl Registry {
         };
         let (file, synced) = blocking(work).await?;
         let received = file.length();
+        let hash_state = hasher.save();
+        let is_saved = hash_state.is_some();
         let recorded = match synced {
-            Ok(()) => self.record(id, received).await,
+            Ok(()) => self.record(id, received, hash_state).await,
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         match &recorded {
+            Ok(()) if is_saved => {}
             Ok(()) => {
-                self.hashes
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(id.clone(), (received, hasher));
+                self.unsaved_hashes.lock().insert(id.clone(), hasher);
             }
             Err(_) => roll_back(file, start).await?,
         }
         recorded
     }
 
-    async fn record(&self, id: &UploadId, received: u64) -> Result<(), Error> {
+    async fn record(
+        &self,
+        id: &UploadId,
+        received: u64,
+        hash_state: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
         let id = id.clone();
         let record = move |tx: &WriteTx<'_>| {
-            if tx.set_received(id.as_str(), received)? {
+            if tx.set_upload_progress(id.as_str(), received, hash_state.as_deref())? {
                 Ok(())
             } else {
                 Err(Error::UploadUnknown(id))
@@ -430,10 +435,7 @@ impl Registry {
 
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
     async fn forget(&self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
-        self.hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.unsaved_hashes.lock().remove(id);
         let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
         let removed = blocking(move || {
             // last, so that until here the file can be opened by whoever has to settle what a crash left
@@ -455,10 +457,7 @@ impl Registry {
         file: impl Into<Arc<UploadFile>>,
     ) -> Result<(), Error> {
         let file = file.into();
-        self.hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.unsaved_hashes.lock().remove(id);
         let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.blobs));
         // the row first: without it nobody makes a new file under the name that the lock is about to lose
         let ended = self

@@ -1,0 +1,24 @@
+//! The actor of a change, as the registry records it.
+
+use http::request::Parts;
+
+use crate::auth::Identity;
+use crate::http::proxy::client::Client;
+use crate::registry::Actor;
+
+/// On whose behalf a request is made.
+pub(crate) fn actor(head: &Parts) -> Actor {
+    let address = head
+        .extensions
+        .get::<Client>()
+        .and_then(|client| client.address);
+    let name = head
+        .extensions
+        .get::<Identity>()
+        .and_then(Identity::name)
+        .map(str::to_owned);
+    Actor {
+        name,
+        address: address.map(|address| address.to_string()),
+    }
+}

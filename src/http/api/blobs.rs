@@ -1,0 +1,69 @@
+//! Blobs on the wire.
+
+use axum::body::Body;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use crate::http::api::content::{Content, ContentSource};
+use crate::http::api::file_body::FileSource;
+use crate::http::api::manifests;
+use crate::http::connection::send_budget::SendBudget;
+use crate::http::connection::sendfile::ConnectionState;
+use crate::http::response::builder;
+use crate::http::response::error::ApiError;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{Error, ManifestReference, Registry};
+
+const OCTET_STREAM: &str = "application/octet-stream";
+
+pub(crate) async fn get(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let size = match registry.promise_blob(name, digest).await {
+        // containerd looks for manifests here before it reports what really went wrong
+        Err(unknown @ Error::BlobUnknown { .. }) => {
+            let reference = ManifestReference::Digest(digest.clone());
+            return manifests::get(registry, name, &reference, head)
+                .await
+                .map_err(|_| ApiError::Registry(unknown));
+        }
+        other => other?,
+    };
+    let content = Content {
+        digest,
+        media_type: OCTET_STREAM,
+        size,
+        is_immutable: true,
+    };
+    if let Some(answer) = content.unneeded(&head.headers)? {
+        return Ok(answer);
+    }
+    if head.method == Method::HEAD {
+        return content.answer(&head.headers, ContentSource::Nothing);
+    }
+    let blob = registry.open_blob(name, digest).await?;
+    let budget = head
+        .extensions
+        .get::<SendBudget>()
+        .cloned()
+        .unwrap_or_default();
+    let source = FileSource::new(
+        blob.file,
+        blob.size,
+        head.extensions.get::<ConnectionState>(),
+        &budget,
+    );
+    content.answer(&head.headers, ContentSource::File(source))
+}
+
+pub(crate) async fn delete(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+) -> Result<Response<Body>, ApiError> {
+    registry.delete_blob(name, digest).await?;
+    Ok(builder::empty(StatusCode::ACCEPTED).finish())
+}

@@ -1,0 +1,124 @@
+//! What stands behind the question mark of a request, read as what it must be.
+
+use std::borrow::Cow;
+use std::time::UNIX_EPOCH;
+
+use crate::http::limits::MOST_TAGS;
+use crate::http::response::error::ApiError;
+use crate::oci::{Digest, TagName};
+
+/// Which part of a list is wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct PageQuery {
+    pub n: Option<usize>,
+    pub last: String,
+}
+
+/// Which events of a tag are wanted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct HistoryFilter {
+    pub n: Option<usize>,
+    /// Milliseconds since 1970; the first event not to be told.
+    pub before: Option<i64>,
+    /// The first one to be told.
+    pub since: Option<i64>,
+    pub digest: Option<Digest>,
+}
+
+/// The text of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'q>(pub &'q str);
+
+impl<'q> Query<'q> {
+    pub(crate) fn get(self, key: &str) -> Option<Cow<'q, str>> {
+        form_urlencoded::parse(self.0.as_bytes())
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value)
+    }
+
+    pub(crate) fn digest(self) -> Result<Option<Digest>, ApiError> {
+        Ok(self
+            .get("digest")
+            .map(|text| Digest::parse(&text))
+            .transpose()?)
+    }
+
+    pub(crate) fn tags(self) -> Result<Vec<TagName>, ApiError> {
+        let tags = || form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
+        if tags().nth(MOST_TAGS).is_some() {
+            return Err(ApiError::TooManyTags);
+        }
+        Ok(tags()
+            .map(|(_, tag)| TagName::parse(&tag))
+            .collect::<Result<_, _>>()?)
+    }
+
+    pub(crate) fn page(self) -> Result<PageQuery, ApiError> {
+        Ok(PageQuery {
+            n: self.number()?,
+            last: self.get("last").unwrap_or_default().into_owned(),
+        })
+    }
+
+    fn number(self) -> Result<Option<usize>, ApiError> {
+        match self.get("n").filter(|text| !text.is_empty()) {
+            None => Ok(None),
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                // a number too large to hold is merely a page too large to give
+                Ok(Some(text.parse().unwrap_or(usize::MAX)))
+            }
+            Some(text) => Err(ApiError::PageNumber(text.into_owned())),
+        }
+    }
+
+    pub(crate) fn history(self) -> Result<HistoryFilter, ApiError> {
+        let time = |key: &str| {
+            let Some(text) = self.get(key).filter(|text| !text.is_empty()) else {
+                return Ok(None);
+            };
+            // a plus sign that was not encoded reads as a space
+            let time = humantime::parse_rfc3339_weak(
+                text.trim()
+                    .trim_end_matches("+00:00")
+                    .trim_end_matches(" 00:00"),
+            );
+            let since_epoch = time
+                .ok()
+                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            let millis = since_epoch.and_then(|time| i64::try_from(time.as_millis()).ok());
+            millis.map(Some).ok_or_else(|| ApiError::Time {
+                key: key.to_owned(),
+                text: text.into_owned(),
+            })
+        };
+        Ok(HistoryFilter {
+            n: self.number()?,
+            before: time("before")?,
+            since: time("since")?,
+            digest: self.digest()?,
+        })
+    }
+}
+
+/// What is asked of `/readyz` in its query, in the words of Kubernetes' own probes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReadinessQuery {
+    /// Tell of everything that was looked at, and not only of what is wrong.
+    pub is_verbose: bool,
+    /// What does not count, by name: who only pulls needs no room on the disk.
+    pub excluded: Vec<String>,
+}
+
+impl ReadinessQuery {
+    pub(crate) fn read(uri: &http::Uri) -> Self {
+        let mut asked = Self::default();
+        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+            match &*key {
+                "verbose" => asked.is_verbose = true,
+                "exclude" => asked.excluded.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        asked
+    }
+}

@@ -1,0 +1,303 @@
+//! Ranges and validators of requests (RFC 9110, sections 13 and 14).
+
+use std::ops::Range;
+
+use http::HeaderMap;
+use http::header::{CONTENT_RANGE, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
+
+use crate::http::response::error::ApiError;
+use crate::registry::ChunkRange;
+
+/// About what `multipart/byteranges` puts around each part, in bytes, and how much of that a request may cost beyond
+/// the whole content.
+const PART_FRAMING: u64 = 160;
+const FRAMING_ALLOWED: u64 = 32 << 10;
+
+/// How many parts a request may ask for: as many as Podman does at the most, which pulls parts of layers.
+const MOST_PARTS: usize = 1024;
+
+/// Which bytes of a content a request is to be given.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    Whole,
+    Parts(Vec<Range<u64>>),
+}
+
+/// Whether the client holds what `etag` names already.
+pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
+    headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| names(value, etag))
+}
+
+/// Whether the client wants something else than what `etag` names, by `If-Match`.
+pub(crate) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = || headers.get_all(IF_MATCH).iter();
+    let names = |list: &str| {
+        list.split(',')
+            .map(str::trim)
+            .any(|one| one == "*" || one.trim_matches('"') == etag)
+    };
+    lists().next().is_some() && !lists().any(|list| list.to_str().is_ok_and(names))
+}
+
+/// Whether a list of entity tags, quoted or not, contains `etag`.
+fn names(list: &str, etag: &str) -> bool {
+    list.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
+}
+
+/// Reads `Range` for a content of `size` bytes.
+///
+/// What is no range of bytes is passed over, as RFC 9110 has it. So is a list that asks for more than the whole: it
+/// gives nobody anything, and costs us. And so is a list of more than [`MOST_PARTS`] (section 14.2).
+///
+/// # Errors
+/// Ranges of which none lies inside the content.
+pub(crate) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selection, ApiError> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(list) = text(RANGE).and_then(|value| value.trim().strip_prefix("bytes=")) else {
+        return Ok(Selection::Whole);
+    };
+    if size == 0 || text(IF_RANGE).is_some_and(|value| value.trim().trim_matches('"') != etag) {
+        return Ok(Selection::Whole);
+    }
+    let mut parts = Vec::new();
+    let mut ranges = list
+        .split(',')
+        .map(str::trim)
+        .filter(|one| !one.is_empty())
+        .peekable();
+    if ranges.peek().is_none() {
+        return Ok(Selection::Whole);
+    }
+    for (number, one) in ranges.enumerate() {
+        if number == MOST_PARTS {
+            return Ok(Selection::Whole);
+        }
+        match parse_one(one, size) {
+            Some(Some(part)) => parts.push(part),
+            Some(None) => {}
+            None => return Ok(Selection::Whole),
+        }
+    }
+    if parts.is_empty() {
+        return Err(ApiError::Unsatisfiable { size });
+    }
+    let total = parts
+        .iter()
+        .map(|part| part.end - part.start)
+        .fold(0, u64::saturating_add);
+    let framing = PART_FRAMING * (parts.len() as u64 - 1);
+    Ok(
+        if total > size || framing > FRAMING_ALLOWED + size - total {
+            Selection::Whole
+        } else {
+            Selection::Parts(parts)
+        },
+    )
+}
+
+/// `FIRST-LAST`, `FIRST-` or `-LENGTH`: none if it is neither, none inside if it lies outside of the content.
+fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
+    let (first, last) = text.split_once('-')?;
+    let number = |digits: &str| {
+        let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        // beyond any content, so cut off below
+        is_number.then(|| digits.parse().unwrap_or(u64::MAX))
+    };
+    if first.is_empty() {
+        let length = number(last)?.min(size);
+        return Some((length > 0).then(|| size - length..size));
+    }
+    let first = number(first)?;
+    let last = if last.is_empty() {
+        u64::MAX
+    } else {
+        number(last)?
+    };
+    let end = last.min(size - 1) + 1;
+    Some((first <= last && first < size).then_some(first..end))
+}
+
+/// Reads the `Content-Range` of a chunk: `FIRST-LAST`, or, as some clients have it, `bytes FIRST-LAST/TOTAL`.
+pub(crate) fn chunk(headers: &HeaderMap) -> Result<Option<ChunkRange>, ApiError> {
+    let Some(value) = headers.get(CONTENT_RANGE) else {
+        return Ok(None);
+    };
+    let malformed =
+        || ApiError::MalformedChunk(String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let text = value.to_str().map_err(|_| malformed())?.trim();
+    let text = text
+        .strip_prefix("bytes")
+        .map_or(text, |rest| rest.trim_start_matches([' ', '=']));
+    let text = text.split('/').next().unwrap_or_default();
+    let (first, last) = text.split_once('-').ok_or_else(malformed)?;
+    let range = ChunkRange {
+        first: first.trim().parse().map_err(|_| malformed())?,
+        last: last.trim().parse().map_err(|_| malformed())?,
+    };
+    // LAST one before FIRST is how some clients announce an empty chunk
+    if range
+        .last
+        .checked_add(1)
+        .is_some_and(|end| end >= range.first)
+    {
+        Ok(Some(range))
+    } else {
+        Err(malformed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ask(range: &str, size: u64) -> Result<Selection, ApiError> {
+        select(
+            &HeaderMap::from_iter([(RANGE, range.parse().unwrap())]),
+            size,
+            "etag",
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn parts_lie_inside_and_never_exceed_the_whole(range in "bytes=[0-9,-]{0,24}", size in 0_u64..1000) {
+            if let Ok(Selection::Parts(parts)) = ask(&range, size) {
+                prop_assert!(!parts.is_empty());
+                prop_assert!(parts.iter().all(|part| part.start < part.end && part.end <= size));
+                prop_assert!(parts.iter().map(|part| part.end - part.start).sum::<u64>() <= size);
+            }
+        }
+
+        #[test]
+        fn no_chunk_panics(text in "(bytes )?[0-9]{0,22}-?[0-9]{0,22}(/[0-9*]{0,3})?") {
+            let _ = chunk(&HeaderMap::from_iter([(CONTENT_RANGE, text.parse().unwrap())]));
+        }
+    }
+
+    #[test]
+    fn the_kinds_of_ranges() {
+        let parts = |list: &[(u64, u64)]| {
+            Selection::Parts(list.iter().map(|&(start, end)| start..end).collect())
+        };
+        assert_eq!(ask("bytes=0-9", 100).unwrap(), parts(&[(0, 10)]));
+        assert_eq!(ask("bytes=90-", 100).unwrap(), parts(&[(90, 100)]));
+        assert_eq!(ask("bytes=-10", 100).unwrap(), parts(&[(90, 100)]));
+        assert_eq!(ask("bytes=-500", 100).unwrap(), parts(&[(0, 100)]));
+        assert_eq!(ask("bytes=50-5000", 100).unwrap(), parts(&[(50, 100)]));
+        assert_eq!(ask("bytes=0-9,", 100).unwrap(), parts(&[(0, 10)]));
+        assert_eq!(
+            ask("bytes=0-0, 99-", 100).unwrap(),
+            parts(&[(0, 1), (99, 100)])
+        );
+        assert_eq!(ask("bytes=200-,1-2", 100).unwrap(), parts(&[(1, 3)]));
+        for unsatisfiable in [
+            "bytes=100-",
+            "bytes=500-0",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
+            assert!(
+                matches!(
+                    ask(unsatisfiable, 100),
+                    Err(ApiError::Unsatisfiable { size: 100 })
+                ),
+                "{unsatisfiable}"
+            );
+        }
+        for passed_over in [
+            "lines=1-2",
+            "bytes=a-b",
+            "bytes=1",
+            "bytes=",
+            "bytes=,",
+            "bytes=0-99,0-99",
+        ] {
+            assert_eq!(
+                ask(passed_over, 100).unwrap(),
+                Selection::Whole,
+                "{passed_over}"
+            );
+        }
+        assert_eq!(ask("bytes=0-", 0).unwrap(), Selection::Whole);
+    }
+
+    #[test]
+    fn a_list_without_end_is_passed_over() {
+        let ranges = |count| format!("bytes={}", "-1,".repeat(count));
+        assert!(
+            matches!(ask(&ranges(MOST_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MOST_PARTS)
+        );
+        assert_eq!(
+            ask(&ranges(MOST_PARTS + 1), 1 << 20).unwrap(),
+            Selection::Whole
+        );
+    }
+
+    #[test]
+    fn a_range_of_another_version_is_passed_over() {
+        let headers = |tag: &str| {
+            HeaderMap::from_iter([
+                (RANGE, "bytes=0-1".parse().unwrap()),
+                (IF_RANGE, tag.parse().unwrap()),
+            ])
+        };
+        assert_eq!(
+            select(&headers("\"other\""), 9, "etag").unwrap(),
+            Selection::Whole
+        );
+        assert_eq!(
+            select(&headers("\"etag\""), 9, "etag").unwrap(),
+            Selection::Parts(std::iter::once(0..2).collect())
+        );
+    }
+
+    #[test]
+    fn another_content_is_not_given_to_who_asks_for_one() {
+        for (value, another) in [
+            ("\"etag\"", false),
+            ("*", false),
+            ("\"a\", \"etag\"", false),
+            ("\"a\"", true),
+            ("W/\"etag\"", true),
+            ("", true),
+        ] {
+            assert_eq!(
+                is_another(
+                    &HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]),
+                    "etag"
+                ),
+                another,
+                "{value}"
+            );
+        }
+        assert!(!is_another(&HeaderMap::new(), "etag"));
+    }
+
+    #[test]
+    fn held_content_is_recognised_quoted_or_not() {
+        for (value, held) in [
+            ("\"etag\"", true),
+            ("etag", true),
+            ("W/\"etag\"", true),
+            ("\"a\", \"etag\"", true),
+            ("*", true),
+            ("\"other\"", false),
+        ] {
+            assert_eq!(
+                is_held(
+                    &HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]),
+                    "etag"
+                ),
+                held,
+                "{value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Uploads on the wire.
+
+use axum::body::Body;
+use futures_util::TryStreamExt;
+use http::header::RANGE;
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use crate::http::api::range;
+use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
+use crate::http::response::error::{ApiError, received_range};
+use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::registry::{BodyError, BodyStream, Error, Registry, UploadId, UploadStatus};
+
+pub(crate) async fn begin(
+    registry: &Registry,
+    name: &RepositoryName,
+    algorithm: Algorithm,
+) -> Result<Response<Body>, ApiError> {
+    let status = registry.begin_upload(name, algorithm).await?;
+    Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
+}
+
+pub(crate) async fn mount(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    from: Option<&RepositoryName>,
+) -> Result<Response<Body>, ApiError> {
+    if registry.mount_blob(name, digest, from).await? {
+        Ok(created(name, digest))
+    } else {
+        begin(registry, name, digest.algorithm()).await
+    }
+}
+
+pub(crate) async fn push(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    registry.push_blob(name, digest, content(body)).await?;
+    Ok(created(name, digest))
+}
+
+pub(crate) async fn status(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+) -> Result<Response<Body>, ApiError> {
+    let status = registry.upload_status(name, id).await?;
+    Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
+}
+
+pub(crate) async fn append(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    let range = range::chunk(&head.headers)?;
+    let status = registry
+        .append_upload(name, id, range, content(body))
+        .await
+        .map_err(|error| telling_where(name, id, error))?;
+    Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
+}
+
+pub(crate) async fn finish(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+    digest: &Digest,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    let range = range::chunk(&head.headers)?;
+    registry
+        .finish_upload(name, id, digest, range, content(body))
+        .await
+        .map_err(|error| telling_where(name, id, error))?;
+    Ok(created(name, digest))
+}
+
+pub(crate) async fn cancel(
+    registry: &Registry,
+    name: &RepositoryName,
+    id: &UploadId,
+) -> Result<Response<Body>, ApiError> {
+    registry.cancel_upload(name, id).await?;
+    Ok(builder::empty(StatusCode::NO_CONTENT)
+        .header(DOCKER_UPLOAD_UUID, id.as_str())
+        .finish())
+}
+
+fn content(body: Body) -> impl BodyStream {
+    body.into_data_stream().map_err(BodyError::from)
+}
+
+fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
+    format!("/v2/{name}/blobs/uploads/{id}")
+}
+
+/// A refused chunk comes with what the client needs to go on.
+fn telling_where(name: &RepositoryName, id: &UploadId, error: Error) -> ApiError {
+    match error {
+        error @ Error::ChunkOutOfOrder { .. } => ApiError::Upload {
+            location: upload_path(name, id),
+            error,
+        },
+        error => ApiError::Registry(error),
+    }
+}
+
+fn progress(code: StatusCode, name: &RepositoryName, status: &UploadStatus) -> ResponseBuilder {
+    builder::empty(code)
+        .location(upload_path(name, &status.id))
+        .header(RANGE, received_range(status.received))
+        .header(DOCKER_UPLOAD_UUID, status.id.as_str())
+}
+
+fn created(name: &RepositoryName, digest: &Digest) -> Response<Body> {
+    builder::empty(StatusCode::CREATED)
+        .location(format!("/v2/{name}/blobs/{digest}"))
+        .digest(digest)
+        .finish()
+}

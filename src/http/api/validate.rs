@@ -1,0 +1,81 @@
+//! What HTTP/1.1 asks of the head of every request, and hyper does not look at.
+
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{HeaderMap, Request, StatusCode, Version};
+
+use crate::http::response::error::ApiError;
+
+/// Refuses a request whose `Host` is missing, given twice or malformed (RFC 9112, section 3.2), or whose body is encoded
+/// for the transfer in more ways than by chunks (section 6.1).
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
+    let headers = request.headers();
+    if request.version() == Version::HTTP_11 && !has_host(headers) {
+        return Err(ApiError::Host);
+    }
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(ApiError::Unreadable(StatusCode::NOT_IMPLEMENTED));
+    }
+    Ok(())
+}
+
+fn has_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        // empty where the target has no authority
+        (Some(host), None) => {
+            host.is_empty()
+                || host
+                    .to_str()
+                    .is_ok_and(|host| host.parse::<Authority>().is_ok())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(version: Version, headers: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().version(version);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        check(&request.body(()).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn there_is_one_host() {
+        for host in [
+            "localhost",
+            "registry.lan:5000",
+            "[::1]:5000",
+            "127.0.0.1",
+            "",
+        ] {
+            assert!(of(Version::HTTP_11, &[("host", host)]), "{host}");
+        }
+        for host in ["a b", "a/b", "http://a"] {
+            assert!(!of(Version::HTTP_11, &[("host", host)]), "{host}");
+        }
+        assert!(
+            !of(Version::HTTP_11, &[]) && !of(Version::HTTP_11, &[("host", "a"), ("host", "a")])
+        );
+        assert!(of(Version::HTTP_10, &[]) && of(Version::HTTP_2, &[]));
+    }
+
+    #[test]
+    fn bodies_come_whole_or_in_chunks() {
+        let host = ("host", "a");
+        assert!(of(
+            Version::HTTP_11,
+            &[host, ("transfer-encoding", "Chunked")]
+        ));
+        assert!(!of(
+            Version::HTTP_11,
+            &[host, ("transfer-encoding", "gzip, chunked")]
+        ));
+    }
+}

@@ -1,0 +1,12 @@
+//! Client connections: accepting, limits, encryption, HTTP/1.1 and HTTP/2, and zero-copy sending.
+
+pub(crate) mod bodies;
+pub(crate) mod h2_executor;
+pub(crate) mod listener;
+pub(crate) mod per_address;
+pub(crate) mod raw_error;
+pub(crate) mod send_budget;
+pub(crate) mod sendfile;
+pub(crate) mod serve;
+pub(crate) mod stream;
+pub(crate) mod warnings;

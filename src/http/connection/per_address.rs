@@ -1,0 +1,149 @@
+//! How many connections each address has, and how many requests over HTTP/2, of which a connection may carry many.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::client_key;
+
+/// The connections there are, by where they come from.
+#[derive(Clone, Default)]
+pub(crate) struct AddressLimiter(Arc<Mutex<HashMap<IpAddr, Counts>>>);
+
+/// Requests at once over HTTP/2 for each connection that an address may have.
+const REQUESTS: usize = 4;
+
+#[derive(Default)]
+struct Counts {
+    connections: usize,
+    requests: usize,
+    /// The owner has been told that there are too many of them.
+    is_told: bool,
+}
+
+/// A connection that is counted until this goes.
+pub(crate) struct ConnectionPermit(Option<(AddressLimiter, IpAddr)>);
+
+/// A request that is counted until this goes, which may be after its connection.
+pub(crate) struct RequestPermit(Option<(AddressLimiter, IpAddr)>);
+
+impl AddressLimiter {
+    /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
+    pub(crate) fn admit(&self, address: Option<IpAddr>, limit: usize) -> Option<ConnectionPermit> {
+        let Some(address) = address.map(client_key::of) else {
+            return Some(ConnectionPermit(None));
+        };
+        let mut counts = self.counts();
+        let count = counts.entry(address).or_default();
+        if count.connections >= limit {
+            if !std::mem::replace(&mut count.is_told, true) {
+                tracing::warn!(%address, limit, "too many connections from one address: more are closed (http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
+            }
+            return None;
+        }
+        count.connections += 1;
+        drop(counts);
+        Some(ConnectionPermit(Some((self.clone(), address))))
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, Counts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionPermit {
+    /// Counts a request over HTTP/2; none where its address has four times `limit` of them already.
+    pub(crate) fn request(&self, limit: usize) -> Option<RequestPermit> {
+        let Some((limiter, address)) = &self.0 else {
+            return Some(RequestPermit(None));
+        };
+        let (mut counts, limit) = (limiter.counts(), limit.saturating_mul(REQUESTS));
+        let count = counts.entry(*address).or_default();
+        if count.requests >= limit {
+            if !std::mem::replace(&mut count.is_told, true) {
+                tracing::warn!(%address, limit, "too many requests at once from one address: more are refused (four times http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
+            }
+            return None;
+        }
+        count.requests += 1;
+        drop(counts);
+        Some(RequestPermit(self.0.clone()))
+    }
+}
+
+/// Counts one less, and forgets whom nothing is left of.
+fn leave(of: Option<&(AddressLimiter, IpAddr)>, change: impl FnOnce(&mut Counts)) {
+    let Some((limiter, address)) = of else { return };
+    if let Entry::Occupied(mut count) = limiter.counts().entry(*address) {
+        change(count.get_mut());
+        if count.get().connections == 0 && count.get().requests == 0 {
+            count.remove();
+        }
+    }
+}
+
+impl Drop for ConnectionPermit {
+    fn drop(&mut self) {
+        leave(self.0.as_ref(), |count| count.connections -= 1);
+    }
+}
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        leave(self.0.as_ref(), |count| count.requests -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_has_its_own_limit_and_what_ends_makes_room() {
+        let limiter = AddressLimiter::default();
+        let from = |text: &str| limiter.admit(Some(text.parse().unwrap()), 2);
+        let first = from("192.0.2.1").unwrap();
+        let _second = from("::ffff:192.0.2.1").unwrap();
+        assert!(from("192.0.2.1").is_none());
+        let _other = from("192.0.2.2").unwrap();
+        drop(first);
+        let _third = from("192.0.2.1").unwrap();
+        assert!(from("192.0.2.1").is_none());
+        let _six = [
+            from("2001:db8::1").unwrap(),
+            from("2001:db8::ffff:2").unwrap(),
+        ];
+        assert!(from("2001:db8::3").is_none() && from("2001:db8:0:1::3").is_some());
+        assert!((0..10).all(|_| limiter.admit(None, 2).is_some()));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_those_who_left() {
+        let limiter = AddressLimiter::default();
+        let permit = limiter
+            .admit(Some("192.0.2.1".parse().unwrap()), 2)
+            .unwrap();
+        let request = permit.request(2);
+        drop(permit);
+        assert!(!limiter.counts().is_empty());
+        drop(request);
+        assert!(limiter.counts().is_empty());
+    }
+
+    #[test]
+    fn requests_are_counted_over_all_connections_of_an_address() {
+        let limiter = AddressLimiter::default();
+        let from = |text: &str| limiter.admit(Some(text.parse().unwrap()), 2).unwrap();
+        let (first, second, other) = (from("192.0.2.1"), from("192.0.2.1"), from("192.0.2.2"));
+        let mut held: Vec<_> = (0..4)
+            .flat_map(|_| [first.request(2).unwrap(), second.request(2).unwrap()])
+            .collect();
+        assert!(
+            first.request(2).is_none() && second.request(2).is_none() && other.request(2).is_some()
+        );
+        held.pop();
+        assert!(first.request(2).is_some());
+        assert!(limiter.admit(None, 2).unwrap().request(0).is_some());
+    }
+}

@@ -1,0 +1,59 @@
+//! What a client is told whose request hyper could not read: a malformed one, or one whose head is too large.
+//!
+//! Hyper answers such requests by itself, before any handler, with a status and no body, and has no hook for more. On
+//! the connection's stream its answers are easily told from a handler's (`sendfile.rs`), and replaced.
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::future::FutureExt;
+use http::header::{CONNECTION, DATE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+
+use crate::http::response::builder;
+use crate::http::response::error::ApiError;
+use crate::http::response::extra_headers::ExtraHeaders;
+
+/// The whole answer, head and body, to be sent instead of `head`, which is hyper's: of the same status and date.
+///
+/// A body is sent although the request may have been a `HEAD`. Nobody can tell, and nothing can come after it.
+pub(crate) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
+    let head = String::from_utf8_lossy(head);
+    let status = head
+        .get(9..12)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(StatusCode::BAD_REQUEST);
+    let mut response = ApiError::Unreadable(status).render();
+    let date = head.lines().find_map(|line| line.strip_prefix("date: "));
+    if let Some(date) = date.and_then(|date| date.parse().ok()) {
+        response.headers_mut().insert(DATE, date);
+    }
+    last_word(response, headers)
+}
+
+/// What is said to a client that speaks HTTP where TLS is spoken.
+pub(crate) fn of_plain_http(headers: &ExtraHeaders) -> Bytes {
+    last_word(ApiError::NotEncrypted.render(), headers)
+}
+
+fn last_word(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
+    builder::mark_v2(&mut response);
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.add_to(response.headers_mut());
+    on_the_wire(response)
+}
+
+fn on_the_wire(response: Response<Body>) -> Bytes {
+    let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend(b"\r\n");
+    // a failure's body is in memory, and so there at once
+    if let Some(Ok(body)) = response.into_body().collect().now_or_never() {
+        bytes.extend(body.to_bytes());
+    }
+    bytes.into()
+}

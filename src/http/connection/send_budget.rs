@@ -1,0 +1,261 @@
+//! Memory for what has been read of files and not yet been taken by clients: so much for a connection, and for all together.
+//!
+//! Windows shrink with the room that is left. Where there is none, a body gets small ones, each once the one before has been
+//! taken: clients that do not read hold little, however many answers they ask for, and nobody waits for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::task::AtomicWaker;
+
+/// The largest window, in bytes, and the one that is always to be had.
+pub(crate) const LARGEST: u64 = 256 << 10;
+const SMALLEST: u64 = 16 << 10;
+/// What one window may take of the room that is left: three pulls over one connection still get the largest.
+const SHARE: u64 = 4;
+/// What a window costs beside its bytes, about: hyper's notes of it are larger than the smallest parts of a file.
+const OVERHEAD: u64 = 512;
+/// Room for the windows of one connection, and of all, in bytes.
+const PER_CONNECTION: u64 = 2 << 20;
+const IN_TOTAL: u64 = 64 << 20;
+
+/// The room of one connection, inside that of all.
+#[derive(Clone)]
+pub(crate) struct SendBudget(Arc<Budget>);
+
+/// The room of all connections.
+pub(crate) struct TotalBudget(Arc<Budget>);
+
+struct Budget {
+    limit: u64,
+    held: AtomicU64,
+    above: Option<Arc<Budget>>,
+}
+
+impl Budget {
+    /// The largest window that fits.
+    fn window(&self) -> u64 {
+        let own = self.limit.saturating_sub(self.held.load(Ordering::Relaxed)) / SHARE;
+        self.above
+            .as_ref()
+            .map_or(own, |above| own.min(above.window()))
+    }
+
+    fn take(&self, bytes: u64) {
+        self.held.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(above) = &self.above {
+            above.take(bytes);
+        }
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(above) = &self.above {
+            above.give_back(bytes);
+        }
+    }
+}
+
+impl Default for TotalBudget {
+    fn default() -> Self {
+        Self(Arc::new(Budget {
+            limit: IN_TOTAL,
+            held: AtomicU64::default(),
+            above: None,
+        }))
+    }
+}
+
+impl TotalBudget {
+    pub(crate) fn connection(&self) -> SendBudget {
+        let above = Some(Arc::clone(&self.0));
+        SendBudget(Arc::new(Budget {
+            limit: PER_CONNECTION,
+            held: AtomicU64::default(),
+            above,
+        }))
+    }
+}
+
+impl Default for SendBudget {
+    fn default() -> Self {
+        TotalBudget::default().connection()
+    }
+}
+
+impl SendBudget {
+    pub(crate) fn body(&self) -> Windows {
+        Windows {
+            account: Arc::clone(&self.0),
+            own: Arc::default(),
+        }
+    }
+}
+
+/// The windows of one body.
+pub(crate) struct Windows {
+    account: Arc<Budget>,
+    own: Arc<Own>,
+}
+
+#[derive(Default)]
+struct Own {
+    held: AtomicU64,
+    /// Waits until nothing is held.
+    waker: AtomicWaker,
+}
+
+impl Windows {
+    /// How large the next window may be; pending where there is no room until the client has taken those before.
+    pub(crate) fn poll_size(&self, cx: &mut Context<'_>) -> Poll<u64> {
+        let size = self.account.window();
+        if size >= SMALLEST {
+            return Poll::Ready(size.min(LARGEST));
+        }
+        // before the look, or what is given back in between would wake nobody
+        self.own.waker.register(cx.waker());
+        if self.own.held.load(Ordering::Acquire) == 0 {
+            Poll::Ready(SMALLEST)
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// A window of so many bytes, to be filled.
+    pub(crate) fn open(&self, size: u64) -> Window {
+        self.hold(vec![0; size as usize])
+    }
+
+    /// A window of what is in memory already.
+    pub(crate) fn hold(&self, bytes: Vec<u8>) -> Window {
+        let cost = bytes.len() as u64 + OVERHEAD;
+        self.account.take(cost);
+        self.own.held.fetch_add(cost, Ordering::Relaxed);
+        Window {
+            bytes,
+            cost,
+            account: Arc::clone(&self.account),
+            own: Arc::clone(&self.own),
+        }
+    }
+}
+
+/// Bytes that are counted until they are gone.
+pub(crate) struct Window {
+    pub bytes: Vec<u8>,
+    cost: u64,
+    account: Arc<Budget>,
+    own: Arc<Own>,
+}
+
+impl Window {
+    pub(crate) fn freeze(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Window {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.account.give_back(self.cost);
+        if self.own.held.fetch_sub(self.cost, Ordering::AcqRel) == self.cost {
+            self.own.waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Takes windows until there is none; gives what they hold.
+    fn hoard(windows: &Windows, held: &mut Vec<Window>) -> u64 {
+        let mut sum = 0;
+        while let Poll::Ready(size) = windows.poll_size(&mut Context::from_waker(Waker::noop())) {
+            held.push(windows.open(size));
+            sum += size;
+        }
+        sum
+    }
+
+    #[test]
+    fn whoever_reads_nothing_holds_little_and_others_get_on() {
+        let all = TotalBudget::default();
+        let mut held = Vec::new();
+        let hoarder = all.connection();
+        let bodies: Vec<_> = (0..128).map(|_| hoarder.body()).collect();
+        let sum: u64 = bodies.iter().map(|windows| hoard(windows, &mut held)).sum();
+        assert!(sum <= PER_CONNECTION + 128 * SMALLEST, "{sum}");
+        // another connection has all its own room
+        assert_eq!(
+            all.connection()
+                .body()
+                .poll_size(&mut Context::from_waker(Waker::noop())),
+            Poll::Ready(LARGEST)
+        );
+        let connections: Vec<_> = (0..200).map(|_| all.connection()).collect();
+        let sum: u64 = sum
+            + connections
+                .iter()
+                .map(|connection| hoard(&connection.body(), &mut held))
+                .sum::<u64>();
+        assert!(sum <= IN_TOTAL + 400 * SMALLEST, "{sum}");
+        // and small windows, one after the other, are always to be had
+        let late = all.connection().body();
+        for _ in 0..10 {
+            let mut one = Vec::new();
+            assert_eq!(hoard(&late, &mut one), SMALLEST);
+        }
+        held.clear();
+        assert_eq!(
+            (
+                all.0.held.load(Ordering::Relaxed),
+                hoarder.0.held.load(Ordering::Relaxed)
+            ),
+            (0, 0)
+        );
+    }
+
+    #[test]
+    fn what_is_taken_wakes_its_body() {
+        let all = TotalBudget::default();
+        let (connection, mut held) = (all.connection(), Vec::new());
+        hoard(&connection.body(), &mut held);
+        let windows = connection.body();
+        let (counter, waker) = counting_waker();
+        let small = windows.open(SMALLEST);
+        assert!(
+            windows
+                .poll_size(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        drop(small.freeze());
+        assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+        assert_eq!(
+            windows.poll_size(&mut Context::from_waker(&waker)),
+            Poll::Ready(SMALLEST)
+        );
+    }
+
+    struct Woken(AtomicU64);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn counting_waker() -> (Arc<Woken>, Waker) {
+        let counter = Arc::new(Woken(AtomicU64::default()));
+        (Arc::clone(&counter), Waker::from(counter))
+    }
+}

@@ -1,0 +1,341 @@
+//! One connection: what it speaks, and its requests until it ends.
+
+use std::io;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tower_service::Service;
+
+use crate::http::connection::bodies::ResponseBody;
+use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
+use crate::http::connection::per_address::ConnectionPermit;
+use crate::http::connection::raw_error;
+use crate::http::connection::send_budget::SendBudget;
+use crate::http::connection::sendfile::{Connection, ConnectionState};
+use crate::http::connection::stream::{Socket, Stream};
+use crate::http::connection::warnings::ConnectionWarnings;
+use crate::http::limits::CONNECTION_BUFFER;
+use crate::http::proxy::client::Peer;
+use crate::http::settings::LiveSettings;
+use crate::http::settings::ServerSettings;
+use crate::tls::{Failure, Tls};
+
+/// What a client of HTTP/2 says first where nothing was agreed upon before (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// How much of one request's body may be on its way over HTTP/2, in bytes; and of all those on one connection.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 2 << 20;
+/// How many requests may be in flight on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+/// How much of an answer hyper keeps for a client of HTTP/2 that has not taken it, in bytes.
+const SEND_BUFFER: usize = 256 << 10;
+/// How long a client of HTTP/2 may take to hear that the connection ends.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// What is the same for all requests of a connection.
+pub(crate) struct Context {
+    pub router: Router,
+    /// Those in force when the connection came: its limits, and what it speaks.
+    pub settings: Arc<ServerSettings>,
+    /// Those in force: whose word counts, for each request.
+    pub live: LiveSettings,
+    /// Where it comes from; none on a socket of this machine.
+    pub address: Option<IpAddr>,
+    pub warnings: Arc<ConnectionWarnings>,
+    /// By which its address is counted.
+    pub permit: ConnectionPermit,
+    /// Memory for what it is sent.
+    pub budget: SendBudget,
+    /// Becomes true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+enum Version {
+    Http1,
+    Http2,
+}
+
+/// Serves a connection until it ends, or the server does and nothing is in flight.
+pub(crate) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
+    let mut stopping = context.stopping.clone();
+    // in boxes, or every connection would have room for what few of them ever do
+    let opened = tokio::select! {
+        opened = Box::pin(open(socket, &context)) => opened,
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
+    };
+    let opened = opened.inspect_err(|error| {
+        if let Some(failure) = Failure::of(error) {
+            context.warnings.handshake(context.address, failure);
+        }
+    })?;
+    match opened {
+        None => Ok(()),
+        Some((stream, Version::Http1)) => Box::pin(serve_http1(stream, context))
+            .await
+            .map_err(io::Error::other),
+        Some((stream, Version::Http2)) => Box::pin(serve_http2(stream, context))
+            .await
+            .map_err(io::Error::other),
+    }
+}
+
+/// Finds out what the client speaks; none where that is nothing to be answered any more.
+async fn open(mut socket: Socket, context: &Context) -> io::Result<Option<(Stream, Version)>> {
+    let (settings, limits) = (&context.settings, &context.settings.limits);
+    if let Some(tls) = &settings.tls {
+        let opening = timeout(
+            limits.handshake_timeout,
+            open_encrypted(socket, tls, context),
+        );
+        return opening
+            .await
+            .unwrap_or_else(|_| Err(late("the TLS handshake took too long")));
+    }
+    if !settings.h2c {
+        return Ok(Some((Stream::Plain(socket), Version::Http1)));
+    }
+    let looking = timeout(limits.header_timeout, socket.look(is_preface));
+    let is_http2 = looking
+        .await
+        .unwrap_or_else(|_| Err(late("no request came")))?;
+    let version = if is_http2 == Some(true) {
+        Version::Http2
+    } else {
+        Version::Http1
+    };
+    Ok(Some((Stream::Plain(socket), version)))
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
+}
+
+/// Whether HTTP/2 begins like this; none where more must be seen.
+fn is_preface(seen: &[u8]) -> Option<bool> {
+    if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) {
+        None
+    } else {
+        Some(seen.starts_with(PREFACE))
+    }
+}
+
+async fn open_encrypted(
+    mut socket: Socket,
+    tls: &Tls,
+    context: &Context,
+) -> io::Result<Option<(Stream, Version)>> {
+    // no record of TLS begins with a letter, and every method of HTTP does
+    let is_plain = socket
+        .look(|seen| seen.first().map(u8::is_ascii_alphabetic))
+        .await?;
+    if is_plain == Some(true) {
+        context
+            .warnings
+            .handshake(context.address, Failure::PlainHttp);
+        refuse_plain(socket, &context.settings).await?;
+        return Ok(None);
+    }
+    let Some(stream) = tls.accept(socket).await? else {
+        return Ok(None);
+    };
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    Ok(Some((
+        Stream::Tls(Box::new(stream)),
+        if is_http2 {
+            Version::Http2
+        } else {
+            Version::Http1
+        },
+    )))
+}
+
+async fn refuse_plain(socket: Socket, settings: &ServerSettings) -> io::Result<()> {
+    let headers = settings.site.headers();
+    let (mut connection, state) = connection(Stream::Plain(socket), settings);
+    let _guard = state.begin();
+    // so that the client's own bytes do not reset the connection before it has read the answer
+    state.set_unread(true);
+    connection
+        .write_all(&raw_error::of_plain_http(headers))
+        .await?;
+    connection.shutdown().await
+}
+
+fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, ConnectionState) {
+    let state = ConnectionState::new(&stream);
+    (
+        Connection::new(stream, state.clone(), settings.site.headers().clone()),
+        state,
+    )
+}
+
+impl Context {
+    fn peer(&self, stream: &Stream) -> Peer {
+        Peer {
+            address: self.address,
+            is_encrypted: matches!(stream, Stream::Tls(_)),
+        }
+    }
+
+    /// Hands a request to the handlers, with where it comes from.
+    fn call(
+        &self,
+        peer: Peer,
+        mut request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
+        let client = self.live.look().proxies.client(peer, request.headers());
+        if !client.is_by_proxy {
+            self.warnings.untrusted(peer, request.headers());
+        }
+        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(self.budget.clone());
+        let answer = self.router.clone().call(request.map(Body::new));
+        async { answer.await.map(without_false_length) }
+    }
+}
+
+/// The router tells the length of what a HEAD is not given: that of nothing, where a GET has no body either. For a 204
+/// that must not be said, and for a 304 it would be that of the content (RFC 9110, section 8.6).
+fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
+    if matches!(
+        answer.status(),
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        answer.headers_mut().remove(CONTENT_LENGTH);
+    }
+    answer
+}
+
+async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
+    let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
+    let header_timeout = context.settings.limits.header_timeout;
+    let (connection, state) = connection(stream, &context.settings);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let guard = state.begin();
+        request.extensions_mut().insert(state.clone());
+        let answer = context.call(peer, request);
+        async {
+            answer
+                .await
+                .map(|answer| answer.map(|body| ResponseBody::new(body, guard)))
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout);
+    // without the second, a head that is a little larger is taken where it comes in one piece
+    http.max_buf_size(CONNECTION_BUFFER)
+        .max_header_size(CONNECTION_BUFFER);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
+    tokio::select! {
+        outcome = connection.as_mut() => return outcome,
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    connection.await
+}
+
+/// A request of an HTTP/2 connection that has not been answered whole.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn count(streams: &watch::Sender<usize>) -> Self {
+        streams.send_modify(|open| *open += 1);
+        Self(streams.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+/// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
+fn crowded() -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    answer
+        .headers_mut()
+        .insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    answer
+}
+
+async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
+    let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
+    let limits = context.settings.limits.clone();
+    let per_address = limits.connections_per_address;
+    let (connection, state) = connection(stream, &context.settings);
+    // whatever is written is meant to be: HTTP/2 has refusals of its own
+    let _guard = state.begin();
+    let (streams, mut open) = watch::channel(0);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let open = Open::count(&streams);
+        let request_permit = context.permit.request(per_address);
+        let answer =
+            request_permit.map(|request_permit| (context.call(peer, request), request_permit));
+        async {
+            let Some((answer, request_permit)) = answer else {
+                return Ok(crowded().map(|body| ResponseBody::new(body, open).keeping(None)));
+            };
+            let answer = answer.await;
+            begin_sending();
+            answer.map(|answer| {
+                answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit)))
+            })
+        }
+    });
+    let mut http = http2::Builder::new(Http2Executor {
+        patience: limits.idle_timeout,
+    });
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(SEND_BUFFER);
+    http.initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    http.max_header_list_size(CONNECTION_BUFFER as u32);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
+    tokio::select! {
+        outcome = connection.as_mut() => return outcome,
+        () = quiet(&mut open, limits.header_timeout) => {}
+        _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    // a request may have come just before
+    tokio::select! {
+        outcome = connection => outcome,
+        () = quiet(&mut open, GOODBYE) => Ok(()),
+    }
+}
+
+/// Waits until no request has been open for so long.
+async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
+    loop {
+        let is_quiet = *open.borrow_and_update() == 0;
+        let change = open.changed();
+        let outcome = if is_quiet {
+            timeout(wanted, change).await
+        } else {
+            Ok(change.await)
+        };
+        match outcome {
+            Ok(Ok(())) => {}
+            // no request can come any more: the connection itself is about to end
+            Ok(Err(_)) => return std::future::pending().await,
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What a connection's bytes go through: a socket, with or without encryption around it.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Sleep, sleep};
+use tokio_rustls::server::TlsStream;
+
+/// The most that one call hands to the kernel: other connections of this worker get their turn in between.
+const SEND_LIMIT: usize = 1 << 20;
+/// How much of what a client says first is read in order to tell what it speaks.
+const FIRST_READ: usize = 2048;
+
+/// A client's socket: gives up on clients that take nothing.
+pub(crate) struct Socket {
+    kind: Kind,
+    /// How long the client may take nothing of what is written.
+    patience: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// What was read in order to tell what the client speaks, and is still to be read.
+    early: Bytes,
+}
+
+enum Kind {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Socket {
+    pub(crate) fn tcp(stream: TcpStream, patience: Duration) -> Self {
+        Self {
+            kind: Kind::Tcp(stream),
+            patience,
+            stalled: None,
+            early: Bytes::new(),
+        }
+    }
+
+    pub(crate) fn unix(stream: UnixStream, patience: Duration) -> Self {
+        Self {
+            kind: Kind::Unix(stream),
+            patience,
+            stalled: None,
+            early: Bytes::new(),
+        }
+    }
+
+    /// Fails a write that has been waiting for too long.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let patience = self.patience;
+        ready!(
+            self.stalled
+                .get_or_insert_with(|| Box::pin(sleep(patience)))
+                .as_mut()
+                .poll(cx)
+        );
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Waits for what the client says first, until `judge` can say something of it or the client has nothing more to
+    /// say. What was looked at can be read again.
+    pub(crate) async fn look<T>(
+        &mut self,
+        judge: impl Fn(&[u8]) -> Option<T>,
+    ) -> io::Result<Option<T>> {
+        let mut seen = BytesMut::with_capacity(FIRST_READ);
+        let verdict = loop {
+            let is_over = self.read_buf(&mut seen).await? == 0;
+            let verdict = judge(&seen);
+            if is_over || verdict.is_some() {
+                break verdict;
+            }
+        };
+        self.early = seen.freeze();
+        Ok(verdict)
+    }
+
+    fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        let poll = self.poll_send(cx, file, offset, length);
+        self.watch(cx, poll)
+    }
+
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            match &self.kind {
+                Kind::Tcp(stream) => ready!(stream.poll_write_ready(cx))?,
+                Kind::Unix(stream) => ready!(stream.poll_write_ready(cx))?,
+            }
+            let mut position = offset;
+            let send = || {
+                Ok(rustix::fs::sendfile(
+                    self,
+                    file,
+                    Some(&mut position),
+                    length.min(SEND_LIMIT),
+                )?)
+            };
+            let sent = match &self.kind {
+                Kind::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
+                Kind::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(0) => {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "a blob's file is shorter than recorded",
+                    )));
+                }
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.kind {
+            Kind::Tcp(stream) => stream.as_fd(),
+            Kind::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.early.has_remaining() {
+            let length = this.early.len().min(buffer.remaining());
+            buffer.put_slice(&this.early.split_to(length));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut this.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Kind::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = match &mut this.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write(cx, buffer),
+            Kind::Unix(stream) => Pin::new(stream).poll_write(cx, buffer),
+        };
+        this.watch(cx, poll)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let poll = match &mut this.kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Kind::Unix(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+        };
+        this.watch(cx, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().kind {
+            Kind::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Kind::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// A socket as it is, or with encryption around it.
+pub(crate) enum Stream {
+    Plain(Socket),
+    Tls(Box<TlsStream<Socket>>),
+}
+
+impl Stream {
+    /// Whether [`Self::poll_send_file`] is of use.
+    pub(crate) fn sends_files(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// Sends `length` bytes of `file` from `offset` on, or fewer, without copying them. Fails where the stream encrypts.
+    pub(crate) fn poll_send_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_send_file(cx, file, offset, length),
+            Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the log says of clients that did not get as far as a request, or are perhaps none.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::client_key;
+use crate::http::proxy::client::{Peer, names_another};
+use crate::log_limit::LogLimiter;
+use crate::tls::Failure;
+
+/// How often the same is said of the same client.
+const HANDSHAKES_EVERY: Duration = Duration::from_secs(3600);
+const STRANGERS_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How many lines there are in that time at the most.
+const HANDSHAKES: usize = 500;
+const STRANGERS: usize = 100;
+
+/// What has been said of late.
+pub(crate) struct ConnectionWarnings {
+    handshakes: LogLimiter<(Option<IpAddr>, Failure)>,
+    strangers: LogLimiter<Option<IpAddr>>,
+}
+
+impl Default for ConnectionWarnings {
+    fn default() -> Self {
+        Self {
+            handshakes: LogLimiter::new("failed handshakes", HANDSHAKES_EVERY, HANDSHAKES),
+            strangers: LogLimiter::new(
+                "peers that are believed nothing",
+                STRANGERS_EVERY,
+                STRANGERS,
+            ),
+        }
+    }
+}
+
+impl ConnectionWarnings {
+    /// Says why there is no connection to a client.
+    pub fn handshake(&self, address: Option<IpAddr>, failure: Failure) {
+        if self
+            .handshakes
+            .may_say((address.map(client_key::of), failure))
+        {
+            tracing::warn!(
+                address = named(address),
+                "a TLS handshake failed with a client: {failure}"
+            );
+        }
+    }
+
+    /// Says of a peer that is not believed that it names another as the client: it may be a proxy that was to be.
+    pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
+        if names_another(headers) && self.strangers.may_say(peer.address.map(client_key::of)) {
+            // which stands for sockets as well
+            let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
+            tracing::warn!(
+                peer = named(peer.address),
+                "X-Forwarded-For, X-Real-IP or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and with relativeurls: false locations are wrong; if not, a client has made it up, and nothing need be done"
+            );
+        }
+    }
+}
+
+fn named(address: Option<IpAddr>) -> String {
+    address.map_or_else(
+        || "unix".to_owned(),
+        |address| address.to_canonical().to_string(),
+    )
+}

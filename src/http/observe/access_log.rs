@@ -1,0 +1,293 @@
+//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output. Nobody waits for
+//! whoever reads it ([`crate::background_writer`]).
+
+use std::fmt::{self, Write as _};
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use http::header::{HeaderName, REFERER, USER_AGENT};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+
+use crate::background_writer::BackgroundWriter;
+
+/// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
+/// answer may take long, and a line is written once it has ended.
+const KEPT: usize = 1024;
+/// How long lines are gathered before they are written.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// Where lines go; clones share it.
+#[derive(Clone)]
+pub struct AccessLog {
+    is_enabled: Arc<AtomicBool>,
+    writer: BackgroundWriter,
+}
+
+impl AccessLog {
+    /// Starts the thread that writes to `out`; a log that is not enabled drops, and counts, nothing.
+    ///
+    /// # Errors
+    /// Where there can be no thread.
+    pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
+        Ok(Self {
+            is_enabled: Arc::new(is_enabled.into()),
+            writer: BackgroundWriter::start("access log", out, GATHERING)?,
+        })
+    }
+
+    pub fn set_enabled(&self, is_enabled: bool) {
+        self.is_enabled.store(is_enabled, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.is_enabled.load(Ordering::Relaxed)
+    }
+
+    /// Lines that nobody took in time, or that could not be written.
+    pub fn dropped(&self) -> u64 {
+        self.writer.dropped()
+    }
+
+    /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
+    pub fn flush(&self, patience: Duration) {
+        self.writer.flush(patience);
+    }
+
+    pub(crate) fn write(&self, line: String) {
+        self.writer.write(line);
+    }
+}
+
+/// What of a request is known when it comes in.
+pub(crate) struct Entry {
+    client: Option<IpAddr>,
+    user: Option<Kept>,
+    time: SystemTime,
+    method: Kept,
+    target: Kept,
+    version: Version,
+    referer: Kept,
+    agent: Kept,
+}
+
+/// The beginning of what a client says, in memory of its own: a header would keep the whole head of its request.
+struct Kept(Box<[u8]>);
+
+impl Kept {
+    fn new(text: &[u8]) -> Self {
+        Self(if text.len() > KEPT {
+            [&text[..KEPT], b"..."].concat().into()
+        } else {
+            text.into()
+        })
+    }
+}
+
+impl Entry {
+    pub(crate) fn new(
+        client: Option<IpAddr>,
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Self {
+        let target = uri
+            .path_and_query()
+            .map_or_else(|| uri.path(), |target| target.as_str());
+        let header =
+            |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+        Self {
+            client,
+            user: None,
+            time: SystemTime::now(),
+            method: Kept::new(method.as_str().as_bytes()),
+            target: Kept::new(target.as_bytes()),
+            version,
+            referer: header(REFERER),
+            agent: header(USER_AGENT),
+        }
+    }
+
+    pub(crate) fn set_user(&mut self, user: &str) {
+        self.user = Some(Kept::new(user.as_bytes()));
+    }
+
+    /// The line of a request that was answered so, with so many bytes of body.
+    pub(crate) fn line(&self, status: StatusCode, sent: u64) -> String {
+        let Self {
+            user,
+            method,
+            target,
+            version,
+            referer,
+            agent,
+            ..
+        } = self;
+        let mut line =
+            String::with_capacity(120 + target.0.len() + referer.0.len() + agent.0.len());
+        let user = user
+            .as_ref()
+            .map(|user| &*user.0)
+            .filter(|user| !user.is_empty())
+            .unwrap_or(b"-");
+        let status = status.as_u16();
+        // a String takes whatever is written to it
+        let _ = match self.client {
+            Some(address) => write!(line, "{address}"),
+            None => write!(line, "-"),
+        };
+        let _ = write!(
+            line,
+            " - {} [{}] \"{} {} {version:?}\"",
+            ForwardedInfo(user),
+            Moment(self.time),
+            Quoted(&method.0),
+            Quoted(&target.0)
+        );
+        let _ = writeln!(
+            line,
+            " {status} {sent} \"{}\" \"{}\"",
+            Quoted(&referer.0),
+            Quoted(&agent.0)
+        );
+        line
+    }
+}
+
+/// Text between quotes, escaped as Apache does: whatever it holds, it is one field of one line.
+struct Quoted<'t>(&'t [u8]);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |byte| byte == b' ')
+    }
+}
+
+/// As [`Quoted`], without the quotes, and so without spaces.
+struct ForwardedInfo<'t>(&'t [u8]);
+
+impl fmt::Display for ForwardedInfo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(f, self.0, |_| false)
+    }
+}
+
+fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], is_plain: impl Fn(u8) -> bool) -> fmt::Result {
+    let is_plain =
+        |byte: u8| (byte.is_ascii_graphic() || is_plain(byte)) && byte != b'"' && byte != b'\\';
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (plain, others) = rest.split_at(
+            rest.iter()
+                .position(|byte| !is_plain(*byte))
+                .unwrap_or(rest.len()),
+        );
+        // of ASCII, and so valid
+        f.write_str(std::str::from_utf8(plain).unwrap_or_default())?;
+        let Some((byte, others)) = others.split_first() else {
+            return Ok(());
+        };
+        match byte {
+            b'"' | b'\\' => write!(f, "\\{}", char::from(*byte))?,
+            byte => write!(f, "\\x{byte:02x}")?,
+        }
+        rest = others;
+    }
+    Ok(())
+}
+
+/// `21/Nov/2026:17:30:05 +0000`
+struct Moment(SystemTime);
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        // 2026-11-21T17:30:05Z
+        let text = humantime::format_rfc3339_seconds(self.0).to_string();
+        let part = |range| text.get(range).unwrap_or("00");
+        let month = part(5..7)
+            .parse()
+            .ok()
+            .and_then(|month: usize| MONTHS.get(month.checked_sub(1)?))
+            .unwrap_or(&"Jan");
+        write!(
+            f,
+            "{}/{month}/{}:{} +0000",
+            part(8..10),
+            part(0..4),
+            part(11..19)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entry(target: &str, agent: &[u8]) -> Entry {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, http::HeaderValue::from_bytes(agent).unwrap());
+        Entry::new(
+            "192.0.2.7".parse().ok(),
+            &Method::GET,
+            &target.parse().unwrap(),
+            Version::HTTP_11,
+            &headers,
+        )
+    }
+
+    #[test]
+    fn a_line_is_apaches() {
+        let mut entry = entry("/v2/a/tags/list?n=1", b"curl/8 \"x\"\xff");
+        entry.time = UNIX_EPOCH + Duration::from_secs(1_795_282_205);
+        assert_eq!(
+            entry.line(StatusCode::OK, 17),
+            "192.0.2.7 - - [21/Nov/2026:17:30:05 +0000] \"GET /v2/a/tags/list?n=1 HTTP/1.1\" 200 17 \"-\" \"curl/8 \\\"x\\\"\\xff\"\n"
+        );
+        entry.set_user("two words\n\"");
+        assert!(
+            entry
+                .line(StatusCode::OK, 0)
+                .starts_with("192.0.2.7 - two\\x20words\\x0a\\\" [")
+        );
+    }
+
+    #[test]
+    fn only_so_much_is_kept_of_what_a_client_says() {
+        let target = format!("/v2/{}", "a".repeat(5000));
+        let mut entry = entry(&target, &[0x80; 5000]);
+        entry.set_user(&"u".repeat(5000));
+        let line = entry.line(StatusCode::OK, 0);
+        let cut = |letter: &str, count| format!("{}...", letter.repeat(count));
+        for expected in [
+            format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)),
+            format!("\"{}\"", cut("\\x80", KEPT)),
+            cut("u", KEPT),
+        ] {
+            assert!(line.contains(&expected), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_client_says_makes_a_second_line_or_ends_a_field(user in any::<String>(), agent in proptest::collection::vec(32_u8..=255, 0..40)) {
+            prop_assume!(!agent.contains(&127));
+            let mut entry = entry("/v2/", &agent);
+            entry.set_user(&user);
+            let line = entry.line(StatusCode::OK, 0);
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            prop_assert!(line.is_ascii());
+            let unescaped = line.replace("\\\\", "").replace("\\\"", "");
+            prop_assert_eq!(unescaped.matches('"').count(), 6, "{}", line);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is counted of requests: by route, method and status, and by nothing that a client can make up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{Method, StatusCode};
+
+use crate::http::endpoint::Endpoint;
+use crate::telemetry::{Gauge, Histogram, TIMES};
+
+/// Lengths of answers, in nanoseconds: from 500 µs, for what is shorter is of no interest to who waits.
+const DURATIONS: &[u64] = TIMES.split_at(2).1;
+
+/// Sizes of bodies, in bytes: from 1 KiB to 2 GiB in steps of two, as in distribution.
+const SIZES: &[u64] = &{
+    let mut bounds = [1024_u64; 22];
+    let mut place = 1;
+    while place < bounds.len() {
+        bounds[place] = bounds[place - 1] * 2;
+        place += 1;
+    }
+    bounds
+};
+
+/// The methods that are told apart, in lower case as distribution has them; then all others.
+pub(crate) const METHODS: [&str; 8] = [
+    "get", "head", "post", "put", "patch", "delete", "options", "unknown",
+];
+
+/// The statuses that are sent; one that is not listed counts as the last.
+pub(crate) const STATUSES: [u16; 28] = [
+    200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 414,
+    415, 416, 429, 431, 499, 500, 503, 507, 0,
+];
+
+/// Of the requests of one route.
+pub(crate) struct RouteMetrics {
+    pub in_flight: Gauge,
+    pub request_sizes: Histogram,
+    pub response_sizes: Histogram,
+    /// By method.
+    pub durations: [Histogram; METHODS.len()],
+    /// By method and status.
+    pub requests: [[AtomicU64; STATUSES.len()]; METHODS.len()],
+}
+
+impl Default for RouteMetrics {
+    fn default() -> Self {
+        Self {
+            in_flight: Gauge::new(),
+            request_sizes: Histogram::new(SIZES),
+            response_sizes: Histogram::new(SIZES),
+            durations: METHODS.map(|_| Histogram::new(DURATIONS)),
+            requests: METHODS.map(|_| STATUSES.map(|_| AtomicU64::default())),
+        }
+    }
+}
+
+/// Counted since the process began.
+#[derive(Default)]
+pub(crate) struct HttpMetrics {
+    routes: [RouteMetrics; Endpoint::ALL.len()],
+    /// Clients' connections that are open.
+    pub connections: Gauge,
+}
+
+/// A connection that is open, counted while this lives.
+pub(crate) struct OpenConnection(Arc<HttpMetrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.add(-1);
+    }
+}
+
+impl HttpMetrics {
+    pub(crate) fn open_connection(self: &Arc<Self>) -> OpenConnection {
+        self.connections.add(1);
+        OpenConnection(Arc::clone(self))
+    }
+
+    pub(crate) fn route(&self, endpoint: Endpoint) -> &RouteMetrics {
+        &self.routes[endpoint as usize]
+    }
+}
+
+impl RouteMetrics {
+    pub(crate) fn count(&self, method: usize, status: StatusCode) {
+        let last = STATUSES.len() - 1;
+        let status = STATUSES
+            .iter()
+            .position(|known| *known == status.as_u16())
+            .unwrap_or(last);
+        self.requests[method][status].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The place of a method in [`METHODS`].
+pub(crate) fn method_number(method: &Method) -> usize {
+    match *method {
+        Method::GET => 0,
+        Method::HEAD => 1,
+        Method::POST => 2,
+        Method::PUT => 3,
+        Method::PATCH => 4,
+        Method::DELETE => 5,
+        Method::OPTIONS => 6,
+        _ => METHODS.len() - 1,
+    }
+}

@@ -1,0 +1,91 @@
+//! What watches over the server, for both of its ports.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::auth::Access;
+use crate::health::Health;
+use crate::http::observe::access_log::AccessLog;
+use crate::http::observe::metrics::HttpMetrics;
+use crate::http::observe::observer::Observer;
+use crate::http::observe::probes::Readiness;
+use crate::http::settings::LiveSettings;
+use crate::registry::Registry;
+use crate::telemetry::Counter;
+
+/// How often the configuration was read again.
+#[derive(Debug, Default)]
+pub struct Reloads {
+    pub taken: Counter,
+    pub refused: Counter,
+    is_refused: AtomicBool,
+}
+
+impl Reloads {
+    /// Counts a configuration that was read, and taken or not.
+    pub fn count(&self, is_taken: bool) {
+        if is_taken {
+            self.taken.add(1)
+        } else {
+            self.refused.add(1)
+        }
+        self.is_refused.store(!is_taken, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_current(&self) -> bool {
+        !self.is_refused.load(Ordering::Relaxed)
+    }
+}
+
+/// Health, readiness, metrics and the access log; clones share it.
+#[derive(Clone)]
+pub struct Monitor {
+    pub(crate) registry: Registry,
+    pub(crate) access: Access,
+    pub(crate) health: Health,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) observer: Observer,
+    pub(crate) reloads: Arc<Reloads>,
+    pub(crate) settings: LiveSettings,
+}
+
+/// What a server is watched with.
+#[derive(Clone)]
+pub struct Monitoring {
+    pub health: Health,
+    pub access_log: AccessLog,
+    pub reloads: Arc<Reloads>,
+}
+
+impl Monitor {
+    pub(crate) fn new(
+        registry: Registry,
+        access: Access,
+        settings: LiveSettings,
+        monitoring: Monitoring,
+    ) -> Self {
+        let Monitoring {
+            health,
+            access_log,
+            reloads,
+        } = monitoring;
+        let readiness = Arc::new(Readiness::new(
+            registry.clone(),
+            health.clone(),
+            settings.clone(),
+        ));
+        let observer = Observer {
+            metrics: Arc::new(HttpMetrics::default()),
+            log: access_log,
+        };
+        Self {
+            registry,
+            access,
+            health,
+            readiness,
+            observer,
+            reloads,
+            settings,
+        }
+    }
+}

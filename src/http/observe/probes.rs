@@ -1,0 +1,162 @@
+//! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, HeaderValue};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+use crate::health::Health;
+use crate::http::api::query::ReadinessQuery;
+use crate::http::response::builder;
+use crate::http::settings::LiveSettings;
+use crate::registry::{Error, Registry};
+
+/// How long an answer is good for: however many ask, the database is written to once a second.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the database may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is looked at, and what is wrong with it, in words that say nothing of the machine.
+type Report = Vec<(&'static str, Option<&'static str>)>;
+
+/// Whether the server can do its work.
+pub(crate) struct Readiness {
+    registry: Registry,
+    health: Health,
+    settings: LiveSettings,
+    is_draining: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    report: Option<(Instant, Report)>,
+    /// A change of the database that has not been answered: there is never a second one behind it.
+    pending: Option<JoinHandle<Result<(), Error>>>,
+}
+
+/// The process answers, and that is all.
+pub(crate) fn live() -> Response<Body> {
+    uncached(builder::json(
+        StatusCode::OK,
+        json!({ "status": "live" }).to_string(),
+    ))
+}
+
+impl Readiness {
+    pub(crate) fn new(registry: Registry, health: Health, settings: LiveSettings) -> Self {
+        Self {
+            registry,
+            health,
+            settings,
+            is_draining: AtomicBool::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// From now on the server is not ready: it takes no more connections, and finishes what it has begun.
+    pub(crate) fn drain(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
+    pub(crate) async fn answer(&self, asked: &ReadinessQuery) -> Response<Body> {
+        let mut report = self.report().await;
+        report.push((
+            "stopping",
+            self.is_draining
+                .load(Ordering::Relaxed)
+                .then_some("the server is being stopped"),
+        ));
+        report.retain(|(name, _)| !asked.excluded.iter().any(|excluded| excluded == name));
+        let is_ready = report.iter().all(|(_, problem)| problem.is_none());
+        let told = report
+            .into_iter()
+            .filter(|(_, problem)| asked.is_verbose || problem.is_some());
+        let checks: Map<_, _> = told
+            .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
+            .collect();
+        let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
+        if !checks.is_empty() {
+            body["checks"] = Value::Object(checks);
+        }
+        let status = if is_ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        uncached(builder::json(status, body.to_string()))
+    }
+
+    async fn report(&self) -> Report {
+        // those who ask at the same time share one look
+        let mut state = self.state.lock().await;
+        if let Some((taken, report)) = &state.report
+            && taken.elapsed() < FRESH
+        {
+            return report.clone();
+        }
+        let database = self.database(&mut state.pending).await;
+        let disk = match self.registry.check_reserve() {
+            Ok(()) => None,
+            Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
+            Err(error) => {
+                tracing::warn!(%error, "not ready");
+                Some("the data directory cannot be looked at")
+            }
+        };
+        let tls = self.settings.look().tls.clone();
+        let is_expired = tls.is_some_and(|tls| {
+            tls.certificates()
+                .iter()
+                .any(|certificate| certificate.not_after <= SystemTime::now())
+        });
+        let health =
+            (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
+        let report = vec![
+            ("database", database),
+            ("disk", disk),
+            (
+                "certificate",
+                is_expired.then_some("the certificate has expired"),
+            ),
+            ("health", health),
+        ];
+        state.report = Some((Instant::now(), report.clone()));
+        report
+    }
+
+    async fn database(
+        &self,
+        pending: &mut Option<JoinHandle<Result<(), Error>>>,
+    ) -> Option<&'static str> {
+        let change = pending.get_or_insert_with(|| {
+            let registry = self.registry.clone();
+            tokio::spawn(async move { registry.check_changeable().await })
+        });
+        let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
+            return Some("the database does not answer in time");
+        };
+        *pending = None;
+        match done {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "not ready: the database cannot be changed");
+                Some("the database cannot be changed")
+            }
+            Err(_) => Some("the database cannot be changed"),
+        }
+    }
+}
+
+fn uncached(mut response: Response<Body>) -> Response<Body> {
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}

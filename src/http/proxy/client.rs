@@ -1,0 +1,312 @@
+//! Who a client is, and what of the way between is believed: proxies tell it in `Forwarded` (RFC 7239) or in
+//! `X-Forwarded-*`, and so may anybody.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use http::HeaderMap;
+use http::header::{FORWARDED, HeaderName};
+use ipnet::IpNet;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// None on a socket of this machine, which has no addresses.
+    pub address: Option<IpAddr>,
+    /// Whether the connection is encrypted.
+    pub is_encrypted: bool,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// The client's own, as far as it is known.
+    pub address: Option<IpAddr>,
+    /// Whether the connection, which may be a proxy's, is encrypted.
+    pub is_encrypted: bool,
+    /// Whether the connection is a trusted proxy's.
+    pub is_by_proxy: bool,
+}
+
+/// The networks whose word is taken for where a request comes from and how; nobody's by default, for whoever comes through a
+/// tunnel (`ssh -L`, `kubectl port-forward`) comes from this machine. Whoever connects over a Unix socket is of this machine,
+/// and believed where 127.0.0.1 is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Reads addresses and networks: `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. An empty list trusts nobody.
+    ///
+    /// # Errors
+    /// The text that is neither, in a sentence.
+    pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, String> {
+        let read = |text: &T| {
+            let text = text.as_ref();
+            let network = text
+                .parse::<IpNet>()
+                .ok()
+                .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+            network.ok_or_else(|| {
+                format!(
+                    "'{text}' is neither an address nor a network: write 10.1.2.3 or 10.0.0.0/8"
+                )
+            })
+        };
+        texts.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn contains(&self, address: Option<IpAddr>) -> bool {
+        let address = address.unwrap_or(Ipv4Addr::LOCALHOST.into()).to_canonical();
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// Where a request over a connection comes from. Of what proxies wrote down, the last address that is no trusted
+    /// proxy's counts: what stands before it, the client may have written itself.
+    pub(crate) fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
+        let is_by_proxy = self.contains(peer.address);
+        let mut address = peer.address.map(|address| address.to_canonical());
+        if is_by_proxy {
+            for hop in hops(headers).into_iter().rev() {
+                // an unreadable one hides everything before it
+                let Some(hop) = hop else { break };
+                address = Some(hop);
+                if !self.contains(address) {
+                    break;
+                }
+            }
+        }
+        Client {
+            address,
+            is_encrypted: peer.is_encrypted,
+            is_by_proxy,
+        }
+    }
+}
+
+/// Whether a request says that it comes from somebody else, as those of proxies do.
+pub(crate) fn names_another(headers: &HeaderMap) -> bool {
+    [X_FORWARDED_FOR, FORWARDED, X_REAL_IP]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// The addresses that proxies wrote down, the client's first. `X-Forwarded-For` counts before `Forwarded`: it is what
+/// nearly all proxies write, while passing on whatever `Forwarded` the client sent.
+fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let listed = |name: HeaderName| {
+        headers
+            .get_all(name)
+            .iter()
+            .flat_map(|value| value.to_str().unwrap_or("?").split(','))
+    };
+    if headers.contains_key(X_FORWARDED_FOR) {
+        return listed(X_FORWARDED_FOR)
+            .map(|hop| address(hop.trim()))
+            .collect();
+    }
+    if headers.contains_key(FORWARDED) {
+        return listed(FORWARDED)
+            .map(|element| parameter(element, "for").and_then(address))
+            .collect();
+    }
+    // what nginx is often told to send, and distribution falls back to
+    listed(X_REAL_IP)
+        .map(|client| address(client.trim()))
+        .collect()
+}
+
+/// A parameter of one element of `Forwarded`.
+pub(crate) fn parameter<'e>(element: &'e str, wanted: &str) -> Option<&'e str> {
+    let mut pairs = element
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='));
+    pairs
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.trim_matches('"'))
+}
+
+/// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = || text.parse().ok();
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    bare()
+        .or_else(bracketed)
+        .or_else(with_port)
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn client(proxies: &[&str], peer: &str, headers: &[(&str, &str)]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
+        }
+        let peer = Peer {
+            address: peer.parse().ok(),
+            is_encrypted: false,
+        };
+        let client = TrustedProxies::parse(proxies).unwrap().client(peer, &map);
+        client
+            .address
+            .map_or_else(String::new, |address| address.to_string())
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed_and_only_up_to_the_first_stranger() {
+        let local: &[&str] = &["127.0.0.0/8"];
+        let both: &[&str] = &["127.0.0.1", "10.0.0.0/8"];
+        for (proxies, peer, headers, expected) in [
+            (local, "127.0.0.1", &[][..], "127.0.0.1"),
+            (
+                local,
+                "203.0.113.7",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "203.0.113.7",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "::ffff:127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[
+                    ("x-forwarded-for", "1.1.1.1"),
+                    ("x-forwarded-for", "192.0.2.1"),
+                ],
+                "192.0.2.1",
+            ),
+            (
+                both,
+                "127.0.0.1",
+                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1, 10.9.9.9")],
+                "192.0.2.1",
+            ),
+            (
+                both,
+                "127.0.0.1",
+                &[("x-forwarded-for", "10.0.0.1, 10.0.0.2")],
+                "10.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1, unknown")],
+                "127.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[(
+                    "forwarded",
+                    "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https",
+                )],
+                "2001:db8::1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[
+                    ("forwarded", "for=1.1.1.1"),
+                    ("x-forwarded-for", "192.0.2.1:80"),
+                ],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("forwarded", "for=_hidden")],
+                "127.0.0.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-real-ip", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (
+                local,
+                "127.0.0.1",
+                &[("x-real-ip", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")],
+                "192.0.2.1",
+            ),
+            (&[], "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "127.0.0.1"),
+            // a Unix socket
+            (local, "", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
+            (&[], "", &[("x-forwarded-for", "192.0.2.1")], ""),
+            (
+                &[],
+                "127.0.0.1",
+                &[("x-forwarded-for", "192.0.2.1")],
+                "127.0.0.1",
+            ),
+            (&[], "::1", &[("forwarded", "for=192.0.2.1")], "::1"),
+        ] {
+            assert_eq!(
+                client(proxies, peer, headers),
+                expected,
+                "{proxies:?} {peer} {headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_believed_by_default_and_least_of_all_this_machine() {
+        let nobody = TrustedProxies::default();
+        for peer in [
+            None,
+            Some("127.0.0.1"),
+            Some("::1"),
+            Some("::ffff:127.0.0.1"),
+            Some("10.0.0.1"),
+        ] {
+            let address: Option<IpAddr> = peer.map(|text| text.parse().unwrap());
+            assert!(!nobody.contains(address), "{peer:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused_by_name() {
+        for text in ["10.0.0.0/33", "proxy", "", "10.0.0", "1.2.3.4:80"] {
+            assert!(
+                TrustedProxies::parse(&[text])
+                    .unwrap_err()
+                    .contains(&format!("'{text}'"))
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_stranger_changes_nothing_by_what_it_claims(claims in "[ -~]{0,40}", name in "(forwarded|x-forwarded-for|x-real-ip)") {
+            prop_assert_eq!(client(&["127.0.0.1"], "203.0.113.7", &[(&name, &claims)]), "203.0.113.7");
+        }
+
+        #[test]
+        fn what_comes_before_the_last_stranger_does_not_count(claims in "[ -~]{0,40}") {
+            let headers = [("x-forwarded-for", &*format!("{claims}, 192.0.2.1"))];
+            prop_assert_eq!(client(&["127.0.0.1"], "127.0.0.1", &headers), "192.0.2.1");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Headers that the owner adds to every response.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+
+/// Headers that are added to every answer, unless it has one of that name already.
+#[derive(Clone, Debug, Default)]
+pub struct ExtraHeaders(Arc<[(HeaderName, HeaderValue)]>);
+
+impl PartialEq for ExtraHeaders {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for ExtraHeaders {}
+
+impl ExtraHeaders {
+    /// Checks headers that an owner wants on every answer.
+    ///
+    /// # Errors
+    /// Names and values that are none, and headers that are the server's own to set, in a sentence.
+    pub fn parse<'h>(
+        headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    ) -> Result<Self, String> {
+        // of these, a second or another one would break the connection's framing
+        const OWN: [HeaderName; 6] = [
+            CONNECTION,
+            CONTENT_LENGTH,
+            TE,
+            TRAILER,
+            TRANSFER_ENCODING,
+            UPGRADE,
+        ];
+        let read = |(name, value): (&str, &str)| {
+            let parsed: HeaderName = name
+                .parse()
+                .map_err(|_| format!("'{name}' is not the name of a header"))?;
+            if OWN.contains(&parsed) {
+                return Err(format!("the header {name} is the server's own to set"));
+            }
+            let value: HeaderValue = value.parse().map_err(|_| {
+                format!("the header {name} has a value with bytes that no header may have")
+            })?;
+            Ok((parsed, value))
+        };
+        headers
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
+        let mut before: Option<&HeaderName> = None;
+        for (name, value) in self.0.iter() {
+            // several of one name stand together
+            if before == Some(name) || !headers.contains_key(name) {
+                headers.append(name, value.clone());
+                before = Some(name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owners_headers_do_not_replace_an_answers_own() {
+        let extra =
+            ExtraHeaders::parse([("X-A", "1"), ("X-A", "2"), ("ETag", "\"mine\"")]).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("etag", HeaderValue::from_static("\"its\""));
+        extra.add_to(&mut headers);
+        assert_eq!(
+            headers.get_all("x-a").iter().collect::<Vec<_>>(),
+            ["1", "2"]
+        );
+        assert_eq!(
+            headers.get_all("etag").iter().collect::<Vec<_>>(),
+            ["\"its\""]
+        );
+    }
+}
