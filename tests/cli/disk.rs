@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::{bytes_on_disk, eventually, hasty, json, number, text};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Server, descriptor, sha256};
+use super::{bytes_on_disk, hasty, json, number, text};
+use crate::support::{
+    Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
+};
 
 /// The example store: a base layer that everything has, a layer that `app` has twice, an index, and a copy elsewhere.
 struct Store {

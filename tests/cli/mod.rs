@@ -10,13 +10,11 @@ mod tags;
 mod why;
 
 use std::io::{Read, Write};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Server, descriptor, sha256};
+use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
 /// Settings by which what nobody needs goes within a second.
 const FAST: [(&str, &str); 4] = [
@@ -162,18 +160,6 @@ fn typed(arguments: &[&str], answer: &str) -> (String, bool) {
     let _ = terminal.read_to_end(&mut told);
     shown += &String::from_utf8_lossy(&told);
     (shown, output.status.success())
-}
-
-/// Waits until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "still not: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn texts(values: &Value) -> Vec<&str> {

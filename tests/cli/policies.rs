@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, eventually, hasty, json, refusal, text, texts};
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Image, Server};
+use super::{FAST, hasty, json, refusal, text, texts};
+use crate::support::{Client, Image, OCI_MANIFEST, Server, eventually};
 
 const POLICIES: &str = "
 policies:

@@ -2,11 +2,8 @@
 
 use serde_json::json as value;
 
-use super::{
-    at_a_terminal, bytes_on_disk, eventually, hasty, json, number, push_index, refusal, text,
-};
-use crate::support::image::noise;
-use crate::support::{Client, Image, Server, sha256};
+use super::{at_a_terminal, bytes_on_disk, hasty, json, number, push_index, refusal, text};
+use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 /// Images that share a layer, as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and `team/web:pr-9`; each has 1000 bytes
 /// of its own besides its config.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::json as value;
 
-use super::{eventually, hasty, json, push_index, refusal, text, texts};
-use crate::support::{Client, Image, Server};
+use super::{hasty, json, push_index, refusal, text, texts};
+use crate::support::{Client, Image, Server, eventually};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {
     assert_eq!(
@@ -89,7 +89,7 @@ fn an_index_comes_back_with_its_children_and_so_does_its_signature() {
     client.put_manifest(
         "team/app",
         "arm",
-        crate::support::image::OCI_MANIFEST,
+        crate::support::OCI_MANIFEST,
         &client_manifest(&server, &children[1]),
     );
     for digest in [&index, &children[0], &children[1], &signature] {

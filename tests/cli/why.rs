@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json as value};
 
-use super::{eventually, hasty, json, push_index, refusal, text};
-use crate::support::image::noise;
-use crate::support::{Image, Server, sha256};
+use super::{hasty, json, push_index, refusal, text};
+use crate::support::{Image, Server, eventually, noise, sha256};
 
 /// A chain in short: the kinds of its steps and of its end.
 fn shape(chain: &Value) -> Vec<&str> {

@@ -1,7 +1,8 @@
 //! buildah, as Debian has it.
 
 use crate::bench::Bench;
-use crate::fixture::{DOCKER_LIST, OCI_INDEX, digest, gunzip, noise};
+use crate::content::{DOCKER_LIST, OCI_INDEX, noise, sha256};
+use crate::fixture::gunzip;
 use crate::server::text;
 
 fn with_store(bench: &Bench, name: &str) -> String {
@@ -72,7 +73,7 @@ pub fn multi_arch(bench: &Bench) {
         ));
         let own = gunzip(&bench.server.blob("team/app", &manifest.layers()[1]));
         assert!(String::from_utf8_lossy(&own).contains(&format!("built for {arch}\n")));
-        let kept = format!("{arch}-out/{}", digest(&own).replace("sha256:", ""));
+        let kept = format!("{arch}-out/{}", sha256(&own).replace("sha256:", ""));
         assert!(bench.read(&kept) == own);
     }
 }

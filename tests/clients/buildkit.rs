@@ -1,7 +1,7 @@
 //! BuildKit: attested images, and a build cache kept in the registry.
 
 use crate::bench::{Bench, Daemon};
-use crate::fixture::{OCI_INDEX, OCI_MANIFEST, noise};
+use crate::content::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::server::{Manifest, list, text};
 use crate::way::Way;
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::bench::Bench;
+use crate::content::noise;
 use crate::docker::{engine, pushed};
-use crate::fixture::noise;
 use crate::server::text;
 
 const IMAGES: usize = 200;

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use crate::bench::{Bench, Daemon};
-use crate::fixture::{Layout, assert_same, layout_content, noise, tar};
+use crate::content::noise;
+use crate::fixture::{Layout, assert_same, layout_content, tar};
 
 const BIG: usize = 40 << 20;
 const RANGE: usize = 4 << 20;

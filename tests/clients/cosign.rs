@@ -1,7 +1,7 @@
 //! cosign: signatures and attestations beside the image, with a key and no transparency log.
 
 use crate::bench::Bench;
-use crate::fixture::OCI_MANIFEST;
+use crate::content::OCI_MANIFEST;
 use crate::server::text;
 
 const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";

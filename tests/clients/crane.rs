@@ -3,9 +3,8 @@
 use serde_json::Value;
 
 use crate::bench::Bench;
-use crate::fixture::{
-    Layout, OCI_INDEX, assert_same, digest, gzip, layout_content, layout_digest, noise, tar,
-};
+use crate::content::{OCI_INDEX, noise, sha256};
+use crate::fixture::{Layout, assert_same, gzip, layout_content, layout_digest, tar};
 use crate::server::text;
 
 pub fn push_and_pull(bench: &Bench) {
@@ -70,7 +69,7 @@ pub fn edit(bench: &Bench) {
         let content = noise(seed, 200_000);
         bench.write(&format!("{layer}.tar.gz"), gzip(&tar(layer, &content)));
     }
-    let layers = ["first", "second"].map(|layer| digest(&bench.read(&format!("{layer}.tar.gz"))));
+    let layers = ["first", "second"].map(|layer| sha256(&bench.read(&format!("{layer}.tar.gz"))));
 
     bench.run(format!(
         "crane append --oci-empty-base --new_layer first.tar.gz --new_tag {}",

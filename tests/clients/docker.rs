@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::bench::{Bench, Daemon};
-use crate::fixture::{DOCKER_LIST, DOCKER_MANIFEST, digest, noise};
+use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, noise, sha256};
 use crate::server::{list, text};
 
 /// Neither iptables nor a bridge: no container is run, and the machine's network is left alone.
@@ -55,7 +55,7 @@ fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
         .iter()
         .map(|name| read(&text(name)))
         .collect();
-    let found: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    let found: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
     let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
         .iter()
         .map(text)

@@ -1,7 +1,8 @@
 //! The registry's own TLS, by a private authority: refused without it, accepted with it, and certificates of clients.
 
 use crate::bench::Bench;
-use crate::fixture::{Layout, assert_same, layout_content, noise};
+use crate::content::noise;
+use crate::fixture::{Layout, assert_same, layout_content};
 use crate::pki::{Authority, Issued};
 use crate::server::Server;
 

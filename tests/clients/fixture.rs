@@ -7,36 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::content::{OCI_CONFIG, OCI_INDEX, OCI_MANIFEST, noise, sha256};
 use crate::server::Content;
 
-pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 const TAR_BLOCK: usize = 512;
-
-pub fn digest(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-/// Bytes that do not compress, the same for the same seed.
-pub fn noise(seed: u64, len: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let words = std::iter::from_fn(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        Some(state.to_le_bytes())
-    });
-    words.flatten().take(len).collect()
-}
 
 /// A tar archive of one file, as a layer has it.
 pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
@@ -110,7 +87,7 @@ impl Layout {
     }
 
     fn blob(&self, media_type: &str, bytes: &[u8]) -> Value {
-        let digest = digest(bytes);
+        let digest = sha256(bytes);
         let path = self.root.join("blobs").join(digest.replace(':', "/"));
         fs::write(path, bytes).unwrap();
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
@@ -135,7 +112,7 @@ impl Layout {
     }
 
     fn manifest(&self, arch: &str, blobs: &[Value], layers: &[Vec<u8>]) -> Value {
-        let diff_ids: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+        let diff_ids: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
         let config = json!({
             "architecture": arch,
             "os": "linux",

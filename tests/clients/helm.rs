@@ -1,7 +1,7 @@
 //! Helm: charts in the registry.
 
 use crate::bench::Bench;
-use crate::fixture::{OCI_MANIFEST, digest};
+use crate::content::{OCI_MANIFEST, sha256};
 use crate::server::list;
 
 const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
@@ -26,7 +26,7 @@ pub fn charts(bench: &Bench) {
         assert_eq!(layer["mediaType"], CHART_LAYER);
         assert_eq!(
             layer["digest"],
-            digest(&bench.read(&format!("web-{version}.tgz")))
+            sha256(&bench.read(&format!("web-{version}.tgz")))
         );
         bench.server.content("team/charts/web", version);
     }

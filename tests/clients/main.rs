@@ -9,6 +9,8 @@ mod buildah;
 mod buildkit;
 mod collection;
 mod containerd;
+#[path = "../support/content.rs"]
+mod content;
 mod cosign;
 mod crane;
 mod differential;

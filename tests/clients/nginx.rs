@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 
 use crate::bench::{Bench, Daemon};
-use crate::fixture::{Layout, assert_same, digest, layout_content, noise};
+use crate::content::{noise, sha256};
+use crate::fixture::{Layout, assert_same, layout_content};
 use crate::pki::Authority;
 
 const SITE: &str = include_str!("../../docs/nginx.conf");
@@ -233,7 +234,7 @@ fn push_by_hand(bench: &Bench, site: &str, path: &str) {
     let half = blob.len() / 2;
     bench.write("first", &blob[..half]);
     bench.write("second", &blob[half..]);
-    let digest = digest(&blob);
+    let digest = sha256(&blob);
     let begun = begin(bench, &format!("{site}{path}/v2/a/b/blobs/uploads/"));
     assert!(
         begun.starts_with(&format!("{path}/v2/a/b/blobs/uploads/")),

@@ -1,7 +1,8 @@
 //! oras: artifacts of files, and what is attached to them.
 
 use crate::bench::Bench;
-use crate::fixture::{OCI_MANIFEST, assert_same, layout_content, noise};
+use crate::content::{OCI_MANIFEST, noise};
+use crate::fixture::{assert_same, layout_content};
 use crate::server::{list, text};
 
 /// Pushes an artifact of two files and attaches two more to it, one to the other; answers the
@@ -124,7 +125,7 @@ pub fn copy(bench: &Bench) {
 
     let blob = noise(6, 100_000);
     bench.write("blob", &blob);
-    let digest = crate::fixture::digest(&blob);
+    let digest = crate::content::sha256(&blob);
     bench.run(format!(
         "oras blob push --plain-http {host}/team/blobs@{digest} blob"
     ));

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::bench::Bench;
-use crate::fixture::{OCI_INDEX, OCI_MANIFEST, digest, noise};
+use crate::content::{OCI_INDEX, OCI_MANIFEST, noise, sha256};
 use crate::server::{list, text};
 
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -49,7 +49,7 @@ fn saved_layers(bench: &Bench, podman: &str, image: &str, dir: &str) -> Vec<Vec<
         .iter()
         .map(|layer| read(&text(&layer["digest"])))
         .collect();
-    let found: Vec<String> = layers.iter().map(|layer| digest(layer)).collect();
+    let found: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
     let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
         .iter()
         .map(text)

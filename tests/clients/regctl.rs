@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::bench::Bench;
-use crate::fixture::{Layout, assert_same, digest, layout_content, layout_digest, noise};
+use crate::content::{noise, sha256};
+use crate::fixture::{Layout, assert_same, layout_content, layout_digest};
 use crate::server::{list, text};
 
 const CHUNK: usize = 1_000_000;
@@ -72,7 +73,7 @@ pub fn blobs(bench: &Bench) {
     configure(bench);
     let host = &bench.server.host;
     let blob = noise(4, 5 * CHUNK + 17);
-    let wanted = digest(&blob);
+    let wanted = sha256(&blob);
     let put = format!("regctl --verbosity trace blob put {host}/team/blobs");
     let printed = bench.run_with(put, &blob);
     assert_eq!(printed.line(), wanted);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Response;
 
-use crate::fixture::digest;
+use crate::content::sha256;
 
 const LOG_LINES: usize = 40;
 
@@ -175,7 +175,7 @@ impl Server {
         let header = |name| reply.headers()[name].to_str().unwrap().to_owned();
         let manifest = Manifest {
             media_type: header("content-type"),
-            digest: digest(reply.body()),
+            digest: sha256(reply.body()),
             bytes: reply.body().clone(),
         };
         assert_eq!(header("docker-content-digest"), manifest.digest);
@@ -187,7 +187,7 @@ impl Server {
 
     pub fn blob(&self, repo: &str, wanted: &str) -> Vec<u8> {
         let blob = self.found(&format!("{repo}/blobs/{wanted}")).into_body();
-        assert_eq!(digest(&blob), wanted);
+        assert_eq!(sha256(&blob), wanted);
         blob
     }
 

@@ -5,10 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::bench::Bench;
-use crate::fixture::{
-    DOCKER_LIST, DOCKER_MANIFEST, Layout, OCI_INDEX, OCI_MANIFEST, assert_same, layout_content,
-    layout_digest,
-};
+use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST};
+use crate::fixture::{Layout, assert_same, layout_content, layout_digest};
 use crate::server::text;
 
 const COPY: &str =

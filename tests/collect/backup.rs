@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::support::image::{noise, sha256};
-use crate::support::{Client, Image, Server};
+use crate::support::{Client, Image, Server, noise, sha256};
 
 /// How many images are pulled from copies.
 const IMAGES: usize = 100;

@@ -5,8 +5,7 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 use super::{digests, stored};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, descriptor, noise};
-use crate::support::{Image, Server};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise};
 
 struct Scene {
     server: Server,

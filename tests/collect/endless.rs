@@ -4,8 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Image, Server};
+use crate::support::{Image, OCI_MANIFEST, Server};
 
 /// Clients that move a tag all the time let go of a manifest each time, which is due a moment later: what they let go while
 /// a sweep is at work is for the next one.
@@ -53,7 +52,11 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
             .arg(server.directory())
             .arg("--config")
             .arg(&config);
-        let mut sweep = command.stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut sweep = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
         let begun = Instant::now();
         while sweep.try_wait().expect("it can be asked").is_none() {
             if begun.elapsed() > PATIENCE {

@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::eventually;
 use crate::power_loss::disk::Disk;
-use crate::support::image::noise;
-use crate::support::{Image, Server};
+use crate::support::{Image, Server, eventually, noise};
 
 /// A disk of its own; none where this machine has none to give, which is said past the capture of output.
 fn disk(directory: &TempDir, what: &str) -> Option<Disk> {

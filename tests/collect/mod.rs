@@ -8,8 +8,6 @@ mod numbers;
 mod races;
 mod rules;
 
-use std::time::{Duration, Instant};
-
 use crate::support::{Server, sha256};
 
 /// The files of all blobs, as digests.
@@ -29,13 +27,4 @@ fn digests(contents: &[&[u8]]) -> Vec<String> {
     let mut digests: Vec<_> = contents.iter().map(|content| sha256(content)).collect();
     digests.sort();
     digests
-}
-
-/// Waits until something is so.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not within 20 s: {what}");
-        std::thread::sleep(Duration::from_millis(2));
-    }
 }

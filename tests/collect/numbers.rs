@@ -9,8 +9,7 @@ use std::time::Duration;
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{Actor, Registry, Settings};
 
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Image, Server};
+use crate::support::{Client, Image, OCI_MANIFEST, Server};
 
 /// Nothing stays, and nothing goes but when the test says so.
 const AT_ONCE: [(&str, &str); 5] = [

@@ -1,8 +1,9 @@
 //! What users of other registries lost data or space to, one by one.
 
-use super::{digests, eventually, stored};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, descriptor, noise};
-use crate::support::{Client, Image, Server, sha256};
+use super::{digests, stored};
+use crate::support::{
+    Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
+};
 
 /// Everything that nobody needs goes at once.
 const HASTY: &[(&str, &str)] = &[

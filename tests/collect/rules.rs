@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::eventually;
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, descriptor, noise, sha256};
-use crate::support::{Image, Server};
+use crate::support::{
+    Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
+};
 
 const POLICY: &str = "REGISTRY_POLICIES";
 

@@ -1,7 +1,7 @@
 //! What is secret is shown by nothing that says a configuration again.
 
 use super::command::{run, written};
-use crate::support::Server;
+use crate::support::{Server, eventually};
 
 /// Every place in which somebody may have a secret says `hidden`.
 const FULL: &str = "\
@@ -62,10 +62,9 @@ fn what_is_shown_has_no_secrets() {
 /// Whatever text a key takes: where it is a URL, its secrets are not shown.
 #[test]
 fn no_key_shows_the_secrets_of_a_url() {
-    use tarkeep::config::keys::{Kind, Treatment, all};
+    use tarkeep::config::keys::{Kind, Status, all};
     for key in all().iter().filter(|key| {
-        key.treatment == Treatment::Honoured
-            && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
+        key.status == Status::Supported && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
     }) {
         let (mut text, mut indent) = (String::new(), String::new());
         let mut parts = key.path.split('.').peekable();
@@ -157,7 +156,7 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
 fn a_server_that_says_what_it_does_names_no_secrets() {
     let checks = "[{uri: 'http://joe:hidden@127.0.0.1:1/?token=hidden', interval: 5ms, headers: {Cookie: [hidden]}}, \
                    {uri: 'http://ann:hidden@127.0.0.1:1/?token=hidden', interval: 5ms}]";
-    let server = Server::logged(&[
+    let server = Server::with(&[
         ("REGISTRY_HEALTH_HTTP", checks),
         ("REGISTRY_HTTP_SECRET", "hidden"),
         ("REGISTRY_HTTP_HEADERS_X-AUTH-TOKEN", "hidden"),
@@ -165,12 +164,12 @@ fn a_server_that_says_what_it_does_names_no_secrets() {
         ("REGISTRY_LOG_LEVEL", "debug"),
     ]);
     let log = || server.log();
-    crate::watch::eventually("both checks fail", || {
-        (log().matches("ERROR a health check fails").count() == 2).then_some(())
+    eventually("both checks fail", || {
+        log().matches("ERROR a health check fails").count() == 2
     });
     server.hang_up();
-    crate::watch::eventually("the configuration is read again", || {
-        log().contains("read again").then_some(())
+    eventually("the configuration is read again", || {
+        log().contains("read again")
     });
     let said = log();
     let debug = said

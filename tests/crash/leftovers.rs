@@ -9,8 +9,7 @@ use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 use super::audit;
-use crate::support::image::noise;
-use crate::support::{Client, Image, Server, sha256};
+use crate::support::{Client, Image, Server, noise, sha256};
 
 const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 

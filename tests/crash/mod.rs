@@ -177,7 +177,8 @@ fn kill_while_starting(root: &Path, after: Duration) {
     command
         .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
         .arg(root)
-        .stdout(Stdio::null());
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("the server starts");
     std::thread::sleep(after);
     child.kill().expect("the server can be killed");

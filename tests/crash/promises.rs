@@ -5,8 +5,7 @@ use std::sync::Mutex;
 
 use super::audit::references_of;
 use super::ledger::{Ledger, Place};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Response, sha256};
+use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Response, sha256};
 
 /// Connections that pull side by side.
 const PULLERS: usize = 3;

@@ -7,8 +7,7 @@ use serde_json::json;
 use super::ledger::Ledger;
 use super::random::Random;
 use crate::support::client::Request;
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Response, descriptor, sha256};
+use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Response, descriptor, noise, sha256};
 
 /// The server has died, as it was meant to.
 #[derive(Debug)]

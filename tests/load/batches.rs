@@ -7,8 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::image::{OCI_MANIFEST, noise};
-use crate::support::{Image, Response, Server, sha256};
+use crate::support::{Image, OCI_MANIFEST, Response, Server, noise, sha256};
 
 /// As many as fit one commit, and some more.
 const CLIENTS: usize = 300;

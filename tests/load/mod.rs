@@ -6,8 +6,7 @@ mod slow;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier, Mutex};
 
-use crate::support::image::{OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Server, sha256};
+use crate::support::{Client, Image, OCI_MANIFEST, Server, noise, sha256};
 
 const CLIENTS: usize = 32;
 /// Images that each client pushes, and then pulls of others.

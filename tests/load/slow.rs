@@ -8,8 +8,7 @@ use serde_json::json;
 
 use super::memory;
 use crate::support::client::read_response;
-use crate::support::image::{OCI_INDEX, noise};
-use crate::support::{Client, Image, Server, sha256};
+use crate::support::{Client, Image, OCI_INDEX, Server, noise, sha256};
 
 const SLOW: usize = 200;
 /// How large each slow upload is to become.

@@ -9,7 +9,8 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Guarded, eventually};
+use super::Guarded;
+use crate::support::eventually;
 
 /// Runs it in a directory; gives the exit code, what it printed and what it said.
 fn run(directory: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
@@ -313,7 +314,7 @@ fn the_registry_takes_what_it_makes() {
         (200, 401)
     );
     assert_eq!(command(&["-D", path, "ann"]).0, 0);
-    eventually("a deleted user is let in", || {
+    eventually("a deleted user is rejected", || {
         guarded.login("ann", "other").status == 401
     });
     assert_eq!(guarded.login("joe", "new").status, 200);

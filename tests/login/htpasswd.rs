@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Guarded, as_user, environment, eventually, line};
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Image, Server};
+use super::{Guarded, as_user, environment, line};
+use crate::support::{Image, OCI_MANIFEST, Server, eventually};
 
 #[test]
 fn the_right_password_only() {
@@ -158,7 +157,7 @@ fn what_cannot_be_used_changes_nothing() {
         "# users\nann:{SHA}2jmj7l5rSw0yVb/vlWAYkK/YBwk=\n",
     )
     .expect("a file");
-    eventually("a file that stays broken is not reported", || {
+    eventually("a file that stays broken is reported", || {
         assert_eq!(guarded.login("joe", "secret").status, 200);
         let log = guarded.server.log();
         log.contains("line 2, user 'ann'") && !log.contains("2jmj7l5")
@@ -206,9 +205,7 @@ fn one_line_for_each_failed_login_and_no_password() {
             .map(str::to_owned)
             .collect()
     };
-    eventually("not every failed login is in the log", || {
-        failures().len() >= 5
-    });
+    eventually("every failed login is in the log", || failures().len() >= 5);
     let lines = failures();
     assert_eq!(lines.len(), 5, "{lines:#?}");
     assert!(
@@ -278,7 +275,7 @@ fn a_start_with_a_file_that_cannot_be_used_is_refused() {
 fn a_missing_file_is_made_with_one_user() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("htpasswd");
-    let server = Server::logged(&[("REGISTRY_AUTH", &environment(&path))]);
+    let server = Server::with(&[("REGISTRY_AUTH", &environment(&path))]);
     let log = server.log();
     let password = log
         .split_once("password=\"")

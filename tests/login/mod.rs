@@ -9,7 +9,6 @@ mod swapping;
 mod tokens;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -42,7 +41,7 @@ impl Guarded {
         let path = directory.path().join("htpasswd");
         std::fs::write(&path, content).expect("a file");
         let server =
-            Server::logged(&[&[("REGISTRY_AUTH", &*environment(&path))], variables].concat());
+            Server::with(&[&[("REGISTRY_AUTH", &*environment(&path))], variables].concat());
         Self {
             server,
             path,
@@ -69,13 +68,4 @@ fn as_user<'c>(request: Request<'c>, user: &str, password: &str) -> Request<'c> 
         "Authorization",
         &format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
     )
-}
-
-/// Looks until it is so: what a server says in its log may come a moment after its answer.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
 }

@@ -5,9 +5,9 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{as_user, environment, eventually, line};
-use crate::support::Client;
+use super::{as_user, environment, line};
 use crate::support::server::command;
+use crate::support::{Client, eventually};
 
 #[test]
 fn logins_begin_move_and_end_without_a_restart() {
@@ -47,7 +47,7 @@ fn logins_begin_move_and_end_without_a_restart() {
     };
     assert_eq!(Client::new(address).get("/v2/").status, 200);
     write(Some(&place("one")));
-    eventually("a login is not asked for", || {
+    eventually("a login is required", || {
         Client::new(address).get("/v2/").status == 401
     });
     assert_eq!(
@@ -58,7 +58,7 @@ fn logins_begin_move_and_end_without_a_restart() {
     // as mistyped
     write(Some(&place("none")));
     kill(&server, rustix::process::Signal::HUP);
-    eventually("a missing file is not refused", || {
+    eventually("a missing file is rejected", || {
         said_so(&place("log"), "there is no htpasswd file")
     });
     assert_eq!(
@@ -67,18 +67,16 @@ fn logins_begin_move_and_end_without_a_restart() {
     );
     // and taken once it is there
     std::fs::write(place("none"), line("eve", "third")).expect("a file");
-    eventually("a file that is there by now does not count", || {
+    eventually("a file that appears later counts", || {
         status("eve", "third") == 200
     });
     write(Some(&place("two")));
-    eventually("the other file does not count", || {
-        status("ann", "other") == 200
-    });
+    eventually("the other file counts", || status("ann", "other") == 200);
     assert_eq!(status("joe", "secret"), 401);
     write(None);
     // a file alone takes no login away
     kill(&server, rustix::process::Signal::HUP);
-    eventually("a login is still asked for", || {
+    eventually("no login is required any more", || {
         Client::new(address).get("/v2/").status == 200
     });
 }

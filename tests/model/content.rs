@@ -7,8 +7,7 @@ use serde_json::json;
 
 use crate::crash::audit::references_of;
 use crate::crash::random::Random;
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST, noise};
-use crate::support::{Image, descriptor, sha256};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, descriptor, noise, sha256};
 
 const LAYERS: u64 = 14;
 const IMAGES: u64 = 36;

@@ -4,14 +4,12 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use super::disk::Disk;
 use crate::crash::audit;
-use crate::support::Server;
-use crate::support::image::noise;
+use crate::support::{Server, eventually, noise};
 
 const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "50ms"),
@@ -56,14 +54,7 @@ impl Scene {
     fn collect(&self) {
         let client = &mut self.server.client();
         (0..BLOBS).for_each(|seed| drop(client.push_blob("garbage", &noise(seed, 2000))));
-        self.eventually("the files are gone", || self.server.blob_files().is_empty());
-    }
-
-    fn eventually(&self, what: &str, is_so: impl Fn() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "not within 20 s: {what}");
-        }
+        eventually("the files are gone", || self.server.blob_files().is_empty());
     }
 
     fn notes(&self) -> i64 {
@@ -85,7 +76,7 @@ impl Scene {
             .for_each(Disk::come_back);
         audit::check_collected(self.server.directory());
         self.server.restart();
-        self.eventually("what came back has been collected again", || {
+        eventually("what came back has been collected again", || {
             self.server.blob_files().is_empty() && self.notes() == 0
         });
     }
@@ -122,7 +113,7 @@ fn a_file_that_is_gone_has_no_row_after_a_power_loss() {
 fn a_file_that_comes_back_has_a_note_after_a_power_loss() {
     experiment(|scene| {
         scene.collect();
-        scene.eventually("the notes are gone", || scene.notes() == 0);
+        eventually("the notes are gone", || scene.notes() == 0);
         drop(scene.server.client().begin_upload("garbage"));
         scene.cut();
     });

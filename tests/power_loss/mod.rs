@@ -20,8 +20,7 @@ use crate::crash::ledger::Ledger;
 use crate::crash::promises;
 use crate::crash::random::Random;
 use crate::crash::worker::{Gone, Worker};
-use crate::support::Server;
-use crate::support::image::{OCI_MANIFEST, noise};
+use crate::support::{OCI_MANIFEST, Server, noise};
 use disk::Disk;
 
 const ROUNDS: u64 = 16;

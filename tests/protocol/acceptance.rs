@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{CONFIG, DOCKER_MANIFEST, LAYER, index, pointer, put};
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Server, descriptor};
+use crate::support::{Client, OCI_MANIFEST, Server, descriptor};
 
 const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 

@@ -1,8 +1,7 @@
 //! Pulling blobs.
 
 use super::{CONFIG, Wire, image, push, sha512};
-use crate::support::image::noise;
-use crate::support::{Server, sha256};
+use crate::support::{Server, noise, sha256};
 
 /// Around every size at which the server changes its way of sending.
 const SIZES: [usize; 9] = [

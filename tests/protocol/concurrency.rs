@@ -2,9 +2,8 @@
 
 use std::sync::Barrier;
 
-use super::{Wire, digest_of, eventually, image, index, pointer, push, push_image};
-use crate::support::image::{OCI_MANIFEST, noise};
-use crate::support::{Image, Server, sha256};
+use super::{Wire, digest_of, image, index, pointer, push, push_image};
+use crate::support::{Image, OCI_MANIFEST, Server, eventually, noise, sha256};
 
 /// Runs `work` on several threads, all from the same moment on; gives what each came to.
 fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {

@@ -5,10 +5,9 @@ use std::net::Shutdown;
 
 use proptest::prelude::*;
 
-use super::{Wire, check, eventually, image, push};
+use super::{Wire, check, image, push};
 use crate::support::client::read_response;
-use crate::support::image::noise;
-use crate::support::{Response, Server};
+use crate::support::{Response, Server, eventually, noise};
 
 /// What can be asked in between large blobs.
 #[derive(Clone, Copy, Debug)]

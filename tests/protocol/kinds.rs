@@ -6,8 +6,7 @@ use super::{
     CONFIG, DOCKER_LIST, DOCKER_MANIFEST, EMPTY, LAYER, digest_of, image, index, media_type,
     pointer, push, push_image, put,
 };
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Server, descriptor, sha256};
+use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
 /// Pushes, and asserts that what comes back is what went.
 fn round_trip(client: &mut Client, repository: &str, manifest: &Value) {

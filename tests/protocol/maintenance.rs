@@ -2,8 +2,8 @@
 
 use std::process::Stdio;
 
-use super::{eventually, put};
-use crate::support::{Image, Server};
+use super::put;
+use crate::support::{Image, Server, eventually};
 
 #[test]
 fn a_read_only_registry_gives_and_takes_nothing() {

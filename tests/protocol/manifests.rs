@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{DOCKER_MANIFEST, check, digest_of, image, push, push_image, put, sha512};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Image, Response, Server, sha256};
+use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Response, Server, sha256};
 
 fn assert_described(response: &Response, content: &[u8], media_type: &str, digest: &str) {
     for (name, expected) in [

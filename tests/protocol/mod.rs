@@ -6,6 +6,7 @@ mod concurrency;
 mod connections;
 mod deleting;
 mod errors;
+mod hash_state;
 mod kinds;
 mod legacy;
 mod lists;
@@ -24,7 +25,6 @@ mod uploads;
 use std::fmt::Debug;
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestRunner};
@@ -32,14 +32,14 @@ use serde_json::{Value, json};
 use sha2::Digest;
 
 use crate::support::client::read_response;
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Response, Server, descriptor, sha256};
+use crate::support::{
+    Client, DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Response, Server, descriptor,
+    sha256,
+};
 
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
-const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 
 /// Checks a property on `cases` values, and shrinks what fails.
 fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value))
@@ -59,26 +59,9 @@ where
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
-/// Asks again and again until it is so: for what happens on the other side of a socket, in its own time.
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(
-            start.elapsed() < Duration::from_secs(20),
-            "not within 20 s: {what}"
-        );
-        std::thread::yield_now();
-    }
-}
-
 fn sha512(content: &[u8]) -> String {
-    format!(
-        "sha512:{}",
-        sha2::Sha512::digest(content)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    )
+    let hash = sha2::Sha512::digest(content);
+    format!("sha512:{}", data_encoding::HEXLOWER.encode(&hash))
 }
 
 /// An image manifest of these blobs.

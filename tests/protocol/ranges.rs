@@ -6,8 +6,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 
 use super::{check, image, push};
-use crate::support::image::noise;
-use crate::support::{Response, Server};
+use crate::support::{Response, Server, noise};
 
 /// A range as a client may ask for it, of a content of a known size.
 #[derive(Clone, Debug)]

@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{artifact, digest_of, index, next_page, pages, pointer, push, push_image, put, sha512};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Response, Server, sha256};
+use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Response, Server, sha256};
 
 const SIGNATURE: &str = "application/vnd.example.signature+json";
 const SBOM: &str = "application/vnd.example.sbom";

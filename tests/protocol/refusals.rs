@@ -3,8 +3,7 @@
 use serde_json::json;
 
 use super::{CONFIG, DOCKER_LIST, DOCKER_MANIFEST, LAYER, image, index, push};
-use crate::support::image::{OCI_INDEX, OCI_MANIFEST};
-use crate::support::{Client, Server, descriptor};
+use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Server, descriptor};
 
 const LIMIT: usize = 4 << 20;
 

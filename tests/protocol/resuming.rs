@@ -2,9 +2,8 @@
 
 use std::os::unix::fs::FileExt;
 
-use super::{Wire, eventually};
-use crate::support::image::noise;
-use crate::support::{Client, Server, sha256};
+use super::Wire;
+use crate::support::{Client, Server, eventually, noise, sha256};
 
 /// How many bytes a session says it has.
 fn received(client: &mut Client, location: &str) -> usize {

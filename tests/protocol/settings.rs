@@ -1,8 +1,7 @@
 //! Settings that change what the protocol answers.
 
 use super::{image, push_image, put};
-use crate::support::image::{OCI_MANIFEST, noise};
-use crate::support::{Image, Server, descriptor};
+use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise};
 
 #[test]
 fn without_deletes_nothing_goes() {

@@ -1,8 +1,7 @@
 //! Sparse manifests, which mirrors need: accepted where a setting says so, and no hole in what protects their parts.
 
 use super::{LAYER, digest_of, image, index, pointer, push, put};
-use crate::support::image::OCI_MANIFEST;
-use crate::support::{Client, Server, descriptor, sha256};
+use crate::support::{Client, OCI_MANIFEST, Server, descriptor, sha256};
 
 fn sparse() -> Server {
     Server::with(&[("REGISTRY_MANIFESTS_SPARSE", "true")])

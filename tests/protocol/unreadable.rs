@@ -5,8 +5,7 @@ use std::net::Shutdown;
 
 use super::errors::assert_oci;
 use super::{Wire, chunked, image, push};
-use crate::support::image::noise;
-use crate::support::{Response, Server, sha256};
+use crate::support::{Response, Server, noise, sha256};
 
 /// A request with these lines after its first one.
 fn with(lines: impl AsRef<[u8]>) -> Vec<u8> {

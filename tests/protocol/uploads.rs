@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use super::{check, chunked, sha512};
-use crate::support::image::noise;
-use crate::support::{Client, Response, Server, sha256};
+use crate::support::{Client, Response, Server, noise, sha256};
 
 /// Asserts that a session is open and has received `length` bytes.
 fn assert_progress(response: &Response, status: u16, location: &str, length: usize) {

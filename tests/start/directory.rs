@@ -4,8 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{Running, sentence, serve};
-use crate::support::image::{OCI_MANIFEST, noise};
-use crate::support::{Client, Image, Server, sha256};
+use crate::support::{Client, Image, OCI_MANIFEST, Server, noise, sha256};
 
 /// Every file and directory from `path` down, with the bits of its mode.
 fn modes(path: &Path, found: &mut Vec<(String, u32)>) {

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 
 use super::{Running, serve, wait_until_closed};
 use crate::support::client::read_response;
-use crate::support::image::noise;
 use crate::support::server::upload_length;
-use crate::support::sha256;
+use crate::support::{noise, sha256};
 
 /// What is "at once", on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(1800);

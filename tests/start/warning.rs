@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::{Running, serve};
-use crate::support::image::noise;
-use crate::support::{Client, sha256};
+use crate::support::{Client, noise, sha256};
 
 fn told(environment: &[(&str, &str)], phrase: &str) -> usize {
     let temporary = tempfile::TempDir::new().expect("a directory");

@@ -1,45 +1,18 @@
-//! Images, made of bytes that a seed decides.
+//! Reproducible images: the same seed gives the same bytes.
 
 use serde_json::{Value, json};
-use sha2::Digest;
 
-use super::Client;
+use super::client::Client;
+use super::content::{OCI_CONFIG, OCI_MANIFEST, noise, sha256};
 
-pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// `sha256:…` of the content, computed by another implementation than the server's.
-pub fn sha256(content: &[u8]) -> String {
-    format!(
-        "sha256:{}",
-        sha2::Sha256::digest(content)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    )
-}
-
+/// A descriptor of the content.
 pub fn descriptor(media_type: &str, content: &[u8]) -> Value {
     json!({ "mediaType": media_type, "digest": sha256(content), "size": content.len() })
 }
 
-/// Bytes that look random and are the same for the same seed.
-pub fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-/// An image manifest with everything it needs.
+/// An image manifest with its config and layers.
 #[derive(Clone)]
 pub struct Image {
     pub config: Vec<u8>,
@@ -48,7 +21,7 @@ pub struct Image {
 }
 
 impl Image {
-    /// An image of the given layers; `name` makes its config, and so its manifest, its own.
+    /// Makes an image of the given layers; `name` makes its config and manifest unique.
     pub fn new(name: &str, layers: Vec<Vec<u8>>) -> Self {
         let config = json!({ "architecture": "amd64", "os": "linux", "config": { "Labels": { "name": name } } }).to_string().into_bytes();
         let described: Vec<_> = layers
@@ -63,7 +36,7 @@ impl Image {
         }
     }
 
-    /// A small image of one layer.
+    /// Makes a small image of one layer.
     pub fn small(seed: u64) -> Self {
         Self::new(&format!("image {seed}"), vec![noise(seed, 1000)])
     }
@@ -72,7 +45,7 @@ impl Image {
         sha256(&self.manifest)
     }
 
-    /// Pushes blobs and manifest under a tag.
+    /// Pushes the blobs, then the manifest under a tag.
     pub fn push(&self, client: &mut Client, repository: &str, tag: &str) {
         for blob in self.layers.iter().chain([&self.config]) {
             client.push_blob(repository, blob);
@@ -81,7 +54,7 @@ impl Image {
         assert_eq!(response.status, 201, "{response:?}");
     }
 
-    /// Asserts that the tag gives this image, whole.
+    /// Asserts that a pull of the tag gives exactly this image.
     pub fn assert_pulls(&self, client: &mut Client, repository: &str, tag: &str) {
         let manifest = client.get(&format!("/v2/{repository}/manifests/{tag}"));
         assert_eq!(

@@ -1,10 +1,14 @@
-//! What every test needs: the real server on a free port with a directory of its own, a client that can misbehave, and
-//! images to push.
+//! Test support: the real server on a free port with a fresh directory, a client that can misbehave, images to push.
 
 pub mod client;
-pub mod image;
+mod content;
+mod image;
+mod log;
 pub mod server;
+mod wait;
 
 pub use client::{Client, Response};
-pub use image::{Image, descriptor, sha256};
+pub use content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, noise, sha256};
+pub use image::{Image, descriptor};
 pub use server::Server;
+pub use wait::{eventually, eventually_some};

@@ -6,15 +6,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::Client;
+use super::client::Client;
+use super::log::Log;
 
-/// A running server and its data directory; both go with it.
+/// A running server and its data directory; dropping it kills the server.
 pub struct Server {
     child: Child,
     address: String,
     directory: PathBuf,
     environment: Vec<(String, String)>,
-    log: Option<PathBuf>,
+    log: Log,
     _temporary: Option<TempDir>,
 }
 
@@ -24,7 +25,7 @@ impl Server {
         Self::with(&[])
     }
 
-    /// Starts with `REGISTRY_…` variables set.
+    /// Starts on an empty directory with `REGISTRY_…` variables set.
     pub fn with(environment: &[(&str, &str)]) -> Self {
         let temporary = TempDir::new().expect("a temporary directory");
         let mut server = Self::at(&temporary.path().join("data"), environment);
@@ -32,46 +33,25 @@ impl Server {
         server
     }
 
-    /// As [`Self::with`], for tests that look at the log.
-    pub fn logged(environment: &[(&str, &str)]) -> Self {
-        let temporary = TempDir::new().expect("a temporary directory");
-        let log = temporary.path().join("log");
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let directory = temporary.path().join("data");
-        let (child, address) = spawn(&directory, &environment, Some(&log));
-        Self {
-            child,
-            address,
-            directory,
-            environment,
-            log: Some(log),
-            _temporary: Some(temporary),
-        }
-    }
-
-    /// What a [`Self::logged`] server has said so far.
-    pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log.as_ref().expect("a log")).expect("text")
-    }
-
     /// Starts on a directory that outlives the server.
     pub fn at(directory: &Path, environment: &[(&str, &str)]) -> Self {
-        let environment: Vec<_> = environment
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let (child, address) = spawn(directory, &environment, None);
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = environment.iter().map(owned).collect();
+        let log = Log::new();
+        let (child, address) = spawn(directory, &environment, &log);
         Self {
             child,
             address,
             directory: directory.to_owned(),
             environment,
-            log: None,
+            log,
             _temporary: None,
         }
+    }
+
+    /// Returns everything logged so far.
+    pub fn log(&self) -> String {
+        self.log.text()
     }
 
     /// `HOST:PORT`, or the path of a socket.
@@ -87,28 +67,28 @@ impl Server {
         self.child.id()
     }
 
-    /// A client with a connection of its own.
+    /// Returns a client with its own connection.
     pub fn client(&self) -> Client {
         Client::new(&self.address)
     }
 
-    /// SIGKILL: nothing of the process runs after this.
+    /// Sends SIGKILL and waits for the end.
     pub fn kill(&mut self) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server ends");
     }
 
-    /// Starts again after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
+    /// Restarts after [`Self::kill`] or [`Self::stop`], on the same directory and another port.
     pub fn restart(&mut self) {
-        (self.child, self.address) = spawn(&self.directory, &self.environment, self.log.as_deref());
+        (self.child, self.address) = spawn(&self.directory, &self.environment, &self.log);
     }
 
-    /// SIGTERM, without waiting.
+    /// Sends SIGTERM without waiting.
     pub fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// SIGHUP: everything that is configured is read again.
+    /// Sends SIGHUP: the server reloads its configuration.
     pub fn hang_up(&self) {
         self.signal(rustix::process::Signal::HUP);
     }
@@ -116,10 +96,10 @@ impl Server {
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid"))
             .expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("the server can be told");
+        rustix::process::kill_process(pid, signal).expect("the server can be signalled");
     }
 
-    /// SIGTERM, and what came of it.
+    /// Sends SIGTERM and returns the exit status.
     pub fn stop(&mut self) -> ExitStatus {
         self.terminate();
         self.wait()
@@ -129,7 +109,7 @@ impl Server {
         self.child.wait().expect("the server ends")
     }
 
-    /// The files that an upload leaves while it is open.
+    /// Lists the files of open uploads.
     pub fn upload_files(&self) -> Vec<PathBuf> {
         let entries =
             std::fs::read_dir(self.directory.join("uploads")).expect("the uploads directory");
@@ -138,12 +118,12 @@ impl Server {
             .collect()
     }
 
-    /// How many bytes of an upload are in its file, acknowledged or not.
+    /// Returns the length of an upload's file, unacknowledged bytes included.
     pub fn upload_length(&self, location: &str) -> u64 {
         upload_length(&self.directory, location)
     }
 
-    /// Every blob file, wherever it is sharded to.
+    /// Lists all blob files, of all algorithms and shards.
     pub fn blob_files(&self) -> Vec<PathBuf> {
         let list = |path: &Path| -> Vec<PathBuf> {
             std::fs::read_dir(path)
@@ -159,7 +139,7 @@ impl Server {
             .collect()
     }
 
-    /// The command line tool on this server's directory.
+    /// Runs the command line tool on this server's directory.
     pub fn cli(&self, arguments: &[&str]) -> std::process::Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command
@@ -171,7 +151,7 @@ impl Server {
     }
 }
 
-/// As [`Server::upload_length`], for the directory of whatever server.
+/// As [`Server::upload_length`], for any data directory.
 pub fn upload_length(directory: &Path, location: &str) -> u64 {
     let (_, id) = location.rsplit_once('/').expect("a path");
     std::fs::metadata(directory.join("uploads").join(id)).map_or(0, |metadata| metadata.len())
@@ -184,45 +164,42 @@ impl Drop for Server {
     }
 }
 
-/// `registry serve` on a directory and any port of loopback, for those who want to start it themselves; without an access
-/// log, for nobody may be reading it.
+/// Prepares `registry serve` on a directory and any port of loopback, without an access log.
+/// For tests that start the process themselves.
 pub fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command.args(["serve", "--data-dir"]).arg(directory);
-    // the disks of test machines are fuller than a registry's should be; no flag, which would go over all variables
+    // test machines may have less free disk than the reserve; variables, because a test cannot override flags
     command
         .env("REGISTRY_STORAGE_RESERVE", "0")
-        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
-    command.env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
+        .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
     command
 }
 
-fn spawn(
-    directory: &Path,
-    environment: &[(String, String)],
-    log: Option<&Path>,
-) -> (Child, String) {
+fn spawn(directory: &Path, environment: &[(String, String)], log: &Log) -> (Child, String) {
     let mut command = command(directory);
     command
         .envs(environment.iter().cloned())
-        .stdout(Stdio::piped());
-    if let Some(log) = log {
-        let mut options = std::fs::OpenOptions::new();
-        command.stderr(options.create(true).append(true).open(log).expect("a log"));
-    }
+        .stdout(Stdio::piped())
+        .stderr(log.stdio());
     let mut child = command.spawn().expect("the server starts");
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("a pipe"))
-        .read_line(&mut line)
-        .expect("a line");
-    let place = line
-        .strip_prefix("listening on ")
-        .and_then(|rest| rest.split(',').next());
-    let address = place
-        .and_then(|place| place.split_once("://"))
-        .map(|(_, address)| address);
-    let address = address
-        .unwrap_or_else(|| panic!("the server said '{line}'"))
-        .to_owned();
+    let stdout = child.stdout.take().expect("a pipe");
+    let address = read_address(&mut BufReader::new(stdout));
     (child, address)
+}
+
+/// Reads the line in which a server announces its address; panics if it ends instead.
+pub fn read_address(stdout: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("a line");
+    announced_address(&line)
+        .unwrap_or_else(|| panic!("the server said {line:?}"))
+        .to_owned()
+}
+
+/// Returns `HOST:PORT`, or the path of a socket, from `listening on SCHEME://ADDRESS, …`.
+pub fn announced_address(line: &str) -> Option<&str> {
+    let (url, _) = line.strip_prefix("listening on ")?.split_once(',')?;
+    url.split_once("://").map(|(_, address)| address)
 }

@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use regex::Regex;
 
-use super::{Watched, eventually};
-use crate::support::{Client, Image};
+use super::Watched;
+use crate::support::{Client, Image, eventually_some};
 
 #[test]
 fn each_request_is_one_line_in_combined_format() {
@@ -138,7 +138,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
             200
         );
     }
-    let debug = eventually("the debug port is said", || {
+    let debug = eventually_some("the debug port is said", || {
         let log = std::fs::read_to_string(&log).expect("a log");
         log.lines()
             .find(|line| line.contains("the debug port is open"))?

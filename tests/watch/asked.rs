@@ -188,6 +188,7 @@ fn the_only_server_there_is_is_found() {
         let mut child = command
             .current_dir(temporary.path())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()
             .expect("the server starts");
         let mut line = String::new();

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use regex::Regex;
 
-use super::{Watched, eventually};
+use super::Watched;
+use crate::support::eventually_some;
 
 /// The expressions of the filter, as fail2ban reads them: the time is taken out of the line, and `<HOST>` is an address.
 fn filter() -> (Regex, Regex) {
@@ -97,7 +98,7 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         ),
         (11, 429)
     );
-    let failures = eventually("all failures are logged", || {
+    let failures = eventually_some("all failures are logged", || {
         let lines: Vec<_> = server
             .err()
             .into_iter()

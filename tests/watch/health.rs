@@ -5,15 +5,15 @@ use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use super::{Watched, eventually};
-use crate::support::Server;
+use super::Watched;
+use crate::support::{Server, eventually_some};
 
 const SOON: &str = "interval: 5ms";
 
 /// Waits until every request is refused, and the debug port names this check.
 fn wait_until_ill(server: &Watched, check: &str) -> String {
     let mut debug = server.debug();
-    let cause = eventually("the check fails", || {
+    let cause = eventually_some("the check fails", || {
         let answer = debug.get("/debug/health");
         (answer.status == 503).then(|| {
             answer.json()[check]
@@ -47,7 +47,7 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
 }
 
 fn wait_until_well(server: &Watched) {
-    eventually("the check is passed", || {
+    eventually_some("the check is passed", || {
         Some(server.client().get("/v2/")).filter(|answer| answer.status == 200)
     });
     let answer = server.debug().get("/debug/health");

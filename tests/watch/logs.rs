@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::{Watched, eventually};
-use crate::support::Client;
+use super::Watched;
+use crate::support::{Client, eventually_some};
 
 fn objects(formatter: &str) -> Vec<Value> {
     let environment = [
@@ -235,7 +235,7 @@ fn a_generated_password_is_said_at_every_level() {
         temporary.path().join("htpasswd").display()
     );
     let server = Watched::start(&[("REGISTRY_AUTH", &auth), ("REGISTRY_LOG_LEVEL", "error")]);
-    let line = eventually("it is said", || {
+    let line = eventually_some("it is said", || {
         server
             .err()
             .into_iter()

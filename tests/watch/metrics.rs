@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::{Watched, eventually};
-use crate::support::{Image, sha256};
+use super::Watched;
+use crate::support::{Image, eventually_some, sha256};
 
 /// The value of a sample, by its name and labels as they are written.
 fn value(metrics: &str, sample: &str) -> Option<f64> {
@@ -42,7 +42,7 @@ pub fn everything() -> Watched {
         ("REGISTRY_HTTP_TLS_CERTIFICATE", &path(&certificate)),
         ("REGISTRY_HTTP_TLS_KEY", &path(&key)),
     ]);
-    eventually("the store was measured", || {
+    eventually_some("the store was measured", || {
         server
             .metrics()
             .contains("registry_store_bytes")
@@ -140,7 +140,7 @@ fn what_clients_do_is_counted_under_distributions_names() {
         ("registry_config_last_reload_successful", 1.0),
     ];
     // what is counted once an answer has been handed over may come a moment after the client has it
-    let metrics = eventually("everything is counted", || {
+    let metrics = eventually_some("everything is counted", || {
         let metrics = server.metrics();
         expected
             .iter()
@@ -165,10 +165,10 @@ fn the_store_and_its_collection_are_told() {
     ]);
     let mut client = server.client();
     let blob = client.push_blob("a", &[7; 5000]);
-    eventually("it is collected", || {
+    eventually_some("it is collected", || {
         (client.get(&format!("/v2/a/blobs/{blob}")).status == 404).then_some(())
     });
-    let metrics = eventually("it is counted", || {
+    let metrics = eventually_some("it is counted", || {
         let metrics = server.metrics();
         (value(&metrics, r#"registry_gc_collected_total{kind="files"}"#) == Some(1.0))
             .then_some(metrics)
@@ -184,7 +184,7 @@ fn the_store_and_its_collection_are_told() {
         .expect("a time");
     assert!((now - Duration::from_secs_f64(last)).as_secs() < 60);
     assert!(value(&metrics, "registry_disk_free_bytes").is_some_and(|bytes| bytes > 0.0));
-    let metrics = eventually("it is measured", || {
+    let metrics = eventually_some("it is measured", || {
         Some(server.metrics()).filter(|metrics| metrics.contains("registry_store_bytes"))
     });
     assert!(
@@ -371,7 +371,7 @@ fn received_bytes_are_those_that_were_read() {
     assert_eq!(body.status, 201);
     let sum =
         |handler: &str| format!(r#"registry_http_request_size_bytes_sum{{handler="{handler}"}}"#);
-    let metrics = eventually("the requests are counted", || {
+    let metrics = eventually_some("the requests are counted", || {
         let metrics = server.metrics();
         (value(
             &metrics,

@@ -12,27 +12,11 @@ mod probes;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::support::Client;
 use crate::support::server::command;
-
-/// Asks again and again until there is an answer.
-pub fn eventually<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = answer() {
-            return answer;
-        }
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "not within a minute: {what}"
-        );
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
+use crate::support::{Client, eventually_some};
 
 /// A server whose output goes to files.
 struct Watched {
@@ -64,7 +48,7 @@ impl Watched {
             address: String::new(),
             temporary,
         };
-        let first = eventually("the server says where it is", || {
+        let first = eventually_some("the server says where it is", || {
             watched.out().into_iter().next()
         });
         let place = first
@@ -96,7 +80,7 @@ impl Watched {
 
     /// A client of the debug port.
     fn debug(&self) -> Client {
-        let line = eventually("the debug port is said", || {
+        let line = eventually_some("the debug port is said", || {
             self.err()
                 .into_iter()
                 .find(|line| line.contains("the debug port is open"))

@@ -2,8 +2,8 @@
 
 use std::io::{Read, Write};
 
-use super::{Watched, eventually};
-use crate::support::{Response, Server};
+use super::Watched;
+use crate::support::{Response, Server, eventually_some};
 
 #[test]
 fn a_server_that_can_work_says_so() {
@@ -63,7 +63,7 @@ fn a_disk_without_room_is_not_ready_and_alive() {
             .filter(|line| line.contains("storage.reserve"))
             .collect()
     };
-    let line = eventually("the log says so", || said().pop());
+    let line = eventually_some("the log says so", || said().pop());
     assert!(
         line.contains(" WARN ")
             && line.contains("reserve=18446744073709551615")
@@ -127,7 +127,7 @@ fn a_server_that_is_being_stopped_is_not_ready() {
     upload.read_exact(&mut [0; 12]).expect("it is wanted");
     assert_eq!(debug.get("/readyz").status, 200);
     server.terminate();
-    let answer = eventually("it is not ready", || {
+    let answer = eventually_some("it is not ready", || {
         Some(debug.get("/readyz")).filter(|answer| answer.status == 503)
     });
     assert!(problem(&answer, "stopping").is_some(), "{}", answer.json());
@@ -151,7 +151,7 @@ fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
     let is_fresh = start.elapsed() < std::time::Duration::from_millis(900);
     let again = client.get("/readyz").status;
     assert!(again == 200 || !is_fresh, "{again}");
-    let answer = eventually("it is not ready", || {
+    let answer = eventually_some("it is not ready", || {
         Some(client.get("/readyz")).filter(|answer| answer.status == 503)
     });
     assert!(
@@ -163,7 +163,7 @@ fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
     database
         .execute_batch("ROLLBACK")
         .expect("the lock is let go");
-    eventually("it is ready again", || {
+    eventually_some("it is ready again", || {
         Some(client.get("/readyz")).filter(|answer| answer.status == 200)
     });
 }

@@ -1,7 +1,6 @@
 //! Prefix, host, locations, headers and proxies, as clients see them.
 
-use crate::support::image::noise;
-use crate::support::{Client, Image, Response, Server, sha256};
+use crate::support::{Client, Image, Response, Server, noise, sha256};
 
 fn begin(client: &mut Client, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = client.request("POST", path);
@@ -182,7 +181,7 @@ fn everything_lies_below_the_prefix() {
                 .request("PUT", &format!("/r/x/v2/a/b/manifests/{tag}"))
                 .body(&image.manifest);
             assert_eq!(
-                put.header("Content-Type", crate::support::image::OCI_MANIFEST)
+                put.header("Content-Type", crate::support::OCI_MANIFEST)
                     .send()
                     .status,
                 201
@@ -280,7 +279,7 @@ fn the_address_of_a_client_is_the_one_before_the_proxies() {
 /// Whoever forgot to name a proxy hears of it, once.
 #[test]
 fn a_peer_that_is_not_believed_is_named_in_the_log() {
-    let server = Server::logged(&[]);
+    let server = Server::with(&[]);
     let said = |server: &Server| server.log().matches("http.trustedproxies").count();
     let ask = |server: &Server, header: &str| {
         assert_eq!(
@@ -307,7 +306,7 @@ fn a_peer_that_is_not_believed_is_named_in_the_log() {
         "{log}"
     );
     assert!(!log.contains("192.0.2.7"), "{log}");
-    let trusting = Server::logged(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
+    let trusting = Server::with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
     ask(&trusting, "X-Forwarded-For");
     assert_eq!(said(&trusting), 0, "{}", trusting.log());
 }

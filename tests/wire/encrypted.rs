@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use super::Secure;
 use super::pki::secure;
 use crate::support::client::{dial_tcp, read_response};
-use crate::support::image::noise;
-use crate::support::{Image, Server, sha256};
+use crate::support::{Image, Server, noise, sha256};
 
 #[test]
 fn images_are_pushed_and_pulled() {

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use super::Secure;
 use super::pki::secure_over;
 use crate::load::memory;
-use crate::support::image::noise;
-use crate::support::{Client, Server};
+use crate::support::{Client, Server, noise};
 
 /// The longest that a connection which should end may stay, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

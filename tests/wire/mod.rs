@@ -58,5 +58,5 @@ fn serve(files: &Path, environment: &[(&str, &str)]) -> Server {
         ),
         ("REGISTRY_HTTP_TLS_KEY", key.to_str().expect("a path")),
     ];
-    Server::logged(&[&own[..], environment].concat())
+    Server::with(&[&own[..], environment].concat())
 }

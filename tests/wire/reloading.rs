@@ -20,7 +20,7 @@ impl Configured {
         authority.issue(&["localhost"]).write(files.path());
         let path = file(files.path());
         std::fs::write(&path, encrypted(files.path(), "")).expect("a file");
-        let server = Server::logged(&[(
+        let server = Server::with(&[(
             "REGISTRY_CONFIGURATION_PATH",
             path.to_str().expect("a path"),
         )]);

@@ -19,8 +19,7 @@ use super::Secure;
 use super::pki::secure;
 use crate::load::memory;
 use crate::support::client::dial_tcp;
-use crate::support::image::noise;
-use crate::support::{Image, Server, sha256};
+use crate::support::{Image, Server, noise, sha256};
 
 /// A connection of HTTP/2; a window of 0 takes hyper's.
 struct Second {
@@ -132,9 +131,7 @@ async fn image_goes_both_ways(mut second: Second) {
     let mut request = second.request("PUT", "/v2/a/manifests/v1", &image.manifest);
     request.headers_mut().insert(
         "content-type",
-        crate::support::image::OCI_MANIFEST
-            .parse()
-            .expect("a value"),
+        crate::support::OCI_MANIFEST.parse().expect("a value"),
     );
     second.sender.ready().await.expect("a connection");
     assert_eq!(

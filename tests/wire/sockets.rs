@@ -3,8 +3,7 @@
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::support::image::noise;
-use crate::support::{Client, Image, Server};
+use crate::support::{Client, Image, Server, noise};
 
 fn client(path: &Path) -> Client {
     let path = path.to_owned();

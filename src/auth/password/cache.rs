@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::hmac;
+use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
+use sha2::Sha256;
 
 use super::bcrypt_hash::BcryptHash;
 
@@ -23,8 +24,8 @@ pub(in crate::auth) struct Fingerprint([u8; 32]);
 /// The hash from the file is part of a fingerprint: once it changes, or the user is removed, the entry is never asked for
 /// again. Replacing the file by one with the same users costs no hashing.
 pub(in crate::auth) struct PasswordCache {
-    /// Random, and known to this process only.
-    key: hmac::Key,
+    /// Keyed by random bytes that only this process knows.
+    keyed: Hmac<Sha256>,
     lifetime: Duration,
     /// The newer entries, and those from before the newer ones began.
     generations: Mutex<[HashMap<Fingerprint, Entry>; 2]>,
@@ -39,9 +40,11 @@ struct Entry {
 impl PasswordCache {
     /// Creates a cache whose entries expire after `lifetime`.
     pub(in crate::auth) fn new(lifetime: Duration) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new())?;
+        // one block of the hash
+        let mut key = [0; 64];
+        aws_lc_rs::rand::fill(&mut key)?;
         Ok(Self {
-            key,
+            keyed: Hmac::new(&key.into()),
             lifetime,
             generations: Mutex::default(),
         })
@@ -53,15 +56,13 @@ impl PasswordCache {
         password: &[u8],
         hash: &BcryptHash,
     ) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = self.keyed.clone();
         for part in [user.as_bytes(), password, hash.as_str().as_bytes()] {
             // the length first, so that parts cannot run into each other
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
-        let mut fingerprint = Fingerprint([0; 32]);
-        fingerprint.0.copy_from_slice(context.sign().as_ref());
-        fingerprint
+        Fingerprint(context.finalize().into_bytes().into())
     }
 
     /// Reports whether a password is known to be correct, and adds `client` to those that have used it.

@@ -14,7 +14,7 @@ mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::fixture::digest;
+use crate::content::sha256;
 
 const METHODS: &[&str] = &[
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW",
@@ -161,7 +161,7 @@ impl Script {
 
     /// POST and PUT; gives the digest.
     fn blob(&mut self, name: &str, repository: &str, content: &[u8]) -> String {
-        let digest = digest(content);
+        let digest = sha256(content);
         self.begin(&format!("{name}-post"), repository, "blob");
         self.ask(
             &format!("{name}-put"),

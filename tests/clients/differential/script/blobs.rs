@@ -1,7 +1,7 @@
 //! Reading blobs: ranges, conditions, digests that are none.
 
 use super::Script;
-use crate::fixture::{digest, noise};
+use crate::content::{noise, sha256};
 
 pub fn add(script: &mut Script) {
     let content = noise(3, 1000);
@@ -124,7 +124,7 @@ fn conditions(script: &mut Script, path: &str, known: &str) {
 fn digests(script: &mut Script, known: &str) {
     let hex = known.trim_start_matches("sha256:");
     for (name, digest) in [
-        ("absent", digest(b"never pushed")),
+        ("absent", sha256(b"never pushed")),
         ("encoded", known.replace(':', "%3a")),
         ("bare", hex.to_owned()),
         ("short", known[..40].to_owned()),

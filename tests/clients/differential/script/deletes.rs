@@ -1,12 +1,12 @@
 //! Deleting, twice, and what is there afterwards.
 
 use super::{Script, manifests};
-use crate::fixture::{OCI_INDEX, OCI_MANIFEST, digest};
+use crate::content::{OCI_INDEX, OCI_MANIFEST, sha256};
 
 pub fn add(script: &mut Script) {
     manifests::content(script, "del/app");
     let manifest = manifests::oci().to_string();
-    let own = digest(manifest.as_bytes());
+    let own = sha256(manifest.as_bytes());
     for tag in ["one", "two"] {
         script.manifest(
             &format!("put-{tag}"),
@@ -100,7 +100,7 @@ pub fn add(script: &mut Script) {
     script.ask(
         "index-digest",
         "DELETE",
-        format!("/v2/del/multi/manifests/{}", digest(index.as_bytes())),
+        format!("/v2/del/multi/manifests/{}", sha256(index.as_bytes())),
     );
     script
         .get("index-get", "/v2/del/multi/manifests/index")

@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{METHODS, Script, Step, manifests};
-use crate::fixture::{OCI_MANIFEST, digest};
+use crate::content::{OCI_MANIFEST, sha256};
 
 /// The one user there is, and the password.
 pub const USER: &str = "alice:wonderland";
@@ -24,7 +24,7 @@ fn guess(step: &mut Step, authorization: &str) {
 }
 
 pub fn add(script: &mut Script) {
-    let absent = digest(b"never pushed");
+    let absent = sha256(b"never pushed");
     let routes = [
         ("root", "/".to_owned()),
         ("v2", "/v2/".to_owned()),

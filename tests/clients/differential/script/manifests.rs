@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Script;
-use crate::fixture::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, digest};
+use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, sha256};
 
 const REPOSITORY: &str = "man/app";
 const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -19,7 +19,7 @@ const LAYER: &[u8] = b"a layer of the differential test";
 const LIMIT: usize = 4 << 20;
 
 fn descriptor(media_type: &str, content: &[u8]) -> Value {
-    json!({"mediaType": media_type, "digest": digest(content), "size": content.len()})
+    json!({"mediaType": media_type, "digest": sha256(content), "size": content.len()})
 }
 
 pub fn oci() -> Value {
@@ -93,7 +93,7 @@ fn kinds(script: &mut Script) {
             media_type,
             manifest.as_bytes(),
         );
-        let by_digest = digest(manifest.as_bytes());
+        let by_digest = sha256(manifest.as_bytes());
         script.manifest(
             &format!("{name}-put-digest"),
             REPOSITORY,
@@ -157,7 +157,7 @@ fn kinds(script: &mut Script) {
 
 fn reading(script: &mut Script) {
     let oci = oci().to_string();
-    let own = digest(oci.as_bytes());
+    let own = sha256(oci.as_bytes());
     let get = |script: &mut Script, name: &str, header: &str, value: &str| {
         for (form, reference) in [("tag", "oci"), ("digest", &own)] {
             let step = script.get(
@@ -192,14 +192,14 @@ fn reading(script: &mut Script) {
     );
     script.get(
         "absent-digest",
-        format!("/v2/{REPOSITORY}/manifests/{}", digest(b"never pushed")),
+        format!("/v2/{REPOSITORY}/manifests/{}", sha256(b"never pushed")),
     );
     script.get("absent-repository", "/v2/man/absent/manifests/v1");
     script.get("elsewhere", format!("/v2/man/other/manifests/{own}"));
     script.get("as-blob", format!("/v2/{REPOSITORY}/blobs/{own}"));
     script.get(
         "blob-as-manifest",
-        format!("/v2/{REPOSITORY}/manifests/{}", digest(LAYER)),
+        format!("/v2/{REPOSITORY}/manifests/{}", sha256(LAYER)),
     );
     script
         .get(
@@ -211,7 +211,7 @@ fn reading(script: &mut Script) {
 
 fn references(script: &mut Script) {
     let oci = oci().to_string();
-    let (oci, own) = (oci.as_bytes(), digest(oci.as_bytes()));
+    let (oci, own) = (oci.as_bytes(), sha256(oci.as_bytes()));
     let hex = own.trim_start_matches("sha256:");
     for (name, reference) in [
         ("digits", "123"),
@@ -231,7 +231,7 @@ fn references(script: &mut Script) {
         ("dots", ".."),
         ("nul", "a%00"),
         ("digest-like", &own.replace(':', "-")),
-        ("digest-other", &digest(b"something else")),
+        ("digest-other", &sha256(b"something else")),
         ("digest-short", &own[..30]),
         ("digest-upper", &format!("sha256:{}", hex.to_uppercase())),
         ("digest-algorithm", &format!("md5:{hex}")),
@@ -379,8 +379,8 @@ fn types(script: &mut Script) {
 fn malformed(script: &mut Script) {
     let oci = oci();
     let absent = descriptor(OCI_LAYER, b"never pushed");
-    let negative = json!([{"mediaType": OCI_LAYER, "digest": digest(LAYER), "size": -1}]);
-    let wrong_size = json!([{"mediaType": OCI_LAYER, "digest": digest(LAYER), "size": 1}]);
+    let negative = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": -1}]);
+    let wrong_size = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": 1}]);
     let odd_digest = json!([{"mediaType": OCI_LAYER, "digest": "sha256:abc", "size": 1}]);
     let mut huge = with(&oci, "annotations", json!({"a": "b"}));
     huge.resize(LIMIT + 10, b' ');
@@ -502,7 +502,7 @@ fn artifacts(script: &mut Script) {
     script.manifest("subject", REPOSITORY, "signed", OCI_MANIFEST, &referrer);
     script.get(
         "referrers",
-        format!("/v2/{REPOSITORY}/referrers/{}", digest(own.as_bytes())),
+        format!("/v2/{REPOSITORY}/referrers/{}", sha256(own.as_bytes())),
     );
     script.manifest(
         "subject-absent",
@@ -522,7 +522,7 @@ fn artifacts(script: &mut Script) {
     script.manifest("cache", REPOSITORY, "cache", OCI_INDEX, cache.as_bytes());
     let foreign = json!({
         "mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
-        "digest": digest(b"elsewhere"), "size": 9, "urls": ["https://example.org/layer"],
+        "digest": sha256(b"elsewhere"), "size": 9, "urls": ["https://example.org/layer"],
     });
     script.manifest(
         "foreign",

@@ -1,11 +1,11 @@
 //! Blobs that another repository has.
 
 use super::Script;
-use crate::fixture::digest;
+use crate::content::sha256;
 
 pub fn add(script: &mut Script) {
     let known = script.blob("source", "mount/from", b"to be mounted");
-    let absent = digest(b"never pushed");
+    let absent = sha256(b"never pushed");
     let post = |query: String| format!("/v2/mount/to/blobs/uploads/?{query}");
     for (name, query) in [
         ("known", format!("mount={known}&from=mount/from")),

@@ -1,10 +1,10 @@
 //! Repository names, good and odd, on the routes that take one.
 
 use super::Script;
-use crate::fixture::digest;
+use crate::content::sha256;
 
 pub fn add(script: &mut Script) {
-    let blob = digest(b"never pushed");
+    let blob = sha256(b"never pushed");
     for (name, repository) in [
         ("one", "a".to_owned()),
         ("digits", "0".to_owned()),

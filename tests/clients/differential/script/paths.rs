@@ -1,10 +1,10 @@
 //! Every method on every route, and paths that are nearly one.
 
 use super::{METHODS, Script};
-use crate::fixture::digest;
+use crate::content::sha256;
 
 pub fn add(script: &mut Script) {
-    let digest = digest(b"never pushed");
+    let digest = sha256(b"never pushed");
     let id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
     let routes = [
         ("root", "/".to_owned()),

@@ -1,7 +1,7 @@
 //! Uploads in every order, the wrong ones too.
 
 use super::Script;
-use crate::fixture::{digest, noise};
+use crate::content::{noise, sha256};
 
 pub fn add(script: &mut Script) {
     whole(script);
@@ -20,27 +20,27 @@ fn whole(script: &mut Script) {
     script.blob("whole", REPOSITORY, &content);
     script.get(
         "whole-get",
-        format!("/v2/{REPOSITORY}/blobs/{}", digest(&content)),
+        format!("/v2/{REPOSITORY}/blobs/{}", sha256(&content)),
     );
     script.blob("whole-again", REPOSITORY, &content);
     script.blob("empty", REPOSITORY, b"");
     script.get(
         "empty-get",
-        format!("/v2/{REPOSITORY}/blobs/{}", digest(b"")),
+        format!("/v2/{REPOSITORY}/blobs/{}", sha256(b"")),
     );
     script.begin("chunked-post", REPOSITORY, "chunked");
     script
         .ask(
             "chunked-put",
             "PUT",
-            format!("{{chunked}}digest={}", digest(b"in chunks")),
+            format!("{{chunked}}digest={}", sha256(b"in chunks")),
         )
         .chunked(b"in chunks");
     script.begin("octets-post", REPOSITORY, "octets");
     let octets = script.ask(
         "octets-put",
         "PUT",
-        format!("{{octets}}digest={}", digest(b"octets")),
+        format!("{{octets}}digest={}", sha256(b"octets")),
     );
     octets
         .header("Content-Type", "application/octet-stream")
@@ -70,13 +70,13 @@ fn whole(script: &mut Script) {
             "POST",
             format!(
                 "/v2/{REPOSITORY}/blobs/uploads/?digest={}",
-                digest(b"at once")
+                sha256(b"at once")
             ),
         )
         .body(b"at once");
     script.get(
         "post-digest-get",
-        format!("/v2/{REPOSITORY}/blobs/{}", digest(b"at once")),
+        format!("/v2/{REPOSITORY}/blobs/{}", sha256(b"at once")),
     );
     script
         .ask(
@@ -84,7 +84,7 @@ fn whole(script: &mut Script) {
             "POST",
             format!(
                 "/v2/{REPOSITORY}/blobs/uploads/?digest={}",
-                digest(b"other")
+                sha256(b"other")
             ),
         )
         .body(b"at once");
@@ -135,7 +135,7 @@ fn in_pieces(script: &mut Script) {
         .ask(
             "pieces-put",
             "PUT",
-            format!("{{pieces}}digest={}", digest(&content)),
+            format!("{{pieces}}digest={}", sha256(&content)),
         )
         .body(&content[2000..]);
     script.get("pieces-status-after", "{pieces}");
@@ -145,12 +145,12 @@ fn in_pieces(script: &mut Script) {
     script.ask(
         "pieces-put-after",
         "PUT",
-        format!("{{pieces}}digest={}", digest(&content)),
+        format!("{{pieces}}digest={}", sha256(&content)),
     );
     script.ask("pieces-delete-after", "DELETE", "{pieces}");
     script.get(
         "pieces-get",
-        format!("/v2/{REPOSITORY}/blobs/{}", digest(&content)),
+        format!("/v2/{REPOSITORY}/blobs/{}", sha256(&content)),
     );
 
     script.begin("patched-post", REPOSITORY, "patched");
@@ -163,7 +163,7 @@ fn in_pieces(script: &mut Script) {
         .ask(
             "patched-put",
             "PUT",
-            format!("{{patched}}digest={}", digest(b"patched")),
+            format!("{{patched}}digest={}", sha256(b"patched")),
         )
         .body(b"");
     script.begin("bare-post", REPOSITORY, "bare");
@@ -174,7 +174,7 @@ fn in_pieces(script: &mut Script) {
     script.ask(
         "bare-put",
         "PUT",
-        format!("{{bare}}digest={}", digest(b"patched, too")),
+        format!("{{bare}}digest={}", sha256(b"patched, too")),
     );
 }
 
@@ -223,14 +223,14 @@ fn out_of_order(script: &mut Script) {
     let last = script.ask(
         "range-last-put",
         "PUT",
-        format!("{{range}}digest={}", digest(b"12345abcd")),
+        format!("{{range}}digest={}", sha256(b"12345abcd")),
     );
     last.header("Content-Range", "5-8").body(b"abcd");
     script.begin("range-last-wrong-post", REPOSITORY, "range");
     let last = script.ask(
         "range-last-wrong-put",
         "PUT",
-        format!("{{range}}digest={}", digest(b"abcd")),
+        format!("{{range}}digest={}", sha256(b"abcd")),
     );
     last.header("Content-Range", "5-8").body(b"abcd");
 }
@@ -241,7 +241,7 @@ fn wrong_ends(script: &mut Script) {
         .ask(
             "wrong-put",
             "PUT",
-            format!("{{wrong}}digest={}", digest(b"other")),
+            format!("{{wrong}}digest={}", sha256(b"other")),
         )
         .body(b"one");
     script.get("wrong-status", "{wrong}");
@@ -249,12 +249,12 @@ fn wrong_ends(script: &mut Script) {
         .ask(
             "wrong-put-right",
             "PUT",
-            format!("{{wrong}}digest={}", digest(b"one")),
+            format!("{{wrong}}digest={}", sha256(b"one")),
         )
         .body(b"one");
     script.get(
         "wrong-get",
-        format!("/v2/{REPOSITORY}/blobs/{}", digest(b"other")),
+        format!("/v2/{REPOSITORY}/blobs/{}", sha256(b"other")),
     );
     let hex = "a".repeat(64);
     for (name, query) in [
@@ -272,11 +272,11 @@ fn wrong_ends(script: &mut Script) {
         ("not-hex", format!("digest=sha256:{}", "g".repeat(64))),
         (
             "twice",
-            format!("digest={}&digest={}", digest(b"end"), digest(b"other")),
+            format!("digest={}&digest={}", sha256(b"end"), sha256(b"other")),
         ),
         (
             "encoded",
-            format!("digest={}", digest(b"end").replace(':', "%3A")),
+            format!("digest={}", sha256(b"end").replace(':', "%3A")),
         ),
     ] {
         script.begin(&format!("end-{name}-post"), REPOSITORY, "end");
@@ -292,7 +292,7 @@ fn wrong_ends(script: &mut Script) {
     script.ask(
         "short-put",
         "PUT",
-        format!("{{short}}digest={}", digest(b"part of it")),
+        format!("{{short}}digest={}", sha256(b"part of it")),
     );
     script.get("short-status", "{short}");
 }
@@ -312,7 +312,7 @@ fn cancelled(script: &mut Script) {
     script.ask(
         "cancel-put-after",
         "PUT",
-        format!("{{cancel}}digest={}", digest(b"part")),
+        format!("{{cancel}}digest={}", sha256(b"part")),
     );
 }
 
@@ -325,7 +325,7 @@ fn strange_sessions(script: &mut Script) {
     script.ask(
         "stateless-put",
         "PUT",
-        format!("{{stateless!}}?digest={}", digest(b"abc")),
+        format!("{{stateless!}}?digest={}", sha256(b"abc")),
     );
     script.begin("forged-post", REPOSITORY, "forged");
     script
