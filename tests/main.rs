@@ -6,12 +6,13 @@ mod cli;
 mod collect;
 mod configuration;
 mod crash;
-mod layers;
+
 mod load;
 mod login;
 mod model;
 mod power_loss;
 mod protocol;
 mod start;
+mod structure;
 mod watch;
 mod wire;
