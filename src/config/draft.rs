@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::check::Checked;
-use super::problem::{Problem, Report};
-use super::wrong::Wrongs;
-use super::{Config, Error, Loaded, Origin};
+use crate::config::error::{Error, Problem, Report};
+use crate::config::loaded::Loaded;
+use crate::config::schema::Config;
+use crate::config::source::Origin;
+use crate::config::validate::Checked;
+use crate::config::violations::Violations;
 
 /// What was read, and all that is wrong with it as far as that is known. A section that does not fit is left out of
 /// [`Self::config`], for it to be judged by what is right.
@@ -60,7 +62,7 @@ impl Draft {
     }
 
     /// Adds what a part of the server has found wrong.
-    pub fn judge<T>(&mut self, found: Result<T, Wrongs>) -> Option<T> {
+    pub fn judge<T>(&mut self, found: Result<T, Violations>) -> Option<T> {
         let wrongs = match found {
             Ok(value) => return Some(value),
             Err(wrongs) => wrongs.0,
@@ -106,7 +108,7 @@ impl Draft {
     /// As [`Self::finish`], with what that part finds wrong.
     pub fn finish_with<T>(
         mut self,
-        part: impl FnOnce(&Config) -> Result<T, Wrongs>,
+        part: impl FnOnce(&Config) -> Result<T, Violations>,
     ) -> Result<(Loaded, T), Error> {
         let found = part(self.config());
         match self.judge(found) {

@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Kind, Treatment};
-use super::{Loaded, Origin};
+use crate::config::keys::{self, Kind, Status};
+use crate::config::loaded::Loaded;
+use crate::config::source::Origin;
 use crate::redact::{self, REDACTED};
 
 impl Loaded {
@@ -33,12 +34,12 @@ impl Loaded {
     /// What holds at `path` of the table of keys, and is called `name`.
     fn shown(&self, path: &str, value: Option<&Value>, name: &str) -> Option<Shown> {
         if let Some(key) = keys::find(path) {
-            return match (key.treatment, value) {
-                (Treatment::Honoured, Some(value)) => {
+            return match (key.status, value) {
+                (Status::Supported, Some(value)) => {
                     let origin = self.origins.get(name).cloned().unwrap_or(Origin::Default);
                     Some(Shown::Value(masked(key.kind, value), origin))
                 }
-                (Treatment::Honoured, None) => default(key),
+                (Status::Supported, None) => default(key),
                 _ => None,
             };
         }

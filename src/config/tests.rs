@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::keys::{Key, Kind, Treatment};
+use super::keys::{Key, Kind, Status};
 use super::*;
 
 /// A configuration that says of which version it is, without another line before what it says besides.
@@ -585,7 +586,7 @@ fn everything(login: &str) -> String {
     let mut tree = json!({});
     let keys = keys::all()
         .iter()
-        .filter(|key| key.treatment == Treatment::Honoured);
+        .filter(|key| key.status == Status::Supported);
     for key in keys.filter(|key| {
         !key.path.starts_with("auth.") || key.path.starts_with(&format!("auth.{login}"))
     }) {
@@ -625,9 +626,9 @@ fn with(path: &str, value: serde_json::Value) -> serde_json::Value {
 fn no_key_without_an_effect_is_passed_over_in_silence() {
     let mut numbers = (0, 0);
     for key in keys::all() {
-        match key.treatment {
-            Treatment::Honoured => {}
-            Treatment::Accepted(why) => {
+        match key.status {
+            Status::Supported => {}
+            Status::Ignored(why) => {
                 let mut tree = with(&key.path, json!("given"));
                 if key.path.starts_with("health.file") {
                     tree["health"]["file"][0]["file"] = json!("/down");
@@ -643,8 +644,8 @@ fn no_key_without_an_effect_is_passed_over_in_silence() {
                 numbers.0 += 1;
             }
             // what is switched off is no matter
-            Treatment::Refused(..) if key.path.ends_with("[].disabled") => {}
-            Treatment::Refused(_, why) => {
+            Status::Rejected(..) if key.path.ends_with("[].disabled") => {}
+            Status::Rejected(_, why) => {
                 let error = load(&with(&key.path, json!("true")).to_string(), &[])
                     .err()
                     .unwrap_or_else(|| panic!("{} is taken", key.path));
@@ -665,7 +666,7 @@ fn no_key_without_an_effect_is_passed_over_in_silence() {
 fn an_unknown_key_is_refused_in_every_section() {
     let sections: BTreeSet<_> = keys::all()
         .iter()
-        .filter(|key| key.treatment == Treatment::Honoured)
+        .filter(|key| key.status == Status::Supported)
         .filter_map(|key| key.path.rsplit_once('.').map(|(section, _)| section))
         .chain([""])
         .collect();
@@ -682,7 +683,7 @@ fn an_unknown_key_is_refused_in_every_section() {
             "{error}"
         );
         if !section.is_empty() {
-            let name = super::variables::name_of(&path);
+            let name = environment::name_of(&path);
             let error = load("", &[(&name, "1")])
                 .err()
                 .unwrap_or_else(|| panic!("{name} is taken"));
@@ -703,7 +704,7 @@ fn the_table_and_the_types_know_the_same_keys() {
     let honoured = || {
         keys::all()
             .iter()
-            .filter(|key| key.treatment == Treatment::Honoured)
+            .filter(|key| key.status == Status::Supported)
     };
     let mut sections = BTreeSet::from([String::new()]);
     for key in honoured() {
@@ -819,7 +820,7 @@ fn what_protects_a_server_is_known_to_be_lost() {
     const CLOSED: &str = "auth: {silly: {realm: a, service: b}}\nhttp: {tls: {certificate: a, key: b, clientcas: [c]}}";
     let lost = |before: &str, after: &str| {
         config(after, &[])
-            .lost(&config(before, &[]))
+            .lost_protection(&config(before, &[]))
             .map(|wrongs| wrongs.to_string())
             .unwrap_or_default()
     };

@@ -62,10 +62,9 @@ fn what_is_shown_has_no_secrets() {
 /// Whatever text a key takes: where it is a URL, its secrets are not shown.
 #[test]
 fn no_key_shows_the_secrets_of_a_url() {
-    use tarkeep::config::keys::{Kind, Treatment, all};
+    use tarkeep::config::keys::{Kind, Status, all};
     for key in all().iter().filter(|key| {
-        key.treatment == Treatment::Honoured
-            && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
+        key.status == Status::Supported && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
     }) {
         let (mut text, mut indent) = (String::new(), String::new());
         let mut parts = key.path.split('.').peekable();

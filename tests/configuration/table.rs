@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use tarkeep::config::is_live;
-use tarkeep::config::keys::{self, Key, Treatment, When};
+use tarkeep::config::is_reloadable;
+use tarkeep::config::keys::{self, Key, Status, When};
 
 const START: &str = "<!-- keys: written by a test -->\n";
 const END: &str = "<!-- end of keys -->\n";
@@ -26,7 +26,7 @@ fn rows(section: &str) -> String {
         match (outer, rows.last_mut()) {
             (Some(rest), Some((_, members))) => members.push(rest.trim_start_matches('.')),
             _ => {
-                refused = matches!(key.treatment, Treatment::Refused(..)).then_some(key);
+                refused = matches!(key.status, Status::Rejected(..)).then_some(key);
                 rows.push((key, Vec::new()));
             }
         }
@@ -51,7 +51,7 @@ fn rows(section: &str) -> String {
             text,
             "| `{}`{members} | {} | {default} | {} |",
             key.path,
-            treatment(key),
+            status(key),
             key.meaning.replace('|', "\\|")
         )
         .expect("memory");
@@ -59,16 +59,20 @@ fn rows(section: &str) -> String {
     text
 }
 
-fn treatment(key: &Key) -> String {
-    match key.treatment {
-        Treatment::Honoured => {
+fn status(key: &Key) -> String {
+    match key.status {
+        Status::Supported => {
             let ours = if key.is_ours { ", ours" } else { "" };
-            let live = if is_live(&key.path) { ", live" } else { "" };
+            let live = if is_reloadable(&key.path) {
+                ", live"
+            } else {
+                ""
+            };
             let needed = if key.is_required { ", needed" } else { "" };
             format!("honoured{ours}{live}{needed}")
         }
-        Treatment::Accepted(why) => format!("accepted, of no effect: {why}"),
-        Treatment::Refused(when, why) => {
+        Status::Ignored(why) => format!("accepted, of no effect: {why}"),
+        Status::Rejected(when, why) => {
             let when = match when {
                 When::Named => "refused",
                 When::Given => "refused unless empty",

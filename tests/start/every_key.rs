@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tarkeep::config::is_live;
-use tarkeep::config::keys::{Treatment, all};
+use tarkeep::config::is_reloadable;
+use tarkeep::config::keys::{Status, all};
 
 use super::live::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
@@ -421,7 +421,7 @@ fn every_live_key_has_a_case() {
         .collect();
     for key in all()
         .iter()
-        .filter(|key| key.treatment == Treatment::Honoured && is_live(&key.path.replace("[]", "")))
+        .filter(|key| key.status == Status::Supported && is_reloadable(&key.path.replace("[]", "")))
     {
         let has_case = names.iter().any(|name| {
             key.path

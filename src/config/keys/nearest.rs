@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use super::{Treatment, all, join, members, other_name};
+use crate::config::keys::key::Status;
+use crate::config::keys::lookup::{all, join, members, other_name};
 
 /// The key, or section, that was perhaps meant by `name` in the section `path`: one of that section that is spelled alike,
 /// one of that very name elsewhere, or one elsewhere that is spelled alike. Case and underscores make no difference, and the
@@ -16,19 +17,21 @@ pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
     if let Some((_, sibling)) = sibling {
         return Some(sibling);
     }
-    let elsewhere = everything().into_iter().filter_map(|(found, is_honoured)| {
-        let distance = distance(&name, &found)?;
-        // of one name, the one that is nearest in the tree
-        Some((
-            (
-                distance,
-                !is_honoured,
-                Reverse(shared(&found, path)),
-                depth(&found),
-            ),
-            found,
-        ))
-    });
+    let elsewhere = everything()
+        .into_iter()
+        .filter_map(|(found, is_supported)| {
+            let distance = distance(&name, &found)?;
+            // of one name, the one that is nearest in the tree
+            Some((
+                (
+                    distance,
+                    !is_supported,
+                    Reverse(shared(&found, path)),
+                    depth(&found),
+                ),
+                found,
+            ))
+        });
     elsewhere
         .min_by(|(one, _), (other, _)| one.cmp(other))
         .map(|(_, found)| found)
@@ -38,7 +41,7 @@ pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
 fn everything() -> Vec<(String, bool)> {
     let mut found: Vec<(String, bool)> = Vec::new();
     for key in all() {
-        let is_honoured = key.treatment == Treatment::Honoured;
+        let is_supported = key.status == Status::Supported;
         let ends = key
             .path
             .match_indices('.')
@@ -46,8 +49,8 @@ fn everything() -> Vec<(String, bool)> {
             .chain([key.path.len()]);
         for place in ends.map(|end| key.path[..end].trim_end_matches("[]")) {
             match found.iter_mut().find(|(known, _)| known == place) {
-                Some((_, known)) => *known |= is_honoured,
-                None => found.push((place.to_owned(), is_honoured)),
+                Some((_, known)) => *known |= is_supported,
+                None => found.push((place.to_owned(), is_supported)),
             }
         }
     }

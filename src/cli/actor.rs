@@ -1,0 +1,15 @@
+//! The user at the shell, as the author of changes.
+
+use tarkeep::registry::Actor;
+
+/// Whom history names for what is done at the shell: the user, behind sudo as well.
+pub(crate) fn local_user() -> Actor {
+    let named = ["SUDO_USER", "USER"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
+    let name = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    Actor {
+        name: Some(name),
+        address: None,
+    }
+}

@@ -1,0 +1,88 @@
+//! `registry garbage-collect`, with distribution's flags and output.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tarkeep::config::{Config, Loaded};
+use tarkeep::registry::{KeepUntagged, Registry, Sweep};
+
+use crate::cli::commands::{forecast, gc};
+use crate::cli::error::Error;
+use crate::cli::from_config::{defaults, log, registry};
+use crate::cli::terminal::output::{self, size, time};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The server's configuration
+    #[arg(value_name = "CONFIG.yml")]
+    config: PathBuf,
+    /// Only say what would be removed
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
+    dry_run: bool,
+    /// Remove manifests that no tag points at as well
+    #[arg(short = 'm', long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
+    delete_untagged: bool,
+    /// Say nothing
+    #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(action = clap::ArgAction::Set)]
+    quiet: bool,
+}
+
+/// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
+/// on what they were told: leases and the grace period hold.
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    log::start_quiet()?;
+    let (Loaded { config, .. }, rules) =
+        Config::draft(Some(&arguments.config), std::env::vars_os())?
+            .finish_with(registry::settings)?;
+    let directory = defaults::data_directory(None, &config)?;
+    defaults::check_foreign_store(&directory, &config)?;
+    let registry = Registry::open_existing(&directory, rules)?;
+    let alone = registry.lock_alone()?;
+    let ordinary = registry.settings().retention.clone();
+    let mut retention = ordinary.clone();
+    if arguments.delete_untagged {
+        retention.untagged = KeepUntagged::Never;
+        retention
+            .policies
+            .iter_mut()
+            .for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
+    }
+    if alone.is_some() {
+        (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
+    }
+    let forecast = registry.forecast(&retention).await?;
+    if !arguments.quiet {
+        output::print(forecast::classic_lines(&forecast).as_bytes())?;
+    }
+    if arguments.dry_run {
+        return Ok(());
+    }
+    registry.reconcile().await?;
+    registry.end_expired_uploads().await?;
+    let swept = gc::sweep(
+        &registry,
+        Sweep {
+            is_ordinary: retention == ordinary,
+            retention,
+        },
+        arguments.quiet,
+    )
+    .await?;
+    if !arguments.quiet && alone.is_none() {
+        let later = forecast.later();
+        if let Some(last) = later.last {
+            let until = time(last);
+            output::print(
+                format!(
+                    "the data directory is in use by a server: {} more wait for leases, grace periods and rules, until {until}\n",
+                    size(later.bytes)
+                )
+                .as_bytes(),
+            )?;
+        }
+    }
+    gc::failed(&swept)
+}

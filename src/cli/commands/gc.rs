@@ -1,0 +1,98 @@
+//! `registry gc`.
+
+use serde_json::json;
+use tarkeep::registry::{Registry, Sweep, Swept};
+
+use crate::cli::commands::forecast;
+use crate::cli::error::Error;
+use crate::cli::from_config::log;
+use crate::cli::store::Store;
+use crate::cli::terminal::output::{self, Format, count, size};
+use crate::cli::terminal::progress::Bar;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Work beside a running server, or without one; it is the same, and always so
+    #[arg(long)]
+    online: bool,
+    /// Only list what would go and why, and what waits for how long
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: Store,
+    /// Print lines for people, or JSON for scripts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    // there is no other way to work; the word is accepted because people want to be sure
+    let Arguments {
+        online: _,
+        dry_run,
+        store,
+        output,
+    } = arguments;
+    log::start_quiet()?;
+    let (registry, retention) = store.open_with_rules()?;
+    if dry_run {
+        return forecast::print(&registry, &retention, output).await;
+    }
+    let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
+    let cleared = registry.reconcile().await?;
+    let expired = registry.end_expired_uploads().await?;
+    let mut swept = sweep(
+        &registry,
+        Sweep {
+            retention,
+            is_ordinary,
+        },
+        output == Format::Json,
+    )
+    .await?;
+    swept.uploads += (expired + cleared.files) as u64;
+    match output {
+        Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
+        Format::Table => output::print(sentence(&swept).as_bytes())?,
+    }
+    failed(&swept)
+}
+
+/// Sweeps, and shows a terminal how far it is, unless nothing is to be shown.
+pub(super) async fn sweep(
+    registry: &Registry,
+    sweep: Sweep,
+    is_quiet: bool,
+) -> Result<Swept, Error> {
+    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else {
+        return Ok(registry.sweep(sweep, None).await?);
+    };
+    Ok(registry
+        .sweep(sweep, Some(&mut |progress| bar.tell(progress)))
+        .await?)
+}
+
+fn sentence(swept: &Swept) -> String {
+    format!(
+        "collected {}, {}, {} and {}; {} with {} {} gone\n",
+        count(swept.tags, "tag"),
+        count(swept.manifests, "manifest"),
+        count(swept.blobs, "blob"),
+        count(swept.uploads, "upload"),
+        count(swept.files, "file"),
+        size(swept.bytes),
+        if swept.files == 1 { "is" } else { "are" }
+    )
+}
+
+pub(super) fn failed(swept: &Swept) -> Result<(), Error> {
+    match swept.failures {
+        0 => Ok(()),
+        failures => {
+            let things = count(failures, "thing");
+            Err(Error::Other(format!(
+                "{things} could not be collected; the lines above name them"
+            )))
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! `registry rm`: shows what goes and what comes of it, asks, and removes it.
+
+use std::io::{IsTerminal, Write, stderr, stdin};
+
+use serde_json::{Value, json};
+use tarkeep::registry::{self, Consequence, Deletion, Registry, Retention};
+
+use crate::cli::actor;
+use crate::cli::error::Error;
+use crate::cli::store::Store;
+use crate::cli::terminal::output::{self, Format, Table, size, time, written};
+use crate::cli::terminal::selection::{Selection, Selector};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What to remove: a tag (REPOSITORY:TAG), a manifest with its tags (REPOSITORY@DIGEST), or a whole REPOSITORY; the
+    /// repository and the tag may be globs, which the shell must not touch: 'team/app:pr-*', 'team/*:pr-*', 'old/**'
+    #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
+    reference: String,
+    /// Only show what would go, and how much disk would come back that otherwise stays, or goes later
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask; needed for globs and whole repositories where there is no terminal to answer at
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    store: Store,
+    /// Print a table, or JSON for scripts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let Arguments {
+        reference,
+        dry_run,
+        yes,
+        store,
+        output,
+    } = arguments;
+    let selector = Selector::parse(&reference)?;
+    let (registry, retention) = store.open_with_rules()?;
+    let selection = selector.select(&registry).await?;
+    check_mutable(&selection, &retention)?;
+    let consequence = registry
+        .if_deleted(selection.deletions.clone(), &retention)
+        .await?;
+    if output == Format::Table {
+        show(&selection, &consequence, &retention)?;
+    }
+    if !dry_run {
+        if !yes && stdin().is_terminal() && !confirm()? {
+            return Err(Error::Other("nothing was removed".to_owned()));
+        }
+        if !yes && !stdin().is_terminal() && !selector.is_single() {
+            return Err(Error::Other(
+                "nothing was removed: without a terminal to ask at, say --yes".to_owned(),
+            ));
+        }
+        remove(&registry, &selection).await?;
+    }
+    match output {
+        Format::Json => {
+            let removed = if dry_run {
+                Value::Null
+            } else {
+                json!(reference)
+            };
+            output::print(format!("{:#}\n", as_json(removed, &selection, &consequence)).as_bytes())
+        }
+        Format::Table if dry_run => Ok(()),
+        Format::Table => output::print(format!("removed {}\n", what(&selection)).as_bytes()),
+    }
+}
+
+/// Refuses before anything is shown or removed; the operations would, too, but only once asked to.
+fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Error> {
+    let immutable = selection.rows.iter().find_map(|row| {
+        let policy = retention.policy(row.repository.as_str())?;
+        let tag = row.tag.as_ref().filter(|tag| policy.is_immutable(tag))?;
+        Some(registry::Error::TagImmutable {
+            repository: row.repository.clone(),
+            tag: tag.clone(),
+        })
+    });
+    immutable.map_or(Ok(()), |error| Err(error.into()))
+}
+
+fn show(
+    selection: &Selection,
+    consequence: &Consequence,
+    retention: &Retention,
+) -> Result<(), Error> {
+    let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST"]);
+    for row in &selection.rows {
+        table.row(vec![
+            row.repository.to_string(),
+            row.tag.clone().unwrap_or_else(|| "-".to_owned()),
+            row.digest.to_string(),
+        ]);
+    }
+    written(table.print(&mut std::io::stdout().lock()))?;
+    output::print(format!("{}\n", sentence(selection, consequence, retention)).as_bytes())
+}
+
+/// What goes in numbers, and what disk comes back.
+fn sentence(selection: &Selection, consequence: &Consequence, retention: &Retention) -> String {
+    let Consequence {
+        deleted,
+        untagged,
+        kept,
+        goes,
+    } = consequence;
+    let tags = selection
+        .rows
+        .iter()
+        .filter(|row| row.tag.is_some())
+        .count() as u64;
+    let numbers = [(tags, "tag"), (*deleted, "manifest")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0);
+    let mut text = numbers
+        .map(|(number, noun)| output::count(number, noun))
+        .collect::<Vec<_>>()
+        .join(" and ")
+        + "; ";
+    match goes.last.filter(|_| goes.bytes > 0) {
+        Some(last) => {
+            let when = if retention.enabled {
+                "by"
+            } else {
+                "with the first registry gc after"
+            };
+            let come = if goes.blobs == 1 { "comes" } else { "come" };
+            text += &format!(
+                "{} in {} {come} back {when} {}",
+                size(goes.bytes),
+                output::count(goes.blobs, "blob"),
+                time(last)
+            );
+        }
+        None if untagged == kept && *kept > 0 => {
+            text += "no disk comes back: the rules keep manifests without tags for ever"
+        }
+        None => {
+            text += "no disk comes back: whatever this needs is needed elsewhere, too, or goes anyway by then"
+        }
+    }
+    if *untagged > 0 {
+        let they = if *untagged == 1 {
+            "loses its last tag and stays"
+        } else {
+            "lose their last tag and stay"
+        };
+        let manifests = output::count(*untagged, "manifest");
+        text += &format!(
+            " ({manifests} {they} as long as the rules keep untagged ones; registry rm REPOSITORY@DIGEST removes one now)"
+        );
+    }
+    text
+}
+
+fn confirm() -> Result<bool, Error> {
+    let failed =
+        |error: std::io::Error| Error::Other(format!("cannot ask: {error}; --yes goes ahead"));
+    write!(stderr(), "remove this? [y/N] ")
+        .and_then(|()| stderr().flush())
+        .map_err(failed)?;
+    let mut answer = String::new();
+    stdin().read_line(&mut answer).map_err(failed)?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error> {
+    let actor = actor::local_user();
+    for (repository, deletion) in &selection.deletions {
+        match deletion {
+            Deletion::Everything => {
+                registry
+                    .delete_repository(repository, actor.clone())
+                    .await?
+            }
+            Deletion::Manifest(digest) => {
+                let reference = tarkeep::registry::ManifestReference::Digest(digest.clone());
+                registry
+                    .delete_manifest(repository, &reference, actor.clone())
+                    .await?;
+            }
+            Deletion::Tags(tags) => registry.delete_tags(repository, tags, &actor).await?,
+        }
+    }
+    Ok(())
+}
+
+/// What was removed, in words.
+fn what(selection: &Selection) -> String {
+    let tags: usize = selection
+        .deletions
+        .iter()
+        .map(|(_, deletion)| {
+            if let Deletion::Tags(tags) = deletion {
+                tags.len()
+            } else {
+                0
+            }
+        })
+        .sum();
+    match &selection.deletions[..] {
+        [(name, Deletion::Everything)] => {
+            format!("repository {name} with all its tags and manifests")
+        }
+        [(name, Deletion::Manifest(digest))] => {
+            format!("manifest {digest} of {name} with its tags")
+        }
+        [(name, Deletion::Tags(tags))] if tags.len() == 1 => format!("tag {} of {name}", tags[0]),
+        [(name, Deletion::Tags(_))] => format!("{tags} tags of {name}"),
+        [(_, Deletion::Everything), ..] => format!(
+            "{} repositories with all their tags and manifests",
+            selection.deletions.len()
+        ),
+        [(_, Deletion::Manifest(digest)), ..] => format!(
+            "manifest {digest} of {} repositories with its tags",
+            selection.deletions.len()
+        ),
+        _ => format!("{tags} tags of {} repositories", selection.deletions.len()),
+    }
+}
+
+fn as_json(removed: Value, selection: &Selection, consequence: &Consequence) -> Value {
+    let items =
+        selection.rows.iter().map(|row| json!({ "repository": row.repository.as_str(), "tag": row.tag, "digest": row.digest.as_str() }));
+    let Consequence {
+        deleted,
+        untagged,
+        kept,
+        goes,
+    } = consequence;
+    json!({
+        "removed": removed,
+        "items": items.collect::<Vec<_>>(),
+        "manifests": deleted,
+        "untagged": { "manifests": untagged, "keptForever": kept },
+        "comesBack": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },
+    })
+}

@@ -1,0 +1,258 @@
+//! `registry why`: what keeps a blob or a manifest.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use tarkeep::oci::Digest;
+use tarkeep::registry::{
+    Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
+};
+
+use crate::cli::error::Error;
+use crate::cli::store::Store;
+use crate::cli::terminal::output::{self, Format, exact_time, size, time};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// A blob or a manifest, in whatever repositories it is: sha256:… as registry inspect and du show it
+    digest: String,
+    #[command(flatten)]
+    store: Store,
+    /// Print lines for people, or JSON for scripts
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    // REPOSITORY@DIGEST, as other commands want it, says the same
+    let text = arguments
+        .digest
+        .rsplit_once('@')
+        .map_or(&*arguments.digest, |(_, digest)| digest);
+    let digest = Digest::parse(text)
+        .map_err(|error| Error::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
+    let (registry, retention) = arguments.store.open_with_rules()?;
+    let why = registry.why(&digest, &retention).await?;
+    if why.is_unknown() {
+        return Err(Error::Other(format!(
+            "{digest} is not known here: it was never pushed, or is gone for good"
+        )));
+    }
+    match arguments.output {
+        Format::Json => {
+            output::print(format!("{:#}\n", as_json(&digest, &why, &retention)).as_bytes())
+        }
+        Format::Table => output::print(as_text(&digest, &why, &retention).as_bytes()),
+    }
+}
+
+fn what(why: &Why) -> &'static str {
+    match (why.blob, why.is_manifest) {
+        (Some(_), true) => "blob and manifest",
+        (Some(_), false) => "blob",
+        (None, true) => "manifest",
+        (None, false) if why.is_removal => "blob that is gone",
+        (None, false) => "deleted manifest",
+    }
+}
+
+fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
+    let bytes = why
+        .blob
+        .map(|bytes| format!(" of {}", size(bytes)))
+        .unwrap_or_default();
+    let mut text = format!("{digest} is a {}{bytes}\n", what(why));
+    for chain in &why.chains {
+        let _ = writeln!(
+            text,
+            "  {}",
+            output::plain(&line(chain, why.blob.is_some()))
+        );
+    }
+    if why.more > 0 || why.is_cut {
+        let _ = writeln!(
+            text,
+            "  and {}{} more",
+            if why.is_cut { "at least " } else { "" },
+            why.more
+        );
+    }
+    for doomed in &why.goes {
+        let what = doomed
+            .repository
+            .as_ref()
+            .map_or("the blob".to_owned(), |name| {
+                format!("the manifest of {name}")
+            });
+        let _ = writeln!(
+            text,
+            "{what} goes {}: {}",
+            when(doomed.at, retention),
+            doomed.why
+        );
+    }
+    for row in &why.trash {
+        let (
+            TrashRow {
+                repository,
+                deleted_at,
+                ..
+            },
+            by,
+        ) = (row, output::plain(&output::actor(&row.deleted_by)));
+        let until = time(restorable(row, retention));
+        let _ = writeln!(
+            text,
+            "deleted from {repository} at {} by {by}: until {until}, registry restore {repository}@{digest} brings it back",
+            time(*deleted_at)
+        );
+    }
+    if why.is_removal {
+        text += "its file goes with the next collection\n";
+    } else if why.chains.is_empty() && why.is_cut {
+        text += "what keeps it is further up than this command follows\n";
+    } else if why.blob.is_some() && why.chains.is_empty() && why.goes.is_empty() {
+        text += "nothing keeps it any more\n";
+    }
+    text
+}
+
+fn when(at: Millis, retention: &Retention) -> String {
+    match (at <= now(), retention.enabled) {
+        (true, true) => "with the next collection".to_owned(),
+        (true, false) => "with the next registry gc".to_owned(),
+        (false, true) => format!("at {}", time(at)),
+        (false, false) => format!("with the first registry gc after {}", time(at)),
+    }
+}
+
+fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
+    row.deleted_at
+        .saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
+}
+
+/// Of a blob, `<- manifest … of team/app <- index … <- tag team/app:v1`; of a manifest, what comes after that.
+fn line(chain: &Chain, is_blob: bool) -> String {
+    let Chain {
+        repository,
+        steps,
+        end,
+    } = chain;
+    let mut parts = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        parts.push(match (number, is_blob) {
+            (0, true) => format!("manifest {} of {repository}", step.digest),
+            // the thing itself
+            (0, false) => format!("in {repository}"),
+            _ => format!("{} {}", kind(step.kind), step.digest),
+        });
+    }
+    parts.push(match end {
+        End::Tags { tags, more } => {
+            let tags: Vec<_> = tags.iter().map(|tag| told(repository, tag)).collect();
+            let more = if *more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            format!("tag {}{more}", tags.join(", "))
+        }
+        End::Idle {
+            until: Some(until),
+            why,
+        } => format!("nothing, until {}: {why}", time(*until)),
+        End::Idle { until: None, why } => format!("a rule: {why}"),
+        End::Lease { until } => format!(
+            "{repository}, until {}: no manifest there needs it",
+            time(*until)
+        ),
+    });
+    let text = parts.join(" <- ");
+    if is_blob { format!("<- {text}") } else { text }
+}
+
+fn told(repository: &str, tag: &TagHold) -> String {
+    let rule = tag.decision.as_ref().map(
+        |Decision {
+             is_kept,
+             reason,
+             until,
+             ..
+         }| {
+            let verdict = if *is_kept { "kept" } else { "to be removed" };
+            let until = until
+                .map(|until| format!(" until {}", time(until)))
+                .unwrap_or_default();
+            format!(" ({verdict}{until}: {reason})")
+        },
+    );
+    format!("{repository}:{}{}", tag.name, rule.unwrap_or_default())
+}
+
+fn kind(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Manifest => "manifest",
+        StepKind::Index => "index",
+        StepKind::Subject => "subject",
+    }
+}
+
+fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
+    let goes = why.goes.iter().map(
+        |Doomed {
+             kind,
+             repository,
+             at,
+             why,
+             ..
+         }| {
+            let kind = if *kind == Kind::Blob {
+                "blob"
+            } else {
+                "manifest"
+            };
+            json!({ "kind": kind, "repository": repository, "at": exact_time(*at), "why": why })
+        },
+    );
+    let trash = why.trash.iter().map(|row| {
+        json!({
+            "repository": row.repository, "deleted": exact_time(row.deleted_at), "tags": row.tags,
+            "by": { "name": row.deleted_by.name, "address": row.deleted_by.address }, "until": exact_time(restorable(row, retention)),
+        })
+    });
+    json!({
+        "digest": digest.as_str(),
+        "blob": why.blob.map(|bytes| json!({ "size": bytes })),
+        "manifest": why.is_manifest,
+        "chains": why.chains.iter().map(chain_json).collect::<Vec<_>>(),
+        "more": why.more,
+        "moreIsExact": !why.is_cut,
+        "goes": goes.collect::<Vec<_>>(),
+        "deleted": trash.collect::<Vec<_>>(),
+        "removal": why.is_removal,
+    })
+}
+
+fn chain_json(chain: &Chain) -> Value {
+    let steps: Vec<_> = chain
+        .steps
+        .iter()
+        .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
+        .collect();
+    let end = match &chain.end {
+        End::Tags { tags, more } => {
+            let tags = tags.iter().map(|TagHold { name, decision }| {
+                let decision = decision.as_ref().map(
+                    |Decision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
+                );
+                json!({ "tag": name, "rule": decision })
+            });
+            json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
+        }
+        End::Idle { until, why } => {
+            json!({ "kind": "untagged", "until": until.map(exact_time), "why": why })
+        }
+        End::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
+    };
+    json!({ "repository": chain.repository, "steps": steps, "end": end })
+}

@@ -1,0 +1,75 @@
+//! From a configuration to the terms of logins.
+
+use tarkeep::auth::{self, Access};
+use tarkeep::config::{self, Config, Violations};
+use tarkeep::redact;
+
+/// Who may use the registry.
+pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
+    Ok(match &config.auth {
+        None | Some(config::Auth::None(_)) => auth::Settings::None,
+        Some(config::Auth::Silly(silly)) => auth::Settings::Silly {
+            realm: silly.realm.clone(),
+            service: silly.service.clone(),
+        },
+        Some(config::Auth::Htpasswd(htpasswd)) => {
+            auth::Settings::Htpasswd(auth::HtpasswdSettings {
+                realm: htpasswd.realm.clone(),
+                path: htpasswd.path.clone(),
+                cache: htpasswd
+                    .cache
+                    .map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
+            })
+        }
+        Some(config::Auth::Token(token)) => auth::Settings::Token(token_settings(token)?),
+    })
+}
+
+/// Whether logins could be served as the configuration has it; nothing is changed.
+pub(crate) fn check(config: &Config) -> Result<(), Violations> {
+    Access::check(&settings(config)?).map_err(|error| violations(&error))
+}
+
+/// What keeps logins from being served.
+pub(crate) fn violations(error: &auth::Error) -> Violations {
+    let key = match error {
+        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. }
+            if what.starts_with("auth.") =>
+        {
+            what
+        }
+        auth::Error::Token(_) => return Violations::within("auth.token", error),
+        auth::Error::Read { .. }
+        | auth::Error::Invalid { .. }
+        | auth::Error::Missing { .. }
+        | auth::Error::Make { .. } => "auth.htpasswd.path",
+    };
+    Violations::of(key, error)
+}
+
+/// Where distribution looks for a token server beside the registry.
+const REDIRECT_PATH: &str = "/auth/token";
+
+fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Violations> {
+    let path = token
+        .autoredirectpath
+        .as_deref()
+        .filter(|path| !path.is_empty())
+        .unwrap_or(REDIRECT_PATH);
+    if !path.starts_with('/') {
+        let sentence = format!(
+            "auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'",
+            redact::url(path)
+        );
+        return Err(Violations::of("auth.token.autoredirectpath", sentence));
+    }
+    Ok(auth::TokenSettings {
+        realm: token.realm.clone(),
+        service: token.service.clone(),
+        issuer: token.issuer.clone(),
+        root_certificates: token.rootcertbundle.clone(),
+        jwks: token.jwks.clone(),
+        algorithms: token.signingalgorithms.clone(),
+        redirect_path: token.autoredirect.then(|| path.to_owned()),
+    })
+}

@@ -1,0 +1,152 @@
+//! Where the registry listens and keeps its data, when nobody says.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+
+use tarkeep::config::{Config, FILE_VARIABLE, Violations};
+use tarkeep::registry::Registry;
+
+const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
+
+/// Where distribution keeps everything, below its root directory.
+const DISTRIBUTION_STORE: &str = "docker/registry/v2";
+
+/// What `registry:2` uses, so that its volumes work.
+const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
+const DEFAULT_PORT: u16 = 5000;
+
+/// Names of ports, as Go takes them wherever it runs.
+const SERVICES: [(&str, &str); 2] = [(":http", ":80"), (":https", ":443")];
+
+/// The configuration: the one that is named, or the environment's, or none.
+pub(crate) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
+    let from_environment = || {
+        std::env::var_os(FILE_VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    };
+    named.or_else(from_environment)
+}
+
+/// The data directory: the flag's, the configuration's, the system's where it is writable, or the user's.
+pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<PathBuf, Violations> {
+    if let Some(named) = flag.or(config.storage.filesystem.rootdirectory.as_deref()) {
+        return Ok(named.to_owned());
+    }
+    let system = Path::new(SYSTEM_DIRECTORY);
+    if is_writable(system) || (!system.exists() && system.parent().is_some_and(is_writable)) {
+        return Ok(system.to_owned());
+    }
+    let data_home = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/share"));
+    match data_home.or_else(home) {
+        Some(base) => Ok(base.join("registry")),
+        None => Err(Violations::of(
+            ROOT_DIRECTORY,
+            "there is no home directory to keep data in: name a directory with --data-dir",
+        )),
+    }
+}
+
+/// Looks whether `directory` holds the store of distribution. Images that were there until now would be gone for whoever
+/// pulls, and what is pushed would have to be merged with them later: so nothing is begun beside it unless the owner
+/// wants that. What is theirs is neither read nor changed.
+///
+/// # Errors
+/// There is such a store, and neither a registry of ours nor the owner's word (`storage.startempty`).
+pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Violations> {
+    let store = directory.join(DISTRIBUTION_STORE);
+    if !store.is_dir() {
+        return Ok(());
+    }
+    if Registry::is_at(directory) || config.storage.startempty {
+        tracing::warn!(
+            "{} is the store of distribution (registry:2): its images are not served here, and stay untouched",
+            store.display()
+        );
+        return Ok(());
+    }
+    let sentence = format!(
+        "{} is the store of distribution (registry:2), which this version cannot import: serve it with registry:2 as before and name another \
+         directory here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to begin an empty registry beside it; \
+         nothing has been changed",
+        store.display()
+    );
+    Err(Violations::of(ROOT_DIRECTORY, sentence))
+}
+
+/// Whether a server could use the data directory; nothing is changed in it.
+pub(crate) fn check_data_directory(flag: Option<&Path>, config: &Config) -> Result<(), Violations> {
+    let directory = data_directory(flag, config)?;
+    check_foreign_store(&directory, config)?;
+    Registry::check(&directory).map_err(|error| Violations::of(ROOT_DIRECTORY, error))
+}
+
+fn is_writable(directory: &Path) -> bool {
+    use rustix::fs::{Access, access};
+    access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Where to listen: loopback unless an address says otherwise; `:PORT` means every address of this machine.
+///
+/// # Errors
+/// What is no address, in a sentence.
+pub(crate) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
+    let Some(text) = text else {
+        return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
+    };
+    let malformed = |cause: &dyn std::fmt::Display| {
+        format!(
+            "cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address, with the port as a number"
+        )
+    };
+    let numbered = SERVICES.iter().find_map(|(name, number)| {
+        text.strip_suffix(name)
+            .map(|host| format!("{host}{number}"))
+    });
+    let text = numbered.as_deref().unwrap_or(text);
+    if let Some(port) = text.strip_prefix(':') {
+        let port: u16 = port.parse().map_err(|error| malformed(&error))?;
+        return Ok(SocketAddr::new(every_address(), port));
+    }
+    let mut addresses = text.to_socket_addrs().map_err(|error| malformed(&error))?;
+    addresses
+        .next()
+        .ok_or_else(|| malformed(&"that name has no address"))
+}
+
+/// IPv6's, which takes IPv4 as well, unless this machine has no IPv6.
+fn every_address() -> IpAddr {
+    let has_ipv6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    if has_ipv6 {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_may_have_the_names_that_go_knows() {
+        let port = |text: &str| {
+            listen_address(Some(text))
+                .map(|address| (address.ip().is_unspecified(), address.port()))
+        };
+        assert_eq!(port(":https"), Ok((true, 443)));
+        assert_eq!(port("0.0.0.0:http"), Ok((true, 80)));
+        assert_eq!(port("127.0.0.1:5000"), Ok((false, 5000)));
+        for other in [":gopher", "127.0.0.1:gopher", "http", ":99999"] {
+            assert!(
+                port(other)
+                    .unwrap_err()
+                    .contains("with the port as a number"),
+                "{other}"
+            );
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! From the `http` section to the server's own terms.
+
+use tarkeep::config::{self, Violations, collect, zip};
+use tarkeep::http::{
+    Address, BaseUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings, Site,
+    TrustedProxies,
+};
+
+use crate::cli::from_config::{defaults, tls};
+
+/// What the section says, with the defaults for the rest; certificates are read. There are never more than `connections`.
+/// `running` is what is in force, if anything is.
+pub(crate) fn settings(
+    http: &config::Http,
+    connections: usize,
+    running: Option<&ServerSettings>,
+) -> Result<ServerSettings, Violations> {
+    let running = running.and_then(|running| running.tls.as_ref());
+    let tls = tls::open(http, running);
+    let (site, proxies, limits, tls) =
+        zip((site(http), proxies(http), limits(http, connections), tls))?;
+    Ok(ServerSettings {
+        site,
+        proxies,
+        limits,
+        h2c: http.h2c.enabled,
+        tls,
+    })
+}
+
+/// Finds what [`settings`] would, without a change to anything.
+pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
+    zip((
+        site(http),
+        proxies(http),
+        limits(http, usize::MAX),
+        tls::check(http),
+    ))
+    .map(drop)
+}
+
+/// Where to listen; the flag goes over the section, and names a port.
+pub(crate) fn address(flag: Option<&str>, http: &config::Http) -> Result<Address, Violations> {
+    match (flag, http.net) {
+        (None, config::Net::Unix) => match &http.addr {
+            Some(path) if !path.is_empty() => Ok(Address::Unix(path.into())),
+            _ => Err(Violations::of(
+                "http.net",
+                "http.net is unix and http.addr names no socket: give its path, such as /run/registry.sock",
+            )),
+        },
+        (flag, _) => {
+            let address = defaults::listen_address(flag.or(http.addr.as_deref())).map(Address::Tcp);
+            // what would be the path of a socket, were it not for a mistake in http.net
+            address.map_err(|problem| Violations::of("http.addr", problem).unless("http.net"))
+        }
+    }
+}
+
+fn about(key: &'static str) -> impl Fn(String) -> Violations {
+    move |problem| Violations::of(key, format!("{key}: {problem}"))
+}
+
+fn site(http: &config::Http) -> Result<Site, Violations> {
+    let prefix = http
+        .prefix
+        .as_deref()
+        .map_or(Ok(PathPrefix::default()), PathPrefix::parse)
+        .map_err(about("http.prefix"));
+    // as in distribution: a host goes over relativeurls
+    let locations = match (
+        http.host.as_deref().filter(|host| !host.is_empty()),
+        http.relativeurls,
+    ) {
+        (Some(host), _) => BaseUrl::parse(host)
+            .map(Locations::Fixed)
+            .map_err(about("http.host")),
+        (None, Some(false)) => Ok(Locations::Absolute),
+        (None, Some(true) | None) => Ok(Locations::Relative),
+    };
+    let pairs = http.headers.iter().flat_map(|(name, values)| {
+        values
+            .iter()
+            .map(move |value| (name.as_str(), value.as_str()))
+    });
+    let headers = ExtraHeaders::parse(pairs).map_err(about("http.headers"));
+    let (prefix, locations, headers) = zip((prefix, locations, headers))?;
+    Ok(Site::new(prefix, locations, headers))
+}
+
+fn proxies(http: &config::Http) -> Result<TrustedProxies, Violations> {
+    let networks = http.trustedproxies.as_ref();
+    networks
+        .map_or(Ok(TrustedProxies::default()), |networks| {
+            TrustedProxies::parse(networks)
+        })
+        .map_err(about("http.trustedproxies"))
+}
+
+fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations> {
+    let (limits, defaults) = (&http.limits, Limits::default());
+    let count = |key: &'static str, value: Option<usize>, default: usize| match value {
+        Some(0) => Err(Violations::of(
+            key,
+            format!("{key} is 0, and nobody could connect: give 1 or more"),
+        )),
+        other => Ok(other.unwrap_or(default)),
+    };
+    let time = |key: &'static str, value: Option<config::Interval>, default| match value {
+        Some(interval) if interval.0.is_zero() => Err(Violations::of(
+            key,
+            format!("{key} is 0, and nobody would be fast enough: give a time such as 30s"),
+        )),
+        other => Ok(other.map_or(default, |interval| interval.0)),
+    };
+    let all = count(
+        "http.limits.connections",
+        limits.connections,
+        defaults.connections,
+    );
+    let of_one = count(
+        "http.limits.connectionsperaddress",
+        limits.connectionsperaddress,
+        defaults.connections_per_address,
+    );
+    let times = [
+        time(
+            "http.limits.handshake",
+            limits.handshake,
+            defaults.handshake_timeout,
+        ),
+        time("http.limits.header", limits.header, defaults.header_timeout),
+        time("http.limits.idle", limits.idle, defaults.idle_timeout),
+    ];
+    let (all, connections_per_address, times) = zip((all, of_one, collect(times)))?;
+    Ok(Limits {
+        connections: all.min(connections),
+        connections_per_address,
+        handshake_timeout: times[0],
+        header_timeout: times[1],
+        idle_timeout: times[2],
+        // distribution takes 0, its default, for not waiting at all
+        drain_timeout: http
+            .draintimeout
+            .map_or(defaults.drain_timeout, |interval| interval.0),
+    })
+}

@@ -1,0 +1,12 @@
+//! Conversion of a configuration into the settings of each layer, with defaults applied and every violation reported.
+
+pub(crate) mod auth;
+pub(crate) mod check;
+pub(crate) mod debug;
+pub(crate) mod defaults;
+pub(crate) mod health;
+pub(crate) mod http;
+pub(crate) mod log;
+pub(crate) mod registry;
+mod retention;
+pub(crate) mod tls;

@@ -1,0 +1,114 @@
+//! From a configuration to the registry's own terms.
+
+use regex::RegexSet;
+use tarkeep::config::{self, Config, Violations, zip};
+use tarkeep::registry::{Acceptance, Children, Class, PageLimits, Purging, Settings, Urls};
+
+use crate::cli::from_config::retention::retention;
+
+/// What a configuration says about the registry's rules; the defaults for the rest.
+pub(crate) fn settings(config: &Config) -> Result<Settings, Violations> {
+    let defaults = Settings::default();
+    let (acceptance, retention) = zip((acceptance(config), retention(config)))?;
+    Ok(Settings {
+        sparse: config.manifests.sparse,
+        manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
+        reserve: config.storage.reserve.unwrap_or(defaults.reserve),
+        delete: config.storage.delete.enabled,
+        read_only: config.storage.maintenance.readonly.enabled,
+        purging: purging(&config.storage.maintenance.uploadpurging),
+        pages: PageLimits {
+            catalog: page(config.catalog.maxentries, defaults.pages.catalog),
+            tags: page(config.tags.maxtags, defaults.pages.tags),
+        },
+        acceptance,
+        retention,
+    })
+}
+
+/// Nought is no limit of the owner's, as in distribution.
+fn page(limit: Option<usize>, default: usize) -> usize {
+    limit.filter(|limit| *limit > 0).unwrap_or(default)
+}
+
+fn purging(purging: &config::UploadPurging) -> Purging {
+    let defaults = Purging::default();
+    Purging {
+        enabled: purging.enabled.unwrap_or(defaults.enabled),
+        age: purging.age.map_or(defaults.age, |age| age.0),
+        interval: purging
+            .interval
+            .map_or(defaults.interval, |interval| interval.0),
+        dry_run: purging.dryrun,
+    }
+}
+
+fn acceptance(config: &Config) -> Result<Acceptance, Violations> {
+    let (validation, classes) = (&config.validation, &config.policy.repository.classes);
+    let classes = classes.iter().map(|class| match class {
+        config::Class::Image => Class::Image,
+        config::Class::Plugin => Class::Plugin,
+    });
+    let classes = classes.collect();
+    // in distribution `enabled: true` goes over `disabled`, and is otherwise of no effect
+    if validation.disabled && validation.enabled != Some(true) {
+        return Ok(Acceptance {
+            urls: Urls::All,
+            children: Children::None,
+            classes,
+        });
+    }
+    let indexes = &validation.manifests.indexes;
+    let platforms = || {
+        indexes
+            .platformlist
+            .iter()
+            .map(|platform| (platform.os.clone(), platform.architecture.clone()))
+            .collect()
+    };
+    let children = match indexes.platforms {
+        config::Platforms::All => Children::All,
+        config::Platforms::None => Children::None,
+        config::Platforms::List if indexes.platformlist.is_empty() => Children::All,
+        config::Platforms::List => Children::Platforms(platforms()),
+    };
+    Ok(Acceptance {
+        urls: urls(validation)?,
+        children,
+        classes,
+    })
+}
+
+/// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
+/// some, and are no worse for it.
+fn urls(validation: &config::Validation) -> Result<Urls, Violations> {
+    let config::Urls { allow, deny } = &validation.manifests.urls;
+    if allow.is_empty() && deny.is_empty() {
+        return Ok(if validation.enabled == Some(true) {
+            Urls::None
+        } else {
+            Urls::All
+        });
+    }
+    let (allow, deny) = zip((expressions("allow", allow), expressions("deny", deny)))?;
+    Ok(Urls::Matching { allow, deny })
+}
+
+fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
+    RegexSet::new(texts).map_err(|error| {
+        let error = error.to_string();
+        let cause = error
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        let key = format!("validation.manifests.urls.{list}");
+        let sentence = format!("{key} holds what is no regular expression: {cause}");
+        Violations::of(key, sentence)
+    })
+}
+
+/// Whether a configuration says anything about what is kept.
+pub(crate) fn names_retention(config: &Config) -> bool {
+    config.gc != config::Gc::default() || !config.policies.is_empty()
+}

@@ -1,0 +1,166 @@
+//! The settings of TLS, from the section `http.tls`.
+
+use std::sync::Arc;
+
+use tarkeep::config::{self, ClientAuth, MinimumTls, Violations};
+use tarkeep::redact;
+use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
+
+/// Whether clients are to speak TLS.
+pub(crate) fn is_encrypted(http: &config::Http) -> Result<bool, Violations> {
+    Ok(source(&http.tls)?.is_some())
+}
+
+/// Reads the certificates that the section names. `running` is what is in force.
+pub(super) fn open(
+    http: &config::Http,
+    running: Option<&Arc<Tls>>,
+) -> Result<Option<Arc<Tls>>, Violations> {
+    settings(http)?
+        .map(|settings| encryption(settings, running))
+        .transpose()
+}
+
+/// Finds what [`open`] would, without a change to anything.
+pub(super) fn check(http: &config::Http) -> Result<(), Violations> {
+    let settings = settings(http)?;
+    let found = settings
+        .iter()
+        .flat_map(Tls::check)
+        .map(|error| violation(&error));
+    Violations::all(found).map_or(Ok(()), Err)
+}
+
+fn settings(http: &config::Http) -> Result<Option<tls::Settings>, Violations> {
+    let tls = &http.tls;
+    let Some(source) = source(tls)? else {
+        return Ok(None);
+    };
+    // distribution passes it over, and lets everybody in
+    if tls.clientauth.is_some() && tls.clientcas.is_empty() {
+        let sentence = "http.tls.clientauth is set and http.tls.clientcas names no authority, so nobody would be asked for a certificate: name one, or take clientauth out";
+        return Err(Violations::of("http.tls.clientauth", sentence).unless("http.tls.clientcas"));
+    }
+    Ok(Some(tls::Settings {
+        source,
+        client_authorities: tls.clientcas.clone(),
+        client_auth: match tls.clientauth {
+            Some(ClientAuth::RequestClientCert) => tls::ClientAuth::Request,
+            Some(ClientAuth::RequireAnyClientCert) => tls::ClientAuth::RequireAny,
+            Some(ClientAuth::VerifyClientCertIfGiven) => tls::ClientAuth::VerifyIfGiven,
+            Some(ClientAuth::RequireAndVerifyClientCert) | None => {
+                tls::ClientAuth::RequireAndVerify
+            }
+        },
+        minimum: match tls.minimumtls {
+            Some(MinimumTls::Tls12) | None => MinimumVersion::Tls12,
+            Some(MinimumTls::Tls13) => MinimumVersion::Tls13,
+        },
+        cipher_suites: tls.ciphersuites.clone(),
+        http2: !http.http2.disabled,
+    }))
+}
+
+fn encryption(settings: tls::Settings, running: Option<&Arc<Tls>>) -> Result<Arc<Tls>, Violations> {
+    // it may be in the middle of asking for certificates, and files that are being renewed are its own affair
+    if let Some(running) = running.filter(|running| *running.settings() == settings) {
+        return Ok(Arc::clone(running));
+    }
+    Tls::new(settings)
+        .map(Arc::new)
+        .map_err(|error| violation(&error))
+}
+
+fn violation(error: &tls::Error) -> Violations {
+    use tls::Error::{Content, Mismatch, Order, Read, Settings, Suite};
+    let key = match error {
+        Read {
+            what: "certificate",
+            ..
+        }
+        | Content {
+            what: "certificate",
+            ..
+        }
+        | Order { .. } => "http.tls.certificate",
+        Read { what: "key", .. } | Content { what: "key", .. } | Mismatch { .. } => "http.tls.key",
+        Read {
+            what: "authority of clients",
+            ..
+        }
+        | Content {
+            what: "authority of clients",
+            ..
+        } => "http.tls.clientcas",
+        Suite { .. } => "http.tls.ciphersuites",
+        Read { .. } | Content { .. } => "http.tls.letsencrypt.cachefile",
+        Settings(_) => "http.tls",
+    };
+    Violations::of(key, error)
+}
+
+/// Where certificates come from; none where there is to be no encryption.
+fn source(tls: &config::Tls) -> Result<Option<Source>, Violations> {
+    let missing = |given: &str, missing: &str| {
+        Err(lacking(format!(
+            "{given} is set and {missing} is not: encryption needs both"
+        )))
+    };
+    let wants_acme = tls.letsencrypt != config::LetsEncrypt::default();
+    match (&tls.certificate, &tls.key) {
+        (None, None) if wants_acme => acme(&tls.letsencrypt).map(Some),
+        (None, None) if *tls == config::Tls::default() => Ok(None),
+        (None, None) => Err(lacking(
+            "http.tls is set without a certificate: give certificate and key, or take the section out to serve without encryption"
+                .to_owned(),
+        )),
+        (Some(_), None) => missing("http.tls.certificate", "http.tls.key"),
+        (None, Some(_)) => missing("http.tls.key", "http.tls.certificate"),
+        (Some(_), Some(_)) if wants_acme => Err(lacking(
+            "http.tls has both a certificate and letsencrypt, and only one can be shown to clients: take the other out".to_owned(),
+        )),
+        (Some(certificate), Some(key)) => Ok(Some(Source::Files { certificate: certificate.clone(), key: key.clone() })),
+    }
+}
+
+fn lacking(sentence: String) -> Violations {
+    Violations::within("http.tls", sentence)
+}
+
+fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Violations> {
+    let Some(cache) = letsencrypt
+        .cachefile
+        .clone()
+        .filter(|path| !path.as_os_str().is_empty())
+    else {
+        return Err(lacking(
+            "http.tls.letsencrypt needs cachefile, the directory in which certificates are kept"
+                .to_owned(),
+        ));
+    };
+    let directory = letsencrypt
+        .directoryurl
+        .clone()
+        .filter(|url| !url.is_empty())
+        .unwrap_or_else(acme::lets_encrypt);
+    if !directory.starts_with("https://") {
+        let sentence = format!(
+            "http.tls.letsencrypt.directoryurl is '{}', and must begin with https://",
+            redact::url(&directory)
+        );
+        return Err(Violations::of(
+            "http.tls.letsencrypt.directoryurl",
+            sentence,
+        ));
+    }
+    Ok(Source::Acme(acme::Settings {
+        cache,
+        email: letsencrypt
+            .email
+            .clone()
+            .filter(|address| !address.is_empty()),
+        hosts: letsencrypt.hosts.clone(),
+        directory,
+        directory_authority: letsencrypt.directoryca.clone(),
+    }))
+}

@@ -1,0 +1,7 @@
+//! Arguments as people type them, and output for people and scripts.
+
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod reference;
+pub(crate) mod selection;
+pub(crate) mod time_arg;

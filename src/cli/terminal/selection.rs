@@ -1,0 +1,242 @@
+//! What a command names for removal, with globs: `REPOSITORY[:TAG|@DIGEST]`.
+
+use tarkeep::oci::{Digest, RepositoryName, TagName};
+use tarkeep::registry::{self, Deletion, ManifestReference, Pattern, Registry};
+
+use crate::cli::error::Error;
+use crate::cli::terminal::reference::Target;
+
+/// Something said of one or many.
+enum Names<T> {
+    One(T),
+    Matching(Pattern),
+}
+
+/// What in a repository.
+enum Part {
+    Everything,
+    Manifest(Digest),
+    Tags(Names<TagName>),
+}
+
+/// A reference whose repository and tag may be globs.
+pub(crate) struct Selector {
+    text: String,
+    repositories: Names<RepositoryName>,
+    part: Part,
+}
+
+/// A line of what goes.
+pub(crate) struct Row {
+    pub repository: RepositoryName,
+    /// None where a manifest without tags goes.
+    pub tag: Option<String>,
+    pub digest: Digest,
+}
+
+/// What goes, as people see it and as the operations want it.
+#[derive(Default)]
+pub(crate) struct Selection {
+    pub rows: Vec<Row>,
+    pub deletions: Vec<(RepositoryName, Deletion)>,
+}
+
+/// Whether a text is to be matched, rather than meant: none of these can be in a name.
+pub(crate) fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
+/// Reads a glob.
+pub(crate) fn pattern(text: &str) -> Result<Pattern, Error> {
+    Pattern::try_from(text.to_owned()).map_err(Error::Other)
+}
+
+impl Selector {
+    /// Whether it means one tag or one manifest, and nothing else.
+    pub(crate) fn is_single(&self) -> bool {
+        matches!(
+            (&self.repositories, &self.part),
+            (Names::One(_), Part::Manifest(_) | Part::Tags(Names::One(_)))
+        )
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        if !is_glob(text) {
+            let Target {
+                repository,
+                manifest,
+            } = Target::parse(text)?;
+            let part = match manifest {
+                None => Part::Everything,
+                Some(ManifestReference::Digest(digest)) => Part::Manifest(digest),
+                Some(ManifestReference::Tag(tag)) => Part::Tags(Names::One(tag)),
+            };
+            return Ok(Self {
+                text: text.to_owned(),
+                repositories: Names::One(repository),
+                part,
+            });
+        }
+        let refused =
+            |error: &dyn std::fmt::Display| Error::Other(format!("cannot read '{text}': {error}"));
+        let (name, part) = if let Some((name, digest)) = text.split_once('@') {
+            (
+                name,
+                Part::Manifest(Digest::parse(digest).map_err(|error| refused(&error))?),
+            )
+        } else if let Some((name, tag)) = text.split_once(':') {
+            let tags = if is_glob(tag) {
+                Names::Matching(pattern(tag)?)
+            } else {
+                Names::One(TagName::parse(tag).map_err(|error| refused(&error))?)
+            };
+            (name, Part::Tags(tags))
+        } else {
+            (text, Part::Everything)
+        };
+        let repositories = if is_glob(name) {
+            Names::Matching(pattern(name)?)
+        } else {
+            Names::One(RepositoryName::parse(name).map_err(|error| refused(&error))?)
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            repositories,
+            part,
+        })
+    }
+
+    /// Finds what is meant.
+    ///
+    /// # Errors
+    /// Where something is named that is not there, or nothing matches.
+    pub(crate) async fn select(&self, registry: &Registry) -> Result<Selection, Error> {
+        let mut selection = Selection::default();
+        match &self.repositories {
+            Names::One(name) => self.select_in(registry, name, &mut selection).await?,
+            Names::Matching(pattern) => {
+                for name in matching_repositories(registry, Some(pattern)).await? {
+                    match self.select_in(registry, &name, &mut selection).await {
+                        // not everywhere, or gone meanwhile
+                        Err(Error::Registry(
+                            registry::Error::ManifestUnknown { .. }
+                            | registry::Error::NameUnknown(_),
+                        )) => {}
+                        other => other?,
+                    }
+                }
+            }
+        }
+        if selection.deletions.is_empty() {
+            return Err(Error::Other(format!(
+                "nothing matches '{}': registry ls lists what is there",
+                self.text
+            )));
+        }
+        Ok(selection)
+    }
+
+    async fn select_in(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+        selection: &mut Selection,
+    ) -> Result<(), Error> {
+        let row = |tag: Option<&str>, digest: &Digest| Row {
+            repository: name.clone(),
+            tag: tag.map(str::to_owned),
+            digest: digest.clone(),
+        };
+        let deletion = match &self.part {
+            Part::Everything => {
+                selection.rows.extend(tags(registry, name, None).await?);
+                Deletion::Everything
+            }
+            Part::Manifest(digest) => {
+                let description = registry
+                    .describe(name, &ManifestReference::Digest(digest.clone()))
+                    .await?;
+                if let Some(holder) = description.parents.into_iter().next() {
+                    return Err(registry::Error::InUse {
+                        digest: digest.clone(),
+                        holder,
+                    }
+                    .into());
+                }
+                selection
+                    .rows
+                    .extend(description.tags.iter().map(|tag| row(Some(tag), digest)));
+                if description.tags.is_empty() {
+                    selection.rows.push(row(None, digest));
+                }
+                Deletion::Manifest(digest.clone())
+            }
+            Part::Tags(Names::One(tag)) => {
+                let manifest = registry.manifest(name, &ManifestReference::Tag(tag.clone()))?;
+                selection
+                    .rows
+                    .push(row(Some(tag.as_str()), &manifest.digest));
+                Deletion::Tags(vec![tag.clone()])
+            }
+            Part::Tags(Names::Matching(pattern)) => {
+                let rows = tags(registry, name, Some(pattern)).await?;
+                if rows.is_empty() {
+                    return Ok(());
+                }
+                let names = rows
+                    .iter()
+                    .filter_map(|row| TagName::parse(row.tag.as_deref()?).ok())
+                    .collect();
+                selection.rows.extend(rows);
+                Deletion::Tags(names)
+            }
+        };
+        selection.deletions.push((name.clone(), deletion));
+        Ok(())
+    }
+}
+
+/// The tags of a repository, those that match where there is a pattern.
+async fn tags(
+    registry: &Registry,
+    name: &RepositoryName,
+    pattern: Option<&Pattern>,
+) -> Result<Vec<Row>, Error> {
+    // for its error
+    registry.tags(name, String::new(), Some(0)).await?;
+    let mut rows = Vec::new();
+    let mut after = Some(String::new());
+    while let Some(last) = after {
+        let page = registry.tag_rows(name, last, None).await?;
+        let matching = page
+            .items
+            .into_iter()
+            .filter(|row| pattern.is_none_or(|pattern| pattern.matches(&row.name)));
+        rows.extend(matching.map(|row| Row {
+            repository: name.clone(),
+            tag: Some(row.name),
+            digest: row.digest,
+        }));
+        after = page.next;
+    }
+    Ok(rows)
+}
+
+/// Repositories whose names match, or all of them.
+pub(crate) async fn matching_repositories(
+    registry: &Registry,
+    pattern: Option<&Pattern>,
+) -> Result<Vec<RepositoryName>, Error> {
+    let mut names = Vec::new();
+    let mut after = Some(String::new());
+    while let Some(last) = after {
+        let page = registry.catalog(last, None).await?;
+        let matching = page
+            .items
+            .iter()
+            .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
+        names.extend(matching.filter_map(|name| RepositoryName::parse(name).ok()));
+        after = page.next;
+    }
+    Ok(names)
+}

@@ -1,0 +1,16 @@
+//! The table of keys: distribution's and ours, with the kind, the status, the default and the meaning of each.
+//!
+//! Validation, variables, `registry config show` and `docs/configuration.md` all follow this one table: [`supported`] holds
+//! the keys that have an effect, [`distribution_only`] those of distribution that have none here.
+
+mod distribution_only;
+mod key;
+mod lookup;
+mod nearest;
+mod supported;
+
+pub(in crate::config) use key::switch;
+pub use key::{Key, Kind, Status, When};
+pub use lookup::{all, section};
+pub(in crate::config) use lookup::{alternatives, find, is_list, join, members, other_name};
+pub(in crate::config) use nearest::nearest;

@@ -1,0 +1,88 @@
+//! Reading a configuration: the file, then variables over it, then validation against the table of keys.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::draft::Draft;
+use crate::config::error::{Error, Problem, Report};
+use crate::config::loaded::Loaded;
+use crate::config::schema::Config;
+use crate::config::source::{Content, Node, Origin, read_file};
+use crate::config::{environment, keys, validate};
+
+impl Config {
+    /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it. What is found wrong comes
+    /// with the draft, for the parts of the server to add what they find.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is not YAML.
+    pub fn draft(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Draft, Error> {
+        let mut report = Report::default();
+        let mut tree = match file {
+            Some(path) => read(path)?,
+            None => Node {
+                origin: Origin::Default,
+                content: Content::Null,
+            },
+        };
+        if file.is_some() {
+            validate::version(&tree, &mut report);
+        }
+        spell_out(&mut tree);
+        environment::overlay(&mut tree, environment, &mut report);
+        let checked = validate::check(&tree, &mut report);
+        Ok(Draft::new(checked, report, &tree.origin))
+    }
+
+    /// As [`Self::draft`], for those who ask no other part of the server.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or all that is wrong with what it and the variables say.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Result<Loaded, Error> {
+        Self::draft(file, environment)?.finish()
+    }
+}
+
+fn read(path: &Path) -> Result<Node, Error> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
+        path: path.to_owned(),
+        cause,
+    })?;
+    let path = Arc::from(path);
+    read_file(&text, &path).map_err(|error| {
+        let origin = Origin::File {
+            path,
+            line: error.line.unwrap_or(1),
+        };
+        Error::Problems(vec![Problem {
+            origin,
+            about: String::new(),
+            sentence: error.cause,
+        }])
+    })
+}
+
+/// `auth: none` is `auth: {none: {}}`.
+fn spell_out(tree: &mut Node) {
+    let Content::Map(members) = &mut tree.content else {
+        return;
+    };
+    for (name, member) in members {
+        if let Content::Scalar(word) = &member.content
+            && !keys::alternatives(name).is_empty()
+        {
+            let chosen = Node {
+                origin: member.origin.clone(),
+                content: Content::Null,
+            };
+            member.content = Content::Map(vec![(word.text.clone(), chosen)]);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A configuration that was read and is valid.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::config::schema::Config;
+use crate::config::source::Origin;
+
+/// A configuration as it was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    /// Sentences for the log about what was accepted and has no effect.
+    pub notes: Vec<String>,
+    /// What was given, by the file or by variables, and is honoured.
+    pub(super) values: Value,
+    /// Where each of those values comes from.
+    pub(super) origins: BTreeMap<String, Origin>,
+}
+
+impl Loaded {
+    /// The keys whose values differ, in the order of the alphabet. Lists are compared as a whole.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        differ("", &self.values, &other.values, &mut found);
+        found
+    }
+}
+
+fn differ(key: &str, one: &Value, other: &Value, found: &mut Vec<String>) {
+    let (Value::Object(ones), Value::Object(others)) = (one, other) else {
+        if one != other {
+            found.push(key.to_owned());
+        }
+        return;
+    };
+    let mut names: Vec<_> = ones.keys().chain(others.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let member = if key.is_empty() {
+            name.clone()
+        } else {
+            format!("{key}.{name}")
+        };
+        let empty = Value::Object(serde_json::Map::default());
+        match (ones.get(name), others.get(name)) {
+            (Some(one), Some(other)) => differ(&member, one, other, found),
+            (Some(Value::Object(only)), None) | (None, Some(Value::Object(only))) => {
+                differ(&member, &Value::Object(only.clone()), &empty, found);
+            }
+            _ => found.push(member),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
+
+mod auth;
+mod gc;
+mod health;
+mod http;
+mod interval;
+mod log;
+mod root;
+mod storage;
+mod validation;
+
+pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use gc::{Gc, Policy, TagRule, Untagged};
+pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
+pub use http::{
+    ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus,
+    Tls,
+};
+pub use interval::Interval;
+pub use log::{AccessLog, Formatter, Level, Log};
+pub use root::{Config, Manifests};
+pub use storage::{Delete, Filesystem, Maintenance, ReadOnly, Storage, UploadPurging};
+pub use validation::{
+    Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
+    ValidatedManifests, Validation,
+};

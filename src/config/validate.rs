@@ -1,0 +1,343 @@
+//! From what was written to what it means: each key is known, has the value it needs, and has its effect or is said not to.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::config::error::Report;
+use crate::config::keys::{self, Key, Kind, Status};
+use crate::config::schema::Interval;
+use crate::config::source::{Content, Node, Origin, Scalar};
+
+/// What is left of a configuration once it was looked through.
+pub(super) struct Checked {
+    /// What was given and is honoured, in the shape of [`crate::config::Config`].
+    pub values: Value,
+    /// Where each of those values comes from, by its path: `health.http[0].uri`.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+/// Looks through the whole tree; what is wrong with it is in the report.
+pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
+    let mut check = Check {
+        report,
+        origins: BTreeMap::new(),
+    };
+    let values = match &tree.content {
+        Content::Null => Map::new(),
+        Content::Map(members) => check.members(tree, members, "", ""),
+        _ => {
+            check.report.problem(
+                &tree.origin,
+                "",
+                "a configuration is a map of sections, such as http and storage, and this is something else".to_owned(),
+            );
+            Map::new()
+        }
+    };
+    Checked {
+        values: Value::Object(values),
+        origins: check.origins,
+    }
+}
+
+/// A file says of what shape it is, as distribution has it, in the file itself. One that does not is perhaps yet to be written.
+pub(super) fn version(tree: &Node, report: &mut Report) {
+    let is_missing = match tree.content {
+        Content::Null | Content::Map(_) => tree.member("version").is_none_or(Node::is_empty),
+        // which is wrong as a whole
+        Content::Scalar(_) | Content::List(_) => false,
+    };
+    if is_missing {
+        let sentence = "version is missing, which every configuration has: write version: 0.1, unless the file is yet to be written";
+        report.problem(&tree.origin, "version", sentence.to_owned());
+    }
+}
+
+struct Check<'a> {
+    report: &'a mut Report,
+    origins: BTreeMap<String, Origin>,
+}
+
+impl Check<'_> {
+    /// Looks through what stands at `path` of the table of keys, which is called `shown` in words.
+    fn node(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
+        match keys::find(path) {
+            Some(key) => self.key(key, node, shown),
+            None if keys::is_list(path) => self.list(node, path, shown),
+            None => self.section(node, path, shown),
+        }
+    }
+
+    fn key(&mut self, key: &Key, node: &Node, shown: &str) -> Option<Value> {
+        match key.status {
+            Status::Rejected(when, why) if when.applies(node) => {
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} is not supported: {why}"),
+                );
+                None
+            }
+            Status::Rejected(..) => None,
+            Status::Ignored(why) => {
+                if !node.is_empty() {
+                    self.report
+                        .note(&node.origin, &format!("{shown} has no effect: {why}"));
+                }
+                None
+            }
+            Status::Supported => match value(key.kind, node) {
+                Ok(value) => {
+                    if value.is_some() {
+                        self.origins.insert(shown.to_owned(), node.origin.clone());
+                    }
+                    value
+                }
+                Err(sentence) => {
+                    self.report
+                        .problem(&node.origin, shown, format!("{shown} {sentence}"));
+                    None
+                }
+            },
+        }
+    }
+
+    fn list(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
+        match &node.content {
+            Content::Null => None,
+            Content::List(items) => {
+                let path = format!("{path}[]");
+                let empty = || Value::Object(Map::new());
+                let item = |(number, item)| {
+                    self.section(item, &path, &format!("{shown}[{number}]"))
+                        .unwrap_or_else(empty)
+                };
+                Some(items.iter().enumerate().map(item).collect())
+            }
+            _ => {
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} must be a list: put a hyphen before each of its items"),
+                );
+                None
+            }
+        }
+    }
+
+    fn section(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
+        let members = match &node.content {
+            Content::Map(members) => &**members,
+            // that it stands there says something where what it needs is missing
+            Content::Null => &[],
+            _ => {
+                let example = keys::members(path).first().copied().unwrap_or_default();
+                self.report.problem(
+                    &node.origin,
+                    shown,
+                    format!("{shown} is a section: write its keys below it, such as {example}"),
+                );
+                return None;
+            }
+        };
+        let values = self.members(node, members, path, shown);
+        (!values.is_empty()).then_some(Value::Object(values))
+    }
+
+    fn members(
+        &mut self,
+        section: &Node,
+        members: &[(String, Node)],
+        path: &str,
+        shown: &str,
+    ) -> Map<String, Value> {
+        let known = keys::members(path);
+        let mut values = Map::new();
+        self.choice(members, path);
+        for (name, member) in members {
+            let shown = keys::join(shown, name);
+            if known.contains(&&**name) {
+                let value = self.node(member, &keys::join(path, name), &shown);
+                values.extend(value.map(|value| (name.clone(), value)));
+            } else {
+                self.unknown(member, path, name, &shown);
+            }
+        }
+        for key in keys::all()
+            .iter()
+            .filter(|key| key.is_required && is_member(&key.path, path))
+        {
+            let name = key.path.rsplit('.').next().unwrap_or_default();
+            // an empty list is for those to judge who know what it is about
+            let is_there =
+                |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
+            let is_there = members
+                .iter()
+                .any(|(given, member)| given == name && is_there(member));
+            if !is_there {
+                let missing = keys::join(shown, name);
+                let sentence = format!("{missing} is missing, and needed with the rest of {shown}");
+                self.report.problem(&section.origin, &missing, sentence);
+            }
+        }
+        values
+    }
+
+    /// One of several, not two.
+    fn choice(&mut self, members: &[(String, Node)], path: &str) {
+        let alternatives = keys::alternatives(path);
+        let chosen: Vec<_> = members
+            .iter()
+            .filter(|(name, _)| alternatives.contains(&&**name))
+            .collect();
+        if let [(first, one), .., (last, other)] = &*chosen {
+            let sentence = format!(
+                "{path} is both {first} ({}) and {last}: keep one of them",
+                one.origin
+            );
+            self.report.problem(&other.origin, path, sentence);
+        }
+    }
+
+    fn unknown(&mut self, member: &Node, path: &str, name: &str, shown: &str) {
+        let hint = match keys::nearest(path, name) {
+            Some(near) => format!(": did you mean {near}?"),
+            None if path.is_empty() => String::new(),
+            None => format!(": {path} has {}", keys::members(path).join(", ")),
+        };
+        self.report
+            .problem(&member.origin, shown, format!("unknown key {shown}{hint}"));
+    }
+}
+
+/// Whether `key` stands directly in the section `path`.
+fn is_member(key: &str, path: &str) -> bool {
+    key.strip_prefix(path)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .is_some_and(|rest| !rest.contains('.'))
+}
+
+/// What a key is given; none where it says as much as nothing at all. The error goes on after the key's name.
+fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
+    match (kind, &node.content) {
+        (Kind::Nothing, content) => match content {
+            Content::Null => Ok(Some(Value::Object(Map::new()))),
+            Content::Map(members) if members.is_empty() => Ok(Some(Value::Object(Map::new()))),
+            _ => Err("takes no keys: leave it empty".to_owned()),
+        },
+        (_, Content::Null) => Ok(None),
+        (Kind::Texts, content) => texts(content, &|text| Ok(text.to_owned())),
+        (Kind::Words(words), content) => texts(content, &|text| word(words, text)),
+        (Kind::Headers | Kind::SecretHeaders, Content::Map(members)) => {
+            let header = |(name, node): &(String, Node)| {
+                let values = texts(&node.content, &|text| Ok(text.to_owned()))
+                    .map_err(|sentence| format!(".{name} {sentence}"))?;
+                Ok((
+                    name.clone(),
+                    values.unwrap_or_else(|| Value::Array(Vec::new())),
+                ))
+            };
+            Ok(Some(Value::Object(
+                members.iter().map(header).collect::<Result<_, String>>()?,
+            )))
+        }
+        (Kind::Headers | Kind::SecretHeaders, _) => {
+            Err("must be a map of names of headers and lists of their values".to_owned())
+        }
+        (Kind::Fields, Content::Map(_)) => Ok(Some(node.to_value())),
+        (Kind::Fields, _) => Err("must be a map of names and values".to_owned()),
+        (_, Content::Scalar(scalar)) if scalar.text.is_empty() => Ok(None),
+        (kind, Content::Scalar(scalar)) => self::scalar(kind, scalar),
+        (_, Content::List(_)) => Err("takes one value, not a list".to_owned()),
+        (_, Content::Map(_)) => Err("takes a value, not a section".to_owned()),
+    }
+}
+
+fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
+    let text = &*scalar.text;
+    let number = || scalar.value.as_u64().or_else(|| text.parse().ok());
+    match kind {
+        Kind::Switch => match keys::switch(text) {
+            Some(switch) => Ok(Some(Value::Bool(switch))),
+            None => Err(format!("must be true or false, not '{text}'")),
+        },
+        Kind::Count(most) => match number() {
+            Some(number) if number <= most => Ok(Some(Value::from(number))),
+            _ if most == u64::MAX => Err(format!("must be a whole number, not '{text}'")),
+            _ => Err(format!("must be a whole number up to {most}, not '{text}'")),
+        },
+        Kind::Page => match (number(), text.parse::<i64>()) {
+            (Some(0), _) | (None, Ok(_)) => Ok(None),
+            (Some(number), _) => Ok(Some(Value::from(number))),
+            _ => Err(format!("must be a whole number, not '{text}'")),
+        },
+        Kind::Time => time(text).map(Some),
+        Kind::Keep => match &*text.to_ascii_lowercase() {
+            word @ ("never" | "forever") => Ok(Some(Value::from(word))),
+            _ => time(text)
+                .map(Some)
+                .map_err(|sentence| format!("{sentence}; never or forever are possible as well")),
+        },
+        Kind::Word(words) => word(words, text).map(|word| Some(Value::from(word))),
+        Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),
+        Kind::Version if text != "0.1" => {
+            Err(format!("is {text}, and 0.1 is the only one there is"))
+        }
+        _ => Ok(Some(Value::from(text))),
+    }
+}
+
+fn word(words: &[&str], text: &str) -> Result<String, String> {
+    let lower = text.to_lowercase();
+    if words.contains(&&*lower) {
+        Ok(lower)
+    } else {
+        Err(format!("must be one of {}, not '{text}'", words.join(", ")))
+    }
+}
+
+fn tls_version(text: &str) -> Result<String, String> {
+    match &*text.to_lowercase() {
+        // distribution's documentation has them, and its code has had none of them for long
+        old @ ("tls1.0" | "tls1.1") => Err(format!(
+            "is {old}, and rustls, which encrypts here, has no TLS below 1.2: write tls1.2, or nothing, which is the same"
+        )),
+        _ => word(&["tls1.2", "tls1.3"], text),
+    }
+}
+
+fn time(text: &str) -> Result<Value, String> {
+    match text.parse::<f64>() {
+        Ok(0.0) => return Ok(Value::from("0s")),
+        Ok(_) => {
+            return Err(format!(
+                "is {text} without a unit, which distribution takes for nanoseconds: write {text}s, or {text}ns"
+            ));
+        }
+        Err(_) => {}
+    }
+    Interval::try_from(Value::from(text))
+        .map(|_| Value::from(text))
+        .map_err(|error| format!("does not fit: {error}"))
+}
+
+fn texts(
+    content: &Content,
+    read: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Option<Value>, String> {
+    let one = |node: &Content| match node {
+        Content::Scalar(scalar) => read(&scalar.text).map(Value::from),
+        _ => Err("must be a list of texts".to_owned()),
+    };
+    match content {
+        Content::Null => Ok(None),
+        Content::Scalar(scalar) if scalar.text.is_empty() => Ok(None),
+        Content::List(items) => items
+            .iter()
+            .map(|item| one(&item.content))
+            .collect::<Result<Vec<_>, _>>()
+            .map(|items| Some(items.into())),
+        single => one(single).map(|item| Some(vec![item].into())),
+    }
+}
