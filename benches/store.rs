@@ -134,7 +134,9 @@ fn report(label: &str, [full, empty]: [Duration; 2]) {
 
 fn time_start(directory: &Path) -> Duration {
     let started = Instant::now();
-    Server::start(directory).connect().request("GET", "/v2/", MEDIA_TYPE, b"");
+    Server::start(directory)
+        .connect()
+        .request("GET", "/v2/", MEDIA_TYPE, b"");
     started.elapsed()
 }
 

@@ -13,7 +13,6 @@ pub type Path = Vec<String>;
 pub struct Mention {
     pub path: Path,
     pub line: usize,
-    pub is_import: bool,
 }
 
 /// Everything that a module's own items mention.
@@ -49,7 +48,7 @@ impl Mentions {
             UseTree::Rename(leaf) => self.import_as(prefix, &leaf.ident, &leaf.rename),
             UseTree::Glob(glob) => {
                 self.globs.push(prefix.clone());
-                self.mention(prefix.clone(), glob.star_token.spans[0], true);
+                self.mention(prefix.clone(), glob.star_token.spans[0]);
             }
             UseTree::Group(group) => group
                 .items
@@ -64,17 +63,13 @@ impl Mentions {
             (true, false) => (prefix.clone(), alias.to_string()),
             (false, _) => (join(prefix, leaf.to_string()), alias.to_string()),
         };
-        self.mention(path.clone(), leaf.span(), true);
+        self.mention(path.clone(), leaf.span());
         self.imports.insert(alias, path);
     }
 
-    fn mention(&mut self, path: Path, span: Span, is_import: bool) {
+    fn mention(&mut self, path: Path, span: Span) {
         let line = span.start().line;
-        self.paths.push(Mention {
-            path,
-            line,
-            is_import,
-        });
+        self.paths.push(Mention { path, line });
     }
 
     /// Finds paths and strings in tokens that are no syntax: macro bodies and attributes.
@@ -95,7 +90,7 @@ impl Mentions {
                         self.scan(&trees(group.stream()), &path);
                         at += 3;
                     }
-                    self.mention(path, ident.span(), false);
+                    self.mention(path, ident.span());
                 }
                 TokenTree::Group(group) => self.scan(&trees(group.stream()), &Path::new()),
                 TokenTree::Literal(literal) => {
@@ -150,11 +145,7 @@ impl<'ast> Visit<'ast> for Mentions {
             .map(|segment| segment.ident.to_string());
         let root = path.leading_colon.map(|_| String::new());
         if let Some(first) = path.segments.first() {
-            self.mention(
-                root.into_iter().chain(names).collect(),
-                first.ident.span(),
-                false,
-            );
+            self.mention(root.into_iter().chain(names).collect(), first.ident.span());
         }
         visit::visit_path(self, path);
     }
