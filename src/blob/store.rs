@@ -226,9 +226,7 @@ impl BlobStore {
     pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<KeptOpen>> {
         let path = self.blob_path(digest);
         if let Some(shard) = path.parent() {
-            self.names.lock()
-                .removed
-                .insert(shard.to_owned());
+            self.names.lock().removed.insert(shard.to_owned());
         }
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -240,10 +238,7 @@ impl BlobStore {
 
     /// Makes every removal by [`Self::unlink_blob`] durable, with one sync per directory.
     pub fn sync_removed(&self) -> io::Result<()> {
-        let removed = std::mem::take(
-            &mut self.names.lock()
-                .removed,
-        );
+        let removed = std::mem::take(&mut self.names.lock().removed);
         let synced = removed
             .iter()
             .try_for_each(|shard| match sync_directory(shard) {
@@ -251,9 +246,7 @@ impl BlobStore {
                 other => other,
             });
         if synced.is_err() {
-            self.names.lock()
-                .removed
-                .extend(removed);
+            self.names.lock().removed.extend(removed);
         }
         synced
     }
