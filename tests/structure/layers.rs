@@ -67,6 +67,16 @@ const RULES: &[Rule] = &[
         &["tarkeep"],
         "a helper without knowledge of its callers",
     ),
+    rule(
+        "tarkeep::file_watch",
+        &["tarkeep"],
+        "a helper without knowledge of its callers",
+    ),
+    rule(
+        "tarkeep::atomic_file",
+        &["tarkeep"],
+        "a helper without knowledge of its callers",
+    ),
     rule("tarkeep::sys", &["tarkeep"], "a wrapper of system calls"),
     rule(
         "tarkeep::health",

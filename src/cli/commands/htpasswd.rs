@@ -266,7 +266,7 @@ impl Task<'_> {
                 let (content, was_there) = with_line(&content, self.user, Some(&self.line()?));
                 let failed = if is_new { "create" } else { "modify" };
                 // others than the owner may read it as far as the umask allows: it is made by one user and read by another
-                auth::replace(file, &content, 0o666).map_err(|error| {
+                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
                     end(
                         Code::File,
                         format!("htpasswd: cannot {failed} file {}: {error}", file.display()),
@@ -284,7 +284,7 @@ impl Task<'_> {
                     eprintln!("User {user} not found");
                     return Ok(());
                 }
-                auth::replace(file, &content, 0o666).map_err(|error| {
+                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
                     end(
                         Code::File,
                         format!("htpasswd: cannot modify file {}: {error}", file.display()),
