@@ -22,7 +22,7 @@ pub(crate) async fn get(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = match registry.blob(name, digest).await {
+    let blob = match registry.blobs().find(name, digest).await {
         // containerd looks for manifests here before it reports what really went wrong
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
@@ -64,6 +64,6 @@ pub(crate) async fn delete(
     name: &RepositoryName,
     digest: &Digest,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_blob(name, digest).await?;
+    registry.blobs().delete(name, digest).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

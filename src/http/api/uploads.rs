@@ -17,7 +17,7 @@ pub(crate) async fn begin(
     name: &RepositoryName,
     algorithm: Algorithm,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.begin_upload(name, algorithm).await?;
+    let status = registry.uploads().begin(name, algorithm).await?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn mount(
     digest: &Digest,
     from: Option<&RepositoryName>,
 ) -> Result<Response<Body>, ApiError> {
-    if registry.mount_blob(name, digest, from).await? {
+    if registry.blobs().mount(name, digest, from).await? {
         Ok(created(name, digest))
     } else {
         begin(registry, name, digest.algorithm()).await
@@ -40,7 +40,7 @@ pub(crate) async fn push(
     digest: &Digest,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
-    registry.push_blob(name, digest, content(body)).await?;
+    registry.blobs().push(name, digest, content(body)).await?;
     Ok(created(name, digest))
 }
 
@@ -49,7 +49,7 @@ pub(crate) async fn status(
     name: &RepositoryName,
     id: &UploadId,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.upload_status(name, id).await?;
+    let status = registry.uploads().status(name, id).await?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
 }
 
@@ -62,7 +62,8 @@ pub(crate) async fn append(
 ) -> Result<Response<Body>, ApiError> {
     let range = range::chunk(&head.headers)?;
     let status = registry
-        .append_upload(name, id, range, content(body))
+        .uploads()
+        .append(name, id, range, content(body))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
@@ -78,7 +79,8 @@ pub(crate) async fn finish(
 ) -> Result<Response<Body>, ApiError> {
     let range = range::chunk(&head.headers)?;
     registry
-        .finish_upload(name, id, digest, range, content(body))
+        .uploads()
+        .finish(name, id, digest, range, content(body))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(created(name, digest))
@@ -89,7 +91,7 @@ pub(crate) async fn cancel(
     name: &RepositoryName,
     id: &UploadId,
 ) -> Result<Response<Body>, ApiError> {
-    registry.cancel_upload(name, id).await?;
+    registry.uploads().cancel(name, id).await?;
     Ok(builder::empty(StatusCode::NO_CONTENT)
         .header(DOCKER_UPLOAD_UUID, id.as_str())
         .finish())

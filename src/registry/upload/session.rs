@@ -12,9 +12,9 @@ use crate::meta::{Millis, UploadRow, WriteTx, now, point};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::{Blobs, Uploads};
 use crate::registry::upload::ingest::BodyStream;
-use crate::registry::upload::ingest::{Intake, Interrupted};
+use crate::registry::upload::ingest::{HashedFile, IngestError};
 
 /// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
 /// that its last connection broke.
@@ -43,21 +43,27 @@ pub struct UploadStatus {
     pub received: u64,
 }
 
-impl Registry {
+impl Uploads<'_> {
     /// Opens a session. `algorithm` is what the client's digest will use, where it says so.
-    pub async fn begin_upload(
-        &self,
+    pub async fn begin(
+        self,
         repository: &RepositoryName,
         algorithm: Algorithm,
     ) -> Result<UploadStatus, Error> {
-        self.check_space(0)?;
+        self.registry.check_disk_space(0)?;
         let (id, repository) = (UploadId::random(), repository.clone());
-        let lifetime = self.settings().purging.lifetime().unwrap_or(Millis::MAX);
+        let lifetime = self
+            .registry
+            .settings()
+            .upload_expiry
+            .lifetime()
+            .unwrap_or(Millis::MAX);
         let status = UploadStatus {
             id: id.clone(),
             received: 0,
         };
-        self.meta
+        self.registry
+            .meta
             .write(move |tx| {
                 let now = now();
                 tx.insert_upload(
@@ -74,13 +80,14 @@ impl Registry {
     }
 
     /// How far a session has come.
-    pub async fn upload_status(
-        &self,
+    pub async fn status(
+        self,
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<UploadStatus, Error> {
         let row = self.session(repository, id).await?;
         let length = self
+            .registry
             .blobs
             .upload_length(id)
             .map_err(Error::files("looking at an upload"))?;
@@ -93,8 +100,8 @@ impl Registry {
     /// Appends a chunk, and answers once it is on disk.
     ///
     /// Where the body breaks off, what had arrived stays, for the client to ask about and go on from.
-    pub async fn append_upload(
-        &self,
+    pub async fn append(
+        self,
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
@@ -115,8 +122,8 @@ impl Registry {
     ///
     /// # Errors
     /// Where the content has another digest, the session is over and nothing of it remains.
-    pub async fn finish_upload(
-        &self,
+    pub async fn finish(
+        self,
         repository: &RepositoryName,
         id: &UploadId,
         digest: &Digest,
@@ -131,7 +138,7 @@ impl Registry {
         let intake = self.receive(id, intake, range, body).await?;
         let (file, stored) = self.store(repository, id, digest, intake, true).await?;
         match &stored {
-            Ok(()) => self.forget(id, file).await?,
+            Ok(()) => self.release(id, file).await?,
             Err(Error::DigestMismatch { .. }) => self.discard(id, file).await?,
             // a published file may be a blob yet, should a commit that failed on a full disk come back with a crash
             Err(Error::Files { .. } | Error::StorageFull)
@@ -144,55 +151,18 @@ impl Registry {
         stored
     }
 
-    /// Stores a blob that comes whole in one request, without a session.
-    ///
-    /// # Errors
-    /// Nothing remains of a body that breaks off or has another digest.
-    pub async fn push_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        body: impl BodyStream,
-    ) -> Result<(), Error> {
-        self.check_space(0)?;
-        let id = UploadId::random();
-        let file = self.open_file(&id).await?;
-        let intake = Intake {
-            file,
-            hasher: Hasher::new(digest.algorithm()),
-        };
-        let (file, stored) = match self.take_in(intake, body).await {
-            Ok(intake) => self.store(repository, &id, digest, intake, false).await?,
-            Err(Interrupted::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
-            Err(Interrupted::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
-            Err(Interrupted::Broken(None, error)) => return Err(error),
-        };
-        match stored {
-            Ok(()) => self.forget(&id, file).await?,
-            Err(_) => self.discard(&id, file).await?,
-        }
-        stored
-    }
-
     /// Ends a session and drops what it received.
-    pub async fn cancel_upload(
-        &self,
-        repository: &RepositoryName,
-        id: &UploadId,
-    ) -> Result<(), Error> {
+    pub async fn cancel(self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
         // waits for a request that still writes, so that it cannot finish what is cancelled
         let (file, _) = self.lock_session(repository, id).await?;
         self.discard(id, file).await
     }
 
     /// Fails where there is no such session in the repository.
-    async fn session(
-        &self,
-        repository: &RepositoryName,
-        id: &UploadId,
-    ) -> Result<UploadRow, Error> {
+    async fn session(self, repository: &RepositoryName, id: &UploadId) -> Result<UploadRow, Error> {
         let session = point(|reader| reader.upload(repository, id.as_str()));
-        self.meta
+        self.registry
+            .meta
             .read(session)
             .await?
             .ok_or_else(|| Error::UploadUnknown(id.clone()))
@@ -200,12 +170,12 @@ impl Registry {
 
     /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
     async fn resume(
-        &self,
+        self,
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
-    ) -> Result<Intake, Error> {
-        self.check_space(0)?;
+    ) -> Result<HashedFile, Error> {
+        self.registry.check_disk_space(0)?;
         let (file, row) = self.lock_session(repository, id).await?;
         let file = match row.received {
             // of no known worth: a server died over it, or a disk failed
@@ -221,11 +191,11 @@ impl Registry {
             return Err(Error::ChunkOutOfOrder { received });
         }
         match self.hash_so_far(id, &row, received) {
-            Some(hasher) => Ok(Intake { file, hasher }),
+            Some(hasher) => Ok(HashedFile { file, hasher }),
             None => {
                 let reading = move || {
                     file.rehash(row.algorithm)
-                        .map(|hasher| Intake { file, hasher })
+                        .map(|hasher| HashedFile { file, hasher })
                 };
                 blocking(reading)
                     .await?
@@ -235,8 +205,8 @@ impl Registry {
     }
 
     /// Returns the hash of the first `length` bytes, if it is known without reading the file.
-    fn hash_so_far(&self, id: &UploadId, row: &UploadRow, length: u64) -> Option<Hasher> {
-        let unsaved = self.unsaved_hashes.lock().remove(id);
+    fn hash_so_far(self, id: &UploadId, row: &UploadRow, length: u64) -> Option<Hasher> {
+        let unsaved = self.registry.unsaved_hashes.lock().remove(id);
         if length == 0 {
             return Some(Hasher::new(row.algorithm));
         }
@@ -249,7 +219,7 @@ impl Registry {
     /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
     /// again under the lock, for the last holder may have finished.
     async fn lock_session(
-        &self,
+        self,
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<(UploadFile, UploadRow), Error> {
@@ -259,7 +229,8 @@ impl Registry {
             Ok(row) => Ok((file, row)),
             Err(error) => {
                 if matches!(error, Error::UploadUnknown(_)) {
-                    self.blobs
+                    self.registry
+                        .blobs
                         .discard_upload(id)
                         .map_err(Error::files("removing an upload"))?;
                 }
@@ -269,9 +240,9 @@ impl Registry {
     }
 
     /// Opens and locks a file, waiting a while for another request to let go of it.
-    async fn open_file(&self, id: &UploadId) -> Result<UploadFile, Error> {
+    async fn open_file(self, id: &UploadId) -> Result<UploadFile, Error> {
         for _ in 0..LOCK_TRIES {
-            match self.blobs.open_upload(id) {
+            match self.registry.blobs.open_upload(id) {
                 Ok(Some(file))
                     if file
                         .is_published()
@@ -279,7 +250,7 @@ impl Registry {
                 {
                     // its last holder died, or its commit failed: decided now, the session may go on
                     let file = Arc::new(file);
-                    if self.settle_published(id, &file).await?
+                    if self.resolve_published(id, &file).await?
                         && let Ok(file) = Arc::try_unwrap(file)
                     {
                         // with two names still, if the other is none of ours: a backup made of hard links has it
@@ -296,14 +267,14 @@ impl Registry {
 
     /// Takes in one request's body; whatever goes wrong, the session is left so that a client can go on with it.
     async fn receive(
-        &self,
+        self,
         id: &UploadId,
-        intake: Intake,
+        intake: HashedFile,
         range: Option<ChunkRange>,
         body: impl BodyStream,
-    ) -> Result<Intake, Error> {
+    ) -> Result<HashedFile, Error> {
         let start = intake.file.length();
-        match self.take_in(intake, body).await {
+        match self.ingest(intake, body).await {
             Ok(intake) => {
                 let received = intake.file.length() - start;
                 let promised = range.map_or(received, ChunkRange::length);
@@ -313,11 +284,11 @@ impl Registry {
                 roll_back(intake.file, start).await?;
                 Err(Error::SizeMismatch { promised, received })
             }
-            Err(Interrupted::Body(intake, error)) => {
+            Err(IngestError::Body(intake, error)) => {
                 self.acknowledge(id, *intake, start).await?;
                 Err(error)
             }
-            Err(Interrupted::Broken(file, error)) => {
+            Err(IngestError::Broken(file, error)) => {
                 if let Some(file) = file {
                     roll_back(file, start).await?;
                 }
@@ -328,9 +299,9 @@ impl Registry {
 
     /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
     /// and then records that the client may go on from there, with the state of the hash.
-    async fn acknowledge(&self, id: &UploadId, intake: Intake, start: u64) -> Result<(), Error> {
-        let blobs = Arc::clone(&self.blobs);
-        let Intake { file, hasher } = intake;
+    async fn acknowledge(self, id: &UploadId, intake: HashedFile, start: u64) -> Result<(), Error> {
+        let blobs = Arc::clone(&self.registry.blobs);
+        let HashedFile { file, hasher } = intake;
         let work = move || {
             let synced = blobs
                 .stats()
@@ -344,21 +315,24 @@ impl Registry {
         let hash_state = hasher.save();
         let is_saved = hash_state.is_some();
         let recorded = match synced {
-            Ok(()) => self.record(id, received, hash_state).await,
+            Ok(()) => self.record_progress(id, received, hash_state).await,
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         match &recorded {
             Ok(()) if is_saved => {}
             Ok(()) => {
-                self.unsaved_hashes.lock().insert(id.clone(), hasher);
+                self.registry
+                    .unsaved_hashes
+                    .lock()
+                    .insert(id.clone(), hasher);
             }
             Err(_) => roll_back(file, start).await?,
         }
         recorded
     }
 
-    async fn record(
-        &self,
+    async fn record_progress(
+        self,
         id: &UploadId,
         received: u64,
         hash_state: Option<Vec<u8>>,
@@ -371,20 +345,21 @@ impl Registry {
                 Err(Error::UploadUnknown(id))
             }
         };
-        self.meta.write(record).await
+        self.registry.meta.write(record).await
     }
 
     /// Verifies, syncs and publishes a whole upload. The file, and with it the lock, comes back whatever happens:
     /// nobody else may touch the upload's name before it is decided what becomes of it.
     async fn store(
-        &self,
+        self,
         repository: &RepositoryName,
         id: &UploadId,
         digest: &Digest,
-        intake: Intake,
+        intake: HashedFile,
         is_session: bool,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
-        let (file, actual) = verify(Arc::clone(&self.blobs), intake, digest.algorithm()).await?;
+        let (file, actual) =
+            verify(Arc::clone(&self.registry.blobs), intake, digest.algorithm()).await?;
         let file = Arc::new(file);
         let stored = match actual {
             Ok(actual) if actual == *digest => {
@@ -402,7 +377,7 @@ impl Registry {
 
     /// The one change that makes an upload a blob of a repository.
     async fn publish(
-        &self,
+        self,
         repository: &RepositoryName,
         id: &UploadId,
         digest: &Digest,
@@ -410,8 +385,9 @@ impl Registry {
         is_session: bool,
     ) -> Result<(), Error> {
         let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
-        let (blobs, file) = (Arc::clone(&self.blobs), Arc::clone(file));
-        self.meta
+        let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
+        self.registry
+            .meta
             .write(move |tx| {
                 if is_session && !tx.delete_upload(session.as_str())? {
                     return Err(Error::UploadUnknown(session));
@@ -434,9 +410,9 @@ impl Registry {
     }
 
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
-    async fn forget(&self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
-        self.unsaved_hashes.lock().remove(id);
-        let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
+    async fn release(self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
+        self.registry.unsaved_hashes.lock().remove(id);
+        let (id, blobs) = (id.clone(), Arc::clone(&self.registry.blobs));
         let removed = blocking(move || {
             // last, so that until here the file can be opened by whoever has to settle what a crash left
             blobs
@@ -452,15 +428,16 @@ impl Registry {
 
     /// Ends an upload's session, if it has one, and removes its file. Only the lock's holder, who has `file`, may do this.
     pub(in crate::registry) async fn discard(
-        &self,
+        self,
         id: &UploadId,
         file: impl Into<Arc<UploadFile>>,
     ) -> Result<(), Error> {
         let file = file.into();
-        self.unsaved_hashes.lock().remove(id);
-        let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.blobs));
+        self.registry.unsaved_hashes.lock().remove(id);
+        let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.registry.blobs));
         // the row first: without it nobody makes a new file under the name that the lock is about to lose
         let ended = self
+            .registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?))
             .await;
@@ -470,6 +447,43 @@ impl Registry {
             .map_err(Error::files("removing an upload"))?;
         drop(file);
         ended.map(|_| ())
+    }
+}
+
+impl Blobs<'_> {
+    /// Stores a blob that comes whole in one request, without a session.
+    ///
+    /// # Errors
+    /// Nothing remains of a body that breaks off or has another digest.
+    pub async fn push(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        body: impl BodyStream,
+    ) -> Result<(), Error> {
+        self.registry.check_disk_space(0)?;
+        let id = UploadId::random();
+        let file = self.registry.uploads().open_file(&id).await?;
+        let intake = HashedFile {
+            file,
+            hasher: Hasher::new(digest.algorithm()),
+        };
+        let (file, stored) = match self.registry.uploads().ingest(intake, body).await {
+            Ok(intake) => {
+                self.registry
+                    .uploads()
+                    .store(repository, &id, digest, intake, false)
+                    .await?
+            }
+            Err(IngestError::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
+            Err(IngestError::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
+            Err(IngestError::Broken(None, error)) => return Err(error),
+        };
+        match stored {
+            Ok(()) => self.registry.uploads().release(&id, file).await?,
+            Err(_) => self.registry.uploads().discard(&id, file).await?,
+        }
+        stored
     }
 }
 
@@ -486,10 +500,10 @@ async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), E
 /// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
 async fn verify(
     blobs: Arc<BlobStore>,
-    intake: Intake,
+    intake: HashedFile,
     algorithm: Algorithm,
 ) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
-    let Intake { file, hasher } = intake;
+    let HashedFile { file, hasher } = intake;
     let work = move || {
         let synced = blobs.stats().file_syncs.time(|| file.sync());
         let hasher = synced.and_then(|()| {
