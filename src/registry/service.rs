@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::blob::{BlobStore, DirectoryLock, Hasher, KeptOpen, UploadId};
-use crate::meta::{self, Meta, Reader};
+use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::manifest_budget::ManifestBudget;
 use crate::registry::content::pull_counts::PullCounts;
 use crate::registry::disk_reserve::DiskReserve;
@@ -182,6 +182,17 @@ impl Registry {
         } else {
             Err(Error::DeleteDisabled)
         }
+    }
+
+    /// Makes one change to the metadata, durably, on behalf of `actor`.
+    ///
+    /// Every change that a client or a person asks for comes through here: the place for audit and events.
+    pub(super) async fn write<T, F>(&self, actor: Actor, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
+    {
+        self.meta.write(move |tx| change(tx, &actor)).await
     }
 
     /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.

@@ -189,7 +189,12 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
                     .delete(repository, &reference, actor.clone())
                     .await?;
             }
-            Deletion::Tags(tags) => registry.tags().delete(repository, tags, &actor).await?,
+            Deletion::Tags(tags) => {
+                registry
+                    .tags()
+                    .delete(repository, tags, actor.clone())
+                    .await?
+            }
         }
     }
     Ok(())

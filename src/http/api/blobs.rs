@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::http::api::actor::actor;
 use crate::http::api::content::{Content, ContentSource};
 use crate::http::api::file_body::FileSource;
 use crate::http::api::manifests;
@@ -63,7 +64,8 @@ pub(crate) async fn delete(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.blobs().delete(name, digest).await?;
+    registry.blobs().delete(name, digest, actor(head)).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

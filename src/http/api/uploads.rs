@@ -6,6 +6,7 @@ use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
+use crate::http::api::actor::actor;
 use crate::http::api::range;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
@@ -16,8 +17,12 @@ pub(crate) async fn begin(
     registry: &Registry,
     name: &RepositoryName,
     algorithm: Algorithm,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.uploads().begin(name, algorithm).await?;
+    let status = registry
+        .uploads()
+        .begin(name, algorithm, actor(head))
+        .await?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -26,11 +31,16 @@ pub(crate) async fn mount(
     name: &RepositoryName,
     digest: &Digest,
     from: Option<&RepositoryName>,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    if registry.blobs().mount(name, digest, from).await? {
+    if registry
+        .blobs()
+        .mount(name, digest, from, actor(head))
+        .await?
+    {
         Ok(created(name, digest))
     } else {
-        begin(registry, name, digest.algorithm()).await
+        begin(registry, name, digest.algorithm(), head).await
     }
 }
 
@@ -38,9 +48,13 @@ pub(crate) async fn push(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
+    head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
-    registry.blobs().push(name, digest, content(body)).await?;
+    registry
+        .blobs()
+        .push(name, digest, content(body), actor(head))
+        .await?;
     Ok(created(name, digest))
 }
 
@@ -63,7 +77,7 @@ pub(crate) async fn append(
     let range = range::chunk(&head.headers)?;
     let status = registry
         .uploads()
-        .append(name, id, range, content(body))
+        .append(name, id, range, content(body), actor(head))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
@@ -80,7 +94,7 @@ pub(crate) async fn finish(
     let range = range::chunk(&head.headers)?;
     registry
         .uploads()
-        .finish(name, id, digest, range, content(body))
+        .finish(name, id, digest, range, content(body), actor(head))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(created(name, digest))
@@ -90,8 +104,9 @@ pub(crate) async fn cancel(
     registry: &Registry,
     name: &RepositoryName,
     id: &UploadId,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.uploads().cancel(name, id).await?;
+    registry.uploads().cancel(name, id, actor(head)).await?;
     Ok(builder::empty(StatusCode::NO_CONTENT)
         .header(DOCKER_UPLOAD_UUID, id.as_str())
         .finish())

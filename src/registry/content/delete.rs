@@ -35,20 +35,19 @@ impl Manifests<'_> {
             self.registry.settings(),
         );
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, actor| {
                 let unknown = || manifest_unknown(&name, &reference);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
                     ManifestReference::Tag(tag) => {
                         check_mutable(&settings, &name, tag.as_str())?;
-                        tx.delete_tag(repository, tag.as_str(), &actor, now())?
+                        tx.delete_tag(repository, tag.as_str(), actor, now())?
                             .then_some(())
                             .ok_or_else(unknown)
                     }
                     ManifestReference::Digest(digest) => {
                         let manifest = tx.manifest(repository, digest)?.ok_or_else(unknown)?;
-                        delete(tx, &settings, &name, manifest, digest, &actor)
+                        delete(tx, &settings, &name, manifest, digest, actor)
                     }
                 }
             })
@@ -63,22 +62,21 @@ impl Tags<'_> {
         self,
         repository: &RepositoryName,
         tags: &[TagName],
-        actor: &Actor,
+        actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_deletable()?;
         let settings = self.registry.settings();
         tags.iter()
             .try_for_each(|tag| check_mutable(&settings, repository, tag.as_str()))?;
-        for some in tags.chunks(AT_ONCE) {
-            let (name, some, actor) = (repository.clone(), some.to_vec(), actor.clone());
+        for batch in tags.chunks(AT_ONCE) {
+            let (name, batch) = (repository.clone(), batch.to_vec());
             self.registry
-                .meta
-                .write(move |tx| {
+                .write(actor.clone(), move |tx, actor| {
                     let repository = tx
                         .repository(&name)?
                         .ok_or_else(|| Error::NameUnknown(name.clone()))?;
-                    some.iter().try_for_each(|tag| {
-                        tx.delete_tag(repository, tag.as_str(), &actor, now())?;
+                    batch.iter().try_for_each(|tag| {
+                        tx.delete_tag(repository, tag.as_str(), actor, now())?;
                         Ok::<_, Error>(())
                     })
                 })
@@ -90,12 +88,16 @@ impl Tags<'_> {
 
 impl Blobs<'_> {
     /// Takes a blob out of a repository; other repositories that show it are not touched.
-    pub async fn delete(self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+    pub async fn delete(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        actor: Actor,
+    ) -> Result<(), Error> {
         self.registry.check_deletable()?;
         let (name, digest) = (repository.clone(), digest.clone());
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, _| {
                 let unknown = || blob_unknown(&name, &digest);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 let blob = tx.blob_in(repository, &digest)?.ok_or_else(unknown)?;
@@ -146,8 +148,7 @@ impl Repositories<'_> {
     ) -> Result<bool, Error> {
         let (name, settings) = (repository.clone(), self.registry.settings());
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, actor| {
                 if tx.repository(&name)? != Some(meant.repository) {
                     // collected since the last change, and its number may be another one's
                     return Ok(false);
@@ -157,7 +158,7 @@ impl Repositories<'_> {
                     tx.tags_on(*manifest)?
                         .iter()
                         .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
-                    tx.delete_manifest(*manifest, &actor, now())?;
+                    tx.delete_manifest(*manifest, actor, now())?;
                 }
                 Ok(!free.is_empty())
             })

@@ -63,8 +63,7 @@ impl Tags<'_> {
             self.registry.settings(),
         );
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, actor| {
                 let repository = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
@@ -82,7 +81,7 @@ impl Tags<'_> {
                     )?,
                 };
                 let policy = settings.retention.policy(name.as_str());
-                set_tag(tx, &name, repository, &tag, manifest, policy, &actor, now)
+                set_tag(tx, &name, repository, &tag, manifest, policy, actor, now)
             })
             .await?;
         Ok(digest)

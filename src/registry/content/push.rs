@@ -75,8 +75,7 @@ impl Manifests<'_> {
         };
         let repository = repository.clone();
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, actor| {
                 let now = now();
                 let id = tx.ensure_repository(&repository, now)?;
                 let manifest = record_manifest(
@@ -90,7 +89,7 @@ impl Manifests<'_> {
                 )?;
                 let policy = settings.retention.policy(repository.as_str());
                 tags.iter().try_for_each(|tag| {
-                    set_tag(tx, &repository, id, tag, manifest, policy, &actor, now)
+                    set_tag(tx, &repository, id, tag, manifest, policy, actor, now)
                 })
             })
             .await?;
@@ -105,6 +104,7 @@ impl Blobs<'_> {
         repository: &RepositoryName,
         digest: &Digest,
         from: Option<&RepositoryName>,
+        actor: Actor,
     ) -> Result<bool, Error> {
         let is_there = match from {
             Some(from) => self.link(from, digest).await?.is_some(),
@@ -123,8 +123,7 @@ impl Blobs<'_> {
         }
         let (repository, digest) = (repository.clone(), digest.clone());
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, _| {
                 let Some(blob) = tx.blob(&digest)? else {
                     return Ok(false);
                 };

@@ -84,8 +84,7 @@ impl Trash<'_> {
         let (name, digest, settings) =
             (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, actor| {
                 let id = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
@@ -102,7 +101,7 @@ impl Trash<'_> {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
-                        set_tag(tx, &name, id, &parsed, manifest, None, &actor, now)?;
+                        set_tag(tx, &name, id, &parsed, manifest, None, actor, now)?;
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::UploadId;
-use crate::meta::{Millis, now};
+use crate::meta::{Actor, Millis, now};
 use crate::registry::error::Error;
 use crate::registry::slices::Uploads;
 
@@ -11,6 +11,14 @@ use crate::registry::slices::Uploads;
 const EXPIRED_AT_ONCE: usize = 1000;
 /// How many sessions are given another end in one change.
 const MOVED_AT_ONCE: usize = 5000;
+
+/// The actor of sessions that end by themselves.
+fn expiry_actor() -> Actor {
+    Actor {
+        name: Some("upload expiry".to_owned()),
+        ..Actor::default()
+    }
+}
 
 impl Uploads<'_> {
     /// Ends sessions whose time is over by the rules in force; says how many. Where those only ask for it, the log tells
@@ -78,7 +86,7 @@ impl Uploads<'_> {
         {
             self.resolve_published(id, &file).await?;
         }
-        self.discard(id, file).await?;
+        self.discard(id, file, expiry_actor()).await?;
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
-use crate::meta::{Millis, UploadRow, WriteTx, now, point};
+use crate::meta::{Actor, Millis, UploadRow, WriteTx, now, point};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -35,6 +35,15 @@ impl ChunkRange {
     }
 }
 
+/// How an upload reaches the registry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A session, over several requests.
+    Session,
+    /// One request that carries the whole blob.
+    Request,
+}
+
 /// What has arrived of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadStatus {
@@ -49,6 +58,7 @@ impl Uploads<'_> {
         self,
         repository: &RepositoryName,
         algorithm: Algorithm,
+        actor: Actor,
     ) -> Result<UploadStatus, Error> {
         self.registry.check_disk_space(0)?;
         let (id, repository) = (UploadId::random(), repository.clone());
@@ -63,19 +73,12 @@ impl Uploads<'_> {
             received: 0,
         };
         self.registry
-            .meta
-            .write(move |tx| {
+            .write(actor, move |tx, _| {
                 let now = now();
-                tx.insert_upload(
-                    id.as_str(),
-                    &repository,
-                    algorithm,
-                    now,
-                    now.saturating_add(lifetime),
-                )
+                let end = now.saturating_add(lifetime);
+                Ok(tx.insert_upload(id.as_str(), &repository, algorithm, now, end)?)
             })
-            .await
-            .map_err(|error: crate::meta::Error| Error::from(error))?;
+            .await?;
         Ok(status)
     }
 
@@ -106,12 +109,13 @@ impl Uploads<'_> {
         id: &UploadId,
         range: Option<ChunkRange>,
         body: impl BodyStream,
+        actor: Actor,
     ) -> Result<UploadStatus, Error> {
         let intake = self.resume(repository, id, range).await?;
         let start = intake.file.length();
-        let intake = self.receive(id, intake, range, body).await?;
+        let intake = self.receive(id, intake, range, body, &actor).await?;
         let received = intake.file.length();
-        self.acknowledge(id, intake, start).await?;
+        self.acknowledge(id, intake, start, &actor).await?;
         Ok(UploadStatus {
             id: id.clone(),
             received,
@@ -129,17 +133,21 @@ impl Uploads<'_> {
         digest: &Digest,
         range: Option<ChunkRange>,
         body: impl BodyStream,
+        actor: Actor,
     ) -> Result<(), Error> {
         let mut intake = self.resume(repository, id, range).await?;
         if intake.file.length() == 0 {
             intake.hasher = Hasher::new(digest.algorithm());
         }
         let start = intake.file.length();
-        let intake = self.receive(id, intake, range, body).await?;
-        let (file, stored) = self.store(repository, id, digest, intake, true).await?;
+        let intake = self.receive(id, intake, range, body, &actor).await?;
+        let origin = Origin::Session;
+        let (file, stored) = self
+            .store(repository, id, digest, intake, origin, &actor)
+            .await?;
         match &stored {
             Ok(()) => self.release(id, file).await?,
-            Err(Error::DigestMismatch { .. }) => self.discard(id, file).await?,
+            Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
             // a published file may be a blob yet, should a commit that failed on a full disk come back with a crash
             Err(Error::Files { .. } | Error::StorageFull)
                 if file.is_published().is_ok_and(|published| !published) =>
@@ -152,10 +160,15 @@ impl Uploads<'_> {
     }
 
     /// Ends a session and drops what it received.
-    pub async fn cancel(self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
+    pub async fn cancel(
+        self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        actor: Actor,
+    ) -> Result<(), Error> {
         // waits for a request that still writes, so that it cannot finish what is cancelled
         let (file, _) = self.lock_session(repository, id).await?;
-        self.discard(id, file).await
+        self.discard(id, file, actor).await
     }
 
     /// Fails where there is no such session in the repository.
@@ -272,6 +285,7 @@ impl Uploads<'_> {
         intake: HashedFile,
         range: Option<ChunkRange>,
         body: impl BodyStream,
+        actor: &Actor,
     ) -> Result<HashedFile, Error> {
         let start = intake.file.length();
         match self.ingest(intake, body).await {
@@ -285,7 +299,7 @@ impl Uploads<'_> {
                 Err(Error::SizeMismatch { promised, received })
             }
             Err(IngestError::Body(intake, error)) => {
-                self.acknowledge(id, *intake, start).await?;
+                self.acknowledge(id, *intake, start, actor).await?;
                 Err(error)
             }
             Err(IngestError::Broken(file, error)) => {
@@ -299,7 +313,13 @@ impl Uploads<'_> {
 
     /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
     /// and then records that the client may go on from there, with the state of the hash.
-    async fn acknowledge(self, id: &UploadId, intake: HashedFile, start: u64) -> Result<(), Error> {
+    async fn acknowledge(
+        self,
+        id: &UploadId,
+        intake: HashedFile,
+        start: u64,
+        actor: &Actor,
+    ) -> Result<(), Error> {
         let blobs = Arc::clone(&self.registry.blobs);
         let HashedFile { file, hasher } = intake;
         let work = move || {
@@ -315,7 +335,7 @@ impl Uploads<'_> {
         let hash_state = hasher.save();
         let is_saved = hash_state.is_some();
         let recorded = match synced {
-            Ok(()) => self.record_progress(id, received, hash_state).await,
+            Ok(()) => self.record_progress(id, received, hash_state, actor).await,
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         match &recorded {
@@ -336,16 +356,17 @@ impl Uploads<'_> {
         id: &UploadId,
         received: u64,
         hash_state: Option<Vec<u8>>,
+        actor: &Actor,
     ) -> Result<(), Error> {
         let id = id.clone();
-        let record = move |tx: &WriteTx<'_>| {
+        let record = move |tx: &WriteTx<'_>, _: &Actor| {
             if tx.set_upload_progress(id.as_str(), received, hash_state.as_deref())? {
                 Ok(())
             } else {
                 Err(Error::UploadUnknown(id))
             }
         };
-        self.registry.meta.write(record).await
+        self.registry.write(actor.clone(), record).await
     }
 
     /// Verifies, syncs and publishes a whole upload. The file, and with it the lock, comes back whatever happens:
@@ -356,14 +377,15 @@ impl Uploads<'_> {
         id: &UploadId,
         digest: &Digest,
         intake: HashedFile,
-        is_session: bool,
+        origin: Origin,
+        actor: &Actor,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
         let (file, actual) =
             verify(Arc::clone(&self.registry.blobs), intake, digest.algorithm()).await?;
         let file = Arc::new(file);
         let stored = match actual {
             Ok(actual) if actual == *digest => {
-                self.publish(repository, id, digest, &file, is_session)
+                self.publish(repository, id, digest, &file, origin, actor)
                     .await
             }
             Ok(actual) => Err(Error::DigestMismatch {
@@ -382,14 +404,14 @@ impl Uploads<'_> {
         id: &UploadId,
         digest: &Digest,
         file: &Arc<UploadFile>,
-        is_session: bool,
+        origin: Origin,
+        actor: &Actor,
     ) -> Result<(), Error> {
         let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
         self.registry
-            .meta
-            .write(move |tx| {
-                if is_session && !tx.delete_upload(session.as_str())? {
+            .write(actor.clone(), move |tx, _| {
+                if origin == Origin::Session && !tx.delete_upload(session.as_str())? {
                     return Err(Error::UploadUnknown(session));
                 }
                 let now = now();
@@ -431,6 +453,7 @@ impl Uploads<'_> {
         self,
         id: &UploadId,
         file: impl Into<Arc<UploadFile>>,
+        actor: Actor,
     ) -> Result<(), Error> {
         let file = file.into();
         self.registry.unsaved_hashes.lock().remove(id);
@@ -438,8 +461,7 @@ impl Uploads<'_> {
         // the row first: without it nobody makes a new file under the name that the lock is about to lose
         let ended = self
             .registry
-            .meta
-            .write(move |tx| Ok::<_, Error>(tx.delete_upload(session.as_str())?))
+            .write(actor, move |tx, _| Ok(tx.delete_upload(session.as_str())?))
             .await;
         // and the file even if the disk is too full for that
         blocking(move || blobs.discard_upload(&removed))
@@ -460,6 +482,7 @@ impl Blobs<'_> {
         repository: &RepositoryName,
         digest: &Digest,
         body: impl BodyStream,
+        actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_disk_space(0)?;
         let id = UploadId::random();
@@ -472,7 +495,7 @@ impl Blobs<'_> {
             Ok(intake) => {
                 self.registry
                     .uploads()
-                    .store(repository, &id, digest, intake, false)
+                    .store(repository, &id, digest, intake, Origin::Request, &actor)
                     .await?
             }
             Err(IngestError::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
@@ -481,7 +504,7 @@ impl Blobs<'_> {
         };
         match stored {
             Ok(()) => self.registry.uploads().release(&id, file).await?,
-            Err(_) => self.registry.uploads().discard(&id, file).await?,
+            Err(_) => self.registry.uploads().discard(&id, file, actor).await?,
         }
         stored
     }
