@@ -260,9 +260,7 @@ mod tests {
     fn a_path_is_matched_to_its_own_template() {
         for endpoint in Endpoint::ALL {
             let template = endpoint.info().path;
-            let path = template
-                .replace("{name}", "a/b")
-                .replace(['{', '}'], "");
+            let path = template.replace("{name}", "a/b").replace(['{', '}'], "");
             let found = MatchedPath::of(&path).map(|matched| matched.template);
             assert_eq!(found, template.starts_with('/').then_some(template));
         }

@@ -14,7 +14,7 @@ use crate::http::endpoint::RouteLabel;
 use crate::http::observe::families::{ConstHistogram, Families, count};
 use crate::http::observe::metrics::{METHODS, RouteMetrics, STATUSES};
 use crate::http::observe::monitoring::Monitor;
-use crate::registry::{Measured, Operation};
+use crate::registry::{Operation, StoreMeasurement};
 use crate::tls::Tls;
 
 const MILLISECONDS: f64 = 1e3;
@@ -23,7 +23,7 @@ const MILLISECONDS: f64 = 1e3;
 pub(crate) struct Collected {
     monitor: Monitor,
     /// `None` before the store has been measured.
-    measured: Option<Arc<Measured>>,
+    measured: Option<Arc<StoreMeasurement>>,
 }
 
 impl fmt::Debug for Collected {
@@ -51,7 +51,7 @@ impl Collector for Collected {
 type Handler = (&'static str, &'static str);
 
 impl Collected {
-    pub(crate) fn new(monitor: Monitor, measured: Option<Arc<Measured>>) -> Self {
+    pub(crate) fn new(monitor: Monitor, measured: Option<Arc<StoreMeasurement>>) -> Self {
         Self { monitor, measured }
     }
 
@@ -141,7 +141,7 @@ impl Collected {
     }
 
     fn files(&self, out: &mut Families<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.file_stats();
+        let stats = self.monitor.registry.status().files();
         out.family(
             "registry_storage_action_seconds",
             "How long operations on files took",
@@ -155,7 +155,7 @@ impl Collected {
             "How long syncing an upload's bytes took",
             ConstHistogram::seconds(&stats.file_syncs),
         )?;
-        let database = self.monitor.registry.database_stats();
+        let database = self.monitor.registry.status().database();
         out.metric(
             "registry_storage_cache_requests",
             "Manifests that were asked for",
@@ -174,7 +174,7 @@ impl Collected {
     }
 
     fn database(&self, out: &mut Families<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.database_stats();
+        let stats = self.monitor.registry.status().database();
         out.metric(
             "registry_database_queued_changes",
             "Changes that wait for the writer, or are being made",
@@ -213,7 +213,7 @@ impl Collected {
     }
 
     fn collection(&self, out: &mut Families<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.collection();
+        let stats = self.monitor.registry.status().gc();
         out.by(
             "outcome",
             "registry_gc_passes",
@@ -260,7 +260,7 @@ impl Collected {
     }
 
     fn store(&self, out: &mut Families<'_>) -> fmt::Result {
-        if let Some(free) = self.monitor.registry.free_disk() {
+        if let Some(free) = self.monitor.registry.status().free_disk() {
             out.metric(
                 "registry_disk_free_bytes",
                 "What may still be written to the data directory's disk",
@@ -337,7 +337,7 @@ impl Collected {
     }
 
     fn process(&self, out: &mut Families<'_>) -> fmt::Result {
-        let blocking = self.monitor.registry.blocking_stats();
+        let blocking = self.monitor.registry.status().blocking();
         let states = [
             ("waiting", &blocking.waiting),
             ("running", &blocking.running),

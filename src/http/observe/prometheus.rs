@@ -69,7 +69,7 @@ impl Format {
 
 /// Renders all metrics.
 pub(crate) async fn text(monitor: &Monitor, format: Format) -> String {
-    let measured = monitor.registry.measured().await;
+    let measured = monitor.registry.status().store().await;
     let mut registry = prometheus_client::registry::Registry::default();
     registry.register_collector(Box::new(Collected::new(monitor.clone(), measured)));
     let mut text = String::new();
