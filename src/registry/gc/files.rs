@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::blob::KeptOpen;
-use crate::meta::{self, Removal, WriteTx};
+use crate::meta::{Removal, WriteTx};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::run::SweepRun;

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::meta::{self, Millis, Reader, WriteTx, now};
+use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
