@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::registry::{Error, Registry, Retention, SweepCounts, SweepOptions};
 
 /// Interval at which uploads are checked for what crashes left.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(3600);
 /// Minimum interval between rounds, whatever the configuration says.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
+const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -20,20 +20,20 @@ pub async fn run(registry: &Registry) {
 }
 
 async fn uploads(registry: &Registry) {
-    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
+    let mut rounds = tokio::time::interval(RECOVERY_INTERVAL);
     rounds.tick().await;
     // first, because it locks the files that it checks, and expiry skips locked files
-    reconcile(registry).await;
-    let reconcile = async {
+    recover(registry).await;
+    let recover = async {
         loop {
             rounds.tick().await;
-            reconcile(registry).await;
+            recover(registry).await;
         }
     };
-    tokio::join!(reconcile, purge(registry));
+    tokio::join!(recover, expire(registry));
 }
 
-async fn reconcile(registry: &Registry) {
+async fn recover(registry: &Registry) {
     match registry.uploads().recover().await {
         Ok(cleared) if cleared != Default::default() => {
             tracing::info!(
@@ -49,7 +49,7 @@ async fn reconcile(registry: &Registry) {
     }
 }
 
-async fn purge(registry: &Registry) {
+async fn expire(registry: &Registry) {
     loop {
         let changed = registry.settings_changed();
         match registry.uploads().expire().await {
@@ -60,11 +60,7 @@ async fn purge(registry: &Registry) {
             }
         }
         let _ = tokio::time::timeout(
-            registry
-                .settings()
-                .upload_expiry
-                .interval
-                .max(SHORTEST_INTERVAL),
+            registry.settings().upload_expiry.interval.max(MIN_INTERVAL),
             changed,
         )
         .await;
@@ -89,7 +85,7 @@ async fn collect(registry: &Registry) {
         }
         match pass(registry, retention.clone()).await {
             Ok(swept) => {
-                if is_worth_a_word(&swept, failures) {
+                if is_worth_logging(&swept, failures) {
                     tracing::info!(
                         tags = swept.tags,
                         manifests = swept.manifests,
@@ -107,13 +103,13 @@ async fn collect(registry: &Registry) {
             }
         }
         // a shorter interval takes effect before the current one ends
-        let _ = tokio::time::timeout(retention.interval.max(SHORTEST_INTERVAL), changed).await;
+        let _ = tokio::time::timeout(retention.interval.max(MIN_INTERVAL), changed).await;
     }
 }
 
 /// Reports whether a sweep is worth a log line: something was removed, or the number of failures
 /// changed.
-fn is_worth_a_word(swept: &SweepCounts, failures_before: u64) -> bool {
+fn is_worth_logging(swept: &SweepCounts, failures_before: u64) -> bool {
     swept.tags + swept.manifests + swept.blobs + swept.files > 0
         || swept.failures != failures_before
 }

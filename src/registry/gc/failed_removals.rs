@@ -1,7 +1,8 @@
 //! Blob files that cannot be removed, logged once for each cause.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::oci::Digest;
 
@@ -23,7 +24,7 @@ impl FailedRemovals {
     }
 
     fn is_new(&self, digest: &Digest, reason: String) -> bool {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.0.lock();
         if logged.len() >= CAPACITY && !logged.contains_key(digest) {
             return false;
         }
@@ -33,10 +34,7 @@ impl FailedRemovals {
 
     /// Forgets a file that was removed or is needed again.
     pub fn forget(&self, digest: &Digest) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(digest);
+        self.0.lock().remove(digest);
     }
 }
 
