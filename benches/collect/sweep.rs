@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep, Swept};
+use tarkeep::registry::{
+    Actor, KeepUntagged, Registry, RegistrySettings, Retention, SweepCounts, SweepOptions,
+};
 
 use crate::statistics::quantile;
 use crate::store::{self, Plan};
@@ -40,7 +42,7 @@ pub async fn run(divisor: usize) {
     store::generate(&plain, plan).await;
     rustix::fs::sync();
 
-    let registry = Registry::open(&root, Settings::default()).expect("a registry");
+    let registry = Registry::open(&root, RegistrySettings::default()).expect("a registry");
     let deleting = delete_all(&registry, plan).await;
     let files = files(&plain.join("blobs"));
     let unlinking = unlink(&files);
@@ -77,7 +79,8 @@ async fn delete_all(registry: &Registry, plan: Plan) -> Duration {
     let begun = Instant::now();
     for number in 0..plan.repositories {
         registry
-            .delete_repository(&store::name(number), Actor::default())
+            .repositories()
+            .delete(&store::name(number), Actor::default())
             .await
             .expect("a deletion");
     }
@@ -108,7 +111,7 @@ fn unlink(files: &[PathBuf]) -> Duration {
 
 /// A sweep, the time it took, and the waits of another writer meanwhile.
 struct Collection {
-    swept: Swept,
+    swept: SweepCounts,
     sweeping: Duration,
     waits: Vec<Duration>,
 }
@@ -118,10 +121,10 @@ fn collect(registry: &Registry, root: &Path) -> Collection {
     std::thread::scope(|scope| {
         let prober = scope.spawn(|| probe(&root.join("registry.db"), &stop));
         let begun = Instant::now();
-        let sweep = registry.sweep(
-            Sweep {
+        let sweep = registry.gc().sweep(
+            SweepOptions {
                 retention: at_once(),
-                is_ordinary: false,
+                uses_server_rules: false,
             },
             None,
         );
