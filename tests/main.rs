@@ -15,7 +15,6 @@ mod cli;
 mod collect;
 mod configuration;
 mod crash;
-mod docs;
 mod load;
 mod login;
 mod model;
