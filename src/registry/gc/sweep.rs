@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::blob::KeptOpen;
-use crate::meta::{self, Actor, Cursor, FIRST, Millis, Reader, Removal, WriteTx, now};
+use crate::meta::{self, Actor, Cursor, Millis, Reader, Removal, RemovalId, WriteTx, now};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
@@ -37,10 +37,12 @@ const DEPTH: usize = 32;
 const BATCH: usize = 500;
 /// After how many files their removal is made durable, which costs a sync for each directory that they were in.
 const SYNC_EVERY: usize = 20_000;
-/// Free pages that are left to the database, which will need some again; of 4 KiB.
-const SPARE_PAGES: u64 = 256;
-/// How many pages are given back in one change.
-const VACUUM_STEP: u64 = 64;
+/// Free space kept in the database, which will need some again, in bytes.
+const SPARE_SPACE: u64 = 256 * PAGE;
+/// Space released in one change, in bytes.
+const RELEASE_STEP: u64 = 64 * PAGE;
+/// Unit of [`SweepCounts::pages`], in bytes.
+const PAGE: u64 = 4096;
 
 /// What a sweep goes by.
 #[derive(Clone, Debug)]
@@ -211,7 +213,7 @@ impl SweepRun<'_> {
             + 'static,
         A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error> + Clone + Send + 'static,
     {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let list = list.clone();
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
@@ -258,7 +260,7 @@ impl SweepRun<'_> {
             };
             let now = now();
             // a referrer of something kept, even where that cannot hold it: looked at again after a hold
-            let due = if tx.is_about_tagged(manifest.id)? {
+            let due = if tx.has_tagged_subject(manifest.id)? {
                 Some(now.saturating_add(sweep.retention.hold().max(1)))
             } else {
                 sweep.retention.due(&manifest)
@@ -271,7 +273,7 @@ impl SweepRun<'_> {
                 });
             }
             if sweep.uses_server_rules {
-                tx.put_off(
+                tx.defer_review(
                     manifest.id,
                     due.map_or(Millis::MAX, |due| {
                         due.saturating_sub(sweep.retention.hold())
@@ -333,9 +335,8 @@ impl SweepRun<'_> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(cutoff, Millis::MIN))
+            .scan(move |meta| meta.has_expired_trash(cutoff))
             .await?
-            .0
         {
             let emptied = self.write(move |tx| {
                 let mut swept = SweepCounts::default();
@@ -366,9 +367,8 @@ impl SweepRun<'_> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(Millis::MIN, cutoff))
+            .scan(move |meta| meta.has_expired_history(cutoff))
             .await?
-            .1
         {
             let forgotten = self
                 .write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
@@ -383,19 +383,22 @@ impl SweepRun<'_> {
 
     /// Removes the files of blobs that are gone.
     async fn files(&mut self) -> Result<(), Error> {
-        let (mut after, mut unlinked) = (0, Vec::new());
+        let (mut after, mut unlinked) = (Cursor::START, Vec::new());
         loop {
             let removals = self
                 .registry
                 .scan(move |meta| meta.removals(after, BATCH))
                 .await?;
-            let Some(last) = removals.last() else { break };
-            after = last.id;
+            let Some((last, _)) = removals.last() else {
+                break;
+            };
+            after = *last;
             let meta = self.registry.meta.clone();
             blocking(move || meta.sync())
                 .await?
                 .map_err(Error::files("syncing the database"))?;
-            let mut waiting: VecDeque<Removal> = removals.into();
+            let mut waiting: VecDeque<Removal> =
+                removals.into_iter().map(|(_, removal)| removal).collect();
             while !waiting.is_empty() {
                 let (registry, budget, before) =
                     (self.registry.clone(), self.budget, waiting.len());
@@ -416,7 +419,7 @@ impl SweepRun<'_> {
         self.forget_removals(unlinked).await
     }
 
-    async fn forget_removals(&mut self, ids: Vec<i64>) -> Result<(), Error> {
+    async fn forget_removals(&mut self, ids: Vec<RemovalId>) -> Result<(), Error> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -432,20 +435,20 @@ impl SweepRun<'_> {
         Ok(())
     }
 
-    /// Gives the database's own free pages back.
+    /// Releases free space of the database to the file system.
     async fn pages(&mut self) -> Result<(), Error> {
-        let (free, _) = self.registry.scan(|meta| meta.free_pages()).await?;
-        let mut rest = free.saturating_sub(SPARE_PAGES);
+        let database = self.registry.scan(|meta| meta.database_size()).await?;
+        let mut rest = database.free.saturating_sub(SPARE_SPACE);
         while rest > 0 {
             let freed = self
-                .write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
+                .write(move |tx| Ok::<_, Error>(tx.release_free_space(RELEASE_STEP.min(rest))?))
                 .await?;
             if freed == 0 {
                 break;
             }
-            rest = rest.saturating_sub(freed as u64);
+            rest = rest.saturating_sub(freed);
             self.count(SweepCounts {
-                pages: freed as u64,
+                pages: freed / PAGE,
                 ..SweepCounts::default()
             });
         }
@@ -485,7 +488,7 @@ where
 #[derive(Default)]
 struct Unlinked {
     /// Of the removals that are done.
-    ids: Vec<i64>,
+    ids: Vec<RemovalId>,
     /// Held open until the change is over.
     files: Vec<KeptOpen>,
     swept: SweepCounts,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{IdleManifest, Millis, TaggedRow};
+use crate::meta::{IdleManifest, Millis, TagTimes};
 use crate::registry::policy::glob::Glob;
 
 /// All that an owner may say about keeping.
@@ -190,7 +190,7 @@ impl Policy {
     }
 
     /// Decides about all tags of a repository, by their names.
-    pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<TagDecision> {
+    pub fn decide(&self, mut tags: Vec<TagTimes>, now: Millis) -> Vec<TagDecision> {
         let mut newest = NewestTags::default();
         tags.iter().for_each(|tag| self.look(tag, &mut newest));
         let places = newest.places();
@@ -201,7 +201,7 @@ impl Policy {
     }
 
     /// Takes note of a tag: every one has to be seen before any can be decided about.
-    pub(in crate::registry) fn look(&self, tag: &TaggedRow, newest: &mut NewestTags) {
+    pub(in crate::registry) fn look(&self, tag: &TagTimes, newest: &mut NewestTags) {
         if let Ok((number, rule)) = self.rule_of(&tag.name)
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
@@ -231,7 +231,7 @@ impl Policy {
 
     pub(in crate::registry) fn decide_one(
         &self,
-        tag: TaggedRow,
+        tag: TagTimes,
         now: Millis,
         places: &TagRanks,
     ) -> TagDecision {
@@ -336,8 +336,8 @@ pub(in crate::registry) fn is_signature(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TaggedRow {
-        TaggedRow {
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagTimes {
+        TagTimes {
             name: name.to_owned(),
             updated_at,
             pulled_at,

@@ -5,7 +5,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
+use crate::meta::{
+    self, BlobId, Cursor, HeldManifest, IdleManifest, LinkId, ManifestId, Millis, Reader,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
@@ -28,8 +30,8 @@ pub struct CollectionBaseline {
     /// Tags that go by a rule, on whatever stays or goes.
     tags: HashSet<(ManifestId, String)>,
     manifests: HashMap<ManifestId, LostHolders>,
-    links: HashMap<(i64, i64), LostHolders>,
-    blobs: HashMap<i64, LostHolders>,
+    links: HashMap<LinkId, LostHolders>,
+    blobs: HashMap<BlobId, LostHolders>,
 }
 
 /// What became of a manifest that lost tags.
@@ -104,7 +106,7 @@ impl<'m> Simulation<'m> {
         {
             return Ok(());
         }
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let repositories = self.meta.all_repositories(after, BATCH)?;
             let Some((last, ..)) = repositories.last() else {
@@ -129,7 +131,7 @@ impl<'m> Simulation<'m> {
         let Ok(name) = RepositoryName::parse(repository) else {
             return Ok(());
         };
-        for decision in policy.decide(self.meta.tagged(&name)?, now) {
+        for decision in policy.decide(self.meta.tag_times_in(&name)?, now) {
             let Some(at) = (if decision.is_kept {
                 decision.until
             } else {
@@ -204,7 +206,7 @@ impl<'m> Simulation<'m> {
 
     /// Manifests that nothing holds, and what only they hold.
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self
                 .meta
@@ -220,7 +222,7 @@ impl<'m> Simulation<'m> {
                 let Some(at) = self.retention.due(&manifest) else {
                     continue;
                 };
-                if self.meta.is_about_tagged(manifest.id)? {
+                if self.meta.has_tagged_subject(manifest.id)? {
                     continue;
                 }
                 let why = if manifest.is_freed {
@@ -297,7 +299,7 @@ impl<'m> Simulation<'m> {
                 let loss = record_loss(self.losses.links.entry(blob.link), before, at);
                 if loss.lost == blob.holders {
                     let at = loss.at.saturating_add(self.retention.hold());
-                    self.remove_link(blob.link.1, blob.digest, blob.size, blob.links, at);
+                    self.remove_link(blob.blob, blob.digest, blob.size, blob.links, at);
                 }
             }
             let HeldManifest {
@@ -321,7 +323,7 @@ impl<'m> Simulation<'m> {
 
     /// Links that nothing holds.
     fn links(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_links(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {
@@ -335,7 +337,7 @@ impl<'m> Simulation<'m> {
         }
     }
 
-    fn remove_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
+    fn remove_link(&mut self, blob: BlobId, digest: Digest, size: u64, links: u64, at: Millis) {
         let loss = record_loss(
             self.losses.blobs.entry(blob),
             self.base.and_then(|base| base.blobs.get(&blob)),
@@ -357,7 +359,7 @@ impl<'m> Simulation<'m> {
 
     /// Blobs that no repository shows any more.
     fn blobs(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_blobs(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {
