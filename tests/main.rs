@@ -6,7 +6,6 @@ mod cli;
 mod collect;
 mod configuration;
 mod crash;
-mod docs;
 mod load;
 mod login;
 mod model;

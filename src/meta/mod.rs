@@ -20,7 +20,7 @@ mod stats;
 mod store;
 
 pub use actor::Actor;
-pub use clock::{Millis, now};
+pub use clock::{Millis, millis, now};
 pub use content::blobs::{BlobRow, LinkRow};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::Pulls;

@@ -3,6 +3,7 @@
 //! `cargo test --test integration structure -- --nocapture` prints every figure and list.
 
 mod circles;
+mod docs;
 mod figures;
 mod layers;
 mod ownership;
