@@ -1,5 +1,7 @@
 //! Linux system calls without a safe wrapper in another crate. The only file of this crate with `unsafe` code.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;

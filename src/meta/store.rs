@@ -45,7 +45,7 @@ impl Meta {
     /// Nothing is changed: SQLite itself would create files beside a database that is in use.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Like [`Self::open`].
     pub fn check(path: &Path) -> Result<(), Error> {
         connection::check_header(path)
     }
@@ -125,7 +125,7 @@ impl Meta {
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
-    /// As [`Self::write`], but without waiting for the disk.
+    /// Like [`Self::write`], but without waiting for the disk.
     ///
     /// A power failure may undo it until a durable change follows or [`Self::sync`] is called: for changes that would
     /// then be made again.

@@ -32,7 +32,7 @@ impl Reader<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// As [`Self::tag_times`], for the repository of that name; empty if it is unknown.
+    /// Like [`Self::tag_times`], for the repository of that name; empty if it is unknown.
     pub fn tag_times_in(&self, repository: &RepositoryName) -> Result<Vec<TagTimes>, Error> {
         match self.repository(repository)? {
             Some(repository) => self.tag_times(repository),

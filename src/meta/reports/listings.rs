@@ -50,7 +50,7 @@ impl Reader<'_> {
         })
     }
 
-    /// As [`Self::catalog`], with details of each.
+    /// Like [`Self::catalog`], with details of each.
     pub fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryRow>, Error> {
         self.query(|connection| {
             connection
@@ -99,7 +99,7 @@ impl Reader<'_> {
         })
     }
 
-    /// As [`Self::tag_names`], with details of each.
+    /// Like [`Self::tag_names`], with details of each.
     pub fn tags(
         &self,
         repository: &RepositoryName,
