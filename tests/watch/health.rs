@@ -80,7 +80,7 @@ fn a_file_takes_the_server_out_of_service() {
     let log = server.err();
     assert_eq!(
         log.iter()
-            .filter(|line| line.contains("ERROR a health check fails"))
+            .filter(|line| line.contains("ERROR health check failed"))
             .count(),
         1,
         "{log:?}"
@@ -232,7 +232,7 @@ fn a_threshold_counts_failures_in_a_row() {
         !server
             .err()
             .iter()
-            .any(|line| line.contains("a health check fails")),
+            .any(|line| line.contains("health check failed")),
         "{:?}",
         server.err()
     );

@@ -1,7 +1,7 @@
 //! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, HeaderValue};
@@ -114,7 +114,7 @@ impl Readiness {
         let is_expired = tls.is_some_and(|tls| {
             tls.certificates()
                 .iter()
-                .any(|certificate| certificate.not_after <= SystemTime::now())
+                .any(|certificate| certificate.not_after <= jiff::Timestamp::now())
         });
         let health =
             (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");

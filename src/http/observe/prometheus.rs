@@ -6,7 +6,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::ACCEPT;
@@ -472,17 +471,13 @@ impl Everything {
         )?;
         if let Some(tls) = &self.monitor.settings.look().tls {
             let certificates = tls.certificates();
-            let seconds = |time: SystemTime| {
-                time.duration_since(UNIX_EPOCH)
-                    .map_or(0.0, |since| since.as_secs_f64())
-            };
             let expiries = certificates.iter().map(|certificate| {
                 (
                     vec![(
                         "name",
                         certificate.names.first().cloned().unwrap_or_default(),
                     )],
-                    seconds(certificate.not_after),
+                    certificate.not_after.as_second() as f64,
                 )
             });
             out.gauges(
