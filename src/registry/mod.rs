@@ -15,7 +15,7 @@ mod service;
 mod settings;
 mod upload;
 
-pub use crate::blob::{Operation, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Operation, UploadId};
 pub use crate::meta::{
     Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
     now,
@@ -24,7 +24,7 @@ pub use content::describe::{Description, Summary};
 pub use content::history::Restore;
 pub use content::manifest_budget::Reservation;
 pub use content::page::{Page, PageLimits, ReferrersPage};
-pub use content::pull::OpenBlob;
+pub use content::pull::FoundBlob;
 pub use content::push::Pushed;
 pub use content::reference::ManifestReference;
 pub use content::trash::Restored;

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, Hasher, KeptOpen, UploadId};
+use crate::blob::{BlobStore, DirectoryLock, Hasher, KeptOpen, UploadId};
 use crate::meta::Meta;
 use crate::registry::content::manifest_budget::{ManifestBudget, Reservation};
 use crate::registry::content::pull_counts::PullBuffer;
@@ -122,7 +122,7 @@ impl Registry {
 
     /// Holds the directory as a server does, until it is dropped: beside other servers, and not beside who wants it alone.
     pub fn lock_serving(&self) -> Result<KeptOpen, Error> {
-        let lock = || self.blobs.lock_root(false);
+        let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
         lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
             Error::Internal("registry garbage-collect has the data directory for itself: start again once it has ended".to_owned())
         })
@@ -131,7 +131,7 @@ impl Registry {
     /// Holds the directory alone, until it is dropped; none where a server has it.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs
-            .lock_root(true)
+            .lock_directory(DirectoryLock::Exclusive)
             .map_err(Error::files("locking the data directory"))
     }
 

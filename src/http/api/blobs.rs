@@ -12,7 +12,7 @@ use crate::http::connection::sendfile::ConnectionState;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{Error, ManifestReference, Registry};
+use crate::registry::{BlobContent, Error, ManifestReference, Registry};
 
 const OCTET_STREAM: &str = "application/octet-stream";
 
@@ -22,7 +22,7 @@ pub(crate) async fn get(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let size = match registry.promise_blob(name, digest).await {
+    let blob = match registry.blob(name, digest).await {
         // containerd looks for manifests here before it reports what really went wrong
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
@@ -35,7 +35,7 @@ pub(crate) async fn get(
     let content = Content {
         digest,
         media_type: OCTET_STREAM,
-        size,
+        size: blob.size,
         is_immutable: true,
     };
     if let Some(answer) = content.unneeded(&head.headers)? {
@@ -44,14 +44,14 @@ pub(crate) async fn get(
     if head.method == Method::HEAD {
         return content.answer(&head.headers, ContentSource::Nothing);
     }
-    let blob = registry.open_blob(name, digest).await?;
+    let BlobContent::File(file) = blob.open().await?;
     let budget = head
         .extensions
         .get::<SendBudget>()
         .cloned()
         .unwrap_or_default();
     let source = FileSource::new(
-        blob.file,
+        file,
         blob.size,
         head.extensions.get::<ConnectionState>(),
         &budget,

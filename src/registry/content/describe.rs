@@ -1,6 +1,5 @@
 //! What a person wants to know of an image: its size, its platforms, what it is made of and who needs it.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -131,13 +130,7 @@ impl Registry {
 
 /// The platform an image's config tells, if it is an image's.
 fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
-    let mut text = Vec::new();
-    blobs
-        .open_blob(digest)
-        .ok()?
-        .take(CONFIG_LIMIT)
-        .read_to_end(&mut text)
-        .ok()?;
+    let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
     #[derive(Deserialize)]
     struct Config {
         #[serde(flatten)]

@@ -1,8 +1,8 @@
 //! Pulling manifests and blobs (OCI distribution-spec 1.1, "Pull").
 
-use std::fs::File;
 use std::sync::Arc;
 
+use crate::blob::BlobContent;
 use crate::meta::{LinkRow, StoredManifest, now, point};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -10,12 +10,34 @@ use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::service::Registry;
 
-/// A blob, open for reading.
-#[derive(Debug)]
-pub struct OpenBlob {
-    pub file: File,
+/// A blob that a repository shows; not yet opened.
+pub struct FoundBlob<'a> {
+    registry: &'a Registry,
+    repository: &'a RepositoryName,
+    digest: &'a Digest,
     /// In bytes.
     pub size: u64,
+}
+
+impl FoundBlob<'_> {
+    /// Opens the blob for reading.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system errors.
+    pub async fn open(&self) -> Result<BlobContent, Error> {
+        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), self.digest.clone());
+        match blocking(move || blobs.open_blob(&wanted)).await? {
+            Ok(content) => Ok(content),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let link = self.registry.link(self.repository, self.digest).await?;
+                if link.is_some() {
+                    tracing::error!(digest = %self.digest, "the file of a recorded blob is missing; pushing the blob again mends it");
+                }
+                Err(blob_unknown(self.repository, self.digest))
+            }
+            Err(error) => Err(Error::files("opening a blob")(error)),
+        }
+    }
 }
 
 impl Registry {
@@ -61,22 +83,25 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// The size of a blob that the repository shows, in bytes, and a promise that it stays for at least half a lease, which
-    /// a client may rely on instead of pushing it.
-    pub async fn promise_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<u64, Error> {
-        let link = self
-            .link(repository, digest)
-            .await?
-            .ok_or_else(|| blob_unknown(repository, digest))?;
-        if self.promise_link(repository, digest, &link).await? {
-            Ok(link.blob.size)
-        } else {
-            Err(blob_unknown(repository, digest))
+    /// Finds a blob that the repository shows, and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the blob.
+    pub async fn blob<'a>(
+        &'a self,
+        repository: &'a RepositoryName,
+        digest: &'a Digest,
+    ) -> Result<FoundBlob<'a>, Error> {
+        let unknown = || blob_unknown(repository, digest);
+        let link = self.link(repository, digest).await?.ok_or_else(unknown)?;
+        if !self.promise_link(repository, digest, &link).await? {
+            return Err(unknown());
         }
+        Ok(FoundBlob {
+            registry: self,
+            repository,
+            digest,
+            size: link.blob.size,
+        })
     }
 
     /// The blob, if the repository shows it.
@@ -104,29 +129,6 @@ impl Registry {
         self.meta
             .write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?))
             .await
-    }
-
-    /// Opens a blob that the repository shows.
-    pub async fn open_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<OpenBlob, Error> {
-        let size = self
-            .link(repository, digest)
-            .await?
-            .ok_or_else(|| blob_unknown(repository, digest))?
-            .blob
-            .size;
-        let (blobs, wanted) = (Arc::clone(&self.blobs), digest.clone());
-        match blocking(move || blobs.open_blob(&wanted)).await? {
-            Ok(file) => Ok(OpenBlob { file, size }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                tracing::error!(%digest, "the file of a recorded blob is missing; pushing the blob again mends it");
-                Err(blob_unknown(repository, digest))
-            }
-            Err(error) => Err(Error::files("opening a blob")(error)),
-        }
     }
 
     /// Counts a pull. HEAD is none, and neither is being told that nothing has changed.
