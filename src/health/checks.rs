@@ -100,10 +100,7 @@ impl Health {
                 Err(cause) => {
                     failures += 1;
                     if failures >= state.check.threshold.max(1)
-                        && watched
-                            .failure
-                            .swap(Some(Arc::new(cause.clone())))
-                            .is_none()
+                        && state.failure.swap(Some(Arc::new(cause.clone()))).is_none()
                     {
                         self.0.failing.fetch_add(1, Ordering::Relaxed);
                         tracing::error!(

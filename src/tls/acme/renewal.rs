@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_third_of_the_life_is_left_for_renewal() {
-        let days = |count| SignedDuration::from_hours(24 * count);
+        let days = |count: i64| SignedDuration::from_hours(24 * count);
         let not_before = Timestamp::UNIX_EPOCH + days(20_000);
         let certificate = Certificate {
             names: Vec::new(),
