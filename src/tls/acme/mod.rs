@@ -1,10 +1,12 @@
 //! Certificates by ACME (RFC 8555), requested and renewed while the server runs, one for each host.
 
 mod cache;
+mod host_names;
 mod order;
 mod renewal;
 mod resolver;
 mod settings;
 
-pub(super) use renewal::{ALPN, Acme, check};
+pub(super) use host_names::check;
+pub(super) use renewal::{ALPN, Acme};
 pub use settings::{Settings, lets_encrypt};

@@ -11,10 +11,10 @@ use jiff::fmt::friendly::SpanPrinter;
 use parking_lot::Mutex;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::DnsName;
 use rustls::server::ResolvesServerCert;
 
 use super::cache::Cache;
+use super::host_names::normalized;
 use super::order;
 use super::resolver::{Challenges, Hosts};
 use super::settings::Settings;
@@ -29,38 +29,6 @@ pub(in crate::tls) const ALPN: &[u8] = b"acme-tls/1";
 /// Authorities limit failures: Let's Encrypt allows five an hour.
 const FIRST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_WAIT: Duration = Duration::from_secs(4 * 3600);
-
-/// Returns the errors that [`Acme::open`] would find, without changing anything.
-pub(in crate::tls) fn check(settings: &Settings) -> Vec<Error> {
-    names(&settings.hosts)
-        .err()
-        .into_iter()
-        .chain(Cache::check(&settings.cache).err())
-        .collect()
-}
-
-/// Validates the hosts, at least one, and normalizes their spelling.
-fn names(hosts: &[String]) -> Result<Vec<String>, Error> {
-    if hosts.is_empty() {
-        return Err(Error::Settings(
-            "http.tls.letsencrypt needs hosts, the names to be certified".to_owned(),
-        ));
-    }
-    let name = |host: &String| {
-        let host = host.trim().to_ascii_lowercase();
-        if DnsName::try_from(host.as_str()).is_err()
-            || host.starts_with("*.")
-            || host.parse::<std::net::IpAddr>().is_ok()
-        {
-            let problem = format!(
-                "http.tls.letsencrypt.hosts names '{host}', which is not the name of one host: write registry.example.com"
-            );
-            return Err(Error::Settings(problem));
-        }
-        Ok(host)
-    };
-    hosts.iter().map(name).collect()
-}
 
 /// Certificates of all hosts, requested as they become due.
 pub(in crate::tls) struct Acme {
@@ -91,7 +59,7 @@ impl Acme {
         mut settings: Settings,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, Error> {
-        settings.hosts = names(&settings.hosts)?;
+        settings.hosts = normalized(&settings.hosts)?;
         let cache = Cache::open(&settings.cache)?;
         let hosts = Arc::new(Hosts::new(&settings.hosts[0]));
         for host in &settings.hosts {
