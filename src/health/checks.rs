@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use super::probe::Probe;
 use crate::registry::Registry;
 
-/// Minimum pause between two probes, whatever the configuration says.
+/// Minimum pause between two probes; a shorter configured interval is raised to it.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Probe that is repeated.

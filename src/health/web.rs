@@ -130,7 +130,7 @@ fn credentials(target: &Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("Basic {basic}")).ok()
 }
 
-/// Returns the target of a redirect: a whole URL, or a path on the same server.
+/// Returns the target of a redirect, a URL or a path on the same server.
 fn redirect_target(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -147,7 +147,7 @@ fn redirect_target(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
         .filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
 }
 
-/// Formats an error with its causes: the outermost one says little.
+/// Formats an error with its causes: the outermost one is not specific.
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

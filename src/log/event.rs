@@ -77,7 +77,9 @@ impl EventText {
     }
 }
 
-/// Text with control characters escaped, which could end the line or control a terminal: some of it comes from clients.
+/// Text with control characters escaped.
+///
+/// They could end the line or control a terminal, and some text comes from clients.
 pub(super) struct Escaped<'t>(pub &'t str);
 
 impl fmt::Display for Escaped<'_> {
@@ -89,7 +91,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Configured value as in `key=value`: text in quotes if it would not read as one word.
+/// Configured value as in `key=value`, quoted if it would not read as one word.
 pub(super) struct Configured<'v>(pub &'v Value);
 
 impl fmt::Display for Configured<'_> {

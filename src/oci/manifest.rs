@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::media_type::Shape;
 use super::{Digest, DigestError, MediaType};
 
-/// Manifest or index, as far as a registry needs to know it (OCI image-spec 1.1, "Image Manifest", "Image Index").
+/// Manifest or index, as far as a registry reads it.
+///
+/// See OCI image-spec 1.1, "Image Manifest" and "Image Index".
 #[derive(Debug)]
 pub struct Manifest {
     /// Media type under which it is stored and served.
@@ -110,7 +112,9 @@ struct Document {
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// JSON object and nothing else: serde by itself also takes an array for a struct, which no other reader would.
+/// JSON object and nothing else.
+///
+/// serde by itself also takes an array for a struct, which no other reader would.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {

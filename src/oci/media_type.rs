@@ -68,7 +68,9 @@ impl MediaType {
         }
     }
 
-    /// Reports whether a layer of this type need not be stored (OCI image-spec 1.1, "Non-Distributable Layers").
+    /// Reports whether a layer of this type need not be stored.
+    ///
+    /// See OCI image-spec 1.1, "Non-Distributable Layers".
     pub(super) fn is_foreign_layer(text: &str) -> bool {
         Self::FOREIGN_LAYERS
             .iter()

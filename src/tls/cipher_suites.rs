@@ -6,7 +6,7 @@ use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, ve
 use super::error::Error;
 use super::settings::MinimumVersion;
 
-/// Suites of Go that rustls does not have, because they are broken or lack forward secrecy.
+/// Suites of Go that rustls lacks because they are broken or lack forward secrecy.
 const WEAK: &[&str] = &[
     "TLS_RSA_WITH_RC4_128_SHA",
     "TLS_RSA_WITH_3DES_EDE_CBC_SHA",

@@ -33,7 +33,7 @@ pub enum Failure {
 pub enum Reason {
     UnknownAuthority,
     Expired,
-    /// Any reason: Go's clients give no other for an unknown authority, a wrong name or a date.
+    /// Unspecific, as Go's clients report an unknown authority, a wrong name or a date.
     Bad,
 }
 

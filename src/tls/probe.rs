@@ -1,4 +1,4 @@
-//! Client for health checks on the server's own machine, which does not verify the server's identity.
+//! Client for health checks on the server's machine, which does not verify its identity.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;

@@ -132,7 +132,7 @@ impl Tls {
         }
     }
 
-    /// Returns the reason why the files' content is not in force, or why an authority issues no certificate.
+    /// Returns the reason why certificates on disk, or due from an authority, are unused.
     #[must_use]
     pub fn complaint(&self) -> Option<String> {
         let by_authority = match &self.origin {
@@ -142,7 +142,7 @@ impl Tls {
         by_authority.or_else(|| self.renewal.lock().complaint.clone())
     }
 
-    /// Does the handshake with a client; `None` if the connection was only an ACME authority's check.
+    /// Does the handshake with a client; `None` if it was an ACME authority's check.
     ///
     /// # Errors
     /// A failed handshake, see [`super::Failure::of`].
@@ -169,7 +169,7 @@ impl Tls {
         handshake.into_stream(config).await.map(Some)
     }
 
-    /// Loads changed files if they can be used, and requests certificates that are due from an authority.
+    /// Loads changed files if they are usable, and requests certificates due from an authority.
     ///
     /// Open connections are not affected.
     pub async fn refresh(self: Arc<Self>) {

@@ -23,7 +23,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 const TIME_AT_COST_10: Duration = Duration::from_millis(50);
 /// Maximum queue length for each core, however cheap the hashes are.
 const QUEUED_PER_CORE: u64 = 2000;
-/// Time after which a client rejected by a full queue is told to retry.
+/// Retry time for a client rejected by a full queue.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// Minimum interval between log lines about a full queue.
 const FULL_LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -163,7 +163,9 @@ fn capacity(cost: u32, cores: usize) -> usize {
 }
 
 impl Shared {
-    /// Runs queued jobs on a blocking thread, one task per job, so that a shutdown waits for one hash and no more.
+    /// Runs queued jobs on a blocking thread.
+    ///
+    /// Each job is a separate task, so that a shutdown waits for one hash only.
     fn spawn_worker(shared: Arc<Self>) {
         tokio::task::spawn_blocking(move || {
             if let Some(job) = shared.next() {

@@ -1,4 +1,4 @@
-//! Certificates by ACME (RFC 8555), requested and renewed while the server runs, one for each host.
+//! Certificates by ACME (RFC 8555), one for each host, renewed while the server runs.
 
 mod cache;
 mod host_names;

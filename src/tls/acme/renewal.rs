@@ -114,7 +114,7 @@ impl Acme {
         })
     }
 
-    /// Returns the hosts that need a certificate now and whose last failure is long enough ago.
+    /// Returns the hosts that need a certificate now, unless a failure is too recent.
     fn due(&self) -> Vec<String> {
         let (now, monotonic) = (Timestamp::now(), Instant::now());
         let failures = self.failures.lock();

@@ -12,7 +12,7 @@ pub struct Settings {
     pub hosts: Vec<String>,
     /// URL of the authority's directory.
     pub directory: String,
-    /// PEM file: the authority of the directory's own certificate, if the system does not know it.
+    /// PEM file: the authority of the directory's certificate, if unknown to the system.
     pub directory_authority: Option<PathBuf>,
 }
 

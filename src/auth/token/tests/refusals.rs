@@ -1,4 +1,4 @@
-//! Tokens that are rejected, and the challenges that say so.
+//! Rejected tokens, and the challenges that follow.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
