@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::login::Rejection;
+use super::authorize::is_authorized;
+use super::challenge;
+use super::error::Error;
+use super::identity::Identity;
+use super::login::{Login, Refusal, Rejection};
 use super::password::{Htpasswd, htpasswd_file};
+use super::scope::RequiredScopes;
+use super::settings::Settings;
 use super::silly::Silly;
+use super::stats::Stats;
 use super::token::Validator;
-use super::{
-    Error, Identity, Login, Refusal, RequiredScopes, Settings, Stats, challenge, is_authorized,
-};
 
 /// Interval at which files are checked for changes in the absence of logins.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);

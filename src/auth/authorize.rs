@@ -2,7 +2,8 @@
 //!
 //! The decision is a pure function of identity, action and resource. Access rules, once there are any, are its third input.
 
-use super::{Identity, Scope};
+use super::identity::Identity;
+use super::scope::Scope;
 
 /// Reports whether `identity` may do what `scope` names.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Scope;
+use super::scope::Scope;
 
 /// Authenticated client: a user, a token's bearer, or anonymous if no login is required.
 #[derive(Clone, Debug)]

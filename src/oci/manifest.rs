@@ -8,8 +8,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::media_type::Shape;
-use super::{Digest, DigestError, MediaType};
+use super::digest::{Digest, DigestError};
+use super::media_type::{MediaType, Shape};
 
 /// Manifest or index, as far as a registry reads it.
 ///
