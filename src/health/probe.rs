@@ -25,6 +25,7 @@ impl Probe {
     pub(super) async fn run(&self, registry: &Registry) -> Result<(), String> {
         match self {
             Self::Storage => registry
+                .status()
                 .check_readable()
                 .await
                 .map_err(|error| error.to_string()),

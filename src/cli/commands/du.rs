@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{Forecast, Kind, Registry, Retention, Share, StoreUsage, TagUsage, Usage};
+use tarkeep::registry::{
+    Forecast, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagUsage, Usage,
+};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -65,7 +67,7 @@ async fn whole(
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.usage(last).await?;
+        let page = registry.reports().usage_by_repository(last).await?;
         for (name, usage) in &page.items {
             match output {
                 Format::Json => written(array.push(out, &usage_json(name, usage)))?,
@@ -78,8 +80,8 @@ async fn whole(
         after = page.next;
     }
     let (store, forecast) = (
-        registry.store_usage().await?,
-        registry.forecast(retention).await?,
+        registry.reports().store_usage().await?,
+        registry.reports().forecast(retention).await?,
     );
     written(match output {
         Format::Json => array
@@ -117,18 +119,18 @@ fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
 }
 
 /// What goes later, by the day on which it does.
-fn days(forecast: &Forecast) -> BTreeMap<String, Share> {
-    let mut days: BTreeMap<String, Share> = BTreeMap::new();
-    for doomed in forecast
-        .doomed
+fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
+    let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
+    for removal in forecast
+        .removals
         .iter()
-        .filter(|doomed| doomed.kind == Kind::Blob && doomed.at > forecast.now)
+        .filter(|removal| removal.kind == RemovalKind::Blob && removal.at > forecast.now)
     {
         let share = days
-            .entry(time(doomed.at).chars().take(10).collect())
+            .entry(time(removal.at).chars().take(10).collect())
             .or_default();
         share.blobs += 1;
-        share.bytes += doomed.size;
+        share.bytes += removal.size;
     }
     days
 }
@@ -259,8 +261,8 @@ async fn one(
     output: Format,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let usage = registry.repository_usage(name).await?;
-    let garbage = Arc::new(registry.garbage(name, retention).await?);
+    let usage = registry.reports().repository_usage(name).await?;
+    let garbage = Arc::new(registry.reports().baseline(name, retention).await?);
     let mut table = Table::new(&["TAG", "LOGICAL", "EXCLUSIVE", "DIGEST"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
@@ -273,6 +275,7 @@ async fn one(
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry
+            .reports()
             .tag_usage(name, retention, Arc::clone(&garbage), last)
             .await?;
         for TagUsage {

@@ -87,7 +87,7 @@ async fn serve(
     let registry = Registry::open(&directory, registry::settings(config)?)?;
     warn_of_short_leases(&registry.settings().retention);
     // which says itself what is wrong; pulls need no room
-    let _ = registry.check_reserve();
+    let _ = registry.status().check_disk_reserve();
     let _serving = registry.lock_serving()?;
     live.add({
         let registry = registry.clone();
@@ -186,7 +186,7 @@ async fn serve(
     working.abort();
     // so that nothing of it meets the end of the threads it needs; how it ended is of no interest
     let _ = working.await;
-    if let Err(error) = registry.record_pulls().await {
+    if let Err(error) = registry.manifests().record_pulls().await {
         tracing::warn!(%error, "the last pulls could not be recorded");
     }
     let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;

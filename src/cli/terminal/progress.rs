@@ -73,16 +73,16 @@ fn line(progress: &Progress, elapsed: Duration, columns: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tarkeep::registry::Swept;
+    use tarkeep::registry::SweepCounts;
 
     use super::*;
 
     #[test]
     fn a_bar_fills_and_fits_its_line() {
         let at = |done, due, columns| {
-            let swept = Swept {
+            let swept = SweepCounts {
                 bytes: 3 << 30,
-                ..Swept::default()
+                ..SweepCounts::default()
             };
             line(
                 &Progress { done, due, swept },

@@ -4,6 +4,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::http::api::actor::actor;
 use crate::http::api::content::{Content, ContentSource};
 use crate::http::api::file_body::FileSource;
 use crate::http::api::manifests;
@@ -22,7 +23,7 @@ pub(crate) async fn get(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = match registry.blob(name, digest).await {
+    let blob = match registry.blobs().find(name, digest).await {
         // containerd looks for manifests here before it reports what really went wrong
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
@@ -63,7 +64,8 @@ pub(crate) async fn delete(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_blob(name, digest).await?;
+    registry.blobs().delete(name, digest, actor(head)).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

@@ -1,32 +1,33 @@
-//! The files and links that the documentation names exist.
+//! The documentation: the files and links that it names exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
+use super::source::files;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Collects the files below a directory whose names end with `ending`.
-fn files(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+fn markdown(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            files(&path, ending, found);
-        } else if path.to_string_lossy().ends_with(ending) {
+            markdown(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
             found.push(path);
         }
     }
 }
 
-/// Every page of the repository, with its path.
+/// Reads every page of the documentation.
 fn pages() -> Vec<(PathBuf, String)> {
     let mut paths: Vec<_> = ["README.md", "CONTRIBUTING.md", "benches/README.md"]
         .map(|page| root().join(page))
         .into();
-    files(&root().join("docs"), ".md", &mut paths);
+    markdown(&root().join("docs"), &mut paths);
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a page");
         (path, text)
@@ -34,7 +35,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     paths.into_iter().map(read).collect()
 }
 
-/// The anchors of a page's headings, as GitHub makes them.
+/// Returns the anchors of a page's headings, as GitHub makes them.
 fn anchors(text: &str) -> Vec<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
     let anchor = |heading: &str| {
@@ -49,10 +50,11 @@ fn anchors(text: &str) -> Vec<String> {
 
 #[test]
 fn every_source_file_that_the_documentation_names_exists() {
-    let mut sources = Vec::new();
-    for folder in ["src", "tests", "benches"] {
-        files(&root().join(folder), ".rs", &mut sources);
-    }
+    let sources: Vec<_> = ["src", "tests", "benches"]
+        .iter()
+        .flat_map(|folder| files(folder).into_keys())
+        .map(PathBuf::from)
+        .collect();
     // a file by the end of its path; anything else in these folders by its whole path
     let name = Regex::new(
         r"`([A-Za-z0-9_./-]+\.rs|(?:src|tests|benches|migrations|\.ci)/[A-Za-z0-9_./-]+)`",
