@@ -1,5 +1,7 @@
 //! System calls of Linux that no safe crate wraps. The only file of this crate with `unsafe` in it.
 
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
+
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;

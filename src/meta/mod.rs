@@ -28,7 +28,7 @@ mod writer;
 
 pub use actor::Actor;
 pub use blobs::{BlobRow, LinkRow};
-pub use clock::{Millis, now};
+pub use clock::{Millis, millis, now};
 pub use error::{Error, Fault};
 pub use holding::{HeldManifest, NeededBlob, ShownBlob};
 pub use listings::{ReferrerRow, RepositoryRow, TagRow};

@@ -33,10 +33,12 @@ pub use content::validation::{ContentClass, ManifestRules, RequiredChildren, Url
 pub use error::Error;
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
-pub use gc::sweep::SweepOptions;
+pub use gc::run::SweepOptions;
 pub use gc::swept::SweepCounts;
 pub use policy::glob::Glob;
-pub use policy::retention::{KeepUntagged, Policy, Retention, TagDecision, TagRule};
+pub use policy::keep_untagged::KeepUntagged;
+pub use policy::retention::Retention;
+pub use policy::tag_policy::{Policy, TagDecision, TagRule};
 pub use report::forecast::Forecast;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
@@ -47,5 +49,6 @@ pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, T
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use slices::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
+pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
-pub use upload::session::{ChunkRange, UploadStatus};
+pub use upload::session::UploadStatus;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::meta::Millis;
+use crate::meta::{Millis, millis};
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::validation::ManifestRules;
-use crate::registry::policy::retention::{Retention, millis};
+use crate::registry::policy::retention::Retention;
 
 /// What an owner may set about the registry's rules.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::Policy;
+use crate::registry::policy::tag_policy::Policy;
 use crate::registry::slices::{Blobs, Manifests};
 
 /// What became of a manifest.

@@ -1,12 +1,13 @@
 //! Bringing back what was deleted.
 
-use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
+use crate::meta::{
+    Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, millis, now,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::{parse_manifest, record_manifest, set_tag};
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
-use crate::registry::policy::retention::millis;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::slices::Trash;
 

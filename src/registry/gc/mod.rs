@@ -2,7 +2,10 @@
 
 pub(super) mod counters;
 pub(super) mod failed_removals;
+pub(super) mod files;
 pub(super) mod progress;
+pub(super) mod run;
+pub(super) mod server_rules;
 pub(super) mod sweep;
 pub(super) mod swept;
 pub(super) mod tag_rules;

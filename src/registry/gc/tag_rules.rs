@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use crate::meta::{Cursor, FIRST, Reader, RepositoryId, TaggedRow, WriteTx, now};
 use crate::registry::error::Error;
-use crate::registry::gc::sweep::{SweepRun, gc_actor};
+use crate::registry::gc::run::{SweepRun, gc_actor};
 use crate::registry::gc::swept::SweepCounts;
-use crate::registry::policy::retention::Policy;
+use crate::registry::policy::tag_policy::Policy;
 
 /// How many repositories are read at once.
 const BATCH: usize = 500;

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::millis;
-use crate::registry::policy::retention::{KeepUntagged, Retention, TagDecision};
+use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::retention::Retention;
+use crate::registry::policy::tag_policy::TagDecision;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 use crate::registry::report::simulation::Simulation;
 use crate::registry::slices::Reports;
