@@ -98,7 +98,7 @@ fn a_file_that_cannot_be_removed_is_told_of_once_for_each_reason() {
     let digest = sha256(&content);
     let lines: Vec<_> = log
         .lines()
-        .filter(|line| line.contains("could not be removed") && line.contains(&digest))
+        .filter(|line| line.contains("cannot remove blob file") && line.contains(&digest))
         .collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(

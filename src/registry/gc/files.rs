@@ -12,13 +12,13 @@ use crate::registry::gc::run::SweepRun;
 use crate::registry::gc::swept::SweepCounts;
 use crate::registry::service::Registry;
 
-/// How many candidates are read at once.
+/// Maximum number of removals read at once.
 const BATCH: usize = 500;
-/// After how many files their removal is made durable, which costs a sync for each directory that they were in.
+/// Number of removed files after which removal is made durable, with one sync per directory.
 const SYNC_EVERY: usize = 20_000;
 
 impl SweepRun<'_> {
-    /// Removes the files of blobs that are gone.
+    /// Removes the files of collected blobs.
     pub(super) async fn files(&mut self) -> Result<(), Error> {
         let (mut after, mut unlinked) = (0, Vec::new());
         loop {
@@ -43,7 +43,7 @@ impl SweepRun<'_> {
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.count(done.swept);
-                // the file system takes its time over a large file once nobody has it open: not inside the change
+                // closing the last handle of a large file takes long: not inside the transaction
                 blocking(move || drop(done.files)).await?;
             }
             if unlinked.len() >= SYNC_EVERY {
@@ -70,12 +70,12 @@ impl SweepRun<'_> {
     }
 }
 
-/// What removing some files came to.
+/// Result of a batch of removals.
 #[derive(Default)]
 struct Unlinked {
-    /// Of the removals that are done.
+    /// Completed removals.
     ids: Vec<i64>,
-    /// Held open until the change is over.
+    /// Handles kept open until the transaction ends.
     files: Vec<KeptOpen>,
     swept: SweepCounts,
 }
@@ -89,7 +89,7 @@ fn unlink_batch(
     let begun = Instant::now();
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
-        // pushed again since: the file, which is then another one or the same, has a row
+        // pushed again meanwhile: the file now belongs to a row
         let unlinked = if tx.blob(&removal.digest)?.is_some() {
             Ok(None)
         } else {

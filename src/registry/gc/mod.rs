@@ -1,4 +1,4 @@
-//! Garbage collection: sweeps, the rules about tags, and what they count.
+//! Garbage collection: sweeps, tag rules, and their counters.
 
 pub(super) mod counters;
 pub(super) mod failed_removals;

@@ -1,13 +1,13 @@
-//! Collecting what nobody needs, in small changes beside everything else: no pause, no lock but the database's own, and
-//! that for a few milliseconds at a time.
+//! Sweeps: collection of unreferenced content in small transactions, without a pause or a lock.
 //!
-//! A candidate is found by a query over what nothing holds, and judged again inside the change that removes it: a push, a
-//! promise or a pull in between saves it. A blob's row goes first, with a note of its file; the file goes in a later
-//! change, which looks again whether a row has come back; the note goes once the file's removal is on disk. Whatever
-//! point a crash comes at, nothing is lost that has a row, and nothing without a row is forgotten.
+//! A query finds candidates; the transaction that removes one checks it again, so a push, a promise
+//! or a pull in between saves it. A blob's row is deleted first, with a note of its file. A later
+//! transaction checks that no row has come back and removes the file; the note is deleted once the
+//! removal is durable. A crash at any point neither loses content that has a row nor forgets files
+//! that have none.
 //!
-//! None of this waits for the disk, for it would all be done again; but before a file is touched, what says that its blob
-//! is gone must be durable.
+//! Sweeps do not wait for the disk, because lost work would be repeated. But before a file is
+//! removed, the deletion of its row must be durable.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,20 +20,20 @@ use crate::registry::gc::swept::SweepCounts;
 use crate::registry::policy::tag_policy::is_signature;
 use crate::registry::slices::Gc;
 
-/// How many indexes, each naming the next one, go in one sweep at the most where nothing is held.
+/// Maximum depth of nested indexes collected in one sweep without a hold period.
 const DEPTH: usize = 32;
-/// How many candidates are read at once.
+/// Maximum number of candidates read at once.
 const BATCH: usize = 500;
-/// Free pages that are left to the database, which will need some again; of 4 KiB.
+/// Free database pages (4 KiB) kept for reuse.
 const SPARE_PAGES: u64 = 256;
-/// How many pages are given back in one change.
+/// Maximum number of pages released in one transaction.
 const VACUUM_STEP: u64 = 64;
 
 impl Gc<'_> {
-    /// Collects all that is due. What cannot be collected is logged, counted and passed over.
+    /// Collects everything that is due; logs and counts what cannot be collected.
     ///
     /// # Errors
-    /// Where the database itself cannot be read or changed.
+    /// Database errors.
     pub async fn sweep(
         self,
         sweep: SweepOptions,
@@ -59,13 +59,13 @@ impl Gc<'_> {
             let tags = run.progress.swept.tags;
             run.manifests().await?;
             run.trash().await?;
-            // again where signatures lost their tags: they are manifests, too, and due at once where nothing is held
-            if run.progress.swept.tags == tags || run.sweep.retention.hold() > 0 {
+            // repeated where signatures lost their tags: without a hold period they are due at once
+            if run.progress.swept.tags == tags || run.sweep.retention.hold_period() > 0 {
                 break;
             }
         }
         run.history().await?;
-        // no manifests any more: those that are left were looked at
+        // manifests are not counted any more: the remaining ones were checked
         run.estimate(Millis::MIN).await?;
         run.links().await?;
         run.estimate(Millis::MIN).await?;
@@ -78,19 +78,22 @@ impl Gc<'_> {
 }
 
 impl SweepRun<'_> {
-    /// Moves manifests that are due to the trash. What only they held is idle from now on: a client may have been told a
-    /// moment ago that it is there, or have moved its tag, and nothing was noted then because it was held.
+    /// Moves due manifests to the trash.
+    ///
+    /// What only they referenced becomes idle now, and not due: a client may just have been told
+    /// that it exists, which was not recorded while it was referenced.
     async fn manifests(&mut self) -> Result<(), Error> {
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
-            // judged again: it may have been needed, or pulled, since it was found
+            // checked again: it may have been referenced or pulled since
             let Some(manifest) = tx.idle_manifest(found.id)? else {
                 return Ok(SweepCounts::default());
             };
             let now = now();
-            // a referrer of something kept, even where that cannot hold it: looked at again after a hold
+            // a referrer of a kept manifest, even of one that cannot hold it: checked again after a
+            // hold period
             let due = if tx.is_about_tagged(manifest.id)? {
-                Some(now.saturating_add(sweep.retention.hold().max(1)))
+                Some(now.saturating_add(sweep.retention.hold_period().max(1)))
             } else {
                 sweep.retention.due(&manifest)
             };
@@ -105,16 +108,16 @@ impl SweepRun<'_> {
                 tx.put_off(
                     manifest.id,
                     due.map_or(Millis::MAX, |due| {
-                        due.saturating_sub(sweep.retention.hold())
+                        due.saturating_sub(sweep.retention.hold_period())
                     }),
                 )?;
             }
             Ok(SweepCounts::default())
         };
-        // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
-        // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
-        // sweep, or this one might have no end
-        let rounds = if self.sweep.retention.hold() > 0 {
+        // without a hold period a child is due with its index: repeated while something is removed,
+        // up to the maximum depth; content released meanwhile waits for the next sweep, or this one
+        // might not end
+        let rounds = if self.sweep.retention.hold_period() > 0 {
             1
         } else {
             DEPTH
@@ -158,8 +161,8 @@ impl SweepRun<'_> {
         .await
     }
 
-    /// Forgets deleted manifests that were to be kept for the grace period only, and with them the tags by which
-    /// signatures name them, unless they have come back.
+    /// Empties the trash of manifests past the grace period, and removes signature tags that name
+    /// them.
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self
@@ -212,7 +215,7 @@ impl SweepRun<'_> {
         Ok(())
     }
 
-    /// Gives the database's own free pages back.
+    /// Releases free database pages to the file system.
     async fn pages(&mut self) -> Result<(), Error> {
         let (free, _) = self.registry.scan(|meta| meta.free_pages()).await?;
         let mut rest = free.saturating_sub(SPARE_PAGES);

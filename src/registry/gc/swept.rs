@@ -1,25 +1,26 @@
-//! The result of a sweep.
+//! Result of a sweep.
 
-/// What was collected.
+/// Number of items that were collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct SweepCounts {
     pub tags: u64,
     pub manifests: u64,
-    /// Blobs taken out of repositories in which nothing needs them.
+    /// Blobs removed from repositories that do not reference them.
     pub links: u64,
     pub blobs: u64,
-    /// Files removed, and the disk that they took, in bytes.
+    /// Removed files, and their size in bytes.
     pub files: u64,
     pub bytes: u64,
-    /// Upload sessions that were over, and files of uploads that nobody owned. Not of a sweep, but of who counts them in.
+    /// Expired upload sessions and orphaned upload files. Not counted by the sweep itself, but by
+    /// its caller.
     pub uploads: u64,
-    /// Deleted manifests that cannot be brought back any more.
+    /// Deleted manifests that cannot be restored any more.
     pub trash: u64,
-    /// Ended states of tags that were forgotten.
+    /// Former states of tags that were forgotten.
     pub history: u64,
-    /// Of the database, given back to the file system; of 4 KiB.
+    /// Database pages (4 KiB) released to the file system.
     pub pages: u64,
-    /// Things that could not be collected; the log names them.
+    /// Items that could not be collected; the log names them.
     pub failures: u64,
 }
 

@@ -1,7 +1,7 @@
-//! Applying the rules about tags, as a part of collection.
+//! Retention rules for tags, applied during a sweep.
 //!
-//! A repository is looked at when one of its tags was pushed or moved, and at the time when a rule may decide otherwise
-//! because time has passed: never because it is there.
+//! A repository is reviewed when one of its tags was pushed or moved, and when a rule may decide
+//! otherwise because time has passed; never merely because it exists.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,14 @@ use crate::registry::gc::run::{SweepRun, gc_actor};
 use crate::registry::gc::swept::SweepCounts;
 use crate::registry::policy::tag_policy::Policy;
 
-/// How many repositories are read at once.
+/// Maximum number of repositories read at once.
 const BATCH: usize = 500;
 
 impl SweepRun<'_> {
-    /// Removes the tags that the rules do not keep: in the repositories where they may decide anything new, or, with other
-    /// rules than the server's, in all.
+    /// Removes the tags that the rules do not keep.
+    ///
+    /// Reviews repositories that are due for review or, with rules other than the server's, all of
+    /// them.
     pub(in crate::registry) async fn tags(&mut self) -> Result<(), Error> {
         if self
             .sweep
@@ -58,7 +60,7 @@ impl SweepRun<'_> {
     ) -> Result<(), Error> {
         let uses_server_rules = self.sweep.uses_server_rules;
         if uses_server_rules {
-            // what is pushed from here on asks for another review
+            // a push from here on requests another review
             self.write(move |tx| Ok(tx.begin_review(repository)?))
                 .await?;
         }
@@ -79,7 +81,7 @@ impl SweepRun<'_> {
                 .filter(|decision| !decision.is_kept)
                 .filter_map(|decision| rows.remove(&decision.tag));
             let remove = move |tx: &WriteTx<'_>, tag: &TaggedRow| {
-                // judged again: it may have been moved or pulled since
+                // checked again: it may have been moved or pulled since
                 let is_unchanged = tx.tagged(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
                     is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;

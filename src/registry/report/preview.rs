@@ -1,4 +1,4 @@
-//! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
+//! Previews of deletions and of tag policies, without a change.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::{Simulation, UntagEffect};
 use crate::registry::slices::Reports;
 
-/// How many manifests, or tags, are read at once.
+/// Maximum number of manifests or tags read at once.
 const BATCH: usize = 1000;
 
-/// Something that may be deleted in a repository.
+/// A deletion in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// All tags and manifests.
@@ -39,23 +39,24 @@ impl From<ManifestReference> for Deletion {
     }
 }
 
-/// What deletions come to.
+/// Effect of deletions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeletionEffect {
     /// Manifests that are deleted themselves.
     pub deleted: u64,
-    /// Manifests that nothing holds any more once their tags are gone: the rules say how long they stay.
+    /// Manifests left without a holder once their tags are deleted; the rules decide how long they
+    /// stay.
     pub untagged: u64,
-    /// Of those, the ones that the rules keep for ever.
+    /// Those of them that the rules keep forever.
     pub kept: u64,
-    /// What goes and would not without the deletions, or later.
+    /// Removals that the deletions cause or bring forward.
     pub goes: RemovalTotals,
 }
 
-/// What the rules say about a repository, and what has to be known of it to tell what they say about its tags.
+/// The policy of a repository, prepared for decisions about its tags.
 #[derive(Clone, Debug)]
 pub struct PolicyPreview {
-    /// The pattern of the policy that counts there; none where no policy matches.
+    /// Glob of the policy that applies; `None` if no policy matches.
     pub policy: Option<String>,
     pub untagged: KeepUntagged,
     rules: Option<Arc<TagRules>>,
@@ -64,13 +65,13 @@ pub struct PolicyPreview {
 #[derive(Debug)]
 struct TagRules {
     policy: Policy,
-    places: TagRanks,
-    /// When the places were.
+    ranks: TagRanks,
+    /// Time at which the tags were ranked.
     now: Millis,
 }
 
 impl Reports<'_> {
-    /// What would come of these deletions, all together.
+    /// Previews the combined effect of deletions.
     pub async fn preview_deletion(
         self,
         deletions: Vec<(RepositoryName, Deletion)>,
@@ -85,7 +86,7 @@ impl Reports<'_> {
                     .map(|(repository, _)| repository.to_string())
                     .collect();
                 let mut anyway = Simulation::new(meta, &retention, None);
-                anyway.within(now, &within)?;
+                anyway.collect_in(now, &within)?;
                 let anyway: HashMap<_, _> = anyway
                     .removals
                     .iter()
@@ -112,8 +113,8 @@ impl Reports<'_> {
                     consequence,
                     ..
                 } = judge;
-                // what goes anyway may go sooner now, or take more along
-                simulation.within(now, &within)?;
+                // what is removed anyway may be removed sooner now, or take more along
+                simulation.collect_in(now, &within)?;
                 let sooner = simulation
                     .removals
                     .iter()
@@ -126,8 +127,9 @@ impl Reports<'_> {
             .await
     }
 
-    /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
-    /// tags that the rules keep by number, and no others.
+    /// Prepares the policy of a repository for [`Self::preview_tags`].
+    ///
+    /// Holds the names of the tags that the rules keep by number, and no others.
     pub async fn preview_policy(
         self,
         repository: &RepositoryName,
@@ -147,27 +149,27 @@ impl Reports<'_> {
             loop {
                 let tags = meta.tags(&name, &after, BATCH)?;
                 let Some(last) = tags.last() else {
-                    return Ok((policy, newest.places()));
+                    return Ok((policy, newest.rank()));
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.look(&judged(tag), &mut newest));
+                    .for_each(|tag| policy.record(&judged(tag), &mut newest));
             }
         });
-        let (policy, places) = seen.await?;
+        let (policy, ranks) = seen.await?;
         let pattern = policy.repositories.to_string();
         Ok(PolicyPreview {
             policy: Some(pattern),
             untagged,
             rules: Some(Arc::new(TagRules {
                 policy,
-                places,
+                ranks,
                 now: now(),
             })),
         })
     }
 
-    /// What the rules say about each tag of a repository, in order of their names, after `after`.
+    /// Lists the decisions about the tags of a repository, by name, after `after`.
     pub async fn preview_tags(
         self,
         repository: &RepositoryName,
@@ -183,7 +185,7 @@ impl Reports<'_> {
                 let decide = |row: TagRow| match &rules {
                     Some(rules) => rules
                         .policy
-                        .decide_one(judged(row), rules.now, &rules.places),
+                        .decide_one(judged(row), rules.now, &rules.ranks),
                     None => {
                         let reason = "no policy matches the repository".to_owned();
                         TagDecision {
@@ -203,7 +205,7 @@ impl Reports<'_> {
     }
 }
 
-/// What rules go by.
+/// Reduces a tag to what the rules look at.
 fn judged(row: TagRow) -> TaggedRow {
     TaggedRow {
         name: row.name,

@@ -1,10 +1,10 @@
-//! The memory that all uploads share for bytes on their way to the disk.
+//! The memory budget that all uploads share for bytes on their way to the disk.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// 8 MiB of batches, over all uploads.
+/// Maximum number of batches in memory: 8 MiB for all uploads.
 const BATCHES_IN_MEMORY: usize = 16;
 
 /// Permits for batches of upload bytes in memory; clones share them.
@@ -18,7 +18,9 @@ impl Default for BatchBudget {
 }
 
 impl BatchBudget {
-    /// Waits until another batch may be in memory. `None` never comes: the semaphore is never closed.
+    /// Waits until another batch may be in memory.
+    ///
+    /// Never returns `None`: the semaphore is never closed.
     pub(super) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).acquire_owned().await.ok()
     }

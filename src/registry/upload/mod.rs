@@ -1,4 +1,4 @@
-//! Uploads of blobs: sessions, the pipeline of their bytes, their end and what crashes leave of them.
+//! Uploads of blobs: sessions, the pipeline of their bytes, expiry, and recovery after a crash.
 
 pub(super) mod batches;
 pub(super) mod chunk_range;
