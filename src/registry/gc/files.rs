@@ -9,7 +9,7 @@ use crate::meta::{Cursor, Removal, RemovalId, WriteTx};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::run::SweepRun;
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::service::Registry;
 
 /// Maximum number of removals read at once.

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
@@ -67,7 +67,7 @@ impl SweepRun<'_> {
                 .scan(move |meta| meta.count_due(cutoff, put_off))
                 .await?;
             self.progress
-                .expect(&ahead, self.sweep.retention.hold_period() > 0);
+                .expect(&ahead, self.sweep.retention.hold_period());
             self.notify();
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::is_signature;
 use crate::registry::slices::Gc;
 

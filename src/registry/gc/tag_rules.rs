@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use crate::meta::{Cursor, Reader, RepositoryId, TagTimes, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::run::{SweepRun, gc_actor};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::Policy;
 
 /// Maximum number of repositories read at once.
