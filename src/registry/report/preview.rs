@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TagTimes, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
@@ -153,7 +153,7 @@ impl Reports<'_> {
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.record(&as_tagged_row(tag), &mut newest));
+                    .for_each(|tag| policy.record(&as_tag_times(tag), &mut newest));
             }
         });
         let (policy, ranks) = seen.await?;
@@ -186,7 +186,7 @@ impl Reports<'_> {
                     Some(rules) => {
                         rules
                             .policy
-                            .decide_one(as_tagged_row(row), rules.now, &rules.ranks)
+                            .decide_one(as_tag_times(row), rules.now, &rules.ranks)
                     }
                     None => {
                         let reason = "no policy matches the repository".to_owned();
@@ -208,8 +208,8 @@ impl Reports<'_> {
 }
 
 /// Reduces a tag to what the rules look at.
-fn as_tagged_row(row: TagRow) -> TaggedRow {
-    TaggedRow {
+fn as_tag_times(row: TagRow) -> TagTimes {
+    TagTimes {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,
