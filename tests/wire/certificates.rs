@@ -73,7 +73,7 @@ fn what_cannot_be_used_is_said_in_plain_words() {
         (
             include_str!("rsa1024.pem"),
             include_str!("rsa1024.pem"),
-            &["key.pem", "2048 bits at least", "has 1024"],
+            &["key.pem", "at least 2048 bits", "has 1024"],
         ),
         ("", &own.key, &["cert.pem", "no certificate"]),
         (&own.certificate, "nothing", &["key.pem", "no private key"]),
@@ -162,7 +162,7 @@ fn settings_that_do_not_go_together_are_refused() {
         ),
         (
             &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_CLIENTCAS", &odd)],
-            &["odd.pem", "number 2 is no X.509 certificate"],
+            &["odd.pem", "number 2 is not an X.509 certificate"],
         ),
         (
             &[

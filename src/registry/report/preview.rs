@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TagTimes, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
@@ -206,8 +206,8 @@ impl Reports<'_> {
 }
 
 /// Reduces a tag to what the rules look at.
-fn judged(row: TagRow) -> TaggedRow {
-    TaggedRow {
+fn judged(row: TagRow) -> TagTimes {
+    TagTimes {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,

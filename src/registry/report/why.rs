@@ -275,7 +275,7 @@ impl HolderWalk<'_> {
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tagged(&name)?, now());
+                let decided = policy.decide(self.meta.tag_times_in(&name)?, now());
                 decisions.extend(
                     decided
                         .into_iter()
@@ -309,7 +309,7 @@ impl HolderWalk<'_> {
             }
             (false, time) => format!("no tag points at it; such manifests are kept for {time}"),
         };
-        let end = if self.meta.is_about_tagged(manifest.id)? {
+        let end = if self.meta.has_tagged_subject(manifest.id)? {
             ChainEnd::Idle {
                 until: None,
                 why: "its subject is kept, and it stays with that".to_owned(),

@@ -1,11 +1,12 @@
-//! Cipher suites by the names that Go gives them, which are the ones in configurations of distribution.
+//! Cipher suites by Go's names, which distribution's configurations use.
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, version};
 
-use super::{Error, MinimumVersion};
+use super::error::Error;
+use super::settings::MinimumVersion;
 
-/// Go's names of suites that no version of rustls has, because they are broken or without forward secrecy.
+/// Suites of Go that rustls lacks because they are broken or lack forward secrecy.
 const WEAK: &[&str] = &[
     "TLS_RSA_WITH_RC4_128_SHA",
     "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
@@ -25,18 +26,18 @@ const WEAK: &[&str] = &[
     "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256",
 ];
 
-/// The name that Go, and so distribution, has for a suite.
+/// Returns Go's name of a suite.
 fn go_name(suite: &SupportedCipherSuite) -> String {
     let name = format!("{:?}", suite.suite());
     name.replace("TLS13_", "TLS_")
 }
 
-/// The suites and versions of the protocol that are offered.
+/// Selects the suites and the versions of the protocol to offer.
 ///
-/// As in Go, names of TLS 1.2's suites say nothing about TLS 1.3's: where none of those is named, all are offered.
+/// As in Go, naming suites of TLS 1.2 does not restrict those of TLS 1.3: if none of these is named, all are offered.
 ///
 /// # Errors
-/// A name that is not known, or of a suite that is not offered.
+/// An unknown or unsupported suite.
 pub(super) fn choose(
     names: &[String],
     minimum: MinimumVersion,
@@ -46,7 +47,7 @@ pub(super) fn choose(
     let known = || offered.iter().map(go_name).collect::<Vec<_>>().join(", ");
     let mut chosen = Vec::new();
     for name in names {
-        // Go's older names lack the end
+        // Go's older names lack the suffix
         let wanted = if name.ends_with("_CHACHA20_POLY1305") {
             format!("{name}_SHA256")
         } else {
@@ -56,7 +57,7 @@ pub(super) fn choose(
             Some(suite) => chosen.push(*suite),
             None => {
                 let reason = if WEAK.contains(&&**name) {
-                    "it is weak: rustls has only suites with forward secrecy and AEAD"
+                    "it is weak: only suites with forward secrecy and AEAD are supported"
                 } else {
                     "no such suite is known"
                 };
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_distribution_offers_by_itself_is_there() {
+    fn distributions_default_suites_are_supported() {
         let names = [
             "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
             "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn suites_and_versions_follow_each_other() {
+    fn suites_and_versions_match() {
         assert_eq!(
             chosen(
                 &["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"],
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_offered_is_refused_by_name() {
+    fn unsupported_suites_are_rejected_by_name() {
         for (name, reason) in WEAK
             .iter()
             .map(|name| (*name, "weak"))

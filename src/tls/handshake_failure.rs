@@ -1,25 +1,25 @@
-//! Why a handshake failed, in sentences for the owner.
+//! Reasons of failed handshakes, in sentences for the owner.
 
 use std::fmt;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-/// What keeps a client and this server from understanding each other.
+/// Reason of a failed handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// Of the client's certificate.
+    // the client's certificate
     NoCertificate,
     UnknownAuthority,
     Expired,
     NotYetValid,
     VersionOne,
     NotForClients,
-    AnAuthoritys,
+    AuthorityItself,
     Unusable,
-    /// The client's word about this server's certificate.
+    /// The client rejects this server's certificate.
     Refused(Reason),
-    /// Of what is spoken.
+    // the protocol
     NoCommonVersion,
     NoCommonCipher,
     NoCertificateForHost,
@@ -28,17 +28,17 @@ pub enum Failure {
     Other,
 }
 
-/// What clients say of a certificate that they do not take.
+/// Reason that a client gives for rejecting a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     UnknownAuthority,
     Expired,
-    /// Go says so whatever is wrong: an unknown authority, a wrong name, a date.
+    /// Unspecific, as Go's clients report an unknown authority, a wrong name or a date.
     Bad,
 }
 
 impl Failure {
-    /// Finds out why; none where the client merely left, as scanners and the checks of load balancers do.
+    /// Finds the reason; `None` if the client just left, as scanners and load balancers do.
     #[must_use]
     pub fn of(error: &io::Error) -> Option<Self> {
         let cause = error.get_ref()?.downcast_ref::<Error>()?;
@@ -51,11 +51,11 @@ impl Failure {
                 | PeerIncompatible::Tls12NotOfferedOrEnabled
                 | PeerIncompatible::ServerDoesNotSupportTls12Or13
                 | PeerIncompatible::SupportedVersionsExtensionRequired
-                // which TLS 1.2 has brought
+                // introduced by TLS 1.2
                 | PeerIncompatible::SignatureAlgorithmsExtensionRequired => Self::NoCommonVersion,
                 _ => Self::NoCommonCipher,
             },
-            // so says rustls where the resolver of certificates has none
+            // rustls' message if the resolver has no certificate
             Error::General(text) if text.contains("no server certificate chain") => {
                 Self::NoCertificateForHost
             }
@@ -78,7 +78,7 @@ impl Failure {
             }
             CertificateError::Other(other) => match other.0.downcast_ref() {
                 Some(webpki::Error::UnsupportedCertVersion) => Self::VersionOne,
-                Some(webpki::Error::CaUsedAsEndEntity) => Self::AnAuthoritys,
+                Some(webpki::Error::CaUsedAsEndEntity) => Self::AuthorityItself,
                 _ => Self::Unusable,
             },
             _ => Self::Unusable,
@@ -106,28 +106,28 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::NoCertificate => "it shows no certificate, which http.tls.clientauth asks for: give it one, /etc/docker/certs.d/HOST:PORT/client.cert and client.key for Docker",
-            Self::UnknownAuthority => "its certificate is of no authority in http.tls.clientcas: have one of them issue it, or add its authority there",
-            Self::Expired => "its certificate has expired: have another one issued",
-            Self::NotYetValid => "its certificate is not valid yet: wait, or look at the clocks of client, authority and this server",
+            Self::UnknownAuthority => "its certificate is of no authority in http.tls.clientcas: have one of them issue a certificate, or add its authority there",
+            Self::Expired => "its certificate has expired: have a new one issued",
+            Self::NotYetValid => "its certificate is not valid yet: wait, or check the clocks of client, authority and this server",
             Self::VersionOne => {
-                "its certificate is of version 1 of X.509, which rustls does not take: have one of version 3 issued, by giving openssl x509 -req an -extfile with a line such as extendedKeyUsage=clientAuth"
+                "its certificate is of version 1 of X.509, which is not supported: have one of version 3 issued by giving openssl x509 -req an -extfile with a line such as extendedKeyUsage=clientAuth"
             }
             Self::NotForClients => "its certificate is not meant for clients: have one issued with extendedKeyUsage=clientAuth, or without that extension",
-            Self::AnAuthoritys => "its certificate is an authority's own: have that authority issue one without CA:TRUE, or add this very one to http.tls.clientcas",
-            Self::Unusable => "its certificate cannot be used: it is damaged, or has a key, a signature or an extension that rustls does not know",
+            Self::AuthorityItself => "its certificate is an authority's own: have that authority issue one without CA:TRUE, or add this one to http.tls.clientcas",
+            Self::Unusable => "its certificate cannot be used: it is damaged, or has an unsupported key, signature or extension",
             Self::Refused(Reason::UnknownAuthority) => {
-                "it does not know the authority of this server's certificate: give it that authority's, /etc/docker/certs.d/HOST:PORT/ca.crt for Docker, and see that http.tls.certificate holds those in between"
+                "it does not know the authority of this server's certificate: give it that authority's, /etc/docker/certs.d/HOST:PORT/ca.crt for Docker, and check that http.tls.certificate contains the intermediate ones"
             }
-            Self::Refused(Reason::Expired) => "it says that this server's certificate has expired: renew http.tls.certificate, or look at the client's clock",
+            Self::Refused(Reason::Expired) => "it says that this server's certificate has expired: renew http.tls.certificate, or check the client's clock",
             Self::Refused(Reason::Bad) => {
-                "it does not take this server's certificate: it may not know the authority (/etc/docker/certs.d/HOST:PORT/ca.crt for Docker), ask for a name that is not in the certificate, or find it out of its time"
+                "it rejects this server's certificate: it may not know the authority (/etc/docker/certs.d/HOST:PORT/ca.crt for Docker), ask for a name that is not in the certificate, or find it expired"
             }
-            Self::NoCommonVersion => "it speaks no version of TLS that is spoken here: those from 1.2 on, or from http.tls.minimumtls on",
-            Self::NoCommonCipher => "it has no cipher suite, key exchange or signature in common with this server: see http.tls.ciphersuites, and which kind of key the certificate has",
-            Self::NoCertificateForHost => "there is no certificate for the host that it asks for: http.tls.letsencrypt.hosts names those there can be",
-            Self::PlainHttp => "it speaks HTTP without TLS: let it ask for https://, or take http.tls out",
+            Self::NoCommonVersion => "it supports no version of TLS that this server accepts: 1.2 and later, or http.tls.minimumtls and later",
+            Self::NoCommonCipher => "it has no cipher suite, key exchange or signature in common with this server: check http.tls.ciphersuites and the kind of the certificate's key",
+            Self::NoCertificateForHost => "there is no certificate for the host that it asks for: add it to http.tls.letsencrypt.hosts",
+            Self::PlainHttp => "it speaks HTTP without TLS: have it use https://, or remove http.tls",
             Self::NotTls => "what it sends is not TLS",
-            Self::Other => "it does not keep to the protocol",
+            Self::Other => "it violates the protocol",
         })
     }
 }

@@ -1,9 +1,9 @@
-//! What is asked of clients' certificates: Go's four modes (crypto/tls, `ClientAuthType`).
+//! Verification of client certificates, in Go's four modes (crypto/tls, `ClientAuthType`).
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -11,26 +11,26 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
 
-use super::Error;
 use super::certificate::{self, Certificate};
+use super::error::Error;
 
-/// What is asked of a client.
+/// Requirement on a client's certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// A certificate is asked for; none is needed, and any will do.
+    /// A certificate is requested but not required; any is accepted.
     Request,
-    /// Any certificate will do.
+    /// A certificate is required; any is accepted.
     RequireAny,
-    /// If there is a certificate, it is one of the authorities'.
+    /// A certificate is not required; one that is given must be issued by an authority.
     VerifyIfGiven,
-    /// A certificate of one of the authorities.
+    /// A certificate issued by an authority is required.
     RequireAndVerify,
 }
 
-/// Makes the judge of clients' certificates.
+/// Creates the verifier of client certificates.
 ///
 /// # Errors
-/// Files of authorities that cannot be read or hold no certificate.
+/// A file of an authority that cannot be read or holds no certificate.
 pub(super) fn verifier(
     authorities: &[PathBuf],
     mode: ClientAuth,
@@ -39,19 +39,16 @@ pub(super) fn verifier(
     let mut roots = RootCertStore::empty();
     let mut listed = Vec::new();
     for path in authorities {
-        for (place, authority) in certificate::read_chain("authority of clients", path)?
+        for (authority, number) in certificate::read_chain("authority of clients", path)?
             .into_iter()
-            .enumerate()
+            .zip(1..)
         {
             listed.push(authority.clone());
             let unusable = |_| {
                 Error::content(
                     "authority of clients",
                     path,
-                    format!(
-                        "its certificate number {} is no X.509 certificate",
-                        place + 1
-                    ),
+                    format!("its certificate number {number} is not an X.509 certificate"),
                 )
             };
             roots.add(authority).map_err(unusable)?;
@@ -77,8 +74,9 @@ pub(super) fn verifier(
     }
 }
 
-/// Verifies as rustls does, and takes what the owner has listed itself as well: a client that has made its certificate as
-/// Docker's documentation has it (`openssl req -x509`) is an authority by that, which rustls takes for no client, and Go does.
+/// Verifier that also accepts the listed certificates themselves, as Go does and rustls does not.
+///
+/// A client certificate made as in Docker's documentation (`openssl req -x509`) is an authority's, and listed as one.
 #[derive(Debug)]
 struct Listed {
     strict: Arc<dyn ClientCertVerifier>,
@@ -103,11 +101,12 @@ impl ClientCertVerifier for Listed {
         self.strict
             .verify_client_cert(own, others, now)
             .or_else(|error| {
-                let moment = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+                let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+                let now = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
                 let is_listed = self.listed.iter().any(|listed| **listed == **own);
-                let is_in_time =
-                    || Certificate::read(own).is_some_and(|read| read.complaint(moment).is_none());
-                if is_listed && is_in_time() {
+                let is_valid =
+                    || Certificate::read(own).is_some_and(|read| read.complaint(now).is_none());
+                if is_listed && is_valid() {
                     Ok(ClientCertVerified::assertion())
                 } else {
                     Err(error)
@@ -140,7 +139,7 @@ impl ClientCertVerifier for Listed {
     }
 }
 
-/// Takes whatever certificate a client has the key of.
+/// Verifier that accepts any certificate whose key the client has.
 #[derive(Debug)]
 struct AnyCertificate {
     hints: Vec<DistinguishedName>,
