@@ -5,6 +5,15 @@
 //! Prints the median requests per second and their ratio; 1 means that a login costs nothing. Compares this build with
 //! Debian's docker-registry, if installed, and `PEER_DISTRIBUTION_V3=path`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};

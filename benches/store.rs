@@ -4,6 +4,15 @@
 //! in turns: time from start to first answer, a manifest by tag, a page of tags, a page of the catalogue.
 //! Prints the medians and their ratio. Ratios near 1 show that cost follows the request, not the store.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+
 #[path = "support/server.rs"]
 mod server;
 #[path = "support/store.rs"]

@@ -7,6 +7,15 @@
 //!
 //! A number after the names divides all sizes: `-- sweep 10` makes a tenth.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+
 mod beside;
 mod idle;
 #[path = "../support/server.rs"]

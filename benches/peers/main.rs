@@ -2,6 +2,19 @@
 //!
 //! `benches/README.md` explains each figure and its limits.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+#![allow(
+    unsafe_code,
+    reason = "measurements need system calls that no safe crate wraps"
+)]
+
 mod api;
 mod consts;
 mod data;

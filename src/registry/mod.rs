@@ -1,8 +1,11 @@
-//! The operations of a registry: what the protocol's verbs mean, for every caller alike.
+//! The operations of a registry, for every caller alike: HTTP, the command line, background work.
 //!
-//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL or a path: facts come
-//! from [`crate::meta`], bytes from [`crate::blob`], and a change that needs both puts the bytes in place inside the
-//! metadata's transaction.
+//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL
+//! or a path: facts come from [`crate::meta`], bytes from [`crate::blob`]. A change that needs both
+//! publishes the bytes inside the metadata's transaction.
+//!
+//! [`Registry`] has one slice for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
+//! implemented in the rooms `content`, `upload`, `gc`, `policy` and `report`.
 
 mod blocking;
 mod content;
@@ -34,7 +37,7 @@ pub use error::Error;
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
-pub use gc::swept::SweepCounts;
+pub use gc::sweep_counts::SweepCounts;
 pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;

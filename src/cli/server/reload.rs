@@ -1,12 +1,12 @@
 //! A configuration that changes while the server runs: read again on SIGHUP and when its file changes, judged as a whole,
 //! and then taken as a whole. What cannot be taken without a restart is named; what is not valid changes nothing.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tarkeep::config::{self, Config, Loaded, Violations, collect, zip};
+use tarkeep::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
 
@@ -32,8 +32,8 @@ type Part = Box<dyn Fn(&Config) -> Result<Ready, Violations> + Send>;
 pub(super) struct Live {
     file: Option<PathBuf>,
     flags: Flags,
-    /// What the file was when it was last read.
-    seen: Stamp,
+    /// Accepts the file's state whenever it is read.
+    watch: FileWatch,
     started_with: Loaded,
     current: Loaded,
     /// What is in the file, where it was not taken.
@@ -64,7 +64,7 @@ impl Live {
     /// # Errors
     /// All that keeps a server from starting with it, as far as that can be told without a change to anything.
     pub fn open(file: Option<PathBuf>, flags: Flags) -> Result<Self, Error> {
-        let seen = Stamp::of(file.as_deref());
+        let watch = FileWatch::new(file.clone());
         let mut draft = Config::draft(file.as_deref(), std::env::vars_os())?;
         // what is warned of is said again where it is taken
         tarkeep::log::gather(|| check::everything(&mut draft, &flags));
@@ -72,7 +72,7 @@ impl Live {
         Ok(Self {
             file,
             flags,
-            seen,
+            watch,
             started_with: loaded.clone(),
             current: loaded,
             refused: None,
@@ -94,7 +94,6 @@ impl Live {
     pub async fn run(mut self, mut hangup: Signal) {
         let mut looks = tokio::time::interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = self.seen;
         loop {
             let is_told = tokio::select! {
                 _ = hangup.recv() => true,
@@ -102,12 +101,11 @@ impl Live {
             };
             // two threads come and go; neither file nor parts are read on an async worker
             let work = move || {
-                let now = Stamp::of(self.file.as_deref());
-                self.look(is_told, now, last);
-                (self, now)
+                self.look(is_told);
+                self
             };
             match tokio::task::spawn_blocking(work).await {
-                Ok(done) => (self, last) = done,
+                Ok(live) => self = live,
                 // a panic was logged where it happened; the configuration in force stays
                 Err(_) => return,
             }
@@ -119,10 +117,11 @@ impl Live {
         Arc::clone(&self.reloads)
     }
 
-    /// Takes the configuration where that is due; the file is as it was at the `last` look, or not.
-    fn look(&mut self, is_told: bool, now: Stamp, last: Stamp) {
-        if is_told || (now == last && now != self.seen) {
-            self.seen = now;
+    /// Reads the configuration if the owner has asked for it, the file has changed, or a rejected one is due to be tried again.
+    fn look(&mut self, is_told: bool) {
+        let change = self.watch.poll();
+        if is_told || change == Change::Settled {
+            self.watch.accept();
             self.take(
                 if is_told {
                     Occasion::Signal
@@ -131,7 +130,7 @@ impl Live {
                 },
                 None,
             );
-        } else if now == self.seen
+        } else if change == Change::None
             && let Some(refused) = self
                 .refused
                 .take_if(|refused| refused.tried.elapsed() >= TRY_AGAIN_AFTER)
@@ -216,28 +215,5 @@ impl Live {
                 later.join(", ")
             );
         }
-    }
-}
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp(Option<[i64; 7]>);
-
-impl Stamp {
-    /// Through links, as Kubernetes swaps them.
-    fn of(file: Option<&Path>) -> Self {
-        let metadata = file.and_then(|path| path.metadata().ok());
-        Self(metadata.map(|of| {
-            // numbers of inodes and devices are only compared
-            [
-                of.dev().cast_signed(),
-                of.ino().cast_signed(),
-                of.size().cast_signed(),
-                of.mtime(),
-                of.mtime_nsec(),
-                of.ctime(),
-                of.ctime_nsec(),
-            ]
-        }))
     }
 }

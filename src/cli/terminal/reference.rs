@@ -43,8 +43,8 @@ impl Target {
     }
 
     /// What docker would take it for: without tag and digest, the tag `latest`.
+    #[expect(clippy::expect_used, reason = "`latest` is a valid tag")]
     pub(crate) fn manifest_or_latest(self) -> (RepositoryName, ManifestReference) {
-        // "latest" is a tag by the grammar
         let latest = || {
             TagName::parse("latest")
                 .map(ManifestReference::Tag)

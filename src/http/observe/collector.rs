@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::UNIX_EPOCH;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -383,8 +382,7 @@ impl Collected {
 fn certificates(tls: &Tls, out: &mut Families<'_>) -> fmt::Result {
     let expiries = tls.certificates().into_iter().map(|certificate| {
         let name = certificate.names.first().cloned().unwrap_or_default();
-        let expiry = certificate.not_after.duration_since(UNIX_EPOCH);
-        let seconds = expiry.map_or(0.0, |since| since.as_secs_f64());
+        let seconds = certificate.not_after.as_second() as f64;
         ([("name", name)], ConstGauge::new(seconds))
     });
     out.family(

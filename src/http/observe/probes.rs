@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -131,7 +131,7 @@ impl Readiness {
         let is_expired = tls.is_some_and(|tls| {
             tls.certificates()
                 .iter()
-                .any(|certificate| certificate.not_after <= SystemTime::now())
+                .any(|certificate| certificate.not_after <= jiff::Timestamp::now())
         });
         let health =
             (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");

@@ -5,34 +5,37 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::blob::KeptOpen;
-use crate::meta::{Removal, WriteTx};
+use crate::meta::{Cursor, Removal, RemovalId, WriteTx};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::run::SweepRun;
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::service::Registry;
 
-/// How many candidates are read at once.
+/// Maximum number of removals read at once.
 const BATCH: usize = 500;
-/// After how many files their removal is made durable, which costs a sync for each directory that they were in.
+/// Number of removed files after which removal is made durable, with one sync per directory.
 const SYNC_EVERY: usize = 20_000;
 
 impl SweepRun<'_> {
-    /// Removes the files of blobs that are gone.
+    /// Removes the files of collected blobs.
     pub(super) async fn files(&mut self) -> Result<(), Error> {
-        let (mut after, mut unlinked) = (0, Vec::new());
+        let (mut after, mut unlinked) = (Cursor::START, Vec::new());
         loop {
             let removals = self
                 .registry
                 .scan(move |meta| meta.removals(after, BATCH))
                 .await?;
-            let Some(last) = removals.last() else { break };
-            after = last.id;
+            let Some((last, _)) = removals.last() else {
+                break;
+            };
+            after = *last;
             let meta = self.registry.meta.clone();
             blocking(move || meta.sync())
                 .await?
                 .map_err(Error::files("syncing the database"))?;
-            let mut waiting: VecDeque<Removal> = removals.into();
+            let mut waiting: VecDeque<Removal> =
+                removals.into_iter().map(|(_, removal)| removal).collect();
             while !waiting.is_empty() {
                 let (registry, budget, before) =
                     (self.registry.clone(), self.budget, waiting.len());
@@ -43,7 +46,7 @@ impl SweepRun<'_> {
                 waiting = rest;
                 unlinked.extend(done.ids);
                 self.count(done.swept);
-                // the file system takes its time over a large file once nobody has it open: not inside the change
+                // closing the last handle of a large file takes long: not inside the transaction
                 blocking(move || drop(done.files)).await?;
             }
             if unlinked.len() >= SYNC_EVERY {
@@ -53,7 +56,7 @@ impl SweepRun<'_> {
         self.forget_removals(unlinked).await
     }
 
-    async fn forget_removals(&mut self, ids: Vec<i64>) -> Result<(), Error> {
+    async fn forget_removals(&mut self, ids: Vec<RemovalId>) -> Result<(), Error> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -70,12 +73,12 @@ impl SweepRun<'_> {
     }
 }
 
-/// What removing some files came to.
+/// Result of a batch of removals.
 #[derive(Default)]
 struct Unlinked {
-    /// Of the removals that are done.
-    ids: Vec<i64>,
-    /// Held open until the change is over.
+    /// Completed removals.
+    ids: Vec<RemovalId>,
+    /// Handles kept open until the transaction ends.
     files: Vec<KeptOpen>,
     swept: SweepCounts,
 }
@@ -89,7 +92,7 @@ fn unlink_batch(
     let begun = Instant::now();
     let mut done = Unlinked::default();
     while let Some(removal) = waiting.pop_front() {
-        // pushed again since: the file, which is then another one or the same, has a row
+        // pushed again meanwhile: the file now belongs to a row
         let unlinked = if tx.blob(&removal.digest)?.is_some() {
             Ok(None)
         } else {

@@ -1,4 +1,4 @@
-//! A sweep under way: its progress, and changes in small steps beside other writers.
+//! A sweep in progress: its counts, and small transactions that leave room for other writers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,38 +6,38 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::meta::{self, Actor, Cursor, FIRST, Millis, Reader, WriteTx, now};
+use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
-/// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
-/// collection rests after each change as well.
+/// Maximum duration of one transaction, before its commit, while no other writer waits.
 pub(super) const BUDGET: Duration = Duration::from_millis(2);
 const SMALL_BUDGET: Duration = Duration::from_micros(400);
 const REST: Duration = Duration::from_millis(10);
 
-/// What a sweep goes by.
+/// Options of a sweep.
 #[derive(Clone, Debug)]
 pub struct SweepOptions {
     pub retention: Retention,
-    /// The rules are those of the server here, so that what they put off need not be looked at again.
+    /// True if the rules are those of the running server, so that decisions it deferred are not
+    /// repeated.
     pub uses_server_rules: bool,
 }
 
-/// A sweep under way.
+/// A sweep in progress.
 pub(in crate::registry) struct SweepRun<'w> {
     pub(super) registry: Registry,
     pub(super) sweep: Arc<SweepOptions>,
     pub(super) progress: Progress,
-    /// For the next change.
+    /// Maximum duration of the next transaction.
     pub(super) budget: Duration,
     pub(super) watcher: Watcher<'w>,
 }
 
-/// Whom history names for what the registry does by itself.
+/// The actor of garbage collection, for tag history.
 pub(in crate::registry) fn gc_actor() -> Actor {
     Actor {
         name: Some("garbage collection".to_owned()),
@@ -58,7 +58,7 @@ impl SweepRun<'_> {
         }
     }
 
-    /// Counts what this sweep has before it, where somebody wants to know: through what there is to do, and no more.
+    /// Estimates the remaining work, if somebody watches; cost grows with that work.
     pub(super) async fn estimate(&mut self, put_off: Millis) -> Result<(), Error> {
         if self.watcher.is_some() {
             let cutoff = self.cutoff();
@@ -67,13 +67,13 @@ impl SweepRun<'_> {
                 .scan(move |meta| meta.count_due(cutoff, put_off))
                 .await?;
             self.progress
-                .expect(&ahead, self.sweep.retention.hold() > 0);
+                .expect(&ahead, self.sweep.retention.hold_period());
             self.notify();
         }
         Ok(())
     }
 
-    /// Makes one change, and lets others go first where there are any.
+    /// Runs one transaction, then yields if other writers wait.
     pub(in crate::registry) async fn write<T, F>(&mut self, change: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -88,12 +88,12 @@ impl SweepRun<'_> {
         Ok(done)
     }
 
-    /// Nothing that was needed or promised after this is due, whatever the rules say.
+    /// Time after which nothing that was in use or promised is due, whatever the rules say.
     pub(super) fn cutoff(&self) -> Millis {
-        now().saturating_sub(self.sweep.retention.hold())
+        now().saturating_sub(self.sweep.retention.hold_period())
     }
 
-    /// Manifests that were put off beyond this are not looked at, unless it was by other rules than these.
+    /// Limit of deferral: manifests deferred beyond it are skipped, unless other rules apply.
     pub(super) fn deferred_until(&self) -> Millis {
         if self.sweep.uses_server_rules {
             self.cutoff()
@@ -102,8 +102,9 @@ impl SweepRun<'_> {
         }
     }
 
-    /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
-    /// allows. An item that fails takes back nothing but itself.
+    /// Applies an operation to each item of a list, in batches that fit the budget.
+    ///
+    /// A failing item rolls back only its own change.
     pub(super) async fn for_each_due<T, L, A>(&mut self, list: L, act: A) -> Result<(), Error>
     where
         T: Send + 'static,
@@ -113,7 +114,7 @@ impl SweepRun<'_> {
             + 'static,
         A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error> + Clone + Send + 'static,
     {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let list = list.clone();
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
@@ -126,7 +127,7 @@ impl SweepRun<'_> {
         }
     }
 
-    /// Does something with each of several items, as many in one change as its budget allows.
+    /// Applies an operation to each item, in transactions that fit the budget.
     pub(in crate::registry) async fn apply_all<T, A>(
         &mut self,
         items: impl Iterator<Item = T>,
@@ -150,7 +151,7 @@ impl SweepRun<'_> {
     }
 }
 
-/// Does something with as many items as the budget allows; gives back the rest.
+/// Applies an operation to items until the budget is spent; returns the rest.
 fn apply_batch<T, A>(
     tx: &WriteTx<'_>,
     mut waiting: VecDeque<T>,
@@ -167,7 +168,7 @@ where
             Ok(done) => swept += done,
             Err(Error::StorageFull) => return Err(Error::StorageFull),
             Err(error) => {
-                tracing::warn!(%error, "something could not be collected; going on with the next");
+                tracing::warn!(%error, "cannot collect an item; continuing with the next");
                 swept.failures += 1;
             }
         }

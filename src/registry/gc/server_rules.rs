@@ -1,4 +1,4 @@
-//! The retention rules of the server here, recorded for other processes.
+//! The server's retention rules, recorded for other processes.
 
 use crate::meta;
 use crate::registry::error::Error;
@@ -6,13 +6,13 @@ use crate::registry::policy::retention::Retention;
 use crate::registry::slices::Gc;
 
 impl Gc<'_> {
-    /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
+    /// Returns the retention rules that the last server recorded.
     pub async fn recorded_retention(self) -> Result<Option<Retention>, Error> {
         let text = self.retention_text().await?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    /// Records this process's rules as those of the server here.
+    /// Records this process's retention rules as those of the server.
     pub async fn record_retention(self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.registry.settings().retention)
             .map_err(|error| Error::Internal(error.to_string()))?;

@@ -1,13 +1,13 @@
-//! Collecting what nobody needs, in small changes beside everything else: no pause, no lock but the database's own, and
-//! that for a few milliseconds at a time.
+//! Sweeps: collection of unreferenced content in small transactions, without a pause or a lock.
 //!
-//! A candidate is found by a query over what nothing holds, and judged again inside the change that removes it: a push, a
-//! promise or a pull in between saves it. A blob's row goes first, with a note of its file; the file goes in a later
-//! change, which looks again whether a row has come back; the note goes once the file's removal is on disk. Whatever
-//! point a crash comes at, nothing is lost that has a row, and nothing without a row is forgotten.
+//! A query finds candidates; the transaction that removes one checks it again, so a push, a promise
+//! or a pull in between saves it. A blob's row is deleted first, with a note of its file. A later
+//! transaction checks that no row has come back and removes the file; the note is deleted once the
+//! removal is durable. A crash at any point neither loses content that has a row nor forgets files
+//! that have none.
 //!
-//! None of this waits for the disk, for it would all be done again; but before a file is touched, what says that its blob
-//! is gone must be durable.
+//! Sweeps do not wait for the disk, because lost work would be repeated. But before a file is
+//! removed, the deletion of its row must be durable.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,24 +16,26 @@ use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::is_signature;
 use crate::registry::slices::Gc;
 
-/// How many indexes, each naming the next one, go in one sweep at the most where nothing is held.
+/// Maximum depth of nested indexes collected in one sweep without a hold period.
 const DEPTH: usize = 32;
-/// How many candidates are read at once.
+/// Maximum number of candidates read at once.
 const BATCH: usize = 500;
-/// Free pages that are left to the database, which will need some again; of 4 KiB.
-const SPARE_PAGES: u64 = 256;
-/// How many pages are given back in one change.
-const VACUUM_STEP: u64 = 64;
+/// Free space kept in the database, which will need some again, in bytes.
+const SPARE_SPACE: u64 = 256 * PAGE;
+/// Space released in one change, in bytes.
+const RELEASE_STEP: u64 = 64 * PAGE;
+/// Unit of [`SweepCounts::pages`], in bytes.
+const PAGE: u64 = 4096;
 
 impl Gc<'_> {
-    /// Collects all that is due. What cannot be collected is logged, counted and passed over.
+    /// Collects everything that is due; logs and counts what cannot be collected.
     ///
     /// # Errors
-    /// Where the database itself cannot be read or changed.
+    /// Database errors.
     pub async fn sweep(
         self,
         sweep: SweepOptions,
@@ -59,13 +61,13 @@ impl Gc<'_> {
             let tags = run.progress.swept.tags;
             run.manifests().await?;
             run.trash().await?;
-            // again where signatures lost their tags: they are manifests, too, and due at once where nothing is held
-            if run.progress.swept.tags == tags || run.sweep.retention.hold() > 0 {
+            // repeated where signatures lost their tags: without a hold period they are due at once
+            if run.progress.swept.tags == tags || run.sweep.retention.hold_period() > 0 {
                 break;
             }
         }
         run.history().await?;
-        // no manifests any more: those that are left were looked at
+        // manifests are not counted any more: the remaining ones were checked
         run.estimate(Millis::MIN).await?;
         run.links().await?;
         run.estimate(Millis::MIN).await?;
@@ -78,19 +80,22 @@ impl Gc<'_> {
 }
 
 impl SweepRun<'_> {
-    /// Moves manifests that are due to the trash. What only they held is idle from now on: a client may have been told a
-    /// moment ago that it is there, or have moved its tag, and nothing was noted then because it was held.
+    /// Moves due manifests to the trash.
+    ///
+    /// What only they referenced becomes idle now, and not due: a client may just have been told
+    /// that it exists, which was not recorded while it was referenced.
     async fn manifests(&mut self) -> Result<(), Error> {
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
-            // judged again: it may have been needed, or pulled, since it was found
+            // checked again: it may have been referenced or pulled since
             let Some(manifest) = tx.idle_manifest(found.id)? else {
                 return Ok(SweepCounts::default());
             };
             let now = now();
-            // a referrer of something kept, even where that cannot hold it: looked at again after a hold
-            let due = if tx.is_about_tagged(manifest.id)? {
-                Some(now.saturating_add(sweep.retention.hold().max(1)))
+            // a referrer of a kept manifest, even of one that cannot hold it: checked again after a
+            // hold period
+            let due = if tx.has_tagged_subject(manifest.id)? {
+                Some(now.saturating_add(sweep.retention.hold_period().max(1)))
             } else {
                 sweep.retention.due(&manifest)
             };
@@ -102,19 +107,19 @@ impl SweepRun<'_> {
                 });
             }
             if sweep.uses_server_rules {
-                tx.put_off(
+                tx.defer_review(
                     manifest.id,
                     due.map_or(Millis::MAX, |due| {
-                        due.saturating_sub(sweep.retention.hold())
+                        due.saturating_sub(sweep.retention.hold_period())
                     }),
                 )?;
             }
             Ok(SweepCounts::default())
         };
-        // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
-        // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
-        // sweep, or this one might have no end
-        let rounds = if self.sweep.retention.hold() > 0 {
+        // without a hold period a child is due with its index: repeated while something is removed,
+        // up to the maximum depth; content released meanwhile waits for the next sweep, or this one
+        // might not end
+        let rounds = if self.sweep.retention.hold_period() > 0 {
             1
         } else {
             DEPTH
@@ -158,15 +163,14 @@ impl SweepRun<'_> {
         .await
     }
 
-    /// Forgets deleted manifests that were to be kept for the grace period only, and with them the tags by which
-    /// signatures name them, unless they have come back.
+    /// Empties the trash of manifests past the grace period, and removes signature tags that name
+    /// them.
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(cutoff, Millis::MIN))
+            .scan(move |meta| meta.has_expired_trash(cutoff))
             .await?
-            .0
         {
             let emptied = self.write(move |tx| {
                 let mut swept = SweepCounts::default();
@@ -197,9 +201,8 @@ impl SweepRun<'_> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(Millis::MIN, cutoff))
+            .scan(move |meta| meta.has_expired_history(cutoff))
             .await?
-            .1
         {
             let forgotten = self
                 .write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
@@ -212,20 +215,20 @@ impl SweepRun<'_> {
         Ok(())
     }
 
-    /// Gives the database's own free pages back.
+    /// Releases free space of the database to the file system.
     async fn pages(&mut self) -> Result<(), Error> {
-        let (free, _) = self.registry.scan(|meta| meta.free_pages()).await?;
-        let mut rest = free.saturating_sub(SPARE_PAGES);
+        let database = self.registry.scan(|meta| meta.database_size()).await?;
+        let mut rest = database.free.saturating_sub(SPARE_SPACE);
         while rest > 0 {
             let freed = self
-                .write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
+                .write(move |tx| Ok::<_, Error>(tx.release_free_space(RELEASE_STEP.min(rest))?))
                 .await?;
             if freed == 0 {
                 break;
             }
-            rest = rest.saturating_sub(freed as u64);
+            rest = rest.saturating_sub(freed);
             self.count(SweepCounts {
-                pages: freed as u64,
+                pages: freed / PAGE,
                 ..SweepCounts::default()
             });
         }

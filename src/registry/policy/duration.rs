@@ -1,8 +1,9 @@
-//! Durations as configurations write them.
+//! Durations in the notation of the configuration.
 
 use std::time::Duration;
 
-/// A length of time as configurations write it: `14d`, `1h30m`, `500ms`; what is below a millisecond is left out.
+/// Formats a duration as in the configuration (`14d`, `1h30m`, `500ms`), without fractions of a
+/// millisecond.
 pub(super) fn format_duration(time: Duration) -> String {
     let mut rest = time.as_millis();
     let mut text = String::new();
@@ -30,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_written_as_they_are_read() {
+    fn durations_are_written_as_they_are_read() {
         for (seconds, text) in [
             (0.0, "0s"),
             (0.5, "500ms"),

@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::policy::duration::format_duration;
 
-/// How long manifests stay that nothing holds.
+/// Retention period of unreferenced manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeepUntagged {
-    /// Not a moment longer than leases and the grace period ask for.
+    /// No longer than leases and the grace period require.
     Never,
     For(Duration),
     Forever,
 }
 
 impl fmt::Display for KeepUntagged {
-    /// As configurations write it.
+    /// Writes the period as in the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Never => f.write_str("never"),

@@ -1,4 +1,4 @@
-//! What an owner keeps: retention policies and the globs in them.
+//! Retention policies, and the globs that select what they apply to.
 
 pub(super) mod duration;
 pub(super) mod glob;

@@ -1,4 +1,4 @@
-//! Retention settings: how long content is kept.
+//! Retention settings: the periods for which content is kept.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use crate::meta::{IdleManifest, Millis, millis};
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::tag_policy::Policy;
 
-/// All that an owner may say about keeping.
+/// Retention settings. Stored as JSON in the database.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Retention {
-    /// Whether the server collects by itself.
+    /// Collect garbage in the server.
     pub enabled: bool,
-    /// How long it rests between two passes.
+    /// Interval between two sweeps.
     pub interval: Duration,
-    /// How long a client may rely on having been told that something is there.
+    /// Time for which a client may rely on a positive answer.
     pub lease: Duration,
-    /// How long what was needed stays after it is not any more: the time for backups, and for second thoughts.
+    /// Time for which content is kept after its last use: the window for backups and for undo.
     pub grace: Duration,
-    /// How long a manifest without tags stays, where no policy says otherwise.
+    /// Retention of manifests without tags, unless a policy overrides it.
     pub untagged: KeepUntagged,
-    /// How long it is remembered what a tag pointed at.
+    /// Time for which former targets of tags are remembered.
     pub history: Duration,
     pub policies: Vec<Policy>,
 }
@@ -45,46 +45,49 @@ impl Default for Retention {
 }
 
 impl Retention {
-    /// How long anything stays after the last time it was needed or promised, whatever the rules say.
-    pub fn hold(&self) -> Millis {
+    /// Minimum time for which anything is kept after its last use or promise, whatever the rules
+    /// say.
+    pub fn hold_period(&self) -> Millis {
         millis(self.lease.max(self.grace))
     }
 
-    /// Whether half a lease has passed since a thing was last promised that nothing holds.
-    pub(in crate::registry) fn is_half_over(&self, idle_since: Option<Millis>) -> bool {
+    /// True if more than half of an unreferenced item's lease is over.
+    pub(in crate::registry) fn is_lease_half_over(&self, idle_since: Option<Millis>) -> bool {
         idle_since
             .is_some_and(|since| crate::meta::now().saturating_sub(since) > millis(self.lease) / 2)
     }
 
-    /// The policy of a repository.
+    /// Returns the first policy that matches the repository.
     pub fn policy(&self, repository: &str) -> Option<&Policy> {
         self.policies
             .iter()
             .find(|policy| policy.repositories.matches(repository))
     }
 
-    /// How long manifests without tags stay in a repository.
+    /// Returns the retention of manifests without tags in the repository.
     pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
         self.policy(repository)
             .and_then(|policy| policy.untagged)
             .unwrap_or(self.untagged)
     }
 
-    /// When a manifest that nothing holds is due; none if never.
+    /// Returns the time at which an unreferenced manifest is due; `None` if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);
         if manifest.is_freed {
-            return Some(since.saturating_add(self.hold()));
+            return Some(since.saturating_add(self.hold_period()));
         }
         match self.untagged_rule(&manifest.repository) {
             KeepUntagged::Forever => None,
-            KeepUntagged::Never => Some(since.saturating_add(self.hold())),
-            KeepUntagged::For(time) => Some(since.saturating_add(millis(time).max(self.hold()))),
+            KeepUntagged::Never => Some(since.saturating_add(self.hold_period())),
+            KeepUntagged::For(time) => {
+                Some(since.saturating_add(millis(time).max(self.hold_period())))
+            }
         }
     }
 }
 
-/// The last time that anybody wanted an idle manifest.
+/// Time of the last use of an unreferenced manifest.
 fn last_needed(manifest: &IdleManifest) -> Millis {
     manifest
         .idle_since

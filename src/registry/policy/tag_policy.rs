@@ -1,9 +1,10 @@
-//! What is kept, and for how long: an owner's rules, and what they decide.
+//! Policies: rules for the tags of matching repositories.
 //!
-//! Precedence, from the outside in: the first policy whose `repositories` match a repository's name is the one that
-//! counts there; of its rules about tags, the first whose `tags` match a tag's name decides; it keeps the tag if any of
-//! its conditions does. A tag that no rule matches is kept, and so is an immutable one unless the policy says otherwise.
-//! Signatures and attestations by tag (`sha256-<hex>.sig`) are never judged: they go with their image.
+//! Precedence, from the outside in: the first policy whose `repositories` match a repository's name
+//! applies to it; of its tag rules, the first whose `tags` match a tag's name decides; the rule
+//! keeps the tag if any of its conditions does. A tag that matches no rule is kept, as is an
+//! immutable one unless the policy says otherwise. Signatures and attestations by tag
+//! (`sha256-<hex>.sig`) are exempt: they are removed with their image.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,46 +12,46 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{Millis, TaggedRow, millis};
+use crate::meta::{Millis, TagTimes, millis};
 use crate::registry::policy::duration::format_duration;
 use crate::registry::policy::glob::Glob;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 
-/// The rules of some repositories.
+/// Rules for some repositories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     pub repositories: Glob,
-    /// In place of [`Retention::untagged`].
+    /// Overrides [`Retention::untagged`](crate::registry::Retention::untagged).
     pub untagged: Option<KeepUntagged>,
     /// Tags that clients can neither move nor remove.
     pub immutable: Vec<Glob>,
-    /// Whether the rules below may remove those.
+    /// Let the tag rules remove immutable tags.
     pub expire_immutable: bool,
     pub tags: Vec<TagRule>,
 }
 
-/// Which tags stay.
+/// A rule that keeps tags.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagRule {
     pub tags: Vec<Glob>,
-    /// Whatever the conditions say.
+    /// Keep the tags unconditionally.
     pub always: bool,
-    /// The newest so many of those that the rule matches.
+    /// Keep the newest tags of this number.
     pub newest: Option<u64>,
-    /// Those that were pointed where they point no longer ago than this.
+    /// Keep tags last set within this time.
     pub younger: Option<Duration>,
-    /// Those that were pulled, or pointed where they point, no longer ago than this.
+    /// Keep tags pulled or set within this time.
     pub pulled: Option<Duration>,
 }
 
-/// What became of a tag, and why.
+/// Decision about a tag, with its reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagDecision {
     pub tag: String,
     pub is_kept: bool,
-    /// The rule that decided, in words.
+    /// The deciding rule, in words.
     pub reason: String,
-    /// When the rule may decide otherwise, if only time passes.
+    /// Time at which the decision may change without a push or pull.
     pub until: Option<Millis>,
 }
 
@@ -59,19 +60,19 @@ impl Policy {
         self.immutable.iter().any(|pattern| pattern.matches(tag))
     }
 
-    /// Decides about all tags of a repository, by their names.
-    pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<TagDecision> {
+    /// Decides about all tags of a repository; sorted by name.
+    pub fn decide(&self, mut tags: Vec<TagTimes>, now: Millis) -> Vec<TagDecision> {
         let mut newest = NewestTags::default();
-        tags.iter().for_each(|tag| self.look(tag, &mut newest));
-        let places = newest.places();
+        tags.iter().for_each(|tag| self.record(tag, &mut newest));
+        let ranks = newest.rank();
         tags.sort_by(|one, other| one.name.cmp(&other.name));
         tags.into_iter()
-            .map(|tag| self.decide_one(tag, now, &places))
+            .map(|tag| self.decide_one(tag, now, &ranks))
             .collect()
     }
 
-    /// Takes note of a tag: every one has to be seen before any can be decided about.
-    pub(in crate::registry) fn look(&self, tag: &TaggedRow, newest: &mut NewestTags) {
+    /// Records a tag, which must be done for all tags before any decision.
+    pub(in crate::registry) fn record(&self, tag: &TagTimes, newest: &mut NewestTags) {
         if let Ok((number, rule)) = self.rule_of(&tag.name)
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
@@ -83,10 +84,10 @@ impl Policy {
         }
     }
 
-    /// The rule that decides about a tag, or why none does.
+    /// Returns the rule that decides about a tag, or the reason why there is none.
     fn rule_of(&self, tag: &str) -> Result<(usize, &TagRule), &'static str> {
         if is_signature(tag) {
-            return Err("it belongs to an image and goes with it");
+            return Err("it belongs to an image and is removed with it");
         }
         if self.is_immutable(tag) && !self.expire_immutable {
             return Err("it is immutable");
@@ -101,9 +102,9 @@ impl Policy {
 
     pub(in crate::registry) fn decide_one(
         &self,
-        tag: TaggedRow,
+        tag: TagTimes,
         now: Millis,
-        places: &TagRanks,
+        ranks: &TagRanks,
     ) -> TagDecision {
         let kept = |reason: String, until| TagDecision {
             tag: tag.name.clone(),
@@ -124,7 +125,7 @@ impl Policy {
         if rule.always {
             return kept(format!("'{name}' is always kept"), None);
         }
-        if let (Some(place), Some(newest)) = (places.0.get(&tag.name), rule.newest) {
+        if let (Some(place), Some(newest)) = (ranks.0.get(&tag.name), rule.newest) {
             return kept(
                 format!("number {place} of the newest {newest} of '{name}'"),
                 None,
@@ -138,7 +139,7 @@ impl Policy {
                     time,
                 )
             }),
-            // a push is as good as a pull: what nobody has had the time to pull yet stays as well
+            // a push counts as a pull: what nobody could pull yet stays as well
             rule.pulled.map(|time| {
                 (
                     tag.updated_at
@@ -161,7 +162,7 @@ impl Policy {
             ),
             None => TagDecision {
                 is_kept: false,
-                reason: format!("nothing of '{name}' keeps it"),
+                reason: format!("no condition of '{name}' keeps it"),
                 until: None,
                 tag: tag.name,
             },
@@ -169,18 +170,22 @@ impl Policy {
     }
 }
 
-/// The newest tags of each rule that keeps a number of them, of those seen so far: newest first, and by name among those of
-/// one moment, so that the same are kept whenever it is asked. Holds what the rules keep, and not what there is.
+/// The newest tags of each rule that keeps a number of them, among those recorded.
+///
+/// Newest first, then by name, so that decisions are stable. Size is limited by the rules, not by
+/// the number of tags.
 #[derive(Default)]
 pub(in crate::registry) struct NewestTags(BTreeMap<usize, BTreeSet<(Reverse<Millis>, String)>>);
 
-/// The places of those tags, counted from 1.
+/// Ranks of the newest tags, from 1.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct TagRanks(HashMap<String, u64>);
 
 impl NewestTags {
-    /// Once all tags have been seen. A tag is in one list at the most, since one rule decides about it.
-    pub(in crate::registry) fn places(self) -> TagRanks {
+    /// Ranks the tags, once all are recorded.
+    ///
+    /// One rule decides about a tag, so it is in one list at most.
+    pub(in crate::registry) fn rank(self) -> TagRanks {
         TagRanks(
             self.0
                 .into_values()
@@ -190,7 +195,7 @@ impl NewestTags {
     }
 }
 
-/// `sha256-<hex>`, with or without a suffix: how signatures name their image by tag.
+/// Reports whether a tag is a signature tag: `sha256-<hex>`, with or without a suffix.
 pub(in crate::registry) fn is_signature(tag: &str) -> bool {
     let hex = tag
         .strip_prefix("sha256-")
@@ -207,8 +212,8 @@ pub(in crate::registry) fn is_signature(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TaggedRow {
-        TaggedRow {
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagTimes {
+        TagTimes {
             name: name.to_owned(),
             updated_at,
             pulled_at,
@@ -301,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn retention_may_remove_immutable_tags_where_it_is_told_to() {
+    fn retention_removes_immutable_tags_if_configured() {
         let policy = Policy {
             expire_immutable: true,
             ..policy(vec![rule("*")])

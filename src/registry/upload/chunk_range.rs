@@ -1,6 +1,6 @@
-//! The range of a chunk.
+//! The byte range of a chunk.
 
-/// Where a chunk says it belongs: both ends included.
+/// Byte range of a chunk within the upload, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkRange {
     pub first: u64,
@@ -8,7 +8,8 @@ pub struct ChunkRange {
 }
 
 impl ChunkRange {
-    /// In bytes; 0 where `last` is the byte before `first`, as some clients announce an empty chunk.
+    /// Length in bytes; 0 if `last` is the byte before `first`, as some clients announce an empty
+    /// chunk.
     pub(super) fn length(self) -> u64 {
         self.last.saturating_add(1).saturating_sub(self.first)
     }

@@ -12,13 +12,17 @@ use crate::registry::slices::Uploads;
 use crate::registry::upload::chunk_range::ChunkRange;
 use crate::registry::upload::ingest::HashedFile;
 
-/// How often, and how far apart, a locked session is tried again: a client that resumes may be faster than the news
-/// that its last connection broke.
+/// Number of attempts to lock a session.
+///
+/// A client that resumes may be faster than the news that its last connection broke.
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 impl Uploads<'_> {
-    /// Fails where there is no such session in the repository.
+    /// Returns the session's row.
+    ///
+    /// # Errors
+    /// [`Error::UploadUnknown`] if the repository has no such session.
     pub(super) async fn session(
         self,
         repository: &RepositoryName,
@@ -32,7 +36,7 @@ impl Uploads<'_> {
             .ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
-    /// Opens a session's file and the hash of what it holds, and checks that the next chunk belongs there.
+    /// Opens a session's file and hash, and checks that the next chunk starts at its end.
     pub(super) async fn resume(
         self,
         repository: &RepositoryName,
@@ -42,11 +46,11 @@ impl Uploads<'_> {
         self.registry.check_disk_space(0)?;
         let (file, row) = self.lock_session(repository, id).await?;
         let file = match row.received {
-            // of no known worth: a server died over it, or a disk failed
+            // unacknowledged bytes, left by a crash or a disk failure
             Some(received) if received < file.length() => {
                 blocking(move || file.shortened(received))
                     .await?
-                    .map_err(Error::files("cutting an upload"))?
+                    .map_err(Error::files("truncating an upload"))?
             }
             _ => file,
         };
@@ -80,8 +84,10 @@ impl Uploads<'_> {
             .or(unsaved.filter(|hasher| hasher.length() == length))
     }
 
-    /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
-    /// again under the lock, for the last holder may have finished.
+    /// Opens and locks a session's file.
+    ///
+    /// The row is checked before, so that only sessions get a file, and again under the lock,
+    /// because the last holder may have finished the session.
     pub(super) async fn lock_session(
         self,
         repository: &RepositoryName,
@@ -103,21 +109,22 @@ impl Uploads<'_> {
         }
     }
 
-    /// Opens and locks a file, waiting a while for another request to let go of it.
+    /// Opens and locks a file, waiting a while for another request to release it.
     pub(super) async fn open_file(self, id: &UploadId) -> Result<UploadFile, Error> {
         for _ in 0..LOCK_TRIES {
             match self.registry.blobs.open_upload(id) {
                 Ok(Some(file))
                     if file
                         .is_published()
-                        .map_err(Error::files("looking at an upload"))? =>
+                        .map_err(Error::files("inspecting an upload"))? =>
                 {
-                    // its last holder died, or its commit failed: decided now, the session may go on
+                    // its last holder died, or its commit failed: resolved now, the session may
+                    // continue
                     let file = Arc::new(file);
                     if self.resolve_published(id, &file).await?
                         && let Ok(file) = Arc::try_unwrap(file)
                     {
-                        // with two names still, if the other is none of ours: a backup made of hard links has it
+                        // a second name that is not ours belongs to a backup made of hard links
                         return Ok(file);
                     }
                 }

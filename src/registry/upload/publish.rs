@@ -1,4 +1,4 @@
-//! Making an upload a blob, and ending it.
+//! Publication of a complete upload as a blob, and removal of uploads.
 
 use std::sync::Arc;
 
@@ -10,29 +10,31 @@ use crate::registry::error::Error;
 use crate::registry::slices::Uploads;
 use crate::registry::upload::ingest::HashedFile;
 
-/// How an upload reaches the registry.
+/// Way in which an upload arrives.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// A session, over several requests.
+    /// A session of several requests.
     Session,
-    /// One request that carries the whole blob.
+    /// A single request with the whole blob.
     Request,
 }
 
 impl Uploads<'_> {
-    /// Verifies, syncs and publishes a whole upload. The file, and with it the lock, comes back whatever happens:
-    /// nobody else may touch the upload's name before it is decided what becomes of it.
+    /// Verifies, syncs and publishes a complete upload.
+    ///
+    /// Returns the file, and with it the lock, in every case: the upload's name must not be touched
+    /// before its end is decided.
     pub(super) async fn store(
         self,
         repository: &RepositoryName,
         id: &UploadId,
         digest: &Digest,
-        intake: HashedFile,
+        upload: HashedFile,
         origin: Origin,
         actor: &Actor,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
         let (file, actual) =
-            verify(Arc::clone(&self.registry.blobs), intake, digest.algorithm()).await?;
+            verify(Arc::clone(&self.registry.blobs), upload, digest.algorithm()).await?;
         let file = Arc::new(file);
         let stored = match actual {
             Ok(actual) if actual == *digest => {
@@ -48,7 +50,7 @@ impl Uploads<'_> {
         Ok((file, stored))
     }
 
-    /// The one change that makes an upload a blob of a repository.
+    /// Publishes the file and records the blob, in one transaction.
     pub(super) async fn publish(
         self,
         repository: &RepositoryName,
@@ -70,10 +72,11 @@ impl Uploads<'_> {
                 let blob = match tx.blob(&digest)? {
                     Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
                     known => {
-                        // a row without its file can only be somebody's hand: what was just verified mends it
+                        // a row without a file means manual interference: the verified file repairs
+                        // it
                         blobs
                             .publish(&session, &file, &digest)
-                            .map_err(Error::files("putting a blob in its place"))?;
+                            .map_err(Error::files("publishing a blob"))?;
                         known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
                     }
                 };
@@ -82,24 +85,26 @@ impl Uploads<'_> {
             .await
     }
 
-    /// Removes an upload's own name; its lock, held by `file`, ends only then.
+    /// Removes the upload's own name; its lock, held by `file`, ends only then.
     pub(super) async fn release(self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
         self.registry.unsaved_hashes.lock().remove(id);
         let (id, blobs) = (id.clone(), Arc::clone(&self.registry.blobs));
         let removed = blocking(move || {
-            // last, so that until here the file can be opened by whoever has to settle what a crash left
+            // last, so that until here recovery can open the file after a crash
             blobs
                 .remove_upload(&id)
                 .and_then(|()| file.make_read_only())
         });
         if let Err(error) = removed.await? {
-            // the blob is safe; the name that stays is swept at the next start
-            tracing::warn!(%error, "a finished upload's file could not be removed");
+            // the blob is safe; recovery removes the remaining name
+            tracing::warn!(%error, "cannot remove the file of a finished upload");
         }
         Ok(())
     }
 
-    /// Ends an upload's session, if it has one, and removes its file. Only the lock's holder, who has `file`, may do this.
+    /// Ends an upload's session, if any, and removes its file.
+    ///
+    /// The caller holds the lock, as `file`.
     pub(in crate::registry) async fn discard(
         self,
         id: &UploadId,
@@ -109,12 +114,13 @@ impl Uploads<'_> {
         let file = file.into();
         self.registry.unsaved_hashes.lock().remove(id);
         let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.registry.blobs));
-        // the row first: without it nobody makes a new file under the name that the lock is about to lose
+        // the row first: without it nobody creates a new file under the name whose lock is about to
+        // end
         let ended = self
             .registry
             .write(actor, move |tx, _| Ok(tx.delete_upload(session.as_str())?))
             .await;
-        // and the file even if the disk is too full for that
+        // removed even if the disk is too full to delete the row
         blocking(move || blobs.discard_upload(&removed))
             .await?
             .map_err(Error::files("removing an upload"))?;
@@ -123,23 +129,25 @@ impl Uploads<'_> {
     }
 }
 
-/// Takes back what a failed request added; what was acknowledged before it stays. A lost write is reported once, so bytes
-/// that could not be synced must go: a second sync that succeeds would prove nothing of them.
+/// Removes what a failed request added; acknowledged bytes stay.
+///
+/// The system reports a lost write once, so bytes that could not be synced must be removed: a
+/// second sync that succeeds proves nothing.
 pub(super) async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), Error> {
     let file = file.into();
     if let Err(error) = blocking(move || file.truncate(start)).await? {
-        tracing::warn!(%error, "what a failed upload left could not be dropped");
+        tracing::warn!(%error, "cannot cut off what a failed request left of an upload");
     }
     Ok(())
 }
 
-/// The digest of all the file holds, by `algorithm`, once every byte of it is on disk.
+/// Syncs the file, then returns the digest of its whole content.
 async fn verify(
     blobs: Arc<BlobStore>,
-    intake: HashedFile,
+    upload: HashedFile,
     algorithm: Algorithm,
 ) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
-    let HashedFile { file, hasher } = intake;
+    let HashedFile { file, hasher } = upload;
     let work = move || {
         let synced = blobs.stats().file_syncs.time(|| file.sync());
         let hasher = synced.and_then(|()| {

@@ -1,8 +1,9 @@
 //! Upload sessions: from POST to PUT (OCI distribution-spec 1.1, "Pushing blobs").
 //!
-//! A session is a row, which tells how many bytes of its file were acknowledged: what lies beyond them, after a crash, is
-//! cut off when the session goes on. While a request works on it, the file is locked, and the row is looked at again once
-//! the lock is held: whoever finishes a session deletes its row before letting go.
+//! A session is a row that records how many bytes of its file were acknowledged. Bytes beyond them,
+//! left by a crash, are cut off when the session continues. While a request works on the session,
+//! its file is locked, and the row is checked again once the lock is held, because whoever finishes
+//! a session deletes its row before releasing the lock.
 
 use std::sync::Arc;
 
@@ -16,16 +17,16 @@ use crate::registry::upload::chunk_range::ChunkRange;
 use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
 use crate::registry::upload::publish::{Origin, roll_back};
 
-/// What has arrived of an upload.
+/// Progress of an upload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadStatus {
     pub id: UploadId,
-    /// In bytes.
+    /// Received bytes.
     pub received: u64,
 }
 
 impl Uploads<'_> {
-    /// Opens a session. `algorithm` is what the client's digest will use, where it says so.
+    /// Opens a session; `algorithm` is that of the client's digest, if it says so.
     pub async fn begin(
         self,
         repository: &RepositoryName,
@@ -54,7 +55,7 @@ impl Uploads<'_> {
         Ok(status)
     }
 
-    /// How far a session has come.
+    /// Returns the progress of a session.
     pub async fn status(
         self,
         repository: &RepositoryName,
@@ -65,16 +66,17 @@ impl Uploads<'_> {
             .registry
             .blobs
             .upload_length(id)
-            .map_err(Error::files("looking at an upload"))?;
+            .map_err(Error::files("inspecting an upload"))?;
         Ok(UploadStatus {
             id: id.clone(),
             received: row.received.map_or(length, |received| received.min(length)),
         })
     }
 
-    /// Appends a chunk, and answers once it is on disk.
+    /// Appends a chunk, and returns once it is on disk.
     ///
-    /// Where the body breaks off, what had arrived stays, for the client to ask about and go on from.
+    /// If the body breaks off, what had arrived stays, so that the client can ask for the progress
+    /// and continue.
     pub async fn append(
         self,
         repository: &RepositoryName,
@@ -83,21 +85,21 @@ impl Uploads<'_> {
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<UploadStatus, Error> {
-        let intake = self.resume(repository, id, range).await?;
-        let start = intake.file.length();
-        let intake = self.receive(id, intake, range, body, &actor).await?;
-        let received = intake.file.length();
-        self.acknowledge(id, intake, start, &actor).await?;
+        let upload = self.resume(repository, id, range).await?;
+        let start = upload.file.length();
+        let upload = self.receive(id, upload, range, body, &actor).await?;
+        let received = upload.file.length();
+        self.acknowledge(id, upload, start, &actor).await?;
         Ok(UploadStatus {
             id: id.clone(),
             received,
         })
     }
 
-    /// Appends the last chunk, if there is one, and makes the whole upload a blob of the repository.
+    /// Appends the last chunk, if any, and publishes the upload as a blob of the repository.
     ///
     /// # Errors
-    /// Where the content has another digest, the session is over and nothing of it remains.
+    /// [`Error::DigestMismatch`] if the content has another digest; the session is then removed.
     pub async fn finish(
         self,
         repository: &RepositoryName,
@@ -107,20 +109,21 @@ impl Uploads<'_> {
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<(), Error> {
-        let mut intake = self.resume(repository, id, range).await?;
-        if intake.file.length() == 0 {
-            intake.hasher = Hasher::new(digest.algorithm());
+        let mut upload = self.resume(repository, id, range).await?;
+        if upload.file.length() == 0 {
+            upload.hasher = Hasher::new(digest.algorithm());
         }
-        let start = intake.file.length();
-        let intake = self.receive(id, intake, range, body, &actor).await?;
+        let start = upload.file.length();
+        let upload = self.receive(id, upload, range, body, &actor).await?;
         let origin = Origin::Session;
         let (file, stored) = self
-            .store(repository, id, digest, intake, origin, &actor)
+            .store(repository, id, digest, upload, origin, &actor)
             .await?;
         match &stored {
             Ok(()) => self.release(id, file).await?,
             Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
-            // a published file may be a blob yet, should a commit that failed on a full disk come back with a crash
+            // a published file may become a blob yet, if a commit that failed on a full disk comes
+            // back with a crash
             Err(Error::Files { .. } | Error::StorageFull)
                 if file.is_published().is_ok_and(|published| !published) =>
             {
@@ -131,40 +134,40 @@ impl Uploads<'_> {
         stored
     }
 
-    /// Ends a session and drops what it received.
+    /// Ends a session and removes what it received.
     pub async fn cancel(
         self,
         repository: &RepositoryName,
         id: &UploadId,
         actor: Actor,
     ) -> Result<(), Error> {
-        // waits for a request that still writes, so that it cannot finish what is cancelled
+        // waits for a request that is still writing, so that it cannot finish a cancelled session
         let (file, _) = self.lock_session(repository, id).await?;
         self.discard(id, file, actor).await
     }
 
-    /// Takes in one request's body; whatever goes wrong, the session is left so that a client can go on with it.
+    /// Receives the body of one request; after a failure the client can continue the session.
     async fn receive(
         self,
         id: &UploadId,
-        intake: HashedFile,
+        upload: HashedFile,
         range: Option<ChunkRange>,
         body: impl BodyStream,
         actor: &Actor,
     ) -> Result<HashedFile, Error> {
-        let start = intake.file.length();
-        match self.ingest(intake, body).await {
-            Ok(intake) => {
-                let received = intake.file.length() - start;
+        let start = upload.file.length();
+        match self.ingest(upload, body).await {
+            Ok(upload) => {
+                let received = upload.file.length() - start;
                 let promised = range.map_or(received, ChunkRange::length);
                 if promised == received {
-                    return Ok(intake);
+                    return Ok(upload);
                 }
-                roll_back(intake.file, start).await?;
+                roll_back(upload.file, start).await?;
                 Err(Error::SizeMismatch { promised, received })
             }
-            Err(IngestError::Body(intake, error)) => {
-                self.acknowledge(id, *intake, start, actor).await?;
+            Err(IngestError::Body(upload, error)) => {
+                self.acknowledge(id, *upload, start, actor).await?;
                 Err(error)
             }
             Err(IngestError::Broken(file, error)) => {
@@ -176,17 +179,19 @@ impl Uploads<'_> {
         }
     }
 
-    /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
-    /// and then records that the client may go on from there, with the state of the hash.
+    /// Makes what has arrived since `start` durable, then records the progress and the state of the
+    /// hash.
+    ///
+    /// Syncs the file's name as well, which an earlier request may have created without success.
     async fn acknowledge(
         self,
         id: &UploadId,
-        intake: HashedFile,
+        upload: HashedFile,
         start: u64,
         actor: &Actor,
     ) -> Result<(), Error> {
         let blobs = Arc::clone(&self.registry.blobs);
-        let HashedFile { file, hasher } = intake;
+        let HashedFile { file, hasher } = upload;
         let work = move || {
             let synced = blobs
                 .stats()

@@ -11,10 +11,11 @@ use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
 use crate::registry::upload::publish::Origin;
 
 impl Blobs<'_> {
-    /// Stores a blob that comes whole in one request, without a session.
+    /// Stores a blob that arrives in a single request, without a session.
     ///
     /// # Errors
-    /// Nothing remains of a body that breaks off or has another digest.
+    /// [`Error::Body`] if the body breaks off, [`Error::DigestMismatch`] if the content has another
+    /// digest; nothing of it remains.
     pub async fn push(
         self,
         repository: &RepositoryName,
@@ -25,18 +26,18 @@ impl Blobs<'_> {
         self.registry.check_disk_space(0)?;
         let id = UploadId::random();
         let file = self.registry.uploads().open_file(&id).await?;
-        let intake = HashedFile {
+        let upload = HashedFile {
             file,
             hasher: Hasher::new(digest.algorithm()),
         };
-        let (file, stored) = match self.registry.uploads().ingest(intake, body).await {
-            Ok(intake) => {
+        let (file, stored) = match self.registry.uploads().ingest(upload, body).await {
+            Ok(upload) => {
                 self.registry
                     .uploads()
-                    .store(repository, &id, digest, intake, Origin::Request, &actor)
+                    .store(repository, &id, digest, upload, Origin::Request, &actor)
                     .await?
             }
-            Err(IngestError::Body(intake, error)) => (Arc::new(intake.file), Err(error)),
+            Err(IngestError::Body(upload, error)) => (Arc::new(upload.file), Err(error)),
             Err(IngestError::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
             Err(IngestError::Broken(None, error)) => return Err(error),
         };
