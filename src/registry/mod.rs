@@ -37,7 +37,7 @@ pub use error::Error;
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
-pub use gc::swept::SweepCounts;
+pub use gc::sweep_counts::SweepCounts;
 pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;

@@ -20,7 +20,7 @@ use crate::registry::gc::failed_removals::FailedRemovals;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
-use crate::registry::upload::batches::BatchBudget;
+use crate::registry::upload::batch_budget::BatchBudget;
 
 /// A registry on one data directory; clones share it.
 #[derive(Clone)]

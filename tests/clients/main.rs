@@ -27,6 +27,7 @@ mod docker;
 mod encrypted;
 mod fail2ban;
 mod fixture;
+mod front;
 mod helm;
 mod image;
 mod nginx;

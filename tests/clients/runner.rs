@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::bench::Bench;
+use crate::front;
 use crate::program;
 use crate::way::Way;
 
@@ -105,7 +106,8 @@ impl Trip {
     }
 
     fn run(&self) -> Result<(), String> {
-        let bench = Bench::new(self.test.name, self.way, self.test.environment);
+        let mut bench = Bench::new(self.test.name, self.way, self.test.environment);
+        front::set_up(&mut bench, self.test.environment);
         caught(|| (self.test.body)(&bench)).map_err(|reason| format!("{reason}\n{}", bench.log()))
     }
 }

@@ -110,8 +110,8 @@ impl Program {
             }
         }
         let is_crate = first.starts_with(|letter: char| letter.is_ascii_lowercase());
-        (is_crate && (!rest.is_empty() || mentions.imports.contains_key(first)))
-            .then(|| path.to_vec())
+        let is_imported = || mentions.imports.values().any(|import| import[..] == *path);
+        (is_crate && (!rest.is_empty() || is_imported())).then(|| path.to_vec())
     }
 
     fn has(&self, module: &Path, name: &String) -> bool {

@@ -1,4 +1,4 @@
-//! What one module mentions: imports, paths and string literals, without its unit tests.
+//! Imports, paths and string literals of a module, without its unit tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -156,6 +156,7 @@ impl<'ast> Visit<'ast> for Mentions {
     }
 
     fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        self.visit_path(attribute.path());
         if let Meta::List(list) = &attribute.meta {
             self.scan(&trees(list.tokens.clone()), &Path::new());
         }

@@ -91,7 +91,7 @@ impl Manifests<'_> {
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let weight = self
             .registry
-            .scan(move |reader| reader.weigh(&name, &digest))
+            .scan(move |reader| reader.manifest_size(&name, &digest))
             .await?
             .ok_or_else(gone)?;
         // a stored manifest was parsed when it was pushed

@@ -1,6 +1,6 @@
 //! Tag history, and restoring a tag's former target.
 
-use crate::meta::{Actor, Millis, NEWEST, TagState, now};
+use crate::meta::{Actor, HistoryCursor, Millis, TagState, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::set_tag;
@@ -29,12 +29,19 @@ impl Tags<'_> {
         self,
         repository: &RepositoryName,
         tag: &TagName,
-        before: Option<i64>,
+        before: Option<HistoryCursor>,
     ) -> Result<Page<TagState>, Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
         let rows = self
             .registry
-            .scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE))
+            .scan(move |meta| {
+                meta.tag_history(
+                    &repository,
+                    &tag,
+                    before.unwrap_or(HistoryCursor::NEWEST),
+                    PAGE,
+                )
+            })
             .await?;
         let next = rows
             .last()

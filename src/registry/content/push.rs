@@ -14,6 +14,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::policy::tag_policy::Policy;
+use crate::registry::settings::RegistrySettings;
 use crate::registry::slices::{Blobs, Manifests};
 
 /// Result of a manifest push.
@@ -86,7 +87,7 @@ impl Manifests<'_> {
                     &repository,
                     &manifest.references,
                     &new,
-                    settings.sparse,
+                    &settings,
                     now,
                 )?;
                 let policy = settings.retention.policy(repository.as_str());
@@ -176,14 +177,14 @@ pub(in crate::registry) fn record_manifest(
     repository: &RepositoryName,
     references: &[Reference],
     new: &NewManifest,
-    sparse: bool,
+    settings: &RegistrySettings,
     now: Millis,
 ) -> Result<ManifestId, Error> {
     if let Some(manifest) = tx.manifest(id, &new.digest)? {
         tx.renew_manifest(manifest, now)?;
         return Ok(manifest);
     }
-    let targets = resolve_references(tx, id, repository, references, sparse)?;
+    let targets = resolve_references(tx, id, repository, references, settings)?;
     let manifest = tx.insert_manifest(id, new, now)?;
     for (reference, target) in references.iter().zip(targets) {
         match target {
@@ -235,7 +236,7 @@ fn resolve_references(
     id: RepositoryId,
     repository: &RepositoryName,
     references: &[Reference],
-    sparse: bool,
+    settings: &RegistrySettings,
 ) -> Result<Vec<Target>, Error> {
     let mut missing = Vec::new();
     let mut targets = Vec::with_capacity(references.len());
@@ -250,7 +251,7 @@ fn resolve_references(
             None => match tx.blob_in(id, &reference.digest)? {
                 Some(blob) => Target::Blob(blob),
                 None => {
-                    if !reference.is_optional && !sparse {
+                    if !reference.is_optional && !settings.sparse {
                         missing.push(reference.digest.clone());
                     }
                     Target::Absent

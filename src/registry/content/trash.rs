@@ -207,7 +207,7 @@ pub(in crate::registry) fn restore_manifest(
         repository,
         &manifest.references,
         &new,
-        settings.sparse,
+        settings,
         now,
     )?;
     back.push((restored, row));

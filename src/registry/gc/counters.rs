@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::meta::now;
 use crate::registry::error::Error;
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::telemetry::{Counter, Gauge, Histogram};
 
 /// Counters of garbage collection since the process started.

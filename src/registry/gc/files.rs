@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::blob::KeptOpen;
-use crate::meta::{Removal, WriteTx};
+use crate::meta::{Cursor, Removal, RemovalId, WriteTx};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::run::SweepRun;
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::service::Registry;
 
 /// Maximum number of removals read at once.
@@ -20,19 +20,22 @@ const SYNC_EVERY: usize = 20_000;
 impl SweepRun<'_> {
     /// Removes the files of collected blobs.
     pub(super) async fn files(&mut self) -> Result<(), Error> {
-        let (mut after, mut unlinked) = (0, Vec::new());
+        let (mut after, mut unlinked) = (Cursor::START, Vec::new());
         loop {
             let removals = self
                 .registry
                 .scan(move |meta| meta.removals(after, BATCH))
                 .await?;
-            let Some(last) = removals.last() else { break };
-            after = last.id;
+            let Some((last, _)) = removals.last() else {
+                break;
+            };
+            after = *last;
             let meta = self.registry.meta.clone();
             blocking(move || meta.sync())
                 .await?
                 .map_err(Error::files("syncing the database"))?;
-            let mut waiting: VecDeque<Removal> = removals.into();
+            let mut waiting: VecDeque<Removal> =
+                removals.into_iter().map(|(_, removal)| removal).collect();
             while !waiting.is_empty() {
                 let (registry, budget, before) =
                     (self.registry.clone(), self.budget, waiting.len());
@@ -53,7 +56,7 @@ impl SweepRun<'_> {
         self.forget_removals(unlinked).await
     }
 
-    async fn forget_removals(&mut self, ids: Vec<i64>) -> Result<(), Error> {
+    async fn forget_removals(&mut self, ids: Vec<RemovalId>) -> Result<(), Error> {
         if ids.is_empty() {
             return Ok(());
         }
@@ -74,7 +77,7 @@ impl SweepRun<'_> {
 #[derive(Default)]
 struct Unlinked {
     /// Completed removals.
-    ids: Vec<i64>,
+    ids: Vec<RemovalId>,
     /// Handles kept open until the transaction ends.
     files: Vec<KeptOpen>,
     swept: SweepCounts,

@@ -7,5 +7,5 @@ pub(super) mod progress;
 pub(super) mod run;
 pub(super) mod server_rules;
 pub(super) mod sweep;
-pub(super) mod swept;
+pub(super) mod sweep_counts;
 pub(super) mod tag_rules;

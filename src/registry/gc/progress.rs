@@ -1,7 +1,7 @@
 //! Progress of a sweep.
 
-use crate::meta::DueCounts;
-use crate::registry::gc::swept::SweepCounts;
+use crate::meta::{DueCounts, Millis};
+use crate::registry::gc::sweep_counts::SweepCounts;
 
 /// Progress of a sweep.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,10 +26,10 @@ impl Progress {
 
     /// Sets the estimate from counts of due items.
     ///
-    /// `is_held`: items that lose their last holder stay for a hold period.
-    pub(in crate::registry) fn expect(&mut self, ahead: &DueCounts, is_held: bool) {
+    /// With a hold period, items that lose their last holder stay for now.
+    pub(in crate::registry) fn expect(&mut self, ahead: &DueCounts, hold_period: Millis) {
         // a removed link may release its blob, and that its file
-        let links = if is_held {
+        let links = if hold_period > 0 {
             ahead.links
         } else {
             ahead.links + ahead.references
@@ -53,7 +53,7 @@ mod tests {
                 blobs: 1,
                 removals: 1,
             },
-            false,
+            0,
         );
         assert_eq!((progress.done, progress.due), (0, 2 + 3 * 5 + 2 + 1));
         progress.advance(2);
@@ -64,7 +64,7 @@ mod tests {
                 removals: 1,
                 ..DueCounts::default()
             },
-            true,
+            1,
         );
         assert_eq!((progress.done, progress.due), (2, 2 + 9 + 2 + 1));
         progress.advance(20);

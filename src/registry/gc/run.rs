@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 
-use crate::meta::{self, Actor, Cursor, FIRST, Millis, Reader, WriteTx, now};
+use crate::meta::{self, Actor, Cursor, Millis, Reader, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::retention::Retention;
 use crate::registry::service::Registry;
 
@@ -67,7 +67,7 @@ impl SweepRun<'_> {
                 .scan(move |meta| meta.count_due(cutoff, put_off))
                 .await?;
             self.progress
-                .expect(&ahead, self.sweep.retention.hold_period() > 0);
+                .expect(&ahead, self.sweep.retention.hold_period());
             self.notify();
         }
         Ok(())
@@ -114,7 +114,7 @@ impl SweepRun<'_> {
             + 'static,
         A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error> + Clone + Send + 'static,
     {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let list = list.clone();
             let found = self.registry.scan(move |meta| list(meta, after)).await?;

@@ -16,7 +16,7 @@ use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::is_signature;
 use crate::registry::slices::Gc;
 
@@ -24,10 +24,12 @@ use crate::registry::slices::Gc;
 const DEPTH: usize = 32;
 /// Maximum number of candidates read at once.
 const BATCH: usize = 500;
-/// Free database pages (4 KiB) kept for reuse.
-const SPARE_PAGES: u64 = 256;
-/// Maximum number of pages released in one transaction.
-const VACUUM_STEP: u64 = 64;
+/// Free space kept in the database, which will need some again, in bytes.
+const SPARE_SPACE: u64 = 256 * PAGE;
+/// Space released in one change, in bytes.
+const RELEASE_STEP: u64 = 64 * PAGE;
+/// Unit of [`SweepCounts::pages`], in bytes.
+const PAGE: u64 = 4096;
 
 impl Gc<'_> {
     /// Collects everything that is due; logs and counts what cannot be collected.
@@ -92,7 +94,7 @@ impl SweepRun<'_> {
             let now = now();
             // a referrer of a kept manifest, even of one that cannot hold it: checked again after a
             // hold period
-            let due = if tx.is_about_tagged(manifest.id)? {
+            let due = if tx.has_tagged_subject(manifest.id)? {
                 Some(now.saturating_add(sweep.retention.hold_period().max(1)))
             } else {
                 sweep.retention.due(&manifest)
@@ -105,7 +107,7 @@ impl SweepRun<'_> {
                 });
             }
             if sweep.uses_server_rules {
-                tx.put_off(
+                tx.defer_review(
                     manifest.id,
                     due.map_or(Millis::MAX, |due| {
                         due.saturating_sub(sweep.retention.hold_period())
@@ -167,9 +169,8 @@ impl SweepRun<'_> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(cutoff, Millis::MIN))
+            .scan(move |meta| meta.has_expired_trash(cutoff))
             .await?
-            .0
         {
             let emptied = self.write(move |tx| {
                 let mut swept = SweepCounts::default();
@@ -200,9 +201,8 @@ impl SweepRun<'_> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
         while self
             .registry
-            .scan(move |meta| meta.has_memories(Millis::MIN, cutoff))
+            .scan(move |meta| meta.has_expired_history(cutoff))
             .await?
-            .1
         {
             let forgotten = self
                 .write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
@@ -215,20 +215,20 @@ impl SweepRun<'_> {
         Ok(())
     }
 
-    /// Releases free database pages to the file system.
+    /// Releases free space of the database to the file system.
     async fn pages(&mut self) -> Result<(), Error> {
-        let (free, _) = self.registry.scan(|meta| meta.free_pages()).await?;
-        let mut rest = free.saturating_sub(SPARE_PAGES);
+        let database = self.registry.scan(|meta| meta.database_size()).await?;
+        let mut rest = database.free.saturating_sub(SPARE_SPACE);
         while rest > 0 {
             let freed = self
-                .write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
+                .write(move |tx| Ok::<_, Error>(tx.release_free_space(RELEASE_STEP.min(rest))?))
                 .await?;
             if freed == 0 {
                 break;
             }
-            rest = rest.saturating_sub(freed as u64);
+            rest = rest.saturating_sub(freed);
             self.count(SweepCounts {
-                pages: freed as u64,
+                pages: freed / PAGE,
                 ..SweepCounts::default()
             });
         }

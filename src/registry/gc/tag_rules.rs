@@ -5,10 +5,10 @@
 
 use std::collections::HashMap;
 
-use crate::meta::{Cursor, FIRST, Reader, RepositoryId, TaggedRow, WriteTx, now};
+use crate::meta::{Cursor, Reader, RepositoryId, TagTimes, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::run::{SweepRun, gc_actor};
-use crate::registry::gc::swept::SweepCounts;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::Policy;
 
 /// Maximum number of repositories read at once.
@@ -29,11 +29,11 @@ impl SweepRun<'_> {
         {
             return Ok(());
         }
-        let (mut after, now) = (FIRST, now());
+        let (mut after, now) = (Cursor::START, now());
         loop {
             let uses_server_rules = self.sweep.uses_server_rules;
             let list = move |meta: &Reader<'_>, after: Cursor| match uses_server_rules {
-                true => meta.reviewed_repositories(now, after, BATCH),
+                true => meta.repositories_due_for_review(now, after, BATCH),
                 false => meta.all_repositories(after, BATCH),
             };
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
@@ -67,8 +67,8 @@ impl SweepRun<'_> {
         let mut next = None;
         if let Some(policy) = policy {
             let decided = self.registry.scan(move |meta| {
-                let tags = meta.tags_for_review(repository)?;
-                let rows: HashMap<String, TaggedRow> = tags
+                let tags = meta.tag_times(repository)?;
+                let rows: HashMap<String, TagTimes> = tags
                     .iter()
                     .map(|tag| (tag.name.clone(), tag.clone()))
                     .collect();
@@ -80,9 +80,9 @@ impl SweepRun<'_> {
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
                 .filter_map(|decision| rows.remove(&decision.tag));
-            let remove = move |tx: &WriteTx<'_>, tag: &TaggedRow| {
+            let remove = move |tx: &WriteTx<'_>, tag: &TagTimes| {
                 // checked again: it may have been moved or pulled since
-                let is_unchanged = tx.tagged(repository, &tag.name)?.as_ref() == Some(tag);
+                let is_unchanged = tx.times_of_tag(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
                     is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;
                 Ok(SweepCounts {

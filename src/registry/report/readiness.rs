@@ -31,7 +31,7 @@ impl Status<'_> {
     pub async fn check_database_writable(self) -> Result<(), Error> {
         self.registry
             .meta
-            .write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?))
+            .write_lazily(move |tx| Ok::<_, Error>(tx.record_probe(now())?))
             .await
     }
 

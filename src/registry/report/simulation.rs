@@ -5,7 +5,9 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
+use crate::meta::{
+    self, BlobId, Cursor, HeldManifest, IdleManifest, LinkId, ManifestId, Millis, Reader,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
@@ -28,8 +30,8 @@ pub struct CollectionBaseline {
     /// Tags that a rule removes, from manifests that stay or not.
     tags: HashSet<(ManifestId, String)>,
     manifests: HashMap<ManifestId, LostHolders>,
-    links: HashMap<(i64, i64), LostHolders>,
-    blobs: HashMap<i64, LostHolders>,
+    links: HashMap<LinkId, LostHolders>,
+    blobs: HashMap<BlobId, LostHolders>,
 }
 
 /// Effect of the removal of a tag on its manifest.
@@ -107,7 +109,7 @@ impl<'m> Simulation<'m> {
         {
             return Ok(());
         }
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let repositories = self.meta.all_repositories(after, BATCH)?;
             let Some((last, ..)) = repositories.last() else {
@@ -132,7 +134,7 @@ impl<'m> Simulation<'m> {
         let Ok(name) = RepositoryName::parse(repository) else {
             return Ok(());
         };
-        for decision in policy.decide(self.meta.tagged(&name)?, now) {
+        for decision in policy.decide(self.meta.tag_times_in(&name)?, now) {
             let Some(at) = (if decision.is_kept {
                 decision.until
             } else {
@@ -207,7 +209,7 @@ impl<'m> Simulation<'m> {
 
     /// Removes unreferenced manifests, and what only they reference.
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self
                 .meta
@@ -223,7 +225,7 @@ impl<'m> Simulation<'m> {
                 let Some(at) = self.retention.due(&manifest) else {
                     continue;
                 };
-                if self.meta.is_about_tagged(manifest.id)? {
+                if self.meta.has_tagged_subject(manifest.id)? {
                     continue;
                 }
                 let why = if manifest.is_freed {
@@ -292,7 +294,7 @@ impl<'m> Simulation<'m> {
                 if loss.lost == held.holders && !self.is_gone(held.id) {
                     self.losses.gone.insert(held.id);
                     let at = loss.at.saturating_add(self.retention.hold_period());
-                    going.push((held, at, "what holds it goes".to_owned()));
+                    going.push((held, at, "its holder is removed".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
@@ -300,7 +302,7 @@ impl<'m> Simulation<'m> {
                 let loss = record_loss(self.losses.links.entry(blob.link), before, at);
                 if loss.lost == blob.holders {
                     let at = loss.at.saturating_add(self.retention.hold_period());
-                    self.remove_link(blob.link.1, blob.digest, blob.size, blob.links, at);
+                    self.remove_link(blob.blob, blob.digest, blob.size, blob.links, at);
                 }
             }
             let HeldManifest {
@@ -324,7 +326,7 @@ impl<'m> Simulation<'m> {
 
     /// Removes unreferenced links.
     fn links(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_links(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {
@@ -338,7 +340,7 @@ impl<'m> Simulation<'m> {
         }
     }
 
-    fn remove_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
+    fn remove_link(&mut self, blob: BlobId, digest: Digest, size: u64, links: u64, at: Millis) {
         let loss = record_loss(
             self.losses.blobs.entry(blob),
             self.base.and_then(|base| base.blobs.get(&blob)),
@@ -360,7 +362,7 @@ impl<'m> Simulation<'m> {
 
     /// Removes blobs that are in no repository.
     fn blobs(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_blobs(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {

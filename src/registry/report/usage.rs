@@ -100,7 +100,7 @@ impl Reports<'_> {
                 let mut items = Vec::with_capacity(rows.items.len());
                 for row in rows.items {
                     // deleted since the page was read
-                    let Some(weight) = meta.weigh(&name, &row.digest)? else {
+                    let Some(weight) = meta.manifest_size(&name, &row.digest)? else {
                         continue;
                     };
                     let mut simulation = Simulation::new(meta, &retention, Some(&baseline));

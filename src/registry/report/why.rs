@@ -34,7 +34,7 @@ pub struct Explanation {
     /// True if there may be even more.
     pub is_cut: bool,
     /// Planned removals of the digest, if nothing holds it permanently.
-    pub goes: Vec<PlannedRemoval>,
+    pub removals: Vec<PlannedRemoval>,
     /// Repositories in whose trash it is.
     pub trash: Vec<TrashRow>,
     /// True if the blob is gone, and its file awaits removal.
@@ -114,7 +114,7 @@ impl Reports<'_> {
                 if !why.is_lasting() {
                     let mut simulation = Simulation::new(meta, &retention, None);
                     simulation.collect_all(now())?;
-                    why.goes = simulation
+                    why.removals = simulation
                         .removals
                         .into_iter()
                         .filter(|removal| {
@@ -275,7 +275,7 @@ impl HolderWalk<'_> {
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tagged(&name)?, now());
+                let decided = policy.decide(self.meta.tag_times_in(&name)?, now());
                 decisions.extend(
                     decided
                         .into_iter()
@@ -309,7 +309,7 @@ impl HolderWalk<'_> {
             }
             (false, time) => format!("no tag points at it; such manifests are kept for {time}"),
         };
-        let end = if self.meta.is_about_tagged(manifest.id)? {
+        let end = if self.meta.has_tagged_subject(manifest.id)? {
             ChainEnd::Idle {
                 until: None,
                 why: "its subject is kept, and it stays with that".to_owned(),

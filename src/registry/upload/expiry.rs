@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::UploadId;
-use crate::meta::{Actor, Millis, now};
+use crate::meta::{Actor, ExpiredUpload, now};
 use crate::registry::error::Error;
 use crate::registry::slices::Uploads;
 
@@ -37,16 +37,16 @@ impl Uploads<'_> {
         if !upload_expiry.dry_run {
             return self.end_expired().await;
         }
-        let mut after = (Millis::MIN, String::new());
+        let mut after = None;
         loop {
-            let expired = self.expired(&after).await?;
+            let expired = self.expired(after).await?;
             let Some(last) = expired.last() else {
                 return Ok(0);
             };
-            after.clone_from(last);
-            for (_, id) in expired {
+            after = Some(last.clone());
+            for expired in expired {
                 tracing::info!(
-                    upload = id,
+                    upload = expired.id,
                     "upload has expired and would be removed without dryrun"
                 );
             }
@@ -57,15 +57,18 @@ impl Uploads<'_> {
     ///
     /// Logs and skips files that fail.
     pub async fn end_expired(self) -> Result<usize, Error> {
-        let (mut ended, mut after) = (0, (Millis::MIN, String::new()));
+        let (mut ended, mut after) = (0, None);
         loop {
-            let expired = self.expired(&after).await?;
+            let expired = self.expired(after).await?;
             let Some(last) = expired.last() else {
                 self.registry.collection.uploads.add(ended as u64);
                 return Ok(ended);
             };
-            after.clone_from(last);
-            for id in expired.iter().filter_map(|(_, id)| UploadId::parse(id)) {
+            after = Some(last.clone());
+            for id in expired
+                .iter()
+                .filter_map(|expired| UploadId::parse(&expired.id))
+            {
                 match self.end(&id).await {
                     Ok(is_ended) => ended += usize::from(is_ended),
                     Err(error) => {
@@ -93,10 +96,9 @@ impl Uploads<'_> {
         Ok(true)
     }
 
-    async fn expired(self, after: &(Millis, String)) -> Result<Vec<(Millis, String)>, Error> {
-        let after = after.clone();
+    async fn expired(self, after: Option<ExpiredUpload>) -> Result<Vec<ExpiredUpload>, Error> {
         self.registry
-            .scan(move |meta| meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE))
+            .scan(move |meta| meta.expired_uploads(now(), after.as_ref(), EXPIRED_AT_ONCE))
             .await
     }
 }

@@ -1,6 +1,6 @@
 //! Uploads of blobs: sessions, the pipeline of their bytes, expiry, and recovery after a crash.
 
-pub(super) mod batches;
+pub(super) mod batch_budget;
 pub(super) mod chunk_range;
 pub(super) mod expiry;
 pub(super) mod ingest;

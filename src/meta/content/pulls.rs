@@ -1,24 +1,29 @@
-//! When, and how often, manifests are pulled.
+//! Times and numbers of pulls.
 
 use rusqlite::params;
 
-use super::{Error, ManifestId, Millis, WriteTx};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::ids::ManifestId;
+use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::Digest;
 
-/// Pulls of one manifest by one name, gathered for a while.
+/// Pulls of one manifest by one name, counted over a while.
 #[derive(Clone, Debug)]
 pub struct Pulls {
     pub manifest: ManifestId,
-    /// Its own, since its number may have been given to another one by the time they are recorded.
+    /// Compared when recording, because the number may have been given to another manifest by then.
     pub digest: Digest,
-    /// What it was asked for by; none by digest.
+    /// The tag it was pulled by; `None` if by digest.
     pub tag: Option<String>,
     pub count: u64,
     pub last: Millis,
 }
 
 impl WriteTx<'_> {
-    /// Adds pulls to what is known of a manifest, and of the tag if it still points there; by digest, of all its tags.
+    /// Adds pulls to a manifest, and to the tag if it still points there.
+    ///
+    /// Pulls by digest count for every tag that points there.
     pub fn add_pulls(&self, pulls: &Pulls) -> Result<(), Error> {
         let is_there = self
             .connection
@@ -27,7 +32,7 @@ impl WriteTx<'_> {
             )?
             .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.digest.as_str()])?;
         if is_there > 0 {
-            // by digest, of every tag that points there: containerd asks for a tag's digest by HEAD, and pulls by that
+            // containerd resolves a tag by HEAD and pulls by digest
             self.connection
                 .prepare_cached(
                     "UPDATE tags SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3)

@@ -1,12 +1,15 @@
-//! Who holds what, and what hangs on whom: for reports. Nothing here is asked on behalf of a client.
+//! References, followed in both directions for reports. No client request asks for them.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, ToSql, params};
 
-use super::manifests::digest;
-use super::{Error, ManifestId, Millis, Reader};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::ids::{BlobId, LinkId, ManifestId, RepositoryId};
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
 use crate::oci::{Digest, RepositoryName, TagName};
 
-/// A manifest, and how many tags, indexes and subjects hold it.
+/// A manifest, with the number of tags, indexes and subjects that hold it.
 #[derive(Clone, Debug)]
 pub struct HeldManifest {
     pub id: ManifestId,
@@ -22,8 +25,8 @@ pub struct HeldManifest {
 /// A blob that a manifest needs, in that manifest's repository.
 #[derive(Clone, Debug)]
 pub struct NeededBlob {
-    /// The link's key: of the repository and of the blob.
-    pub link: (i64, i64),
+    pub link: LinkId,
+    pub blob: BlobId,
     pub digest: Digest,
     /// In bytes.
     pub size: u64,
@@ -33,22 +36,22 @@ pub struct NeededBlob {
     pub links: u64,
 }
 
-/// A blob, and who shows it without needing it.
+/// A blob, with the repositories that show it without needing it.
 #[derive(Clone, Debug)]
 pub struct ShownBlob {
     /// In bytes.
     pub size: u64,
-    /// Repositories, and since when nothing there needs it.
+    /// Repositories, and the time since which no manifest there needs it.
     pub idle_links: Vec<(String, Millis)>,
 }
 
 const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
 
 impl Reader<'_> {
-    /// Manifests with that digest, in whatever repository, at most `limit`.
+    /// Lists manifests of that digest in all repositories, at most `limit`.
     pub fn manifests_of(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
         self.query(|connection| {
-            // from repository to repository, for there is no index over the digests alone
+            // repository by repository: there is no index on digests alone
             let sql = format!(
                 "SELECT {HELD} FROM repositories CROSS JOIN manifests ON repository_id = repositories.id AND manifests.digest = ?1 LIMIT ?2"
             );
@@ -56,18 +59,18 @@ impl Reader<'_> {
         })
     }
 
-    /// The manifest with that id.
+    /// Returns the manifest with that id.
     pub fn held_manifest(&self, manifest: ManifestId) -> Result<Option<HeldManifest>, Error> {
         Ok(self.held("manifests.id = ?1", manifest.0, 1)?.pop())
     }
 
-    /// Manifests that this one holds: its children, and the referrers of which it is the subject.
+    /// Lists manifests that this one holds: its children, and the referrers of which it is the subject.
     pub fn held_by_manifest(&self, manifest: ManifestId) -> Result<Vec<HeldManifest>, Error> {
         let held = "manifests.id IN (SELECT child_id FROM manifest_children WHERE parent_id = ?1) OR manifests.held_by = ?1";
         self.held(held, manifest.0, usize::MAX)
     }
 
-    /// Indexes that name this manifest, at most `limit`.
+    /// Lists indexes that name this manifest, at most `limit`.
     pub fn parents_of(
         &self,
         manifest: ManifestId,
@@ -80,7 +83,7 @@ impl Reader<'_> {
         )
     }
 
-    /// Manifests that need a blob, in whatever repository, at most `limit`.
+    /// Lists manifests that need a blob in all repositories, at most `limit`.
     pub fn manifests_needing(
         &self,
         digest: &Digest,
@@ -96,7 +99,7 @@ impl Reader<'_> {
     fn held(
         &self,
         condition: &str,
-        key: impl rusqlite::ToSql,
+        key: impl ToSql,
         limit: usize,
     ) -> Result<Vec<HeldManifest>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -107,7 +110,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Tags that point at this manifest: the first `limit` by name, and how many there are.
+    /// Returns the first `limit` tags of a manifest by name, and the number of all its tags.
     pub fn tags_of_manifest(
         &self,
         manifest: ManifestId,
@@ -126,7 +129,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Blobs that a manifest needs.
+    /// Lists the blobs that a manifest needs.
     pub fn blobs_of_manifest(&self, manifest: ManifestId) -> Result<Vec<NeededBlob>, Error> {
         self.query(|connection| {
             connection
@@ -137,8 +140,13 @@ impl Reader<'_> {
                      WHERE manifests.id = ?1",
                 )?
                 .query_map([manifest.0], |row| {
+                    let blob = BlobId(row.get(1)?);
                     Ok(NeededBlob {
-                        link: (row.get(0)?, row.get(1)?),
+                        link: LinkId {
+                            repository: RepositoryId(row.get(0)?),
+                            blob,
+                        },
+                        blob,
                         digest: digest(row, 2)?,
                         size: row.get(3)?,
                         holders: row.get(4)?,
@@ -149,7 +157,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The blob of that digest, with at most `limit` of the repositories that show it and do not need it.
+    /// Returns the blob of that digest, with at most `limit` repositories that show it without needing it.
     pub fn shown_blob(&self, digest: &Digest, limit: usize) -> Result<Option<ShownBlob>, Error> {
         self.query(|connection| {
             let found = connection
@@ -166,16 +174,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whether the file of a blob that is gone waits for its removal.
-    pub fn is_removal(&self, digest: &Digest) -> Result<bool, Error> {
-        self.query(|connection| {
-            connection
-                .prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?
-                .exists([digest.as_str()])
-        })
-    }
-
-    /// Manifests of a repository, by digest, after `after`.
+    /// Lists the manifests of a repository, by digest, after `after`.
     pub fn manifests_in(
         &self,
         repository: &RepositoryName,
@@ -191,7 +190,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The manifest that a tag points at.
+    /// Returns the manifest that a tag points at.
     pub fn held_by_tag(
         &self,
         repository: &RepositoryName,
@@ -206,7 +205,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Whether the repository holds a manifest of that digest, and which.
+    /// Returns the manifest of that digest in the repository.
     pub fn manifest_in(
         &self,
         repository: &RepositoryName,

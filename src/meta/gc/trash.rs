@@ -1,10 +1,14 @@
-//! Manifests that were deleted, or have expired, for as long as they can be brought back.
+//! Deleted and expired manifests, for as long as they can be restored.
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::manifests::digest;
-use super::tags::actor;
-use super::{Actor, Error, ManifestId, Millis, Reader, RepositoryId, WriteTx};
+use crate::meta::actor::{Actor, actor};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::ids::RepositoryId;
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
+use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Digest, Manifest, RepositoryName};
 
 /// A deleted manifest.
@@ -13,15 +17,15 @@ pub struct TrashRow {
     pub repository: String,
     pub digest: Digest,
     pub media_type: String,
-    /// Of the manifest and of the blobs that it names, as it declares them, in bytes.
+    /// Size of the manifest and of the blobs that it names, as it declares them, in bytes.
     pub size: u64,
-    /// Those that went with it.
+    /// Tags that were removed with it.
     pub tags: Vec<String>,
     pub deleted_at: Millis,
     pub deleted_by: Actor,
 }
 
-/// A tag that was removed alone: its manifest is still there.
+/// A tag that was removed while its manifest stayed.
 #[derive(Clone, Debug)]
 pub struct RemovedTagRow {
     pub repository: String,
@@ -35,7 +39,7 @@ const COLUMNS: &str =
     "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
 
 impl Reader<'_> {
-    /// What was deleted, in order of repository and digest, after that of `after`; of one repository, where it is named.
+    /// Lists deleted manifests by repository and digest, after those in `after`; of one repository, if given.
     pub fn trash(
         &self,
         repository: Option<&RepositoryName>,
@@ -55,11 +59,11 @@ impl Reader<'_> {
         })
     }
 
-    /// Deleted manifests of that digest, in whatever repository.
+    /// Lists deleted manifests of that digest, in all repositories.
     pub fn trashed_anywhere(&self, digest: &Digest, limit: usize) -> Result<Vec<TrashRow>, Error> {
         self.query(|connection| {
             connection
-                // from repository to repository, for there is no index over the digests alone
+                // repository by repository: there is no index on digests alone
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM repositories CROSS JOIN trash ON repository_id = repositories.id AND digest = ?1
                      ORDER BY repositories.name LIMIT ?2"
@@ -69,8 +73,9 @@ impl Reader<'_> {
         })
     }
 
-    /// Tags that were removed after `since` and have not come back, while what they pointed at stayed; in order of
-    /// repository and tag, after that of `after`; of one repository, where it is named.
+    /// Lists tags that were removed after `since` and are still absent, while their manifests stayed.
+    ///
+    /// Ordered by repository and tag, after those in `after`; of one repository, if given.
     pub fn removed_tags(
         &self,
         repository: Option<&RepositoryName>,
@@ -80,7 +85,7 @@ impl Reader<'_> {
     ) -> Result<Vec<RemovedTagRow>, Error> {
         self.query(|connection| {
             connection
-                // of several removals of one tag, the last
+                // the last of several removals of one tag
                 .prepare_cached(
                     "SELECT repositories.name, tag, tag_history.digest, until, ended_by, ended_from FROM tag_history
                      JOIN repositories ON repositories.id = tag_history.repository_id
@@ -104,10 +109,8 @@ impl Reader<'_> {
                 .collect()
         })
     }
-}
 
-impl WriteTx<'_> {
-    /// A deleted manifest of the repository, with its bytes.
+    /// Returns a deleted manifest of the repository, with its bytes.
     pub fn trashed(
         &self,
         repository: RepositoryId,
@@ -124,7 +127,7 @@ impl WriteTx<'_> {
             .optional()?)
     }
 
-    /// Deleted manifests of the repository whose subject is `subject`.
+    /// Lists deleted manifests of the repository whose subject is `subject`.
     pub fn trashed_referrers(
         &self,
         repository: RepositoryId,
@@ -140,40 +143,17 @@ impl WriteTx<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Moves a manifest that no index needs to where it can be brought back from, with the names of its tags; ends its
-    /// tags and its claims on others.
-    pub fn delete_manifest(
-        &self,
-        manifest: ManifestId,
-        actor: &Actor,
-        now: Millis,
-    ) -> Result<(), Error> {
-        let tags = self.tags_on(manifest)?;
-        self.connection
-            .prepare_cached(
-                "INSERT OR REPLACE INTO trash
-                     (repository_id, digest, media_type, bytes, subject, tags, deleted_at, deleted_by, deleted_from)
-                 SELECT repository_id, digest, media_type, bytes, subject, ?2, ?3, ?4, ?5
-                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1",
-            )?
-            .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;
-        if !tags.is_empty() {
-            let repository = self
-                .connection
-                .prepare_cached("SELECT repository_id FROM manifests WHERE id = ?1")?
-                .query_row([manifest.0], |row| row.get(0).map(RepositoryId))?;
-            for tag in &tags {
-                self.delete_tag(repository, tag, actor, now)?;
-            }
-        }
-        self.connection
-            .prepare_cached("DELETE FROM manifests WHERE id = ?1")?
-            .execute([manifest.0])?;
-        Ok(())
+    /// Reports whether a manifest that was deleted by `cutoff` is still in the trash.
+    pub fn has_expired_trash(&self, cutoff: Millis) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM trash WHERE deleted_at <= ?1")?
+            .exists([cutoff])?)
     }
+}
 
-    /// Forgets deleted manifests of before `cutoff`, oldest first, at most `limit`; gives the repository and the digest of
-    /// each.
+impl WriteTx<'_> {
+    /// Removes manifests deleted by `cutoff` for good, oldest first, at most `limit`; returns them.
     pub fn empty_trash(
         &self,
         cutoff: Millis,
@@ -204,7 +184,7 @@ fn trash_row(row: &Row<'_>) -> rusqlite::Result<TrashRow> {
     })
 }
 
-/// Of a manifest with its config and layers; an index's children are manifests of their own.
+/// Declared size of a manifest with its config and layers; children of an index are separate manifests.
 fn size(media_type: &str, bytes: &[u8]) -> u64 {
     let declared = Manifest::parse(Some(media_type), bytes).map_or(0, |manifest| {
         let blobs = manifest.config.iter().chain(&manifest.layers);

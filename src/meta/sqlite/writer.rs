@@ -1,12 +1,12 @@
-//! The one thread of this process that changes the database: group commit.
+//! The only thread of this process that changes the database: group commit.
 //!
-//! Changes queue up while a commit is being synced; the next transaction takes all of them. Each runs inside a
-//! savepoint of its own, so that a failing one takes back nothing but itself. Then, once for all of them, the files
-//! they published are made durable and the transaction is committed with one sync of the log. Only then is anybody
-//! answered. A failing commit fails them all.
+//! Changes queue up while a commit is being synced; the next transaction takes all of them. Each runs inside its own
+//! savepoint, so that a failing one rolls back nothing but itself. Then the files that they published are made durable,
+//! once for all of them, and the transaction is committed with one sync of the log. Only then are the callers answered.
+//! A failing commit fails them all.
 //!
-//! A change that may be lost in a power failure, because it would be made again, asks for no sync of its own: it is
-//! visible at once, and durable with the next change that is, or with [`super::Meta::sync`].
+//! A change that may be lost in a power failure, because it would be made again, needs no sync: it is visible at once,
+//! and durable with the next durable change or with [`Meta::sync`](crate::meta::Meta::sync).
 //!
 //! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
 //! the only lock there is, between threads and between processes.
@@ -21,19 +21,18 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::connection::has_waited;
-use super::error::Error;
-use super::reader::Reader;
-use super::stats::Stats;
+use crate::meta::error::Error;
+use crate::meta::sqlite::connection::has_waited;
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::stats::Stats;
 
-/// The most changes in one commit, so that the first of them does not wait for ever.
+/// Maximum number of changes in one commit, so that the first of them does not wait for ever.
 const BATCH_LIMIT: usize = 256;
-/// How long others may take the database between two transactions that nobody waits for: longer than they wait between
-/// two looks.
-const WAY_OUT: Duration = Duration::from_micros(300);
-/// How long somebody else who has written is taken to be at it still: most changes meet nobody, even beside many.
-const STILL_AT_IT: Duration = Duration::from_secs(1);
-/// Pages of the log after which it is copied back into the database, 4 KiB each.
+/// Pause after a lazy transaction, for other processes to get the lock: longer than the pause between their attempts.
+const LAZY_PAUSE: Duration = Duration::from_micros(300);
+/// Period for which another writer is assumed to be active after its last change.
+const ACTIVE_PERIOD: Duration = Duration::from_secs(1);
+/// Length of the log from which it is copied back into the database, in pages of 4 KiB.
 const CHECKPOINT_PAGES: i64 = 1000;
 
 /// Runs in the writer's thread before each durable commit, to make the files durable that the commit will promise.
@@ -46,7 +45,7 @@ pub struct WriteTx<'c> {
 }
 
 impl<'c> WriteTx<'c> {
-    pub(super) fn new(connection: &'c Connection, is_contended: bool) -> Self {
+    pub(in crate::meta) fn new(connection: &'c Connection, is_contended: bool) -> Self {
         Self {
             reader: Reader::new(connection),
             is_contended,
@@ -59,6 +58,23 @@ impl<'c> WriteTx<'c> {
     pub fn is_contended(&self) -> bool {
         self.is_contended
     }
+
+    /// Runs `work` in a savepoint, and rolls it back if it fails.
+    pub fn attempt<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let run = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([])
+                .map_err(Error::from)
+        };
+        run("SAVEPOINT attempt")?;
+        let outcome = work();
+        if outcome.is_err() {
+            run("ROLLBACK TO attempt")?;
+        }
+        run("RELEASE attempt")?;
+        outcome
+    }
 }
 
 impl<'c> Deref for WriteTx<'c> {
@@ -69,17 +85,18 @@ impl<'c> Deref for WriteTx<'c> {
     }
 }
 
-pub(super) struct Writer {
+/// The queue of the writer's thread.
+pub(in crate::meta) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
     stats: Arc<Stats>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A queued change: run inside the transaction, then told how the commit went.
+/// A queued change: run inside the transaction, then told the outcome of the commit.
 trait Job: Send {
-    /// Whether what was done is to be kept.
+    /// Runs the change; returns false if it is to be rolled back.
     fn run(&mut self, transaction: &WriteTx<'_>) -> bool;
-    /// Whether it is durable before it is answered.
+    /// True if the change must be durable before it is answered.
     fn is_durable(&self) -> bool;
     fn finish(self: Box<Self>, commit: Result<(), Error>);
 }
@@ -101,7 +118,7 @@ where
         let Some(change) = self.change.take() else {
             return false;
         };
-        // a panic in one change must not take the writer, and with it every later change, along
+        // a panic in one change must not end the writer, and with it every later change
         self.result = catch_unwind(AssertUnwindSafe(|| change(transaction))).ok();
         matches!(self.result, Some(Ok(_)))
     }
@@ -117,13 +134,13 @@ where
             (Some(done), Ok(())) => done,
             (None, Ok(())) => Err(Error::Commit("the change panicked".to_owned()).into()),
         };
-        // nobody waits any more where the client has gone; the change stands all the same
+        // the receiver is gone if the client is; the change stands all the same
         let _ = self.reply.send(result);
     }
 }
 
 impl Writer {
-    pub(super) fn start(
+    pub(in crate::meta) fn start(
         connection: Connection,
         before_commit: BeforeCommit,
         stats: Arc<Stats>,
@@ -141,8 +158,8 @@ impl Writer {
         }
     }
 
-    /// Queues a change; the receiver fails where the writer has stopped.
-    pub(super) fn submit<T, E, F>(
+    /// Queues a change; the receiver fails if the writer has stopped.
+    pub(in crate::meta) fn submit<T, E, F>(
         &self,
         change: F,
         is_durable: bool,
@@ -161,7 +178,7 @@ impl Writer {
         };
         if let Some(queue) = &self.queue {
             self.stats.queued.add(1);
-            // where the thread is gone the job is dropped, and its reply with it
+            // if the thread has ended, the job is dropped, and its reply with it
             let _ = queue.send(Box::new(job));
         }
         answer
@@ -169,7 +186,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// Lets the thread finish what is queued.
+    /// Waits until the queued changes are done.
     fn drop(&mut self) {
         drop(self.queue.take());
         if let Some(thread) = self.thread.take() {
@@ -192,7 +209,7 @@ fn run(
             .take(BATCH_LIMIT)
             .collect();
         let is_durable = pending.iter().any(|job| job.is_durable());
-        // what arrives meanwhile comes along, unless it wants a sync that there will not be
+        // changes that arrive meanwhile join, unless they need a sync that will not happen
         let room = if is_durable {
             BATCH_LIMIT - pending.len()
         } else {
@@ -226,23 +243,23 @@ fn run(
             job.finish(outcome.clone());
         }
         if !is_durable {
-            std::thread::sleep(WAY_OUT);
+            std::thread::sleep(LAZY_PAUSE);
         }
         checkpoint(connection);
     }
 }
 
-/// Whether anybody else changes the database: another process, or somebody here who waits for it.
+/// Other writers: another process, or a change of this process that a client waits for.
 #[derive(Default)]
 struct Others {
-    /// SQLite's, which other connections' commits change and this one's do not.
+    /// Changed by commits of other connections, but not by those of this one.
     data_version: Option<i64>,
     last_seen: Option<Instant>,
 }
 
 impl Others {
-    /// Asked inside each transaction.
-    fn are_at_it(&mut self, connection: &Connection, is_durable: bool) -> bool {
+    /// True if other writers are active. Call it inside each transaction.
+    fn are_active(&mut self, connection: &Connection, is_durable: bool) -> bool {
         let version = connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut query| query.query_row([], |row| row.get(0)))
@@ -253,11 +270,11 @@ impl Others {
             self.last_seen = Some(Instant::now());
         }
         self.last_seen
-            .is_some_and(|seen| seen.elapsed() < STILL_AT_IT)
+            .is_some_and(|seen| seen.elapsed() < ACTIVE_PERIOD)
     }
 }
 
-/// Runs `pending` in one transaction and moves each into `done`, whatever becomes of it.
+/// Runs `pending` in one transaction and moves each change into `done`, whatever the outcome.
 fn transact(
     connection: &Connection,
     pending: impl Iterator<Item = Box<dyn Job>>,
@@ -267,14 +284,14 @@ fn transact(
     before_commit: &BeforeCommit,
     stats: &Stats,
 ) -> Result<(), Error> {
-    // the one thing that cannot be said inside a transaction
+    // `synchronous` cannot be set inside a transaction
     let begun = connection.execute_batch(if is_durable {
         "PRAGMA synchronous = FULL; BEGIN IMMEDIATE"
     } else {
         "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
     });
     let mut outcome = begun.map_err(Error::from);
-    let transaction = WriteTx::new(connection, others.are_at_it(connection, is_durable));
+    let transaction = WriteTx::new(connection, others.are_active(connection, is_durable));
     let mut kept = 0;
     for mut job in pending {
         if outcome.is_ok() {
@@ -286,9 +303,10 @@ fn transact(
         done.push(job);
     }
     if outcome.is_ok() && kept > 0 && is_durable {
-        outcome = stats.directory_syncs.time(before_commit).map_err(|error| {
-            Error::Commit(format!("a directory of blobs could not be synced: {error}"))
-        });
+        outcome = stats
+            .directory_syncs
+            .time(before_commit)
+            .map_err(|error| Error::Commit(format!("cannot sync a directory of blobs: {error}")));
     }
     if outcome.is_ok() {
         let start = Instant::now();
@@ -316,8 +334,10 @@ fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::R
     Ok(keep)
 }
 
-/// Copies the log back once it is long enough. In this thread nobody writes meanwhile, so the copy is whole and the
-/// next transaction starts the log from its beginning: the file does not grow, and its syncs touch no metadata.
+/// Copies the log back into the database once it is long enough.
+///
+/// Nothing is written meanwhile, so the copy is complete and the next transaction starts the log from its beginning: the
+/// file does not grow, and its syncs touch no metadata.
 fn checkpoint(connection: &Connection) {
     let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
         row.get::<_, i64>(1)
@@ -325,6 +345,6 @@ fn checkpoint(connection: &Connection) {
     if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
         && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     {
-        tracing::warn!(%error, "the log could not be copied into the database; trying again after the next commit");
+        tracing::warn!(%error, "cannot copy the log into the database; retrying after the next commit");
     }
 }

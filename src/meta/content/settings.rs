@@ -1,13 +1,16 @@
-//! What a server tells other processes on its directory, and its own next start, of its configuration.
+//! Settings that a server records for other processes on its directory, and for its own next start.
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Millis, PointReader, WriteTx};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::PointReader;
+use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 
 impl PointReader<'_> {
-    /// How long things are kept, as the last server here was told, in whatever text it chose; none before the first.
+    /// Returns the retention settings of the last server, in its own format; `None` before the first start.
     pub fn retention(&self) -> Result<Option<String>, Error> {
         self.query(|connection| {
             connection
@@ -19,15 +22,15 @@ impl PointReader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Writes down when somebody last asked whether anything can be written down.
-    pub fn note_probe(&self, now: Millis) -> Result<(), Error> {
+    /// Records the time of a write probe.
+    pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
         self.connection
             .prepare_cached("INSERT INTO settings (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
             .execute([now.to_string()])?;
         Ok(())
     }
 
-    /// Records how long things are kept. Where that changes, everything that a rule has put off is looked at anew.
+    /// Records the retention settings; if they changed, everything that a rule deferred is due for review.
     pub fn set_retention(&self, text: &str) -> Result<(), Error> {
         let changed = self
             .connection

@@ -1,4 +1,4 @@
-//! How connections to the database are opened: one that writes, and pools that read.
+//! Opening connections to the database: one that writes, and pools that read.
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
@@ -10,45 +10,44 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::error::{Error, Fault};
+use crate::meta::error::{Error, Fault};
 
-/// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
+/// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
 
-/// How a writer waits for another process on the same directory: looking often, for a change takes a millisecond or two,
-/// and less often once that has not helped. SQLite's own handler waits longer each time, and so for many times as long as
-/// the other one works.
+/// Pause between two attempts to get a lock that another process holds: short at first, because a change takes a
+/// millisecond or two. SQLite's own handler doubles its pauses, and so waits for many times as long as the other works.
 const BUSY_PAUSE: Duration = Duration::from_micros(50);
 const BUSY_SOON: i32 = 200;
 const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
-/// A minute, about.
+/// About one minute.
 const BUSY_TRIES: i32 = 60_000;
 
-/// How often, and how far apart, a start is tried that another one is in the way of.
+/// Number of attempts to open a database that another process is opening, and the pause between them.
 const START_TRIES: u32 = 500;
 const START_PAUSE: Duration = Duration::from_millis(10);
 
-/// What the log usually needs, and half as much again, in bytes.
+/// Disk space reserved for the log, in bytes: one and a half times its usual size.
 const LOG_RESERVE: u64 = 6 << 20;
 
-/// Statements each connection keeps prepared; more than this module has.
+/// Prepared statements kept per connection: more than there are.
 const STATEMENT_CACHE: usize = 64;
 
-/// In number order; an applied one never changes.
+/// Migrations by number. An applied one never changes.
 const MIGRATIONS: [&str; 4] = [
-    include_str!("../../migrations/01-initial.sql"),
-    include_str!("../../migrations/02-upload-progress.sql"),
-    include_str!("../../migrations/03-collection.sql"),
-    include_str!("../../migrations/04-upload-hash-state.sql"),
+    include_str!("../../../migrations/01-initial.sql"),
+    include_str!("../../../migrations/02-upload-progress.sql"),
+    include_str!("../../../migrations/03-collection.sql"),
+    include_str!("../../../migrations/04-upload-hash-state.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
 #[derive(Clone)]
-pub(super) struct Pool(r2d2::Pool<SqliteConnectionManager>);
+pub(in crate::meta) struct Pool(r2d2::Pool<SqliteConnectionManager>);
 
 impl Pool {
-    /// Opens all `size` connections at once: the first burst of requests must not wait for them.
-    pub(super) fn open(path: &Path, size: usize) -> Result<Self, Error> {
+    /// Opens all `size` connections at once, so that the first burst of requests does not wait for them.
+    pub(in crate::meta) fn open(path: &Path, size: usize) -> Result<Self, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let manager = SqliteConnectionManager::file(path)
             .with_flags(flags)
@@ -69,18 +68,39 @@ impl Pool {
     }
 
     /// Waits for a free connection, for at most five seconds.
-    pub(super) fn connection(&self) -> Result<impl Deref<Target = Connection> + Send, Error> {
+    pub(in crate::meta) fn connection(
+        &self,
+    ) -> Result<impl Deref<Target = Connection> + Send, Error> {
         self.0
             .get()
             .map_err(|error| Error::Exhausted(error.to_string()))
     }
 }
 
-/// Opens the one connection of this process that writes, with a schema that is up to date.
+/// The connections for reads.
+#[derive(Clone)]
+pub struct Pools {
+    /// For point reads, which run on the async workers: one connection per worker.
+    pub(in crate::meta) points: Pool,
+    /// For scans, which run on blocking threads.
+    pub(in crate::meta) scans: Pool,
+}
+
+impl Pools {
+    pub(in crate::meta) fn open(path: &Path) -> Result<Self, Error> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Self {
+            points: Pool::open(path, workers)?,
+            scans: Pool::open(path, workers.max(4))?,
+        })
+    }
+}
+
+/// Opens this process's only writing connection, and applies missing migrations.
 ///
-/// Tried again where another process is doing the same: SQLite does not wait for others while it has a lock itself that
-/// they may wait for, as when a new database gets its log.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
+/// Retries while another process does the same: SQLite does not wait for a lock while it holds one that the other process
+/// may wait for, as when a new database gets its log.
+pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     for _ in 0..START_TRIES {
         match try_open_writer(path) {
             Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
@@ -91,7 +111,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
 }
 
 fn try_open_writer(path: &Path) -> Result<Connection, Error> {
-    // made here, so that it is born private; SQLite gives -wal and -shm the same mode
+    // created here to be private from the start; SQLite gives -wal and -shm the same mode
     OpenOptions::new()
         .read(true)
         .append(true)
@@ -104,7 +124,7 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     check_owner(&connection, path)?;
     if is_new(&connection)? {
-        // only a database without a page can be told
+        // only possible in a database without pages
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
     }
     connection.execute_batch(
@@ -116,22 +136,23 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA cache_size = -8192;",
     )?;
     migrate(&mut connection)?;
-    // what takes back a savepoint is then kept in memory, and a file beyond 64 KiB of it otherwise: half the work of a change
+    // else the journal of a savepoint is a file once it exceeds 64 KiB: half the work of a change
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     reserve_log(path);
     Ok(connection)
 }
 
-/// Takes disk for the log ahead of need, so that something can be deleted, and its room won back, on a disk that others
-/// have filled. Where that is not possible, or not known to the file system, the log grows as it must.
+/// Reserves disk space for the log, so that content can still be deleted on a disk that others have filled.
+///
+/// If the file system cannot do that, the log grows as needed.
 fn reserve_log(path: &Path) {
-    // no lock of SQLite's is on the log itself, so it may be opened and closed
+    // SQLite holds no lock on the log itself, so it may be opened and closed
     let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
     let reserved = log.map(|log| {
         rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE)
     });
     if !matches!(reserved, Ok(Ok(()))) {
-        tracing::debug!("no disk could be taken for the log ahead of need");
+        tracing::debug!("cannot reserve disk space for the log of the database");
     }
 }
 
@@ -139,8 +160,8 @@ thread_local! {
     static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread has waited for another process since it asked last.
-pub(super) fn has_waited() -> bool {
+/// True if this thread has waited for another process since the last call.
+pub(in crate::meta) fn has_waited() -> bool {
     HAS_WAITED.replace(false)
 }
 
@@ -154,10 +175,10 @@ fn wait_for_others(tries: i32) -> bool {
     tries < BUSY_TRIES
 }
 
-/// Refuses files of others before anything is changed in them.
+/// Rejects files of other programs before anything is changed in them.
 fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     let foreign = || Error::Foreign(path.display().to_string());
-    // one snapshot, lest another process's first migration falls between the questions
+    // one snapshot: another process may be applying its first migration
     let connection = &connection.unchecked_transaction()?;
     let pragma = |name: &str| {
         connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
@@ -190,9 +211,10 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Judges a database by its header (SQLite's file format, 1.3), as far as that goes. What the log has is not looked at: the
-/// version in it is no older.
-pub(super) fn check_header(path: &Path) -> Result<(), Error> {
+/// Checks the owner and the version of a database by its header (SQLite's file format, section 1.3).
+///
+/// The log is not read: the version in it is no older.
+pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     let mut header = Vec::new();
     let file = OpenOptions::new()
@@ -202,14 +224,14 @@ pub(super) fn check_header(path: &Path) -> Result<(), Error> {
         .map_err(|error| open_error(path, error))?;
     std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
         .map_err(|error| open_error(path, error))?;
-    let number = |place: usize| {
+    let number = |offset: usize| {
         header
-            .get(place..place + 4)
+            .get(offset..offset + 4)
             .and_then(|bytes| bytes.try_into().ok())
             .map(i32::from_be_bytes)
     };
     let (Some(found), Some(owner)) = (number(60), number(68)) else {
-        // nothing was ever written, or nothing of ours
+        // an empty file is a new database; a short one belongs to another program
         return if header.is_empty() {
             Ok(())
         } else {
@@ -236,12 +258,13 @@ fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
         .map(|pages| pages == 0)
 }
 
-/// Applies what is missing in one transaction. Of two processes that start on an empty directory at once,
-/// the second waits for the lock and finds the work done.
+/// Applies missing migrations in one transaction.
+///
+/// Of two processes that start on an empty directory at once, the second waits for the lock and finds the work done.
 fn migrate(connection: &mut Connection) -> Result<(), Error> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == MIGRATIONS.len() as i64 {
-        // up to date: no need to wait for whoever is writing
+        // up to date: no need to wait for another writer
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -257,8 +280,8 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     Ok(transaction.commit()?)
 }
 
-/// One of SQLite's own files, which are beside the one that a link leads to.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+/// Path of one of SQLite's own files, which lie beside the database that a symbolic link leads to.
+pub(in crate::meta) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path
         .canonicalize()
         .unwrap_or_else(|_| path.to_owned())
@@ -279,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_others_and_of_the_future_are_left_alone_and_those_of_the_past_brought_up_to_date() {
+    fn foreign_and_newer_databases_are_rejected_and_older_ones_migrated() {
         let directory = tempfile::tempdir().unwrap();
         let text = directory.path().join("text");
         std::fs::write(

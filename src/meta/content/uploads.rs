@@ -2,22 +2,32 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Millis, PointReader, Reader, WriteTx};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::{PointReader, Reader};
+use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Algorithm, RepositoryName};
 
-/// An upload session that was opened and neither finished, cancelled nor expired.
+/// An open upload session: neither finished, cancelled nor expired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadRow {
-    /// The hash to compute while bytes arrive.
+    /// The hash algorithm to compute while bytes arrive.
     pub algorithm: Algorithm,
-    /// How many bytes its clients have been told are safe; `None` in sessions of before this was recorded.
+    /// Number of acknowledged bytes; `None` in sessions opened before this was recorded.
     pub received: Option<u64>,
     /// State of the hash after `received` bytes, as the blob store's hasher saves it; `None` if it cannot.
     pub hash_state: Option<Vec<u8>>,
 }
 
+/// An expired session; also a position in the list of expired sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpiredUpload {
+    pub id: String,
+    expires_at: Millis,
+}
+
 impl PointReader<'_> {
-    /// The session of that id, if it belongs to the repository.
+    /// Returns the session of that id if it belongs to the repository.
     pub fn upload(
         &self,
         repository: &RepositoryName,
@@ -42,22 +52,36 @@ impl PointReader<'_> {
 }
 
 impl Reader<'_> {
-    /// Sessions whose time is over at `now`, with that time, oldest first, after the one in `after`, at most `limit`.
+    /// Lists sessions that have expired by `now`, oldest first, after `after`, at most `limit`.
     pub fn expired_uploads(
         &self,
         now: Millis,
-        after: &(Millis, String),
+        after: Option<&ExpiredUpload>,
         limit: usize,
-    ) -> Result<Vec<(Millis, String)>, Error> {
+    ) -> Result<Vec<ExpiredUpload>, Error> {
+        let (time, id) = after.map_or((Millis::MIN, ""), |after| (after.expires_at, &after.id));
         self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT expires_at, id FROM uploads WHERE expires_at <= ?1 AND (expires_at, id) > (?2, ?3)
                      ORDER BY expires_at, id LIMIT ?4",
                 )?
-                .query_map(params![now, after.0, after.1, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .query_map(params![now, time, id, limit], |row| {
+                    Ok(ExpiredUpload {
+                        expires_at: row.get(0)?,
+                        id: row.get(1)?,
+                    })
+                })?
                 .collect()
         })
+    }
+
+    /// Reports whether a session of that id is open, in any repository.
+    pub fn has_upload(&self, id: &str) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?
+            .exists([id])?)
     }
 }
 
@@ -94,8 +118,9 @@ impl WriteTx<'_> {
             > 0)
     }
 
-    /// Has sessions end `lifetime` milliseconds after they began, or never; changes at most `limit`, and says how many.
-    /// Those that are over whenever they began stay so.
+    /// Makes sessions expire `lifetime` milliseconds after they began, or never.
+    ///
+    /// Changes at most `limit` sessions and returns their number. Sessions made expired from the start stay so.
     pub fn set_upload_lifetime(
         &self,
         lifetime: Option<Millis>,
@@ -112,8 +137,9 @@ impl WriteTx<'_> {
             .execute(params![lifetime, limit])?)
     }
 
-    /// Changes the session of that id for certain; where there is none, makes one that is over and that no request can
-    /// reach. Says whether there was one.
+    /// Writes to the session of that id in any case; false if it is absent.
+    ///
+    /// An absent session is created, expired and out of reach of requests.
     pub fn touch_upload(&self, id: &str, now: Millis) -> Result<bool, Error> {
         let is_open = self.has_upload(id)?;
         self.connection
@@ -125,15 +151,7 @@ impl WriteTx<'_> {
         Ok(is_open)
     }
 
-    /// Whether a session of that id is open, in whatever repository.
-    pub fn has_upload(&self, id: &str) -> Result<bool, Error> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT 1 FROM uploads WHERE id = ?1")?
-            .exists([id])?)
-    }
-
-    /// Ends a session; says whether it was open.
+    /// Removes a session; false if it is absent.
     pub fn delete_upload(&self, id: &str) -> Result<bool, Error> {
         Ok(self
             .connection

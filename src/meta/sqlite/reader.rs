@@ -1,30 +1,31 @@
 //! Reading: point reads in place, scans on blocking threads.
 //!
-//! A caller says which of the two a read is by what it passes to [`super::Meta::read`]: [`point`] or [`scan`]. A point
+//! A caller says which of the two a read is by what it passes to [`Meta::read`](crate::meta::Meta::read): [`point`] or [`scan`]. A point
 //! read looks up a few rows by key and takes microseconds, so the calling worker runs it itself; its closure may borrow
 //! and nothing is allocated for it. Everything else is a scan and runs on a blocking thread. The types keep them apart: a
 //! point read gets a [`PointReader`], which has no query that takes longer.
 //!
 //! A reader is no transaction: each of its queries sees the last commit. A transaction around a long report would keep
-//! the log from being copied back, and so let it grow.
+//! the log from being copied back, and the log would grow.
 
 use std::ops::Deref;
 
 use rusqlite::Connection;
 
-use super::{Error, Meta};
 use crate::blocking;
+use crate::meta::error::Error;
+use crate::meta::sqlite::connection::Pools;
 
 /// A connection for look-ups of a few rows by key.
 pub struct PointReader<'c> {
-    pub(super) connection: &'c Connection,
+    pub(in crate::meta) connection: &'c Connection,
 }
 
 /// A connection for any query.
 pub struct Reader<'c>(PointReader<'c>);
 
 impl<'c> Reader<'c> {
-    pub(super) fn new(connection: &'c Connection) -> Self {
+    pub(in crate::meta) fn new(connection: &'c Connection) -> Self {
         Self(PointReader { connection })
     }
 }
@@ -38,8 +39,8 @@ impl<'c> Deref for Reader<'c> {
 }
 
 impl PointReader<'_> {
-    /// Runs a query, for those that are made of several calls of SQLite's.
-    pub(super) fn query<T>(
+    /// Runs a query that consists of several calls into SQLite.
+    pub(in crate::meta) fn query<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
@@ -47,11 +48,11 @@ impl PointReader<'_> {
     }
 }
 
-/// A read, ready to be run by [`Meta::read`].
+/// A read, ready to be run by [`Meta::read`](crate::meta::Meta::read).
 pub trait Read {
     type Output;
 
-    fn run(self, meta: &Meta) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+    fn run(self, pools: &Pools) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 }
 
 /// A read of a few rows by key.
@@ -83,8 +84,8 @@ where
 {
     type Output = T;
 
-    async fn run(self, meta: &Meta) -> Result<T, Error> {
-        let connection = meta.points.connection()?;
+    async fn run(self, pools: &Pools) -> Result<T, Error> {
+        let connection = pools.points.connection()?;
         (self.0)(&PointReader {
             connection: &connection,
         })
@@ -98,8 +99,8 @@ where
 {
     type Output = T;
 
-    async fn run(self, meta: &Meta) -> Result<T, Error> {
-        let scans = meta.scans.clone();
+    async fn run(self, pools: &Pools) -> Result<T, Error> {
+        let scans = pools.scans.clone();
         blocking::run(move || (self.0)(&Reader::new(&*scans.connection()?)))
             .await
             .map_err(|error| Error::Interrupted(error.to_string()))?

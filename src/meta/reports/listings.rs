@@ -1,34 +1,36 @@
-//! Pages: every list is read by key, a page a query, so that its cost is that of the page and not of the store.
+//! Lists, read by key: the cost of a page does not grow with the store.
 
 use rusqlite::params;
 
-use super::manifests::digest;
-use super::{Error, Millis, Reader};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
 use crate::oci::{Digest, RepositoryName};
 
-/// A line of the list of repositories.
+/// An entry of the list of repositories.
 #[derive(Clone, Debug)]
 pub struct RepositoryRow {
     pub name: String,
     pub tags: u64,
     pub manifests: u64,
-    /// When a manifest was last pushed to it.
+    /// Time of the last push of a manifest.
     pub pushed_at: Millis,
 }
 
-/// A line of the list of tags.
+/// An entry of the list of tags.
 #[derive(Clone, Debug)]
 pub struct TagRow {
     pub name: String,
     pub digest: Digest,
-    /// When the tag was last pointed at another manifest.
+    /// Time when the tag was last pointed at another manifest.
     pub updated_at: Millis,
-    /// When it was last pulled, as far as is recorded: that may take the server some seconds.
+    /// Time of the last pull; the server records pulls with a delay of some seconds.
     pub pulled_at: Option<Millis>,
     pub pulls: u64,
 }
 
-/// A manifest about another one.
+/// A manifest that has another one as its subject.
 #[derive(Clone, Debug)]
 pub struct ReferrerRow {
     pub digest: Digest,
@@ -38,7 +40,7 @@ pub struct ReferrerRow {
 }
 
 impl Reader<'_> {
-    /// Names of repositories after `after` that hold a manifest, in byte order.
+    /// Lists names of repositories that hold a manifest, in byte order, after `after`.
     pub fn catalog(&self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
         self.query(|connection| {
             connection
@@ -48,7 +50,7 @@ impl Reader<'_> {
         })
     }
 
-    /// As [`Self::catalog`], with what a person wants to see of each.
+    /// Like [`Self::catalog`], with details of each.
     pub fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryRow>, Error> {
         self.query(|connection| {
             connection
@@ -64,9 +66,9 @@ impl Reader<'_> {
         })
     }
 
-    /// Names of repositories that contain `term`, in byte order, at most `limit` after the first `skip`.
+    /// Lists names of repositories that contain `term`, in byte order, at most `limit` after the first `skip`.
     ///
-    /// The one list that is counted through rather than read by key, because the API it serves numbers its pages.
+    /// The only list read by position instead of by key, because the API that it serves numbers its pages.
     pub fn search(&self, term: &str, limit: usize, skip: usize) -> Result<Vec<String>, Error> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
         self.query(|connection| {
@@ -79,7 +81,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Names of tags after `after`, in byte order.
+    /// Lists names of tags, in byte order, after `after`.
     pub fn tag_names(
         &self,
         repository: &RepositoryName,
@@ -97,7 +99,7 @@ impl Reader<'_> {
         })
     }
 
-    /// As [`Self::tag_names`], with what they point at.
+    /// Like [`Self::tag_names`], with details of each.
     pub fn tags(
         &self,
         repository: &RepositoryName,
@@ -125,7 +127,7 @@ impl Reader<'_> {
         })
     }
 
-    /// The tags that point at a manifest, in byte order.
+    /// Lists the tags that point at a manifest, in byte order.
     pub fn tags_of(
         &self,
         repository: &RepositoryName,
@@ -144,7 +146,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Manifests whose subject is `subject`, by digest, after `after`; only of one type where `artifact_type` says so.
+    /// Lists manifests whose subject is `subject`, by digest, after `after`; of one artifact type, if given.
     pub fn referrers(
         &self,
         repository: &RepositoryName,

@@ -1,28 +1,30 @@
-//! What the store takes: sums for reports, which count through what they sum.
+//! Disk usage: sums for reports, whose cost grows with the rows that they sum.
 
 use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Millis, Reader};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::Reader;
 use crate::oci::RepositoryName;
 
-/// What a repository takes. Sizes are of blobs, in bytes, but where they say otherwise.
+/// Disk usage of a repository. Sizes are of blobs, in bytes, unless stated otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub tags: u64,
     pub manifests: u64,
-    /// Of the manifests themselves, which are in the database.
+    /// Size of the manifests themselves, in the database.
     pub manifest_bytes: u64,
-    /// Each manifest with all its blobs, as if nothing were shared.
+    /// Size of each manifest's blobs, as if nothing were shared.
     pub logical: u64,
-    /// Each blob that a manifest needs, once.
+    /// Size of all blobs that a manifest needs, each counted once.
     pub deduplicated: u64,
-    /// Of those, what no manifest of another repository needs.
+    /// Size of those that no manifest of another repository needs.
     pub exclusive: u64,
 }
 
-/// What the whole store holds. Sizes are in bytes.
+/// Content of the whole store. Sizes are in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Repositories that hold a manifest.
@@ -35,37 +37,37 @@ pub struct Totals {
     pub blob_bytes: u64,
     /// Open sessions.
     pub uploads: u64,
-    /// Deleted manifests that can be brought back.
+    /// Deleted manifests that can be restored.
     pub trash: u64,
     /// In the database.
     pub trash_bytes: u64,
-    /// Files whose blobs are gone, about to be removed.
+    /// Files of collected blobs, queued for removal.
     pub removals: u64,
     pub removal_bytes: u64,
 }
 
-/// What the database takes, in bytes.
+/// Disk usage of the database, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseSize {
-    /// Of its file.
+    /// Size of its file.
     pub file: u64,
-    /// Of that, what holds nothing.
+    /// Free space within the file.
     pub free: u64,
-    /// Of its log, which is copied into the file now and then and used again from its beginning.
+    /// Size of its log, which is copied into the file from time to time and then reused.
     pub log: u64,
 }
 
-/// Bytes of blobs that nothing needs.
+/// Size of unreferenced blobs, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Idle {
-    /// Long enough to be collected.
+    /// Unreferenced long enough to be collected.
     pub due: u64,
-    /// Not long enough yet.
+    /// Still within the lease or grace period.
     pub waiting: u64,
 }
 
 impl Reader<'_> {
-    /// What nothing needs of blobs, and what nothing has needed since `cutoff`. Costs as much as there is of it.
+    /// Returns the size of unreferenced blobs, split by `cutoff`; the cost grows with their number.
     pub fn idle_bytes(&self, cutoff: Millis) -> Result<Idle, Error> {
         self.query(|connection| {
             connection
@@ -79,7 +81,7 @@ impl Reader<'_> {
         })
     }
 
-    /// What a repository takes; none where there is no such repository.
+    /// Returns the disk usage of a repository; `None` if it is unknown.
     pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
         self.query(|connection| {
             connection
@@ -110,7 +112,9 @@ impl Reader<'_> {
         })
     }
 
-    /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
+    /// Returns the content of the whole store.
+    ///
+    /// Counts every row, so it is for reports and for measurements that limit themselves.
     pub fn totals(&self) -> Result<Totals, Error> {
         self.query(|connection| {
             let pair = |sql: &str| {
@@ -145,14 +149,14 @@ impl Reader<'_> {
         })
     }
 
-    /// What the database itself takes.
+    /// Returns the disk usage of the database.
     pub fn database_size(&self) -> Result<DatabaseSize, Error> {
         self.query(|connection| {
             let pragma = |name: &str| {
                 connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0))
             };
             let page = pragma("page_size")?;
-            // no log is a short one; a page that is only in the log yet is counted twice, as it will be
+            // a missing log counts as empty; a page that is only in the log so far counts twice
             let log = connection
                 .path()
                 .and_then(|path| Path::new(&format!("{path}-wal")).metadata().ok());

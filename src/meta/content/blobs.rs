@@ -1,37 +1,41 @@
-//! Blobs, and which repositories may show them.
+//! Blobs, and the repositories that may show them.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Error, Millis, PointReader, RepositoryId, WriteTx};
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::ids::{BlobId, RepositoryId};
+use crate::meta::sqlite::reader::{PointReader, Reader};
+use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Digest, RepositoryName};
 
 /// A stored blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlobRow {
-    pub(super) id: i64,
+    pub(in crate::meta) id: BlobId,
     /// In bytes.
     pub size: u64,
 }
 
-/// A blob that a repository shows.
+/// A blob that a repository may show.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkRow {
     pub blob: BlobRow,
-    /// Since when no manifest of the repository needs it; none while one does.
+    /// Time since which no manifest of the repository needs it; `None` while one does.
     pub idle_since: Option<Millis>,
 }
 
 impl BlobRow {
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(in crate::meta) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            id: row.get(0)?,
+            id: BlobId(row.get(0)?),
             size: row.get(1)?,
         })
     }
 }
 
 impl PointReader<'_> {
-    /// The blob, if it was pushed or mounted to that repository.
+    /// Returns the blob if it was pushed or mounted to that repository.
     pub fn link(
         &self,
         repository: &RepositoryName,
@@ -52,7 +56,7 @@ impl PointReader<'_> {
         })
     }
 
-    /// Whether any repository shows a blob of that digest.
+    /// Reports whether any repository shows a blob of that digest.
     pub fn is_blob_shown(&self, digest: &Digest) -> Result<bool, Error> {
         self.query(|connection| {
             connection
@@ -65,13 +69,17 @@ impl PointReader<'_> {
     }
 }
 
-impl WriteTx<'_> {
-    /// The blob of that digest, whoever may see it.
+impl Reader<'_> {
+    /// Returns the blob of that digest, whichever repository shows it.
     pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRow>, Error> {
-        Ok(find(self.connection, digest)?)
+        Ok(self
+            .connection
+            .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
+            .query_row(params![digest.as_str()], BlobRow::read)
+            .optional()?)
     }
 
-    /// The blob of that digest, if the repository may show it.
+    /// Returns the blob of that digest if the repository may show it.
     pub fn blob_in(
         &self,
         repository: RepositoryId,
@@ -85,11 +93,15 @@ impl WriteTx<'_> {
             .prepare_cached(
                 "SELECT 1 FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2",
             )?
-            .exists(params![repository.0, blob.id])?;
+            .exists(params![repository.0, blob.id.0])?;
         Ok(is_linked.then_some(blob))
     }
+}
 
-    /// Records a blob whose whole file is in its place. The caller makes that true before this change commits.
+impl WriteTx<'_> {
+    /// Records a blob.
+    ///
+    /// The caller publishes its complete file before this change commits.
     pub fn insert_blob(&self, digest: &Digest, size: u64, now: Millis) -> Result<BlobRow, Error> {
         self.connection
             .prepare_cached(
@@ -97,13 +109,14 @@ impl WriteTx<'_> {
             )?
             .execute(params![digest.as_str(), size, now])?;
         Ok(BlobRow {
-            id: self.connection.last_insert_rowid(),
+            id: BlobId(self.connection.last_insert_rowid()),
             size,
         })
     }
 
-    /// Lets a repository show a blob, from now on for at least a lease, and gives it to the manifests there that named it
-    /// before it came.
+    /// Lets a repository show a blob, for at least one lease from `now`.
+    ///
+    /// Manifests of the repository that named the blob before it was stored get their reference.
     pub fn link_blob(
         &self,
         repository: RepositoryId,
@@ -116,18 +129,19 @@ impl WriteTx<'_> {
                 "INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET idle_since = max(idle_since, excluded.idle_since) WHERE idle_since IS NOT NULL",
             )?
-            .execute(params![repository.0, blob.id, now])?;
+            .execute(params![repository.0, blob.id.0, now])?;
         self.connection
             .prepare_cached(
                 "INSERT OR IGNORE INTO manifest_blobs (manifest_id, blob_id, is_child)
                  SELECT manifest_id, ?3, is_child FROM absent_references WHERE repository_id = ?1 AND digest = ?2",
             )?
-            .execute(params![repository.0, digest.as_str(), blob.id])?;
+            .execute(params![repository.0, digest.as_str(), blob.id.0])?;
         self.forget_absent(repository, digest)
     }
 
-    /// Promises a blob that no manifest needs for another lease; says whether the repository still shows it. By its digest,
-    /// since a row's number may have been given to another blob since it was read.
+    /// Renews the lease of an unreferenced blob; false if the repository no longer shows it.
+    ///
+    /// The blob is named by digest, because its number may have been given to another one since it was read.
     pub fn renew_link(
         &self,
         repository: &RepositoryName,
@@ -135,7 +149,7 @@ impl WriteTx<'_> {
         now: Millis,
     ) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached(
-            // of nothing and a time, max is nothing: what is held stays without
+            // max of NULL and a time is NULL: what is referenced stays without one
             "UPDATE repository_blobs SET idle_since = max(idle_since, ?3)
              WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?2)
              AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
@@ -143,33 +157,13 @@ impl WriteTx<'_> {
         Ok(statement.execute(params![repository.as_str(), digest.as_str(), now])? > 0)
     }
 
-    /// Stops a repository from showing a blob; the blob itself stays for others.
+    /// Removes a blob from a repository; other repositories keep it.
     pub fn unlink_blob(&self, repository: RepositoryId, blob: BlobRow) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "DELETE FROM repository_blobs WHERE repository_id = ?1 AND blob_id = ?2",
             )?
-            .execute(params![repository.0, blob.id])?;
+            .execute(params![repository.0, blob.id.0])?;
         self.drop_empty_repository(repository)
     }
-
-    /// A manifest of the repository that needs the blob, if there is one.
-    pub fn blob_holder(
-        &self,
-        repository: RepositoryId,
-        blob: BlobRow,
-    ) -> Result<Option<Digest>, Error> {
-        self.holder(
-            "SELECT manifests.digest FROM manifest_blobs JOIN manifests ON manifests.id = manifest_blobs.manifest_id
-             WHERE blob_id = ?2 AND repository_id = ?1 LIMIT 1",
-            params![repository.0, blob.id],
-        )
-    }
-}
-
-pub(super) fn find(connection: &Connection, digest: &Digest) -> rusqlite::Result<Option<BlobRow>> {
-    connection
-        .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
-        .query_row(params![digest.as_str()], BlobRow::read)
-        .optional()
 }
