@@ -1,9 +1,9 @@
-//! Variables over the file: `REGISTRY_HTTP_ADDR` is `http.addr`.
+//! Environment variables that override the file: `REGISTRY_HTTP_ADDR` sets `http.addr`.
 //!
-//! As in distribution, `_` goes one level down, a number names an item of a list, the names of distribution's source count
-//! beside those of the file, and a value is YAML; what goes further up is applied first. Where distribution has gaps they
-//! are closed: items of every list can be named, sections need not be in the file, and a variable inside a storage driver or
-//! a way to log in is enough to choose it. [`Origin`] remembers who said what.
+//! As in distribution, `_` separates levels, a number is the index of a list item, names of distribution's source are
+//! accepted beside those of the file, a value is YAML, and less specific variables are applied first. Beyond distribution,
+//! items of every list can be set, sections need not be in the file, and a variable inside a storage driver or an
+//! authentication method selects it. [`Origin`] records the variable of each value.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::config::error::Report;
 use crate::config::keys::{self, Kind, Status};
 use crate::config::source::{Content, Node, Origin, read_variable};
 
-/// The prefix of variables that override keys.
+/// Prefix of variables that override keys.
 pub(super) const PREFIX: &str = "REGISTRY_";
 
-/// Names the file, and no key.
+/// Variable that names the file.
 pub const FILE_VARIABLE: &str = "REGISTRY_CONFIGURATION_PATH";
 
-/// The variable that sets a key: `REGISTRY_HEALTH_HTTP_0_URI` for `health.http[].uri`.
+/// Returns the variable that sets a key: `REGISTRY_HEALTH_HTTP_0_URI` for `health.http[].uri`.
 pub(super) fn name_of(path: &str) -> String {
     format!(
         "{PREFIX}{}",
@@ -26,7 +26,7 @@ pub(super) fn name_of(path: &str) -> String {
     )
 }
 
-/// Lays variables over `tree`.
+/// Overrides values of `tree` with variables.
 pub(super) fn overlay(
     tree: &mut Node,
     environment: impl Iterator<Item = (OsString, OsString)>,
@@ -40,7 +40,7 @@ pub(super) fn overlay(
         Some((Arc::from(name), value))
     });
     let mut variables: Vec<(Arc<str>, OsString)> = named.collect();
-    // REGISTRY_STORAGE, a whole section, before the keys inside it, and the ninth item of a list before the tenth
+    // a whole section (REGISTRY_STORAGE) before the keys in it, and item 9 of a list before item 10
     variables.sort_by_cached_key(|(name, _)| {
         let parts = name
             .split('_')
@@ -55,34 +55,34 @@ pub(super) fn overlay(
         };
         match resolve(&parts) {
             Ok(target) if target.is_guessed && is_of_a_service(&parts, &value) => {
-                pass_over_service(&name, report)
+                ignore_service(&name, report)
             }
             Ok(target) => set(tree, &target, &name, &value, report),
-            Err(unknown) => tell_unknown(&unknown, &parts, &name, &value, report),
+            Err(unknown) => report_unknown(&unknown, &parts, &name, &value, report),
         }
     }
 }
 
-/// One step down.
+/// One level of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
     Member(String),
     Item(usize),
 }
 
-/// What a variable is about.
+/// The target of a variable.
 #[derive(Debug)]
 struct Target {
-    /// The path in the table of keys.
+    /// Path in the table of keys.
     path: String,
     steps: Vec<Step>,
-    /// Whether it is one text out of several that the key takes.
+    /// True if it is one of several texts of the key.
     is_part: bool,
-    /// Whether its names go beyond what is known.
+    /// True if the variable goes deeper than the table of keys.
     is_guessed: bool,
 }
 
-/// Where the names of a variable leave what is known.
+/// The first unknown part of a variable, and the section it is in.
 struct Unknown {
     path: String,
     part: String,
@@ -131,7 +131,7 @@ fn resolve(parts: &[&str]) -> Result<Target, Unknown> {
                 target.is_part = true;
             }
             Kind::Headers | Kind::SecretHeaders => {
-                // shells know no variables with a hyphen, and the names of headers hardly ever have an underscore
+                // shells reject hyphens in names, and header names hardly ever contain underscores
                 let (name, item) = match rest
                     .split_last()
                     .map(|(last, middle)| (last.parse().ok(), middle))
@@ -156,7 +156,7 @@ fn resolve(parts: &[&str]) -> Result<Target, Unknown> {
                 target.steps.push(Step::Member(name.join("_")));
                 left = &[];
             }
-            // what is refused or has no effect is not known to its depths
+            // ignored and rejected keys are not listed in full depth
             _ if key.status != Status::Supported => {
                 let step = |part: &&str| {
                     part.parse()
@@ -174,7 +174,7 @@ fn resolve(parts: &[&str]) -> Result<Target, Unknown> {
     Ok(target)
 }
 
-fn tell_unknown(
+fn report_unknown(
     unknown: &Unknown,
     parts: &[&str],
     name: &Arc<str>,
@@ -182,22 +182,22 @@ fn tell_unknown(
     report: &mut Report,
 ) {
     if unknown.path.is_empty() {
-        // no reason not to start: Kubernetes makes some of those for every service called registry
+        // not an error: Kubernetes sets such variables for a service called registry
         let near = keys::nearest("", &unknown.part).filter(|near| !near.contains('.'));
         let hint = near
             .map(|near| format!(": did you mean {}?", meant(name, &near)))
             .unwrap_or_default();
         report.notes.push(format!(
-            "the variable {name} names no section of the configuration and is passed over{hint}"
+            "the variable {name} names no section of the configuration and is ignored{hint}"
         ));
     } else if is_of_a_service(parts, value) {
-        pass_over_service(name, report);
+        ignore_service(name, report);
     } else if keys::is_list(&unknown.path) {
         report.variable(
             name,
             &unknown.path,
             format!(
-                "{} is a list: put the number of an item, from 0, in the place of {}",
+                "{} is a list: replace {} with the index of an item, from 0",
                 unknown.path, unknown.part
             ),
         );
@@ -211,7 +211,7 @@ fn tell_unknown(
     }
 }
 
-/// The variable with another section in the place of its own.
+/// Returns the name of the variable with its section replaced.
 fn meant(name: &str, section: &str) -> String {
     let rest = name[PREFIX.len()..]
         .find('_')
@@ -219,13 +219,13 @@ fn meant(name: &str, section: &str) -> String {
     format!("{}{rest}", name_of(section))
 }
 
-fn pass_over_service(name: &str, report: &mut Report) {
+fn ignore_service(name: &str, report: &mut Report) {
     report.notes.push(format!(
-        "the variable {name} looks like one that Kubernetes makes for a service, and is passed over"
+        "the variable {name} looks like one that Kubernetes sets for a service, and is ignored"
     ));
 }
 
-/// Whether Kubernetes makes such a variable beside a service `registry-…`, whose name may be that of a section.
+/// True if Kubernetes sets such a variable for a service `registry-…`, where `…` may be the name of a section.
 fn is_of_a_service(parts: &[&str], value: &str) -> bool {
     let ends = |end: &[&str]| parts.ends_with(end);
     let is_url = ["tcp://", "udp://", "sctp://"]
@@ -248,7 +248,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
     };
     let mut steps = target.steps.clone();
     let mut node = Some(node);
-    // REGISTRY_AUTH=htpasswd chooses, and leaves alone what the file may say about that choice
+    // REGISTRY_AUTH=htpasswd selects the method, and keeps its keys in the file
     if let [Step::Member(section)] = &*steps
         && !keys::alternatives(section).is_empty()
         && let Some(Node {
@@ -272,9 +272,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
         place = match step {
             Step::Member(member) => {
                 let Some(members) = place.members_mut() else {
-                    let sentence = format!(
-                        "it names what is in a section, and something else stands there ({there})"
-                    );
+                    let sentence = format!("its parent is not a section ({there})");
                     return report.variable(name, &target.path, sentence);
                 };
                 let found = members
@@ -288,15 +286,14 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
             }
             Step::Item(item) => {
                 let Some(items) = place.items_mut() else {
-                    let sentence = format!(
-                        "it names an item of a list, and something else stands there ({there})"
-                    );
+                    let sentence =
+                        format!("it sets an item of a list, but the value is not a list ({there})");
                     return report.variable(name, &target.path, sentence);
                 };
                 if item > items.len() {
                     let next = items.len();
                     let sentence = format!(
-                        "the list has {next} items, so that the next one has the number {next}, not {item}"
+                        "the list has {next} items, so the next index is {next}, not {item}"
                     );
                     return report.variable(name, &target.path, sentence);
                 }
@@ -312,7 +309,7 @@ fn set(tree: &mut Node, target: &Target, name: &Arc<str>, value: &str, report: &
     }
 }
 
-/// A storage driver or a way to log in that a variable names takes the place of the one that the file names.
+/// Replaces the storage driver or authentication method of the file with the one that a variable names.
 fn choose(tree: &mut Node, section: &str, chosen: &str, origin: &Origin, report: &mut Report) {
     let alternatives = keys::alternatives(section);
     if !alternatives.contains(&chosen) {
@@ -334,16 +331,14 @@ fn choose(tree: &mut Node, section: &str, chosen: &str, origin: &Origin, report:
         if gives_way {
             report.note(
                 &member.origin,
-                &format!(
-                    "{section}.{name} gives way to {section}.{chosen}, which the {origin} names"
-                ),
+                &format!("{section}.{name} is overridden by {section}.{chosen} of the {origin}"),
             );
         }
         !gives_way
     });
 }
 
-/// What a variable says, or why it says nothing.
+/// Parses the value of a variable; the error is a sentence.
 fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
     let origin = || Origin::Variable(Arc::clone(name));
     let key = keys::find(&target.path);
@@ -362,11 +357,11 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
             content: Content::Null,
         });
     }
-    // an address, a path, a realm: text that YAML may take for something else, unless it is quoted
+    // unquoted addresses, paths and realms are text, even if they look like other YAML
     if (takes_text || target.is_part) && !text.starts_with(['"', '\'']) {
         return Ok(as_text());
     }
-    // one header, one field
+    // a single header or field
     let is_inside = matches!(key, Some(key) if target.steps.len() > key.path.split('.').count());
     let takes_texts = matches!(key.map(|key| key.kind), Some(Kind::Texts | Kind::Words(_)));
     match read_variable(name, value) {
@@ -374,7 +369,7 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
             content: Content::Scalar(_) | Content::Null,
             ..
         }) if key.is_none() && keys::alternatives(&target.path).is_empty() => Err(format!(
-            "{} is a section, and this is no YAML with its keys",
+            "{} is a section: give its keys as YAML",
             target.path
         )),
         Ok(
@@ -389,7 +384,7 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
         }) if takes_texts || is_inside => Ok(as_text()),
         Ok(_) if takes_text => Ok(as_text()),
         Ok(node) => Ok(node),
-        // a pattern or an expression, where one is enough
+        // a single glob or regular expression need not be YAML
         Err(_)
             if takes_text
                 || takes_texts
@@ -398,7 +393,7 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
         {
             Ok(as_text())
         }
-        // the parser may repeat parts of what may be secret
+        // the parser's message could repeat parts of a secret
         Err(_) => Err("its value is not YAML".to_owned()),
     }
 }

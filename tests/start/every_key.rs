@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tarkeep::config::is_reloadable;
-use tarkeep::config::keys::{Status, all};
+use tarkeep::config::keys::all;
 
 use super::live::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
@@ -419,10 +418,7 @@ fn every_live_key_has_a_case() {
         .map(|case| case.0)
         .chain(LEVELS.map(|level| level.0))
         .collect();
-    for key in all()
-        .iter()
-        .filter(|key| key.status == Status::Supported && is_reloadable(&key.path.replace("[]", "")))
-    {
+    for key in all().iter().filter(|key| key.is_live) {
         let has_case = names.iter().any(|name| {
             key.path
                 .strip_prefix(name)

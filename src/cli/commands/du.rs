@@ -1,4 +1,4 @@
-//! `registry du`: what eats the disk.
+//! `registry du`: disk usage by repository and tag.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write, stdout};
@@ -12,18 +12,18 @@ use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::{Format, JsonArray, Table, count, size, time, written};
 
-/// Tell what eats the disk: by repository, by tag and in all, and how much of it nothing else needs
+/// Show disk usage by repository or tag, and what is shared
 ///
-/// Sizes are those of the files that hold blobs. LOGICAL counts every image whole, DEDUPLICATED every blob once, and EXCLUSIVE
-/// what nothing else needs: deleting that alone, and collecting, frees it. What comes back by a deletion beyond what goes
-/// anyway, and when, is what registry rm --dry-run tells.
+/// Sizes are those of blobs on disk. LOGICAL counts every image in full, DEDUPLICATED counts each blob once, and EXCLUSIVE
+/// counts only blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see
+/// how much disk space a deletion frees, and when, run registry rm --dry-run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Report on this repository and its tags instead of on all repositories and the store
+    /// Show the tags of this repository instead of all repositories and the store
     repository: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -116,7 +116,7 @@ fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     })
 }
 
-/// What goes later, by the day on which it does.
+/// Groups later removals of blobs by day.
 fn days(forecast: &Forecast) -> BTreeMap<String, Share> {
     let mut days: BTreeMap<String, Share> = BTreeMap::new();
     for doomed in forecast

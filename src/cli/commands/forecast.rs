@@ -1,4 +1,4 @@
-//! Telling what would be collected.
+//! Output of `gc --dry-run` and `garbage-collect`: what would be removed.
 
 use std::io::stdout;
 
@@ -8,7 +8,7 @@ use tarkeep::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Format, Table, count, size, time, written};
 
-/// `registry gc --dry-run`.
+/// Prints the output of `registry gc --dry-run`.
 pub(super) async fn print(
     registry: &Registry,
     retention: &Retention,
@@ -41,9 +41,9 @@ pub(super) async fn print(
                 .unwrap_or_default();
             output::print(
                 format!(
-                    "{} would go now; {} would go later{until}\n",
-                    told(&due),
-                    told(&later)
+                    "{} would be removed now; {} later{until}\n",
+                    summary(&due),
+                    summary(&later)
                 )
                 .as_bytes(),
             )
@@ -51,7 +51,7 @@ pub(super) async fn print(
     }
 }
 
-fn told(share: &Share) -> String {
+fn summary(share: &Share) -> String {
     let Share {
         tags,
         manifests,
@@ -99,7 +99,7 @@ fn as_json(forecast: &Forecast) -> Value {
     json!({ "items": items.collect::<Vec<_>>(), "now": share(forecast.due()), "later": share(forecast.later()) })
 }
 
-/// The lines of distribution's `garbage-collect`, which scripts look for.
+/// Returns the lines of distribution's `garbage-collect`, which scripts look for.
 pub(super) fn classic_lines(forecast: &Forecast) -> String {
     let due = forecast.due();
     let marked = forecast.all.saturating_sub(due.blobs + due.manifests);

@@ -1,4 +1,4 @@
-//! From the `health` section to the checks' own terms.
+//! The health checks, from the section `health`.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use tarkeep::config::{self, Violations, collect, zip};
 use tarkeep::health::{Check, Health, Probe, Web};
 use tarkeep::redact;
 
-/// Between two looks, unless the owner says otherwise, as in distribution.
+/// Default interval between checks, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How long another server may take to answer; distribution waits for ever.
+/// Default timeout of a check; distribution has none.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The checks that the section asks for, by distribution's names; what may be secret in a URL is not shown.
+/// Builds the checks, with distribution's names; URLs are redacted.
 pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     let time = |interval: Option<config::Interval>, default| {
         interval.map_or(default, |interval: config::Interval| interval.0)
@@ -23,7 +23,7 @@ pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
                 .iter()
                 .filter(|check| check.name == name || check.name.starts_with(&format!("{name} (")))
                 .count();
-            // of two that look the same neither hides the other
+            // distinct names for checks of the same target
             let name = if same == 0 {
                 name.to_owned()
             } else {
@@ -47,7 +47,7 @@ pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     }
     for check in &health.file {
         let path = check.file.clone();
-        // one look is certain
+        // one check is conclusive
         add(
             &path.display().to_string(),
             Probe::File(path),
@@ -88,7 +88,7 @@ pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     Ok(Health::new(checks))
 }
 
-/// Without a port no connection could ever be made, and all of the registry would be refused.
+/// Validates the address of a TCP check: without a port it would always fail, and the server would always be unhealthy.
 fn port(number: usize, address: &str) -> Result<(), Violations> {
     let is_there = address.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
@@ -98,7 +98,7 @@ fn port(number: usize, address: &str) -> Result<(), Violations> {
     }
     let key = format!("health.tcp[{number}].addr");
     let sentence = format!(
-        "{key} is '{}', where nothing can be reached: write HOST:PORT, with the port as a number",
+        "{key} is '{}', which is not an address: write HOST:PORT, with the port as a number",
         redact::url(address)
     );
     Err(Violations::of(key, sentence))

@@ -1,4 +1,4 @@
-//! From a configuration to the registry's own terms.
+//! The settings of the registry's operations, from several sections.
 
 use regex::RegexSet;
 use tarkeep::config::{self, Config, Violations, zip};
@@ -6,7 +6,7 @@ use tarkeep::registry::{Acceptance, Children, Class, PageLimits, Purging, Settin
 
 use crate::cli::from_config::retention::retention;
 
-/// What a configuration says about the registry's rules; the defaults for the rest.
+/// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<Settings, Violations> {
     let defaults = Settings::default();
     let (acceptance, retention) = zip((acceptance(config), retention(config)))?;
@@ -26,7 +26,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, Violations> {
     })
 }
 
-/// Nought is no limit of the owner's, as in distribution.
+/// Applies the default page size for 0, as in distribution.
 fn page(limit: Option<usize>, default: usize) -> usize {
     limit.filter(|limit| *limit > 0).unwrap_or(default)
 }
@@ -50,7 +50,7 @@ fn acceptance(config: &Config) -> Result<Acceptance, Violations> {
         config::Class::Plugin => Class::Plugin,
     });
     let classes = classes.collect();
-    // in distribution `enabled: true` goes over `disabled`, and is otherwise of no effect
+    // as in distribution, `enabled: true` overrides `disabled`
     if validation.disabled && validation.enabled != Some(true) {
         return Ok(Acceptance {
             urls: Urls::All,
@@ -79,8 +79,9 @@ fn acceptance(config: &Config) -> Result<Acceptance, Violations> {
     })
 }
 
-/// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
-/// some, and are no worse for it.
+/// Converts the rules about URLs of layers.
+///
+/// Without rules distribution allows none. Here that takes `validation.enabled: true`, because images for Windows have some.
 fn urls(validation: &config::Validation) -> Result<Urls, Violations> {
     let config::Urls { allow, deny } = &validation.manifests.urls;
     if allow.is_empty() && deny.is_empty() {
@@ -103,12 +104,12 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
             .unwrap_or_default()
             .trim_start_matches("error: ");
         let key = format!("validation.manifests.urls.{list}");
-        let sentence = format!("{key} holds what is no regular expression: {cause}");
+        let sentence = format!("{key} has an invalid regular expression: {cause}");
         Violations::of(key, sentence)
     })
 }
 
-/// Whether a configuration says anything about what is kept.
+/// True if the configuration sets any retention rule.
 pub(crate) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
 }
