@@ -11,6 +11,7 @@ pub mod log;
 pub mod telemetry;
 
 mod background_writer;
+mod blocking;
 mod client_key;
 mod log_limit;
 mod sys;

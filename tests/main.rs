@@ -6,6 +6,7 @@ mod cli;
 mod collect;
 mod configuration;
 mod crash;
+mod docs;
 mod layers;
 mod load;
 mod login;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest::{SHA256, digest};
+use sha2::{Digest, Sha256};
 
 use super::Error;
 
@@ -264,9 +264,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn fingerprint(content: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, content).as_ref());
-    bytes
+    Sha256::digest(content).into()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::hmac;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
 
 use super::password::BcryptHash;
 
@@ -23,8 +24,8 @@ pub(super) struct Fingerprint([u8; 32]);
 /// The hash from the file is part of an attempt: as soon as it changes, or the user goes, what was remembered is never
 /// asked for again. So a file that is swapped for one in which nothing changes costs nobody a hash.
 pub(super) struct PasswordCache {
-    /// Random, and this process' own.
-    key: hmac::Key,
+    /// Keyed by random bytes of this process.
+    keyed: Hmac<Sha256>,
     lifetime: Duration,
     /// When each was checked: the newer ones, and those from before the newer ones began.
     generations: Mutex<[HashMap<Fingerprint, Entry>; 2]>,
@@ -39,9 +40,11 @@ struct Entry {
 impl PasswordCache {
     /// What is put in is forgotten after `lifetime`.
     pub(super) fn new(lifetime: Duration) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new())?;
+        // a whole block of the hash
+        let mut key = [0; 64];
+        aws_lc_rs::rand::fill(&mut key)?;
         Ok(Self {
-            key,
+            keyed: Hmac::new(&key.into()),
             lifetime,
             generations: Mutex::default(),
         })
@@ -53,15 +56,13 @@ impl PasswordCache {
         password: &[u8],
         hash: &BcryptHash,
     ) -> Fingerprint {
-        let mut context = hmac::Context::with_key(&self.key);
+        let mut context = self.keyed.clone();
         for part in [user.as_bytes(), password, hash.as_str().as_bytes()] {
             // the length first, so that parts cannot run into each other
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part);
         }
-        let mut fingerprint = Fingerprint([0; 32]);
-        fingerprint.0.copy_from_slice(context.sign().as_ref());
-        fingerprint
+        Fingerprint(context.finalize().into_bytes().into())
     }
 
     /// Whether an attempt was right, whoever made it; or, where only a client's `own` count, whether it has made it itself.

@@ -21,13 +21,14 @@ pub(crate) struct Store {
 
 impl Store {
     /// Opens the store; a server may be running.
-    pub(crate) fn open(self) -> Result<Registry, Error> {
-        self.open_with_rules().map(|(registry, _)| registry)
+    pub(crate) async fn open(self) -> Result<Registry, Error> {
+        let (registry, _) = self.open_with_rules().await?;
+        Ok(registry)
     }
 
     /// Opens the store with its retention rules: those of the configuration or of variables, or else those of the last server
     /// on that directory.
-    pub(crate) fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
+    pub(crate) async fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
         let file = defaults::configuration(self.config);
         let is_named = file.is_some();
         let (Loaded { config, .. }, rules) =
@@ -44,7 +45,7 @@ impl Store {
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {
-            registry.recorded_retention()?
+            registry.recorded_retention().await?
         };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))

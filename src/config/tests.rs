@@ -416,8 +416,8 @@ fn a_section_that_is_nearly_one_is_named() {
     .unwrap()
     .notes;
     assert!(
-        notes[0].ends_with("is passed over: did you mean REGISTRY_HTTP_ADDR?")
-            && notes[1].ends_with("is passed over"),
+        notes[0].ends_with("is ignored: did you mean REGISTRY_HTTP_ADDR?")
+            && notes[1].ends_with("is ignored"),
         "{notes:?}"
     );
 }

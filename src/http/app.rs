@@ -197,7 +197,7 @@ async fn dispatch(
         Action::MountBlob { name, digest, from } => {
             uploads::mount(registry, &name, &digest, from.as_ref()).await
         }
-        Action::GetUpload { name, id } => uploads::status(registry, &name, &id),
+        Action::GetUpload { name, id } => uploads::status(registry, &name, &id).await,
         Action::AppendUpload { name, id } => {
             uploads::append(registry, &name, &id, &head, body).await
         }

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Error, Meta, Millis, RepositoryId, WriteTx};
+use super::{Error, Millis, PointReader, RepositoryId, WriteTx};
 use crate::oci::{Digest, RepositoryName};
 
 /// A stored blob.
@@ -30,14 +30,14 @@ impl BlobRow {
     }
 }
 
-impl Meta {
+impl PointReader<'_> {
     /// The blob, if it was pushed or mounted to that repository.
-    pub fn blob(
+    pub fn link(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<LinkRow>, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT blobs.id, blobs.size, link.idle_since FROM repositories
@@ -54,7 +54,7 @@ impl Meta {
 
     /// Whether any repository shows a blob of that digest.
     pub fn is_blob_shown(&self, digest: &Digest) -> Result<bool, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT 1 FROM blobs WHERE digest = ?1

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::OpenOptions;
+use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::Error;
+use super::error::{Error, Fault};
 
 /// Marks the file as ours, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
@@ -34,10 +35,11 @@ const LOG_RESERVE: u64 = 6 << 20;
 const STATEMENT_CACHE: usize = 64;
 
 /// In number order; an applied one never changes.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../../migrations/01-initial.sql"),
     include_str!("../../migrations/02-upload-progress.sql"),
     include_str!("../../migrations/03-collection.sql"),
+    include_str!("../../migrations/04-upload-hash-state.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -66,16 +68,11 @@ impl Pool {
             .map_err(|error| open_error(path, error))
     }
 
-    /// Runs `look` on a connection, outside any transaction but the statement's own.
-    pub(super) fn read<T>(
-        &self,
-        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
-        let connection = self
-            .0
+    /// Waits for a free connection, for at most five seconds.
+    pub(super) fn connection(&self) -> Result<impl Deref<Target = Connection> + Send, Error> {
+        self.0
             .get()
-            .map_err(|error| Error::Exhausted(error.to_string()))?;
-        Ok(look(&connection)?)
+            .map_err(|error| Error::Exhausted(error.to_string()))
     }
 }
 
@@ -86,11 +83,7 @@ impl Pool {
 pub(super) fn open_writer(path: &Path) -> Result<Connection, Error> {
     for _ in 0..START_TRIES {
         match try_open_writer(path) {
-            Err(Error::Sqlite(error))
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) =>
-            {
-                std::thread::sleep(START_PAUSE);
-            }
+            Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
             other => return other,
         }
     }
@@ -171,13 +164,14 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     };
     let owner = match pragma("application_id") {
         Ok(owner) => owner,
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
-            return Err(foreign());
+        Err(cause) => {
+            return Err(match Error::from(cause) {
+                error if error.is(Fault::Foreign) => foreign(),
+                error if error.is(Fault::Busy) => error,
+                Error::Database { message, .. } => open_error(path, message),
+                error => error,
+            });
         }
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
-            return Err(error.into());
-        }
-        Err(error) => return Err(open_error(path, error)),
     };
     let objects: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -317,13 +311,18 @@ mod tests {
             .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
             .unwrap();
         drop(connection);
-        let received = |row: &rusqlite::Row<'_>| row.get::<_, Option<u64>>("received");
+        let progress = |row: &rusqlite::Row<'_>| {
+            Ok((
+                row.get::<_, Option<u64>>("received")?,
+                row.get::<_, Option<Vec<u8>>>("hash_state")?,
+            ))
+        };
         check_header(&old).unwrap();
         assert_eq!(
             open_writer(&old)
                 .unwrap()
-                .query_row("SELECT * FROM uploads", [], received),
-            Ok(None)
+                .query_row("SELECT * FROM uploads", [], progress),
+            Ok((None, None))
         );
         check_header(&old).unwrap();
 

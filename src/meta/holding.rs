@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::manifests::digest;
-use super::{Error, ManifestId, Meta, Millis};
+use super::{Error, ManifestId, Millis, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A manifest, and how many tags, indexes and subjects hold it.
@@ -44,10 +44,10 @@ pub struct ShownBlob {
 
 const HELD: &str = "manifests.id, repositories.name, manifests.digest, manifests.size, manifests.holders, manifests.held_by";
 
-impl Meta {
+impl Reader<'_> {
     /// Manifests with that digest, in whatever repository, at most `limit`.
     pub fn manifests_of(&self, digest: &Digest, limit: usize) -> Result<Vec<HeldManifest>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             // from repository to repository, for there is no index over the digests alone
             let sql = format!(
                 "SELECT {HELD} FROM repositories CROSS JOIN manifests ON repository_id = repositories.id AND manifests.digest = ?1 LIMIT ?2"
@@ -100,7 +100,7 @@ impl Meta {
         limit: usize,
     ) -> Result<Vec<HeldManifest>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let sql =
                 format!("SELECT {HELD} FROM manifests JOIN repositories ON repositories.id = repository_id WHERE {condition} LIMIT ?2");
             connection.prepare_cached(&sql)?.query_map(params![key, limit], held)?.collect()
@@ -113,7 +113,7 @@ impl Meta {
         manifest: ManifestId,
         limit: usize,
     ) -> Result<(Vec<String>, u64), Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name LIMIT ?2",
             )?;
@@ -128,7 +128,7 @@ impl Meta {
 
     /// Blobs that a manifest needs.
     pub fn blobs_of_manifest(&self, manifest: ManifestId) -> Result<Vec<NeededBlob>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT link.repository_id, blobs.id, blobs.digest, blobs.size, link.holders, blobs.links FROM manifests
@@ -151,7 +151,7 @@ impl Meta {
 
     /// The blob of that digest, with at most `limit` of the repositories that show it and do not need it.
     pub fn shown_blob(&self, digest: &Digest, limit: usize) -> Result<Option<ShownBlob>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let found = connection
                 .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
                 .query_row([digest.as_str()], |row| Ok((row.get::<_, i64>(0)?, row.get(1)?)))
@@ -168,7 +168,7 @@ impl Meta {
 
     /// Whether the file of a blob that is gone waits for its removal.
     pub fn is_removal(&self, digest: &Digest) -> Result<bool, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached("SELECT 1 FROM removals WHERE digest = ?1")?
                 .exists([digest.as_str()])
@@ -182,7 +182,7 @@ impl Meta {
         after: &str,
         limit: usize,
     ) -> Result<Vec<HeldManifest>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id AND manifests.digest > ?2
                  WHERE repositories.name = ?1 ORDER BY manifests.digest LIMIT ?3"
@@ -197,7 +197,7 @@ impl Meta {
         repository: &RepositoryName,
         tag: &TagName,
     ) -> Result<Option<HeldManifest>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
                  JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1"
@@ -212,7 +212,7 @@ impl Meta {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<HeldManifest>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let sql = format!(
                 "SELECT {HELD} FROM repositories JOIN manifests ON repository_id = repositories.id
                  WHERE repositories.name = ?1 AND manifests.digest = ?2"
@@ -222,12 +222,6 @@ impl Meta {
                 .query_row(params![repository.as_str(), digest.as_str()], held)
                 .optional()
         })
-    }
-
-    /// What is known of a manifest that nothing holds.
-    pub fn idle(&self, manifest: ManifestId) -> Result<Option<super::IdleManifest>, Error> {
-        self.scans
-            .read(|connection| super::sweep::idle(connection, manifest))
     }
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::manifests::digest;
-use super::{Error, Meta, Millis};
+use super::{Error, Millis, Reader};
 use crate::oci::{Digest, RepositoryName};
 
 /// A line of the list of repositories.
@@ -37,10 +37,10 @@ pub struct ReferrerRow {
     pub bytes: Vec<u8>,
 }
 
-impl Meta {
+impl Reader<'_> {
     /// Names of repositories after `after` that hold a manifest, in byte order.
     pub fn catalog(&self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached("SELECT name FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2")?
                 .query_map(params![after, limit], |row| row.get(0))?
@@ -50,7 +50,7 @@ impl Meta {
 
     /// As [`Self::catalog`], with what a person wants to see of each.
     pub fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT name, (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
@@ -69,7 +69,7 @@ impl Meta {
     /// The one list that is counted through rather than read by key, because the API it serves numbers its pages.
     pub fn search(&self, term: &str, limit: usize, skip: usize) -> Result<Vec<String>, Error> {
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT name FROM repositories WHERE manifests > 0 AND instr(name, ?1) > 0 ORDER BY name LIMIT ?2 OFFSET ?3",
@@ -86,7 +86,7 @@ impl Meta {
         after: &str,
         limit: usize,
     ) -> Result<Vec<String>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT tags.name FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
@@ -104,7 +104,7 @@ impl Meta {
         after: &str,
         limit: usize,
     ) -> Result<Vec<TagRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
@@ -131,7 +131,7 @@ impl Meta {
         repository: &RepositoryName,
         manifest: &Digest,
     ) -> Result<Vec<String>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT tags.name FROM repositories
@@ -153,7 +153,7 @@ impl Meta {
         after: &str,
         limit: usize,
     ) -> Result<Vec<ReferrerRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT manifests.digest, media_type, artifact_type, bytes FROM repositories

@@ -1,10 +1,8 @@
 //! Manifests: their bytes, what they need, and who needs them.
 
-use std::sync::Arc;
-
 use rusqlite::{OptionalExtension, Params, Row, params};
 
-use super::{BlobRow, Error, Meta, Millis, RepositoryId, WriteTx};
+use super::{BlobRow, Error, Millis, PointReader, Reader, RepositoryId, WriteTx};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A manifest inside this database.
@@ -42,81 +40,72 @@ pub struct NewManifest {
     pub bytes: bytes::Bytes,
 }
 
-impl Meta {
-    /// The manifest that a tag points at.
+impl PointReader<'_> {
+    /// Returns the manifest that a tag points at.
     pub fn manifest_by_tag(
         &self,
         repository: &RepositoryName,
         tag: &TagName,
-    ) -> Result<Option<Arc<StoredManifest>>, Error> {
+    ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
-            repository,
-            tag.as_str(),
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
              JOIN manifests ON manifests.id = tags.manifest_id
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
+            repository,
+            tag.as_str(),
         )
     }
 
-    /// The manifest of that digest.
+    /// Returns the manifest of that digest.
     pub fn manifest_by_digest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Option<Arc<StoredManifest>>, Error> {
+    ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
-            repository,
-            digest.as_str(),
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
              JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
+            repository,
+            digest.as_str(),
         )
     }
 
     fn stored_manifest(
         &self,
+        sql: &str,
         repository: &RepositoryName,
         reference: &str,
-        sql: &str,
-    ) -> Result<Option<Arc<StoredManifest>>, Error> {
-        let mut is_remembered = true;
-        let found = self.recent.manifest(repository.as_str(), reference, || {
-            is_remembered = false;
-            self.points.read(|connection| {
-                let read = |row: &Row<'_>| {
-                    let bytes: Vec<u8> = row.get(2)?;
-                    Ok(StoredManifest {
-                        id: ManifestId(row.get(3)?),
-                        digest: digest(row, 0)?,
-                        media_type: row.get(1)?,
-                        bytes: bytes.into(),
-                        idle_since: row.get(4)?,
-                    })
-                };
-                connection
-                    .prepare_cached(sql)?
-                    .query_row(params![repository.as_str(), reference], read)
-                    .optional()
+    ) -> Result<Option<StoredManifest>, Error> {
+        let stored = |row: &Row<'_>| {
+            let bytes: Vec<u8> = row.get(2)?;
+            Ok(StoredManifest {
+                id: ManifestId(row.get(3)?),
+                digest: digest(row, 0)?,
+                media_type: row.get(1)?,
+                bytes: bytes.into(),
+                idle_since: row.get(4)?,
             })
-        });
-        self.stats.manifests_read.add(1);
-        self.stats
-            .manifests_remembered
-            .add(u64::from(is_remembered));
-        self.stats.manifests_failed.add(u64::from(found.is_err()));
-        found
+        };
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![repository.as_str(), reference], stored)
+            .optional()?)
     }
+}
 
+impl Reader<'_> {
     /// The indexes of the repository that name this manifest.
     pub fn parents(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Vec<Digest>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT parents.digest FROM repositories
@@ -136,7 +125,7 @@ impl Meta {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<Weight>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "WITH RECURSIVE whole (id) AS (

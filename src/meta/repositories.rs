@@ -2,17 +2,17 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Error, Meta, Millis, WriteTx};
+use super::{Error, Millis, PointReader, WriteTx};
 use crate::oci::RepositoryName;
 
 /// A repository inside this database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RepositoryId(pub(super) i64);
 
-impl Meta {
+impl PointReader<'_> {
     /// Whether `name` holds a manifest, which is when it is listed.
     pub fn is_listed(&self, name: &RepositoryName) -> Result<bool, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached("SELECT 1 FROM repositories WHERE name = ?1 AND manifests > 0")?
                 .exists(params![name.as_str()])

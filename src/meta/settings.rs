@@ -2,14 +2,14 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Meta, Millis, WriteTx};
+use super::{Error, Millis, PointReader, WriteTx};
 
 const RETENTION: &str = "retention";
 
-impl Meta {
+impl PointReader<'_> {
     /// How long things are kept, as the last server here was told, in whatever text it chose; none before the first.
     pub fn retention(&self) -> Result<Option<String>, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
                 .query_row([RETENTION], |row| row.get(0))

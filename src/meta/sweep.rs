@@ -1,10 +1,10 @@
 //! What collection asks for and removes. Every question reads a partial index over what nothing holds, so that it costs
 //! what there is to find; every removal judges again, in the same transaction, whether it is still due.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::manifests::digest;
-use super::{Error, ManifestId, Meta, Millis, RepositoryId, WriteTx};
+use super::{Error, ManifestId, Millis, Reader, RepositoryId, WriteTx};
 use crate::oci::Digest;
 
 /// Where a list of due things goes on: after the row of that time, and, among those of one time, of these numbers.
@@ -79,7 +79,7 @@ pub struct DueCounts {
 const IDLE_MANIFEST: &str =
     "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
 
-impl Meta {
+impl Reader<'_> {
     /// Manifests that nothing has held since `cutoff`, as far as no rule has put them off beyond `put_off`.
     pub fn idle_manifests(
         &self,
@@ -88,7 +88,7 @@ impl Meta {
         after: Cursor,
         limit: usize,
     ) -> Result<Vec<(Cursor, IdleManifest)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(&format!(
                     "SELECT {IDLE_MANIFEST}, review_from FROM manifests JOIN repositories ON repositories.id = repository_id
@@ -110,7 +110,7 @@ impl Meta {
         after: Cursor,
         limit: usize,
     ) -> Result<Vec<(Cursor, IdleLink)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT repository_id, blob_id, name, digest, size, link.idle_since, links FROM repository_blobs AS link
@@ -141,7 +141,7 @@ impl Meta {
         after: Cursor,
         limit: usize,
     ) -> Result<Vec<(Cursor, IdleBlob)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT id, digest, size, idle_since FROM blobs WHERE idle_since <= ?1 AND (idle_since, id) > (?2, ?3)
@@ -157,7 +157,7 @@ impl Meta {
 
     /// Counts everything that nothing has held since `cutoff`: manifests as [`Self::idle_manifests`] lists them.
     pub fn count_due(&self, cutoff: Millis, put_off: Millis) -> Result<DueCounts, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT (SELECT count(*) FROM manifests WHERE review_from <= ?2 AND idle_since <= ?1),
@@ -179,15 +179,37 @@ impl Meta {
         })
     }
 
-    /// As [`WriteTx::is_about_tagged`].
+    /// Whether the subject of a manifest is there, and has a tag or hangs on one in another way than through the manifest
+    /// itself: then it is kept, although its subject does not hold it.
     pub fn is_about_tagged(&self, manifest: ManifestId) -> Result<bool, Error> {
-        self.scans
-            .read(|connection| is_about_tagged(connection, manifest))
+        Ok(self
+            .connection
+            .prepare_cached(
+                "WITH RECURSIVE above (id) AS (
+                     SELECT subject.id FROM manifests AS it
+                     JOIN manifests AS subject ON subject.repository_id = it.repository_id AND subject.digest = it.subject
+                     WHERE it.id = ?1
+                     UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id WHERE parent_id <> ?1
+                     UNION SELECT held_by FROM above JOIN manifests ON manifests.id = above.id WHERE held_by IS NOT NULL AND held_by <> ?1
+                 ) SELECT 1 FROM above WHERE EXISTS (SELECT 1 FROM tags WHERE manifest_id = above.id)",
+            )?
+            .exists([manifest.0])?)
+    }
+
+    /// The manifest, if nothing holds it.
+    pub fn idle_manifest(&self, manifest: ManifestId) -> Result<Option<IdleManifest>, Error> {
+        let mut statement = self.connection.prepare_cached(&format!(
+            "SELECT {IDLE_MANIFEST} FROM manifests JOIN repositories ON repositories.id = repository_id
+             WHERE manifests.id = ?1 AND holders = 0 AND idle_since IS NOT NULL"
+        ))?;
+        Ok(statement
+            .query_row([manifest.0], idle_manifest)
+            .optional()?)
     }
 
     /// Files to be removed, in the order in which their blobs went.
     pub fn removals(&self, after: i64, limit: usize) -> Result<Vec<Removal>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT id, digest, size FROM removals WHERE id > ?1 ORDER BY id LIMIT ?2",
@@ -210,7 +232,7 @@ impl Meta {
         after: Cursor,
         limit: usize,
     ) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT review_at, id, name FROM repositories WHERE review_at <= ?1 AND (review_at, id) > (?2, ?3)
@@ -227,7 +249,7 @@ impl Meta {
         after: Cursor,
         limit: usize,
     ) -> Result<Vec<(Cursor, RepositoryId, String)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached("SELECT 0, id, name FROM repositories WHERE id > ?1 AND manifests > 0 ORDER BY id LIMIT ?2")?
                 .query_map(params![after.1, limit], reviewed)?
@@ -241,7 +263,7 @@ impl Meta {
         trash_cutoff: Millis,
         history_cutoff: Millis,
     ) -> Result<(bool, bool), Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let exists = |sql: &str, cutoff| connection.prepare_cached(sql)?.exists([cutoff]);
             Ok((
                 exists("SELECT 1 FROM trash WHERE deleted_at <= ?1", trash_cutoff)?,
@@ -255,7 +277,7 @@ impl Meta {
 
     /// Pages of the database that hold nothing, and all of them.
     pub fn free_pages(&self) -> Result<(u64, u64), Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let pragma =
                 |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0));
             Ok((pragma("freelist_count")?, pragma("page_count")?))
@@ -279,17 +301,6 @@ impl WriteTx<'_> {
         }
         run("RELEASE attempt")?;
         outcome
-    }
-
-    /// The manifest, if nothing holds it.
-    pub fn idle_manifest(&self, manifest: ManifestId) -> Result<Option<IdleManifest>, Error> {
-        Ok(idle(self.connection, manifest)?)
-    }
-
-    /// Whether the subject of a manifest is there, and has a tag or hangs on one in another way than through the manifest
-    /// itself: then it is kept, although its subject does not hold it.
-    pub fn is_about_tagged(&self, manifest: ManifestId) -> Result<bool, Error> {
-        Ok(is_about_tagged(self.connection, manifest)?)
     }
 
     /// Has collection pass over a manifest until `review_from` comes before its cutoff.
@@ -401,35 +412,9 @@ impl WriteTx<'_> {
     }
 }
 
-fn is_about_tagged(connection: &Connection, manifest: ManifestId) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "WITH RECURSIVE above (id) AS (
-                 SELECT subject.id FROM manifests AS it
-                 JOIN manifests AS subject ON subject.repository_id = it.repository_id AND subject.digest = it.subject
-                 WHERE it.id = ?1
-                 UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id WHERE parent_id <> ?1
-                 UNION SELECT held_by FROM above JOIN manifests ON manifests.id = above.id WHERE held_by IS NOT NULL AND held_by <> ?1
-             ) SELECT 1 FROM above WHERE EXISTS (SELECT 1 FROM tags WHERE manifest_id = above.id)",
-        )?
-        .exists([manifest.0])
-}
-
 fn reviewed(row: &Row<'_>) -> rusqlite::Result<(Cursor, RepositoryId, String)> {
     let (at, id): (Millis, i64) = (row.get(0)?, row.get(1)?);
     Ok(((at, id, 0), RepositoryId(id), row.get(2)?))
-}
-
-/// The manifest, if nothing holds it.
-pub(super) fn idle(
-    connection: &Connection,
-    manifest: ManifestId,
-) -> rusqlite::Result<Option<IdleManifest>> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {IDLE_MANIFEST} FROM manifests JOIN repositories ON repositories.id = repository_id
-         WHERE manifests.id = ?1 AND holders = 0 AND idle_since IS NOT NULL"
-    ))?;
-    statement.query_row([manifest.0], idle_manifest).optional()
 }
 
 fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
@@ -454,10 +439,7 @@ mod tests {
     fn a_blob_is_not_taken_for_the_one_that_had_its_number() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("registry.db")).unwrap();
-        let tx = WriteTx {
-            connection: &connection,
-            is_contended: false,
-        };
+        let tx = WriteTx::new(&connection, false);
         let insert = |letter: &str| {
             let sql = "INSERT INTO blobs (id, digest, size, created_at, idle_since) VALUES (1, ?1, 10, 0, 0)";
             let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::manifests::digest;
-use super::{Error, ManifestId, Meta, Millis, RepositoryId, WriteTx, repositories};
+use super::{Error, ManifestId, Millis, Reader, RepositoryId, WriteTx, repositories};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// On whose behalf something is changed.
@@ -49,15 +49,15 @@ pub struct TaggedRow {
 /// Where to go on in a tag's history: before this row. Newest first, so the start is before everything.
 pub const NEWEST: i64 = i64::MAX;
 
-impl Meta {
+impl Reader<'_> {
     /// As [`Self::tagged`], for a repository that is known.
     pub fn tags_for_review(&self, repository: RepositoryId) -> Result<Vec<TaggedRow>, Error> {
-        self.scans.read(|connection| tagged(connection, repository))
+        self.query(|connection| tagged(connection, repository))
     }
 
     /// All tags of a repository, with what rules go by.
     pub fn tagged(&self, repository: &RepositoryName) -> Result<Vec<TaggedRow>, Error> {
-        self.scans.read(
+        self.query(
             |connection| match repositories::find(connection, repository)? {
                 Some(repository) => tagged(connection, repository),
                 None => Ok(Vec::new()),
@@ -74,7 +74,7 @@ impl Meta {
         before: i64,
         limit: usize,
     ) -> Result<Vec<(i64, TagState)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let mut states: Vec<(i64, TagState)> = Vec::new();
             if before == NEWEST {
                 let present = connection

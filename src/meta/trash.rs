@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::manifests::digest;
 use super::tags::actor;
-use super::{Actor, Error, ManifestId, Meta, Millis, RepositoryId, WriteTx};
+use super::{Actor, Error, ManifestId, Millis, Reader, RepositoryId, WriteTx};
 use crate::oci::{Digest, Manifest, RepositoryName};
 
 /// A deleted manifest.
@@ -34,7 +34,7 @@ pub struct RemovedTagRow {
 const COLUMNS: &str =
     "repositories.name, digest, media_type, bytes, tags, deleted_at, deleted_by, deleted_from";
 
-impl Meta {
+impl Reader<'_> {
     /// What was deleted, in order of repository and digest, after that of `after`; of one repository, where it is named.
     pub fn trash(
         &self,
@@ -42,7 +42,7 @@ impl Meta {
         after: (&str, &str),
         limit: usize,
     ) -> Result<Vec<TrashRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM repositories JOIN trash ON repository_id = repositories.id
@@ -57,7 +57,7 @@ impl Meta {
 
     /// Deleted manifests of that digest, in whatever repository.
     pub fn trashed_anywhere(&self, digest: &Digest, limit: usize) -> Result<Vec<TrashRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 // from repository to repository, for there is no index over the digests alone
                 .prepare_cached(&format!(
@@ -78,7 +78,7 @@ impl Meta {
         after: (&str, &str),
         limit: usize,
     ) -> Result<Vec<RemovedTagRow>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 // of several removals of one tag, the last
                 .prepare_cached(

@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Error, Meta, Millis, WriteTx};
+use super::{Error, Millis, PointReader, Reader, WriteTx};
 use crate::oci::{Algorithm, RepositoryName};
 
 /// An upload session that was opened and neither finished, cancelled nor expired.
@@ -12,31 +12,36 @@ pub struct UploadRow {
     pub algorithm: Algorithm,
     /// How many bytes its clients have been told are safe; `None` in sessions of before this was recorded.
     pub received: Option<u64>,
+    /// State of the hash after `received` bytes, as the blob store's hasher saves it; `None` if it cannot.
+    pub hash_state: Option<Vec<u8>>,
 }
 
-impl Meta {
+impl PointReader<'_> {
     /// The session of that id, if it belongs to the repository.
     pub fn upload(
         &self,
         repository: &RepositoryName,
         id: &str,
     ) -> Result<Option<UploadRow>, Error> {
-        self.points.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT algorithm, received FROM uploads WHERE id = ?1 AND repository = ?2",
+                    "SELECT algorithm, received, hash_state FROM uploads WHERE id = ?1 AND repository = ?2",
                 )?
                 .query_row(params![id, repository.as_str()], |row| {
                     let name = row.get_ref(0)?.as_str()?;
                     Ok(UploadRow {
                         algorithm: Algorithm::parse(name).unwrap_or(Algorithm::Sha256),
                         received: row.get(1)?,
+                        hash_state: row.get(2)?,
                     })
                 })
                 .optional()
         })
     }
+}
 
+impl Reader<'_> {
     /// Sessions whose time is over at `now`, with that time, oldest first, after the one in `after`, at most `limit`.
     pub fn expired_uploads(
         &self,
@@ -44,7 +49,7 @@ impl Meta {
         after: &(Millis, String),
         limit: usize,
     ) -> Result<Vec<(Millis, String)>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT expires_at, id FROM uploads WHERE expires_at <= ?1 AND (expires_at, id) > (?2, ?3)
@@ -74,12 +79,18 @@ impl WriteTx<'_> {
         Ok(())
     }
 
-    /// Records how many bytes of a session are on disk; says whether it is open.
-    pub fn set_received(&self, id: &str, received: u64) -> Result<bool, Error> {
+    /// Records how many bytes of a session are on disk, and the state of the hash after them; false if the session is
+    /// not open.
+    pub fn set_upload_progress(
+        &self,
+        id: &str,
+        received: u64,
+        hash_state: Option<&[u8]>,
+    ) -> Result<bool, Error> {
         Ok(self
             .connection
-            .prepare_cached("UPDATE uploads SET received = ?2 WHERE id = ?1")?
-            .execute(params![id, received])?
+            .prepare_cached("UPDATE uploads SET received = ?2, hash_state = ?3 WHERE id = ?1")?
+            .execute(params![id, received, hash_state])?
             > 0)
     }
 

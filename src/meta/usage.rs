@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::OptionalExtension;
 
-use super::{Error, Meta, Millis};
+use super::{Error, Millis, Reader};
 use crate::oci::RepositoryName;
 
 /// What a repository takes. Sizes are of blobs, in bytes, but where they say otherwise.
@@ -64,10 +64,10 @@ pub struct Idle {
     pub waiting: u64,
 }
 
-impl Meta {
+impl Reader<'_> {
     /// What nothing needs of blobs, and what nothing has needed since `cutoff`. Costs as much as there is of it.
     pub fn idle_bytes(&self, cutoff: Millis) -> Result<Idle, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT coalesce(sum(size) FILTER (WHERE since <= ?1), 0), coalesce(sum(size) FILTER (WHERE since > ?1), 0)
@@ -81,7 +81,7 @@ impl Meta {
 
     /// What a repository takes; none where there is no such repository.
     pub fn usage(&self, repository: &RepositoryName) -> Result<Option<Usage>, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
@@ -112,7 +112,7 @@ impl Meta {
 
     /// What the whole store holds. Counts through all of it: for a report, and nothing that runs by itself.
     pub fn totals(&self) -> Result<Totals, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let pair = |sql: &str| {
                 connection
                     .prepare_cached(sql)?
@@ -147,7 +147,7 @@ impl Meta {
 
     /// What the database itself takes.
     pub fn database_size(&self) -> Result<DatabaseSize, Error> {
-        self.scans.read(|connection| {
+        self.query(|connection| {
             let pragma = |name: &str| {
                 connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, u64>(0))
             };

@@ -11,6 +11,7 @@
 //! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
 //! the only lock there is, between threads and between processes.
 
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -21,7 +22,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::connection::has_waited;
-use super::{BeforeCommit, Error, Stats, WriteTx};
+use super::error::Error;
+use super::reader::Reader;
+use super::stats::Stats;
 
 /// The most changes in one commit, so that the first of them does not wait for ever.
 const BATCH_LIMIT: usize = 256;
@@ -32,6 +35,39 @@ const WAY_OUT: Duration = Duration::from_micros(300);
 const STILL_AT_IT: Duration = Duration::from_secs(1);
 /// Pages of the log after which it is copied back into the database, 4 KiB each.
 const CHECKPOINT_PAGES: i64 = 1000;
+
+/// Runs in the writer's thread before each durable commit, to make the files durable that the commit will promise.
+pub type BeforeCommit = Box<dyn Fn() -> std::io::Result<()> + Send>;
+
+/// The inside of one change: runs alone, sees the changes queued before it, and is all committed or not at all.
+pub struct WriteTx<'c> {
+    reader: Reader<'c>,
+    is_contended: bool,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(super) fn new(connection: &'c Connection, is_contended: bool) -> Self {
+        Self {
+            reader: Reader::new(connection),
+            is_contended,
+        }
+    }
+
+    /// True if others change the database too, in this very transaction or in another process just now.
+    ///
+    /// Changes that no client waits for should then leave them time.
+    pub fn is_contended(&self) -> bool {
+        self.is_contended
+    }
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}
 
 pub(super) struct Writer {
     queue: Option<Sender<Box<dyn Job>>>,
@@ -238,10 +274,7 @@ fn transact(
         "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
     });
     let mut outcome = begun.map_err(Error::from);
-    let transaction = WriteTx {
-        connection,
-        is_contended: others.are_at_it(connection, is_durable),
-    };
+    let transaction = WriteTx::new(connection, others.are_at_it(connection, is_durable));
     let mut kept = 0;
     for mut job in pending {
         if outcome.is_ok() {

@@ -20,7 +20,6 @@ pub use crate::meta::{
     Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
     now,
 };
-pub use blocking::Blocking;
 pub use content::describe::{Description, Summary};
 pub use content::history::Restore;
 pub use content::manifest_budget::Reservation;

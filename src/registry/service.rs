@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -29,9 +30,9 @@ pub struct Registry {
     pub(super) settings: Arc<ArcSwap<Settings>>,
     /// Tells those who wait for other settings.
     pub(super) changed: Arc<Notify>,
-    /// Hashes of open uploads, with the number of bytes they cover. A shortcut only: what is missing here, or does not
-    /// fit the file's length, is computed again from the file.
-    pub(super) hashes: Arc<Mutex<HashMap<UploadId, (u64, Hasher)>>>,
+    /// Hashes of open uploads whose state cannot be saved with the session. A cache only: a hash that is missing, or
+    /// does not fit the file's length, is computed again from the file.
+    pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls that are not yet recorded.
     pub(super) pulls: Arc<PullBuffer>,
     /// Files that could not be removed.
@@ -69,7 +70,7 @@ impl Registry {
             blobs,
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             changed: Arc::default(),
-            hashes: Arc::default(),
+            unsaved_hashes: Arc::default(),
             pulls: Arc::default(),
             failed_removals: Arc::default(),
             manifests: ManifestBudget::default(),

@@ -54,10 +54,10 @@ struct Tally {
 /// What may be said of an example, and the kind of refusal that it is: of several the first that is said counts.
 const WORDS: [(&str, &str); 12] = [
     ("this is not YAML", NOBODYS),
-    ("is both ", NOBODYS),
+    (" has both ", NOBODYS),
     ("takes one value, not a list", NOBODYS),
-    ("has both a certificate and letsencrypt", NOBODYS),
-    ("letsencrypt needs cachefile", NOBODYS),
+    ("has both certificate and letsencrypt", NOBODYS),
+    ("letsencrypt requires cachefile", NOBODYS),
     (
         "is given twice",
         "a key twice in its section, of which distribution takes the last",
@@ -66,7 +66,7 @@ const WORDS: [(&str, &str); 12] = [
     ("redis is not", "redis"),
     ("middleware is not", "middleware"),
     (
-        "in a later version",
+        "for a later version",
         "what follows in a later version (proxy, notifications)",
     ),
     ("reporting is not", "reporting"),

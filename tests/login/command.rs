@@ -239,7 +239,7 @@ fn mistakes() {
             &["-mbn", "a", "b"],
             "",
             2,
-            "htpasswd: -m makes hashes that the registry refuses: leave it out, and bcrypt is used",
+            "htpasswd: -m makes hashes that the registry rejects: omit it to use bcrypt",
         ),
         (
             &["-Bbn", "a\nb", "x"],
@@ -251,7 +251,7 @@ fn mistakes() {
             &["-Bbn", "#a", "x"],
             "",
             6,
-            "htpasswd: a username begins neither with # nor with a space, and does not end with one",
+            "htpasswd: a username must not begin with # or a space, or end with a space",
         ),
         (
             &["-Bb", "f"],

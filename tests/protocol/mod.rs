@@ -6,6 +6,7 @@ mod concurrency;
 mod connections;
 mod deleting;
 mod errors;
+mod hash_state;
 mod kinds;
 mod legacy;
 mod lists;

@@ -97,7 +97,7 @@ const CASES: &[Case] = &[
                 .read_exact(&mut [0; 12])
                 .expect("it is being answered");
             seen.configured.server.terminate();
-            seen.configured.says(&["cut off"]);
+            seen.configured.says(&["cutting off"]);
             true
         },
     ),
@@ -398,7 +398,7 @@ fn a_change_of_every_live_key_is_taken() {
         );
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
-        seen.configured.says(&["holds from now on", key]);
+        seen.configured.says(&["now in force", key]);
         assert!(is_new(&mut seen), "{key} is not taken");
     }
     for (key, before, after) in LEVELS {
@@ -406,7 +406,7 @@ fn a_change_of_every_live_key_is_taken() {
         let seen = start(temporary.path(), &file(temporary.path(), before));
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
-        seen.configured.says(&["holds from now on", key]);
+        seen.configured.says(&["now in force", key]);
     }
 }
 

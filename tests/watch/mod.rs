@@ -83,7 +83,7 @@ impl Watched {
         let line = eventually_some("the debug port is said", || {
             self.err()
                 .into_iter()
-                .find(|line| line.contains("the debug port is open"))
+                .find(|line| line.contains("debug port listening"))
         });
         let words = line.split(|byte: char| byte.is_whitespace() || "\"=,}".contains(byte));
         let address = words

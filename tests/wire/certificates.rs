@@ -170,7 +170,7 @@ fn settings_that_do_not_go_together_are_refused() {
                 pair[1],
                 ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example"),
             ],
-            &["both a certificate and letsencrypt", "take"],
+            &["both certificate and letsencrypt", "remove"],
         ),
         (
             &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")],

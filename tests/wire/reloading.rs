@@ -74,7 +74,7 @@ fn a_file_that_is_half_written_takes_no_encryption_away() {
     configured.says("http.tls is gone");
     assert_eq!(configured.header("x-a"), None);
     configured.server.hang_up();
-    configured.says("holds from now on: http.tls");
+    configured.says("now in force: http.tls");
     assert_eq!(configured.server.client().get("/v2/").status, 200);
 }
 
@@ -85,16 +85,16 @@ fn a_change_while_a_certificate_is_renewed_is_not_lost() {
     let next = configured.authority.issue(&["localhost"]);
     std::fs::write(configured.files.path().join("cert.pem"), &next.certificate).expect("a file");
     configured.write(&encrypted(configured.files.path(), ", headers: {X-A: [b]}"));
-    configured.says("holds from now on: http.headers");
+    configured.says("now in force: http.headers");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     // where that itself changes, it waits for the files
     configured.write(&encrypted(
         configured.files.path(),
         ", headers: {X-A: [c]}, http2: {disabled: true}",
     ));
-    configured.says("is not taken");
+    configured.says("new configuration is rejected");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     std::fs::write(configured.files.path().join("key.pem"), &next.key).expect("a file");
-    configured.says("holds from now on: http.headers.X-A, http.http2.disabled");
+    configured.says("now in force: http.headers.X-A, http.http2.disabled");
     assert_eq!(configured.header("x-a").as_deref(), Some("c"));
 }

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use sha2::{Digest, Sha256};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert,
 };
@@ -189,16 +189,16 @@ fn thumbprint(members: &[(&str, &str)]) -> String {
         .iter()
         .map(|(name, value)| format!("\"{name}\":\"{value}\""))
         .collect();
-    encoded(digest(&SHA256, format!("{{{}}}", members.join(",")).as_bytes()).as_ref())
+    encoded(&Sha256::digest(format!("{{{}}}", members.join(","))))
 }
 
 /// How libtrust calls a key (`docker/libtrust`, `util.go`): 240 bits of a hash in base 32, in groups of four.
 fn libtrust_id(info: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-    let hash = digest(&SHA256, info);
+    let hash = Sha256::digest(info);
     let mut id = String::new();
     // 5 bytes are 8 characters
-    for (place, group) in hash.as_ref()[..30].chunks_exact(5).enumerate() {
+    for (place, group) in hash[..30].chunks_exact(5).enumerate() {
         let bits = group
             .iter()
             .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let name = repository
         .map(|name| RepositoryName::parse(&name).map_err(|error| Error::Other(error.to_string())))
         .transpose()?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let mut out = BufWriter::new(stdout().lock());
     match name {
         None => whole(&registry, &retention, output, &mut out).await,

@@ -34,11 +34,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output,
     } = arguments;
     log::start_quiet()?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     if dry_run {
         return forecast::print(&registry, &retention, output).await;
     }
-    let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
+    let is_ordinary = registry.recorded_retention().await?.as_ref() == Some(&retention);
     let cleared = registry.reconcile().await?;
     let expired = registry.end_expired_uploads().await?;
     let mut swept = sweep(

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let target = Target::parse(&arguments.reference)?;
     let (name, reference) = target.manifest_or_latest()?;
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     let description = registry.describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
     match arguments.output {

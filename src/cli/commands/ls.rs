@@ -22,7 +22,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     match arguments.repository {
         None => repositories(&registry, arguments.output).await,
         Some(name) => {

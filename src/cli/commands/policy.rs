@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         store,
         output,
     }) = arguments.command;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let out = BufWriter::new(stdout().lock());
     let table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
     let mut list = List {

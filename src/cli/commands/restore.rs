@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .as_deref()
         .map(Target::parse)
         .transpose()?;
-    let (registry, retention) = arguments.store.open_with_rules()?;
+    let (registry, retention) = arguments.store.open_with_rules().await?;
     let Some(Target {
         repository,
         manifest,

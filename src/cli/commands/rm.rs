@@ -39,7 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output,
     } = arguments;
     let selector = Selector::parse(&reference)?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
     let consequence = registry

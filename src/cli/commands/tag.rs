@@ -77,7 +77,7 @@ fn tag_of(text: &str) -> Result<(RepositoryName, TagName), Error> {
 
 async fn history(arguments: History) -> Result<(), Error> {
     let (repository, tag) = tag_of(&arguments.reference)?;
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     let mut out = BufWriter::new(stdout().lock());
     let mut table = Table::new(&["DIGEST", "SINCE", "BY", "FROM", "UNTIL", "ENDED"]);
     let mut array = JsonArray::new();
@@ -164,7 +164,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             Err(_) => Restore::At(time_arg::parse(text, now())?),
         },
     };
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     let before = present(&registry, &repository, &tag).await?;
     let digest = registry
         .restore_tag(&repository, &tag, to, actor::local_user())

@@ -31,7 +31,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .map_or(&*arguments.digest, |(_, digest)| digest);
     let digest = Digest::parse(text)
         .map_err(|error| Error::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
-    let (registry, retention) = arguments.store.open_with_rules()?;
+    let (registry, retention) = arguments.store.open_with_rules().await?;
     let why = registry.why(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(format!(

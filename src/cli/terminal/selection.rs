@@ -172,7 +172,9 @@ impl Selector {
                 Deletion::Manifest(digest.clone())
             }
             Part::Tags(Names::One(tag)) => {
-                let manifest = registry.manifest(name, &ManifestReference::Tag(tag.clone()))?;
+                let manifest = registry
+                    .manifest(name, &ManifestReference::Tag(tag.clone()))
+                    .await?;
                 selection
                     .rows
                     .push(row(Some(tag.as_str()), &manifest.digest));

@@ -40,7 +40,7 @@ pub(crate) async fn get(
     let manifest = if is_head {
         registry.promise_manifest(name, reference).await?
     } else {
-        registry.manifest(name, reference)?
+        registry.manifest(name, reference).await?
     };
     let content = Content {
         digest: &manifest.digest,

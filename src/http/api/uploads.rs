@@ -44,12 +44,12 @@ pub(crate) async fn push(
     Ok(created(name, digest))
 }
 
-pub(crate) fn status(
+pub(crate) async fn status(
     registry: &Registry,
     name: &RepositoryName,
     id: &UploadId,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.upload_status(name, id)?;
+    let status = registry.upload_status(name, id).await?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
 }
 

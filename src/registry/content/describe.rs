@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::blob::BlobStore;
-use crate::meta::{self, Meta, Millis, StoredManifest};
+use crate::meta::{Millis, StoredManifest};
 use crate::oci::{Digest, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
@@ -47,15 +47,10 @@ impl Registry {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Summary, Error> {
-        let (meta, blobs) = (self.meta.clone(), Arc::clone(&self.blobs));
-        let (name, wanted) = (repository.clone(), digest.clone());
-        let found = blocking(move || summarise(&meta, &blobs, &name, &wanted)).await??;
-        found
-            .map(|(summary, ..)| summary)
-            .ok_or_else(|| Error::ManifestUnknown {
-                repository: repository.clone(),
-                reference: digest.to_string(),
-            })
+        let reference = ManifestReference::Digest(digest.clone());
+        let stored = self.manifest(repository, &reference).await?;
+        let (summary, _) = self.sum_up(repository, &stored).await?;
+        Ok(summary)
     }
 
     /// Everything known of a manifest, but its referrers, which are a list of their own.
@@ -64,74 +59,74 @@ impl Registry {
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Description, Error> {
-        let digest = self.manifest(repository, reference)?.digest.clone();
-        let (meta, blobs, name, wanted) = (
-            self.meta.clone(),
-            Arc::clone(&self.blobs),
-            repository.clone(),
-            digest.clone(),
-        );
-        let description = blocking(move || {
-            let Some((summary, manifest, stored)) = summarise(&meta, &blobs, &name, &wanted)?
-            else {
-                return Ok(None);
-            };
-            let (tags, parents) = (meta.tags_of(&name, &wanted)?, meta.parents(&name, &wanted)?);
-            Ok::<_, meta::Error>(Some(Description {
-                summary,
-                manifest,
-                bytes: stored.bytes.clone(),
-                tags,
-                parents,
-            }))
-        });
+        let stored = self.manifest(repository, reference).await?;
+        let (summary, manifest) = self.sum_up(repository, &stored).await?;
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let (tags, parents) = self
+            .scan(move |reader| {
+                Ok((
+                    reader.tags_of(&name, &digest)?,
+                    reader.parents(&name, &digest)?,
+                ))
+            })
+            .await?;
+        Ok(Description {
+            summary,
+            manifest,
+            bytes: stored.bytes.clone(),
+            tags,
+            parents,
+        })
+    }
+
+    async fn sum_up(
+        &self,
+        repository: &RepositoryName,
+        stored: &StoredManifest,
+    ) -> Result<(Summary, Manifest), Error> {
         let gone = || Error::ManifestUnknown {
             repository: repository.clone(),
-            reference: digest.to_string(),
+            reference: stored.digest.to_string(),
         };
-        description.await??.ok_or_else(gone)
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let weight = self
+            .scan(move |reader| reader.weigh(&name, &digest))
+            .await?
+            .ok_or_else(gone)?;
+        // what is stored was parsed when it came
+        let manifest =
+            Manifest::parse(Some(&stored.media_type), &stored.bytes).map_err(|_| gone())?;
+        let platforms = match &manifest.config {
+            Some(config) => self
+                .config_platform(&config.digest)
+                .await?
+                .iter()
+                .filter_map(name_of)
+                .collect(),
+            None => manifest
+                .children
+                .iter()
+                .filter_map(|child| child.platform.as_ref())
+                .filter_map(name_of)
+                .collect(),
+        };
+        let summary = Summary {
+            digest: stored.digest.clone(),
+            media_type: stored.media_type.clone(),
+            size: weight.size,
+            platforms,
+            pushed_at: weight.pushed_at,
+        };
+        Ok((summary, manifest))
     }
-}
 
-type Summarised = (Summary, Manifest, Arc<StoredManifest>);
-
-fn summarise(
-    meta: &Meta,
-    blobs: &BlobStore,
-    repository: &RepositoryName,
-    digest: &Digest,
-) -> Result<Option<Summarised>, meta::Error> {
-    let (Some(stored), Some(weight)) = (
-        meta.manifest_by_digest(repository, digest)?,
-        meta.weigh(repository, digest)?,
-    ) else {
-        return Ok(None);
-    };
-    // what is stored was parsed when it came
-    let Ok(manifest) = Manifest::parse(Some(&stored.media_type), &stored.bytes) else {
-        return Ok(None);
-    };
-    let children = manifest
-        .children
-        .iter()
-        .filter_map(|child| child.platform.as_ref());
-    let platforms: Vec<_> = match &manifest.config {
-        Some(config) => Digest::parse(&config.digest)
-            .ok()
-            .and_then(|config| config_platform(blobs, &config))
-            .iter()
-            .filter_map(name)
-            .collect(),
-        None => children.filter_map(name).collect(),
-    };
-    let summary = Summary {
-        digest: stored.digest.clone(),
-        media_type: stored.media_type.clone(),
-        size: weight.size,
-        platforms,
-        pushed_at: weight.pushed_at,
-    };
-    Ok(Some((summary, manifest, stored)))
+    async fn config_platform(&self, digest: &str) -> Result<Option<Platform>, Error> {
+        let Ok(digest) = Digest::parse(digest) else {
+            return Ok(None);
+        };
+        let blobs = Arc::clone(&self.blobs);
+        blocking(move || config_platform(&blobs, &digest)).await
+    }
 }
 
 /// The platform an image's config tells, if it is an image's.
@@ -154,7 +149,7 @@ fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
 }
 
 /// `OS/ARCHITECTURE[/VARIANT]`; none for attestations, which call themselves `unknown/unknown`, and for artifacts.
-fn name(platform: &Platform) -> Option<String> {
+fn name_of(platform: &Platform) -> Option<String> {
     let Platform {
         os,
         architecture,

@@ -1,8 +1,7 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
-use crate::meta::{Meta, RepositoryRow, TagRow};
+use crate::meta::{self, Reader, RepositoryRow, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
-use crate::registry::blocking::blocking;
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::error::Error;
 use crate::registry::service::Registry;
@@ -44,7 +43,8 @@ impl Registry {
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<String>, Error> {
-        if !self.meta.is_listed(repository)? {
+        let is_listed = meta::point(|reader| reader.is_listed(repository));
+        if !self.meta.read(is_listed).await? {
             return Err(Error::NameUnknown(repository.clone()));
         }
         let (repository, limit) = (
@@ -150,9 +150,8 @@ impl Registry {
 
     pub(in crate::registry) async fn scan<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Meta) -> Result<T, crate::meta::Error> + Send + 'static,
+        query: impl FnOnce(&Reader<'_>) -> Result<T, meta::Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let meta = self.meta.clone();
-        Ok(blocking(move || query(&meta)).await??)
+        Ok(self.meta.read(meta::scan(query)).await?)
     }
 }

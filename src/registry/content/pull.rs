@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use crate::meta::{LinkRow, StoredManifest, now};
+use crate::meta::{LinkRow, StoredManifest, now, point};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
@@ -20,15 +20,15 @@ pub struct OpenBlob {
 
 impl Registry {
     /// The manifest that a tag points at, or that has that digest.
-    pub fn manifest(
+    pub async fn manifest(
         &self,
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Arc<StoredManifest>, Error> {
         let found = match reference {
-            ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag)?,
+            ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag).await?,
             ManifestReference::Digest(digest) => {
-                self.meta.manifest_by_digest(repository, digest)?
+                self.meta.manifest_by_digest(repository, digest).await?
             }
         };
         found.ok_or_else(|| manifest_unknown(repository, reference))
@@ -41,7 +41,7 @@ impl Registry {
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Arc<StoredManifest>, Error> {
-        let manifest = self.manifest(repository, reference)?;
+        let manifest = self.manifest(repository, reference).await?;
         if self.settings().retention.is_half_over(manifest.idle_since) {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
             let renew = self.meta.write(move |tx| {
@@ -69,14 +69,24 @@ impl Registry {
         digest: &Digest,
     ) -> Result<u64, Error> {
         let link = self
-            .meta
-            .blob(repository, digest)?
+            .link(repository, digest)
+            .await?
             .ok_or_else(|| blob_unknown(repository, digest))?;
         if self.promise_link(repository, digest, &link).await? {
             Ok(link.blob.size)
         } else {
             Err(blob_unknown(repository, digest))
         }
+    }
+
+    /// The blob, if the repository shows it.
+    pub(in crate::registry) async fn link(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<LinkRow>, Error> {
+        let link = point(|reader| reader.link(repository, digest));
+        Ok(self.meta.read(link).await?)
     }
 
     /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
@@ -103,8 +113,8 @@ impl Registry {
         digest: &Digest,
     ) -> Result<OpenBlob, Error> {
         let size = self
-            .meta
-            .blob(repository, digest)?
+            .link(repository, digest)
+            .await?
             .ok_or_else(|| blob_unknown(repository, digest))?
             .blob
             .size;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
+use crate::meta::{
+    self, Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now,
+};
 use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
@@ -102,13 +104,16 @@ impl Registry {
         from: Option<&RepositoryName>,
     ) -> Result<bool, Error> {
         let is_there = match from {
-            Some(from) => self.meta.blob(from, digest)?.is_some(),
-            None => self.meta.is_blob_shown(digest)?,
+            Some(from) => self.link(from, digest).await?.is_some(),
+            None => {
+                let is_shown = meta::point(|reader| reader.is_blob_shown(digest));
+                self.meta.read(is_shown).await?
+            }
         };
         if !is_there {
             return Ok(false);
         }
-        if let Some(link) = self.meta.blob(repository, digest)?
+        if let Some(link) = self.link(repository, digest).await?
             && self.promise_link(repository, digest, &link).await?
         {
             return Ok(true);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use crate::blob::KeptOpen;
-use crate::meta::{self, Actor, Cursor, FIRST, Meta, Millis, Removal, WriteTx, now};
+use crate::meta::{self, Actor, Cursor, FIRST, Millis, Reader, Removal, WriteTx, now};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
@@ -103,16 +103,23 @@ impl Registry {
     }
 
     /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
-    pub fn recorded_retention(&self) -> Result<Option<Retention>, Error> {
-        let text = self.meta.retention()?;
+    pub async fn recorded_retention(&self) -> Result<Option<Retention>, Error> {
+        let text = self.retention_text().await?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    async fn retention_text(&self) -> Result<Option<String>, Error> {
+        Ok(self
+            .meta
+            .read(meta::point(|reader| reader.retention()))
+            .await?)
     }
 
     /// Records this process's rules as those of the server here.
     pub async fn record_retention(&self) -> Result<(), Error> {
         let text = serde_json::to_string(&self.settings().retention)
             .map_err(|error| Error::Internal(error.to_string()))?;
-        if self.meta.retention()?.as_ref() == Some(&text) {
+        if self.retention_text().await?.as_ref() == Some(&text) {
             return Ok(());
         }
         self.meta
@@ -190,7 +197,10 @@ impl Run<'_> {
     async fn each<T, L, A>(&mut self, list: L, act: A) -> Result<(), Error>
     where
         T: Send + 'static,
-        L: Fn(&Meta, Cursor) -> Result<Vec<(Cursor, T)>, meta::Error> + Clone + Send + 'static,
+        L: Fn(&Reader<'_>, Cursor) -> Result<Vec<(Cursor, T)>, meta::Error>
+            + Clone
+            + Send
+            + 'static,
         A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
     {
         let mut after = FIRST;
@@ -287,7 +297,7 @@ impl Run<'_> {
 
     async fn links(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
-        let list = move |meta: &Meta, after| meta.idle_links(cutoff, after, BATCH);
+        let list = move |meta: &Reader<'_>, after| meta.idle_links(cutoff, after, BATCH);
         self.each(list, move |tx, link| {
             Ok(Swept {
                 links: u64::from(tx.delete_idle_link(link, cutoff)?),
@@ -299,7 +309,7 @@ impl Run<'_> {
 
     async fn blobs(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
-        let list = move |meta: &Meta, after| meta.idle_blobs(cutoff, after, BATCH);
+        let list = move |meta: &Reader<'_>, after| meta.idle_blobs(cutoff, after, BATCH);
         self.each(list, move |tx, blob| {
             Ok(Swept {
                 blobs: u64::from(tx.delete_idle_blob(blob, cutoff)?),
@@ -416,7 +426,7 @@ impl Run<'_> {
 
     /// Gives the database's own free pages back.
     async fn pages(&mut self) -> Result<(), Error> {
-        let (free, _) = self.registry.scan(Meta::free_pages).await?;
+        let (free, _) = self.registry.scan(|meta| meta.free_pages()).await?;
         let mut rest = free.saturating_sub(SPARE_PAGES);
         while rest > 0 {
             let freed = self

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::meta::{Cursor, FIRST, Meta, RepositoryId, TaggedRow, WriteTx, now};
+use crate::meta::{Cursor, FIRST, Reader, RepositoryId, TaggedRow, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::sweep::{Run, collector};
 use crate::registry::gc::swept::Swept;
@@ -30,7 +30,7 @@ impl Run<'_> {
         let (mut after, now) = (FIRST, now());
         loop {
             let is_ordinary = self.sweep.is_ordinary;
-            let list = move |meta: &Meta, after: Cursor| match is_ordinary {
+            let list = move |meta: &Reader<'_>, after: Cursor| match is_ordinary {
                 true => meta.reviewed_repositories(now, after, BATCH),
                 false => meta.all_repositories(after, BATCH),
             };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TaggedRow, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
@@ -208,7 +208,7 @@ fn judged(row: TagRow) -> TaggedRow {
 }
 
 struct Judge<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     now: Millis,
     fall: Fall<'m>,
     consequence: Consequence,

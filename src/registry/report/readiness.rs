@@ -1,5 +1,7 @@
 //! Whether the data directory can be used, for those who watch over the server.
 
+use std::sync::Arc;
+
 use crate::meta::now;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -11,9 +13,9 @@ impl Registry {
     /// # Errors
     /// What keeps one of them from being read.
     pub async fn check_readable(&self) -> Result<(), Error> {
-        let (meta, blobs) = (self.meta.clone(), std::sync::Arc::clone(&self.blobs));
+        self.scan(|reader| reader.retention()).await?;
+        let blobs = Arc::clone(&self.blobs);
         blocking(move || {
-            meta.retention()?;
             blobs
                 .free_bytes()
                 .map(drop)

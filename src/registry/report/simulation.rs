@@ -5,7 +5,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Meta, Millis};
+use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::removal::{Doomed, Kind};
@@ -45,7 +45,7 @@ pub(in crate::registry) enum Loosened {
 
 /// Removes things one by one, in mind only, and whatever hangs on nothing else.
 pub(in crate::registry) struct Fall<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
     /// What goes anyway, which is not told again.
     base: Option<&'m Garbage>,
@@ -54,7 +54,7 @@ pub(in crate::registry) struct Fall<'m> {
 }
 
 impl<'m> Fall<'m> {
-    pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
+    pub fn new(meta: &'m Reader<'m>, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
         Self {
             meta,
             retention,

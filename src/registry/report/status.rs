@@ -4,13 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::blob;
 use crate::meta::{self, now};
-use crate::registry::blocking::{BLOCKING, Blocking};
 use crate::registry::error::Error;
 use crate::registry::gc::counters::Collection;
 use crate::registry::report::measurement::Measured;
 use crate::registry::service::Registry;
+use crate::{blob, blocking};
 
 /// How long the first one is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,8 +28,8 @@ impl Registry {
     }
 
     /// Of the whole process.
-    pub fn blocking_stats(&self) -> &'static Blocking {
-        &BLOCKING
+    pub fn blocking_stats(&self) -> &'static blocking::Tasks {
+        &blocking::TASKS
     }
 
     /// Bytes that may still be written to the disk.

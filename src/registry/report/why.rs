@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::meta::{self, HeldManifest, Meta, Millis, TrashRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
 use crate::registry::policy::retention::millis;
@@ -154,7 +154,7 @@ impl Why {
 }
 
 struct Walk<'m> {
-    meta: &'m Meta,
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
     why: Why,
     /// Manifests whose holders are not yet known, each with the chain that led there.
@@ -276,7 +276,7 @@ impl Walk<'_> {
 
     fn idle(&mut self, steps: Vec<Step>, manifest: &HeldManifest) -> Result<(), meta::Error> {
         // held again since it was read
-        let Some(idle) = self.meta.idle(manifest.id)? else {
+        let Some(idle) = self.meta.idle_manifest(manifest.id)? else {
             return Ok(());
         };
         let (lease, grace) = (millis(self.retention.lease), millis(self.retention.grace));

@@ -4,11 +4,11 @@
 //! cut off when the session goes on. While a request works on it, the file is locked, and the row is looked at again once
 //! the lock is held: whoever finishes a session deletes its row before letting go.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
-use crate::meta::{Millis, UploadRow, WriteTx, now};
+use crate::meta::{Millis, UploadRow, WriteTx, now, point};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -74,12 +74,12 @@ impl Registry {
     }
 
     /// How far a session has come.
-    pub fn upload_status(
+    pub async fn upload_status(
         &self,
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<UploadStatus, Error> {
-        let row = self.session(repository, id)?;
+        let row = self.session(repository, id).await?;
         let length = self
             .blobs
             .upload_length(id)
@@ -186,9 +186,15 @@ impl Registry {
     }
 
     /// Fails where there is no such session in the repository.
-    fn session(&self, repository: &RepositoryName, id: &UploadId) -> Result<UploadRow, Error> {
+    async fn session(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+    ) -> Result<UploadRow, Error> {
+        let session = point(|reader| reader.upload(repository, id.as_str()));
         self.meta
-            .upload(repository, id.as_str())?
+            .read(session)
+            .await?
             .ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
@@ -200,14 +206,8 @@ impl Registry {
         range: Option<ChunkRange>,
     ) -> Result<Intake, Error> {
         self.check_space(0)?;
-        let (
-            file,
-            UploadRow {
-                algorithm,
-                received,
-            },
-        ) = self.lock_session(repository, id).await?;
-        let file = match received {
+        let (file, row) = self.lock_session(repository, id).await?;
+        let file = match row.received {
             // of no known worth: a server died over it, or a disk failed
             Some(received) if received < file.length() => {
                 blocking(move || file.shortened(received))
@@ -220,24 +220,30 @@ impl Registry {
         if range.is_some_and(|range| range.first != received) {
             return Err(Error::ChunkOutOfOrder { received });
         }
-        let remembered = self
-            .hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
-        match remembered {
-            Some((length, hasher)) if length == received => Ok(Intake { file, hasher }),
-            _ if received == 0 => Ok(Intake {
-                file,
-                hasher: Hasher::new(algorithm),
-            }),
-            _ => {
-                let reading = move || file.rehash(algorithm).map(|hasher| Intake { file, hasher });
+        match self.hash_so_far(id, &row, received) {
+            Some(hasher) => Ok(Intake { file, hasher }),
+            None => {
+                let reading = move || {
+                    file.rehash(row.algorithm)
+                        .map(|hasher| Intake { file, hasher })
+                };
                 blocking(reading)
                     .await?
                     .map_err(Error::files("reading an upload back"))
             }
         }
+    }
+
+    /// Returns the hash of the first `length` bytes, if it is known without reading the file.
+    fn hash_so_far(&self, id: &UploadId, row: &UploadRow, length: u64) -> Option<Hasher> {
+        let unsaved = self.unsaved_hashes.lock().remove(id);
+        if length == 0 {
+            return Some(Hasher::new(row.algorithm));
+        }
+        row.hash_state
+            .as_deref()
+            .and_then(|state| Hasher::restore(state, row.algorithm, length))
+            .or(unsaved.filter(|hasher| hasher.length() == length))
     }
 
     /// Opens and locks a session's file. The row is looked at before, so that a file is made for sessions only, and
@@ -247,9 +253,9 @@ impl Registry {
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<(UploadFile, UploadRow), Error> {
-        self.session(repository, id)?;
+        self.session(repository, id).await?;
         let file = self.open_file(id).await?;
-        match self.session(repository, id) {
+        match self.session(repository, id).await {
             Ok(row) => Ok((file, row)),
             Err(error) => {
                 if matches!(error, Error::UploadUnknown(_)) {
@@ -321,7 +327,7 @@ impl Registry {
     }
 
     /// Makes what has arrived since `start` durable, and the file's name, which an earlier request may have made in vain,
-    /// and then records that the client may go on from there.
+    /// and then records that the client may go on from there, with the state of the hash.
     async fn acknowledge(&self, id: &UploadId, intake: Intake, start: u64) -> Result<(), Error> {
         let blobs = Arc::clone(&self.blobs);
         let Intake { file, hasher } = intake;
@@ -335,26 +341,31 @@ impl Registry {
         };
         let (file, synced) = blocking(work).await?;
         let received = file.length();
+        let hash_state = hasher.save();
+        let is_saved = hash_state.is_some();
         let recorded = match synced {
-            Ok(()) => self.record(id, received).await,
+            Ok(()) => self.record(id, received, hash_state).await,
             Err(error) => Err(Error::files("syncing an upload")(error)),
         };
         match &recorded {
+            Ok(()) if is_saved => {}
             Ok(()) => {
-                self.hashes
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(id.clone(), (received, hasher));
+                self.unsaved_hashes.lock().insert(id.clone(), hasher);
             }
             Err(_) => roll_back(file, start).await?,
         }
         recorded
     }
 
-    async fn record(&self, id: &UploadId, received: u64) -> Result<(), Error> {
+    async fn record(
+        &self,
+        id: &UploadId,
+        received: u64,
+        hash_state: Option<Vec<u8>>,
+    ) -> Result<(), Error> {
         let id = id.clone();
         let record = move |tx: &WriteTx<'_>| {
-            if tx.set_received(id.as_str(), received)? {
+            if tx.set_upload_progress(id.as_str(), received, hash_state.as_deref())? {
                 Ok(())
             } else {
                 Err(Error::UploadUnknown(id))
@@ -424,10 +435,7 @@ impl Registry {
 
     /// Removes an upload's own name; its lock, held by `file`, ends only then.
     async fn forget(&self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
-        self.hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.unsaved_hashes.lock().remove(id);
         let (id, blobs) = (id.clone(), Arc::clone(&self.blobs));
         let removed = blocking(move || {
             // last, so that until here the file can be opened by whoever has to settle what a crash left
@@ -449,10 +457,7 @@ impl Registry {
         file: impl Into<Arc<UploadFile>>,
     ) -> Result<(), Error> {
         let file = file.into();
-        self.hashes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(id);
+        self.unsaved_hashes.lock().remove(id);
         let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.blobs));
         // the row first: without it nobody makes a new file under the name that the lock is about to lose
         let ended = self

@@ -10,9 +10,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use super::{Error, StoredManifest, connection};
+use parking_lot::Mutex;
+
+use super::connection;
+use super::manifests::StoredManifest;
 use crate::sys::SharedWords;
 
 /// The words of one copy of the header; the file starts with two.
@@ -27,9 +30,9 @@ const LARGEST: usize = 256 << 10;
 const OVERHEAD: usize = 512;
 
 /// A state of the database that can be told from all others.
-type State = [u32; HEADER];
+pub(super) type State = [u32; HEADER];
 
-pub(super) struct Recent {
+pub(super) struct ManifestCache {
     index: Option<SharedWords<{ 2 * HEADER }>>,
     kept: Mutex<Kept>,
 }
@@ -42,7 +45,7 @@ struct Kept {
     size: usize,
 }
 
-impl Recent {
+impl ManifestCache {
     /// For the database at `path`, to which this process holds a connection from now on: the index is made anew when the
     /// last one ends.
     pub(super) fn beside(path: &Path) -> Self {
@@ -56,35 +59,33 @@ impl Recent {
         }
     }
 
-    /// The manifest behind a reference: as it was read before, if nothing was committed since, or what `read` gives.
-    pub(super) fn manifest(
+    /// The manifest behind a reference, if it was read in that state.
+    pub(super) fn get(
         &self,
+        state: &State,
         repository: &str,
         reference: &str,
-        read: impl FnOnce() -> Result<Option<StoredManifest>, Error>,
-    ) -> Result<Option<Arc<StoredManifest>>, Error> {
-        let before = self.state();
-        if let Some(state) = &before
-            && let Some(manifest) = self.kept().get(state, repository, reference)
-        {
-            return Ok(Some(manifest));
-        }
-        let found = read()?.map(Arc::new);
-        // what was read belongs to a state that nobody left meanwhile
-        if let (Some(manifest), Some(state)) = (&found, before)
-            && self.state() == before
-        {
-            self.kept().insert(state, repository, reference, manifest);
-        }
-        Ok(found)
+    ) -> Option<Arc<StoredManifest>> {
+        self.kept.lock().get(state, repository, reference)
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps what was read since the database was in `state`, unless it has left that state meanwhile.
+    pub(super) fn insert(
+        &self,
+        state: State,
+        repository: &str,
+        reference: &str,
+        manifest: &Arc<StoredManifest>,
+    ) {
+        if self.state() == Some(state) {
+            self.kept
+                .lock()
+                .insert(state, repository, reference, manifest);
+        }
     }
 
-    /// The present state; none while a commit is changing it.
-    fn state(&self) -> Option<State> {
+    /// The present state; `None` while a commit is changing it.
+    pub(super) fn state(&self) -> Option<State> {
         let index = self.index.as_ref()?;
         // a writer changes the second copy first
         let (first, second) = (index.load::<HEADER>(0), index.load::<HEADER>(HEADER));
