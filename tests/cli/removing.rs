@@ -122,7 +122,7 @@ fn the_promise_is_honest_where_nothing_comes_back() {
         "another repository needs its blobs"
     );
     assert!(shown("b:one").contains("forever"), "{}", shown("b:one"));
-    assert!(shown("*").contains("frees "), "{}", shown("*"));
+    assert!(shown("*").contains("blobs by"), "{}", shown("*"));
 
     // what goes anyway, but later, is worth deleting
     let server = Server::start();
@@ -240,7 +240,7 @@ fn a_person_is_asked() {
     let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
     assert!(
         !is_removed
-            && shown.contains("frees ")
+            && shown.contains("blobs by")
             && shown.contains("[y/N]")
             && shown.contains("nothing was removed"),
         "{shown}"

@@ -25,7 +25,7 @@ fn before(text: &str, now: Millis) -> Option<Timestamp> {
     // days have 24 hours in UTC
     let now = Timestamp::from_millisecond(now)
         .ok()?
-        .to_zoned(TimeZone::UTC);
+        .to_zoned_datetime(TimeZone::UTC);
     let then = now.checked_sub(span).ok()?;
     (!span.is_negative()).then(|| then.timestamp())
 }
@@ -39,7 +39,7 @@ fn absolute(text: &str) -> Option<Timestamp> {
         .get(10..)
         .is_some_and(|time| !time.contains(['+', '-', '[', 'Z', 'z']));
     let local: DateTime = text.parse().ok().filter(|_| is_local)?;
-    Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    TimeZone::UTC.to_timestamp(local).ok()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 /// Apache's other hash algorithms, which the registry rejects.
 #[derive(clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(super) struct Others {
+pub(crate) struct Others {
     #[arg(short = 'm', hide = true)]
     pub md5: bool,
     #[arg(short = '2', hide = true)]
