@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::registry::{Error, Registry, Retention, Sweep, Swept};
+use crate::registry::{Error, Registry, Retention, SweepCounts, SweepOptions};
 
 /// How often uploads are looked through for what crashes left.
 const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
@@ -33,7 +33,7 @@ async fn uploads(registry: &Registry) {
 }
 
 async fn reconcile(registry: &Registry) {
-    match registry.reconcile().await {
+    match registry.uploads().recover().await {
         Ok(cleared) if cleared != Default::default() => {
             tracing::info!(
                 files = cleared.files,
@@ -51,7 +51,7 @@ async fn reconcile(registry: &Registry) {
 async fn purge(registry: &Registry) {
     loop {
         let changed = registry.settings_changed();
-        match registry.purge_uploads().await {
+        match registry.uploads().expire().await {
             Ok(0) => {}
             Ok(uploads) => tracing::info!(uploads, "purged uploads that were over"),
             Err(error) => {
@@ -59,7 +59,11 @@ async fn purge(registry: &Registry) {
             }
         }
         let _ = tokio::time::timeout(
-            registry.settings().purging.interval.max(SHORTEST_INTERVAL),
+            registry
+                .settings()
+                .upload_expiry
+                .interval
+                .max(SHORTEST_INTERVAL),
             changed,
         )
         .await;
@@ -73,7 +77,7 @@ async fn collect(registry: &Registry) {
         let changed = registry.settings_changed();
         let retention = registry.settings().retention.clone();
         if recorded.as_ref() != Some(&retention) {
-            if let Err(error) = registry.record_retention().await {
+            if let Err(error) = registry.gc().record_retention().await {
                 tracing::warn!(%error, "the rules for collection could not be recorded for other commands");
             }
             recorded = Some(retention.clone());
@@ -108,21 +112,22 @@ async fn collect(registry: &Registry) {
 
 /// Whether somebody may look for it in the log, rather than find the log full of it: what failed in the pass before as well
 /// is no news.
-fn is_worth_a_word(swept: &Swept, failures_before: u64) -> bool {
+fn is_worth_a_word(swept: &SweepCounts, failures_before: u64) -> bool {
     swept.tags + swept.manifests + swept.blobs + swept.files > 0
         || swept.failures != failures_before
 }
 
-async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error> {
+async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, Error> {
     // what was pulled a moment ago counts as needed; a disk too full for that is no reason not to collect
-    if let Err(error) = registry.record_pulls().await {
+    if let Err(error) = registry.manifests().record_pulls().await {
         tracing::warn!(%error, "some pulls could not be recorded");
     }
     registry
+        .gc()
         .sweep(
-            Sweep {
+            SweepOptions {
                 retention,
-                is_ordinary: true,
+                uses_server_rules: true,
             },
             None,
         )
@@ -132,7 +137,7 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error>
 async fn record_pulls(registry: &Registry) {
     loop {
         tokio::time::sleep(PULLS_INTERVAL).await;
-        if let Err(error) = registry.record_pulls().await {
+        if let Err(error) = registry.manifests().record_pulls().await {
             tracing::warn!(%error, "some pulls could not be recorded");
         }
     }

@@ -4,7 +4,9 @@ pub mod background;
 pub mod config;
 pub mod oci;
 
+pub mod atomic_file;
 pub mod dir_check;
+pub mod file_watch;
 pub mod redact;
 
 pub mod log;

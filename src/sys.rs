@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A read-only view of a whole file in this process's address space.
@@ -24,7 +24,7 @@ unsafe impl Sync for Mapping {}
 
 impl Mapping {
     /// Maps the first `length` bytes of `file`; `length` must not be 0, nor more than the file has.
-    pub fn new(file: &File, length: usize) -> io::Result<Self> {
+    pub fn new(file: impl AsFd, length: usize) -> io::Result<Self> {
         // SAFETY: a null hint lets the kernel choose a free range, the descriptor is open for the length of the call,
         // and the result is checked before it is used.
         let start = unsafe {
@@ -33,7 +33,7 @@ impl Mapping {
                 length,
                 libc::PROT_READ,
                 libc::MAP_SHARED | libc::MAP_NORESERVE,
-                file.as_raw_fd(),
+                file.as_fd().as_raw_fd(),
                 0,
             )
         };
@@ -90,7 +90,7 @@ impl<const WORDS: usize> SharedWords<WORDS> {
         if file.metadata()?.len() < length as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Mapping::new(&file, length).map(Self)
+        Mapping::new(&*file, length).map(Self)
     }
 
     /// Reads `N` words from `first` on, each whole, and all of them before whatever is read after this call.

@@ -23,6 +23,8 @@ const RULES: &[(&str, &[&str], &str)] = &[
     ("client_key", &["crate::"], "addresses are nobody's"),
     ("redact", &["crate::"], "a secret is one whoever says it"),
     ("dir_check", &["crate::"], "a directory is one whoever asks"),
+    ("file_watch", &["crate::"], "files are anybody's"),
+    ("atomic_file", &["crate::"], "files are anybody's"),
     (
         "health",
         &[

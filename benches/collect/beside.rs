@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tarkeep::blob::Hasher;
 use tarkeep::oci::Algorithm;
-use tarkeep::registry::{Actor, Registry, Settings};
+use tarkeep::registry::{Actor, Registry, RegistrySettings};
 
 use crate::quantile;
 use crate::store::{self, Plan};
@@ -27,10 +27,12 @@ pub async fn run(divisor: usize) {
         has_files: std::env::var_os("NOFILES").is_none(),
     };
     store::make(directory.path(), plan).await;
-    let registry = Registry::open(directory.path(), Settings::default()).expect("a registry");
+    let registry =
+        Registry::open(directory.path(), RegistrySettings::default()).expect("a registry");
     for number in 0..plan.repositories {
         registry
-            .delete_repository(&store::name(number), Actor::default())
+            .repositories()
+            .delete(&store::name(number), Actor::default())
             .await
             .expect("a deletion");
     }

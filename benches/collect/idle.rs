@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tarkeep::registry::{Registry, Retention, Settings, Sweep};
+use tarkeep::registry::{Registry, RegistrySettings, Retention, SweepOptions};
 
 use crate::quantile;
 use crate::store::{self, Plan};
@@ -40,15 +40,15 @@ pub async fn run(divisor: usize) {
 }
 
 async fn passes(root: &Path) -> Duration {
-    let registry = Registry::open(root, Settings::default()).expect("a registry");
+    let registry = Registry::open(root, RegistrySettings::default()).expect("a registry");
     let mut times = Vec::new();
     for _ in 0..PASSES {
-        let sweep = Sweep {
+        let sweep = SweepOptions {
             retention: Retention::default(),
-            is_ordinary: true,
+            uses_server_rules: true,
         };
         let begun = Instant::now();
-        let swept = registry.sweep(sweep, None).await.expect("a pass");
+        let swept = registry.gc().sweep(sweep, None).await.expect("a pass");
         times.push(begun.elapsed());
         assert_eq!(swept, Default::default(), "there was garbage");
     }

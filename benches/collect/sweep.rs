@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
+use tarkeep::registry::{Actor, KeepUntagged, Registry, RegistrySettings, Retention, SweepOptions};
 
 use crate::quantile;
 use crate::store::{self, Plan};
@@ -35,11 +35,12 @@ pub async fn run(divisor: usize) {
     store::make(&plain, plan).await;
     rustix::fs::sync();
 
-    let registry = Registry::open(&root, Settings::default()).expect("a registry");
+    let registry = Registry::open(&root, RegistrySettings::default()).expect("a registry");
     let begun = Instant::now();
     for number in 0..plan.repositories {
         registry
-            .delete_repository(&store::name(number), Actor::default())
+            .repositories()
+            .delete(&store::name(number), Actor::default())
             .await
             .expect("a deletion");
     }
@@ -57,10 +58,10 @@ pub async fn run(divisor: usize) {
     let (swept, sweeping, mut waits) = std::thread::scope(|scope| {
         let prober = scope.spawn(|| probe(&root.join("registry.db"), &stop));
         let begun = Instant::now();
-        let sweep = registry.sweep(
-            Sweep {
+        let sweep = registry.gc().sweep(
+            SweepOptions {
                 retention: at_once(),
-                is_ordinary: false,
+                uses_server_rules: false,
             },
             None,
         );

@@ -11,5 +11,6 @@ pub(crate) fn local_user() -> Actor {
     Actor {
         name: Some(name),
         address: None,
+        user_agent: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{Registry, Retention, Settings};
+use tarkeep::registry::{Registry, RegistrySettings, Retention};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, registry};
@@ -36,7 +36,7 @@ impl Store {
         let directory = defaults::data_directory(self.data_dir.as_deref(), &config)?;
         defaults::check_foreign_store(&directory, &config)?;
         // the owner may delete even if clients may not
-        let settings = Settings {
+        let settings = RegistrySettings {
             delete: true,
             ..rules
         };
@@ -45,7 +45,7 @@ impl Store {
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {
-            registry.recorded_retention().await?
+            registry.gc().recorded_retention().await?
         };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))

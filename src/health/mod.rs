@@ -145,6 +145,7 @@ impl Probe {
     async fn look(&self, registry: &Registry) -> Result<(), String> {
         match self {
             Self::Storage => registry
+                .status()
                 .check_readable()
                 .await
                 .map_err(|error| error.to_string()),

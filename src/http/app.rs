@@ -191,11 +191,15 @@ async fn dispatch(
             manifests::delete_repository(registry, &name, &head).await
         }
         Action::GetBlob { name, digest } => blobs::get(registry, &name, &digest, &head).await,
-        Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest).await,
-        Action::BeginUpload { name, algorithm } => uploads::begin(registry, &name, algorithm).await,
-        Action::PushBlob { name, digest } => uploads::push(registry, &name, &digest, body).await,
+        Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest, &head).await,
+        Action::BeginUpload { name, algorithm } => {
+            uploads::begin(registry, &name, algorithm, &head).await
+        }
+        Action::PushBlob { name, digest } => {
+            uploads::push(registry, &name, &digest, &head, body).await
+        }
         Action::MountBlob { name, digest, from } => {
-            uploads::mount(registry, &name, &digest, from.as_ref()).await
+            uploads::mount(registry, &name, &digest, from.as_ref(), &head).await
         }
         Action::GetUpload { name, id } => uploads::status(registry, &name, &id).await,
         Action::AppendUpload { name, id } => {
@@ -204,7 +208,7 @@ async fn dispatch(
         Action::FinishUpload { name, id, digest } => {
             uploads::finish(registry, &name, &id, &digest, &head, body).await
         }
-        Action::CancelUpload { name, id } => uploads::cancel(registry, &name, &id).await,
+        Action::CancelUpload { name, id } => uploads::cancel(registry, &name, &id, &head).await,
         Action::ListTags { name, page } => lists::tags(registry, &name, page).await,
         Action::ListReferrers {
             name,

@@ -4,6 +4,7 @@
 //! wait for a write. Changes are closures over a [`WriteTx`], handed to [`Meta::write`], which runs many of them in one
 //! durable commit.
 
+mod actor;
 mod blobs;
 mod clock;
 mod connection;
@@ -25,6 +26,7 @@ mod uploads;
 mod usage;
 mod writer;
 
+pub use actor::Actor;
 pub use blobs::{BlobRow, LinkRow};
 pub use clock::{Millis, now};
 pub use error::{Error, Fault};
@@ -37,7 +39,7 @@ pub use repositories::RepositoryId;
 pub use stats::Stats;
 pub use store::Meta;
 pub use sweep::{Cursor, DueCounts, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
-pub use tags::{Actor, NEWEST, TagEnd, TagState, TaggedRow};
+pub use tags::{NEWEST, TagEnd, TagState, TaggedRow};
 pub use trash::{RemovedTagRow, TrashRow};
 pub use uploads::UploadRow;
 pub use usage::{DatabaseSize, Idle, Totals, Usage};

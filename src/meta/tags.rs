@@ -2,18 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::actor::Actor;
 use super::manifests::digest;
 use super::{Error, ManifestId, Millis, Reader, RepositoryId, WriteTx, repositories};
 use crate::oci::{Digest, RepositoryName, TagName};
-
-/// On whose behalf something is changed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Actor {
-    /// A user's name, where there was a login; a part of the registry that acts by itself; or a person at the shell.
-    pub name: Option<String>,
-    /// The network address, where it came over the network.
-    pub address: Option<String>,
-}
 
 /// A tag's target from one moment to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,5 +245,6 @@ pub(super) fn actor(row: &Row<'_>, column: usize) -> rusqlite::Result<Actor> {
     Ok(Actor {
         name: row.get(column)?,
         address: row.get(column + 1)?,
+        user_agent: None,
     })
 }

@@ -33,7 +33,7 @@ impl DiskReserve {
         if free >= reserve.saturating_add(incoming) {
             return Ok(());
         }
-        if self.0.may_say(()) {
+        if self.0.may_log(()) {
             tracing::warn!(
                 free,
                 reserve,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::meta::Millis;
 use crate::registry::content::page::PageLimits;
-use crate::registry::content::validation::Acceptance;
+use crate::registry::content::validation::ManifestRules;
 use crate::registry::policy::retention::{Retention, millis};
 
 /// What an owner may set about the registry's rules.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct RegistrySettings {
     /// Accept manifests that name what is not stored, as mirrors need.
     pub sparse: bool,
     /// The largest manifest, in bytes.
@@ -21,16 +21,16 @@ pub struct Settings {
     /// Whether clients may only read. What the server does by itself, and what its owner does at the command line, goes on.
     pub read_only: bool,
     /// What becomes of uploads that nobody goes on with.
-    pub purging: Purging,
+    pub upload_expiry: UploadExpiry,
     /// The longest pages of lists.
     pub pages: PageLimits,
     /// What is accepted of what clients push.
-    pub acceptance: Acceptance,
+    pub manifest_rules: ManifestRules,
     /// What is kept, and for how long.
     pub retention: Retention,
 }
 
-impl Default for Settings {
+impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             sparse: false,
@@ -38,9 +38,9 @@ impl Default for Settings {
             reserve: 256 << 20,
             delete: true,
             read_only: false,
-            purging: Purging::default(),
+            upload_expiry: UploadExpiry::default(),
             pages: PageLimits::default(),
-            acceptance: Acceptance::default(),
+            manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
         }
     }
@@ -48,7 +48,7 @@ impl Default for Settings {
 
 /// What becomes of upload sessions that nobody goes on with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purging {
+pub struct UploadExpiry {
     /// Without it they stay until they are finished or cancelled.
     pub enabled: bool,
     /// How long after its beginning a session is over.
@@ -59,7 +59,7 @@ pub struct Purging {
     pub dry_run: bool,
 }
 
-impl Default for Purging {
+impl Default for UploadExpiry {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -70,7 +70,7 @@ impl Default for Purging {
     }
 }
 
-impl Purging {
+impl UploadExpiry {
     /// How long after its beginning a session is over, in milliseconds; none where it never is.
     pub(in crate::registry) fn lifetime(&self) -> Option<Millis> {
         self.enabled.then(|| millis(self.age))

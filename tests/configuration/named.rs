@@ -96,15 +96,15 @@ fn what_is_named_is_read_and_nothing_is_changed() {
     for (text, words) in [
         (
             "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
-            "line 1, user 'joe': that is no bcrypt hash",
+            "line 1, user 'joe': not a bcrypt hash",
         ),
         (
             "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
-            "line 2 is no USER:HASH",
+            "line 2 is not USER:HASH",
         ),
         (
             "auth: {htpasswd: {realm: a, path: DIR/nowhere/users}}",
-            "none can be made: No such file or directory",
+            "it cannot be created: No such file or directory",
         ),
         (
             "auth: {htpasswd: {realm: a, path: DIR/theirs}}",
@@ -252,7 +252,7 @@ fn what_can_be_started_with_is_valid_and_nothing_is_made() {
         ("auth: {htpasswd: {realm: a, path: DIR/users}}", None),
         (
             "auth: {htpasswd: {realm: a, path: DIR/none}}",
-            Some("the server will make it with one user, docker"),
+            Some("the server will create it with the user docker"),
         ),
         (
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/ca.pem]}}",

@@ -116,7 +116,7 @@ fn the_log_is_not_filled_by_guesses() {
     assert_eq!(
         (
             log.matches("login failed").count(),
-            log.matches("logins put off").count()
+            log.matches("too many failed logins").count()
         ),
         (looked_at, looked_at - 10),
         "{log}"

@@ -344,7 +344,7 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
     assert_eq!(
         (
             log.matches("login failed").count(),
-            log.matches("a token is not taken").count()
+            log.matches("token rejected").count()
         ),
         (2, 2),
         "{log}"
@@ -382,7 +382,7 @@ fn an_address_that_sends_garbage_has_to_wait() {
     assert_eq!(
         (
             log.matches("login failed").count(),
-            log.matches("logins put off").count()
+            log.matches("too many failed logins").count()
         ),
         (looked_at, looked_at - 10),
         "{log}"

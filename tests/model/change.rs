@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Actor, Error, Restore, Restored};
+use tarkeep::registry::{Actor, Error, RestoreTarget, Restored};
 
 use super::content::Item;
 use super::hand::{Gone, Hand};
@@ -451,7 +451,7 @@ impl Hand<'_> {
         let name = RepositoryName::parse(repository).expect("a name");
         let parsed = Digest::parse(digest).expect("a digest");
         let began = Instant::now();
-        let result = self.world.block_on(self.world.registry.restore_manifest(
+        let result = self.world.block_on(self.world.registry.trash().restore(
             &name,
             &parsed,
             Actor::default(),
@@ -482,10 +482,10 @@ impl Hand<'_> {
             TagName::parse(tag).expect("a tag"),
         );
         let sent = Instant::now();
-        let result = world.block_on(world.registry.restore_tag(
+        let result = world.block_on(world.registry.tags().restore(
             &name,
             &parsed,
-            Restore::Previous,
+            RestoreTarget::Previous,
             Actor::default(),
         ));
         let now = Instant::now();

@@ -155,7 +155,7 @@ fn wait_for_memories(world: &World) {
     let deadline = Instant::now() + world.terms.all_over();
     loop {
         let trash = world
-            .block_on(world.registry.trash(None, String::new()))
+            .block_on(world.registry.trash().list(None, String::new()))
             .expect("the trash")
             .items;
         if trash.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tarkeep::registry::{Registry, Settings};
+use tarkeep::registry::{Registry, RegistrySettings};
 
 use super::content::Stock;
 use super::journal::Journal;
@@ -143,7 +143,7 @@ impl World {
             life: Life::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
-            registry: Registry::open_existing(server.directory(), Settings::default())
+            registry: Registry::open_existing(server.directory(), RegistrySettings::default())
                 .expect("the server's directory"),
             repositories,
             runtime: tokio::runtime::Builder::new_multi_thread()

@@ -6,10 +6,18 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use proptest::prelude::*;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::*;
-use crate::auth::{Permission, RequiredScopes, Scope};
+use super::bundle::Bundle;
+use super::jwks::Jwks;
+use super::settings::Settings;
+use super::validator::{Fault, Validator, bearer};
+use crate::auth::login::Rejection;
+use crate::auth::{
+    Access, Error, Identity, Login, Permission, Refusal, RequiredScopes, Scope,
+    Settings as AuthSettings, is_authorized, is_unrestricted,
+};
 use crate::oci::RepositoryName;
 
 /// Tokens of go-jose; `tests/login/tokens/main.go` makes them.
@@ -27,7 +35,8 @@ fn fixture() -> Fixture {
 
 struct Place {
     directory: tempfile::TempDir,
-    token: Token,
+    settings: Settings,
+    validator: Validator,
 }
 
 impl Place {
@@ -51,11 +60,15 @@ impl Place {
             algorithms: algorithms.iter().map(|&name| name.to_owned()).collect(),
             redirect_path: None,
         };
-        Token::open(settings).map(|token| Self { directory, token })
+        Validator::open(settings.clone()).map(|validator| Self {
+            directory,
+            settings,
+            validator,
+        })
     }
 
     async fn verify(&self, token: &str) -> Result<Identity, Fault> {
-        self.token.verify(token.as_bytes()).await
+        self.validator.verify(token.as_bytes()).await
     }
 }
 
@@ -122,8 +135,8 @@ async fn tokens_of_another_library() {
             .unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         assert_eq!(identity.name(), Some("joe"), "{name}");
         assert!(
-            identity.may(&scope("team/app", Permission::Pull))
-                && !identity.may(&scope("team/app", Permission::Push)),
+            is_authorized(&identity, &scope("team/app", Permission::Pull))
+                && !is_authorized(&identity, &scope("team/app", Permission::Push)),
             "{name}"
         );
     }
@@ -229,10 +242,8 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
         let login = Login {
             authorization: Some(authorization.as_bytes()),
             address: None,
-            site: "",
-            wanted: &RequiredScopes::default(),
         };
-        place.token.admit(login).await
+        place.validator.authenticate(login).await
     };
     let (mut old, mut foreign) = (claims(), claims());
     (old["exp"], foreign["aud"]) = (json!(now() - 300), json!("another"));
@@ -251,7 +262,10 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
         Signer::new("new").sign("new", &claims()),
     ] {
         for _ in 0..20 {
-            assert!(matches!(show(&unfit).await, Err(Refusal::Challenge(_))));
+            assert!(matches!(
+                show(&unfit).await,
+                Err(Rejection::Unauthenticated { .. })
+            ));
         }
     }
     // the second is an expired one, which nobody can tell before its signature is checked
@@ -259,20 +273,20 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
         assert!(
             matches!(
                 show(if number % 2 == 0 { "garbage" } else { &forged }).await,
-                Err(Refusal::Challenge(_))
+                Err(Rejection::Unauthenticated { .. })
             ),
             "{number}"
         );
     }
     assert!(matches!(
         show("garbage").await,
-        Err(Refusal::TooMany { .. })
+        Err(Rejection::Throttled { .. })
     ));
-    assert!(show(&good).await.is_ok(), "a good token has to wait");
+    assert!(show(&good).await.is_ok(), "a valid token has to wait");
     assert!(
         matches!(
             show(&signer.sign("k", &old)).await,
-            Err(Refusal::Challenge(_))
+            Err(Rejection::Unauthenticated { .. })
         ),
         "an expired one has to wait"
     );
@@ -351,29 +365,36 @@ async fn access_is_what_is_listed_and_nothing_else() {
         place.verify(&signer.sign("k", &claims)).await.unwrap()
     };
     let one = identity(json!([{ "type": "repository", "name": "team/app", "actions": ["pull"], "class": "image" }])).await;
-    assert!(one.may(&scope("team/app", Permission::Pull)));
+    assert!(is_authorized(&one, &scope("team/app", Permission::Pull)));
     for other in [
         scope("team/app", Permission::Push),
         scope("team", Permission::Pull),
         scope("team/app2", Permission::Pull),
         Scope::catalog(),
     ] {
-        assert!(!one.may(&other), "{other:?}");
+        assert!(!is_authorized(&one, &other), "{other:?}");
     }
     let all =
         identity(json!([{ "type": "repository", "name": "team/app", "actions": ["*"] }])).await;
     assert!(
-        all.may(&scope("team/app", Permission::Delete))
-            && !all.may(&scope("team/other", Permission::Pull))
+        is_authorized(&all, &scope("team/app", Permission::Delete))
+            && !is_authorized(&all, &scope("team/other", Permission::Pull))
     );
     let catalog =
         identity(json!([{ "type": "registry", "name": "catalog", "actions": ["*"] }])).await;
-    assert!(catalog.may(&Scope::catalog()) && !catalog.may(&scope("catalog", Permission::Pull)));
+    assert!(is_authorized(&catalog, &Scope::catalog()));
+    assert!(!is_authorized(
+        &catalog,
+        &scope("catalog", Permission::Pull)
+    ));
     let patterns = identity(
         json!([{ "type": "repository", "name": "*", "actions": ["pull"] }, { "type": "repository", "name": "team/*", "actions": ["pull"] }]),
     );
-    assert!(!patterns.await.may(&scope("team/app", Permission::Pull)));
-    assert!(!one.may_everything());
+    assert!(!is_authorized(
+        &patterns.await,
+        &scope("team/app", Permission::Pull)
+    ));
+    assert!(!is_unrestricted(&one));
 }
 
 #[tokio::test]
@@ -470,7 +491,7 @@ async fn keys_are_changed_under_way() {
     replace(&json!({ "keys": [old.set["keys"][0], new.set["keys"][0]] }).to_string());
     assert!(place.verify(&by_old).await.is_ok() && place.verify(&by_new).await.is_ok());
     replace(&new.set.to_string());
-    place.token.jwks.as_ref().unwrap().current().await;
+    place.validator.jwks.as_ref().unwrap().current().await;
     assert!(place.verify(&by_old).await.is_err() && place.verify(&by_new).await.is_ok());
     replace("{\"keys\": []}");
     assert!(
@@ -483,7 +504,8 @@ async fn keys_are_changed_under_way() {
 async fn challenges_say_what_was_wrong() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
-    let wanted = RequiredScopes {
+    let access = Access::open(AuthSettings::Token(place.settings.clone())).unwrap();
+    let scopes = RequiredScopes {
         required: vec![
             scope("team/app", Permission::Pull),
             scope("team/app", Permission::Push),
@@ -495,10 +517,11 @@ async fn challenges_say_what_was_wrong() {
         let login = Login {
             authorization,
             address: None,
-            site: "https://registry.example.com",
-            wanted: &wanted,
         };
-        match place.token.admit(login).await {
+        match access
+            .admit(login, &scopes, "https://registry.example.com")
+            .await
+        {
             Ok(_) => "let in".to_owned(),
             Err(Refusal::Challenge(text)) => text,
             Err(refusal) => panic!("{refusal:?}"),
@@ -577,7 +600,7 @@ fn a_file_that_is_not_there() {
         redirect_path: None,
     };
     assert!(
-        Token::open(settings)
+        Validator::open(settings)
             .err()
             .unwrap()
             .to_string()

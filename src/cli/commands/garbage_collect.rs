@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{KeepUntagged, Registry, Sweep};
+use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
 
 use crate::cli::commands::{forecast, gc};
 use crate::cli::error::Error;
@@ -54,19 +54,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     if alone.is_some() {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
     }
-    let forecast = registry.forecast(&retention).await?;
+    let forecast = registry.reports().forecast(&retention).await?;
     if !arguments.quiet {
         output::print(forecast::classic_lines(&forecast).as_bytes())?;
     }
     if arguments.dry_run {
         return Ok(());
     }
-    registry.reconcile().await?;
-    registry.end_expired_uploads().await?;
+    registry.uploads().recover().await?;
+    registry.uploads().end_expired().await?;
     let swept = gc::sweep(
         &registry,
-        Sweep {
-            is_ordinary: retention == ordinary,
+        SweepOptions {
+            uses_server_rules: retention == ordinary,
             retention,
         },
         arguments.quiet,

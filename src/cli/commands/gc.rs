@@ -1,7 +1,7 @@
 //! `registry gc`.
 
 use serde_json::json;
-use tarkeep::registry::{Registry, Sweep, Swept};
+use tarkeep::registry::{Registry, SweepCounts, SweepOptions};
 
 use crate::cli::commands::forecast;
 use crate::cli::error::Error;
@@ -38,14 +38,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     if dry_run {
         return forecast::print(&registry, &retention, output).await;
     }
-    let is_ordinary = registry.recorded_retention().await?.as_ref() == Some(&retention);
-    let cleared = registry.reconcile().await?;
-    let expired = registry.end_expired_uploads().await?;
+    let uses_server_rules = registry.gc().recorded_retention().await?.as_ref() == Some(&retention);
+    let cleared = registry.uploads().recover().await?;
+    let expired = registry.uploads().end_expired().await?;
     let mut swept = sweep(
         &registry,
-        Sweep {
+        SweepOptions {
             retention,
-            is_ordinary,
+            uses_server_rules,
         },
         output == Format::Json,
     )
@@ -61,18 +61,19 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Sweeps, with a progress bar if standard error is a terminal and `is_quiet` is false.
 pub(super) async fn sweep(
     registry: &Registry,
-    sweep: Sweep,
+    sweep: SweepOptions,
     is_quiet: bool,
-) -> Result<Swept, Error> {
+) -> Result<SweepCounts, Error> {
     let Some(bar) = Bar::new().filter(|_| !is_quiet) else {
-        return Ok(registry.sweep(sweep, None).await?);
+        return Ok(registry.gc().sweep(sweep, None).await?);
     };
     Ok(registry
+        .gc()
         .sweep(sweep, Some(&mut |progress| bar.update(progress)))
         .await?)
 }
 
-fn sentence(swept: &Swept) -> String {
+fn sentence(swept: &SweepCounts) -> String {
     format!(
         "collected {}, {}, {} and {}; {} with {} {} removed\n",
         count(swept.tags, "tag"),
@@ -85,7 +86,7 @@ fn sentence(swept: &Swept) -> String {
     )
 }
 
-pub(super) fn failed(swept: &Swept) -> Result<(), Error> {
+pub(super) fn failed(swept: &SweepCounts) -> Result<(), Error> {
     match swept.failures {
         0 => Ok(()),
         failures => {

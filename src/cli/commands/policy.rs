@@ -4,7 +4,7 @@ use std::io::{BufWriter, Write, stdout};
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{Decision, KeepUntagged, Pattern, Preview, Registry, Retention};
+use tarkeep::registry::{Glob, KeepUntagged, PolicyPreview, Registry, Retention, TagDecision};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -57,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let name =
                 RepositoryName::parse(name).map_err(|error| Error::Other(error.to_string()))?;
             // fails for an unknown repository
-            registry.tags(&name, String::new(), Some(0)).await?;
+            registry.tags().list(&name, String::new(), Some(0)).await?;
             list.repository(&name).await?;
         }
         glob => {
@@ -85,11 +85,11 @@ struct List<'r, W: Write> {
 
 impl<W: Write> List<'_, W> {
     /// Prints all repositories whose names match, and reports whether there were any.
-    async fn matching(&mut self, pattern: Option<&Pattern>) -> Result<bool, Error> {
+    async fn matching(&mut self, pattern: Option<&Glob>) -> Result<bool, Error> {
         let mut is_any = false;
         let mut after = Some(String::new());
         while let Some(last) = after {
-            let page = self.registry.catalog(last, None).await?;
+            let page = self.registry.repositories().catalog(last, None).await?;
             for name in page
                 .items
                 .iter()
@@ -106,7 +106,11 @@ impl<W: Write> List<'_, W> {
     }
 
     async fn repository(&mut self, name: &RepositoryName) -> Result<(), Error> {
-        let preview = self.registry.preview(name, self.retention).await?;
+        let preview = self
+            .registry
+            .reports()
+            .preview_policy(name, self.retention)
+            .await?;
         let mut tags = JsonArray::new();
         if self.output == Format::Json {
             let text = |value: Option<&str>| json!(value);
@@ -129,7 +133,11 @@ impl<W: Write> List<'_, W> {
         }
         let mut after = Some(String::new());
         while let Some(last) = after {
-            let page = self.registry.preview_tags(name, &preview, last).await?;
+            let page = self
+                .registry
+                .reports()
+                .preview_tags(name, &preview, last)
+                .await?;
             for decision in page.items {
                 match self.output {
                     Format::Json => written(tags.push(&mut self.out, &as_json(&decision)))?,
@@ -160,8 +168,8 @@ impl<W: Write> List<'_, W> {
     }
 }
 
-fn as_row(name: &RepositoryName, preview: &Preview, decision: Decision) -> Vec<String> {
-    let Decision {
+fn as_row(name: &RepositoryName, preview: &PolicyPreview, decision: TagDecision) -> Vec<String> {
+    let TagDecision {
         tag,
         is_kept,
         reason,
@@ -182,7 +190,7 @@ fn as_row(name: &RepositoryName, preview: &Preview, decision: Decision) -> Vec<S
 }
 
 /// Returns the row about untagged manifests.
-fn untagged_row(name: &RepositoryName, preview: &Preview) -> Vec<String> {
+fn untagged_row(name: &RepositoryName, preview: &PolicyPreview) -> Vec<String> {
     let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
         KeepUntagged::Never => (
@@ -201,12 +209,12 @@ fn untagged_row(name: &RepositoryName, preview: &Preview) -> Vec<String> {
     ]
 }
 
-fn policy_of(preview: &Preview) -> String {
+fn policy_of(preview: &PolicyPreview) -> String {
     preview.policy.clone().unwrap_or_else(|| "-".to_owned())
 }
 
-fn as_json(decision: &Decision) -> Value {
-    let Decision {
+fn as_json(decision: &TagDecision) -> Value {
+    let TagDecision {
         tag,
         is_kept,
         reason,

@@ -75,7 +75,7 @@ impl Restorer {
         let mut manifests = Vec::new();
         let mut after = Some(String::new());
         while let Some(last) = after {
-            let page = registry.trash(Some(&self.repository), last).await?;
+            let page = registry.trash().list(Some(&self.repository), last).await?;
             manifests.extend(
                 page.items
                     .into_iter()
@@ -129,6 +129,7 @@ impl Restorer {
         let mut after = Some(String::new());
         while let Some(last) = after {
             let page = registry
+                .trash()
                 .removed_tags(Some(&self.repository), retention, last)
                 .await?;
             tags.extend(page.items);
@@ -139,14 +140,16 @@ impl Restorer {
 
     async fn manifest(&mut self, registry: &Registry, digest: &Digest) -> Result<(), Error> {
         let restored = registry
-            .restore_manifest(&self.repository, digest, actor::local_user())
+            .trash()
+            .restore(&self.repository, digest, actor::local_user())
             .await?;
         self.tell_manifest(&restored)
     }
 
     async fn tag(&mut self, registry: &Registry, tag: &TagName) -> Result<(), Error> {
         let digest = registry
-            .restore_removed_tag(&self.repository, tag, actor::local_user())
+            .tags()
+            .restore_removed(&self.repository, tag, actor::local_user())
             .await?;
         self.tell_tag(tag.as_str(), digest.as_str())
     }
@@ -243,14 +246,14 @@ async fn list(registry: &Registry, retention: &Retention, output: Format) -> Res
     };
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.trash(None, last).await?;
+        let page = registry.trash().list(None, last).await?;
         page.items.iter().try_for_each(|row| list.manifest(row))?;
         list.print()?;
         after = page.next;
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.removed_tags(None, retention, last).await?;
+        let page = registry.trash().removed_tags(None, retention, last).await?;
         page.items.iter().try_for_each(|row| list.tag(row))?;
         list.print()?;
         after = page.next;

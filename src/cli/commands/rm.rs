@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use serde_json::{Value, json};
-use tarkeep::registry::{self, Consequence, Deletion, Registry, Retention};
+use tarkeep::registry::{self, Deletion, DeletionEffect, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -43,7 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
     let consequence = registry
-        .if_deleted(selection.deletions.clone(), &retention)
+        .reports()
+        .preview_deletion(selection.deletions.clone(), &retention)
         .await?;
     if output == Format::Table {
         show(&selection, &consequence, &retention)?;
@@ -88,7 +89,7 @@ fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Err
 
 fn show(
     selection: &Selection,
-    consequence: &Consequence,
+    consequence: &DeletionEffect,
     retention: &Retention,
 ) -> Result<(), Error> {
     let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST"]);
@@ -104,8 +105,8 @@ fn show(
 }
 
 /// Summarises the deletion and the disk space that it frees.
-fn sentence(selection: &Selection, consequence: &Consequence, retention: &Retention) -> String {
-    let Consequence {
+fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Retention) -> String {
+    let DeletionEffect {
         deleted,
         untagged,
         kept,
@@ -179,16 +180,23 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
         match deletion {
             Deletion::Everything => {
                 registry
-                    .delete_repository(repository, actor.clone())
+                    .repositories()
+                    .delete(repository, actor.clone())
                     .await?
             }
             Deletion::Manifest(digest) => {
                 let reference = tarkeep::registry::ManifestReference::Digest(digest.clone());
                 registry
-                    .delete_manifest(repository, &reference, actor.clone())
+                    .manifests()
+                    .delete(repository, &reference, actor.clone())
                     .await?;
             }
-            Deletion::Tags(tags) => registry.delete_tags(repository, tags, &actor).await?,
+            Deletion::Tags(tags) => {
+                registry
+                    .tags()
+                    .delete(repository, tags, actor.clone())
+                    .await?
+            }
         }
     }
     Ok(())
@@ -228,10 +236,10 @@ fn what(selection: &Selection) -> String {
     }
 }
 
-fn as_json(removed: Value, selection: &Selection, consequence: &Consequence) -> Value {
+fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) -> Value {
     let items =
         selection.rows.iter().map(|row| json!({ "repository": row.repository.as_str(), "tag": row.tag, "digest": row.digest.as_str() }));
-    let Consequence {
+    let DeletionEffect {
         deleted,
         untagged,
         kept,

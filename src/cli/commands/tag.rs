@@ -4,7 +4,7 @@ use std::io::{BufWriter, stdout};
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Actor, ManifestReference, Registry, Restore, TagState, now};
+use tarkeep::registry::{Actor, ManifestReference, Registry, RestoreTarget, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -83,7 +83,7 @@ async fn history(arguments: History) -> Result<(), Error> {
     let mut array = JsonArray::new();
     let (mut before, mut is_known) = (None, false);
     loop {
-        let page = registry.tag_history(&repository, &tag, before).await?;
+        let page = registry.tags().history(&repository, &tag, before).await?;
         is_known |= !page.items.is_empty();
         if !is_known {
             return Err(Error::Other(format!(
@@ -153,21 +153,22 @@ fn as_json(state: &TagState) -> Value {
 async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let (repository, tag) = tag_of(&arguments.reference)?;
     let to = match &arguments.to {
-        None => Restore::Previous,
+        None => RestoreTarget::Previous,
         Some(text) => match Digest::parse(text) {
-            Ok(digest) => Restore::Digest(digest),
+            Ok(digest) => RestoreTarget::Digest(digest),
             Err(_) if text.starts_with("sha") => {
                 return Err(Error::Other(format!(
                     "'{text}' is not a digest: write sha256: and 64 hex digits"
                 )));
             }
-            Err(_) => Restore::At(time_arg::parse(text, now())?),
+            Err(_) => RestoreTarget::At(time_arg::parse(text, now())?),
         },
     };
     let registry = arguments.store.open().await?;
     let before = present(&registry, &repository, &tag).await?;
     let digest = registry
-        .restore_tag(&repository, &tag, to, actor::local_user())
+        .tags()
+        .restore(&repository, &tag, to, actor::local_user())
         .await?;
     output::print(
         match arguments.output {
@@ -192,7 +193,8 @@ pub(crate) async fn present(
     tag: &TagName,
 ) -> Result<Option<Digest>, Error> {
     let newest = registry
-        .tag_history(repository, tag, None)
+        .tags()
+        .history(repository, tag, None)
         .await?
         .items
         .into_iter()

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use tarkeep::oci::Digest;
 use tarkeep::registry::{
-    Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
+    ChainEnd, Explanation, HolderChain, Millis, PlannedRemoval, RemovalKind, Retention, StepKind,
+    TagDecision, TagHold, TrashRow, now,
 };
 
 use crate::cli::error::Error;
@@ -32,7 +33,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let digest = Digest::parse(text)
         .map_err(|error| Error::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
     let (registry, retention) = arguments.store.open_with_rules().await?;
-    let why = registry.why(&digest, &retention).await?;
+    let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(format!(
             "{digest} is unknown: it was never pushed, or is permanently removed"
@@ -46,7 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-fn what(why: &Why) -> &'static str {
+fn what(why: &Explanation) -> &'static str {
     match (why.blob, why.is_manifest) {
         (Some(_), true) => "blob and manifest",
         (Some(_), false) => "blob",
@@ -56,7 +57,7 @@ fn what(why: &Why) -> &'static str {
     }
 }
 
-fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
+fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String {
     let bytes = why
         .blob
         .map(|bytes| format!(" of {}", size(bytes)))
@@ -77,8 +78,8 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
             why.more
         );
     }
-    for doomed in &why.goes {
-        let what = doomed
+    for removal in &why.goes {
+        let what = removal
             .repository
             .as_ref()
             .map_or("the blob".to_owned(), |name| {
@@ -87,8 +88,8 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
         let _ = writeln!(
             text,
             "{what} is removed {}: {}",
-            when(doomed.at, retention),
-            doomed.why
+            when(removal.at, retention),
+            removal.why
         );
     }
     for row in &why.trash {
@@ -132,8 +133,8 @@ fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
 }
 
 /// Formats a chain: `<- manifest … of team/app <- index … <- tag team/app:v1` for a blob, and its rest for a manifest.
-fn line(chain: &Chain, is_blob: bool) -> String {
-    let Chain {
+fn line(chain: &HolderChain, is_blob: bool) -> String {
+    let HolderChain {
         repository,
         steps,
         end,
@@ -148,7 +149,7 @@ fn line(chain: &Chain, is_blob: bool) -> String {
         });
     }
     parts.push(match end {
-        End::Tags { tags, more } => {
+        ChainEnd::Tags { tags, more } => {
             let tags: Vec<_> = tags
                 .iter()
                 .map(|tag| tag_with_rule(repository, tag))
@@ -160,12 +161,12 @@ fn line(chain: &Chain, is_blob: bool) -> String {
             };
             format!("tag {}{more}", tags.join(", "))
         }
-        End::Idle {
+        ChainEnd::Idle {
             until: Some(until),
             why,
         } => format!("nothing, until {}: {why}", time(*until)),
-        End::Idle { until: None, why } => format!("a rule: {why}"),
-        End::Lease { until } => format!(
+        ChainEnd::Idle { until: None, why } => format!("a rule: {why}"),
+        ChainEnd::Lease { until } => format!(
             "a lease in {repository} until {}: no manifest there references it",
             time(*until)
         ),
@@ -176,7 +177,7 @@ fn line(chain: &Chain, is_blob: bool) -> String {
 
 fn tag_with_rule(repository: &str, tag: &TagHold) -> String {
     let rule = tag.decision.as_ref().map(
-        |Decision {
+        |TagDecision {
              is_kept,
              reason,
              until,
@@ -200,16 +201,16 @@ fn kind(kind: StepKind) -> &'static str {
     }
 }
 
-fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
+fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
     let goes = why.goes.iter().map(
-        |Doomed {
+        |PlannedRemoval {
              kind,
              repository,
              at,
              why,
              ..
          }| {
-            let kind = if *kind == Kind::Blob {
+            let kind = if *kind == RemovalKind::Blob {
                 "blob"
             } else {
                 "manifest"
@@ -236,26 +237,26 @@ fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
     })
 }
 
-fn chain_json(chain: &Chain) -> Value {
+fn chain_json(chain: &HolderChain) -> Value {
     let steps: Vec<_> = chain
         .steps
         .iter()
         .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
         .collect();
     let end = match &chain.end {
-        End::Tags { tags, more } => {
+        ChainEnd::Tags { tags, more } => {
             let tags = tags.iter().map(|TagHold { name, decision }| {
                 let decision = decision.as_ref().map(
-                    |Decision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
+                    |TagDecision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
                 );
                 json!({ "tag": name, "rule": decision })
             });
             json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
         }
-        End::Idle { until, why } => {
+        ChainEnd::Idle { until, why } => {
             json!({ "kind": "untagged", "until": until.map(exact_time), "why": why })
         }
-        End::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
+        ChainEnd::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
     };
     json!({ "repository": chain.repository, "steps": steps, "end": end })
 }

@@ -33,16 +33,12 @@ pub(crate) fn check(config: &Config) -> Result<(), Violations> {
 /// Converts an error of authentication into a violation of its key.
 pub(crate) fn violations(error: &auth::Error) -> Violations {
     let key = match error {
-        auth::Error::Read { what, .. } | auth::Error::Invalid { what, .. }
-            if what.starts_with("auth.") =>
-        {
-            what
-        }
+        auth::Error::File(error) if error.what().starts_with("auth.") => error.what(),
         auth::Error::Token(_) => return Violations::within("auth.token", error),
-        auth::Error::Read { .. }
-        | auth::Error::Invalid { .. }
+        auth::Error::File(_)
         | auth::Error::Missing { .. }
-        | auth::Error::Make { .. } => "auth.htpasswd.path",
+        | auth::Error::Create { .. }
+        | auth::Error::Random => "auth.htpasswd.path",
     };
     Violations::of(key, error)
 }

@@ -81,7 +81,7 @@ async fn serve(
     let registry = Registry::open(directory, registry::settings(config)?)?;
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
-    let _ = registry.check_reserve();
+    let _ = registry.status().check_disk_reserve();
     let _serving = registry.lock_serving()?;
     let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
@@ -153,7 +153,7 @@ async fn shutdown(mut signals: Signals) {
 
 /// Writes what is still in memory: counts of pulls, and the access log.
 async fn finish(registry: &Registry, access_log: AccessLog) {
-    if let Err(error) = registry.record_pulls().await {
+    if let Err(error) = registry.manifests().record_pulls().await {
         tracing::warn!(%error, "cannot record the last pulls");
     }
     let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;

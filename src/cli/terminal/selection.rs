@@ -1,7 +1,7 @@
 //! Selection of content by a reference or globs: `REPOSITORY[:TAG|@DIGEST]`.
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{self, Deletion, ManifestReference, Pattern, Registry};
+use tarkeep::registry::{self, Deletion, Glob, ManifestReference, Registry};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::reference::Target;
@@ -9,7 +9,7 @@ use crate::cli::terminal::reference::Target;
 /// A name, or a glob that matches many.
 enum Names<T> {
     One(T),
-    Matching(Pattern),
+    Matching(Glob),
 }
 
 /// The selected part of a repository.
@@ -47,8 +47,8 @@ pub(crate) fn is_glob(text: &str) -> bool {
 }
 
 /// Parses a glob.
-pub(crate) fn pattern(text: &str) -> Result<Pattern, Error> {
-    Pattern::try_from(text.to_owned()).map_err(Error::Other)
+pub(crate) fn pattern(text: &str) -> Result<Glob, Error> {
+    Glob::try_from(text.to_owned()).map_err(Error::Other)
 }
 
 impl Selector {
@@ -154,6 +154,7 @@ impl Selector {
             }
             Part::Manifest(digest) => {
                 let description = registry
+                    .manifests()
                     .describe(name, &ManifestReference::Digest(digest.clone()))
                     .await?;
                 if let Some(holder) = description.parents.into_iter().next() {
@@ -173,7 +174,8 @@ impl Selector {
             }
             Part::Tags(Names::One(tag)) => {
                 let manifest = registry
-                    .manifest(name, &ManifestReference::Tag(tag.clone()))
+                    .manifests()
+                    .get(name, &ManifestReference::Tag(tag.clone()))
                     .await?;
                 selection
                     .rows
@@ -202,14 +204,14 @@ impl Selector {
 async fn tags(
     registry: &Registry,
     name: &RepositoryName,
-    pattern: Option<&Pattern>,
+    pattern: Option<&Glob>,
 ) -> Result<Vec<Row>, Error> {
     // fails for an unknown repository
-    registry.tags(name, String::new(), Some(0)).await?;
+    registry.tags().list(name, String::new(), Some(0)).await?;
     let mut rows = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.tag_rows(name, last, None).await?;
+        let page = registry.tags().list_detailed(name, last, None).await?;
         let matching = page
             .items
             .into_iter()
@@ -227,12 +229,12 @@ async fn tags(
 /// Lists repositories whose names match the pattern, if any.
 pub(crate) async fn matching_repositories(
     registry: &Registry,
-    pattern: Option<&Pattern>,
+    pattern: Option<&Glob>,
 ) -> Result<Vec<RepositoryName>, Error> {
     let mut names = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.catalog(last, None).await?;
+        let page = registry.repositories().catalog(last, None).await?;
         let matching = page
             .items
             .iter()

@@ -4,7 +4,10 @@ use axum::body::Body;
 use http::Request;
 use http::header::AUTHORIZATION;
 
-use crate::auth::{Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope};
+use crate::auth::{
+    Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
+    is_unrestricted,
+};
 use crate::http::api::action::Action;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
@@ -28,11 +31,10 @@ pub(crate) async fn admit(
             .headers()
             .get(AUTHORIZATION)
             .map(|value| value.as_bytes()),
-        site: &site,
         address: client.and_then(|client| client.address),
-        wanted: &wanted,
     };
-    let identity = access.admit(login).await.map_err(|refusal| match refusal {
+    let admitted = access.admit(login, &wanted, &site).await;
+    let identity = admitted.map_err(|refusal| match refusal {
         Refusal::Challenge(challenge) => ApiError::Unauthorized { challenge, wanted },
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
     })?;
@@ -97,8 +99,8 @@ fn narrowed(action: Action, identity: &Identity) -> Action {
     match action {
         Action::MountBlob { name, digest, from } => {
             let may_mount = match &from {
-                Some(from) => identity.may(&Scope::repository(from, Permission::Pull)),
-                None => identity.may_everything(),
+                Some(from) => is_authorized(identity, &Scope::repository(from, Permission::Pull)),
+                None => is_unrestricted(identity),
             };
             if may_mount {
                 Action::MountBlob { name, digest, from }

@@ -1,9 +1,7 @@
 //! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
 
-use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::http::connection::send_budget::{self, SendBudget, Window, Windows};
 use crate::http::connection::sendfile::ConnectionState;
+use crate::registry::BlobFile;
 use crate::sys::Mapping;
 
 /// How much of a file is handed to the connection at a time where it need not be copied.
@@ -30,7 +29,7 @@ pub(crate) enum Part {
 
 /// A file that parts are taken from.
 pub(crate) struct FileSource {
-    file: Arc<File>,
+    file: Arc<BlobFile>,
     way: Way,
 }
 
@@ -58,7 +57,7 @@ impl FileSource {
     /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
     /// copies inside the connection's allowance.
     pub(crate) fn new(
-        file: File,
+        file: BlobFile,
         size: u64,
         state: Option<&ConnectionState>,
         budget: &SendBudget,
@@ -89,10 +88,8 @@ impl FileSource {
 
 impl Mapped {
     /// None where the file cannot be mapped, or is shorter than recorded: it is then read, and fails, the usual way.
-    fn new(file: &Arc<File>, size: u64, state: &ConnectionState) -> Option<Self> {
-        let length = usize::try_from(size).ok()?;
-        let is_whole = file.metadata().is_ok_and(|metadata| metadata.len() == size);
-        let mapping = Arc::new(Mapping::new(file, length).ok().filter(|_| is_whole)?);
+    fn new(file: &Arc<BlobFile>, size: u64, state: &ConnectionState) -> Option<Self> {
+        let mapping = Arc::new(file.map(size)?);
         let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
         state.register(bytes.clone(), Arc::clone(file));
         Some(Self { mapping, bytes })
@@ -182,30 +179,22 @@ impl FileSource {
 }
 
 /// Fills a window from `offset` on if all of that is in memory, so that nobody waits for the disk; else gives it back.
-fn read_resident(file: &File, offset: u64, mut window: Window) -> Result<Bytes, Window> {
-    let buffer = &mut [IoSliceMut::new(&mut window.bytes)];
-    let read = rustix::io::preadv2(file, buffer, offset, rustix::io::ReadWriteFlags::NOWAIT);
-    // fewer bytes: the rest is on the disk
-    if read.is_ok_and(|length| length == window.bytes.len()) {
+fn read_resident(file: &BlobFile, offset: u64, mut window: Window) -> Result<Bytes, Window> {
+    if file.read_cached_at(&mut window.bytes, offset) {
         Ok(window.freeze())
     } else {
         Err(window)
     }
 }
 
-fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
+fn read(file: &BlobFile, offset: u64, mut window: Window) -> io::Result<Bytes> {
     file.read_exact_at(&mut window.bytes, offset)?;
     Ok(window.freeze())
 }
 
 /// Brings a range of a file into the page cache, and asks for the next one.
-fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
-    let _ = rustix::fs::fadvise(
-        file,
-        range.end,
-        std::num::NonZeroU64::new(MAPPED_WINDOW),
-        rustix::fs::Advice::WillNeed,
-    );
+fn warm(file: &BlobFile, range: Range<u64>) -> io::Result<()> {
+    file.prefetch(range.end, MAPPED_WINDOW);
     let mut scratch = vec![0; send_budget::LARGEST as usize];
     let mut offset = range.start;
     while offset < range.end {

@@ -16,7 +16,7 @@ use crate::http::api::content::{Content, ContentSource};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
-use crate::registry::{Error, ManifestReference, Registry, Reservation};
+use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
 
 /// How long a manifest may take to arrive: it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,9 +38,9 @@ pub(crate) async fn get(
 ) -> Result<Response<Body>, ApiError> {
     let is_head = head.method == Method::HEAD;
     let manifest = if is_head {
-        registry.promise_manifest(name, reference).await?
+        registry.manifests().promise(name, reference).await?
     } else {
-        registry.manifest(name, reference).await?
+        registry.manifests().get(name, reference).await?
     };
     let content = Content {
         digest: &manifest.digest,
@@ -55,7 +55,7 @@ pub(crate) async fn get(
     if is_head {
         return content.answer(&head.headers, ContentSource::Nothing);
     }
-    registry.count_pull(&manifest, reference);
+    registry.manifests().count_pull(&manifest, reference);
     content.answer(&head.headers, ContentSource::Memory(manifest.bytes.clone()))
 }
 
@@ -79,7 +79,8 @@ pub(crate) async fn put(
     }
     let (bytes, room) = read(registry, body).await?;
     let pushed = registry
-        .push_manifest(
+        .manifests()
+        .push(
             name,
             reference,
             tags.clone(),
@@ -103,9 +104,9 @@ pub(crate) async fn put(
 
 /// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory as it comes,
 /// which is kept until it is stored.
-async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation), Error> {
+async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
     let limit = registry.settings().manifest_limit;
-    let (mut bytes, mut room) = (BytesMut::new(), registry.reserve_memory());
+    let (mut bytes, mut room) = (BytesMut::new(), registry.manifests().reserve_memory());
     let mut deadline = Instant::now() + BODY_TIMEOUT;
     let late = |_| {
         Error::ManifestBody(
@@ -123,11 +124,11 @@ async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation
             return Err(Error::ManifestTooLarge { limit });
         }
         if length > ORDINARY_SIZE {
-            let was_beyond = room.is_beyond();
+            let was_beyond = room.is_overdraft();
             timeout_at(deadline, room.grow_to(length))
                 .await
                 .map_err(late)?;
-            if room.is_beyond() && !was_beyond {
+            if room.is_overdraft() && !was_beyond {
                 deadline = deadline.min(Instant::now() + HURRY);
             }
         }
@@ -143,7 +144,8 @@ pub(crate) async fn delete(
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     registry
-        .delete_manifest(name, reference, actor(head))
+        .manifests()
+        .delete(name, reference, actor(head))
         .await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }
@@ -154,6 +156,6 @@ pub(crate) async fn delete_repository(
     name: &RepositoryName,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_repository(name, actor(head)).await?;
+    registry.repositories().delete(name, actor(head)).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

@@ -35,7 +35,7 @@ pub(crate) async fn get(
     let mut last: Option<Millis> = None;
     let (mut before, mut goes_on) = (None, false);
     'pages: loop {
-        let page = registry.tag_history(name, tag, before).await?;
+        let page = registry.tags().history(name, tag, before).await?;
         for event in page
             .items
             .iter()

@@ -12,7 +12,6 @@
 //! What hyper writes while no request is being answered is its own refusal of one that it could not read, without a
 //! body. The stream sends one that says why in its place (`refusal.rs`).
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,6 +26,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::http::connection::raw_error;
 use crate::http::connection::stream::Stream;
 use crate::http::response::extra_headers::ExtraHeaders;
+use crate::registry::BlobFile;
 
 /// How long a connection that closes after a refusal goes on reading what the client was still sending: closing at once
 /// would reset it, and the client would never see the answer.
@@ -53,7 +53,7 @@ struct Shared {
 
 struct Region {
     mapping: Bytes,
-    file: Arc<File>,
+    file: Arc<BlobFile>,
 }
 
 /// A handler's turn to speak on its connection: from the request until hyper has the whole answer.
@@ -99,12 +99,12 @@ impl ConnectionState {
     }
 
     /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this turn.
-    pub(crate) fn register(&self, mapping: Bytes, file: Arc<File>) {
+    pub(crate) fn register(&self, mapping: Bytes, file: Arc<BlobFile>) {
         *self.region() = Some(Region { mapping, file });
     }
 
     /// The file and the offset in it that `buffer` is a view of.
-    fn find(&self, buffer: &[u8]) -> Option<(Arc<File>, u64)> {
+    fn find(&self, buffer: &[u8]) -> Option<(Arc<BlobFile>, u64)> {
         let region = self.region();
         let region = region.as_ref()?;
         let offset = buffer

@@ -1,6 +1,5 @@
 //! What a connection's bytes go through: a socket, with or without encryption around it.
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -12,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
+
+use crate::registry::BlobFile;
 
 /// The most that one call hands to the kernel: other connections of this worker get their turn in between.
 const SEND_LIMIT: usize = 1 << 20;
@@ -89,7 +90,7 @@ impl Socket {
     fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {
@@ -100,7 +101,7 @@ impl Socket {
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {
@@ -227,7 +228,7 @@ impl Stream {
     pub(crate) fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {

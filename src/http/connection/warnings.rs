@@ -41,7 +41,7 @@ impl ConnectionWarnings {
     pub fn handshake(&self, address: Option<IpAddr>, failure: Failure) {
         if self
             .handshakes
-            .may_say((address.map(client_key::of), failure))
+            .may_log((address.map(client_key::of), failure))
         {
             tracing::warn!(
                 address = named(address),
@@ -52,7 +52,7 @@ impl ConnectionWarnings {
 
     /// Says of a peer that is not believed that it names another as the client: it may be a proxy that was to be.
     pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
-        if names_another(headers) && self.strangers.may_say(peer.address.map(client_key::of)) {
+        if names_another(headers) && self.strangers.may_log(peer.address.map(client_key::of)) {
             // which stands for sockets as well
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(

@@ -58,7 +58,7 @@ impl ErrorLog {
         let status = response.status();
         let path = uri.path();
         if is_refusal(method, status)
-            && self.0.may_say((
+            && self.0.may_log((
                 client.map(client_key::of),
                 reason.code,
                 repository(path).to_owned(),

@@ -102,7 +102,7 @@ impl Readiness {
             return report.clone();
         }
         let database = self.database(&mut state.pending).await;
-        let disk = match self.registry.check_reserve() {
+        let disk = match self.registry.status().check_disk_reserve() {
             Ok(()) => None,
             Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
             Err(error) => {
@@ -137,7 +137,7 @@ impl Readiness {
     ) -> Option<&'static str> {
         let change = pending.get_or_insert_with(|| {
             let registry = self.registry.clone();
-            tokio::spawn(async move { registry.check_changeable().await })
+            tokio::spawn(async move { registry.status().check_database_writable().await })
         });
         let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
             return Some("the database does not answer in time");

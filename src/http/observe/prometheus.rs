@@ -17,7 +17,7 @@ use prometheus_client::metrics::MetricType;
 use crate::http::endpoint::Endpoint;
 use crate::http::observe::metrics::{METHODS, STATUSES};
 use crate::http::observe::monitoring::Monitor;
-use crate::registry::{Measured, Operation};
+use crate::registry::{Operation, StoreMeasurement};
 use crate::telemetry::Snapshot;
 
 /// Where the text of 0.0.4 calls a family otherwise.
@@ -74,7 +74,7 @@ const MILLISECONDS: f64 = 1e3;
 
 /// Everything, as text.
 pub(crate) async fn text(monitor: &Monitor, shape: Shape) -> String {
-    let measured = monitor.registry.measured().await;
+    let measured = monitor.registry.status().store().await;
     let mut registry = prometheus_client::registry::Registry::default();
     registry.register_collector(Box::new(Everything {
         monitor: monitor.clone(),
@@ -113,7 +113,7 @@ fn classic(text: &str) -> String {
 
 struct Everything {
     monitor: Monitor,
-    measured: Option<Arc<Measured>>,
+    measured: Option<Arc<StoreMeasurement>>,
 }
 
 impl fmt::Debug for Everything {
@@ -229,7 +229,7 @@ impl Everything {
     }
 
     fn files(&self, out: &mut Out<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.file_stats();
+        let stats = self.monitor.registry.status().files();
         let operations = Operation::ALL.into_iter().map(|operation| {
             let labels = vec![
                 ("driver", "filesystem".to_owned()),
@@ -249,7 +249,7 @@ impl Everything {
             NANOSECONDS,
             stats.file_syncs.snapshot(),
         )?;
-        let database = self.monitor.registry.database_stats();
+        let database = self.monitor.registry.status().database();
         out.counter(
             "registry_storage_cache_requests",
             "Manifests that were asked for",
@@ -268,7 +268,7 @@ impl Everything {
     }
 
     fn database(&self, out: &mut Out<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.database_stats();
+        let stats = self.monitor.registry.status().database();
         out.gauge(
             "registry_database_queued_changes",
             "Changes that wait for the writer, or are being made",
@@ -311,7 +311,7 @@ impl Everything {
     }
 
     fn collection(&self, out: &mut Out<'_>) -> fmt::Result {
-        let stats = self.monitor.registry.collection();
+        let stats = self.monitor.registry.status().gc();
         let outcomes = [("ok", &stats.passes), ("failed", &stats.failed)];
         out.counters(
             "registry_gc_passes",
@@ -361,7 +361,7 @@ impl Everything {
     }
 
     fn store(&self, out: &mut Out<'_>) -> fmt::Result {
-        if let Some(free) = self.monitor.registry.free_disk() {
+        if let Some(free) = self.monitor.registry.status().free_disk() {
             out.gauge(
                 "registry_disk_free_bytes",
                 "What may still be written to the data directory's disk",
@@ -444,7 +444,7 @@ impl Everything {
     }
 
     fn process(&self, out: &mut Out<'_>) -> fmt::Result {
-        let blocking = self.monitor.registry.blocking_stats();
+        let blocking = self.monitor.registry.status().blocking();
         let states = [
             ("waiting", &blocking.waiting),
             ("running", &blocking.running),

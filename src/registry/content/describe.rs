@@ -1,6 +1,5 @@
 //! What a person wants to know of an image: its size, its platforms, what it is made of and who needs it.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -11,14 +10,14 @@ use crate::oci::{Digest, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Manifests;
 
 /// Configs larger than this are not an image's, and not read for its platform.
 const CONFIG_LIMIT: u64 = 4 << 20;
 
 /// An image in a line.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub struct ImageSummary {
     pub digest: Digest,
     pub media_type: String,
     /// In bytes, with everything it needs, each thing counted once.
@@ -30,8 +29,8 @@ pub struct Summary {
 
 /// An image in full.
 #[derive(Debug)]
-pub struct Description {
-    pub summary: Summary,
+pub struct ImageDescription {
+    pub summary: ImageSummary,
     pub manifest: Manifest,
     /// The manifest as it was pushed.
     pub bytes: bytes::Bytes,
@@ -40,29 +39,30 @@ pub struct Description {
     pub parents: Vec<Digest>,
 }
 
-impl Registry {
+impl Manifests<'_> {
     /// Sums up the manifest of that digest.
     pub async fn summarise(
-        &self,
+        self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Summary, Error> {
+    ) -> Result<ImageSummary, Error> {
         let reference = ManifestReference::Digest(digest.clone());
-        let stored = self.manifest(repository, &reference).await?;
+        let stored = self.get(repository, &reference).await?;
         let (summary, _) = self.sum_up(repository, &stored).await?;
         Ok(summary)
     }
 
     /// Everything known of a manifest, but its referrers, which are a list of their own.
     pub async fn describe(
-        &self,
+        self,
         repository: &RepositoryName,
         reference: &ManifestReference,
-    ) -> Result<Description, Error> {
-        let stored = self.manifest(repository, reference).await?;
+    ) -> Result<ImageDescription, Error> {
+        let stored = self.get(repository, reference).await?;
         let (summary, manifest) = self.sum_up(repository, &stored).await?;
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let (tags, parents) = self
+            .registry
             .scan(move |reader| {
                 Ok((
                     reader.tags_of(&name, &digest)?,
@@ -70,7 +70,7 @@ impl Registry {
                 ))
             })
             .await?;
-        Ok(Description {
+        Ok(ImageDescription {
             summary,
             manifest,
             bytes: stored.bytes.clone(),
@@ -80,16 +80,17 @@ impl Registry {
     }
 
     async fn sum_up(
-        &self,
+        self,
         repository: &RepositoryName,
         stored: &StoredManifest,
-    ) -> Result<(Summary, Manifest), Error> {
+    ) -> Result<(ImageSummary, Manifest), Error> {
         let gone = || Error::ManifestUnknown {
             repository: repository.clone(),
             reference: stored.digest.to_string(),
         };
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let weight = self
+            .registry
             .scan(move |reader| reader.weigh(&name, &digest))
             .await?
             .ok_or_else(gone)?;
@@ -110,7 +111,7 @@ impl Registry {
                 .filter_map(name_of)
                 .collect(),
         };
-        let summary = Summary {
+        let summary = ImageSummary {
             digest: stored.digest.clone(),
             media_type: stored.media_type.clone(),
             size: weight.size,
@@ -120,24 +121,18 @@ impl Registry {
         Ok((summary, manifest))
     }
 
-    async fn config_platform(&self, digest: &str) -> Result<Option<Platform>, Error> {
+    async fn config_platform(self, digest: &str) -> Result<Option<Platform>, Error> {
         let Ok(digest) = Digest::parse(digest) else {
             return Ok(None);
         };
-        let blobs = Arc::clone(&self.blobs);
+        let blobs = Arc::clone(&self.registry.blobs);
         blocking(move || config_platform(&blobs, &digest)).await
     }
 }
 
 /// The platform an image's config tells, if it is an image's.
 fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
-    let mut text = Vec::new();
-    blobs
-        .open_blob(digest)
-        .ok()?
-        .take(CONFIG_LIMIT)
-        .read_to_end(&mut text)
-        .ok()?;
+    let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
     #[derive(Deserialize)]
     struct Config {
         #[serde(flatten)]

@@ -3,17 +3,17 @@
 use crate::meta::{Actor, Millis, NEWEST, TagState, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::point;
-use crate::registry::content::trash::bring_back;
+use crate::registry::content::push::set_tag;
+use crate::registry::content::trash::restore_manifest;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Tags;
 
 /// The longest page of a history.
 const PAGE: usize = 1000;
 
 /// Where a tag is to be put back.
 #[derive(Clone, Debug)]
-pub enum Restore {
+pub enum RestoreTarget {
     /// What it pointed at before its present state, or before it was removed.
     Previous,
     Digest(Digest),
@@ -21,18 +21,19 @@ pub enum Restore {
     At(Millis),
 }
 
-impl Registry {
+impl Tags<'_> {
     /// The states of a tag, newest first; the present one, if there is one, has no end.
     ///
     /// `before` is where the last page ended.
-    pub async fn tag_history(
-        &self,
+    pub async fn history(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
         before: Option<i64>,
     ) -> Result<Page<TagState>, Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
         let rows = self
+            .registry
             .scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE))
             .await?;
         let next = rows
@@ -47,11 +48,11 @@ impl Registry {
 
     /// Points a tag at what it pointed at before, or at any other manifest of the repository; brings that back, if it was
     /// deleted. Gives its digest.
-    pub async fn restore_tag(
-        &self,
+    pub async fn restore(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
-        to: Restore,
+        to: RestoreTarget,
         actor: Actor,
     ) -> Result<Digest, Error> {
         let digest = self.find_state(repository, tag, to).await?;
@@ -59,17 +60,17 @@ impl Registry {
             repository.clone(),
             tag.clone(),
             digest.clone(),
-            self.settings(),
+            self.registry.settings(),
         );
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, actor| {
                 let repository = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let manifest = match tx.manifest(repository, &wanted)? {
                     Some(manifest) => manifest,
-                    None => bring_back(
+                    None => restore_manifest(
                         tx,
                         repository,
                         &name,
@@ -80,7 +81,7 @@ impl Registry {
                     )?,
                 };
                 let policy = settings.retention.policy(name.as_str());
-                point(tx, &name, repository, &tag, manifest, policy, &actor, now)
+                set_tag(tx, &name, repository, &tag, manifest, policy, actor, now)
             })
             .await?;
         Ok(digest)
@@ -90,14 +91,14 @@ impl Registry {
     ///
     /// # Errors
     /// Where the tag is there, or was not removed as far as is remembered, or its manifest is gone for good.
-    pub async fn restore_removed_tag(
-        &self,
+    pub async fn restore_removed(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
         actor: Actor,
     ) -> Result<Digest, Error> {
         let newest = self
-            .tag_history(repository, tag, None)
+            .history(repository, tag, None)
             .await?
             .items
             .into_iter()
@@ -110,38 +111,42 @@ impl Registry {
                 "tag {tag} of {repository} was not removed: {remedy}"
             )));
         }
-        let digest = self.find_state(repository, tag, Restore::Previous).await?;
+        let digest = self
+            .find_state(repository, tag, RestoreTarget::Previous)
+            .await?;
         if let Err(error) = self
-            .restore_manifest(repository, &digest, actor.clone())
+            .registry
+            .trash()
+            .restore(repository, &digest, actor.clone())
             .await
             && !matches!(error, Error::NothingToRestore(_))
         {
             return Err(error);
         }
-        self.restore_tag(repository, tag, Restore::Digest(digest), actor)
+        self.restore(repository, tag, RestoreTarget::Digest(digest), actor)
             .await
     }
 
     async fn find_state(
-        &self,
+        self,
         repository: &RepositoryName,
         tag: &TagName,
-        to: Restore,
+        to: RestoreTarget,
     ) -> Result<Digest, Error> {
-        if let Restore::Digest(digest) = to {
+        if let RestoreTarget::Digest(digest) = to {
             return Ok(digest);
         }
         let mut before = None;
         loop {
-            let page = self.tag_history(repository, tag, before).await?;
+            let page = self.history(repository, tag, before).await?;
             let found = page
                 .items
                 .into_iter()
                 .find(|state| match (&to, &state.end) {
-                    (Restore::Previous, end) => end.is_some(),
-                    (Restore::At(time), None) => state.since <= *time,
-                    (Restore::At(time), Some(end)) => state.since <= *time && *time < end.at,
-                    (Restore::Digest(_), _) => false,
+                    (RestoreTarget::Previous, end) => end.is_some(),
+                    (RestoreTarget::At(time), None) => state.since <= *time,
+                    (RestoreTarget::At(time), Some(end)) => state.since <= *time && *time < end.at,
+                    (RestoreTarget::Digest(_), _) => false,
                 });
             before = match (found, page.next) {
                 (Some(state), _) => return Ok(state.digest),

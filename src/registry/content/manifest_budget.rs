@@ -29,8 +29,8 @@ impl Default for ManifestBudget {
 }
 
 impl ManifestBudget {
-    pub(in crate::registry) fn reserve(&self) -> Reservation {
-        Reservation {
+    pub(in crate::registry) fn reserve(&self) -> ManifestReservation {
+        ManifestReservation {
             budget: self.clone(),
             space: None,
             beyond: None,
@@ -39,13 +39,13 @@ impl ManifestBudget {
 }
 
 /// What one manifest takes of the room; given back when this goes.
-pub struct Reservation {
+pub struct ManifestReservation {
     budget: ManifestBudget,
     space: Option<OwnedSemaphorePermit>,
     beyond: Option<OwnedSemaphorePermit>,
 }
 
-impl Reservation {
+impl ManifestReservation {
     /// Waits until there is room for a manifest of `bytes` so far.
     pub async fn grow_to(&mut self, bytes: usize) {
         let held = self
@@ -59,7 +59,7 @@ impl Reservation {
         else {
             return;
         };
-        if self.is_beyond() {
+        if self.is_overdraft() {
             return;
         }
         let more = u32::try_from(more).unwrap_or(u32::MAX);
@@ -76,7 +76,7 @@ impl Reservation {
 
     /// Whether others wait for the end of this one.
     #[must_use]
-    pub fn is_beyond(&self) -> bool {
+    pub fn is_overdraft(&self) -> bool {
         self.beyond.is_some()
     }
 }
@@ -97,15 +97,15 @@ mod tests {
         assert_eq!(room.space.available_permits(), ROOM_KIB - 20 * 69);
         let mut large = room.reserve();
         large.grow_to((ROOM_KIB - 20 * 69) << 10).await;
-        assert!(!large.is_beyond() && room.space.available_permits() == 0);
+        assert!(!large.is_overdraft() && room.space.available_permits() == 0);
         let (mut first, mut second) = (room.reserve(), room.reserve());
         first.grow_to(80_000).await;
         first.grow_to(4 << 20).await;
-        assert!(first.is_beyond());
+        assert!(first.is_overdraft());
         assert!(second.grow_to(80_000).now_or_never().is_none());
         drop(first);
         second.grow_to(80_000).await;
-        assert!(second.is_beyond());
+        assert!(second.is_overdraft());
         drop((slow, large, second));
         assert_eq!(
             (

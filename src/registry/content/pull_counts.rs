@@ -13,7 +13,7 @@ const CAPACITY: usize = 10_000;
 
 /// Pulls since the last record: for each manifest, how often and when last by each name.
 #[derive(Default)]
-pub(in crate::registry) struct PullBuffer(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
+pub(in crate::registry) struct PullCounts(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
 
 struct Count {
     tag: Option<String>,
@@ -21,7 +21,7 @@ struct Count {
     last: Millis,
 }
 
-impl PullBuffer {
+impl PullCounts {
     /// Counts a pull.
     pub(super) fn count(&self, manifest: &StoredManifest, reference: &ManifestReference) {
         let tag = match reference {

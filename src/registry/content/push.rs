@@ -13,11 +13,11 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Policy;
-use crate::registry::service::Registry;
+use crate::registry::slices::{Blobs, Manifests};
 
 /// What became of a manifest.
 #[derive(Clone, Debug)]
-pub struct Pushed {
+pub struct PushedManifest {
     pub digest: Digest,
     /// What it is about, to be confirmed to the client, who then need not keep a list itself.
     pub subject: Option<Digest>,
@@ -31,7 +31,7 @@ enum Target {
     Absent,
 }
 
-impl Registry {
+impl Manifests<'_> {
     /// Stores a manifest byte for byte and points tags at it, all in one change.
     ///
     /// `reference` is what the client addressed; `tags` are pointed at it as well.
@@ -39,21 +39,21 @@ impl Registry {
     /// # Errors
     /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted; where a tag is
     /// immutable and points elsewhere.
-    pub async fn push_manifest(
-        &self,
+    pub async fn push(
+        self,
         repository: &RepositoryName,
         reference: ManifestReference,
         mut tags: Vec<TagName>,
         content_type: Option<String>,
         bytes: Bytes,
         actor: Actor,
-    ) -> Result<Pushed, Error> {
-        let settings = self.settings();
+    ) -> Result<PushedManifest, Error> {
+        let settings = self.registry.settings();
         let limit = settings.manifest_limit;
         if bytes.len() > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
-        self.check_space(bytes.len() as u64)?;
+        self.registry.check_disk_space(bytes.len() as u64)?;
         let expected = match reference {
             ManifestReference::Digest(digest) => Some(digest),
             ManifestReference::Tag(tag) => {
@@ -63,22 +63,22 @@ impl Registry {
         };
         let rules = Arc::clone(&settings);
         let read = move || {
-            let (mut manifest, new) = read(expected, content_type.as_deref(), bytes)?;
-            rules.acceptance.check(&manifest)?;
-            rules.acceptance.relax(&mut manifest);
+            let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            rules.manifest_rules.check(&manifest)?;
+            rules.manifest_rules.mark_optional_children(&mut manifest);
             Ok::<_, Error>((manifest, new))
         };
         let (manifest, new) = blocking(read).await??;
-        let pushed = Pushed {
+        let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
         };
         let repository = repository.clone();
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, actor| {
                 let now = now();
                 let id = tx.ensure_repository(&repository, now)?;
-                let manifest = record(
+                let manifest = record_manifest(
                     tx,
                     id,
                     &repository,
@@ -89,25 +89,28 @@ impl Registry {
                 )?;
                 let policy = settings.retention.policy(repository.as_str());
                 tags.iter().try_for_each(|tag| {
-                    point(tx, &repository, id, tag, manifest, policy, &actor, now)
+                    set_tag(tx, &repository, id, tag, manifest, policy, actor, now)
                 })
             })
             .await?;
         Ok(pushed)
     }
+}
 
+impl Blobs<'_> {
     /// Lets a repository show a blob that `from` shows, or, without `from`, any repository. False where there is none.
-    pub async fn mount_blob(
-        &self,
+    pub async fn mount(
+        self,
         repository: &RepositoryName,
         digest: &Digest,
         from: Option<&RepositoryName>,
+        actor: Actor,
     ) -> Result<bool, Error> {
         let is_there = match from {
             Some(from) => self.link(from, digest).await?.is_some(),
             None => {
                 let is_shown = meta::point(|reader| reader.is_blob_shown(digest));
-                self.meta.read(is_shown).await?
+                self.registry.meta.read(is_shown).await?
             }
         };
         if !is_there {
@@ -119,8 +122,8 @@ impl Registry {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, _| {
                 let Some(blob) = tx.blob(&digest)? else {
                     return Ok(false);
                 };
@@ -134,7 +137,7 @@ impl Registry {
 }
 
 /// Parses a manifest and computes its digest.
-pub(in crate::registry) fn read(
+pub(in crate::registry) fn parse_manifest(
     expected: Option<Digest>,
     content_type: Option<&str>,
     bytes: Bytes,
@@ -161,7 +164,7 @@ pub(in crate::registry) fn read(
 }
 
 /// Records a manifest with its references. One that is there already is promised for another lease.
-pub(in crate::registry) fn record(
+pub(in crate::registry) fn record_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
@@ -174,11 +177,12 @@ pub(in crate::registry) fn record(
         tx.renew_manifest(manifest, now)?;
         return Ok(manifest);
     }
-    let targets =
-        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown {
+    let targets = resolve_references(tx, id, references, sparse)?.map_err(|digests| {
+        Error::ReferencesUnknown {
             repository: repository.clone(),
             digests,
-        })?;
+        }
+    })?;
     let manifest = tx.insert_manifest(id, new, now)?;
     for (reference, target) in references.iter().zip(targets) {
         match target {
@@ -198,7 +202,7 @@ pub(in crate::registry) fn record(
     clippy::too_many_arguments,
     reason = "one change, and all that is recorded of it"
 )]
-pub(in crate::registry) fn point(
+pub(in crate::registry) fn set_tag(
     tx: &WriteTx<'_>,
     repository: &RepositoryName,
     id: RepositoryId,
@@ -222,7 +226,7 @@ pub(in crate::registry) fn point(
 }
 
 /// Finds what each reference leads to, or the digests of all that lead nowhere.
-fn resolve(
+fn resolve_references(
     tx: &WriteTx<'_>,
     repository: RepositoryId,
     references: &[Reference],

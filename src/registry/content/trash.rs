@@ -3,12 +3,12 @@
 use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::{point, read, record};
+use crate::registry::content::push::{parse_manifest, record_manifest, set_tag};
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::retention::millis;
-use crate::registry::service::Registry;
-use crate::registry::settings::Settings;
+use crate::registry::settings::RegistrySettings;
+use crate::registry::slices::Trash;
 
 /// The longest page of what can be brought back.
 const PAGE: usize = 1000;
@@ -23,15 +23,16 @@ pub struct Restored {
     pub tags: Vec<(String, Digest)>,
 }
 
-impl Registry {
+impl Trash<'_> {
     /// Deleted manifests that can be brought back; of one repository, where it is named.
-    pub async fn trash(
-        &self,
+    pub async fn list(
+        self,
         repository: Option<&RepositoryName>,
         after: String,
     ) -> Result<Page<TrashRow>, Error> {
         let repository = repository.cloned();
         let rows = self
+            .registry
             .scan(move |meta| {
                 meta.trash(
                     repository.as_ref(),
@@ -48,7 +49,7 @@ impl Registry {
     /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
     /// repository, where it is named.
     pub async fn removed_tags(
-        &self,
+        self,
         repository: Option<&RepositoryName>,
         retention: &Retention,
         after: String,
@@ -57,7 +58,7 @@ impl Registry {
             repository.cloned(),
             now().saturating_sub(millis(retention.grace)),
         );
-        let list = self.scan(move |meta| {
+        let list = self.registry.scan(move |meta| {
             meta.removed_tags(
                 repository.as_ref(),
                 since,
@@ -74,22 +75,23 @@ impl Registry {
     ///
     /// # Errors
     /// Where it is not among what was deleted, or something that it needs is gone.
-    pub async fn restore_manifest(
-        &self,
+    pub async fn restore(
+        self,
         repository: &RepositoryName,
         digest: &Digest,
         actor: Actor,
     ) -> Result<Restored, Error> {
-        let (name, digest, settings) = (repository.clone(), digest.clone(), self.settings());
-        self.meta
-            .write(move |tx| {
+        let (name, digest, settings) =
+            (repository.clone(), digest.clone(), self.registry.settings());
+        self.registry
+            .write(actor, move |tx, actor| {
                 let id = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let mut back = Vec::new();
-                bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
-                bring_back_referrers(tx, id, &name, &settings, now, &mut back)?;
+                restore_manifest(tx, id, &name, &digest, &settings, now, &mut back)?;
+                restore_referrers(tx, id, &name, &settings, now, &mut back)?;
                 let mut tags = Vec::new();
                 for (manifest, digest, tag) in back.iter().flat_map(|(manifest, row)| {
                     row.tags
@@ -99,7 +101,7 @@ impl Registry {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
-                        point(tx, &name, id, &parsed, manifest, None, &actor, now)?;
+                        set_tag(tx, &name, id, &parsed, manifest, None, actor, now)?;
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }
@@ -119,11 +121,11 @@ impl Registry {
 }
 
 /// Brings back the signatures and other referrers of what came back, and theirs. One that is beyond help stays where it is.
-fn bring_back_referrers(
+fn restore_referrers(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
-    settings: &Settings,
+    settings: &RegistrySettings,
     now: Millis,
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<(), Error> {
@@ -134,8 +136,9 @@ fn bring_back_referrers(
             let before = back.len();
             // it may have come back as a child of another one by now
             if tx.trashed(id, &referrer)?.is_some()
-                && let Err(error) =
-                    tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
+                && let Err(error) = tx.attempt(|| {
+                    restore_manifest(tx, id, repository, &referrer, settings, now, back)
+                })
             {
                 back.truncate(before);
                 tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
@@ -145,7 +148,7 @@ fn bring_back_referrers(
     Ok(())
 }
 
-fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
+fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
     Error::NothingToRestore(format!(
         "{digest} of {repository} was not deleted, or longer ago than the grace period"
     ))
@@ -153,20 +156,23 @@ fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
 
 /// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
 /// there: they stay for a grace period after they were last needed, even those that were taken out of the repository since.
-pub(in crate::registry) fn bring_back(
+pub(in crate::registry) fn restore_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
     digest: &Digest,
-    settings: &Settings,
+    settings: &RegistrySettings,
     now: Millis,
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<ManifestId, Error> {
     let (row, bytes) = tx
         .trashed(id, digest)?
-        .ok_or_else(|| not_there(repository, digest))?;
-    let (mut manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
-    settings.acceptance.relax(&mut manifest);
+        .ok_or_else(|| not_in_trash(repository, digest))?;
+    let (mut manifest, new) =
+        parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+    settings
+        .manifest_rules
+        .mark_optional_children(&mut manifest);
     for reference in manifest
         .references
         .iter()
@@ -175,7 +181,7 @@ pub(in crate::registry) fn bring_back(
         if tx.manifest(id, &reference.digest)?.is_none()
             && tx.trashed(id, &reference.digest)?.is_some()
         {
-            bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
+            restore_manifest(tx, id, repository, &reference.digest, settings, now, back)?;
         }
     }
     // what a sparse manifest names the repository may never have held: it is no claim
@@ -190,7 +196,7 @@ pub(in crate::registry) fn bring_back(
             tx.link_blob(id, &reference.digest, blob, now)?;
         }
     }
-    let restored = record(
+    let restored = record_manifest(
         tx,
         id,
         repository,

@@ -10,16 +10,16 @@ use crate::registry::error::Error;
 
 /// An owner's rules about manifests. The default takes everything that the specification does.
 #[derive(Clone, Debug, Default)]
-pub struct Acceptance {
-    pub urls: Urls,
-    pub children: Children,
+pub struct ManifestRules {
+    pub urls: UrlRules,
+    pub children: RequiredChildren,
     /// Kinds of content that may be pushed; none for all.
-    pub classes: Vec<Class>,
+    pub classes: Vec<ContentClass>,
 }
 
 /// Which descriptors may have `urls`, at which clients find content that the registry need not have.
 #[derive(Clone, Debug, Default)]
-pub enum Urls {
+pub enum UrlRules {
     #[default]
     All,
     None,
@@ -32,7 +32,7 @@ pub enum Urls {
 
 /// Which children of an index must be there when it is pushed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Children {
+pub enum RequiredChildren {
     #[default]
     All,
     None,
@@ -42,13 +42,13 @@ pub enum Children {
 
 /// A kind of content, as the media type of an image's config tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum ContentClass {
     Image,
     /// An extension of Docker's engine.
     Plugin,
 }
 
-impl Acceptance {
+impl ManifestRules {
     /// Refuses what the rules about URLs and classes do not allow.
     pub(in crate::registry) fn check(&self, manifest: &Manifest) -> Result<(), Error> {
         let mut urls =
@@ -69,8 +69,8 @@ impl Acceptance {
             return Ok(());
         };
         let class = match config.media_type.as_str() {
-            MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => Class::Image,
-            MediaType::DOCKER_PLUGIN => Class::Plugin,
+            MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => ContentClass::Image,
+            MediaType::DOCKER_PLUGIN => ContentClass::Plugin,
             _ => return Err(Error::ClassRefused(config.media_type.clone())),
         };
         if self.classes.contains(&class) {
@@ -81,8 +81,8 @@ impl Acceptance {
     }
 
     /// Makes those children optional that need not be there.
-    pub(in crate::registry) fn relax(&self, manifest: &mut Manifest) {
-        if self.children == Children::All {
+    pub(in crate::registry) fn mark_optional_children(&self, manifest: &mut Manifest) {
+        if self.children == RequiredChildren::All {
             return;
         }
         let children = manifest
@@ -100,7 +100,7 @@ impl Acceptance {
     }
 }
 
-impl Urls {
+impl UrlRules {
     fn allows(&self, url: &str) -> bool {
         match self {
             Self::All => true,
@@ -117,7 +117,7 @@ impl Urls {
     }
 }
 
-impl Children {
+impl RequiredChildren {
     fn needs(&self, platform: Option<&Platform>) -> bool {
         match self {
             Self::All => true,
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn urls_are_judged_as_distribution_does() {
         let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap();
-        let matching = Urls::Matching {
+        let matching = UrlRules::Matching {
             allow: set(&["^https?://([^/]+\\.)*example\\.com/"]),
             deny: set(&["^https?://evil\\."]),
         };
@@ -161,9 +161,9 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(matching.allows(url), is_allowed, "{url}");
-            assert!(Urls::All.allows(url) && !Urls::None.allows(url));
+            assert!(UrlRules::All.allows(url) && !UrlRules::None.allows(url));
         }
-        let denying = Urls::Matching {
+        let denying = UrlRules::Matching {
             allow: set(&[]),
             deny: set(&["evil"]),
         };

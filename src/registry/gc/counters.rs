@@ -4,12 +4,12 @@ use std::time::Instant;
 
 use crate::meta::now;
 use crate::registry::error::Error;
-use crate::registry::gc::swept::Swept;
+use crate::registry::gc::swept::SweepCounts;
 use crate::telemetry::{Counter, Gauge, Histogram};
 
 /// Of collection, counted since the process began.
 #[derive(Debug)]
-pub struct Collection {
+pub struct GcCounters {
     /// Passes that came to their end.
     pub passes: Counter,
     /// Passes that did not.
@@ -31,7 +31,7 @@ pub struct Collection {
     pub failures: Counter,
 }
 
-impl Default for Collection {
+impl Default for GcCounters {
     fn default() -> Self {
         let counter = Counter::default;
         Self {
@@ -51,8 +51,8 @@ impl Default for Collection {
     }
 }
 
-impl Collection {
-    pub(in crate::registry) fn count(&self, start: Instant, outcome: &Result<Swept, Error>) {
+impl GcCounters {
+    pub(in crate::registry) fn count(&self, start: Instant, outcome: &Result<SweepCounts, Error>) {
         self.times.observe_time(start.elapsed());
         let Ok(swept) = outcome else {
             return self.failed.add(1);

@@ -14,7 +14,7 @@ pub(in crate::registry) struct FailedRemovals(Mutex<HashMap<Digest, String>>);
 
 impl FailedRemovals {
     /// Logs that a blob's file could not be removed, unless it has said the same before.
-    pub fn tell(&self, digest: &Digest, error: &std::io::Error) {
+    pub fn log_once(&self, digest: &Digest, error: &std::io::Error) {
         if !self.is_new(digest, error.to_string()) {
             return;
         }

@@ -1,7 +1,7 @@
 //! How far a sweep has come, for whoever watches it.
 
 use crate::meta::DueCounts;
-use crate::registry::gc::swept::Swept;
+use crate::registry::gc::swept::SweepCounts;
 
 /// How far a sweep has come.
 #[derive(Clone, Copy, Debug, Default)]
@@ -11,14 +11,14 @@ pub struct Progress {
     /// All there are to deal with in this sweep, those included. An estimate, for one thing makes others due; it is made
     /// again before each kind of thing.
     pub due: u64,
-    pub swept: Swept,
+    pub swept: SweepCounts,
 }
 
 /// Told after each change. None where nobody watches: then nothing is counted ahead.
 pub type Watcher<'w> = Option<&'w mut (dyn FnMut(&Progress) + Send)>;
 
 impl Progress {
-    pub(in crate::registry) fn pass(&mut self, things: usize) {
+    pub(in crate::registry) fn advance(&mut self, things: usize) {
         self.done += things as u64;
         self.due = self.due.max(self.done);
     }
@@ -53,7 +53,7 @@ mod tests {
             false,
         );
         assert_eq!((progress.done, progress.due), (0, 2 + 3 * 5 + 2 + 1));
-        progress.pass(2);
+        progress.advance(2);
         progress.expect(
             &DueCounts {
                 links: 3,
@@ -64,7 +64,7 @@ mod tests {
             true,
         );
         assert_eq!((progress.done, progress.due), (2, 2 + 9 + 2 + 1));
-        progress.pass(20);
+        progress.advance(20);
         assert_eq!((progress.done, progress.due), (22, 22));
     }
 }

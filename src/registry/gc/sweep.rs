@@ -20,10 +20,11 @@ use crate::meta::{self, Actor, Cursor, FIRST, Millis, Reader, Removal, WriteTx, 
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::gc::progress::{Progress, Watcher};
-use crate::registry::gc::swept::Swept;
+use crate::registry::gc::swept::SweepCounts;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::retention::{is_signature, millis};
 use crate::registry::service::Registry;
+use crate::registry::slices::Gc;
 
 /// How long one change may hold the database, before its commit: while nobody else wants it, and beside others, when
 /// collection rests after each change as well.
@@ -43,44 +44,48 @@ const VACUUM_STEP: u64 = 64;
 
 /// What a sweep goes by.
 #[derive(Clone, Debug)]
-pub struct Sweep {
+pub struct SweepOptions {
     pub retention: Retention,
     /// The rules are those of the server here, so that what they put off need not be looked at again.
-    pub is_ordinary: bool,
+    pub uses_server_rules: bool,
 }
 
 /// A sweep under way.
-pub(in crate::registry) struct Run<'r> {
-    pub(in crate::registry) registry: &'r Registry,
-    pub(in crate::registry) sweep: Arc<Sweep>,
+pub(in crate::registry) struct SweepRun<'w> {
+    pub(in crate::registry) registry: Registry,
+    pub(in crate::registry) sweep: Arc<SweepOptions>,
     progress: Progress,
     /// For the next change.
     budget: Duration,
-    watcher: Watcher<'r>,
+    watcher: Watcher<'w>,
 }
 
-impl Registry {
+impl Gc<'_> {
     /// Collects all that is due. What cannot be collected is logged, counted and passed over.
     ///
     /// # Errors
     /// Where the database itself cannot be read or changed.
-    pub async fn sweep<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
+    pub async fn sweep(
+        self,
+        sweep: SweepOptions,
+        watcher: Watcher<'_>,
+    ) -> Result<SweepCounts, Error> {
         let start = Instant::now();
-        let outcome = self.sweep_all(sweep, watcher).await;
-        self.collection.count(start, &outcome);
+        let outcome = self.run(sweep, watcher).await;
+        self.registry.collection.count(start, &outcome);
         outcome
     }
 
-    async fn sweep_all<'r>(&'r self, sweep: Sweep, watcher: Watcher<'r>) -> Result<Swept, Error> {
-        let mut run = Run {
-            registry: self,
+    async fn run(self, sweep: SweepOptions, watcher: Watcher<'_>) -> Result<SweepCounts, Error> {
+        let mut run = SweepRun {
+            registry: self.registry.clone(),
             sweep: Arc::new(sweep),
             progress: Progress::default(),
             budget: BUDGET,
             watcher,
         };
         run.tags().await?;
-        run.look_ahead(run.put_off()).await?;
+        run.estimate(run.deferred_until()).await?;
         loop {
             let tags = run.progress.swept.tags;
             run.manifests().await?;
@@ -92,64 +97,67 @@ impl Registry {
         }
         run.history().await?;
         // no manifests any more: those that are left were looked at
-        run.look_ahead(Millis::MIN).await?;
+        run.estimate(Millis::MIN).await?;
         run.links().await?;
-        run.look_ahead(Millis::MIN).await?;
+        run.estimate(Millis::MIN).await?;
         run.blobs().await?;
-        run.look_ahead(Millis::MIN).await?;
+        run.estimate(Millis::MIN).await?;
         run.files().await?;
         run.pages().await?;
         Ok(run.progress.swept)
     }
 
     /// The rules of the server here, to go by in another process: this one's, or those that the last server recorded.
-    pub async fn recorded_retention(&self) -> Result<Option<Retention>, Error> {
+    pub async fn recorded_retention(self) -> Result<Option<Retention>, Error> {
         let text = self.retention_text().await?;
         Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
     }
 
-    async fn retention_text(&self) -> Result<Option<String>, Error> {
+    async fn retention_text(self) -> Result<Option<String>, Error> {
         Ok(self
+            .registry
             .meta
             .read(meta::point(|reader| reader.retention()))
             .await?)
     }
 
     /// Records this process's rules as those of the server here.
-    pub async fn record_retention(&self) -> Result<(), Error> {
-        let text = serde_json::to_string(&self.settings().retention)
+    pub async fn record_retention(self) -> Result<(), Error> {
+        let text = serde_json::to_string(&self.registry.settings().retention)
             .map_err(|error| Error::Internal(error.to_string()))?;
         if self.retention_text().await?.as_ref() == Some(&text) {
             return Ok(());
         }
-        self.meta
+        self.registry
+            .meta
             .write(move |tx| Ok(tx.set_retention(&text)?))
             .await
     }
 }
 
 /// Whom history names for what the registry does by itself.
-pub(in crate::registry) fn collector() -> Actor {
+pub(in crate::registry) fn gc_actor() -> Actor {
     Actor {
         name: Some("garbage collection".to_owned()),
         address: None,
+        user_agent: None,
     }
 }
 
-impl Run<'_> {
-    pub(in crate::registry) fn add(&mut self, swept: Swept) {
+impl SweepRun<'_> {
+    pub(in crate::registry) fn count(&mut self, swept: SweepCounts) {
         self.progress.swept += swept;
-        self.tell();
+        self.notify();
     }
 
-    fn tell(&mut self) {
+    fn notify(&mut self) {
         if let Some(watcher) = &mut self.watcher {
             watcher(&self.progress);
         }
     }
 
     /// Counts what this sweep has before it, where somebody wants to know: through what there is to do, and no more.
-    async fn look_ahead(&mut self, put_off: Millis) -> Result<(), Error> {
+    async fn estimate(&mut self, put_off: Millis) -> Result<(), Error> {
         if self.watcher.is_some() {
             let cutoff = self.cutoff();
             let ahead = self
@@ -158,13 +166,13 @@ impl Run<'_> {
                 .await?;
             self.progress
                 .expect(&ahead, self.sweep.retention.hold() > 0);
-            self.tell();
+            self.notify();
         }
         Ok(())
     }
 
     /// Makes one change, and lets others go first where there are any.
-    pub(in crate::registry) async fn change<T, F>(&mut self, change: F) -> Result<T, Error>
+    pub(in crate::registry) async fn write<T, F>(&mut self, change: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>) -> Result<T, Error> + Send + 'static,
@@ -184,8 +192,8 @@ impl Run<'_> {
     }
 
     /// Manifests that were put off beyond this are not looked at, unless it was by other rules than these.
-    fn put_off(&self) -> Millis {
-        if self.sweep.is_ordinary {
+    fn deferred_until(&self) -> Millis {
+        if self.sweep.uses_server_rules {
             self.cutoff()
         } else {
             Millis::MAX
@@ -194,14 +202,14 @@ impl Run<'_> {
 
     /// Goes through a list, a batch at a time, and does something with each item, as many in one change as its budget
     /// allows. An item that fails takes back nothing but itself.
-    async fn each<T, L, A>(&mut self, list: L, act: A) -> Result<(), Error>
+    async fn for_each_due<T, L, A>(&mut self, list: L, act: A) -> Result<(), Error>
     where
         T: Send + 'static,
         L: Fn(&Reader<'_>, Cursor) -> Result<Vec<(Cursor, T)>, meta::Error>
             + Clone
             + Send
             + 'static,
-        A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
+        A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error> + Clone + Send + 'static,
     {
         let mut after = FIRST;
         loop {
@@ -211,30 +219,30 @@ impl Run<'_> {
                 return Ok(());
             };
             after = *last;
-            self.do_all(found.into_iter().map(|(_, item)| item), act.clone())
+            self.apply_all(found.into_iter().map(|(_, item)| item), act.clone())
                 .await?;
         }
     }
 
     /// Does something with each of several items, as many in one change as its budget allows.
-    pub(in crate::registry) async fn do_all<T, A>(
+    pub(in crate::registry) async fn apply_all<T, A>(
         &mut self,
         items: impl Iterator<Item = T>,
         act: A,
     ) -> Result<(), Error>
     where
         T: Send + 'static,
-        A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error> + Clone + Send + 'static,
+        A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error> + Clone + Send + 'static,
     {
         let mut waiting: VecDeque<T> = items.collect();
         while !waiting.is_empty() {
             let (act, budget, before) = (act.clone(), self.budget, waiting.len());
             let (rest, swept) = self
-                .change(move |tx| some(tx, waiting, act, budget))
+                .write(move |tx| apply_batch(tx, waiting, act, budget))
                 .await?;
-            self.progress.pass(before - rest.len());
+            self.progress.advance(before - rest.len());
             waiting = rest;
-            self.add(swept);
+            self.count(swept);
         }
         Ok(())
     }
@@ -246,7 +254,7 @@ impl Run<'_> {
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {
             // judged again: it may have been needed, or pulled, since it was found
             let Some(manifest) = tx.idle_manifest(found.id)? else {
-                return Ok(Swept::default());
+                return Ok(SweepCounts::default());
             };
             let now = now();
             // a referrer of something kept, even where that cannot hold it: looked at again after a hold
@@ -256,13 +264,13 @@ impl Run<'_> {
                 sweep.retention.due(&manifest)
             };
             if due.is_some_and(|due| due <= now) {
-                tx.delete_manifest(manifest.id, &collector(), now)?;
-                return Ok(Swept {
+                tx.delete_manifest(manifest.id, &gc_actor(), now)?;
+                return Ok(SweepCounts {
                     manifests: 1,
-                    ..Swept::default()
+                    ..SweepCounts::default()
                 });
             }
-            if sweep.is_ordinary {
+            if sweep.uses_server_rules {
                 tx.put_off(
                     manifest.id,
                     due.map_or(Millis::MAX, |due| {
@@ -270,7 +278,7 @@ impl Run<'_> {
                     }),
                 )?;
             }
-            Ok(Swept::default())
+            Ok(SweepCounts::default())
         };
         // where nothing is held any longer, a child is due with its index: again while something goes, for as many indexes as
         // may name each other in a row. Where something is, that comes later. What clients let go meanwhile is for the next
@@ -282,8 +290,8 @@ impl Run<'_> {
         };
         for _ in 0..rounds {
             let before = self.progress.swept.manifests;
-            let (cutoff, put_off) = (self.cutoff(), self.put_off());
-            self.each(
+            let (cutoff, put_off) = (self.cutoff(), self.deferred_until());
+            self.for_each_due(
                 move |meta, after| meta.idle_manifests(cutoff, put_off, after, BATCH),
                 expire.clone(),
             )
@@ -298,10 +306,10 @@ impl Run<'_> {
     async fn links(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
         let list = move |meta: &Reader<'_>, after| meta.idle_links(cutoff, after, BATCH);
-        self.each(list, move |tx, link| {
-            Ok(Swept {
+        self.for_each_due(list, move |tx, link| {
+            Ok(SweepCounts {
                 links: u64::from(tx.delete_idle_link(link, cutoff)?),
-                ..Swept::default()
+                ..SweepCounts::default()
             })
         })
         .await
@@ -310,10 +318,10 @@ impl Run<'_> {
     async fn blobs(&mut self) -> Result<(), Error> {
         let cutoff = self.cutoff();
         let list = move |meta: &Reader<'_>, after| meta.idle_blobs(cutoff, after, BATCH);
-        self.each(list, move |tx, blob| {
-            Ok(Swept {
+        self.for_each_due(list, move |tx, blob| {
+            Ok(SweepCounts {
                 blobs: u64::from(tx.delete_idle_blob(blob, cutoff)?),
-                ..Swept::default()
+                ..SweepCounts::default()
             })
         })
         .await
@@ -329,8 +337,8 @@ impl Run<'_> {
             .await?
             .0
         {
-            let emptied = self.change(move |tx| {
-                let mut swept = Swept::default();
+            let emptied = self.write(move |tx| {
+                let mut swept = SweepCounts::default();
                 for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
                     swept.trash += 1;
                     if tx.manifest(repository, &digest)?.is_none() {
@@ -341,7 +349,7 @@ impl Run<'_> {
                             .filter(|tag| is_signature(tag))
                         {
                             swept.tags +=
-                                u64::from(tx.delete_tag(repository, tag, &collector(), now())?);
+                                u64::from(tx.delete_tag(repository, tag, &gc_actor(), now())?);
                         }
                     }
                     tx.drop_empty_repository(repository)?;
@@ -349,7 +357,7 @@ impl Run<'_> {
                 Ok::<_, Error>(swept)
             });
             let swept = emptied.await?;
-            self.add(swept);
+            self.count(swept);
         }
         Ok(())
     }
@@ -363,11 +371,11 @@ impl Run<'_> {
             .1
         {
             let forgotten = self
-                .change(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
+                .write(move |tx| Ok::<_, Error>(tx.forget_history(cutoff, BATCH / 5)?))
                 .await?;
-            self.add(Swept {
+            self.count(SweepCounts {
                 history: forgotten as u64,
-                ..Swept::default()
+                ..SweepCounts::default()
             });
         }
         Ok(())
@@ -392,12 +400,12 @@ impl Run<'_> {
                 let (registry, budget, before) =
                     (self.registry.clone(), self.budget, waiting.len());
                 let (rest, done) = self
-                    .change(move |tx| unlink_some(tx, &registry, waiting, budget))
+                    .write(move |tx| unlink_batch(tx, &registry, waiting, budget))
                     .await?;
-                self.progress.pass(before - rest.len());
+                self.progress.advance(before - rest.len());
                 waiting = rest;
                 unlinked.extend(done.ids);
-                self.add(done.swept);
+                self.count(done.swept);
                 // the file system takes its time over a large file once nobody has it open: not inside the change
                 blocking(move || drop(done.files)).await?;
             }
@@ -418,7 +426,7 @@ impl Run<'_> {
             .map_err(Error::files("syncing a directory of blobs"))?;
         for ids in ids.chunks(BATCH) {
             let ids = ids.to_vec();
-            self.change(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?))
+            self.write(move |tx| Ok::<_, Error>(tx.forget_removals(&ids)?))
                 .await?;
         }
         Ok(())
@@ -430,15 +438,15 @@ impl Run<'_> {
         let mut rest = free.saturating_sub(SPARE_PAGES);
         while rest > 0 {
             let freed = self
-                .change(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
+                .write(move |tx| Ok::<_, Error>(tx.vacuum(VACUUM_STEP.min(rest))?))
                 .await?;
             if freed == 0 {
                 break;
             }
             rest = rest.saturating_sub(freed as u64);
-            self.add(Swept {
+            self.count(SweepCounts {
                 pages: freed as u64,
-                ..Swept::default()
+                ..SweepCounts::default()
             });
         }
         Ok(())
@@ -446,17 +454,17 @@ impl Run<'_> {
 }
 
 /// Does something with as many items as the budget allows; gives back the rest.
-fn some<T, A>(
+fn apply_batch<T, A>(
     tx: &WriteTx<'_>,
     mut waiting: VecDeque<T>,
     act: A,
     budget: Duration,
-) -> Result<(VecDeque<T>, Swept), Error>
+) -> Result<(VecDeque<T>, SweepCounts), Error>
 where
-    A: Fn(&WriteTx<'_>, &T) -> Result<Swept, Error>,
+    A: Fn(&WriteTx<'_>, &T) -> Result<SweepCounts, Error>,
 {
     let begun = Instant::now();
-    let mut swept = Swept::default();
+    let mut swept = SweepCounts::default();
     while let Some(item) = waiting.pop_front() {
         match tx.attempt(|| act(tx, &item)) {
             Ok(done) => swept += done,
@@ -480,10 +488,10 @@ struct Unlinked {
     ids: Vec<i64>,
     /// Held open until the change is over.
     files: Vec<KeptOpen>,
-    swept: Swept,
+    swept: SweepCounts,
 }
 
-fn unlink_some(
+fn unlink_batch(
     tx: &WriteTx<'_>,
     registry: &Registry,
     mut waiting: VecDeque<Removal>,
@@ -506,16 +514,16 @@ fn unlink_some(
                 } else {
                     (0, 0)
                 };
-                done.swept += Swept {
+                done.swept += SweepCounts {
                     files,
                     bytes,
-                    ..Swept::default()
+                    ..SweepCounts::default()
                 };
                 done.ids.push(removal.id);
                 done.files.extend(file);
             }
             Err(error) => {
-                registry.failed_removals.tell(&removal.digest, &error);
+                registry.failed_removals.log_once(&removal.digest, &error);
                 done.swept.failures += 1;
             }
         }

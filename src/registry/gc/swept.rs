@@ -2,7 +2,7 @@
 
 /// What was collected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Swept {
+pub struct SweepCounts {
     pub tags: u64,
     pub manifests: u64,
     /// Blobs taken out of repositories in which nothing needs them.
@@ -23,7 +23,7 @@ pub struct Swept {
     pub failures: u64,
 }
 
-impl std::ops::AddAssign for Swept {
+impl std::ops::AddAssign for SweepCounts {
     fn add_assign(&mut self, other: Self) {
         self.tags += other.tags;
         self.manifests += other.manifests;

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use crate::meta::{Cursor, FIRST, Reader, RepositoryId, TaggedRow, WriteTx, now};
 use crate::registry::error::Error;
-use crate::registry::gc::sweep::{Run, collector};
-use crate::registry::gc::swept::Swept;
+use crate::registry::gc::sweep::{SweepRun, gc_actor};
+use crate::registry::gc::swept::SweepCounts;
 use crate::registry::policy::retention::Policy;
 
 /// How many repositories are read at once.
 const BATCH: usize = 500;
 
-impl Run<'_> {
+impl SweepRun<'_> {
     /// Removes the tags that the rules do not keep: in the repositories where they may decide anything new, or, with other
     /// rules than the server's, in all.
     pub(in crate::registry) async fn tags(&mut self) -> Result<(), Error> {
@@ -29,8 +29,8 @@ impl Run<'_> {
         }
         let (mut after, now) = (FIRST, now());
         loop {
-            let is_ordinary = self.sweep.is_ordinary;
-            let list = move |meta: &Reader<'_>, after: Cursor| match is_ordinary {
+            let uses_server_rules = self.sweep.uses_server_rules;
+            let list = move |meta: &Reader<'_>, after: Cursor| match uses_server_rules {
                 true => meta.reviewed_repositories(now, after, BATCH),
                 false => meta.all_repositories(after, BATCH),
             };
@@ -56,10 +56,10 @@ impl Run<'_> {
         repository: RepositoryId,
         policy: Option<Policy>,
     ) -> Result<(), Error> {
-        let is_ordinary = self.sweep.is_ordinary;
-        if is_ordinary {
+        let uses_server_rules = self.sweep.uses_server_rules;
+        if uses_server_rules {
             // what is pushed from here on asks for another review
-            self.change(move |tx| Ok(tx.begin_review(repository)?))
+            self.write(move |tx| Ok(tx.begin_review(repository)?))
                 .await?;
         }
         let mut next = None;
@@ -74,7 +74,7 @@ impl Run<'_> {
             });
             let (decisions, mut rows) = decided.await?;
             next = decisions.iter().filter_map(|decision| decision.until).min();
-            let doomed = decisions
+            let expired = decisions
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
                 .filter_map(|decision| rows.remove(&decision.tag));
@@ -82,17 +82,17 @@ impl Run<'_> {
                 // judged again: it may have been moved or pulled since
                 let is_unchanged = tx.tagged(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
-                    is_unchanged && tx.delete_tag(repository, &tag.name, &collector(), now())?;
-                Ok(Swept {
+                    is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;
+                Ok(SweepCounts {
                     tags: u64::from(is_removed),
-                    ..Swept::default()
+                    ..SweepCounts::default()
                 })
             };
-            self.do_all(doomed.collect::<Vec<_>>().into_iter(), remove)
+            self.apply_all(expired.collect::<Vec<_>>().into_iter(), remove)
                 .await?;
         }
-        if is_ordinary {
-            self.change(move |tx| Ok(tx.end_review(repository, next)?))
+        if uses_server_rules {
+            self.write(move |tx| Ok(tx.end_review(repository, next)?))
                 .await?;
         }
         Ok(())

@@ -9,9 +9,9 @@ use crate::oci::{RepositoryName, TagName};
 /// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Pattern(globset::GlobMatcher);
+pub struct Glob(globset::GlobMatcher);
 
-impl TryFrom<String> for Pattern {
+impl TryFrom<String> for Glob {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -23,25 +23,25 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
+impl From<Glob> for String {
+    fn from(pattern: Glob) -> Self {
         pattern.as_str().to_owned()
     }
 }
 
-impl PartialEq for Pattern {
+impl PartialEq for Glob {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl Pattern {
+impl Glob {
     /// Reads a glob for names of repositories.
     ///
     /// # Errors
@@ -184,21 +184,21 @@ mod tests {
             "*_",
             "a___*",
         ] {
-            let error = Pattern::for_repositories(text).unwrap_err();
+            let error = Glob::for_repositories(text).unwrap_err();
             assert!(
                 error.contains(&format!("'{text}' can match no repository: ")),
                 "{error}"
             );
         }
         for text in ["team/app", "v 1", ".*", "-x", "pr:*", "[/]", "", "ä*"] {
-            let error = Pattern::for_tags(text).unwrap_err();
+            let error = Glob::for_tags(text).unwrap_err();
             assert!(
                 error.contains(&format!("'{text}' can match no tag: ")),
                 "{error}"
             );
         }
         assert!(
-            Pattern::for_tags("[a")
+            Glob::for_tags("[a")
                 .unwrap_err()
                 .contains("is not a pattern")
         );
@@ -224,7 +224,7 @@ mod tests {
             "a-?",
             "\\a",
         ] {
-            let pattern = Pattern::for_repositories(text);
+            let pattern = Glob::for_repositories(text);
             assert_eq!(pattern.is_err(), text == "*-", "{text}: {pattern:?}");
         }
         for text in [
@@ -239,7 +239,7 @@ mod tests {
             "1.{0,1}.?",
             "sha256-*.sig",
         ] {
-            assert!(Pattern::for_tags(text).is_ok(), "{text}");
+            assert!(Glob::for_tags(text).is_ok(), "{text}");
         }
     }
 
@@ -262,10 +262,10 @@ mod tests {
                 };
             }
             let text = parts.concat();
-            if let Ok(pattern) = Pattern::try_from(text.clone())
+            if let Ok(pattern) = Glob::try_from(text.clone())
                 && pattern.matches(&name)
             {
-                prop_assert!(Pattern::for_repositories(&text).is_ok(), "{} for {}", text, name);
+                prop_assert!(Glob::for_repositories(&text).is_ok(), "{} for {}", text, name);
             }
         }
     }

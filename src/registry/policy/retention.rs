@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{IdleManifest, Millis, TaggedRow};
-use crate::registry::policy::glob::Pattern;
+use crate::registry::policy::glob::Glob;
 
 /// All that an owner may say about keeping.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,11 +97,11 @@ fn length(time: Duration) -> String {
 /// The rules of some repositories.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    pub repositories: Pattern,
+    pub repositories: Glob,
     /// In place of [`Retention::untagged`].
     pub untagged: Option<KeepUntagged>,
     /// Tags that clients can neither move nor remove.
-    pub immutable: Vec<Pattern>,
+    pub immutable: Vec<Glob>,
     /// Whether the rules below may remove those.
     pub expire_immutable: bool,
     pub tags: Vec<TagRule>,
@@ -110,7 +110,7 @@ pub struct Policy {
 /// Which tags stay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TagRule {
-    pub tags: Vec<Pattern>,
+    pub tags: Vec<Glob>,
     /// Whatever the conditions say.
     pub always: bool,
     /// The newest so many of those that the rule matches.
@@ -123,7 +123,7 @@ pub struct TagRule {
 
 /// What became of a tag, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct TagDecision {
     pub tag: String,
     pub is_kept: bool,
     /// The rule that decided, in words.
@@ -190,8 +190,8 @@ impl Policy {
     }
 
     /// Decides about all tags of a repository, by their names.
-    pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<Decision> {
-        let mut newest = Newest::default();
+    pub fn decide(&self, mut tags: Vec<TaggedRow>, now: Millis) -> Vec<TagDecision> {
+        let mut newest = NewestTags::default();
         tags.iter().for_each(|tag| self.look(tag, &mut newest));
         let places = newest.places();
         tags.sort_by(|one, other| one.name.cmp(&other.name));
@@ -201,7 +201,7 @@ impl Policy {
     }
 
     /// Takes note of a tag: every one has to be seen before any can be decided about.
-    pub(in crate::registry) fn look(&self, tag: &TaggedRow, newest: &mut Newest) {
+    pub(in crate::registry) fn look(&self, tag: &TaggedRow, newest: &mut NewestTags) {
         if let Ok((number, rule)) = self.rule_of(&tag.name)
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
@@ -233,9 +233,9 @@ impl Policy {
         &self,
         tag: TaggedRow,
         now: Millis,
-        places: &Places,
-    ) -> Decision {
-        let kept = |reason: String, until| Decision {
+        places: &TagRanks,
+    ) -> TagDecision {
+        let kept = |reason: String, until| TagDecision {
             tag: tag.name.clone(),
             is_kept: true,
             reason,
@@ -248,7 +248,7 @@ impl Policy {
         let name = rule
             .tags
             .iter()
-            .map(Pattern::as_str)
+            .map(Glob::as_str)
             .collect::<Vec<_>>()
             .join(", ");
         if rule.always {
@@ -288,7 +288,7 @@ impl Policy {
             Some((end, what, time)) => {
                 kept(format!("{what} {} ('{name}')", length(time)), Some(end))
             }
-            None => Decision {
+            None => TagDecision {
                 is_kept: false,
                 reason: format!("nothing of '{name}' keeps it"),
                 until: None,
@@ -301,16 +301,16 @@ impl Policy {
 /// The newest tags of each rule that keeps a number of them, of those seen so far: newest first, and by name among those of
 /// one moment, so that the same are kept whenever it is asked. Holds what the rules keep, and not what there is.
 #[derive(Default)]
-pub(in crate::registry) struct Newest(BTreeMap<usize, BTreeSet<(Reverse<Millis>, String)>>);
+pub(in crate::registry) struct NewestTags(BTreeMap<usize, BTreeSet<(Reverse<Millis>, String)>>);
 
 /// The places of those tags, counted from 1.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Places(HashMap<String, u64>);
+pub(in crate::registry) struct TagRanks(HashMap<String, u64>);
 
-impl Newest {
+impl NewestTags {
     /// Once all tags have been seen. A tag is in one list at the most, since one rule decides about it.
-    pub(in crate::registry) fn places(self) -> Places {
-        Places(
+    pub(in crate::registry) fn places(self) -> TagRanks {
+        TagRanks(
             self.0
                 .into_values()
                 .flat_map(|seen| seen.into_iter().map(|(_, name)| name).zip(1..))
@@ -344,8 +344,8 @@ mod tests {
         }
     }
 
-    fn pattern(text: &str) -> Pattern {
-        Pattern::try_from(text.to_owned()).unwrap()
+    fn pattern(text: &str) -> Glob {
+        Glob::try_from(text.to_owned()).unwrap()
     }
 
     fn rule(tags: &str) -> TagRule {
@@ -368,7 +368,7 @@ mod tests {
         }
     }
 
-    fn kept(decisions: &[Decision]) -> Vec<&str> {
+    fn kept(decisions: &[TagDecision]) -> Vec<&str> {
         decisions
             .iter()
             .filter(|decision| decision.is_kept)

@@ -14,20 +14,20 @@ const REST: u32 = 100;
 /// The last measurement of the store.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct Measurements {
-    pub last: ArcSwapOption<Measured>,
+    pub last: ArcSwapOption<StoreMeasurement>,
     pub is_measuring: AtomicBool,
 }
 
 /// What the store took when it was last looked through.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct StoreMeasurement {
     pub usage: StoreUsage,
     pub idle: Idle,
     pub(super) taken: Instant,
     pub(super) cost: Duration,
 }
 
-impl Measured {
+impl StoreMeasurement {
     /// How long ago that was.
     pub fn age(&self) -> Duration {
         self.taken.elapsed()

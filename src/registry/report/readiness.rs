@@ -5,16 +5,16 @@ use std::sync::Arc;
 use crate::meta::now;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Status;
 
-impl Registry {
+impl Status<'_> {
     /// Reads a fact and looks at the files' directory.
     ///
     /// # Errors
     /// What keeps one of them from being read.
-    pub async fn check_readable(&self) -> Result<(), Error> {
-        self.scan(|reader| reader.retention()).await?;
-        let blobs = Arc::clone(&self.blobs);
+    pub async fn check_readable(self) -> Result<(), Error> {
+        self.registry.scan(|reader| reader.retention()).await?;
+        let blobs = Arc::clone(&self.registry.blobs);
         blocking(move || {
             blobs
                 .free_bytes()
@@ -28,8 +28,9 @@ impl Registry {
     ///
     /// # Errors
     /// What keeps it from being changed. Waits as long as the writer does.
-    pub async fn check_changeable(&self) -> Result<(), Error> {
-        self.meta
+    pub async fn check_database_writable(self) -> Result<(), Error> {
+        self.registry
+            .meta
             .write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?))
             .await
     }
@@ -38,7 +39,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`Error::Reserve`], and what the file system says.
-    pub fn check_reserve(&self) -> Result<(), Error> {
-        self.check_space(0)
+    pub fn check_disk_reserve(self) -> Result<(), Error> {
+        self.registry.check_disk_space(0)
     }
 }

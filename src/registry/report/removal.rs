@@ -6,7 +6,7 @@ use crate::oci::Digest;
 /// What kind of thing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RemovalKind {
     /// A tag that a rule removes, now or later.
     Tag,
     Manifest,
@@ -15,8 +15,8 @@ pub enum Kind {
 
 /// Something that goes.
 #[derive(Clone, Debug)]
-pub struct Doomed {
-    pub kind: Kind,
+pub struct PlannedRemoval {
+    pub kind: RemovalKind,
     /// Of tags and manifests.
     pub repository: Option<String>,
     pub tag: Option<String>,
@@ -28,9 +28,9 @@ pub struct Doomed {
     pub why: String,
 }
 
-impl Doomed {
+impl PlannedRemoval {
     /// What tells it from everything else that goes.
-    pub(in crate::registry) fn key(&self) -> (Kind, Option<&str>, Option<&str>, &Digest) {
+    pub(in crate::registry) fn key(&self) -> (RemovalKind, Option<&str>, Option<&str>, &Digest) {
         (
             self.kind,
             self.repository.as_deref(),
@@ -42,7 +42,7 @@ impl Doomed {
 
 /// A part of a forecast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct RemovalTotals {
     pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
@@ -52,19 +52,19 @@ pub struct Share {
     pub last: Option<Millis>,
 }
 
-impl Share {
-    pub(in crate::registry) fn of<'d>(doomed: impl Iterator<Item = &'d Doomed>) -> Self {
+impl RemovalTotals {
+    pub(in crate::registry) fn of<'d>(removals: impl Iterator<Item = &'d PlannedRemoval>) -> Self {
         let mut share = Self::default();
-        for doomed in doomed {
-            match doomed.kind {
-                Kind::Tag => share.tags += 1,
-                Kind::Manifest => share.manifests += 1,
-                Kind::Blob => {
+        for removal in removals {
+            match removal.kind {
+                RemovalKind::Tag => share.tags += 1,
+                RemovalKind::Manifest => share.manifests += 1,
+                RemovalKind::Blob => {
                     share.blobs += 1;
-                    share.bytes += doomed.size;
+                    share.bytes += removal.size;
                 }
             }
-            share.last = share.last.max(Some(doomed.at));
+            share.last = share.last.max(Some(removal.at));
         }
         share
     }

@@ -8,59 +8,63 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
-use crate::registry::report::removal::{Doomed, Kind};
+use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 
 /// How many candidates are read at once.
 const BATCH: usize = 1000;
 
 /// How many of its holders something loses, and when the last of them goes.
 #[derive(Clone, Copy, Debug)]
-struct Loss {
+struct LostHolders {
     lost: u64,
     at: Millis,
 }
 
 /// What goes by itself, for others to be judged on top of it.
 #[derive(Clone, Debug, Default)]
-pub struct Garbage {
+pub struct CollectionBaseline {
     /// Manifests that go.
     gone: HashSet<ManifestId>,
     /// Tags that go by a rule, on whatever stays or goes.
     tags: HashSet<(ManifestId, String)>,
-    manifests: HashMap<ManifestId, Loss>,
-    links: HashMap<(i64, i64), Loss>,
-    blobs: HashMap<i64, Loss>,
+    manifests: HashMap<ManifestId, LostHolders>,
+    links: HashMap<(i64, i64), LostHolders>,
+    blobs: HashMap<i64, LostHolders>,
 }
 
 /// What became of a manifest that lost tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Loosened {
+pub(in crate::registry) enum UntagEffect {
     /// It is held all the same, or goes anyway.
-    No,
+    StillHeld,
     /// Nothing holds it; it goes when the rules say so.
-    Goes,
+    Expires,
     /// Nothing holds it, and the rules keep it for ever.
-    Stays,
+    KeptForever,
 }
 
 /// Removes things one by one, in mind only, and whatever hangs on nothing else.
-pub(in crate::registry) struct Fall<'m> {
+pub(in crate::registry) struct Simulation<'m> {
     meta: &'m Reader<'m>,
     retention: &'m Retention,
     /// What goes anyway, which is not told again.
-    base: Option<&'m Garbage>,
-    pub losses: Garbage,
-    pub doomed: Vec<Doomed>,
+    base: Option<&'m CollectionBaseline>,
+    pub losses: CollectionBaseline,
+    pub removals: Vec<PlannedRemoval>,
 }
 
-impl<'m> Fall<'m> {
-    pub fn new(meta: &'m Reader<'m>, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
+impl<'m> Simulation<'m> {
+    pub fn new(
+        meta: &'m Reader<'m>,
+        retention: &'m Retention,
+        base: Option<&'m CollectionBaseline>,
+    ) -> Self {
         Self {
             meta,
             retention,
             base,
-            losses: Garbage::default(),
-            doomed: Vec::new(),
+            losses: CollectionBaseline::default(),
+            removals: Vec::new(),
         }
     }
 
@@ -143,8 +147,8 @@ impl<'m> Fall<'m> {
             if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
                 continue;
             }
-            self.doomed.push(Doomed {
-                kind: Kind::Tag,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Tag,
                 repository: Some(repository.to_owned()),
                 tag: Some(decision.tag),
                 digest: manifest.digest.clone(),
@@ -156,31 +160,31 @@ impl<'m> Fall<'m> {
                     decision.reason
                 },
             });
-            self.loosen(manifest, at)?;
+            self.untag(manifest, at)?;
         }
         Ok(())
     }
 
     /// Takes a tag off its manifest, if that has not been done.
-    pub fn drop_tag(
+    pub fn remove_tag(
         &mut self,
         manifest: HeldManifest,
         tag: &TagName,
         now: Millis,
-    ) -> Result<Loosened, meta::Error> {
+    ) -> Result<UntagEffect, meta::Error> {
         if self.losses.tags.insert((manifest.id, tag.to_string())) {
-            self.loosen(manifest, now)
+            self.untag(manifest, now)
         } else {
-            Ok(Loosened::No)
+            Ok(UntagEffect::StillHeld)
         }
     }
 
     /// Counts one tag less on a manifest. Where it was the last to hold it, it goes when the rules say so.
-    fn loosen(&mut self, manifest: HeldManifest, now: Millis) -> Result<Loosened, meta::Error> {
+    fn untag(&mut self, manifest: HeldManifest, now: Millis) -> Result<UntagEffect, meta::Error> {
         let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
-        let loss = lose(self.losses.manifests.entry(manifest.id), before, now);
+        let loss = record_loss(self.losses.manifests.entry(manifest.id), before, now);
         if loss.lost < manifest.holders || self.is_gone(manifest.id) {
-            return Ok(Loosened::No);
+            return Ok(UntagEffect::StillHeld);
         }
         let idle = IdleManifest {
             id: manifest.id,
@@ -192,10 +196,10 @@ impl<'m> Fall<'m> {
             is_freed: false,
         };
         let Some(at) = self.retention.due(&idle) else {
-            return Ok(Loosened::Stays);
+            return Ok(UntagEffect::KeptForever);
         };
-        self.drop_manifest(manifest, at, "no tag points at it".to_owned())?;
-        Ok(Loosened::Goes)
+        self.remove_manifest(manifest, at, "no tag points at it".to_owned())?;
+        Ok(UntagEffect::Expires)
     }
 
     /// Manifests that nothing holds, and what only they hold.
@@ -225,7 +229,7 @@ impl<'m> Fall<'m> {
                     "no tag points at it"
                 };
                 if let Some(held) = self.meta.held_manifest(manifest.id)? {
-                    self.drop_manifest(held, at, why.to_owned())?;
+                    self.remove_manifest(held, at, why.to_owned())?;
                 }
             }
         }
@@ -253,17 +257,17 @@ impl<'m> Fall<'m> {
     }
 
     /// Removes a manifest, and what hangs on nothing else after it.
-    pub fn drop_manifest(
+    pub fn remove_manifest(
         &mut self,
         manifest: HeldManifest,
         at: Millis,
         why: String,
     ) -> Result<(), meta::Error> {
-        self.drop_manifests(vec![manifest], at, &why)
+        self.remove_manifests(vec![manifest], at, &why)
     }
 
     /// Removes several manifests at one time, those that others of them hold as well.
-    pub fn drop_manifests(
+    pub fn remove_manifests(
         &mut self,
         manifests: Vec<HeldManifest>,
         at: Millis,
@@ -281,7 +285,7 @@ impl<'m> Fall<'m> {
         while let Some((manifest, at, why)) = going.pop() {
             for held in self.meta.held_by_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.manifests.get(&held.id));
-                let loss = lose(self.losses.manifests.entry(held.id), before, at);
+                let loss = record_loss(self.losses.manifests.entry(held.id), before, at);
                 if loss.lost == held.holders && !self.is_gone(held.id) {
                     self.losses.gone.insert(held.id);
                     let at = loss.at.saturating_add(self.retention.hold());
@@ -290,10 +294,10 @@ impl<'m> Fall<'m> {
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.links.get(&blob.link));
-                let loss = lose(self.losses.links.entry(blob.link), before, at);
+                let loss = record_loss(self.losses.links.entry(blob.link), before, at);
                 if loss.lost == blob.holders {
                     let at = loss.at.saturating_add(self.retention.hold());
-                    self.drop_link(blob.link.1, blob.digest, blob.size, blob.links, at);
+                    self.remove_link(blob.link.1, blob.digest, blob.size, blob.links, at);
                 }
             }
             let HeldManifest {
@@ -302,8 +306,8 @@ impl<'m> Fall<'m> {
                 size,
                 ..
             } = manifest;
-            self.doomed.push(Doomed {
-                kind: Kind::Manifest,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Manifest,
                 repository: Some(repository),
                 tag: None,
                 digest,
@@ -326,21 +330,21 @@ impl<'m> Fall<'m> {
             after = *last;
             for (_, link) in idle {
                 let at = link.idle_since.saturating_add(self.retention.hold());
-                self.drop_link(link.blob, link.digest, link.size, link.links, at);
+                self.remove_link(link.blob, link.digest, link.size, link.links, at);
             }
         }
     }
 
-    fn drop_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
-        let loss = lose(
+    fn remove_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
+        let loss = record_loss(
             self.losses.blobs.entry(blob),
             self.base.and_then(|base| base.blobs.get(&blob)),
             at,
         );
         if loss.lost == links {
             let why = "no manifest needs it".to_owned();
-            self.doomed.push(Doomed {
-                kind: Kind::Blob,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Blob,
                 repository: None,
                 tag: None,
                 digest,
@@ -360,22 +364,27 @@ impl<'m> Fall<'m> {
                 return Ok(());
             };
             after = *last;
-            self.doomed.extend(idle.into_iter().map(|(_, blob)| Doomed {
-                kind: Kind::Blob,
-                repository: None,
-                tag: None,
-                digest: blob.digest,
-                size: blob.size,
-                at: blob.idle_since.saturating_add(self.retention.hold()),
-                why: "no repository shows it".to_owned(),
-            }));
+            self.removals
+                .extend(idle.into_iter().map(|(_, blob)| PlannedRemoval {
+                    kind: RemovalKind::Blob,
+                    repository: None,
+                    tag: None,
+                    digest: blob.digest,
+                    size: blob.size,
+                    at: blob.idle_since.saturating_add(self.retention.hold()),
+                    why: "no repository shows it".to_owned(),
+                }));
         }
     }
 }
 
 /// Counts one more loss, on top of those of before.
-fn lose<K>(entry: Entry<'_, K, Loss>, before: Option<&Loss>, at: Millis) -> Loss {
-    let loss = entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at }));
+fn record_loss<K>(
+    entry: Entry<'_, K, LostHolders>,
+    before: Option<&LostHolders>,
+    at: Millis,
+) -> LostHolders {
+    let loss = entry.or_insert_with(|| before.copied().unwrap_or(LostHolders { lost: 0, at }));
     loss.lost += 1;
     loss.at = loss.at.max(at);
     *loss

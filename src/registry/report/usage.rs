@@ -10,10 +10,10 @@ use crate::registry::content::page::Page;
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::StoreUsage;
-use crate::registry::report::removal::Share;
-use crate::registry::report::simulation::Fall;
-use crate::registry::report::simulation::Garbage;
-use crate::registry::service::Registry;
+use crate::registry::report::removal::RemovalTotals;
+use crate::registry::report::simulation::CollectionBaseline;
+use crate::registry::report::simulation::Simulation;
+use crate::registry::slices::Reports;
 
 /// How many repositories, or tags, are summed up at once.
 const PAGE: usize = 200;
@@ -29,101 +29,109 @@ pub struct TagUsage {
     pub exclusive: u64,
 }
 
-impl Registry {
+impl Reports<'_> {
     /// What each repository takes, in order of their names, after `after`.
-    pub async fn usage(&self, after: String) -> Result<Page<(RepositoryName, Usage)>, Error> {
-        self.scan(move |meta| {
-            let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
-            let mut items = Vec::with_capacity(names.items.len());
-            for name in names
-                .items
-                .iter()
-                .filter_map(|name| RepositoryName::parse(name).ok())
-            {
-                // none where it has gone since the page was read
-                items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
-            }
-            Ok(Page {
-                items,
-                next: names.next,
+    pub async fn usage_by_repository(
+        self,
+        after: String,
+    ) -> Result<Page<(RepositoryName, Usage)>, Error> {
+        self.registry
+            .scan(move |meta| {
+                let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
+                let mut items = Vec::with_capacity(names.items.len());
+                for name in names
+                    .items
+                    .iter()
+                    .filter_map(|name| RepositoryName::parse(name).ok())
+                {
+                    // none where it has gone since the page was read
+                    items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
+                }
+                Ok(Page {
+                    items,
+                    next: names.next,
+                })
             })
-        })
-        .await
+            .await
     }
 
     /// What one repository takes.
     ///
     /// # Errors
     /// Where there is no such repository.
-    pub async fn repository_usage(&self, repository: &RepositoryName) -> Result<Usage, Error> {
+    pub async fn repository_usage(self, repository: &RepositoryName) -> Result<Usage, Error> {
         let name = repository.clone();
-        self.scan(move |meta| meta.usage(&name))
+        self.registry
+            .scan(move |meta| meta.usage(&name))
             .await?
             .ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
     /// What goes by itself in a repository, by these rules.
-    pub async fn garbage(
-        &self,
+    pub async fn baseline(
+        self,
         repository: &RepositoryName,
         retention: &Retention,
-    ) -> Result<Garbage, Error> {
+    ) -> Result<CollectionBaseline, Error> {
         let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
-        self.scan(move |meta| {
-            let mut fall = Fall::new(meta, &retention, None);
-            fall.within(now(), &within)?;
-            Ok(fall.losses)
-        })
-        .await
+        self.registry
+            .scan(move |meta| {
+                let mut simulation = Simulation::new(meta, &retention, None);
+                simulation.within(now(), &within)?;
+                Ok(simulation.losses)
+            })
+            .await
     }
 
     /// What each tag of a repository takes, in order of their names, after `after`; `garbage` is what goes there anyway.
     pub async fn tag_usage(
-        &self,
+        self,
         repository: &RepositoryName,
         retention: &Retention,
-        garbage: Arc<Garbage>,
+        garbage: Arc<CollectionBaseline>,
         after: String,
     ) -> Result<Page<TagUsage>, Error> {
         let (name, retention) = (repository.clone(), retention.clone());
-        self.scan(move |meta| {
-            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
-                row.name.clone()
-            });
-            let mut items = Vec::with_capacity(rows.items.len());
-            for row in rows.items {
-                // deleted since the page was read
-                let Some(weight) = meta.weigh(&name, &row.digest)? else {
-                    continue;
-                };
-                let mut fall = Fall::new(meta, &retention, Some(&garbage));
-                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
-                    && fall.is_last_hold(&manifest, &row.name)
-                {
-                    fall.drop_manifest(manifest, now(), String::new())?;
-                }
-                let exclusive = Share::of(fall.doomed.iter()).bytes;
-                items.push(TagUsage {
-                    name: row.name,
-                    digest: row.digest,
-                    logical: weight.blobs,
-                    exclusive,
+        self.registry
+            .scan(move |meta| {
+                let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
+                    row.name.clone()
                 });
-            }
-            Ok(Page {
-                items,
-                next: rows.next,
+                let mut items = Vec::with_capacity(rows.items.len());
+                for row in rows.items {
+                    // deleted since the page was read
+                    let Some(weight) = meta.weigh(&name, &row.digest)? else {
+                        continue;
+                    };
+                    let mut simulation = Simulation::new(meta, &retention, Some(&garbage));
+                    if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                        && simulation.is_last_hold(&manifest, &row.name)
+                    {
+                        simulation.remove_manifest(manifest, now(), String::new())?;
+                    }
+                    let exclusive = RemovalTotals::of(simulation.removals.iter()).bytes;
+                    items.push(TagUsage {
+                        name: row.name,
+                        digest: row.digest,
+                        logical: weight.blobs,
+                        exclusive,
+                    });
+                }
+                Ok(Page {
+                    items,
+                    next: rows.next,
+                })
             })
-        })
-        .await
+            .await
     }
 
     /// What the store takes in all.
-    pub async fn store_usage(&self) -> Result<StoreUsage, Error> {
+    pub async fn store_usage(self) -> Result<StoreUsage, Error> {
         let (totals, database) = self
+            .registry
             .scan(|meta| Ok((meta.totals()?, meta.database_size()?)))
             .await?;
-        let blobs = Arc::clone(&self.blobs);
+        let blobs = Arc::clone(&self.registry.blobs);
         let upload_bytes = blocking(move || {
             let mut bytes = 0;
             for id in blobs.upload_files()? {
@@ -136,6 +144,7 @@ impl Registry {
             .await?
             .map_err(Error::files("looking at the uploads"))?;
         let free_disk = self
+            .registry
             .blobs
             .free_bytes()
             .map_err(Error::files("asking for free disk"))?;

@@ -6,10 +6,10 @@ use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
 use crate::registry::policy::retention::millis;
-use crate::registry::policy::retention::{Decision, KeepUntagged, Retention};
-use crate::registry::report::removal::{Doomed, Kind};
-use crate::registry::report::simulation::Fall;
-use crate::registry::service::Registry;
+use crate::registry::policy::retention::{KeepUntagged, Retention, TagDecision};
+use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
+use crate::registry::report::simulation::Simulation;
+use crate::registry::slices::Reports;
 
 /// The most chains that are told, the shortest first.
 const TOLD: usize = 20;
@@ -22,18 +22,18 @@ const TAGS: usize = 5;
 
 /// All that is known of a digest, as a blob and as manifests of whatever repositories.
 #[derive(Clone, Debug, Default)]
-pub struct Why {
+pub struct Explanation {
     /// Of the blob, in bytes; none where there is none.
     pub blob: Option<u64>,
     /// Whether a repository holds it as a manifest.
     pub is_manifest: bool,
-    pub chains: Vec<Chain>,
+    pub chains: Vec<HolderChain>,
     /// Chains that are not told.
     pub more: u64,
     /// There may be even more.
     pub is_cut: bool,
     /// When it goes, for each of what it is, where nothing lasting holds it.
-    pub goes: Vec<Doomed>,
+    pub goes: Vec<PlannedRemoval>,
     /// Repositories it was deleted from and can be brought back to.
     pub trash: Vec<TrashRow>,
     /// Its file waits for removal: the blob is gone.
@@ -42,15 +42,15 @@ pub struct Why {
 
 /// A way from the thing up to what keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub struct HolderChain {
     pub repository: String,
     /// Each held by the next. Of a manifest, the first is itself; of a blob, a manifest that needs it.
-    pub steps: Vec<Step>,
-    pub end: End,
+    pub steps: Vec<ChainStep>,
+    pub end: ChainEnd,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ChainStep {
     pub kind: StepKind,
     pub digest: Digest,
 }
@@ -68,7 +68,7 @@ pub enum StepKind {
 
 /// What a chain ends in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ChainEnd {
     Tags {
         tags: Vec<TagHold>,
         /// Of the same manifest, not told.
@@ -85,42 +85,49 @@ pub enum End {
 pub struct TagHold {
     pub name: String,
     /// None where no policy has rules for the repository.
-    pub decision: Option<Decision>,
+    pub decision: Option<TagDecision>,
 }
 
-impl Registry {
+impl Reports<'_> {
     /// Finds what keeps a digest, by these rules, and where nothing does, when it goes.
-    pub async fn why(&self, digest: &Digest, retention: &Retention) -> Result<Why, Error> {
+    pub async fn explain(
+        self,
+        digest: &Digest,
+        retention: &Retention,
+    ) -> Result<Explanation, Error> {
         let (digest, retention) = (digest.clone(), retention.clone());
-        self.scan(move |meta| {
-            let mut walk = Walk {
-                meta,
-                retention: &retention,
-                why: Why::default(),
-                waiting: VecDeque::new(),
-                decisions: HashMap::new(),
-            };
-            walk.begin(&digest)?;
-            walk.climb()?;
-            let mut why = walk.why;
-            if !why.is_lasting() {
-                let mut fall = Fall::new(meta, &retention, None);
-                fall.everything(now())?;
-                why.goes = fall
-                    .doomed
-                    .into_iter()
-                    .filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag)
-                    .collect();
-            }
-            why.trash = meta.trashed_anywhere(&digest, TOLD)?;
-            why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
-            Ok(why)
-        })
-        .await
+        self.registry
+            .scan(move |meta| {
+                let mut walk = HolderWalk {
+                    meta,
+                    retention: &retention,
+                    why: Explanation::default(),
+                    waiting: VecDeque::new(),
+                    decisions: HashMap::new(),
+                };
+                walk.begin(&digest)?;
+                walk.climb()?;
+                let mut why = walk.why;
+                if !why.is_lasting() {
+                    let mut simulation = Simulation::new(meta, &retention, None);
+                    simulation.everything(now())?;
+                    why.goes = simulation
+                        .removals
+                        .into_iter()
+                        .filter(|removal| {
+                            removal.digest == digest && removal.kind != RemovalKind::Tag
+                        })
+                        .collect();
+                }
+                why.trash = meta.trashed_anywhere(&digest, TOLD)?;
+                why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
+                Ok(why)
+            })
+            .await
     }
 }
 
-impl Why {
+impl Explanation {
     /// Whether something holds it for as long as nobody decides otherwise, wherever it is.
     fn is_lasting(&self) -> bool {
         let is_kept = |tag: &TagHold| {
@@ -128,10 +135,10 @@ impl Why {
                 .as_ref()
                 .is_none_or(|decision| decision.is_kept)
         };
-        let is_lasting = |chain: &Chain| match &chain.end {
-            End::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
-            End::Idle { until, .. } => until.is_none(),
-            End::Lease { .. } => false,
+        let is_lasting = |chain: &HolderChain| match &chain.end {
+            ChainEnd::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
+            ChainEnd::Idle { until, .. } => until.is_none(),
+            ChainEnd::Lease { .. } => false,
         };
         if !self.is_manifest {
             return self.chains.iter().any(is_lasting);
@@ -153,17 +160,17 @@ impl Why {
     }
 }
 
-struct Walk<'m> {
+struct HolderWalk<'m> {
     meta: &'m Reader<'m>,
     retention: &'m Retention,
-    why: Why,
+    why: Explanation,
     /// Manifests whose holders are not yet known, each with the chain that led there.
-    waiting: VecDeque<(Vec<Step>, StepKind, HeldManifest)>,
+    waiting: VecDeque<(Vec<ChainStep>, StepKind, HeldManifest)>,
     /// What the rules say of all tags of a repository.
-    decisions: HashMap<String, HashMap<String, Decision>>,
+    decisions: HashMap<String, HashMap<String, TagDecision>>,
 }
 
-impl Walk<'_> {
+impl HolderWalk<'_> {
     fn begin(&mut self, digest: &Digest) -> Result<(), meta::Error> {
         let manifests = self.meta.manifests_of(digest, LOOKED_AT + 1)?;
         self.why.is_cut = manifests.len() > LOOKED_AT;
@@ -186,10 +193,10 @@ impl Walk<'_> {
         );
         for (repository, since) in blob.idle_links {
             let until = since.saturating_add(self.retention.hold());
-            self.end(Chain {
+            self.end(HolderChain {
                 repository,
                 steps: Vec::new(),
-                end: End::Lease { until },
+                end: ChainEnd::Lease { until },
             });
         }
         Ok(())
@@ -204,7 +211,7 @@ impl Walk<'_> {
                 self.why.is_cut = true;
                 continue;
             }
-            steps.push(Step {
+            steps.push(ChainStep {
                 kind,
                 digest: manifest.digest.clone(),
             });
@@ -226,7 +233,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn end(&mut self, chain: Chain) {
+    fn end(&mut self, chain: HolderChain) {
         if self.why.chains.len() < TOLD {
             self.why.chains.push(chain)
         } else {
@@ -234,7 +241,7 @@ impl Walk<'_> {
         }
     }
 
-    fn tags(&mut self, steps: &[Step], manifest: &HeldManifest) -> Result<(), meta::Error> {
+    fn tags(&mut self, steps: &[ChainStep], manifest: &HeldManifest) -> Result<(), meta::Error> {
         let (names, count) = self.meta.tags_of_manifest(manifest.id, TAGS)?;
         if names.is_empty() {
             return Ok(());
@@ -248,15 +255,18 @@ impl Walk<'_> {
                 name,
             })
             .collect();
-        self.end(Chain {
+        self.end(HolderChain {
             repository: manifest.repository.clone(),
             steps: steps.to_vec(),
-            end: End::Tags { tags, more },
+            end: ChainEnd::Tags { tags, more },
         });
         Ok(())
     }
 
-    fn decisions(&mut self, repository: &str) -> Result<&HashMap<String, Decision>, meta::Error> {
+    fn decisions(
+        &mut self,
+        repository: &str,
+    ) -> Result<&HashMap<String, TagDecision>, meta::Error> {
         if !self.decisions.contains_key(repository) {
             let mut decisions = HashMap::new();
             if let Some(policy) = self.retention.policy(repository)
@@ -274,7 +284,7 @@ impl Walk<'_> {
         Ok(&self.decisions[repository])
     }
 
-    fn idle(&mut self, steps: Vec<Step>, manifest: &HeldManifest) -> Result<(), meta::Error> {
+    fn idle(&mut self, steps: Vec<ChainStep>, manifest: &HeldManifest) -> Result<(), meta::Error> {
         // held again since it was read
         let Some(idle) = self.meta.idle_manifest(manifest.id)? else {
             return Ok(());
@@ -297,17 +307,17 @@ impl Walk<'_> {
             (false, time) => format!("no tag points at it; such manifests stay for {time}"),
         };
         let end = if self.meta.is_about_tagged(manifest.id)? {
-            End::Idle {
+            ChainEnd::Idle {
                 until: None,
                 why: "it is about a manifest that is kept, and stays with it".to_owned(),
             }
         } else {
-            End::Idle {
+            ChainEnd::Idle {
                 until: self.retention.due(&idle),
                 why,
             }
         };
-        self.end(Chain {
+        self.end(HolderChain {
             repository: manifest.repository.clone(),
             steps,
             end,

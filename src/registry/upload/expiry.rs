@@ -3,29 +3,38 @@
 use std::sync::Arc;
 
 use crate::blob::UploadId;
-use crate::meta::{Millis, now};
+use crate::meta::{Actor, Millis, now};
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Uploads;
 
 /// How many expired sessions are read at once.
 const EXPIRED_AT_ONCE: usize = 1000;
 /// How many sessions are given another end in one change.
 const MOVED_AT_ONCE: usize = 5000;
 
-impl Registry {
+/// The actor of sessions that end by themselves.
+fn expiry_actor() -> Actor {
+    Actor {
+        name: Some("upload expiry".to_owned()),
+        ..Actor::default()
+    }
+}
+
+impl Uploads<'_> {
     /// Ends sessions whose time is over by the rules in force; says how many. Where those only ask for it, the log tells
     /// which would be ended, and none is.
-    pub async fn purge_uploads(&self) -> Result<usize, Error> {
-        let purging = self.settings().purging;
+    pub async fn expire(self) -> Result<usize, Error> {
+        let upload_expiry = self.registry.settings().upload_expiry;
         // the end of each was written down when it began, by the rules of then
         while self
+            .registry
             .meta
-            .write_lazily(move |tx| tx.set_upload_lifetime(purging.lifetime(), MOVED_AT_ONCE))
+            .write_lazily(move |tx| tx.set_upload_lifetime(upload_expiry.lifetime(), MOVED_AT_ONCE))
             .await?
             > 0
         {}
-        if !purging.dry_run {
-            return self.end_expired_uploads().await;
+        if !upload_expiry.dry_run {
+            return self.end_expired().await;
         }
         let mut after = (Millis::MIN, String::new());
         loop {
@@ -44,12 +53,12 @@ impl Registry {
     }
 
     /// Ends sessions whose time is over; says how many. One bad file stops nothing.
-    pub async fn end_expired_uploads(&self) -> Result<usize, Error> {
+    pub async fn end_expired(self) -> Result<usize, Error> {
         let (mut ended, mut after) = (0, (Millis::MIN, String::new()));
         loop {
             let expired = self.expired(&after).await?;
             let Some(last) = expired.last() else {
-                self.collection.uploads.add(ended as u64);
+                self.registry.collection.uploads.add(ended as u64);
                 return Ok(ended);
             };
             after.clone_from(last);
@@ -64,7 +73,7 @@ impl Registry {
         }
     }
 
-    async fn end(&self, id: &UploadId) -> Result<bool, Error> {
+    async fn end(self, id: &UploadId) -> Result<bool, Error> {
         // a locked one is being written to at this moment
         let Some(file) = self.lock(id)? else {
             return Ok(false);
@@ -75,15 +84,16 @@ impl Registry {
             .is_published()
             .map_err(Error::files("looking at an upload"))?
         {
-            self.settle_published(id, &file).await?;
+            self.resolve_published(id, &file).await?;
         }
-        self.discard(id, file).await?;
+        self.discard(id, file, expiry_actor()).await?;
         Ok(true)
     }
 
-    async fn expired(&self, after: &(Millis, String)) -> Result<Vec<(Millis, String)>, Error> {
+    async fn expired(self, after: &(Millis, String)) -> Result<Vec<(Millis, String)>, Error> {
         let after = after.clone();
-        self.scan(move |meta| meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE))
+        self.registry
+            .scan(move |meta| meta.expired_uploads(now(), &after, EXPIRED_AT_ONCE))
             .await
     }
 }

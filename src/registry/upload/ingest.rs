@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::blob::{Hasher, UploadFile};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Uploads;
 
 /// How much is gathered at the most, from a client that is faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
@@ -32,35 +32,35 @@ pub trait BodyStream: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + '
 impl<S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
 
 /// A file that grows, and the hash of all it holds.
-pub(in crate::registry) struct Intake {
+pub(in crate::registry) struct HashedFile {
     pub file: UploadFile,
     pub hasher: Hasher,
 }
 
 /// How taking in a body ended, besides well.
-pub(in crate::registry) enum Interrupted {
+pub(in crate::registry) enum IngestError {
     /// The client went away; what had arrived is in the file, and hashed.
-    Body(Box<Intake>, Error),
+    Body(Box<HashedFile>, Error),
     /// The disk, or this process, failed; the file, where it is still there, is not what the hash covers any more.
     Broken(Option<UploadFile>, Error),
 }
 
-impl Registry {
+impl Uploads<'_> {
     /// Appends a whole body.
-    pub(in crate::registry) async fn take_in(
-        &self,
-        intake: Intake,
+    pub(in crate::registry) async fn ingest(
+        self,
+        intake: HashedFile,
         body: impl BodyStream,
-    ) -> Result<Intake, Interrupted> {
-        let mut feed = Feed {
+    ) -> Result<HashedFile, IngestError> {
+        let mut feed = BodyReader {
             body: body.fuse(),
             failure: None,
         };
-        let mut work = Work::Idle(intake);
+        let mut work = WriteTask::Idle(intake);
         let mut unchecked = 0;
         while let Some(first) = feed.next().await {
             // only now: nobody holds a place in memory while waiting for a client
-            let place = self.batches.acquire().await;
+            let place = self.registry.batches.acquire().await;
             let mut batch = Batch {
                 size: first.len(),
                 chunks: vec![first],
@@ -75,19 +75,19 @@ impl Registry {
             unchecked += batch.size as u64;
             if unchecked >= SPACE_CHECK_STEP {
                 unchecked = 0;
-                if let Err(full) = self.check_space(0) {
-                    return Err(Interrupted::Broken(Some(idle.file), full));
+                if let Err(full) = self.registry.check_disk_space(0) {
+                    return Err(IngestError::Broken(Some(idle.file), full));
                 }
             }
-            work = Work::Busy(tokio::spawn(async move {
+            work = WriteTask::Busy(tokio::spawn(async move {
                 let _place = place;
-                absorb(idle, batch).await
+                write_batch(idle, batch).await
             }));
         }
         let intake = work.settle().await?;
         match feed.failure {
             None => Ok(intake),
-            Some(cause) => Err(Interrupted::Body(
+            Some(cause) => Err(IngestError::Body(
                 Box::new(intake),
                 Error::Body(cause.to_string()),
             )),
@@ -109,12 +109,12 @@ impl Batch {
 }
 
 /// A body that ends at its first error, and keeps it.
-struct Feed<S: Stream> {
+struct BodyReader<S: Stream> {
     body: Fuse<S>,
     failure: Option<BodyError>,
 }
 
-impl<S: BodyStream> Feed<S> {
+impl<S: BodyStream> BodyReader<S> {
     async fn next(&mut self) -> Option<Bytes> {
         if self.failure.is_some() {
             return None;
@@ -133,31 +133,34 @@ impl<S: BodyStream> Feed<S> {
     }
 
     /// The next piece if it is there, or comes before `work` is done; `None` once there is no reason to wait for more.
-    async fn next_unless_done(&mut self, work: &mut Work) -> Result<Option<Bytes>, Interrupted> {
+    async fn next_unless_done(
+        &mut self,
+        work: &mut WriteTask,
+    ) -> Result<Option<Bytes>, IngestError> {
         if let Some(chunk) = self.next().now_or_never() {
             return Ok(chunk);
         }
-        let Work::Busy(task) = work else {
+        let WriteTask::Busy(task) = work else {
             return Ok(None);
         };
         tokio::select! {
             biased;
             chunk = self.next() => Ok(chunk),
             done = task => {
-                *work = Work::Idle(finished(done)?);
+                *work = WriteTask::Idle(finished(done)?);
                 Ok(self.next().now_or_never().flatten())
             }
         }
     }
 }
 
-enum Work {
-    Idle(Intake),
-    Busy(JoinHandle<Result<Intake, Interrupted>>),
+enum WriteTask {
+    Idle(HashedFile),
+    Busy(JoinHandle<Result<HashedFile, IngestError>>),
 }
 
-impl Work {
-    async fn settle(self) -> Result<Intake, Interrupted> {
+impl WriteTask {
+    async fn settle(self) -> Result<HashedFile, IngestError> {
         match self {
             Self::Idle(intake) => Ok(intake),
             Self::Busy(task) => finished(task.await),
@@ -165,17 +168,19 @@ impl Work {
     }
 }
 
-fn finished(done: Result<Result<Intake, Interrupted>, JoinError>) -> Result<Intake, Interrupted> {
+fn finished(
+    done: Result<Result<HashedFile, IngestError>, JoinError>,
+) -> Result<HashedFile, IngestError> {
     done.unwrap_or_else(|error| {
-        Err(Interrupted::Broken(
+        Err(IngestError::Broken(
             None,
             Error::Internal(format!("an upload's task ended early: {error}")),
         ))
     })
 }
 
-async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
-    let Intake {
+async fn write_batch(intake: HashedFile, batch: Batch) -> Result<HashedFile, IngestError> {
+    let HashedFile {
         mut file,
         mut hasher,
     } = intake;
@@ -198,12 +203,12 @@ async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
     } else {
         Ok(tokio::join!(blocking(hash), blocking(write)))
     }
-    .map_err(|error| Interrupted::Broken(None, error))?;
+    .map_err(|error| IngestError::Broken(None, error))?;
     match (hashed, written) {
-        (Ok(hasher), Ok((file, Ok(())))) => Ok(Intake { file, hasher }),
+        (Ok(hasher), Ok((file, Ok(())))) => Ok(HashedFile { file, hasher }),
         (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => {
-            Err(Interrupted::Broken(Some(file), error))
+            Err(IngestError::Broken(Some(file), error))
         }
-        (_, Err(error)) => Err(Interrupted::Broken(None, error)),
+        (_, Err(error)) => Err(IngestError::Broken(None, error)),
     }
 }

@@ -12,27 +12,27 @@ use crate::meta::now;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Uploads;
 
 /// What was cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reconciled {
+pub struct RecoveredUploads {
     /// Files of uploads that nobody owned.
     pub files: usize,
     /// Files under a blob's name that no commit stands for.
     pub orphans: usize,
 }
 
-impl Registry {
+impl Uploads<'_> {
     /// Removes the files that belong to nobody. One bad file stops nothing.
-    pub async fn reconcile(&self) -> Result<Reconciled, Error> {
-        let mut cleared = Reconciled::default();
-        let blobs = Arc::clone(&self.blobs);
+    pub async fn recover(self) -> Result<RecoveredUploads, Error> {
+        let mut cleared = RecoveredUploads::default();
+        let blobs = Arc::clone(&self.registry.blobs);
         let listing =
             blocking(move || blobs.upload_files().map(Iterator::collect::<Vec<_>>)).await?;
         for id in listing.map_err(Error::files("listing the uploads"))? {
             let result = match id {
-                Ok(id) => self.clear(&id, &mut cleared).await,
+                Ok(id) => self.recover_file(&id, &mut cleared).await,
                 Err(error) => Err(Error::files("looking at an upload")(error)),
             };
             if let Err(error) = result {
@@ -42,7 +42,11 @@ impl Registry {
         Ok(cleared)
     }
 
-    async fn clear(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
+    async fn recover_file(
+        self,
+        id: &UploadId,
+        cleared: &mut RecoveredUploads,
+    ) -> Result<(), Error> {
         let Some(file) = self.lock(id)? else {
             return Ok(());
         };
@@ -51,15 +55,17 @@ impl Registry {
             .is_published()
             .map_err(Error::files("looking at an upload"))?
         {
-            cleared.orphans += usize::from(self.settle_published(id, &file).await?);
+            cleared.orphans += usize::from(self.resolve_published(id, &file).await?);
         }
         let session = id.clone();
         if !self
+            .registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.has_upload(session.as_str())?))
             .await?
         {
-            self.blobs
+            self.registry
+                .blobs
                 .discard_upload(id)
                 .map_err(Error::files("removing an upload"))?;
             cleared.files += 1;
@@ -70,8 +76,8 @@ impl Registry {
     /// Decides what a file with two names is, while its lock is held. Where its blob was committed, it loses its own
     /// name; where it was not, the blob's, and its session, if it has one, goes on: what it received was acknowledged.
     /// True in the second case.
-    pub(in crate::registry) async fn settle_published(
-        &self,
+    pub(in crate::registry) async fn resolve_published(
+        self,
         id: &UploadId,
         file: &Arc<UploadFile>,
     ) -> Result<bool, Error> {
@@ -89,11 +95,16 @@ impl Registry {
         // with the next crash, unless a later one has written over it.
         let touched = id.clone();
         let is_open = self
+            .registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.touch_upload(touched.as_str(), now())?))
             .await?;
-        let (blobs, file, id) = (Arc::clone(&self.blobs), Arc::clone(file), id.clone());
-        let settle = self.meta.write(move |tx| {
+        let (blobs, file, id) = (
+            Arc::clone(&self.registry.blobs),
+            Arc::clone(file),
+            id.clone(),
+        );
+        let settle = self.registry.meta.write(move |tx| {
             let names = digests
                 .iter()
                 .filter(|digest| blobs.is_published_as(&file, digest))
@@ -123,8 +134,9 @@ impl Registry {
         settle.await
     }
 
-    pub(in crate::registry) fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
-        self.blobs
+    pub(in crate::registry) fn lock(self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
+        self.registry
+            .blobs
             .open_upload(id)
             .map_err(Error::files("opening an upload"))
     }

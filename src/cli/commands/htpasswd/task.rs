@@ -1,12 +1,12 @@
 //! Running a validated command line.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tarkeep::auth::{self, BcryptHash, DEFAULT_COST};
+use tarkeep::auth::{BcryptHash, DEFAULT_COST};
 
 use crate::cli::commands::htpasswd::arguments::Arguments;
 use crate::cli::commands::htpasswd::end::{Code, End, end};
@@ -72,30 +72,7 @@ fn task(arguments: &Arguments) -> Result<Task<'_>, End> {
         [file, rest @ ..] if !arguments.print => (Path::new(file), rest),
         all => (Path::new(""), all),
     };
-    let (user, password) = match (rest, arguments.batch) {
-        ([user, password], true) => (user, Password::Given(password)),
-        ([user], false) => (
-            user,
-            if arguments.stdin {
-                Password::FromStdin
-            } else {
-                Password::Asked
-            },
-        ),
-        // deleting needs no password
-        ([user], true) if arguments.delete => (user, Password::Asked),
-        _ => {
-            let file = if arguments.print { "" } else { " FILE" };
-            let password = if arguments.batch && !arguments.delete {
-                " PASSWORD"
-            } else {
-                ""
-            };
-            return syntax(format!(
-                "these flags take{file} USER{password}; see htpasswd --help"
-            ));
-        }
-    };
+    let (user, password) = user_and_password(arguments, rest)?;
     let action = match arguments {
         Arguments { print: true, .. } => Action::Print,
         Arguments { delete: true, .. } => Action::Delete { file },
@@ -120,6 +97,31 @@ fn task(arguments: &Arguments) -> Result<Task<'_>, End> {
     })
 }
 
+fn user_and_password<'a>(
+    arguments: &Arguments,
+    operands: &'a [OsString],
+) -> Result<(&'a OsStr, Password<'a>), End> {
+    match (operands, arguments.batch) {
+        ([user, password], true) => Ok((user, Password::Given(password))),
+        ([user], false) if arguments.stdin => Ok((user, Password::FromStdin)),
+        ([user], false) => Ok((user, Password::Asked)),
+        // deleting needs no password
+        ([user], true) if arguments.delete => Ok((user, Password::Asked)),
+        _ => {
+            let file = if arguments.print { "" } else { " FILE" };
+            let password = if arguments.batch && !arguments.delete {
+                " PASSWORD"
+            } else {
+                ""
+            };
+            Err(end(
+                Code::Syntax,
+                format!("htpasswd: these flags take{file} USER{password}; see htpasswd --help"),
+            ))
+        }
+    }
+}
+
 impl Task<'_> {
     fn run(&self) -> Result<(), End> {
         self.check_user()?;
@@ -140,7 +142,7 @@ impl Task<'_> {
                 let (content, was_there) = with_line(&content, self.user, Some(&self.line()?));
                 let failed = if is_new { "create" } else { "modify" };
                 // readable as far as the umask allows: one user creates it, another one reads it
-                auth::replace(file, &content, 0o666).map_err(|error| {
+                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
                     end(
                         Code::File,
                         format!("htpasswd: cannot {failed} file {}: {error}", file.display()),
@@ -158,7 +160,7 @@ impl Task<'_> {
                     eprintln!("User {user} not found");
                     return Ok(());
                 }
-                auth::replace(file, &content, 0o666).map_err(|error| {
+                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
                     end(
                         Code::File,
                         format!("htpasswd: cannot modify file {}: {error}", file.display()),

@@ -1,46 +1,46 @@
-//! Passwords that were right a moment ago.
+//! Memory of passwords that were correct a short time ago.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use sha2::Sha256;
 
-use super::password::BcryptHash;
+use super::bcrypt_hash::BcryptHash;
 
-/// How many are remembered, at most twice this many for a while.
+/// Number of entries kept at least; up to twice as many for a while.
 const GENERATION: usize = 5000;
-/// Clients that are remembered of each.
+/// Maximum number of clients remembered for each entry.
 const CLIENTS: usize = 64;
 
-/// A user, a password and the hash they are compared with, unreadable to whoever reads this process' memory later.
+/// Keyed hash of a user, a password and the file's hash; reveals none of them to a reader of this process' memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Fingerprint([u8; 32]);
+pub(in crate::auth) struct Fingerprint([u8; 32]);
 
-/// Remembers which attempts were right.
+/// Passwords that were found correct, by fingerprint.
 ///
-/// The hash from the file is part of an attempt: as soon as it changes, or the user goes, what was remembered is never
-/// asked for again. So a file that is swapped for one in which nothing changes costs nobody a hash.
-pub(super) struct PasswordCache {
-    /// Keyed by random bytes of this process.
+/// The hash from the file is part of a fingerprint: once it changes, or the user is removed, the entry is never asked for
+/// again. Replacing the file by one with the same users costs no hashing.
+pub(in crate::auth) struct PasswordCache {
+    /// Keyed by random bytes that only this process knows.
     keyed: Hmac<Sha256>,
     lifetime: Duration,
-    /// When each was checked: the newer ones, and those from before the newer ones began.
+    /// The newer entries, and those from before the newer ones began.
     generations: Mutex<[HashMap<Fingerprint, Entry>; 2]>,
 }
 
 struct Entry {
     checked: Instant,
-    /// Who has used it: addresses, or networks.
+    /// Clients that have used the password.
     clients: Vec<Option<IpAddr>>,
 }
 
 impl PasswordCache {
-    /// What is put in is forgotten after `lifetime`.
-    pub(super) fn new(lifetime: Duration) -> Result<Self, aws_lc_rs::error::Unspecified> {
-        // a whole block of the hash
+    /// Creates a cache whose entries expire after `lifetime`.
+    pub(in crate::auth) fn new(lifetime: Duration) -> Result<Self, aws_lc_rs::error::Unspecified> {
+        // one block of the hash
         let mut key = [0; 64];
         aws_lc_rs::rand::fill(&mut key)?;
         Ok(Self {
@@ -50,7 +50,7 @@ impl PasswordCache {
         })
     }
 
-    pub(super) fn fingerprint(
+    pub(in crate::auth) fn fingerprint(
         &self,
         user: &str,
         password: &[u8],
@@ -65,39 +65,31 @@ impl PasswordCache {
         Fingerprint(context.finalize().into_bytes().into())
     }
 
-    /// Whether an attempt was right, whoever made it; or, where only a client's `own` count, whether it has made it itself.
-    /// What others got right would tell a client that may guess no more whether it has guessed right.
-    pub(super) fn knows(
-        &self,
-        fingerprint: &Fingerprint,
-        client: Option<IpAddr>,
-        own: bool,
-    ) -> bool {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(entry) = generations
+    /// Reports whether a password is known to be correct, and adds `client` to those that have used it.
+    pub(super) fn is_known(&self, fingerprint: &Fingerprint, client: Option<IpAddr>) -> bool {
+        self.find(fingerprint, |entry| {
+            if !entry.clients.contains(&client) && entry.clients.len() < CLIENTS {
+                entry.clients.push(client);
+            }
+            true
+        })
+    }
+
+    /// Reports whether `client` itself has used a password that is known to be correct.
+    pub(super) fn is_known_to(&self, fingerprint: &Fingerprint, client: Option<IpAddr>) -> bool {
+        self.find(fingerprint, |entry| entry.clients.contains(&client))
+    }
+
+    fn find(&self, fingerprint: &Fingerprint, is_match: impl FnOnce(&mut Entry) -> bool) -> bool {
+        let mut generations = self.generations.lock();
+        let entry = generations
             .iter_mut()
-            .find_map(|generation| generation.get_mut(fingerprint))
-        else {
-            return false;
-        };
-        if entry.checked.elapsed() >= self.lifetime {
-            return false;
-        }
-        let is_own = entry.clients.contains(&client);
-        if !is_own && !own && entry.clients.len() < CLIENTS {
-            entry.clients.push(client);
-        }
-        is_own || !own
+            .find_map(|generation| generation.get_mut(fingerprint));
+        entry.is_some_and(|entry| entry.checked.elapsed() < self.lifetime && is_match(entry))
     }
 
     pub(super) fn insert(&self, fingerprint: Fingerprint, client: Option<IpAddr>) {
-        let mut generations = self
-            .generations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.lock();
         if generations[0].len() >= GENERATION {
             generations[1] = std::mem::take(&mut generations[0]);
         }
@@ -116,11 +108,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_same_attempt_is_known() {
+    fn only_the_same_user_password_and_hash_are_known() {
         let cache = PasswordCache::new(Duration::from_secs(60)).unwrap();
         let (hash, other) = (BcryptHash::dummy(5), BcryptHash::dummy(6));
         cache.insert(cache.fingerprint("joe", b"secret", &hash), None);
-        assert!(cache.knows(&cache.fingerprint("joe", b"secret", &hash), None, false));
+        assert!(cache.is_known(&cache.fingerprint("joe", b"secret", &hash), None));
         for (user, password, hash) in [
             ("joe", "secret", &other),
             ("joe", "secre", &hash),
@@ -129,11 +121,7 @@ mod tests {
             ("", "joesecret", &hash),
         ] {
             assert!(
-                !cache.knows(
-                    &cache.fingerprint(user, password.as_bytes(), hash),
-                    None,
-                    false
-                ),
+                !cache.is_known(&cache.fingerprint(user, password.as_bytes(), hash), None),
                 "{user} {password}"
             );
         }
@@ -146,44 +134,37 @@ mod tests {
     }
 
     #[test]
-    fn what_others_got_right_is_not_ones_own() {
+    fn logins_of_others_are_not_ones_own() {
         let cache = PasswordCache::new(Duration::from_secs(60)).unwrap();
         let [one, other, third] =
             ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|address| Some(address.parse().unwrap()));
         let fingerprint = cache.fingerprint("joe", b"secret", &BcryptHash::dummy(5));
         cache.insert(fingerprint, one);
-        assert!(cache.knows(&fingerprint, one, true) && !cache.knows(&fingerprint, other, true));
-        // with an open door it counts, and becomes its own
-        assert!(cache.knows(&fingerprint, other, false) && cache.knows(&fingerprint, other, true));
-        assert!(!cache.knows(&fingerprint, third, true));
+        assert!(cache.is_known_to(&fingerprint, one) && !cache.is_known_to(&fingerprint, other));
+        // without a lockout it counts, and becomes its own
+        assert!(cache.is_known(&fingerprint, other) && cache.is_known_to(&fingerprint, other));
+        assert!(!cache.is_known_to(&fingerprint, third));
         for host in 0..=255 {
-            cache.knows(
+            cache.is_known(
                 &fingerprint,
                 Some(std::net::Ipv4Addr::new(10, 0, 0, host).into()),
-                false,
             );
         }
-        let generations = cache.generations.lock().unwrap();
+        let generations = cache.generations.lock();
         assert_eq!(generations[0][&fingerprint].clients.len(), CLIENTS);
     }
 
     #[test]
-    fn memory_has_an_end_in_time_and_room() {
+    fn memory_is_bounded_in_time_and_size() {
         let cache = PasswordCache::new(Duration::ZERO).unwrap();
         let hash = BcryptHash::dummy(5);
         let fingerprint = cache.fingerprint("joe", b"secret", &hash);
         cache.insert(fingerprint, None);
-        assert!(!cache.knows(&fingerprint, None, false));
+        assert!(!cache.is_known(&fingerprint, None));
         for number in 0..3 * GENERATION {
             cache.insert(cache.fingerprint(&number.to_string(), b"", &hash), None);
         }
-        let kept: usize = cache
-            .generations
-            .lock()
-            .unwrap()
-            .iter()
-            .map(HashMap::len)
-            .sum();
+        let kept: usize = cache.generations.lock().iter().map(HashMap::len).sum();
         assert!(kept <= 2 * GENERATION, "{kept}");
     }
 }

@@ -1,19 +1,19 @@
-//! The htpasswd file: a user and a bcrypt hash on each line.
+//! Content of a htpasswd file: a user and a bcrypt hash on each line.
 
 use std::collections::HashMap;
 
 use super::basic::text;
-use super::password::{BcryptHash, DEFAULT_COST};
+use super::bcrypt_hash::{BcryptHash, DEFAULT_COST};
 
-/// So many lines of a file that cannot be used are named.
+/// Maximum number of invalid lines that an error names.
 const MOST_NAMED: usize = 10;
 
-/// A line that cannot be used.
+/// Invalid line of a htpasswd file.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    #[error("line {line} is no USER:HASH")]
+    #[error("line {line} is not USER:HASH")]
     Line { line: usize },
-    #[error("line {line}, user '{user}': {cause}; make one with registry htpasswd -Bn {user}")]
+    #[error("line {line}, user '{user}': {cause}; create one with registry htpasswd -Bn {user}")]
     Hash {
         line: usize,
         user: String,
@@ -21,18 +21,17 @@ pub enum UserError {
     },
 }
 
-/// What stands on a line.
+/// User and hash on one line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// From 1.
+    /// Line number, from 1.
     pub line: usize,
     pub user: String,
-    /// Whatever it is.
+    /// Unvalidated text after the colon.
     pub hash: String,
 }
 
-/// The lines of a file; comments, empty lines, spaces around them, a byte order mark and the line ends of Windows are
-/// passed over.
+/// Returns the entries of a file, ignoring comments, empty lines, surrounding spaces, a byte order mark and carriage returns.
 pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = content
@@ -54,19 +53,19 @@ pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>>
         })
 }
 
-/// Everybody who may log in.
+/// Users who may log in, and their hashes.
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: HashMap<String, BcryptHash>,
-    /// Compared with the passwords of users that there are not, so that these take as long.
+    /// As costly as the costliest hash; compared with the passwords of unknown users, so that these take as long.
     dummy: BcryptHash,
 }
 
 impl Users {
-    /// Reads a whole file. Of two lines of one user the last counts, as in distribution; the log says so.
+    /// Parses a whole file. The last of several lines of one user counts, as in distribution, and a warning is logged.
     ///
     /// # Errors
-    /// The lines that are none, or whose hashes are not bcrypt's.
+    /// The lines that are malformed, or whose hashes are not bcrypt's.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let mut hashes = HashMap::new();
         let mut bad = Vec::new();
@@ -89,7 +88,7 @@ impl Users {
                 tracing::warn!(
                     user = user.as_str(),
                     line,
-                    "this user has more than one line in the htpasswd file, of which the last counts"
+                    "this user has more than one line in the htpasswd file; the last one counts"
                 );
             }
             hashes.insert(user, hash);
@@ -112,13 +111,18 @@ impl Users {
         self.hashes.get(user)
     }
 
+    /// Returns the user's hash and true, or the dummy and false for an unknown user.
+    pub(super) fn hash_or_dummy(&self, user: &str) -> (&BcryptHash, bool) {
+        self.hash_of(user)
+            .map_or((&self.dummy, false), |hash| (hash, true))
+    }
+
     pub(super) fn dummy(&self) -> &BcryptHash {
         &self.dummy
     }
 }
 
-/// What the dearest hash costs. Were it less, the users with dearer ones could be told by the time that they take; those with
-/// cheaper ones are made to take as long.
+/// Returns the cost of the costliest hash. With a cheaper dummy, the time of a login would reveal the users with costlier ones.
 fn highest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
     hashes
         .values()
@@ -150,22 +154,22 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_none_is_named() {
+    fn invalid_lines_are_named() {
         let message = |file: String| Users::parse(file.as_bytes()).unwrap_err();
         assert_eq!(
             message(format!("joe:{HASH}\n\ngarbage\n")),
-            "line 3 is no USER:HASH"
+            "line 3 is not USER:HASH"
         );
         assert_eq!(
             message(format!("a\njoe:{HASH}\nb\n")),
-            "line 1 is no USER:HASH; line 3 is no USER:HASH"
+            "line 1 is not USER:HASH; line 3 is not USER:HASH"
         );
-        assert!(message("x\n".repeat(13)).ends_with("line 10 is no USER:HASH; and 3 more"));
+        assert!(message("x\n".repeat(13)).ends_with("line 10 is not USER:HASH; and 3 more"));
         let message = message(format!(
             "joe:{HASH}\n# c\nann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n"
         ));
         assert!(
-            message.starts_with("line 3, user 'ann': that is no bcrypt hash"),
+            message.starts_with("line 3, user 'ann': not a bcrypt hash"),
             "{message}"
         );
         assert!(!message.contains("apr1"), "{message}");
@@ -184,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn users_that_there_are_not_cost_what_the_dearest_cost() {
+    fn unknown_users_cost_as_much_as_the_costliest_hash() {
         let (cheap, dear) = (BcryptHash::dummy(4), BcryptHash::dummy(12));
         let file = format!(
             "a:{}\nb:{}\nc:{}\n",

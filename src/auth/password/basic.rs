@@ -1,20 +1,20 @@
-//! User and password in an `Authorization` header (RFC 7617).
+//! Basic credentials in an `Authorization` header (RFC 7617).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// What a client says of itself.
+/// User and password that a client sends.
 pub(super) struct Credentials {
     pub(super) user: String,
-    /// Bytes, in whatever character set the client has: they are hashed as they come.
+    /// Bytes in the client's character set; they are hashed as they are.
     pub(super) password: Vec<u8>,
 }
 
 impl Credentials {
-    /// Reads a header's value; none where it holds no user and password.
+    /// Parses a header's value; `None` if it holds no user and password.
     ///
-    /// The password begins after the first colon and may have more of them. Neither part has control characters, as the
-    /// RFC says; bcrypt would take a password with a zero byte for a shorter one.
+    /// The password begins after the first colon and may contain more. Neither part may contain control characters, as the
+    /// RFC requires; bcrypt would cut a password off at a zero byte.
     pub(super) fn parse(authorization: &[u8]) -> Option<Self> {
         let (scheme, encoded) = authorization.split_at_checked(6)?;
         if !scheme.eq_ignore_ascii_case(b"basic ") {
@@ -30,8 +30,9 @@ impl Credentials {
     }
 }
 
-/// A user's name as text: UTF-8, or Latin-1 where it is not. So a name is the same one in a file and from a client, whichever of
-/// the two either of them writes.
+/// Decodes a user's name from UTF-8, or else from Latin-1.
+///
+/// A name in a file and one from a client are thus equal whichever of the two each uses.
 pub fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_basic_header() {
+    fn other_headers_are_rejected() {
         for text in [
             "",
             "Basic",
@@ -85,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn no_header_causes_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let _ = Credentials::parse(&bytes);
             let _ = Credentials::parse(&header(&bytes));
         }

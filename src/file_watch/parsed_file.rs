@@ -1,104 +1,97 @@
-//! A small file that counts as it is now, whenever it was written.
+//! Content of a small file, parsed again whenever the file changes.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
-use super::Error;
+use super::stamp::Stamp;
 
-/// The most that is read of a file, in bytes.
+/// Maximum size of a file, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// How long a change that cannot be read is taken for one that is still being written, and so not complained about.
+/// Time during which unusable content counts as half written, and is not complained about.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long an empty file is taken for one that is about to be written: to take everybody's login away in earnest can wait.
+/// Time during which an empty file counts as half written: removing everybody's login on purpose can wait.
 const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
 
-/// A file may be written twice within the resolution of its times, which is 2 s at worst (FAT). What has changed more
-/// recently is read again, this often.
+/// Coarsest resolution of file times (FAT's). A file that changed more recently may change again without a trace …
 const COARSEST_CLOCK: Duration = Duration::from_secs(2);
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// … and is read again at this interval.
+const REREAD_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How old a look may be. It costs a microsecond, a tenth of what the fastest request takes, and thousands come in a second.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Time for which a check of the metadata counts. A check takes a microsecond, a tenth of the fastest request.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// What a file says, read again when it changes.
+/// Parsed content of a file, current at every access.
 ///
-/// Each look asks the file system for the file's times. What cannot be read, or is empty for less than five seconds, changes nothing: the last good content stays.
-pub(super) struct FileWatch<T> {
+/// Content that cannot be read or parsed, or that has been empty for less than five seconds, changes nothing: the last good
+/// one stays.
+pub struct ParsedFile<T> {
     what: &'static str,
     path: PathBuf,
     parse: fn(&[u8]) -> Result<T, String>,
     state: ArcSwap<State<T>>,
-    /// When the file was last looked at, in microseconds since `opened`.
-    looked: AtomicU64,
+    /// Time of the last check, in microseconds since `opened`.
+    checked: AtomicU64,
     opened: Instant,
-    /// Held by whoever reads.
+    /// Held while the file is read.
     reading: tokio::sync::Mutex<()>,
+}
+
+/// Problem with a file that must be read at the start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {what} {path}: {cause}; it must exist and be readable for this user", path = .path.display())]
+    Read {
+        what: &'static str,
+        path: PathBuf,
+        cause: io::Error,
+    },
+    #[error("{what} {path} cannot be used: {cause}", path = .path.display())]
+    Invalid {
+        what: &'static str,
+        path: PathBuf,
+        cause: String,
+    },
+}
+
+impl Error {
+    /// Returns the name under which the file was opened.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Read { what, .. } | Self::Invalid { what, .. } => what,
+        }
+    }
 }
 
 struct State<T> {
     value: Arc<T>,
-    /// Of the value.
-    content: [u8; 32],
-    /// Of the file that was last looked into, good or not.
+    /// Hash of the content that `value` was parsed from.
+    hash: [u8; 32],
+    /// State of the file when it was last read, good or not.
     stamp: Option<Stamp>,
-    looked_at: Instant,
-    /// False while the stamp might not tell another change from this one, or the file might be half written.
+    read_at: Instant,
+    /// False if the stamp might not reveal the next change, or the file might be half written.
     is_settled: bool,
-    /// Whether the log says what is wrong with it.
+    /// True if the log names the problem of this state.
     is_reported: bool,
-    /// Whether the log has said so of this or an earlier state, and of none since that it is well.
+    /// True if the log names a problem, and has not said since that it is over.
     has_complained: bool,
 }
 
-/// What changes with a file's content, or with the file in its place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let found = path.metadata().ok()?;
-        Some(Self {
-            device: found.dev(),
-            inode: found.ino(),
-            size: found.size(),
-            modified: (found.mtime(), found.mtime_nsec()),
-            changed: (found.ctime(), found.ctime_nsec()),
-        })
-    }
-
-    /// How long ago it was last changed; nothing for times to come.
-    fn age(&self) -> Duration {
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
-        let (seconds, nanos) = self.changed.max(self.modified);
-        let since = Duration::new(
-            u64::try_from(seconds).unwrap_or_default(),
-            u32::try_from(nanos).unwrap_or_default(),
-        );
-        now.saturating_sub(since)
-    }
-}
-
-impl<T: Send + Sync + 'static> FileWatch<T> {
-    /// Reads the file for the first time; `what` is what it is called in errors.
-    pub(super) fn open(
+impl<T: Send + Sync + 'static> ParsedFile<T> {
+    /// Reads the file for the first time; errors and the log call it `what`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or parsed.
+    pub fn open(
         what: &'static str,
         path: PathBuf,
         parse: fn(&[u8]) -> Result<T, String>,
@@ -112,13 +105,12 @@ impl<T: Send + Sync + 'static> FileWatch<T> {
             Ok(value) => Arc::new(value),
             Err(cause) => return Err(Error::Invalid { what, path, cause }),
         };
-        let is_settled = stamp.is_some_and(|stamp| stamp.age() > COARSEST_CLOCK);
         let state = State {
             value,
-            content: fingerprint(&content),
+            hash: Sha256::digest(&content).into(),
             stamp,
-            looked_at: Instant::now(),
-            is_settled,
+            read_at: Instant::now(),
+            is_settled: stamp.is_some_and(|stamp| stamp.age() > COARSEST_CLOCK),
             is_reported: false,
             has_complained: false,
         };
@@ -127,87 +119,78 @@ impl<T: Send + Sync + 'static> FileWatch<T> {
             path,
             parse,
             state: ArcSwap::from_pointee(state),
-            looked: AtomicU64::new(0),
+            checked: AtomicU64::new(0),
             opened: Instant::now(),
             reading: tokio::sync::Mutex::default(),
         })
     }
 
-    /// What it says, or said a millisecond ago: a look that is no older will do.
-    pub(super) async fn recent(self: &Arc<Self>) -> Arc<T> {
-        let looked = Duration::from_micros(self.looked.load(Ordering::Relaxed));
-        if self.opened.elapsed().saturating_sub(looked) < LOOK_EVERY {
+    /// Returns the content as of at most a millisecond ago.
+    pub async fn recent(self: &Arc<Self>) -> Arc<T> {
+        let checked = Duration::from_micros(self.checked.load(Ordering::Relaxed));
+        if self.opened.elapsed().saturating_sub(checked) < CHECK_INTERVAL {
             return Arc::clone(&self.state.load().value);
         }
         self.current().await
     }
 
-    /// What it says now.
-    pub(super) async fn current(self: &Arc<Self>) -> Arc<T> {
+    /// Returns the content as of now.
+    pub async fn current(self: &Arc<Self>) -> Arc<T> {
         if let Some(value) = self.unchanged() {
             return value;
         }
         let _reading = self.reading.lock().await;
-        // whoever held the lock may have read it
+        // the previous holder of the lock may have read it
         if let Some(value) = self.unchanged() {
             return value;
         }
         let this = Arc::clone(self);
-        // a reader that panicked leaves everything as it was
-        let _ = tokio::task::spawn_blocking(move || this.read_again()).await;
+        // a parser that panics leaves everything as it was
+        let _ = tokio::task::spawn_blocking(move || this.reread()).await;
         Arc::clone(&self.state.load().value)
     }
 
     fn unchanged(&self) -> Option<Arc<T>> {
         let now = self.opened.elapsed().as_micros();
         let state = self.state.load();
-        let is_fresh = state.is_settled || state.looked_at.elapsed() < LOOK_AGAIN;
+        let is_fresh = state.is_settled || state.read_at.elapsed() < REREAD_INTERVAL;
         let is_unchanged = is_fresh && state.stamp == Stamp::of(&self.path);
         if is_unchanged {
-            self.looked
+            self.checked
                 .store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
         is_unchanged.then(|| Arc::clone(&state.value))
     }
 
-    fn read_again(&self) {
+    fn reread(&self) {
         let before = self.state.load_full();
         let (stamp, content) = read_at_rest(&self.path);
         let age = stamp.map_or(Duration::MAX, |stamp| stamp.age());
         let mut next = State {
             value: Arc::clone(&before.value),
-            content: before.content,
+            hash: before.hash,
             stamp,
-            looked_at: Instant::now(),
+            read_at: Instant::now(),
             is_settled: age > EMPTY_PATIENCE.max(COARSEST_CLOCK),
             is_reported: before.is_reported && before.stamp == stamp,
             has_complained: before.has_complained,
         };
-        match self.parse_new(content, &before.content, age) {
+        let (what, path) = (self.what, self.path.display());
+        match self.parse_if_changed(content, &before.hash, age) {
             Ok(None) => {
                 if before.has_complained {
-                    tracing::info!(
-                        "{} {} can be used again: it is as it was",
-                        self.what,
-                        self.path.display()
-                    );
+                    tracing::info!("{what} {path} can be used again: its content is as before");
                 }
                 next.has_complained = false;
             }
-            Ok(Some((value, content))) => {
-                tracing::info!(
-                    "{} {} has changed and was read again",
-                    self.what,
-                    self.path.display()
-                );
-                (next.value, next.content, next.has_complained) = (Arc::new(value), content, false);
+            Ok(Some((value, hash))) => {
+                tracing::info!("{what} {path} has changed and was read again");
+                (next.value, next.hash, next.has_complained) = (Arc::new(value), hash, false);
             }
             Err(_) if age < PATIENCE || next.is_reported => (),
             Err(cause) => {
                 tracing::error!(
-                    "{} {} has changed and cannot be used, so the last good one stays: {cause}",
-                    self.what,
-                    self.path.display()
+                    "{what} {path} has changed and cannot be used, so the last good one stays: {cause}"
                 );
                 (next.is_reported, next.has_complained) = (true, true);
             }
@@ -215,27 +198,28 @@ impl<T: Send + Sync + 'static> FileWatch<T> {
         self.state.store(Arc::new(next));
     }
 
-    /// What the content says, where it is another one.
-    fn parse_new(
+    /// Parses the content if its hash is not the one `before`.
+    fn parse_if_changed(
         &self,
         content: io::Result<Vec<u8>>,
         before: &[u8; 32],
         age: Duration,
     ) -> Result<Option<(T, [u8; 32])>, String> {
         let content = content.map_err(|error| error.to_string())?;
-        let found = fingerprint(&content);
-        if found == *before {
+        let hash: [u8; 32] = Sha256::digest(&content).into();
+        if hash == *before {
             return Ok(None);
         }
         if content.is_empty() && age < EMPTY_PATIENCE {
             return Err("it is empty".to_owned());
         }
-        Ok(Some(((self.parse)(&content)?, found)))
+        Ok(Some(((self.parse)(&content)?, hash)))
     }
 }
 
-/// Reads a file that nobody writes to meanwhile, or the last of some tries: its stamp is then older than its content, so that
-/// the next look reads again.
+/// Reads a file until it is not written to meanwhile, or some tries have failed.
+///
+/// After the last try the stamp is older than the content, so that the next check reads again.
 fn read_at_rest(path: &Path) -> (Option<Stamp>, io::Result<Vec<u8>>) {
     const TRIES: usize = 10;
     let mut stamp = Stamp::of(path);
@@ -263,10 +247,6 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn fingerprint(content: &[u8]) -> [u8; 32] {
-    Sha256::digest(content).into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,24 +265,24 @@ mod tests {
     struct Fixture {
         _directory: tempfile::TempDir,
         path: PathBuf,
-        watched: Arc<FileWatch<u32>>,
+        file: Arc<ParsedFile<u32>>,
     }
 
-    fn watched(content: &str) -> Fixture {
+    fn fixture(content: &str) -> Fixture {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("file");
         std::fs::write(&path, content).unwrap();
-        let watched = Arc::new(FileWatch::open("the file", path.clone(), number).unwrap());
+        let file = Arc::new(ParsedFile::open("the file", path.clone(), number).unwrap());
         Fixture {
             _directory: directory,
             path,
-            watched,
+            file,
         }
     }
 
     #[tokio::test]
     async fn a_change_counts_at_once() {
-        let fixture = watched("1");
+        let fixture = fixture("1");
         for next in 2..50_usize {
             if next % 2 == 0 {
                 let other = fixture.path.with_extension("new");
@@ -311,52 +291,52 @@ mod tests {
             } else {
                 std::fs::write(&fixture.path, format!("{next}{}", " ".repeat(next))).unwrap();
             }
-            assert_eq!(*fixture.watched.current().await, next as u32);
+            assert_eq!(*fixture.file.current().await, next as u32);
         }
     }
 
-    /// Two changes within a tick of the file system's clock, the second after a look: nothing but its content is another.
+    /// Two changes within a tick of the file system's clock, the second after a check: only the content differs.
     #[tokio::test]
-    async fn a_change_that_leaves_no_mark_counts_soon() {
-        let fixture = watched("1");
+    async fn a_change_that_metadata_do_not_reveal_counts_soon() {
+        let fixture = fixture("1");
         for round in 0..20 {
             for content in [10 + round, 40 + round] {
                 std::fs::write(&fixture.path, content.to_string()).unwrap();
                 let deadline = Instant::now() + Duration::from_secs(20);
-                while *fixture.watched.current().await != content {
-                    assert!(Instant::now() < deadline, "{content} is never believed");
+                while *fixture.file.current().await != content {
+                    assert!(Instant::now() < deadline, "{content} is never accepted");
                 }
             }
         }
     }
 
     #[tokio::test]
-    async fn what_cannot_be_used_changes_nothing() {
-        let fixture = watched("1");
+    async fn unusable_content_changes_nothing() {
+        let fixture = fixture("1");
         for bad in ["x", "", "99999999999999999999"] {
             std::fs::write(&fixture.path, bad).unwrap();
-            assert_eq!(*fixture.watched.current().await, 1, "{bad:?}");
+            assert_eq!(*fixture.file.current().await, 1, "{bad:?}");
         }
         std::fs::remove_file(&fixture.path).unwrap();
-        assert_eq!(*fixture.watched.current().await, 1);
+        assert_eq!(*fixture.file.current().await, 1);
         std::fs::write(&fixture.path, "22").unwrap();
-        assert_eq!(*fixture.watched.current().await, 22);
+        assert_eq!(*fixture.file.current().await, 22);
     }
 
     #[tokio::test]
     async fn a_file_that_stays_empty_is_empty() {
-        let fixture = watched("1");
+        let fixture = fixture("1");
         std::fs::write(&fixture.path, "").unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while *fixture.watched.current().await != 0 {
-            assert!(Instant::now() < deadline, "an empty file is never believed");
+        while *fixture.file.current().await != 0 {
+            assert!(Instant::now() < deadline, "an empty file is never accepted");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
     #[test]
-    fn what_is_missing_at_first_is_an_error() {
-        let error = FileWatch::open("the file", "/nowhere/file".into(), number)
+    fn a_file_missing_at_first_is_an_error() {
+        let error = ParsedFile::open("the file", "/nowhere/file".into(), number)
             .err()
             .unwrap()
             .to_string();

@@ -1,4 +1,4 @@
-//! Hashes of passwords.
+//! bcrypt hashes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,15 +7,16 @@ use base64::Engine;
 use base64::alphabet::BCRYPT;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-/// What a new hash costs where nobody says: 2^10 rounds, bcrypt's own default and distribution's. Apache's 5 was cheap
-/// when machines were slower; what a hash costs is paid once in minutes here.
+/// Default cost of a new hash: 2^10 rounds, as in bcrypt and distribution.
+///
+/// Apache's 5 dates from slower machines; here the cost is paid once in minutes.
 pub const DEFAULT_COST: u32 = 10;
-/// The costs that Apache's htpasswd makes, each the double of the one before.
+/// Lowest cost that Apache's htpasswd supports.
 pub const MIN_COST: u32 = 4;
+/// Highest cost that Apache's htpasswd supports; each cost doubles the time of the one before.
 pub const MAX_COST: u32 = 17;
 
-/// The alphabet and the length are bcrypt's own. Bits that do not count may be set in the last character of either part:
-/// some makers of hashes leave them so.
+/// Encoding of salt and digest. Unused bits of the last character may be set: some implementations leave them so.
 const BASE64: GeneralPurpose = {
     let config = GeneralPurposeConfig::new()
         .with_encode_padding(false)
@@ -24,19 +25,19 @@ const BASE64: GeneralPurpose = {
     GeneralPurpose::new(&BCRYPT, config)
 };
 
-/// A bcrypt hash: `$2y$`, cost, salt and digest in 60 characters.
+/// bcrypt hash: `$2y$`, cost, salt and digest in 60 characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BcryptHash {
-    /// As the hashing library wants it.
+    /// In the form that the hashing library reads.
     text: String,
     cost: u32,
 }
 
 impl BcryptHash {
-    /// Hashes a password, of which 72 bytes count.
+    /// Hashes a password, of which bcrypt uses the first 72 bytes.
     ///
     /// # Errors
-    /// A cost out of bounds, and a system without random bytes.
+    /// A cost out of bounds, or a system without random bytes.
     pub fn of(password: &[u8], cost: u32) -> Result<Self, String> {
         if !(MIN_COST..=MAX_COST).contains(&cost) {
             return Err(format!(
@@ -50,8 +51,8 @@ impl BcryptHash {
         })
     }
 
-    /// A hash of no password, which takes as long to compare as any other of its cost.
-    pub(super) fn dummy(cost: u32) -> Self {
+    /// Creates a hash of no password, which takes as long to compare as any other of its cost.
+    pub(in crate::auth) fn dummy(cost: u32) -> Self {
         let (salt, digest) = (BASE64.encode([0x5a; 16]), BASE64.encode([0xa5; 23]));
         Self {
             text: format!("$2y${cost:02}${salt}{digest}"),
@@ -67,21 +68,21 @@ impl BcryptHash {
         &self.text
     }
 
-    /// Whether it is this password's. Takes as long as the cost says: never on a thread that others wait for.
+    /// Reports whether this is the hash of `password`. Blocks for as long as the cost demands.
     pub fn matches(&self, password: &[u8]) -> bool {
-        // a hash that parsed is one that the library reads
+        // the library reads every hash that parses
         bcrypt::verify(password, &self.text).unwrap_or(false)
     }
 }
 
-/// `$2a$`, `$2b$` and `$2y$`, which are the same to passwords without zero bytes; not `$2x$`, which marks hashes of a
+/// Parses `$2a$`, `$2b$` and `$2y$`, which are equivalent for passwords without zero bytes; `$2x$` marks the hashes of a
 /// broken implementation.
 impl FromStr for BcryptHash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let malformed =
-            || "that is no bcrypt hash ($2y$, $2a$ or $2b$ and 56 more characters)".to_owned();
+            || "not a bcrypt hash ($2y$, $2a$ or $2b$ and 56 more characters)".to_owned();
         if text.len() != 60
             || !text.is_ascii()
             || !["$2a$", "$2b$", "$2y$"]
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_of_other_makers() {
+    fn hashes_of_other_implementations() {
         // Apache's htpasswd 2.4, with -C 5; the others are jBCrypt's, with known passwords
         for (hash, password) in [
             (
@@ -150,13 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn bits_that_do_not_count_may_be_set() {
+    fn unused_bits_may_be_set() {
         let hash = "$2a$06$m0CrhHm10qJ3lXRY.5zDGP3rS2KdeeWLuGmsfGlMfOxih58VYVfxe";
         assert!(hash.parse::<BcryptHash>().unwrap().matches(b"a"));
     }
 
     #[test]
-    fn the_dummy_is_a_hash_like_any_other() {
+    fn the_dummy_parses() {
         for cost in [4, 10, 17] {
             let dummy = BcryptHash::dummy(cost);
             assert_eq!(dummy.as_str().parse::<BcryptHash>().unwrap(), dummy);
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_bcrypt_hash() {
+    fn malformed_hashes_are_rejected() {
         let good = "$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO";
         let bad = [
             "",

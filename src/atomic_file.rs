@@ -1,79 +1,83 @@
-//! Replacing a file as a whole.
+//! Atomic replacement of a file.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, Uid};
 
-/// Writes a file so that every reader finds either the old content or the new one, and a crash leaves one of the two.
+/// Replaces a file so that every reader, also after a crash, finds either the old content or the new one.
 ///
-/// A file that there is keeps its mode and its owner; a new one gets `mode`. Where another one cannot be put in its place,
-/// as with a file that is mounted into a container, it is written over.
+/// An existing file keeps its mode and owner; a new one gets `mode`. A file that cannot be replaced, such as one mounted into
+/// a container, is overwritten in place.
 ///
 /// # Errors
-/// What the file system says; the old content is then there as it was, except where it had to be written over.
+/// The file system's; the old content is then unchanged, unless it had to be overwritten in place.
 pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    // through a symbolic link, which stays one
+    // follow a symbolic link, so that it stays one
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let before = match path.metadata() {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
-    let beside = beside(&path)?;
+    let sibling = sibling(&path)?;
     let mut options = std::fs::OpenOptions::new();
     let mut file = match options
         .write(true)
         .create_new(true)
         .mode(before.as_ref().map_or(mode, |_| 0o600))
-        .open(&beside)
+        .open(&sibling)
     {
         Ok(file) => file,
-        // a directory that takes no new file
-        Err(error) if before.is_some() => return write_over(&path, content).map_err(|_| error),
+        // no new file can be created in the directory
+        Err(error) if before.is_some() => return overwrite(&path, content).map_err(|_| error),
         Err(error) => return Err(error),
     };
     let written = file
         .write_all(content)
         .and_then(|()| file.sync_all())
-        .and_then(|()| match &before {
-            Some(before) => {
-                let is_foreign = (before.uid(), before.gid())
-                    != (file.metadata()?.uid(), file.metadata()?.gid());
-                if is_foreign {
-                    rustix::fs::fchown(
-                        &file,
-                        Some(Uid::from_raw(before.uid())),
-                        Some(Gid::from_raw(before.gid())),
-                    )?;
-                }
-                Ok(rustix::fs::fchmod(
-                    &file,
-                    Mode::from_raw_mode(before.mode()),
-                )?)
-            }
-            None => Ok(()),
+        .and_then(|()| {
+            before
+                .as_ref()
+                .map_or(Ok(()), |before| adopt(&file, before))
         });
-    let outcome = written.and_then(|()| std::fs::rename(&beside, &path));
+    let outcome = written.and_then(|()| std::fs::rename(&sibling, &path));
     let Err(error) = outcome else {
         return sync_directory(&path);
     };
-    // nothing is lost with it
-    let _ = rustix::fs::unlink(&beside);
+    // the error that matters is the first one
+    let _ = rustix::fs::unlink(&sibling);
     match error.kind() {
         io::ErrorKind::ResourceBusy | io::ErrorKind::PermissionDenied if before.is_some() => {
-            write_over(&path, content)
+            overwrite(&path, content)
         }
         _ => Err(error),
     }
 }
 
-/// A name that nobody else has.
-fn beside(path: &Path) -> io::Result<PathBuf> {
+/// Gives `file` the owner and the mode of the file that it replaces.
+fn adopt(file: &File, before: &Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (before.uid(), before.gid()) != (now.uid(), now.gid()) {
+        rustix::fs::fchown(
+            file,
+            Some(Uid::from_raw(before.uid())),
+            Some(Gid::from_raw(before.gid())),
+        )?;
+    }
+    Ok(rustix::fs::fchmod(
+        file,
+        Mode::from_raw_mode(before.mode()),
+    )?)
+}
+
+/// Returns an unused name in the same directory.
+fn sibling(path: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     aws_lc_rs::rand::fill(&mut random)
-        .map_err(|_| io::Error::other("the system has no random bytes"))?;
+        .map_err(|_| io::Error::other("the system provides no random bytes"))?;
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
@@ -81,7 +85,7 @@ fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
-fn write_over(path: &Path, content: &[u8]) -> io::Result<()> {
+fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .truncate(true)
@@ -95,7 +99,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    std::fs::File::open(parent)?.sync_all()
+    File::open(parent)?.sync_all()
 }
 
 #[cfg(test)]
@@ -103,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mode_links_and_neighbours_stay() {
+    fn mode_link_and_directory_are_kept() {
         let directory = tempfile::tempdir().unwrap();
         let (path, link) = (directory.path().join("file"), directory.path().join("link"));
         replace(&path, b"one", 0o640).unwrap();
@@ -118,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_not_there_is_not_made() {
+    fn a_missing_directory_is_not_created() {
         let directory = tempfile::tempdir().unwrap();
         assert!(replace(&directory.path().join("below/file"), b"one", 0o600).is_err());
     }
