@@ -300,7 +300,7 @@ fn tls_version(text: &str) -> Result<String, String> {
     match &*text.to_lowercase() {
         // distribution documents them, but no longer supports them either
         old @ ("tls1.0" | "tls1.1") => Err(format!(
-            "is {old}, which is no longer supported: write tls1.2, the default, or tls1.3"
+            "is {old}, which rustls does not support: write tls1.2, the default, or tls1.3"
         )),
         _ => word(&["tls1.2", "tls1.3"], text),
     }

@@ -284,11 +284,11 @@ fn a_file_that_is_half_written_opens_nothing() {
         ),
         (
             KEEPING,
-            &["new configuration is rejected", "auth is gone", "SIGHUP"],
+            &["new configuration is rejected", "auth is missing", "SIGHUP"],
         ),
         (
             "version: 0.1\nauth: {none: }\n",
-            &["new configuration is rejected", "auth is gone", "SIGHUP"],
+            &["new configuration is rejected", "auth is missing", "SIGHUP"],
         ),
         (
             "version: 0.1\nauth: {silly: {realm: a}}\n",
@@ -304,7 +304,7 @@ fn a_file_that_is_half_written_opens_nothing() {
         assert_eq!(status(), 401, "{half}");
     }
     configured.replace(KEEPING);
-    configured.says(&["auth is gone"]);
+    configured.says(&["auth is missing"]);
     configured.hang_up();
     configured.says(&["WARN", "open to the network without login", "0.0.0.0:"]);
     configured.says(&["now in force", "auth.silly"]);

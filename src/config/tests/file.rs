@@ -262,22 +262,22 @@ fn what_protects_a_server_is_known_to_be_lost() {
     let lost = |before: &str, after: &str| {
         config(after, &[])
             .lost_protection(&config(before, &[]))
-            .map(|wrongs| wrongs.to_string())
+            .map(|violations| violations.to_string())
             .unwrap_or_default()
     };
     for (after, words) in [
-        ("", &["auth is gone", "http.tls is gone"][..]),
+        ("", &["auth is missing", "http.tls is missing"][..]),
         (
             "auth: {token: {realm: a, service: b, issuer: c}}",
-            &["http.tls is gone"],
+            &["http.tls is missing"],
         ),
         (
             "auth: none\nhttp: {tls: {letsencrypt: {hosts: [a]}, clientcas: [d]}}",
-            &["auth is gone"],
+            &["auth is missing"],
         ),
         (
             "auth: {silly: {realm: c, service: d}}\nhttp: {tls: {certificate: c, key: d}}",
-            &["http.tls.clientcas is gone"],
+            &["http.tls.clientcas is missing"],
         ),
         (CLOSED, &[]),
     ] {
