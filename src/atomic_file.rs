@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Mode, Uid};
 
-/// Replaces a file so that every reader, also after a crash, finds either the old content or the new one.
+/// Replaces a file atomically.
 ///
+/// Every reader, also after a crash, finds either the old content or the new one.
 /// An existing file keeps its mode and owner; a new one gets `mode`. A file that cannot be replaced, such as one mounted into
 /// a container, is overwritten in place.
 ///

@@ -1,4 +1,4 @@
-//! Writing of lines by a thread, so that a slow or stuck reader blocks nobody.
+//! Writing of lines by a thread, so that a slow or stuck reader blocks no request.
 //!
 //! The queue is bounded; lines that exceed it are dropped and counted.
 
@@ -98,7 +98,9 @@ impl BackgroundWriter {
     }
 }
 
-/// Writes until all senders are gone; calls `wrote` with the bytes of each batch and the number of its lines that were lost.
+/// Writes until all senders are gone.
+///
+/// Calls `wrote` with the bytes of each batch and the number of its lines that were lost.
 fn run(
     what: &str,
     jobs: &Receiver<Job>,

@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Maps an address to its client key: the IPv4 address, or the /64 network of an IPv6 address, which a client cannot leave at
-/// will.
+/// Maps an address to its client key (IPv4 address, or IPv6 /64).
+///
+/// A client cannot change its key at will.
 pub(crate) fn of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

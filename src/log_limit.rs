@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 use jiff::fmt::friendly::SpanPrinter;
 use parking_lot::Mutex;
 
-/// Limiter that lets each thing be logged once in a period, and a maximum of things, which also bounds its memory.
+/// Limiter that allows each thing one log line in a period.
+///
+/// The number of things in a period is limited too, which also bounds the memory.
 pub(crate) struct LogLimiter<K> {
-    /// Name of the lines, for the one that announces their suppression.
+    /// Name of the lines, for the announcement that they are suppressed.
     what: &'static str,
     period: Duration,
     most: usize,

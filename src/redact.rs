@@ -5,9 +5,9 @@ use std::borrow::Cow;
 /// Replacement for a secret value.
 pub const REDACTED: &str = "(secret)";
 
-/// Redacts user and password, query and fragment of a URL; other text counts as a URL without a scheme.
+/// Redacts user and password, query and fragment of a URL.
 ///
-/// Everything before an `@` counts as a user: a password with a slash in it would otherwise pass for a path.
+/// Other text counts as a URL without a scheme. Everything before an `@` counts as a user: a password with a slash in it would otherwise pass for a path.
 pub fn url(text: &str) -> Cow<'_, str> {
     let start = text.find("://").map_or(0, |end| end + "://".len());
     let (scheme, rest) = text.split_at(start);

@@ -1,4 +1,4 @@
-//! Counters for every layer: an update is an atomic instruction, and does not depend on who reads them.
+//! Counters for every layer. An update is one atomic instruction, and does not depend on any reader.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ pub struct Histogram {
 /// Content of a histogram at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Number of values in each bucket, up to and including its bound; the last bucket has none.
+    /// Bound (inclusive) and number of values of each bucket; the last has no bound.
     pub counts: Vec<(Option<u64>, u64)>,
     pub sum: u64,
 }

@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::login::Rejection;
+use super::authorize::is_authorized;
+use super::challenge;
+use super::error::Error;
+use super::identity::Identity;
+use super::login::{Login, Refusal, Rejection};
 use super::password::{Htpasswd, htpasswd_file};
+use super::scope::RequiredScopes;
+use super::settings::Settings;
 use super::silly::Silly;
+use super::stats::Stats;
 use super::token::Validator;
-use super::{
-    Error, Identity, Login, Refusal, RequiredScopes, Settings, Stats, challenge, is_authorized,
-};
 
-/// Interval at which files are checked for changes while nobody logs in.
+/// Interval at which files are checked for changes in the absence of logins.
 const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The challenge's `error` for a token that does not list what a request requires (RFC 6750, section 3.1).
+/// The challenge's `error` for a token without the required scopes (RFC 6750, section 3.1).
 const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
 /// Gatekeeper of requests; clones share it.
@@ -70,9 +74,9 @@ impl Access {
         }
     }
 
-    /// Validates other settings. If they equal those in force, the latter are kept with all that they remember.
+    /// Validates other settings. If they equal those in force, these are kept, with their caches and lockouts.
     ///
-    /// Nothing is created: a mistyped path would lock everybody out.
+    /// Nothing is created: a mistyped path would lock all users out.
     ///
     /// # Errors
     /// As [`Self::open`], and a missing htpasswd file.
@@ -92,7 +96,7 @@ impl Access {
         }
     }
 
-    /// Reports whether everybody may do everything without a login.
+    /// Reports whether every request is allowed without a login.
     pub fn is_open(&self) -> bool {
         matches!(self.current.load().method, Method::None)
     }
@@ -139,7 +143,9 @@ impl Access {
         counter.add(1);
     }
 
-    /// Checks files for changes until dropped, so that the log names a broken one before somebody logs in.
+    /// Checks files for changes until dropped.
+    ///
+    /// Thus the log names a broken file before the next login.
     pub async fn watch(&self) {
         loop {
             let current = self.current.load_full();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::RequiredScopes;
+use super::scope::RequiredScopes;
 
 /// Formats `Basic realm="…"`.
 pub(super) fn basic(realm: &str) -> String {
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn a_bearer_challenge_omits_what_is_absent() {
         let scopes = RequiredScopes {
-            required: vec![super::super::Scope::catalog()],
+            required: vec![crate::auth::Scope::catalog()],
             optional: Vec::new(),
         };
         let expected = r#"Bearer realm="https://a/t",service="s",scope="registry:catalog:*",error="invalid_token""#;

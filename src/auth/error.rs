@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::file_watch;
 
-/// Problem that keeps the registry from authenticating anybody.
+/// Problem with the authentication settings or their files.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Scope;
+use super::scope::Scope;
 
-/// Authenticated client: a user, a token's bearer, or anonymous where no login is required.
+/// Authenticated client: a user, a token's bearer, or anonymous if no login is required.
 #[derive(Clone, Debug)]
 pub struct Identity {
     name: Option<String>,
@@ -40,7 +40,7 @@ impl Grant {
 }
 
 impl Identity {
-    /// Creates the identity of everybody where no login is required.
+    /// Creates the identity of a client that needs no login.
     pub(super) fn anonymous() -> Self {
         Self {
             name: None,

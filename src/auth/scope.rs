@@ -34,7 +34,7 @@ pub struct Scope {
 pub struct RequiredScopes {
     /// The request is refused unless all of these are granted.
     pub required: Vec<Scope>,
-    /// Without these the request is served with less; a challenge names them, so that clients ask for them.
+    /// The request is served with less without these. A challenge names them, so that clients ask for them.
     pub optional: Vec<Scope>,
 }
 

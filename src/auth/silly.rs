@@ -1,7 +1,9 @@
 //! Distribution's method for trying logins out: any credentials are accepted.
 
-use super::login::Rejection;
-use super::{Identity, Login, RequiredScopes, challenge};
+use super::challenge;
+use super::identity::Identity;
+use super::login::{Login, Rejection};
+use super::scope::RequiredScopes;
 
 /// Method `silly` (distribution's `registry/auth/silly/access.go`).
 pub(super) struct Silly {

@@ -18,11 +18,13 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 const FIRST_LOCKOUT: Duration = Duration::from_secs(1);
 /// … up to this.
 const LONGEST_LOCKOUT: Duration = Duration::from_secs(15 * 60);
-/// Time during which repeats of the same wrong password are one failure: a push is a dozen requests with it.
+/// Time during which a repeated wrong password is one failure. A push is a dozen requests with it.
 const REPEATED_WITHIN: Duration = Duration::from_secs(10);
-/// Number of recent passwords of an address that are told from new ones.
+/// Number of recent passwords of an address that do not count as new.
 const RECENT: usize = 16;
-/// New passwords tried during a lockout after which even remembered ones are rejected: who knows a password does not guess.
+/// New passwords tried during lockout after which even remembered ones are rejected.
+///
+/// A client that knows a password does not guess.
 const MISSES: u32 = 50;
 /// Maximum number of addresses that are remembered.
 const ADDRESSES: usize = 10_000;
@@ -123,7 +125,7 @@ impl Throttle {
         }
     }
 
-    /// Counts a failed login whose check costs nothing; during a lockout, returns the time left instead.
+    /// Counts a failed login whose check costs nothing. During a lockout it returns the time left instead.
     pub(super) fn turn_away(&self, failed: FailedLogin<'_>, now: Instant) -> Option<Duration> {
         let lockout = self.lockout(failed.address, now);
         if lockout.is_none() {
@@ -132,7 +134,7 @@ impl Throttle {
         lockout.map(|lockout| lockout.wait)
     }
 
-    /// Counts a failure and returns the lockout that follows, or `None` if it repeats a counted one.
+    /// Counts a failure and returns the lockout that follows; `None` for a repeated one.
     fn count(
         &self,
         address: Option<IpAddr>,
@@ -190,7 +192,7 @@ fn lockout_after(failures: u32) -> Duration {
     }
 }
 
-/// Drops addresses without a failure that still counts; if there are none, the quarter with the fewest failures.
+/// Drops addresses without a counting failure, or else the quarter with the fewest failures.
 fn evict(records: &mut HashMap<Option<IpAddr>, Record>, now: Instant) {
     records.retain(|_, record| record.failures(now) > 0);
     if records.len() >= ADDRESSES {

@@ -114,7 +114,7 @@ impl BlobStore {
     /// Reads a blob into memory, at most its first `limit` bytes.
     ///
     /// # Errors
-    /// As [`Self::open_blob`].
+    /// Like [`Self::open_blob`].
     pub fn read_blob(&self, digest: &Digest, limit: u64) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let file = self.open_file(digest)?;
@@ -163,7 +163,7 @@ impl BlobStore {
         }
     }
 
-    /// As [`Self::remove_upload`], but keeps a published file.
+    /// Like [`Self::remove_upload`], but keeps a published file.
     ///
     /// Its own name marks the blob's name as an orphan should the commit have failed.
     pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {

@@ -18,7 +18,7 @@ pub struct FileWatch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     None,
-    /// The files have changed since the last poll as well: somebody may still be writing.
+    /// The files have changed since the last poll too, and may still be written.
     Unsettled,
     /// The files are as they were at the last poll.
     Settled,

@@ -1,5 +1,6 @@
-//! Detection of changed files by their metadata, without the help of the kernel's notifications, which network file systems and
-//! swapped links do not give.
+//! Detection of changed files by their metadata.
+//!
+//! The kernel's notifications would miss changes on network file systems and behind swapped links.
 //!
 //! [`FileWatch`] tells when one of several files has changed. [`ParsedFile`] keeps the parsed content of one small file
 //! current.

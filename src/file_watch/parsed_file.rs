@@ -18,7 +18,7 @@ const LARGEST: u64 = 64 << 20;
 /// Time during which unusable content counts as half written, and is not complained about.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Time during which an empty file counts as half written: removing everybody's login on purpose can wait.
+/// Time during which an empty file counts as half written. Removing all users on purpose can wait.
 const EMPTY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Coarsest resolution of file times (FAT's). A file that changed more recently may change again without a trace …
@@ -78,11 +78,11 @@ struct State<T> {
     /// State of the file when it was last read, good or not.
     stamp: Option<Stamp>,
     read_at: Instant,
-    /// False if the stamp might not reveal the next change, or the file might be half written.
+    /// False if the stamp may hide the next change, or the file be half written.
     is_settled: bool,
     /// True if the log names the problem of this state.
     is_reported: bool,
-    /// True if the log names a problem, and has not said since that it is over.
+    /// True if the log names a problem, and not yet its end.
     has_complained: bool,
 }
 
@@ -295,7 +295,7 @@ mod tests {
         }
     }
 
-    /// Two changes within a tick of the file system's clock, the second after a check: only the content differs.
+    /// Changes the file twice within a tick of the file system's clock.
     #[tokio::test]
     async fn a_change_that_metadata_do_not_reveal_counts_soon() {
         let fixture = fixture("1");

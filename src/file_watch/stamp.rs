@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// State of a file: changes when it is written to or replaced, also through a symbolic link.
+/// State of a file. Changes when it is written to or replaced, also through a symbolic link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     device: u64,

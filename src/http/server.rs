@@ -7,14 +7,13 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
-use crate::http::app::{App, router};
+use crate::http::app::App;
 use crate::http::connection::listener::{Address, Listener};
 use crate::http::connection::per_address::AddressLimiter;
 use crate::http::connection::send_budget::TotalBudget;
 use crate::http::connection::serve::{self, Context};
 use crate::http::connection::stream::Socket;
 use crate::http::connection::warnings::ConnectionWarnings;
-use crate::http::observe::error_log::ErrorLog;
 use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::registry::Registry;
@@ -82,14 +81,12 @@ impl Server {
     /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
-        let (settings, monitor) = (self.settings.clone(), self.monitor.clone());
-        let router = router(App {
-            registry: self.registry,
-            access: self.access,
-            settings,
-            monitor,
-            error_log: ErrorLog::default(),
-        });
+        let app = Arc::new(App::new(
+            self.registry,
+            self.access,
+            self.settings.clone(),
+            self.monitor.clone(),
+        ));
         let slots = Arc::new(Semaphore::new(self.settings.look().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
@@ -121,7 +118,7 @@ impl Server {
             let (warnings, stopping) = (Arc::clone(&warnings), is_stopping.clone());
             let live = self.settings.clone();
             let context = Context {
-                router: router.clone(),
+                app: Arc::clone(&app),
                 settings,
                 live,
                 address,

@@ -12,3 +12,8 @@ pub fn now() -> Millis {
         .unwrap_or_default();
     Millis::try_from(since_epoch.as_millis()).unwrap_or(Millis::MAX)
 }
+
+/// Converts a duration to milliseconds; saturates.
+pub fn millis(time: std::time::Duration) -> Millis {
+    Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX)
+}

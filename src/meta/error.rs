@@ -51,7 +51,7 @@ impl Error {
         self.is(Fault::Full)
     }
 
-    pub(super) fn is(&self, fault: Fault) -> bool {
+    pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
         matches!(self, Self::Database { kind, .. } if *kind == fault)
     }
 }

@@ -1,9 +1,9 @@
-//! Manifests that were read since the last commit of anybody: an unchanged database gives the same answer again.
+//! A cache of manifests read since the last commit of any process: an unchanged database gives the same answer again.
 //!
-//! Whether it is unchanged is read where SQLite's own connections read it before each transaction: in the header of the
-//! log's index, shared memory that every commit of every process changes before it is visible (SQLite, "WAL-mode File
-//! Format", section 2.1). A connection that finds there what it found the last time goes on using what it has in memory;
-//! so does this. It saves the locks and the look-up of a read transaction, a fifth of the cost of answering a pull.
+//! A change shows where SQLite's own connections look for it before each transaction: in the header of the log's index,
+//! shared memory that every commit of every process changes before it becomes visible (SQLite, "WAL-mode File Format",
+//! section 2.1). A connection that finds the header unchanged keeps using its page cache; this cache does the same. It
+//! saves the locks and the look-up of a read transaction, a fifth of the cost of answering a pull.
 //!
 //! Without that file, or while the header is being changed, everything is read from the database.
 
@@ -14,25 +14,25 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::connection;
-use super::manifests::StoredManifest;
+use super::content::manifests::StoredManifest;
+use super::sqlite::connection;
 use crate::sys::SharedWords;
 
-/// The words of one copy of the header; the file starts with two.
+/// Words of one copy of the header; the file starts with two copies.
 const HEADER: usize = 12;
-/// Holds the flag that says that there is a header, in one of its bytes.
+/// The word whose first byte is not zero once there is a header.
 const FLAGS: usize = 3;
-/// Bytes of manifests that are kept at the most.
+/// Maximum total size of the cached manifests, in bytes.
 const CAPACITY: usize = 4 << 20;
-/// Larger ones are not kept, for they would push many others out.
+/// Maximum size of a cached manifest, in bytes: larger ones would push out many others.
 const LARGEST: usize = 256 << 10;
-/// What is reckoned for a manifest besides its bytes.
+/// Estimated memory per manifest besides its bytes.
 const OVERHEAD: usize = 512;
 
-/// A state of the database that can be told from all others.
-pub(super) type State = [u32; HEADER];
+/// A fingerprint of the database's state, different after every commit.
+pub(in crate::meta) type State = [u32; HEADER];
 
-pub(super) struct ManifestCache {
+pub(in crate::meta) struct ManifestCache {
     index: Option<SharedWords<{ 2 * HEADER }>>,
     kept: Mutex<Kept>,
 }
@@ -46,12 +46,13 @@ struct Kept {
 }
 
 impl ManifestCache {
-    /// For the database at `path`, to which this process holds a connection from now on: the index is made anew when the
-    /// last one ends.
-    pub(super) fn beside(path: &Path) -> Self {
+    /// A cache for the database at `path`.
+    ///
+    /// This process must keep a connection to it open: the index is recreated after the last one closes.
+    pub(in crate::meta) fn beside(path: &Path) -> Self {
         let index = File::open(connection::beside(path, "-shm")).and_then(SharedWords::new);
         if let Err(error) = &index {
-            tracing::warn!(%error, "the log's index cannot be read: every pull will ask the database");
+            tracing::warn!(%error, "cannot read the index of the database's log: pulls read every manifest from the database");
         }
         Self {
             index: index.ok(),
@@ -59,8 +60,8 @@ impl ManifestCache {
         }
     }
 
-    /// The manifest behind a reference, if it was read in that state.
-    pub(super) fn get(
+    /// Returns the manifest of a reference if it was read in that state.
+    pub(in crate::meta) fn get(
         &self,
         state: &State,
         repository: &str,
@@ -69,8 +70,8 @@ impl ManifestCache {
         self.kept.lock().get(state, repository, reference)
     }
 
-    /// Keeps what was read since the database was in `state`, unless it has left that state meanwhile.
-    pub(super) fn insert(
+    /// Caches a manifest that was read after `state` was observed, if the database is still in that state.
+    pub(in crate::meta) fn insert(
         &self,
         state: State,
         repository: &str,
@@ -84,8 +85,8 @@ impl ManifestCache {
         }
     }
 
-    /// The present state; `None` while a commit is changing it.
-    pub(super) fn state(&self) -> Option<State> {
+    /// Returns the current state; `None` while a commit is changing it.
+    pub(in crate::meta) fn state(&self) -> Option<State> {
         let index = self.index.as_ref()?;
         // a writer changes the second copy first
         let (first, second) = (index.load::<HEADER>(0), index.load::<HEADER>(HEADER));

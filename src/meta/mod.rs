@@ -2,45 +2,40 @@
 //!
 //! The only module that knows SQL; no type of rusqlite leaves it. Reads ([`Meta::read`]) see the last commit and never
 //! wait for a write. Changes are closures over a [`WriteTx`], handed to [`Meta::write`], which runs many of them in one
-//! durable commit.
+//! durable commit. Locks in memory are parking_lot's: they have no poisoning to recover from, and protect caches only.
+//!
+//! [`sqlite`] has the connections, the readers and the writer, [`content`] the facts that clients change, [`gc`] what
+//! collection finds and removes, and [`reports`] the lists and sums.
 
 mod actor;
-mod blobs;
 mod clock;
-mod connection;
+mod content;
 mod error;
-mod holding;
-mod listings;
+mod gc;
+mod ids;
 mod manifest_cache;
-mod manifests;
-mod pulls;
-mod reader;
-mod repositories;
-mod settings;
+mod reports;
+mod sqlite;
 mod stats;
 mod store;
-mod sweep;
-mod tags;
-mod trash;
-mod uploads;
-mod usage;
-mod writer;
 
 pub use actor::Actor;
-pub use blobs::{BlobRow, LinkRow};
-pub use clock::{Millis, now};
+pub use clock::{Millis, millis, now};
+pub use content::blobs::{BlobRow, LinkRow};
+pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
+pub use content::pulls::Pulls;
+pub use content::tag_history::{TagEnd, TagState};
+pub use content::tags::TagTimes;
+pub use content::uploads::{ExpiredUpload, UploadRow};
 pub use error::{Error, Fault};
-pub use holding::{HeldManifest, NeededBlob, ShownBlob};
-pub use listings::{ReferrerRow, RepositoryRow, TagRow};
-pub use manifests::{ManifestId, NewManifest, StoredManifest, Weight};
-pub use pulls::Pulls;
-pub use reader::{Point, PointReader, Read, Reader, Scan, point, scan};
-pub use repositories::RepositoryId;
+pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};
+pub use gc::removals::Removal;
+pub use gc::trash::{RemovedTagRow, TrashRow};
+pub use ids::{BlobId, Cursor, HistoryCursor, LinkId, ManifestId, RemovalId, RepositoryId};
+pub use reports::listings::{ReferrerRow, RepositoryRow, TagRow};
+pub use reports::references::{HeldManifest, NeededBlob, ShownBlob};
+pub use reports::usage::{DatabaseSize, Idle, Totals, Usage};
+pub use sqlite::reader::{Point, PointReader, Read, Reader, Scan, point, scan};
+pub use sqlite::writer::{BeforeCommit, WriteTx};
 pub use stats::Stats;
 pub use store::Meta;
-pub use sweep::{Cursor, DueCounts, FIRST, IdleBlob, IdleLink, IdleManifest, Removal};
-pub use tags::{NEWEST, TagEnd, TagState, TaggedRow};
-pub use trash::{RemovedTagRow, TrashRow};
-pub use uploads::UploadRow;
-pub use usage::{DatabaseSize, Idle, Totals, Usage};
-pub use writer::{BeforeCommit, WriteTx};

@@ -3,22 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::connection::{self, Pool};
+use super::content::manifests::StoredManifest;
 use super::error::Error;
 use super::manifest_cache::ManifestCache;
-use super::manifests::StoredManifest;
-use super::reader::{PointReader, Read, point};
+use super::sqlite::connection::{self, Pools};
+use super::sqlite::reader::{PointReader, Read, point};
+use super::sqlite::writer::{BeforeCommit, WriteTx, Writer};
 use super::stats::Stats;
-use super::writer::{BeforeCommit, WriteTx, Writer};
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
-    /// For point reads, which run on the async workers: one connection per worker.
-    pub(super) points: Pool,
-    /// For scans, which run on blocking threads.
-    pub(super) scans: Pool,
+    pools: Pools,
     manifest_cache: Arc<ManifestCache>,
     /// SQLite's write-ahead log.
     log: Arc<Path>,
@@ -33,11 +30,9 @@ impl Meta {
     /// A file of another program, a database of a newer registry, and file system errors.
     pub fn open(path: &Path, before_commit: BeforeCommit) -> Result<Self, Error> {
         let writing = connection::open_writer(path)?;
-        let workers = std::thread::available_parallelism().map_or(2, usize::from);
         let stats = Arc::<Stats>::default();
         Ok(Self {
-            points: Pool::open(path, workers)?,
-            scans: Pool::open(path, workers.max(4))?,
+            pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: connection::beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
@@ -50,7 +45,7 @@ impl Meta {
     /// Nothing is changed: SQLite itself would create files beside a database that is in use.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Like [`Self::open`].
     pub fn check(path: &Path) -> Result<(), Error> {
         connection::check_header(path)
     }
@@ -62,7 +57,7 @@ impl Meta {
 
     /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
     pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
-        read.run(self).await
+        read.run(&self.pools).await
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.
@@ -130,7 +125,7 @@ impl Meta {
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
 
-    /// As [`Self::write`], but without waiting for the disk.
+    /// Like [`Self::write`], but without waiting for the disk.
     ///
     /// A power failure may undo it until a durable change follows or [`Self::sync`] is called: for changes that would
     /// then be made again.

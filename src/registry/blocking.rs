@@ -1,4 +1,4 @@
-//! Work that blocks, or computes for long, off the async workers.
+//! Blocking work and long computations, off the async workers.
 
 use crate::blocking;
 use crate::registry::error::Error;

@@ -1,8 +1,11 @@
-//! The operations of a registry: what the protocol's verbs mean, for every caller alike.
+//! The operations of a registry, for every caller alike: HTTP, the command line, background work.
 //!
-//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL or a path: facts come
-//! from [`crate::meta`], bytes from [`crate::blob`], and a change that needs both puts the bytes in place inside the
-//! metadata's transaction.
+//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL
+//! or a path: facts come from [`crate::meta`], bytes from [`crate::blob`]. A change that needs both
+//! publishes the bytes inside the metadata's transaction.
+//!
+//! [`Registry`] has one slice for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
+//! implemented in the rooms `content`, `upload`, `gc`, `policy` and `report`.
 
 mod blocking;
 mod content;
@@ -33,10 +36,12 @@ pub use content::validation::{ContentClass, ManifestRules, RequiredChildren, Url
 pub use error::Error;
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
-pub use gc::sweep::SweepOptions;
-pub use gc::swept::SweepCounts;
+pub use gc::run::SweepOptions;
+pub use gc::sweep_counts::SweepCounts;
 pub use policy::glob::Glob;
-pub use policy::retention::{KeepUntagged, Policy, Retention, TagDecision, TagRule};
+pub use policy::keep_untagged::KeepUntagged;
+pub use policy::retention::Retention;
+pub use policy::tag_policy::{Policy, TagDecision, TagRule};
 pub use report::forecast::Forecast;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
@@ -47,5 +52,6 @@ pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, T
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use slices::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
+pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
-pub use upload::session::{ChunkRange, UploadStatus};
+pub use upload::session::UploadStatus;

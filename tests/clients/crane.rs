@@ -52,7 +52,7 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("crane delete {host}/team/app:latest"));
     assert_eq!(bench.server.tags("team/app"), ["v1"]);
     bench.run(format!("crane delete {host}/team/app@{digest}"));
-    assert!(bench.server.gone("team/app", &digest));
+    assert!(bench.server.is_gone("team/app", &digest));
     bench.refused(format!("crane manifest {image}"));
     assert_same(&bench.server.content("other/app", "v1"), &source);
 }

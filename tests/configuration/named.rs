@@ -124,7 +124,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ),
         (
             "auth: {token: {realm: a, service: b, issuer: c}}",
-            "nothing would sign tokens",
+            "has no key to verify tokens with",
         ),
         (
             "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}",
@@ -173,7 +173,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ),
         (
             "http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}",
-            "a directory is kept there",
+            "must be a directory",
         ),
         (
             "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}",
@@ -260,7 +260,7 @@ fn what_can_be_started_with_is_valid_and_nothing_is_made() {
         ),
         (
             "http: {tls: {certificate: DIR/old.pem, key: DIR/oldkey.pem}}",
-            Some("clients will refuse the certificate"),
+            Some("clients will reject the certificate"),
         ),
         (
             "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: [a.example]}}}",

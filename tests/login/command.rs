@@ -387,5 +387,8 @@ fn the_command_under_its_own_name_says_what_it_does() {
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.starts_with("Make or change a file of users"), "{said}");
+    assert!(
+        said.starts_with("Create or change a password file"),
+        "{said}"
+    );
 }

@@ -268,7 +268,7 @@ fn a_start_with_a_file_that_cannot_be_used_is_refused() {
         "{text}"
     );
     assert!(refusal(Some("\n\njoe\n"), "").contains("line 3"));
-    assert!(refusal(None, "not/there").contains("make one"));
+    assert!(refusal(None, "not/there").contains("create it"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod content;
 mod duel;
 mod hand;
 mod journal;
+mod kills;
 mod life;
 mod quiet;
 mod repository;
@@ -104,11 +105,11 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
         for collector in 0..2 {
             scope.spawn(move || {
                 let _stop = StopAtPanic(world);
-                life::collect(world, Random::part(seed, 200 + collector), collector == 1);
+                kills::collect(world, Random::part(seed, 200 + collector), collector == 1);
             });
         }
         let server = &mut server;
-        scope.spawn(move || life::kill_now_and_then(world, server, Random::part(seed, 300)));
+        scope.spawn(move || kills::kill_now_and_then(world, server, Random::part(seed, 300)));
         while !world.rest(Duration::from_millis(50)) {
             if world.operations() >= OPERATIONS_EACH {
                 world.stop();

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::hand::{Gone, Hand};
 use super::journal::short;
-use super::life;
+use super::kills;
 use super::repository::Repository;
 use super::world::World;
 use crate::crash::audit;
@@ -36,7 +36,7 @@ pub fn settle(world: &World, server: &Server, random: Random) {
         hand.check_exactly(&mut repository, kept).expect(alive);
     }
     // of uploads, what killed servers and killed collectors left of each other's work
-    life::collect_once(world, None);
+    kills::collect_once(world, None);
     audit::check_cleared(server.directory());
     check_counts(world, server);
 }

@@ -228,8 +228,7 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     let message = sentence(serve(root));
     for word in [
         &*theirs.display().to_string(),
-        "distribution",
-        "registry:2",
+        "a store of registry:2",
         "REGISTRY_STORAGE_STARTEMPTY",
     ] {
         assert!(message.contains(word), "'{word}' is not in: {message}");

@@ -15,8 +15,8 @@ use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::server::command;
-use crate::support::{Client, eventually_some};
+use crate::support::server::{announced_address, command};
+use crate::support::{Client, eventually_some, show_if_failing};
 
 /// A server whose output goes to files.
 struct Watched {
@@ -48,14 +48,11 @@ impl Watched {
             address: String::new(),
             temporary,
         };
-        let first = eventually_some("the server says where it is", || {
+        let first = eventually_some("the server announces its address", || {
             watched.out().into_iter().next()
         });
-        let place = first
-            .split_once("://")
-            .and_then(|(_, rest)| rest.split(',').next());
-        watched.address = place
-            .unwrap_or_else(|| panic!("it said '{first}'"))
+        watched.address = announced_address(&first)
+            .unwrap_or_else(|| panic!("the server said {first:?}"))
             .to_owned();
         watched
     }
@@ -124,6 +121,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        show_if_failing(|| self.err().join("\n"));
     }
 }
 

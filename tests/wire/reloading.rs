@@ -1,10 +1,9 @@
 //! The `http` section may change under a running server, while certificates are being renewed as well.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::pki::Authority;
-use crate::support::Server;
+use crate::support::{Server, eventually};
 
 /// A server with a configuration file, all of its encryption in that.
 struct Configured {
@@ -37,15 +36,9 @@ impl Configured {
 
     /// Waits until the log has these words.
     fn says(&self, words: &str) {
-        let start = Instant::now();
-        while !self.server.log().contains(words) {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "'{words}' is not said: {}",
-                self.server.log()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        eventually(&format!("the log has '{words}'"), || {
+            self.server.log().contains(words)
+        });
     }
 
     /// What a client is told that asks whether it may log in, over TLS.
@@ -71,7 +64,7 @@ fn encrypted(directory: &Path, more: &str) -> String {
 fn a_file_that_is_half_written_takes_no_encryption_away() {
     let configured = Configured::start();
     configured.write("version: 0.1\nhttp:\n");
-    configured.says("http.tls is gone");
+    configured.says("http.tls is missing");
     assert_eq!(configured.header("x-a"), None);
     configured.server.hang_up();
     configured.says("now in force: http.tls");

@@ -51,7 +51,7 @@ impl BcryptHash {
         })
     }
 
-    /// Creates a hash of no password, which takes as long to compare as any other of its cost.
+    /// Creates a hash that matches no password and costs as much time as any other.
     pub(in crate::auth) fn dummy(cost: u32) -> Self {
         let (salt, digest) = (BASE64.encode([0x5a; 16]), BASE64.encode([0xa5; 23]));
         Self {
@@ -75,8 +75,9 @@ impl BcryptHash {
     }
 }
 
-/// Parses `$2a$`, `$2b$` and `$2y$`, which are equivalent for passwords without zero bytes; `$2x$` marks the hashes of a
-/// broken implementation.
+/// Parses `$2a$`, `$2b$` and `$2y$`, which are equivalent for passwords without zero bytes.
+///
+/// `$2x$` marks the hashes of a broken implementation, and is rejected.
 impl FromStr for BcryptHash {
     type Err = String;
 

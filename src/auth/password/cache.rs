@@ -15,7 +15,9 @@ const GENERATION: usize = 5000;
 /// Maximum number of clients remembered for each entry.
 const CLIENTS: usize = 64;
 
-/// Keyed hash of a user, a password and the file's hash; reveals none of them to a reader of this process' memory.
+/// Keyed hash of a user, a password and the file's hash.
+///
+/// It reveals none of them to a reader of this process' memory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::auth) struct Fingerprint([u8; 32]);
 
@@ -65,7 +67,7 @@ impl PasswordCache {
         Fingerprint(context.finalize().into_bytes().into())
     }
 
-    /// Reports whether a password is known to be correct, and adds `client` to those that have used it.
+    /// Reports whether a password is known to be correct, and records its use by `client`.
     pub(super) fn is_known(&self, fingerprint: &Fingerprint, client: Option<IpAddr>) -> bool {
         self.find(fingerprint, |entry| {
             if !entry.clients.contains(&client) && entry.clients.len() < CLIENTS {

@@ -1,4 +1,4 @@
-//! Queue that serves its owners in rotation, so that one with many items does not delay the others.
+//! Queue that serves its owners in rotation, so that many items of one delay no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -62,7 +62,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        /// Every item is served once and in its owner's order; no owner is served twice before every other is served once.
+        /// Every item is served once and in its owner's order. Owners are served in rotation.
         #[test]
         fn owners_are_served_in_rotation(pushed in proptest::collection::vec(0_u8..5, 0..60)) {
             let mut queue = FairQueue::default();

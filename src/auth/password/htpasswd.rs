@@ -130,8 +130,8 @@ impl Htpasswd {
 
     /// Reports whether the cache proves a password correct.
     ///
-    /// An address that is locked out, or has a password in the queue, is proven right only by its own earlier logins: those
-    /// of others would tell it which of its guesses is correct.
+    /// An address that is locked out, or has a password in the queue, is proven right only by its own earlier logins:
+    /// those of others would reveal which of its guesses is correct.
     fn is_remembered(
         &self,
         users: &Users,
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(stats.remembered.get(), 29, "all of joe's but the first");
     }
 
-    /// Otherwise a burst of guesses faster than bcrypt would find among them one that another client has proven correct.
+    /// Otherwise a burst of guesses would outrun bcrypt and find another client's password.
     #[tokio::test(flavor = "multi_thread")]
     async fn logins_of_others_do_not_count_while_a_guess_is_queued() {
         let directory = tempfile::tempdir().unwrap();

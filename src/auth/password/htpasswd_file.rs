@@ -13,13 +13,13 @@ use crate::{atomic_file, dir_check};
 /// User of a created file.
 const FIRST_USER: &str = "docker";
 
-/// Reports whether a file is missing. Whatever else is wrong with it shows when it is read.
+/// Reports whether a file is missing. Any other problem is found when it is read.
 pub(in crate::auth) fn is_missing(path: &Path) -> bool {
     path.symlink_metadata()
         .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Checks that a missing file could be created, and logs that the server will create it.
+/// Checks that a missing file can be created, and logs that it will be.
 pub(in crate::auth) fn check_missing(path: &Path) -> Result<(), Error> {
     let parent = path
         .parent()

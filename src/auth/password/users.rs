@@ -31,7 +31,9 @@ pub struct Entry {
     pub hash: String,
 }
 
-/// Returns the entries of a file, ignoring comments, empty lines, surrounding spaces, a byte order mark and carriage returns.
+/// Returns the entries of a file.
+///
+/// Comments, empty lines, surrounding spaces, a byte order mark and carriage returns are ignored.
 pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let lines = content
@@ -57,7 +59,7 @@ pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>>
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: HashMap<String, BcryptHash>,
-    /// As costly as the costliest hash; compared with the passwords of unknown users, so that these take as long.
+    /// Hash for unknown users, as costly as the costliest: their logins take as long.
     dummy: BcryptHash,
 }
 

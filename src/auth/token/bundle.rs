@@ -1,4 +1,4 @@
-//! Certificates in a file: their keys sign tokens, or sign the certificates of keys that do.
+//! Trusted certificates in a file. Their keys sign tokens, or certificates of keys that do.
 
 use std::collections::HashMap;
 
@@ -29,7 +29,7 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// Parses a PEM file. Whatever is not a certificate is ignored, as in distribution.
+    /// Parses a PEM file. Anything but certificates is ignored, as in distribution.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
         let certificates = found.map_err(|error| format!("it is not a PEM file: {error}"))?;
@@ -58,7 +58,7 @@ impl Bundle {
         })
     }
 
-    /// Returns the key with this id: the thumbprint of RFC 7638, or libtrust's id, which token servers for distribution 2 use.
+    /// Returns the key with this id: RFC 7638's thumbprint, or libtrust's, used with distribution 2.
     pub(super) fn key(&self, id: &str) -> Option<&Key> {
         self.keys.get(id)
     }
@@ -188,7 +188,9 @@ fn unpadded(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-/// Returns a key's thumbprint: the hash of its members in alphabetical order, none of which needs escaping (RFC 7638).
+/// Returns a key's thumbprint (RFC 7638): the hash of its members in alphabetical order.
+///
+/// None of the members needs escaping.
 fn thumbprint(members: &[(&str, &str)]) -> String {
     let members: Vec<_> = members
         .iter()
@@ -197,7 +199,9 @@ fn thumbprint(members: &[(&str, &str)]) -> String {
     encoded(&Sha256::digest(format!("{{{}}}", members.join(","))))
 }
 
-/// Returns libtrust's id of a key (`docker/libtrust`, `util.go`): 240 bits of a hash in base 32, in groups of four.
+/// Returns libtrust's id of a key (`docker/libtrust`, `util.go`).
+///
+/// It is 240 bits of a hash in base 32, in groups of four.
 fn libtrust_id(info: &[u8]) -> String {
     let hash = Sha256::digest(info);
     let text = BASE32_NOPAD.encode(&hash[..30]);

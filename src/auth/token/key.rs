@@ -66,7 +66,7 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
 #[derive(Clone)]
 pub(super) struct Key {
     decoding: DecodingKey,
-    /// One for a key on a curve; several for RSA, unless the key's owner names one.
+    /// One for a key on a curve. Several for RSA, unless the key's owner names one.
     algorithms: Vec<Algorithm>,
 }
 
@@ -84,7 +84,7 @@ impl Key {
         }
     }
 
-    /// Creates a key from an uncompressed point (SEC 1); `None` if its length is that of no supported curve.
+    /// Creates a key from an uncompressed point (SEC 1); `None` for an unsupported curve.
     pub(super) fn ec(point: &[u8]) -> Option<Self> {
         let algorithm = match (point.first(), point.len()) {
             (Some(4), 65) => Algorithm::ES256,

@@ -17,6 +17,8 @@ pub struct Settings {
     pub jwks: Option<PathBuf>,
     /// Accepted algorithms; empty for all that are supported.
     pub algorithms: Vec<String>,
-    /// Path of a token server on this site: the realm is then this path on the host that the client uses.
+    /// Path of a token server on this site.
+    ///
+    /// The realm is then this path on the host that the client uses.
     pub redirect_path: Option<String>,
 }

@@ -22,8 +22,9 @@ use crate::client_key;
 use crate::file_watch::ParsedFile;
 use crate::log_limit::LogLimiter;
 
-/// Period in which each reason for rejecting an address' tokens is logged once, and the maximum of such lines in it.
+/// Period in which each reason for rejecting an address' tokens is logged once.
 const UNFIT_LOG_PERIOD: Duration = Duration::from_secs(3600);
+/// Maximum number of such lines in the period.
 const UNFIT_LOG_LINES: usize = 500;
 
 /// Tolerated difference between the clocks of two servers, as in distribution.
@@ -138,7 +139,9 @@ impl Validator {
         }
     }
 
-    /// Logs a rejected token and counts a forged one as a failed login; returns the time left if the address is locked out.
+    /// Logs a rejected token, and counts a forged one as a failed login.
+    ///
+    /// Returns the time left if the address is locked out.
     ///
     /// A valid token is accepted during a lockout: verifying one is cheap, and clients behind one address are strangers to
     /// each other.
@@ -226,7 +229,7 @@ async fn current<T: Send + Sync + 'static>(file: Option<&Arc<ParsedFile<T>>>) ->
     Some(file?.current().await)
 }
 
-/// Finds a key by a chain of certificates that leads to the bundle, or by its id.
+/// Finds a key by certificates that lead to the bundle, or by its id.
 fn key_in(bundle: Option<&Bundle>, jwks: Option<&Jwks>, header: &Header) -> Result<Key, Malformed> {
     let embedded = header.jwk.as_ref();
     let chain = header

@@ -2,12 +2,13 @@
 //!
 //! Changes that need a restart are logged; an invalid configuration changes nothing.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tarkeep::config::{Config, Loaded, Violations, collect, keys, zip};
+use tarkeep::file_watch::{Change, FileWatch};
+use tarkeep::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
 
@@ -33,8 +34,8 @@ pub(super) type Part = Box<dyn Fn(&Config) -> Result<Apply, Violations> + Send>;
 pub(super) struct Reloader {
     file: Option<PathBuf>,
     flags: Flags,
-    /// State of the file when it was last read.
-    seen: Stamp,
+    /// Accepts the file's state whenever it is read.
+    watch: FileWatch,
     started_with: Loaded,
     current: Loaded,
     /// The configuration in the file, if it was rejected.
@@ -65,7 +66,7 @@ impl Reloader {
     /// # Errors
     /// All problems that keep a server from starting with it.
     pub fn open(file: Option<PathBuf>, flags: Flags) -> Result<Self, Error> {
-        let seen = Stamp::of(file.as_deref());
+        let watch = FileWatch::new(file.clone());
         let mut draft = Config::draft(file.as_deref(), std::env::vars_os())?;
         // warnings are logged when the settings are applied
         tarkeep::log::gather(|| check::everything(&mut draft, &flags));
@@ -73,7 +74,7 @@ impl Reloader {
         Ok(Self {
             file,
             flags,
-            seen,
+            watch,
             started_with: loaded.clone(),
             current: loaded,
             rejected: None,
@@ -95,7 +96,6 @@ impl Reloader {
     pub async fn run(mut self, mut hangup: Signal) {
         let mut checks = tokio::time::interval(CHECK_INTERVAL);
         checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut last = self.seen;
         loop {
             let is_signalled = tokio::select! {
                 _ = hangup.recv() => true,
@@ -103,12 +103,11 @@ impl Reloader {
             };
             // off the async workers, because parts read files
             let work = move || {
-                let now = Stamp::of(self.file.as_deref());
-                self.check(is_signalled, now, last);
-                (self, now)
+                self.check(is_signalled);
+                self
             };
             match tokio::task::spawn_blocking(work).await {
-                Ok(done) => (self, last) = done,
+                Ok(reloader) => self = reloader,
                 // the panic is logged already; the current configuration stays
                 Err(_) => return,
             }
@@ -120,10 +119,11 @@ impl Reloader {
         Arc::clone(&self.reloads)
     }
 
-    /// Reloads on a signal, on a change that is stable since the `last` check, or to retry.
-    fn check(&mut self, is_signalled: bool, now: Stamp, last: Stamp) {
-        if is_signalled || (now == last && now != self.seen) {
-            self.seen = now;
+    /// Reloads on a signal, on a change that is stable since the last check, or to retry.
+    fn check(&mut self, is_signalled: bool) {
+        let change = self.watch.poll();
+        if is_signalled || change == Change::Settled {
+            self.watch.accept();
             self.reload(
                 if is_signalled {
                     Trigger::Signal
@@ -132,7 +132,7 @@ impl Reloader {
                 },
                 None,
             );
-        } else if now == self.seen
+        } else if change == Change::None
             && let Some(rejected) = self
                 .rejected
                 .take_if(|rejected| rejected.tried.elapsed() >= RETRY_INTERVAL)
@@ -211,28 +211,5 @@ impl Reloader {
         if !later.is_empty() {
             tracing::warn!("changes to these keys need a restart: {}", later.join(", "));
         }
-    }
-}
-
-/// State of a file, for comparison.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp(Option<[i64; 7]>);
-
-impl Stamp {
-    /// Follows links, because Kubernetes swaps them.
-    fn of(file: Option<&Path>) -> Self {
-        let metadata = file.and_then(|path| path.metadata().ok());
-        Self(metadata.map(|of| {
-            // inode and device numbers are only compared
-            [
-                of.dev().cast_signed(),
-                of.ino().cast_signed(),
-                of.size().cast_signed(),
-                of.mtime(),
-                of.mtime_nsec(),
-                of.ctime(),
-                of.ctime_nsec(),
-            ]
-        }))
     }
 }

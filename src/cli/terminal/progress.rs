@@ -16,7 +16,11 @@ impl Bar {
     /// Returns `None` if standard error is not a terminal: scripts, pipes and logs never see a bar.
     pub(crate) fn new() -> Option<Self> {
         let style = ProgressStyle::with_template(TEMPLATE).ok()?;
-        let bar = || ProgressBar::new(0).with_style(style.progress_chars("= "));
+        let bar = || {
+            ProgressBar::new(0)
+                .with_message(size(0))
+                .with_style(style.progress_chars("= "))
+        };
         stderr().is_terminal().then(bar).map(Self)
     }
 

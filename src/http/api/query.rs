@@ -1,7 +1,11 @@
-//! What stands behind the question mark of a request, read as what it must be.
+//! Parsing and validation of query parameters.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::time::UNIX_EPOCH;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 
 use crate::http::limits::MOST_TAGS;
 use crate::http::response::error::ApiError;
@@ -100,25 +104,28 @@ impl<'q> Query<'q> {
     }
 }
 
-/// What is asked of `/readyz` in its query, in the words of Kubernetes' own probes.
+/// Query of `/readyz`, in the terms of Kubernetes' own probes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ReadinessQuery {
-    /// Tell of everything that was looked at, and not only of what is wrong.
+    /// True to list every check, and not only those that fail.
     pub is_verbose: bool,
-    /// What does not count, by name: who only pulls needs no room on the disk.
+    /// Names of checks to ignore: a server for pulls alone needs no free disk.
     pub excluded: Vec<String>,
 }
 
-impl ReadinessQuery {
-    pub(crate) fn read(uri: &http::Uri) -> Self {
-        let mut asked = Self::default();
-        for (key, value) in form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()) {
+impl<S: Sync> FromRequestParts<S> for ReadinessQuery {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let mut query = Self::default();
+        for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        {
             match &*key {
-                "verbose" => asked.is_verbose = true,
-                "exclude" => asked.excluded.push(value.into_owned()),
+                "verbose" => query.is_verbose = true,
+                "exclude" => query.excluded.push(value.into_owned()),
                 _ => {}
             }
         }
-        asked
+        Ok(query)
     }
 }

@@ -1,12 +1,12 @@
 //! One connection: what it speaks, and its requests until it ends.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
@@ -17,7 +17,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use crate::http::connection::bodies::ResponseBody;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
@@ -45,9 +44,17 @@ const SEND_BUFFER: usize = 256 << 10;
 /// How long a client of HTTP/2 may take to hear that the connection ends.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// What is the same for all requests of a connection.
-pub(crate) struct Context {
-    pub router: Router,
+/// Handler of the requests that connections carry.
+pub(crate) trait Application: Clone + Send + 'static {
+    fn respond(
+        self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
+}
+
+/// State that all requests of a connection share.
+pub(crate) struct Context<A> {
+    pub app: A,
     /// Those in force when the connection came: its limits, and what it speaks.
     pub settings: Arc<ServerSettings>,
     /// Those in force: whose word counts, for each request.
@@ -69,7 +76,7 @@ enum Version {
 }
 
 /// Serves a connection until it ends, or the server does and nothing is in flight.
-pub(crate) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
+pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -> io::Result<()> {
     let mut stopping = context.stopping.clone();
     // in boxes, or every connection would have room for what few of them ever do
     let opened = tokio::select! {
@@ -93,7 +100,10 @@ pub(crate) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
 }
 
 /// Finds out what the client speaks; none where that is nothing to be answered any more.
-async fn open(mut socket: Socket, context: &Context) -> io::Result<Option<(Stream, Version)>> {
+async fn open<A: Application>(
+    mut socket: Socket,
+    context: &Context<A>,
+) -> io::Result<Option<(Stream, Version)>> {
     let (settings, limits) = (&context.settings, &context.settings.limits);
     if let Some(tls) = &settings.tls {
         let opening = timeout(
@@ -132,10 +142,10 @@ fn is_preface(seen: &[u8]) -> Option<bool> {
     }
 }
 
-async fn open_encrypted(
+async fn open_encrypted<A: Application>(
     mut socket: Socket,
     tls: &Tls,
-    context: &Context,
+    context: &Context<A>,
 ) -> io::Result<Option<(Stream, Version)>> {
     // no record of TLS begins with a letter, and every method of HTTP does
     let is_plain = socket
@@ -182,7 +192,7 @@ fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, Connect
     )
 }
 
-impl Context {
+impl<A: Application> Context<A> {
     fn peer(&self, stream: &Stream) -> Peer {
         Peer {
             address: self.address,
@@ -195,15 +205,16 @@ impl Context {
         &self,
         peer: Peer,
         mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
+    ) -> impl Future<Output = Response<Body>> + use<A> {
         let client = self.live.look().proxies.client(peer, request.headers());
         if !client.is_by_proxy {
             self.warnings.untrusted(peer, request.headers());
         }
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(self.budget.clone());
-        let answer = self.router.clone().call(request.map(Body::new));
-        async { answer.await.map(without_false_length) }
+        // boxed: every connection reserves room for the largest future of a request
+        let response = Box::pin(self.app.clone().respond(request.map(Body::new)));
+        async { without_false_length(response.await) }
     }
 }
 
@@ -219,7 +230,7 @@ fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
     answer
 }
 
-async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
+async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let header_timeout = context.settings.limits.header_timeout;
     let (connection, state) = connection(stream, &context.settings);
@@ -228,9 +239,8 @@ async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
         request.extensions_mut().insert(state.clone());
         let answer = context.call(peer, request);
         async {
-            answer
-                .await
-                .map(|answer| answer.map(|body| ResponseBody::new(body, guard)))
+            let response = answer.await;
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))
         }
     });
     let mut http = http1::Builder::new();
@@ -274,7 +284,7 @@ fn crowded() -> Response<Body> {
     answer
 }
 
-async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
+async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let limits = context.settings.limits.clone();
     let per_address = limits.connections_per_address;
@@ -289,13 +299,13 @@ async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
             request_permit.map(|request_permit| (context.call(peer, request), request_permit));
         async {
             let Some((answer, request_permit)) = answer else {
-                return Ok(crowded().map(|body| ResponseBody::new(body, open).keeping(None)));
+                return Ok::<_, Infallible>(
+                    crowded().map(|body| ResponseBody::new(body, open).keeping(None)),
+                );
             };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| {
-                answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit)))
-            })
+            Ok(answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit))))
         }
     });
     let mut http = http2::Builder::new(Http2Executor {

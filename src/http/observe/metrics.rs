@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{Method, StatusCode};
 
-use crate::http::endpoint::Endpoint;
+use crate::http::endpoint::RouteLabel;
 use crate::telemetry::{Gauge, Histogram, TIMES};
 
 /// Lengths of answers, in nanoseconds: from 500 µs, for what is shorter is of no interest to who waits.
@@ -14,10 +14,10 @@ const DURATIONS: &[u64] = TIMES.split_at(2).1;
 /// Sizes of bodies, in bytes: from 1 KiB to 2 GiB in steps of two, as in distribution.
 const SIZES: &[u64] = &{
     let mut bounds = [1024_u64; 22];
-    let mut place = 1;
-    while place < bounds.len() {
-        bounds[place] = bounds[place - 1] * 2;
-        place += 1;
+    let mut index = 1;
+    while index < bounds.len() {
+        bounds[index] = bounds[index - 1] * 2;
+        index += 1;
     }
     bounds
 };
@@ -59,7 +59,7 @@ impl Default for RouteMetrics {
 /// Counted since the process began.
 #[derive(Default)]
 pub(crate) struct HttpMetrics {
-    routes: [RouteMetrics; Endpoint::ALL.len()],
+    routes: [RouteMetrics; RouteLabel::ALL.len()],
     /// Clients' connections that are open.
     pub connections: Gauge,
 }
@@ -79,8 +79,8 @@ impl HttpMetrics {
         OpenConnection(Arc::clone(self))
     }
 
-    pub(crate) fn route(&self, endpoint: Endpoint) -> &RouteMetrics {
-        &self.routes[endpoint as usize]
+    pub(crate) fn route(&self, label: RouteLabel) -> &RouteMetrics {
+        &self.routes[label as usize]
     }
 }
 
@@ -95,7 +95,7 @@ impl RouteMetrics {
     }
 }
 
-/// The place of a method in [`METHODS`].
+/// The index of a method in [`METHODS`].
 pub(crate) fn method_number(method: &Method) -> usize {
     match *method {
         Method::GET => 0,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::http::endpoint::Endpoint;
+use crate::http::endpoint::RouteLabel;
 use crate::http::observe::access_log::{AccessLog, Entry};
 use crate::http::observe::metrics::{HttpMetrics, method_number};
 
@@ -27,7 +27,7 @@ pub(crate) struct Observer {
 /// A request that is being answered; counted and logged when this goes.
 pub(crate) struct Observation {
     observer: Observer,
-    endpoint: Endpoint,
+    label: RouteLabel,
     method: usize,
     start: Instant,
     entry: Option<Entry>,
@@ -39,11 +39,11 @@ pub(crate) struct Observation {
 impl Observer {
     pub(crate) fn begin(
         &self,
-        endpoint: Endpoint,
+        label: RouteLabel,
         request: &Request<Body>,
         client: Option<IpAddr>,
     ) -> Observation {
-        let route = self.metrics.route(endpoint);
+        let route = self.metrics.route(label);
         route.in_flight.add(1);
         let entry = self.log.is_enabled().then(|| {
             Entry::new(
@@ -59,7 +59,7 @@ impl Observer {
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
         Observation {
             observer: self.clone(),
-            endpoint,
+            label,
             method,
             start: Instant::now(),
             entry,
@@ -107,7 +107,7 @@ impl Observation {
 
 impl Drop for Observation {
     fn drop(&mut self) {
-        let route = self.observer.metrics.route(self.endpoint);
+        let route = self.observer.metrics.route(self.label);
         route.in_flight.add(-1);
         route.count(self.method, self.status);
         route.durations[self.method].observe_time(self.start.elapsed());

@@ -1,9 +1,13 @@
 //! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
+use axum::routing::get;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -12,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::health::Health;
 use crate::http::api::query::ReadinessQuery;
+use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
 use crate::registry::{Error, Registry};
@@ -30,22 +35,34 @@ pub(crate) struct Readiness {
     health: Health,
     settings: LiveSettings,
     is_draining: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Cache>,
 }
 
 #[derive(Default)]
-struct State {
+struct Cache {
     report: Option<(Instant, Report)>,
     /// A change of the database that has not been answered: there is never a second one behind it.
     pending: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// The process answers, and that is all.
-pub(crate) fn live() -> Response<Body> {
+/// Routes of the probes.
+pub(crate) fn router(readiness: Arc<Readiness>) -> Router {
+    Router::new()
+        .route(Endpoint::Liveness.info().path, get(live))
+        .route(Endpoint::Readiness.info().path, get(ready))
+        .with_state(readiness)
+}
+
+/// Responds as long as the process does.
+async fn live() -> Response<Body> {
     uncached(builder::json(
         StatusCode::OK,
         json!({ "status": "live" }).to_string(),
     ))
+}
+
+async fn ready(State(readiness): State<Arc<Readiness>>, query: ReadinessQuery) -> Response<Body> {
+    readiness.respond(&query).await
 }
 
 impl Readiness {
@@ -65,7 +82,7 @@ impl Readiness {
     }
 
     /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
-    pub(crate) async fn answer(&self, asked: &ReadinessQuery) -> Response<Body> {
+    async fn respond(&self, query: &ReadinessQuery) -> Response<Body> {
         let mut report = self.report().await;
         report.push((
             "stopping",
@@ -73,11 +90,11 @@ impl Readiness {
                 .load(Ordering::Relaxed)
                 .then_some("the server is being stopped"),
         ));
-        report.retain(|(name, _)| !asked.excluded.iter().any(|excluded| excluded == name));
+        report.retain(|(name, _)| !query.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
         let told = report
             .into_iter()
-            .filter(|(_, problem)| asked.is_verbose || problem.is_some());
+            .filter(|(_, problem)| query.is_verbose || problem.is_some());
         let checks: Map<_, _> = told
             .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
             .collect();
@@ -114,7 +131,7 @@ impl Readiness {
         let is_expired = tls.is_some_and(|tls| {
             tls.certificates()
                 .iter()
-                .any(|certificate| certificate.not_after <= SystemTime::now())
+                .any(|certificate| certificate.not_after <= jiff::Timestamp::now())
         });
         let health =
             (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::response::IntoResponse;
 use http::header::{ALLOW, CONTENT_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub(crate) enum ApiError {
     /// A configured health check fails.
     Unhealthy,
     Method {
-        allowed: &'static str,
+        allowed: String,
     },
     Name(NameError),
     Digest(DigestError),
@@ -67,6 +68,12 @@ pub(crate) enum ApiError {
         location: String,
         error: Error,
     },
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response<Body> {
+        self.render()
+    }
 }
 
 impl From<NameError> for ApiError {

@@ -1,5 +1,8 @@
-//! Deleting (OCI distribution-spec 1.1, "Deleting"). What is still needed is not deleted; the refusal names who needs it.
-//! What is deleted can be brought back for a while ([`Registry::restore_manifest`]).
+//! Deletion of manifests, tags, blobs and repositories (OCI distribution-spec 1.1, "Deleting").
+//!
+//! Content that is still referenced is not deleted; the error names the reference. Deleted
+//! manifests can be restored within the grace period
+//! ([`Trash::restore`](crate::registry::Trash::restore)).
 
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
@@ -9,10 +12,12 @@ use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::slices::{Blobs, Manifests, Repositories, Tags};
 
-/// How many manifests, or tags, are deleted in one change.
+/// Maximum number of manifests or tags deleted in one transaction.
 const AT_ONCE: usize = 50;
 
-/// What goes with a repository: numbers of rows are given again while it does, so the time counts as well.
+/// The extent of a repository's deletion.
+///
+/// Row numbers are reused while it runs, so the time limits it as well.
 #[derive(Clone, Copy)]
 struct DeletionScope {
     repository: RepositoryId,
@@ -21,7 +26,7 @@ struct DeletionScope {
 }
 
 impl Manifests<'_> {
-    /// By tag, removes the tag alone; by digest, the manifest and every tag that points at it.
+    /// Deletes a tag alone or, by digest, a manifest with every tag that points at it.
     pub async fn delete(
         self,
         repository: &RepositoryName,
@@ -56,8 +61,9 @@ impl Manifests<'_> {
 }
 
 impl Tags<'_> {
-    /// Removes several tags and nothing else; those that are gone already are passed over. Where one of them is immutable,
-    /// none is removed.
+    /// Deletes several tags and nothing else; tags that are already gone are ignored.
+    ///
+    /// If one of them is immutable, none is deleted.
     pub async fn delete(
         self,
         repository: &RepositoryName,
@@ -87,7 +93,7 @@ impl Tags<'_> {
 }
 
 impl Blobs<'_> {
-    /// Takes a blob out of a repository; other repositories that show it are not touched.
+    /// Removes a blob from a repository; other repositories keep theirs.
     pub async fn delete(
         self,
         repository: &RepositoryName,
@@ -114,12 +120,14 @@ impl Blobs<'_> {
 }
 
 impl Repositories<'_> {
-    /// Removes all tags and manifests of a repository, those that were there when it began, or nothing where a tag is
-    /// immutable. A large one goes in several changes, so that others get their turn in between.
+    /// Deletes all tags and manifests that a repository has when the call begins.
+    ///
+    /// Deletes nothing if a tag is immutable. A large repository takes several transactions, so
+    /// that other writers can proceed.
     pub async fn delete(self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
         self.registry.check_deletable()?;
         let (name, settings) = (repository.clone(), self.registry.settings());
-        let meant = self.registry.meta.write(move |tx| {
+        let scope = self.registry.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else {
                 return Ok(None);
             };
@@ -132,28 +140,30 @@ impl Repositories<'_> {
                 by: now(),
             }))
         });
-        let Some(meant) = meant.await? else {
+        let Some(scope) = scope.await? else {
             return Err(Error::NameUnknown(repository.clone()));
         };
-        while self.delete_batch(repository, meant, actor.clone()).await? {}
+        while self.delete_batch(repository, scope, actor.clone()).await? {}
         Ok(())
     }
 
-    /// Removes some of the manifests that are meant and that no index needs; says whether there were any.
+    /// Deletes one batch of manifests that no index references; returns false if there were none
+    /// left.
     async fn delete_batch(
         self,
         repository: &RepositoryName,
-        meant: DeletionScope,
+        scope: DeletionScope,
         actor: Actor,
     ) -> Result<bool, Error> {
         let (name, settings) = (repository.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
-                if tx.repository(&name)? != Some(meant.repository) {
-                    // collected since the last change, and its number may be another one's
+                if tx.repository(&name)? != Some(scope.repository) {
+                    // the repository was collected since the last transaction, and its number may
+                    // be reused
                     return Ok(false);
                 }
-                let free = tx.free_manifests(meant.repository, meant.newest, meant.by, AT_ONCE)?;
+                let free = tx.free_manifests(scope.repository, scope.newest, scope.by, AT_ONCE)?;
                 for manifest in &free {
                     tx.tags_on(*manifest)?
                         .iter()

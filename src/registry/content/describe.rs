@@ -1,4 +1,4 @@
-//! What a person wants to know of an image: its size, its platforms, what it is made of and who needs it.
+//! Image descriptions for people: size, platforms, composition and references.
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::slices::Manifests;
 
-/// Configs larger than this are not an image's, and not read for its platform.
+/// Maximum size of a config that is read for its platform; larger ones are not image configs.
 const CONFIG_LIMIT: u64 = 4 << 20;
 
-/// An image in a line.
+/// Summary of an image.
 #[derive(Clone, Debug)]
 pub struct ImageSummary {
     pub digest: Digest,
     pub media_type: String,
-    /// In bytes, with everything it needs, each thing counted once.
+    /// Size in bytes, with everything the manifest references, each item counted once.
     pub size: u64,
-    /// As `linux/arm64/v8`, in the order of the index; empty where it has none to speak of.
+    /// Platforms such as `linux/arm64/v8`, in the order of the index; empty if unknown.
     pub platforms: Vec<String>,
     pub pushed_at: Millis,
 }
 
-/// An image in full.
+/// Full description of an image.
 #[derive(Debug)]
 pub struct ImageDescription {
     pub summary: ImageSummary,
     pub manifest: Manifest,
-    /// The manifest as it was pushed.
+    /// Bytes of the manifest, as pushed.
     pub bytes: bytes::Bytes,
     pub tags: Vec<String>,
-    /// Indexes that name it.
+    /// Indexes that reference the manifest.
     pub parents: Vec<Digest>,
 }
 
 impl Manifests<'_> {
-    /// Sums up the manifest of that digest.
+    /// Summarises the manifest with this digest.
     pub async fn summarise(
         self,
         repository: &RepositoryName,
@@ -52,7 +52,7 @@ impl Manifests<'_> {
         Ok(summary)
     }
 
-    /// Everything known of a manifest, but its referrers, which are a list of their own.
+    /// Describes a manifest, except for its referrers, which have a list of their own.
     pub async fn describe(
         self,
         repository: &RepositoryName,
@@ -91,10 +91,10 @@ impl Manifests<'_> {
         let (name, digest) = (repository.clone(), stored.digest.clone());
         let weight = self
             .registry
-            .scan(move |reader| reader.weigh(&name, &digest))
+            .scan(move |reader| reader.manifest_size(&name, &digest))
             .await?
             .ok_or_else(gone)?;
-        // what is stored was parsed when it came
+        // a stored manifest was parsed when it was pushed
         let manifest =
             Manifest::parse(Some(&stored.media_type), &stored.bytes).map_err(|_| gone())?;
         let platforms = match &manifest.config {
@@ -130,7 +130,7 @@ impl Manifests<'_> {
     }
 }
 
-/// The platform an image's config tells, if it is an image's.
+/// Returns the platform named by an image's config, if it is one.
 fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
     let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
     #[derive(Deserialize)]
@@ -143,7 +143,9 @@ fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
         .map(|config| config.platform)
 }
 
-/// `OS/ARCHITECTURE[/VARIANT]`; none for attestations, which call themselves `unknown/unknown`, and for artifacts.
+/// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.
+///
+/// Returns `None` for artifacts, and for attestations, which use `unknown/unknown`.
 fn name_of(platform: &Platform) -> Option<String> {
     let Platform {
         os,

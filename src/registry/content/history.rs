@@ -1,6 +1,6 @@
-//! What tags pointed at, and putting them back there.
+//! Tag history, and restoring a tag's former target.
 
-use crate::meta::{Actor, Millis, NEWEST, TagState, now};
+use crate::meta::{Actor, HistoryCursor, Millis, TagState, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::set_tag;
@@ -8,33 +8,40 @@ use crate::registry::content::trash::restore_manifest;
 use crate::registry::error::Error;
 use crate::registry::slices::Tags;
 
-/// The longest page of a history.
+/// Maximum number of states in a page.
 const PAGE: usize = 1000;
 
-/// Where a tag is to be put back.
+/// The state to restore a tag to.
 #[derive(Clone, Debug)]
 pub enum RestoreTarget {
-    /// What it pointed at before its present state, or before it was removed.
+    /// The target before the present one, or before the tag was removed.
     Previous,
     Digest(Digest),
-    /// What it pointed at then.
+    /// The target at this time.
     At(Millis),
 }
 
 impl Tags<'_> {
-    /// The states of a tag, newest first; the present one, if there is one, has no end.
+    /// Lists the states of a tag, newest first; the present state has no end.
     ///
-    /// `before` is where the last page ended.
+    /// `before` is the cursor of the last page.
     pub async fn history(
         self,
         repository: &RepositoryName,
         tag: &TagName,
-        before: Option<i64>,
+        before: Option<HistoryCursor>,
     ) -> Result<Page<TagState>, Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
         let rows = self
             .registry
-            .scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE))
+            .scan(move |meta| {
+                meta.tag_history(
+                    &repository,
+                    &tag,
+                    before.unwrap_or(HistoryCursor::NEWEST),
+                    PAGE,
+                )
+            })
             .await?;
         let next = rows
             .last()
@@ -46,8 +53,9 @@ impl Tags<'_> {
         })
     }
 
-    /// Points a tag at what it pointed at before, or at any other manifest of the repository; brings that back, if it was
-    /// deleted. Gives its digest.
+    /// Points a tag at a former target, or at any other manifest of the repository.
+    ///
+    /// Restores the manifest if it was deleted. Returns its digest.
     pub async fn restore(
         self,
         repository: &RepositoryName,
@@ -87,10 +95,11 @@ impl Tags<'_> {
         Ok(digest)
     }
 
-    /// Brings back what was deleted last under a tag that is not there.
+    /// Restores a removed tag with the manifest it pointed at last.
     ///
     /// # Errors
-    /// Where the tag is there, or was not removed as far as is remembered, or its manifest is gone for good.
+    /// [`Error::NothingToRestore`] if the tag exists, has no recorded removal, or its manifest is
+    /// gone.
     pub async fn restore_removed(
         self,
         repository: &RepositoryName,
@@ -104,9 +113,8 @@ impl Tags<'_> {
             .into_iter()
             .next();
         if newest.is_some_and(|state| state.end.is_none()) {
-            let remedy = format!(
-                "registry tag restore {repository}:{tag} points it at what it pointed at before"
-            );
+            let remedy =
+                format!("registry tag restore {repository}:{tag} restores its former target");
             return Err(Error::NothingToRestore(format!(
                 "tag {tag} of {repository} was not removed: {remedy}"
             )));
@@ -153,7 +161,7 @@ impl Tags<'_> {
                 (None, Some(next)) => next.parse().ok(),
                 (None, None) => {
                     return Err(Error::NothingToRestore(format!(
-                        "no such state of tag {tag} of {repository} is remembered: registry tag history lists those that are"
+                        "tag {tag} of {repository} has no such recorded state: registry tag history lists its states"
                     )));
                 }
             };

@@ -6,19 +6,23 @@ use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::error::Error;
 use crate::registry::slices::{Manifests, Repositories, Tags};
 
-/// Referrers carry annotations, so their pages are bounded in bytes as well, below the 4 MiB that clients read.
+/// Limits of a page of referrers.
+///
+/// Referrers carry annotations, so the page is limited in bytes as well, below the 4 MiB that
+/// clients read.
 const REFERRERS_LIMIT: usize = 1_000;
 const REFERRERS_BYTES: usize = 3 << 20;
-/// And in bytes of the manifests that are read for them, or a few large ones would keep a core for seconds.
+/// Maximum bytes of manifests read for a page of referrers; large ones would occupy a core for
+/// seconds.
 const REFERRERS_READ: usize = 16 << 20;
 
-/// How many to list where `wanted` were asked for, or none said.
+/// Returns the page length for a request of `wanted` items, or of no stated number.
 fn limit(wanted: Option<usize>) -> usize {
     wanted.unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT)
 }
 
 impl Repositories<'_> {
-    /// Names of repositories that hold something, after `after`.
+    /// Lists the names of repositories with content, after `after`.
     pub async fn catalog(
         self,
         after: String,
@@ -34,7 +38,7 @@ impl Repositories<'_> {
         Ok(Page::cut(names, limit, String::clone))
     }
 
-    /// Repositories whose name contains `term`: the `page`-th `count` of them, counted from 1.
+    /// Lists repositories whose name contains `term`: page number `page`, from 1, of `count` each.
     pub async fn search(
         self,
         term: String,
@@ -49,7 +53,7 @@ impl Repositories<'_> {
             .await
     }
 
-    /// Repositories with what a person wants to see of them, after `after`.
+    /// Lists repositories with their details, after `after`.
     pub async fn list(
         self,
         after: String,
@@ -65,10 +69,10 @@ impl Repositories<'_> {
 }
 
 impl Tags<'_> {
-    /// Tags of a repository, after `after`.
+    /// Lists the tags of a repository, after `after`.
     ///
     /// # Errors
-    /// Where the repository holds nothing.
+    /// [`Error::NameUnknown`] if the repository is empty.
     pub async fn list(
         self,
         repository: &RepositoryName,
@@ -92,7 +96,7 @@ impl Tags<'_> {
         Ok(Page::cut(names, limit, String::clone))
     }
 
-    /// Tags with what they point at, after `after`.
+    /// Lists tags with their targets, after `after`.
     pub async fn list_detailed(
         self,
         repository: &RepositoryName,
@@ -109,7 +113,7 @@ impl Tags<'_> {
 }
 
 impl Manifests<'_> {
-    /// Manifests whose subject is `subject`: an empty page where there are none, whatever else is known of it.
+    /// Lists manifests whose subject is `subject`; empty if there are none, known or not.
     pub async fn referrers(
         self,
         repository: &RepositoryName,
@@ -125,7 +129,7 @@ impl Manifests<'_> {
                     next: None,
                 };
                 let (mut after, mut bytes, mut read) = (after, 0, 0);
-                // read in small steps, because each row brings the whole manifest along
+                // one row at a time, because each brings its whole manifest
                 while let Some(row) = meta
                     .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
                     .pop()

@@ -12,12 +12,12 @@ use crate::registry::error::Error;
 use crate::registry::service::Registry;
 use crate::registry::slices::{Blobs, Manifests};
 
-/// A blob that a repository shows; not yet opened.
+/// A blob of a repository; not yet opened.
 pub struct FoundBlob<'a> {
     registry: &'a Registry,
     repository: &'a RepositoryName,
     digest: &'a Digest,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
@@ -25,7 +25,8 @@ impl FoundBlob<'_> {
     /// Opens the blob for reading.
     ///
     /// # Errors
-    /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system errors.
+    /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system
+    /// errors.
     pub async fn open(&self) -> Result<BlobContent, Error> {
         let (blobs, wanted) = (Arc::clone(&self.registry.blobs), self.digest.clone());
         match blocking(move || blobs.open_blob(&wanted)).await? {
@@ -37,7 +38,7 @@ impl FoundBlob<'_> {
                     .link(self.repository, self.digest)
                     .await?;
                 if link.is_some() {
-                    tracing::error!(digest = %self.digest, "the file of a recorded blob is missing; pushing the blob again mends it");
+                    tracing::error!(digest = %self.digest, "blob file is missing; push the blob again to repair it");
                 }
                 Err(blob_unknown(self.repository, self.digest))
             }
@@ -47,7 +48,7 @@ impl FoundBlob<'_> {
 }
 
 impl Manifests<'_> {
-    /// The manifest that a tag points at, or that has that digest.
+    /// Returns the manifest with this tag or digest.
     pub async fn get(
         self,
         repository: &RepositoryName,
@@ -67,8 +68,9 @@ impl Manifests<'_> {
         found.ok_or_else(|| manifest_unknown(repository, reference))
     }
 
-    /// As [`Self::get`], and a promise that it stays for at least half a lease, which a client may rely on instead of
-    /// pushing it.
+    /// Returns a manifest and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the manifest.
     pub async fn promise(
         self,
         repository: &RepositoryName,
@@ -79,11 +81,11 @@ impl Manifests<'_> {
             .registry
             .settings()
             .retention
-            .is_half_over(manifest.idle_since)
+            .is_lease_half_over(manifest.idle_since)
         {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
             let renew = self.registry.meta.write(move |tx| {
-                // looked up again: its number may have been given to another one since
+                // looked up again: the row number may have been reused
                 let Some(repository) = tx.repository(&name)? else {
                     return Ok(false);
                 };
@@ -99,18 +101,20 @@ impl Manifests<'_> {
         Ok(manifest)
     }
 
-    /// Memory for a large manifest that is being received; none of it is taken yet.
+    /// Reserves memory for a large manifest that is being received; takes none of it yet.
     #[must_use]
     pub fn reserve_memory(self) -> ManifestReservation {
         self.registry.manifest_budget.reserve()
     }
 
-    /// Counts a pull. HEAD is none, and neither is being told that nothing has changed.
+    /// Counts a pull.
+    ///
+    /// HEAD requests and "not modified" responses do not count.
     pub fn count_pull(self, manifest: &StoredManifest, reference: &ManifestReference) {
         self.registry.pulls.count(manifest, reference);
     }
 
-    /// Records what was counted since the last time.
+    /// Writes the pulls counted since the last call to the database.
     pub async fn record_pulls(self) -> Result<(), Error> {
         for some in self.registry.pulls.take().chunks(200) {
             let some = some.to_vec();
@@ -126,7 +130,7 @@ impl Manifests<'_> {
 }
 
 impl Blobs<'_> {
-    /// Finds a blob that the repository shows, and promises that it stays for at least half a lease.
+    /// Finds a blob of the repository, and promises that it stays for at least half a lease.
     ///
     /// A client may rely on the promise instead of pushing the blob.
     pub async fn find<'a>(
@@ -150,7 +154,7 @@ impl Blobs<'_> {
         })
     }
 
-    /// The blob, if the repository shows it.
+    /// Returns the link between the repository and the blob, if there is one.
     pub(in crate::registry) async fn link(
         self,
         repository: &RepositoryName,
@@ -160,8 +164,10 @@ impl Blobs<'_> {
         Ok(self.registry.meta.read(link).await?)
     }
 
-    /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
-    /// whether the link is still there.
+    /// Renews the lease of an unreferenced link once half of it is over; reports whether the link
+    /// still exists.
+    ///
+    /// Ordinary requests thus write nothing.
     pub(in crate::registry) async fn promise_link(
         self,
         repository: &RepositoryName,
@@ -172,7 +178,7 @@ impl Blobs<'_> {
             .registry
             .settings()
             .retention
-            .is_half_over(link.idle_since)
+            .is_lease_half_over(link.idle_since)
         {
             return Ok(true);
         }

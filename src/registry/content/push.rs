@@ -1,4 +1,5 @@
-//! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
+//! Pushing manifests and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting
+//! a blob").
 
 use std::sync::Arc;
 
@@ -12,33 +13,35 @@ use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::Policy;
+use crate::registry::policy::tag_policy::Policy;
+use crate::registry::settings::RegistrySettings;
 use crate::registry::slices::{Blobs, Manifests};
 
-/// What became of a manifest.
+/// Result of a manifest push.
 #[derive(Clone, Debug)]
 pub struct PushedManifest {
     pub digest: Digest,
-    /// What it is about, to be confirmed to the client, who then need not keep a list itself.
+    /// The manifest's subject, which is confirmed to the client, so that it need not maintain a
+    /// referrers tag.
     pub subject: Option<Digest>,
 }
 
-/// Where a reference of a manifest leads.
+/// Target of a manifest's reference.
 enum Target {
     Blob(BlobRow),
     Manifest(ManifestId),
-    /// Not here, and it need not be.
+    /// Absent, and allowed to be.
     Absent,
 }
 
 impl Manifests<'_> {
-    /// Stores a manifest byte for byte and points tags at it, all in one change.
+    /// Stores a manifest byte for byte and sets tags, in one transaction.
     ///
-    /// `reference` is what the client addressed; `tags` are pointed at it as well.
+    /// `reference` comes from the request's path; `tags` are set in addition.
     ///
     /// # Errors
-    /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted; where a tag is
-    /// immutable and points elsewhere.
+    /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
+    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
     pub async fn push(
         self,
         repository: &RepositoryName,
@@ -84,7 +87,7 @@ impl Manifests<'_> {
                     &repository,
                     &manifest.references,
                     &new,
-                    settings.sparse,
+                    &settings,
                     now,
                 )?;
                 let policy = settings.retention.policy(repository.as_str());
@@ -98,7 +101,8 @@ impl Manifests<'_> {
 }
 
 impl Blobs<'_> {
-    /// Lets a repository show a blob that `from` shows, or, without `from`, any repository. False where there is none.
+    /// Links a blob of repository `from`, or of any repository, to this one; false if there is
+    /// none.
     pub async fn mount(
         self,
         repository: &RepositoryName,
@@ -136,7 +140,10 @@ impl Blobs<'_> {
     }
 }
 
-/// Parses a manifest and computes its digest.
+/// Parses a manifest and verifies its digest.
+///
+/// # Errors
+/// [`Error::DigestMismatch`] if the bytes have another digest than `expected`.
 pub(in crate::registry) fn parse_manifest(
     expected: Option<Digest>,
     content_type: Option<&str>,
@@ -163,26 +170,21 @@ pub(in crate::registry) fn parse_manifest(
     Ok((manifest, new))
 }
 
-/// Records a manifest with its references. One that is there already is promised for another lease.
+/// Records a manifest with its references, or renews the lease of one that is already there.
 pub(in crate::registry) fn record_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
     references: &[Reference],
     new: &NewManifest,
-    sparse: bool,
+    settings: &RegistrySettings,
     now: Millis,
 ) -> Result<ManifestId, Error> {
     if let Some(manifest) = tx.manifest(id, &new.digest)? {
         tx.renew_manifest(manifest, now)?;
         return Ok(manifest);
     }
-    let targets = resolve_references(tx, id, references, sparse)?.map_err(|digests| {
-        Error::ReferencesUnknown {
-            repository: repository.clone(),
-            digests,
-        }
-    })?;
+    let targets = resolve_references(tx, id, repository, references, settings)?;
     let manifest = tx.insert_manifest(id, new, now)?;
     for (reference, target) in references.iter().zip(targets) {
         match target {
@@ -197,7 +199,7 @@ pub(in crate::registry) fn record_manifest(
     Ok(manifest)
 }
 
-/// Points a tag at a manifest, unless it is immutable and points elsewhere.
+/// Points a tag at a manifest, unless the tag is immutable and points elsewhere.
 #[expect(
     clippy::too_many_arguments,
     reason = "one change, and all that is recorded of it"
@@ -225,27 +227,31 @@ pub(in crate::registry) fn set_tag(
     Ok(tx.set_tag(id, tag, manifest, actor, now)?)
 }
 
-/// Finds what each reference leads to, or the digests of all that lead nowhere.
+/// Resolves each reference.
+///
+/// # Errors
+/// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
 fn resolve_references(
     tx: &WriteTx<'_>,
-    repository: RepositoryId,
+    id: RepositoryId,
+    repository: &RepositoryName,
     references: &[Reference],
-    sparse: bool,
-) -> Result<Result<Vec<Target>, Vec<Digest>>, Error> {
+    settings: &RegistrySettings,
+) -> Result<Vec<Target>, Error> {
     let mut missing = Vec::new();
     let mut targets = Vec::with_capacity(references.len());
     for reference in references {
         let child = if reference.is_child {
-            tx.manifest(repository, &reference.digest)?
+            tx.manifest(id, &reference.digest)?
         } else {
             None
         };
         targets.push(match child {
             Some(manifest) => Target::Manifest(manifest),
-            None => match tx.blob_in(repository, &reference.digest)? {
+            None => match tx.blob_in(id, &reference.digest)? {
                 Some(blob) => Target::Blob(blob),
                 None => {
-                    if !reference.is_optional && !sparse {
+                    if !reference.is_optional && !settings.sparse {
                         missing.push(reference.digest.clone());
                     }
                     Target::Absent
@@ -253,9 +259,12 @@ fn resolve_references(
             },
         });
     }
-    Ok(if missing.is_empty() {
+    if missing.is_empty() {
         Ok(targets)
     } else {
-        Err(missing)
-    })
+        Err(Error::ReferencesUnknown {
+            repository: repository.clone(),
+            digests: missing,
+        })
+    }
 }

@@ -1,30 +1,31 @@
-//! Bringing back what was deleted.
+//! The trash: deleted manifests and removed tags, and restoring them.
 
-use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
+use crate::meta::{
+    Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, millis, now,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::{parse_manifest, record_manifest, set_tag};
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
-use crate::registry::policy::retention::millis;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::slices::Trash;
 
-/// The longest page of what can be brought back.
+/// Maximum length of a page.
 const PAGE: usize = 1000;
 
-/// What came back.
+/// Result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     pub digest: Digest,
-    /// Manifests that came back with it: its children, and the referrers of all of them.
+    /// Other manifests restored with it: its children, and the referrers of all of them.
     pub others: Vec<Digest>,
-    /// Tags of all of those, as far as they have not been given to another manifest since.
+    /// Restored tags of all these manifests, except those set again since.
     pub tags: Vec<(String, Digest)>,
 }
 
 impl Trash<'_> {
-    /// Deleted manifests that can be brought back; of one repository, where it is named.
+    /// Lists deleted manifests that can be restored, of one repository or of all.
     pub async fn list(
         self,
         repository: Option<&RepositoryName>,
@@ -46,8 +47,8 @@ impl Trash<'_> {
         }))
     }
 
-    /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
-    /// repository, where it is named.
+    /// Lists tags removed within the grace period whose manifests still exist, of one repository or
+    /// of all.
     pub async fn removed_tags(
         self,
         repository: Option<&RepositoryName>,
@@ -71,10 +72,11 @@ impl Trash<'_> {
         }))
     }
 
-    /// Brings a deleted manifest back, with what it needs, and with those of their tags that nobody has used since.
+    /// Restores a deleted manifest with what it references and with its unused tags.
     ///
     /// # Errors
-    /// Where it is not among what was deleted, or something that it needs is gone.
+    /// [`Error::NothingToRestore`] if the manifest is not in the trash;
+    /// [`Error::ReferencesUnknown`] if something that it references is gone.
     pub async fn restore(
         self,
         repository: &RepositoryName,
@@ -120,7 +122,8 @@ impl Trash<'_> {
     }
 }
 
-/// Brings back the signatures and other referrers of what came back, and theirs. One that is beyond help stays where it is.
+/// Restores the referrers of restored manifests, and theirs; those that cannot be restored stay in
+/// the trash.
 fn restore_referrers(
     tx: &WriteTx<'_>,
     id: RepositoryId,
@@ -134,14 +137,14 @@ fn restore_referrers(
         next += 1;
         for referrer in tx.trashed_referrers(id, &row.digest.clone())? {
             let before = back.len();
-            // it may have come back as a child of another one by now
+            // it may have been restored as a child of another one
             if tx.trashed(id, &referrer)?.is_some()
                 && let Err(error) = tx.attempt(|| {
                     restore_manifest(tx, id, repository, &referrer, settings, now, back)
                 })
             {
                 back.truncate(before);
-                tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
+                tracing::warn!(%error, %referrer, "cannot restore a referrer of a restored manifest");
             }
         }
     }
@@ -150,12 +153,14 @@ fn restore_referrers(
 
 fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
     Error::NothingToRestore(format!(
-        "{digest} of {repository} was not deleted, or longer ago than the grace period"
+        "{digest} of {repository} is not in the trash: it was not deleted, or longer ago than the grace period"
     ))
 }
 
-/// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
-/// there: they stay for a grace period after they were last needed, even those that were taken out of the repository since.
+/// Restores a deleted manifest, after its deleted children; adds all of them to `back`.
+///
+/// Its blobs still exist: they stay for a grace period after their last use, even if they were
+/// removed from the repository meanwhile.
 pub(in crate::registry) fn restore_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
@@ -184,7 +189,7 @@ pub(in crate::registry) fn restore_manifest(
             restore_manifest(tx, id, repository, &reference.digest, settings, now, back)?;
         }
     }
-    // what a sparse manifest names the repository may never have held: it is no claim
+    // a sparse manifest may name blobs that the repository never had: it proves no right to them
     for reference in manifest
         .references
         .iter()
@@ -202,7 +207,7 @@ pub(in crate::registry) fn restore_manifest(
         repository,
         &manifest.references,
         &new,
-        settings.sparse,
+        settings,
         now,
     )?;
     back.push((restored, row));

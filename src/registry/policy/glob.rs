@@ -1,4 +1,4 @@
-//! Globs for names, and which of them can match nothing.
+//! Globs for names, and detection of globs that match no valid name.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::{RepositoryName, TagName};
 
-/// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
+/// A glob: `*` within a name component, `**` across components, `?`, `[a-z]`, `{a,b}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Glob(globset::GlobMatcher);
@@ -42,10 +42,10 @@ impl fmt::Display for Glob {
 }
 
 impl Glob {
-    /// Reads a glob for names of repositories.
+    /// Parses a glob for repository names.
     ///
     /// # Errors
-    /// Where it is none, or a part of it can be in no name, so that whoever wrote it means something else.
+    /// Invalid globs, and globs that can match no valid name, which are mistakes.
     pub fn for_repositories(text: &str) -> Result<Self, String> {
         let rule = |name: &str| {
             RepositoryName::parse(name)
@@ -55,7 +55,10 @@ impl Glob {
         Self::for_names(text, "repository", rule)
     }
 
-    /// As [`Self::for_repositories`], for tags.
+    /// Parses a glob for tags.
+    ///
+    /// # Errors
+    /// As [`Self::for_repositories`].
     pub fn for_tags(text: &str) -> Result<Self, String> {
         let rule = |name: &str| {
             TagName::parse(name)
@@ -74,7 +77,7 @@ impl Glob {
         let parts = parts(text);
         for (number, part) in parts.iter().enumerate() {
             let fits = match part {
-                // what stands beside it could be a letter, which every name may have anywhere
+                // the neighbours could be a letter, which a name may have anywhere
                 Part::Literal(part) => {
                     let before = if number == 0 { "" } else { "a" };
                     let after = if number + 1 == parts.len() { "" } else { "a" };
@@ -103,17 +106,17 @@ impl Glob {
     }
 }
 
-/// A piece of a glob.
+/// A part of a glob.
 #[derive(Debug, PartialEq)]
 enum Part {
     Literal(String),
-    /// With its brackets.
+    /// A character class, with its brackets.
     Class(String),
-    /// Wildcards, and what alternatives are made of.
+    /// Wildcards and alternatives.
     Any,
 }
 
-/// Takes a valid glob apart: never two literals beside each other.
+/// Splits a valid glob into parts, never two literals in a row.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -167,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_can_match_no_name_is_refused() {
+    fn globs_that_match_no_name_are_rejected() {
         for text in [
             "Team/*",
             "a..b",
@@ -244,7 +247,7 @@ mod tests {
     }
 
     proptest! {
-        /// A name with some of it replaced by wildcards matches that name.
+        /// A name with parts replaced by wildcards matches that name.
         #[test]
         fn no_pattern_is_refused_that_matches_a_name(
             name in "[a-z0-9]{1,3}((\\.|_|__|-{1,3}|/)[a-z0-9]{1,3}){0,4}",

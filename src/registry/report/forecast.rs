@@ -1,4 +1,4 @@
-//! What collection would remove, when, and how much disk that gives back.
+//! Forecast of garbage collection: items, times and released disk space.
 
 use crate::meta::{Millis, now};
 use crate::registry::error::Error;
@@ -7,23 +7,23 @@ use crate::registry::report::removal::{PlannedRemoval, RemovalTotals};
 use crate::registry::report::simulation::Simulation;
 use crate::registry::slices::Reports;
 
-/// All that goes unless somebody needs it before, soonest first.
+/// Planned removals, soonest first, unless the items are used before.
 #[derive(Clone, Debug, Default)]
 pub struct Forecast {
-    /// When it was made.
+    /// Time of the forecast.
     pub now: Millis,
     pub removals: Vec<PlannedRemoval>,
-    /// Blobs and manifests that there are.
+    /// Number of blobs and manifests in the store.
     pub all: u64,
 }
 
 impl Forecast {
-    /// What goes with the next sweep.
+    /// Sums up the removals of the next sweep.
     pub fn due(&self) -> RemovalTotals {
         self.share(|at| at <= self.now)
     }
 
-    /// What waits for a lease, a grace period or a rule.
+    /// Sums up the removals that wait for a lease, a grace period or a rule.
     pub fn later(&self) -> RemovalTotals {
         self.share(|at| at > self.now)
     }
@@ -34,14 +34,14 @@ impl Forecast {
 }
 
 impl Reports<'_> {
-    /// What would be collected by these rules.
+    /// Forecasts collection with these retention rules.
     pub async fn forecast(self, retention: &Retention) -> Result<Forecast, Error> {
         let retention = retention.clone();
         self.registry
             .scan(move |meta| {
                 let now = now();
                 let mut simulation = Simulation::new(meta, &retention, None);
-                simulation.everything(now)?;
+                simulation.collect_all(now)?;
                 let mut removals = simulation.removals;
                 removals.sort_by_key(|removal| removal.at);
                 let totals = meta.totals()?;

@@ -1,4 +1,4 @@
-//! The size of the store as it was measured last.
+//! The last measurement of the store's size.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -7,7 +7,9 @@ use arc_swap::ArcSwapOption;
 
 use crate::meta::{DatabaseSize, Idle, Totals};
 
-/// A measurement of the store is good for so long, and for so many times as long as it took: it counts through what it sums.
+/// Minimum validity of a measurement.
+///
+/// It stays valid for at least [`REST`] times its cost, because it counts everything that it sums.
 const FRESH: Duration = Duration::from_secs(15);
 const REST: u32 = 100;
 
@@ -18,7 +20,7 @@ pub(in crate::registry) struct Measurements {
     pub is_measuring: AtomicBool,
 }
 
-/// What the store took when it was last looked through.
+/// Size of the store at the time of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreMeasurement {
     pub usage: StoreUsage,
@@ -28,7 +30,7 @@ pub struct StoreMeasurement {
 }
 
 impl StoreMeasurement {
-    /// How long ago that was.
+    /// Time since the measurement.
     pub fn age(&self) -> Duration {
         self.taken.elapsed()
     }
@@ -38,13 +40,13 @@ impl StoreMeasurement {
     }
 }
 
-/// What the whole store takes, in bytes.
+/// Size of the whole store, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreUsage {
     pub totals: Totals,
-    /// Of the files of uploads.
+    /// Bytes of upload files.
     pub upload_bytes: u64,
     pub database: DatabaseSize,
-    /// What may still be written to the disk.
+    /// Free bytes on the disk.
     pub free_disk: u64,
 }

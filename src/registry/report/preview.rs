@@ -1,23 +1,25 @@
-//! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
+//! Previews of deletions and of tag policies, without a change.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TagTimes, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::{KeepUntagged, Policy, Retention, TagDecision};
-use crate::registry::policy::retention::{NewestTags, TagRanks};
+use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::retention::Retention;
+use crate::registry::policy::tag_policy::{NewestTags, TagRanks};
+use crate::registry::policy::tag_policy::{Policy, TagDecision};
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::{Simulation, UntagEffect};
 use crate::registry::slices::Reports;
 
-/// How many manifests, or tags, are read at once.
+/// Maximum number of manifests or tags read at once.
 const BATCH: usize = 1000;
 
-/// Something that may be deleted in a repository.
+/// A deletion in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// All tags and manifests.
@@ -37,23 +39,24 @@ impl From<ManifestReference> for Deletion {
     }
 }
 
-/// What deletions come to.
+/// Effect of deletions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeletionEffect {
     /// Manifests that are deleted themselves.
     pub deleted: u64,
-    /// Manifests that nothing holds any more once their tags are gone: the rules say how long they stay.
+    /// Manifests left without a holder once their tags are deleted; the rules decide how long they
+    /// stay.
     pub untagged: u64,
-    /// Of those, the ones that the rules keep for ever.
+    /// Those of them that the rules keep forever.
     pub kept: u64,
-    /// What goes and would not without the deletions, or later.
-    pub goes: RemovalTotals,
+    /// Removals that the deletions cause or bring forward.
+    pub removals: RemovalTotals,
 }
 
-/// What the rules say about a repository, and what has to be known of it to tell what they say about its tags.
+/// The policy of a repository, prepared for decisions about its tags.
 #[derive(Clone, Debug)]
 pub struct PolicyPreview {
-    /// The pattern of the policy that counts there; none where no policy matches.
+    /// Glob of the policy that applies; `None` if no policy matches.
     pub policy: Option<String>,
     pub untagged: KeepUntagged,
     rules: Option<Arc<TagRules>>,
@@ -62,13 +65,13 @@ pub struct PolicyPreview {
 #[derive(Debug)]
 struct TagRules {
     policy: Policy,
-    places: TagRanks,
-    /// When the places were.
+    ranks: TagRanks,
+    /// Time at which the tags were ranked.
     now: Millis,
 }
 
 impl Reports<'_> {
-    /// What would come of these deletions, all together.
+    /// Previews the combined effect of deletions.
     pub async fn preview_deletion(
         self,
         deletions: Vec<(RepositoryName, Deletion)>,
@@ -83,14 +86,14 @@ impl Reports<'_> {
                     .map(|(repository, _)| repository.to_string())
                     .collect();
                 let mut anyway = Simulation::new(meta, &retention, None);
-                anyway.within(now, &within)?;
+                anyway.collect_in(now, &within)?;
                 let anyway: HashMap<_, _> = anyway
                     .removals
                     .iter()
                     .map(|removal| (removal.key(), removal.at))
                     .collect();
                 let simulation = Simulation::new(meta, &retention, None);
-                let mut judge = DeletionSimulation {
+                let mut deletion_run = DeletionSimulation {
                     meta,
                     now,
                     simulation,
@@ -98,34 +101,35 @@ impl Reports<'_> {
                 };
                 for (repository, deletion) in &deletions {
                     match deletion {
-                        Deletion::Everything => judge.everything(repository)?,
-                        Deletion::Manifest(digest) => judge.manifests(
+                        Deletion::Everything => deletion_run.everything(repository)?,
+                        Deletion::Manifest(digest) => deletion_run.manifests(
                             meta.manifest_in(repository, digest)?.into_iter().collect(),
                         )?,
-                        Deletion::Tags(tags) => judge.tags(repository, tags)?,
+                        Deletion::Tags(tags) => deletion_run.tags(repository, tags)?,
                     }
                 }
                 let DeletionSimulation {
                     mut simulation,
                     consequence,
                     ..
-                } = judge;
-                // what goes anyway may go sooner now, or take more along
-                simulation.within(now, &within)?;
+                } = deletion_run;
+                // what is removed anyway may be removed sooner now, or take more along
+                simulation.collect_in(now, &within)?;
                 let sooner = simulation
                     .removals
                     .iter()
                     .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at));
                 Ok(DeletionEffect {
-                    goes: RemovalTotals::of(sooner),
+                    removals: RemovalTotals::of(sooner),
                     ..consequence
                 })
             })
             .await
     }
 
-    /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
-    /// tags that the rules keep by number, and no others.
+    /// Prepares the policy of a repository for [`Self::preview_tags`].
+    ///
+    /// Holds the names of the tags that the rules keep by number, and no others.
     pub async fn preview_policy(
         self,
         repository: &RepositoryName,
@@ -145,27 +149,27 @@ impl Reports<'_> {
             loop {
                 let tags = meta.tags(&name, &after, BATCH)?;
                 let Some(last) = tags.last() else {
-                    return Ok((policy, newest.places()));
+                    return Ok((policy, newest.rank()));
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.look(&judged(tag), &mut newest));
+                    .for_each(|tag| policy.record(&as_tag_times(tag), &mut newest));
             }
         });
-        let (policy, places) = seen.await?;
+        let (policy, ranks) = seen.await?;
         let pattern = policy.repositories.to_string();
         Ok(PolicyPreview {
             policy: Some(pattern),
             untagged,
             rules: Some(Arc::new(TagRules {
                 policy,
-                places,
+                ranks,
                 now: now(),
             })),
         })
     }
 
-    /// What the rules say about each tag of a repository, in order of their names, after `after`.
+    /// Lists the decisions about the tags of a repository, by name, after `after`.
     pub async fn preview_tags(
         self,
         repository: &RepositoryName,
@@ -179,9 +183,11 @@ impl Reports<'_> {
                     row.name.clone()
                 });
                 let decide = |row: TagRow| match &rules {
-                    Some(rules) => rules
-                        .policy
-                        .decide_one(judged(row), rules.now, &rules.places),
+                    Some(rules) => {
+                        rules
+                            .policy
+                            .decide_one(as_tag_times(row), rules.now, &rules.ranks)
+                    }
                     None => {
                         let reason = "no policy matches the repository".to_owned();
                         TagDecision {
@@ -201,9 +207,9 @@ impl Reports<'_> {
     }
 }
 
-/// What rules go by.
-fn judged(row: TagRow) -> TaggedRow {
-    TaggedRow {
+/// Reduces a tag to what the rules look at.
+fn as_tag_times(row: TagRow) -> TagTimes {
+    TagTimes {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,

@@ -1,9 +1,9 @@
-//! A thing that collection would remove, and sums of such things.
+//! Planned removals, and their totals.
 
 use crate::meta::Millis;
 use crate::oci::Digest;
 
-/// What kind of thing goes.
+/// Kind of a removed item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RemovalKind {
@@ -13,23 +13,23 @@ pub enum RemovalKind {
     Blob,
 }
 
-/// Something that goes.
+/// Planned removal of an item.
 #[derive(Clone, Debug)]
 pub struct PlannedRemoval {
     pub kind: RemovalKind,
-    /// Of tags and manifests.
+    /// Repository, for tags and manifests.
     pub repository: Option<String>,
     pub tag: Option<String>,
-    /// Of a tag, that of the manifest it points at.
+    /// Digest of the item; for a tag, of its manifest.
     pub digest: Digest,
-    /// Disk that comes back, of a blob; of a manifest, room in the database; of a tag, nothing.
+    /// Released bytes: of disk for a blob, of the database for a manifest, none for a tag.
     pub size: u64,
     pub at: Millis,
     pub why: String,
 }
 
 impl PlannedRemoval {
-    /// What tells it from everything else that goes.
+    /// Identity of the item.
     pub(in crate::registry) fn key(&self) -> (RemovalKind, Option<&str>, Option<&str>, &Digest) {
         (
             self.kind,
@@ -40,15 +40,15 @@ impl PlannedRemoval {
     }
 }
 
-/// A part of a forecast.
+/// Totals of planned removals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemovalTotals {
     pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
-    /// Of blobs.
+    /// Bytes of blobs.
     pub bytes: u64,
-    /// When the last of it goes.
+    /// Time of the last removal.
     pub last: Option<Millis>,
 }
 

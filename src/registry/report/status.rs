@@ -1,4 +1,4 @@
-//! What the operations have done, for those who watch over the server.
+//! Counters and sizes for monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use crate::registry::report::measurement::StoreMeasurement;
 use crate::registry::slices::Status;
 use crate::{blob, blocking};
 
-/// How long the first one is waited for.
+/// Maximum wait for the first measurement.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 impl<'r> Status<'r> {
@@ -27,18 +27,20 @@ impl<'r> Status<'r> {
         self.registry.blobs.stats()
     }
 
-    /// Of the whole process.
+    /// Returns the counters of blocking tasks of the whole process.
     pub fn blocking(self) -> &'static blocking::Tasks {
         &blocking::TASKS
     }
 
-    /// Bytes that may still be written to the disk.
+    /// Returns the free bytes on the disk.
     pub fn free_disk(self) -> Option<u64> {
         self.registry.blobs.free_bytes().ok()
     }
 
-    /// What the store takes, as it was a while ago: whoever asks waits for no look through it but, shortly, the first. Looking
-    /// takes a hundredth of the time at the most, however often somebody asks.
+    /// Returns the last measurement of the store; starts a new one if it is stale.
+    ///
+    /// Only the first measurement is waited for, shortly. Measuring takes a hundredth of the time
+    /// at most, however often it is requested.
     pub async fn store(self) -> Option<Arc<StoreMeasurement>> {
         let known = self.registry.measurements.last.load_full();
         if known.as_ref().is_some_and(|known| known.is_fresh())
@@ -54,7 +56,7 @@ impl<'r> Status<'r> {
         let measuring = tokio::spawn(async move {
             match registry.status().measure_store().await {
                 Ok(measured) => registry.measurements.last.store(Some(Arc::new(measured))),
-                Err(error) => tracing::warn!(%error, "what the store takes could not be measured"),
+                Err(error) => tracing::warn!(%error, "cannot measure the size of the store"),
             }
             registry
                 .measurements
@@ -70,7 +72,7 @@ impl<'r> Status<'r> {
     async fn measure_store(self) -> Result<StoreMeasurement, Error> {
         let taken = Instant::now();
         let usage = self.registry.reports().store_usage().await?;
-        let cutoff = now().saturating_sub(self.registry.settings().retention.hold());
+        let cutoff = now().saturating_sub(self.registry.settings().retention.hold_period());
         let idle = self
             .registry
             .scan(move |meta| meta.idle_bytes(cutoff))

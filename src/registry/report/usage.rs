@@ -1,4 +1,4 @@
-//! What eats the disk: by repository, by tag, and in all.
+//! Disk usage by repository, by tag, and in total.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::registry::report::simulation::CollectionBaseline;
 use crate::registry::report::simulation::Simulation;
 use crate::registry::slices::Reports;
 
-/// How many repositories, or tags, are summed up at once.
+/// Maximum number of repositories or tags in a page.
 const PAGE: usize = 200;
 
-/// What a tag takes, in bytes of blobs.
+/// Disk usage of a tag, in bytes of blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagUsage {
     pub name: String,
     pub digest: Digest,
-    /// Everything that its manifest needs, each thing once.
+    /// Bytes of everything that the manifest references, each item counted once.
     pub logical: u64,
-    /// What would go, and does not go anyway, if its manifest were deleted; nothing where something else holds that.
+    /// Bytes that deleting the manifest would release, apart from what is removed anyway.
     pub exclusive: u64,
 }
 
 impl Reports<'_> {
-    /// What each repository takes, in order of their names, after `after`.
+    /// Lists the usage of repositories, by name, after `after`.
     pub async fn usage_by_repository(
         self,
         after: String,
@@ -44,7 +44,7 @@ impl Reports<'_> {
                     .iter()
                     .filter_map(|name| RepositoryName::parse(name).ok())
                 {
-                    // none where it has gone since the page was read
+                    // absent if removed since the page was read
                     items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
                 }
                 Ok(Page {
@@ -55,10 +55,10 @@ impl Reports<'_> {
             .await
     }
 
-    /// What one repository takes.
+    /// Returns the usage of a repository.
     ///
     /// # Errors
-    /// Where there is no such repository.
+    /// [`Error::NameUnknown`] if there is no such repository.
     pub async fn repository_usage(self, repository: &RepositoryName) -> Result<Usage, Error> {
         let name = repository.clone();
         self.registry
@@ -67,7 +67,7 @@ impl Reports<'_> {
             .ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
-    /// What goes by itself in a repository, by these rules.
+    /// Simulates what collection removes in a repository, as the baseline of [`Self::tag_usage`].
     pub async fn baseline(
         self,
         repository: &RepositoryName,
@@ -77,18 +77,18 @@ impl Reports<'_> {
         self.registry
             .scan(move |meta| {
                 let mut simulation = Simulation::new(meta, &retention, None);
-                simulation.within(now(), &within)?;
+                simulation.collect_in(now(), &within)?;
                 Ok(simulation.losses)
             })
             .await
     }
 
-    /// What each tag of a repository takes, in order of their names, after `after`; `garbage` is what goes there anyway.
+    /// Lists the usage of a repository's tags, by name, after `after`.
     pub async fn tag_usage(
         self,
         repository: &RepositoryName,
         retention: &Retention,
-        garbage: Arc<CollectionBaseline>,
+        baseline: Arc<CollectionBaseline>,
         after: String,
     ) -> Result<Page<TagUsage>, Error> {
         let (name, retention) = (repository.clone(), retention.clone());
@@ -100,10 +100,10 @@ impl Reports<'_> {
                 let mut items = Vec::with_capacity(rows.items.len());
                 for row in rows.items {
                     // deleted since the page was read
-                    let Some(weight) = meta.weigh(&name, &row.digest)? else {
+                    let Some(weight) = meta.manifest_size(&name, &row.digest)? else {
                         continue;
                     };
-                    let mut simulation = Simulation::new(meta, &retention, Some(&garbage));
+                    let mut simulation = Simulation::new(meta, &retention, Some(&baseline));
                     if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
                         && simulation.is_last_hold(&manifest, &row.name)
                     {
@@ -125,7 +125,7 @@ impl Reports<'_> {
             .await
     }
 
-    /// What the store takes in all.
+    /// Returns the usage of the whole store.
     pub async fn store_usage(self) -> Result<StoreUsage, Error> {
         let (totals, database) = self
             .registry
@@ -135,19 +135,19 @@ impl Reports<'_> {
         let upload_bytes = blocking(move || {
             let mut bytes = 0;
             for id in blobs.upload_files()? {
-                // none where it has ended meanwhile
+                // absent if the upload ended meanwhile
                 bytes += blobs.upload_length(&id?)?;
             }
             Ok(bytes)
         });
         let upload_bytes = upload_bytes
             .await?
-            .map_err(Error::files("looking at the uploads"))?;
+            .map_err(Error::files("reading the uploads"))?;
         let free_disk = self
             .registry
             .blobs
             .free_bytes()
-            .map_err(Error::files("asking for free disk"))?;
+            .map_err(Error::files("reading the free disk space"))?;
         Ok(StoreUsage {
             totals,
             upload_bytes,

@@ -1,9 +1,9 @@
-//! From a client's bytes to a file and a digest: the pipeline of every upload.
+//! The pipeline of every upload: from a client's bytes to a file and a digest.
 //!
-//! Bytes are gathered from the socket into batches. While one batch is being hashed and written, on two blocking
-//! threads side by side, the next one is gathered: the upload runs at the speed of the slowest of socket, hash and disk.
-//! No thread and no memory is held while a client is silent, so slow clients cost nothing: a batch goes out as it is
-//! when the socket has nothing more to give.
+//! Bytes are gathered from the socket into batches. While one batch is hashed and written, on two
+//! blocking threads side by side, the next one is gathered: an upload runs at the speed of the
+//! slowest of socket, hash and disk. No thread and no memory is held while a client is silent, so
+//! slow clients cost nothing: a batch is passed on as it is when the socket has no more bytes.
 
 use std::sync::Arc;
 
@@ -17,31 +17,32 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::slices::Uploads;
 
-/// How much is gathered at the most, from a client that is faster than hash and disk.
+/// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
-/// Below this, hash and write follow each other on one thread: handing over costs more than it gains.
+/// Size below which hash and write run one after the other on one thread, because a hand-over costs
+/// more.
 const SMALL_BATCH: usize = 64 << 10;
-/// How many bytes are taken in between two looks at the free disk.
+/// Number of bytes received between two checks of the free disk.
 const SPACE_CHECK_STEP: u64 = 16 << 20;
 
-/// The reason a body stopped before its end.
+/// Cause of a body's early end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body.
+/// Body of a request.
 pub trait BodyStream: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static {}
 impl<S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
 
-/// A file that grows, and the hash of all it holds.
+/// An upload's file, and the hash of its content.
 pub(in crate::registry) struct HashedFile {
     pub file: UploadFile,
     pub hasher: Hasher,
 }
 
-/// How taking in a body ended, besides well.
+/// Failure of [`Uploads::ingest`].
 pub(in crate::registry) enum IngestError {
-    /// The client went away; what had arrived is in the file, and hashed.
+    /// The client's body failed; what had arrived is in the file, and hashed.
     Body(Box<HashedFile>, Error),
-    /// The disk, or this process, failed; the file, where it is still there, is not what the hash covers any more.
+    /// The disk or this process failed; the file, if any, no longer matches the hash.
     Broken(Option<UploadFile>, Error),
 }
 
@@ -49,24 +50,24 @@ impl Uploads<'_> {
     /// Appends a whole body.
     pub(in crate::registry) async fn ingest(
         self,
-        intake: HashedFile,
+        upload: HashedFile,
         body: impl BodyStream,
     ) -> Result<HashedFile, IngestError> {
-        let mut feed = BodyReader {
+        let mut reader = BodyReader {
             body: body.fuse(),
             failure: None,
         };
-        let mut work = WriteTask::Idle(intake);
+        let mut work = WriteTask::Idle(upload);
         let mut unchecked = 0;
-        while let Some(first) = feed.next().await {
-            // only now: nobody holds a place in memory while waiting for a client
+        while let Some(first) = reader.next().await {
+            // only now: no memory is held while waiting for a client
             let place = self.registry.batches.acquire().await;
             let mut batch = Batch {
                 size: first.len(),
                 chunks: vec![first],
             };
             while batch.size < BATCH_SIZE {
-                match feed.next_unless_done(&mut work).await? {
+                match reader.next_unless_done(&mut work).await? {
                     Some(chunk) => batch.push(chunk),
                     None => break,
                 }
@@ -84,18 +85,18 @@ impl Uploads<'_> {
                 write_batch(idle, batch).await
             }));
         }
-        let intake = work.settle().await?;
-        match feed.failure {
-            None => Ok(intake),
+        let upload = work.settle().await?;
+        match reader.failure {
+            None => Ok(upload),
             Some(cause) => Err(IngestError::Body(
-                Box::new(intake),
+                Box::new(upload),
                 Error::Body(cause.to_string()),
             )),
         }
     }
 }
 
-/// Pieces of a body that are hashed and written together.
+/// Chunks of a body that are hashed and written together.
 struct Batch {
     chunks: Vec<Bytes>,
     size: usize,
@@ -108,7 +109,7 @@ impl Batch {
     }
 }
 
-/// A body that ends at its first error, and keeps it.
+/// A body that ends at its first error, and keeps the error.
 struct BodyReader<S: Stream> {
     body: Fuse<S>,
     failure: Option<BodyError>,
@@ -121,7 +122,7 @@ impl<S: BodyStream> BodyReader<S> {
         }
         loop {
             match self.body.next().await? {
-                // HTTP/2 ends bodies with one
+                // HTTP/2 ends bodies with an empty chunk
                 Ok(chunk) if chunk.is_empty() => {}
                 Ok(chunk) => return Some(chunk),
                 Err(failure) => {
@@ -132,7 +133,8 @@ impl<S: BodyStream> BodyReader<S> {
         }
     }
 
-    /// The next piece if it is there, or comes before `work` is done; `None` once there is no reason to wait for more.
+    /// Returns the next chunk if it arrives before `work` completes; `None` if waiting is of no
+    /// use.
     async fn next_unless_done(
         &mut self,
         work: &mut WriteTask,
@@ -162,7 +164,7 @@ enum WriteTask {
 impl WriteTask {
     async fn settle(self) -> Result<HashedFile, IngestError> {
         match self {
-            Self::Idle(intake) => Ok(intake),
+            Self::Idle(upload) => Ok(upload),
             Self::Busy(task) => finished(task.await),
         }
     }
@@ -179,11 +181,11 @@ fn finished(
     })
 }
 
-async fn write_batch(intake: HashedFile, batch: Batch) -> Result<HashedFile, IngestError> {
+async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, IngestError> {
     let HashedFile {
         mut file,
         mut hasher,
-    } = intake;
+    } = upload;
     let chunks: Arc<[Bytes]> = batch.chunks.into();
     let hashed = Arc::clone(&chunks);
     let hash = move || {

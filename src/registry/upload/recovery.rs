@@ -1,9 +1,10 @@
-//! Clearing what crashes and vanished clients leave behind, at a cost that follows the number of uploads.
+//! Recovery of upload files after crashes, at a cost that grows with the number of uploads.
 //!
-//! A file in the uploads directory is garbage once no request holds it and no open session owns it. If it has a second
-//! name, a crash came between giving it its blob's name and letting go of its own: either the commit in between
-//! happened, and only the upload's name is left over, or it did not, and the blob's name must go too. Which of the two
-//! is judged inside a write transaction, where no upload can be in between, and which blob it is the content tells.
+//! A file in the uploads directory is garbage if no request holds it and no open session owns it.
+//! If it has a second name, a crash came between publishing it as a blob and removing its own name.
+//! Either the commit in between happened, and only the upload's name is left over, or it did not,
+//! and the blob's name must be removed as well. A write transaction decides, because no upload can
+//! intervene there; the content tells which blob it is.
 
 use std::sync::Arc;
 
@@ -14,17 +15,19 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::slices::Uploads;
 
-/// What was cleared.
+/// Result of recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecoveredUploads {
-    /// Files of uploads that nobody owned.
+    /// Orphaned upload files that were removed.
     pub files: usize,
-    /// Files under a blob's name that no commit stands for.
+    /// Files under a blob's name, without a row, that were removed.
     pub orphans: usize,
 }
 
 impl Uploads<'_> {
-    /// Removes the files that belong to nobody. One bad file stops nothing.
+    /// Removes orphaned upload files.
+    ///
+    /// Logs and skips files that fail.
     pub async fn recover(self) -> Result<RecoveredUploads, Error> {
         let mut cleared = RecoveredUploads::default();
         let blobs = Arc::clone(&self.registry.blobs);
@@ -33,10 +36,10 @@ impl Uploads<'_> {
         for id in listing.map_err(Error::files("listing the uploads"))? {
             let result = match id {
                 Ok(id) => self.recover_file(&id, &mut cleared).await,
-                Err(error) => Err(Error::files("looking at an upload")(error)),
+                Err(error) => Err(Error::files("inspecting an upload")(error)),
             };
             if let Err(error) = result {
-                tracing::warn!(%error, "a left-over upload could not be cleared; going on with the next");
+                tracing::warn!(%error, "cannot remove an orphaned upload; continuing with the next");
             }
         }
         Ok(cleared)
@@ -53,7 +56,7 @@ impl Uploads<'_> {
         let file = Arc::new(file);
         if file
             .is_published()
-            .map_err(Error::files("looking at an upload"))?
+            .map_err(Error::files("inspecting an upload"))?
         {
             cleared.orphans += usize::from(self.resolve_published(id, &file).await?);
         }
@@ -73,9 +76,10 @@ impl Uploads<'_> {
         Ok(())
     }
 
-    /// Decides what a file with two names is, while its lock is held. Where its blob was committed, it loses its own
-    /// name; where it was not, the blob's, and its session, if it has one, goes on: what it received was acknowledged.
-    /// True in the second case.
+    /// Resolves a file with two names, while its lock is held; returns true if it is not a blob.
+    ///
+    /// If its blob was committed, the upload's name is removed; otherwise the blob's name is, and
+    /// its session, if any, continues, because what it received was acknowledged.
     pub(in crate::registry) async fn resolve_published(
         self,
         id: &UploadId,
@@ -91,8 +95,8 @@ impl Uploads<'_> {
         let digests: Vec<Digest> = blocking(hash)
             .await?
             .map_err(Error::files("reading an upload back"))?;
-        // A commit of its own, before any judgement: a commit that failed after it had reached the log would come back
-        // with the next crash, unless a later one has written over it.
+        // A separate commit, before the decision: a commit that failed after it had reached the log
+        // would come back with the next crash, unless a later one has overwritten it.
         let touched = id.clone();
         let is_open = self
             .registry

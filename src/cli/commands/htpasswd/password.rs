@@ -2,14 +2,27 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-/// Prompts for a password, without echo on a terminal.
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+/// Prompts on standard error, because standard output may be a file, without echo.
+///
+/// rpassword would ask the controlling terminal, and not every process has one.
 pub(super) fn ask(prompt: &str) -> io::Result<Vec<u8>> {
-    if io::stdin().is_terminal() {
-        return rpassword::prompt_password(prompt).map(String::into_bytes);
+    let mut input = io::stdin().lock();
+    if !input.is_terminal() {
+        eprint!("{prompt}");
+        return line_of(&mut input);
     }
-    // standard output may be the file
+    let shown = tcgetattr(&input)?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    // flushes what was typed before, so the prompt comes after
+    tcsetattr(&input, OptionalActions::Flush, &hidden)?;
     eprint!("{prompt}");
-    line_of(&mut io::stdin().lock())
+    let line = line_of(&mut input);
+    tcsetattr(&input, OptionalActions::Drain, &shown)?;
+    eprintln!();
+    line
 }
 
 /// Reads a line without its end.
