@@ -235,7 +235,7 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     }
     let directory = root.to_str().expect("a path");
     let message = sentence(super::command(&["ls", "--data-dir", directory]));
-    assert!(message.contains("distribution"), "{message}");
+    assert!(message.contains("a store of registry:2"), "{message}");
     assert_eq!(
         contents(root),
         before,

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use tarkeep::config::{Config, Loaded, Violations, collect, keys, zip};
 use tarkeep::file_watch::{Change, FileWatch};
-use tarkeep::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
 
