@@ -10,16 +10,13 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::power_loss::disk::Disk;
-use crate::support::{Image, Server, eventually, noise};
+use crate::support::{Image, Server, announce_skipped, eventually, noise};
 
 /// A disk of its own; none where this machine has none to give, which is said past the capture of output.
 fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
     let disk = Disk::new(directory.path(), "full");
-    disk.map_err(|why| {
-        drop(writeln!(
-            std::io::stderr(),
-            "LEFT OUT: {what}, which needs root and loop mounts: {why}"
-        ))
+    disk.map_err(|error| {
+        announce_skipped(what, &format!("root and loop mounts are required: {error}"))
     })
     .ok()
 }

@@ -4,11 +4,12 @@
 //! They are read from a clone, and none of them is kept here: `DISTRIBUTION_GIT=/path/to/distribution/.git`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::command::whole;
+use crate::support::announce_skipped;
 use crate::wire::pki::Authority;
 
 /// Where a clone lies on the machines of this project.
@@ -82,12 +83,8 @@ fn distributions_examples_start_or_are_refused_with_a_sentence() {
     let clone =
         std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     if !clone.is_dir() {
-        // past the capture of output, for whoever reads that all tests have passed
-        let _ = writeln!(
-            std::io::stderr(),
-            "LEFT OUT: distribution's examples, for there is no clone in {}",
-            clone.display()
-        );
+        let reason = format!("there is no clone in {}", clone.display());
+        announce_skipped("distribution's examples", &reason);
         return;
     }
     let examples = examples(&clone);

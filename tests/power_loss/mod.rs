@@ -9,7 +9,6 @@
 mod collected;
 pub mod disk;
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::crash::ledger::Ledger;
 use crate::crash::promises;
 use crate::crash::random::Random;
 use crate::crash::worker::{Gone, Worker};
-use crate::support::{OCI_MANIFEST, Server, noise};
+use crate::support::{OCI_MANIFEST, Server, announce_skipped, noise};
 use disk::Disk;
 
 const ROUNDS: u64 = 16;
@@ -72,11 +71,10 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
             );
             assert!(promised >= IMAGES, "an experiment of {promised} images");
         }
-        // past the capture of output, for whoever reads that all tests have passed
-        Err(why) => drop(writeln!(
-            std::io::stderr(),
-            "LEFT OUT: power loss with {what}, which needs root and loop mounts: {why}"
-        )),
+        Err(error) => announce_skipped(
+            &format!("power loss with {what}"),
+            &format!("root and loop mounts are required: {error}"),
+        ),
     }
 }
 
