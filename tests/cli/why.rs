@@ -110,7 +110,7 @@ fn rules_are_told_at_the_tags() {
         (&why["chains"][0]["end"]["until"], &why["goes"]),
         (&Value::Null, &value!([]))
     );
-    assert!(text(&server, &["why", &other.digest()]).contains("for ever"));
+    assert!(text(&server, &["why", &other.digest()]).contains("kept forever"));
 }
 
 #[test]

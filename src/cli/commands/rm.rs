@@ -110,7 +110,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         deleted,
         untagged,
         kept,
-        goes,
+        removals: goes,
     } = consequence;
     let tags = selection
         .rows
@@ -241,7 +241,7 @@ fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) 
         deleted,
         untagged,
         kept,
-        goes,
+        removals: goes,
     } = consequence;
     json!({
         "removed": removed,

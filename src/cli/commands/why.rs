@@ -78,7 +78,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
             why.more
         );
     }
-    for removal in &why.goes {
+    for removal in &why.removals {
         let what = removal
             .repository
             .as_ref()
@@ -112,7 +112,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
         text += "its file goes with the next collection\n";
     } else if why.chains.is_empty() && why.is_cut {
         text += "what keeps it is further up than this command follows\n";
-    } else if why.blob.is_some() && why.chains.is_empty() && why.goes.is_empty() {
+    } else if why.blob.is_some() && why.chains.is_empty() && why.removals.is_empty() {
         text += "nothing keeps it any more\n";
     }
     text
@@ -199,7 +199,7 @@ fn kind(kind: StepKind) -> &'static str {
 }
 
 fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
-    let goes = why.goes.iter().map(
+    let goes = why.removals.iter().map(
         |PlannedRemoval {
              kind,
              repository,

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_come_is_what_is_taken_and_there_is_always_a_place_for_one() {
+    async fn memory_follows_received_bytes_and_one_manifest_may_exceed_the_budget() {
         let budget = ManifestBudget::default();
         let mut slow: Vec<_> = (0..20).map(|_| budget.reserve()).collect();
         for reservation in &mut slow {

@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_judged_as_distribution_does() {
+    fn url_rules_match_those_of_distribution() {
         let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap();
         let matching = UrlRules::Matching {
             allow: set(&["^https?://([^/]+\\.)*example\\.com/"]),

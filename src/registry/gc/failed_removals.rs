@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_told_once_and_not_without_end() {
+    fn the_same_failure_is_logged_once_up_to_a_limit() {
         let failures = FailedRemovals::default();
         let digest = |number: usize| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
         let is_new = |number, reason: &str| failures.is_new(&digest(number), reason.to_owned());

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_are_written_as_they_are_read() {
+    fn durations_are_written_as_they_are_read() {
         for (seconds, text) in [
             (0.0, "0s"),
             (0.5, "500ms"),

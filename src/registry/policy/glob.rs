@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_can_match_no_name_is_refused() {
+    fn globs_that_match_no_name_are_rejected() {
         for text in [
             "Team/*",
             "a..b",

@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn retention_may_remove_immutable_tags_where_it_is_told_to() {
+    fn retention_removes_immutable_tags_if_configured() {
         let policy = Policy {
             expire_immutable: true,
             ..policy(vec![rule("*")])

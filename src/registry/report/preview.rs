@@ -50,7 +50,7 @@ pub struct DeletionEffect {
     /// Those of them that the rules keep forever.
     pub kept: u64,
     /// Removals that the deletions cause or bring forward.
-    pub goes: RemovalTotals,
+    pub removals: RemovalTotals,
 }
 
 /// The policy of a repository, prepared for decisions about its tags.
@@ -93,7 +93,7 @@ impl Reports<'_> {
                     .map(|removal| (removal.key(), removal.at))
                     .collect();
                 let simulation = Simulation::new(meta, &retention, None);
-                let mut judge = DeletionSimulation {
+                let mut deletion_run = DeletionSimulation {
                     meta,
                     now,
                     simulation,
@@ -101,18 +101,18 @@ impl Reports<'_> {
                 };
                 for (repository, deletion) in &deletions {
                     match deletion {
-                        Deletion::Everything => judge.everything(repository)?,
-                        Deletion::Manifest(digest) => judge.manifests(
+                        Deletion::Everything => deletion_run.everything(repository)?,
+                        Deletion::Manifest(digest) => deletion_run.manifests(
                             meta.manifest_in(repository, digest)?.into_iter().collect(),
                         )?,
-                        Deletion::Tags(tags) => judge.tags(repository, tags)?,
+                        Deletion::Tags(tags) => deletion_run.tags(repository, tags)?,
                     }
                 }
                 let DeletionSimulation {
                     mut simulation,
                     consequence,
                     ..
-                } = judge;
+                } = deletion_run;
                 // what is removed anyway may be removed sooner now, or take more along
                 simulation.collect_in(now, &within)?;
                 let sooner = simulation
@@ -120,7 +120,7 @@ impl Reports<'_> {
                     .iter()
                     .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at));
                 Ok(DeletionEffect {
-                    goes: RemovalTotals::of(sooner),
+                    removals: RemovalTotals::of(sooner),
                     ..consequence
                 })
             })
@@ -153,7 +153,7 @@ impl Reports<'_> {
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.record(&judged(tag), &mut newest));
+                    .for_each(|tag| policy.record(&as_tag_times(tag), &mut newest));
             }
         });
         let (policy, ranks) = seen.await?;
@@ -183,9 +183,11 @@ impl Reports<'_> {
                     row.name.clone()
                 });
                 let decide = |row: TagRow| match &rules {
-                    Some(rules) => rules
-                        .policy
-                        .decide_one(judged(row), rules.now, &rules.ranks),
+                    Some(rules) => {
+                        rules
+                            .policy
+                            .decide_one(as_tag_times(row), rules.now, &rules.ranks)
+                    }
                     None => {
                         let reason = "no policy matches the repository".to_owned();
                         TagDecision {
@@ -206,7 +208,7 @@ impl Reports<'_> {
 }
 
 /// Reduces a tag to what the rules look at.
-fn judged(row: TagRow) -> TagTimes {
+fn as_tag_times(row: TagRow) -> TagTimes {
     TagTimes {
         name: row.name,
         updated_at: row.updated_at,

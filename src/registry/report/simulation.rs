@@ -294,7 +294,7 @@ impl<'m> Simulation<'m> {
                 if loss.lost == held.holders && !self.is_gone(held.id) {
                     self.losses.gone.insert(held.id);
                     let at = loss.at.saturating_add(self.retention.hold_period());
-                    going.push((held, at, "what holds it goes".to_owned()));
+                    going.push((held, at, "its holder is removed".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {

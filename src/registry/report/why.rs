@@ -34,7 +34,7 @@ pub struct Explanation {
     /// True if there may be even more.
     pub is_cut: bool,
     /// Planned removals of the digest, if nothing holds it permanently.
-    pub goes: Vec<PlannedRemoval>,
+    pub removals: Vec<PlannedRemoval>,
     /// Repositories in whose trash it is.
     pub trash: Vec<TrashRow>,
     /// True if the blob is gone, and its file awaits removal.
@@ -114,7 +114,7 @@ impl Reports<'_> {
                 if !why.is_lasting() {
                     let mut simulation = Simulation::new(meta, &retention, None);
                     simulation.collect_all(now())?;
-                    why.goes = simulation
+                    why.removals = simulation
                         .removals
                         .into_iter()
                         .filter(|removal| {
