@@ -87,7 +87,7 @@ fn a_full_disk_is_made_room_on() {
     next.assert_pulls(client, "app", "next");
 }
 
-/// Whether files may be removed, by the file system's own flag, which root has to respect as well.
+/// Sets the file system's own immutable flag, which root has to respect as well.
 fn set_removable(files: &[std::path::PathBuf], flag: &str) {
     assert!(
         Command::new("chattr")

@@ -24,7 +24,7 @@ use disk::Disk;
 
 const ROUNDS: u64 = 16;
 const MOST_ROUNDS: u64 = 96;
-/// What must have been acknowledged for an experiment to count.
+/// Number of images that must have been acknowledged for a run to count.
 const IMAGES: usize = 50;
 const WORKERS: u64 = 5;
 /// The longest that clients work before the power fails, in milliseconds.
@@ -209,7 +209,7 @@ impl Rig {
     }
 }
 
-/// What the experiment itself needs on the disk.
+/// Syncs the experiment's own files on the disk.
 fn sync(directory: &Path) {
     let directory = std::fs::File::open(directory).expect("a directory");
     directory.sync_all().expect("a sync");
