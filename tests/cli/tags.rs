@@ -1,4 +1,4 @@
-//! What tags pointed at, and putting them back.
+//! Tag history, and restoring tags.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! What keeps something.
+//! `registry why`: the reasons why content is kept.
 
 use serde_json::{Value, json as value};
 

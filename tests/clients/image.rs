@@ -32,7 +32,7 @@ fn binary() -> PathBuf {
     target_dir.join(TARGET).join("debug/registry")
 }
 
-/// What a static binary cannot be compiled without.
+/// The missing tool without which a static binary cannot be compiled.
 pub fn lacks() -> Option<String> {
     let found = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", TARGET])

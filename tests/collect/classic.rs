@@ -37,7 +37,7 @@ impl Scene {
         command.output().expect("the command runs")
     }
 
-    /// What it printed; it succeeded.
+    /// Output of the command, which must succeed.
     fn collected(&self, arguments: &[&str]) -> String {
         let output = self.collect(arguments);
         assert!(output.status.success(), "{output:?}");

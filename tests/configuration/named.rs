@@ -1,4 +1,4 @@
-//! What a configuration names is looked at before anything begins: by `config check` and by a start alike.
+//! Files named in a configuration are validated before a start and by `config check` alike.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -339,7 +339,7 @@ health:
   - timeout: 5
 ";
 
-/// What is no key, what is no value and what is wrong in the files that are named, in the order of the file.
+/// Unknown keys, invalid values and invalid files are reported in the order of the file.
 #[test]
 fn all_that_is_wrong_is_said_in_one_go() {
     let temporary = prepared();

@@ -1,4 +1,4 @@
-//! What is secret is shown by nothing that says a configuration again.
+//! Secrets never appear where a configuration is printed.
 
 use super::command::{run, written};
 use crate::support::{Server, eventually};

@@ -158,7 +158,7 @@ fn two_servers_under_load_agree() {
     assert_eq!(lists[0], lists[1]);
 }
 
-/// What one has answered is no reason to answer it again once the other has changed it.
+/// A cached response of one process is not repeated after another has changed the content.
 #[test]
 fn a_change_by_one_server_is_seen_by_the_other_at_once() {
     let temporary = tempfile::TempDir::new().expect("a directory");

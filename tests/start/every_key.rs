@@ -55,7 +55,7 @@ impl Seen {
     }
 }
 
-/// Whether the server ends a connection on which this is said and nothing more.
+/// True if the server closes a connection that sends these bytes and nothing more.
 fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bool {
     socket
         .set_read_timeout(Some(Duration::from_secs(2)))

@@ -134,7 +134,7 @@ fn a_file_that_is_being_written_is_waited_for() {
     );
 }
 
-/// Whose word counts is looked at for each request, also of connections that are open.
+/// Trusted proxies are checked for each request, also on open connections.
 #[test]
 fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections() {
     let text = |proxies: &str| {

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::Server;
 use crate::wire::pki::{Authority, params};
 
-/// What the command says of a server with these variables, which it is given as well.
+/// Result of the command for a server with these variables, which the command gets as well.
 fn asked(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     let output = command

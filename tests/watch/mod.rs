@@ -1,4 +1,4 @@
-//! What can be seen of a running server from outside: its log, its access log, health, readiness and metrics.
+//! A running server seen from outside: log, access log, health, readiness and metrics.
 
 mod access_log;
 mod asked;
@@ -90,7 +90,7 @@ impl Watched {
         Client::new(address)
     }
 
-    /// What the metrics are now.
+    /// Current metrics.
     fn metrics(&self) -> String {
         let answer = self.debug().get("/metrics");
         assert_eq!(answer.status, 200);

@@ -41,7 +41,7 @@ impl Configured {
         });
     }
 
-    /// What a client is told that asks whether it may log in, over TLS.
+    /// A header of the response to a login check over TLS.
     fn header(&self, name: &str) -> Option<String> {
         let answer = self.authority.client(self.server.address()).get("/v2/");
         assert_eq!(answer.status, 200);
