@@ -199,7 +199,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
             "http: {limits: {connections: 0}}",
             "no client could connect",
         ),
-        ("health: {http: [{uri: a}]}", "no URL"),
+        ("health: {http: [{uri: a}]}", "is not a URL"),
         (
             "validation: {manifests: {urls: {deny: ['(']}}}",
             "an invalid regular expression",
