@@ -4,6 +4,15 @@
 //! turns, and prints medians and ratios. Then it saves and restores a hash's state, beside hashing the file again. aws-lc
 //! shows what it does without SHA extensions with `OPENSSL_ia32cap=:~0x20000000`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -77,7 +86,7 @@ fn aws_lc(algorithm: &'static aws_lc_rs::digest::Algorithm, content: &[u8]) {
     black_box(context.finish());
 }
 
-/// What going on costs with a saved state, and without one.
+/// Measures resuming a hash with a saved state and without one.
 fn state(algorithm: Algorithm, content: &[u8]) {
     const TIMES: u32 = 10_000;
     let mut hasher = Hasher::new(algorithm);

@@ -1,9 +1,18 @@
-//! What a login costs: `cargo bench --bench login [ROUNDS [SECONDS]]`.
+//! Measures the cost of logins: `cargo bench --bench login [ROUNDS [SECONDS]]`.
 //!
-//! Starts each registry twice on the same configuration, once without `auth` and once with an htpasswd file whose one hash
-//! has bcrypt's cost 10, pushes the same image to all, and lets `wrk` GET its manifest by tag over 16 connections, in turns.
-//! Printed are the medians of requests a second and their ratio; 1 is a login that costs nothing. Beside this build:
-//! Debian's docker-registry where it is installed, and `PEER_DISTRIBUTION_V3=path`.
+//! Starts each registry twice with the same configuration, once without `auth` and once with an htpasswd file (bcrypt cost
+//! 10), pushes the same image to all, and lets `wrk` GET its manifest by tag over 16 connections, in turns.
+//! Prints the median requests per second and their ratio; 1 means that a login costs nothing. Compares this build with
+//! Debian's docker-registry, if installed, and `PEER_DISTRIBUTION_V3=path`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
 
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
@@ -13,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -52,7 +62,7 @@ fn main() {
                 [Served::start(&binary, false), Served::start(&binary, true)],
                 [Vec::new(), Vec::new()],
             )),
-            None => println!("{name:18} LEFT OUT: it is not here"),
+            None => println!("{name:18} skipped: not installed"),
         }
     }
     for _ in 0..rounds {
@@ -162,13 +172,7 @@ impl Served {
             std::thread::sleep(Duration::from_millis(20));
         }
         let content = b"{}";
-        let digest = format!(
-            "sha256:{}",
-            Sha256::digest(content)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>()
-        );
+        let digest = format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(content)));
         let begun = self
             .request("POST", "/v2/bench/blobs/uploads/", "text/plain", b"")
             .expect("an upload");
@@ -192,7 +196,7 @@ impl Served {
         .expect("a manifest is pushed");
     }
 
-    /// Requests a second.
+    /// Measures requests per second.
     fn rate(&self, seconds: u32) -> f64 {
         let mut wrk = Command::new("wrk");
         // those that hash for each request are slow to answer sixteen at once

@@ -1,16 +1,17 @@
-//! What a server does by itself: it collects what nobody needs, clears what crashes left, and records pulls.
+//! Background work of a server: garbage collection, upload expiry and recovery, recording of pulls.
 //!
-//! A caller of the operations, beside HTTP and the command line. All of it may die with the process at any moment.
+//! A caller of the operations, like HTTP and the command line. All of it may die with the process
+//! at any moment.
 
 use std::time::Duration;
 
-use crate::registry::{Error, Registry, Retention, Sweep, Swept};
+use crate::registry::{Error, Registry, Retention, SweepCounts, SweepOptions};
 
-/// How often uploads are looked through for what crashes left.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(3600);
-/// Passes follow each other no faster than this, whatever the configuration says.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(5);
-/// How long a pull may stay unrecorded.
+/// Interval at which uploads are checked for what crashes left.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(3600);
+/// Minimum interval between rounds, whatever the configuration says.
+const MIN_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until it is dropped.
@@ -19,47 +20,47 @@ pub async fn run(registry: &Registry) {
 }
 
 async fn uploads(registry: &Registry) {
-    let mut rounds = tokio::time::interval(RECONCILE_INTERVAL);
+    let mut rounds = tokio::time::interval(RECOVERY_INTERVAL);
     rounds.tick().await;
-    // first, because it holds the files that it looks at, and purging passes those over
-    reconcile(registry).await;
-    let reconcile = async {
+    // first, because it locks the files that it checks, and expiry skips locked files
+    recover(registry).await;
+    let recover = async {
         loop {
             rounds.tick().await;
-            reconcile(registry).await;
+            recover(registry).await;
         }
     };
-    tokio::join!(reconcile, purge(registry));
+    tokio::join!(recover, expire(registry));
 }
 
-async fn reconcile(registry: &Registry) {
-    match registry.reconcile().await {
+async fn recover(registry: &Registry) {
+    match registry.uploads().recover().await {
         Ok(cleared) if cleared != Default::default() => {
             tracing::info!(
                 files = cleared.files,
                 orphans = cleared.orphans,
-                "cleared left-over uploads"
+                "removed orphaned uploads"
             );
         }
         Ok(_) => {}
         Err(error) => {
-            tracing::warn!(%error, "left-over uploads could not be cleared; trying again in an hour")
+            tracing::warn!(%error, "cannot remove orphaned uploads; retrying in an hour")
         }
     }
 }
 
-async fn purge(registry: &Registry) {
+async fn expire(registry: &Registry) {
     loop {
         let changed = registry.settings_changed();
-        match registry.purge_uploads().await {
+        match registry.uploads().expire().await {
             Ok(0) => {}
-            Ok(uploads) => tracing::info!(uploads, "purged uploads that were over"),
+            Ok(uploads) => tracing::info!(uploads, "removed expired uploads"),
             Err(error) => {
-                tracing::warn!(%error, "uploads that are over could not be purged; trying again in the next round")
+                tracing::warn!(%error, "cannot remove expired uploads; retrying in the next round")
             }
         }
         let _ = tokio::time::timeout(
-            registry.settings().purging.interval.max(SHORTEST_INTERVAL),
+            registry.settings().upload_expiry.interval.max(MIN_INTERVAL),
             changed,
         )
         .await;
@@ -73,8 +74,8 @@ async fn collect(registry: &Registry) {
         let changed = registry.settings_changed();
         let retention = registry.settings().retention.clone();
         if recorded.as_ref() != Some(&retention) {
-            if let Err(error) = registry.record_retention().await {
-                tracing::warn!(%error, "the rules for collection could not be recorded for other commands");
+            if let Err(error) = registry.gc().record_retention().await {
+                tracing::warn!(%error, "cannot record the retention rules for other commands");
             }
             recorded = Some(retention.clone());
         }
@@ -84,7 +85,7 @@ async fn collect(registry: &Registry) {
         }
         match pass(registry, retention.clone()).await {
             Ok(swept) => {
-                if is_worth_a_word(&swept, failures) {
+                if is_worth_logging(&swept, failures) {
                     tracing::info!(
                         tags = swept.tags,
                         manifests = swept.manifests,
@@ -98,31 +99,32 @@ async fn collect(registry: &Registry) {
                 failures = swept.failures;
             }
             Err(error) => {
-                tracing::warn!(%error, "garbage could not be collected; trying again in the next round")
+                tracing::warn!(%error, "cannot collect garbage; retrying in the next round")
             }
         }
-        // a shorter interval need not wait for the end of a longer one
-        let _ = tokio::time::timeout(retention.interval.max(SHORTEST_INTERVAL), changed).await;
+        // a shorter interval takes effect before the current one ends
+        let _ = tokio::time::timeout(retention.interval.max(MIN_INTERVAL), changed).await;
     }
 }
 
-/// Whether somebody may look for it in the log, rather than find the log full of it: what failed in the pass before as well
-/// is no news.
-fn is_worth_a_word(swept: &Swept, failures_before: u64) -> bool {
+/// Reports whether a sweep is worth a log line: something was removed, or the number of failures
+/// changed.
+fn is_worth_logging(swept: &SweepCounts, failures_before: u64) -> bool {
     swept.tags + swept.manifests + swept.blobs + swept.files > 0
         || swept.failures != failures_before
 }
 
-async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error> {
-    // what was pulled a moment ago counts as needed; a disk too full for that is no reason not to collect
-    if let Err(error) = registry.record_pulls().await {
-        tracing::warn!(%error, "some pulls could not be recorded");
+async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, Error> {
+    // recent pulls keep content; failing to record them on a full disk must not prevent collection
+    if let Err(error) = registry.manifests().record_pulls().await {
+        tracing::warn!(%error, "cannot record some pulls");
     }
     registry
+        .gc()
         .sweep(
-            Sweep {
+            SweepOptions {
                 retention,
-                is_ordinary: true,
+                uses_server_rules: true,
             },
             None,
         )
@@ -132,8 +134,8 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<Swept, Error>
 async fn record_pulls(registry: &Registry) {
     loop {
         tokio::time::sleep(PULLS_INTERVAL).await;
-        if let Err(error) = registry.record_pulls().await {
-            tracing::warn!(%error, "some pulls could not be recorded");
+        if let Err(error) = registry.manifests().record_pulls().await {
+            tracing::warn!(%error, "cannot record some pulls");
         }
     }
 }

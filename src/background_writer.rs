@@ -1,5 +1,6 @@
-//! Lines for somebody who may be slow to read them, or may have stopped: a thread of their own writes them, so nobody else waits.
-//! So much may wait to be written, and what is more is dropped, and counted.
+//! Writing of lines by a thread, so that a slow or stuck reader blocks no request.
+//!
+//! The queue is bounded; lines that exceed it are dropped and counted.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -9,55 +10,55 @@ use std::time::Duration;
 
 use crate::telemetry::Counter;
 
-/// How many bytes of lines may wait to be written.
-const WAITING_LIMIT: usize = 4 << 20;
-/// How many are written at once, about.
-const WRITTEN_AT_ONCE: usize = 64 << 10;
+/// Maximum size of queued lines, in bytes.
+const QUEUE_LIMIT: usize = 4 << 20;
+/// Approximate size of one write, in bytes.
+const BATCH_SIZE: usize = 64 << 10;
 
-/// Where lines go; clones share it.
+/// Queue of lines and the thread that writes them; clones share it.
 #[derive(Clone)]
 pub(crate) struct BackgroundWriter(Arc<Shared>);
 
 struct Shared {
-    lines: Sender<Job>,
-    /// Bytes that wait.
-    waiting: AtomicUsize,
+    jobs: Sender<Job>,
+    /// Bytes that are queued or being written.
+    queued: AtomicUsize,
     dropped: Counter,
 }
 
 enum Job {
     Line(Vec<u8>),
-    /// To be told once everything before it is written.
+    /// Signals that everything before it is written.
     Flush(Sender<()>),
 }
 
 impl BackgroundWriter {
-    /// Starts the thread that writes to `out`; it is called as the log calls what is written. For `gathering`, lines are gathered
-    /// before they are written: a thread that is woken for each costs as much as a pull.
+    /// Starts the thread that writes to `out`; thread and log call it `what`.
+    ///
+    /// Lines are collected for `batching` before they are written: waking the thread for each line costs as much as a pull.
     ///
     /// # Errors
-    /// Where there can be no thread.
+    /// The system cannot start a thread.
     pub(crate) fn start(
         what: &'static str,
-        out: impl Write + Send + 'static,
-        gathering: Duration,
+        mut out: impl Write + Send + 'static,
+        batching: Duration,
     ) -> io::Result<Self> {
-        let (lines, jobs) = channel();
+        let (sender, jobs) = channel();
         let shared = Arc::new(Shared {
-            lines,
-            waiting: AtomicUsize::default(),
+            jobs: sender,
+            queued: AtomicUsize::default(),
             dropped: Counter::default(),
         });
-        let writer = Arc::downgrade(&shared);
+        let weak = Arc::downgrade(&shared);
         let write = move || {
-            let mut out = out;
             let wrote = |bytes: usize, dropped: u64| {
-                if let Some(shared) = writer.upgrade() {
-                    shared.waiting.fetch_sub(bytes, Ordering::Relaxed);
+                if let Some(shared) = weak.upgrade() {
+                    shared.queued.fetch_sub(bytes, Ordering::Relaxed);
                     shared.dropped.add(dropped);
                 }
             };
-            work(what, &jobs, &mut out, gathering, wrote);
+            run(what, &jobs, &mut out, batching, wrote);
         };
         std::thread::Builder::new()
             .name(what.to_owned())
@@ -65,73 +66,75 @@ impl BackgroundWriter {
         Ok(Self(shared))
     }
 
-    /// Lines that nobody took in time, or that could not be written.
+    /// Returns the number of lines dropped because the queue was full or writing failed.
     pub(crate) fn dropped(&self) -> u64 {
         self.0.dropped.get()
     }
 
-    /// Whether nothing waits to be written, or is being written.
+    /// Reports whether nothing is queued or being written.
     pub(crate) fn is_idle(&self) -> bool {
-        self.0.waiting.load(Ordering::Relaxed) == 0
+        self.0.queued.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until everything is written that was handed over by now, for `patience` at the most. Blocks.
-    pub(crate) fn flush(&self, patience: Duration) {
+    /// Blocks until everything queued so far is written, for at most `timeout`.
+    pub(crate) fn flush(&self, timeout: Duration) {
         let (done, wait) = channel();
-        if self.0.lines.send(Job::Flush(done)).is_ok() {
-            // whoever is not reading by now does not want it
-            let _ = wait.recv_timeout(patience);
+        if self.0.jobs.send(Job::Flush(done)).is_ok() {
+            // a reader too slow for the timeout loses the lines
+            let _ = wait.recv_timeout(timeout);
         }
     }
 
-    /// Hands over a line with its end.
+    /// Queues a line, which includes its line end.
     pub(crate) fn write(&self, line: impl Into<Vec<u8>>) {
         let (shared, line) = (&self.0, line.into());
         let length = line.len();
-        if shared.waiting.fetch_add(length, Ordering::Relaxed) > WAITING_LIMIT
-            || shared.lines.send(Job::Line(line)).is_err()
+        if shared.queued.fetch_add(length, Ordering::Relaxed) > QUEUE_LIMIT
+            || shared.jobs.send(Job::Line(line)).is_err()
         {
-            shared.waiting.fetch_sub(length, Ordering::Relaxed);
+            shared.queued.fetch_sub(length, Ordering::Relaxed);
             shared.dropped.add(1);
         }
     }
 }
 
-/// Writes until there can be no more lines; tells of each piece how many bytes it had, and how many lines of it were lost.
-fn work(
+/// Writes until all senders are gone.
+///
+/// Calls `wrote` with the bytes of each batch and the number of its lines that were lost.
+fn run(
     what: &str,
     jobs: &Receiver<Job>,
     out: &mut impl Write,
-    gathering: Duration,
+    batching: Duration,
     wrote: impl Fn(usize, u64),
 ) {
-    let (mut piece, mut has_failed) = (Vec::new(), false);
+    let (mut batch, mut has_failed) = (Vec::new(), false);
     while let Ok(first) = jobs.recv() {
         let (mut lines, mut flushes) = (0, Vec::new());
         for job in std::iter::once(first).chain(jobs.try_iter()) {
             match job {
                 Job::Line(line) => {
-                    piece.extend_from_slice(&line);
+                    batch.extend_from_slice(&line);
                     lines += 1;
                 }
                 Job::Flush(done) => flushes.push(done),
             }
-            if piece.len() >= WRITTEN_AT_ONCE {
+            if batch.len() >= BATCH_SIZE {
                 break;
             }
         }
-        let written = out.write_all(&piece).and_then(|()| out.flush());
-        wrote(piece.len(), if written.is_ok() { 0 } else { lines });
+        let written = out.write_all(&batch).and_then(|()| out.flush());
+        wrote(batch.len(), if written.is_ok() { 0 } else { lines });
         if let Err(error) = written
             && !std::mem::replace(&mut has_failed, true)
         {
-            tracing::warn!(%error, "the {what} cannot be written; its lines are dropped");
+            tracing::warn!(%error, "cannot write the {what}; its lines are dropped");
         }
-        if piece.len() < WRITTEN_AT_ONCE && flushes.is_empty() && !gathering.is_zero() {
-            std::thread::sleep(gathering);
+        if batch.len() < BATCH_SIZE && flushes.is_empty() && !batching.is_zero() {
+            std::thread::sleep(batching);
         }
-        piece.clear();
-        // whoever asked may have stopped waiting
+        batch.clear();
+        // the caller may have stopped waiting
         flushes.into_iter().for_each(|done| _ = done.send(()));
     }
 }
@@ -142,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes nothing until it is told to.
+    /// Blocks until a permit arrives.
     struct Stuck(Receiver<()>, SyncSender<Vec<u8>>);
 
     impl Write for Stuck {
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_stuck_holds_nobody_up_and_costs_bounded_memory() {
+    fn a_stuck_reader_blocks_no_writer_and_costs_bounded_memory() {
         let (go_on, stuck) = channel();
         let (sink, written) = std::sync::mpsc::sync_channel(1 << 16);
         let writer = BackgroundWriter::start("test", Stuck(stuck, sink), Duration::ZERO).unwrap();
@@ -168,7 +171,7 @@ mod tests {
         }
         let dropped = writer.dropped();
         assert!((5000..9000).contains(&dropped), "{dropped}");
-        assert!(writer.0.waiting.load(Ordering::Relaxed) <= WAITING_LIMIT + line.len());
+        assert!(writer.0.queued.load(Ordering::Relaxed) <= QUEUE_LIMIT + line.len());
         writer.flush(Duration::from_millis(1));
         drop(go_on);
         writer.flush(Duration::from_secs(20));

@@ -1,8 +1,10 @@
-//! What of addresses is one client.
+//! Part of an address that identifies a client.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What one client cannot leave at will: an IPv4 address, and of IPv6 the 64 bits that a network is given.
+/// Maps an address to its client key (IPv4 address, or IPv6 /64).
+///
+/// A client cannot change its key at will.
 pub(crate) fn of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

@@ -1,22 +1,22 @@
-//! Whether a directory can be used, found out without a change to anything.
+//! Check that a directory can be used, without changing anything.
 
 use std::io::{Error, ErrorKind, Result};
 use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-/// Fails as making `path` where it is missing, with what leads to it, and a file in it, would.
+/// Checks that `path` and its missing parents could be created, and a file in it.
 ///
 /// # Errors
-/// What the system would say.
+/// The error that creating them would give.
 pub fn check(path: &Path) -> Result<()> {
     let absolute = std::path::absolute(path)?;
-    for place in absolute.ancestors() {
-        match place.metadata() {
+    for ancestor in absolute.ancestors() {
+        match ancestor.metadata() {
             Ok(found) if !found.is_dir() => return Err(Error::from(ErrorKind::NotADirectory)),
-            Ok(_) => return Ok(access(place, Access::WRITE_OK | Access::EXEC_OK)?),
+            Ok(_) => return Ok(access(ancestor, Access::WRITE_OK | Access::EXEC_OK)?),
             Err(error)
-                if error.kind() == ErrorKind::NotFound && place.symlink_metadata().is_err() => {}
+                if error.kind() == ErrorKind::NotFound && ancestor.symlink_metadata().is_err() => {}
             Err(error) => return Err(error),
         }
     }
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_that_can_be_made_will_do_and_is_not_made() {
+    fn a_directory_that_could_be_created_passes_and_is_not_created() {
         let temporary = tempfile::tempdir().unwrap();
         let below = temporary.path().join("a/b");
         check(&below).unwrap();
@@ -42,7 +42,7 @@ mod tests {
         );
         assert!(
             check(Path::new("/proc/self/new")).is_err(),
-            "nobody makes files there"
+            "no file can be created there"
         );
     }
 }

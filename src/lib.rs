@@ -4,13 +4,16 @@ pub mod background;
 pub mod config;
 pub mod oci;
 
+pub mod atomic_file;
 pub mod dir_check;
+pub mod file_watch;
 pub mod redact;
 
 pub mod log;
 pub mod telemetry;
 
 mod background_writer;
+mod blocking;
 mod client_key;
 mod log_limit;
 mod sys;

@@ -1,20 +1,24 @@
-//! What clients give reason to say, said so seldom that they cannot fill a disk with it.
+//! Limits on log lines that clients can cause, so that they cannot fill a disk.
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lets each thing be said once in a period, and of so many things only, which bounds its memory as well.
+use jiff::fmt::friendly::SpanPrinter;
+use parking_lot::Mutex;
+
+/// Limiter that allows each thing one log line in a period.
+///
+/// The number of things in a period is limited too, which also bounds the memory.
 pub(crate) struct LogLimiter<K> {
-    /// What is said, for the line that says that there is no more of it.
+    /// Name of the lines, for the announcement that they are suppressed.
     what: &'static str,
     period: Duration,
     most: usize,
-    said: Mutex<Said<K>>,
+    logged: Mutex<Logged<K>>,
 }
 
-struct Said<K> {
+struct Logged<K> {
     since: Instant,
     things: HashSet<K>,
 }
@@ -25,41 +29,41 @@ impl<K: Eq + Hash> LogLimiter<K> {
             what,
             period,
             most,
-            said: Mutex::new(Said {
+            logged: Mutex::new(Logged {
                 since: Instant::now(),
                 things: HashSet::new(),
             }),
         }
     }
 
-    /// Whether this may be said now. Once it may not because there is too much of it, the log says that instead.
-    pub(crate) fn may_say(&self, thing: K) -> bool {
-        self.may_say_at(thing, Instant::now())
+    /// Reports whether `thing` may be logged now. The first one above the maximum logs that further ones are suppressed.
+    pub(crate) fn may_log(&self, thing: K) -> bool {
+        self.may_log_at(thing, Instant::now())
     }
 
-    fn may_say_at(&self, thing: K, now: Instant) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.saturating_duration_since(said.since) >= self.period {
-            *said = Said {
+    fn may_log_at(&self, thing: K, now: Instant) -> bool {
+        let mut logged = self.logged.lock();
+        if now.saturating_duration_since(logged.since) >= self.period {
+            *logged = Logged {
                 since: now,
                 things: HashSet::new(),
             };
         }
-        // one more than may be said: with that, the end is told
-        if said.things.len() > self.most || !said.things.insert(thing) {
+        // one more than may be logged: it announces the suppression
+        if logged.things.len() > self.most || !logged.things.insert(thing) {
             return false;
         }
-        let is_last = said.things.len() > self.most;
-        drop(said);
-        if is_last {
-            let period = humantime::format_duration(self.period);
+        let is_excess = logged.things.len() > self.most;
+        drop(logged);
+        if is_excess {
+            let period = SpanPrinter::new().unsigned_duration_to_string(&self.period);
             tracing::warn!(
-                "{} of {} in {period} have been said, and more are not",
-                self.most,
-                self.what
+                "further \"{}\" messages are suppressed ({} logged in {period})",
+                self.what,
+                self.most
             );
         }
-        !is_last
+        !is_excess
     }
 }
 
@@ -68,20 +72,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thing_is_said_once_in_a_period_and_only_so_many_are() {
+    fn a_thing_is_logged_once_in_a_period_up_to_a_maximum() {
         let hour = Duration::from_secs(3600);
         let limiter = LogLimiter::new("things", hour, 3);
         let now = Instant::now();
-        let say = |thing: u32, later: Duration| limiter.may_say_at(thing, now + later);
-        assert!(say(1, Duration::ZERO) && !say(1, hour / 2) && say(2, hour / 2));
-        assert!((3..1000).filter(|thing| say(*thing, hour / 2)).eq([3]));
-        assert!(say(1, hour * 2) && !say(1, hour * 2) && say(4, hour * 2));
+        let log = |thing: u32, later: Duration| limiter.may_log_at(thing, now + later);
+        assert!(log(1, Duration::ZERO) && !log(1, hour / 2) && log(2, hour / 2));
+        assert!((3..1000).filter(|thing| log(*thing, hour / 2)).eq([3]));
+        assert!(log(1, hour * 2) && !log(1, hour * 2) && log(4, hour * 2));
     }
 
     #[test]
-    fn memory_has_an_end() {
+    fn memory_is_bounded() {
         let limiter = LogLimiter::new("things", Duration::from_secs(3600), 3);
-        assert_eq!((0..1000).filter(|thing| limiter.may_say(*thing)).count(), 3);
-        assert_eq!(limiter.said.lock().unwrap().things.len(), 4);
+        assert_eq!((0..1000).filter(|thing| limiter.may_log(*thing)).count(), 3);
+        assert_eq!(limiter.logged.lock().things.len(), 4);
     }
 }

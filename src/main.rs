@@ -1,5 +1,7 @@
 //! The command line of the registry.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "commands print")]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -1,40 +1,42 @@
-//! What is shown in the place of a secret: the one rule for URLs and for names, wherever something configured is said again.
+//! Redaction of secrets in configured values: one rule for URLs and one for names.
 
 use std::borrow::Cow;
 
-/// Stands for a value that is not shown.
+/// Replacement for a secret value.
 pub const REDACTED: &str = "(secret)";
 
-/// A URL without what in it may be secret: user and password, query and fragment. What is no URL is masked as if its scheme
-/// were missing. Whatever stands before an `@` is taken for a user: a password with a slash in it would else be a path.
+/// Redacts user and password, query and fragment of a URL.
+///
+/// Other text counts as a URL without a scheme. Everything before an `@` counts as a user, because a
+/// password may contain a slash.
 pub fn url(text: &str) -> Cow<'_, str> {
     let start = text.find("://").map_or(0, |end| end + "://".len());
     let (scheme, rest) = text.split_at(start);
-    let (place, hidden) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
-    let (user, place) = place
+    let (visible, hidden) = rest.split_at(rest.find(['?', '#']).unwrap_or(rest.len()));
+    let (has_user, visible) = visible
         .rsplit_once('@')
-        .map_or((false, place), |(_, place)| (true, place));
-    let authority = place.split('/').next().unwrap_or_default();
-    // then it is a password, with a mark in it that ends it too early
+        .map_or((false, visible), |(_, visible)| (true, visible));
+    let authority = visible.split('/').next().unwrap_or_default();
+    // anything else is a password that contains a delimiter
     let is_port = |port: &str| {
         port.ends_with(']') || !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
     };
     if authority
         .rsplit_once(':')
         .is_some_and(|(_, port)| !is_port(port))
-        || user && hidden.contains('@')
+        || has_user && hidden.contains('@')
     {
         return Cow::Owned(format!("{scheme}{REDACTED}"));
     }
-    match (user, hidden.chars().next()) {
+    match (has_user, hidden.chars().next()) {
         (false, None) => Cow::Borrowed(text),
-        (true, None) => Cow::Owned(format!("{scheme}{REDACTED}@{place}")),
-        (false, Some(mark)) => Cow::Owned(format!("{scheme}{place}{mark}{REDACTED}")),
-        (true, Some(mark)) => Cow::Owned(format!("{scheme}{REDACTED}@{place}{mark}{REDACTED}")),
+        (true, None) => Cow::Owned(format!("{scheme}{REDACTED}@{visible}")),
+        (false, Some(mark)) => Cow::Owned(format!("{scheme}{visible}{mark}{REDACTED}")),
+        (true, Some(mark)) => Cow::Owned(format!("{scheme}{REDACTED}@{visible}{mark}{REDACTED}")),
     }
 }
 
-/// Whether what goes by this name, of a header or a field, is likely to be secret.
+/// Reports whether a header or field of this name probably holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
     const WORDS: [&str; 10] = [
         "authorization",
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_secret_in_a_url_is_not_shown() {
+    fn possible_secrets_in_a_url_are_not_shown() {
         for (text, shown) in [
             ("https://example.com/v2/", "https://example.com/v2/"),
             (
@@ -101,7 +103,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_word_of_a_user_or_a_query_is_shown(
+        fn no_user_and_no_query_is_shown(
             user in "[a-y]{1,3}:[a-y!$&'()*+,;=:/@%?#]{0,8}zzsecretzz[a-y:/@%?#]{0,4}", host in "[a-y]{1,8}(:[0-9]{1,4})?", path in "(/[a-y.]{0,5}){0,3}"
         ) {
             let with_user = format!("https://{user}@{host}{path}");
@@ -112,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_secrets_are_known() {
+    fn names_of_secrets_are_recognised() {
         for name in [
             "Authorization",
             "Cookie",

@@ -1,17 +1,19 @@
-//! System calls of Linux that no safe crate wraps. The only file of this crate with `unsafe` in it.
+//! Linux system calls without a safe wrapper in another crate. The only file of this crate with `unsafe` code.
+
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
-/// A read-only view of a whole file in this process's address space.
+/// A read-only memory mapping of a whole file.
 ///
-/// It exists to give bytes of a file an address: on the zero-copy path nothing ever reads through it, and the pages are
-/// never loaded. Where something does read through it (a connection that cannot send from files), that is correct too,
-/// provided the file is never truncated in place; blobs never are.
+/// It gives the bytes of a file an address: on the zero-copy path nothing reads through it, and its pages are never
+/// loaded. Reading through it (on a connection that cannot send from files) is correct too, provided the file is never
+/// truncated in place; blobs never are.
 pub struct Mapping {
     start: *mut libc::c_void,
     length: usize,
@@ -23,8 +25,8 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the first `length` bytes of `file`; `length` must not be 0, nor more than the file has.
-    pub fn new(file: &File, length: usize) -> io::Result<Self> {
+    /// Maps the first `length` bytes of `file`; `length` must be neither 0 nor larger than the file.
+    pub fn new(file: impl AsFd, length: usize) -> io::Result<Self> {
         // SAFETY: a null hint lets the kernel choose a free range, the descriptor is open for the length of the call,
         // and the result is checked before it is used.
         let start = unsafe {
@@ -33,7 +35,7 @@ impl Mapping {
                 length,
                 libc::PROT_READ,
                 libc::MAP_SHARED | libc::MAP_NORESERVE,
-                file.as_raw_fd(),
+                file.as_fd().as_raw_fd(),
                 0,
             )
         };
@@ -44,7 +46,7 @@ impl Mapping {
         }
     }
 
-    /// Whether every page of `range` is in memory, so that sending it does not wait for the disk.
+    /// Reports whether every page of `range` is in memory, so that sending it does not wait for the disk.
     pub fn is_resident(&self, range: Range<usize>) -> bool {
         const PAGE: usize = 4096;
         let first = range.start / PAGE * PAGE;
@@ -75,25 +77,27 @@ impl Drop for Mapping {
     }
 }
 
-/// The beginning of a file that others change through mappings of their own while this process looks.
+/// The beginning of a file that other processes change through their own mappings.
 pub struct SharedWords<const WORDS: usize>(Mapping);
 
 impl<const WORDS: usize> SharedWords<WORDS> {
-    /// Maps the beginning of `file`, and never closes it: closing any descriptor of a file drops every POSIX lock that
-    /// this process holds on it, those of a library that has the same file open included.
+    /// Maps the beginning of `file` and never closes it.
+    ///
+    /// Closing any descriptor of a file drops every POSIX lock that this process holds on it, including those of a
+    /// library that has the same file open.
     ///
     /// # Errors
-    /// `UnexpectedEof` where the file is too short, besides what the system says.
+    /// `UnexpectedEof` if the file is too short, and system errors.
     pub fn new(file: File) -> io::Result<Self> {
         let file = ManuallyDrop::new(file);
         let length = WORDS * size_of::<u32>();
         if file.metadata()?.len() < length as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Mapping::new(&file, length).map(Self)
+        Mapping::new(&*file, length).map(Self)
     }
 
-    /// Reads `N` words from `first` on, each whole, and all of them before whatever is read after this call.
+    /// Reads `N` words from `first` on, each atomically, and all of them before anything read after this call.
     pub fn load<const N: usize>(&self, first: usize) -> [u32; N] {
         assert!(first + N <= WORDS, "words outside of the mapping");
         let words = std::array::from_fn(|index| {
@@ -108,7 +112,8 @@ impl<const WORDS: usize> SharedWords<WORDS> {
 }
 
 /// Asks the kernel to start writing `length` dirty bytes from `offset` on to disk, without waiting for them.
-/// A hint: what it cannot do here, the final sync does.
+///
+/// Only a hint: the final sync writes whatever remains.
 pub fn start_write_back(file: &File, offset: u64, length: u64) {
     if let (Ok(offset), Ok(length)) = (i64::try_from(offset), i64::try_from(length)) {
         // SAFETY: takes no pointers; the descriptor is open for the length of the call.
@@ -123,16 +128,17 @@ pub fn start_write_back(file: &File, offset: u64, length: u64) {
     }
 }
 
-/// Has the allocator keep the buffers of uploads, instead of giving them back to the system after each use: that costs a
-/// page fault for every 4 KiB of the next one, 8 % of the CPU time of a push. Up to 8 MiB stay unused that way in each of
-/// its arenas. The two thresholds are glibc's; another libc is left as it is.
+/// Makes the allocator keep the buffers of uploads instead of returning them to the system after each use.
+///
+/// Returning them costs a page fault for every 4 KiB of the next buffer, 8 % of the CPU time of a push. Up to 8 MiB stay
+/// unused in each arena. The two thresholds are glibc's; other C libraries are left alone.
 pub fn keep_buffers() {
     #[cfg(target_env = "gnu")]
     for (threshold, bytes) in [
         (libc::M_MMAP_THRESHOLD, 4 << 20),
         (libc::M_TRIM_THRESHOLD, 8 << 20),
     ] {
-        // SAFETY: takes no pointers; a value that it refuses changes nothing.
+        // SAFETY: takes no pointers; a rejected value changes nothing.
         unsafe { libc::mallopt(threshold, bytes) };
     }
 }

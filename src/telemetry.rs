@@ -1,10 +1,9 @@
-//! Plain counters, for whoever wants to know what happens: adding to one is an atomic instruction, and nobody needs to
-//! know who reads them, or whether anybody does.
+//! Counters for every layer. An update is one atomic instruction, and does not depend on any reader.
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Bounds for lengths of time, in nanoseconds: from 100 µs to 60 s.
+/// Bucket bounds of durations, in nanoseconds: from 100 µs to 60 s.
 pub const TIMES: &[u64] = &[
     100_000,
     250_000,
@@ -26,7 +25,7 @@ pub const TIMES: &[u64] = &[
     60_000_000_000,
 ];
 
-/// Something that only grows.
+/// Value that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -40,7 +39,7 @@ impl Counter {
     }
 }
 
-/// Something that comes and goes.
+/// Value that rises and falls.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicI64);
 
@@ -62,25 +61,25 @@ impl Gauge {
     }
 }
 
-/// How often something was how large, or took how long.
+/// Distribution of sizes or durations.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// One more than there are bounds.
+    /// One bucket more than there are bounds, for what exceeds them all.
     counts: Box<[AtomicU64]>,
     sum: AtomicU64,
 }
 
-/// What a histogram held at one time.
+/// Content of a histogram at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    /// How many were as large as each bound and not as the one before; the last ones are larger than all.
+    /// Bound (inclusive) and number of values of each bucket; the last has no bound.
     pub counts: Vec<(Option<u64>, u64)>,
     pub sum: u64,
 }
 
 impl Histogram {
-    /// Counts by these bounds, which rise.
+    /// Creates a histogram with these bounds, in rising order.
     pub fn new(bounds: &'static [u64]) -> Self {
         Self {
             bounds,
@@ -89,14 +88,14 @@ impl Histogram {
         }
     }
 
-    /// Counts lengths of time, in nanoseconds.
+    /// Creates a histogram of durations, in nanoseconds.
     pub fn of_times() -> Self {
         Self::new(TIMES)
     }
 
     pub fn observe(&self, value: u64) {
-        let place = self.bounds.partition_point(|bound| *bound < value);
-        self.counts[place].fetch_add(1, Ordering::Relaxed);
+        let bucket = self.bounds.partition_point(|bound| *bound < value);
+        self.counts[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(value, Ordering::Relaxed);
     }
 
@@ -104,7 +103,7 @@ impl Histogram {
         self.observe(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Does `work`, and counts how long it took.
+    /// Runs `work` and observes how long it takes.
     pub fn time<T>(&self, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let done = work();
@@ -138,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_counts_each_value_once_where_it_belongs() {
+    fn a_histogram_counts_each_value_in_its_bucket() {
         let histogram = Histogram::new(&[10, 20]);
         [0, 10, 11, 20, 21, 1000]
             .into_iter()

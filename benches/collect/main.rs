@@ -1,18 +1,29 @@
-//! What collection costs: `cargo bench --bench collect [-- idle | sweep | beside]…`.
+//! Measures garbage collection: `cargo bench --bench collect [-- idle | sweep | beside]…`.
 //!
-//! - `idle`: a pass over a store of 1,000,000 blobs without garbage, beside one over an empty store.
-//! - `sweep`: 100,000 deleted images, collected, beside plain unlinking of as many files in as many directories; and how
-//!   long another process that wants to write is kept from it.
-//! - `beside`: pushes and pulls while `registry gc --online` works through as many, beside the same without it.
+//! - `idle`: a pass over a store of 1,000,000 blobs without garbage, compared with one over an empty store.
+//! - `sweep`: collection of 100,000 deleted images, compared with unlinking as many files in as many directories; and
+//!   the time that another writing process waits for the database lock.
+//! - `beside`: latency of pushes and pulls during `registry gc --online` over as many images, compared with no collection.
 //!
-//! Numbers after the names scale all of it: `-- sweep 10` makes a tenth.
+//! A number after the names divides all sizes: `-- sweep 10` makes a tenth.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
 
 mod beside;
 mod idle;
+#[path = "../support/server.rs"]
+mod server;
+mod statistics;
+#[path = "../support/store.rs"]
 mod store;
 mod sweep;
-
-use std::time::Duration;
 
 fn main() {
     let arguments: Vec<String> = std::env::args()
@@ -39,13 +50,4 @@ fn main() {
     if wants("beside") {
         runtime.block_on(beside::run(divisor));
     }
-}
-
-/// The share of `times` below which so many of them are; sorts them.
-fn quantile(times: &mut [Duration], share: f64) -> Duration {
-    times.sort_unstable();
-    times
-        .get(((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1)))
-        .copied()
-        .unwrap_or_default()
 }

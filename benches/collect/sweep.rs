@@ -1,17 +1,22 @@
-//! Much garbage, beside plain unlinking.
+//! Collection of much garbage, compared with plain unlinking.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tarkeep::registry::{Actor, KeepUntagged, Registry, Retention, Settings, Sweep};
+use tarkeep::registry::{
+    Actor, KeepUntagged, Registry, RegistrySettings, Retention, SweepCounts, SweepOptions,
+};
 
-use crate::quantile;
+use crate::statistics::quantile;
 use crate::store::{self, Plan};
 
-/// Rules by which everything goes at once.
-pub fn at_once() -> Retention {
+/// Images in one repository.
+pub const IMAGES: usize = 100;
+
+/// Rules that collect everything unreferenced at once.
+fn at_once() -> Retention {
     Retention {
         lease: Duration::ZERO,
         grace: Duration::ZERO,
@@ -24,6 +29,8 @@ pub async fn run(divisor: usize) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let plan = Plan {
         repositories: 1000 / divisor,
+        manifests: IMAGES,
+        tags: 1,
         blobs: 2,
         has_files: true,
     };
@@ -31,50 +38,23 @@ pub async fn run(divisor: usize) {
         directory.path().join("store"),
         directory.path().join("plain"),
     );
-    store::make(&root, plan).await;
-    store::make(&plain, plan).await;
+    store::generate(&root, plan).await;
+    store::generate(&plain, plan).await;
     rustix::fs::sync();
 
-    let registry = Registry::open(&root, Settings::default()).expect("a registry");
-    let begun = Instant::now();
-    for number in 0..plan.repositories {
-        registry
-            .delete_repository(&store::name(number), Actor::default())
-            .await
-            .expect("a deletion");
-    }
-    let deleting = begun.elapsed();
-    rustix::fs::sync();
-
-    let files: Vec<PathBuf> = store::files(&plain, plan).collect();
-    let begun = Instant::now();
-    files
-        .iter()
-        .for_each(|file| std::fs::remove_file(file).expect("a file"));
-    let unlinking = begun.elapsed();
-
-    let stop = AtomicBool::new(false);
-    let (swept, sweeping, mut waits) = std::thread::scope(|scope| {
-        let prober = scope.spawn(|| probe(&root.join("registry.db"), &stop));
-        let begun = Instant::now();
-        let sweep = registry.sweep(
-            Sweep {
-                retention: at_once(),
-                is_ordinary: false,
-            },
-            None,
-        );
-        let swept =
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(sweep))
-                .expect("a sweep");
-        let sweeping = begun.elapsed();
-        stop.store(true, Ordering::Relaxed);
-        (swept, sweeping, prober.join().expect("no panic"))
-    });
-    assert_eq!(swept.files as usize, plan.blobs(), "{swept:?}");
-    let images = plan.repositories * store::IMAGES;
+    let registry = Registry::open(&root, RegistrySettings::default()).expect("a registry");
+    let deleting = delete_all(&registry, plan).await;
+    let files = files(&plain.join("blobs"));
+    let unlinking = unlink(&files);
+    let Collection {
+        swept,
+        sweeping,
+        mut waits,
+    } = collect(&registry, &root);
+    assert_eq!(swept.files as usize, files.len(), "{swept:?}");
     println!(
-        "sweep: {images} images deleted in {:.1} s; {swept:?}",
+        "sweep: {} images deleted in {:.1} s; {swept:?}",
+        plan.repositories * IMAGES,
         deleting.as_secs_f64()
     );
     println!(
@@ -89,13 +69,80 @@ pub async fn run(divisor: usize) {
     let [half, most, worst] =
         [0.5, 0.99, 1.0].map(|share| quantile(&mut waits, share).as_secs_f64() * 1e3);
     println!(
-        "sweep: another writer waited {half:.2} ms (p50), {most:.2} ms (p99), {worst:.2} ms (most), {} times",
+        "sweep: another writer waited {half:.2} ms (p50), {most:.2} ms (p99), {worst:.2} ms (maximum) in {} attempts",
         waits.len()
     );
 }
 
-/// Wants to write every few milliseconds, and tells how long it had to wait each time.
-fn probe(database: &std::path::Path, stop: &AtomicBool) -> Vec<Duration> {
+/// Deletes every repository and returns the time it took.
+async fn delete_all(registry: &Registry, plan: Plan) -> Duration {
+    let begun = Instant::now();
+    for number in 0..plan.repositories {
+        registry
+            .repositories()
+            .delete(&store::name(number), Actor::default())
+            .await
+            .expect("a deletion");
+    }
+    let taken = begun.elapsed();
+    rustix::fs::sync();
+    taken
+}
+
+/// Lists the files below a directory.
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_file() {
+        return vec![path.to_owned()];
+    }
+    let entries = std::fs::read_dir(path).expect("a directory");
+    entries
+        .flat_map(|entry| files(&entry.expect("an entry").path()))
+        .collect()
+}
+
+/// Unlinks files and returns the time it took.
+fn unlink(files: &[PathBuf]) -> Duration {
+    let begun = Instant::now();
+    for file in files {
+        std::fs::remove_file(file).expect("a file");
+    }
+    begun.elapsed()
+}
+
+/// A sweep, the time it took, and the waits of another writer meanwhile.
+struct Collection {
+    swept: SweepCounts,
+    sweeping: Duration,
+    waits: Vec<Duration>,
+}
+
+fn collect(registry: &Registry, root: &Path) -> Collection {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let prober = scope.spawn(|| probe(&root.join("registry.db"), &stop));
+        let begun = Instant::now();
+        let sweep = registry.gc().sweep(
+            SweepOptions {
+                retention: at_once(),
+                uses_server_rules: false,
+            },
+            None,
+        );
+        let swept =
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(sweep))
+                .expect("a sweep");
+        let sweeping = begun.elapsed();
+        stop.store(true, Ordering::Relaxed);
+        Collection {
+            swept,
+            sweeping,
+            waits: prober.join().expect("no panic"),
+        }
+    })
+}
+
+/// Takes the write lock every few milliseconds and returns the time that each attempt waited.
+fn probe(database: &Path, stop: &AtomicBool) -> Vec<Duration> {
     let connection = Connection::open(database).expect("a database");
     connection
         .busy_handler(Some(|_| {

@@ -1,24 +1,24 @@
-//! The few verbs of the registry protocol that a push and a pull need.
+//! Requests of the registry protocol that pushes and pulls need.
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::Result;
+use crate::consts::MANIFEST_TYPE;
 use crate::data::{Blob, digest};
+use crate::error::Result;
 use crate::http::{Body, Conn};
 use crate::server::Server;
 
-pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
-/// How the bytes of a blob travel.
+/// Requests that upload a blob.
 #[derive(Clone, Copy)]
-pub enum Way {
-    /// POST, PUT with everything.
+pub enum UploadMode {
+    /// POST, PUT with the whole blob.
     Whole,
-    /// POST, PATCH with a chunked stream, PUT without a body: as docker does.
+    /// POST, PATCH with a chunked stream, PUT without a body, as docker does.
     Chunked,
 }
 
@@ -30,16 +30,16 @@ pub fn manifest_path(repository: &str, reference: &str) -> String {
     format!("/v2/{repository}/manifests/{reference}")
 }
 
-pub fn push_blob(conn: &mut Conn, repository: &str, blob: &Blob, way: Way) -> Result<()> {
+pub fn push_blob(conn: &mut Conn, repository: &str, blob: &Blob, mode: UploadMode) -> Result<()> {
     let start = format!("/v2/{repository}/blobs/uploads/");
     let opened = conn
         .call("POST", &start, &[], Body::Empty)?
         .expect(202, "POST")?;
     let mut upload = location(opened.location)?;
     let octets = [("Content-Type", "application/octet-stream")];
-    let last = match way {
-        Way::Whole => Body::Whole(&blob.bytes),
-        Way::Chunked => {
+    let last = match mode {
+        UploadMode::Whole => Body::Whole(&blob.bytes),
+        UploadMode::Chunked => {
             let sent = conn
                 .call("PATCH", &upload, &octets, Body::Chunked(&blob.bytes))?
                 .expect(202, "PATCH")?;
@@ -74,7 +74,7 @@ pub fn has_blob(conn: &mut Conn, repository: &str, digest: &str) -> Result<bool>
     }
 }
 
-/// Fetches `target` and compares what came with what was pushed.
+/// Fetches `target` and compares its digest with the expected one.
 pub fn check(conn: &mut Conn, target: &str, expected: &str) -> Result<()> {
     let reply = conn
         .call("GET", target, &[("Accept", MANIFEST_TYPE)], Body::Empty)?
@@ -86,12 +86,12 @@ pub fn check(conn: &mut Conn, target: &str, expected: &str) -> Result<()> {
     Ok(())
 }
 
-/// Puts the blob where the server will serve it from, and checks that it does.
+/// Stores a blob in a server, by a push or as a static file, and checks that it is served.
 pub fn install_blob(server: &Server, repository: &str, blob: &Blob) -> Result<String> {
     let target = blob_path(repository, &blob.digest);
     let mut conn = server.open()?;
     if server.peer.takes_pushes {
-        push_blob(&mut conn, repository, blob, Way::Whole)?;
+        push_blob(&mut conn, repository, blob, UploadMode::Whole)?;
     } else {
         fs::write(server.static_file(&target)?, &blob.bytes)?;
     }
@@ -99,7 +99,7 @@ pub fn install_blob(server: &Server, repository: &str, blob: &Blob) -> Result<St
     Ok(target)
 }
 
-/// The same for a manifest under a tag.
+/// Stores a manifest under a tag in the same way.
 pub fn install_manifest(
     server: &Server,
     repository: &str,
@@ -117,7 +117,7 @@ pub fn install_manifest(
     Ok(target)
 }
 
-/// An image configuration of some 300 bytes that differs for each `n`.
+/// Makes an image configuration of about 300 bytes, unique for each `n`.
 pub fn config(n: u64) -> Blob {
     let diff = digest(&n.to_le_bytes());
     let config = json!({
@@ -151,7 +151,7 @@ fn descriptor(media_type: &str, blob: &Blob) -> Value {
     json!({ "mediaType": media_type, "digest": blob.digest, "size": blob.bytes.len() })
 }
 
-/// Path and query of a Location, which may be a whole URL.
+/// Returns path and query of a Location, which may be a whole URL.
 fn location(value: Option<String>) -> Result<String> {
     let value = value.ok_or("a reply without Location")?;
     let Some((_, rest)) = value.split_once("://") else {

@@ -1,15 +1,15 @@
 //! Bytes to push, and their digests.
 
-use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-/// A fast generator of bytes that no server can compress or has seen before.
+/// A fast generator of bytes that no server can compress or has stored before.
 pub struct Random(u64);
 
 impl Random {
-    /// Seeded by the clock, so that no two runs push the same bytes.
+    /// Seeds by the clock, so that no two runs push the same bytes.
     pub fn new(salt: u64) -> Random {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -56,11 +56,7 @@ impl Blob {
     }
 }
 
-/// `sha256:<64 hex digits>`.
+/// Returns `sha256:<64 hex digits>`.
 pub fn digest(bytes: &[u8]) -> String {
-    let mut text = String::from("sha256:");
-    for byte in Sha256::digest(bytes) {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", HEXLOWER.encode(&Sha256::digest(bytes)))
 }

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use crate::Result;
+use crate::error::Result;
 
-/// A chunk of docker's stream: Go copies a body 32 KiB at a time.
+/// Size of a chunk of docker's stream: Go copies a body 32 KiB at a time.
 const CHUNK: usize = 32 << 10;
 /// Chunks handed to the kernel in one call; three slices each, below IOV_MAX.
 const CHUNKS_PER_WRITE: usize = 256;
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub struct Conn {
     stream: TcpStream,
     addr: SocketAddr,
-    /// Bytes received beyond what was asked for.
+    /// Bytes received but not consumed yet.
     held: Vec<u8>,
     ended: bool,
 }
@@ -73,7 +73,7 @@ impl Conn {
         Ok(reply)
     }
 
-    /// GETs `target` and throws the body away inside the kernel; the number of bytes it had.
+    /// GETs `target`, discards the body inside the kernel and returns its length.
     pub fn get_discarding(&mut self, target: &str) -> Result<u64> {
         self.send("GET", target, &[], Body::Empty)?;
         let reply = self.read_head()?.expect(200, "GET")?;
@@ -120,7 +120,7 @@ impl Conn {
                 .and_then(|()| write_chunked(&mut self.stream, bytes)),
         };
         match sent {
-            // A server that refuses closes early, and its reply says why.
+            // a server that rejects a request closes early, and its reply says why
             Err(error)
                 if matches!(
                     error.kind(),
@@ -204,7 +204,7 @@ impl Conn {
         }
     }
 
-    /// Exactly `length` bytes, those already held first.
+    /// Reads exactly `length` bytes, those already held first.
     fn take(&mut self, length: usize) -> Result<Vec<u8>> {
         let rest = self.held.split_off(length.min(self.held.len()));
         let mut bytes = std::mem::replace(&mut self.held, rest);

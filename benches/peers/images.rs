@@ -1,13 +1,13 @@
-//! `images`: small images pushed by many clients, where a server's fixed cost a push shows.
+//! `images`: small images pushed by many clients; shows the fixed cost of a push.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::api::{self, Way};
+use crate::api::{self, UploadMode};
 use crate::data::{Blob, Random};
+use crate::error::Result;
 use crate::http::Conn;
-use crate::report::{Better, Section, Series};
+use crate::series::{Better, Section, Series};
 use crate::server::Server;
 use crate::stats::percentile;
 use crate::trial::{Bench, Trial};
@@ -50,7 +50,7 @@ pub fn run(bench: &Bench) -> Result<Section> {
     Ok(trial.finish())
 }
 
-/// Milliseconds that each image took, all clients together.
+/// Returns the milliseconds that each image took, for all clients together.
 fn all_clients(server: &Server, seconds: u64) -> Result<Vec<f64>> {
     let end = Instant::now() + Duration::from_secs(seconds);
     let results: Vec<Result<Vec<f64>>> = thread::scope(|scope| {
@@ -82,14 +82,14 @@ fn one_client(server: &Server, client: usize, end: Instant) -> Result<Vec<f64>> 
     Ok(taken)
 }
 
-/// Pushes an image nobody has seen, under a tag of its own.
+/// Pushes a new image under a new tag.
 fn push_image(conn: &mut Conn, repository: &str, random: &mut Random) -> Result<Image> {
     let layer = Blob::random(random, LAYER);
     let config = api::config(random.next());
     let manifest = api::manifest(&config, [&layer]);
     let tag = format!("v{:016x}", random.next());
-    api::push_blob(conn, repository, &config, Way::Whole)?;
-    api::push_blob(conn, repository, &layer, Way::Whole)?;
+    api::push_blob(conn, repository, &config, UploadMode::Whole)?;
+    api::push_blob(conn, repository, &layer, UploadMode::Whole)?;
     api::push_manifest(conn, repository, &tag, &manifest.bytes)?;
     Ok(Image {
         layer,

@@ -1,13 +1,14 @@
-//! How each server is started on a port with its data in a directory.
+//! Command lines and configurations that start each peer on a port, with its data in a directory.
 //!
-//! Every peer gets the configuration that serves it best here: no access log, no authentication.
+//! Every peer is configured for speed: no access log, no authentication.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 
-use crate::Result;
+use crate::consts::{MANIFEST_TYPE, STATIC_ROOT};
+use crate::error::Result;
 
 pub struct Launch {
     pub args: Vec<String>,
@@ -22,9 +23,6 @@ impl Launch {
         }
     }
 }
-
-/// Where nginx finds its files; the registries never see it.
-pub const STATIC_ROOT: &str = "static";
 
 pub fn registry(dir: &Path, port: u16) -> Result<Launch> {
     Ok(Launch::new([
@@ -42,14 +40,14 @@ pub fn distribution_v2(dir: &Path, port: u16) -> Result<Launch> {
 
 pub fn distribution_v3(dir: &Path, port: u16) -> Result<Launch> {
     let mut launch = distribution(dir, port)?;
-    // Otherwise it exports traces to https://localhost:4318.
+    // by default it exports traces to https://localhost:4318
     launch.environment.push(("OTEL_TRACES_EXPORTER", "none"));
     Ok(launch)
 }
 
 fn distribution(dir: &Path, port: u16) -> Result<Launch> {
     let root = shown(&dir.join("data"));
-    // YAML is a superset of JSON.
+    // YAML is a superset of JSON
     let config = json!({
         "version": 0.1,
         "log": { "level": "error", "accesslog": { "disabled": true } },
@@ -67,7 +65,7 @@ fn distribution(dir: &Path, port: u16) -> Result<Launch> {
 pub fn zot(dir: &Path, port: u16) -> Result<Launch> {
     let config = json!({
         "distSpecVersion": "1.1.1",
-        // `commit` is zot's fsync; its default is false.
+        // `commit` is zot's fsync; its default is false
         "storage": { "rootDirectory": shown(&dir.join("data")), "commit": true },
         "http": { "address": "127.0.0.1", "port": port.to_string() },
         "log": { "level": "error" },
@@ -95,7 +93,7 @@ pub fn nginx(dir: &Path, port: u16) -> Result<Launch> {
     fs::create_dir_all(dir.join(STATIC_ROOT))?;
     // SAFETY: geteuid has no preconditions.
     let root = unsafe { libc::geteuid() } == 0;
-    // Workers of a root master would else become www-data, which cannot enter the directory.
+    // workers of a root master would become www-data, which cannot enter the directory
     let user = if root { "user root;" } else { "" };
     let config = format!(
         "{user}
@@ -117,7 +115,7 @@ pub fn nginx(dir: &Path, port: u16) -> Result<Launch> {
             default_type {};
             server {{ listen 127.0.0.1:{port}; root {base}/{STATIC_ROOT}; }}
         }}\n",
-        crate::api::MANIFEST_TYPE
+        MANIFEST_TYPE
     );
     let path = write(dir, "nginx.conf", &config)?;
     Ok(Launch::new(["-c", &path, "-p", &base]))

@@ -1,5 +1,5 @@
-//! What the machine itself needs for the bytes of a push: no server that is durable and checks
-//! the digest can be much faster than the slower of the two.
+//! Limits that the machine sets to a push: hashing and writing the same bytes, each alone.
+//! No server that checks digests durably can be much faster than the slower of the two.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-/// Seconds to hash the bytes in memory, with the faster of two implementations: which one that
-/// is depends on whether the CPU has SHA extensions.
+/// Returns the seconds to hash the bytes in memory, with the faster of two implementations.
+/// The CPU's SHA extensions decide which one that is.
 pub fn sha256(bytes: &[u8]) -> f64 {
     let start = Instant::now();
     std::hint::black_box(Sha256::digest(bytes));
@@ -19,7 +19,7 @@ pub fn sha256(bytes: &[u8]) -> f64 {
     pure_rust.min(start.elapsed().as_secs_f64())
 }
 
-/// Seconds to write the bytes to a new file and make them durable: `dd bs=1M conv=fdatasync`.
+/// Returns the seconds to write the bytes to a new file durably, as `dd bs=1M conv=fdatasync`.
 pub fn disk(bytes: &[u8], dir: &Path) -> io::Result<f64> {
     let path = dir.join("peers-limit");
     let start = Instant::now();

@@ -1,17 +1,22 @@
-//! Load from one thread with epoll, for machines without `wrk`.
+//! A load generator of one thread with epoll, for machines without `wrk`.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use crate::Result;
-use crate::api::MANIFEST_TYPE;
-use crate::manifest::Load;
+use crate::consts::MANIFEST_TYPE;
+use crate::error::Result;
 
 const READ: usize = 64 << 10;
 
-/// A connection with one request under way.
+/// Requests that a load generator made, and the time they took.
+pub struct Load {
+    pub requests: u64,
+    pub seconds: f64,
+}
+
+/// A connection with one request in flight.
 struct Client {
     stream: TcpStream,
     received: Vec<u8>,
@@ -55,7 +60,7 @@ pub fn run(addr: SocketAddr, target: &str, connections: usize, seconds: u64) -> 
 }
 
 impl Client {
-    /// Takes what has come; true if that completes the reply.
+    /// Reads what has arrived; returns true if that completes the reply.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<bool> {
         match self.stream.read(buffer) {
             Ok(0) => return Err("the server closed a connection".into()),
@@ -74,7 +79,7 @@ impl Client {
     }
 }
 
-/// Length of head and body, once the head is there.
+/// Returns the length of head and body, once the head is complete.
 fn reply_length(received: &[u8]) -> Result<Option<usize>> {
     let Some(end) = received.windows(4).position(|at| at == b"\r\n\r\n") else {
         return Ok(None);
@@ -124,7 +129,7 @@ fn watch(epoll: &OwnedFd, stream: &TcpStream, key: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits at most 100 ms; the number of events.
+/// Waits at most 100 ms and returns the number of events.
 fn wait(epoll: &OwnedFd, events: &mut [libc::epoll_event]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one valid slice.
     let ready = unsafe {

@@ -1,4 +1,4 @@
-//! What the run was made on.
+//! The machine of a run.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -41,7 +41,7 @@ impl Machine {
         )
     }
 
-    /// What makes the figures doubtful.
+    /// Reasons to doubt the figures.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.load > 0.5 {
@@ -91,7 +91,7 @@ fn cpu() -> String {
     format!("{model} {with} SHA extensions")
 }
 
-/// Mean number of runnable tasks over the last minute.
+/// Returns the load average of the last minute.
 fn load() -> f64 {
     fs::read_to_string("/proc/loadavg")
         .ok()
@@ -112,15 +112,15 @@ fn filesystem(dir: &Path) -> i64 {
     statfs(dir).map_or(0, |found| found.f_type)
 }
 
-/// Bytes that may still be written below `dir`.
+/// Returns the free space below `dir`, in bytes.
 pub fn free_space(dir: &Path) -> u64 {
     statfs(dir).map_or(0, |found| found.f_bavail * found.f_bsize as u64)
 }
 
-/// Leaves the kernel with enough free memory that has been in use a moment ago for a file of `size` bytes.
+/// Leaves the kernel enough free, recently used memory for a file of `size` bytes.
 ///
-/// A virtual machine gives free memory back to its host, and getting it again costs ten times what the
-/// write itself does: without this, whoever is first to use a page pays for it.
+/// A virtual machine returns free memory to its host, and getting it back costs ten times the write itself:
+/// without this, the first user of a page pays for it.
 pub fn warm_page_cache(dir: &Path, size: usize) -> io::Result<()> {
     let path = dir.join("peers-warm");
     let mut file = File::create(&path)?;
@@ -128,6 +128,6 @@ pub fn warm_page_cache(dir: &Path, size: usize) -> io::Result<()> {
     for _ in 0..(size + size / 2).div_ceil(block.len()) {
         file.write_all(&block)?;
     }
-    // Nothing of it reaches the disk, and its pages are free again.
+    // nothing of it reaches the disk, and its pages are free again
     fs::remove_file(&path)
 }

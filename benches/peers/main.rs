@@ -1,9 +1,24 @@
-//! The registry measured beside its peers, in one run on one machine: `cargo bench --bench peers`.
+//! Compares the registry with its peers, in one run on one machine: `cargo bench --bench peers`.
 //!
-//! What each figure means, and what it does not, is in `benches/README.md`.
+//! `benches/README.md` explains each figure and its limits.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "benchmarks print, and fail by panicking"
+)]
+#![allow(
+    unsafe_code,
+    reason = "measurements need system calls that no safe crate wraps"
+)]
 
 mod api;
+mod consts;
 mod data;
+mod error;
 mod http;
 mod images;
 mod launch;
@@ -11,6 +26,7 @@ mod limits;
 mod load;
 mod machine;
 mod manifest;
+mod measures;
 mod memory;
 mod options;
 mod peer;
@@ -18,78 +34,26 @@ mod process;
 mod pull;
 mod push;
 mod report;
+mod series;
 mod server;
 mod stats;
 mod trial;
 mod wrk;
 
-use std::error::Error;
 use std::process::ExitCode;
 
+use error::Result;
+use measures::MEASURES;
 use options::{Command, Options};
-use report::Section;
 use trial::Bench;
 
-pub type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
-
-/// One thing that can be measured, chosen by its name on the command line.
-pub struct Measure {
-    pub name: &'static str,
-    pub about: &'static str,
-    /// Whether it runs when no measure is named.
-    pub by_default: bool,
-    pub run: fn(&Bench) -> Result<Section>,
-}
-
-pub const MEASURES: [Measure; 7] = [
-    Measure {
-        name: "pull",
-        about: "GET of one big blob: wall and server CPU",
-        by_default: true,
-        run: pull::one,
-    },
-    Measure {
-        name: "pull4",
-        about: "the same blob on four connections at once",
-        by_default: true,
-        run: pull::four,
-    },
-    Measure {
-        name: "push",
-        about: "POST, then PUT with the whole blob",
-        by_default: true,
-        run: push::whole,
-    },
-    Measure {
-        name: "push-chunked",
-        about: "POST, PATCH with a chunked stream, PUT: as docker pushes",
-        by_default: true,
-        run: push::chunked,
-    },
-    Measure {
-        name: "manifest",
-        about: "a manifest by tag, 16 keep-alive connections",
-        by_default: true,
-        run: manifest::run,
-    },
-    Measure {
-        name: "images",
-        about: "small images pushed by 8 clients",
-        by_default: true,
-        run: images::run,
-    },
-    Measure {
-        name: "memory",
-        about: "peak memory while 32 clients push and pull shared layers",
-        by_default: false,
-        run: memory::run,
-    },
-];
-
 fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args().skip(1)) {
+    let outcome = match options::parse(
+        std::env::args().skip(1),
+        &MEASURES.map(|measure| measure.choice),
+    ) {
         Ok(Command::Run(options)) => run(options),
-        Ok(Command::Say(text)) => {
+        Ok(Command::Print(text)) => {
             println!("{text}");
             Ok(true)
         }
@@ -105,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the chosen measures; false if any peer failed in any of them.
+/// Runs the chosen measures; returns false if any peer failed in any of them.
 fn run(options: Options) -> Result<bool> {
     let bench = Bench::new(options)?;
     let json = bench.options.json;
@@ -116,9 +80,9 @@ fn run(options: Options) -> Result<bool> {
     let mut sections = Vec::new();
     for measure in MEASURES
         .iter()
-        .filter(|measure| bench.options.chosen(measure))
+        .filter(|measure| bench.options.includes(&measure.choice))
     {
-        let section = (measure.run)(&bench).map_err(|e| format!("{}: {e}", measure.name))?;
+        let section = (measure.run)(&bench).map_err(|e| format!("{}: {e}", measure.choice.name))?;
         if !json {
             print!("{}", section.text());
         }

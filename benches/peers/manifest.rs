@@ -1,11 +1,11 @@
-//! `manifest`: how many times a second a tag can be resolved to its manifest.
+//! `manifest`: rate of GETs of a manifest by tag.
 
-use crate::Result;
 use crate::api;
 use crate::data::{Blob, Random};
+use crate::error::Result;
 use crate::load;
 use crate::peer;
-use crate::report::{Better, Section, Series};
+use crate::series::{Better, Section, Series};
 use crate::trial::{Bench, Trial};
 use crate::wrk;
 
@@ -13,12 +13,6 @@ const REPOSITORY: &str = "bench/manifest";
 const TAG: &str = "latest";
 const CONNECTIONS: usize = 16;
 const LAYERS: usize = 8;
-
-/// What a client that generates load found.
-pub struct Load {
-    pub requests: u64,
-    pub seconds: f64,
-}
 
 pub fn run(bench: &Bench) -> Result<Section> {
     let mut random = Random::new(3);
@@ -44,7 +38,7 @@ pub fn run(bench: &Bench) -> Result<Section> {
     let wrk = peer::search("wrk");
     section.notes.push(match &wrk {
         Some(path) => format!("load from {}, one thread", path.display()),
-        None => "load from a loop of our own, one thread: no wrk here".to_owned(),
+        None => "load from the built-in generator, one thread: wrk is not installed".to_owned(),
     });
     let target = api::manifest_path(REPOSITORY, TAG);
     let mut trial = Trial::start(bench, section, |_| true);

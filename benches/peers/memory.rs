@@ -1,13 +1,14 @@
-//! `memory`: how much a server needs at most while many clients push and pull at once.
+//! `memory`: peak memory of a server while many clients push and pull at once.
 
 use std::thread;
 
-use crate::Result;
-use crate::api::{self, Way};
+use crate::api::{self, UploadMode};
+use crate::consts::MANIFEST_TYPE;
 use crate::data::{Blob, Random};
+use crate::error::Result;
 use crate::http::{Body, Conn};
 use crate::machine::warm_page_cache;
-use crate::report::{Better, Section, Series};
+use crate::series::{Better, Section, Series};
 use crate::server::Server;
 use crate::trial::{Bench, Trial};
 
@@ -62,8 +63,8 @@ fn all_clients(server: &Server, layers: &[Blob]) -> Result<()> {
     results.into_iter().collect()
 }
 
-/// Pushes images and pulls each back: layers that the repository has already are not sent again,
-/// and many clients find out about the same missing layer at the same time.
+/// Pushes images and pulls each back. Layers that the repository has are not sent again,
+/// and many clients find the same layer missing at the same time.
 fn one_client(server: &Server, client: usize, layers: &[Blob]) -> Result<()> {
     let repository = format!("bench/shared-{}", client % REPOSITORIES);
     let mut random = Random::new(client as u64);
@@ -77,7 +78,7 @@ fn one_client(server: &Server, client: usize, layers: &[Blob]) -> Result<()> {
         let manifest = api::manifest(&config, chosen.iter().copied());
         for blob in chosen.iter().copied().chain([&config]) {
             if !api::has_blob(&mut conn, &repository, &blob.digest)? {
-                api::push_blob(&mut conn, &repository, blob, Way::Chunked)?;
+                api::push_blob(&mut conn, &repository, blob, UploadMode::Chunked)?;
             }
         }
         let tag = format!("client-{client}-{image}");
@@ -95,7 +96,7 @@ fn pull_image(
     layers: &[&Blob],
 ) -> Result<()> {
     let target = api::manifest_path(repository, tag);
-    let accept = [("Accept", api::MANIFEST_TYPE)];
+    let accept = [("Accept", MANIFEST_TYPE)];
     let reply = conn
         .call("GET", &target, &accept, Body::Empty)?
         .expect(200, "GET of a manifest")?;

@@ -2,7 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::{MEASURES, Measure, Result};
+use crate::error::Result;
+
+/// A measure as it is chosen on the command line.
+#[derive(Clone, Copy)]
+pub struct Choice {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// True if it runs when no measure is named.
+    pub is_default: bool,
+}
 
 pub struct Options {
     measures: Vec<String>,
@@ -10,7 +19,7 @@ pub struct Options {
     pub rounds: usize,
     /// Size of the big blob, bytes.
     pub size: usize,
-    /// How long one round of `manifest` and `images` lasts.
+    /// Length of one round of `manifest` and `images`.
     pub seconds: u64,
     pub json: bool,
     pub dir: PathBuf,
@@ -18,19 +27,20 @@ pub struct Options {
 
 pub enum Command {
     Run(Options),
-    Say(String),
+    Print(String),
 }
 
 impl Options {
-    pub fn chosen(&self, measure: &Measure) -> bool {
+    pub fn includes(&self, measure: &Choice) -> bool {
         if self.measures.is_empty() {
-            return measure.by_default;
+            return measure.is_default;
         }
         self.measures.iter().any(|name| name == measure.name)
     }
 }
 
-pub fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
+/// Parses the arguments; `choices` are the measures there are.
+pub fn parse(args: impl Iterator<Item = String>, choices: &[Choice]) -> Result<Command> {
     let mut options = Options {
         measures: Vec::new(),
         peers: None,
@@ -40,26 +50,26 @@ pub fn parse(args: impl Iterator<Item = String>) -> Result<Command> {
         json: false,
         dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
     };
-    let mut asked_by_cargo_bench = false;
+    let mut is_cargo_bench = false;
     let mut args = args;
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
         match arg.as_str() {
-            "--bench" => asked_by_cargo_bench = true,
-            "--help" | "-h" => return Ok(Command::Say(usage())),
+            "--bench" => is_cargo_bench = true,
+            "--help" | "-h" => return Ok(Command::Print(usage(choices))),
             "--rounds" => options.rounds = number(&value()?)?.max(1),
             "--size" => options.size = number(&value()?)?.max(1) << 20,
             "--seconds" => options.seconds = number(&value()?)?.max(1) as u64,
             "--dir" => options.dir = PathBuf::from(value()?),
             "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
             "--output" => options.json = output_is_json(&value()?)?,
-            name => options.measures.push(measure_named(name)?),
+            name => options.measures.push(measure_named(name, choices)?),
         }
     }
-    // `cargo test --benches` runs this binary too, without `--bench`.
-    if !asked_by_cargo_bench {
-        return Ok(Command::Say(
-            "peers: nothing measured; run `cargo bench --bench peers`".to_owned(),
+    // `cargo test --benches` runs this binary too, without `--bench`
+    if !is_cargo_bench {
+        return Ok(Command::Print(
+            "peers: nothing is measured; run `cargo bench --bench peers`".to_owned(),
         ));
     }
     Ok(Command::Run(options))
@@ -78,18 +88,18 @@ fn output_is_json(format: &str) -> Result<bool> {
     }
 }
 
-fn measure_named(name: &str) -> Result<String> {
-    if MEASURES.iter().any(|measure| measure.name == name) {
+fn measure_named(name: &str, choices: &[Choice]) -> Result<String> {
+    if choices.iter().any(|measure| measure.name == name) {
         return Ok(name.to_owned());
     }
-    Err(format!("no measure or option {name:?}\n\n{}", usage()).into())
+    Err(format!("no measure or option {name:?}\n\n{}", usage(choices)).into())
 }
 
-fn usage() -> String {
+fn usage(choices: &[Choice]) -> String {
     let mut text = String::from(
         "cargo bench --bench peers -- [MEASURE]... [OPTION]...\n\n\
          Options:\n\
-         \x20 --rounds N         rounds of each measure, peers taking turns (5)\n\
+         \x20 --rounds N         rounds of each measure, in which peers take turns (5)\n\
          \x20 --size MIB         size of the big blob (512)\n\
          \x20 --seconds S        length of a round of manifest and images (4)\n\
          \x20 --peers A,B        only these peers\n\
@@ -97,8 +107,8 @@ fn usage() -> String {
          \x20 --output FORMAT    text or json (text)\n\n\
          Measures:\n",
     );
-    for measure in &MEASURES {
-        let mark = if measure.by_default {
+    for measure in choices {
+        let mark = if measure.is_default {
             ""
         } else {
             " (only when named)"

@@ -1,17 +1,17 @@
-//! The servers that can be measured, and where their programs are.
+//! The servers that can be measured, and the locations of their programs.
 
 use std::path::{Path, PathBuf};
 
-use crate::Result;
+use crate::error::Result;
 use crate::launch::{self, Launch};
 
 pub struct Peer {
     pub name: &'static str,
     /// Environment variable that names the program.
     pub variable: &'static str,
-    /// Where the program is when the variable is unset.
+    /// Location of the program if the variable is unset.
     program: Program,
-    /// What a 201 from it promises about the disk.
+    /// Durability that a 201 promises.
     pub durability: &'static str,
     /// False for a server of static files.
     pub takes_pushes: bool,
@@ -33,7 +33,7 @@ pub struct Found {
     pub binary: PathBuf,
 }
 
-/// The peer that the others are there for.
+/// The peer that all others are compared with.
 pub const OURS: &str = "registry";
 
 const APT: &str = "apt-get install docker-registry nginx wrk";
@@ -98,16 +98,20 @@ pub static PEERS: [Peer; 7] = [
 ];
 
 impl Peer {
-    /// The program, or why there is none.
+    /// Finds the program, or explains its absence.
     pub fn find(&'static self) -> Result<Found, String> {
         if let Some(given) = std::env::var_os(self.variable) {
-            // a server starts in a directory of its own, where a relative path would lead nowhere
+            // each server starts in another directory
             let binary =
                 std::path::absolute(given).map_err(|e| format!("{}: {e}", self.variable))?;
             return if binary.is_file() {
                 Ok(Found { peer: self, binary })
             } else {
-                Err(format!("{}={} is no file", self.variable, binary.display()))
+                Err(format!(
+                    "{}={} is not a file",
+                    self.variable,
+                    binary.display()
+                ))
             };
         }
         match &self.program {
@@ -123,7 +127,7 @@ impl Peer {
     }
 }
 
-/// Looks along PATH and then where Debian keeps daemons.
+/// Searches PATH, then the directories in which Debian keeps daemons.
 pub fn search(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)

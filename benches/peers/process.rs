@@ -1,14 +1,13 @@
-//! What a process and its descendants used, from the kernel's own books.
+//! CPU time and memory of a process and its descendants, as the kernel counts them.
 
 use std::fs;
 use std::io;
 
-use crate::Result;
+use crate::error::Result;
 
-/// User and system time of the tree below `root`, seconds.
+/// Returns user and system time of the process tree below `root`, in seconds.
 ///
-/// The sum is what /proc/PID/stat has, read from the process's CPU clock because stat counts in
-/// ticks of 10 ms, which is too coarse for a pull that costs 40 ms.
+/// Reads CPU clocks, because /proc/PID/stat counts in ticks of 10 ms: too coarse for a pull of 40 ms.
 pub fn cpu_seconds(root: u32) -> Result<f64> {
     let mut total = 0.0;
     for pid in tree(root)? {
@@ -17,7 +16,7 @@ pub fn cpu_seconds(root: u32) -> Result<f64> {
     Ok(total)
 }
 
-/// Sum of the peaks of resident memory of the tree below `root`, MiB.
+/// Returns the sum of the peaks of resident memory of the process tree, in MiB.
 pub fn peak_mib(root: u32) -> Result<f64> {
     let mut kib = 0;
     for pid in tree(root)? {
@@ -31,7 +30,7 @@ pub fn peak_mib(root: u32) -> Result<f64> {
     Ok(kib as f64 / 1024.0)
 }
 
-/// Lets the peak start again from what is resident now. A kernel without this keeps the old peak.
+/// Resets the peak to the memory resident now. Kernels without support keep the old peak.
 pub fn forget_peak(root: u32) {
     for pid in tree(root).unwrap_or_default() {
         let _ = fs::write(format!("/proc/{pid}/clear_refs"), "5");
@@ -56,7 +55,7 @@ fn clock(pid: u32) -> Result<f64> {
     Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
-/// `root` and all its descendants.
+/// Lists `root` and all its descendants.
 fn tree(root: u32) -> Result<Vec<u32>> {
     let mut pairs = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -85,7 +84,7 @@ fn tree(root: u32) -> Result<Vec<u32>> {
     Ok(found)
 }
 
-/// The parent's id: the second field after the command, which may itself hold spaces.
+/// Returns the parent's id: the second field after the command, which may contain spaces.
 fn parent(stat: &str) -> Option<u32> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_whitespace().nth(1)?.parse().ok()

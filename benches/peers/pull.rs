@@ -2,10 +2,10 @@
 
 use std::thread;
 
-use crate::Result;
 use crate::api;
 use crate::data::{Blob, Random};
-use crate::report::{Better, Section, Series};
+use crate::error::Result;
+use crate::series::{Better, Section, Series};
 use crate::server::Server;
 use crate::trial::{Bench, Trial};
 
@@ -50,7 +50,7 @@ fn run(bench: &Bench, name: &'static str, connections: usize) -> Result<Section>
     Ok(trial.finish())
 }
 
-/// Pulls the blob once on each of as many connections at the same time.
+/// Pulls the blob on several connections at the same time, once on each.
 fn pull(server: &Server, target: &str, connections: usize, size: u64) -> Result<()> {
     let lengths: Vec<Result<u64>> = thread::scope(|scope| {
         let threads: Vec<_> = (0..connections)

@@ -1,20 +1,19 @@
-//! `push` and `push-chunked`: one big blob of fresh bytes, beside what the machine itself needs
-//! to hash and to write them.
+//! `push` and `push-chunked`: one big blob of fresh bytes, compared with hashing and writing them alone.
 
-use crate::Result;
-use crate::api::{self, Way};
+use crate::api::{self, UploadMode};
 use crate::data::{Blob, Random};
+use crate::error::Result;
 use crate::limits;
 use crate::machine::{free_space, warm_page_cache};
-use crate::report::{Better, Section, Series};
+use crate::series::{Better, Section, Series};
 use crate::trial::{Bench, Trial, settle};
 
 const REPOSITORY: &str = "bench/push";
-/// Where the limits stand among the series: after those that the peers fill.
+/// Index of the limits among the series, after those of the peers.
 const LIMITS: usize = 3;
 
 pub fn whole(bench: &Bench) -> Result<Section> {
-    run(bench, "push", "POST, PUT", Way::Whole)
+    run(bench, "push", "POST, PUT", UploadMode::Whole)
 }
 
 pub fn chunked(bench: &Bench) -> Result<Section> {
@@ -22,11 +21,11 @@ pub fn chunked(bench: &Bench) -> Result<Section> {
         bench,
         "push-chunked",
         "POST, PATCH in 32 KiB chunks, PUT",
-        Way::Chunked,
+        UploadMode::Chunked,
     )
 }
 
-fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Section> {
+fn run(bench: &Bench, name: &'static str, verbs: &str, mode: UploadMode) -> Result<Section> {
     let rounds = bench.options.rounds;
     let size = bench.options.size;
     enough_space(bench)?;
@@ -55,7 +54,7 @@ fn run(bench: &Bench, name: &'static str, verbs: &str, way: Way) -> Result<Secti
         trial.round(|server| {
             warm_page_cache(&bench.options.dir, size)?;
             let mut conn = server.open()?;
-            let ((), cost) = server.cost(|| api::push_blob(&mut conn, REPOSITORY, &blob, way))?;
+            let ((), cost) = server.cost(|| api::push_blob(&mut conn, REPOSITORY, &blob, mode))?;
             Ok(vec![cost.wall, cost.cpu, cost.wall / hash.max(disk)])
         });
         if round + 1 == rounds {

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::Result;
+use crate::consts::STATIC_ROOT;
+use crate::error::Result;
 use crate::http::{Body, Conn};
-use crate::launch::STATIC_ROOT;
 use crate::peer::{Found, Peer};
 use crate::process;
 
@@ -24,7 +24,7 @@ pub struct Server {
     dir: TempDir,
 }
 
-/// What one timed section cost.
+/// Cost of one timed step, in seconds.
 pub struct Cost {
     pub wall: f64,
     pub cpu: f64,
@@ -84,24 +84,24 @@ impl Server {
         }
     }
 
-    /// CPU used so far by the server's process tree, user and system, seconds.
+    /// Returns the CPU time of the server's process tree, user and system, in seconds.
     pub fn cpu(&self) -> Result<f64> {
         process::cpu_seconds(self.child.id())
     }
 
-    /// Runs `step` and says what it cost on the clock and in server CPU.
+    /// Runs `step` and measures its wall time and server CPU.
     pub fn cost<T>(&self, step: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
         let cpu = self.cpu()?;
         let start = Instant::now();
         let value = step()?;
         let wall = start.elapsed().as_secs_f64();
-        // What the server still does after its last byte belongs to the request.
+        // work that the server does after its last byte belongs to the request
         sleep(Duration::from_millis(20));
         let cpu = self.cpu()? - cpu;
         Ok((value, Cost { wall, cpu }))
     }
 
-    /// Peak resident memory since the start or the last `forget_peak`, MiB.
+    /// Returns the peak resident memory since the start or the last `forget_peak`, in MiB.
     pub fn peak_memory(&self) -> Result<f64> {
         process::peak_mib(self.child.id())
     }
@@ -114,7 +114,7 @@ impl Server {
         Conn::open(self.addr)
     }
 
-    /// Where a server of static files finds the bytes of `target`.
+    /// Returns the path from which a static file server answers `target`.
     pub fn static_file(&self, target: &str) -> Result<PathBuf> {
         let path = self
             .dir

@@ -7,7 +7,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// None if there are no figures.
+    /// Returns `None` if there are no figures.
     pub fn of(values: &[f64]) -> Option<Summary> {
         let sorted = sorted(values);
         Some(Summary {
@@ -18,7 +18,7 @@ impl Summary {
     }
 }
 
-/// The value below which `part` of the values lie (nearest rank).
+/// Returns the value below which `part` of the values lie (nearest rank).
 pub fn percentile(values: &[f64], part: f64) -> Option<f64> {
     let sorted = sorted(values);
     let rank = (part * sorted.len() as f64).ceil() as usize;

@@ -1,14 +1,14 @@
-//! Running one measure on all peers, in turns, so that drift of the machine hits all alike.
+//! Runs one measure on all peers in turns, so that drift of the machine affects all alike.
 
 use std::fs;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::Result;
+use crate::error::Result;
 use crate::machine::Machine;
 use crate::options::Options;
 use crate::peer::{Found, PEERS, Peer};
-use crate::report::{Better, Section, Series};
+use crate::series::{Better, Section, Series};
 use crate::server::Server;
 
 pub struct Bench {
@@ -49,7 +49,7 @@ impl Bench {
     }
 }
 
-/// One measure under way: fresh servers with empty stores, and the figures so far.
+/// A measure in progress: fresh servers with empty stores, and the figures so far.
 pub struct Trial {
     servers: Vec<Server>,
     pub section: Section,
@@ -70,7 +70,7 @@ impl Trial {
         trial
     }
 
-    /// Prepares every server, outside what is measured.
+    /// Prepares every server before the measured rounds.
     pub fn prepare(&mut self, step: impl Fn(&Server) -> Result<()>) {
         self.turns(step, |_, _, ()| {});
         for server in &self.servers {
@@ -78,12 +78,12 @@ impl Trial {
         }
     }
 
-    /// Looks at every server after the rounds; one that fails is reported.
+    /// Verifies every server after the rounds; failures are reported.
     pub fn verify(&mut self, step: impl Fn(&Server) -> Result<()>) {
         self.turns(step, |_, _, ()| {});
     }
 
-    /// One round: `step` gives a value for each of the section's first series.
+    /// Runs one round: `step` returns a value for each of the section's first series.
     pub fn round(&mut self, step: impl Fn(&Server) -> Result<Vec<f64>>) {
         self.turns(step, |section, peer, values| {
             for (series, value) in section.series.iter_mut().zip(values) {
@@ -102,7 +102,7 @@ impl Trial {
         self.section
     }
 
-    /// A server that fails once takes no further part.
+    /// Runs `step` on each server; one that fails takes no further part.
     fn turns<T>(
         &mut self,
         step: impl Fn(&Server) -> Result<T>,
@@ -125,7 +125,7 @@ impl Trial {
     }
 }
 
-/// Leaves no dirty pages of one server for the next one's fsync to pay for.
+/// Writes dirty pages out, so that no fsync pays for another server's writes.
 pub fn settle() {
     // SAFETY: sync has no preconditions.
     unsafe { libc::sync() };

@@ -1,23 +1,23 @@
-//! Values of `WWW-Authenticate` (RFC 7617 section 2, RFC 6750 section 3), as distribution writes them.
+//! Values of `WWW-Authenticate`, as distribution writes them (RFC 7617, section 2; RFC 6750, section 3).
 
 use std::fmt;
 
-use super::RequiredScopes;
+use super::scope::RequiredScopes;
 
-/// `Basic realm="…"`.
+/// Formats `Basic realm="…"`.
 pub(super) fn basic(realm: &str) -> String {
     format!("Basic realm={}", Quoted(realm))
 }
 
-/// `Bearer realm="…",service="…",scope="…",error="…"`, without a scope where nothing in particular is wanted.
+/// Formats `Bearer realm="…",service="…",scope="…",error="…"`; the scope is left out if none is required.
 pub(super) fn bearer(
     realm: &str,
     service: &str,
-    wanted: &RequiredScopes,
+    scopes: &RequiredScopes,
     error: Option<&str>,
 ) -> String {
     let mut text = format!("Bearer realm={},service={}", Quoted(realm), Quoted(service));
-    let scope = wanted.to_string();
+    let scope = scopes.to_string();
     if !scope.is_empty() {
         text += &format!(",scope={}", Quoted(&scope));
     }
@@ -27,7 +27,7 @@ pub(super) fn bearer(
     text
 }
 
-/// A quoted-string of RFC 9110, section 5.6.4: what cannot be in a header becomes a space.
+/// Quoted string (RFC 9110, section 5.6.4): control characters become spaces.
 struct Quoted<'t>(&'t str);
 
 impl fmt::Display for Quoted<'_> {
@@ -59,14 +59,14 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_challenge_says_only_what_there_is_to_say() {
-        let wanted = RequiredScopes {
-            required: vec![super::super::Scope::catalog()],
+    fn a_bearer_challenge_omits_what_is_absent() {
+        let scopes = RequiredScopes {
+            required: vec![crate::auth::Scope::catalog()],
             optional: Vec::new(),
         };
         let expected = r#"Bearer realm="https://a/t",service="s",scope="registry:catalog:*",error="invalid_token""#;
         assert_eq!(
-            bearer("https://a/t", "s", &wanted, Some("invalid_token")),
+            bearer("https://a/t", "s", &scopes, Some("invalid_token")),
             expected
         );
         assert_eq!(

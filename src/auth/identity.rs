@@ -1,27 +1,22 @@
-//! Who makes a request.
+//! Identities that authentication proves.
 
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{RequiredScopes, Scope};
+use super::scope::Scope;
 
-/// Somebody who was let in, and what they may do.
+/// Authenticated client: a user, a token's bearer, or anonymous if no login is required.
 #[derive(Clone, Debug)]
 pub struct Identity {
     name: Option<String>,
-    rights: Rights,
+    /// Access that a token lists; `None` without a token.
+    grants: Option<Arc<[Grant]>>,
 }
 
-#[derive(Clone, Debug)]
-enum Rights {
-    Everything,
-    /// What a token lists.
-    Listed(Arc<[Grant]>),
-}
-
-/// What a token allows of one resource (`docs/content/spec/auth/jwt.md`): the names are compared as they are, and no
-/// pattern is one.
+/// Access to one resource that a token lists (`docs/content/spec/auth/jwt.md`).
+///
+/// Names are compared literally: distribution supports no patterns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(super) struct Grant {
     #[serde(rename = "type")]
@@ -32,11 +27,12 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    fn allows(&self, scope: &Scope) -> bool {
+    pub(super) fn allows(&self, scope: &Scope) -> bool {
         let actions = self.actions.as_deref().unwrap_or_default();
-        let is_it = (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
+        let is_same_resource =
+            (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
         // a star is every action, as in distribution
-        is_it
+        is_same_resource
             && actions
                 .iter()
                 .any(|action| action == "*" || action == scope.permission.as_str())
@@ -44,50 +40,36 @@ impl Grant {
 }
 
 impl Identity {
-    /// Nobody in particular, where nobody is asked.
+    /// Creates the identity of a client that needs no login.
     pub(super) fn anonymous() -> Self {
         Self {
             name: None,
-            rights: Rights::Everything,
+            grants: None,
         }
     }
 
-    /// A user who may do everything.
+    /// Creates the identity of a user who has logged in.
     pub(super) fn user(name: String) -> Self {
         Self {
             name: Some(name),
-            rights: Rights::Everything,
+            grants: None,
         }
     }
 
-    /// Somebody who may do what a token lists.
+    /// Creates the identity of a token's bearer.
     pub(super) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
         Self {
             name: name.filter(|name| !name.is_empty()),
-            rights: Rights::Listed(grants.into()),
+            grants: Some(grants.into()),
         }
     }
 
-    /// The user's name, where there was a login.
+    /// Returns the user's name, if the login has one.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// Whether this one may do something.
-    pub fn may(&self, scope: &Scope) -> bool {
-        match &self.rights {
-            Rights::Everything => true,
-            Rights::Listed(grants) => grants.iter().any(|grant| grant.allows(scope)),
-        }
-    }
-
-    /// Whether this one may do whatever there is to do.
-    pub fn may_everything(&self) -> bool {
-        matches!(self.rights, Rights::Everything)
-    }
-
-    /// Whether this one may do everything that a request needs.
-    pub fn may_all(&self, wanted: &RequiredScopes) -> bool {
-        wanted.required.iter().all(|scope| self.may(scope))
+    pub(super) fn grants(&self) -> Option<&[Grant]> {
+        self.grants.as_deref()
     }
 }

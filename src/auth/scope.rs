@@ -1,24 +1,24 @@
-//! What requests want, in the terms of distribution's token specification (`docs/content/spec/auth/scope.md`).
+//! Scopes of access, in the terms of distribution's token specification (`docs/content/spec/auth/scope.md`).
 
 use std::fmt;
 
 use crate::oci::RepositoryName;
 
-/// What something is done to.
+/// Object of an action.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Resource {
     Repository(RepositoryName),
-    /// The list of all repositories.
+    /// List of all repositories.
     Catalog,
 }
 
-/// What is done to it.
+/// Action on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Permission {
     Pull,
     Push,
     Delete,
-    /// Everything there is to do; the only one that the catalog knows.
+    /// Every action; the only one defined for the catalog.
     All,
 }
 
@@ -29,17 +29,17 @@ pub struct Scope {
     pub permission: Permission,
 }
 
-/// What a request wants.
+/// Scopes that a request asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequiredScopes {
-    /// Without all of these it is refused.
+    /// The request is refused unless all of these are granted.
     pub required: Vec<Scope>,
-    /// Without these it is served in a lesser way. A challenge names them as well, for clients to ask for.
+    /// The request is served with less without these. A challenge names them, so that clients ask for them.
     pub optional: Vec<Scope>,
 }
 
 impl Resource {
-    /// `repository` or `registry`.
+    /// Returns the type in a scope: `repository` or `registry`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Repository(_) => "repository",
@@ -88,7 +88,7 @@ impl RequiredScopes {
     }
 }
 
-/// The permissions of each resource together, as a challenge's `scope` has them: `repository:a:pull,push registry:catalog:*`.
+/// Formats the `scope` of a challenge, permissions grouped by resource: `repository:a:pull,push registry:catalog:*`.
 impl fmt::Display for RequiredScopes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut last: Option<&Resource> = None;
@@ -118,12 +118,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scopes_of_one_resource_are_written_together() {
+    fn scopes_are_grouped_by_resource() {
         let (a, b) = (
             RepositoryName::parse("a").unwrap(),
             RepositoryName::parse("b/c").unwrap(),
         );
-        let wanted = RequiredScopes {
+        let scopes = RequiredScopes {
             required: vec![
                 Scope::repository(&a, Permission::Pull),
                 Scope::repository(&a, Permission::Push),
@@ -131,7 +131,7 @@ mod tests {
             optional: vec![Scope::repository(&b, Permission::Pull)],
         };
         assert_eq!(
-            wanted.to_string(),
+            scopes.to_string(),
             "repository:a:pull,push repository:b/c:pull"
         );
         assert_eq!(

@@ -1,23 +1,26 @@
-//! Distribution's way to try logins out: whoever shows any credentials is let in.
+//! Distribution's method for trying logins out: any credentials are accepted.
 
-use super::{Identity, Login, Refusal, RequiredScopes, challenge};
+use super::challenge;
+use super::identity::Identity;
+use super::login::{Login, Rejection};
+use super::scope::RequiredScopes;
 
-/// As distribution's `registry/auth/silly/access.go`.
-pub struct Silly {
+/// Method `silly` (distribution's `registry/auth/silly/access.go`).
+pub(super) struct Silly {
     pub(super) realm: String,
     pub(super) service: String,
 }
 
 impl Silly {
-    pub(super) fn admit(&self, login: Login<'_>) -> Result<Identity, Refusal> {
+    pub(super) fn authenticate(&self, login: Login<'_>) -> Result<Identity, Rejection> {
         match login.authorization {
             Some(text) if !text.is_empty() => Ok(Identity::user("silly".to_owned())),
-            _ => Err(Refusal::Challenge(self.challenge(login.wanted))),
+            _ => Err(Rejection::UNAUTHENTICATED),
         }
     }
 
-    /// A bearer challenge, though it is no token that would be asked for.
-    fn challenge(&self, wanted: &RequiredScopes) -> String {
-        challenge::bearer(&self.realm, &self.service, wanted, None)
+    /// Returns a bearer challenge, as distribution does, although no token is required.
+    pub(super) fn challenge(&self, scopes: &RequiredScopes) -> String {
+        challenge::bearer(&self.realm, &self.service, scopes, None)
     }
 }

@@ -1,18 +1,18 @@
-//! How logins went.
+//! Counters of logins.
 
 use crate::telemetry::Counter;
 
-/// Counted since the process began; of registries that ask for a login only.
+/// Logins since the process started; requests that need no login are not counted.
 #[derive(Debug, Default)]
 pub struct Stats {
-    /// Requests that were let in.
+    /// Requests that were authenticated and authorized.
     pub accepted: Counter,
-    /// Of those, by a password that was verified a while ago.
+    /// Accepted requests whose password was found in the cache.
     pub remembered: Counter,
     /// Requests without credentials, which most clients send first.
     pub challenged: Counter,
-    /// Requests with credentials that would not do.
+    /// Requests whose credentials were not accepted, or do not allow what was asked for.
     pub refused: Counter,
-    /// Requests that were put off, because too many failed or wait.
+    /// Requests rejected unchecked, because of failed logins or of a full queue.
     pub throttled: Counter,
 }

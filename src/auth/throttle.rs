@@ -1,68 +1,72 @@
-//! Failed logins by address, so that guessing gets slower.
+//! Throttling of failed logins by address, so that guessing slows down.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::password_cache::Fingerprint;
+use jiff::fmt::friendly::SpanPrinter;
+use parking_lot::Mutex;
+
+use super::password::cache::Fingerprint;
 use crate::client_key;
 
-/// Failures that are free: people mistype, and scripts with an old password try it more than once.
+/// Number of failures without consequence: people mistype, and scripts with an old password retry.
 const FREE_FAILURES: u32 = 10;
-/// One failure is forgotten after each such time without another.
+/// Time without a failure after which one failure is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
-/// The first failure that is not free closes the door for this long, and each further one for twice as long …
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// First lockout; each further failure doubles it …
+const FIRST_LOCKOUT: Duration = Duration::from_secs(1);
 /// … up to this.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// The same wrong password is one failure for so long: a push is a dozen requests with it.
+const LONGEST_LOCKOUT: Duration = Duration::from_secs(15 * 60);
+/// Time during which a repeated wrong password is one failure. A push is a dozen requests with it.
 const REPEATED_WITHIN: Duration = Duration::from_secs(10);
-/// Attempts of an address that are told from new ones.
+/// Number of recent passwords of an address that do not count as new.
 const RECENT: usize = 16;
-/// New ones behind a closed door after which it is shut to what is known as well: who knows a password needs no guesses.
+/// New passwords tried during lockout after which even remembered ones are rejected.
+///
+/// A client that knows a password does not guess.
 const MISSES: u32 = 50;
-/// Addresses that are remembered.
+/// Maximum number of addresses that are remembered.
 const ADDRESSES: usize = 10_000;
 
-/// Who failed how often.
+/// Failed logins of every address, an IPv6 network being one.
 #[derive(Default)]
 pub(super) struct Throttle {
     records: Mutex<HashMap<Option<IpAddr>, Record>>,
 }
 
-/// A login that failed.
+/// Login whose credentials were checked and found wrong.
 #[derive(Clone, Copy)]
 pub(super) struct FailedLogin<'l> {
-    /// None where it was not one of user and password.
+    /// `None` if the credentials were not a user and a password.
     pub(super) fingerprint: Option<Fingerprint>,
-    /// Whom it was for; empty where nobody was named.
+    /// The user's name; empty if none was given.
     pub(super) user: &'l str,
-    /// The client's; none where it came over a socket of the file system.
+    /// The client's address; `None` if it connected to a Unix socket.
     pub(super) address: Option<IpAddr>,
     pub(super) reason: &'static str,
 }
 
-/// A door that is lockout for a while.
+/// Time during which an address has no new password checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lockout {
     pub(super) wait: Duration,
-    /// Also to what is remembered as right.
-    pub(super) is_shut: bool,
+    /// True if remembered passwords are rejected too.
+    pub(super) is_total: bool,
 }
 
 struct Record {
     failures: u32,
-    /// Of the last failure, or of the end of the pause after it.
+    /// End of the last lockout, or time of the last failure if it caused none.
     since: Instant,
-    /// Attempts of late, and when each was first counted.
+    /// Recent passwords, and when each was first counted.
     recent: VecDeque<(Fingerprint, Instant)>,
-    /// Behind the closed door.
+    /// New passwords tried during the lockout.
     misses: u32,
 }
 
 impl Record {
-    /// Failures that still count.
+    /// Returns the number of failures that still count.
     fn failures(&self, now: Instant) -> u32 {
         let forgotten =
             now.saturating_duration_since(self.since).as_secs() / FORGOTTEN_AFTER.as_secs();
@@ -78,20 +82,25 @@ impl Record {
 }
 
 impl Throttle {
-    /// Whether, and for how long, no other password of this address is looked at.
+    /// Returns the lockout of an address, if it is locked out.
     pub(super) fn lockout(&self, address: Option<IpAddr>, now: Instant) -> Option<Lockout> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.lock();
         let record = records.get(&address.map(client_key::of))?;
         let wait = record.since.saturating_duration_since(now);
         (!wait.is_zero()).then_some(Lockout {
             wait,
-            is_shut: record.misses >= MISSES,
+            is_total: record.misses >= MISSES,
         })
     }
 
-    /// Takes down a password that came to a closed door and is not known.
-    pub(super) fn missed(&self, address: Option<IpAddr>, fingerprint: Fingerprint, now: Instant) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Counts an unknown password that was tried during a lockout.
+    pub(super) fn count_miss(
+        &self,
+        address: Option<IpAddr>,
+        fingerprint: Fingerprint,
+        now: Instant,
+    ) {
+        let mut records = self.records.lock();
         if let Some(record) = records.get_mut(&address.map(client_key::of))
             && record.recent.iter().all(|(other, _)| *other != fingerprint)
         {
@@ -100,38 +109,42 @@ impl Throttle {
         }
     }
 
-    /// Takes down a login that was looked at and failed: each is one line of the log, and one more where it closes the door.
-    pub(super) fn failed(&self, failed: FailedLogin<'_>, now: Instant) {
-        let Some(pause) = self.count(failed.address, failed.fingerprint, now) else {
+    /// Counts and logs a failed login, and a lockout that it causes.
+    pub(super) fn count_failure(&self, failed: FailedLogin<'_>, now: Instant) {
+        let Some(lockout) = self.count(failed.address, failed.fingerprint, now) else {
             return;
         };
-        failed.report();
-        if !pause.is_zero() {
-            let (address, wait) = (failed.address(), humantime::format_duration(pause));
-            tracing::warn!(%address, %wait, "logins put off: too many of this address have failed, and more are not looked at");
+        failed.log();
+        if !lockout.is_zero() {
+            let wait = SpanPrinter::new().unsigned_duration_to_string(&lockout);
+            tracing::warn!(
+                address = %failed.address(),
+                %wait,
+                "too many failed logins from this address; further attempts are rejected unchecked"
+            );
         }
     }
 
-    /// As [`Self::failed`], for what costs nothing to look at: behind a closed door it is only told how long to wait.
+    /// Counts a failed login whose check costs nothing. During a lockout it returns the time left instead.
     pub(super) fn turn_away(&self, failed: FailedLogin<'_>, now: Instant) -> Option<Duration> {
         let lockout = self.lockout(failed.address, now);
         if lockout.is_none() {
-            self.failed(failed, now);
+            self.count_failure(failed, now);
         }
         lockout.map(|lockout| lockout.wait)
     }
 
-    /// Gives how long the door is closed now; none where it is the same failure once more.
+    /// Counts a failure and returns the lockout that follows; `None` for a repeated one.
     fn count(
         &self,
         address: Option<IpAddr>,
         fingerprint: Option<Fingerprint>,
         now: Instant,
     ) -> Option<Duration> {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.records.lock();
         let address = address.map(client_key::of);
         if records.len() >= ADDRESSES && !records.contains_key(&address) {
-            make_room(&mut records, now);
+            evict(&mut records, now);
         }
         let record = records.entry(address).or_insert_with(|| Record {
             failures: 0,
@@ -149,18 +162,18 @@ impl Throttle {
             record.note(fingerprint, now);
         }
         let failures = record.failures(now).saturating_add(1);
-        let pause = pause_after(failures);
-        (record.failures, record.since, record.misses) = (failures, now + pause, 0);
-        Some(pause)
+        let lockout = lockout_after(failures);
+        (record.failures, record.since, record.misses) = (failures, now + lockout, 0);
+        Some(lockout)
     }
 }
 
 impl FailedLogin<'_> {
-    /// The one line about it; what watches logs for attackers goes by its words (`docs/fail2ban`).
-    fn report(&self) {
+    /// Logs the failure in the form that `docs/fail2ban` matches.
+    fn log(&self) {
         const LONGEST_NAME: usize = 100;
         let user: String = self.user.chars().take(LONGEST_NAME).collect();
-        // as a text value: control characters and quotes come out escaped
+        // as a text value: control characters and quotes are escaped
         tracing::warn!(user = user.as_str(), address = %self.address(), reason = self.reason, "login failed");
     }
 
@@ -170,17 +183,17 @@ impl FailedLogin<'_> {
     }
 }
 
-fn pause_after(failures: u32) -> Duration {
+fn lockout_after(failures: u32) -> Duration {
     match failures.checked_sub(FREE_FAILURES + 1) {
-        Some(doublings) => FIRST_PAUSE
+        Some(doublings) => FIRST_LOCKOUT
             .saturating_mul(1 << doublings.min(20))
-            .min(LONGEST_PAUSE),
+            .min(LONGEST_LOCKOUT),
         None => Duration::ZERO,
     }
 }
 
-/// Forgets those of whom nothing counts any more, and where all count, the quarter that counts least.
-fn make_room(records: &mut HashMap<Option<IpAddr>, Record>, now: Instant) {
+/// Drops addresses without a counting failure, or else the quarter with the fewest failures.
+fn evict(records: &mut HashMap<Option<IpAddr>, Record>, now: Instant) {
     records.retain(|_, record| record.failures(now) > 0);
     if records.len() >= ADDRESSES {
         let mut all: Vec<_> = records.drain().collect();
@@ -199,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_and_end() {
+    fn lockouts_grow_and_end() {
         let (throttle, one, other) = (
             Throttle::default(),
             address("192.0.2.1"),
@@ -210,24 +223,24 @@ mod tests {
             throttle.count(one, None, now);
             assert_eq!(throttle.lockout(one, now), None);
         }
-        let mut pauses = Vec::new();
+        let mut lockouts = Vec::new();
         for _ in 0..12 {
             throttle.count(one, None, now);
-            let pause = throttle.lockout(one, now).unwrap().wait;
-            pauses.push(pause.as_secs());
+            let wait = throttle.lockout(one, now).unwrap().wait;
+            lockouts.push(wait.as_secs());
             assert_eq!(throttle.lockout(other, now), None);
-            now += pause;
+            now += wait;
             assert_eq!(throttle.lockout(one, now), None);
         }
-        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
-        // all is forgiven in the end
+        assert_eq!(lockouts, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]);
+        // in the end all is forgotten
         now += FORGOTTEN_AFTER * 22;
         throttle.count(one, None, now);
         assert_eq!(throttle.lockout(one, now), None);
     }
 
     fn fingerprint(password: u32) -> Fingerprint {
-        let cache = super::super::password_cache::PasswordCache::new(Duration::ZERO).unwrap();
+        let cache = super::super::password::cache::PasswordCache::new(Duration::ZERO).unwrap();
         cache.fingerprint(
             "joe",
             &password.to_le_bytes(),
@@ -244,7 +257,7 @@ mod tests {
         for second in 0..10 {
             assert_eq!(throttle.count(one, Some(old), later(second)), None);
         }
-        // and it closes the door like any other if it does not end
+        // if it does not end, it causes a lockout like any other
         let counted = (10..600).filter(|second| throttle.lockout(one, later(*second)).is_none());
         let counted = counted
             .filter(|second| throttle.count(one, Some(old), later(*second)).is_some())
@@ -253,26 +266,26 @@ mod tests {
     }
 
     #[test]
-    fn guessing_behind_a_closed_door_shuts_it() {
+    fn guessing_during_a_lockout_makes_it_total() {
         let (throttle, one, now) = (Throttle::default(), address("192.0.2.1"), Instant::now());
         for number in 0..=FREE_FAILURES {
             throttle.count(one, Some(fingerprint(number)), now);
         }
         let stale = fingerprint(1000);
         for _ in 0..1000 {
-            throttle.missed(one, stale, now);
+            throttle.count_miss(one, stale, now);
         }
         assert!(
-            !throttle.lockout(one, now).unwrap().is_shut,
-            "a script with an old password has shut it"
+            !throttle.lockout(one, now).unwrap().is_total,
+            "a script with an old password has made it total"
         );
-        (0..MISSES).for_each(|number| throttle.missed(one, fingerprint(2000 + number), now));
+        (0..MISSES).for_each(|number| throttle.count_miss(one, fingerprint(2000 + number), now));
         let lockout = throttle.lockout(one, now).unwrap();
-        assert!(lockout.is_shut);
-        let opened = now + lockout.wait;
-        assert_eq!(throttle.lockout(one, opened), None);
-        throttle.count(one, None, opened);
-        assert!(!throttle.lockout(one, opened).unwrap().is_shut);
+        assert!(lockout.is_total);
+        let end = now + lockout.wait;
+        assert_eq!(throttle.lockout(one, end), None);
+        throttle.count(one, None, end);
+        assert!(!throttle.lockout(one, end).unwrap().is_total);
     }
 
     #[test]
@@ -291,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_has_an_end_and_keeps_the_worst() {
+    fn memory_is_bounded_and_keeps_the_worst() {
         let throttle = Throttle::default();
         let (worst, now) = (address("192.0.2.1"), Instant::now());
         for _ in 0..=FREE_FAILURES {
@@ -300,7 +313,7 @@ mod tests {
         for number in 0..2 * ADDRESSES as u32 {
             throttle.count(Some(std::net::Ipv4Addr::from(number).into()), None, now);
         }
-        assert!(throttle.records.lock().unwrap().len() <= ADDRESSES);
+        assert!(throttle.records.lock().len() <= ADDRESSES);
         assert!(throttle.lockout(worst, now).is_some());
     }
 }

@@ -1,15 +1,15 @@
-//! What has been done to files, and how long that took.
+//! Counts and durations of file operations.
 
 use crate::telemetry::Histogram;
 
-/// What is done to the store, by the names that distribution has for it (`storagedriver.StorageDriver`).
+/// A kind of file operation, by distribution's names (`storagedriver.StorageDriver`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// Opening a blob to be read.
+    /// Opening a blob for reading.
     Reader,
-    /// Opening an upload to be written to.
+    /// Opening an upload for writing.
     Writer,
-    /// Looking at a file.
+    /// Reading a file's metadata.
     Stat,
     /// Listing uploads.
     List,
@@ -40,16 +40,16 @@ impl Operation {
     }
 }
 
-/// Counted since the process began.
+/// Counters since the process started.
 #[derive(Debug)]
 pub struct Stats {
     operations: [Histogram; Operation::ALL.len()],
-    /// Syncs of the bytes of uploads.
+    /// Durations of syncs of upload files.
     pub file_syncs: Histogram,
 }
 
 impl Stats {
-    /// How long each operation of this kind took.
+    /// Durations of operations of that kind.
     pub fn operation(&self, operation: Operation) -> &Histogram {
         &self.operations[operation as usize]
     }

@@ -8,13 +8,13 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::Hasher;
+use super::hasher::Hasher;
 use crate::oci::Algorithm;
 use crate::sys;
 
-/// How many bytes are written before the kernel is asked to start moving them to disk.
+/// Bytes written between two requests to the kernel to start writing them to disk.
 const WRITE_BACK_STEP: u64 = 8 << 20;
-/// What a file is read back in.
+/// Buffer size for reading a file back, in bytes.
 const READ_SIZE: usize = 256 << 10;
 
 /// The name of an upload session: a version 4 UUID.
@@ -22,12 +22,12 @@ const READ_SIZE: usize = 256 << 10;
 pub struct UploadId(Box<str>);
 
 impl UploadId {
-    /// A new one that nobody can guess.
+    /// Generates an unguessable id.
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().to_string().into())
     }
 
-    /// Reads an id as this registry writes it; nothing else is an id, so that none can be a path.
+    /// Parses an id in exactly the form that this registry writes, so that no id can be a path.
     pub fn parse(text: &str) -> Option<Self> {
         let uuid = uuid::Uuid::try_parse(text).ok()?;
         (uuid.to_string() == text).then(|| Self(text.into()))
@@ -50,22 +50,24 @@ impl fmt::Debug for UploadId {
     }
 }
 
-/// An upload's file, open and locked. The lock is the kernel's, so it holds between processes and ends with this one.
+/// An upload's file, open and locked.
+///
+/// The lock is the kernel's: it also holds between processes and ends when this is dropped.
 pub struct UploadFile {
     file: File,
     length: u64,
-    /// Up to where the kernel was asked to write back.
+    /// Bytes that the kernel was asked to write back.
     handed_over: u64,
 }
 
 impl UploadFile {
-    /// Opens, making the file where there is none, and locks; `None` where another holds the lock.
+    /// Opens and locks the file, creating it if absent; `None` if it is locked already.
     pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         loop {
             let file = match options.open(path) {
-                // a finished one that a crash kept from losing this name
+                // a finished upload whose own name a crash left behind
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
                     options.open(path)?
@@ -83,25 +85,26 @@ impl UploadFile {
                 length,
                 handed_over: length,
             };
-            // between opening and locking, the last holder may have finished: what was opened is then a blob
+            // between opening and locking, the last holder may have finished: the file is then a blob
             if upload.is_at(path) {
                 return Ok(Some(upload));
             }
         }
     }
 
-    /// Whether the file has a second name, its blob's. It must not be written to then: either it is a blob, or its last
-    /// holder died before that was decided.
+    /// True if the file also has its blob's name.
+    ///
+    /// It must not be written to then: either it is a blob, or its last holder died before the commit decided that.
     pub fn is_published(&self) -> io::Result<bool> {
         Ok(self.file.metadata()?.nlink() > 1)
     }
 
-    /// Takes the right to write from the file of a finished blob.
+    /// Makes the file of a finished blob read-only.
     pub fn make_read_only(&self) -> io::Result<()> {
         self.file.set_permissions(Permissions::from_mode(0o400))
     }
 
-    /// Whether `path` is a name of this very file.
+    /// True if `path` is a name of this file.
     pub(super) fn is_at(&self, path: &Path) -> bool {
         let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let here = self.file.metadata().map(identity);
@@ -112,15 +115,15 @@ impl UploadFile {
         })
     }
 
-    /// How many bytes the file holds.
+    /// The file's length, in bytes.
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// Appends all of `chunks`, and starts their way to disk every few megabytes.
+    /// Appends all of `chunks` and starts writing them to disk every few megabytes.
     ///
     /// # Errors
-    /// After one, the file may hold part of them: [`Self::truncate`] it or give it up.
+    /// After an error the file may hold part of them: [`Self::truncate`] or discard it.
     pub fn append(&mut self, chunks: &[Bytes]) -> io::Result<()> {
         let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         let mut rest = &mut slices[..];
@@ -141,12 +144,12 @@ impl UploadFile {
         Ok(())
     }
 
-    /// Drops what lies beyond `length`. Nothing can be appended through this handle any more.
+    /// Removes everything beyond `length`. Nothing can be appended through this handle afterwards.
     pub fn truncate(&self, length: u64) -> io::Result<()> {
         self.file.set_len(length)
     }
 
-    /// Drops what lies beyond `length`, to go on from there.
+    /// Removes everything beyond `length`, to continue from there.
     pub fn shortened(self, length: u64) -> io::Result<Self> {
         self.truncate(length)?;
         Ok(Self {
@@ -156,12 +159,12 @@ impl UploadFile {
         })
     }
 
-    /// Waits until every byte appended is on disk.
+    /// Waits until every appended byte is on disk.
     pub fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
     }
 
-    /// Hashes the whole file from its start, for a hash that was not computed while the bytes passed.
+    /// Hashes the whole file, for when the hash was not computed as the bytes arrived.
     pub fn rehash(&self, algorithm: Algorithm) -> io::Result<Hasher> {
         let mut hasher = Hasher::new(algorithm);
         let mut buffer = vec![0; READ_SIZE];

@@ -3,39 +3,40 @@
 use std::path::PathBuf;
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{Registry, Retention, Settings};
+use tarkeep::registry::{Registry, RegistrySettings, Retention};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, registry};
 
-/// Where the store is, for commands that work on it.
+/// The store that a command works on.
 #[derive(clap::Args)]
 pub(crate) struct Store {
-    /// The data directory [default: as the server has it]
+    /// Data directory [default: the server's]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The server's configuration, for its data directory and its rules
+    /// The server's configuration, which names the data directory and the retention rules
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens the store, beside a running server or without one.
-    pub(crate) fn open(self) -> Result<Registry, Error> {
-        self.open_with_rules().map(|(registry, _)| registry)
+    /// Opens the store; a server may be running.
+    pub(crate) async fn open(self) -> Result<Registry, Error> {
+        let (registry, _) = self.open_with_rules().await?;
+        Ok(registry)
     }
 
-    /// As [`Self::open`], with the rules of what is kept: the configuration's, where one is named or variables make one, and
-    /// otherwise those of the last server on that directory.
-    pub(crate) fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
+    /// Opens the store with its retention rules: those of the configuration or of variables, or else those of the last server
+    /// on that directory.
+    pub(crate) async fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
         let file = defaults::configuration(self.config);
         let is_named = file.is_some();
         let (Loaded { config, .. }, rules) =
             Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
         let directory = defaults::data_directory(self.data_dir.as_deref(), &config)?;
         defaults::check_foreign_store(&directory, &config)?;
-        // what clients may not, the owner may
-        let settings = Settings {
+        // the owner may delete even if clients may not
+        let settings = RegistrySettings {
             delete: true,
             ..rules
         };
@@ -44,7 +45,7 @@ impl Store {
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {
-            registry.recorded_retention()?
+            registry.gc().recorded_retention().await?
         };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))

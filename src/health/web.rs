@@ -1,4 +1,4 @@
-//! Asking another server.
+//! Probe of another server by HTTP.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use hyper_util::rt::TokioExecutor;
 
 use crate::redact;
 
-/// How often a redirection is followed.
-const REDIRECTIONS: usize = 10;
+/// Maximum number of redirects to follow.
+const MAX_REDIRECTS: usize = 10;
 
-/// That a `HEAD` of a URL is answered with the expected status.
+/// `HEAD` request of a URL that must get the expected status.
 #[derive(Debug)]
 pub struct Web {
     uri: Uri,
@@ -31,10 +31,10 @@ pub struct Web {
 }
 
 impl Web {
-    /// `headers` are sent with each request. Servers are known by the system's authorities.
+    /// Creates a probe that sends `headers` and trusts the system's certificate authorities.
     ///
     /// # Errors
-    /// A URL, a header or a status that is none, in a sentence.
+    /// An invalid URL, header or status, in a sentence.
     pub fn new<'h>(
         uri: &str,
         headers: impl Iterator<Item = (&'h str, &'h str)>,
@@ -44,10 +44,10 @@ impl Web {
         let shown = redact::url(uri);
         let target: Uri = uri
             .parse()
-            .map_err(|error| format!("'{shown}' is no URL: {error}"))?;
+            .map_err(|error| format!("'{shown}' is not a URL: {error}"))?;
         if !matches!(target.scheme_str(), Some("http" | "https")) {
             return Err(format!(
-                "'{shown}' is no URL that begins with http:// or https://"
+                "'{shown}' is not a URL that begins with http:// or https://"
             ));
         }
         let mut map = HeaderMap::new();
@@ -56,17 +56,16 @@ impl Web {
                 .parse::<HeaderName>()
                 .ok()
                 .zip(value.parse::<HeaderValue>().ok());
-            let (name, value) = parsed.ok_or_else(|| {
-                format!("'{name}' cannot be sent as a header with the value that is given")
-            })?;
+            let (name, value) = parsed
+                .ok_or_else(|| format!("'{name}' and its value cannot be sent as a header"))?;
             map.append(name, value);
         }
         if let Some(credentials) = credentials(&target).filter(|_| !map.contains_key(AUTHORIZATION))
         {
             map.insert(AUTHORIZATION, credentials);
         }
-        let expected =
-            StatusCode::from_u16(expected).map_err(|_| format!("{expected} is no HTTP status"))?;
+        let expected = StatusCode::from_u16(expected)
+            .map_err(|_| format!("{expected} is not an HTTP status"))?;
         let provider = rustls::crypto::aws_lc_rs::default_provider();
         let roots =
             hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
@@ -83,9 +82,9 @@ impl Web {
         })
     }
 
-    pub(super) async fn look(&self) -> Result<(), String> {
-        let answer = tokio::time::timeout(self.timeout, self.ask()).await;
-        let status = answer.map_err(|_| format!("no answer came within {:?}", self.timeout))??;
+    pub(super) async fn run(&self) -> Result<(), String> {
+        let answer = tokio::time::timeout(self.timeout, self.request()).await;
+        let status = answer.map_err(|_| format!("no answer within {:?}", self.timeout))??;
         if status == self.expected {
             Ok(())
         } else {
@@ -96,13 +95,13 @@ impl Web {
         }
     }
 
-    async fn ask(&self) -> Result<StatusCode, String> {
+    async fn request(&self) -> Result<StatusCode, String> {
         let mut uri = self.uri.clone();
-        for _ in 0..=REDIRECTIONS {
+        for _ in 0..=MAX_REDIRECTS {
             let mut request = Request::new(Empty::new());
             *request.method_mut() = Method::HEAD;
             *request.uri_mut() = uri.clone();
-            // what is meant for one server is not shown to another
+            // another server does not get the headers, which may hold secrets
             if (uri.host(), uri.port_u16(), uri.scheme())
                 == (self.uri.host(), self.uri.port_u16(), self.uri.scheme())
             {
@@ -112,17 +111,17 @@ impl Web {
                 .client
                 .request(request)
                 .await
-                .map_err(|error| reasons(&error))?;
-            match next(&uri, &answer).filter(|_| answer.status() != self.expected) {
+                .map_err(|error| with_causes(&error))?;
+            match redirect_target(&uri, &answer).filter(|_| answer.status() != self.expected) {
                 Some(next) => uri = next,
                 None => return Ok(answer.status()),
             }
         }
-        Err(format!("it was redirected more than {REDIRECTIONS} times"))
+        Err(format!("redirected more than {MAX_REDIRECTS} times"))
     }
 }
 
-/// A login that a URL holds, as Go's client sends it.
+/// Returns the `Authorization` for a login in the URL, as Go's client sends it.
 fn credentials(target: &Uri) -> Option<HeaderValue> {
     let (user_info, _) = target.authority()?.as_str().rsplit_once('@')?;
     let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
@@ -131,8 +130,8 @@ fn credentials(target: &Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("Basic {basic}")).ok()
 }
 
-/// Where an answer redirects to: a whole URL, or a path on the same server.
-fn next(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
+/// Returns the target of a redirect, a URL or a path on the same server.
+fn redirect_target(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
     if !matches!(answer.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
@@ -148,8 +147,8 @@ fn next(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
         .filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
 }
 
-/// An error with what caused it: the outermost one says little.
-fn reasons(error: &dyn std::error::Error) -> String {
+/// Formats an error with its causes: the outermost one is not specific.
+fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,4 +1,4 @@
-//! The application: takes a request through parsing, authorization, its handler and the log.
+//! The application: takes a request through parsing, authorization, its handler and the logs.
 
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
@@ -6,18 +6,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::response::IntoResponse;
 use futures_util::future::FutureExt;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
+use tower_service::Service;
 
 use crate::auth::{Access, Identity};
 use crate::http::api::action::Action;
-use crate::http::api::{authorize, blobs, lists, manifests, tag_history, uploads, validate};
+use crate::http::api::{authorize, blobs, lists, manifests, route, tag_history, uploads, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::sendfile::ConnectionState;
-use crate::http::endpoint::{self, Endpoint};
+use crate::http::connection::serve::Application;
+use crate::http::endpoint::{self, RouteLabel};
 use crate::http::observe::error_log::ErrorLog;
 use crate::http::observe::monitoring::Monitor;
 use crate::http::observe::probes;
@@ -25,63 +27,106 @@ use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
-use crate::http::settings::LiveSettings;
+use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::registry::Registry;
 
-/// What handlers need; shared, for every request has one, and every connection room for it.
+/// State that requests share.
 pub(crate) struct App {
-    pub registry: Registry,
-    pub access: Access,
-    pub settings: LiveSettings,
-    pub monitor: Monitor,
-    pub error_log: ErrorLog,
+    registry: Registry,
+    access: Access,
+    settings: LiveSettings,
+    monitor: Monitor,
+    error_log: ErrorLog,
+    /// Routes beside the distribution API, whose paths hold no repository names.
+    pages: Router,
 }
 
-/// The whole application. Its answers under `/v2/` are OCI's, failures included.
-pub(crate) fn router(app: App) -> Router {
-    Router::new().fallback(serve).with_state(Arc::new(app))
+/// A request's path and what it asks for.
+struct Parsed {
+    /// Below the prefix; `None` if the request lies outside of it.
+    inner: Option<Uri>,
+    action: Result<Action, ApiError>,
+    label: RouteLabel,
+    is_v2: bool,
 }
 
-/// Answers a request, seen from outside: below the prefix, with locations that the client can follow.
-async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let settings = app.settings.look();
-    let base = settings.site.base(
-        request.uri(),
-        request.headers(),
-        request.extensions().get::<Client>(),
-    );
-    // an orchestrator need not know of a prefix
-    let probe = || endpoint::is_probe(request.uri().path()).then_some(Cow::Borrowed(request.uri()));
-    let inner = settings.site.prefix().strip(request.uri()).or_else(probe);
-    // as routes are read
-    let path = inner
-        .as_ref()
-        .map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
-    let is_v2 = path.as_ref().is_some_and(|path| path.starts_with("/v2"));
-    let known =
-        validate::check(&request).and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath));
-    let action = known.and_then(|uri| Action::parse(request.method(), uri));
-    let endpoint = match &action {
-        Ok(action) => action.endpoint(),
-        Err(_) => path
+impl Application for Arc<App> {
+    fn respond(
+        self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        respond(self, request)
+    }
+}
+
+impl App {
+    pub(crate) fn new(
+        registry: Registry,
+        access: Access,
+        settings: LiveSettings,
+        monitor: Monitor,
+    ) -> Self {
+        let pages =
+            probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
+        Self {
+            registry,
+            access,
+            settings,
+            monitor,
+            error_log: ErrorLog::default(),
+            pages,
+        }
+    }
+
+    fn parse(&self, request: &Request<Body>, settings: &ServerSettings) -> Parsed {
+        let uri = request.uri();
+        // orchestrators need not know the prefix
+        let probe = || endpoint::is_probe(uri.path()).then_some(Cow::Borrowed(uri));
+        let inner = settings.site.prefix().strip(uri).or_else(probe);
+        let path = inner
             .as_ref()
-            .map_or(Endpoint::Other, |path| Endpoint::of_path(path)),
-    };
-    let client = request
-        .extensions()
-        .get::<Client>()
-        .and_then(|client| client.address);
-    let mut observation = app.monitor.observer.begin(endpoint, &request, client);
-    // as in distribution, but for the probes: whatever else is asked for, understood or not
-    let is_for_all = matches!(
+            .map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
+        let action = validate::check(request)
+            .and_then(|()| inner.as_ref().ok_or(ApiError::UnknownPath))
+            .and_then(|uri| Action::parse(request.method(), uri));
+        let label = match (&action, &path) {
+            (Ok(action), _) => action.endpoint().info().label,
+            (Err(_), Some(path)) => route::label_of(path),
+            (Err(_), None) => RouteLabel::Other,
+        };
+        // as in distribution, health checks stop every request but probes, even invalid ones
+        let is_served = self.monitor.health.is_well()
+            || action
+                .as_ref()
+                .is_ok_and(|action| action.endpoint().is_probe());
+        Parsed {
+            label,
+            is_v2: path.is_some_and(|path| path.starts_with("/v2")),
+            action: if is_served {
+                action
+            } else {
+                Err(ApiError::Unhealthy)
+            },
+            inner: inner
+                .filter(|inner| matches!(inner, Cow::Owned(_)))
+                .map(Cow::into_owned),
+        }
+    }
+}
+
+/// Responds to a request in the client's terms: paths below the prefix, locations that the client can follow.
+async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
+    let settings = app.settings.look();
+    let client = request.extensions().get::<Client>();
+    let base = settings.site.base(request.uri(), request.headers(), client);
+    let client = client.and_then(|client| client.address);
+    let Parsed {
+        inner,
         action,
-        Ok(Action::Root | Action::Live | Action::Ready { .. })
-    );
-    let action = if is_for_all || app.monitor.health.is_well() {
-        action
-    } else {
-        Err(ApiError::Unhealthy)
-    };
+        label,
+        is_v2,
+    } = app.parse(&request, &settings);
+    let mut observation = app.monitor.observer.begin(label, &request, client);
     let patience = settings.limits.idle_timeout;
     drop(settings);
 
@@ -98,21 +143,21 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
         Ok(action) => authorize::admit(&app.access, action, &mut request).await,
         Err(error) => Err(error),
     };
-    if let Some(user) = request
-        .extensions()
-        .get::<Identity>()
-        .and_then(Identity::name)
-    {
+    let identity = request.extensions().get::<Identity>();
+    if let Some(user) = identity.and_then(Identity::name) {
         observation.set_user(user);
     }
-    let answer = match action {
-        Ok(action) => run(&app, action, request).await,
+    let response = match action {
+        Ok(action) => run(&app, action, inner, request).await,
         Err(error) => Err(error),
     };
-    let mut response = answer.unwrap_or_else(ApiError::render);
+    let mut response = response.unwrap_or_else(ApiError::render);
     app.error_log.tell(client, &method, &uri, &response);
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
     if state.is_unread() && is_http1 {
-        // the connection ends here, because nobody reads on to the next request: say so
+        // the rest of the body is not read, so the connection closes
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
@@ -121,34 +166,35 @@ async fn serve(State(app): State<Arc<App>>, request: Request<Body>) -> Response<
         builder::mark_v2(&mut response);
     }
     base_url::relocate(response.headers_mut(), &base);
-    app.settings
-        .look()
-        .site
-        .headers()
-        .add_to(response.headers_mut());
+    let settings = app.settings.look();
+    settings.site.headers().add_to(response.headers_mut());
     observation.answer(response)
 }
 
-/// Runs an action to its end. One that changes something goes on when its client leaves; one that panics answers 500.
+/// Runs an action. A change is completed even if the client disconnects; a panic becomes a 500.
 async fn run(
     app: &Arc<App>,
     action: Action,
-    request: Request<Body>,
+    inner: Option<Uri>,
+    mut request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let changes = action.changes_something();
-    if changes {
+    let is_change = action.endpoint().is_change();
+    if is_change {
         app.registry.check_writable()?;
     }
+    if let (Action::Liveness | Action::Readiness, Some(inner)) = (&action, inner) {
+        *request.uri_mut() = inner;
+    }
     let work = AssertUnwindSafe(dispatch(Arc::clone(app), action, request)).catch_unwind();
-    let outcome = if changes {
+    let outcome = if is_change {
         tokio::spawn(work).await
     } else {
         Ok(work.await)
     };
     match outcome {
-        Ok(Ok(answer)) => answer,
+        Ok(Ok(response)) => response,
         Ok(Err(_)) | Err(_) => {
-            tracing::error!("a request's handler panicked");
+            tracing::error!("request handler panicked");
             Err(ApiError::Panicked)
         }
     }
@@ -159,9 +205,7 @@ async fn dispatch(
     action: Action,
     request: Request<Body>,
 ) -> Result<Response<Body>, ApiError> {
-    let App {
-        registry, monitor, ..
-    } = &*app;
+    let registry = &app.registry;
     let (head, body) = request.into_parts();
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
@@ -173,8 +217,10 @@ async fn dispatch(
         Action::Redirect { to } => Ok(builder::empty(StatusCode::MOVED_PERMANENTLY)
             .location(to)
             .finish()),
-        Action::Live => Ok(probes::live()),
-        Action::Ready(asked) => Ok(Box::pin(monitor.readiness.answer(&asked)).await),
+        Action::Liveness | Action::Readiness => {
+            let request = Request::from_parts(head, body);
+            Ok(app.pages.clone().call(request).await.into_response())
+        }
         Action::CheckApi => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await
@@ -191,20 +237,24 @@ async fn dispatch(
             manifests::delete_repository(registry, &name, &head).await
         }
         Action::GetBlob { name, digest } => blobs::get(registry, &name, &digest, &head).await,
-        Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest).await,
-        Action::BeginUpload { name, algorithm } => uploads::begin(registry, &name, algorithm).await,
-        Action::PushBlob { name, digest } => uploads::push(registry, &name, &digest, body).await,
-        Action::MountBlob { name, digest, from } => {
-            uploads::mount(registry, &name, &digest, from.as_ref()).await
+        Action::DeleteBlob { name, digest } => blobs::delete(registry, &name, &digest, &head).await,
+        Action::BeginUpload { name, algorithm } => {
+            uploads::begin(registry, &name, algorithm, &head).await
         }
-        Action::GetUpload { name, id } => uploads::status(registry, &name, &id),
+        Action::PushBlob { name, digest } => {
+            uploads::push(registry, &name, &digest, &head, body).await
+        }
+        Action::MountBlob { name, digest, from } => {
+            uploads::mount(registry, &name, &digest, from.as_ref(), &head).await
+        }
+        Action::GetUpload { name, id } => uploads::status(registry, &name, &id).await,
         Action::AppendUpload { name, id } => {
             uploads::append(registry, &name, &id, &head, body).await
         }
         Action::FinishUpload { name, id, digest } => {
             uploads::finish(registry, &name, &id, &digest, &head, body).await
         }
-        Action::CancelUpload { name, id } => uploads::cancel(registry, &name, &id).await,
+        Action::CancelUpload { name, id } => uploads::cancel(registry, &name, &id, &head).await,
         Action::ListTags { name, page } => lists::tags(registry, &name, page).await,
         Action::ListReferrers {
             name,

@@ -1,8 +1,35 @@
-//! The endpoints, as metrics name them.
+//! The table of endpoints: method, path, required right, effect and name in metrics of each.
 
-/// What requests are about, by the names that distribution has for its routes, and ours for what it has not.
+use crate::auth::Permission;
+
+/// Right that an endpoint requires, by distribution's rules (`registry/handlers/app.go`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Endpoint {
+pub(crate) enum Right {
+    /// None: the response tells nothing of the content. Browsers send `OPTIONS` without credentials.
+    Public,
+    /// A login, with any permissions.
+    Login,
+    /// Listing all repositories.
+    Catalog,
+    /// These permissions on the repository that the path names.
+    Repository(&'static [Permission]),
+}
+
+const PULL: Right = Right::Repository(&[Permission::Pull]);
+const PUSH: Right = Right::Repository(&[Permission::Pull, Permission::Push]);
+const DELETE: Right = Right::Repository(&[Permission::Delete]);
+
+/// Effect of an endpoint on the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Reads,
+    /// Rejected in read-only mode, and completed even if the client disconnects.
+    Changes,
+}
+
+/// Value of the label `handler` of metrics: distribution's names for its routes, and our own for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RouteLabel {
     Base,
     Catalog,
     Tags,
@@ -16,7 +43,89 @@ pub(crate) enum Endpoint {
     Other,
 }
 
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EndpointInfo {
+    /// `GET` stands for `HEAD` as well.
+    pub method: &'static str,
+    /// Path template; a path that begins otherwise than with a slash is matched by no template.
+    pub path: &'static str,
+    pub right: Right,
+    pub effect: Effect,
+    pub label: RouteLabel,
+}
+
+/// Declares [`Endpoint`] and its table; a row without all five columns does not compile.
+macro_rules! endpoints {
+    ($($name:ident: $method:ident $path:literal, $right:expr, $effect:ident, $label:ident;)*) => {
+        /// Kind of request. [`crate::http::api::action::Action`] has one variant for each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Endpoint {
+            $($name,)*
+        }
+
+        impl Endpoint {
+            /// All endpoints, in the order in which their paths are matched.
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            pub(crate) const fn info(self) -> EndpointInfo {
+                match self {
+                    $(Self::$name => EndpointInfo {
+                        method: stringify!($method),
+                        path: $path,
+                        right: $right,
+                        effect: Effect::$effect,
+                        label: RouteLabel::$label,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+use Right::{Catalog, Login, Public};
+
+endpoints! {
+    CheckApi:         GET     "/v2/",                                Login,   Reads,   Base;
+    GetManifest:      GET     "/v2/{name}/manifests/{reference}",    PULL,    Reads,   Manifest;
+    PutManifest:      PUT     "/v2/{name}/manifests/{reference}",    PUSH,    Changes, Manifest;
+    DeleteManifest:   DELETE  "/v2/{name}/manifests/{reference}",    DELETE,  Changes, Manifest;
+    BeginUpload:      POST    "/v2/{name}/blobs/uploads/",           PUSH,    Changes, BlobUpload;
+    PushBlob:         POST    "/v2/{name}/blobs/uploads/",           PUSH,    Changes, BlobUpload;
+    MountBlob:        POST    "/v2/{name}/blobs/uploads/",           PUSH,    Changes, BlobUpload;
+    GetUpload:        GET     "/v2/{name}/blobs/uploads/{id}",       PULL,    Reads,   BlobUploadChunk;
+    AppendUpload:     PATCH   "/v2/{name}/blobs/uploads/{id}",       PUSH,    Changes, BlobUploadChunk;
+    FinishUpload:     PUT     "/v2/{name}/blobs/uploads/{id}",       PUSH,    Changes, BlobUploadChunk;
+    CancelUpload:     DELETE  "/v2/{name}/blobs/uploads/{id}",       DELETE,  Changes, BlobUploadChunk;
+    GetBlob:          GET     "/v2/{name}/blobs/{digest}",           PULL,    Reads,   Blob;
+    DeleteBlob:       DELETE  "/v2/{name}/blobs/{digest}",           DELETE,  Changes, Blob;
+    ListTags:         GET     "/v2/{name}/tags/list",                PULL,    Reads,   Tags;
+    ListReferrers:    GET     "/v2/{name}/referrers/{digest}",       PULL,    Reads,   Referrers;
+    TagHistory:       GET     "/v2/{name}/_oci/tag-history/{tag}",   PULL,    Reads,   TagHistory;
+    ListRepositories: GET     "/v2/_catalog",                        Catalog, Reads,   Catalog;
+    DeleteRepository: DELETE  "/v2/{name}/",                         DELETE,  Changes, Repository;
+    Root:             GET     "/",                                   Public,  Reads,   Other;
+    Liveness:         GET     "/livez",                              Public,  Reads,   Other;
+    Readiness:        GET     "/readyz",                             Public,  Reads,   Other;
+    PingV1:           GET     "/v1/_ping",                           Public,  Reads,   Other;
+    SearchV1:         GET     "/v1/search",                          Catalog, Reads,   Other;
+    Options:          OPTIONS "*",                                   Public,  Reads,   Other;
+    Redirect:         GET     "(a path with empty segments)",        Public,  Reads,   Other;
+}
+
 impl Endpoint {
+    /// Reports whether it is answered while a configured health check fails.
+    pub(crate) fn is_probe(self) -> bool {
+        matches!(self, Self::Root | Self::Liveness | Self::Readiness)
+    }
+
+    /// Reports whether it changes the registry.
+    pub(crate) fn is_change(self) -> bool {
+        self.info().effect == Effect::Changes
+    }
+}
+
+impl RouteLabel {
     pub(crate) const ALL: [Self; 11] = [
         Self::Base,
         Self::Catalog,
@@ -48,12 +157,142 @@ impl Endpoint {
     }
 }
 
-/// Path of the liveness probe.
-pub(crate) const LIVE: &str = "/livez";
-/// Path of the readiness probe.
-pub(crate) const READY: &str = "/readyz";
+/// A path matched to the template of its endpoints. Repository names contain slashes, so a path is read from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MatchedPath<'p> {
+    template: &'static str,
+    /// Text in the place of `{name}`; empty if the template has none.
+    pub name: &'p str,
+    /// Text in the place of the last parameter; empty if the template has none.
+    pub last: &'p str,
+}
 
-/// True for the path of a probe.
+impl<'p> MatchedPath<'p> {
+    /// Matches a decoded path, whatever its parameters are.
+    pub(crate) fn of(path: &'p str) -> Option<Self> {
+        let templates = Endpoint::ALL.iter().map(|endpoint| endpoint.info().path);
+        templates
+            .filter(|template| template.starts_with('/'))
+            .find_map(|template| Self::with(template, path))
+    }
+
+    fn with(template: &'static str, path: &'p str) -> Option<Self> {
+        let matched = |name, last| Self {
+            template,
+            name,
+            last,
+        };
+        let Some((before, after)) = template.split_once("{name}") else {
+            let is_same =
+                path == template || (path.len() > 1 && Some(path) == template.strip_suffix('/'));
+            return is_same.then(|| matched("", ""));
+        };
+        let rest = path.strip_prefix(before)?;
+        let Some((kind, _)) = after.split_once('{') else {
+            // the slash at the end is optional, unless it is all there is
+            let open = after.strip_suffix('/').filter(|open| !open.is_empty());
+            let name = rest.strip_suffix(after);
+            return name
+                .or_else(|| rest.strip_suffix(open?))
+                .map(|name| matched(name, ""));
+        };
+        let slash = rest.rfind('/')?;
+        let (name, last) = (rest[..=slash].strip_suffix(kind)?, &rest[slash + 1..]);
+        (!last.is_empty()).then(|| matched(name, last))
+    }
+
+    fn endpoints(self) -> impl Iterator<Item = Endpoint> {
+        let all = Endpoint::ALL.iter().copied();
+        all.filter(move |endpoint| endpoint.info().path == self.template)
+    }
+
+    /// The first endpoint of this path with `method`.
+    pub(crate) fn endpoint(self, method: &str) -> Option<Endpoint> {
+        self.endpoints()
+            .find(|endpoint| endpoint.info().method == method)
+    }
+
+    /// Value of `Allow` for this path.
+    pub(crate) fn allowed(self) -> String {
+        allowed(self.endpoints())
+    }
+
+    /// Reports whether this is the path of a repository itself, which only `DELETE` knows.
+    pub(crate) fn is_repository(self) -> bool {
+        self.label() == RouteLabel::Repository
+    }
+
+    pub(crate) fn label(self) -> RouteLabel {
+        self.endpoints()
+            .next()
+            .map_or(RouteLabel::Other, |endpoint| endpoint.info().label)
+    }
+}
+
+/// Value of `Allow` for the API as a whole.
+pub(crate) fn allowed_anywhere() -> String {
+    let all = Endpoint::ALL.iter().copied();
+    allowed(all.filter(|endpoint| *endpoint != Endpoint::Options))
+}
+
+fn allowed(endpoints: impl Iterator<Item = Endpoint>) -> String {
+    let mut methods: Vec<_> = endpoints.map(|endpoint| endpoint.info().method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.sort_unstable();
+    methods.dedup();
+    methods.join(", ")
+}
+
+/// Reports whether this is the path of a probe for orchestrators.
 pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(path, LIVE | READY)
+    [Endpoint::Liveness, Endpoint::Readiness]
+        .iter()
+        .any(|endpoint| endpoint.info().path == path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_matched_to_its_own_template() {
+        for endpoint in Endpoint::ALL {
+            let template = endpoint.info().path;
+            let path = template.replace("{name}", "a/b").replace(['{', '}'], "");
+            let found = MatchedPath::of(&path).map(|matched| matched.template);
+            assert_eq!(found, template.starts_with('/').then_some(template));
+        }
+    }
+
+    #[test]
+    fn a_path_has_one_label() {
+        for endpoint in Endpoint::ALL {
+            for other in Endpoint::ALL {
+                if endpoint.info().path == other.info().path {
+                    assert_eq!(endpoint.info().label, other.info().label);
+                }
+            }
+        }
+    }
+
+    /// A `GET` that changed something would bypass read-only mode in the hands of a crawler.
+    #[test]
+    fn methods_and_effects_agree() {
+        for endpoint in Endpoint::ALL {
+            let is_read = matches!(endpoint.info().method, "GET" | "OPTIONS");
+            assert_eq!(is_read, !endpoint.is_change(), "{endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn every_change_takes_a_permission_on_its_repository() {
+        for endpoint in Endpoint::ALL.iter().filter(|endpoint| endpoint.is_change()) {
+            assert!(
+                matches!(endpoint.info().right, Right::Repository([_, ..])),
+                "{endpoint:?}"
+            );
+        }
+    }
 }

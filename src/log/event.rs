@@ -1,28 +1,28 @@
-//! What an event says: its message and its fields.
+//! Message and fields of an event.
 
 use std::fmt::{self, Write};
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
-/// What was gathered of an event, in the order in which it was said.
+/// Message and fields, in the order in which they were recorded.
 #[derive(Default)]
-pub(super) struct Said {
+pub(super) struct EventText {
     pub message: String,
-    pub fields: Vec<(&'static str, Word)>,
+    pub fields: Vec<(&'static str, FieldValue)>,
 }
 
-/// What a field holds.
-pub(super) enum Word {
-    /// Text, which is quoted where it is not an object's.
+/// Value of a field.
+pub(super) enum FieldValue {
+    /// Text, which is quoted outside of JSON.
     Text(String),
-    /// What something shows of itself.
+    /// Result of `Display` or `Debug`.
     Shown(String),
-    /// A number or a truth.
+    /// Number or boolean.
     Other(Value),
 }
 
-impl Word {
+impl FieldValue {
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Text(text) | Self::Shown(text) => Value::String(text.clone()),
@@ -31,56 +31,58 @@ impl Word {
     }
 }
 
-impl fmt::Display for Word {
-    /// As `key=value` has it.
+impl fmt::Display for FieldValue {
+    /// Formats the value as in `key=value`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
-            Self::Shown(text) => write!(f, "{}", Plain(text)),
+            Self::Shown(text) => write!(f, "{}", Escaped(text)),
             Self::Other(value) => write!(f, "{value}"),
         }
     }
 }
 
-impl Visit for Said {
+impl Visit for EventText {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.add(field, Word::Shown(format!("{value:?}")));
+        self.add(field, FieldValue::Shown(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.add(field, Word::Text(value.to_owned()));
+        self.add(field, FieldValue::Text(value.to_owned()));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, Word::Other(value.into()));
+        self.add(field, FieldValue::Other(value.into()));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, Word::Other(value.into()));
+        self.add(field, FieldValue::Other(value.into()));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.add(field, Word::Other(value.into()));
+        self.add(field, FieldValue::Other(value.into()));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.add(field, Word::Other(value.into()));
+        self.add(field, FieldValue::Other(value.into()));
     }
 }
 
-impl Said {
-    fn add(&mut self, field: &Field, word: Word) {
-        match (field.name(), word) {
-            ("message", Word::Text(text) | Word::Shown(text)) => self.message = text,
-            (name, word) => self.fields.push((name, word)),
+impl EventText {
+    fn add(&mut self, field: &Field, value: FieldValue) {
+        match (field.name(), value) {
+            ("message", FieldValue::Text(text) | FieldValue::Shown(text)) => self.message = text,
+            (name, value) => self.fields.push((name, value)),
         }
     }
 }
 
-/// A text without what would end the line, or move a terminal's cursor: clients choose some of what is logged.
-pub(super) struct Plain<'t>(pub &'t str);
+/// Text with control characters escaped.
+///
+/// They could end the line or control a terminal, and some text comes from clients.
+pub(super) struct Escaped<'t>(pub &'t str);
 
-impl fmt::Display for Plain<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|char| match char {
             '"' | '\'' | '\\' => f.write_char(char),
@@ -89,16 +91,16 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
-/// An owner's value as `key=value` has it: text in quotes where it would not read as one word.
-pub(super) struct Bare<'v>(pub &'v Value);
+/// Configured value as in `key=value`, quoted if it would not read as one word.
+pub(super) struct Configured<'v>(pub &'v Value);
 
-impl fmt::Display for Bare<'_> {
+impl fmt::Display for Configured<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
                 write!(f, "{text:?}")
             }
-            Value::String(text) => write!(f, "{}", Plain(text)),
+            Value::String(text) => write!(f, "{}", Escaped(text)),
             other => write!(f, "{other}"),
         }
     }

@@ -1,11 +1,12 @@
-//! Warnings that are gathered in place of being written.
+//! Collection of warnings instead of logging them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
-use super::event::Said;
+use super::event::EventText;
 
 #[derive(Clone, Default)]
 struct Warnings(Arc<Mutex<Vec<String>>>);
@@ -15,43 +16,40 @@ impl<S: Subscriber> Layer<S> for Warnings {
         if *event.metadata().level() > Level::WARN {
             return;
         }
-        let mut said = Said::default();
-        event.record(&mut said);
-        let fields: String = said
+        let mut recorded = EventText::default();
+        event.record(&mut recorded);
+        let fields: String = recorded
             .fields
             .iter()
-            .map(|(key, word)| format!(" {key}={word}"))
+            .map(|(key, value)| format!(" {key}={value}"))
             .collect();
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(format!("{}{fields}", said.message));
+        self.0.lock().push(format!("{}{fields}", recorded.message));
     }
 }
 
-/// Does `work`, and gives what this thread warns of meanwhile, which is not logged.
+/// Runs `work` and returns this thread's warnings and errors meanwhile, which are not logged.
 pub fn gather<T>(work: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let warnings = Warnings::default();
-    let done = tracing::subscriber::with_default(
-        tracing_subscriber::registry().with(warnings.clone()),
+    let collected = Warnings::default();
+    let outcome = tracing::subscriber::with_default(
+        tracing_subscriber::registry().with(collected.clone()),
         work,
     );
-    let said = std::mem::take(&mut *warnings.0.lock().unwrap_or_else(PoisonError::into_inner));
-    (done, said)
+    let warnings = std::mem::take(&mut *collected.0.lock());
+    (outcome, warnings)
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
-    fn warnings_are_gathered_and_nothing_else() {
-        let (done, said) = super::gather(|| {
+    fn only_warnings_are_collected() {
+        let (outcome, warnings) = super::gather(|| {
             tracing::info!("of no interest");
             tracing::warn!(user = "ann", "take care");
             tracing::error!("gone");
             7
         });
         assert_eq!(
-            (done, said),
+            (outcome, warnings),
             (
                 7,
                 vec!["take care user=\"ann\"".to_owned(), "gone".to_owned()]

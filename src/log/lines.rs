@@ -1,22 +1,22 @@
-//! One line an event.
+//! Format of one line per event.
 
 use std::fmt;
-use std::time::SystemTime;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::Formatter;
-use super::event::{Bare, Plain, Said};
+use super::event::{Configured, Escaped, EventText};
+use super::settings::Formatter;
 
-/// Writes events as the settings ask for.
+/// Formatter of events, by the log's settings.
 pub(super) struct Lines {
-    pub formatter: Formatter,
-    pub fields: Map<String, Value>,
-    pub caller: bool,
+    pub(super) formatter: Formatter,
+    pub(super) fields: Map<String, Value>,
+    pub(super) caller: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -30,15 +30,15 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut said = Said::default();
-        event.record(&mut said);
+        let mut recorded = EventText::default();
+        event.record(&mut recorded);
         let is_colourful = writer.has_ansi_escapes();
         self.write(
             &mut writer,
             event.metadata(),
-            &said,
+            &recorded,
             is_colourful,
-            SystemTime::now(),
+            Timestamp::now(),
         )
     }
 }
@@ -48,28 +48,28 @@ impl Lines {
         &self,
         out: &mut impl fmt::Write,
         about: &Metadata<'_>,
-        said: &Said,
+        recorded: &EventText,
         is_colourful: bool,
-        now: SystemTime,
+        now: Timestamp,
     ) -> fmt::Result {
         match self.formatter {
-            Formatter::Text => self.text(out, about, said, is_colourful, now),
+            Formatter::Text => self.text(out, about, recorded, is_colourful, now),
             Formatter::Json => {
                 let own = [
                     ("time", time(now)),
                     ("level", level(*about.level()).to_owned()),
-                    ("msg", said.message.clone()),
+                    ("msg", recorded.message.clone()),
                 ];
-                writeln!(out, "{}", self.object(own, about, said))
+                writeln!(out, "{}", self.object(own, about, recorded))
             }
             Formatter::Logstash => {
                 let own = [
                     ("@timestamp", time(now)),
                     ("@version", "1".to_owned()),
                     ("level", level(*about.level()).to_owned()),
-                    ("message", said.message.clone()),
+                    ("message", recorded.message.clone()),
                 ];
-                writeln!(out, "{}", self.object(own, about, said))
+                writeln!(out, "{}", self.object(own, about, recorded))
             }
         }
     }
@@ -78,9 +78,9 @@ impl Lines {
         &self,
         out: &mut impl fmt::Write,
         about: &Metadata<'_>,
-        said: &Said,
+        recorded: &EventText,
         is_colourful: bool,
-        now: SystemTime,
+        now: Timestamp,
     ) -> fmt::Result {
         let (dim, colour, off) = if is_colourful {
             ("\x1b[2m", colour(*about.level()), "\x1b[0m")
@@ -92,39 +92,41 @@ impl Lines {
             "{dim}{}{off} {colour}{:>5}{off} {}",
             time(now),
             about.level().as_str(),
-            Plain(&said.message)
+            Escaped(&recorded.message)
         )?;
-        for (key, word) in &said.fields {
-            write!(out, " {dim}{key}={off}{word}")?;
+        for (key, value) in &recorded.fields {
+            write!(out, " {dim}{key}={off}{value}")?;
         }
-        let unsaid = self
+        let rest = self
             .fields
             .iter()
-            .filter(|(key, _)| !said.fields.iter().any(|(name, _)| name == key));
-        for (key, value) in unsaid {
-            write!(out, " {dim}{}={off}{}", Plain(key), Bare(value))?;
+            .filter(|(key, _)| !recorded.fields.iter().any(|(name, _)| name == key));
+        for (key, value) in rest {
+            write!(out, " {dim}{}={off}{}", Escaped(key), Configured(value))?;
         }
-        if let Some(place) = self.caller.then(|| caller(about)).flatten() {
-            write!(out, " {dim}file={off}{place}")?;
+        if let Some(location) = self.caller.then(|| caller(about)).flatten() {
+            write!(out, " {dim}file={off}{location}")?;
         }
         writeln!(out)
     }
 
-    /// What the line is of itself, and the fields. One by the name of something else is called `fields.NAME`, as logrus does.
+    /// Returns the line's own members and the fields. A field with the name of an own member is called `fields.NAME`, as in
+    /// logrus.
     fn object<const N: usize>(
         &self,
         own: [(&'static str, String); N],
         about: &Metadata<'_>,
-        said: &Said,
+        recorded: &EventText,
     ) -> Value {
         let mut object = self.fields.clone();
         object.extend(
-            said.fields
+            recorded
+                .fields
                 .iter()
-                .map(|(key, word)| ((*key).to_owned(), word.value())),
+                .map(|(key, value)| ((*key).to_owned(), value.value())),
         );
-        if let Some(place) = self.caller.then(|| caller(about)).flatten() {
-            put(&mut object, "file", place);
+        if let Some(location) = self.caller.then(|| caller(about)).flatten() {
+            put(&mut object, "file", location);
             put(
                 &mut object,
                 "func",
@@ -144,15 +146,15 @@ fn put(object: &mut Map<String, Value>, key: &str, text: String) {
     }
 }
 
-fn time(now: SystemTime) -> String {
-    humantime::format_rfc3339_micros(now).to_string()
+fn time(now: Timestamp) -> String {
+    format!("{now:.6}")
 }
 
 fn caller(about: &Metadata<'_>) -> Option<String> {
     Some(format!("{}:{}", about.file()?, about.line()?))
 }
 
-/// As logrus calls it.
+/// Returns logrus' name of a level.
 fn level(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error",
@@ -194,7 +196,7 @@ mod tests {
         }
     }
 
-    /// What is written while `say` says it.
+    /// Returns the text that is written while `say` runs.
     fn written(formatter: Formatter, fields: Value, caller: bool, say: impl FnOnce()) -> String {
         let sink = Sink::default();
         let lines = Lines {
@@ -227,7 +229,7 @@ mod tests {
             " WARN some \\u{1b}[31mthings count=3 name=\"two words\" error=it\\nbroke service=registry\n"
         );
         assert!(
-            humantime::parse_rfc3339(line.split(' ').next().unwrap()).is_ok(),
+            line.split(' ').next().unwrap().parse::<Timestamp>().is_ok(),
             "{line}"
         );
     }
@@ -261,7 +263,11 @@ mod tests {
                 .starts_with("src/log/lines.rs:"),
             "{line}"
         );
-        assert!(humantime::parse_rfc3339(line["time"].as_str().unwrap()).is_ok());
+        assert_eq!(
+            line["time"].as_str().unwrap().len(),
+            "2026-01-02T03:04:05.678901Z".len()
+        );
+        assert!(line["time"].as_str().unwrap().parse::<Timestamp>().is_ok());
 
         let line: Value =
             serde_json::from_str(&written(Formatter::Logstash, json!({}), false, || {
@@ -272,7 +278,13 @@ mod tests {
             (&line["@version"], &line["message"], &line["level"]),
             (&json!("1"), &json!("started"), &json!("info"))
         );
-        assert!(humantime::parse_rfc3339(line["@timestamp"].as_str().unwrap()).is_ok());
+        assert!(
+            line["@timestamp"]
+                .as_str()
+                .unwrap()
+                .parse::<Timestamp>()
+                .is_ok()
+        );
         assert_eq!(line.get("file"), None);
     }
 

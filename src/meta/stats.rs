@@ -1,31 +1,31 @@
-//! What the database has been asked, and how long that took.
+//! Counts and durations of reads and commits.
 
 use crate::telemetry::{Counter, Gauge, Histogram};
 
-/// How many changes there were in a commit.
+/// Buckets for the number of changes in a commit.
 const CHANGES: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256];
 
-/// Counted since the process began.
+/// Counters since the process started.
 #[derive(Debug)]
 pub struct Stats {
-    /// Changes that wait for the writer, or are being made.
+    /// Changes queued or being made.
     pub queued: Gauge,
     /// Changes in each commit.
     pub batches: Histogram,
-    /// From the beginning of each transaction that is durable to the end of its commit.
+    /// Durations of durable transactions, including their commits.
     pub transactions: Histogram,
-    /// Of that, making the names of new files durable.
+    /// Durations of the directory syncs within.
     pub directory_syncs: Histogram,
-    /// Of that, the commit, with the sync of the log.
+    /// Durations of the commits within, including the sync of the log.
     pub commits: Histogram,
-    /// Commits of changes that nobody waits for, which are not synced.
+    /// Commits without a sync, of changes that no client waits for.
     pub lazy_commits: Counter,
     pub failed_commits: Counter,
-    /// Manifests that were asked for.
+    /// Requests for a manifest.
     pub manifests_read: Counter,
-    /// Of those, what was in memory.
+    /// Those answered from memory.
     pub manifests_remembered: Counter,
-    /// Manifests that could not be read.
+    /// Those that failed.
     pub manifests_failed: Counter,
 }
 

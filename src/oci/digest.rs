@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-/// The hash algorithms a digest may name.
+use data_encoding::HEXLOWER;
+
+/// Hash algorithm of a digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     Sha256,
@@ -10,10 +12,10 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm this registry stores content under.
+    /// All supported algorithms.
     pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
 
-    /// The name before the colon of a digest.
+    /// Returns the name before the colon of a digest.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sha256 => "sha256",
@@ -37,23 +39,23 @@ impl Algorithm {
     }
 }
 
-/// A digest such as `sha256:6c3c…`: a known algorithm and its full length of lower-case hexadecimal digits.
+/// Digest such as `sha256:6c3c…`: a supported algorithm and its full length of lower-case hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(Box<str>);
 
-/// Why a text is not a digest.
+/// Reason why a text is not a digest.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DigestError {
     #[error("'{0}' is not a digest: it must read ALGORITHM:HEX, as in sha256:…")]
     Shape(String),
     #[error("the digest algorithm '{0}' is not supported: use sha256 or sha512")]
     Algorithm(String),
-    #[error("a {algorithm} digest has {expected} lower-case hexadecimal digits, '{text}' has not", algorithm = .algorithm.as_str(), expected = .algorithm.hex_length())]
+    #[error("a {algorithm} digest must have {expected} lower-case hexadecimal digits, '{text}' does not", algorithm = .algorithm.as_str(), expected = .algorithm.hex_length())]
     Hex { algorithm: Algorithm, text: String },
 }
 
 impl Digest {
-    /// Reads a digest, refusing unknown algorithms, upper-case digits and wrong lengths.
+    /// Parses a digest; unknown algorithms, upper-case digits and wrong lengths are rejected.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         let (name, hex) = text
             .split_once(':')
@@ -71,16 +73,12 @@ impl Digest {
         Ok(Self(text.into()))
     }
 
-    /// Names the result of a finished hash; `hash` must be the whole output of `algorithm`.
+    /// Creates the digest of a finished hash, which must be the whole output of `algorithm`.
     pub fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Self {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut text = String::with_capacity(algorithm.as_str().len() + 1 + hash.len() * 2);
         text.push_str(algorithm.as_str());
         text.push(':');
-        for byte in hash {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
+        HEXLOWER.encode_append(hash, &mut text);
         debug_assert_eq!(
             text.len(),
             algorithm.as_str().len() + 1 + algorithm.hex_length()
@@ -88,12 +86,12 @@ impl Digest {
         Self(text.into())
     }
 
-    /// The whole digest, algorithm included.
+    /// Returns the whole digest, including the algorithm.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The algorithm named before the colon.
+    /// Returns the algorithm named before the colon.
     pub fn algorithm(&self) -> Algorithm {
         if self.0.starts_with("sha256:") {
             Algorithm::Sha256
@@ -102,7 +100,7 @@ impl Digest {
         }
     }
 
-    /// The digits after the colon.
+    /// Returns the digits after the colon.
     pub fn hex(&self) -> &str {
         &self.0[self.algorithm().as_str().len() + 1..]
     }
@@ -142,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn near_misses_are_refused() {
+    fn near_misses_are_rejected() {
         let hex = "a".repeat(64);
         for text in [
             String::new(),

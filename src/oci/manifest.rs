@@ -1,4 +1,4 @@
-//! What the registry reads out of a manifest: its references. The bytes themselves are kept as they came.
+//! Manifests, as far as the registry reads them; their bytes are stored unchanged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,40 +8,42 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::media_type::Shape;
-use super::{Digest, DigestError, MediaType};
+use super::digest::{Digest, DigestError};
+use super::media_type::{MediaType, Shape};
 
-/// A manifest or index as far as a registry needs to know it (OCI image-spec 1.1, "Image Manifest", "Image Index").
+/// Manifest or index, as far as a registry reads it.
+///
+/// See OCI image-spec 1.1, "Image Manifest" and "Image Index".
 #[derive(Debug)]
 pub struct Manifest {
-    /// The media type it is stored and served under.
+    /// Media type under which it is stored and served.
     pub media_type: MediaType,
-    /// What it is used for: `artifactType`, or the media type of its config.
+    /// `artifactType`, or else the media type of its config.
     pub artifact_type: Option<String>,
-    /// The manifest this one is about, present or not.
+    /// Manifest that this one is about, which need not exist.
     pub subject: Option<Digest>,
-    /// What must exist before this manifest does, without repetition.
+    /// Content that must exist before this manifest does, without repetition.
     pub references: Vec<Reference>,
     pub annotations: BTreeMap<String, String>,
-    /// The descriptors of an index, in order; empty for an image.
+    /// Descriptors of an index, in order; empty for an image.
     pub children: Vec<Descriptor>,
-    /// The config of an image.
+    /// Config of an image.
     pub config: Option<Descriptor>,
-    /// The layers of an image, in order; empty for an index.
+    /// Layers of an image, in order; empty for an index.
     pub layers: Vec<Descriptor>,
 }
 
-/// One thing that a manifest needs.
+/// Content that a manifest refers to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
     pub digest: Digest,
-    /// A child of an index: a manifest, or, as BuildKit's caches have it, a blob.
+    /// True for a child of an index: a manifest, or a blob in BuildKit's caches.
     pub is_child: bool,
-    /// A foreign layer, which need not be stored here.
+    /// True for a foreign layer, which need not be stored here.
     pub is_optional: bool,
 }
 
-/// A pointer to content, by digest (OCI image-spec 1.1, "Content Descriptors").
+/// Pointer to content by digest (OCI image-spec 1.1, "Content Descriptors").
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -50,7 +52,7 @@ pub struct Descriptor {
     pub digest: String,
     #[serde(default)]
     pub size: i64,
-    /// Where else the content may be had.
+    /// Other locations of the content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub urls: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,7 +63,7 @@ pub struct Descriptor {
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
-/// Where an image runs.
+/// Platform that an image is built for.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Platform {
     #[serde(default)]
@@ -72,7 +74,7 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
-/// Why a manifest is refused.
+/// Reason why a manifest is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     #[error("the manifest is not a JSON object of the expected shape: {0}")]
@@ -81,15 +83,15 @@ pub enum ManifestError {
     MediaType { inside: String, outside: MediaType },
     #[error("'{0}' is not a media type")]
     MalformedMediaType(String),
-    #[error("neither the Content-Type nor a mediaType tells what kind of manifest this is")]
+    #[error("neither the Content-Type nor a mediaType names the kind of manifest")]
     Untyped,
-    #[error("an image manifest has no 'manifests', an index has no 'config' and no 'layers'")]
+    #[error("an image manifest must not have 'manifests', an index neither 'config' nor 'layers'")]
     Ambiguous,
-    #[error("schemaVersion must be there and be 2")]
+    #[error("schemaVersion is required and must be 2")]
     SchemaVersion,
-    #[error("an image manifest needs a config, and this one has none")]
+    #[error("the image manifest has no config, which is required")]
     NoConfig,
-    #[error("Docker's manifest schema 1 is not supported: push with a client of this decade")]
+    #[error("Docker's manifest schema 1 is not supported: push with a newer client")]
     Obsolete,
     #[error("a descriptor of the manifest is malformed: {0}")]
     Descriptor(#[from] DigestError),
@@ -103,14 +105,16 @@ struct Document {
     artifact_type: Option<String>,
     config: Option<Object<Descriptor>>,
     layers: Option<Vec<Object<Descriptor>>>,
-    /// The layers of the OCI artifact manifest, which lived for one release candidate.
+    /// Layers of the OCI artifact manifest, which existed in release candidates only.
     blobs: Option<Vec<Object<Descriptor>>>,
     manifests: Option<Vec<Object<Descriptor>>>,
     subject: Option<Object<Descriptor>>,
     annotations: Option<BTreeMap<String, String>>,
 }
 
-/// A JSON object and nothing else: serde by itself also takes an array for a struct, which no other reader would.
+/// JSON object and nothing else.
+///
+/// serde by itself also takes an array for a struct, which no other reader would.
 struct Object<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -138,9 +142,9 @@ fn plain(objects: Option<Vec<Object<Descriptor>>>) -> Option<Vec<Descriptor>> {
 }
 
 impl Manifest {
-    /// Reads a manifest that was pushed, or stored, as `content_type`.
+    /// Parses a manifest that was pushed or stored as `content_type`.
     ///
-    /// Unknown fields are passed over and unknown media types accepted: both are stored byte for byte.
+    /// Unknown fields are ignored and unknown media types accepted: both are stored byte for byte.
     pub fn parse(content_type: Option<&str>, bytes: &[u8]) -> Result<Self, ManifestError> {
         let Object(document) = serde_json::from_slice::<Object<Document>>(bytes)?;
         let media_type = document.media_type(content_type)?;
@@ -193,7 +197,7 @@ impl Document {
         }
     }
 
-    /// Refuses documents that two readers could take for two different things (CVE-2021-41190).
+    /// Rejects documents that two readers could interpret differently (CVE-2021-41190).
     fn check(&self, shape: Shape) -> Result<(), ManifestError> {
         if shape == Shape::Obsolete || self.schema_version == Some(1) {
             return Err(ManifestError::Obsolete);
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_is_two_things_is_refused() {
+    fn an_ambiguous_document_is_rejected() {
         let both = br#"{"schemaVersion":2,"config":{"digest":"x"},"manifests":[]}"#;
         assert!(matches!(
             Manifest::parse(Some(MediaType::OCI_MANIFEST), both),
@@ -313,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_reader_needs_must_be_there() {
+    fn required_members_are_required() {
         let config = format!(r#""config":{{"digest":"{}"}}"#, digest('a'));
         let read = |media_type, members: &str| {
             Manifest::parse(Some(media_type), format!("{{{members}}}").as_bytes())
@@ -343,13 +347,13 @@ mod tests {
             ));
             read(media_type, r#""schemaVersion":2"#).unwrap();
         }
-        // which has neither, and types that say nothing of a shape
+        // artifacts have neither, and other types have no shape
         read(MediaType::OCI_ARTIFACT, r#""blobs":[]"#).unwrap();
         read("application/json", "").unwrap();
     }
 
     #[test]
-    fn types_inside_and_outside_must_agree() {
+    fn media_types_inside_and_outside_must_match() {
         let index = format!(
             r#"{{"schemaVersion":2,"mediaType":"{}","manifests":null}}"#,
             MediaType::OCI_INDEX

@@ -1,19 +1,19 @@
-//! Media types that mean something to the registry; every other one is stored as it came.
+//! Media types known to the registry; any other one is stored unchanged.
 
 use std::fmt;
 
-/// A media type without its parameters, as a manifest was pushed with.
+/// Media type without its parameters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MediaType(Box<str>);
 
-/// What a media type says of the shape of a manifest.
+/// Shape of a manifest according to its media type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Image,
-    /// As an image's, without `schemaVersion` and config.
+    /// Like an image, without `schemaVersion` and config.
     Artifact,
     Index,
-    /// Docker's first schema, signed and without descriptors; no client of the last ten years pushes it.
+    /// Docker's first schema, signed and without descriptors, which no client has pushed in ten years.
     Obsolete,
     Other,
 }
@@ -38,8 +38,9 @@ impl MediaType {
         "application/vnd.oci.image.layer.nondistributable.v1.tar",
     ];
 
-    /// Takes `TYPE/SUBTYPE[; parameters]`, dropping the parameters.
-    /// None where there is no such text, or a character that a header could not carry back.
+    /// Parses `TYPE/SUBTYPE[; parameters]` and drops the parameters.
+    ///
+    /// `None` for any other text, or one with a character that a header could not carry back.
     pub fn parse(text: &str) -> Option<Self> {
         let essence = text.split(';').next().unwrap_or_default().trim();
         let (kind, subtype) = essence.split_once('/')?;
@@ -52,7 +53,7 @@ impl MediaType {
         (is_token(kind) && is_token(subtype) && essence.len() <= 255).then(|| Self(essence.into()))
     }
 
-    /// The text, for headers and storage.
+    /// Returns the text, for headers and storage.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -67,7 +68,9 @@ impl MediaType {
         }
     }
 
-    /// Whether a layer of this type may be named without being stored (OCI image-spec 1.1, "Non-Distributable Layers").
+    /// Reports whether a layer of this type need not be stored.
+    ///
+    /// See OCI image-spec 1.1, "Non-Distributable Layers".
     pub(super) fn is_foreign_layer(text: &str) -> bool {
         Self::FOREIGN_LAYERS
             .iter()

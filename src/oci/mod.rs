@@ -1,6 +1,6 @@
-//! The vocabulary of the protocol: names, tags, digests, descriptors and manifests, parsed once at the edge.
+//! Vocabulary of the protocol: names, tags, digests, descriptors and manifests, parsed once at the edge.
 //!
-//! Nothing here reads a file, a clock or the network, so that every layer above can speak it.
+//! Nothing here accesses files, clocks or the network, so that every layer can use it.
 
 mod digest;
 mod manifest;

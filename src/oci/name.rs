@@ -2,20 +2,20 @@
 
 use std::fmt;
 
-/// The longest repository name, in bytes.
+/// Maximum length of a repository name, in bytes.
 const NAME_LIMIT: usize = 255;
-/// The longest tag, in bytes.
+/// Maximum length of a tag, in bytes.
 const TAG_LIMIT: usize = 128;
 
-/// A repository name: lower-case path components, at most 255 bytes together.
+/// Repository name: lower-case path components, at most 255 bytes in total.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RepositoryName(Box<str>);
 
-/// A tag: a letter, digit or underscore, then up to 127 of those, dots and dashes.
+/// Tag: a letter, digit or underscore, then up to 127 of those, dots and dashes.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TagName(Box<str>);
 
-/// Why a text is neither a repository name nor a tag.
+/// Reason why a text is not a repository name, or not a tag.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NameError {
     #[error("the repository name has {0} bytes, at most 255 are allowed")]
@@ -31,7 +31,7 @@ pub enum NameError {
 }
 
 impl RepositoryName {
-    /// Reads a name by the grammar of the distribution specification.
+    /// Parses a name by the grammar of the distribution specification.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.len() > NAME_LIMIT {
             return Err(NameError::TooLong(text.len()));
@@ -43,7 +43,7 @@ impl RepositoryName {
         }
     }
 
-    /// The name as the protocol writes it.
+    /// Returns the name as in the protocol.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,22 +65,22 @@ fn is_component(text: &str) -> bool {
 }
 
 impl TagName {
-    /// Reads a tag by the grammar of the distribution specification.
+    /// Parses a tag by the grammar of the distribution specification.
     pub fn parse(text: &str) -> Result<Self, NameError> {
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let bytes = text.as_bytes();
-        let starts_well = bytes.first().is_some_and(|&byte| is_word(byte));
-        let goes_on_well = bytes
+        let is_start_valid = bytes.first().is_some_and(|&byte| is_word(byte));
+        let is_rest_valid = bytes
             .iter()
             .all(|&byte| is_word(byte) || byte == b'.' || byte == b'-');
-        if starts_well && goes_on_well && bytes.len() <= TAG_LIMIT {
+        if is_start_valid && is_rest_valid && bytes.len() <= TAG_LIMIT {
             Ok(Self(text.into()))
         } else {
             Err(NameError::Tag(text.to_owned()))
         }
     }
 
-    /// The tag as the protocol writes it.
+    /// Returns the tag as in the protocol.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn names_outside_the_grammar_are_refused() {
+    fn names_outside_the_grammar_are_rejected() {
         for name in [
             "", "/", "a/", "/a", "a//b", "A", "a___b", "a..b", "a._b", "-a", "a-", "a/-b", "ä",
             "a b", "a\0", "_catalog", "..",
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_outside_the_grammar_are_refused() {
+    fn tags_outside_the_grammar_are_rejected() {
         for tag in ["", ".a", "-a", "a/b", "a:b", "ä", "a b", "a\n"] {
             assert!(TagName::parse(tag).is_err(), "{tag:?}");
         }

@@ -1,4 +1,4 @@
-//! What may still be written: what is free of the disk, but for what its owner keeps free (`storage.reserve`).
+//! The disk reserve: free disk that pushes must leave (`storage.reserve`).
 
 use std::time::Duration;
 
@@ -6,21 +6,22 @@ use crate::blob::BlobStore;
 use crate::log_limit::LogLimiter;
 use crate::registry::error::Error;
 
-/// How often the log says that there is no room.
-const SAID_EVERY: Duration = Duration::from_secs(60);
+/// Interval at which a shortage is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Guards the free disk that uploads must leave.
+/// Guards the free disk that pushes must leave.
 pub(super) struct DiskReserve(LogLimiter<()>);
 
 impl Default for DiskReserve {
     fn default() -> Self {
-        Self(LogLimiter::new("shortages of disk", SAID_EVERY, 1))
+        Self(LogLimiter::new("shortages of disk", LOG_INTERVAL, 1))
     }
 }
 
 impl DiskReserve {
-    /// Fails where accepting `incoming` more bytes would leave less than `reserve` bytes free, and logs it, once a minute at
-    /// the most.
+    /// Rejects `incoming` more bytes if they would leave less than `reserve` bytes free.
+    ///
+    /// Logs the shortage once a minute at most.
     pub(super) fn check(
         &self,
         blobs: &BlobStore,
@@ -29,15 +30,15 @@ impl DiskReserve {
     ) -> Result<(), Error> {
         let free = blobs
             .free_bytes()
-            .map_err(Error::files("asking for free disk"))?;
+            .map_err(Error::files("reading the free disk space"))?;
         if free >= reserve.saturating_add(incoming) {
             return Ok(());
         }
-        if self.0.may_say(()) {
+        if self.0.may_log(()) {
             tracing::warn!(
                 free,
                 reserve,
-                "too little disk is free for pushes, which are refused with 507: storage.reserve keeps {reserve} bytes, and {free} are free, so make room, or set storage.reserve lower"
+                "free disk is below storage.reserve ({free} of {reserve} bytes), so pushes are rejected with 507: free some space, or lower storage.reserve"
             );
         }
         Err(Error::Reserve)

@@ -1,5 +1,6 @@
-//! Why an operation was refused or failed, in the protocol's terms. Callers render it; [`crate::http`] for clients, the
-//! command line for people.
+//! Errors of operations, in the protocol's terms.
+//!
+//! Callers render them: [`crate::http`] for clients, the command line for people.
 
 use std::io;
 use std::path::PathBuf;
@@ -63,24 +64,24 @@ pub enum Error {
     #[error("the manifest names the URL '{}', which this registry's configuration does not allow (validation.manifests.urls)", crate::redact::url(.0))]
     UrlRefused(String),
     #[error(
-        "this registry takes no content whose config is '{0}' (policy.repository.classes in its configuration)"
+        "this registry does not accept content whose config is '{0}' (policy.repository.classes in its configuration)"
     )]
     ClassRefused(String),
-    #[error("the manifest could not be read: {0}")]
+    #[error("cannot receive the manifest: {0}")]
     ManifestBody(String),
     #[error("the body ended early: {0}")]
     Body(String),
-    #[error("the registry's disk is full: nothing more can be accepted until its owner makes room")]
+    #[error("the registry's disk is full: its owner must free space before anything can be pushed")]
     StorageFull,
     #[error(
-        "this registry keeps a reserve of free disk, and what is free beyond it does not suffice: nothing more can be accepted until its owner makes room"
+        "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
     Reserve,
     #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),
-    #[error("too much is being asked of the registry at once: {0}")]
+    #[error("the registry is overloaded, try again later: {0}")]
     Overloaded(String),
     #[error(transparent)]
     Meta(meta::Error),
@@ -104,7 +105,7 @@ impl From<meta::Error> for Error {
 }
 
 impl Error {
-    /// Wraps what the file system says with what was being done; a full disk is told apart.
+    /// Adds the failed action to a file system error; recognises a full disk.
     pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
@@ -117,7 +118,7 @@ impl Error {
 mod tests {
     use super::*;
 
-    /// Clients are told, and the log is.
+    /// Clients and the log both show it.
     #[test]
     fn a_refused_url_is_named_without_its_password() {
         let said =

@@ -1,8 +1,11 @@
-//! The operations of a registry: what the protocol's verbs mean, for every caller alike.
+//! The operations of a registry, for every caller alike: HTTP, the command line, background work.
 //!
-//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL or a path: facts come
-//! from [`crate::meta`], bytes from [`crate::blob`], and a change that needs both puts the bytes in place inside the
-//! metadata's transaction.
+//! All rules live here, in terms of the vocabulary of [`crate::oci`]. Nothing here knows HTTP, SQL
+//! or a path: facts come from [`crate::meta`], bytes from [`crate::blob`]. A change that needs both
+//! publishes the bytes inside the metadata's transaction.
+//!
+//! [`Registry`] has one slice for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
+//! implemented in the rooms `content`, `upload`, `gc`, `policy` and `report`.
 
 mod blocking;
 mod content;
@@ -13,38 +16,42 @@ mod policy;
 mod report;
 mod service;
 mod settings;
+mod slices;
 mod upload;
 
-pub use crate::blob::{Operation, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Operation, UploadId};
 pub use crate::meta::{
     Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
     now,
 };
-pub use blocking::Blocking;
-pub use content::describe::{Description, Summary};
-pub use content::history::Restore;
-pub use content::manifest_budget::Reservation;
+pub use content::describe::{ImageDescription, ImageSummary};
+pub use content::history::RestoreTarget;
+pub use content::manifest_budget::ManifestReservation;
 pub use content::page::{Page, PageLimits, ReferrersPage};
-pub use content::pull::OpenBlob;
-pub use content::push::Pushed;
+pub use content::pull::FoundBlob;
+pub use content::push::PushedManifest;
 pub use content::reference::ManifestReference;
 pub use content::trash::Restored;
-pub use content::validation::{Acceptance, Children, Class, Urls};
+pub use content::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use error::Error;
-pub use gc::counters::Collection;
+pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
-pub use gc::sweep::Sweep;
-pub use gc::swept::Swept;
-pub use policy::glob::Pattern;
-pub use policy::retention::{Decision, KeepUntagged, Policy, Retention, TagRule};
+pub use gc::run::SweepOptions;
+pub use gc::sweep_counts::SweepCounts;
+pub use policy::glob::Glob;
+pub use policy::keep_untagged::KeepUntagged;
+pub use policy::retention::Retention;
+pub use policy::tag_policy::{Policy, TagDecision, TagRule};
 pub use report::forecast::Forecast;
-pub use report::measurement::{Measured, StoreUsage};
-pub use report::preview::{Consequence, Deletion, Preview};
-pub use report::removal::{Doomed, Kind, Share};
-pub use report::simulation::Garbage;
+pub use report::measurement::{StoreMeasurement, StoreUsage};
+pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
+pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals};
+pub use report::simulation::CollectionBaseline;
 pub use report::usage::TagUsage;
-pub use report::why::{Chain, End, Step, StepKind, TagHold, Why};
+pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
-pub use settings::{Purging, Settings};
+pub use settings::{RegistrySettings, UploadExpiry};
+pub use slices::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
+pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
-pub use upload::session::{ChunkRange, UploadStatus};
+pub use upload::session::UploadStatus;

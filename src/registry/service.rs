@@ -1,4 +1,4 @@
-//! The registry: one data directory, opened, and the state that its operations share.
+//! The registry: an open data directory, and the state that its operations share.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,49 +9,51 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, Hasher, KeptOpen, UploadId};
-use crate::meta::Meta;
-use crate::registry::content::manifest_budget::{ManifestBudget, Reservation};
-use crate::registry::content::pull_counts::PullBuffer;
+use crate::blob::{BlobStore, DirectoryLock, Hasher, KeptOpen, UploadId};
+use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::content::manifest_budget::ManifestBudget;
+use crate::registry::content::pull_counts::PullCounts;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
-use crate::registry::gc::counters::Collection;
+use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
-use crate::registry::settings::Settings;
-use crate::registry::upload::batches::BatchBudget;
+use crate::registry::settings::RegistrySettings;
+use crate::registry::upload::batch_budget::BatchBudget;
 
-/// One registry on one data directory; clones share it.
+/// A registry on one data directory; clones share it.
 #[derive(Clone)]
 pub struct Registry {
     pub(super) meta: Meta,
     pub(super) blobs: Arc<BlobStore>,
-    pub(super) settings: Arc<ArcSwap<Settings>>,
-    /// Tells those who wait for other settings.
+    pub(super) settings: Arc<ArcSwap<RegistrySettings>>,
+    /// Notifies waiters of changed settings.
     pub(super) changed: Arc<Notify>,
-    /// Hashes of open uploads whose state cannot be saved with the session. A cache only: a hash that is missing, or
-    /// does not fit the file's length, is computed again from the file.
+    /// Hashes of open uploads whose state cannot be saved with the session.
+    ///
+    /// A cache only: a hash that is missing, or does not fit the file's length, is computed again
+    /// from the file.
     pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls that are not yet recorded.
-    pub(super) pulls: Arc<PullBuffer>,
+    pub(super) pulls: Arc<PullCounts>,
     /// Files that could not be removed.
     pub(super) failed_removals: Arc<FailedRemovals>,
-    /// Memory for large manifests on their way in.
-    pub(super) manifests: ManifestBudget,
+    /// Memory for large manifests that are being received.
+    pub(super) manifest_budget: ManifestBudget,
     pub(super) disk_reserve: Arc<DiskReserve>,
-    /// Batches of upload bytes that may be in memory at once, over all uploads.
+    /// Memory for batches of upload bytes.
     pub(super) batches: BatchBudget,
-    pub(super) collection: Arc<Collection>,
+    pub(super) collection: Arc<GcCounters>,
     pub(super) measurements: Arc<Measurements>,
 }
 
 impl Registry {
-    /// Opens the data directory at `root`, making it, for its owner alone, where there is none.
+    /// Opens the data directory at `root`; creates it, for its owner alone, if it does not exist.
     ///
     /// # Errors
-    /// What keeps the directory or the database from being used, naming the path and a remedy.
-    pub fn open(root: &Path, settings: Settings) -> Result<Self, Error> {
+    /// [`Error::DataDirectory`] and database errors, with path and remedy.
+    pub fn open(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
         let unusable = |cause: std::io::Error| Error::DataDirectory {
             path: root.to_owned(),
             cause,
@@ -59,7 +61,7 @@ impl Registry {
         make_root(root).map_err(unusable)?;
         let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
-        // the database first: where it is somebody else's, nothing is to be left beside it
+        // the database first: nothing must be left beside one that belongs to another program
         let meta = Meta::open(
             &database_path(root),
             Box::new(move || published.sync_published()),
@@ -73,7 +75,7 @@ impl Registry {
             unsaved_hashes: Arc::default(),
             pulls: Arc::default(),
             failed_removals: Arc::default(),
-            manifests: ManifestBudget::default(),
+            manifest_budget: ManifestBudget::default(),
             disk_reserve: Arc::default(),
             batches: BatchBudget::default(),
             collection: Arc::default(),
@@ -81,8 +83,10 @@ impl Registry {
         })
     }
 
-    /// Fails as [`Self::open`] would, as far as that can be told without a change to anything. Not for a process that has this
-    /// registry open: the database is read as a file, and closing that lets go of SQLite's locks on it.
+    /// Fails as [`Self::open`] would, as far as can be told without any change.
+    ///
+    /// Not for a process that has this registry open: the database is read as a file, and closing
+    /// that releases SQLite's locks on it.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -98,16 +102,16 @@ impl Registry {
         }
     }
 
-    /// Whether there is a registry in `root`; false also where that cannot be seen.
+    /// Reports whether `root` contains a registry; false if that cannot be seen.
     pub fn is_at(root: &Path) -> bool {
         database_path(root).exists()
     }
 
-    /// Opens a data directory that some server made.
+    /// Opens an existing data directory.
     ///
     /// # Errors
-    /// As [`Self::open`], and where there is no registry in it.
-    pub fn open_existing(root: &Path, settings: Settings) -> Result<Self, Error> {
+    /// As [`Self::open`], and [`Error::NoRegistry`] if there is none.
+    pub fn open_existing(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
         match database_path(root).metadata() {
             Ok(_) => Self::open(root, settings),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -120,25 +124,29 @@ impl Registry {
         }
     }
 
-    /// Holds the directory as a server does, until it is dropped: beside other servers, and not beside who wants it alone.
+    /// Locks the directory as a server does, beside other servers, but not beside
+    /// [`Self::lock_alone`].
+    ///
+    /// # Errors
+    /// An error if another process has the directory to itself.
     pub fn lock_serving(&self) -> Result<KeptOpen, Error> {
-        let lock = || self.blobs.lock_root(false);
+        let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
         lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
-            Error::Internal("registry garbage-collect has the data directory for itself: start again once it has ended".to_owned())
+            Error::Internal("registry garbage-collect has locked the data directory: start again when it has finished".to_owned())
         })
     }
 
-    /// Holds the directory alone, until it is dropped; none where a server has it.
+    /// Locks the directory for this process alone; `None` if a server runs.
     pub fn lock_alone(&self) -> Result<Option<KeptOpen>, Error> {
         self.blobs
-            .lock_root(true)
+            .lock_directory(DirectoryLock::Exclusive)
             .map_err(Error::files("locking the data directory"))
     }
 
-    /// The same registry, which goes by other rules of what is kept.
+    /// Replaces the retention settings.
     #[must_use]
     pub fn with_retention(self, retention: Retention) -> Self {
-        let settings = Settings {
+        let settings = RegistrySettings {
             retention,
             ..(*self.settings()).clone()
         };
@@ -148,29 +156,25 @@ impl Registry {
         }
     }
 
-    /// The rules in force; an operation that looks at several of them asks once, so that they belong together.
-    pub fn settings(&self) -> Arc<Settings> {
+    /// Returns the settings in force.
+    ///
+    /// An operation that needs several reads them once, so that they belong together.
+    pub fn settings(&self) -> Arc<RegistrySettings> {
         self.settings.load_full()
     }
 
-    /// From now on other rules hold, for this registry and all its clones; what is under way ends by those it began with.
-    pub fn set_settings(&self, settings: Settings) {
+    /// Replaces the settings, for all clones; operations in progress keep those they began with.
+    pub fn set_settings(&self, settings: RegistrySettings) {
         self.settings.store(Arc::new(settings));
         self.changed.notify_waiters();
     }
 
-    /// Done once [`Self::set_settings`] is called after this call.
+    /// Completes once [`Self::set_settings`] is called after this call.
     pub fn settings_changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
 
-    /// Room in memory for a large manifest that is on its way in; none of it is taken yet.
-    #[must_use]
-    pub fn reserve_memory(&self) -> Reservation {
-        self.manifests.reserve()
-    }
-
-    /// Refuses clients' changes where they may only read.
+    /// Rejects clients' changes in read-only mode.
     ///
     /// # Errors
     /// [`Error::ReadOnly`].
@@ -190,10 +194,29 @@ impl Registry {
         }
     }
 
-    /// Fails where accepting `incoming` more bytes would eat into the reserve of free disk.
-    pub(super) fn check_space(&self, incoming: u64) -> Result<(), Error> {
+    /// Makes one change to the metadata, durably, on behalf of `actor`.
+    ///
+    /// Every change requested by a client or a person passes here: the place for audit and events.
+    pub(super) async fn write<T, F>(&self, actor: Actor, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
+    {
+        self.meta.write(move |tx| change(tx, &actor)).await
+    }
+
+    /// Fails if `incoming` more bytes would use up the disk reserve.
+    pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
         let reserve = self.settings.load().reserve;
         self.disk_reserve.check(&self.blobs, reserve, incoming)
+    }
+
+    /// Runs a long query off the async workers.
+    pub(super) async fn scan<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader<'_>) -> Result<T, meta::Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        Ok(self.meta.read(meta::scan(query)).await?)
     }
 }
 

@@ -2,35 +2,37 @@
 
 use std::time::Duration;
 
-use crate::meta::Millis;
+use crate::meta::{Millis, millis};
 use crate::registry::content::page::PageLimits;
-use crate::registry::content::validation::Acceptance;
-use crate::registry::policy::retention::{Retention, millis};
+use crate::registry::content::validation::ManifestRules;
+use crate::registry::policy::retention::Retention;
 
-/// What an owner may set about the registry's rules.
+/// Settings of a registry.
 #[derive(Clone, Debug)]
-pub struct Settings {
-    /// Accept manifests that name what is not stored, as mirrors need.
+pub struct RegistrySettings {
+    /// Accept manifests that reference missing content, as mirrors need.
     pub sparse: bool,
-    /// The largest manifest, in bytes.
+    /// Maximum size of a manifest, in bytes.
     pub manifest_limit: usize,
-    /// Bytes of free disk below which nothing more is accepted; pulls and deletes go on.
+    /// Minimum free disk, in bytes; below it pushes are rejected, while pulls and deletes go on.
     pub reserve: u64,
-    /// Whether clients may delete.
+    /// Allow clients to delete.
     pub delete: bool,
-    /// Whether clients may only read. What the server does by itself, and what its owner does at the command line, goes on.
+    /// Reject clients' changes.
+    ///
+    /// Background work and the command line are not affected.
     pub read_only: bool,
-    /// What becomes of uploads that nobody goes on with.
-    pub purging: Purging,
-    /// The longest pages of lists.
+    /// Expiry of abandoned uploads.
+    pub upload_expiry: UploadExpiry,
+    /// Maximum page lengths of lists.
     pub pages: PageLimits,
-    /// What is accepted of what clients push.
-    pub acceptance: Acceptance,
-    /// What is kept, and for how long.
+    /// Rules for pushed manifests.
+    pub manifest_rules: ManifestRules,
+    /// Retention of content.
     pub retention: Retention,
 }
 
-impl Default for Settings {
+impl Default for RegistrySettings {
     fn default() -> Self {
         Self {
             sparse: false,
@@ -38,28 +40,28 @@ impl Default for Settings {
             reserve: 256 << 20,
             delete: true,
             read_only: false,
-            purging: Purging::default(),
+            upload_expiry: UploadExpiry::default(),
             pages: PageLimits::default(),
-            acceptance: Acceptance::default(),
+            manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
         }
     }
 }
 
-/// What becomes of upload sessions that nobody goes on with.
+/// Expiry of abandoned upload sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Purging {
-    /// Without it they stay until they are finished or cancelled.
+pub struct UploadExpiry {
+    /// End expired sessions; otherwise they stay until they are finished or cancelled.
     pub enabled: bool,
-    /// How long after its beginning a session is over.
+    /// Age at which a session expires.
     pub age: Duration,
-    /// How long the server rests between two looks.
+    /// Interval between two checks.
     pub interval: Duration,
-    /// Only say in the log what would go.
+    /// Only log the sessions that would be ended.
     pub dry_run: bool,
 }
 
-impl Default for Purging {
+impl Default for UploadExpiry {
     fn default() -> Self {
         Self {
             enabled: true,
@@ -70,8 +72,8 @@ impl Default for Purging {
     }
 }
 
-impl Purging {
-    /// How long after its beginning a session is over, in milliseconds; none where it never is.
+impl UploadExpiry {
+    /// Lifetime of a session, in milliseconds; `None` if it never expires.
     pub(in crate::registry) fn lifetime(&self) -> Option<Millis> {
         self.enabled.then(|| millis(self.age))
     }

@@ -1,9 +1,9 @@
-//! A server's certificate and its key: read, held against each other, and judged in plain words.
+//! Certificates and keys of servers: reading, matching, and explaining what is wrong with them.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -12,19 +12,19 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
-use super::Error;
+use super::error::Error;
 
-/// What is known of a certificate in use, for those who look after it.
+/// Names and validity period of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// The host names and addresses it is for.
+    /// Host names and addresses that it is for.
     pub names: Vec<String>,
-    pub not_before: SystemTime,
-    pub not_after: SystemTime,
+    pub not_before: Timestamp,
+    pub not_after: Timestamp,
 }
 
 impl Certificate {
-    /// Reads what matters of a certificate; none where it is no certificate.
+    /// Parses a certificate; `None` if it is malformed.
     pub(super) fn read(der: &[u8]) -> Option<Self> {
         let (_, parsed) = X509Certificate::from_der(der).ok()?;
         let alternatives = parsed.subject_alternative_name().ok().flatten();
@@ -34,14 +34,7 @@ impl Certificate {
             .filter_map(name)
             .collect();
         let time = |time: x509_parser::time::ASN1Time| {
-            let seconds = time.timestamp();
-            let distance = Duration::from_secs(seconds.unsigned_abs());
-            let moment = if seconds < 0 {
-                UNIX_EPOCH.checked_sub(distance)
-            } else {
-                UNIX_EPOCH.checked_add(distance)
-            };
-            moment.unwrap_or(UNIX_EPOCH)
+            Timestamp::from_second(time.timestamp()).unwrap_or_default()
         };
         let validity = parsed.validity();
         Some(Self {
@@ -51,14 +44,13 @@ impl Certificate {
         })
     }
 
-    /// What clients will complain about at `now`, if anything.
+    /// Returns the reason why clients will reject it at `now`, if they will.
     #[must_use]
-    pub fn complaint(&self, now: SystemTime) -> Option<String> {
-        let date = |time| humantime::format_rfc3339_seconds(time);
+    pub fn complaint(&self, now: Timestamp) -> Option<String> {
         if now > self.not_after {
-            return Some(format!("it expired at {}", date(self.not_after)));
+            return Some(format!("it expired at {}", self.not_after));
         }
-        (now < self.not_before).then(|| format!("it is not valid before {}", date(self.not_before)))
+        (now < self.not_before).then(|| format!("it is not valid before {}", self.not_before))
     }
 }
 
@@ -75,16 +67,16 @@ fn name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// A certificate with those that lead to its authority, and its key.
+/// Certificate with its intermediate ones, and its key.
 pub(super) struct Pair {
-    pub certified: Arc<CertifiedKey>,
-    pub certificate: Certificate,
+    pub(super) certified: Arc<CertifiedKey>,
+    pub(super) certificate: Certificate,
 }
 
-/// What rustls signs with at least.
+/// Minimum length of an RSA key in rustls, in bits.
 const SHORTEST_RSA: usize = 2048;
 
-/// How long the key of a certificate is, where it is RSA's.
+/// Returns the length of a certificate's RSA key, in bits; `None` for other keys.
 fn rsa_bits(der: &[u8]) -> Option<usize> {
     match X509Certificate::from_der(der)
         .ok()?
@@ -98,83 +90,87 @@ fn rsa_bits(der: &[u8]) -> Option<usize> {
     }
 }
 
-/// Reads a pair from files of PEM.
+/// Reads a certificate and its key from PEM files.
 ///
 /// # Errors
-/// What keeps it from being used: files that cannot be read or hold something else, a key that belongs to another
-/// certificate. A certificate that has expired can be used.
+/// A file that cannot be read or holds something else, or a key that belongs to another certificate. An expired certificate
+/// is no error.
 pub(super) fn load(certificate: &Path, key: &Path) -> Result<Pair, Error> {
     let chain = read_chain("certificate", certificate)?;
-    let secret = read_key(key)?;
-    let unusable = |_| match rsa_bits(&chain[0]) {
+    let private_key = read_key(key)?;
+    let signing_key = any_supported_type(&private_key).map_err(|_| unusable_key(key, &chain[0]))?;
+    let malformed = || {
+        Error::content(
+            "certificate",
+            certificate,
+            "one of its blocks is not an X.509 certificate",
+        )
+    };
+    let mut parsed = Vec::new();
+    for der in &chain {
+        parsed.push(X509Certificate::from_der(der).map_err(|_| malformed())?.1);
+    }
+    let owner = signing_key.public_key().map(|public| {
+        parsed
+            .iter()
+            .position(|parsed| parsed.tbs_certificate.subject_pki.raw == &*public)
+    });
+    let (certificate_path, key_path) = (certificate.to_owned(), key.to_owned());
+    match owner {
+        None | Some(Some(0)) => {}
+        Some(Some(place)) => {
+            return Err(Error::Order {
+                certificate: certificate_path,
+                key: key_path,
+                place: place + 1,
+            });
+        }
+        Some(None) => {
+            return Err(Error::Mismatch {
+                certificate: certificate_path,
+                key: key_path,
+            });
+        }
+    }
+    warn_of_gaps(certificate, &parsed);
+    let first = Certificate::read(&chain[0]).ok_or_else(malformed)?;
+    Ok(Pair {
+        certified: Arc::new(CertifiedKey::new(chain, signing_key)),
+        certificate: first,
+    })
+}
+
+/// Explains why rustls cannot sign with a key.
+fn unusable_key(key: &Path, certificate: &CertificateDer<'_>) -> Error {
+    match rsa_bits(certificate) {
         Some(bits) if bits < SHORTEST_RSA => Error::content(
             "key",
             key,
             format!(
-                "RSA keys have {SHORTEST_RSA} bits at least, and this one has {bits}: have another one certified"
+                "RSA keys must have at least {SHORTEST_RSA} bits, and this one has {bits}: request a certificate for another key"
             ),
         ),
         _ => Error::content(
             "key",
             key,
-            "it is damaged, or of a kind that rustls does not know: give an RSA, ECDSA or Ed25519 key",
+            "it is damaged or of an unsupported kind: give an RSA, ECDSA or Ed25519 key",
         ),
-    };
-    let secret = any_supported_type(&secret).map_err(unusable)?;
-    let mut parsed = Vec::new();
-    for der in &chain {
-        let problem = |_| {
-            Error::content(
-                "certificate",
-                certificate,
-                "one of its blocks is not an X.509 certificate",
-            )
-        };
-        parsed.push(X509Certificate::from_der(der).map_err(problem)?.1);
     }
-    if let Some(public) = secret.public_key() {
-        let owner = parsed
-            .iter()
-            .position(|parsed| parsed.tbs_certificate.subject_pki.raw == &*public);
-        match owner {
-            Some(0) => {}
-            Some(place) => {
-                return Err(Error::Order {
-                    certificate: certificate.to_owned(),
-                    key: key.to_owned(),
-                    place: place + 1,
-                });
-            }
-            None => {
-                return Err(Error::Mismatch {
-                    certificate: certificate.to_owned(),
-                    key: key.to_owned(),
-                });
-            }
-        }
-    }
-    for (place, pair) in parsed.windows(2).enumerate() {
+}
+
+/// Warns if a certificate is not followed by that of its issuer.
+fn warn_of_gaps(file: &Path, chain: &[X509Certificate<'_>]) {
+    for (place, pair) in chain.windows(2).enumerate() {
         if pair[0].issuer() != pair[1].subject() {
-            let (file, this, next) = (certificate.display(), place + 1, place + 2);
+            let (file, this, next) = (file.display(), place + 1, place + 2);
             tracing::warn!(
-                "certificate number {next} in {file} is not of the authority that issued number {this}: clients may not find the way to an authority they know"
+                "certificate number {next} in {file} is not that of the authority that issued number {this}: clients may not be able to verify the chain"
             );
         }
     }
-    let Some(first) = Certificate::read(&chain[0]) else {
-        return Err(Error::content(
-            "certificate",
-            certificate,
-            "it is not an X.509 certificate",
-        ));
-    };
-    Ok(Pair {
-        certified: Arc::new(CertifiedKey::new(chain, secret)),
-        certificate: first,
-    })
 }
 
-/// Reads all certificates in a file: one at least.
+/// Reads all certificates in a file, at least one.
 pub(super) fn read_chain(
     what: &'static str,
     path: &Path,
@@ -184,10 +180,10 @@ pub(super) fn read_chain(
     let problem = match chain {
         Ok(chain) if !chain.is_empty() => return Ok(chain),
         Err(error) => format!("its PEM is damaged ({error})"),
-        Ok(_) if holds(&text, "PRIVATE KEY-----") => {
-            "it holds a key and no certificate; have the two been swapped?".to_owned()
+        Ok(_) if contains(&text, "PRIVATE KEY-----") => {
+            "it holds a key and no certificate; have the two files been swapped?".to_owned()
         }
-        Ok(_) if holds(&text, "-----BEGIN CERTIFICATE REQUEST") => {
+        Ok(_) if contains(&text, "-----BEGIN CERTIFICATE REQUEST") => {
             "it holds a request for a certificate; give what the authority answered".to_owned()
         }
         Ok(_) => "it holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----"
@@ -198,17 +194,17 @@ pub(super) fn read_chain(
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
     let text = read("key", path)?;
-    if holds(&text, "BEGIN ENCRYPTED PRIVATE KEY") || holds(&text, "Proc-Type: 4,ENCRYPTED") {
+    if contains(&text, "BEGIN ENCRYPTED PRIVATE KEY") || contains(&text, "Proc-Type: 4,ENCRYPTED") {
         let remedy = format!(
-            "it is encrypted, and nobody is there to type the password; decrypt it: openssl pkey -in {0} -out {0}",
+            "it is encrypted, and the server cannot ask for the password; decrypt it: openssl pkey -in {0} -out {0}",
             path.display()
         );
         return Err(Error::content("key", path, remedy));
     }
     let problem = match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => return Ok(key),
-        Err(_) if holds(&text, "-----BEGIN CERTIFICATE-----") => {
-            "it holds a certificate and no key; have the two been swapped?".to_owned()
+        Err(_) if contains(&text, "-----BEGIN CERTIFICATE-----") => {
+            "it holds a certificate and no key; have the two files been swapped?".to_owned()
         }
         Err(rustls::pki_types::pem::Error::NoItemsFound) => {
             "it holds no private key in PEM, which begins with -----BEGIN PRIVATE KEY-----"
@@ -227,7 +223,7 @@ fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-fn holds(text: &[u8], words: &str) -> bool {
+fn contains(text: &[u8], words: &str) -> bool {
     text.windows(words.len())
         .any(|window| window == words.as_bytes())
 }

@@ -1,9 +1,9 @@
-//! Why there is no encryption, in sentences for the owner.
+//! Errors of the settings of TLS, in sentences for the owner.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What is wrong with certificates, keys and the rest of what encryption is set up from.
+/// Problem with a certificate, a key or another setting.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the {what} {path}: {cause}", path = .path.display())]
@@ -24,7 +24,7 @@ pub enum Error {
     )]
     Mismatch { certificate: PathBuf, key: PathBuf },
     #[error(
-        "the key {key} belongs to certificate number {place} in {certificate}: put the server's own first, then those that lead to its authority",
+        "the key {key} belongs to certificate number {place} in {certificate}: put the server's own first, then the intermediate ones",
         certificate = .certificate.display(), key = .key.display()
     )]
     Order {
@@ -33,19 +33,19 @@ pub enum Error {
         place: usize,
     },
     #[error(
-        "http.tls.ciphersuites names {name}, which is not offered here ({reason}); there are {known}"
+        "http.tls.ciphersuites names {name}, which is not supported ({reason}); supported are {known}"
     )]
     Suite {
         name: String,
         reason: &'static str,
         known: String,
     },
-    #[error("the settings of http.tls do not go together: {0}")]
+    #[error("the settings of http.tls contradict each other: {0}")]
     Settings(String),
 }
 
 impl Error {
-    pub(super) fn content(
+    pub(in crate::tls) fn content(
         what: &'static str,
         path: &std::path::Path,
         problem: impl Into<String>,

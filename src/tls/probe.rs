@@ -1,4 +1,4 @@
-//! A client on the server's own machine, that asks how the server is and not who it is.
+//! Client for health checks on the server's machine, which does not verify its identity.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use rustls::{
     StreamOwned,
 };
 
-/// A connection to a server whose certificate may be any one.
+/// Connection to a server whose certificate is not verified.
 pub struct Probe<S: Read + Write>(StreamOwned<ClientConnection, S>);
 
 impl<S: Read + Write> Probe<S> {
     /// Does the handshake.
     ///
     /// # Errors
-    /// Whatever keeps client and server from understanding each other.
+    /// A failed handshake.
     pub fn over(stream: S) -> io::Result<Self> {
         let provider = Arc::new(default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -26,7 +26,7 @@ impl<S: Read + Write> Probe<S> {
             .map_err(io::Error::other)?;
         let config = builder
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_custom_certificate_verifier(Arc::new(NoVerification))
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
@@ -54,7 +54,7 @@ impl<S: Read + Write> Write for Probe<S> {
     }
 }
 
-/// Whether a server ended the handshake because it wants a certificate of its clients.
+/// Reports whether a server ended the handshake because it requires a client certificate.
 #[must_use]
 pub fn is_asked_for_certificate(error: &io::Error) -> bool {
     use AlertDescription::{BadCertificate, CertificateRequired, HandshakeFailure};
@@ -70,9 +70,9 @@ pub fn is_asked_for_certificate(error: &io::Error) -> bool {
 }
 
 #[derive(Debug)]
-struct Anybody;
+struct NoVerification;
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for NoVerification {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,4 +1,4 @@
-//! What keeps something.
+//! `registry why`: the reasons why content is kept.
 
 use serde_json::{Value, json as value};
 
@@ -78,8 +78,8 @@ fn leases_and_untagged_manifests_end_at_a_time() {
     );
     let said = text(&server, &["why", &image.digest()]);
     assert!(
-        said.contains("no tag points at it; such manifests stay for 14d")
-            && said.contains("goes at"),
+        said.contains("no tag points at it; such manifests are kept for 14d")
+            && said.contains("is removed at"),
         "{said}"
     );
 }
@@ -110,7 +110,7 @@ fn rules_are_told_at_the_tags() {
         (&why["chains"][0]["end"]["until"], &why["goes"]),
         (&Value::Null, &value!([]))
     );
-    assert!(text(&server, &["why", &other.digest()]).contains("for ever"));
+    assert!(text(&server, &["why", &other.digest()]).contains("kept forever"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What one test works on: a directory of its own, a server of its own, and its clients.
+//! Workbench of one test: its own directory, its own server, and its clients.
 
 use std::cell::RefCell;
 use std::fs;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::program;
 use crate::server::Server;
-use crate::way::{Between, Way};
+use crate::way::Way;
 
 /// A client that hangs is a failure, not a hanging CI.
 const CLIENT_SECONDS: &str = "300";
@@ -27,16 +27,22 @@ done
 [ ! -e "$0/hosts" ] || mount --bind "$0/hosts" /etc/hosts || exit 125
 exec "$@""#;
 
+/// A server between clients and the bench's own.
+pub trait Front {
+    /// Returns the end of its log.
+    fn log(&self) -> String;
+}
+
 pub struct Bench {
-    /// Where tests look, whatever way clients go; its `host` is theirs.
+    /// The server as tests see it; `host` is the one that clients use.
     pub server: Server,
     pub way: Way,
-    between: Option<Between>,
+    front: Option<Box<dyn Front>>,
     env: RefCell<Vec<(&'static str, String)>>,
     dir: TempDir,
 }
 
-/// What a client printed.
+/// Output of a client.
 pub struct Printed {
     pub stdout: String,
     pub stderr: String,
@@ -67,26 +73,25 @@ impl Bench {
         for sub in ["home", "tmp", "run"] {
             fs::create_dir(dir.path().join(sub)).unwrap();
         }
-        let mut bench = Self {
+        Self {
             server: Server::start(dir.path(), environment),
             way,
-            between: None,
+            front: None,
             env: RefCell::default(),
             dir,
-        };
-        if let Some((host, between)) = way.open(&bench, environment) {
-            (bench.server.host, bench.between) = (host, Some(between));
         }
-        bench
     }
 
     /// The ends of what its servers wrote on standard error.
     pub fn log(&self) -> String {
-        let guard = match &self.between {
-            Some(Between::Guard(guard)) => guard.log(),
-            Some(Between::Proxy { .. }) | None => String::new(),
-        };
-        format!("{}\n{guard}", self.server.log())
+        let front = self.front.as_ref().map(|front| front.log());
+        format!("{}\n{}", self.server.log(), front.unwrap_or_default())
+    }
+
+    /// Directs clients to a server in front of the bench's own.
+    pub fn place_behind(&mut self, host: String, front: Box<dyn Front>) {
+        self.server.host = host;
+        self.front = Some(front);
     }
 
     /// The bench's directory: every client's working directory.
@@ -140,7 +145,7 @@ impl Bench {
         command
     }
 
-    /// Whether a command line, with something on standard input, works.
+    /// True if a command line succeeds, with `input` on standard input.
     pub fn succeeds(&self, line: impl AsRef<str>, input: &[u8]) -> bool {
         self.attempt(line.as_ref(), input).0
     }

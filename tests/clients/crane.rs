@@ -52,12 +52,12 @@ pub fn push_and_pull(bench: &Bench) {
     bench.run(format!("crane delete {host}/team/app:latest"));
     assert_eq!(bench.server.tags("team/app"), ["v1"]);
     bench.run(format!("crane delete {host}/team/app@{digest}"));
-    assert!(bench.server.gone("team/app", &digest));
+    assert!(bench.server.is_gone("team/app", &digest));
     bench.refused(format!("crane manifest {image}"));
     assert_same(&bench.server.content("other/app", "v1"), &source);
 }
 
-/// What crane makes of images without pulling them whole.
+/// Images that crane edits without pulling them whole.
 pub fn edit(bench: &Bench) {
     let host = &bench.server.host;
     let name = |tag: &str| format!("{host}/team/app:{tag}");

@@ -1,4 +1,4 @@
-//! Images and their contents, made here so that what comes back can be compared with them.
+//! Generated images, which tests compare with the images that come back.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 const TAR_BLOCK: usize = 512;
 
-/// A tar archive of one file, as a layer has it.
+/// Makes a tar archive of one file, as layers are.
 pub fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     let mut header = [0; TAR_BLOCK];
     let mut put =
@@ -61,7 +61,7 @@ fn filter(program: &str, args: &[&str], input: &[u8]) -> Vec<u8> {
     output.stdout
 }
 
-/// An OCI image layout that a test fills.
+/// An OCI image layout, filled by a test.
 pub struct Layout {
     root: PathBuf,
 }
@@ -74,7 +74,7 @@ impl Layout {
         Self { root }
     }
 
-    /// A layout with an index `v1` of images for amd64 and arm64, which share one of their layers.
+    /// Makes a layout with an index `v1` of images for amd64 and arm64 that share a layer.
     pub fn multi_arch(root: PathBuf) -> Self {
         let layout = Self::new(root);
         let shared = tar("shared", &noise(1, 300_000));
@@ -93,7 +93,7 @@ impl Layout {
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
 
-    /// An image of gzipped layers; answers its descriptor.
+    /// Adds an image of gzipped layers and returns its descriptor.
     pub fn image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
         let zipped: Vec<Value> = layers
             .iter()
@@ -102,7 +102,7 @@ impl Layout {
         self.manifest(arch, &zipped, layers)
     }
 
-    /// The same with layers as they are: quick, for big ones.
+    /// Adds an image of uncompressed layers, which is faster for big ones.
     pub fn plain_image(&self, arch: &str, layers: &[Vec<u8>]) -> Value {
         let plain: Vec<Value> = layers
             .iter()
@@ -135,7 +135,7 @@ impl Layout {
         self.blob(OCI_INDEX, index.to_string().as_bytes())
     }
 
-    /// Makes `descriptor` what the layout is a layout of.
+    /// Tags a descriptor as the layout's only entry.
     pub fn tag(&self, name: &str, descriptor: &Value) {
         let mut tagged = descriptor.clone();
         tagged["annotations"] = json!({"org.opencontainers.image.ref.name": name});
@@ -144,7 +144,7 @@ impl Layout {
     }
 }
 
-/// The digest of what a layout, of one image or index, is a layout of.
+/// Returns the digest of a layout's only entry.
 pub fn layout_digest(root: &Path) -> String {
     let index: Value = serde_json::from_slice(&fs::read(root.join("index.json")).unwrap()).unwrap();
     let manifests = index["manifests"].as_array().unwrap();
@@ -152,7 +152,7 @@ pub fn layout_digest(root: &Path) -> String {
     manifests[0]["digest"].as_str().unwrap().to_owned()
 }
 
-/// All that is in an OCI image layout.
+/// Reads all blobs of an OCI image layout.
 pub fn layout_content(root: &Path) -> Content {
     let blobs = fs::read_dir(root.join("blobs/sha256")).unwrap();
     blobs
@@ -164,7 +164,7 @@ pub fn layout_content(root: &Path) -> Content {
         .collect()
 }
 
-/// Compares contents by digest first: a difference in megabytes of bytes is no message to read.
+/// Compares contents by digest first, because a difference of megabytes is unreadable.
 #[track_caller]
 pub fn assert_same(left: &Content, right: &Content) {
     assert_eq!(

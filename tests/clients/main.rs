@@ -3,6 +3,15 @@
 //! `tests/clients/install` brings the clients; a test whose client is missing is left out, and the
 //! closing line counts it as skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests fail by panicking"
+)]
+
 mod acme;
 mod bench;
 mod buildah;
@@ -18,6 +27,7 @@ mod docker;
 mod encrypted;
 mod fail2ban;
 mod fixture;
+mod front;
 mod helm;
 mod image;
 mod nginx;

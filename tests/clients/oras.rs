@@ -87,7 +87,7 @@ pub fn artifacts(bench: &Bench) {
     bench.run(format!(
         "oras manifest delete --plain-http --force {repo}@{signature}"
     ));
-    assert!(bench.server.gone("team/files", &signature));
+    assert!(bench.server.is_gone("team/files", &signature));
     assert!(bench.server.referrers("team/files", &sbom).is_empty());
 }
 

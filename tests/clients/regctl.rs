@@ -65,8 +65,8 @@ pub fn copy_and_tags(bench: &Bench) {
         "regctl manifest delete {host}/team/app@{}",
         index.digest
     ));
-    assert!(bench.server.gone("team/app", "v3"));
-    assert!(bench.server.gone("team/app", &index.digest));
+    assert!(bench.server.is_gone("team/app", "v3"));
+    assert!(bench.server.is_gone("team/app", &index.digest));
 }
 
 pub fn blobs(bench: &Bench) {

@@ -1,4 +1,4 @@
-//! Runs the tests, two at a time, each on a bench of its own.
+//! Runs the tests, two at a time, each on its own bench. Prints failures, skipped tests and counts.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -6,16 +6,16 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Instant;
 
 use crate::bench::Bench;
+use crate::front;
 use crate::program;
 use crate::way::Way;
 
 const AT_A_TIME: usize = 2;
 
 thread_local! {
-    /// What the last panic on this thread said, and where.
+    /// Message and place of the last panic on this thread.
     static PANIC: RefCell<String> = RefCell::default();
 }
 
@@ -23,15 +23,15 @@ pub struct Test {
     name: &'static str,
     programs: &'static [&'static str],
     needs_root: bool,
-    /// What else it needs and has not, in words.
+    /// Names anything else that it needs and that is missing.
     lacks: fn() -> Option<String>,
-    /// Of the server.
+    /// Variables of the server.
     environment: &'static [(&'static str, &'static str)],
     ways: &'static [Way],
     body: fn(&Bench),
 }
 
-/// A test, and the way that its client goes.
+/// A test over one of its ways.
 struct Trip {
     test: &'static Test,
     way: Way,
@@ -65,7 +65,7 @@ impl Test {
         }
     }
 
-    /// Over all ways that there are.
+    /// Runs over all ways.
     pub const fn everywhere(self) -> Self {
         Self {
             ways: &Way::ALL,
@@ -106,8 +106,9 @@ impl Trip {
     }
 
     fn run(&self) -> Result<(), String> {
-        let bench = Bench::new(self.test.name, self.way, self.test.environment);
-        caught(|| (self.test.body)(&bench)).map_err(|why| format!("{why}\n{}", bench.log()))
+        let mut bench = Bench::new(self.test.name, self.way, self.test.environment);
+        front::set_up(&mut bench, self.test.environment);
+        caught(|| (self.test.body)(&bench)).map_err(|reason| format!("{reason}\n{}", bench.log()))
     }
 }
 
@@ -157,22 +158,17 @@ fn report(trip: &Trip, tally: &Mutex<Tally>) {
     let name = trip.name();
     if let Some(reason) = trip.missing() {
         tally.lock().unwrap().skipped += 1;
-        println!("{name}: left out: {reason}");
+        println!("skipped {name}: {reason}");
         return;
     }
-    let start = Instant::now();
     // a bench that cannot be set up is a failure of the test too
     let outcome = caught(|| trip.run()).flatten();
-    let seconds = start.elapsed().as_secs_f32();
     let mut tally = tally.lock().unwrap();
     match outcome {
-        Ok(()) => {
-            tally.passed += 1;
-            println!("{name}: ok ({seconds:.1} s)");
-        }
-        Err(why) => {
+        Ok(()) => tally.passed += 1,
+        Err(reason) => {
             tally.failed += 1;
-            println!("{name}: FAILED ({seconds:.1} s)\n{why}");
+            println!("FAILED {name}: {reason}");
         }
     }
 }

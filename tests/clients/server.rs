@@ -1,4 +1,4 @@
-//! The registry under test, and plain HTTP requests to it.
+//! The registry under test, and HTTP requests to it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,9 +24,9 @@ const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, \
 pub type Content = BTreeMap<String, Vec<u8>>;
 
 pub struct Server {
-    /// Host and port for clients, as they stand in an image's name.
+    /// Host and port for clients, as in an image's name.
     pub host: String,
-    /// Its own.
+    /// Its own host and port.
     address: String,
     child: Child,
     log: PathBuf,
@@ -69,7 +69,7 @@ pub fn list(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
 
-/// An address of this machine that is not loopback's, for to that clients speak without TLS.
+/// Returns an address of this machine other than loopback, to which clients insist on TLS.
 pub fn address() -> String {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     // nothing is sent
@@ -96,7 +96,7 @@ impl Server {
         )
     }
 
-    /// `registry serve` with these arguments, in `dir`; `name` is that of its log.
+    /// Starts `registry serve` with arguments in `dir`; its log is `NAME.log`.
     pub fn launch(
         dir: &Path,
         name: &str,
@@ -139,17 +139,17 @@ impl Server {
         }
     }
 
-    /// The port, as it stands in an image's name.
+    /// Returns the port, as in an image's name.
     pub fn port(&self) -> &str {
         self.host.rsplit(':').next().unwrap()
     }
 
-    /// The end of what the server wrote on standard error.
+    /// Returns the end of the server's log.
     pub fn log(&self) -> String {
         format!("the server's log ends:\n{}", tail(&self.log))
     }
 
-    /// The status, headers and body of a GET of `path`, which is taken from below /v2/.
+    /// Sends a GET of a path below `/v2/`.
     pub fn get(&self, path: &str) -> Response<Vec<u8>> {
         let url = format!("http://{}/v2/{path}", self.address);
         let reply = self.agent.get(url).header("Accept", ACCEPT).call().unwrap();
@@ -169,7 +169,7 @@ impl Server {
         serde_json::from_slice(self.found(path).body()).unwrap()
     }
 
-    /// A manifest by tag or digest; its digest is computed from its bytes.
+    /// Fetches a manifest by tag or digest; computes its digest from its bytes.
     pub fn manifest(&self, repo: &str, reference: &str) -> Manifest {
         let reply = self.found(&format!("{repo}/manifests/{reference}"));
         let header = |name| reply.headers()[name].to_str().unwrap().to_owned();
@@ -191,7 +191,7 @@ impl Server {
         blob
     }
 
-    /// All that a manifest or index leads to, itself included.
+    /// Fetches a manifest or index with everything that it references.
     pub fn content(&self, repo: &str, reference: &str) -> Content {
         let manifest = self.manifest(repo, reference);
         let mut content = Content::new();
@@ -216,14 +216,14 @@ impl Server {
         list(&self.json(&format!("{repo}/referrers/{subject}"))["manifests"])
     }
 
-    pub fn gone(&self, repo: &str, reference: &str) -> bool {
+    pub fn is_gone(&self, repo: &str, reference: &str) -> bool {
         self.get(&format!("{repo}/manifests/{reference}")).status() == 404
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // nothing of it is kept, so nothing is gained by asking it to stop
+        // its data is thrown away, so an orderly stop gains nothing
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -114,9 +114,9 @@ pub fn delete(bench: &Bench) {
     // skopeo deletes the manifest that a tag leads to, and with it all its tags
     let digest = bench.server.manifest("team/app", "v1").digest;
     bench.run(format!("skopeo delete --tls-verify=false {repo}:v1"));
-    assert!(bench.server.gone("team/app", "v1"));
-    assert!(bench.server.gone("team/app", "v2"));
-    assert!(bench.server.gone("team/app", &digest));
+    assert!(bench.server.is_gone("team/app", "v1"));
+    assert!(bench.server.is_gone("team/app", "v2"));
+    assert!(bench.server.is_gone("team/app", &digest));
     assert_eq!(bench.run(&list_tags).json()["Tags"], json!(["other"]));
     bench.server.content("team/app", "other");
     bench.refused(format!("{COPY} {repo}:v1 dir:gone"));

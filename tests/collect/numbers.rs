@@ -7,7 +7,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{Actor, Registry, Settings};
+use tarkeep::registry::{Actor, Registry, RegistrySettings};
 
 use crate::support::{Client, Image, OCI_MANIFEST, Server};
 
@@ -56,10 +56,10 @@ fn a_deletion_keeps_to_the_repository_that_it_began_with() {
         let server = Server::with(&AT_ONCE);
         let client = &mut server.client();
         push_many(client, "old");
-        let registry =
-            Registry::open_existing(server.directory(), Settings::default()).expect("a registry");
+        let registry = Registry::open_existing(server.directory(), RegistrySettings::default())
+            .expect("a registry");
         let name = RepositoryName::parse("old").expect("a name");
-        let mut deletion = pin!(registry.delete_repository(&name, Actor::default()));
+        let mut deletion = pin!(registry.repositories().delete(&name, Actor::default()));
         let waker = Arc::new(Waking(std::thread::current())).into();
         let mut context = Context::from_waker(&waker);
         let is_listed = |client: &mut Client| {

@@ -1,15 +1,14 @@
-//! What a crash can leave, made by hand, each kind on its own.
+//! Every kind of leftover of a crash, made by hand, each on its own.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 use super::audit;
-use crate::support::{Client, Image, Server, noise, sha256};
+use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 
@@ -132,11 +131,9 @@ fn an_expired_session_goes_with_its_file() {
     );
     crashed.server.restart();
     let mut client = crashed.server.client();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while client.get(&session).status != 404 || !crashed.server.upload_files().is_empty() {
-        assert!(Instant::now() < deadline, "the session stays");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    eventually("the session and its file are gone", || {
+        client.get(&session).status == 404 && crashed.server.upload_files().is_empty()
+    });
     crashed.server.kill();
     crashed.clear();
 }

@@ -1,4 +1,6 @@
-//! The system calls that no safe crate of ours wraps.
+//! System calls that none of our safe crates wraps.
+
+#![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
 use std::fs::File;
 use std::io;

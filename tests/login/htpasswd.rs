@@ -232,7 +232,7 @@ fn one_line_for_each_failed_login_and_no_password() {
     );
 }
 
-/// What a server says that must not start with this file.
+/// Error of a server that must not start with this file.
 fn refusal(content: Option<&str>, directory: &str) -> String {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join(directory).join("htpasswd");
@@ -268,7 +268,7 @@ fn a_start_with_a_file_that_cannot_be_used_is_refused() {
         "{text}"
     );
     assert!(refusal(Some("\n\njoe\n"), "").contains("line 3"));
-    assert!(refusal(None, "not/there").contains("make one"));
+    assert!(refusal(None, "not/there").contains("create it"));
 }
 
 #[test]

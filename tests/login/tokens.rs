@@ -312,7 +312,7 @@ fn ask(tokened: &Tokened, token: &str) -> u16 {
         .status
 }
 
-/// What a token holds is for nobody's eyes, and what an honest server may have made is no attack.
+/// Contents of a token are never logged, and an expired or outdated token is no attack.
 #[test]
 fn the_log_tells_of_forged_tokens_and_of_others_once() {
     let tokened = Tokened::start();
@@ -344,7 +344,7 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
     assert_eq!(
         (
             log.matches("login failed").count(),
-            log.matches("a token is not taken").count()
+            log.matches("token rejected").count()
         ),
         (2, 2),
         "{log}"
@@ -382,7 +382,7 @@ fn an_address_that_sends_garbage_has_to_wait() {
     assert_eq!(
         (
             log.matches("login failed").count(),
-            log.matches("logins put off").count()
+            log.matches("too many failed logins").count()
         ),
         (looked_at, looked_at - 10),
         "{log}"

@@ -1,10 +1,11 @@
-//! What clients change. Where the server dies over a request, its next life is asked what became of it.
+//! Changes made by clients. If the server dies during a request, its next life is asked for the
+//! outcome.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Actor, Error, Restore, Restored};
+use tarkeep::registry::{Actor, Error, RestoreTarget, Restored};
 
 use super::content::Item;
 use super::hand::{Gone, Hand};
@@ -451,7 +452,7 @@ impl Hand<'_> {
         let name = RepositoryName::parse(repository).expect("a name");
         let parsed = Digest::parse(digest).expect("a digest");
         let began = Instant::now();
-        let result = self.world.block_on(self.world.registry.restore_manifest(
+        let result = self.world.block_on(self.world.registry.trash().restore(
             &name,
             &parsed,
             Actor::default(),
@@ -482,10 +483,10 @@ impl Hand<'_> {
             TagName::parse(tag).expect("a tag"),
         );
         let sent = Instant::now();
-        let result = world.block_on(world.registry.restore_tag(
+        let result = world.block_on(world.registry.tags().restore(
             &name,
             &parsed,
-            Restore::Previous,
+            RestoreTarget::Previous,
             Actor::default(),
         ));
         let now = Instant::now();

@@ -10,6 +10,7 @@ mod content;
 mod duel;
 mod hand;
 mod journal;
+mod kills;
 mod life;
 mod quiet;
 mod repository;
@@ -27,12 +28,12 @@ use crate::support::Server;
 use terms::Terms;
 use world::World;
 
-/// What a run must have done to count.
+/// Minimum number of operations for a run to count.
 const OPERATIONS: u64 = 100_000;
 /// In one campaign.
 const OPERATIONS_EACH: u64 = 17_000;
 const WORKERS: u64 = 6;
-/// Where they work.
+/// Number of repositories.
 const REPOSITORIES: usize = 10;
 /// Clients that do nothing but want what is about to be collected, each in a repository of its own.
 const HUNTERS: usize = 3;
@@ -104,11 +105,11 @@ fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
         for collector in 0..2 {
             scope.spawn(move || {
                 let _stop = StopAtPanic(world);
-                life::collect(world, Random::part(seed, 200 + collector), collector == 1);
+                kills::collect(world, Random::part(seed, 200 + collector), collector == 1);
             });
         }
         let server = &mut server;
-        scope.spawn(move || life::kill_now_and_then(world, server, Random::part(seed, 300)));
+        scope.spawn(move || kills::kill_now_and_then(world, server, Random::part(seed, 300)));
         while !world.rest(Duration::from_millis(50)) {
             if world.operations() >= OPERATIONS_EACH {
                 world.stop();

@@ -1,5 +1,4 @@
-//! When nobody changes anything any more: what is left must be exactly what is needed, in the answers, on the disk and in
-//! the database.
+//! Checks at rest: exactly the needed content is left, in responses, on disk and in the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,14 +7,14 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::hand::{Gone, Hand};
 use super::journal::short;
-use super::life;
+use super::kills;
 use super::repository::Repository;
 use super::world::World;
 use crate::crash::audit;
 use crate::crash::random::Random;
 use crate::support::Server;
 
-/// What each repository must hold in the end.
+/// Expected content of each repository at the end.
 type Kept = Vec<BTreeSet<String>>;
 
 /// Judges a registry that nobody uses, and waits until it has collected what there is to collect.
@@ -36,7 +35,7 @@ pub fn settle(world: &World, server: &Server, random: Random) {
         hand.check_exactly(&mut repository, kept).expect(alive);
     }
     // of uploads, what killed servers and killed collectors left of each other's work
-    life::collect_once(world, None);
+    kills::collect_once(world, None);
     audit::check_cleared(server.directory());
     check_counts(world, server);
 }
@@ -155,7 +154,7 @@ fn wait_for_memories(world: &World) {
     let deadline = Instant::now() + world.terms.all_over();
     loop {
         let trash = world
-            .block_on(world.registry.trash(None, String::new()))
+            .block_on(world.registry.trash().list(None, String::new()))
             .expect("the trash")
             .items;
         if trash.is_empty() {
@@ -295,7 +294,7 @@ fn check_counts(world: &World, server: &Server) {
     }
 }
 
-/// What must not be found, each with the query that would find it: a name, and what is wrong with it.
+/// Forbidden states, each with a name, a description and the query that would find it.
 const COUNTS: [(&str, &str); 8] = [
     (
         "links with a wrong count of holders",

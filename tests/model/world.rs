@@ -1,11 +1,11 @@
-//! What all clients of one campaign share.
+//! State shared by all clients of one campaign.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tarkeep::registry::{Registry, Settings};
+use tarkeep::registry::{Registry, RegistrySettings};
 
 use super::content::Stock;
 use super::journal::Journal;
@@ -27,7 +27,7 @@ impl Count {
     }
 }
 
-/// What happened, so that nobody takes for evidence what did not.
+/// Counts of what happened, so that a run that did too little is no evidence.
 #[derive(Default)]
 pub struct Counts {
     pub requests: Count,
@@ -143,7 +143,7 @@ impl World {
             life: Life::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
-            registry: Registry::open_existing(server.directory(), Settings::default())
+            registry: Registry::open_existing(server.directory(), RegistrySettings::default())
                 .expect("the server's directory"),
             repositories,
             runtime: tokio::runtime::Builder::new_multi_thread()

@@ -14,15 +14,16 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::Client;
+use crate::support::server::announced_address;
+use crate::support::{Client, show_if_failing};
 
-/// The command, without whatever the environment of the tests would set.
+/// Prepares a command without the `REGISTRY_` variables of the test environment.
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
     }
-    // what is said on standard output beside the first line is `tests/watch`'s
+    // `tests/watch` covers the access log
     command
         .args(arguments)
         .env("REGISTRY_STORAGE_RESERVE", "0")
@@ -30,14 +31,14 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// `registry serve` on a directory and any port of loopback.
+/// Prepares `registry serve` on a directory and any port of loopback.
 fn serve(directory: &Path) -> Command {
     let mut command = command(&["serve", "--addr", "127.0.0.1:0", "--data-dir"]);
     command.arg(directory);
     command
 }
 
-/// A server that was started by hand; killed when it goes.
+/// A server started by a command; killed when dropped.
 struct Running {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
@@ -46,7 +47,7 @@ struct Running {
 }
 
 impl Running {
-    /// Starts, and waits for the line that says where it is.
+    /// Starts it and waits for the line with its address.
     fn start(mut command: Command) -> Self {
         let started = Instant::now();
         let mut child = command
@@ -66,13 +67,9 @@ impl Running {
     }
 
     fn address(&self) -> String {
-        let rest = self
-            .line
-            .strip_prefix("listening on http")
-            .and_then(|rest| rest.split_once("://"))
-            .map(|(_, rest)| rest)
-            .unwrap_or_else(|| panic!("it said '{}'", self.line));
-        rest.split(',').next().expect("an address").to_owned()
+        announced_address(&self.line)
+            .unwrap_or_else(|| panic!("the server said {:?}", self.line))
+            .to_owned()
     }
 
     fn client(&self) -> Client {
@@ -89,7 +86,7 @@ impl Running {
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// Waits for the end; gives the exit code, what else was said on stdout, and all of stderr.
+    /// Waits for the end; returns the exit code, the rest of stdout, and stderr.
     fn end(&mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).expect("text");
@@ -107,10 +104,17 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(mut stderr) = self.child.stderr.take() {
+            show_if_failing(|| {
+                let mut log = String::new();
+                let _ = stderr.read_to_string(&mut log);
+                log
+            });
+        }
     }
 }
 
-/// Waits until nobody listens at `address` any more, which is how stopping shows.
+/// Waits until nothing listens at `address` any more, the sign of stopping.
 fn wait_until_closed(address: &str) {
     let start = Instant::now();
     while TcpStream::connect(address).is_ok() {
@@ -122,7 +126,7 @@ fn wait_until_closed(address: &str) {
     }
 }
 
-/// What a server that must not start said on stderr; panics, rather than wait, where it does start.
+/// Returns the stderr of a server that must not start; panics if it starts.
 fn refusal(command: Command) -> String {
     let mut server = Running::start(command);
     assert_eq!(server.line, "", "it started");
@@ -132,7 +136,7 @@ fn refusal(command: Command) -> String {
     err
 }
 
-/// As [`refusal`], where it must be one sentence.
+/// As [`refusal`], for errors of one sentence.
 fn sentence(command: Command) -> String {
     let err = refusal(command);
     assert_eq!(err.trim_end().lines().count(), 1, "{err}");

@@ -1,10 +1,9 @@
-//! What a server says in its log of itself: what may go wrong, in one line, and once.
+//! Warnings that a server logs about itself: one line each, once.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use super::{Running, serve};
-use crate::support::{Client, noise, sha256};
+use crate::support::{Client, eventually, noise, sha256};
 
 fn told(environment: &[(&str, &str)], phrase: &str) -> usize {
     let temporary = tempfile::TempDir::new().expect("a directory");
@@ -68,15 +67,7 @@ fn file_of(directory: &Path, digest: &str) -> PathBuf {
 /// Pushes something that nothing needs, and waits until a pass has collected it.
 fn await_pass(client: &mut Client, directory: &Path, seed: u64) {
     let file = file_of(directory, &client.push_blob("app", &noise(seed, 100)));
-    let begun = Instant::now();
-    while file.exists() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "{} is still there",
-            file.display()
-        );
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    eventually("the file is removed", || !file.exists());
 }
 
 #[test]
@@ -107,7 +98,7 @@ fn a_file_that_cannot_be_removed_is_told_of_once_for_each_reason() {
     let digest = sha256(&content);
     let lines: Vec<_> = log
         .lines()
-        .filter(|line| line.contains("could not be removed") && line.contains(&digest))
+        .filter(|line| line.contains("cannot remove blob file") && line.contains(&digest))
         .collect();
     assert_eq!(lines.len(), 2, "{log}");
     assert!(

@@ -1,23 +1,23 @@
-//! An HTTP client that sends exactly what it is told, however wrong, and hides nothing of the answer.
+//! An HTTP client that sends requests as given, even invalid ones, and shows the whole answer.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// One keep-alive connection; made anew when the server has closed it.
+/// One keep-alive connection, reopened after the server closed it.
 pub struct Client {
     address: String,
     dial: Dial,
     connection: Option<BufReader<Box<dyn Transport>>>,
 }
 
-/// What a connection goes through: a socket, or encryption around one.
+/// A transport of a connection: a socket, or TLS over one.
 pub trait Transport: Read + Write + Send {}
 impl<T: Read + Write + Send> Transport for T {}
 
 type Dial = Box<dyn Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync>;
 
-/// A connection to `HOST:PORT` that does not wait for ever.
+/// Connects to `HOST:PORT` with a read timeout.
 pub fn dial_tcp(address: &str) -> std::io::Result<TcpStream> {
     let stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
@@ -25,7 +25,7 @@ pub fn dial_tcp(address: &str) -> std::io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// A request in the making.
+/// A request being built.
 pub struct Request<'c> {
     client: &'c mut Client,
     method: String,
@@ -47,7 +47,7 @@ impl Client {
         Self::over(address, move || Ok(Box::new(dial_tcp(&target)?)))
     }
 
-    /// A client whose connections are made by `dial`; `address` is what it calls the server.
+    /// Returns a client whose connections are made by `dial`; `address` is its Host header.
     pub fn over(
         address: &str,
         dial: impl Fn() -> std::io::Result<Box<dyn Transport>> + Send + Sync + 'static,
@@ -81,12 +81,12 @@ impl Client {
         self.request("DELETE", path).send()
     }
 
-    /// A bare connection, for requests that are none.
+    /// Opens a bare connection, for invalid requests.
     pub fn connect(&self) -> TcpStream {
         dial_tcp(&self.address).expect("the server accepts")
     }
 
-    /// Starts a blob upload; gives its path.
+    /// Starts a blob upload and returns its path.
     pub fn begin_upload(&mut self, repository: &str) -> String {
         let response = self
             .request("POST", &format!("/v2/{repository}/blobs/uploads/"))
@@ -95,7 +95,7 @@ impl Client {
         response.header("location").expect("a location").to_owned()
     }
 
-    /// POST and PUT; gives the digest.
+    /// Pushes a blob with POST and PUT; returns its digest.
     pub fn push_blob(&mut self, repository: &str, content: &[u8]) -> String {
         let digest = super::sha256(content);
         let location = self.begin_upload(repository);
@@ -132,7 +132,7 @@ impl Request<'_> {
         self
     }
 
-    /// Sends with a true Content-Length, unless a header says otherwise; panics where there is no answer.
+    /// Sends with the right Content-Length unless a header sets another; panics without an answer.
     pub fn send(self) -> Response {
         let method = self.method.clone();
         self.try_send()
@@ -173,7 +173,7 @@ impl Request<'_> {
         Ok(response)
     }
 
-    /// Sends `promised` as Content-Length but only the body there is, then closes the sending side.
+    /// Announces `promised` bytes, sends only the body, then closes the sending side.
     pub fn send_truncated(mut self, promised: usize) -> Option<Response> {
         self = self.header("Content-Length", &promised.to_string());
         let mut stream = self.client.connect();
@@ -186,8 +186,8 @@ impl Request<'_> {
         }
         stream
             .write_all((text + "\r\n").as_bytes())
-            .expect("the head is taken");
-        stream.write_all(&self.body).expect("the body is taken");
+            .expect("the head is sent");
+        stream.write_all(&self.body).expect("the body is sent");
         stream
             .shutdown(Shutdown::Write)
             .expect("the connection is half closed");
@@ -195,7 +195,7 @@ impl Request<'_> {
     }
 }
 
-/// Reads one response off a connection.
+/// Reads one response from a connection.
 pub fn read_response(connection: &mut impl BufRead, is_head: bool) -> std::io::Result<Response> {
     let closed = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
     let mut line = String::new();
@@ -256,7 +256,7 @@ impl Response {
         })
     }
 
-    /// The code of an OCI error; panics where the body is none.
+    /// Returns the code of an OCI error; panics if the body is not one.
     pub fn error_code(&self) -> String {
         self.json()["errors"][0]["code"]
             .as_str()
@@ -264,7 +264,7 @@ impl Response {
             .to_owned()
     }
 
-    /// Asserts a refusal by status and code.
+    /// Asserts an error by status and code.
     pub fn refused(&self, status: u16, code: &str) {
         assert_eq!(
             (self.status, &*self.error_code()),

@@ -30,11 +30,16 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            let text = self.text();
-            let lines: Vec<&str> = text.lines().collect();
-            let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-            eprintln!("the server's log ends:\n{}", shown.join("\n"));
-        }
+        show_if_failing(|| self.text());
+    }
+}
+
+/// Prints the end of a log if the test has panicked.
+pub fn show_if_failing(log: impl FnOnce() -> String) {
+    if std::thread::panicking() {
+        let text = log();
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        eprintln!("the server's log ends:\n{}", shown.join("\n"));
     }
 }

@@ -5,10 +5,13 @@ mod content;
 mod image;
 mod log;
 pub mod server;
+mod skip;
 mod wait;
 
 pub use client::{Client, Response};
 pub use content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, noise, sha256};
 pub use image::{Image, descriptor};
+pub use log::show_if_failing;
 pub use server::Server;
+pub use skip::announce_skipped;
 pub use wait::{eventually, eventually_some};

@@ -111,7 +111,7 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         server
             .err()
             .iter()
-            .any(|line| line.contains("logins put off") && line.contains("192.0.2.101")),
+            .any(|line| line.contains("too many failed logins") && line.contains("192.0.2.101")),
         "{:?}",
         server.err()
     );

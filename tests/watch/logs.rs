@@ -239,7 +239,7 @@ fn a_generated_password_is_said_at_every_level() {
         server
             .err()
             .into_iter()
-            .find(|line| line.contains("made with one user"))
+            .find(|line| line.contains("created with one user"))
     });
     assert!(line.contains("password=\""), "{line}");
 }

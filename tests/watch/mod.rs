@@ -1,4 +1,4 @@
-//! What can be seen of a running server from outside: its log, its access log, health, readiness and metrics.
+//! A running server seen from outside: log, access log, health, readiness and metrics.
 
 mod access_log;
 mod asked;
@@ -15,8 +15,8 @@ use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::server::command;
-use crate::support::{Client, eventually_some};
+use crate::support::server::{announced_address, command};
+use crate::support::{Client, eventually_some, show_if_failing};
 
 /// A server whose output goes to files.
 struct Watched {
@@ -48,14 +48,11 @@ impl Watched {
             address: String::new(),
             temporary,
         };
-        let first = eventually_some("the server says where it is", || {
+        let first = eventually_some("the server announces its address", || {
             watched.out().into_iter().next()
         });
-        let place = first
-            .split_once("://")
-            .and_then(|(_, rest)| rest.split(',').next());
-        watched.address = place
-            .unwrap_or_else(|| panic!("it said '{first}'"))
+        watched.address = announced_address(&first)
+            .unwrap_or_else(|| panic!("the server said {first:?}"))
             .to_owned();
         watched
     }
@@ -83,7 +80,7 @@ impl Watched {
         let line = eventually_some("the debug port is said", || {
             self.err()
                 .into_iter()
-                .find(|line| line.contains("the debug port is open"))
+                .find(|line| line.contains("debug port listening"))
         });
         let words = line.split(|byte: char| byte.is_whitespace() || "\"=,}".contains(byte));
         let address = words
@@ -93,7 +90,7 @@ impl Watched {
         Client::new(address)
     }
 
-    /// What the metrics are now.
+    /// Current metrics.
     fn metrics(&self) -> String {
         let answer = self.debug().get("/metrics");
         assert_eq!(answer.status, 200);
@@ -124,6 +121,7 @@ impl Drop for Watched {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        show_if_failing(|| self.err().join("\n"));
     }
 }
 

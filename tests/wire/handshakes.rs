@@ -13,26 +13,19 @@ use rustls::{ClientConfig, SupportedProtocolVersion};
 use super::Secure;
 use super::pki::{Authority, Issued, client, params, secure};
 use crate::support::client::dial_tcp;
+use crate::support::eventually_some;
 
-/// What the log says of failed handshakes, once it says this.
+/// Log lines about failed handshakes, once these words appear.
 fn said(server: &Secure, words: &str) -> Vec<String> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually_some(&format!("the log has '{words}'"), || {
         let log = server.server.log();
-        let lines: Vec<_> = log
-            .lines()
-            .filter(|line| line.contains("handshake failed"))
-            .map(str::to_owned)
-            .collect();
-        if lines.iter().any(|line| line.contains(words)) {
-            return lines;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "'{words}' is not in the log:\n{log}"
-        );
-        std::thread::sleep(Duration::from_millis(10));
-    }
+        let failed = log.lines().filter(|line| line.contains("handshake failed"));
+        let lines: Vec<_> = failed.map(str::to_owned).collect();
+        lines
+            .iter()
+            .any(|line| line.contains(words))
+            .then_some(lines)
+    })
 }
 
 /// A handshake, and a request in it: over TLS 1.3 a client hears only then that its certificate will not do.
@@ -134,7 +127,8 @@ fn sequence(content: &[u8]) -> Vec<u8> {
     [&header[..], content].concat()
 }
 
-/// What `openssl x509 -req` makes by itself: a certificate without version and extensions. Its signature is none.
+/// A certificate as `openssl x509 -req` makes it: without version and extensions. Its signature is
+/// invalid.
 fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
     let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
     let (certificate, _) = element(&der);

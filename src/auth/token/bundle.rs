@@ -1,10 +1,10 @@
-//! A file with certificates: their keys sign tokens, or sign the certificates of keys that do.
+//! Trusted certificates in a file. Their keys sign tokens, or certificates of keys that do.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use data_encoding::BASE32_NOPAD;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use sha2::{Digest, Sha256};
@@ -16,9 +16,9 @@ use x509_parser::public_key::PublicKey;
 
 use super::key::{Key, Malformed};
 
-/// The most certificates that a token may bring along.
+/// Maximum number of certificates in a token.
 const LONGEST_CHAIN: usize = 10;
-/// Of Ed25519 keys (RFC 8410, section 3).
+/// Object identifier of Ed25519 keys (RFC 8410, section 3).
 const ED25519: &str = "1.3.101.112";
 
 /// Trusted certificates.
@@ -29,25 +29,25 @@ pub(super) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a PEM file. What is no certificate in it is passed over, as distribution does.
+    /// Parses a PEM file. Anything but certificates is ignored, as in distribution.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
-        let certificates = found.map_err(|error| format!("it is no PEM file: {error}"))?;
+        let certificates = found.map_err(|error| format!("it is not a PEM file: {error}"))?;
         if certificates.is_empty() {
             return Err("it holds no certificate".to_owned());
         }
         let (mut anchors, mut keys) = (Vec::new(), HashMap::new());
-        for (place, certificate) in certificates.iter().enumerate() {
-            let why = |why: &str| format!("certificate {}: {why}", place + 1);
+        for (certificate, number) in certificates.iter().zip(1..) {
+            let named = |cause: &str| format!("certificate {number}: {cause}");
             let anchor =
-                anchor_from_trusted_cert(certificate).map_err(|error| why(&error.to_string()))?;
+                anchor_from_trusted_cert(certificate).map_err(|error| named(&error.to_string()))?;
             anchors.push(anchor.to_owned());
             match key_of(certificate) {
                 Ok((key, ids)) => keys.extend(ids.into_iter().map(|id| (id, key.clone()))),
                 // it may have signed certificates of other keys
                 Err(Malformed(cause)) => tracing::warn!(
-                    "auth.token.rootcertbundle: {}, so it checks no tokens itself",
-                    why(cause)
+                    "auth.token.rootcertbundle: {}; it verifies no tokens itself",
+                    named(cause)
                 ),
             }
         }
@@ -58,13 +58,15 @@ impl Bundle {
         })
     }
 
-    /// The key with this id: the thumbprint of RFC 7638, or libtrust's, as token servers of distribution 2 have it.
+    /// Returns the key with this id: RFC 7638's thumbprint, or libtrust's, used with distribution 2.
     pub(super) fn key(&self, id: &str) -> Option<&Key> {
         self.keys.get(id)
     }
 
-    /// The key of the first of these certificates (`x5c`, RFC 7515 section 4.1.6), if it is one of the bundle, or leads to
-    /// one, and none that a token brings has expired. As in distribution, that of the bundle which others lead to may have.
+    /// Returns the key of the first of these certificates (`x5c`, RFC 7515, section 4.1.6).
+    ///
+    /// It must be in the bundle or lead to a certificate there, and none that the token brings may have expired. As in
+    /// distribution, the certificate of the bundle that others lead to may have.
     pub(super) fn key_of_chain(&self, chain: &[String]) -> Result<Key, Malformed> {
         if chain.len() > LONGEST_CHAIN {
             return Err(Malformed("token with too many certificates"));
@@ -107,18 +109,20 @@ impl Bundle {
     }
 }
 
-/// Fails for a certificate that is out of its time. A trusted one is verified by nothing else.
+/// Checks the validity period of a trusted certificate, which is not verified otherwise.
 fn check_time(certificate: &CertificateDer<'_>) -> Result<(), Malformed> {
     let (_, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
     if certificate.validity().is_valid() {
         Ok(())
     } else {
-        Err(Malformed("token of a certificate that is out of its time"))
+        Err(Malformed(
+            "token of a certificate outside its validity period",
+        ))
     }
 }
 
-/// There is no purpose of certificates for tokens, so whatever stands there will do, as in distribution.
+/// Accepts every key usage, as distribution does: none is defined for signing tokens.
 struct AnyUsage;
 
 impl ExtendedKeyUsageValidator for AnyUsage {
@@ -127,9 +131,10 @@ impl ExtendedKeyUsageValidator for AnyUsage {
     }
 }
 
-/// A certificate's key, and what tokens may call it.
+/// Returns a certificate's key, and the ids by which tokens may name it.
 fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malformed> {
-    let unknown = Malformed("its key is not known: use RSA, EC with P-256 or P-384, or Ed25519");
+    let unknown =
+        Malformed("its key is not supported: use RSA, EC with P-256 or P-384, or Ed25519");
     let (_, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
     let info = certificate.public_key();
@@ -149,7 +154,7 @@ fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malfor
             let point = point.data();
             let curve = if point.len() == 65 { "P-256" } else { "P-384" };
             let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
-            // Go's distribution leaves out zeros at the beginning
+            // distribution leaves out leading zeros
             for (x, y) in [(x, y), (unpadded(x), unpadded(y))] {
                 ids.push(thumbprint(&[
                     ("crv", curve),
@@ -177,13 +182,15 @@ fn encoded(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A number without zeros at its beginning.
+/// Strips a number's leading zeros.
 fn unpadded(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|&&byte| byte == 0).count();
     &number[zeros..]
 }
 
-/// RFC 7638: the hash of the members that make a key, in the order of the alphabet. None of them needs escaping.
+/// Returns a key's thumbprint (RFC 7638): the hash of its members in alphabetical order.
+///
+/// None of the members needs escaping.
 fn thumbprint(members: &[(&str, &str)]) -> String {
     let members: Vec<_> = members
         .iter()
@@ -192,28 +199,18 @@ fn thumbprint(members: &[(&str, &str)]) -> String {
     encoded(&Sha256::digest(format!("{{{}}}", members.join(","))))
 }
 
-/// How libtrust calls a key (`docker/libtrust`, `util.go`): 240 bits of a hash in base 32, in groups of four.
+/// Returns libtrust's id of a key (`docker/libtrust`, `util.go`).
+///
+/// It is 240 bits of a hash in base 32, in groups of four.
 fn libtrust_id(info: &[u8]) -> String {
-    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let hash = Sha256::digest(info);
-    let mut id = String::new();
-    // 5 bytes are 8 characters
-    for (place, group) in hash[..30].chunks_exact(5).enumerate() {
-        let bits = group
-            .iter()
-            .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-        for character in 0..8 {
-            if character % 4 == 0 && (place, character) != (0, 0) {
-                id.push(':');
-            }
-            let index = bits >> (35 - 5 * character) & 31;
-            // five bits are an index into 32 characters
-            let _ = id.write_char(char::from(
-                ALPHABET[usize::try_from(index).unwrap_or_default()],
-            ));
-        }
-    }
-    id
+    let text = BASE32_NOPAD.encode(&hash[..30]);
+    let groups: Vec<_> = text
+        .as_bytes()
+        .chunks(4)
+        .map(String::from_utf8_lossy)
+        .collect();
+    groups.join(":")
 }
 
 #[cfg(test)]

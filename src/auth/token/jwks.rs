@@ -1,55 +1,45 @@
-//! A file with a JSON Web Key Set (RFC 7517).
+//! JSON Web Key Set in a file (RFC 7517).
 
 use std::collections::HashMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde::Deserialize;
 
 use super::key::Key;
 
-/// Keys by their id.
+/// Trusted keys by their id.
 pub(super) struct Jwks(HashMap<String, Key>);
 
+/// Unlike the library's set, one whose keys need not all be understood.
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<serde_json::Value>,
 }
 
-/// What counts of a key. Its private half, if somebody left it in, is not read.
-#[derive(Deserialize)]
-struct Jwk {
-    kid: Option<String>,
-    kty: String,
-    crv: Option<String>,
-    #[serde(rename = "use")]
-    usage: Option<String>,
-    alg: Option<String>,
-    n: Option<String>,
-    e: Option<String>,
-    x: Option<String>,
-    y: Option<String>,
-}
+const MALFORMED: &str = "it is malformed";
 
 impl Jwks {
-    /// Reads the file. Keys that cannot check tokens are passed over, and said so in the log.
+    /// Parses the file. Keys that cannot verify tokens are ignored with a warning.
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let set: Set = serde_json::from_slice(content)
-            .map_err(|error| format!("it is no JSON Web Key Set: {error}"))?;
+            .map_err(|error| format!("it is not a JSON Web Key Set: {error}"))?;
         let mut keys = HashMap::new();
-        for (place, value) in set.keys.into_iter().enumerate() {
+        for (value, number) in set.keys.into_iter().zip(1..) {
             match serde_json::from_value(value)
-                .map_err(|_| "it is no key")
-                .and_then(Jwk::key)
+                .map_err(|_| MALFORMED)
+                .and_then(key_of)
             {
                 Ok((id, key)) => drop(keys.insert(id, key)),
-                Err(why) => {
-                    tracing::warn!("key {} of auth.token.jwks is passed over: {why}", place + 1)
+                Err(cause) => {
+                    tracing::warn!("key {number} of auth.token.jwks is ignored: {cause}");
                 }
             }
         }
         if keys.is_empty() {
-            Err("it holds no public key that could check a token".to_owned())
+            Err("it holds no public key that could verify a token".to_owned())
         } else {
             Ok(Self(keys))
         }
@@ -60,50 +50,59 @@ impl Jwks {
     }
 }
 
-impl Jwk {
-    fn key(self) -> Result<(String, Key), &'static str> {
-        if self.usage.as_deref().is_some_and(|usage| usage != "sig") {
-            return Err("it is not for signatures");
-        }
-        let part = |text: &Option<String>| -> Result<Vec<u8>, &'static str> {
-            let text = text.as_deref().ok_or("a part of it is missing")?;
-            URL_SAFE_NO_PAD
-                .decode(text.trim_end_matches('='))
-                .map_err(|_| "it is malformed")
-        };
-        let key = match (&*self.kty, self.crv.as_deref()) {
-            ("RSA", _) => Ok(Key::rsa(&part(&self.n)?, &part(&self.e)?)),
-            ("EC", Some("P-256")) => {
-                Key::ec(&point(32, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed")
-            }
-            ("EC", Some("P-384")) => {
-                Key::ec(&point(48, &part(&self.x)?, &part(&self.y)?)?).ok_or("it is malformed")
-            }
-            ("OKP", Some("Ed25519")) => Key::ed25519(&part(&self.x)?).ok_or("it is malformed"),
-            ("oct", _) => Err("it is a secret, and only public keys are taken"),
-            _ => Err("its kind is not known: use RSA, EC with P-256 or P-384, or OKP with Ed25519"),
-        }?;
-        let key = match &self.alg {
-            Some(name) => {
-                let algorithm = name.parse().map_err(|_| "its algorithm is not known")?;
-                key.only_for(algorithm)
-                    .ok_or("its algorithm does not go with its kind")?
-            }
-            None => key,
-        };
-        Ok((
-            self.kid
-                .ok_or("it has no kid, by which tokens could name it")?,
-            key,
-        ))
+fn key_of(jwk: Jwk) -> Result<(String, Key), &'static str> {
+    let Jwk { common, algorithm } = jwk;
+    if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature)) {
+        return Err("it is not for signatures");
     }
+    let key = match algorithm {
+        AlgorithmParameters::RSA(rsa) => Key::rsa(&decode(&rsa.n)?, &decode(&rsa.e)?),
+        AlgorithmParameters::EllipticCurve(ec) => {
+            let length = match ec.curve {
+                EllipticCurve::P256 => 32,
+                EllipticCurve::P384 => 48,
+                _ => return Err("its curve is not supported: use P-256 or P-384"),
+            };
+            Key::ec(&point(length, &decode(&ec.x)?, &decode(&ec.y)?)?).ok_or(MALFORMED)?
+        }
+        AlgorithmParameters::OctetKeyPair(pair) => {
+            Key::ed25519(&decode(&pair.x)?).ok_or(MALFORMED)?
+        }
+        AlgorithmParameters::OctetKey(_) => {
+            return Err("it is a secret, and only public keys are accepted");
+        }
+        _ => {
+            return Err(
+                "its kind is not supported: use RSA, EC with P-256 or P-384, or OKP with Ed25519",
+            );
+        }
+    };
+    let key = match common.key_algorithm {
+        Some(algorithm) => {
+            let algorithm =
+                Algorithm::try_from(algorithm).map_err(|_| "its algorithm is not supported")?;
+            key.only_for(algorithm)
+                .ok_or("its algorithm does not match its kind")?
+        }
+        None => key,
+    };
+    let id = common
+        .key_id
+        .ok_or("it has no kid, by which tokens could name it")?;
+    Ok((id, key))
 }
 
-/// A point as SEC 1 has it. Some writers leave out zeros at the beginning.
+fn decode(text: &str) -> Result<Vec<u8>, &'static str> {
+    URL_SAFE_NO_PAD
+        .decode(text.trim_end_matches('='))
+        .map_err(|_| MALFORMED)
+}
+
+/// Encodes a point as SEC 1 does. Some implementations leave out leading zeros.
 fn point(length: usize, x: &[u8], y: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut point = vec![4];
     for part in [x, y] {
-        let missing = length.checked_sub(part.len()).ok_or("it is malformed")?;
+        let missing = length.checked_sub(part.len()).ok_or(MALFORMED)?;
         point.extend(std::iter::repeat_n(0, missing));
         point.extend(part);
     }
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_check_nothing_are_passed_over() {
+    fn keys_that_verify_nothing_are_ignored() {
         let x = URL_SAFE_NO_PAD.encode([7; 32]);
         let good = json!({ "kty": "EC", "crv": "P-256", "x": x, "y": x, "kid": "good", "use": "sig", "alg": "ES256" });
         for (change, value) in [

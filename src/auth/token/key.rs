@@ -1,8 +1,8 @@
-//! Keys that sign tokens, each with the algorithms it is for.
+//! Public keys that verify tokens, each with its algorithms.
 
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation};
 
-/// Every algorithm that a public key can check here. There is no ES512 among them: the library has none.
+/// Every supported algorithm with public keys. The library does not have ES512.
 const PUBLIC: [Algorithm; 9] = [
     Algorithm::EdDSA,
     Algorithm::RS256,
@@ -15,28 +15,28 @@ const PUBLIC: [Algorithm; 9] = [
     Algorithm::PS512,
 ];
 
-/// What is wrong with what a token brings along.
+/// Problem with the key or certificates that a token names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub &'static str);
+pub(super) struct Malformed(pub(super) &'static str);
 
-/// Reads `auth.token.signingalgorithms`; none means all.
+/// Parses `auth.token.signingalgorithms`; an empty list means all.
 ///
 /// # Errors
-/// A name that is none, or one that cannot be served, with the alternative.
+/// An unknown or unsupported name, with the alternatives.
 pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     let mut found = Vec::new();
     for name in names {
         match name.parse::<Algorithm>() {
-            // distribution lists them, and has no key for them either
+            // distribution lists them too, without any key for them
             Ok(algorithm) if algorithm.family() == AlgorithmFamily::Hmac => {
                 tracing::warn!(
-                    "auth.token.signingalgorithms: {name} is passed over, for it takes a shared secret and there are only public keys"
+                    "auth.token.signingalgorithms: {name} is ignored: it requires a shared secret, and only public keys are supported"
                 );
             }
             Ok(algorithm) => found.push(algorithm),
             Err(_) if name == "ES512" => {
                 return Err(
-                    "auth.token.signingalgorithms: ES512 is not served, use ES384 or EdDSA"
+                    "auth.token.signingalgorithms: ES512 is not supported, use ES384 or EdDSA"
                         .to_owned(),
                 );
             }
@@ -46,7 +46,7 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
                     .map(|algorithm| format!("{algorithm:?}"))
                     .collect();
                 return Err(format!(
-                    "auth.token.signingalgorithms: there is no {name:?}, only {}",
+                    "auth.token.signingalgorithms: {name:?} is not supported, only {}",
                     known.join(", ")
                 ));
             }
@@ -54,21 +54,24 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     }
     match (names, &*found) {
         ([], _) => Ok(PUBLIC.to_vec()),
-        (_, []) => Err("auth.token.signingalgorithms names none that goes with public keys: add ES256 or RS256".to_owned()),
+        (_, []) => Err(
+            "auth.token.signingalgorithms names no algorithm with public keys: add ES256 or RS256"
+                .to_owned(),
+        ),
         _ => Ok(found),
     }
 }
 
-/// A public key.
+/// Public key.
 #[derive(Clone)]
 pub(super) struct Key {
     decoding: DecodingKey,
-    /// A curve has one; the others as the key's owner says.
+    /// One for a key on a curve. Several for RSA, unless the key's owner names one.
     algorithms: Vec<Algorithm>,
 }
 
 impl Key {
-    /// Modulus and exponent, big-endian.
+    /// Creates an RSA key from modulus and exponent, both big-endian.
     pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Self {
         let decoding = DecodingKey::from_rsa_raw_components(modulus, exponent);
         let algorithms = PUBLIC
@@ -81,7 +84,7 @@ impl Key {
         }
     }
 
-    /// A point as SEC 1 writes it without compression; none where its length is that of no curve there is an algorithm for.
+    /// Creates a key from an uncompressed point (SEC 1); `None` for an unsupported curve.
     pub(super) fn ec(point: &[u8]) -> Option<Self> {
         let algorithm = match (point.first(), point.len()) {
             (Some(4), 65) => Algorithm::ES256,
@@ -94,7 +97,7 @@ impl Key {
         })
     }
 
-    /// An Ed25519 key.
+    /// Creates an Ed25519 key; `None` if the length is wrong.
     pub(super) fn ed25519(bytes: &[u8]) -> Option<Self> {
         (bytes.len() == 32).then(|| Self {
             decoding: DecodingKey::from_ed_der(bytes),
@@ -102,7 +105,7 @@ impl Key {
         })
     }
 
-    /// The same key for one algorithm only; none where it is not of its kind.
+    /// Restricts the key to one algorithm; `None` if the key does not support it.
     pub(super) fn only_for(self, algorithm: Algorithm) -> Option<Self> {
         self.algorithms.contains(&algorithm).then(|| Self {
             algorithms: vec![algorithm],
@@ -110,8 +113,9 @@ impl Key {
         })
     }
 
-    /// How a token is to be checked that says it was signed with `used`: by that alone, if the key and the owner of this
-    /// registry allow it.
+    /// Returns the validation of a token signed with `used`: by that algorithm alone.
+    ///
+    /// `None` unless both the key and this registry's owner allow it.
     pub(super) fn validation(&self, allowed: &[Algorithm], used: Algorithm) -> Option<Validation> {
         (allowed.contains(&used) && self.algorithms.contains(&used)).then(|| Validation::new(used))
     }

@@ -1,4 +1,4 @@
-//! `registry du`: what eats the disk.
+//! `registry du`: disk usage by repository and tag.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write, stdout};
@@ -6,24 +6,26 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{Forecast, Kind, Registry, Retention, Share, StoreUsage, TagUsage, Usage};
+use tarkeep::registry::{
+    Forecast, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagUsage, Usage,
+};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::{Format, JsonArray, Table, count, size, time, written};
 
-/// Tell what eats the disk: by repository, by tag and in all, and how much of it nothing else needs
+/// Show disk usage by repository or tag, and what is shared
 ///
-/// Sizes are those of the files that hold blobs. LOGICAL counts every image whole, DEDUPLICATED every blob once, and EXCLUSIVE
-/// what nothing else needs: deleting that alone, and collecting, frees it. What comes back by a deletion beyond what goes
-/// anyway, and when, is what registry rm --dry-run tells.
+/// Sizes are those of blobs on disk. LOGICAL counts every image in full, DEDUPLICATED counts each blob once, and EXCLUSIVE
+/// counts only blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see
+/// how much disk space a deletion frees, and when, run registry rm --dry-run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Report on this repository and its tags instead of on all repositories and the store
+    /// Show the tags of this repository instead of all repositories and the store
     repository: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -37,7 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let name = repository
         .map(|name| RepositoryName::parse(&name).map_err(|error| Error::Other(error.to_string())))
         .transpose()?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     let mut out = BufWriter::new(stdout().lock());
     match name {
         None => whole(&registry, &retention, output, &mut out).await,
@@ -65,7 +67,7 @@ async fn whole(
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.usage(last).await?;
+        let page = registry.reports().usage_by_repository(last).await?;
         for (name, usage) in &page.items {
             match output {
                 Format::Json => written(array.push(out, &usage_json(name, usage)))?,
@@ -78,8 +80,8 @@ async fn whole(
         after = page.next;
     }
     let (store, forecast) = (
-        registry.store_usage().await?,
-        registry.forecast(retention).await?,
+        registry.reports().store_usage().await?,
+        registry.reports().forecast(retention).await?,
     );
     written(match output {
         Format::Json => array
@@ -116,19 +118,19 @@ fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     })
 }
 
-/// What goes later, by the day on which it does.
-fn days(forecast: &Forecast) -> BTreeMap<String, Share> {
-    let mut days: BTreeMap<String, Share> = BTreeMap::new();
-    for doomed in forecast
-        .doomed
+/// Groups later removals of blobs by day.
+fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
+    let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
+    for removal in forecast
+        .removals
         .iter()
-        .filter(|doomed| doomed.kind == Kind::Blob && doomed.at > forecast.now)
+        .filter(|removal| removal.kind == RemovalKind::Blob && removal.at > forecast.now)
     {
         let share = days
-            .entry(time(doomed.at).chars().take(10).collect())
+            .entry(time(removal.at).chars().take(10).collect())
             .or_default();
         share.blobs += 1;
-        share.bytes += doomed.size;
+        share.bytes += removal.size;
     }
     days
 }
@@ -141,65 +143,36 @@ fn print_store(out: &mut impl Write, store: &StoreUsage, forecast: &Forecast) ->
         free_disk,
     } = store;
     let (now, later) = (forecast.due(), forecast.later());
+    let held = |bytes, number, noun| format!("{} in {}", size(bytes), count(number, noun));
     let mut facts = vec![
-        (
-            "Blobs",
-            format!(
-                "{} in {}",
-                size(totals.blob_bytes),
-                count(totals.blobs, "blob")
-            ),
-        ),
+        ("Blobs", held(totals.blob_bytes, totals.blobs, "blob")),
         (
             "Uploads",
-            format!(
-                "{} in {}",
-                size(*upload_bytes),
-                count(totals.uploads, "open session")
-            ),
+            held(*upload_bytes, totals.uploads, "open session"),
         ),
         (
             "Garbage now",
-            format!(
-                "{} in {}",
-                size(now.bytes + totals.removal_bytes),
-                count(now.blobs + totals.removals, "blob")
+            held(
+                now.bytes + totals.removal_bytes,
+                now.blobs + totals.removals,
+                "blob",
             ),
         ),
-        (
-            "Garbage later",
-            format!("{} in {}", size(later.bytes), count(later.blobs, "blob")),
-        ),
+        ("Garbage later", held(later.bytes, later.blobs, "blob")),
     ];
-    let days: Vec<_> = days(forecast)
-        .into_iter()
-        .map(|(day, share)| {
-            (
-                day,
-                format!("{} in {}", size(share.bytes), count(share.blobs, "blob")),
-            )
-        })
-        .collect();
-    facts.extend(
-        days.iter()
-            .map(|(day, share)| ("", format!("  {day}  {share}"))),
-    );
+    for (day, share) in days(forecast) {
+        facts.push((
+            "",
+            format!("  {day}  {}", held(share.bytes, share.blobs, "blob")),
+        ));
+    }
+    let manifests = held(totals.manifest_bytes, totals.manifests, "manifest");
+    let deleted = held(totals.trash_bytes, totals.trash, "manifest");
     facts.extend([
-        (
-            "Manifests",
-            format!(
-                "{} in {}, in the database",
-                size(totals.manifest_bytes),
-                count(totals.manifests, "manifest")
-            ),
-        ),
+        ("Manifests", format!("{manifests}, in the database")),
         (
             "Deleted",
-            format!(
-                "{} in {}, in the database, until their grace period ends",
-                size(totals.trash_bytes),
-                count(totals.trash, "manifest")
-            ),
+            format!("{deleted}, in the database, until their grace period ends"),
         ),
         (
             "Database",
@@ -259,8 +232,8 @@ async fn one(
     output: Format,
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let usage = registry.repository_usage(name).await?;
-    let garbage = Arc::new(registry.garbage(name, retention).await?);
+    let usage = registry.reports().repository_usage(name).await?;
+    let garbage = Arc::new(registry.reports().baseline(name, retention).await?);
     let mut table = Table::new(&["TAG", "LOGICAL", "EXCLUSIVE", "DIGEST"]);
     let mut array = JsonArray::new();
     if output == Format::Json {
@@ -273,6 +246,7 @@ async fn one(
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry
+            .reports()
             .tag_usage(name, retention, Arc::clone(&garbage), last)
             .await?;
         for TagUsage {

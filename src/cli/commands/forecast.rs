@@ -1,36 +1,38 @@
-//! Telling what would be collected.
+//! Output of `gc --dry-run` and `garbage-collect`: what would be removed.
 
 use std::io::stdout;
 
 use serde_json::{Value, json};
-use tarkeep::registry::{Doomed, Forecast, Kind, Registry, Retention, Share};
+use tarkeep::registry::{
+    Forecast, PlannedRemoval, Registry, RemovalKind, RemovalTotals, Retention,
+};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Format, Table, count, size, time, written};
 
-/// `registry gc --dry-run`.
+/// Prints the output of `registry gc --dry-run`.
 pub(super) async fn print(
     registry: &Registry,
     retention: &Retention,
     output: Format,
 ) -> Result<(), Error> {
-    let forecast = registry.forecast(retention).await?;
+    let forecast = registry.reports().forecast(retention).await?;
     match output {
         Format::Json => output::print(format!("{:#}\n", as_json(&forecast)).as_bytes()),
         Format::Table => {
             let mut table = Table::new(&["WHEN", "WHAT", "DIGEST", "SIZE", "WHY"]);
-            for doomed in &forecast.doomed {
-                let when = if doomed.at <= forecast.now {
+            for removal in &forecast.removals {
+                let when = if removal.at <= forecast.now {
                     "now".to_owned()
                 } else {
-                    time(doomed.at)
+                    time(removal.at)
                 };
                 table.row(vec![
                     when,
-                    what(doomed),
-                    doomed.digest.to_string(),
-                    size(doomed.size),
-                    doomed.why.clone(),
+                    what(removal),
+                    removal.digest.to_string(),
+                    size(removal.size),
+                    removal.why.clone(),
                 ]);
             }
             written(table.print(&mut stdout().lock()))?;
@@ -41,9 +43,9 @@ pub(super) async fn print(
                 .unwrap_or_default();
             output::print(
                 format!(
-                    "{} would go now; {} would go later{until}\n",
-                    told(&due),
-                    told(&later)
+                    "{} would be removed now; {} later{until}\n",
+                    summary(&due),
+                    summary(&later)
                 )
                 .as_bytes(),
             )
@@ -51,8 +53,8 @@ pub(super) async fn print(
     }
 }
 
-fn told(share: &Share) -> String {
-    let Share {
+fn summary(share: &RemovalTotals) -> String {
+    let RemovalTotals {
         tags,
         manifests,
         blobs,
@@ -68,8 +70,8 @@ fn told(share: &Share) -> String {
     )
 }
 
-fn what(doomed: &Doomed) -> String {
-    match (&doomed.repository, &doomed.tag) {
+fn what(removal: &PlannedRemoval) -> String {
+    match (&removal.repository, &removal.tag) {
         (Some(repository), Some(tag)) => format!("tag {repository}:{tag}"),
         (Some(repository), None) => format!("manifest of {repository}"),
         (None, _) => "blob".to_owned(),
@@ -77,19 +79,19 @@ fn what(doomed: &Doomed) -> String {
 }
 
 fn as_json(forecast: &Forecast) -> Value {
-    let items = forecast.doomed.iter().map(|doomed| {
+    let items = forecast.removals.iter().map(|removal| {
         json!({
-            "kind": doomed.kind,
-            "repository": doomed.repository,
-            "tag": doomed.tag,
-            "digest": doomed.digest.as_str(),
-            "size": doomed.size,
-            "at": time(doomed.at),
-            "due": doomed.at <= forecast.now,
-            "why": doomed.why,
+            "kind": removal.kind,
+            "repository": removal.repository,
+            "tag": removal.tag,
+            "digest": removal.digest.as_str(),
+            "size": removal.size,
+            "at": time(removal.at),
+            "due": removal.at <= forecast.now,
+            "why": removal.why,
         })
     });
-    let share = |Share {
+    let share = |RemovalTotals {
                      tags,
                      manifests,
                      blobs,
@@ -99,7 +101,7 @@ fn as_json(forecast: &Forecast) -> Value {
     json!({ "items": items.collect::<Vec<_>>(), "now": share(forecast.due()), "later": share(forecast.later()) })
 }
 
-/// The lines of distribution's `garbage-collect`, which scripts look for.
+/// Returns the lines of distribution's `garbage-collect`, which scripts look for.
 pub(super) fn classic_lines(forecast: &Forecast) -> String {
     let due = forecast.due();
     let marked = forecast.all.saturating_sub(due.blobs + due.manifests);
@@ -107,18 +109,20 @@ pub(super) fn classic_lines(forecast: &Forecast) -> String {
         "{marked} blobs marked, {} blobs and {} manifests eligible for deletion\n",
         due.blobs, due.manifests
     );
-    for doomed in forecast
-        .doomed
+    for removal in forecast
+        .removals
         .iter()
-        .filter(|doomed| doomed.at <= forecast.now)
+        .filter(|removal| removal.at <= forecast.now)
     {
-        lines += &match doomed.kind {
-            Kind::Tag => format!(
+        lines += &match removal.kind {
+            RemovalKind::Tag => format!(
                 "tag eligible for deletion: {}\n",
-                doomed.tag.as_deref().unwrap_or_default()
+                removal.tag.as_deref().unwrap_or_default()
             ),
-            Kind::Manifest => format!("manifest eligible for deletion: {}\n", doomed.digest),
-            Kind::Blob => format!("blob eligible for deletion: {}\n", doomed.digest),
+            RemovalKind::Manifest => {
+                format!("manifest eligible for deletion: {}\n", removal.digest)
+            }
+            RemovalKind::Blob => format!("blob eligible for deletion: {}\n", removal.digest),
         };
     }
     lines

@@ -1,7 +1,7 @@
 //! `registry gc`.
 
 use serde_json::json;
-use tarkeep::registry::{Registry, Sweep, Swept};
+use tarkeep::registry::{Registry, SweepCounts, SweepOptions};
 
 use crate::cli::commands::forecast;
 use crate::cli::error::Error;
@@ -12,21 +12,21 @@ use crate::cli::terminal::progress::Bar;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Work beside a running server, or without one; it is the same, and always so
+    /// Accepted for clarity; collection is always safe beside a running server
     #[arg(long)]
     online: bool,
-    /// Only list what would go and why, and what waits for how long
+    /// Only list what would be removed, when and why
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     store: Store,
-    /// Print lines for people, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    // there is no other way to work; the word is accepted because people want to be sure
+    // collection is always online; the flag exists because people want to be sure
     let Arguments {
         online: _,
         dry_run,
@@ -34,18 +34,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output,
     } = arguments;
     log::start_quiet()?;
-    let (registry, retention) = store.open_with_rules()?;
+    let (registry, retention) = store.open_with_rules().await?;
     if dry_run {
         return forecast::print(&registry, &retention, output).await;
     }
-    let is_ordinary = registry.recorded_retention()?.as_ref() == Some(&retention);
-    let cleared = registry.reconcile().await?;
-    let expired = registry.end_expired_uploads().await?;
+    let uses_server_rules = registry.gc().recorded_retention().await?.as_ref() == Some(&retention);
+    let cleared = registry.uploads().recover().await?;
+    let expired = registry.uploads().end_expired().await?;
     let mut swept = sweep(
         &registry,
-        Sweep {
+        SweepOptions {
             retention,
-            is_ordinary,
+            uses_server_rules,
         },
         output == Format::Json,
     )
@@ -58,40 +58,41 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     failed(&swept)
 }
 
-/// Sweeps, and shows a terminal how far it is, unless nothing is to be shown.
+/// Sweeps, with a progress bar if standard error is a terminal and `is_quiet` is false.
 pub(super) async fn sweep(
     registry: &Registry,
-    sweep: Sweep,
+    sweep: SweepOptions,
     is_quiet: bool,
-) -> Result<Swept, Error> {
-    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else {
-        return Ok(registry.sweep(sweep, None).await?);
+) -> Result<SweepCounts, Error> {
+    let Some(bar) = Bar::new().filter(|_| !is_quiet) else {
+        return Ok(registry.gc().sweep(sweep, None).await?);
     };
     Ok(registry
-        .sweep(sweep, Some(&mut |progress| bar.tell(progress)))
+        .gc()
+        .sweep(sweep, Some(&mut |progress| bar.update(progress)))
         .await?)
 }
 
-fn sentence(swept: &Swept) -> String {
+fn sentence(swept: &SweepCounts) -> String {
     format!(
-        "collected {}, {}, {} and {}; {} with {} {} gone\n",
+        "collected {}, {}, {} and {}; {} with {} {} removed\n",
         count(swept.tags, "tag"),
         count(swept.manifests, "manifest"),
         count(swept.blobs, "blob"),
         count(swept.uploads, "upload"),
         count(swept.files, "file"),
         size(swept.bytes),
-        if swept.files == 1 { "is" } else { "are" }
+        if swept.files == 1 { "was" } else { "were" }
     )
 }
 
-pub(super) fn failed(swept: &Swept) -> Result<(), Error> {
+pub(super) fn failed(swept: &SweepCounts) -> Result<(), Error> {
     match swept.failures {
         0 => Ok(()),
         failures => {
-            let things = count(failures, "thing");
+            let things = count(failures, "item");
             Err(Error::Other(format!(
-                "{things} could not be collected; the lines above name them"
+                "{things} could not be removed; see the lines above"
             )))
         }
     }

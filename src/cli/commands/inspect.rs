@@ -4,7 +4,7 @@ use std::io::{self, Write, stdout};
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Descriptor, RepositoryName};
-use tarkeep::registry::{Description, Registry};
+use tarkeep::registry::{ImageDescription, Registry};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -13,21 +13,21 @@ use crate::cli::terminal::reference::Target;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to look at: REPOSITORY:TAG or REPOSITORY@DIGEST; without either, the tag latest
+    /// Image: REPOSITORY:TAG or REPOSITORY@DIGEST [default tag: latest]
     #[arg(value_name = "REF")]
     reference: String,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let target = Target::parse(&arguments.reference)?;
-    let (name, reference) = target.manifest_or_latest();
-    let registry = arguments.store.open()?;
-    let description = registry.describe(&name, &reference).await?;
+    let (name, reference) = target.manifest_or_latest()?;
+    let registry = arguments.store.open().await?;
+    let description = registry.manifests().describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
     match arguments.output {
         Format::Json => {
@@ -40,12 +40,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 async fn referrers(
     registry: &Registry,
     name: &RepositoryName,
-    description: &Description,
+    description: &ImageDescription,
 ) -> Result<Vec<Descriptor>, Error> {
     let mut found = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry
+            .manifests()
             .referrers(name, &description.summary.digest, None, last)
             .await?;
         found.extend(page.items);
@@ -54,8 +55,12 @@ async fn referrers(
     Ok(found)
 }
 
-fn as_json(name: &RepositoryName, description: &Description, referrers: &[Descriptor]) -> Value {
-    let Description {
+fn as_json(
+    name: &RepositoryName,
+    description: &ImageDescription,
+    referrers: &[Descriptor],
+) -> Value {
+    let ImageDescription {
         summary,
         manifest,
         bytes,
@@ -79,10 +84,10 @@ fn as_json(name: &RepositoryName, description: &Description, referrers: &[Descri
 
 fn print(
     name: &RepositoryName,
-    description: &Description,
+    description: &ImageDescription,
     referrers: &[Descriptor],
 ) -> io::Result<()> {
-    let Description {
+    let ImageDescription {
         summary,
         manifest,
         tags,
@@ -99,10 +104,7 @@ fn print(
             manifest.artifact_type.clone().unwrap_or_default(),
         ),
         ("Tags", tags.join(", ")),
-        (
-            "Size",
-            format!("{} with everything it needs", size(summary.size)),
-        ),
+        ("Size", format!("{} in total", size(summary.size))),
         ("Platforms", summary.platforms.join(", ")),
         ("Pushed", time(summary.pushed_at)),
         (

@@ -16,13 +16,13 @@ pub(crate) struct Arguments {
     repository: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let registry = arguments.store.open()?;
+    let registry = arguments.store.open().await?;
     match arguments.repository {
         None => repositories(&registry, arguments.output).await,
         Some(name) => {
@@ -39,7 +39,7 @@ async fn repositories(registry: &Registry, format: Format) -> Result<(), Error> 
     let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.repositories(last, None).await?;
+        let page = registry.repositories().list(last, None).await?;
         for row in page.items {
             if format == Format::Json {
                 let value = json!({ "name": row.name, "tags": row.tags, "manifests": row.manifests, "pushed": time(row.pushed_at) });
@@ -63,7 +63,12 @@ async fn repositories(registry: &Registry, format: Format) -> Result<(), Error> 
 }
 
 async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Result<(), Error> {
-    if registry.tags(name, String::new(), Some(0)).await.is_err() {
+    if registry
+        .tags()
+        .list(name, String::new(), Some(0))
+        .await
+        .is_err()
+    {
         return Err(Error::Registry(registry::Error::NameUnknown(name.clone())));
     }
     let mut out = BufWriter::new(stdout().lock());
@@ -71,9 +76,9 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
     let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.tag_rows(name, last, None).await?;
+        let page = registry.tags().list_detailed(name, last, None).await?;
         for row in page.items {
-            let summary = match registry.summarise(name, &row.digest).await {
+            let summary = match registry.manifests().summarise(name, &row.digest).await {
                 // deleted since the page was read
                 Err(registry::Error::ManifestUnknown { .. }) => continue,
                 other => other?,

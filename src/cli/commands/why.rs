@@ -1,11 +1,12 @@
-//! `registry why`: what keeps a blob or a manifest.
+//! `registry why`: the references and rules that keep a blob or a manifest.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use tarkeep::oci::Digest;
 use tarkeep::registry::{
-    Chain, Decision, Doomed, End, Kind, Millis, Retention, StepKind, TagHold, TrashRow, Why, now,
+    ChainEnd, Explanation, HolderChain, Millis, PlannedRemoval, RemovalKind, Retention, StepKind,
+    TagDecision, TagHold, TrashRow, now,
 };
 
 use crate::cli::error::Error;
@@ -14,28 +15,28 @@ use crate::cli::terminal::output::{self, Format, exact_time, size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A blob or a manifest, in whatever repositories it is: sha256:… as registry inspect and du show it
+    /// Digest of a blob or a manifest, in any repository: sha256:…, as registry inspect shows it
     digest: String,
     #[command(flatten)]
     store: Store,
-    /// Print lines for people, or JSON for scripts
+    /// Output format: text (table), or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    // REPOSITORY@DIGEST, as other commands want it, says the same
+    // also accepts REPOSITORY@DIGEST, as other commands do
     let text = arguments
         .digest
         .rsplit_once('@')
         .map_or(&*arguments.digest, |(_, digest)| digest);
     let digest = Digest::parse(text)
         .map_err(|error| Error::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
-    let (registry, retention) = arguments.store.open_with_rules()?;
-    let why = registry.why(&digest, &retention).await?;
+    let (registry, retention) = arguments.store.open_with_rules().await?;
+    let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(format!(
-            "{digest} is not known here: it was never pushed, or is gone for good"
+            "{digest} is unknown: it was never pushed, or is permanently removed"
         )));
     }
     match arguments.output {
@@ -46,17 +47,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-fn what(why: &Why) -> &'static str {
+fn what(why: &Explanation) -> &'static str {
     match (why.blob, why.is_manifest) {
         (Some(_), true) => "blob and manifest",
         (Some(_), false) => "blob",
         (None, true) => "manifest",
-        (None, false) if why.is_removal => "blob that is gone",
+        (None, false) if why.is_removal => "removed blob",
         (None, false) => "deleted manifest",
     }
 }
 
-fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
+fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String {
     let bytes = why
         .blob
         .map(|bytes| format!(" of {}", size(bytes)))
@@ -77,8 +78,8 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
             why.more
         );
     }
-    for doomed in &why.goes {
-        let what = doomed
+    for removal in &why.removals {
+        let what = removal
             .repository
             .as_ref()
             .map_or("the blob".to_owned(), |name| {
@@ -86,9 +87,9 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
             });
         let _ = writeln!(
             text,
-            "{what} goes {}: {}",
-            when(doomed.at, retention),
-            doomed.why
+            "{what} is removed {}: {}",
+            when(removal.at, retention),
+            removal.why
         );
     }
     for row in &why.trash {
@@ -103,16 +104,16 @@ fn as_text(digest: &Digest, why: &Why, retention: &Retention) -> String {
         let until = time(restorable(row, retention));
         let _ = writeln!(
             text,
-            "deleted from {repository} at {} by {by}: until {until}, registry restore {repository}@{digest} brings it back",
+            "deleted from {repository} at {} by {by}; until {until}, registry restore {repository}@{digest} restores it",
             time(*deleted_at)
         );
     }
     if why.is_removal {
-        text += "its file goes with the next collection\n";
+        text += "its file is removed with the next collection\n";
     } else if why.chains.is_empty() && why.is_cut {
-        text += "what keeps it is further up than this command follows\n";
-    } else if why.blob.is_some() && why.chains.is_empty() && why.goes.is_empty() {
-        text += "nothing keeps it any more\n";
+        text += "it is kept by references deeper than this command follows\n";
+    } else if why.blob.is_some() && why.chains.is_empty() && why.removals.is_empty() {
+        text += "nothing keeps it\n";
     }
     text
 }
@@ -131,9 +132,9 @@ fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
         .saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
 }
 
-/// Of a blob, `<- manifest … of team/app <- index … <- tag team/app:v1`; of a manifest, what comes after that.
-fn line(chain: &Chain, is_blob: bool) -> String {
-    let Chain {
+/// Formats a chain: `<- manifest … of team/app <- index … <- tag team/app:v1` for a blob, and its rest for a manifest.
+fn line(chain: &HolderChain, is_blob: bool) -> String {
+    let HolderChain {
         repository,
         steps,
         end,
@@ -142,14 +143,17 @@ fn line(chain: &Chain, is_blob: bool) -> String {
     for (number, step) in steps.iter().enumerate() {
         parts.push(match (number, is_blob) {
             (0, true) => format!("manifest {} of {repository}", step.digest),
-            // the thing itself
+            // the manifest itself
             (0, false) => format!("in {repository}"),
             _ => format!("{} {}", kind(step.kind), step.digest),
         });
     }
     parts.push(match end {
-        End::Tags { tags, more } => {
-            let tags: Vec<_> = tags.iter().map(|tag| told(repository, tag)).collect();
+        ChainEnd::Tags { tags, more } => {
+            let tags: Vec<_> = tags
+                .iter()
+                .map(|tag| tag_with_rule(repository, tag))
+                .collect();
             let more = if *more > 0 {
                 format!(" and {more} more")
             } else {
@@ -157,13 +161,13 @@ fn line(chain: &Chain, is_blob: bool) -> String {
             };
             format!("tag {}{more}", tags.join(", "))
         }
-        End::Idle {
+        ChainEnd::Idle {
             until: Some(until),
             why,
         } => format!("nothing, until {}: {why}", time(*until)),
-        End::Idle { until: None, why } => format!("a rule: {why}"),
-        End::Lease { until } => format!(
-            "{repository}, until {}: no manifest there needs it",
+        ChainEnd::Idle { until: None, why } => format!("a rule: {why}"),
+        ChainEnd::Lease { until } => format!(
+            "a lease in {repository} until {}: no manifest there references it",
             time(*until)
         ),
     });
@@ -171,9 +175,9 @@ fn line(chain: &Chain, is_blob: bool) -> String {
     if is_blob { format!("<- {text}") } else { text }
 }
 
-fn told(repository: &str, tag: &TagHold) -> String {
+fn tag_with_rule(repository: &str, tag: &TagHold) -> String {
     let rule = tag.decision.as_ref().map(
-        |Decision {
+        |TagDecision {
              is_kept,
              reason,
              until,
@@ -197,16 +201,16 @@ fn kind(kind: StepKind) -> &'static str {
     }
 }
 
-fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
-    let goes = why.goes.iter().map(
-        |Doomed {
+fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
+    let goes = why.removals.iter().map(
+        |PlannedRemoval {
              kind,
              repository,
              at,
              why,
              ..
          }| {
-            let kind = if *kind == Kind::Blob {
+            let kind = if *kind == RemovalKind::Blob {
                 "blob"
             } else {
                 "manifest"
@@ -233,26 +237,26 @@ fn as_json(digest: &Digest, why: &Why, retention: &Retention) -> Value {
     })
 }
 
-fn chain_json(chain: &Chain) -> Value {
+fn chain_json(chain: &HolderChain) -> Value {
     let steps: Vec<_> = chain
         .steps
         .iter()
         .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
         .collect();
     let end = match &chain.end {
-        End::Tags { tags, more } => {
+        ChainEnd::Tags { tags, more } => {
             let tags = tags.iter().map(|TagHold { name, decision }| {
                 let decision = decision.as_ref().map(
-                    |Decision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
+                    |TagDecision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
                 );
                 json!({ "tag": name, "rule": decision })
             });
             json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
         }
-        End::Idle { until, why } => {
+        ChainEnd::Idle { until, why } => {
             json!({ "kind": "untagged", "until": until.map(exact_time), "why": why })
         }
-        End::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
+        ChainEnd::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
     };
     json!({ "repository": chain.repository, "steps": steps, "end": end })
 }

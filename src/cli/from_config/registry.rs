@@ -1,39 +1,42 @@
-//! From a configuration to the registry's own terms.
+//! The settings of the registry's operations, from several sections.
 
 use regex::RegexSet;
 use tarkeep::config::{self, Config, Violations, zip};
-use tarkeep::registry::{Acceptance, Children, Class, PageLimits, Purging, Settings, Urls};
+use tarkeep::registry::{
+    ContentClass, ManifestRules, PageLimits, RegistrySettings, RequiredChildren, UploadExpiry,
+    UrlRules,
+};
 
 use crate::cli::from_config::retention::retention;
 
-/// What a configuration says about the registry's rules; the defaults for the rest.
-pub(crate) fn settings(config: &Config) -> Result<Settings, Violations> {
-    let defaults = Settings::default();
-    let (acceptance, retention) = zip((acceptance(config), retention(config)))?;
-    Ok(Settings {
+/// Converts the configuration, with defaults for unset keys.
+pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
+    let defaults = RegistrySettings::default();
+    let (manifest_rules, retention) = zip((manifest_rules(config), retention(config)))?;
+    Ok(RegistrySettings {
         sparse: config.manifests.sparse,
         manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
         reserve: config.storage.reserve.unwrap_or(defaults.reserve),
         delete: config.storage.delete.enabled,
         read_only: config.storage.maintenance.readonly.enabled,
-        purging: purging(&config.storage.maintenance.uploadpurging),
+        upload_expiry: upload_expiry(&config.storage.maintenance.uploadpurging),
         pages: PageLimits {
             catalog: page(config.catalog.maxentries, defaults.pages.catalog),
             tags: page(config.tags.maxtags, defaults.pages.tags),
         },
-        acceptance,
+        manifest_rules,
         retention,
     })
 }
 
-/// Nought is no limit of the owner's, as in distribution.
+/// Applies the default page size for 0, as in distribution.
 fn page(limit: Option<usize>, default: usize) -> usize {
     limit.filter(|limit| *limit > 0).unwrap_or(default)
 }
 
-fn purging(purging: &config::UploadPurging) -> Purging {
-    let defaults = Purging::default();
-    Purging {
+fn upload_expiry(purging: &config::UploadPurging) -> UploadExpiry {
+    let defaults = UploadExpiry::default();
+    UploadExpiry {
         enabled: purging.enabled.unwrap_or(defaults.enabled),
         age: purging.age.map_or(defaults.age, |age| age.0),
         interval: purging
@@ -43,18 +46,18 @@ fn purging(purging: &config::UploadPurging) -> Purging {
     }
 }
 
-fn acceptance(config: &Config) -> Result<Acceptance, Violations> {
+fn manifest_rules(config: &Config) -> Result<ManifestRules, Violations> {
     let (validation, classes) = (&config.validation, &config.policy.repository.classes);
     let classes = classes.iter().map(|class| match class {
-        config::Class::Image => Class::Image,
-        config::Class::Plugin => Class::Plugin,
+        config::Class::Image => ContentClass::Image,
+        config::Class::Plugin => ContentClass::Plugin,
     });
     let classes = classes.collect();
-    // in distribution `enabled: true` goes over `disabled`, and is otherwise of no effect
+    // as in distribution, `enabled: true` overrides `disabled`
     if validation.disabled && validation.enabled != Some(true) {
-        return Ok(Acceptance {
-            urls: Urls::All,
-            children: Children::None,
+        return Ok(ManifestRules {
+            urls: UrlRules::All,
+            children: RequiredChildren::None,
             classes,
         });
     }
@@ -67,31 +70,32 @@ fn acceptance(config: &Config) -> Result<Acceptance, Violations> {
             .collect()
     };
     let children = match indexes.platforms {
-        config::Platforms::All => Children::All,
-        config::Platforms::None => Children::None,
-        config::Platforms::List if indexes.platformlist.is_empty() => Children::All,
-        config::Platforms::List => Children::Platforms(platforms()),
+        config::Platforms::All => RequiredChildren::All,
+        config::Platforms::None => RequiredChildren::None,
+        config::Platforms::List if indexes.platformlist.is_empty() => RequiredChildren::All,
+        config::Platforms::List => RequiredChildren::Platforms(platforms()),
     };
-    Ok(Acceptance {
+    Ok(ManifestRules {
         urls: urls(validation)?,
         children,
         classes,
     })
 }
 
-/// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
-/// some, and are no worse for it.
-fn urls(validation: &config::Validation) -> Result<Urls, Violations> {
+/// Converts the rules about URLs of layers.
+///
+/// Without rules distribution allows none. Here that takes `validation.enabled: true`, because images for Windows have some.
+fn urls(validation: &config::Validation) -> Result<UrlRules, Violations> {
     let config::Urls { allow, deny } = &validation.manifests.urls;
     if allow.is_empty() && deny.is_empty() {
         return Ok(if validation.enabled == Some(true) {
-            Urls::None
+            UrlRules::None
         } else {
-            Urls::All
+            UrlRules::All
         });
     }
     let (allow, deny) = zip((expressions("allow", allow), expressions("deny", deny)))?;
-    Ok(Urls::Matching { allow, deny })
+    Ok(UrlRules::Matching { allow, deny })
 }
 
 fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
@@ -103,12 +107,12 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
             .unwrap_or_default()
             .trim_start_matches("error: ");
         let key = format!("validation.manifests.urls.{list}");
-        let sentence = format!("{key} holds what is no regular expression: {cause}");
+        let sentence = format!("{key} has an invalid regular expression: {cause}");
         Violations::of(key, sentence)
     })
 }
 
-/// Whether a configuration says anything about what is kept.
+/// True if the configuration sets any retention rule.
 pub(crate) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
 }

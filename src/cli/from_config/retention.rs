@@ -1,7 +1,7 @@
 //! The settings of garbage collection, from the sections `gc` and `policies`.
 
 use tarkeep::config::{self, Config, Violations, collect, zip};
-use tarkeep::registry::{KeepUntagged, Pattern, Policy, Retention, TagRule};
+use tarkeep::registry::{Glob, KeepUntagged, Policy, Retention, TagRule};
 
 pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
     let (gc, defaults) = (&config.gc, Retention::default());
@@ -34,7 +34,7 @@ fn keep(untagged: config::Untagged) -> KeepUntagged {
 fn policy(name: &str, policy: &config::Policy) -> Result<Policy, Violations> {
     let repositories = in_policies(
         &format!("{name}.repositories"),
-        Pattern::for_repositories(&policy.repositories),
+        Glob::for_repositories(&policy.repositories),
     );
     let immutable = tags(&format!("{name}.immutable"), &policy.immutable);
     let rules = collect(
@@ -58,13 +58,13 @@ fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Violations> {
     let (key, names) = (format!("{name}.match"), rule.tags.join(", "));
     if rule.tags.is_empty() || rule.tags.iter().any(String::is_empty) {
         let sentence = format!(
-            "a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags"
+            "a rule in policies matches no tag: its match is '{names}'; write match: ['*'] for all tags"
         );
         return Err(Violations::of(key, sentence));
     }
     if !rule.always && rule.newest.is_none() && rule.younger.is_none() && rule.pulled.is_none() {
         let sentence = format!(
-            "the rule for '{names}' in policies keeps nothing: give it always: true, newest, younger or pulled (newest: 0 removes all)"
+            "the rule for '{names}' in policies has no condition: add always: true, newest, younger or pulled (newest: 0 removes all)"
         );
         return Err(Violations::within(name, sentence));
     }
@@ -77,14 +77,14 @@ fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Violations> {
     })
 }
 
-fn tags(key: &str, texts: &[String]) -> Result<Vec<Pattern>, Violations> {
+fn tags(key: &str, texts: &[String]) -> Result<Vec<Glob>, Violations> {
     collect(
         texts
             .iter()
-            .map(|text| in_policies(key, Pattern::for_tags(text))),
+            .map(|text| in_policies(key, Glob::for_tags(text))),
     )
 }
 
-fn in_policies(key: &str, pattern: Result<Pattern, String>) -> Result<Pattern, Violations> {
+fn in_policies(key: &str, pattern: Result<Glob, String>) -> Result<Glob, Violations> {
     pattern.map_err(|error| Violations::of(key, format!("in policies, {error}")))
 }

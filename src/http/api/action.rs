@@ -1,25 +1,25 @@
-//! Everything that can be asked of the registry, as one list; a request becomes one of these before anything else happens.
+//! Actions: a request becomes one before anything else happens.
 
-use crate::http::api::query::{HistoryFilter, PageQuery, ReadinessQuery};
+use crate::http::api::query::{HistoryFilter, PageQuery};
 use crate::http::endpoint::Endpoint;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
 
-/// A request, parsed and valid.
+/// A request, parsed and validated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// `GET /`, which load balancers ask.
+    /// `GET /`, as load balancers send it.
     Root,
-    /// Whether the process answers.
-    Live,
-    /// Whether the server can do its work.
-    Ready(ReadinessQuery),
+    /// Liveness probe.
+    Liveness,
+    /// Readiness probe.
+    Readiness,
     CheckApi,
-    /// `OPTIONS`, which browsers send before they let a page of another origin ask for anything.
+    /// `OPTIONS`, which browsers send before a request from a page of another origin.
     Options {
-        allowed: &'static str,
+        allowed: String,
     },
-    /// A path with a slash too many, as `HOST/` and `/v2/` make when they are put together.
+    /// A path with an extra slash, as joining `HOST/` and `/v2/` produces.
     Redirect {
         to: String,
     },
@@ -36,7 +36,7 @@ pub(crate) enum Action {
         name: RepositoryName,
         reference: ManifestReference,
     },
-    /// Ours.
+    /// An extension of the specification.
     DeleteRepository {
         name: RepositoryName,
     },
@@ -88,7 +88,7 @@ pub(crate) enum Action {
         artifact_type: Option<String>,
         last: String,
     },
-    /// Of a draft (distribution-spec, pull request 606).
+    /// A draft (distribution-spec, pull request 606).
     TagHistory {
         name: RepositoryName,
         tag: TagName,
@@ -97,7 +97,7 @@ pub(crate) enum Action {
     ListRepositories {
         page: PageQuery,
     },
-    /// `docker search` asks the first version of the API, and nothing else does.
+    /// `docker search` uses version 1 of the API; nothing else does.
     PingV1,
     SearchV1 {
         term: String,
@@ -107,50 +107,64 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    /// What it is about.
     pub(crate) fn endpoint(&self) -> Endpoint {
         match self {
-            Self::CheckApi => Endpoint::Base,
-            Self::ListRepositories { .. } => Endpoint::Catalog,
-            Self::ListTags { .. } => Endpoint::Tags,
-            Self::GetManifest { .. } | Self::PutManifest { .. } | Self::DeleteManifest { .. } => {
-                Endpoint::Manifest
-            }
-            Self::GetBlob { .. } | Self::DeleteBlob { .. } => Endpoint::Blob,
-            Self::BeginUpload { .. } | Self::PushBlob { .. } | Self::MountBlob { .. } => {
-                Endpoint::BlobUpload
-            }
-            Self::GetUpload { .. }
-            | Self::AppendUpload { .. }
-            | Self::FinishUpload { .. }
-            | Self::CancelUpload { .. } => Endpoint::BlobUploadChunk,
-            Self::ListReferrers { .. } => Endpoint::Referrers,
+            Self::Root => Endpoint::Root,
+            Self::Liveness => Endpoint::Liveness,
+            Self::Readiness => Endpoint::Readiness,
+            Self::CheckApi => Endpoint::CheckApi,
+            Self::Options { .. } => Endpoint::Options,
+            Self::Redirect { .. } => Endpoint::Redirect,
+            Self::GetManifest { .. } => Endpoint::GetManifest,
+            Self::PutManifest { .. } => Endpoint::PutManifest,
+            Self::DeleteManifest { .. } => Endpoint::DeleteManifest,
+            Self::DeleteRepository { .. } => Endpoint::DeleteRepository,
+            Self::GetBlob { .. } => Endpoint::GetBlob,
+            Self::DeleteBlob { .. } => Endpoint::DeleteBlob,
+            Self::BeginUpload { .. } => Endpoint::BeginUpload,
+            Self::PushBlob { .. } => Endpoint::PushBlob,
+            Self::MountBlob { .. } => Endpoint::MountBlob,
+            Self::GetUpload { .. } => Endpoint::GetUpload,
+            Self::AppendUpload { .. } => Endpoint::AppendUpload,
+            Self::FinishUpload { .. } => Endpoint::FinishUpload,
+            Self::CancelUpload { .. } => Endpoint::CancelUpload,
+            Self::ListTags { .. } => Endpoint::ListTags,
+            Self::ListReferrers { .. } => Endpoint::ListReferrers,
             Self::TagHistory { .. } => Endpoint::TagHistory,
-            Self::DeleteRepository { .. } => Endpoint::Repository,
-            Self::Options { .. }
-            | Self::Redirect { .. }
-            | Self::Root
-            | Self::Live
-            | Self::Ready(_)
-            | Self::PingV1
-            | Self::SearchV1 { .. } => Endpoint::Other,
+            Self::ListRepositories { .. } => Endpoint::ListRepositories,
+            Self::PingV1 => Endpoint::PingV1,
+            Self::SearchV1 { .. } => Endpoint::SearchV1,
         }
     }
 
-    /// Whether it must run to its end even if the client leaves.
-    pub(crate) fn changes_something(&self) -> bool {
-        matches!(
-            self,
-            Self::PutManifest { .. }
-                | Self::DeleteManifest { .. }
-                | Self::DeleteRepository { .. }
-                | Self::DeleteBlob { .. }
-                | Self::BeginUpload { .. }
-                | Self::PushBlob { .. }
-                | Self::MountBlob { .. }
-                | Self::AppendUpload { .. }
-                | Self::FinishUpload { .. }
-                | Self::CancelUpload { .. }
-        )
+    /// Repository that the path names.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::GetManifest { name, .. }
+            | Self::PutManifest { name, .. }
+            | Self::DeleteManifest { name, .. }
+            | Self::DeleteRepository { name }
+            | Self::GetBlob { name, .. }
+            | Self::DeleteBlob { name, .. }
+            | Self::BeginUpload { name, .. }
+            | Self::PushBlob { name, .. }
+            | Self::MountBlob { name, .. }
+            | Self::GetUpload { name, .. }
+            | Self::AppendUpload { name, .. }
+            | Self::FinishUpload { name, .. }
+            | Self::CancelUpload { name, .. }
+            | Self::ListTags { name, .. }
+            | Self::ListReferrers { name, .. }
+            | Self::TagHistory { name, .. } => Some(name),
+            Self::Root
+            | Self::Liveness
+            | Self::Readiness
+            | Self::CheckApi
+            | Self::Options { .. }
+            | Self::Redirect { .. }
+            | Self::ListRepositories { .. }
+            | Self::PingV1
+            | Self::SearchV1 { .. } => None,
+        }
     }
 }

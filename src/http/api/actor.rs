@@ -1,12 +1,13 @@
 //! The actor of a change, as the registry records it.
 
+use http::header::USER_AGENT;
 use http::request::Parts;
 
 use crate::auth::Identity;
 use crate::http::proxy::client::Client;
 use crate::registry::Actor;
 
-/// On whose behalf a request is made.
+/// Returns the actor of a request.
 pub(crate) fn actor(head: &Parts) -> Actor {
     let address = head
         .extensions
@@ -17,8 +18,13 @@ pub(crate) fn actor(head: &Parts) -> Actor {
         .get::<Identity>()
         .and_then(Identity::name)
         .map(str::to_owned);
+    let user_agent = head
+        .headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
     Actor {
         name,
         address: address.map(|address| address.to_string()),
+        user_agent: user_agent.map(str::to_owned),
     }
 }

@@ -1,9 +1,10 @@
-//! Blobs on the wire.
+//! Handlers of blobs.
 
 use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
+use crate::http::api::actor::actor;
 use crate::http::api::content::{Content, ContentSource};
 use crate::http::api::file_body::FileSource;
 use crate::http::api::manifests;
@@ -12,7 +13,7 @@ use crate::http::connection::sendfile::ConnectionState;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{Error, ManifestReference, Registry};
+use crate::registry::{BlobContent, Error, ManifestReference, Registry};
 
 const OCTET_STREAM: &str = "application/octet-stream";
 
@@ -22,8 +23,8 @@ pub(crate) async fn get(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let size = match registry.promise_blob(name, digest).await {
-        // containerd looks for manifests here before it reports what really went wrong
+    let blob = match registry.blobs().find(name, digest).await {
+        // containerd requests manifests here before it reports the original error
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
             return manifests::get(registry, name, &reference, head)
@@ -35,7 +36,7 @@ pub(crate) async fn get(
     let content = Content {
         digest,
         media_type: OCTET_STREAM,
-        size,
+        size: blob.size,
         is_immutable: true,
     };
     if let Some(answer) = content.unneeded(&head.headers)? {
@@ -44,14 +45,14 @@ pub(crate) async fn get(
     if head.method == Method::HEAD {
         return content.answer(&head.headers, ContentSource::Nothing);
     }
-    let blob = registry.open_blob(name, digest).await?;
+    let BlobContent::File(file) = blob.open().await?;
     let budget = head
         .extensions
         .get::<SendBudget>()
         .cloned()
         .unwrap_or_default();
     let source = FileSource::new(
-        blob.file,
+        file,
         blob.size,
         head.extensions.get::<ConnectionState>(),
         &budget,
@@ -63,7 +64,8 @@ pub(crate) async fn delete(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_blob(name, digest).await?;
+    registry.blobs().delete(name, digest, actor(head)).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

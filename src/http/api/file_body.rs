@@ -1,9 +1,7 @@
-//! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
+//! Bodies made of parts of a file and of memory, which hold no more than a window of the file at a time.
 
-use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -14,27 +12,28 @@ use tokio::task::JoinHandle;
 
 use crate::http::connection::send_budget::{self, SendBudget, Window, Windows};
 use crate::http::connection::sendfile::ConnectionState;
+use crate::registry::BlobFile;
 use crate::sys::Mapping;
 
-/// How much of a file is handed to the connection at a time where it need not be copied.
+/// Bytes of a mapped file that are handed to the connection at a time.
 const MAPPED_WINDOW: u64 = 2 << 20;
-/// Files smaller than this are not worth a mapping.
+/// Minimum size of a file for a mapping, in bytes.
 const MAPPED_FROM: u64 = 64 << 10;
 
-/// A piece of a body.
+/// Part of a body.
 pub(crate) enum Part {
     Memory(Bytes),
-    /// These bytes of the file.
+    /// Range of the file.
     File(Range<u64>),
 }
 
-/// A file that parts are taken from.
+/// File that parts are read from.
 pub(crate) struct FileSource {
-    file: Arc<File>,
+    file: Arc<BlobFile>,
     way: Way,
 }
 
-/// How a file's bytes get to the connection.
+/// Way of a file's bytes to the connection.
 enum Way {
     Mapped(Mapped),
     Copied(Windows),
@@ -45,7 +44,7 @@ struct Mapped {
     bytes: Bytes,
 }
 
-/// Lets [`Bytes`] own a share of a mapping.
+/// Shared mapping that [`Bytes`] can own.
 struct Share(Arc<Mapping>);
 
 impl AsRef<[u8]> for Share {
@@ -55,10 +54,10 @@ impl AsRef<[u8]> for Share {
 }
 
 impl FileSource {
-    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
-    /// copies inside the connection's allowance.
+    /// Creates a source over all `size` bytes of `file`: without copies if the connection sends from files, else with
+    /// copies inside its budget.
     pub(crate) fn new(
-        file: File,
+        file: BlobFile,
         size: u64,
         state: Option<&ConnectionState>,
         budget: &SendBudget,
@@ -71,7 +70,7 @@ impl FileSource {
         Self { file, way }
     }
 
-    /// What stands between parts of the file, counted as they are.
+    /// Charges bytes between parts of the file to the budget.
     fn hold(&self, bytes: Bytes) -> Bytes {
         match &self.way {
             Way::Mapped(_) => bytes,
@@ -88,21 +87,20 @@ impl FileSource {
 }
 
 impl Mapped {
-    /// None where the file cannot be mapped, or is shorter than recorded: it is then read, and fails, the usual way.
-    fn new(file: &Arc<File>, size: u64, state: &ConnectionState) -> Option<Self> {
-        let length = usize::try_from(size).ok()?;
-        let is_whole = file.metadata().is_ok_and(|metadata| metadata.len() == size);
-        let mapping = Arc::new(Mapping::new(file, length).ok().filter(|_| is_whole)?);
+    /// Maps a file. Returns `None` if it cannot be mapped or is shorter than recorded: reading it then reports the
+    /// error.
+    fn new(file: &Arc<BlobFile>, size: u64, state: &ConnectionState) -> Option<Self> {
+        let mapping = Arc::new(file.map(size)?);
         let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
         state.register(bytes.clone(), Arc::clone(file));
         Some(Self { mapping, bytes })
     }
 }
 
-/// The parts of a content, one after the other.
+/// Parts of content, one after the other.
 pub(crate) struct ContentBody {
     parts: Box<dyn Iterator<Item = Part> + Send>,
-    /// A part that there has been no room for, or what is left of one.
+    /// Part, or its remainder, that waits for the budget.
     begun: Option<Part>,
     source: Option<FileSource>,
     remaining: u64,
@@ -110,7 +108,7 @@ pub(crate) struct ContentBody {
 }
 
 impl ContentBody {
-    /// A body of `parts`, which have so many bytes together.
+    /// Creates a body of `parts`, which have `length` bytes in total.
     pub(crate) fn new(
         parts: impl Iterator<Item = Part> + Send + 'static,
         length: u64,
@@ -125,7 +123,7 @@ impl ContentBody {
         }
     }
 
-    /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
+    /// Takes the next window from the parts once the budget allows: ready bytes, or a task that reads them.
     fn poll_window(
         &mut self,
         cx: &mut Context<'_>,
@@ -174,38 +172,30 @@ impl FileSource {
         if mapped.mapping.is_resident(inside) {
             return Ok(slice);
         }
-        // sendfile would wait for the disk, and an async worker with it: let a blocking thread do the waiting
+        // sendfile would block an async worker while it waits for the disk
         Err(tokio::task::spawn_blocking(move || {
             warm(&file, range).map(|()| slice)
         }))
     }
 }
 
-/// Fills a window from `offset` on if all of that is in memory, so that nobody waits for the disk; else gives it back.
-fn read_resident(file: &File, offset: u64, mut window: Window) -> Result<Bytes, Window> {
-    let buffer = &mut [IoSliceMut::new(&mut window.bytes)];
-    let read = rustix::io::preadv2(file, buffer, offset, rustix::io::ReadWriteFlags::NOWAIT);
-    // fewer bytes: the rest is on the disk
-    if read.is_ok_and(|length| length == window.bytes.len()) {
+/// Reads a window from the page cache without waiting for the disk; returns the window if that is impossible.
+fn read_resident(file: &BlobFile, offset: u64, mut window: Window) -> Result<Bytes, Window> {
+    if file.read_cached_at(&mut window.bytes, offset) {
         Ok(window.freeze())
     } else {
         Err(window)
     }
 }
 
-fn read(file: &File, offset: u64, mut window: Window) -> io::Result<Bytes> {
+fn read(file: &BlobFile, offset: u64, mut window: Window) -> io::Result<Bytes> {
     file.read_exact_at(&mut window.bytes, offset)?;
     Ok(window.freeze())
 }
 
-/// Brings a range of a file into the page cache, and asks for the next one.
-fn warm(file: &File, range: Range<u64>) -> io::Result<()> {
-    let _ = rustix::fs::fadvise(
-        file,
-        range.end,
-        std::num::NonZeroU64::new(MAPPED_WINDOW),
-        rustix::fs::Advice::WillNeed,
-    );
+/// Reads a range of a file into the page cache, and prefetches the next one.
+fn warm(file: &BlobFile, range: Range<u64>) -> io::Result<()> {
+    file.prefetch(range.end, MAPPED_WINDOW);
     let mut scratch = vec![0; send_budget::LARGEST as usize];
     let mut offset = range.start;
     while offset < range.end {

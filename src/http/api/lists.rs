@@ -1,4 +1,4 @@
-//! Lists on the wire: a page, and a link to the next.
+//! Handlers of lists: a page, and a link to the next.
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, LINK};
@@ -18,7 +18,7 @@ pub(crate) async fn tags(
     name: &RepositoryName,
     query: PageQuery,
 ) -> Result<Response<Body>, ApiError> {
-    let page = registry.tags(name, query.last, query.n).await?;
+    let page = registry.tags().list(name, query.last, query.n).await?;
     let body = json!({ "name": name.as_str(), "tags": page.items });
     Ok(list(
         &format!("/v2/{name}/tags/list"),
@@ -32,7 +32,7 @@ pub(crate) async fn catalog(
     registry: &Registry,
     query: PageQuery,
 ) -> Result<Response<Body>, ApiError> {
-    let page = registry.catalog(query.last, query.n).await?;
+    let page = registry.repositories().catalog(query.last, query.n).await?;
     Ok(list(
         "/v2/_catalog",
         json!({ "repositories": page.items }),
@@ -74,6 +74,7 @@ pub(crate) async fn referrers(
 ) -> Result<Response<Body>, ApiError> {
     let filter = artifact_type.filter(|text| !text.is_empty());
     let page = registry
+        .manifests()
         .referrers(name, digest, filter.clone(), last)
         .await?;
     let body =
@@ -99,7 +100,7 @@ pub(crate) async fn referrers(
     Ok(response)
 }
 
-/// What `docker search HOST/TERM` expects of the first version of the API.
+/// Responds as `docker search HOST/TERM` expects of version 1 of the API.
 pub(crate) async fn search(
     registry: &Registry,
     term: String,
@@ -107,7 +108,10 @@ pub(crate) async fn search(
     page: usize,
 ) -> Result<Response<Body>, ApiError> {
     let count = count.clamp(1, 100);
-    let names = registry.search(term.clone(), count, page.max(1)).await?;
+    let names = registry
+        .repositories()
+        .search(term.clone(), count, page.max(1))
+        .await?;
     let results: Vec<_> = names
         .iter()
         .map(|name| json!({ "name": name, "description": "", "star_count": 0, "is_official": false, "is_automated": false, "is_trusted": false }))

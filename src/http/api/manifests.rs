@@ -1,4 +1,4 @@
-//! Manifests on the wire.
+//! Handlers of manifests.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use crate::http::api::content::{Content, ContentSource};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
-use crate::registry::{Error, ManifestReference, Registry, Reservation};
+use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
 
-/// How long a manifest may take to arrive: it is held in memory meanwhile.
+/// Maximum time for a manifest to arrive; it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long what is left of one may take while others wait for room.
+/// Maximum time for the rest of a manifest while others wait for memory.
 const HURRY: Duration = Duration::from_secs(10);
 
-/// Manifests up to this size do not wait for room.
+/// Maximum size of a manifest that needs no reservation of memory, in bytes.
 const ORDINARY_SIZE: usize = 64 << 10;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -38,15 +38,15 @@ pub(crate) async fn get(
 ) -> Result<Response<Body>, ApiError> {
     let is_head = head.method == Method::HEAD;
     let manifest = if is_head {
-        registry.promise_manifest(name, reference).await?
+        registry.manifests().promise(name, reference).await?
     } else {
-        registry.manifest(name, reference)?
+        registry.manifests().get(name, reference).await?
     };
     let content = Content {
         digest: &manifest.digest,
         media_type: &manifest.media_type,
         size: manifest.bytes.len() as u64,
-        // behind a tag, it may be another one tomorrow
+        // a tag may move
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
     if let Some(answer) = content.unneeded(&head.headers)? {
@@ -55,7 +55,7 @@ pub(crate) async fn get(
     if is_head {
         return content.answer(&head.headers, ContentSource::Nothing);
     }
-    registry.count_pull(&manifest, reference);
+    registry.manifests().count_pull(&manifest, reference);
     content.answer(&head.headers, ContentSource::Memory(manifest.bytes.clone()))
 }
 
@@ -73,13 +73,14 @@ pub(crate) async fn put(
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let limit = registry.settings().manifest_limit;
-    // before the first byte is asked for, where the client says how many there will be
+    // rejected before the body is read, if the client announces its length
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
     let (bytes, room) = read(registry, body).await?;
     let pushed = registry
-        .push_manifest(
+        .manifests()
+        .push(
             name,
             reference,
             tags.clone(),
@@ -101,11 +102,11 @@ pub(crate) async fn put(
     Ok(answer.finish())
 }
 
-/// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory as it comes,
-/// which is kept until it is stored.
-async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation), Error> {
+/// Reads a whole manifest, in limited time. A large one reserves memory as it arrives; the reservation ends when the
+/// manifest is stored.
+async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
     let limit = registry.settings().manifest_limit;
-    let (mut bytes, mut room) = (BytesMut::new(), registry.reserve_memory());
+    let (mut bytes, mut room) = (BytesMut::new(), registry.manifests().reserve_memory());
     let mut deadline = Instant::now() + BODY_TIMEOUT;
     let late = |_| {
         Error::ManifestBody(
@@ -123,11 +124,11 @@ async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, Reservation
             return Err(Error::ManifestTooLarge { limit });
         }
         if length > ORDINARY_SIZE {
-            let was_beyond = room.is_beyond();
+            let was_beyond = room.is_overdraft();
             timeout_at(deadline, room.grow_to(length))
                 .await
                 .map_err(late)?;
-            if room.is_beyond() && !was_beyond {
+            if room.is_overdraft() && !was_beyond {
                 deadline = deadline.min(Instant::now() + HURRY);
             }
         }
@@ -143,17 +144,18 @@ pub(crate) async fn delete(
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     registry
-        .delete_manifest(name, reference, actor(head))
+        .manifests()
+        .delete(name, reference, actor(head))
         .await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }
 
-/// Ours: the specification has no word for it.
+/// Deletes a repository, an extension of the specification.
 pub(crate) async fn delete_repository(
     registry: &Registry,
     name: &RepositoryName,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.delete_repository(name, actor(head)).await?;
+    registry.repositories().delete(name, actor(head)).await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

@@ -1,46 +1,33 @@
-//! From a request's method and path to what it asks for.
-//!
-//! Repository names contain slashes, so a path is read from its right end.
+//! Parsing of a request's method, path and query into an action.
 
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::http::api::action::Action;
-use crate::http::api::query::{Query, ReadinessQuery};
-use crate::http::endpoint::{self, Endpoint};
+use crate::http::api::query::Query;
+use crate::http::endpoint::{Endpoint, MatchedPath, RouteLabel, allowed_anywhere};
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
 
-/// What a path names, whatever is to be done with it.
-enum Resource<'p> {
-    Repository(&'p str),
-    Manifest(&'p str, &'p str),
-    Blob(&'p str, &'p str),
-    Uploads(&'p str),
-    Upload(&'p str, &'p str),
-    Tags(&'p str),
-    Referrers(&'p str, &'p str),
-    TagHistory(&'p str, &'p str),
-}
-
 impl Action {
-    /// Reads what a request asks for.
+    /// Parses a request.
     ///
     /// # Errors
-    /// Unknown paths, methods a path has not, and names, digests or numbers that are none.
+    /// Unknown path, unsupported method, or invalid name, digest or number.
     pub(crate) fn parse(method: &Method, uri: &Uri) -> Result<Self, ApiError> {
         match Self::parse_exactly(method, uri) {
             Err(ApiError::Method { allowed }) if method == Method::OPTIONS => {
                 Ok(Self::Options { allowed })
             }
-            Err(failure) => Self::redirect(method, uri).ok_or(failure),
+            Err(error) => Self::redirect(method, uri).ok_or(error),
             action => action,
         }
     }
 
-    /// Where a path leads to without its empty parts, if it leads anywhere then; for methods that clients repeat there.
+    /// Redirects a path with empty segments to the path without them, if that is known.
     fn redirect(method: &Method, uri: &Uri) -> Option<Self> {
+        // clients repeat other methods as GET, or not at all
         if method != Method::GET && method != Method::HEAD {
             return None;
         }
@@ -76,181 +63,142 @@ impl Action {
         let path = percent_decode_str(uri.path())
             .decode_utf8()
             .map_err(|_| ApiError::UnknownPath)?;
-        let query = Query(uri.query().unwrap_or_default());
+        if path == "*" {
+            return Err(ApiError::Method {
+                allowed: allowed_anywhere(),
+            });
+        }
+        let path = MatchedPath::of(&path).ok_or(ApiError::UnknownPath)?;
         // HEAD is GET whose body the server leaves out
         let method = if method == Method::HEAD {
             &Method::GET
         } else {
             method
         };
-        match &*path {
-            "*" => Err(ApiError::Method {
-                allowed: "DELETE, GET, HEAD, PATCH, POST, PUT",
+        match path.endpoint(method.as_str()) {
+            Some(endpoint) => Self::build(endpoint, path, Query(uri.query().unwrap_or_default())),
+            // with other methods it is a path like any unknown one
+            None if path.is_repository() => Err(ApiError::UnknownPath),
+            None => Err(ApiError::Method {
+                allowed: path.allowed(),
             }),
-            "/" => only_get(method, || Ok(Self::Root)),
-            endpoint::LIVE => only_get(method, || Ok(Self::Live)),
-            endpoint::READY => only_get(method, || Ok(Self::Ready(ReadinessQuery::read(uri)))),
-            "/v2" | "/v2/" => only_get(method, || Ok(Self::CheckApi)),
-            "/v2/_catalog" => only_get(method, || {
-                Ok(Self::ListRepositories {
-                    page: query.page()?,
-                })
-            }),
-            "/v1/_ping" => only_get(method, || Ok(Self::PingV1)),
-            "/v1/search" => only_get(method, || search(query)),
-            other => match other.strip_prefix("/v2/").and_then(Resource::parse) {
-                Some(resource) => resource.action(method, query),
-                None => Err(ApiError::UnknownPath),
-            },
         }
     }
-}
 
-impl Endpoint {
-    /// What a path is about that nothing could be made of: whatever stands in the place of names and digests.
-    pub(crate) fn of_path(path: &str) -> Self {
-        match path {
-            "/v2" | "/v2/" => Self::Base,
-            "/v2/_catalog" => Self::Catalog,
-            other => match other.strip_prefix("/v2/").and_then(Resource::parse) {
-                Some(Resource::Manifest(..)) => Self::Manifest,
-                Some(Resource::Blob(..)) => Self::Blob,
-                Some(Resource::Uploads(_)) => Self::BlobUpload,
-                Some(Resource::Upload(..)) => Self::BlobUploadChunk,
-                Some(Resource::Tags(_)) => Self::Tags,
-                Some(Resource::Referrers(..)) => Self::Referrers,
-                Some(Resource::TagHistory(..)) => Self::TagHistory,
-                Some(Resource::Repository(_)) => Self::Repository,
-                None => Self::Other,
+    fn build(
+        endpoint: Endpoint,
+        path: MatchedPath<'_>,
+        query: Query<'_>,
+    ) -> Result<Self, ApiError> {
+        let name = || RepositoryName::parse(path.name);
+        Ok(match endpoint {
+            Endpoint::Root => Self::Root,
+            Endpoint::Liveness => Self::Liveness,
+            Endpoint::Readiness => Self::Readiness,
+            Endpoint::CheckApi => Self::CheckApi,
+            Endpoint::PingV1 => Self::PingV1,
+            Endpoint::SearchV1 => search(query),
+            // no path leads to these
+            Endpoint::Options | Endpoint::Redirect => return Err(ApiError::UnknownPath),
+            Endpoint::GetManifest => manifest(path, |name, reference| Self::GetManifest {
+                name,
+                reference,
+            })?,
+            Endpoint::PutManifest => {
+                let (name, reference) = manifest(path, |name, reference| (name, reference))?;
+                let tags = query.tags()?;
+                Self::PutManifest {
+                    name,
+                    reference,
+                    tags,
+                }
+            }
+            Endpoint::DeleteManifest => manifest(path, |name, reference| Self::DeleteManifest {
+                name,
+                reference,
+            })?,
+            Endpoint::DeleteRepository => Self::DeleteRepository { name: name()? },
+            Endpoint::GetBlob => blob(path, |name, digest| Self::GetBlob { name, digest })?,
+            Endpoint::DeleteBlob => blob(path, |name, digest| Self::DeleteBlob { name, digest })?,
+            Endpoint::BeginUpload | Endpoint::PushBlob | Endpoint::MountBlob => {
+                new_upload(query, name()?)?
+            }
+            Endpoint::GetUpload => upload(path, |name, id| Self::GetUpload { name, id })?,
+            Endpoint::AppendUpload => upload(path, |name, id| Self::AppendUpload { name, id })?,
+            Endpoint::FinishUpload => {
+                let (name, id) = upload(path, |name, id| (name, id))?;
+                let digest = query.digest()?.ok_or(ApiError::DigestMissing)?;
+                Self::FinishUpload { name, id, digest }
+            }
+            Endpoint::CancelUpload => upload(path, |name, id| Self::CancelUpload { name, id })?,
+            Endpoint::ListTags => Self::ListTags {
+                name: name()?,
+                page: query.page()?,
             },
-        }
-    }
-}
-
-fn only_get(
-    method: &Method,
-    action: impl FnOnce() -> Result<Action, ApiError>,
-) -> Result<Action, ApiError> {
-    if method == Method::GET {
-        action()
-    } else {
-        Err(ApiError::Method {
-            allowed: "GET, HEAD",
+            Endpoint::ListReferrers => {
+                blob(path, |name, digest| list_referrers(name, digest, query))?
+            }
+            Endpoint::TagHistory => Self::TagHistory {
+                name: name()?,
+                tag: TagName::parse(path.last)?,
+                filter: query.history()?,
+            },
+            Endpoint::ListRepositories => Self::ListRepositories {
+                page: query.page()?,
+            },
         })
     }
 }
 
-impl<'p> Resource<'p> {
-    /// Splits a path below `/v2/`.
-    fn parse(path: &'p str) -> Option<Self> {
-        let (rest, last) = path.rsplit_once('/')?;
-        if last.is_empty() {
-            return Some(
-                rest.strip_suffix("/blobs/uploads")
-                    .map_or(Self::Repository(rest), Self::Uploads),
-            );
-        }
-        if let Some(name) = rest.strip_suffix("/blobs/uploads") {
-            return Some(Self::Upload(name, last));
-        }
-        let (name, kind) = rest.rsplit_once('/')?;
-        match (kind, last) {
-            ("manifests", reference) => Some(Self::Manifest(name, reference)),
-            ("blobs", "uploads") => Some(Self::Uploads(name)),
-            ("blobs", digest) => Some(Self::Blob(name, digest)),
-            ("tags", "list") => Some(Self::Tags(name)),
-            ("referrers", digest) => Some(Self::Referrers(name, digest)),
-            ("tag-history", tag) => name
-                .strip_suffix("/_oci")
-                .map(|name| Self::TagHistory(name, tag)),
-            _ => None,
-        }
-    }
+fn manifest<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, ManifestReference) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    // no tag contains a colon
+    let reference = if path.last.contains(':') {
+        ManifestReference::Digest(Digest::parse(path.last)?)
+    } else {
+        ManifestReference::Tag(TagName::parse(path.last)?)
+    };
+    Ok(build(name, reference))
+}
 
-    fn action(self, method: &Method, query: Query<'_>) -> Result<Action, ApiError> {
-        match self {
-            Self::Repository(name) => match *method {
-                Method::DELETE => Ok(Action::DeleteRepository {
-                    name: RepositoryName::parse(name)?,
-                }),
-                // nothing else is known of it, as of any unknown path
-                _ => Err(ApiError::UnknownPath),
-            },
-            Self::TagHistory(name, tag) => only_get(method, || {
-                Ok(Action::TagHistory {
-                    name: RepositoryName::parse(name)?,
-                    tag: TagName::parse(tag)?,
-                    filter: query.history()?,
-                })
-            }),
-            Self::Manifest(name, reference) => {
-                let (name, reference) = (RepositoryName::parse(name)?, parse_reference(reference)?);
-                match *method {
-                    Method::GET => Ok(Action::GetManifest { name, reference }),
-                    Method::PUT => Ok(Action::PutManifest {
-                        name,
-                        reference,
-                        tags: query.tags()?,
-                    }),
-                    Method::DELETE => Ok(Action::DeleteManifest { name, reference }),
-                    _ => Err(ApiError::Method {
-                        allowed: "DELETE, GET, HEAD, PUT",
-                    }),
-                }
-            }
-            Self::Blob(name, digest) => {
-                let (name, digest) = (RepositoryName::parse(name)?, Digest::parse(digest)?);
-                match *method {
-                    Method::GET => Ok(Action::GetBlob { name, digest }),
-                    Method::DELETE => Ok(Action::DeleteBlob { name, digest }),
-                    _ => Err(ApiError::Method {
-                        allowed: "DELETE, GET, HEAD",
-                    }),
-                }
-            }
-            Self::Uploads(name) => match *method {
-                Method::POST => new_upload(query, RepositoryName::parse(name)?),
-                _ => Err(ApiError::Method { allowed: "POST" }),
-            },
-            Self::Upload(name, id) => {
-                let name = RepositoryName::parse(name)?;
-                let id = UploadId::parse(id).ok_or(ApiError::MalformedUpload)?;
-                match *method {
-                    Method::GET => Ok(Action::GetUpload { name, id }),
-                    Method::PATCH => Ok(Action::AppendUpload { name, id }),
-                    Method::PUT => Ok(Action::FinishUpload {
-                        name,
-                        id,
-                        digest: query.digest()?.ok_or(ApiError::DigestMissing)?,
-                    }),
-                    Method::DELETE => Ok(Action::CancelUpload { name, id }),
-                    _ => Err(ApiError::Method {
-                        allowed: "DELETE, GET, HEAD, PATCH, PUT",
-                    }),
-                }
-            }
-            Self::Tags(name) => only_get(method, || {
-                Ok(Action::ListTags {
-                    name: RepositoryName::parse(name)?,
-                    page: query.page()?,
-                })
-            }),
-            Self::Referrers(name, digest) => only_get(method, || {
-                Ok(Action::ListReferrers {
-                    name: RepositoryName::parse(name)?,
-                    digest: Digest::parse(digest)?,
-                    // no media type has a space in it: what reads as one is a plus that was not encoded
-                    artifact_type: query.get("artifactType").map(|text| text.replace(' ', "+")),
-                    last: query.get("last").unwrap_or_default().into_owned(),
-                })
-            }),
-        }
+fn blob<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, Digest) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    Ok(build(name, Digest::parse(path.last)?))
+}
+
+fn upload<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, UploadId) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    let id = UploadId::parse(path.last).ok_or(ApiError::MalformedUpload)?;
+    Ok(build(name, id))
+}
+
+fn list_referrers(name: RepositoryName, digest: Digest, query: Query<'_>) -> Action {
+    Action::ListReferrers {
+        name,
+        digest,
+        // no media type contains a space: it was a plus that was not encoded
+        artifact_type: query.get("artifactType").map(|text| text.replace(' ', "+")),
+        last: query.get("last").unwrap_or_default().into_owned(),
     }
+}
+
+/// Label of a path in metrics, even if the request is invalid.
+pub(crate) fn label_of(path: &str) -> RouteLabel {
+    MatchedPath::of(path).map_or(RouteLabel::Other, MatchedPath::label)
 }
 
 fn new_upload(query: Query<'_>, name: RepositoryName) -> Result<Action, ApiError> {
     if let Some(digest) = query.get("mount") {
-        // what cannot be mounted is uploaded
+        // an invalid digest cannot be mounted, so the blob is uploaded
         let Ok(digest) = Digest::parse(&digest) else {
             return Ok(Action::BeginUpload {
                 name,
@@ -264,7 +212,7 @@ fn new_upload(query: Query<'_>, name: RepositoryName) -> Result<Action, ApiError
             .transpose();
         return Ok(match from {
             Ok(from) => Action::MountBlob { name, digest, from },
-            // some clients name what they pulled from another registry: nothing here is called that
+            // some clients name a repository of another registry, whose name is not valid here
             Err(_) => Action::BeginUpload {
                 name,
                 algorithm: digest.algorithm(),
@@ -280,27 +228,18 @@ fn new_upload(query: Query<'_>, name: RepositoryName) -> Result<Action, ApiError
     Ok(Action::BeginUpload { name, algorithm })
 }
 
-fn search(query: Query<'_>) -> Result<Action, ApiError> {
+fn search(query: Query<'_>) -> Action {
     let number = |key, default| {
         query
             .get(key)
             .and_then(|text| text.parse().ok())
             .unwrap_or(default)
     };
-    Ok(Action::SearchV1 {
+    Action::SearchV1 {
         term: query.get("q").unwrap_or_default().into_owned(),
         count: number("n", 25),
         page: number("page", 1),
-    })
-}
-
-/// A colon makes it a digest: no tag has one.
-fn parse_reference(text: &str) -> Result<ManifestReference, ApiError> {
-    Ok(if text.contains(':') {
-        ManifestReference::Digest(Digest::parse(text)?)
-    } else {
-        ManifestReference::Tag(TagName::parse(text)?)
-    })
+    }
 }
 
 #[cfg(test)]
@@ -332,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_that_a_path_has_not_are_named() {
+    fn an_unsupported_method_names_the_allowed_ones() {
         for (method, uri, allowed) in [
             ("POST", "/v2/", "GET, HEAD"),
             ("PATCH", "/v2/a/manifests/b", "DELETE, GET, HEAD, PUT"),
@@ -347,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_parts_of_a_path_are_redirected_from() {
+    fn paths_with_empty_segments_are_redirected() {
         for (path, expected) in [
             ("//v2/", "/v2/"),
             ("//v2", "/v2"),
@@ -396,9 +335,9 @@ mod tests {
         ));
     }
 
-    /// A request that is refused for what it says counts where one counts that is not.
+    /// An invalid request is counted under the same label as a valid one.
     #[test]
-    fn a_path_is_about_what_its_action_is_about() {
+    fn the_label_of_a_path_is_that_of_its_actions() {
         let (digest, id) = (
             format!("sha256:{}", "a".repeat(64)),
             "00000000-89ab-4cde-8f01-23456789abcd",
@@ -417,8 +356,8 @@ mod tests {
             ("GET", "/livez".to_owned()),
         ] {
             assert_eq!(
-                parse(method, &path).unwrap().endpoint(),
-                Endpoint::of_path(&path),
+                parse(method, &path).unwrap().endpoint().info().label,
+                label_of(&path),
                 "{path}"
             );
         }

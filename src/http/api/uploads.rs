@@ -1,4 +1,4 @@
-//! Uploads on the wire.
+//! Handlers of uploads.
 
 use axum::body::Body;
 use futures_util::TryStreamExt;
@@ -6,6 +6,7 @@ use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
+use crate::http::api::actor::actor;
 use crate::http::api::range;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
@@ -16,8 +17,12 @@ pub(crate) async fn begin(
     registry: &Registry,
     name: &RepositoryName,
     algorithm: Algorithm,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.begin_upload(name, algorithm).await?;
+    let status = registry
+        .uploads()
+        .begin(name, algorithm, actor(head))
+        .await?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -26,11 +31,16 @@ pub(crate) async fn mount(
     name: &RepositoryName,
     digest: &Digest,
     from: Option<&RepositoryName>,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    if registry.mount_blob(name, digest, from).await? {
+    if registry
+        .blobs()
+        .mount(name, digest, from, actor(head))
+        .await?
+    {
         Ok(created(name, digest))
     } else {
-        begin(registry, name, digest.algorithm()).await
+        begin(registry, name, digest.algorithm(), head).await
     }
 }
 
@@ -38,18 +48,22 @@ pub(crate) async fn push(
     registry: &Registry,
     name: &RepositoryName,
     digest: &Digest,
+    head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
-    registry.push_blob(name, digest, content(body)).await?;
+    registry
+        .blobs()
+        .push(name, digest, content(body), actor(head))
+        .await?;
     Ok(created(name, digest))
 }
 
-pub(crate) fn status(
+pub(crate) async fn status(
     registry: &Registry,
     name: &RepositoryName,
     id: &UploadId,
 ) -> Result<Response<Body>, ApiError> {
-    let status = registry.upload_status(name, id)?;
+    let status = registry.uploads().status(name, id).await?;
     Ok(progress(StatusCode::NO_CONTENT, name, &status).finish())
 }
 
@@ -62,7 +76,8 @@ pub(crate) async fn append(
 ) -> Result<Response<Body>, ApiError> {
     let range = range::chunk(&head.headers)?;
     let status = registry
-        .append_upload(name, id, range, content(body))
+        .uploads()
+        .append(name, id, range, content(body), actor(head))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
@@ -78,7 +93,8 @@ pub(crate) async fn finish(
 ) -> Result<Response<Body>, ApiError> {
     let range = range::chunk(&head.headers)?;
     registry
-        .finish_upload(name, id, digest, range, content(body))
+        .uploads()
+        .finish(name, id, digest, range, content(body), actor(head))
         .await
         .map_err(|error| telling_where(name, id, error))?;
     Ok(created(name, digest))
@@ -88,8 +104,9 @@ pub(crate) async fn cancel(
     registry: &Registry,
     name: &RepositoryName,
     id: &UploadId,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.cancel_upload(name, id).await?;
+    registry.uploads().cancel(name, id, actor(head)).await?;
     Ok(builder::empty(StatusCode::NO_CONTENT)
         .header(DOCKER_UPLOAD_UUID, id.as_str())
         .finish())
@@ -103,7 +120,7 @@ fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
-/// A refused chunk comes with what the client needs to go on.
+/// Adds to the error of a rejected chunk what the client needs to continue.
 fn telling_where(name: &RepositoryName, id: &UploadId, error: Error) -> ApiError {
     match error {
         error @ Error::ChunkOutOfOrder { .. } => ApiError::Upload {

@@ -1,12 +1,12 @@
-//! One connection: what it speaks, and its requests until it ends.
+//! One connection: detection of its protocol, and its requests until it ends.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
@@ -17,7 +17,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower_service::Service;
 
 use crate::http::connection::bodies::ResponseBody;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
@@ -33,31 +32,39 @@ use crate::http::settings::LiveSettings;
 use crate::http::settings::ServerSettings;
 use crate::tls::{Failure, Tls};
 
-/// What a client of HTTP/2 says first where nothing was agreed upon before (RFC 9113, section 3.4).
+/// Preface of HTTP/2 by prior knowledge (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How much of one request's body may be on its way over HTTP/2, in bytes; and of all those on one connection.
+/// Flow-control window of one request body over HTTP/2, in bytes, and of all on one connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 2 << 20;
-/// How many requests may be in flight on one HTTP/2 connection.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// How much of an answer hyper keeps for a client of HTTP/2 that has not taken it, in bytes.
+/// Maximum of a response that hyper buffers for an HTTP/2 client, in bytes.
 const SEND_BUFFER: usize = 256 << 10;
-/// How long a client of HTTP/2 may take to hear that the connection ends.
+/// Time for an HTTP/2 client to learn that the connection ends.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// What is the same for all requests of a connection.
-pub(crate) struct Context {
-    pub router: Router,
-    /// Those in force when the connection came: its limits, and what it speaks.
+/// Handler of the requests that connections carry.
+pub(crate) trait Application: Clone + Send + 'static {
+    fn respond(
+        self,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
+}
+
+/// State that all requests of a connection share.
+pub(crate) struct Context<A> {
+    pub app: A,
+    /// Settings at the time of the connection: its limits and protocols.
     pub settings: Arc<ServerSettings>,
-    /// Those in force: whose word counts, for each request.
+    /// Settings in force: trusted proxies, for each request.
     pub live: LiveSettings,
-    /// Where it comes from; none on a socket of this machine.
+    /// Address of the client; `None` for a Unix socket.
     pub address: Option<IpAddr>,
     pub warnings: Arc<ConnectionWarnings>,
-    /// By which its address is counted.
+    /// Permit that counts it for its address.
     pub permit: ConnectionPermit,
-    /// Memory for what it is sent.
+    /// Budget of memory for what it is sent.
     pub budget: SendBudget,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
@@ -68,10 +75,10 @@ enum Version {
     Http2,
 }
 
-/// Serves a connection until it ends, or the server does and nothing is in flight.
-pub(crate) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
+/// Serves a connection until it ends, or until the server stops and nothing is in flight.
+pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -> io::Result<()> {
     let mut stopping = context.stopping.clone();
-    // in boxes, or every connection would have room for what few of them ever do
+    // boxed: every connection would reserve memory for what few of them use
     let opened = tokio::select! {
         opened = Box::pin(open(socket, &context)) => opened,
         _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
@@ -92,8 +99,11 @@ pub(crate) async fn serve(socket: Socket, context: Context) -> io::Result<()> {
     }
 }
 
-/// Finds out what the client speaks; none where that is nothing to be answered any more.
-async fn open(mut socket: Socket, context: &Context) -> io::Result<Option<(Stream, Version)>> {
+/// Detects the client's protocol. Returns `None` if the connection needs no further response.
+async fn open<A: Application>(
+    mut socket: Socket,
+    context: &Context<A>,
+) -> io::Result<Option<(Stream, Version)>> {
     let (settings, limits) = (&context.settings, &context.settings.limits);
     if let Some(tls) = &settings.tls {
         let opening = timeout(
@@ -123,7 +133,7 @@ fn late(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
-/// Whether HTTP/2 begins like this; none where more must be seen.
+/// Reports whether these bytes begin HTTP/2; `None` if more are needed.
 fn is_preface(seen: &[u8]) -> Option<bool> {
     if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) {
         None
@@ -132,12 +142,12 @@ fn is_preface(seen: &[u8]) -> Option<bool> {
     }
 }
 
-async fn open_encrypted(
+async fn open_encrypted<A: Application>(
     mut socket: Socket,
     tls: &Tls,
-    context: &Context,
+    context: &Context<A>,
 ) -> io::Result<Option<(Stream, Version)>> {
-    // no record of TLS begins with a letter, and every method of HTTP does
+    // no TLS record begins with a letter, and every HTTP method does
     let is_plain = socket
         .look(|seen| seen.first().map(u8::is_ascii_alphabetic))
         .await?;
@@ -166,7 +176,7 @@ async fn refuse_plain(socket: Socket, settings: &ServerSettings) -> io::Result<(
     let headers = settings.site.headers();
     let (mut connection, state) = connection(Stream::Plain(socket), settings);
     let _guard = state.begin();
-    // so that the client's own bytes do not reset the connection before it has read the answer
+    // unread bytes of the client would reset the connection before it has read the response
     state.set_unread(true);
     connection
         .write_all(&raw_error::of_plain_http(headers))
@@ -182,7 +192,7 @@ fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, Connect
     )
 }
 
-impl Context {
+impl<A: Application> Context<A> {
     fn peer(&self, stream: &Stream) -> Peer {
         Peer {
             address: self.address,
@@ -190,25 +200,26 @@ impl Context {
         }
     }
 
-    /// Hands a request to the handlers, with where it comes from.
+    /// Passes a request to the application, with its origin.
     fn call(
         &self,
         peer: Peer,
         mut request: Request<Incoming>,
-    ) -> impl Future<Output = Result<Response<Body>, std::convert::Infallible>> + use<> {
+    ) -> impl Future<Output = Response<Body>> + use<A> {
         let client = self.live.look().proxies.client(peer, request.headers());
         if !client.is_by_proxy {
             self.warnings.untrusted(peer, request.headers());
         }
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(self.budget.clone());
-        let answer = self.router.clone().call(request.map(Body::new));
-        async { answer.await.map(without_false_length) }
+        // boxed: every connection reserves room for the largest future of a request
+        let response = Box::pin(self.app.clone().respond(request.map(Body::new)));
+        async { without_false_length(response.await) }
     }
 }
 
-/// The router tells the length of what a HEAD is not given: that of nothing, where a GET has no body either. For a 204
-/// that must not be said, and for a 304 it would be that of the content (RFC 9110, section 8.6).
+/// Removes a length that is not that of the content: a 204 must have none, and that of a 304 would be the length of the
+/// content (RFC 9110, section 8.6).
 fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
     if matches!(
         answer.status(),
@@ -219,7 +230,7 @@ fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
     answer
 }
 
-async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
+async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let header_timeout = context.settings.limits.header_timeout;
     let (connection, state) = connection(stream, &context.settings);
@@ -228,15 +239,14 @@ async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
         request.extensions_mut().insert(state.clone());
         let answer = context.call(peer, request);
         async {
-            answer
-                .await
-                .map(|answer| answer.map(|body| ResponseBody::new(body, guard)))
+            let response = answer.await;
+            Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))
         }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(header_timeout);
-    // without the second, a head that is a little larger is taken where it comes in one piece
+    // without the second, a slightly larger head is accepted if it arrives in one piece
     http.max_buf_size(CONNECTION_BUFFER)
         .max_header_size(CONNECTION_BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
@@ -248,7 +258,7 @@ async fn serve_http1(stream: Stream, context: Context) -> hyper::Result<()> {
     connection.await
 }
 
-/// A request of an HTTP/2 connection that has not been answered whole.
+/// Guard that counts an unfinished request of an HTTP/2 connection.
 struct Open(watch::Sender<usize>);
 
 impl Open {
@@ -264,7 +274,7 @@ impl Drop for Open {
     }
 }
 
-/// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
+/// Response to a request beyond the limit. It has no body, which the client could leave unread to keep the stream open.
 fn crowded() -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -274,12 +284,12 @@ fn crowded() -> Response<Body> {
     answer
 }
 
-async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
+async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let limits = context.settings.limits.clone();
     let per_address = limits.connections_per_address;
     let (connection, state) = connection(stream, &context.settings);
-    // whatever is written is meant to be: HTTP/2 has refusals of its own
+    // everything written is intended: HTTP/2 rejects requests by other means
     let _guard = state.begin();
     let (streams, mut open) = watch::channel(0);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -289,13 +299,13 @@ async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
             request_permit.map(|request_permit| (context.call(peer, request), request_permit));
         async {
             let Some((answer, request_permit)) = answer else {
-                return Ok(crowded().map(|body| ResponseBody::new(body, open).keeping(None)));
+                return Ok::<_, Infallible>(
+                    crowded().map(|body| ResponseBody::new(body, open).keeping(None)),
+                );
             };
             let answer = answer.await;
             begin_sending();
-            answer.map(|answer| {
-                answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit)))
-            })
+            Ok(answer.map(|body| ResponseBody::new(body, open).keeping(Some(request_permit))))
         }
     });
     let mut http = http2::Builder::new(Http2Executor {
@@ -314,14 +324,14 @@ async fn serve_http2(stream: Stream, context: Context) -> hyper::Result<()> {
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
-    // a request may have come just before
+    // a request may have arrived just before
     tokio::select! {
         outcome = connection => outcome,
         () = quiet(&mut open, GOODBYE) => Ok(()),
     }
 }
 
-/// Waits until no request has been open for so long.
+/// Waits until no request has been open for the given time.
 async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
     loop {
         let is_quiet = *open.borrow_and_update() == 0;
@@ -333,7 +343,7 @@ async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
         };
         match outcome {
             Ok(Ok(())) => {}
-            // no request can come any more: the connection itself is about to end
+            // no request can arrive any more: the connection is about to end
             Ok(Err(_)) => return std::future::pending().await,
             Err(_) => return,
         }

@@ -1,6 +1,5 @@
-//! What a connection's bytes go through: a socket, with or without encryption around it.
+//! Streams of connections: a socket, with or without encryption.
 
-use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
@@ -13,18 +12,20 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
-/// The most that one call hands to the kernel: other connections of this worker get their turn in between.
+use crate::registry::BlobFile;
+
+/// Maximum number of bytes that one call passes to the kernel, so that other connections of the worker get their share.
 const SEND_LIMIT: usize = 1 << 20;
-/// How much of what a client says first is read in order to tell what it speaks.
+/// Bytes that are read to detect a client's protocol.
 const FIRST_READ: usize = 2048;
 
-/// A client's socket: gives up on clients that take nothing.
+/// Socket of a client: fails writes that stall.
 pub(crate) struct Socket {
     kind: Kind,
-    /// How long the client may take nothing of what is written.
+    /// Maximum time that a write may stall.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What was read in order to tell what the client speaks, and is still to be read.
+    /// Bytes that were read to detect the client's protocol, and will be read again.
     early: Bytes,
 }
 
@@ -52,7 +53,7 @@ impl Socket {
         }
     }
 
-    /// Fails a write that has been waiting for too long.
+    /// Fails a write that has stalled for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stalled = None;
@@ -68,8 +69,7 @@ impl Socket {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for what the client says first, until `judge` can say something of it or the client has nothing more to
-    /// say. What was looked at can be read again.
+    /// Peeks at the client's first bytes until `judge` can decide or the client has sent all. They can be read again.
     pub(crate) async fn look<T>(
         &mut self,
         judge: impl Fn(&[u8]) -> Option<T>,
@@ -89,7 +89,7 @@ impl Socket {
     fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {
@@ -100,7 +100,7 @@ impl Socket {
     fn poll_send(
         &self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {
@@ -211,23 +211,23 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A socket as it is, or with encryption around it.
+/// Socket, plain or encrypted.
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
-    /// Whether [`Self::poll_send_file`] is of use.
+    /// Reports whether [`Self::poll_send_file`] can be used.
     pub(crate) fn sends_files(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    /// Sends `length` bytes of `file` from `offset` on, or fewer, without copying them. Fails where the stream encrypts.
+    /// Sends up to `length` bytes of `file` from `offset` without copying them. Fails on an encrypted stream.
     pub(crate) fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,
-        file: &File,
+        file: &BlobFile,
         offset: u64,
         length: usize,
     ) -> Poll<io::Result<usize>> {

@@ -1,9 +1,13 @@
-//! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
+//! Probes `/livez` and `/readyz`, which need no login and reveal nothing confidential.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
+use axum::extract::State;
+use axum::routing::get;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -12,40 +16,53 @@ use tokio::task::JoinHandle;
 
 use crate::health::Health;
 use crate::http::api::query::ReadinessQuery;
+use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
 use crate::registry::{Error, Registry};
 
-/// How long an answer is good for: however many ask, the database is written to once a second.
+/// Time for which a report is cached: the database is written to at most once in it.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long the database may take.
+/// Maximum time for the database to respond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is looked at, and what is wrong with it, in words that say nothing of the machine.
+/// Checks with their problems, in texts that reveal nothing of the machine.
 type Report = Vec<(&'static str, Option<&'static str>)>;
 
-/// Whether the server can do its work.
+/// Checks of whether the server can do its work.
 pub(crate) struct Readiness {
     registry: Registry,
     health: Health,
     settings: LiveSettings,
     is_draining: AtomicBool,
-    state: Mutex<State>,
+    state: Mutex<Cache>,
 }
 
 #[derive(Default)]
-struct State {
+struct Cache {
     report: Option<(Instant, Report)>,
     /// A change of the database that has not been answered: there is never a second one behind it.
     pending: Option<JoinHandle<Result<(), Error>>>,
 }
 
-/// The process answers, and that is all.
-pub(crate) fn live() -> Response<Body> {
+/// Routes of the probes.
+pub(crate) fn router(readiness: Arc<Readiness>) -> Router {
+    Router::new()
+        .route(Endpoint::Liveness.info().path, get(live))
+        .route(Endpoint::Readiness.info().path, get(ready))
+        .with_state(readiness)
+}
+
+/// Responds as long as the process does.
+async fn live() -> Response<Body> {
     uncached(builder::json(
         StatusCode::OK,
         json!({ "status": "live" }).to_string(),
     ))
+}
+
+async fn ready(State(readiness): State<Arc<Readiness>>, query: ReadinessQuery) -> Response<Body> {
+    readiness.respond(&query).await
 }
 
 impl Readiness {
@@ -59,13 +76,13 @@ impl Readiness {
         }
     }
 
-    /// From now on the server is not ready: it takes no more connections, and finishes what it has begun.
+    /// Marks the server as not ready because it stops.
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
-    pub(crate) async fn answer(&self, asked: &ReadinessQuery) -> Response<Body> {
+    /// Responds with 200, or with 503 and the failing checks; with all checks if the query is verbose.
+    async fn respond(&self, query: &ReadinessQuery) -> Response<Body> {
         let mut report = self.report().await;
         report.push((
             "stopping",
@@ -73,11 +90,11 @@ impl Readiness {
                 .load(Ordering::Relaxed)
                 .then_some("the server is being stopped"),
         ));
-        report.retain(|(name, _)| !asked.excluded.iter().any(|excluded| excluded == name));
+        report.retain(|(name, _)| !query.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
         let told = report
             .into_iter()
-            .filter(|(_, problem)| asked.is_verbose || problem.is_some());
+            .filter(|(_, problem)| query.is_verbose || problem.is_some());
         let checks: Map<_, _> = told
             .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
             .collect();
@@ -94,7 +111,7 @@ impl Readiness {
     }
 
     async fn report(&self) -> Report {
-        // those who ask at the same time share one look
+        // concurrent requests share one report
         let mut state = self.state.lock().await;
         if let Some((taken, report)) = &state.report
             && taken.elapsed() < FRESH
@@ -102,7 +119,7 @@ impl Readiness {
             return report.clone();
         }
         let database = self.database(&mut state.pending).await;
-        let disk = match self.registry.check_reserve() {
+        let disk = match self.registry.status().check_disk_reserve() {
             Ok(()) => None,
             Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
             Err(error) => {
@@ -114,7 +131,7 @@ impl Readiness {
         let is_expired = tls.is_some_and(|tls| {
             tls.certificates()
                 .iter()
-                .any(|certificate| certificate.not_after <= SystemTime::now())
+                .any(|certificate| certificate.not_after <= jiff::Timestamp::now())
         });
         let health =
             (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
@@ -137,7 +154,7 @@ impl Readiness {
     ) -> Option<&'static str> {
         let change = pending.get_or_insert_with(|| {
             let registry = self.registry.clone();
-            tokio::spawn(async move { registry.check_changeable().await })
+            tokio::spawn(async move { registry.status().check_database_writable().await })
         });
         let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
             return Some("the database does not answer in time");

@@ -1,76 +1,88 @@
-//! Deleting (OCI distribution-spec 1.1, "Deleting"). What is still needed is not deleted; the refusal names who needs it.
-//! What is deleted can be brought back for a while ([`Registry::restore_manifest`]).
+//! Deletion of manifests, tags, blobs and repositories (OCI distribution-spec 1.1, "Deleting").
+//!
+//! Content that is still referenced is not deleted; the error names the reference. Deleted
+//! manifests can be restored within the grace period
+//! ([`Trash::restore`](crate::registry::Trash::restore)).
 
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::pull::{blob_unknown, manifest_unknown};
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
-use crate::registry::settings::Settings;
+use crate::registry::settings::RegistrySettings;
+use crate::registry::slices::{Blobs, Manifests, Repositories, Tags};
 
-/// How many manifests, or tags, are deleted in one change.
+/// Maximum number of manifests or tags deleted in one transaction.
 const AT_ONCE: usize = 50;
 
-/// What goes with a repository: numbers of rows are given again while it does, so the time counts as well.
+/// The extent of a repository's deletion.
+///
+/// Row numbers are reused while it runs, so the time limits it as well.
 #[derive(Clone, Copy)]
-struct Meant {
+struct DeletionScope {
     repository: RepositoryId,
     newest: ManifestId,
     by: Millis,
 }
 
-impl Registry {
-    /// By tag, removes the tag alone; by digest, the manifest and every tag that points at it.
-    pub async fn delete_manifest(
-        &self,
+impl Manifests<'_> {
+    /// Deletes a tag alone or, by digest, a manifest with every tag that points at it.
+    pub async fn delete(
+        self,
         repository: &RepositoryName,
         reference: &ManifestReference,
         actor: Actor,
     ) -> Result<(), Error> {
-        self.check_deletable()?;
-        let (name, reference, settings) = (repository.clone(), reference.clone(), self.settings());
-        self.meta
-            .write(move |tx| {
+        self.registry.check_deletable()?;
+        let (name, reference, settings) = (
+            repository.clone(),
+            reference.clone(),
+            self.registry.settings(),
+        );
+        self.registry
+            .write(actor, move |tx, actor| {
                 let unknown = || manifest_unknown(&name, &reference);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
                     ManifestReference::Tag(tag) => {
                         check_mutable(&settings, &name, tag.as_str())?;
-                        tx.delete_tag(repository, tag.as_str(), &actor, now())?
+                        tx.delete_tag(repository, tag.as_str(), actor, now())?
                             .then_some(())
                             .ok_or_else(unknown)
                     }
                     ManifestReference::Digest(digest) => {
                         let manifest = tx.manifest(repository, digest)?.ok_or_else(unknown)?;
-                        delete(tx, &settings, &name, manifest, digest, &actor)
+                        delete(tx, &settings, &name, manifest, digest, actor)
                     }
                 }
             })
             .await
     }
+}
 
-    /// Removes several tags and nothing else; those that are gone already are passed over. Where one of them is immutable,
-    /// none is removed.
-    pub async fn delete_tags(
-        &self,
+impl Tags<'_> {
+    /// Deletes several tags and nothing else; tags that are already gone are ignored.
+    ///
+    /// If one of them is immutable, none is deleted.
+    pub async fn delete(
+        self,
         repository: &RepositoryName,
         tags: &[TagName],
-        actor: &Actor,
+        actor: Actor,
     ) -> Result<(), Error> {
-        self.check_deletable()?;
-        let settings = self.settings();
+        self.registry.check_deletable()?;
+        let settings = self.registry.settings();
         tags.iter()
             .try_for_each(|tag| check_mutable(&settings, repository, tag.as_str()))?;
-        for some in tags.chunks(AT_ONCE) {
-            let (name, some, actor) = (repository.clone(), some.to_vec(), actor.clone());
-            self.meta
-                .write(move |tx| {
+        for batch in tags.chunks(AT_ONCE) {
+            let (name, batch) = (repository.clone(), batch.to_vec());
+            self.registry
+                .write(actor.clone(), move |tx, actor| {
                     let repository = tx
                         .repository(&name)?
                         .ok_or_else(|| Error::NameUnknown(name.clone()))?;
-                    some.iter().try_for_each(|tag| {
-                        tx.delete_tag(repository, tag.as_str(), &actor, now())?;
+                    batch.iter().try_for_each(|tag| {
+                        tx.delete_tag(repository, tag.as_str(), actor, now())?;
                         Ok::<_, Error>(())
                     })
                 })
@@ -78,17 +90,20 @@ impl Registry {
         }
         Ok(())
     }
+}
 
-    /// Takes a blob out of a repository; other repositories that show it are not touched.
-    pub async fn delete_blob(
-        &self,
+impl Blobs<'_> {
+    /// Removes a blob from a repository; other repositories keep theirs.
+    pub async fn delete(
+        self,
         repository: &RepositoryName,
         digest: &Digest,
+        actor: Actor,
     ) -> Result<(), Error> {
-        self.check_deletable()?;
+        self.registry.check_deletable()?;
         let (name, digest) = (repository.clone(), digest.clone());
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, _| {
                 let unknown = || blob_unknown(&name, &digest);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 let blob = tx.blob_in(repository, &digest)?.ok_or_else(unknown)?;
@@ -102,56 +117,58 @@ impl Registry {
             })
             .await
     }
+}
 
-    /// Removes all tags and manifests of a repository, those that were there when it began, or nothing where a tag is
-    /// immutable. A large one goes in several changes, so that others get their turn in between.
-    pub async fn delete_repository(
-        &self,
-        repository: &RepositoryName,
-        actor: Actor,
-    ) -> Result<(), Error> {
-        self.check_deletable()?;
-        let (name, settings) = (repository.clone(), self.settings());
-        let meant = self.meta.write(move |tx| {
+impl Repositories<'_> {
+    /// Deletes all tags and manifests that a repository has when the call begins.
+    ///
+    /// Deletes nothing if a tag is immutable. A large repository takes several transactions, so
+    /// that other writers can proceed.
+    pub async fn delete(self, repository: &RepositoryName, actor: Actor) -> Result<(), Error> {
+        self.registry.check_deletable()?;
+        let (name, settings) = (repository.clone(), self.registry.settings());
+        let scope = self.registry.meta.write(move |tx| {
             let Some(repository) = tx.repository(&name)? else {
                 return Ok(None);
             };
             tx.tags_with_prefix(repository, "")?
                 .iter()
                 .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
-            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| Meant {
+            Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| DeletionScope {
                 repository,
                 newest,
                 by: now(),
             }))
         });
-        let Some(meant) = meant.await? else {
+        let Some(scope) = scope.await? else {
             return Err(Error::NameUnknown(repository.clone()));
         };
-        while self.delete_some(repository, meant, actor.clone()).await? {}
+        while self.delete_batch(repository, scope, actor.clone()).await? {}
         Ok(())
     }
 
-    /// Removes some of the manifests that are meant and that no index needs; says whether there were any.
-    async fn delete_some(
-        &self,
+    /// Deletes one batch of manifests that no index references; returns false if there were none
+    /// left.
+    async fn delete_batch(
+        self,
         repository: &RepositoryName,
-        meant: Meant,
+        scope: DeletionScope,
         actor: Actor,
     ) -> Result<bool, Error> {
-        let (name, settings) = (repository.clone(), self.settings());
-        self.meta
-            .write(move |tx| {
-                if tx.repository(&name)? != Some(meant.repository) {
-                    // collected since the last change, and its number may be another one's
+        let (name, settings) = (repository.clone(), self.registry.settings());
+        self.registry
+            .write(actor, move |tx, actor| {
+                if tx.repository(&name)? != Some(scope.repository) {
+                    // the repository was collected since the last transaction, and its number may
+                    // be reused
                     return Ok(false);
                 }
-                let free = tx.free_manifests(meant.repository, meant.newest, meant.by, AT_ONCE)?;
+                let free = tx.free_manifests(scope.repository, scope.newest, scope.by, AT_ONCE)?;
                 for manifest in &free {
                     tx.tags_on(*manifest)?
                         .iter()
                         .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
-                    tx.delete_manifest(*manifest, &actor, now())?;
+                    tx.delete_manifest(*manifest, actor, now())?;
                 }
                 Ok(!free.is_empty())
             })
@@ -161,7 +178,7 @@ impl Registry {
 
 fn delete(
     tx: &WriteTx<'_>,
-    settings: &Settings,
+    settings: &RegistrySettings,
     repository: &RepositoryName,
     manifest: ManifestId,
     digest: &Digest,
@@ -179,7 +196,11 @@ fn delete(
     Ok(tx.delete_manifest(manifest, actor, now())?)
 }
 
-fn check_mutable(settings: &Settings, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+fn check_mutable(
+    settings: &RegistrySettings,
+    repository: &RepositoryName,
+    tag: &str,
+) -> Result<(), Error> {
     let policy = settings.retention.policy(repository.as_str());
     if policy.is_some_and(|policy| policy.is_immutable(tag)) {
         return Err(Error::TagImmutable {

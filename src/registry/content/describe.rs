@@ -1,148 +1,138 @@
-//! What a person wants to know of an image: its size, its platforms, what it is made of and who needs it.
+//! Image descriptions for people: size, platforms, composition and references.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use crate::blob::BlobStore;
-use crate::meta::{self, Meta, Millis, StoredManifest};
+use crate::meta::{Millis, StoredManifest};
 use crate::oci::{Digest, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Manifests;
 
-/// Configs larger than this are not an image's, and not read for its platform.
+/// Maximum size of a config that is read for its platform; larger ones are not image configs.
 const CONFIG_LIMIT: u64 = 4 << 20;
 
-/// An image in a line.
+/// Summary of an image.
 #[derive(Clone, Debug)]
-pub struct Summary {
+pub struct ImageSummary {
     pub digest: Digest,
     pub media_type: String,
-    /// In bytes, with everything it needs, each thing counted once.
+    /// Size in bytes, with everything the manifest references, each item counted once.
     pub size: u64,
-    /// As `linux/arm64/v8`, in the order of the index; empty where it has none to speak of.
+    /// Platforms such as `linux/arm64/v8`, in the order of the index; empty if unknown.
     pub platforms: Vec<String>,
     pub pushed_at: Millis,
 }
 
-/// An image in full.
+/// Full description of an image.
 #[derive(Debug)]
-pub struct Description {
-    pub summary: Summary,
+pub struct ImageDescription {
+    pub summary: ImageSummary,
     pub manifest: Manifest,
-    /// The manifest as it was pushed.
+    /// Bytes of the manifest, as pushed.
     pub bytes: bytes::Bytes,
     pub tags: Vec<String>,
-    /// Indexes that name it.
+    /// Indexes that reference the manifest.
     pub parents: Vec<Digest>,
 }
 
-impl Registry {
-    /// Sums up the manifest of that digest.
+impl Manifests<'_> {
+    /// Summarises the manifest with this digest.
     pub async fn summarise(
-        &self,
+        self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<Summary, Error> {
-        let (meta, blobs) = (self.meta.clone(), Arc::clone(&self.blobs));
-        let (name, wanted) = (repository.clone(), digest.clone());
-        let found = blocking(move || summarise(&meta, &blobs, &name, &wanted)).await??;
-        found
-            .map(|(summary, ..)| summary)
-            .ok_or_else(|| Error::ManifestUnknown {
-                repository: repository.clone(),
-                reference: digest.to_string(),
-            })
+    ) -> Result<ImageSummary, Error> {
+        let reference = ManifestReference::Digest(digest.clone());
+        let stored = self.get(repository, &reference).await?;
+        let (summary, _) = self.sum_up(repository, &stored).await?;
+        Ok(summary)
     }
 
-    /// Everything known of a manifest, but its referrers, which are a list of their own.
+    /// Describes a manifest, except for its referrers, which have a list of their own.
     pub async fn describe(
-        &self,
+        self,
         repository: &RepositoryName,
         reference: &ManifestReference,
-    ) -> Result<Description, Error> {
-        let digest = self.manifest(repository, reference)?.digest.clone();
-        let (meta, blobs, name, wanted) = (
-            self.meta.clone(),
-            Arc::clone(&self.blobs),
-            repository.clone(),
-            digest.clone(),
-        );
-        let description = blocking(move || {
-            let Some((summary, manifest, stored)) = summarise(&meta, &blobs, &name, &wanted)?
-            else {
-                return Ok(None);
-            };
-            let (tags, parents) = (meta.tags_of(&name, &wanted)?, meta.parents(&name, &wanted)?);
-            Ok::<_, meta::Error>(Some(Description {
-                summary,
-                manifest,
-                bytes: stored.bytes.clone(),
-                tags,
-                parents,
-            }))
-        });
+    ) -> Result<ImageDescription, Error> {
+        let stored = self.get(repository, reference).await?;
+        let (summary, manifest) = self.sum_up(repository, &stored).await?;
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let (tags, parents) = self
+            .registry
+            .scan(move |reader| {
+                Ok((
+                    reader.tags_of(&name, &digest)?,
+                    reader.parents(&name, &digest)?,
+                ))
+            })
+            .await?;
+        Ok(ImageDescription {
+            summary,
+            manifest,
+            bytes: stored.bytes.clone(),
+            tags,
+            parents,
+        })
+    }
+
+    async fn sum_up(
+        self,
+        repository: &RepositoryName,
+        stored: &StoredManifest,
+    ) -> Result<(ImageSummary, Manifest), Error> {
         let gone = || Error::ManifestUnknown {
             repository: repository.clone(),
-            reference: digest.to_string(),
+            reference: stored.digest.to_string(),
         };
-        description.await??.ok_or_else(gone)
+        let (name, digest) = (repository.clone(), stored.digest.clone());
+        let weight = self
+            .registry
+            .scan(move |reader| reader.manifest_size(&name, &digest))
+            .await?
+            .ok_or_else(gone)?;
+        // a stored manifest was parsed when it was pushed
+        let manifest =
+            Manifest::parse(Some(&stored.media_type), &stored.bytes).map_err(|_| gone())?;
+        let platforms = match &manifest.config {
+            Some(config) => self
+                .config_platform(&config.digest)
+                .await?
+                .iter()
+                .filter_map(name_of)
+                .collect(),
+            None => manifest
+                .children
+                .iter()
+                .filter_map(|child| child.platform.as_ref())
+                .filter_map(name_of)
+                .collect(),
+        };
+        let summary = ImageSummary {
+            digest: stored.digest.clone(),
+            media_type: stored.media_type.clone(),
+            size: weight.size,
+            platforms,
+            pushed_at: weight.pushed_at,
+        };
+        Ok((summary, manifest))
+    }
+
+    async fn config_platform(self, digest: &str) -> Result<Option<Platform>, Error> {
+        let Ok(digest) = Digest::parse(digest) else {
+            return Ok(None);
+        };
+        let blobs = Arc::clone(&self.registry.blobs);
+        blocking(move || config_platform(&blobs, &digest)).await
     }
 }
 
-type Summarised = (Summary, Manifest, Arc<StoredManifest>);
-
-fn summarise(
-    meta: &Meta,
-    blobs: &BlobStore,
-    repository: &RepositoryName,
-    digest: &Digest,
-) -> Result<Option<Summarised>, meta::Error> {
-    let (Some(stored), Some(weight)) = (
-        meta.manifest_by_digest(repository, digest)?,
-        meta.weigh(repository, digest)?,
-    ) else {
-        return Ok(None);
-    };
-    // what is stored was parsed when it came
-    let Ok(manifest) = Manifest::parse(Some(&stored.media_type), &stored.bytes) else {
-        return Ok(None);
-    };
-    let children = manifest
-        .children
-        .iter()
-        .filter_map(|child| child.platform.as_ref());
-    let platforms: Vec<_> = match &manifest.config {
-        Some(config) => Digest::parse(&config.digest)
-            .ok()
-            .and_then(|config| config_platform(blobs, &config))
-            .iter()
-            .filter_map(name)
-            .collect(),
-        None => children.filter_map(name).collect(),
-    };
-    let summary = Summary {
-        digest: stored.digest.clone(),
-        media_type: stored.media_type.clone(),
-        size: weight.size,
-        platforms,
-        pushed_at: weight.pushed_at,
-    };
-    Ok(Some((summary, manifest, stored)))
-}
-
-/// The platform an image's config tells, if it is an image's.
+/// Returns the platform named by an image's config, if it is one.
 fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
-    let mut text = Vec::new();
-    blobs
-        .open_blob(digest)
-        .ok()?
-        .take(CONFIG_LIMIT)
-        .read_to_end(&mut text)
-        .ok()?;
+    let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
     #[derive(Deserialize)]
     struct Config {
         #[serde(flatten)]
@@ -153,8 +143,10 @@ fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
         .map(|config| config.platform)
 }
 
-/// `OS/ARCHITECTURE[/VARIANT]`; none for attestations, which call themselves `unknown/unknown`, and for artifacts.
-fn name(platform: &Platform) -> Option<String> {
+/// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.
+///
+/// Returns `None` for artifacts, and for attestations, which use `unknown/unknown`.
+fn name_of(platform: &Platform) -> Option<String> {
     let Platform {
         os,
         architecture,

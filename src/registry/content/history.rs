@@ -1,39 +1,47 @@
-//! What tags pointed at, and putting them back there.
+//! Tag history, and restoring a tag's former target.
 
-use crate::meta::{Actor, Millis, NEWEST, TagState, now};
+use crate::meta::{Actor, HistoryCursor, Millis, TagState, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::point;
-use crate::registry::content::trash::bring_back;
+use crate::registry::content::push::set_tag;
+use crate::registry::content::trash::restore_manifest;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Tags;
 
-/// The longest page of a history.
+/// Maximum number of states in a page.
 const PAGE: usize = 1000;
 
-/// Where a tag is to be put back.
+/// The state to restore a tag to.
 #[derive(Clone, Debug)]
-pub enum Restore {
-    /// What it pointed at before its present state, or before it was removed.
+pub enum RestoreTarget {
+    /// The target before the present one, or before the tag was removed.
     Previous,
     Digest(Digest),
-    /// What it pointed at then.
+    /// The target at this time.
     At(Millis),
 }
 
-impl Registry {
-    /// The states of a tag, newest first; the present one, if there is one, has no end.
+impl Tags<'_> {
+    /// Lists the states of a tag, newest first; the present state has no end.
     ///
-    /// `before` is where the last page ended.
-    pub async fn tag_history(
-        &self,
+    /// `before` is the cursor of the last page.
+    pub async fn history(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
-        before: Option<i64>,
+        before: Option<HistoryCursor>,
     ) -> Result<Page<TagState>, Error> {
         let (repository, tag) = (repository.clone(), tag.clone());
         let rows = self
-            .scan(move |meta| meta.tag_history(&repository, &tag, before.unwrap_or(NEWEST), PAGE))
+            .registry
+            .scan(move |meta| {
+                meta.tag_history(
+                    &repository,
+                    &tag,
+                    before.unwrap_or(HistoryCursor::NEWEST),
+                    PAGE,
+                )
+            })
             .await?;
         let next = rows
             .last()
@@ -45,13 +53,14 @@ impl Registry {
         })
     }
 
-    /// Points a tag at what it pointed at before, or at any other manifest of the repository; brings that back, if it was
-    /// deleted. Gives its digest.
-    pub async fn restore_tag(
-        &self,
+    /// Points a tag at a former target, or at any other manifest of the repository.
+    ///
+    /// Restores the manifest if it was deleted. Returns its digest.
+    pub async fn restore(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
-        to: Restore,
+        to: RestoreTarget,
         actor: Actor,
     ) -> Result<Digest, Error> {
         let digest = self.find_state(repository, tag, to).await?;
@@ -59,17 +68,17 @@ impl Registry {
             repository.clone(),
             tag.clone(),
             digest.clone(),
-            self.settings(),
+            self.registry.settings(),
         );
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, actor| {
                 let repository = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let manifest = match tx.manifest(repository, &wanted)? {
                     Some(manifest) => manifest,
-                    None => bring_back(
+                    None => restore_manifest(
                         tx,
                         repository,
                         &name,
@@ -80,75 +89,79 @@ impl Registry {
                     )?,
                 };
                 let policy = settings.retention.policy(name.as_str());
-                point(tx, &name, repository, &tag, manifest, policy, &actor, now)
+                set_tag(tx, &name, repository, &tag, manifest, policy, actor, now)
             })
             .await?;
         Ok(digest)
     }
 
-    /// Brings back what was deleted last under a tag that is not there.
+    /// Restores a removed tag with the manifest it pointed at last.
     ///
     /// # Errors
-    /// Where the tag is there, or was not removed as far as is remembered, or its manifest is gone for good.
-    pub async fn restore_removed_tag(
-        &self,
+    /// [`Error::NothingToRestore`] if the tag exists, has no recorded removal, or its manifest is
+    /// gone.
+    pub async fn restore_removed(
+        self,
         repository: &RepositoryName,
         tag: &TagName,
         actor: Actor,
     ) -> Result<Digest, Error> {
         let newest = self
-            .tag_history(repository, tag, None)
+            .history(repository, tag, None)
             .await?
             .items
             .into_iter()
             .next();
         if newest.is_some_and(|state| state.end.is_none()) {
-            let remedy = format!(
-                "registry tag restore {repository}:{tag} points it at what it pointed at before"
-            );
+            let remedy =
+                format!("registry tag restore {repository}:{tag} restores its former target");
             return Err(Error::NothingToRestore(format!(
                 "tag {tag} of {repository} was not removed: {remedy}"
             )));
         }
-        let digest = self.find_state(repository, tag, Restore::Previous).await?;
+        let digest = self
+            .find_state(repository, tag, RestoreTarget::Previous)
+            .await?;
         if let Err(error) = self
-            .restore_manifest(repository, &digest, actor.clone())
+            .registry
+            .trash()
+            .restore(repository, &digest, actor.clone())
             .await
             && !matches!(error, Error::NothingToRestore(_))
         {
             return Err(error);
         }
-        self.restore_tag(repository, tag, Restore::Digest(digest), actor)
+        self.restore(repository, tag, RestoreTarget::Digest(digest), actor)
             .await
     }
 
     async fn find_state(
-        &self,
+        self,
         repository: &RepositoryName,
         tag: &TagName,
-        to: Restore,
+        to: RestoreTarget,
     ) -> Result<Digest, Error> {
-        if let Restore::Digest(digest) = to {
+        if let RestoreTarget::Digest(digest) = to {
             return Ok(digest);
         }
         let mut before = None;
         loop {
-            let page = self.tag_history(repository, tag, before).await?;
+            let page = self.history(repository, tag, before).await?;
             let found = page
                 .items
                 .into_iter()
                 .find(|state| match (&to, &state.end) {
-                    (Restore::Previous, end) => end.is_some(),
-                    (Restore::At(time), None) => state.since <= *time,
-                    (Restore::At(time), Some(end)) => state.since <= *time && *time < end.at,
-                    (Restore::Digest(_), _) => false,
+                    (RestoreTarget::Previous, end) => end.is_some(),
+                    (RestoreTarget::At(time), None) => state.since <= *time,
+                    (RestoreTarget::At(time), Some(end)) => state.since <= *time && *time < end.at,
+                    (RestoreTarget::Digest(_), _) => false,
                 });
             before = match (found, page.next) {
                 (Some(state), _) => return Ok(state.digest),
                 (None, Some(next)) => next.parse().ok(),
                 (None, None) => {
                     return Err(Error::NothingToRestore(format!(
-                        "no such state of tag {tag} of {repository} is remembered: registry tag history lists those that are"
+                        "tag {tag} of {repository} has no such recorded state: registry tag history lists its states"
                     )));
                 }
             };

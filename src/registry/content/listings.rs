@@ -1,158 +1,167 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
-use crate::meta::{Meta, RepositoryRow, TagRow};
+use crate::meta::{self, RepositoryRow, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
-use crate::registry::blocking::blocking;
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::{Manifests, Repositories, Tags};
 
-/// Referrers carry annotations, so their pages are bounded in bytes as well, below the 4 MiB that clients read.
+/// Limits of a page of referrers.
+///
+/// Referrers carry annotations, so the page is limited in bytes as well, below the 4 MiB that
+/// clients read.
 const REFERRERS_LIMIT: usize = 1_000;
 const REFERRERS_BYTES: usize = 3 << 20;
-/// And in bytes of the manifests that are read for them, or a few large ones would keep a core for seconds.
+/// Maximum bytes of manifests read for a page of referrers; large ones would occupy a core for
+/// seconds.
 const REFERRERS_READ: usize = 16 << 20;
 
-/// How many to list where `wanted` were asked for, or none said.
+/// Returns the page length for a request of `wanted` items, or of no stated number.
 fn limit(wanted: Option<usize>) -> usize {
     wanted.unwrap_or(PAGE_LIMIT).min(PAGE_LIMIT)
 }
 
-impl Registry {
-    /// Names of repositories that hold something, after `after`.
+impl Repositories<'_> {
+    /// Lists the names of repositories with content, after `after`.
     pub async fn catalog(
-        &self,
+        self,
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<String>, Error> {
         let limit = wanted
             .unwrap_or(usize::MAX)
-            .min(self.settings().pages.catalog);
+            .min(self.registry.settings().pages.catalog);
         let names = self
+            .registry
             .scan(move |meta| meta.catalog(&after, limit + 1))
             .await?;
         Ok(Page::cut(names, limit, String::clone))
     }
 
-    /// Tags of a repository, after `after`.
-    ///
-    /// # Errors
-    /// Where the repository holds nothing.
-    pub async fn tags(
-        &self,
-        repository: &RepositoryName,
-        after: String,
-        wanted: Option<usize>,
-    ) -> Result<Page<String>, Error> {
-        if !self.meta.is_listed(repository)? {
-            return Err(Error::NameUnknown(repository.clone()));
-        }
-        let (repository, limit) = (
-            repository.clone(),
-            wanted.unwrap_or(usize::MAX).min(self.settings().pages.tags),
-        );
-        let names = self
-            .scan(move |meta| meta.tag_names(&repository, &after, limit + 1))
-            .await?;
-        Ok(Page::cut(names, limit, String::clone))
-    }
-
-    /// Repositories whose name contains `term`: the `page`-th `count` of them, counted from 1.
+    /// Lists repositories whose name contains `term`: page number `page`, from 1, of `count` each.
     pub async fn search(
-        &self,
+        self,
         term: String,
         count: usize,
         page: usize,
     ) -> Result<Vec<String>, Error> {
         let count = count.min(PAGE_LIMIT);
-        self.scan(move |meta| {
-            meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
-        })
-        .await
+        self.registry
+            .scan(move |meta| {
+                meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
+            })
+            .await
     }
 
-    /// Manifests whose subject is `subject`: an empty page where there are none, whatever else is known of it.
-    pub async fn referrers(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-        artifact_type: Option<String>,
-        after: String,
-    ) -> Result<ReferrersPage, Error> {
-        let (repository, subject) = (repository.clone(), subject.clone());
-        self.scan(move |meta| {
-            let mut page = Page {
-                items: Vec::new(),
-                next: None,
-            };
-            let (mut after, mut bytes, mut read) = (after, 0, 0);
-            // read in small steps, because each row brings the whole manifest along
-            while let Some(row) = meta
-                .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
-                .pop()
-            {
-                let annotations = Manifest::parse(Some(&row.media_type), &row.bytes)
-                    .map(|manifest| manifest.annotations);
-                let descriptor = Descriptor {
-                    media_type: row.media_type,
-                    digest: row.digest.as_str().to_owned(),
-                    size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
-                    urls: None,
-                    artifact_type: row.artifact_type,
-                    platform: None,
-                    annotations: annotations
-                        .ok()
-                        .filter(|annotations| !annotations.is_empty()),
-                };
-                let length = serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
-                let is_long =
-                    bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
-                if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
-                    page.next = Some(after);
-                    break;
-                }
-                bytes += length;
-                read += row.bytes.len();
-                after.clone_from(&descriptor.digest);
-                page.items.push(descriptor);
-            }
-            Ok(page)
-        })
-        .await
-    }
-
-    /// Repositories with what a person wants to see of them, after `after`.
-    pub async fn repositories(
-        &self,
+    /// Lists repositories with their details, after `after`.
+    pub async fn list(
+        self,
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<RepositoryRow>, Error> {
         let limit = limit(wanted);
         let rows = self
+            .registry
             .scan(move |meta| meta.repositories(&after, limit + 1))
             .await?;
         Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
+}
 
-    /// Tags with what they point at, after `after`.
-    pub async fn tag_rows(
-        &self,
+impl Tags<'_> {
+    /// Lists the tags of a repository, after `after`.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`] if the repository is empty.
+    pub async fn list(
+        self,
+        repository: &RepositoryName,
+        after: String,
+        wanted: Option<usize>,
+    ) -> Result<Page<String>, Error> {
+        let is_listed = meta::point(|reader| reader.is_listed(repository));
+        if !self.registry.meta.read(is_listed).await? {
+            return Err(Error::NameUnknown(repository.clone()));
+        }
+        let (repository, limit) = (
+            repository.clone(),
+            wanted
+                .unwrap_or(usize::MAX)
+                .min(self.registry.settings().pages.tags),
+        );
+        let names = self
+            .registry
+            .scan(move |meta| meta.tag_names(&repository, &after, limit + 1))
+            .await?;
+        Ok(Page::cut(names, limit, String::clone))
+    }
+
+    /// Lists tags with their targets, after `after`.
+    pub async fn list_detailed(
+        self,
         repository: &RepositoryName,
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<TagRow>, Error> {
         let (repository, limit) = (repository.clone(), limit(wanted));
         let rows = self
+            .registry
             .scan(move |meta| meta.tags(&repository, &after, limit + 1))
             .await?;
         Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
+}
 
-    pub(in crate::registry) async fn scan<T: Send + 'static>(
-        &self,
-        query: impl FnOnce(&Meta) -> Result<T, crate::meta::Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let meta = self.meta.clone();
-        Ok(blocking(move || query(&meta)).await??)
+impl Manifests<'_> {
+    /// Lists manifests whose subject is `subject`; empty if there are none, known or not.
+    pub async fn referrers(
+        self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<String>,
+        after: String,
+    ) -> Result<ReferrersPage, Error> {
+        let (repository, subject) = (repository.clone(), subject.clone());
+        self.registry
+            .scan(move |meta| {
+                let mut page = Page {
+                    items: Vec::new(),
+                    next: None,
+                };
+                let (mut after, mut bytes, mut read) = (after, 0, 0);
+                // one row at a time, because each brings its whole manifest
+                while let Some(row) = meta
+                    .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
+                    .pop()
+                {
+                    let annotations = Manifest::parse(Some(&row.media_type), &row.bytes)
+                        .map(|manifest| manifest.annotations);
+                    let descriptor = Descriptor {
+                        media_type: row.media_type,
+                        digest: row.digest.as_str().to_owned(),
+                        size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
+                        urls: None,
+                        artifact_type: row.artifact_type,
+                        platform: None,
+                        annotations: annotations
+                            .ok()
+                            .filter(|annotations| !annotations.is_empty()),
+                    };
+                    let length =
+                        serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
+                    let is_long =
+                        bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
+                    if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
+                        page.next = Some(after);
+                        break;
+                    }
+                    bytes += length;
+                    read += row.bytes.len();
+                    after.clone_from(&descriptor.digest);
+                    page.items.push(descriptor);
+                }
+                Ok(page)
+            })
+            .await
     }
 }

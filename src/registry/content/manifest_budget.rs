@@ -1,52 +1,52 @@
-//! Room in memory for large manifests on their way in.
+//! The memory budget of large manifests that are being received.
 //!
-//! It is taken as their bytes come, so that a client that sends slowly keeps from others what it has sent, and no more. Where
-//! there is none left, one manifest at a time may come beyond it, in a hurry: else a few that have begun could wait for each
-//! other's end.
+//! Memory is taken as bytes arrive, so a slow client occupies only what it has sent. When the
+//! budget is spent, one manifest at a time may exceed it, with a short deadline: otherwise
+//! manifests that are partly received could wait for each other forever.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// How much there is, in KiB.
-const ROOM_KIB: usize = 24 << 10;
+/// Size of the budget, in KiB.
+const BUDGET_KIB: usize = 24 << 10;
 
 #[derive(Clone)]
 pub(in crate::registry) struct ManifestBudget {
-    /// In KiB.
+    /// Remaining budget, in KiB.
     space: Arc<Semaphore>,
-    /// The one place beyond it.
-    beyond: Arc<Semaphore>,
+    /// The single permit beyond the budget.
+    overdraft: Arc<Semaphore>,
 }
 
 impl Default for ManifestBudget {
     fn default() -> Self {
         Self {
-            space: Arc::new(Semaphore::new(ROOM_KIB)),
-            beyond: Arc::new(Semaphore::new(1)),
+            space: Arc::new(Semaphore::new(BUDGET_KIB)),
+            overdraft: Arc::new(Semaphore::new(1)),
         }
     }
 }
 
 impl ManifestBudget {
-    pub(in crate::registry) fn reserve(&self) -> Reservation {
-        Reservation {
+    pub(in crate::registry) fn reserve(&self) -> ManifestReservation {
+        ManifestReservation {
             budget: self.clone(),
             space: None,
-            beyond: None,
+            overdraft: None,
         }
     }
 }
 
-/// What one manifest takes of the room; given back when this goes.
-pub struct Reservation {
+/// The share of one manifest in the budget; returned on drop.
+pub struct ManifestReservation {
     budget: ManifestBudget,
     space: Option<OwnedSemaphorePermit>,
-    beyond: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
 }
 
-impl Reservation {
-    /// Waits until there is room for a manifest of `bytes` so far.
+impl ManifestReservation {
+    /// Waits until the budget covers a manifest of `bytes` so far.
     pub async fn grow_to(&mut self, bytes: usize) {
         let held = self
             .space
@@ -59,7 +59,7 @@ impl Reservation {
         else {
             return;
         };
-        if self.is_beyond() {
+        if self.is_overdraft() {
             return;
         }
         let more = u32::try_from(more).unwrap_or(u32::MAX);
@@ -70,14 +70,14 @@ impl Reservation {
                 (Some(held), Some(space)) => held.merge(space),
                 (held, space) => *held = space,
             },
-            beyond = Arc::clone(&self.budget.beyond).acquire_owned() => self.beyond = beyond.ok(),
+            overdraft = Arc::clone(&self.budget.overdraft).acquire_owned() => self.overdraft = overdraft.ok(),
         }
     }
 
-    /// Whether others wait for the end of this one.
+    /// True if the manifest exceeds the budget, so that others wait for its end.
     #[must_use]
-    pub fn is_beyond(&self) -> bool {
-        self.beyond.is_some()
+    pub fn is_overdraft(&self) -> bool {
+        self.overdraft.is_some()
     }
 }
 
@@ -88,31 +88,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_has_come_is_what_is_taken_and_there_is_always_a_place_for_one() {
-        let room = ManifestBudget::default();
-        let mut slow: Vec<_> = (0..20).map(|_| room.reserve()).collect();
+    async fn memory_follows_received_bytes_and_one_manifest_may_exceed_the_budget() {
+        let budget = ManifestBudget::default();
+        let mut slow: Vec<_> = (0..20).map(|_| budget.reserve()).collect();
         for reservation in &mut slow {
             reservation.grow_to(69 << 10).await;
         }
-        assert_eq!(room.space.available_permits(), ROOM_KIB - 20 * 69);
-        let mut large = room.reserve();
-        large.grow_to((ROOM_KIB - 20 * 69) << 10).await;
-        assert!(!large.is_beyond() && room.space.available_permits() == 0);
-        let (mut first, mut second) = (room.reserve(), room.reserve());
+        assert_eq!(budget.space.available_permits(), BUDGET_KIB - 20 * 69);
+        let mut large = budget.reserve();
+        large.grow_to((BUDGET_KIB - 20 * 69) << 10).await;
+        assert!(!large.is_overdraft() && budget.space.available_permits() == 0);
+        let (mut first, mut second) = (budget.reserve(), budget.reserve());
         first.grow_to(80_000).await;
         first.grow_to(4 << 20).await;
-        assert!(first.is_beyond());
+        assert!(first.is_overdraft());
         assert!(second.grow_to(80_000).now_or_never().is_none());
         drop(first);
         second.grow_to(80_000).await;
-        assert!(second.is_beyond());
+        assert!(second.is_overdraft());
         drop((slow, large, second));
         assert_eq!(
             (
-                room.space.available_permits(),
-                room.beyond.available_permits()
+                budget.space.available_permits(),
+                budget.overdraft.available_permits()
             ),
-            (ROOM_KIB, 1)
+            (BUDGET_KIB, 1)
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Manifests, blobs, tags and lists: what the protocol's verbs do to content.
+//! Content: manifests, blobs, tags and lists.
 
 pub(super) mod delete;
 pub(super) mod describe;

@@ -2,22 +2,22 @@
 
 use crate::oci::Descriptor;
 
-/// The longest page, unless an owner says otherwise.
+/// Default maximum length of a page.
 pub(super) const PAGE_LIMIT: usize = 10_000;
 
-/// A part of a list, in order of its keys.
+/// One page of a list, in order of its keys.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Where the next page starts after; none at the end.
+    /// Cursor of the next page; `None` on the last.
     pub next: Option<String>,
 }
 
-/// A part of the list of referrers.
+/// One page of referrers.
 pub type ReferrersPage = Page<Descriptor>;
 
 impl<T> Page<T> {
-    /// Makes a page of at most `limit` out of up to one more than that, whose presence tells that the list goes on.
+    /// Makes a page of at most `limit` items; one item more shows that the list continues.
     pub(in crate::registry) fn cut(
         mut items: Vec<T>,
         limit: usize,
@@ -30,12 +30,14 @@ impl<T> Page<T> {
     }
 }
 
-/// The longest pages: what asks for more gets so much, and a link to the rest. Pages are made in memory.
+/// Maximum page lengths.
+///
+/// Longer requests get a page of this length and a link to the next. Pages are built in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimits {
-    /// Of the catalogue.
+    /// Limit for the catalogue.
     pub catalog: usize,
-    /// Of tags.
+    /// Limit for tags.
     pub tags: usize,
 }
 

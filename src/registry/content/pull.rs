@@ -1,51 +1,91 @@
 //! Pulling manifests and blobs (OCI distribution-spec 1.1, "Pull").
 
-use std::fs::File;
 use std::sync::Arc;
 
-use crate::meta::{LinkRow, StoredManifest, now};
+use crate::blob::BlobContent;
+use crate::meta::{LinkRow, StoredManifest, now, point};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::manifest_budget::ManifestReservation;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::service::Registry;
+use crate::registry::slices::{Blobs, Manifests};
 
-/// A blob, open for reading.
-#[derive(Debug)]
-pub struct OpenBlob {
-    pub file: File,
-    /// In bytes.
+/// A blob of a repository; not yet opened.
+pub struct FoundBlob<'a> {
+    registry: &'a Registry,
+    repository: &'a RepositoryName,
+    digest: &'a Digest,
+    /// Size in bytes.
     pub size: u64,
 }
 
-impl Registry {
-    /// The manifest that a tag points at, or that has that digest.
-    pub fn manifest(
-        &self,
+impl FoundBlob<'_> {
+    /// Opens the blob for reading.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system
+    /// errors.
+    pub async fn open(&self) -> Result<BlobContent, Error> {
+        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), self.digest.clone());
+        match blocking(move || blobs.open_blob(&wanted)).await? {
+            Ok(content) => Ok(content),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let link = self
+                    .registry
+                    .blobs()
+                    .link(self.repository, self.digest)
+                    .await?;
+                if link.is_some() {
+                    tracing::error!(digest = %self.digest, "blob file is missing; push the blob again to repair it");
+                }
+                Err(blob_unknown(self.repository, self.digest))
+            }
+            Err(error) => Err(Error::files("opening a blob")(error)),
+        }
+    }
+}
+
+impl Manifests<'_> {
+    /// Returns the manifest with this tag or digest.
+    pub async fn get(
+        self,
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Arc<StoredManifest>, Error> {
         let found = match reference {
-            ManifestReference::Tag(tag) => self.meta.manifest_by_tag(repository, tag)?,
+            ManifestReference::Tag(tag) => {
+                self.registry.meta.manifest_by_tag(repository, tag).await?
+            }
             ManifestReference::Digest(digest) => {
-                self.meta.manifest_by_digest(repository, digest)?
+                self.registry
+                    .meta
+                    .manifest_by_digest(repository, digest)
+                    .await?
             }
         };
         found.ok_or_else(|| manifest_unknown(repository, reference))
     }
 
-    /// As [`Self::manifest`], and a promise that it stays for at least half a lease, which a client may rely on instead of
-    /// pushing it.
-    pub async fn promise_manifest(
-        &self,
+    /// Returns a manifest and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the manifest.
+    pub async fn promise(
+        self,
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Arc<StoredManifest>, Error> {
-        let manifest = self.manifest(repository, reference)?;
-        if self.settings().retention.is_half_over(manifest.idle_since) {
+        let manifest = self.get(repository, reference).await?;
+        if self
+            .registry
+            .settings()
+            .retention
+            .is_lease_half_over(manifest.idle_since)
+        {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
-            let renew = self.meta.write(move |tx| {
-                // looked up again: its number may have been given to another one since
+            let renew = self.registry.meta.write(move |tx| {
+                // looked up again: the row number may have been reused
                 let Some(repository) = tx.repository(&name)? else {
                     return Ok(false);
                 };
@@ -61,80 +101,92 @@ impl Registry {
         Ok(manifest)
     }
 
-    /// The size of a blob that the repository shows, in bytes, and a promise that it stays for at least half a lease, which
-    /// a client may rely on instead of pushing it.
-    pub async fn promise_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<u64, Error> {
-        let link = self
-            .meta
-            .blob(repository, digest)?
-            .ok_or_else(|| blob_unknown(repository, digest))?;
-        if self.promise_link(repository, digest, &link).await? {
-            Ok(link.blob.size)
-        } else {
-            Err(blob_unknown(repository, digest))
-        }
+    /// Reserves memory for a large manifest that is being received; takes none of it yet.
+    #[must_use]
+    pub fn reserve_memory(self) -> ManifestReservation {
+        self.registry.manifest_budget.reserve()
     }
 
-    /// Renews the lease of a link that nothing holds once half of it is over, so that ordinary requests write nothing; says
-    /// whether the link is still there.
-    pub(in crate::registry) async fn promise_link(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        link: &LinkRow,
-    ) -> Result<bool, Error> {
-        if !self.settings().retention.is_half_over(link.idle_since) {
-            return Ok(true);
-        }
-        let (repository, digest) = (repository.clone(), digest.clone());
-        self.meta
-            .write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?))
-            .await
+    /// Counts a pull.
+    ///
+    /// HEAD requests and "not modified" responses do not count.
+    pub fn count_pull(self, manifest: &StoredManifest, reference: &ManifestReference) {
+        self.registry.pulls.count(manifest, reference);
     }
 
-    /// Opens a blob that the repository shows.
-    pub async fn open_blob(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<OpenBlob, Error> {
-        let size = self
-            .meta
-            .blob(repository, digest)?
-            .ok_or_else(|| blob_unknown(repository, digest))?
-            .blob
-            .size;
-        let (blobs, wanted) = (Arc::clone(&self.blobs), digest.clone());
-        match blocking(move || blobs.open_blob(&wanted)).await? {
-            Ok(file) => Ok(OpenBlob { file, size }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                tracing::error!(%digest, "the file of a recorded blob is missing; pushing the blob again mends it");
-                Err(blob_unknown(repository, digest))
-            }
-            Err(error) => Err(Error::files("opening a blob")(error)),
-        }
-    }
-
-    /// Counts a pull. HEAD is none, and neither is being told that nothing has changed.
-    pub fn count_pull(&self, manifest: &StoredManifest, reference: &ManifestReference) {
-        self.pulls.count(manifest, reference);
-    }
-
-    /// Records what was counted since the last time.
-    pub async fn record_pulls(&self) -> Result<(), Error> {
-        for some in self.pulls.take().chunks(200) {
+    /// Writes the pulls counted since the last call to the database.
+    pub async fn record_pulls(self) -> Result<(), Error> {
+        for some in self.registry.pulls.take().chunks(200) {
             let some = some.to_vec();
-            self.meta
+            self.registry
+                .meta
                 .write(move |tx| {
                     Ok::<_, Error>(some.iter().try_for_each(|pulls| tx.add_pulls(pulls))?)
                 })
                 .await?;
         }
         Ok(())
+    }
+}
+
+impl Blobs<'_> {
+    /// Finds a blob of the repository, and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the blob.
+    pub async fn find<'a>(
+        self,
+        repository: &'a RepositoryName,
+        digest: &'a Digest,
+    ) -> Result<FoundBlob<'a>, Error>
+    where
+        Self: 'a,
+    {
+        let unknown = || blob_unknown(repository, digest);
+        let link = self.link(repository, digest).await?.ok_or_else(unknown)?;
+        if !self.promise_link(repository, digest, &link).await? {
+            return Err(unknown());
+        }
+        Ok(FoundBlob {
+            registry: self.registry,
+            repository,
+            digest,
+            size: link.blob.size,
+        })
+    }
+
+    /// Returns the link between the repository and the blob, if there is one.
+    pub(in crate::registry) async fn link(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<LinkRow>, Error> {
+        let link = point(|reader| reader.link(repository, digest));
+        Ok(self.registry.meta.read(link).await?)
+    }
+
+    /// Renews the lease of an unreferenced link once half of it is over; reports whether the link
+    /// still exists.
+    ///
+    /// Ordinary requests thus write nothing.
+    pub(in crate::registry) async fn promise_link(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        link: &LinkRow,
+    ) -> Result<bool, Error> {
+        if !self
+            .registry
+            .settings()
+            .retention
+            .is_lease_half_over(link.idle_since)
+        {
+            return Ok(true);
+        }
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.registry
+            .meta
+            .write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?))
+            .await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Counting pulls without writing at each of them.
+//! Pull counts, gathered in memory and written in batches.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,13 @@ use crate::meta::{ManifestId, Millis, Pulls, StoredManifest, now};
 use crate::oci::Digest;
 use crate::registry::content::reference::ManifestReference;
 
-/// How many manifests are counted between two records; pulls of further ones in that time are not.
+/// Maximum number of manifests counted between two writes; pulls of further manifests are not
+/// counted.
 const CAPACITY: usize = 10_000;
 
-/// Pulls since the last record: for each manifest, how often and when last by each name.
+/// Pulls since the last write: for each manifest and name, their number and the time of the last.
 #[derive(Default)]
-pub(in crate::registry) struct PullBuffer(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
+pub(in crate::registry) struct PullCounts(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
 
 struct Count {
     tag: Option<String>,
@@ -21,7 +22,7 @@ struct Count {
     last: Millis,
 }
 
-impl PullBuffer {
+impl PullCounts {
     /// Counts a pull.
     pub(super) fn count(&self, manifest: &StoredManifest, reference: &ManifestReference) {
         let tag = match reference {
@@ -47,7 +48,7 @@ impl PullBuffer {
         }
     }
 
-    /// Takes out what was counted since the last time.
+    /// Takes the counts since the last call.
     pub(super) fn take(&self) -> Vec<Pulls> {
         let counts = std::mem::take(&mut *self.0.lock());
         counts

@@ -1,57 +1,62 @@
-//! Pushing manifests, and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting a blob").
+//! Pushing manifests and mounting blobs (OCI distribution-spec 1.1, "Pushing manifests", "Mounting
+//! a blob").
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
+use crate::meta::{
+    self, Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now,
+};
 use crate::oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::Policy;
-use crate::registry::service::Registry;
+use crate::registry::policy::tag_policy::Policy;
+use crate::registry::settings::RegistrySettings;
+use crate::registry::slices::{Blobs, Manifests};
 
-/// What became of a manifest.
+/// Result of a manifest push.
 #[derive(Clone, Debug)]
-pub struct Pushed {
+pub struct PushedManifest {
     pub digest: Digest,
-    /// What it is about, to be confirmed to the client, who then need not keep a list itself.
+    /// The manifest's subject, which is confirmed to the client, so that it need not maintain a
+    /// referrers tag.
     pub subject: Option<Digest>,
 }
 
-/// Where a reference of a manifest leads.
+/// Target of a manifest's reference.
 enum Target {
     Blob(BlobRow),
     Manifest(ManifestId),
-    /// Not here, and it need not be.
+    /// Absent, and allowed to be.
     Absent,
 }
 
-impl Registry {
-    /// Stores a manifest byte for byte and points tags at it, all in one change.
+impl Manifests<'_> {
+    /// Stores a manifest byte for byte and sets tags, in one transaction.
     ///
-    /// `reference` is what the client addressed; `tags` are pointed at it as well.
+    /// `reference` comes from the request's path; `tags` are set in addition.
     ///
     /// # Errors
-    /// Where the manifest names what the repository does not hold, and sparse manifests are not accepted; where a tag is
-    /// immutable and points elsewhere.
-    pub async fn push_manifest(
-        &self,
+    /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
+    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
+    pub async fn push(
+        self,
         repository: &RepositoryName,
         reference: ManifestReference,
         mut tags: Vec<TagName>,
         content_type: Option<String>,
         bytes: Bytes,
         actor: Actor,
-    ) -> Result<Pushed, Error> {
-        let settings = self.settings();
+    ) -> Result<PushedManifest, Error> {
+        let settings = self.registry.settings();
         let limit = settings.manifest_limit;
         if bytes.len() > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
-        self.check_space(bytes.len() as u64)?;
+        self.registry.check_disk_space(bytes.len() as u64)?;
         let expected = match reference {
             ManifestReference::Digest(digest) => Some(digest),
             ManifestReference::Tag(tag) => {
@@ -61,61 +66,68 @@ impl Registry {
         };
         let rules = Arc::clone(&settings);
         let read = move || {
-            let (mut manifest, new) = read(expected, content_type.as_deref(), bytes)?;
-            rules.acceptance.check(&manifest)?;
-            rules.acceptance.relax(&mut manifest);
+            let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            rules.manifest_rules.check(&manifest)?;
+            rules.manifest_rules.mark_optional_children(&mut manifest);
             Ok::<_, Error>((manifest, new))
         };
         let (manifest, new) = blocking(read).await??;
-        let pushed = Pushed {
+        let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
         };
         let repository = repository.clone();
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, actor| {
                 let now = now();
                 let id = tx.ensure_repository(&repository, now)?;
-                let manifest = record(
+                let manifest = record_manifest(
                     tx,
                     id,
                     &repository,
                     &manifest.references,
                     &new,
-                    settings.sparse,
+                    &settings,
                     now,
                 )?;
                 let policy = settings.retention.policy(repository.as_str());
                 tags.iter().try_for_each(|tag| {
-                    point(tx, &repository, id, tag, manifest, policy, &actor, now)
+                    set_tag(tx, &repository, id, tag, manifest, policy, actor, now)
                 })
             })
             .await?;
         Ok(pushed)
     }
+}
 
-    /// Lets a repository show a blob that `from` shows, or, without `from`, any repository. False where there is none.
-    pub async fn mount_blob(
-        &self,
+impl Blobs<'_> {
+    /// Links a blob of repository `from`, or of any repository, to this one; false if there is
+    /// none.
+    pub async fn mount(
+        self,
         repository: &RepositoryName,
         digest: &Digest,
         from: Option<&RepositoryName>,
+        actor: Actor,
     ) -> Result<bool, Error> {
         let is_there = match from {
-            Some(from) => self.meta.blob(from, digest)?.is_some(),
-            None => self.meta.is_blob_shown(digest)?,
+            Some(from) => self.link(from, digest).await?.is_some(),
+            None => {
+                let is_shown = meta::point(|reader| reader.is_blob_shown(digest));
+                self.registry.meta.read(is_shown).await?
+            }
         };
         if !is_there {
             return Ok(false);
         }
-        if let Some(link) = self.meta.blob(repository, digest)?
+        if let Some(link) = self.link(repository, digest).await?
             && self.promise_link(repository, digest, &link).await?
         {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());
-        self.meta
-            .write(move |tx| {
+        self.registry
+            .write(actor, move |tx, _| {
                 let Some(blob) = tx.blob(&digest)? else {
                     return Ok(false);
                 };
@@ -128,8 +140,11 @@ impl Registry {
     }
 }
 
-/// Parses a manifest and computes its digest.
-pub(in crate::registry) fn read(
+/// Parses a manifest and verifies its digest.
+///
+/// # Errors
+/// [`Error::DigestMismatch`] if the bytes have another digest than `expected`.
+pub(in crate::registry) fn parse_manifest(
     expected: Option<Digest>,
     content_type: Option<&str>,
     bytes: Bytes,
@@ -155,25 +170,21 @@ pub(in crate::registry) fn read(
     Ok((manifest, new))
 }
 
-/// Records a manifest with its references. One that is there already is promised for another lease.
-pub(in crate::registry) fn record(
+/// Records a manifest with its references, or renews the lease of one that is already there.
+pub(in crate::registry) fn record_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
     references: &[Reference],
     new: &NewManifest,
-    sparse: bool,
+    settings: &RegistrySettings,
     now: Millis,
 ) -> Result<ManifestId, Error> {
     if let Some(manifest) = tx.manifest(id, &new.digest)? {
         tx.renew_manifest(manifest, now)?;
         return Ok(manifest);
     }
-    let targets =
-        resolve(tx, id, references, sparse)?.map_err(|digests| Error::ReferencesUnknown {
-            repository: repository.clone(),
-            digests,
-        })?;
+    let targets = resolve_references(tx, id, repository, references, settings)?;
     let manifest = tx.insert_manifest(id, new, now)?;
     for (reference, target) in references.iter().zip(targets) {
         match target {
@@ -188,12 +199,12 @@ pub(in crate::registry) fn record(
     Ok(manifest)
 }
 
-/// Points a tag at a manifest, unless it is immutable and points elsewhere.
+/// Points a tag at a manifest, unless the tag is immutable and points elsewhere.
 #[expect(
     clippy::too_many_arguments,
     reason = "one change, and all that is recorded of it"
 )]
-pub(in crate::registry) fn point(
+pub(in crate::registry) fn set_tag(
     tx: &WriteTx<'_>,
     repository: &RepositoryName,
     id: RepositoryId,
@@ -216,27 +227,31 @@ pub(in crate::registry) fn point(
     Ok(tx.set_tag(id, tag, manifest, actor, now)?)
 }
 
-/// Finds what each reference leads to, or the digests of all that lead nowhere.
-fn resolve(
+/// Resolves each reference.
+///
+/// # Errors
+/// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
+fn resolve_references(
     tx: &WriteTx<'_>,
-    repository: RepositoryId,
+    id: RepositoryId,
+    repository: &RepositoryName,
     references: &[Reference],
-    sparse: bool,
-) -> Result<Result<Vec<Target>, Vec<Digest>>, Error> {
+    settings: &RegistrySettings,
+) -> Result<Vec<Target>, Error> {
     let mut missing = Vec::new();
     let mut targets = Vec::with_capacity(references.len());
     for reference in references {
         let child = if reference.is_child {
-            tx.manifest(repository, &reference.digest)?
+            tx.manifest(id, &reference.digest)?
         } else {
             None
         };
         targets.push(match child {
             Some(manifest) => Target::Manifest(manifest),
-            None => match tx.blob_in(repository, &reference.digest)? {
+            None => match tx.blob_in(id, &reference.digest)? {
                 Some(blob) => Target::Blob(blob),
                 None => {
-                    if !reference.is_optional && !sparse {
+                    if !reference.is_optional && !settings.sparse {
                         missing.push(reference.digest.clone());
                     }
                     Target::Absent
@@ -244,9 +259,12 @@ fn resolve(
             },
         });
     }
-    Ok(if missing.is_empty() {
+    if missing.is_empty() {
         Ok(targets)
     } else {
-        Err(missing)
-    })
+        Err(Error::ReferencesUnknown {
+            repository: repository.clone(),
+            digests: missing,
+        })
+    }
 }

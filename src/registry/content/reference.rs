@@ -1,8 +1,8 @@
-//! How a request names a manifest.
+//! References to manifests in requests.
 
 use crate::oci::{Digest, TagName};
 
-/// How a manifest is named in a request.
+/// The tag or digest by which a request names a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ManifestReference {
     Tag(TagName),

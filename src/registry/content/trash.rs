@@ -1,37 +1,39 @@
-//! Bringing back what was deleted.
+//! The trash: deleted manifests and removed tags, and restoring them.
 
-use crate::meta::{Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, now};
+use crate::meta::{
+    Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, millis, now,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::{point, read, record};
+use crate::registry::content::push::{parse_manifest, record_manifest, set_tag};
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
-use crate::registry::policy::retention::millis;
-use crate::registry::service::Registry;
-use crate::registry::settings::Settings;
+use crate::registry::settings::RegistrySettings;
+use crate::registry::slices::Trash;
 
-/// The longest page of what can be brought back.
+/// Maximum length of a page.
 const PAGE: usize = 1000;
 
-/// What came back.
+/// Result of a restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
     pub digest: Digest,
-    /// Manifests that came back with it: its children, and the referrers of all of them.
+    /// Other manifests restored with it: its children, and the referrers of all of them.
     pub others: Vec<Digest>,
-    /// Tags of all of those, as far as they have not been given to another manifest since.
+    /// Restored tags of all these manifests, except those set again since.
     pub tags: Vec<(String, Digest)>,
 }
 
-impl Registry {
-    /// Deleted manifests that can be brought back; of one repository, where it is named.
-    pub async fn trash(
-        &self,
+impl Trash<'_> {
+    /// Lists deleted manifests that can be restored, of one repository or of all.
+    pub async fn list(
+        self,
         repository: Option<&RepositoryName>,
         after: String,
     ) -> Result<Page<TrashRow>, Error> {
         let repository = repository.cloned();
         let rows = self
+            .registry
             .scan(move |meta| {
                 meta.trash(
                     repository.as_ref(),
@@ -45,10 +47,10 @@ impl Registry {
         }))
     }
 
-    /// Tags that were removed within the grace period of these rules, and whose manifests are still there; of one
-    /// repository, where it is named.
+    /// Lists tags removed within the grace period whose manifests still exist, of one repository or
+    /// of all.
     pub async fn removed_tags(
-        &self,
+        self,
         repository: Option<&RepositoryName>,
         retention: &Retention,
         after: String,
@@ -57,7 +59,7 @@ impl Registry {
             repository.cloned(),
             now().saturating_sub(millis(retention.grace)),
         );
-        let list = self.scan(move |meta| {
+        let list = self.registry.scan(move |meta| {
             meta.removed_tags(
                 repository.as_ref(),
                 since,
@@ -70,26 +72,28 @@ impl Registry {
         }))
     }
 
-    /// Brings a deleted manifest back, with what it needs, and with those of their tags that nobody has used since.
+    /// Restores a deleted manifest with what it references and with its unused tags.
     ///
     /// # Errors
-    /// Where it is not among what was deleted, or something that it needs is gone.
-    pub async fn restore_manifest(
-        &self,
+    /// [`Error::NothingToRestore`] if the manifest is not in the trash;
+    /// [`Error::ReferencesUnknown`] if something that it references is gone.
+    pub async fn restore(
+        self,
         repository: &RepositoryName,
         digest: &Digest,
         actor: Actor,
     ) -> Result<Restored, Error> {
-        let (name, digest, settings) = (repository.clone(), digest.clone(), self.settings());
-        self.meta
-            .write(move |tx| {
+        let (name, digest, settings) =
+            (repository.clone(), digest.clone(), self.registry.settings());
+        self.registry
+            .write(actor, move |tx, actor| {
                 let id = tx
                     .repository(&name)?
                     .ok_or_else(|| Error::NameUnknown(name.clone()))?;
                 let now = now();
                 let mut back = Vec::new();
-                bring_back(tx, id, &name, &digest, &settings, now, &mut back)?;
-                bring_back_referrers(tx, id, &name, &settings, now, &mut back)?;
+                restore_manifest(tx, id, &name, &digest, &settings, now, &mut back)?;
+                restore_referrers(tx, id, &name, &settings, now, &mut back)?;
                 let mut tags = Vec::new();
                 for (manifest, digest, tag) in back.iter().flat_map(|(manifest, row)| {
                     row.tags
@@ -99,7 +103,7 @@ impl Registry {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(id, &parsed)?.is_none()
                     {
-                        point(tx, &name, id, &parsed, manifest, None, &actor, now)?;
+                        set_tag(tx, &name, id, &parsed, manifest, None, actor, now)?;
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }
@@ -118,12 +122,13 @@ impl Registry {
     }
 }
 
-/// Brings back the signatures and other referrers of what came back, and theirs. One that is beyond help stays where it is.
-fn bring_back_referrers(
+/// Restores the referrers of restored manifests, and theirs; those that cannot be restored stay in
+/// the trash.
+fn restore_referrers(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
-    settings: &Settings,
+    settings: &RegistrySettings,
     now: Millis,
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<(), Error> {
@@ -132,41 +137,47 @@ fn bring_back_referrers(
         next += 1;
         for referrer in tx.trashed_referrers(id, &row.digest.clone())? {
             let before = back.len();
-            // it may have come back as a child of another one by now
+            // it may have been restored as a child of another one
             if tx.trashed(id, &referrer)?.is_some()
-                && let Err(error) =
-                    tx.attempt(|| bring_back(tx, id, repository, &referrer, settings, now, back))
+                && let Err(error) = tx.attempt(|| {
+                    restore_manifest(tx, id, repository, &referrer, settings, now, back)
+                })
             {
                 back.truncate(before);
-                tracing::warn!(%error, %referrer, "a referrer of what was restored could not be");
+                tracing::warn!(%error, %referrer, "cannot restore a referrer of a restored manifest");
             }
         }
     }
     Ok(())
 }
 
-fn not_there(repository: &RepositoryName, digest: &Digest) -> Error {
+fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
     Error::NothingToRestore(format!(
-        "{digest} of {repository} was not deleted, or longer ago than the grace period"
+        "{digest} of {repository} is not in the trash: it was not deleted, or longer ago than the grace period"
     ))
 }
 
-/// Records a deleted manifest again, after the children that went with it; adds all of them to `back`. Its blobs are still
-/// there: they stay for a grace period after they were last needed, even those that were taken out of the repository since.
-pub(in crate::registry) fn bring_back(
+/// Restores a deleted manifest, after its deleted children; adds all of them to `back`.
+///
+/// Its blobs still exist: they stay for a grace period after their last use, even if they were
+/// removed from the repository meanwhile.
+pub(in crate::registry) fn restore_manifest(
     tx: &WriteTx<'_>,
     id: RepositoryId,
     repository: &RepositoryName,
     digest: &Digest,
-    settings: &Settings,
+    settings: &RegistrySettings,
     now: Millis,
     back: &mut Vec<(ManifestId, TrashRow)>,
 ) -> Result<ManifestId, Error> {
     let (row, bytes) = tx
         .trashed(id, digest)?
-        .ok_or_else(|| not_there(repository, digest))?;
-    let (mut manifest, new) = read(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
-    settings.acceptance.relax(&mut manifest);
+        .ok_or_else(|| not_in_trash(repository, digest))?;
+    let (mut manifest, new) =
+        parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+    settings
+        .manifest_rules
+        .mark_optional_children(&mut manifest);
     for reference in manifest
         .references
         .iter()
@@ -175,10 +186,10 @@ pub(in crate::registry) fn bring_back(
         if tx.manifest(id, &reference.digest)?.is_none()
             && tx.trashed(id, &reference.digest)?.is_some()
         {
-            bring_back(tx, id, repository, &reference.digest, settings, now, back)?;
+            restore_manifest(tx, id, repository, &reference.digest, settings, now, back)?;
         }
     }
-    // what a sparse manifest names the repository may never have held: it is no claim
+    // a sparse manifest may name blobs that the repository never had: it proves no right to them
     for reference in manifest
         .references
         .iter()
@@ -190,13 +201,13 @@ pub(in crate::registry) fn bring_back(
             tx.link_blob(id, &reference.digest, blob, now)?;
         }
     }
-    let restored = record(
+    let restored = record_manifest(
         tx,
         id,
         repository,
         &manifest.references,
         &new,
-        settings.sparse,
+        settings,
         now,
     )?;
     back.push((restored, row));

@@ -1,4 +1,4 @@
-//! What an owner accepts of what clients push, beyond what the specification asks for: distribution's `validation` and
+//! Rules for pushed manifests beyond the specification: distribution's `validation` and
 //! `policy.repository`.
 
 use std::collections::HashSet;
@@ -8,48 +8,51 @@ use regex::RegexSet;
 use crate::oci::{Descriptor, Manifest, MediaType, Platform};
 use crate::registry::error::Error;
 
-/// An owner's rules about manifests. The default takes everything that the specification does.
+/// Rules for pushed manifests.
+///
+/// The default accepts everything that the specification allows.
 #[derive(Clone, Debug, Default)]
-pub struct Acceptance {
-    pub urls: Urls,
-    pub children: Children,
-    /// Kinds of content that may be pushed; none for all.
-    pub classes: Vec<Class>,
+pub struct ManifestRules {
+    pub urls: UrlRules,
+    pub children: RequiredChildren,
+    /// Accepted classes of content; empty for all.
+    pub classes: Vec<ContentClass>,
 }
 
-/// Which descriptors may have `urls`, at which clients find content that the registry need not have.
+/// Rules for descriptors with `urls`, whose content the registry need not hold.
 #[derive(Clone, Debug, Default)]
-pub enum Urls {
+pub enum UrlRules {
     #[default]
     All,
     None,
-    /// Those of http and https, without a fragment, that match one of `allow`, if there are any, and none of `deny`.
+    /// Accept http and https URLs without a fragment that match one of `allow`, if any, and none of
+    /// `deny`.
     Matching {
         allow: RegexSet,
         deny: RegexSet,
     },
 }
 
-/// Which children of an index must be there when it is pushed.
+/// Children of an index that must exist when it is pushed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Children {
+pub enum RequiredChildren {
     #[default]
     All,
     None,
-    /// Those of these operating systems and architectures.
+    /// Children with one of these operating systems and architectures.
     Platforms(Vec<(String, String)>),
 }
 
-/// A kind of content, as the media type of an image's config tells it.
+/// Class of content, by the media type of an image's config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum ContentClass {
     Image,
-    /// An extension of Docker's engine.
+    /// Plugin of the Docker engine.
     Plugin,
 }
 
-impl Acceptance {
-    /// Refuses what the rules about URLs and classes do not allow.
+impl ManifestRules {
+    /// Rejects manifests whose URLs or class the rules do not allow.
     pub(in crate::registry) fn check(&self, manifest: &Manifest) -> Result<(), Error> {
         let mut urls =
             descriptors(manifest).flat_map(|descriptor| descriptor.urls.iter().flatten());
@@ -60,7 +63,7 @@ impl Acceptance {
     }
 
     fn check_class(&self, manifest: &Manifest) -> Result<(), Error> {
-        // an index is of no class: its children were judged
+        // an index has no class: its children were checked
         let Some(config) = manifest
             .config
             .as_ref()
@@ -69,8 +72,8 @@ impl Acceptance {
             return Ok(());
         };
         let class = match config.media_type.as_str() {
-            MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => Class::Image,
-            MediaType::DOCKER_PLUGIN => Class::Plugin,
+            MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG => ContentClass::Image,
+            MediaType::DOCKER_PLUGIN => ContentClass::Plugin,
             _ => return Err(Error::ClassRefused(config.media_type.clone())),
         };
         if self.classes.contains(&class) {
@@ -80,9 +83,9 @@ impl Acceptance {
         }
     }
 
-    /// Makes those children optional that need not be there.
-    pub(in crate::registry) fn relax(&self, manifest: &mut Manifest) {
-        if self.children == Children::All {
+    /// Marks children as optional that the rules do not require.
+    pub(in crate::registry) fn mark_optional_children(&self, manifest: &mut Manifest) {
+        if self.children == RequiredChildren::All {
             return;
         }
         let children = manifest
@@ -100,7 +103,7 @@ impl Acceptance {
     }
 }
 
-impl Urls {
+impl UrlRules {
     fn allows(&self, url: &str) -> bool {
         match self {
             Self::All => true,
@@ -117,7 +120,7 @@ impl Urls {
     }
 }
 
-impl Children {
+impl RequiredChildren {
     fn needs(&self, platform: Option<&Platform>) -> bool {
         match self {
             Self::All => true,
@@ -144,9 +147,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_judged_as_distribution_does() {
+    fn url_rules_match_those_of_distribution() {
         let set = |patterns: &[&str]| RegexSet::new(patterns).unwrap();
-        let matching = Urls::Matching {
+        let matching = UrlRules::Matching {
             allow: set(&["^https?://([^/]+\\.)*example\\.com/"]),
             deny: set(&["^https?://evil\\."]),
         };
@@ -161,9 +164,9 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(matching.allows(url), is_allowed, "{url}");
-            assert!(Urls::All.allows(url) && !Urls::None.allows(url));
+            assert!(UrlRules::All.allows(url) && !UrlRules::None.allows(url));
         }
-        let denying = Urls::Matching {
+        let denying = UrlRules::Matching {
             allow: set(&[]),
             deny: set(&["evil"]),
         };

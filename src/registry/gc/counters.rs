@@ -4,34 +4,34 @@ use std::time::Instant;
 
 use crate::meta::now;
 use crate::registry::error::Error;
-use crate::registry::gc::swept::Swept;
+use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::telemetry::{Counter, Gauge, Histogram};
 
-/// Of collection, counted since the process began.
+/// Counters of garbage collection since the process started.
 #[derive(Debug)]
-pub struct Collection {
-    /// Passes that came to their end.
+pub struct GcCounters {
+    /// Sweeps that completed.
     pub passes: Counter,
-    /// Passes that did not.
+    /// Sweeps that failed.
     pub failed: Counter,
-    /// How long each took.
+    /// Duration of each sweep.
     pub times: Histogram,
-    /// When the last one came to its end, in milliseconds since 1970; 0 before that.
+    /// End of the last sweep, in milliseconds since 1970; 0 before the first.
     pub last: Gauge,
     pub tags: Counter,
     pub manifests: Counter,
     pub links: Counter,
     pub blobs: Counter,
     pub files: Counter,
-    /// Of those files.
+    /// Bytes of the removed files.
     pub bytes: Counter,
-    /// Upload sessions that were over.
+    /// Expired upload sessions that were removed.
     pub uploads: Counter,
-    /// Things that could not be collected.
+    /// Items that could not be collected.
     pub failures: Counter,
 }
 
-impl Default for Collection {
+impl Default for GcCounters {
     fn default() -> Self {
         let counter = Counter::default;
         Self {
@@ -51,8 +51,8 @@ impl Default for Collection {
     }
 }
 
-impl Collection {
-    pub(in crate::registry) fn count(&self, start: Instant, outcome: &Result<Swept, Error>) {
+impl GcCounters {
+    pub(in crate::registry) fn count(&self, start: Instant, outcome: &Result<SweepCounts, Error>) {
         self.times.observe_time(start.elapsed());
         let Ok(swept) = outcome else {
             return self.failed.add(1);

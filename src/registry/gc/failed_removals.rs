@@ -1,42 +1,40 @@
-//! Files that cannot be removed: told once, and again where the reason is another one.
+//! Blob files that cannot be removed, logged once for each cause.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+
+use parking_lot::Mutex;
 
 use crate::oci::Digest;
 
-/// How many are told of; where this many cannot be removed, it is not about the single file.
+/// Maximum number of files remembered; beyond it the cause is not a single file.
 const CAPACITY: usize = 1000;
 
-/// What this process has said about such files.
+/// Failures that this process has logged.
 #[derive(Default)]
 pub(in crate::registry) struct FailedRemovals(Mutex<HashMap<Digest, String>>);
 
 impl FailedRemovals {
-    /// Logs that a blob's file could not be removed, unless it has said the same before.
-    pub fn tell(&self, digest: &Digest, error: &std::io::Error) {
+    /// Logs that a blob's file could not be removed, unless the same was logged before.
+    pub fn log_once(&self, digest: &Digest, error: &std::io::Error) {
         if !self.is_new(digest, error.to_string()) {
             return;
         }
-        let remedy = "tried again in every sweep, and told again if the reason changes";
-        tracing::warn!(%error, %digest, "a blob's file could not be removed: {remedy}");
+        let remedy = "retried in every sweep, and logged again if the cause changes";
+        tracing::warn!(%error, %digest, "cannot remove blob file: {remedy}");
     }
 
     fn is_new(&self, digest: &Digest, reason: String) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= CAPACITY && !told.contains_key(digest) {
+        let mut logged = self.0.lock();
+        if logged.len() >= CAPACITY && !logged.contains_key(digest) {
             return false;
         }
-        let before = told.insert(digest.clone(), reason);
-        before.as_ref() != told.get(digest)
+        let before = logged.insert(digest.clone(), reason);
+        before.as_ref() != logged.get(digest)
     }
 
-    /// The file is gone, or needed again.
+    /// Forgets a file that was removed or is needed again.
     pub fn forget(&self, digest: &Digest) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(digest);
+        self.0.lock().remove(digest);
     }
 }
 
@@ -45,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_is_told_once_and_not_without_end() {
+    fn the_same_failure_is_logged_once_up_to_a_limit() {
         let failures = FailedRemovals::default();
         let digest = |number: usize| Digest::parse(&format!("sha256:{number:064x}")).unwrap();
         let is_new = |number, reason: &str| failures.is_new(&digest(number), reason.to_owned());

@@ -1,8 +1,11 @@
-//! Garbage collection: sweeps, the rules about tags, and what they count.
+//! Garbage collection: sweeps, tag rules, and their counters.
 
 pub(super) mod counters;
 pub(super) mod failed_removals;
+pub(super) mod files;
 pub(super) mod progress;
+pub(super) mod run;
+pub(super) mod server_rules;
 pub(super) mod sweep;
-pub(super) mod swept;
+pub(super) mod sweep_counts;
 pub(super) mod tag_rules;

@@ -1,32 +1,35 @@
-//! How far a sweep has come, for whoever watches it.
+//! Progress of a sweep.
 
-use crate::meta::DueCounts;
-use crate::registry::gc::swept::Swept;
+use crate::meta::{DueCounts, Millis};
+use crate::registry::gc::sweep_counts::SweepCounts;
 
-/// How far a sweep has come.
+/// Progress of a sweep.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
-    /// Things that were dealt with: manifests, blobs in repositories, blobs, and files.
+    /// Items processed: manifests, links, blobs and files.
     pub done: u64,
-    /// All there are to deal with in this sweep, those included. An estimate, for one thing makes others due; it is made
-    /// again before each kind of thing.
+    /// Items to process in this sweep, including those done.
+    ///
+    /// An estimate, because removing one item makes others due; renewed before each kind of item.
     pub due: u64,
-    pub swept: Swept,
+    pub swept: SweepCounts,
 }
 
-/// Told after each change. None where nobody watches: then nothing is counted ahead.
+/// Callback after each transaction; without one, nothing is counted ahead.
 pub type Watcher<'w> = Option<&'w mut (dyn FnMut(&Progress) + Send)>;
 
 impl Progress {
-    pub(in crate::registry) fn pass(&mut self, things: usize) {
+    pub(in crate::registry) fn advance(&mut self, things: usize) {
         self.done += things as u64;
         self.due = self.due.max(self.done);
     }
 
-    /// Sets what is due by what is found ahead. `is_held` says that what loses its last holder now stays for a while.
-    pub(in crate::registry) fn expect(&mut self, ahead: &DueCounts, is_held: bool) {
-        // with a link may go its blob, and with that its file
-        let links = if is_held {
+    /// Sets the estimate from counts of due items.
+    ///
+    /// With a hold period, items that lose their last holder stay for now.
+    pub(in crate::registry) fn expect(&mut self, ahead: &DueCounts, hold_period: Millis) {
+        // a removed link may release its blob, and that its file
+        let links = if hold_period > 0 {
             ahead.links
         } else {
             ahead.links + ahead.references
@@ -50,10 +53,10 @@ mod tests {
                 blobs: 1,
                 removals: 1,
             },
-            false,
+            0,
         );
         assert_eq!((progress.done, progress.due), (0, 2 + 3 * 5 + 2 + 1));
-        progress.pass(2);
+        progress.advance(2);
         progress.expect(
             &DueCounts {
                 links: 3,
@@ -61,10 +64,10 @@ mod tests {
                 removals: 1,
                 ..DueCounts::default()
             },
-            true,
+            1,
         );
         assert_eq!((progress.done, progress.due), (2, 2 + 9 + 2 + 1));
-        progress.pass(20);
+        progress.advance(20);
         assert_eq!((progress.done, progress.due), (22, 22));
     }
 }

@@ -1,22 +1,24 @@
-//! Applying the rules about tags, as a part of collection.
+//! Retention rules for tags, applied during a sweep.
 //!
-//! A repository is looked at when one of its tags was pushed or moved, and at the time when a rule may decide otherwise
-//! because time has passed: never because it is there.
+//! A repository is reviewed when one of its tags was pushed or moved, and when a rule may decide
+//! otherwise because time has passed; never merely because it exists.
 
 use std::collections::HashMap;
 
-use crate::meta::{Cursor, FIRST, Meta, RepositoryId, TaggedRow, WriteTx, now};
+use crate::meta::{Cursor, Reader, RepositoryId, TagTimes, WriteTx, now};
 use crate::registry::error::Error;
-use crate::registry::gc::sweep::{Run, collector};
-use crate::registry::gc::swept::Swept;
-use crate::registry::policy::retention::Policy;
+use crate::registry::gc::run::{SweepRun, gc_actor};
+use crate::registry::gc::sweep_counts::SweepCounts;
+use crate::registry::policy::tag_policy::Policy;
 
-/// How many repositories are read at once.
+/// Maximum number of repositories read at once.
 const BATCH: usize = 500;
 
-impl Run<'_> {
-    /// Removes the tags that the rules do not keep: in the repositories where they may decide anything new, or, with other
-    /// rules than the server's, in all.
+impl SweepRun<'_> {
+    /// Removes the tags that the rules do not keep.
+    ///
+    /// Reviews repositories that are due for review or, with rules other than the server's, all of
+    /// them.
     pub(in crate::registry) async fn tags(&mut self) -> Result<(), Error> {
         if self
             .sweep
@@ -27,11 +29,11 @@ impl Run<'_> {
         {
             return Ok(());
         }
-        let (mut after, now) = (FIRST, now());
+        let (mut after, now) = (Cursor::START, now());
         loop {
-            let is_ordinary = self.sweep.is_ordinary;
-            let list = move |meta: &Meta, after: Cursor| match is_ordinary {
-                true => meta.reviewed_repositories(now, after, BATCH),
+            let uses_server_rules = self.sweep.uses_server_rules;
+            let list = move |meta: &Reader<'_>, after: Cursor| match uses_server_rules {
+                true => meta.repositories_due_for_review(now, after, BATCH),
                 false => meta.all_repositories(after, BATCH),
             };
             let found = self.registry.scan(move |meta| list(meta, after)).await?;
@@ -56,17 +58,17 @@ impl Run<'_> {
         repository: RepositoryId,
         policy: Option<Policy>,
     ) -> Result<(), Error> {
-        let is_ordinary = self.sweep.is_ordinary;
-        if is_ordinary {
-            // what is pushed from here on asks for another review
-            self.change(move |tx| Ok(tx.begin_review(repository)?))
+        let uses_server_rules = self.sweep.uses_server_rules;
+        if uses_server_rules {
+            // a push from here on requests another review
+            self.write(move |tx| Ok(tx.begin_review(repository)?))
                 .await?;
         }
         let mut next = None;
         if let Some(policy) = policy {
             let decided = self.registry.scan(move |meta| {
-                let tags = meta.tags_for_review(repository)?;
-                let rows: HashMap<String, TaggedRow> = tags
+                let tags = meta.tag_times(repository)?;
+                let rows: HashMap<String, TagTimes> = tags
                     .iter()
                     .map(|tag| (tag.name.clone(), tag.clone()))
                     .collect();
@@ -74,25 +76,25 @@ impl Run<'_> {
             });
             let (decisions, mut rows) = decided.await?;
             next = decisions.iter().filter_map(|decision| decision.until).min();
-            let doomed = decisions
+            let expired = decisions
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
                 .filter_map(|decision| rows.remove(&decision.tag));
-            let remove = move |tx: &WriteTx<'_>, tag: &TaggedRow| {
-                // judged again: it may have been moved or pulled since
-                let is_unchanged = tx.tagged(repository, &tag.name)?.as_ref() == Some(tag);
+            let remove = move |tx: &WriteTx<'_>, tag: &TagTimes| {
+                // checked again: it may have been moved or pulled since
+                let is_unchanged = tx.times_of_tag(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
-                    is_unchanged && tx.delete_tag(repository, &tag.name, &collector(), now())?;
-                Ok(Swept {
+                    is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;
+                Ok(SweepCounts {
                     tags: u64::from(is_removed),
-                    ..Swept::default()
+                    ..SweepCounts::default()
                 })
             };
-            self.do_all(doomed.collect::<Vec<_>>().into_iter(), remove)
+            self.apply_all(expired.collect::<Vec<_>>().into_iter(), remove)
                 .await?;
         }
-        if is_ordinary {
-            self.change(move |tx| Ok(tx.end_review(repository, next)?))
+        if uses_server_rules {
+            self.write(move |tx| Ok(tx.end_review(repository, next)?))
                 .await?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Globs for names, and which of them can match nothing.
+//! Globs for names, and detection of globs that match no valid name.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::oci::{RepositoryName, TagName};
 
-/// A glob: `*` within a part of a name, `**` over several, `?`, `[a-z]`, `{a,b}`.
+/// A glob: `*` within a name component, `**` across components, `?`, `[a-z]`, `{a,b}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Pattern(globset::GlobMatcher);
+pub struct Glob(globset::GlobMatcher);
 
-impl TryFrom<String> for Pattern {
+impl TryFrom<String> for Glob {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -23,29 +23,29 @@ impl TryFrom<String> for Pattern {
     }
 }
 
-impl From<Pattern> for String {
-    fn from(pattern: Pattern) -> Self {
+impl From<Glob> for String {
+    fn from(pattern: Glob) -> Self {
         pattern.as_str().to_owned()
     }
 }
 
-impl PartialEq for Pattern {
+impl PartialEq for Glob {
     fn eq(&self, other: &Self) -> bool {
         self.as_str() == other.as_str()
     }
 }
 
-impl fmt::Display for Pattern {
+impl fmt::Display for Glob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl Pattern {
-    /// Reads a glob for names of repositories.
+impl Glob {
+    /// Parses a glob for repository names.
     ///
     /// # Errors
-    /// Where it is none, or a part of it can be in no name, so that whoever wrote it means something else.
+    /// Invalid globs, and globs that can match no valid name, which are mistakes.
     pub fn for_repositories(text: &str) -> Result<Self, String> {
         let rule = |name: &str| {
             RepositoryName::parse(name)
@@ -55,7 +55,10 @@ impl Pattern {
         Self::for_names(text, "repository", rule)
     }
 
-    /// As [`Self::for_repositories`], for tags.
+    /// Parses a glob for tags.
+    ///
+    /// # Errors
+    /// As [`Self::for_repositories`].
     pub fn for_tags(text: &str) -> Result<Self, String> {
         let rule = |name: &str| {
             TagName::parse(name)
@@ -74,7 +77,7 @@ impl Pattern {
         let parts = parts(text);
         for (number, part) in parts.iter().enumerate() {
             let fits = match part {
-                // what stands beside it could be a letter, which every name may have anywhere
+                // the neighbours could be a letter, which a name may have anywhere
                 Part::Literal(part) => {
                     let before = if number == 0 { "" } else { "a" };
                     let after = if number + 1 == parts.len() { "" } else { "a" };
@@ -103,17 +106,17 @@ impl Pattern {
     }
 }
 
-/// A piece of a glob.
+/// A part of a glob.
 #[derive(Debug, PartialEq)]
 enum Part {
     Literal(String),
-    /// With its brackets.
+    /// A character class, with its brackets.
     Class(String),
-    /// Wildcards, and what alternatives are made of.
+    /// Wildcards and alternatives.
     Any,
 }
 
-/// Takes a valid glob apart: never two literals beside each other.
+/// Splits a valid glob into parts, never two literals in a row.
 fn parts(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut literal = String::new();
@@ -167,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_can_match_no_name_is_refused() {
+    fn globs_that_match_no_name_are_rejected() {
         for text in [
             "Team/*",
             "a..b",
@@ -184,21 +187,21 @@ mod tests {
             "*_",
             "a___*",
         ] {
-            let error = Pattern::for_repositories(text).unwrap_err();
+            let error = Glob::for_repositories(text).unwrap_err();
             assert!(
                 error.contains(&format!("'{text}' can match no repository: ")),
                 "{error}"
             );
         }
         for text in ["team/app", "v 1", ".*", "-x", "pr:*", "[/]", "", "ä*"] {
-            let error = Pattern::for_tags(text).unwrap_err();
+            let error = Glob::for_tags(text).unwrap_err();
             assert!(
                 error.contains(&format!("'{text}' can match no tag: ")),
                 "{error}"
             );
         }
         assert!(
-            Pattern::for_tags("[a")
+            Glob::for_tags("[a")
                 .unwrap_err()
                 .contains("is not a pattern")
         );
@@ -224,7 +227,7 @@ mod tests {
             "a-?",
             "\\a",
         ] {
-            let pattern = Pattern::for_repositories(text);
+            let pattern = Glob::for_repositories(text);
             assert_eq!(pattern.is_err(), text == "*-", "{text}: {pattern:?}");
         }
         for text in [
@@ -239,12 +242,12 @@ mod tests {
             "1.{0,1}.?",
             "sha256-*.sig",
         ] {
-            assert!(Pattern::for_tags(text).is_ok(), "{text}");
+            assert!(Glob::for_tags(text).is_ok(), "{text}");
         }
     }
 
     proptest! {
-        /// A name with some of it replaced by wildcards matches that name.
+        /// A name with parts replaced by wildcards matches that name.
         #[test]
         fn no_pattern_is_refused_that_matches_a_name(
             name in "[a-z0-9]{1,3}((\\.|_|__|-{1,3}|/)[a-z0-9]{1,3}){0,4}",
@@ -262,10 +265,10 @@ mod tests {
                 };
             }
             let text = parts.concat();
-            if let Ok(pattern) = Pattern::try_from(text.clone())
+            if let Ok(pattern) = Glob::try_from(text.clone())
                 && pattern.matches(&name)
             {
-                prop_assert!(Pattern::for_repositories(&text).is_ok(), "{} for {}", text, name);
+                prop_assert!(Glob::for_repositories(&text).is_ok(), "{} for {}", text, name);
             }
         }
     }

@@ -1,55 +1,56 @@
-//! What collection would remove, when, and how much disk that gives back.
+//! Forecast of garbage collection: items, times and released disk space.
 
 use crate::meta::{Millis, now};
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
-use crate::registry::report::removal::{Doomed, Share};
-use crate::registry::report::simulation::Fall;
-use crate::registry::service::Registry;
+use crate::registry::report::removal::{PlannedRemoval, RemovalTotals};
+use crate::registry::report::simulation::Simulation;
+use crate::registry::slices::Reports;
 
-/// All that goes unless somebody needs it before, soonest first.
+/// Planned removals, soonest first, unless the items are used before.
 #[derive(Clone, Debug, Default)]
 pub struct Forecast {
-    /// When it was made.
+    /// Time of the forecast.
     pub now: Millis,
-    pub doomed: Vec<Doomed>,
-    /// Blobs and manifests that there are.
+    pub removals: Vec<PlannedRemoval>,
+    /// Number of blobs and manifests in the store.
     pub all: u64,
 }
 
 impl Forecast {
-    /// What goes with the next sweep.
-    pub fn due(&self) -> Share {
+    /// Sums up the removals of the next sweep.
+    pub fn due(&self) -> RemovalTotals {
         self.share(|at| at <= self.now)
     }
 
-    /// What waits for a lease, a grace period or a rule.
-    pub fn later(&self) -> Share {
+    /// Sums up the removals that wait for a lease, a grace period or a rule.
+    pub fn later(&self) -> RemovalTotals {
         self.share(|at| at > self.now)
     }
 
-    fn share(&self, is_in: impl Fn(Millis) -> bool) -> Share {
-        Share::of(self.doomed.iter().filter(|doomed| is_in(doomed.at)))
+    fn share(&self, is_in: impl Fn(Millis) -> bool) -> RemovalTotals {
+        RemovalTotals::of(self.removals.iter().filter(|removal| is_in(removal.at)))
     }
 }
 
-impl Registry {
-    /// What would be collected by these rules.
-    pub async fn forecast(&self, retention: &Retention) -> Result<Forecast, Error> {
+impl Reports<'_> {
+    /// Forecasts collection with these retention rules.
+    pub async fn forecast(self, retention: &Retention) -> Result<Forecast, Error> {
         let retention = retention.clone();
-        self.scan(move |meta| {
-            let now = now();
-            let mut fall = Fall::new(meta, &retention, None);
-            fall.everything(now)?;
-            let mut doomed = fall.doomed;
-            doomed.sort_by_key(|doomed| doomed.at);
-            let totals = meta.totals()?;
-            Ok(Forecast {
-                now,
-                doomed,
-                all: totals.blobs + totals.manifests,
+        self.registry
+            .scan(move |meta| {
+                let now = now();
+                let mut simulation = Simulation::new(meta, &retention, None);
+                simulation.collect_all(now)?;
+                let mut removals = simulation.removals;
+                removals.sort_by_key(|removal| removal.at);
+                let totals = meta.totals()?;
+                Ok(Forecast {
+                    now,
+                    removals,
+                    all: totals.blobs + totals.manifests,
+                })
             })
-        })
-        .await
+            .await
     }
 }

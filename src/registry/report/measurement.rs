@@ -1,4 +1,4 @@
-//! The size of the store as it was measured last.
+//! The last measurement of the store's size.
 
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -7,28 +7,30 @@ use arc_swap::ArcSwapOption;
 
 use crate::meta::{DatabaseSize, Idle, Totals};
 
-/// A measurement of the store is good for so long, and for so many times as long as it took: it counts through what it sums.
+/// Minimum validity of a measurement.
+///
+/// It stays valid for at least [`REST`] times its cost, because it counts everything that it sums.
 const FRESH: Duration = Duration::from_secs(15);
 const REST: u32 = 100;
 
 /// The last measurement of the store.
 #[derive(Debug, Default)]
 pub(in crate::registry) struct Measurements {
-    pub last: ArcSwapOption<Measured>,
+    pub last: ArcSwapOption<StoreMeasurement>,
     pub is_measuring: AtomicBool,
 }
 
-/// What the store took when it was last looked through.
+/// Size of the store at the time of a measurement.
 #[derive(Clone, Copy, Debug)]
-pub struct Measured {
+pub struct StoreMeasurement {
     pub usage: StoreUsage,
     pub idle: Idle,
     pub(super) taken: Instant,
     pub(super) cost: Duration,
 }
 
-impl Measured {
-    /// How long ago that was.
+impl StoreMeasurement {
+    /// Time since the measurement.
     pub fn age(&self) -> Duration {
         self.taken.elapsed()
     }
@@ -38,13 +40,13 @@ impl Measured {
     }
 }
 
-/// What the whole store takes, in bytes.
+/// Size of the whole store, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreUsage {
     pub totals: Totals,
-    /// Of the files of uploads.
+    /// Bytes of upload files.
     pub upload_bytes: u64,
     pub database: DatabaseSize,
-    /// What may still be written to the disk.
+    /// Free bytes on the disk.
     pub free_disk: u64,
 }

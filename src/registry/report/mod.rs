@@ -1,4 +1,4 @@
-//! Reports: what collection would remove, what uses the disk, why something is kept.
+//! Reports: forecasts, disk usage, previews, reasons for retention, and status.
 
 pub(super) mod forecast;
 pub(super) mod measurement;

@@ -1,23 +1,25 @@
-//! What a deletion would take along and give back, and what the rules about tags would do: told, and not done.
+//! Previews of deletions and of tag policies, without a change.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Meta, Millis, TagRow, TaggedRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TagTimes, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::{Decision, KeepUntagged, Policy, Retention};
-use crate::registry::policy::retention::{Newest, Places};
-use crate::registry::report::removal::Share;
-use crate::registry::report::simulation::{Fall, Loosened};
-use crate::registry::service::Registry;
+use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::retention::Retention;
+use crate::registry::policy::tag_policy::{NewestTags, TagRanks};
+use crate::registry::policy::tag_policy::{Policy, TagDecision};
+use crate::registry::report::removal::RemovalTotals;
+use crate::registry::report::simulation::{Simulation, UntagEffect};
+use crate::registry::slices::Reports;
 
-/// How many manifests, or tags, are read at once.
+/// Maximum number of manifests or tags read at once.
 const BATCH: usize = 1000;
 
-/// Something that may be deleted in a repository.
+/// A deletion in a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deletion {
     /// All tags and manifests.
@@ -37,188 +39,195 @@ impl From<ManifestReference> for Deletion {
     }
 }
 
-/// What deletions come to.
+/// Effect of deletions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Consequence {
+pub struct DeletionEffect {
     /// Manifests that are deleted themselves.
     pub deleted: u64,
-    /// Manifests that nothing holds any more once their tags are gone: the rules say how long they stay.
+    /// Manifests left without a holder once their tags are deleted; the rules decide how long they
+    /// stay.
     pub untagged: u64,
-    /// Of those, the ones that the rules keep for ever.
+    /// Those of them that the rules keep forever.
     pub kept: u64,
-    /// What goes and would not without the deletions, or later.
-    pub goes: Share,
+    /// Removals that the deletions cause or bring forward.
+    pub removals: RemovalTotals,
 }
 
-/// What the rules say about a repository, and what has to be known of it to tell what they say about its tags.
+/// The policy of a repository, prepared for decisions about its tags.
 #[derive(Clone, Debug)]
-pub struct Preview {
-    /// The pattern of the policy that counts there; none where no policy matches.
+pub struct PolicyPreview {
+    /// Glob of the policy that applies; `None` if no policy matches.
     pub policy: Option<String>,
     pub untagged: KeepUntagged,
-    rules: Option<Arc<Rules>>,
+    rules: Option<Arc<TagRules>>,
 }
 
 #[derive(Debug)]
-struct Rules {
+struct TagRules {
     policy: Policy,
-    places: Places,
-    /// When the places were.
+    ranks: TagRanks,
+    /// Time at which the tags were ranked.
     now: Millis,
 }
 
-impl Registry {
-    /// What would come of these deletions, all together.
-    pub async fn if_deleted(
-        &self,
+impl Reports<'_> {
+    /// Previews the combined effect of deletions.
+    pub async fn preview_deletion(
+        self,
         deletions: Vec<(RepositoryName, Deletion)>,
         retention: &Retention,
-    ) -> Result<Consequence, Error> {
+    ) -> Result<DeletionEffect, Error> {
         let retention = retention.clone();
-        self.scan(move |meta| {
-            let now = now();
-            let within: BTreeSet<_> = deletions
-                .iter()
-                .map(|(repository, _)| repository.to_string())
-                .collect();
-            let mut anyway = Fall::new(meta, &retention, None);
-            anyway.within(now, &within)?;
-            let anyway: HashMap<_, _> = anyway
-                .doomed
-                .iter()
-                .map(|doomed| (doomed.key(), doomed.at))
-                .collect();
-            let fall = Fall::new(meta, &retention, None);
-            let mut judge = Judge {
-                meta,
-                now,
-                fall,
-                consequence: Consequence::default(),
-            };
-            for (repository, deletion) in &deletions {
-                match deletion {
-                    Deletion::Everything => judge.everything(repository)?,
-                    Deletion::Manifest(digest) => judge
-                        .manifests(meta.manifest_in(repository, digest)?.into_iter().collect())?,
-                    Deletion::Tags(tags) => judge.tags(repository, tags)?,
+        self.registry
+            .scan(move |meta| {
+                let now = now();
+                let within: BTreeSet<_> = deletions
+                    .iter()
+                    .map(|(repository, _)| repository.to_string())
+                    .collect();
+                let mut anyway = Simulation::new(meta, &retention, None);
+                anyway.collect_in(now, &within)?;
+                let anyway: HashMap<_, _> = anyway
+                    .removals
+                    .iter()
+                    .map(|removal| (removal.key(), removal.at))
+                    .collect();
+                let simulation = Simulation::new(meta, &retention, None);
+                let mut deletion_run = DeletionSimulation {
+                    meta,
+                    now,
+                    simulation,
+                    consequence: DeletionEffect::default(),
+                };
+                for (repository, deletion) in &deletions {
+                    match deletion {
+                        Deletion::Everything => deletion_run.everything(repository)?,
+                        Deletion::Manifest(digest) => deletion_run.manifests(
+                            meta.manifest_in(repository, digest)?.into_iter().collect(),
+                        )?,
+                        Deletion::Tags(tags) => deletion_run.tags(repository, tags)?,
+                    }
                 }
-            }
-            let Judge {
-                mut fall,
-                consequence,
-                ..
-            } = judge;
-            // what goes anyway may go sooner now, or take more along
-            fall.within(now, &within)?;
-            let sooner = fall
-                .doomed
-                .iter()
-                .filter(|doomed| anyway.get(&doomed.key()).is_none_or(|at| doomed.at < *at));
-            Ok(Consequence {
-                goes: Share::of(sooner),
-                ..consequence
+                let DeletionSimulation {
+                    mut simulation,
+                    consequence,
+                    ..
+                } = deletion_run;
+                // what is removed anyway may be removed sooner now, or take more along
+                simulation.collect_in(now, &within)?;
+                let sooner = simulation
+                    .removals
+                    .iter()
+                    .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at));
+                Ok(DeletionEffect {
+                    removals: RemovalTotals::of(sooner),
+                    ..consequence
+                })
             })
-        })
-        .await
+            .await
     }
 
-    /// What the rules say about a repository at this moment; [`Self::preview_tags`] goes on from there. Holds the names of the
-    /// tags that the rules keep by number, and no others.
-    pub async fn preview(
-        &self,
+    /// Prepares the policy of a repository for [`Self::preview_tags`].
+    ///
+    /// Holds the names of the tags that the rules keep by number, and no others.
+    pub async fn preview_policy(
+        self,
         repository: &RepositoryName,
         retention: &Retention,
-    ) -> Result<Preview, Error> {
+    ) -> Result<PolicyPreview, Error> {
         let untagged = retention.untagged_rule(repository.as_str());
         let Some(policy) = retention.policy(repository.as_str()).cloned() else {
-            return Ok(Preview {
+            return Ok(PolicyPreview {
                 policy: None,
                 untagged,
                 rules: None,
             });
         };
         let name = repository.clone();
-        let seen = self.scan(move |meta| {
-            let (mut newest, mut after) = (Newest::default(), String::new());
+        let seen = self.registry.scan(move |meta| {
+            let (mut newest, mut after) = (NewestTags::default(), String::new());
             loop {
                 let tags = meta.tags(&name, &after, BATCH)?;
                 let Some(last) = tags.last() else {
-                    return Ok((policy, newest.places()));
+                    return Ok((policy, newest.rank()));
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.look(&judged(tag), &mut newest));
+                    .for_each(|tag| policy.record(&as_tag_times(tag), &mut newest));
             }
         });
-        let (policy, places) = seen.await?;
+        let (policy, ranks) = seen.await?;
         let pattern = policy.repositories.to_string();
-        Ok(Preview {
+        Ok(PolicyPreview {
             policy: Some(pattern),
             untagged,
-            rules: Some(Arc::new(Rules {
+            rules: Some(Arc::new(TagRules {
                 policy,
-                places,
+                ranks,
                 now: now(),
             })),
         })
     }
 
-    /// What the rules say about each tag of a repository, in order of their names, after `after`.
+    /// Lists the decisions about the tags of a repository, by name, after `after`.
     pub async fn preview_tags(
-        &self,
+        self,
         repository: &RepositoryName,
-        preview: &Preview,
+        preview: &PolicyPreview,
         after: String,
-    ) -> Result<Page<Decision>, Error> {
+    ) -> Result<Page<TagDecision>, Error> {
         let (name, rules) = (repository.clone(), preview.rules.clone());
-        self.scan(move |meta| {
-            let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| {
-                row.name.clone()
-            });
-            let decide = |row: TagRow| match &rules {
-                Some(rules) => rules
-                    .policy
-                    .decide_one(judged(row), rules.now, &rules.places),
-                None => {
-                    let reason = "no policy matches the repository".to_owned();
-                    Decision {
-                        tag: row.name,
-                        is_kept: true,
-                        reason,
-                        until: None,
+        self.registry
+            .scan(move |meta| {
+                let rows = Page::cut(meta.tags(&name, &after, BATCH + 1)?, BATCH, |row| {
+                    row.name.clone()
+                });
+                let decide = |row: TagRow| match &rules {
+                    Some(rules) => {
+                        rules
+                            .policy
+                            .decide_one(as_tag_times(row), rules.now, &rules.ranks)
                     }
-                }
-            };
-            Ok(Page {
-                items: rows.items.into_iter().map(decide).collect(),
-                next: rows.next,
+                    None => {
+                        let reason = "no policy matches the repository".to_owned();
+                        TagDecision {
+                            tag: row.name,
+                            is_kept: true,
+                            reason,
+                            until: None,
+                        }
+                    }
+                };
+                Ok(Page {
+                    items: rows.items.into_iter().map(decide).collect(),
+                    next: rows.next,
+                })
             })
-        })
-        .await
+            .await
     }
 }
 
-/// What rules go by.
-fn judged(row: TagRow) -> TaggedRow {
-    TaggedRow {
+/// Reduces a tag to what the rules look at.
+fn as_tag_times(row: TagRow) -> TagTimes {
+    TagTimes {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,
     }
 }
 
-struct Judge<'m> {
-    meta: &'m Meta,
+struct DeletionSimulation<'m> {
+    meta: &'m Reader<'m>,
     now: Millis,
-    fall: Fall<'m>,
-    consequence: Consequence,
+    simulation: Simulation<'m>,
+    consequence: DeletionEffect,
 }
 
-impl Judge<'_> {
+impl DeletionSimulation<'_> {
     fn manifests(&mut self, manifests: Vec<HeldManifest>) -> Result<(), meta::Error> {
         self.consequence.deleted += manifests.len() as u64;
-        self.fall
-            .drop_manifests(manifests, self.now, "it is deleted")
+        self.simulation
+            .remove_manifests(manifests, self.now, "it is deleted")
     }
 
     fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {
@@ -236,9 +245,9 @@ impl Judge<'_> {
     fn tags(&mut self, repository: &RepositoryName, tags: &[TagName]) -> Result<(), meta::Error> {
         for tag in tags {
             if let Some(manifest) = self.meta.held_by_tag(repository, tag)? {
-                let loosened = self.fall.drop_tag(manifest, tag, self.now)?;
-                self.consequence.untagged += u64::from(loosened != Loosened::No);
-                self.consequence.kept += u64::from(loosened == Loosened::Stays);
+                let effect = self.simulation.remove_tag(manifest, tag, self.now)?;
+                self.consequence.untagged += u64::from(effect != UntagEffect::StillHeld);
+                self.consequence.kept += u64::from(effect == UntagEffect::KeptForever);
             }
         }
         Ok(())

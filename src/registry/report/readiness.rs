@@ -1,42 +1,45 @@
-//! Whether the data directory can be used, for those who watch over the server.
+//! Health checks of the data directory.
+
+use std::sync::Arc;
 
 use crate::meta::now;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Status;
 
-impl Registry {
-    /// Reads a fact and looks at the files' directory.
+impl Status<'_> {
+    /// Reads from the database and from the file system.
     ///
     /// # Errors
-    /// What keeps one of them from being read.
-    pub async fn check_readable(&self) -> Result<(), Error> {
-        let (meta, blobs) = (self.meta.clone(), std::sync::Arc::clone(&self.blobs));
+    /// Read errors of either.
+    pub async fn check_readable(self) -> Result<(), Error> {
+        self.registry.scan(|reader| reader.retention()).await?;
+        let blobs = Arc::clone(&self.registry.blobs);
         blocking(move || {
-            meta.retention()?;
             blobs
                 .free_bytes()
                 .map(drop)
-                .map_err(Error::files("looking at the data directory"))
+                .map_err(Error::files("reading the data directory"))
         })
         .await?
     }
 
-    /// Changes the database, in a way that means nothing and waits for no disk.
+    /// Performs a no-op write, without fsync.
     ///
     /// # Errors
-    /// What keeps it from being changed. Waits as long as the writer does.
-    pub async fn check_changeable(&self) -> Result<(), Error> {
-        self.meta
-            .write_lazily(move |tx| Ok::<_, Error>(tx.note_probe(now())?))
+    /// Write errors of the database. Waits as long as the writer does.
+    pub async fn check_database_writable(self) -> Result<(), Error> {
+        self.registry
+            .meta
+            .write_lazily(move |tx| Ok::<_, Error>(tx.record_probe(now())?))
             .await
     }
 
-    /// Fails where no more is accepted because the disk is as full as its owner allows; the log says so, once a minute at the most.
+    /// Fails if the disk reserve is reached; logged once a minute at most.
     ///
     /// # Errors
-    /// [`Error::Reserve`], and what the file system says.
-    pub fn check_reserve(&self) -> Result<(), Error> {
-        self.check_space(0)
+    /// [`Error::Reserve`], and file system errors.
+    pub fn check_disk_reserve(self) -> Result<(), Error> {
+        self.registry.check_disk_space(0)
     }
 }

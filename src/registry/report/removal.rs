@@ -1,36 +1,36 @@
-//! A thing that collection would remove, and sums of such things.
+//! Planned removals, and their totals.
 
 use crate::meta::Millis;
 use crate::oci::Digest;
 
-/// What kind of thing goes.
+/// Kind of a removed item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum RemovalKind {
     /// A tag that a rule removes, now or later.
     Tag,
     Manifest,
     Blob,
 }
 
-/// Something that goes.
+/// Planned removal of an item.
 #[derive(Clone, Debug)]
-pub struct Doomed {
-    pub kind: Kind,
-    /// Of tags and manifests.
+pub struct PlannedRemoval {
+    pub kind: RemovalKind,
+    /// Repository, for tags and manifests.
     pub repository: Option<String>,
     pub tag: Option<String>,
-    /// Of a tag, that of the manifest it points at.
+    /// Digest of the item; for a tag, of its manifest.
     pub digest: Digest,
-    /// Disk that comes back, of a blob; of a manifest, room in the database; of a tag, nothing.
+    /// Released bytes: of disk for a blob, of the database for a manifest, none for a tag.
     pub size: u64,
     pub at: Millis,
     pub why: String,
 }
 
-impl Doomed {
-    /// What tells it from everything else that goes.
-    pub(in crate::registry) fn key(&self) -> (Kind, Option<&str>, Option<&str>, &Digest) {
+impl PlannedRemoval {
+    /// Identity of the item.
+    pub(in crate::registry) fn key(&self) -> (RemovalKind, Option<&str>, Option<&str>, &Digest) {
         (
             self.kind,
             self.repository.as_deref(),
@@ -40,31 +40,31 @@ impl Doomed {
     }
 }
 
-/// A part of a forecast.
+/// Totals of planned removals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct RemovalTotals {
     pub tags: u64,
     pub manifests: u64,
     pub blobs: u64,
-    /// Of blobs.
+    /// Bytes of blobs.
     pub bytes: u64,
-    /// When the last of it goes.
+    /// Time of the last removal.
     pub last: Option<Millis>,
 }
 
-impl Share {
-    pub(in crate::registry) fn of<'d>(doomed: impl Iterator<Item = &'d Doomed>) -> Self {
+impl RemovalTotals {
+    pub(in crate::registry) fn of<'d>(removals: impl Iterator<Item = &'d PlannedRemoval>) -> Self {
         let mut share = Self::default();
-        for doomed in doomed {
-            match doomed.kind {
-                Kind::Tag => share.tags += 1,
-                Kind::Manifest => share.manifests += 1,
-                Kind::Blob => {
+        for removal in removals {
+            match removal.kind {
+                RemovalKind::Tag => share.tags += 1,
+                RemovalKind::Manifest => share.manifests += 1,
+                RemovalKind::Blob => {
                     share.blobs += 1;
-                    share.bytes += doomed.size;
+                    share.bytes += removal.size;
                 }
             }
-            share.last = share.last.max(Some(doomed.at));
+            share.last = share.last.max(Some(removal.at));
         }
         share
     }

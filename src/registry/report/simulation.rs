@@ -1,79 +1,88 @@
-//! Following what hangs on what: things lose their holders one by one, in mind only, and fall with the last.
+//! Simulation of garbage collection in memory: removes holders and finds what becomes unreferenced.
 //!
-//! It costs what there is that falls, and not what there is.
+//! Cost grows with what is removed, not with the store.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::meta::{self, FIRST, HeldManifest, IdleManifest, ManifestId, Meta, Millis};
+use crate::meta::{
+    self, BlobId, Cursor, HeldManifest, IdleManifest, LinkId, ManifestId, Millis, Reader,
+};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
-use crate::registry::report::removal::{Doomed, Kind};
+use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 
-/// How many candidates are read at once.
+/// Maximum number of candidates read at once.
 const BATCH: usize = 1000;
 
-/// How many of its holders something loses, and when the last of them goes.
+/// Number of lost holders of an item, and the time at which the last is lost.
 #[derive(Clone, Copy, Debug)]
-struct Loss {
+struct LostHolders {
     lost: u64,
     at: Millis,
 }
 
-/// What goes by itself, for others to be judged on top of it.
+/// Removals that collection makes anyway, as the baseline of another simulation.
 #[derive(Clone, Debug, Default)]
-pub struct Garbage {
-    /// Manifests that go.
+pub struct CollectionBaseline {
+    /// Removed manifests.
     gone: HashSet<ManifestId>,
-    /// Tags that go by a rule, on whatever stays or goes.
+    /// Tags that a rule removes, from manifests that stay or not.
     tags: HashSet<(ManifestId, String)>,
-    manifests: HashMap<ManifestId, Loss>,
-    links: HashMap<(i64, i64), Loss>,
-    blobs: HashMap<i64, Loss>,
+    manifests: HashMap<ManifestId, LostHolders>,
+    links: HashMap<LinkId, LostHolders>,
+    blobs: HashMap<BlobId, LostHolders>,
 }
 
-/// What became of a manifest that lost tags.
+/// Effect of the removal of a tag on its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::registry) enum Loosened {
-    /// It is held all the same, or goes anyway.
-    No,
-    /// Nothing holds it; it goes when the rules say so.
-    Goes,
-    /// Nothing holds it, and the rules keep it for ever.
-    Stays,
+pub(in crate::registry) enum UntagEffect {
+    /// Still referenced, or removed anyway.
+    StillHeld,
+    /// Unreferenced; it expires by the rules.
+    Expires,
+    /// Unreferenced, and kept forever by the rules.
+    KeptForever,
 }
 
-/// Removes things one by one, in mind only, and whatever hangs on nothing else.
-pub(in crate::registry) struct Fall<'m> {
-    meta: &'m Meta,
+/// Removes items one by one, in memory, with everything that is left unreferenced.
+pub(in crate::registry) struct Simulation<'m> {
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
-    /// What goes anyway, which is not told again.
-    base: Option<&'m Garbage>,
-    pub losses: Garbage,
-    pub doomed: Vec<Doomed>,
+    /// Removals that happen anyway, which are not reported again.
+    base: Option<&'m CollectionBaseline>,
+    pub losses: CollectionBaseline,
+    pub removals: Vec<PlannedRemoval>,
 }
 
-impl<'m> Fall<'m> {
-    pub fn new(meta: &'m Meta, retention: &'m Retention, base: Option<&'m Garbage>) -> Self {
+impl<'m> Simulation<'m> {
+    pub fn new(
+        meta: &'m Reader<'m>,
+        retention: &'m Retention,
+        base: Option<&'m CollectionBaseline>,
+    ) -> Self {
         Self {
             meta,
             retention,
             base,
-            losses: Garbage::default(),
-            doomed: Vec::new(),
+            losses: CollectionBaseline::default(),
+            removals: Vec::new(),
         }
     }
 
-    /// Everything that goes by itself, sooner or later.
-    pub fn everything(&mut self, now: Millis) -> Result<(), meta::Error> {
+    /// Simulates everything that collection removes, sooner or later.
+    pub fn collect_all(&mut self, now: Millis) -> Result<(), meta::Error> {
         self.all_tags(now)?;
-        self.garbage(|_| true)
+        self.collect_unreferenced(|_| true)
     }
 
-    /// What goes by itself in some repositories, apart from tags that a rule still keeps: whoever asks about those wants to
-    /// know what else they hold. And all blobs that no manifest needs now: those are cheap to ask for, and what hangs on a
-    /// manifest is rarely in another repository.
-    pub fn within(
+    /// Simulates what collection removes in some repositories, except for tags that a rule still
+    /// keeps.
+    ///
+    /// Those are left out because callers ask what else the repositories hold. Includes all blobs
+    /// that no manifest references now: they are cheap to list, and content of a manifest is rarely
+    /// in another repository.
+    pub fn collect_in(
         &mut self,
         now: Millis,
         repositories: &BTreeSet<String>,
@@ -81,16 +90,16 @@ impl<'m> Fall<'m> {
         for repository in repositories {
             self.tags(repository, now, now)?;
         }
-        self.garbage(|repository| repositories.contains(repository))
+        self.collect_unreferenced(|repository| repositories.contains(repository))
     }
 
-    fn garbage(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
+    fn collect_unreferenced(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
         self.manifests(is_meant)?;
         self.links()?;
         self.blobs()
     }
 
-    /// Tags that the rules remove, in all repositories, now or with time. Costs the tags of those with rules about tags.
+    /// Removes expiring tags in all repositories; cost grows with the tags that have rules.
     fn all_tags(&mut self, now: Millis) -> Result<(), meta::Error> {
         if self
             .retention
@@ -100,7 +109,7 @@ impl<'m> Fall<'m> {
         {
             return Ok(());
         }
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let repositories = self.meta.all_repositories(after, BATCH)?;
             let Some((last, ..)) = repositories.last() else {
@@ -113,7 +122,7 @@ impl<'m> Fall<'m> {
         }
     }
 
-    /// Tags of a repository that the rules remove by then, and what only those hold.
+    /// Removes the tags of a repository that expire by `by`, and what only they reference.
     fn tags(&mut self, repository: &str, now: Millis, by: Millis) -> Result<(), meta::Error> {
         let Some(policy) = self
             .retention
@@ -125,7 +134,7 @@ impl<'m> Fall<'m> {
         let Ok(name) = RepositoryName::parse(repository) else {
             return Ok(());
         };
-        for decision in policy.decide(self.meta.tagged(&name)?, now) {
+        for decision in policy.decide(self.meta.tag_times_in(&name)?, now) {
             let Some(at) = (if decision.is_kept {
                 decision.until
             } else {
@@ -143,8 +152,8 @@ impl<'m> Fall<'m> {
             if !self.losses.tags.insert((manifest.id, decision.tag.clone())) {
                 continue;
             }
-            self.doomed.push(Doomed {
-                kind: Kind::Tag,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Tag,
                 repository: Some(repository.to_owned()),
                 tag: Some(decision.tag),
                 digest: manifest.digest.clone(),
@@ -156,31 +165,31 @@ impl<'m> Fall<'m> {
                     decision.reason
                 },
             });
-            self.loosen(manifest, at)?;
+            self.untag(manifest, at)?;
         }
         Ok(())
     }
 
-    /// Takes a tag off its manifest, if that has not been done.
-    pub fn drop_tag(
+    /// Removes a tag from its manifest, unless it was removed before.
+    pub fn remove_tag(
         &mut self,
         manifest: HeldManifest,
         tag: &TagName,
         now: Millis,
-    ) -> Result<Loosened, meta::Error> {
+    ) -> Result<UntagEffect, meta::Error> {
         if self.losses.tags.insert((manifest.id, tag.to_string())) {
-            self.loosen(manifest, now)
+            self.untag(manifest, now)
         } else {
-            Ok(Loosened::No)
+            Ok(UntagEffect::StillHeld)
         }
     }
 
-    /// Counts one tag less on a manifest. Where it was the last to hold it, it goes when the rules say so.
-    fn loosen(&mut self, manifest: HeldManifest, now: Millis) -> Result<Loosened, meta::Error> {
+    /// Counts a lost tag; a manifest that loses its last holder expires by the rules.
+    fn untag(&mut self, manifest: HeldManifest, now: Millis) -> Result<UntagEffect, meta::Error> {
         let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
-        let loss = lose(self.losses.manifests.entry(manifest.id), before, now);
+        let loss = record_loss(self.losses.manifests.entry(manifest.id), before, now);
         if loss.lost < manifest.holders || self.is_gone(manifest.id) {
-            return Ok(Loosened::No);
+            return Ok(UntagEffect::StillHeld);
         }
         let idle = IdleManifest {
             id: manifest.id,
@@ -192,15 +201,15 @@ impl<'m> Fall<'m> {
             is_freed: false,
         };
         let Some(at) = self.retention.due(&idle) else {
-            return Ok(Loosened::Stays);
+            return Ok(UntagEffect::KeptForever);
         };
-        self.drop_manifest(manifest, at, "no tag points at it".to_owned())?;
-        Ok(Loosened::Goes)
+        self.remove_manifest(manifest, at, "no tag points at it".to_owned())?;
+        Ok(UntagEffect::Expires)
     }
 
-    /// Manifests that nothing holds, and what only they hold.
+    /// Removes unreferenced manifests, and what only they reference.
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self
                 .meta
@@ -216,7 +225,7 @@ impl<'m> Fall<'m> {
                 let Some(at) = self.retention.due(&manifest) else {
                     continue;
                 };
-                if self.meta.is_about_tagged(manifest.id)? {
+                if self.meta.has_tagged_subject(manifest.id)? {
                     continue;
                 }
                 let why = if manifest.is_freed {
@@ -225,25 +234,25 @@ impl<'m> Fall<'m> {
                     "no tag points at it"
                 };
                 if let Some(held) = self.meta.held_manifest(manifest.id)? {
-                    self.drop_manifest(held, at, why.to_owned())?;
+                    self.remove_manifest(held, at, why.to_owned())?;
                 }
             }
         }
     }
 
-    /// Whether the manifest goes by what has been dropped so far.
+    /// Reports whether the manifest has been removed so far.
     pub fn is_gone(&self, manifest: ManifestId) -> bool {
         self.losses.gone.contains(&manifest)
             || self.base.is_some_and(|base| base.gone.contains(&manifest))
     }
 
-    /// Whether a tag goes anyway.
+    /// Reports whether a tag is removed anyway.
     pub fn is_tag_gone(&self, manifest: ManifestId, tag: &str) -> bool {
         self.base
             .is_some_and(|base| base.tags.contains(&(manifest, tag.to_owned())))
     }
 
-    /// Whether that tag alone holds a manifest, apart from what goes anyway.
+    /// Reports whether a tag is the last holder of a manifest, apart from what is removed anyway.
     pub fn is_last_hold(&self, manifest: &HeldManifest, tag: &str) -> bool {
         let lost = self
             .base
@@ -252,18 +261,18 @@ impl<'m> Fall<'m> {
         manifest.holders == lost + 1 && !self.is_tag_gone(manifest.id, tag)
     }
 
-    /// Removes a manifest, and what hangs on nothing else after it.
-    pub fn drop_manifest(
+    /// Removes a manifest, and what is left unreferenced.
+    pub fn remove_manifest(
         &mut self,
         manifest: HeldManifest,
         at: Millis,
         why: String,
     ) -> Result<(), meta::Error> {
-        self.drop_manifests(vec![manifest], at, &why)
+        self.remove_manifests(vec![manifest], at, &why)
     }
 
-    /// Removes several manifests at one time, those that others of them hold as well.
-    pub fn drop_manifests(
+    /// Removes several manifests at once, even if they reference each other.
+    pub fn remove_manifests(
         &mut self,
         manifests: Vec<HeldManifest>,
         at: Millis,
@@ -281,19 +290,19 @@ impl<'m> Fall<'m> {
         while let Some((manifest, at, why)) = going.pop() {
             for held in self.meta.held_by_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.manifests.get(&held.id));
-                let loss = lose(self.losses.manifests.entry(held.id), before, at);
+                let loss = record_loss(self.losses.manifests.entry(held.id), before, at);
                 if loss.lost == held.holders && !self.is_gone(held.id) {
                     self.losses.gone.insert(held.id);
-                    let at = loss.at.saturating_add(self.retention.hold());
-                    going.push((held, at, "what holds it goes".to_owned()));
+                    let at = loss.at.saturating_add(self.retention.hold_period());
+                    going.push((held, at, "its holder is removed".to_owned()));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.links.get(&blob.link));
-                let loss = lose(self.losses.links.entry(blob.link), before, at);
+                let loss = record_loss(self.losses.links.entry(blob.link), before, at);
                 if loss.lost == blob.holders {
-                    let at = loss.at.saturating_add(self.retention.hold());
-                    self.drop_link(blob.link.1, blob.digest, blob.size, blob.links, at);
+                    let at = loss.at.saturating_add(self.retention.hold_period());
+                    self.remove_link(blob.blob, blob.digest, blob.size, blob.links, at);
                 }
             }
             let HeldManifest {
@@ -302,8 +311,8 @@ impl<'m> Fall<'m> {
                 size,
                 ..
             } = manifest;
-            self.doomed.push(Doomed {
-                kind: Kind::Manifest,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Manifest,
                 repository: Some(repository),
                 tag: None,
                 digest,
@@ -315,9 +324,9 @@ impl<'m> Fall<'m> {
         Ok(())
     }
 
-    /// Links that nothing holds.
+    /// Removes unreferenced links.
     fn links(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_links(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {
@@ -325,22 +334,22 @@ impl<'m> Fall<'m> {
             };
             after = *last;
             for (_, link) in idle {
-                let at = link.idle_since.saturating_add(self.retention.hold());
-                self.drop_link(link.blob, link.digest, link.size, link.links, at);
+                let at = link.idle_since.saturating_add(self.retention.hold_period());
+                self.remove_link(link.blob, link.digest, link.size, link.links, at);
             }
         }
     }
 
-    fn drop_link(&mut self, blob: i64, digest: Digest, size: u64, links: u64, at: Millis) {
-        let loss = lose(
+    fn remove_link(&mut self, blob: BlobId, digest: Digest, size: u64, links: u64, at: Millis) {
+        let loss = record_loss(
             self.losses.blobs.entry(blob),
             self.base.and_then(|base| base.blobs.get(&blob)),
             at,
         );
         if loss.lost == links {
             let why = "no manifest needs it".to_owned();
-            self.doomed.push(Doomed {
-                kind: Kind::Blob,
+            self.removals.push(PlannedRemoval {
+                kind: RemovalKind::Blob,
                 repository: None,
                 tag: None,
                 digest,
@@ -351,31 +360,36 @@ impl<'m> Fall<'m> {
         }
     }
 
-    /// Blobs that no repository shows any more.
+    /// Removes blobs that are in no repository.
     fn blobs(&mut self) -> Result<(), meta::Error> {
-        let mut after = FIRST;
+        let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_blobs(Millis::MAX, after, BATCH)?;
             let Some((last, _)) = idle.last() else {
                 return Ok(());
             };
             after = *last;
-            self.doomed.extend(idle.into_iter().map(|(_, blob)| Doomed {
-                kind: Kind::Blob,
-                repository: None,
-                tag: None,
-                digest: blob.digest,
-                size: blob.size,
-                at: blob.idle_since.saturating_add(self.retention.hold()),
-                why: "no repository shows it".to_owned(),
-            }));
+            self.removals
+                .extend(idle.into_iter().map(|(_, blob)| PlannedRemoval {
+                    kind: RemovalKind::Blob,
+                    repository: None,
+                    tag: None,
+                    digest: blob.digest,
+                    size: blob.size,
+                    at: blob.idle_since.saturating_add(self.retention.hold_period()),
+                    why: "no repository shows it".to_owned(),
+                }));
         }
     }
 }
 
-/// Counts one more loss, on top of those of before.
-fn lose<K>(entry: Entry<'_, K, Loss>, before: Option<&Loss>, at: Millis) -> Loss {
-    let loss = entry.or_insert_with(|| before.copied().unwrap_or(Loss { lost: 0, at }));
+/// Counts a lost holder, on top of those of the baseline.
+fn record_loss<K>(
+    entry: Entry<'_, K, LostHolders>,
+    before: Option<&LostHolders>,
+    at: Millis,
+) -> LostHolders {
+    let loss = entry.or_insert_with(|| before.copied().unwrap_or(LostHolders { lost: 0, at }));
     loss.lost += 1;
     loss.at = loss.at.max(at);
     *loss

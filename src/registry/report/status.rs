@@ -1,57 +1,62 @@
-//! What the operations have done, for those who watch over the server.
+//! Counters and sizes for monitoring.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::blob;
 use crate::meta::{self, now};
-use crate::registry::blocking::{BLOCKING, Blocking};
 use crate::registry::error::Error;
-use crate::registry::gc::counters::Collection;
-use crate::registry::report::measurement::Measured;
-use crate::registry::service::Registry;
+use crate::registry::gc::counters::GcCounters;
+use crate::registry::report::measurement::StoreMeasurement;
+use crate::registry::slices::Status;
+use crate::{blob, blocking};
 
-/// How long the first one is waited for.
+/// Maximum wait for the first measurement.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-impl Registry {
-    pub fn collection(&self) -> &Collection {
-        &self.collection
+impl<'r> Status<'r> {
+    pub fn gc(self) -> &'r GcCounters {
+        &self.registry.collection
     }
 
-    pub fn database_stats(&self) -> &meta::Stats {
-        self.meta.stats()
+    pub fn database(self) -> &'r meta::Stats {
+        self.registry.meta.stats()
     }
 
-    pub fn file_stats(&self) -> &blob::Stats {
-        self.blobs.stats()
+    pub fn files(self) -> &'r blob::Stats {
+        self.registry.blobs.stats()
     }
 
-    /// Of the whole process.
-    pub fn blocking_stats(&self) -> &'static Blocking {
-        &BLOCKING
+    /// Returns the counters of blocking tasks of the whole process.
+    pub fn blocking(self) -> &'static blocking::Tasks {
+        &blocking::TASKS
     }
 
-    /// Bytes that may still be written to the disk.
-    pub fn free_disk(&self) -> Option<u64> {
-        self.blobs.free_bytes().ok()
+    /// Returns the free bytes on the disk.
+    pub fn free_disk(self) -> Option<u64> {
+        self.registry.blobs.free_bytes().ok()
     }
 
-    /// What the store takes, as it was a while ago: whoever asks waits for no look through it but, shortly, the first. Looking
-    /// takes a hundredth of the time at the most, however often somebody asks.
-    pub async fn measured(&self) -> Option<Arc<Measured>> {
-        let known = self.measurements.last.load_full();
+    /// Returns the last measurement of the store; starts a new one if it is stale.
+    ///
+    /// Only the first measurement is waited for, shortly. Measuring takes a hundredth of the time
+    /// at most, however often it is requested.
+    pub async fn store(self) -> Option<Arc<StoreMeasurement>> {
+        let known = self.registry.measurements.last.load_full();
         if known.as_ref().is_some_and(|known| known.is_fresh())
-            || self.measurements.is_measuring.swap(true, Ordering::Relaxed)
+            || self
+                .registry
+                .measurements
+                .is_measuring
+                .swap(true, Ordering::Relaxed)
         {
             return known;
         }
-        let registry = self.clone();
+        let registry = self.registry.clone();
         let measuring = tokio::spawn(async move {
-            match registry.measure().await {
+            match registry.status().measure_store().await {
                 Ok(measured) => registry.measurements.last.store(Some(Arc::new(measured))),
-                Err(error) => tracing::warn!(%error, "what the store takes could not be measured"),
+                Err(error) => tracing::warn!(%error, "cannot measure the size of the store"),
             }
             registry
                 .measurements
@@ -61,15 +66,18 @@ impl Registry {
         if known.is_none() {
             let _ = tokio::time::timeout(PATIENCE, measuring).await;
         }
-        self.measurements.last.load_full()
+        self.registry.measurements.last.load_full()
     }
 
-    async fn measure(&self) -> Result<Measured, Error> {
+    async fn measure_store(self) -> Result<StoreMeasurement, Error> {
         let taken = Instant::now();
-        let usage = self.store_usage().await?;
-        let cutoff = now().saturating_sub(self.settings().retention.hold());
-        let idle = self.scan(move |meta| meta.idle_bytes(cutoff)).await?;
-        Ok(Measured {
+        let usage = self.registry.reports().store_usage().await?;
+        let cutoff = now().saturating_sub(self.registry.settings().retention.hold_period());
+        let idle = self
+            .registry
+            .scan(move |meta| meta.idle_bytes(cutoff))
+            .await?;
+        Ok(StoreMeasurement {
             usage,
             idle,
             taken,

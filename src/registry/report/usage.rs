@@ -1,4 +1,4 @@
-//! What eats the disk: by repository, by tag, and in all.
+//! Disk usage by repository, by tag, and in total.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,135 +10,144 @@ use crate::registry::content::page::Page;
 use crate::registry::error::Error;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::StoreUsage;
-use crate::registry::report::removal::Share;
-use crate::registry::report::simulation::Fall;
-use crate::registry::report::simulation::Garbage;
-use crate::registry::service::Registry;
+use crate::registry::report::removal::RemovalTotals;
+use crate::registry::report::simulation::CollectionBaseline;
+use crate::registry::report::simulation::Simulation;
+use crate::registry::slices::Reports;
 
-/// How many repositories, or tags, are summed up at once.
+/// Maximum number of repositories or tags in a page.
 const PAGE: usize = 200;
 
-/// What a tag takes, in bytes of blobs.
+/// Disk usage of a tag, in bytes of blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagUsage {
     pub name: String,
     pub digest: Digest,
-    /// Everything that its manifest needs, each thing once.
+    /// Bytes of everything that the manifest references, each item counted once.
     pub logical: u64,
-    /// What would go, and does not go anyway, if its manifest were deleted; nothing where something else holds that.
+    /// Bytes that deleting the manifest would release, apart from what is removed anyway.
     pub exclusive: u64,
 }
 
-impl Registry {
-    /// What each repository takes, in order of their names, after `after`.
-    pub async fn usage(&self, after: String) -> Result<Page<(RepositoryName, Usage)>, Error> {
-        self.scan(move |meta| {
-            let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
-            let mut items = Vec::with_capacity(names.items.len());
-            for name in names
-                .items
-                .iter()
-                .filter_map(|name| RepositoryName::parse(name).ok())
-            {
-                // none where it has gone since the page was read
-                items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
-            }
-            Ok(Page {
-                items,
-                next: names.next,
+impl Reports<'_> {
+    /// Lists the usage of repositories, by name, after `after`.
+    pub async fn usage_by_repository(
+        self,
+        after: String,
+    ) -> Result<Page<(RepositoryName, Usage)>, Error> {
+        self.registry
+            .scan(move |meta| {
+                let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
+                let mut items = Vec::with_capacity(names.items.len());
+                for name in names
+                    .items
+                    .iter()
+                    .filter_map(|name| RepositoryName::parse(name).ok())
+                {
+                    // absent if removed since the page was read
+                    items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
+                }
+                Ok(Page {
+                    items,
+                    next: names.next,
+                })
             })
-        })
-        .await
+            .await
     }
 
-    /// What one repository takes.
+    /// Returns the usage of a repository.
     ///
     /// # Errors
-    /// Where there is no such repository.
-    pub async fn repository_usage(&self, repository: &RepositoryName) -> Result<Usage, Error> {
+    /// [`Error::NameUnknown`] if there is no such repository.
+    pub async fn repository_usage(self, repository: &RepositoryName) -> Result<Usage, Error> {
         let name = repository.clone();
-        self.scan(move |meta| meta.usage(&name))
+        self.registry
+            .scan(move |meta| meta.usage(&name))
             .await?
             .ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
-    /// What goes by itself in a repository, by these rules.
-    pub async fn garbage(
-        &self,
+    /// Simulates what collection removes in a repository, as the baseline of [`Self::tag_usage`].
+    pub async fn baseline(
+        self,
         repository: &RepositoryName,
         retention: &Retention,
-    ) -> Result<Garbage, Error> {
+    ) -> Result<CollectionBaseline, Error> {
         let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
-        self.scan(move |meta| {
-            let mut fall = Fall::new(meta, &retention, None);
-            fall.within(now(), &within)?;
-            Ok(fall.losses)
-        })
-        .await
+        self.registry
+            .scan(move |meta| {
+                let mut simulation = Simulation::new(meta, &retention, None);
+                simulation.collect_in(now(), &within)?;
+                Ok(simulation.losses)
+            })
+            .await
     }
 
-    /// What each tag of a repository takes, in order of their names, after `after`; `garbage` is what goes there anyway.
+    /// Lists the usage of a repository's tags, by name, after `after`.
     pub async fn tag_usage(
-        &self,
+        self,
         repository: &RepositoryName,
         retention: &Retention,
-        garbage: Arc<Garbage>,
+        baseline: Arc<CollectionBaseline>,
         after: String,
     ) -> Result<Page<TagUsage>, Error> {
         let (name, retention) = (repository.clone(), retention.clone());
-        self.scan(move |meta| {
-            let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
-                row.name.clone()
-            });
-            let mut items = Vec::with_capacity(rows.items.len());
-            for row in rows.items {
-                // deleted since the page was read
-                let Some(weight) = meta.weigh(&name, &row.digest)? else {
-                    continue;
-                };
-                let mut fall = Fall::new(meta, &retention, Some(&garbage));
-                if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
-                    && fall.is_last_hold(&manifest, &row.name)
-                {
-                    fall.drop_manifest(manifest, now(), String::new())?;
-                }
-                let exclusive = Share::of(fall.doomed.iter()).bytes;
-                items.push(TagUsage {
-                    name: row.name,
-                    digest: row.digest,
-                    logical: weight.blobs,
-                    exclusive,
+        self.registry
+            .scan(move |meta| {
+                let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
+                    row.name.clone()
                 });
-            }
-            Ok(Page {
-                items,
-                next: rows.next,
+                let mut items = Vec::with_capacity(rows.items.len());
+                for row in rows.items {
+                    // deleted since the page was read
+                    let Some(weight) = meta.manifest_size(&name, &row.digest)? else {
+                        continue;
+                    };
+                    let mut simulation = Simulation::new(meta, &retention, Some(&baseline));
+                    if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                        && simulation.is_last_hold(&manifest, &row.name)
+                    {
+                        simulation.remove_manifest(manifest, now(), String::new())?;
+                    }
+                    let exclusive = RemovalTotals::of(simulation.removals.iter()).bytes;
+                    items.push(TagUsage {
+                        name: row.name,
+                        digest: row.digest,
+                        logical: weight.blobs,
+                        exclusive,
+                    });
+                }
+                Ok(Page {
+                    items,
+                    next: rows.next,
+                })
             })
-        })
-        .await
+            .await
     }
 
-    /// What the store takes in all.
-    pub async fn store_usage(&self) -> Result<StoreUsage, Error> {
+    /// Returns the usage of the whole store.
+    pub async fn store_usage(self) -> Result<StoreUsage, Error> {
         let (totals, database) = self
+            .registry
             .scan(|meta| Ok((meta.totals()?, meta.database_size()?)))
             .await?;
-        let blobs = Arc::clone(&self.blobs);
+        let blobs = Arc::clone(&self.registry.blobs);
         let upload_bytes = blocking(move || {
             let mut bytes = 0;
             for id in blobs.upload_files()? {
-                // none where it has ended meanwhile
+                // absent if the upload ended meanwhile
                 bytes += blobs.upload_length(&id?)?;
             }
             Ok(bytes)
         });
         let upload_bytes = upload_bytes
             .await?
-            .map_err(Error::files("looking at the uploads"))?;
+            .map_err(Error::files("reading the uploads"))?;
         let free_disk = self
+            .registry
             .blobs
             .free_bytes()
-            .map_err(Error::files("asking for free disk"))?;
+            .map_err(Error::files("reading the free disk space"))?;
         Ok(StoreUsage {
             totals,
             upload_bytes,

@@ -1,142 +1,152 @@
-//! Why something is still here: who holds it, and who holds those, up to tags, leases and rules.
+//! Reasons why content is kept: its holders, and theirs, up to tags, leases and rules.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::meta::{self, HeldManifest, Meta, Millis, TrashRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
-use crate::registry::policy::retention::millis;
-use crate::registry::policy::retention::{Decision, KeepUntagged, Retention};
-use crate::registry::report::removal::{Doomed, Kind};
-use crate::registry::report::simulation::Fall;
-use crate::registry::service::Registry;
+use crate::registry::policy::keep_untagged::KeepUntagged;
+use crate::registry::policy::retention::Retention;
+use crate::registry::policy::tag_policy::TagDecision;
+use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
+use crate::registry::report::simulation::Simulation;
+use crate::registry::slices::Reports;
 
-/// The most chains that are told, the shortest first.
-const TOLD: usize = 20;
-/// The most manifests that are looked at, for those that are not told to be counted at least.
-const LOOKED_AT: usize = 1000;
-/// The longest chain that is followed.
-const DEPTH: usize = 5000;
-/// The most tags that are told of one manifest.
-const TAGS: usize = 5;
+/// Maximum number of reported chains, shortest first.
+const MAX_CHAINS: usize = 20;
+/// Maximum number of visited manifests; chains beyond those reported are counted.
+const MAX_VISITED: usize = 1000;
+/// Maximum length of a chain.
+const MAX_DEPTH: usize = 5000;
+/// Maximum number of reported tags of one manifest.
+const MAX_TAGS: usize = 5;
 
-/// All that is known of a digest, as a blob and as manifests of whatever repositories.
+/// Reasons why a digest is kept, as a blob and as manifests of any repositories.
 #[derive(Clone, Debug, Default)]
-pub struct Why {
-    /// Of the blob, in bytes; none where there is none.
+pub struct Explanation {
+    /// Size of the blob, in bytes; `None` if there is no such blob.
     pub blob: Option<u64>,
-    /// Whether a repository holds it as a manifest.
+    /// True if a repository holds it as a manifest.
     pub is_manifest: bool,
-    pub chains: Vec<Chain>,
-    /// Chains that are not told.
+    pub chains: Vec<HolderChain>,
+    /// Number of chains that are not reported.
     pub more: u64,
-    /// There may be even more.
+    /// True if there may be even more.
     pub is_cut: bool,
-    /// When it goes, for each of what it is, where nothing lasting holds it.
-    pub goes: Vec<Doomed>,
-    /// Repositories it was deleted from and can be brought back to.
+    /// Planned removals of the digest, if nothing holds it permanently.
+    pub removals: Vec<PlannedRemoval>,
+    /// Repositories in whose trash it is.
     pub trash: Vec<TrashRow>,
-    /// Its file waits for removal: the blob is gone.
+    /// True if the blob is gone, and its file awaits removal.
     pub is_removal: bool,
 }
 
-/// A way from the thing up to what keeps it.
+/// Path from an item up to what keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chain {
+pub struct HolderChain {
     pub repository: String,
-    /// Each held by the next. Of a manifest, the first is itself; of a blob, a manifest that needs it.
-    pub steps: Vec<Step>,
-    pub end: End,
+    /// Steps, each held by the next.
+    ///
+    /// The first is the item itself, for a manifest, or a manifest that references the blob.
+    pub steps: Vec<ChainStep>,
+    pub end: ChainEnd,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct ChainStep {
     pub kind: StepKind,
     pub digest: Digest,
 }
 
-/// How a manifest holds what is before it in a chain.
+/// Relation of a manifest to the previous step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepKind {
-    /// As the manifest that needs a blob; or it is the thing itself.
+    /// References the blob, or is the item itself.
     Manifest,
-    /// As the index that names it.
+    /// Index that references it.
     Index,
-    /// As what it is about.
+    /// Subject of the referrer.
     Subject,
 }
 
-/// What a chain ends in.
+/// End of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub enum ChainEnd {
     Tags {
         tags: Vec<TagHold>,
-        /// Of the same manifest, not told.
+        /// Number of further tags of the manifest.
         more: u64,
     },
-    /// Nothing holds the last manifest: until when it stays, for ever where there is no such time, and by what.
+    /// Unreferenced manifest, kept until this time, or forever, for this reason.
     Idle { until: Option<Millis>, why: String },
-    /// The repository shows the blob until then, and no manifest there needs it.
+    /// Unreferenced blob, kept in the repository until this time.
     Lease { until: Millis },
 }
 
-/// A tag, and what the rules say of it.
+/// A tag, and the decision of the rules about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagHold {
     pub name: String,
-    /// None where no policy has rules for the repository.
-    pub decision: Option<Decision>,
+    /// Decision; `None` if no policy applies to the repository.
+    pub decision: Option<TagDecision>,
 }
 
-impl Registry {
-    /// Finds what keeps a digest, by these rules, and where nothing does, when it goes.
-    pub async fn why(&self, digest: &Digest, retention: &Retention) -> Result<Why, Error> {
+impl Reports<'_> {
+    /// Finds what keeps a digest, or when it is removed, by these retention rules.
+    pub async fn explain(
+        self,
+        digest: &Digest,
+        retention: &Retention,
+    ) -> Result<Explanation, Error> {
         let (digest, retention) = (digest.clone(), retention.clone());
-        self.scan(move |meta| {
-            let mut walk = Walk {
-                meta,
-                retention: &retention,
-                why: Why::default(),
-                waiting: VecDeque::new(),
-                decisions: HashMap::new(),
-            };
-            walk.begin(&digest)?;
-            walk.climb()?;
-            let mut why = walk.why;
-            if !why.is_lasting() {
-                let mut fall = Fall::new(meta, &retention, None);
-                fall.everything(now())?;
-                why.goes = fall
-                    .doomed
-                    .into_iter()
-                    .filter(|doomed| doomed.digest == digest && doomed.kind != Kind::Tag)
-                    .collect();
-            }
-            why.trash = meta.trashed_anywhere(&digest, TOLD)?;
-            why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
-            Ok(why)
-        })
-        .await
+        self.registry
+            .scan(move |meta| {
+                let mut walk = HolderWalk {
+                    meta,
+                    retention: &retention,
+                    why: Explanation::default(),
+                    waiting: VecDeque::new(),
+                    decisions: HashMap::new(),
+                };
+                walk.begin(&digest)?;
+                walk.follow_chains()?;
+                let mut why = walk.why;
+                if !why.is_lasting() {
+                    let mut simulation = Simulation::new(meta, &retention, None);
+                    simulation.collect_all(now())?;
+                    why.removals = simulation
+                        .removals
+                        .into_iter()
+                        .filter(|removal| {
+                            removal.digest == digest && removal.kind != RemovalKind::Tag
+                        })
+                        .collect();
+                }
+                why.trash = meta.trashed_anywhere(&digest, MAX_CHAINS)?;
+                why.is_removal = why.blob.is_none() && meta.is_removal(&digest)?;
+                Ok(why)
+            })
+            .await
     }
 }
 
-impl Why {
-    /// Whether something holds it for as long as nobody decides otherwise, wherever it is.
+impl Explanation {
+    /// Reports whether something holds it permanently, wherever it is.
     fn is_lasting(&self) -> bool {
         let is_kept = |tag: &TagHold| {
             tag.decision
                 .as_ref()
                 .is_none_or(|decision| decision.is_kept)
         };
-        let is_lasting = |chain: &Chain| match &chain.end {
-            End::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
-            End::Idle { until, .. } => until.is_none(),
-            End::Lease { .. } => false,
+        let is_lasting = |chain: &HolderChain| match &chain.end {
+            ChainEnd::Tags { tags, more } => *more > 0 || tags.iter().any(is_kept),
+            ChainEnd::Idle { until, .. } => until.is_none(),
+            ChainEnd::Lease { .. } => false,
         };
         if !self.is_manifest {
             return self.chains.iter().any(is_lasting);
         }
-        // in each repository it is a manifest of its own
+        // each repository has a manifest of its own
         let lasts_in = |name: &str| {
             self.chains
                 .iter()
@@ -147,69 +157,69 @@ impl Why {
             && self.chains.iter().all(|chain| lasts_in(&chain.repository))
     }
 
-    /// Whether nothing here has to do with the digest.
+    /// Reports whether the digest is entirely unknown.
     pub fn is_unknown(&self) -> bool {
         self.blob.is_none() && !self.is_manifest && self.trash.is_empty() && !self.is_removal
     }
 }
 
-struct Walk<'m> {
-    meta: &'m Meta,
+struct HolderWalk<'m> {
+    meta: &'m Reader<'m>,
     retention: &'m Retention,
-    why: Why,
-    /// Manifests whose holders are not yet known, each with the chain that led there.
-    waiting: VecDeque<(Vec<Step>, StepKind, HeldManifest)>,
-    /// What the rules say of all tags of a repository.
-    decisions: HashMap<String, HashMap<String, Decision>>,
+    why: Explanation,
+    /// Manifests whose holders are still to be found, with the chains that lead to them.
+    waiting: VecDeque<(Vec<ChainStep>, StepKind, HeldManifest)>,
+    /// Decisions about all tags of a repository, by repository.
+    decisions: HashMap<String, HashMap<String, TagDecision>>,
 }
 
-impl Walk<'_> {
+impl HolderWalk<'_> {
     fn begin(&mut self, digest: &Digest) -> Result<(), meta::Error> {
-        let manifests = self.meta.manifests_of(digest, LOOKED_AT + 1)?;
-        self.why.is_cut = manifests.len() > LOOKED_AT;
+        let manifests = self.meta.manifests_of(digest, MAX_VISITED + 1)?;
+        self.why.is_cut = manifests.len() > MAX_VISITED;
         self.why.is_manifest = !manifests.is_empty();
         self.waiting.extend(
             manifests
                 .into_iter()
                 .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
         );
-        let Some(blob) = self.meta.shown_blob(digest, LOOKED_AT)? else {
+        let Some(blob) = self.meta.shown_blob(digest, MAX_VISITED)? else {
             return Ok(());
         };
         self.why.blob = Some(blob.size);
-        let needing = self.meta.manifests_needing(digest, LOOKED_AT + 1)?;
-        self.why.is_cut |= needing.len() > LOOKED_AT;
+        let needing = self.meta.manifests_needing(digest, MAX_VISITED + 1)?;
+        self.why.is_cut |= needing.len() > MAX_VISITED;
         self.waiting.extend(
             needing
                 .into_iter()
                 .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
         );
         for (repository, since) in blob.idle_links {
-            let until = since.saturating_add(self.retention.hold());
-            self.end(Chain {
+            let until = since.saturating_add(self.retention.hold_period());
+            self.end(HolderChain {
                 repository,
                 steps: Vec::new(),
-                end: End::Lease { until },
+                end: ChainEnd::Lease { until },
             });
         }
         Ok(())
     }
 
-    /// Follows every chain to its end, a step of each at a time, so that the shortest end first.
-    fn climb(&mut self) -> Result<(), meta::Error> {
-        let mut looked_at = 0;
+    /// Follows every chain to its end, breadth first, so that the shortest end first.
+    fn follow_chains(&mut self) -> Result<(), meta::Error> {
+        let mut visited = 0;
         while let Some((mut steps, kind, manifest)) = self.waiting.pop_front() {
-            looked_at += 1;
-            if looked_at > LOOKED_AT || steps.len() >= DEPTH {
+            visited += 1;
+            if visited > MAX_VISITED || steps.len() >= MAX_DEPTH {
                 self.why.is_cut = true;
                 continue;
             }
-            steps.push(Step {
+            steps.push(ChainStep {
                 kind,
                 digest: manifest.digest.clone(),
             });
             self.tags(&steps, &manifest)?;
-            for index in self.meta.parents_of(manifest.id, LOOKED_AT + 1)? {
+            for index in self.meta.parents_of(manifest.id, MAX_VISITED + 1)? {
                 self.waiting
                     .push_back((steps.clone(), StepKind::Index, index));
             }
@@ -226,16 +236,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn end(&mut self, chain: Chain) {
-        if self.why.chains.len() < TOLD {
+    fn end(&mut self, chain: HolderChain) {
+        if self.why.chains.len() < MAX_CHAINS {
             self.why.chains.push(chain)
         } else {
             self.why.more += 1
         }
     }
 
-    fn tags(&mut self, steps: &[Step], manifest: &HeldManifest) -> Result<(), meta::Error> {
-        let (names, count) = self.meta.tags_of_manifest(manifest.id, TAGS)?;
+    fn tags(&mut self, steps: &[ChainStep], manifest: &HeldManifest) -> Result<(), meta::Error> {
+        let (names, count) = self.meta.tags_of_manifest(manifest.id, MAX_TAGS)?;
         if names.is_empty() {
             return Ok(());
         }
@@ -248,21 +258,24 @@ impl Walk<'_> {
                 name,
             })
             .collect();
-        self.end(Chain {
+        self.end(HolderChain {
             repository: manifest.repository.clone(),
             steps: steps.to_vec(),
-            end: End::Tags { tags, more },
+            end: ChainEnd::Tags { tags, more },
         });
         Ok(())
     }
 
-    fn decisions(&mut self, repository: &str) -> Result<&HashMap<String, Decision>, meta::Error> {
+    fn decisions(
+        &mut self,
+        repository: &str,
+    ) -> Result<&HashMap<String, TagDecision>, meta::Error> {
         if !self.decisions.contains_key(repository) {
             let mut decisions = HashMap::new();
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tagged(&name)?, now());
+                let decided = policy.decide(self.meta.tag_times_in(&name)?, now());
                 decisions.extend(
                     decided
                         .into_iter()
@@ -274,9 +287,9 @@ impl Walk<'_> {
         Ok(&self.decisions[repository])
     }
 
-    fn idle(&mut self, steps: Vec<Step>, manifest: &HeldManifest) -> Result<(), meta::Error> {
-        // held again since it was read
-        let Some(idle) = self.meta.idle(manifest.id)? else {
+    fn idle(&mut self, steps: Vec<ChainStep>, manifest: &HeldManifest) -> Result<(), meta::Error> {
+        // referenced again since it was read
+        let Some(idle) = self.meta.idle_manifest(manifest.id)? else {
             return Ok(());
         };
         let (lease, grace) = (millis(self.retention.lease), millis(self.retention.grace));
@@ -289,25 +302,25 @@ impl Walk<'_> {
             idle.is_freed,
             self.retention.untagged_rule(&manifest.repository),
         ) {
-            (true, _) => format!("its index or subject is gone; it stays for {hold}"),
-            (false, KeepUntagged::Never) => format!("no tag points at it; it stays for {hold}"),
+            (true, _) => format!("its index or subject is gone; it is kept for {hold}"),
+            (false, KeepUntagged::Never) => format!("no tag points at it; it is kept for {hold}"),
             (false, KeepUntagged::Forever) => {
-                "no tag points at it; such manifests stay for ever".to_owned()
+                "no tag points at it; such manifests are kept forever".to_owned()
             }
-            (false, time) => format!("no tag points at it; such manifests stay for {time}"),
+            (false, time) => format!("no tag points at it; such manifests are kept for {time}"),
         };
-        let end = if self.meta.is_about_tagged(manifest.id)? {
-            End::Idle {
+        let end = if self.meta.has_tagged_subject(manifest.id)? {
+            ChainEnd::Idle {
                 until: None,
-                why: "it is about a manifest that is kept, and stays with it".to_owned(),
+                why: "its subject is kept, and it stays with that".to_owned(),
             }
         } else {
-            End::Idle {
+            ChainEnd::Idle {
                 until: self.retention.due(&idle),
                 why,
             }
         };
-        self.end(Chain {
+        self.end(HolderChain {
             repository: manifest.repository.clone(),
             steps,
             end,

@@ -1,9 +1,9 @@
-//! From a client's bytes to a file and a digest: the pipeline of every upload.
+//! The pipeline of every upload: from a client's bytes to a file and a digest.
 //!
-//! Bytes are gathered from the socket into batches. While one batch is being hashed and written, on two blocking
-//! threads side by side, the next one is gathered: the upload runs at the speed of the slowest of socket, hash and disk.
-//! No thread and no memory is held while a client is silent, so slow clients cost nothing: a batch goes out as it is
-//! when the socket has nothing more to give.
+//! Bytes are gathered from the socket into batches. While one batch is hashed and written, on two
+//! blocking threads side by side, the next one is gathered: an upload runs at the speed of the
+//! slowest of socket, hash and disk. No thread and no memory is held while a client is silent, so
+//! slow clients cost nothing: a batch is passed on as it is when the socket has no more bytes.
 
 use std::sync::Arc;
 
@@ -15,58 +15,59 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::blob::{Hasher, UploadFile};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Uploads;
 
-/// How much is gathered at the most, from a client that is faster than hash and disk.
+/// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
-/// Below this, hash and write follow each other on one thread: handing over costs more than it gains.
+/// Size below which hash and write run one after the other on one thread, because a hand-over costs
+/// more.
 const SMALL_BATCH: usize = 64 << 10;
-/// How many bytes are taken in between two looks at the free disk.
+/// Number of bytes received between two checks of the free disk.
 const SPACE_CHECK_STEP: u64 = 16 << 20;
 
-/// The reason a body stopped before its end.
+/// Cause of a body's early end.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A request's body.
+/// Body of a request.
 pub trait BodyStream: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static {}
 impl<S: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
 
-/// A file that grows, and the hash of all it holds.
-pub(in crate::registry) struct Intake {
+/// An upload's file, and the hash of its content.
+pub(in crate::registry) struct HashedFile {
     pub file: UploadFile,
     pub hasher: Hasher,
 }
 
-/// How taking in a body ended, besides well.
-pub(in crate::registry) enum Interrupted {
-    /// The client went away; what had arrived is in the file, and hashed.
-    Body(Box<Intake>, Error),
-    /// The disk, or this process, failed; the file, where it is still there, is not what the hash covers any more.
+/// Failure of [`Uploads::ingest`].
+pub(in crate::registry) enum IngestError {
+    /// The client's body failed; what had arrived is in the file, and hashed.
+    Body(Box<HashedFile>, Error),
+    /// The disk or this process failed; the file, if any, no longer matches the hash.
     Broken(Option<UploadFile>, Error),
 }
 
-impl Registry {
+impl Uploads<'_> {
     /// Appends a whole body.
-    pub(in crate::registry) async fn take_in(
-        &self,
-        intake: Intake,
+    pub(in crate::registry) async fn ingest(
+        self,
+        upload: HashedFile,
         body: impl BodyStream,
-    ) -> Result<Intake, Interrupted> {
-        let mut feed = Feed {
+    ) -> Result<HashedFile, IngestError> {
+        let mut reader = BodyReader {
             body: body.fuse(),
             failure: None,
         };
-        let mut work = Work::Idle(intake);
+        let mut work = WriteTask::Idle(upload);
         let mut unchecked = 0;
-        while let Some(first) = feed.next().await {
-            // only now: nobody holds a place in memory while waiting for a client
-            let place = self.batches.acquire().await;
+        while let Some(first) = reader.next().await {
+            // only now: no memory is held while waiting for a client
+            let place = self.registry.batches.acquire().await;
             let mut batch = Batch {
                 size: first.len(),
                 chunks: vec![first],
             };
             while batch.size < BATCH_SIZE {
-                match feed.next_unless_done(&mut work).await? {
+                match reader.next_unless_done(&mut work).await? {
                     Some(chunk) => batch.push(chunk),
                     None => break,
                 }
@@ -75,27 +76,27 @@ impl Registry {
             unchecked += batch.size as u64;
             if unchecked >= SPACE_CHECK_STEP {
                 unchecked = 0;
-                if let Err(full) = self.check_space(0) {
-                    return Err(Interrupted::Broken(Some(idle.file), full));
+                if let Err(full) = self.registry.check_disk_space(0) {
+                    return Err(IngestError::Broken(Some(idle.file), full));
                 }
             }
-            work = Work::Busy(tokio::spawn(async move {
+            work = WriteTask::Busy(tokio::spawn(async move {
                 let _place = place;
-                absorb(idle, batch).await
+                write_batch(idle, batch).await
             }));
         }
-        let intake = work.settle().await?;
-        match feed.failure {
-            None => Ok(intake),
-            Some(cause) => Err(Interrupted::Body(
-                Box::new(intake),
+        let upload = work.settle().await?;
+        match reader.failure {
+            None => Ok(upload),
+            Some(cause) => Err(IngestError::Body(
+                Box::new(upload),
                 Error::Body(cause.to_string()),
             )),
         }
     }
 }
 
-/// Pieces of a body that are hashed and written together.
+/// Chunks of a body that are hashed and written together.
 struct Batch {
     chunks: Vec<Bytes>,
     size: usize,
@@ -108,20 +109,20 @@ impl Batch {
     }
 }
 
-/// A body that ends at its first error, and keeps it.
-struct Feed<S: Stream> {
+/// A body that ends at its first error, and keeps the error.
+struct BodyReader<S: Stream> {
     body: Fuse<S>,
     failure: Option<BodyError>,
 }
 
-impl<S: BodyStream> Feed<S> {
+impl<S: BodyStream> BodyReader<S> {
     async fn next(&mut self) -> Option<Bytes> {
         if self.failure.is_some() {
             return None;
         }
         loop {
             match self.body.next().await? {
-                // HTTP/2 ends bodies with one
+                // HTTP/2 ends bodies with an empty chunk
                 Ok(chunk) if chunk.is_empty() => {}
                 Ok(chunk) => return Some(chunk),
                 Err(failure) => {
@@ -132,53 +133,59 @@ impl<S: BodyStream> Feed<S> {
         }
     }
 
-    /// The next piece if it is there, or comes before `work` is done; `None` once there is no reason to wait for more.
-    async fn next_unless_done(&mut self, work: &mut Work) -> Result<Option<Bytes>, Interrupted> {
+    /// Returns the next chunk if it arrives before `work` completes; `None` if waiting is of no
+    /// use.
+    async fn next_unless_done(
+        &mut self,
+        work: &mut WriteTask,
+    ) -> Result<Option<Bytes>, IngestError> {
         if let Some(chunk) = self.next().now_or_never() {
             return Ok(chunk);
         }
-        let Work::Busy(task) = work else {
+        let WriteTask::Busy(task) = work else {
             return Ok(None);
         };
         tokio::select! {
             biased;
             chunk = self.next() => Ok(chunk),
             done = task => {
-                *work = Work::Idle(finished(done)?);
+                *work = WriteTask::Idle(finished(done)?);
                 Ok(self.next().now_or_never().flatten())
             }
         }
     }
 }
 
-enum Work {
-    Idle(Intake),
-    Busy(JoinHandle<Result<Intake, Interrupted>>),
+enum WriteTask {
+    Idle(HashedFile),
+    Busy(JoinHandle<Result<HashedFile, IngestError>>),
 }
 
-impl Work {
-    async fn settle(self) -> Result<Intake, Interrupted> {
+impl WriteTask {
+    async fn settle(self) -> Result<HashedFile, IngestError> {
         match self {
-            Self::Idle(intake) => Ok(intake),
+            Self::Idle(upload) => Ok(upload),
             Self::Busy(task) => finished(task.await),
         }
     }
 }
 
-fn finished(done: Result<Result<Intake, Interrupted>, JoinError>) -> Result<Intake, Interrupted> {
+fn finished(
+    done: Result<Result<HashedFile, IngestError>, JoinError>,
+) -> Result<HashedFile, IngestError> {
     done.unwrap_or_else(|error| {
-        Err(Interrupted::Broken(
+        Err(IngestError::Broken(
             None,
             Error::Internal(format!("an upload's task ended early: {error}")),
         ))
     })
 }
 
-async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
-    let Intake {
+async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, IngestError> {
+    let HashedFile {
         mut file,
         mut hasher,
-    } = intake;
+    } = upload;
     let chunks: Arc<[Bytes]> = batch.chunks.into();
     let hashed = Arc::clone(&chunks);
     let hash = move || {
@@ -198,12 +205,12 @@ async fn absorb(intake: Intake, batch: Batch) -> Result<Intake, Interrupted> {
     } else {
         Ok(tokio::join!(blocking(hash), blocking(write)))
     }
-    .map_err(|error| Interrupted::Broken(None, error))?;
+    .map_err(|error| IngestError::Broken(None, error))?;
     match (hashed, written) {
-        (Ok(hasher), Ok((file, Ok(())))) => Ok(Intake { file, hasher }),
+        (Ok(hasher), Ok((file, Ok(())))) => Ok(HashedFile { file, hasher }),
         (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => {
-            Err(Interrupted::Broken(Some(file), error))
+            Err(IngestError::Broken(Some(file), error))
         }
-        (_, Err(error)) => Err(Interrupted::Broken(None, error)),
+        (_, Err(error)) => Err(IngestError::Broken(None, error)),
     }
 }

@@ -1,7 +1,11 @@
-//! Uploads of blobs: sessions, the pipeline of their bytes, their end and what crashes leave of them.
+//! Uploads of blobs: sessions, the pipeline of their bytes, expiry, and recovery after a crash.
 
-pub(super) mod batches;
+pub(super) mod batch_budget;
+pub(super) mod chunk_range;
 pub(super) mod expiry;
 pub(super) mod ingest;
+pub(super) mod locking;
+pub(super) mod publish;
 pub(super) mod recovery;
 pub(super) mod session;
+pub(super) mod single_request;

@@ -1,9 +1,10 @@
-//! Clearing what crashes and vanished clients leave behind, at a cost that follows the number of uploads.
+//! Recovery of upload files after crashes, at a cost that grows with the number of uploads.
 //!
-//! A file in the uploads directory is garbage once no request holds it and no open session owns it. If it has a second
-//! name, a crash came between giving it its blob's name and letting go of its own: either the commit in between
-//! happened, and only the upload's name is left over, or it did not, and the blob's name must go too. Which of the two
-//! is judged inside a write transaction, where no upload can be in between, and which blob it is the content tells.
+//! A file in the uploads directory is garbage if no request holds it and no open session owns it.
+//! If it has a second name, a crash came between publishing it as a blob and removing its own name.
+//! Either the commit in between happened, and only the upload's name is left over, or it did not,
+//! and the blob's name must be removed as well. A write transaction decides, because no upload can
+//! intervene there; the content tells which blob it is.
 
 use std::sync::Arc;
 
@@ -12,54 +13,62 @@ use crate::meta::now;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::registry::slices::Uploads;
 
-/// What was cleared.
+/// Result of recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reconciled {
-    /// Files of uploads that nobody owned.
+pub struct RecoveredUploads {
+    /// Orphaned upload files that were removed.
     pub files: usize,
-    /// Files under a blob's name that no commit stands for.
+    /// Files under a blob's name, without a row, that were removed.
     pub orphans: usize,
 }
 
-impl Registry {
-    /// Removes the files that belong to nobody. One bad file stops nothing.
-    pub async fn reconcile(&self) -> Result<Reconciled, Error> {
-        let mut cleared = Reconciled::default();
-        let blobs = Arc::clone(&self.blobs);
+impl Uploads<'_> {
+    /// Removes orphaned upload files.
+    ///
+    /// Logs and skips files that fail.
+    pub async fn recover(self) -> Result<RecoveredUploads, Error> {
+        let mut cleared = RecoveredUploads::default();
+        let blobs = Arc::clone(&self.registry.blobs);
         let listing =
             blocking(move || blobs.upload_files().map(Iterator::collect::<Vec<_>>)).await?;
         for id in listing.map_err(Error::files("listing the uploads"))? {
             let result = match id {
-                Ok(id) => self.clear(&id, &mut cleared).await,
-                Err(error) => Err(Error::files("looking at an upload")(error)),
+                Ok(id) => self.recover_file(&id, &mut cleared).await,
+                Err(error) => Err(Error::files("inspecting an upload")(error)),
             };
             if let Err(error) = result {
-                tracing::warn!(%error, "a left-over upload could not be cleared; going on with the next");
+                tracing::warn!(%error, "cannot remove an orphaned upload; continuing with the next");
             }
         }
         Ok(cleared)
     }
 
-    async fn clear(&self, id: &UploadId, cleared: &mut Reconciled) -> Result<(), Error> {
+    async fn recover_file(
+        self,
+        id: &UploadId,
+        cleared: &mut RecoveredUploads,
+    ) -> Result<(), Error> {
         let Some(file) = self.lock(id)? else {
             return Ok(());
         };
         let file = Arc::new(file);
         if file
             .is_published()
-            .map_err(Error::files("looking at an upload"))?
+            .map_err(Error::files("inspecting an upload"))?
         {
-            cleared.orphans += usize::from(self.settle_published(id, &file).await?);
+            cleared.orphans += usize::from(self.resolve_published(id, &file).await?);
         }
         let session = id.clone();
         if !self
+            .registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.has_upload(session.as_str())?))
             .await?
         {
-            self.blobs
+            self.registry
+                .blobs
                 .discard_upload(id)
                 .map_err(Error::files("removing an upload"))?;
             cleared.files += 1;
@@ -67,11 +76,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Decides what a file with two names is, while its lock is held. Where its blob was committed, it loses its own
-    /// name; where it was not, the blob's, and its session, if it has one, goes on: what it received was acknowledged.
-    /// True in the second case.
-    pub(in crate::registry) async fn settle_published(
-        &self,
+    /// Resolves a file with two names, while its lock is held; returns true if it is not a blob.
+    ///
+    /// If its blob was committed, the upload's name is removed; otherwise the blob's name is, and
+    /// its session, if any, continues, because what it received was acknowledged.
+    pub(in crate::registry) async fn resolve_published(
+        self,
         id: &UploadId,
         file: &Arc<UploadFile>,
     ) -> Result<bool, Error> {
@@ -85,15 +95,20 @@ impl Registry {
         let digests: Vec<Digest> = blocking(hash)
             .await?
             .map_err(Error::files("reading an upload back"))?;
-        // A commit of its own, before any judgement: a commit that failed after it had reached the log would come back
-        // with the next crash, unless a later one has written over it.
+        // A separate commit, before the decision: a commit that failed after it had reached the log
+        // would come back with the next crash, unless a later one has overwritten it.
         let touched = id.clone();
         let is_open = self
+            .registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.touch_upload(touched.as_str(), now())?))
             .await?;
-        let (blobs, file, id) = (Arc::clone(&self.blobs), Arc::clone(file), id.clone());
-        let settle = self.meta.write(move |tx| {
+        let (blobs, file, id) = (
+            Arc::clone(&self.registry.blobs),
+            Arc::clone(file),
+            id.clone(),
+        );
+        let settle = self.registry.meta.write(move |tx| {
             let names = digests
                 .iter()
                 .filter(|digest| blobs.is_published_as(&file, digest))
@@ -123,8 +138,9 @@ impl Registry {
         settle.await
     }
 
-    pub(in crate::registry) fn lock(&self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
-        self.blobs
+    pub(in crate::registry) fn lock(self, id: &UploadId) -> Result<Option<UploadFile>, Error> {
+        self.registry
+            .blobs
             .open_upload(id)
             .map_err(Error::files("opening an upload"))
     }

@@ -1,4 +1,4 @@
-//! Getting one certificate: an order, its proof over TLS on this very port (RFC 8737), a request, and the answer.
+//! Order of one certificate, proven over TLS on the registry's own port (RFC 8737).
 
 use std::time::Duration;
 
@@ -11,30 +11,30 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::Settings;
 use super::cache::Cache;
 use super::resolver::Challenges;
+use super::settings::Settings;
 use crate::redact;
 
-/// How long an authority may take to look, and to issue.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Time limit for the authority to check the proof, and again to issue.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// A new key, and the certificates for it, in PEM.
+/// New key and its certificates, in PEM.
 pub(super) struct Issued {
-    pub key: String,
-    pub chain: String,
+    pub(super) key: String,
+    pub(super) chain: String,
 }
 
-/// The account that is kept, or a new one.
+/// Returns the stored account, or creates one.
 pub(super) async fn account(settings: &Settings, cache: &Cache) -> Result<Account, Failure> {
     if let Some(kept) = cache.account(&settings.directory) {
         match builder(settings)?.from_credentials(kept).await {
             Ok(account) => return Ok(account),
             Err(error) => {
                 tracing::warn!(
-                    "the account with {} cannot be used, another one is made: {error}",
+                    "the account with {} cannot be used, so a new one is created: {error}",
                     redact::url(&settings.directory)
                 )
             }
@@ -64,7 +64,7 @@ fn builder(settings: &Settings) -> Result<AccountBuilder, instant_acme::Error> {
         .map_or_else(Account::builder, Account::builder_with_root)
 }
 
-/// Orders a certificate for `host`, and proves by `challenges` that it leads here.
+/// Orders a certificate for `host`, proving control of it by `challenges`.
 pub(super) async fn issue(
     account: &Account,
     host: &str,
@@ -82,14 +82,14 @@ async fn prove_and_fetch(
     host: &str,
     challenges: &Challenges,
 ) -> Result<Issued, Failure> {
-    let retries = RetryPolicy::default().timeout(PATIENCE);
+    let retries = RetryPolicy::default().timeout(TIMEOUT);
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
         match authorization.status {
             AuthorizationStatus::Valid => continue,
             AuthorizationStatus::Pending => {}
-            status => return Err(format!("the authority's leave is {status:?}").into()),
+            status => return Err(format!("the authorization is {status:?}").into()),
         }
         let mut challenge = authorization
             .challenge(ChallengeType::TlsAlpn01)
@@ -116,7 +116,7 @@ async fn prove_and_fetch(
     })
 }
 
-/// What the authority has found.
+/// Returns the authority's reason for a refusal.
 async fn refusal(order: &mut Order) -> Failure {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
@@ -129,10 +129,10 @@ async fn refusal(order: &mut Order) -> Failure {
             return problem.to_string().into();
         }
     }
-    "the authority refused, without a reason".into()
+    "the authority refused without a reason".into()
 }
 
-/// The certificate that proves it (RFC 8737, section 3).
+/// Creates the certificate that proves control of a host (RFC 8737, section 3).
 fn proof(host: &str, digest: &[u8]) -> Result<CertifiedKey, Failure> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new([host.to_owned()])?;

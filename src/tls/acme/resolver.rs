@@ -1,40 +1,37 @@
-//! Which certificate a client is shown: its host's, or to an authority that looks, the proof.
+//! Choice of the certificate for a handshake: the host's, or the proof for an authority.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, RwLock};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::tls::certificate::{Certificate, Pair};
 
-/// The certificates there are, by host.
+/// Certificates by host.
 #[derive(Default)]
 pub(super) struct Hosts {
     pairs: RwLock<HashMap<String, Pair>>,
-    /// Shown to clients that name no host.
+    /// Host whose certificate clients get that name none.
     first: String,
 }
 
 impl Hosts {
-    pub fn new(first: &str) -> Self {
+    pub(super) fn new(first: &str) -> Self {
         Self {
             first: first.to_owned(),
             pairs: RwLock::default(),
         }
     }
 
-    pub fn put(&self, host: &str, pair: Pair) {
-        self.pairs
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(host.to_owned(), pair);
+    pub(super) fn put(&self, host: &str, pair: Pair) {
+        self.pairs.write().insert(host.to_owned(), pair);
     }
 
-    pub fn certificate(&self, host: &str) -> Option<Certificate> {
+    pub(super) fn certificate(&self, host: &str) -> Option<Certificate> {
         self.pairs
             .read()
-            .unwrap_or_else(PoisonError::into_inner)
             .get(host)
             .map(|pair| pair.certificate.clone())
     }
@@ -52,34 +49,30 @@ impl std::fmt::Debug for Hosts {
 impl ResolvesServerCert for Hosts {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(str::to_ascii_lowercase);
-        let pairs = self.pairs.read().unwrap_or_else(PoisonError::into_inner);
+        let pairs = self.pairs.read();
         pairs
             .get(name.as_deref().unwrap_or(&self.first))
             .map(|pair| Arc::clone(&pair.certified))
     }
 }
 
-/// The proofs that authorities may look at just now, by host.
+/// Proofs of pending orders, by host.
 #[derive(Debug, Default)]
 pub(super) struct Challenges(Mutex<HashMap<String, Arc<CertifiedKey>>>);
 
 impl Challenges {
-    fn proofs(&self) -> MutexGuard<'_, HashMap<String, Arc<CertifiedKey>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn answer(&self, host: &str, proof: CertifiedKey) {
+        self.0.lock().insert(host.to_owned(), Arc::new(proof));
     }
 
-    pub fn answer(&self, host: &str, proof: CertifiedKey) {
-        self.proofs().insert(host.to_owned(), Arc::new(proof));
-    }
-
-    pub fn forget(&self, host: &str) {
-        self.proofs().remove(host);
+    pub(super) fn forget(&self, host: &str) {
+        self.0.lock().remove(host);
     }
 }
 
 impl ResolvesServerCert for Challenges {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name()?.to_ascii_lowercase();
-        self.proofs().get(&name).cloned()
+        self.0.lock().get(&name).cloned()
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{METHODS, Script, Step, manifests};
+use super::builder::{METHODS, Script, Step};
+use super::manifests;
 use crate::content::{OCI_MANIFEST, sha256};
 
 /// The one user there is, and the password.

@@ -1,6 +1,6 @@
 //! Every method on every route, and paths that are nearly one.
 
-use super::{METHODS, Script};
+use super::builder::{METHODS, Script};
 use crate::content::sha256;
 
 pub fn add(script: &mut Script) {

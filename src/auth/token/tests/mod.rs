@@ -1,0 +1,6 @@
+//! Tests of token validation.
+
+mod claims;
+mod fixture;
+mod keys;
+mod refusals;

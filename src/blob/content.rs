@@ -1,0 +1,73 @@
+//! The content of a blob, as its readers see it.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+
+use crate::sys::Mapping;
+
+/// The content of a blob, by where its bytes come from.
+#[derive(Debug)]
+pub enum BlobContent {
+    /// A file on this machine, which a connection may send without copies.
+    File(BlobFile),
+}
+
+/// A blob's file, open for reading. Its bytes never change.
+#[derive(Debug)]
+pub struct BlobFile(File);
+
+impl BlobFile {
+    pub(super) fn new(file: File) -> Self {
+        Self(file)
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on. Blocks.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` if the file ends before the buffer is full, and file system errors.
+    pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset)
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on if all of them are in the page cache, and never waits for the disk.
+    ///
+    /// Returns false if some are not; the buffer's content is then unspecified.
+    pub fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
+        let length = buffer.len();
+        let read = rustix::io::preadv2(
+            &self.0,
+            &mut [IoSliceMut::new(buffer)],
+            offset,
+            rustix::io::ReadWriteFlags::NOWAIT,
+        );
+        // fewer bytes: the rest is on the disk
+        read.is_ok_and(|read| read == length)
+    }
+
+    /// Asks the kernel to load `length` bytes from `offset` on into the page cache, without waiting for them.
+    pub fn prefetch(&self, offset: u64, length: u64) {
+        let _ = rustix::fs::fadvise(
+            &self.0,
+            offset,
+            NonZeroU64::new(length),
+            rustix::fs::Advice::WillNeed,
+        );
+    }
+
+    /// Maps the whole file into memory; `None` if that is impossible or the file does not have exactly `size` bytes.
+    pub fn map(&self, size: u64) -> Option<Mapping> {
+        let length = usize::try_from(size).ok()?;
+        let is_whole = self.0.metadata().is_ok_and(|file| file.len() == size);
+        Mapping::new(&self.0, length).ok().filter(|_| is_whole)
+    }
+}
+
+/// For sending it to a socket.
+impl AsFd for BlobFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

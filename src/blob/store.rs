@@ -1,0 +1,379 @@
+//! The files of one data directory, and the durability of their names.
+
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+
+use super::content::{BlobContent, BlobFile};
+use super::stats::{Operation, Stats};
+use super::upload::{UploadFile, UploadId};
+use crate::oci::{Algorithm, Digest};
+
+/// The files of one data directory.
+pub struct BlobStore {
+    root: PathBuf,
+    /// Only the writer's thread publishes and syncs.
+    names: Mutex<Names>,
+    stats: Stats,
+}
+
+/// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
+pub struct KeptOpen {
+    _file: File,
+}
+
+/// A lock on the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DirectoryLock {
+    /// Held by each server; several may hold it.
+    Shared,
+    /// Held by one process only, while no server runs.
+    Exclusive,
+}
+
+/// Directories whose entries are not known to be durable.
+#[derive(Default)]
+struct Names {
+    /// Directories that got a new entry since the last sync that succeeded.
+    unsynced: BTreeSet<PathBuf>,
+    /// Shards whose own names this process has made durable. A shard that exists need not be: another process, or a
+    /// change that failed, may have created it without syncing its parent.
+    durable_shards: BTreeSet<PathBuf>,
+    /// Directories that lost an entry since the last sync that succeeded.
+    removed: BTreeSet<PathBuf>,
+}
+
+impl BlobStore {
+    /// A store under `root`; call [`Self::prepare`] before use.
+    pub fn new(root: &Path) -> Self {
+        Self {
+            root: root.to_owned(),
+            names: Mutex::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// Creates missing directories of the store, readable by the owner only.
+    pub fn prepare(&self) -> io::Result<()> {
+        for directory in [self.uploads(), self.blobs()] {
+            make_directory(&directory)?;
+        }
+        for algorithm in Algorithm::ALL {
+            let directory = self.blobs().join(algorithm.as_str());
+            make_directory(&directory)?;
+        }
+        sync_directory(&self.blobs())?;
+        sync_directory(&self.root)?;
+        // the root may be new as well; where its parent may not be opened, it is not
+        self.root
+            .parent()
+            .map_or(Ok(()), |parent| sync_directory(parent).or(Ok(())))
+    }
+
+    /// Counters of this process's operations.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
+        self.stats.operation(operation).time(work)
+    }
+
+    fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.root.join("uploads")
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let mut path = self.blobs();
+        path.extend([digest.algorithm().as_str(), &hex[..2], hex]);
+        path
+    }
+
+    fn upload_path(&self, id: &UploadId) -> PathBuf {
+        self.uploads().join(id.as_str())
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// `NotFound` if its file is absent, and file system errors.
+    pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobContent> {
+        let file = self.open_file(digest)?;
+        Ok(BlobContent::File(BlobFile::new(file)))
+    }
+
+    /// Reads a blob into memory, at most its first `limit` bytes.
+    ///
+    /// # Errors
+    /// Like [`Self::open_blob`].
+    pub fn read_blob(&self, digest: &Digest, limit: u64) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.open_file(digest)?;
+        file.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn open_file(&self, digest: &Digest) -> io::Result<File> {
+        self.timed(Operation::Reader, || File::open(self.blob_path(digest)))
+    }
+
+    /// True if the blob's file exists and has `size` bytes. Its content is not verified.
+    pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
+        let metadata = self.timed(Operation::Stat, || fs::metadata(self.blob_path(digest)));
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+    }
+
+    /// Opens and locks an upload's file, creating it if absent.
+    ///
+    /// Returns `None` while another request, of this process or another, holds the lock.
+    pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
+        self.timed(Operation::Writer, || {
+            UploadFile::open(&self.upload_path(id))
+        })
+    }
+
+    /// Returns the number of bytes received of an upload: 0 if it has no file yet.
+    pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
+        match self.timed(Operation::Stat, || fs::metadata(self.upload_path(id))) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the names of new upload files durable, as [`UploadFile::sync`] does with their bytes.
+    pub fn sync_uploads(&self) -> io::Result<()> {
+        sync_directory(&self.uploads())
+    }
+
+    /// Removes an upload's own name; published bytes remain under the blob's name.
+    pub fn remove_upload(&self, id: &UploadId) -> io::Result<()> {
+        match self.timed(Operation::Delete, || fs::remove_file(self.upload_path(id))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Like [`Self::remove_upload`], but keeps a published file.
+    ///
+    /// Its own name marks the blob's name as an orphan should the commit have failed.
+    pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {
+        match fs::metadata(self.upload_path(id)) {
+            Ok(metadata) if metadata.nlink() > 1 => Ok(()),
+            _ => self.remove_upload(id),
+        }
+    }
+
+    /// Gives a complete, synced upload the name of its blob in addition to its own.
+    ///
+    /// Call it only inside the write transaction that inserts the blob's row. A file that already has that name has no
+    /// row, so a failed commit left it: it is replaced.
+    pub fn publish(&self, id: &UploadId, file: &UploadFile, digest: &Digest) -> io::Result<()> {
+        let (from, to) = (self.upload_path(id), self.blob_path(digest));
+        // the lock should have kept others from the name: check it before bytes get a digest's name
+        if !file.is_at(&from) {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the upload's file was replaced while it was locked",
+            ));
+        }
+        let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?)))
+        else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let mut linked = self.timed(Operation::Move, || fs::hard_link(&from, &to));
+        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            make_directory(shard)?;
+            linked = fs::hard_link(&from, &to);
+        }
+        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
+            fs::remove_file(&to)?;
+            linked = fs::hard_link(&from, &to);
+        }
+        let mut names = self.names.lock();
+        names.unsynced.insert(shard.to_owned());
+        if !names.durable_shards.contains(shard) {
+            names.unsynced.insert(parent.to_owned());
+        }
+        linked
+    }
+
+    /// Makes every name given by [`Self::publish`] durable, with one sync per directory.
+    pub fn sync_published(&self) -> io::Result<()> {
+        let mut names = self.names.lock();
+        names
+            .unsynced
+            .iter()
+            .try_for_each(|directory| sync_directory(directory))?;
+        let synced = std::mem::take(&mut names.unsynced);
+        names.durable_shards.extend(synced);
+        Ok(())
+    }
+
+    /// Removes the file of a collected blob and returns it, still open; `None` if it is absent.
+    ///
+    /// Its space is freed when the result is dropped, which takes a while for a large file. Call this inside a write
+    /// transaction that has just seen that no row has the digest, and [`Self::sync_removed`] later.
+    pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<KeptOpen>> {
+        let path = self.blob_path(digest);
+        if let Some(shard) = path.parent() {
+            self.names.lock().removed.insert(shard.to_owned());
+        }
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        self.timed(Operation::Delete, || fs::remove_file(&path))
+            .map(|()| Some(KeptOpen { _file: file }))
+    }
+
+    /// Makes every removal by [`Self::unlink_blob`] durable, with one sync per directory.
+    pub fn sync_removed(&self) -> io::Result<()> {
+        let removed = std::mem::take(&mut self.names.lock().removed);
+        let synced = removed
+            .iter()
+            .try_for_each(|shard| match sync_directory(shard) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            });
+        if synced.is_err() {
+            self.names.lock().removed.extend(removed);
+        }
+        synced
+    }
+
+    /// Removes an orphaned blob's file.
+    ///
+    /// Call this inside a write transaction that has just seen that no row has the digest.
+    pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
+        match self.timed(Operation::Delete, || {
+            fs::remove_file(self.blob_path(digest))
+        }) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// True if an upload's file also has the name of the blob `digest`.
+    pub fn is_published_as(&self, file: &UploadFile, digest: &Digest) -> bool {
+        file.is_at(&self.blob_path(digest))
+    }
+
+    /// Lists the uploads that have a file, including finished ones whose own name a crash left behind.
+    pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
+        let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
+        Ok(self
+            .timed(Operation::List, || fs::read_dir(self.uploads()))?
+            .filter_map(move |entry| entry.map(name).transpose()))
+    }
+
+    /// Locks the data directory; `None` if another process holds a conflicting lock.
+    ///
+    /// The lock is the kernel's and ends when the result is dropped.
+    pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        let directory = File::open(&self.root)?;
+        let locked = match lock {
+            DirectoryLock::Shared => directory.try_lock_shared(),
+            DirectoryLock::Exclusive => directory.try_lock(),
+        };
+        match locked {
+            Ok(()) => Ok(Some(KeptOpen { _file: directory })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Returns the free disk space of the store's file system, in bytes.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        let stats = rustix::fs::statvfs(&self.root)?;
+        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
+    }
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::Hasher;
+
+    fn upload(store: &BlobStore, id: &UploadId, content: &'static [u8]) -> UploadFile {
+        let mut file = store.open_upload(id).unwrap().unwrap();
+        file.append(&[bytes::Bytes::from_static(content)]).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_replaced_upload_file_is_not_published() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let id = UploadId::random();
+        let verified = upload(&store, &id, b"right");
+        store.remove_upload(&id).unwrap();
+        let _impostor = upload(&store, &id, b"wrong");
+        let digest = Hasher::digest(Algorithm::Sha256, b"right");
+        assert!(store.publish(&id, &verified, &digest).is_err());
+        assert!(!store.has_blob(&digest, 5));
+    }
+
+    #[test]
+    fn publishing_replaces_an_orphaned_blob_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let digest = Hasher::digest(Algorithm::Sha256, b"right");
+        let place = store.blob_path(&digest);
+        fs::create_dir(place.parent().unwrap()).unwrap();
+        fs::write(&place, b"left over").unwrap();
+        let id = UploadId::random();
+        store
+            .publish(&id, &upload(&store, &id, b"right"), &digest)
+            .unwrap();
+        assert_eq!(fs::read(&place).unwrap(), b"right");
+    }
+
+    #[test]
+    fn an_upload_is_locked_by_one_request_at_a_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let id = UploadId::random();
+        let file = upload(&store, &id, b"held");
+        assert!(store.open_upload(&id).unwrap().is_none());
+        let digest = Hasher::digest(Algorithm::Sha256, b"held");
+        store.publish(&id, &file, &digest).unwrap();
+        store.discard_upload(&id).unwrap();
+        assert!(
+            file.is_published().unwrap(),
+            "a published file keeps its own name"
+        );
+        drop(file);
+        assert!(
+            store
+                .open_upload(&id)
+                .unwrap()
+                .unwrap()
+                .is_published()
+                .unwrap()
+        );
+    }
+}

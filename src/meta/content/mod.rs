@@ -1,0 +1,11 @@
+//! Repositories and what is in them: the facts that clients read and change.
+
+pub(super) mod blobs;
+pub(super) mod manifest_references;
+pub(super) mod manifests;
+pub(super) mod pulls;
+pub(super) mod repositories;
+pub(super) mod settings;
+pub(super) mod tag_history;
+pub(super) mod tags;
+pub(super) mod uploads;

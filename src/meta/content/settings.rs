@@ -1,0 +1,54 @@
+//! Settings that a server records for other processes on its directory, and for its own next start.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::PointReader;
+use crate::meta::sqlite::writer::WriteTx;
+
+const RETENTION: &str = "retention";
+
+impl PointReader<'_> {
+    /// Returns the retention settings of the last server, in its own format; `None` before the first start.
+    pub fn retention(&self) -> Result<Option<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+                .query_row([RETENTION], |row| row.get(0))
+                .optional()
+        })
+    }
+}
+
+impl WriteTx<'_> {
+    /// Records the time of a write probe.
+    pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("INSERT INTO settings (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
+            .execute([now.to_string()])?;
+        Ok(())
+    }
+
+    /// Records the retention settings; if they changed, everything that a rule deferred is due for review.
+    pub fn set_retention(&self, text: &str) -> Result<(), Error> {
+        let changed = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+            )?
+            .execute(params![RETENTION, text])?;
+        if changed > 0 {
+            self.connection.execute(
+                "UPDATE manifests SET review_from = idle_since WHERE review_from > idle_since",
+                [],
+            )?;
+            self.connection.execute(
+                "UPDATE repositories SET review_at = 0 WHERE review_at IS NOT 0",
+                [],
+            )?;
+        }
+        Ok(())
+    }
+}

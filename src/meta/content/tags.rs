@@ -1,0 +1,152 @@
+//! Tags: names that point at manifests.
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use crate::meta::actor::Actor;
+use crate::meta::clock::Millis;
+use crate::meta::content::tag_history::Ending;
+use crate::meta::error::Error;
+use crate::meta::ids::{ManifestId, RepositoryId};
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
+use crate::meta::sqlite::writer::WriteTx;
+use crate::oci::{Digest, RepositoryName, TagName};
+
+/// A tag, as the rules about tags see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagTimes {
+    pub name: String,
+    /// Time when it was last pointed at another manifest.
+    pub updated_at: Millis,
+    pub pulled_at: Option<Millis>,
+}
+
+impl Reader<'_> {
+    /// Returns all tags of a repository, as the rules about tags see them.
+    pub fn tag_times(&self, repository: RepositoryId) -> Result<Vec<TagTimes>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1",
+        )?;
+        Ok(statement
+            .query_map([repository.0], tag_times)?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Like [`Self::tag_times`], for the repository of that name; empty if it is unknown.
+    pub fn tag_times_in(&self, repository: &RepositoryName) -> Result<Vec<TagTimes>, Error> {
+        match self.repository(repository)? {
+            Some(repository) => self.tag_times(repository),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns one tag, as the rules about tags see it.
+    pub fn times_of_tag(
+        &self,
+        repository: RepositoryId,
+        tag: &str,
+    ) -> Result<Option<TagTimes>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+        )?;
+        Ok(statement
+            .query_row(params![repository.0, tag], tag_times)
+            .optional()?)
+    }
+
+    /// Returns the target of a tag.
+    pub fn tag_target(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+    ) -> Result<Option<(ManifestId, Digest)>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT manifest_id, digest FROM tags JOIN manifests ON manifests.id = manifest_id
+                 WHERE tags.repository_id = ?1 AND name = ?2",
+            )?
+            .query_row(params![repository.0, tag.as_str()], |row| {
+                Ok((ManifestId(row.get(0)?), digest(row, 1)?))
+            })
+            .optional()?)
+    }
+
+    /// Lists the tags that point at a manifest, in byte order.
+    pub fn tags_on(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT name FROM tags WHERE manifest_id = ?1 ORDER BY name")?;
+        Ok(statement
+            .query_map([manifest.0], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Lists the tags that start with `prefix`, in byte order.
+    pub fn tags_with_prefix(
+        &self,
+        repository: RepositoryId,
+        prefix: &str,
+    ) -> Result<Vec<String>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name FROM tags WHERE repository_id = ?1 AND name >= ?2 AND name < ?2 || x'7f'",
+        )?;
+        Ok(statement
+            .query_map(params![repository.0, prefix], |row| row.get(0))?
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Points a tag at a manifest of its repository and records its former target in its history.
+    ///
+    /// If the tag already points there, nothing changes.
+    pub fn set_tag(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+        manifest: ManifestId,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<(), Error> {
+        if self
+            .tag_target(repository, tag)?
+            .is_some_and(|(present, _)| present == manifest)
+        {
+            return Ok(());
+        }
+        self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
+                     set_by = excluded.set_by, set_from = excluded.set_from",
+            )?
+            .execute(params![repository.0, tag.as_str(), manifest.0, now, actor.name, actor.address])?;
+        Ok(())
+    }
+
+    /// Removes a tag and nothing else; false if it is absent.
+    pub fn delete_tag(
+        &self,
+        repository: RepositoryId,
+        tag: &str,
+        actor: &Actor,
+        now: Millis,
+    ) -> Result<bool, Error> {
+        self.record_end(repository, tag, Ending::Removed, actor, now)?;
+        let removed = self
+            .connection
+            .prepare_cached("DELETE FROM tags WHERE repository_id = ?1 AND name = ?2")?
+            .execute(params![repository.0, tag])?;
+        Ok(removed > 0)
+    }
+}
+
+fn tag_times(row: &Row<'_>) -> rusqlite::Result<TagTimes> {
+    Ok(TagTimes {
+        name: row.get(0)?,
+        updated_at: row.get(1)?,
+        pulled_at: row.get(2)?,
+    })
+}

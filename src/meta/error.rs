@@ -1,0 +1,72 @@
+//! Why the metadata could not be read or changed.
+
+use rusqlite::ErrorCode;
+
+/// A failure to read or change the metadata.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "the database {path} was written by a newer registry (schema {found}, this one knows {known}): install that version, or restore a backup"
+    )]
+    TooNew {
+        path: String,
+        found: i64,
+        known: i64,
+    },
+    #[error(
+        "{0} is not a database of this registry: move that file away, or name another --data-dir"
+    )]
+    Foreign(String),
+    #[error(
+        "cannot open the database {path}: {cause}; it and the files beside it must be readable and writable for this user, or name another directory with --data-dir"
+    )]
+    Open { path: String, cause: String },
+    #[error("the database failed: {message}")]
+    Database { kind: Fault, message: String },
+    #[error("no connection to the database was free: {0}")]
+    Exhausted(String),
+    #[error("the change could not be made durable: {0}")]
+    Commit(String),
+    #[error("the writer has stopped")]
+    Stopped,
+    #[error("reading the database ended early: {0}")]
+    Interrupted(String),
+}
+
+/// The kind of a database failure, as far as callers act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The disk has no space for the change.
+    Full,
+    /// Another process holds a lock that was not released in time.
+    Busy,
+    /// The file is not a database.
+    Foreign,
+    Other,
+}
+
+impl Error {
+    /// True if the disk has no space for the change.
+    pub fn is_full(&self) -> bool {
+        self.is(Fault::Full)
+    }
+
+    pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
+        matches!(self, Self::Database { kind, .. } if *kind == fault)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let kind = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Fault::Full,
+            Some(ErrorCode::DatabaseBusy) => Fault::Busy,
+            Some(ErrorCode::NotADatabase) => Fault::Foreign,
+            _ => Fault::Other,
+        };
+        Self::Database {
+            kind,
+            message: error.to_string(),
+        }
+    }
+}

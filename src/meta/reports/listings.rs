@@ -1,0 +1,173 @@
+//! Lists, read by key: the cost of a page does not grow with the store.
+
+use rusqlite::params;
+
+use crate::meta::clock::Millis;
+use crate::meta::error::Error;
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
+use crate::oci::{Digest, RepositoryName};
+
+/// An entry of the list of repositories.
+#[derive(Clone, Debug)]
+pub struct RepositoryRow {
+    pub name: String,
+    pub tags: u64,
+    pub manifests: u64,
+    /// Time of the last push of a manifest.
+    pub pushed_at: Millis,
+}
+
+/// An entry of the list of tags.
+#[derive(Clone, Debug)]
+pub struct TagRow {
+    pub name: String,
+    pub digest: Digest,
+    /// Time when the tag was last pointed at another manifest.
+    pub updated_at: Millis,
+    /// Time of the last pull; the server records pulls with a delay of some seconds.
+    pub pulled_at: Option<Millis>,
+    pub pulls: u64,
+}
+
+/// A manifest that has another one as its subject.
+#[derive(Clone, Debug)]
+pub struct ReferrerRow {
+    pub digest: Digest,
+    pub media_type: String,
+    pub artifact_type: Option<String>,
+    pub bytes: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Lists names of repositories that hold a manifest, in byte order, after `after`.
+    pub fn catalog(&self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached("SELECT name FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2")?
+                .query_map(params![after, limit], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Like [`Self::catalog`], with details of each.
+    pub fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryRow>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT name, (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
+                            (SELECT max(pushed_at) FROM manifests WHERE repository_id = repositories.id)
+                     FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2",
+                )?
+                .query_map(params![after, limit], |row| {
+                    Ok(RepositoryRow { name: row.get(0)?, tags: row.get(1)?, manifests: row.get(2)?, pushed_at: row.get(3)? })
+                })?
+                .collect()
+        })
+    }
+
+    /// Lists names of repositories that contain `term`, in byte order, at most `limit` after the first `skip`.
+    ///
+    /// The only list read by position instead of by key, because the API that it serves numbers its pages.
+    pub fn search(&self, term: &str, limit: usize, skip: usize) -> Result<Vec<String>, Error> {
+        let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT name FROM repositories WHERE manifests > 0 AND instr(name, ?1) > 0 ORDER BY name LIMIT ?2 OFFSET ?3",
+                )?
+                .query_map(params![term, limit, skip], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Lists names of tags, in byte order, after `after`.
+    pub fn tag_names(
+        &self,
+        repository: &RepositoryName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT tags.name FROM repositories JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
+                     WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
+                )?
+                .query_map(params![repository.as_str(), after, limit], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Like [`Self::tag_names`], with details of each.
+    pub fn tags(
+        &self,
+        repository: &RepositoryName,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<TagRow>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
+                     JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
+                     JOIN manifests ON manifests.id = tags.manifest_id
+                     WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
+                )?
+                .query_map(params![repository.as_str(), after, limit], |row| {
+                    Ok(TagRow {
+                        name: row.get(0)?,
+                        digest: digest(row, 1)?,
+                        updated_at: row.get(2)?,
+                        pulled_at: row.get(3)?,
+                        pulls: row.get(4)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Lists the tags that point at a manifest, in byte order.
+    pub fn tags_of(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Digest,
+    ) -> Result<Vec<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT tags.name FROM repositories
+                     JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+                     JOIN tags ON tags.manifest_id = manifests.id
+                     WHERE repositories.name = ?1 ORDER BY tags.name",
+                )?
+                .query_map(params![repository.as_str(), manifest.as_str()], |row| row.get(0))?
+                .collect()
+        })
+    }
+
+    /// Lists manifests whose subject is `subject`, by digest, after `after`; of one artifact type, if given.
+    pub fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<ReferrerRow>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT manifests.digest, media_type, artifact_type, bytes FROM repositories
+                     JOIN manifests ON manifests.repository_id = repositories.id AND subject = ?2 AND manifests.digest > ?4
+                     JOIN manifest_bytes ON manifest_id = manifests.id
+                     WHERE repositories.name = ?1 AND (?3 IS NULL OR artifact_type = ?3)
+                     ORDER BY manifests.digest LIMIT ?5",
+                )?
+                .query_map(params![repository.as_str(), subject.as_str(), artifact_type, after, limit], |row| {
+                    Ok(ReferrerRow { digest: digest(row, 0)?, media_type: row.get(1)?, artifact_type: row.get(2)?, bytes: row.get(3)? })
+                })?
+                .collect()
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! Lists and sums, for clients and for the owner.
+
+pub(super) mod listings;
+pub(super) mod references;
+pub(super) mod usage;

@@ -1,0 +1,369 @@
+//! Opening connections to the database: one that writes, and pools that read.
+
+use std::cell::Cell;
+use std::fs::OpenOptions;
+use std::ops::Deref;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use crate::meta::error::{Error, Fault};
+
+/// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
+const APPLICATION_ID: i32 = 0x6f72_6567;
+
+/// Pause between two attempts to get a lock that another process holds: short at first, because a change takes a
+/// millisecond or two. SQLite's own handler doubles its pauses, and so waits for many times as long as the other works.
+const BUSY_PAUSE: Duration = Duration::from_micros(50);
+const BUSY_SOON: i32 = 200;
+const BUSY_LONG_PAUSE: Duration = Duration::from_millis(1);
+/// About one minute.
+const BUSY_TRIES: i32 = 60_000;
+
+/// Number of attempts to open a database that another process is opening, and the pause between them.
+const START_TRIES: u32 = 500;
+const START_PAUSE: Duration = Duration::from_millis(10);
+
+/// Disk space reserved for the log, in bytes: one and a half times its usual size.
+const LOG_RESERVE: u64 = 6 << 20;
+
+/// Prepared statements kept per connection: more than there are.
+const STATEMENT_CACHE: usize = 64;
+
+/// Migrations by number. An applied one never changes.
+const MIGRATIONS: [&str; 4] = [
+    include_str!("../../../migrations/01-initial.sql"),
+    include_str!("../../../migrations/02-upload-progress.sql"),
+    include_str!("../../../migrations/03-collection.sql"),
+    include_str!("../../../migrations/04-upload-hash-state.sql"),
+];
+
+/// Read-only connections that keep their page and statement caches for life.
+#[derive(Clone)]
+pub(in crate::meta) struct Pool(r2d2::Pool<SqliteConnectionManager>);
+
+impl Pool {
+    /// Opens all `size` connections at once, so that the first burst of requests does not wait for them.
+    pub(in crate::meta) fn open(path: &Path, size: usize) -> Result<Self, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(flags)
+            .with_init(|connection| {
+                connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+                connection.busy_handler(Some(wait_for_others))?;
+                connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2048;")
+            });
+        r2d2::Pool::builder()
+            .max_size(u32::try_from(size).unwrap_or(u32::MAX))
+            .max_lifetime(None)
+            .idle_timeout(None)
+            .connection_timeout(Duration::from_secs(5))
+            .test_on_check_out(false)
+            .build(manager)
+            .map(Self)
+            .map_err(|error| open_error(path, error))
+    }
+
+    /// Waits for a free connection, for at most five seconds.
+    pub(in crate::meta) fn connection(
+        &self,
+    ) -> Result<impl Deref<Target = Connection> + Send, Error> {
+        self.0
+            .get()
+            .map_err(|error| Error::Exhausted(error.to_string()))
+    }
+}
+
+/// The connections for reads.
+#[derive(Clone)]
+pub struct Pools {
+    /// For point reads, which run on the async workers: one connection per worker.
+    pub(in crate::meta) points: Pool,
+    /// For scans, which run on blocking threads.
+    pub(in crate::meta) scans: Pool,
+}
+
+impl Pools {
+    pub(in crate::meta) fn open(path: &Path) -> Result<Self, Error> {
+        let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Self {
+            points: Pool::open(path, workers)?,
+            scans: Pool::open(path, workers.max(4))?,
+        })
+    }
+}
+
+/// Opens this process's only writing connection, and applies missing migrations.
+///
+/// Retries while another process does the same: SQLite does not wait for a lock while it holds one that the other process
+/// may wait for, as when a new database gets its log.
+pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
+    for _ in 0..START_TRIES {
+        match try_open_writer(path) {
+            Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
+            other => return other,
+        }
+    }
+    try_open_writer(path)
+}
+
+fn try_open_writer(path: &Path) -> Result<Connection, Error> {
+    // created here to be private from the start; SQLite gives -wal and -shm the same mode
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| open_error(path, error))?;
+    let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
+    connection.busy_handler(Some(wait_for_others))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    check_owner(&connection, path)?;
+    if is_new(&connection)? {
+        // only possible in a database without pages
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL")?;
+    }
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA foreign_keys = ON;
+         PRAGMA wal_autocheckpoint = 0;
+         PRAGMA journal_size_limit = 67108864;
+         PRAGMA cache_size = -8192;",
+    )?;
+    migrate(&mut connection)?;
+    // else the journal of a savepoint is a file once it exceeds 64 KiB: half the work of a change
+    connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    reserve_log(path);
+    Ok(connection)
+}
+
+/// Reserves disk space for the log, so that content can still be deleted on a disk that others have filled.
+///
+/// If the file system cannot do that, the log grows as needed.
+fn reserve_log(path: &Path) {
+    // SQLite holds no lock on the log itself, so it may be opened and closed
+    let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
+    let reserved = log.map(|log| {
+        rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE)
+    });
+    if !matches!(reserved, Ok(Ok(()))) {
+        tracing::debug!("cannot reserve disk space for the log of the database");
+    }
+}
+
+thread_local! {
+    static HAS_WAITED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True if this thread has waited for another process since the last call.
+pub(in crate::meta) fn has_waited() -> bool {
+    HAS_WAITED.replace(false)
+}
+
+fn wait_for_others(tries: i32) -> bool {
+    HAS_WAITED.set(true);
+    std::thread::sleep(if tries < BUSY_SOON {
+        BUSY_PAUSE
+    } else {
+        BUSY_LONG_PAUSE
+    });
+    tries < BUSY_TRIES
+}
+
+/// Rejects files of other programs before anything is changed in them.
+fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let foreign = || Error::Foreign(path.display().to_string());
+    // one snapshot: another process may be applying its first migration
+    let connection = &connection.unchecked_transaction()?;
+    let pragma = |name: &str| {
+        connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+    };
+    let owner = match pragma("application_id") {
+        Ok(owner) => owner,
+        Err(cause) => {
+            return Err(match Error::from(cause) {
+                error if error.is(Fault::Foreign) => foreign(),
+                error if error.is(Fault::Busy) => error,
+                Error::Database { message, .. } => open_error(path, message),
+                error => error,
+            });
+        }
+    };
+    let objects: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if owner != i64::from(APPLICATION_ID) && (owner != 0 || objects > 0) {
+        return Err(foreign());
+    }
+    let found = pragma("user_version")?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(Error::TooNew {
+            path: path.display().to_string(),
+            found,
+            known,
+        });
+    }
+    Ok(())
+}
+
+/// Checks the owner and the version of a database by its header (SQLite's file format, section 1.3).
+///
+/// The log is not read: the version in it is no older.
+pub(in crate::meta) fn check_header(path: &Path) -> Result<(), Error> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    let mut header = Vec::new();
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .open(path)
+        .map_err(|error| open_error(path, error))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 100), &mut header)
+        .map_err(|error| open_error(path, error))?;
+    let number = |offset: usize| {
+        header
+            .get(offset..offset + 4)
+            .and_then(|bytes| bytes.try_into().ok())
+            .map(i32::from_be_bytes)
+    };
+    let (Some(found), Some(owner)) = (number(60), number(68)) else {
+        // an empty file is a new database; a short one belongs to another program
+        return if header.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Foreign(path.display().to_string()))
+        };
+    };
+    if !header.starts_with(MAGIC) || (owner != APPLICATION_ID && (owner != 0 || found != 0)) {
+        return Err(Error::Foreign(path.display().to_string()));
+    }
+    let known = MIGRATIONS.len() as i64;
+    if i64::from(found) > known {
+        return Err(Error::TooNew {
+            path: path.display().to_string(),
+            found: found.into(),
+            known,
+        });
+    }
+    Ok(())
+}
+
+fn is_new(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))
+        .map(|pages| pages == 0)
+}
+
+/// Applies missing migrations in one transaction.
+///
+/// Of two processes that start on an empty directory at once, the second waits for the lock and finds the work done.
+fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version == MIGRATIONS.len() as i64 {
+        // up to date: no need to wait for another writer
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, sql) in (1_i64..)
+        .zip(MIGRATIONS)
+        .filter(|(number, _)| *number > version)
+    {
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Path of one of SQLite's own files, which lie beside the database that a symbolic link leads to.
+pub(in crate::meta) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path
+        .canonicalize()
+        .unwrap_or_else(|_| path.to_owned())
+        .into_os_string();
+    name.push(suffix);
+    name.into()
+}
+
+fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
+    Error::Open {
+        path: path.display().to_string(),
+        cause: cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_and_newer_databases_are_rejected_and_older_ones_migrated() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = directory.path().join("text");
+        std::fs::write(
+            &text,
+            "not a database, but long enough to be looked at as one: ".repeat(40),
+        )
+        .unwrap();
+        assert!(
+            matches!(open_writer(&text), Err(Error::Foreign(_)))
+                && matches!(check_header(&text), Err(Error::Foreign(_)))
+        );
+
+        let other = directory.path().join("other");
+        Connection::open(&other)
+            .unwrap()
+            .execute_batch("CREATE TABLE theirs (x)")
+            .unwrap();
+        assert!(matches!(open_writer(&other), Err(Error::Foreign(_))));
+
+        let old = directory.path().join("old");
+        let connection = Connection::open(&old).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .execute_batch(&format!(
+                "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID}"
+            ))
+            .unwrap();
+        connection
+            .execute_batch("INSERT INTO uploads VALUES ('id', 'a', 'sha256', 1, 2)")
+            .unwrap();
+        drop(connection);
+        let progress = |row: &rusqlite::Row<'_>| {
+            Ok((
+                row.get::<_, Option<u64>>("received")?,
+                row.get::<_, Option<Vec<u8>>>("hash_state")?,
+            ))
+        };
+        check_header(&old).unwrap();
+        assert_eq!(
+            open_writer(&old)
+                .unwrap()
+                .query_row("SELECT * FROM uploads", [], progress),
+            Ok((None, None))
+        );
+        check_header(&old).unwrap();
+
+        let future = directory.path().join("future");
+        open_writer(&future)
+            .unwrap()
+            .pragma_update(None, "user_version", 99)
+            .unwrap();
+        assert!(matches!(
+            open_writer(&future),
+            Err(Error::TooNew { found: 99, .. })
+        ));
+        assert!(matches!(
+            check_header(&future),
+            Err(Error::TooNew { found: 99, .. })
+        ));
+        let empty = directory.path().join("empty");
+        std::fs::write(&empty, "").unwrap();
+        check_header(&empty).unwrap();
+    }
+}

@@ -1,0 +1,6 @@
+//! SQLite: connections, readers and the one writer.
+
+pub(super) mod connection;
+pub(super) mod reader;
+pub(super) mod row;
+pub(super) mod writer;

@@ -1,0 +1,350 @@
+//! The only thread of this process that changes the database: group commit.
+//!
+//! Changes queue up while a commit is being synced; the next transaction takes all of them. Each runs inside its own
+//! savepoint, so that a failing one rolls back nothing but itself. Then the files that they published are made durable,
+//! once for all of them, and the transaction is committed with one sync of the log. Only then are the callers answered.
+//! A failing commit fails them all.
+//!
+//! A change that may be lost in a power failure, because it would be made again, needs no sync: it is visible at once,
+//! and durable with the next durable change or with [`Meta::sync`](crate::meta::Meta::sync).
+//!
+//! The transaction is `IMMEDIATE`: from its first change to its commit it holds the database's write lock, which is
+//! the only lock there is, between threads and between processes.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::meta::error::Error;
+use crate::meta::sqlite::connection::has_waited;
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::stats::Stats;
+
+/// Maximum number of changes in one commit, so that the first of them does not wait for ever.
+const BATCH_LIMIT: usize = 256;
+/// Pause after a lazy transaction, for other processes to get the lock: longer than the pause between their attempts.
+const LAZY_PAUSE: Duration = Duration::from_micros(300);
+/// Period for which another writer is assumed to be active after its last change.
+const ACTIVE_PERIOD: Duration = Duration::from_secs(1);
+/// Length of the log from which it is copied back into the database, in pages of 4 KiB.
+const CHECKPOINT_PAGES: i64 = 1000;
+
+/// Runs in the writer's thread before each durable commit, to make the files durable that the commit will promise.
+pub type BeforeCommit = Box<dyn Fn() -> std::io::Result<()> + Send>;
+
+/// The inside of one change: runs alone, sees the changes queued before it, and is all committed or not at all.
+pub struct WriteTx<'c> {
+    reader: Reader<'c>,
+    is_contended: bool,
+}
+
+impl<'c> WriteTx<'c> {
+    pub(in crate::meta) fn new(connection: &'c Connection, is_contended: bool) -> Self {
+        Self {
+            reader: Reader::new(connection),
+            is_contended,
+        }
+    }
+
+    /// True if others change the database too, in this very transaction or in another process just now.
+    ///
+    /// Changes that no client waits for should then leave them time.
+    pub fn is_contended(&self) -> bool {
+        self.is_contended
+    }
+
+    /// Runs `work` in a savepoint, and rolls it back if it fails.
+    pub fn attempt<T, E: From<Error>>(&self, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let run = |sql: &str| {
+            self.connection
+                .prepare_cached(sql)?
+                .execute([])
+                .map_err(Error::from)
+        };
+        run("SAVEPOINT attempt")?;
+        let outcome = work();
+        if outcome.is_err() {
+            run("ROLLBACK TO attempt")?;
+        }
+        run("RELEASE attempt")?;
+        outcome
+    }
+}
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = Reader<'c>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}
+
+/// The queue of the writer's thread.
+pub(in crate::meta) struct Writer {
+    queue: Option<Sender<Box<dyn Job>>>,
+    stats: Arc<Stats>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// A queued change: run inside the transaction, then told the outcome of the commit.
+trait Job: Send {
+    /// Runs the change; returns false if it is to be rolled back.
+    fn run(&mut self, transaction: &WriteTx<'_>) -> bool;
+    /// True if the change must be durable before it is answered.
+    fn is_durable(&self) -> bool;
+    fn finish(self: Box<Self>, commit: Result<(), Error>);
+}
+
+struct Change<T, E, F> {
+    change: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+    is_durable: bool,
+}
+
+impl<T, E, F> Job for Change<T, E, F>
+where
+    T: Send,
+    E: From<Error> + Send,
+    F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send,
+{
+    fn run(&mut self, transaction: &WriteTx<'_>) -> bool {
+        let Some(change) = self.change.take() else {
+            return false;
+        };
+        // a panic in one change must not end the writer, and with it every later change
+        self.result = catch_unwind(AssertUnwindSafe(|| change(transaction))).ok();
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn is_durable(&self) -> bool {
+        self.is_durable
+    }
+
+    fn finish(self: Box<Self>, commit: Result<(), Error>) {
+        let result = match (self.result, commit) {
+            (Some(Err(error)), _) => Err(error),
+            (_, Err(error)) => Err(error.into()),
+            (Some(done), Ok(())) => done,
+            (None, Ok(())) => Err(Error::Commit("the change panicked".to_owned()).into()),
+        };
+        // the receiver is gone if the client is; the change stands all the same
+        let _ = self.reply.send(result);
+    }
+}
+
+impl Writer {
+    pub(in crate::meta) fn start(
+        connection: Connection,
+        before_commit: BeforeCommit,
+        stats: Arc<Stats>,
+    ) -> Self {
+        let (queue, jobs) = channel();
+        let counted = Arc::clone(&stats);
+        let work = move || run(&connection, &jobs, &before_commit, &counted);
+        let thread = std::thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(work);
+        Self {
+            queue: Some(queue),
+            stats,
+            thread: thread.ok(),
+        }
+    }
+
+    /// Queues a change; the receiver fails if the writer has stopped.
+    pub(in crate::meta) fn submit<T, E, F>(
+        &self,
+        change: F,
+        is_durable: bool,
+    ) -> oneshot::Receiver<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Change {
+            change: Some(change),
+            result: None,
+            reply,
+            is_durable,
+        };
+        if let Some(queue) = &self.queue {
+            self.stats.queued.add(1);
+            // if the thread has ended, the job is dropped, and its reply with it
+            let _ = queue.send(Box::new(job));
+        }
+        answer
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until the queued changes are done.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(
+    connection: &Connection,
+    jobs: &Receiver<Box<dyn Job>>,
+    before_commit: &BeforeCommit,
+    stats: &Stats,
+) {
+    let mut others = Others::default();
+    while let Ok(first) = jobs.recv() {
+        let mut done = Vec::new();
+        let pending: Vec<_> = std::iter::once(first)
+            .chain(jobs.try_iter())
+            .take(BATCH_LIMIT)
+            .collect();
+        let is_durable = pending.iter().any(|job| job.is_durable());
+        // changes that arrive meanwhile join, unless they need a sync that will not happen
+        let room = if is_durable {
+            BATCH_LIMIT - pending.len()
+        } else {
+            0
+        };
+        let pending = pending.into_iter().chain(jobs.try_iter().take(room));
+        let start = Instant::now();
+        let outcome = transact(
+            connection,
+            pending,
+            is_durable,
+            &mut done,
+            &mut others,
+            before_commit,
+            stats,
+        );
+        stats.batches.observe(done.len() as u64);
+        if is_durable {
+            stats.transactions.observe_time(start.elapsed());
+        } else {
+            stats.lazy_commits.add(1);
+        }
+        if let Err(error) = &outcome {
+            stats.failed_commits.add(1);
+            tracing::error!(changes = done.len(), %error, "commit failed");
+        }
+        stats
+            .queued
+            .add(-i64::try_from(done.len()).unwrap_or_default());
+        for job in done {
+            job.finish(outcome.clone());
+        }
+        if !is_durable {
+            std::thread::sleep(LAZY_PAUSE);
+        }
+        checkpoint(connection);
+    }
+}
+
+/// Other writers: another process, or a change of this process that a client waits for.
+#[derive(Default)]
+struct Others {
+    /// Changed by commits of other connections, but not by those of this one.
+    data_version: Option<i64>,
+    last_seen: Option<Instant>,
+}
+
+impl Others {
+    /// True if other writers are active. Call it inside each transaction.
+    fn are_active(&mut self, connection: &Connection, is_durable: bool) -> bool {
+        let version = connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut query| query.query_row([], |row| row.get(0)))
+            .ok();
+        let has_changed = std::mem::replace(&mut self.data_version, version)
+            .is_some_and(|before| Some(before) != version);
+        if has_waited() || has_changed || is_durable {
+            self.last_seen = Some(Instant::now());
+        }
+        self.last_seen
+            .is_some_and(|seen| seen.elapsed() < ACTIVE_PERIOD)
+    }
+}
+
+/// Runs `pending` in one transaction and moves each change into `done`, whatever the outcome.
+fn transact(
+    connection: &Connection,
+    pending: impl Iterator<Item = Box<dyn Job>>,
+    is_durable: bool,
+    done: &mut Vec<Box<dyn Job>>,
+    others: &mut Others,
+    before_commit: &BeforeCommit,
+    stats: &Stats,
+) -> Result<(), Error> {
+    // `synchronous` cannot be set inside a transaction
+    let begun = connection.execute_batch(if is_durable {
+        "PRAGMA synchronous = FULL; BEGIN IMMEDIATE"
+    } else {
+        "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
+    });
+    let mut outcome = begun.map_err(Error::from);
+    let transaction = WriteTx::new(connection, others.are_active(connection, is_durable));
+    let mut kept = 0;
+    for mut job in pending {
+        if outcome.is_ok() {
+            match run_in_savepoint(&transaction, job.as_mut()) {
+                Ok(keep) => kept += usize::from(keep),
+                Err(error) => outcome = Err(error.into()),
+            }
+        }
+        done.push(job);
+    }
+    if outcome.is_ok() && kept > 0 && is_durable {
+        outcome = stats
+            .directory_syncs
+            .time(before_commit)
+            .map_err(|error| Error::Commit(format!("cannot sync a directory of blobs: {error}")));
+    }
+    if outcome.is_ok() {
+        let start = Instant::now();
+        outcome = connection.execute_batch("COMMIT").map_err(Error::from);
+        if is_durable {
+            stats.commits.observe_time(start.elapsed());
+        }
+    }
+    if outcome.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    outcome
+}
+
+fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::Result<bool> {
+    let connection = transaction.connection;
+    connection.prepare_cached("SAVEPOINT change")?.execute([])?;
+    let keep = job.run(transaction);
+    if !keep {
+        connection
+            .prepare_cached("ROLLBACK TO change")?
+            .execute([])?;
+    }
+    connection.prepare_cached("RELEASE change")?.execute([])?;
+    Ok(keep)
+}
+
+/// Copies the log back into the database once it is long enough.
+///
+/// Nothing is written meanwhile, so the copy is complete and the next transaction starts the log from its beginning: the
+/// file does not grow, and its syncs touch no metadata.
+fn checkpoint(connection: &Connection) {
+    let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
+        row.get::<_, i64>(1)
+    });
+    if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
+        && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    {
+        tracing::warn!(%error, "cannot copy the log into the database; retrying after the next commit");
+    }
+}

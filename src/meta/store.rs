@@ -1,0 +1,153 @@
+//! The metadata store: its connections, its cache and its writer.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::content::manifests::StoredManifest;
+use super::error::Error;
+use super::manifest_cache::ManifestCache;
+use super::sqlite::connection::{self, Pools};
+use super::sqlite::reader::{PointReader, Read, point};
+use super::sqlite::writer::{BeforeCommit, WriteTx, Writer};
+use super::stats::Stats;
+use crate::oci::{Digest, RepositoryName, TagName};
+
+/// The metadata store of one data directory; clones share it.
+#[derive(Clone)]
+pub struct Meta {
+    pools: Pools,
+    manifest_cache: Arc<ManifestCache>,
+    /// SQLite's write-ahead log.
+    log: Arc<Path>,
+    writer: Arc<Writer>,
+    stats: Arc<Stats>,
+}
+
+impl Meta {
+    /// Opens the database at `path`, creating it if absent, and applies missing migrations.
+    ///
+    /// # Errors
+    /// A file of another program, a database of a newer registry, and file system errors.
+    pub fn open(path: &Path, before_commit: BeforeCommit) -> Result<Self, Error> {
+        let writing = connection::open_writer(path)?;
+        let stats = Arc::<Stats>::default();
+        Ok(Self {
+            pools: Pools::open(path)?,
+            manifest_cache: Arc::new(ManifestCache::beside(path)),
+            log: connection::beside(path, "-wal").into(),
+            writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
+            stats,
+        })
+    }
+
+    /// Fails if [`Self::open`] would refuse the database at `path`, as far as its first page tells.
+    ///
+    /// Nothing is changed: SQLite itself would create files beside a database that is in use.
+    ///
+    /// # Errors
+    /// Like [`Self::open`].
+    pub fn check(path: &Path) -> Result<(), Error> {
+        connection::check_header(path)
+    }
+
+    /// Counters of this process's reads and commits.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
+    pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
+        read.run(&self.pools).await
+    }
+
+    /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.
+    pub async fn manifest_by_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
+        self.cached(repository, tag.as_str(), |reader| {
+            reader.manifest_by_tag(repository, tag)
+        })
+        .await
+    }
+
+    /// Returns the manifest of that digest, from memory if nothing was committed since it was last read.
+    pub async fn manifest_by_digest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
+        self.cached(repository, digest.as_str(), |reader| {
+            reader.manifest_by_digest(repository, digest)
+        })
+        .await
+    }
+
+    async fn cached(
+        &self,
+        repository: &RepositoryName,
+        reference: &str,
+        query: impl FnOnce(&PointReader<'_>) -> Result<Option<StoredManifest>, Error> + Send,
+    ) -> Result<Option<Arc<StoredManifest>>, Error> {
+        self.stats.manifests_read.add(1);
+        let state = self.manifest_cache.state();
+        if let Some(state) = &state
+            && let Some(manifest) = self
+                .manifest_cache
+                .get(state, repository.as_str(), reference)
+        {
+            self.stats.manifests_remembered.add(1);
+            return Ok(Some(manifest));
+        }
+        let found = self.read(point(query)).await;
+        self.stats.manifests_failed.add(u64::from(found.is_err()));
+        let found = found?.map(Arc::new);
+        if let (Some(state), Some(manifest)) = (state, &found) {
+            self.manifest_cache
+                .insert(state, repository.as_str(), reference, manifest);
+        }
+        Ok(found)
+    }
+
+    /// Makes one change, durably: the answer comes after the commit that holds it is on disk.
+    ///
+    /// If `change` fails, nothing of it remains, and changes committed with it are not affected.
+    pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.writer
+            .submit(change, true)
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Like [`Self::write`], but without waiting for the disk.
+    ///
+    /// A power failure may undo it until a durable change follows or [`Self::sync`] is called: for changes that would
+    /// then be made again.
+    pub async fn write_lazily<T, E, F>(&self, change: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        self.writer
+            .submit(change, false)
+            .await
+            .unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Makes everything durable that any process has committed so far. Blocks.
+    pub fn sync(&self) -> std::io::Result<()> {
+        // SQLite holds no lock on the log itself, so it may be opened and closed
+        match std::fs::File::open(&self.log).and_then(|log| log.sync_data()) {
+            // copied back and removed: then it is in the database, durably
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Policies: rules for the tags of matching repositories.
+//!
+//! Precedence, from the outside in: the first policy whose `repositories` match a repository's name
+//! applies to it; of its tag rules, the first whose `tags` match a tag's name decides; the rule
+//! keeps the tag if any of its conditions does. A tag that matches no rule is kept, as is an
+//! immutable one unless the policy says otherwise. Signatures and attestations by tag
+//! (`sha256-<hex>.sig`) are exempt: they are removed with their image.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::meta::{Millis, TagTimes, millis};
+use crate::registry::policy::duration::format_duration;
+use crate::registry::policy::glob::Glob;
+use crate::registry::policy::keep_untagged::KeepUntagged;
+
+/// Rules for some repositories.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    pub repositories: Glob,
+    /// Overrides [`Retention::untagged`](crate::registry::Retention::untagged).
+    pub untagged: Option<KeepUntagged>,
+    /// Tags that clients can neither move nor remove.
+    pub immutable: Vec<Glob>,
+    /// Let the tag rules remove immutable tags.
+    pub expire_immutable: bool,
+    pub tags: Vec<TagRule>,
+}
+
+/// A rule that keeps tags.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TagRule {
+    pub tags: Vec<Glob>,
+    /// Keep the tags unconditionally.
+    pub always: bool,
+    /// Keep the newest tags of this number.
+    pub newest: Option<u64>,
+    /// Keep tags last set within this time.
+    pub younger: Option<Duration>,
+    /// Keep tags pulled or set within this time.
+    pub pulled: Option<Duration>,
+}
+
+/// Decision about a tag, with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TagDecision {
+    pub tag: String,
+    pub is_kept: bool,
+    /// The deciding rule, in words.
+    pub reason: String,
+    /// Time at which the decision may change without a push or pull.
+    pub until: Option<Millis>,
+}
+
+impl Policy {
+    pub fn is_immutable(&self, tag: &str) -> bool {
+        self.immutable.iter().any(|pattern| pattern.matches(tag))
+    }
+
+    /// Decides about all tags of a repository; sorted by name.
+    pub fn decide(&self, mut tags: Vec<TagTimes>, now: Millis) -> Vec<TagDecision> {
+        let mut newest = NewestTags::default();
+        tags.iter().for_each(|tag| self.record(tag, &mut newest));
+        let ranks = newest.rank();
+        tags.sort_by(|one, other| one.name.cmp(&other.name));
+        tags.into_iter()
+            .map(|tag| self.decide_one(tag, now, &ranks))
+            .collect()
+    }
+
+    /// Records a tag, which must be done for all tags before any decision.
+    pub(in crate::registry) fn record(&self, tag: &TagTimes, newest: &mut NewestTags) {
+        if let Ok((number, rule)) = self.rule_of(&tag.name)
+            && let Some(limit) = rule.newest.filter(|_| !rule.always)
+        {
+            let seen = newest.0.entry(number).or_default();
+            seen.insert((Reverse(tag.updated_at), tag.name.clone()));
+            if seen.len() as u64 > limit {
+                seen.pop_last();
+            }
+        }
+    }
+
+    /// Returns the rule that decides about a tag, or the reason why there is none.
+    fn rule_of(&self, tag: &str) -> Result<(usize, &TagRule), &'static str> {
+        if is_signature(tag) {
+            return Err("it belongs to an image and is removed with it");
+        }
+        if self.is_immutable(tag) && !self.expire_immutable {
+            return Err("it is immutable");
+        }
+        let matching = self
+            .tags
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| rule.tags.iter().any(|pattern| pattern.matches(tag)));
+        matching.ok_or("no rule matches it")
+    }
+
+    pub(in crate::registry) fn decide_one(
+        &self,
+        tag: TagTimes,
+        now: Millis,
+        ranks: &TagRanks,
+    ) -> TagDecision {
+        let kept = |reason: String, until| TagDecision {
+            tag: tag.name.clone(),
+            is_kept: true,
+            reason,
+            until,
+        };
+        let rule = match self.rule_of(&tag.name) {
+            Ok((_, rule)) => rule,
+            Err(reason) => return kept(reason.to_owned(), None),
+        };
+        let name = rule
+            .tags
+            .iter()
+            .map(Glob::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        if rule.always {
+            return kept(format!("'{name}' is always kept"), None);
+        }
+        if let (Some(place), Some(newest)) = (ranks.0.get(&tag.name), rule.newest) {
+            return kept(
+                format!("number {place} of the newest {newest} of '{name}'"),
+                None,
+            );
+        }
+        let ends = [
+            rule.younger.map(|time| {
+                (
+                    tag.updated_at.saturating_add(millis(time)),
+                    "younger than",
+                    time,
+                )
+            }),
+            // a push counts as a pull: what nobody could pull yet stays as well
+            rule.pulled.map(|time| {
+                (
+                    tag.updated_at
+                        .max(tag.pulled_at.unwrap_or_default())
+                        .saturating_add(millis(time)),
+                    "pulled within",
+                    time,
+                )
+            }),
+        ];
+        let last = ends
+            .into_iter()
+            .flatten()
+            .filter(|(end, ..)| *end > now)
+            .max_by_key(|(end, ..)| *end);
+        match last {
+            Some((end, what, time)) => kept(
+                format!("{what} {} ('{name}')", format_duration(time)),
+                Some(end),
+            ),
+            None => TagDecision {
+                is_kept: false,
+                reason: format!("no condition of '{name}' keeps it"),
+                until: None,
+                tag: tag.name,
+            },
+        }
+    }
+}
+
+/// The newest tags of each rule that keeps a number of them, among those recorded.
+///
+/// Newest first, then by name, so that decisions are stable. Size is limited by the rules, not by
+/// the number of tags.
+#[derive(Default)]
+pub(in crate::registry) struct NewestTags(BTreeMap<usize, BTreeSet<(Reverse<Millis>, String)>>);
+
+/// Ranks of the newest tags, from 1.
+#[derive(Debug, Default)]
+pub(in crate::registry) struct TagRanks(HashMap<String, u64>);
+
+impl NewestTags {
+    /// Ranks the tags, once all are recorded.
+    ///
+    /// One rule decides about a tag, so it is in one list at most.
+    pub(in crate::registry) fn rank(self) -> TagRanks {
+        TagRanks(
+            self.0
+                .into_values()
+                .flat_map(|seen| seen.into_iter().map(|(_, name)| name).zip(1..))
+                .collect(),
+        )
+    }
+}
+
+/// Reports whether a tag is a signature tag: `sha256-<hex>`, with or without a suffix.
+pub(in crate::registry) fn is_signature(tag: &str) -> bool {
+    let hex = tag
+        .strip_prefix("sha256-")
+        .map(|rest| rest.split('.').next().unwrap_or_default());
+    hex.is_some_and(|hex| {
+        hex.len() == 64
+            && hex
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagTimes {
+        TagTimes {
+            name: name.to_owned(),
+            updated_at,
+            pulled_at,
+        }
+    }
+
+    fn pattern(text: &str) -> Glob {
+        Glob::try_from(text.to_owned()).unwrap()
+    }
+
+    fn rule(tags: &str) -> TagRule {
+        TagRule {
+            tags: vec![pattern(tags)],
+            always: false,
+            newest: None,
+            younger: None,
+            pulled: None,
+        }
+    }
+
+    fn policy(tags: Vec<TagRule>) -> Policy {
+        Policy {
+            repositories: pattern("**"),
+            untagged: None,
+            immutable: vec![pattern("v*")],
+            expire_immutable: false,
+            tags,
+        }
+    }
+
+    fn kept(decisions: &[TagDecision]) -> Vec<&str> {
+        decisions
+            .iter()
+            .filter(|decision| decision.is_kept)
+            .map(|decision| decision.tag.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_and_any_of_its_conditions_keeps() {
+        let policy = policy(vec![
+            TagRule {
+                newest: Some(2),
+                younger: Some(Duration::from_millis(10)),
+                ..rule("pr-*")
+            },
+            TagRule {
+                pulled: Some(Duration::from_millis(50)),
+                ..rule("*")
+            },
+        ]);
+        let tags = vec![
+            tag("pr-1", 10, None),
+            tag("pr-2", 20, Some(99)),
+            tag("pr-3", 30, None),
+            tag("pr-4", 95, None),
+            tag("nightly", 1, Some(60)),
+            tag("old", 1, None),
+            tag("v1", 1, None),
+            tag(&format!("sha256-{}.sig", "a".repeat(64)), 1, None),
+        ];
+        let decisions = policy.decide(tags, 100);
+        let signature = format!("sha256-{}.sig", "a".repeat(64));
+        assert_eq!(
+            kept(&decisions),
+            ["nightly", "pr-3", "pr-4", &signature, "v1"]
+        );
+        let until = |name: &str| {
+            decisions
+                .iter()
+                .find(|decision| decision.tag == name)
+                .unwrap()
+                .until
+        };
+        assert_eq!(
+            (until("nightly"), until("pr-4"), until("v1")),
+            (Some(110), None, None)
+        );
+    }
+
+    #[test]
+    fn a_tag_that_no_rule_matches_is_kept() {
+        assert_eq!(
+            kept(
+                &policy(vec![rule("pr-*")])
+                    .decide(vec![tag("main", 1, None), tag("pr-1", 1, None)], 100)
+            ),
+            ["main"]
+        );
+    }
+
+    #[test]
+    fn retention_removes_immutable_tags_if_configured() {
+        let policy = Policy {
+            expire_immutable: true,
+            ..policy(vec![rule("*")])
+        };
+        assert!(kept(&policy.decide(vec![tag("v1", 1, None)], 100)).is_empty());
+    }
+}

@@ -1,0 +1,107 @@
+//! The slices of the registry's interface, one for each subject.
+//!
+//! A slice borrows the registry and costs nothing; its operations are defined in the rooms, beside
+//! what they need.
+
+use crate::registry::service::Registry;
+
+/// Manifests: pull, push, delete, describe, and the referrers of a subject.
+#[derive(Clone, Copy)]
+pub struct Manifests<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Blobs: pull, push in one request, mount, delete.
+#[derive(Clone, Copy)]
+pub struct Blobs<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Upload sessions: their requests, their expiry, and recovery after a crash.
+#[derive(Clone, Copy)]
+pub struct Uploads<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Tags: lists, history, removal, and restoring former targets.
+#[derive(Clone, Copy)]
+pub struct Tags<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Repositories: the catalogue, search, and deletion as a whole.
+#[derive(Clone, Copy)]
+pub struct Repositories<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Deleted manifests and removed tags that can still be restored.
+#[derive(Clone, Copy)]
+pub struct Trash<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Garbage collection.
+#[derive(Clone, Copy)]
+pub struct Gc<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Read-only reports: disk usage, forecasts, previews, and why something is kept.
+#[derive(Clone, Copy)]
+pub struct Reports<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Counters and checks for monitoring.
+#[derive(Clone, Copy)]
+pub struct Status<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+impl Registry {
+    /// Operations on manifests.
+    pub fn manifests(&self) -> Manifests<'_> {
+        Manifests { registry: self }
+    }
+
+    /// Operations on blobs.
+    pub fn blobs(&self) -> Blobs<'_> {
+        Blobs { registry: self }
+    }
+
+    /// Operations on upload sessions.
+    pub fn uploads(&self) -> Uploads<'_> {
+        Uploads { registry: self }
+    }
+
+    /// Operations on tags.
+    pub fn tags(&self) -> Tags<'_> {
+        Tags { registry: self }
+    }
+
+    /// Operations on repositories.
+    pub fn repositories(&self) -> Repositories<'_> {
+        Repositories { registry: self }
+    }
+
+    /// Operations on the trash.
+    pub fn trash(&self) -> Trash<'_> {
+        Trash { registry: self }
+    }
+
+    /// Garbage collection.
+    pub fn gc(&self) -> Gc<'_> {
+        Gc { registry: self }
+    }
+
+    /// Read-only reports.
+    pub fn reports(&self) -> Reports<'_> {
+        Reports { registry: self }
+    }
+
+    /// Counters and checks for monitoring.
+    pub fn status(&self) -> Status<'_> {
+        Status { registry: self }
+    }
+}

@@ -1,0 +1,163 @@
+//! Publication of a complete upload as a blob, and removal of uploads.
+
+use std::sync::Arc;
+
+use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
+use crate::meta::{Actor, now};
+use crate::oci::{Algorithm, Digest, RepositoryName};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::slices::Uploads;
+use crate::registry::upload::ingest::HashedFile;
+
+/// Way in which an upload arrives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A session of several requests.
+    Session,
+    /// A single request with the whole blob.
+    Request,
+}
+
+impl Uploads<'_> {
+    /// Verifies, syncs and publishes a complete upload.
+    ///
+    /// Returns the file, and with it the lock, in every case: the upload's name must not be touched
+    /// before its end is decided.
+    pub(super) async fn store(
+        self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        upload: HashedFile,
+        origin: Origin,
+        actor: &Actor,
+    ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
+        let (file, actual) =
+            verify(Arc::clone(&self.registry.blobs), upload, digest.algorithm()).await?;
+        let file = Arc::new(file);
+        let stored = match actual {
+            Ok(actual) if actual == *digest => {
+                self.publish(repository, id, digest, &file, origin, actor)
+                    .await
+            }
+            Ok(actual) => Err(Error::DigestMismatch {
+                expected: digest.clone(),
+                actual,
+            }),
+            Err(error) => Err(Error::files("syncing an upload")(error)),
+        };
+        Ok((file, stored))
+    }
+
+    /// Publishes the file and records the blob, in one transaction.
+    pub(super) async fn publish(
+        self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        file: &Arc<UploadFile>,
+        origin: Origin,
+        actor: &Actor,
+    ) -> Result<(), Error> {
+        let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
+        let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
+        self.registry
+            .write(actor.clone(), move |tx, _| {
+                if origin == Origin::Session && !tx.delete_upload(session.as_str())? {
+                    return Err(Error::UploadUnknown(session));
+                }
+                let now = now();
+                let repository = tx.ensure_repository(&repository, now)?;
+                let blob = match tx.blob(&digest)? {
+                    Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
+                    known => {
+                        // a row without a file means manual interference: the verified file repairs
+                        // it
+                        blobs
+                            .publish(&session, &file, &digest)
+                            .map_err(Error::files("publishing a blob"))?;
+                        known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
+                    }
+                };
+                Ok(tx.link_blob(repository, &digest, blob, now)?)
+            })
+            .await
+    }
+
+    /// Removes the upload's own name; its lock, held by `file`, ends only then.
+    pub(super) async fn release(self, id: &UploadId, file: Arc<UploadFile>) -> Result<(), Error> {
+        self.registry.unsaved_hashes.lock().remove(id);
+        let (id, blobs) = (id.clone(), Arc::clone(&self.registry.blobs));
+        let removed = blocking(move || {
+            // last, so that until here recovery can open the file after a crash
+            blobs
+                .remove_upload(&id)
+                .and_then(|()| file.make_read_only())
+        });
+        if let Err(error) = removed.await? {
+            // the blob is safe; recovery removes the remaining name
+            tracing::warn!(%error, "cannot remove the file of a finished upload");
+        }
+        Ok(())
+    }
+
+    /// Ends an upload's session, if any, and removes its file.
+    ///
+    /// The caller holds the lock, as `file`.
+    pub(in crate::registry) async fn discard(
+        self,
+        id: &UploadId,
+        file: impl Into<Arc<UploadFile>>,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let file = file.into();
+        self.registry.unsaved_hashes.lock().remove(id);
+        let (session, removed, blobs) = (id.clone(), id.clone(), Arc::clone(&self.registry.blobs));
+        // the row first: without it nobody creates a new file under the name whose lock is about to
+        // end
+        let ended = self
+            .registry
+            .write(actor, move |tx, _| Ok(tx.delete_upload(session.as_str())?))
+            .await;
+        // removed even if the disk is too full to delete the row
+        blocking(move || blobs.discard_upload(&removed))
+            .await?
+            .map_err(Error::files("removing an upload"))?;
+        drop(file);
+        ended.map(|_| ())
+    }
+}
+
+/// Removes what a failed request added; acknowledged bytes stay.
+///
+/// The system reports a lost write once, so bytes that could not be synced must be removed: a
+/// second sync that succeeds proves nothing.
+pub(super) async fn roll_back(file: impl Into<Arc<UploadFile>>, start: u64) -> Result<(), Error> {
+    let file = file.into();
+    if let Err(error) = blocking(move || file.truncate(start)).await? {
+        tracing::warn!(%error, "cannot cut off what a failed request left of an upload");
+    }
+    Ok(())
+}
+
+/// Syncs the file, then returns the digest of its whole content.
+async fn verify(
+    blobs: Arc<BlobStore>,
+    upload: HashedFile,
+    algorithm: Algorithm,
+) -> Result<(UploadFile, std::io::Result<Digest>), Error> {
+    let HashedFile { file, hasher } = upload;
+    let work = move || {
+        let synced = blobs.stats().file_syncs.time(|| file.sync());
+        let hasher = synced.and_then(|()| {
+            if hasher.algorithm() == algorithm {
+                Ok(hasher)
+            } else {
+                file.rehash(algorithm)
+            }
+        });
+        (file, hasher.map(Hasher::finish))
+    };
+    blocking(work).await
+}

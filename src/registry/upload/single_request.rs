@@ -1,0 +1,50 @@
+//! Blobs pushed in a single request, without a session.
+
+use std::sync::Arc;
+
+use crate::blob::{Hasher, UploadId};
+use crate::meta::Actor;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::error::Error;
+use crate::registry::slices::Blobs;
+use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
+use crate::registry::upload::publish::Origin;
+
+impl Blobs<'_> {
+    /// Stores a blob that arrives in a single request, without a session.
+    ///
+    /// # Errors
+    /// [`Error::Body`] if the body breaks off, [`Error::DigestMismatch`] if the content has another
+    /// digest; nothing of it remains.
+    pub async fn push(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        body: impl BodyStream,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        self.registry.check_disk_space(0)?;
+        let id = UploadId::random();
+        let file = self.registry.uploads().open_file(&id).await?;
+        let upload = HashedFile {
+            file,
+            hasher: Hasher::new(digest.algorithm()),
+        };
+        let (file, stored) = match self.registry.uploads().ingest(upload, body).await {
+            Ok(upload) => {
+                self.registry
+                    .uploads()
+                    .store(repository, &id, digest, upload, Origin::Request, &actor)
+                    .await?
+            }
+            Err(IngestError::Body(upload, error)) => (Arc::new(upload.file), Err(error)),
+            Err(IngestError::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
+            Err(IngestError::Broken(None, error)) => return Err(error),
+        };
+        match stored {
+            Ok(()) => self.registry.uploads().release(&id, file).await?,
+            Err(_) => self.registry.uploads().discard(&id, file, actor).await?,
+        }
+        stored
+    }
+}
