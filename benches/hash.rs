@@ -86,7 +86,7 @@ fn aws_lc(algorithm: &'static aws_lc_rs::digest::Algorithm, content: &[u8]) {
     black_box(context.finish());
 }
 
-/// What going on costs with a saved state, and without one.
+/// Measures resuming a hash with a saved state and without one.
 fn state(algorithm: Algorithm, content: &[u8]) {
     const TIMES: u32 = 10_000;
     let mut hasher = Hasher::new(algorithm);

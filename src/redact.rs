@@ -7,7 +7,8 @@ pub const REDACTED: &str = "(secret)";
 
 /// Redacts user and password, query and fragment of a URL.
 ///
-/// Other text counts as a URL without a scheme. Everything before an `@` counts as a user: a password with a slash in it would otherwise pass for a path.
+/// Other text counts as a URL without a scheme. Everything before an `@` counts as a user, because a
+/// password may contain a slash.
 pub fn url(text: &str) -> Cow<'_, str> {
     let start = text.find("://").map_or(0, |end| end + "://".len());
     let (scheme, rest) = text.split_at(start);

@@ -2,7 +2,7 @@
 
 use tarkeep::registry::Actor;
 
-/// Whom history names for what is done at the shell: the user, behind sudo as well.
+/// Returns the user at the shell, the one behind sudo if there is one.
 pub(crate) fn local_user() -> Actor {
     let named = ["SUDO_USER", "USER"]
         .into_iter()

@@ -1,10 +1,10 @@
-//! Arguments as people give them to the container of `registry:2`, whose `/entrypoint.sh` takes more than `registry` does.
+//! Compatibility with the container of `registry:2`, whose `/entrypoint.sh` accepts more than `registry` does.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-/// The arguments of this process, with what is missing from them: a configuration alone is served, and `registry` before
-/// a command, or the entrypoint that there would be, is the name of this program once more.
+/// Normalises the arguments: inserts `serve` before a lone configuration, and removes a repeated `registry` or the path of
+/// the entrypoint before a command.
 pub(crate) fn arguments(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = given.collect();
     let named = |argument: &OsString, name: &str| {

@@ -23,7 +23,7 @@ use crate::cli::terminal::output;
 )]
 struct Arguments {
     /// Print version
-    // -v is distribution's, and -V everybody else's
+    // -v is distribution's flag, -V the usual one
     #[arg(short, long, visible_short_alias = 'V', action = clap::ArgAction::Version)]
     version: (),
     #[command(subcommand)]
@@ -32,39 +32,39 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve images to docker, podman and every OCI client
+    /// Run the server
     Serve(serve::Arguments),
-    /// List the repositories, or the tags of one
+    /// List repositories, or the tags of one
     Ls(ls::Arguments),
-    /// Show what an image is made of, and who refers to it
+    /// Show an image: its layers, tags, platforms and referrers
     Inspect(inspect::Arguments),
     Du(du::Arguments),
-    /// Remove tags, a manifest or whole repositories, after showing what goes and how much disk comes back
+    /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     Rm(rm::Arguments),
-    /// List what was deleted and can be brought back, or bring it back
+    /// List deleted content that can still be restored, or restore it
     Restore(restore::Arguments),
-    /// Show what a tag pointed at before, or point it there again
+    /// Show the history of a tag, or move it back
     Tag(tag::Arguments),
-    /// Show what keeps a blob or a manifest: the chains of references up to tags, leases and rules; or when it goes
+    /// Show why a blob or manifest is kept (tags, references, leases, rules), or when it will be removed
     Why(why::Arguments),
-    /// Show what the rules about tags decide
+    /// Preview the effect of the retention rules
     Policy(policy::Arguments),
-    /// Collect what nobody needs, beside a running server or without one
+    /// Remove unreferenced content now; a server may be running
     Gc(gc::Arguments),
-    /// Collect as the registry:2 image does: everything unneeded goes at once if no server is running
+    /// Run garbage collection like registry:2: immediately and without undo, if no server is running
     GarbageCollect(garbage_collect::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
-    /// Check a configuration, or show the one in force
+    /// Check a configuration, or show the effective one
     Config(config::Arguments),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions {
-        /// The shell, as in: registry completions bash > /etc/bash_completion.d/registry
+        /// Shell, as in: registry completions bash > /etc/bash_completion.d/registry
         shell: clap_complete::Shell,
     },
 }
 
-/// Runs the command line and says how it went.
+/// Runs the command line.
 pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
     let is_called_htpasswd = given
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // of a configuration all is said that is wrong with it, a line each
+            // an invalid configuration has one line per problem
             failure
                 .to_string()
                 .lines()

@@ -8,26 +8,26 @@ use tarkeep::registry::{Registry, RegistrySettings, Retention};
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, registry};
 
-/// Where the store is, for commands that work on it.
+/// The store that a command works on.
 #[derive(clap::Args)]
 pub(crate) struct Store {
-    /// The data directory [default: as the server has it]
+    /// Data directory [default: the server's]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The server's configuration, for its data directory and its rules
+    /// The server's configuration, which names the data directory and the retention rules
     #[arg(long, value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens the store, beside a running server or without one.
+    /// Opens the store; a server may be running.
     pub(crate) async fn open(self) -> Result<Registry, Error> {
         let (registry, _) = self.open_with_rules().await?;
         Ok(registry)
     }
 
-    /// As [`Self::open`], with the rules of what is kept: the configuration's, where one is named or variables make one, and
-    /// otherwise those of the last server on that directory.
+    /// Opens the store with its retention rules: those of the configuration or of variables, or else those of the last server
+    /// on that directory.
     pub(crate) async fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
         let file = defaults::configuration(self.config);
         let is_named = file.is_some();
@@ -35,7 +35,7 @@ impl Store {
             Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
         let directory = defaults::data_directory(self.data_dir.as_deref(), &config)?;
         defaults::check_foreign_store(&directory, &config)?;
-        // what clients may not, the owner may
+        // the owner may delete even if clients may not
         let settings = RegistrySettings {
             delete: true,
             ..rules

@@ -1,4 +1,4 @@
-//! A configuration that was read and is yet to be judged by the parts of the server.
+//! A configuration that was read, and that the parts of the server have yet to validate.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,14 +6,16 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::config::error::{Error, Problem, Report};
+use crate::config::keys::is_within;
 use crate::config::loaded::Loaded;
 use crate::config::schema::Config;
 use crate::config::source::Origin;
 use crate::config::validate::Checked;
 use crate::config::violations::Violations;
 
-/// What was read, and all that is wrong with it as far as that is known. A section that does not fit is left out of
-/// [`Self::config`], for it to be judged by what is right.
+/// A configuration and the problems found in it so far.
+///
+/// Invalid sections are left out of [`Self::config`], so that the parts of the server can validate the others.
 #[derive(Debug)]
 pub struct Draft {
     loaded: Loaded,
@@ -38,7 +40,7 @@ impl Draft {
             });
         }
         let config = serde_json::from_value(values.clone()).unwrap_or_else(|error| {
-            // what the table of keys lets through fits the types below it; this is for the day it does not
+            // values that pass the table of keys fit the types; a test holds both together
             problems.push(Problem {
                 origin: file.clone(),
                 about: String::new(),
@@ -61,39 +63,39 @@ impl Draft {
         &self.loaded.config
     }
 
-    /// Adds what a part of the server has found wrong.
-    pub fn judge<T>(&mut self, found: Result<T, Violations>) -> Option<T> {
-        let wrongs = match found {
+    /// Adds the violations that a part of the server found; returns the value if there are none.
+    pub fn validated<T>(&mut self, found: Result<T, Violations>) -> Option<T> {
+        let violations = match found {
             Ok(value) => return Some(value),
-            Err(wrongs) => wrongs.0,
+            Err(violations) => violations.0,
         };
-        for wrong in wrongs {
-            let may_follow = wrong.unless.is_some_and(|section| {
+        for violation in violations {
+            let may_follow = violation.unless.is_some_and(|section| {
                 self.problems
                     .iter()
                     .any(|problem| is_within(&problem.about, &section))
             });
             if !may_follow {
-                let origin = origin(&self.loaded.origins, &wrong.about);
+                let origin = origin(&self.loaded.origins, &violation.about);
                 self.problems.push(Problem {
                     origin,
-                    about: wrong.about,
-                    sentence: wrong.sentence,
+                    about: violation.about,
+                    sentence: violation.sentence,
                 });
             }
         }
         None
     }
 
-    /// Adds something that is no problem, and that its owner should know.
+    /// Adds a note, which is logged at start.
     pub fn note(&mut self, sentence: String) {
         self.loaded.notes.push(sentence);
     }
 
-    /// The configuration.
+    /// Returns the configuration if it is valid.
     ///
     /// # Errors
-    /// All that is wrong with it: what is in the file first, in its order.
+    /// All problems: those in the file first, by line.
     pub fn finish(self) -> Result<Loaded, Error> {
         if self.problems.is_empty() {
             Ok(self.loaded)
@@ -102,16 +104,16 @@ impl Draft {
         }
     }
 
-    /// The configuration, and what a part of the server makes of it.
+    /// Returns the configuration, and the settings that `part` derives from it.
     ///
     /// # Errors
-    /// As [`Self::finish`], with what that part finds wrong.
+    /// All problems, those that `part` finds included.
     pub fn finish_with<T>(
         mut self,
         part: impl FnOnce(&Config) -> Result<T, Violations>,
     ) -> Result<(Loaded, T), Error> {
         let found = part(self.config());
-        match self.judge(found) {
+        match self.validated(found) {
             Some(value) => Ok((self.finish()?, value)),
             None => Err(self.error()),
         }
@@ -127,12 +129,7 @@ impl Draft {
     }
 }
 
-fn is_within(key: &str, section: &str) -> bool {
-    key.strip_prefix(section)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-}
-
-/// Where a key was given; for a section, where the first of its keys was.
+/// Returns the origin of a key; for a section, of its first key.
 fn origin(origins: &BTreeMap<String, Origin>, about: &str) -> Origin {
     if let Some(origin) = origins.get(about) {
         return origin.clone();

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and what is worth a word.
+//! Errors in a configuration, and notes about it.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use crate::config::source::Origin;
 
-/// Something that keeps a configuration from being used: where it is, and a sentence that names cause and remedy. Values of
-/// secrets are never in it.
+/// An error in a configuration: its origin, and a sentence with cause and remedy.
+///
+/// It never contains the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub origin: Origin,
-    /// The key or the section: `health.http[0].uri`. Empty for the file as a whole.
+    /// Key or section, such as `health.http[0].uri`; empty for the whole file.
     pub about: String,
     pub sentence: String,
 }
@@ -26,7 +27,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why there is no configuration.
+/// An unreadable or invalid configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("cannot read the configuration {path}: {cause}", path = .path.display())]
@@ -39,7 +40,7 @@ pub enum Error {
     Problems(Vec<Problem>),
 }
 
-/// What is found on the way through a configuration.
+/// Problems and notes collected while a configuration is read.
 #[derive(Default)]
 pub(super) struct Report {
     pub problems: Vec<Problem>,
@@ -59,7 +60,7 @@ impl Report {
         self.problem(&Origin::Variable(Arc::clone(name)), about, sentence);
     }
 
-    /// Something that was passed over.
+    /// Adds a note about an ignored key.
     pub fn note(&mut self, origin: &Origin, sentence: &str) {
         self.notes.push(format!("{sentence} ({origin})"));
     }

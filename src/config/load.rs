@@ -12,11 +12,12 @@ use crate::config::source::{Content, Node, Origin, read_file};
 use crate::config::{environment, keys, validate};
 
 impl Config {
-    /// Reads `file`, if there is one, and lays the `REGISTRY_…` variables of `environment` over it. What is found wrong comes
-    /// with the draft, for the parts of the server to add what they find.
+    /// Reads `file`, if given, and overrides it with the `REGISTRY_…` variables of `environment`.
+    ///
+    /// The draft holds the problems found; the parts of the server add theirs.
     ///
     /// # Errors
-    /// A file that cannot be read, or is not YAML.
+    /// The file cannot be read, or is not YAML.
     pub fn draft(
         file: Option<&Path>,
         environment: impl Iterator<Item = (OsString, OsString)>,
@@ -32,16 +33,16 @@ impl Config {
         if file.is_some() {
             validate::version(&tree, &mut report);
         }
-        spell_out(&mut tree);
+        expand_short_forms(&mut tree);
         environment::overlay(&mut tree, environment, &mut report);
         let checked = validate::check(&tree, &mut report);
         Ok(Draft::new(checked, report, &tree.origin))
     }
 
-    /// As [`Self::draft`], for those who ask no other part of the server.
+    /// Reads a configuration that no part of the server validates further.
     ///
     /// # Errors
-    /// A file that cannot be read, or all that is wrong with what it and the variables say.
+    /// The file cannot be read, or all problems of its values and of the variables.
     pub fn load(
         file: Option<&Path>,
         environment: impl Iterator<Item = (OsString, OsString)>,
@@ -69,8 +70,8 @@ fn read(path: &Path) -> Result<Node, Error> {
     })
 }
 
-/// `auth: none` is `auth: {none: {}}`.
-fn spell_out(tree: &mut Node) {
+/// Turns the short form `auth: none` into `auth: {none: {}}`.
+fn expand_short_forms(tree: &mut Node) {
     let Content::Map(members) = &mut tree.content else {
         return;
     };

@@ -1,4 +1,4 @@
-//! A configuration that was read and is valid.
+//! A valid configuration, with the origin of each value.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use serde_json::Value;
 use crate::config::schema::Config;
 use crate::config::source::Origin;
 
-/// A configuration as it was read.
+/// A valid configuration as read.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub config: Config,
-    /// Sentences for the log about what was accepted and has no effect.
+    /// Notes for the log about keys without effect.
     pub notes: Vec<String>,
-    /// What was given, by the file or by variables, and is honoured.
+    /// Supported values that the file or variables set.
     pub(super) values: Value,
-    /// Where each of those values comes from.
+    /// Origin of each of those values.
     pub(super) origins: BTreeMap<String, Origin>,
 }
 
 impl Loaded {
-    /// The keys whose values differ, in the order of the alphabet. Lists are compared as a whole.
+    /// Returns the keys whose values differ, in alphabetical order. Lists are compared as a whole.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         differ("", &self.values, &other.values, &mut found);

@@ -3,8 +3,14 @@
 //! Flags override variables; variables override the file. Nothing is ignored silently: an unknown key is an error that
 //! names its line, and [`keys`] tells of every other key whether it is supported, ignored with a note, or rejected.
 //!
-//! To add a key: a row in `keys/supported.rs`, and a field of the same name in `schema/`. The command line's
-//! `from_config/` passes it on to the layer that uses it.
+//! To add a key:
+//! 1. add a row to `keys/supported.rs`: its kind, its default, whether a change needs a restart, and its meaning;
+//! 2. add a field of the same name to `schema/`;
+//! 3. pass it to the layer that uses it in `cli/from_config/`;
+//! 4. run `UPDATE=1 cargo test --test integration table`, which writes the row into `docs/configuration.md`.
+//!
+//! Tests fail if a step is missing. On the way from text to settings, `source/` parses the file, `environment.rs` overrides
+//! it with variables, `validate.rs` compares it with the table of keys, and `draft.rs` gathers what the layers reject.
 
 mod draft;
 mod environment;
@@ -12,7 +18,8 @@ mod error;
 pub mod keys;
 mod load;
 mod loaded;
-mod reload;
+mod protection;
+
 mod schema;
 mod show;
 mod source;
@@ -23,7 +30,6 @@ pub use draft::Draft;
 pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
-pub use reload::is_reloadable;
 pub use schema::{
     AccessLog, Auth, Catalog, Class, ClientAuth, Config, ContentPolicy, DebugServer, Delete,
     FileCheck, Filesystem, Formatter, Gc, H2c, Health, Htpasswd, Http, Http2, HttpCheck, Indexes,

@@ -11,7 +11,7 @@ use crate::config::source::Origin;
 use crate::redact::{self, REDACTED};
 
 impl Loaded {
-    /// As a file that says the same, with the origin of each value as a comment; what is secret is masked.
+    /// Renders an equivalent file, with the origin of each value as a comment and secrets redacted.
     pub fn to_yaml(&self) -> String {
         let mut text = String::new();
         if let Some(Shown::Map(members)) = self.shown("", Some(&self.values), "") {
@@ -22,7 +22,7 @@ impl Loaded {
         text
     }
 
-    /// `config`, in the shape of the file, and `origins` by key; what is secret is masked.
+    /// Renders `config`, in the shape of the file, and `origins` by key, with secrets redacted.
     pub fn to_json(&self) -> Value {
         let mut origins = BTreeMap::new();
         let config = self
@@ -31,13 +31,13 @@ impl Loaded {
         json!({ "config": config, "origins": origins })
     }
 
-    /// What holds at `path` of the table of keys, and is called `name`.
+    /// Returns the effective value at `path` of the table of keys; `name` is its path with indexes.
     fn shown(&self, path: &str, value: Option<&Value>, name: &str) -> Option<Shown> {
         if let Some(key) = keys::find(path) {
             return match (key.status, value) {
                 (Status::Supported, Some(value)) => {
                     let origin = self.origins.get(name).cloned().unwrap_or(Origin::Default);
-                    Some(Shown::Value(masked(key.kind, value), origin))
+                    Some(Shown::Value(redacted(key.kind, value), origin))
                 }
                 (Status::Supported, None) => default(key),
                 _ => None,
@@ -62,13 +62,13 @@ impl Loaded {
         {
             return Some(Shown::Value(Value::from("none"), Origin::Default));
         }
-        // without encryption nothing holds of it
+        // the section has no effect without TLS
         if matches!(path, "http.tls" | "http.tls.letsencrypt") && value.is_none() {
             return None;
         }
         let member = |member: &&'static str| {
             let value = value.and_then(|value| value.get(member));
-            // of several ways to log in the one that was chosen; there is but one storage driver
+            // only the selected authentication method; there is only one storage driver
             if path == "auth" && alternatives.contains(member) && value.is_none() {
                 return None;
             }
@@ -84,13 +84,13 @@ impl Loaded {
 
 enum Shown {
     Value(Value, Origin),
-    /// A default that can be told to people, and not be written into a file.
+    /// A default that can only be described.
     Words(&'static str),
     List(Vec<Self>),
     Map(Vec<(String, Self)>),
 }
 
-/// What holds where nothing is said, if anything.
+/// Returns the default of a key, if it has one.
 fn default(key: &keys::Key) -> Option<Shown> {
     let text = key.default;
     if let Some(words) = text.strip_prefix('(') {
@@ -105,7 +105,7 @@ fn default(key: &keys::Key) -> Option<Shown> {
     value.map(|value| Shown::Value(value, Origin::Default))
 }
 
-fn masked(kind: Kind, value: &Value) -> Value {
+fn redacted(kind: Kind, value: &Value) -> Value {
     let by_name = |name: &String, value: &Value| {
         if redact::is_secret_name(name) {
             hidden(value)
@@ -124,13 +124,13 @@ fn masked(kind: Kind, value: &Value) -> Value {
             .map(|(name, value)| (name.clone(), by_name(name, value)))
             .collect(),
         (Kind::Url, Value::String(text)) => Value::from(redact::url(text)),
-        // where a path or a name is expected, and something else was given
+        // a URL given in place of a path or a name
         (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(redact::url(text)),
         _ => value.clone(),
     }
 }
 
-/// As many values as there are, and none of them.
+/// Redacts each value.
 fn hidden(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|_| Value::from(REDACTED)).collect(),
@@ -139,7 +139,7 @@ fn hidden(value: &Value) -> Value {
 }
 
 impl Shown {
-    /// None where there are but words, which are among the origins.
+    /// Returns `None` for a described default, which is added to the origins.
     fn into_value(self, name: &str, origins: &mut BTreeMap<String, String>) -> Option<Value> {
         Some(match self {
             Self::Value(value, origin) => {
@@ -177,7 +177,7 @@ impl Shown {
 fn write_member(text: &mut String, depth: usize, name: &str, shown: &Shown) {
     let indent = "  ".repeat(depth);
     let name = scalar(&Value::from(name));
-    // a String takes whatever is written to it
+    // writing to a String cannot fail
     let _ = match shown {
         Shown::Value(value, origin) => {
             writeln!(text, "{indent}{name}: {}  # {origin}", flow(value))
@@ -203,7 +203,7 @@ fn write_item(text: &mut String, depth: usize, item: &Shown) {
     members
         .iter()
         .for_each(|(name, member)| write_member(text, depth + 1, name, member));
-    // the hyphen stands in the indentation of the first member
+    // the hyphen goes into the indentation of the first member
     let hyphen = start + 2 * depth;
     text.replace_range(hyphen..hyphen + 1, "-");
 }
@@ -227,7 +227,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// A scalar, in quotation marks wherever YAML could take it for something else.
+/// Formats a scalar, quoted if YAML could read it as something else.
 fn scalar(value: &Value) -> String {
     let Value::String(text) = value else {
         return value.to_string();

@@ -1,4 +1,4 @@
-//! From what was written to what it means: each key is known, has the value it needs, and has its effect or is said not to.
+//! Validation of the tree against the table of keys: unknown keys, values of the wrong kind, ignored and rejected keys.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use crate::config::keys::{self, Key, Kind, Status};
 use crate::config::schema::Interval;
 use crate::config::source::{Content, Node, Origin, Scalar};
 
-/// What is left of a configuration once it was looked through.
+/// The supported values of a configuration.
 pub(super) struct Checked {
-    /// What was given and is honoured, in the shape of [`crate::config::Config`].
+    /// In the shape of [`crate::config::Config`].
     pub values: Value,
-    /// Where each of those values comes from, by its path: `health.http[0].uri`.
+    /// Origin of each value, by its path: `health.http[0].uri`.
     pub origins: BTreeMap<String, Origin>,
 }
 
-/// Looks through the whole tree; what is wrong with it is in the report.
+/// Validates the whole tree, and adds its problems to the report.
 pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
     let mut check = Check {
         report,
@@ -30,7 +30,7 @@ pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
             check.report.problem(
                 &tree.origin,
                 "",
-                "a configuration is a map of sections, such as http and storage, and this is something else".to_owned(),
+                "a configuration must be a map of sections, such as http and storage".to_owned(),
             );
             Map::new()
         }
@@ -41,15 +41,16 @@ pub(super) fn check(tree: &Node, report: &mut Report) -> Checked {
     }
 }
 
-/// A file says of what shape it is, as distribution has it, in the file itself. One that does not is perhaps yet to be written.
+/// Requires `version` in the file itself, as distribution does. Without it the file may be half written.
 pub(super) fn version(tree: &Node, report: &mut Report) {
     let is_missing = match tree.content {
         Content::Null | Content::Map(_) => tree.member("version").is_none_or(Node::is_empty),
-        // which is wrong as a whole
+        // reported as a whole elsewhere
         Content::Scalar(_) | Content::List(_) => false,
     };
     if is_missing {
-        let sentence = "version is missing, which every configuration has: write version: 0.1, unless the file is yet to be written";
+        let sentence =
+            "version is missing: write version: 0.1, unless the file is still being written";
         report.problem(&tree.origin, "version", sentence.to_owned());
     }
 }
@@ -60,7 +61,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Looks through what stands at `path` of the table of keys, which is called `shown` in words.
+    /// Validates the value at `path` of the table of keys; messages call it `shown`.
     fn node(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
         match keys::find(path) {
             Some(key) => self.key(key, node, shown),
@@ -129,7 +130,7 @@ impl Check<'_> {
     fn section(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
         let members = match &node.content {
             Content::Map(members) => &**members,
-            // that it stands there says something where what it needs is missing
+            // an empty section still lacks its required keys
             Content::Null => &[],
             _ => {
                 let example = keys::members(path).first().copied().unwrap_or_default();
@@ -169,7 +170,7 @@ impl Check<'_> {
             .filter(|key| key.is_required && is_member(&key.path, path))
         {
             let name = key.path.rsplit('.').next().unwrap_or_default();
-            // an empty list is for those to judge who know what it is about
+            // the part of the server that uses a list decides whether it may be empty
             let is_there =
                 |member: &Node| matches!(member.content, Content::List(_)) || !member.is_empty();
             let is_there = members
@@ -177,14 +178,14 @@ impl Check<'_> {
                 .any(|(given, member)| given == name && is_there(member));
             if !is_there {
                 let missing = keys::join(shown, name);
-                let sentence = format!("{missing} is missing, and needed with the rest of {shown}");
+                let sentence = format!("{missing} is missing: {shown} requires it");
                 self.report.problem(&section.origin, &missing, sentence);
             }
         }
         values
     }
 
-    /// One of several, not two.
+    /// Rejects two alternatives in one section.
     fn choice(&mut self, members: &[(String, Node)], path: &str) {
         let alternatives = keys::alternatives(path);
         let chosen: Vec<_> = members
@@ -193,7 +194,7 @@ impl Check<'_> {
             .collect();
         if let [(first, one), .., (last, other)] = &*chosen {
             let sentence = format!(
-                "{path} is both {first} ({}) and {last}: keep one of them",
+                "{path} has both {first} ({}) and {last}: keep one of them",
                 one.origin
             );
             self.report.problem(&other.origin, path, sentence);
@@ -211,14 +212,14 @@ impl Check<'_> {
     }
 }
 
-/// Whether `key` stands directly in the section `path`.
+/// True if `key` is directly in the section `path`.
 fn is_member(key: &str, path: &str) -> bool {
     key.strip_prefix(path)
         .and_then(|rest| rest.strip_prefix('.'))
         .is_some_and(|rest| !rest.contains('.'))
 }
 
-/// What a key is given; none where it says as much as nothing at all. The error goes on after the key's name.
+/// The key's value, or `None` if empty. The error continues the sentence begun by the key name.
 fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
     match (kind, &node.content) {
         (Kind::Nothing, content) => match content {
@@ -243,7 +244,7 @@ fn value(kind: Kind, node: &Node) -> Result<Option<Value>, String> {
             )))
         }
         (Kind::Headers | Kind::SecretHeaders, _) => {
-            Err("must be a map of names of headers and lists of their values".to_owned())
+            Err("must be a map of header names, each with a list of values".to_owned())
         }
         (Kind::Fields, Content::Map(_)) => Ok(Some(node.to_value())),
         (Kind::Fields, _) => Err("must be a map of names and values".to_owned()),
@@ -277,13 +278,11 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
             word @ ("never" | "forever") => Ok(Some(Value::from(word))),
             _ => time(text)
                 .map(Some)
-                .map_err(|sentence| format!("{sentence}; never or forever are possible as well")),
+                .map_err(|sentence| format!("{sentence}, or never, or forever")),
         },
         Kind::Word(words) => word(words, text).map(|word| Some(Value::from(word))),
         Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),
-        Kind::Version if text != "0.1" => {
-            Err(format!("is {text}, and 0.1 is the only one there is"))
-        }
+        Kind::Version if text != "0.1" => Err(format!("is {text}, and the only version is 0.1")),
         _ => Ok(Some(Value::from(text))),
     }
 }
@@ -299,9 +298,9 @@ fn word(words: &[&str], text: &str) -> Result<String, String> {
 
 fn tls_version(text: &str) -> Result<String, String> {
     match &*text.to_lowercase() {
-        // distribution's documentation has them, and its code has had none of them for long
+        // distribution documents them, but no longer supports them either
         old @ ("tls1.0" | "tls1.1") => Err(format!(
-            "is {old}, and rustls, which encrypts here, has no TLS below 1.2: write tls1.2, or nothing, which is the same"
+            "is {old}, which rustls does not support: write tls1.2, the default, or tls1.3"
         )),
         _ => word(&["tls1.2", "tls1.3"], text),
     }
@@ -312,14 +311,14 @@ fn time(text: &str) -> Result<Value, String> {
         Ok(0.0) => return Ok(Value::from("0s")),
         Ok(_) => {
             return Err(format!(
-                "is {text} without a unit, which distribution takes for nanoseconds: write {text}s, or {text}ns"
+                "is {text} without a unit, which distribution reads as nanoseconds: write {text}s or {text}ns"
             ));
         }
         Err(_) => {}
     }
     Interval::try_from(Value::from(text))
         .map(|_| Value::from(text))
-        .map_err(|error| format!("does not fit: {error}"))
+        .map_err(|error| format!("is invalid: {error}"))
 }
 
 fn texts(

@@ -1,22 +1,22 @@
-//! What is wrong with values that fit their keys: only the parts of the server know.
+//! Violations: values of the right kind that a part of the server cannot use.
 
 use std::fmt;
 
-/// What is wrong with some values; one of several independent parts does not hide what is wrong with the others.
+/// The violations found in a configuration; [`zip`] and [`collect`] join those of independent parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations(pub(super) Vec<Violation>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Violation {
-    /// The key or the section.
+    /// Key or section.
     pub about: String,
     pub sentence: String,
-    /// Of no interest where something else in this section is wrong, from which it may follow.
+    /// Section whose other errors suppress this one, because it may follow from them.
     pub unless: Option<String>,
 }
 
 impl Violations {
-    /// A value that cannot be used: the key, and a sentence with cause and remedy.
+    /// A value that cannot be used, with a sentence that names cause and remedy.
     pub fn of(key: impl Into<String>, sentence: impl fmt::Display) -> Self {
         Self(vec![Violation {
             about: key.into(),
@@ -25,7 +25,7 @@ impl Violations {
         }])
     }
 
-    /// Something that a section lacks, or two things in it that do not go together.
+    /// A missing key in a section, or two keys that exclude each other.
     pub fn within(section: impl Into<String>, sentence: impl fmt::Display) -> Self {
         let section = section.into();
         Self(vec![Violation {
@@ -35,7 +35,7 @@ impl Violations {
         }])
     }
 
-    /// The same, of no interest where something in this section is wrong, from which it may follow.
+    /// Suppresses these violations if another part of the section is invalid, from which they may follow.
     #[must_use]
     pub fn unless(mut self, section: &str) -> Self {
         self.0
@@ -44,7 +44,7 @@ impl Violations {
         self
     }
 
-    /// All of them at once; none where there are none.
+    /// Joins violations; `None` if there are none.
     pub fn all(found: impl IntoIterator<Item = Self>) -> Option<Self> {
         let all: Vec<_> = found
             .into_iter()
@@ -55,7 +55,7 @@ impl Violations {
 }
 
 impl fmt::Display for Violations {
-    /// A sentence a line.
+    /// One sentence per line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sentences: Vec<_> = self
             .0
@@ -72,10 +72,10 @@ impl std::error::Error for Violations {}
 pub trait Zip {
     type Values;
 
-    /// The tuple of the values.
+    /// Returns the values.
     ///
     /// # Errors
-    /// The violations of every part, not only of the first.
+    /// The violations of all parts, not only of the first.
     fn zip(self) -> Result<Self::Values, Violations>;
 }
 
@@ -102,18 +102,18 @@ zip_tuple!(A, B);
 zip_tuple!(A, B, C);
 zip_tuple!(A, B, C, D);
 
-/// As [`Zip::zip`].
+/// Returns the values of a tuple of results.
 ///
 /// # Errors
-/// The violations of every part, not only of the first.
+/// The violations of all parts, not only of the first.
 pub fn zip<T: Zip>(parts: T) -> Result<T::Values, Violations> {
     parts.zip()
 }
 
-/// Collects the values of independent parts.
+/// Collects the values of any number of results.
 ///
 /// # Errors
-/// The violations of every part, not only of the first.
+/// The violations of all parts, not only of the first.
 pub fn collect<T>(
     parts: impl IntoIterator<Item = Result<T, Violations>>,
 ) -> Result<Vec<T>, Violations> {

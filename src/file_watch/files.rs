@@ -48,9 +48,7 @@ impl FileWatch {
         }
     }
 
-    /// Accepts the state that the last poll has found.
-    ///
-    /// To be called after the files are read: a change made meanwhile is found by the next poll.
+    /// Accepts the state that the last poll has found. The next poll finds later changes.
     pub fn accept(&mut self) {
         self.accepted.clone_from(&self.seen);
     }

@@ -1,8 +1,8 @@
-//! Limits that error messages name as well.
+//! Limits that error messages name.
 
-/// The most that is read from a connection at once, and so the largest head of a request, in bytes. It is what a fast
-/// upload costs in memory, a few times over.
+/// Size of the read buffer of a connection, and so the maximum head of a request, in bytes. A fast upload takes several
+/// times this much memory.
 pub(crate) const CONNECTION_BUFFER: usize = 128 << 10;
 
-/// How many tags one push may bring: each is a header of the answer, and proxies take only so many bytes of those.
+/// Maximum number of tags in one push. Each becomes a header of the response, whose size proxies limit.
 pub(crate) const MOST_TAGS: usize = 100;

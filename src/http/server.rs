@@ -1,4 +1,4 @@
-//! Connections: accepting, limiting, draining.
+//! Accepting of connections, their limits, and draining at shutdown.
 
 use std::io;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::registry::Registry;
 
-/// How long accepting pauses after the system refused a connection, for want of file descriptors for example.
+/// Pause before accepting again after the system refused, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often the files of certificates are looked at.
+/// Interval at which the files of certificates are checked.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A bound socket, and the registry to be served on it.
+/// Bound socket and the registry to serve on it.
 pub struct Server {
     listener: Listener,
     registry: Registry,
@@ -37,7 +37,7 @@ impl Server {
     /// Binds `address`.
     ///
     /// # Errors
-    /// A taken port, an address that is not this machine's, and what else the system says.
+    /// Any error of the system, such as an address that is in use.
     pub async fn bind(
         address: &Address,
         registry: Registry,
@@ -61,24 +61,24 @@ impl Server {
         })
     }
 
-    /// Where it listens; tells the port where any was asked for.
+    /// Returns the address, with the port that the system chose if none was given.
     pub fn address(&self) -> io::Result<Address> {
         self.listener.address()
     }
 
-    /// What is seen of the server, for a [`crate::http::DebugServer`].
+    /// Returns the monitor of this server, for a [`crate::http::DebugServer`].
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         self.monitor.clone()
     }
 
-    /// By which the settings can be changed while the server runs.
+    /// Returns a handle that replaces the settings while the server runs.
     #[must_use]
     pub fn settings(&self) -> LiveSettings {
         self.settings.clone()
     }
 
-    /// Serves until `stop` is done, then finishes the requests in flight. False where they took too long.
+    /// Serves until `stop` completes, then finishes the requests in flight. Returns false if they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
         let app = Arc::new(App::new(
@@ -128,26 +128,26 @@ impl Server {
                 stopping,
             };
             tokio::spawn(async move {
-                // a client that breaks off is its own affair; what it broke off is reported by its request
+                // a client may disconnect; what that interrupted is reported by its request
                 if let Err(error) = serve::serve(socket, context).await {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop((slot, open));
             });
         }
-        // for the debug port, which goes on
+        // the debug port stays open
         self.monitor.readiness.drain();
         drop((self.listener, is_stopping));
         renewal.abort();
         stopping.send_replace(true);
-        // every connection has a receiver
+        // every connection holds a receiver
         tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
     }
 }
 
-/// Has certificates read again whose files have changed.
+/// Reloads certificates whose files have changed.
 async fn renew_certificates(settings: LiveSettings) {
     let mut interval = tokio::time::interval(CERTIFICATE_INTERVAL);
     loop {

@@ -1,4 +1,4 @@
-//! What an owner may set about how clients reach the registry.
+//! Settings of the HTTP server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,33 +9,33 @@ use crate::http::proxy::base_url::Site;
 use crate::http::proxy::client::TrustedProxies;
 use crate::tls::Tls;
 
-/// Everything that may be set. The default is HTTP/1.1 without encryption, with relative locations.
+/// Settings of the HTTP server. The default is HTTP/1.1 without encryption, with relative locations.
 #[derive(Clone, Default)]
 pub struct ServerSettings {
     pub site: Site,
     pub proxies: TrustedProxies,
     pub limits: Limits,
-    /// HTTP/2 by prior knowledge where there is no encryption. With encryption, what is spoken is agreed upon in the
-    /// handshake ([`crate::tls::Settings::http2`]).
+    /// Accept HTTP/2 by prior knowledge on unencrypted connections. Encrypted ones negotiate in the handshake
+    /// ([`crate::tls::Settings::http2`]).
     pub h2c: bool,
-    /// None: no encryption.
+    /// `None` for no encryption.
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Bounds on what clients may take.
+/// Limits on what clients may use.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once; more wait to be accepted.
+    /// Maximum number of connections; more wait to be accepted.
     pub connections: usize,
-    /// Connections at once from one address that is no trusted proxy; more are closed.
+    /// Maximum number of connections from one address, trusted proxies excepted; more are closed.
     pub connections_per_address: usize,
-    /// How long a client may take over a TLS handshake.
+    /// Maximum time for a TLS handshake.
     pub handshake_timeout: Duration,
-    /// How long a client may take over the head of a request, and keep a connection without one.
+    /// Maximum time for the head of a request, and for an idle connection.
     pub header_timeout: Duration,
-    /// How long the body of a request may bring nothing, and a client take nothing of an answer's.
+    /// Maximum time without progress, of a request body that arrives or of a response that is sent.
     pub idle_timeout: Duration,
-    /// How long requests in flight are waited for when the server stops.
+    /// Time that requests in flight have when the server stops.
     pub drain_timeout: Duration,
 }
 
@@ -52,7 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// The settings of a server, which may change while it runs.
+/// Settings of a running server; clones share them.
 #[derive(Clone)]
 pub struct LiveSettings(Arc<ArcSwap<ServerSettings>>);
 
@@ -61,13 +61,13 @@ impl LiveSettings {
         Self(Arc::new(ArcSwap::from_pointee(settings)))
     }
 
-    /// Replaces all settings. Limits, and what is spoken, are those of the connections from now on; the rest of the
-    /// requests. The number of connections stays as it was at the start.
+    /// Replaces all settings. Limits and protocols apply to new connections, the rest to new requests. The total number
+    /// of connections stays as it was at the start.
     pub fn replace(&self, settings: ServerSettings) {
         self.0.store(Arc::new(settings));
     }
 
-    /// The settings in force.
+    /// Returns the settings in force.
     #[must_use]
     pub fn get(&self) -> Arc<ServerSettings> {
         self.0.load_full()

@@ -1,4 +1,4 @@
-//! What `du` says, beside what the file system says.
+//! `registry du` compared with the file system's own figures.
 
 use serde_json::Value;
 
@@ -67,7 +67,7 @@ fn config(image: &Image) -> u64 {
     image.config.len() as u64
 }
 
-/// What du says of a repository.
+/// The row of `du` for one repository.
 fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
     let all = du["repositories"].as_array().expect("repositories");
     all.iter()

@@ -177,7 +177,7 @@ fn number(value: &Value) -> u64 {
         .unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
-/// What all blob files have together, in bytes, as the file system says.
+/// Total size of all blob files on disk, in bytes.
 fn bytes_on_disk(server: &Server) -> u64 {
     // one may go between the listing and the look
     server

@@ -397,7 +397,7 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     );
 }
 
-/// What time will remove is foreseen, in the order and at the time at which it goes.
+/// The forecast lists future removals in their order and with their times.
 #[test]
 fn tags_that_a_rule_will_remove_are_garbage_to_come() {
     let policies = "[{repositories: 'team/*', untagged: never, tags: [

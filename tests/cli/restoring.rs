@@ -234,7 +234,7 @@ fn after_its_grace_period_nothing_comes_back() {
     });
     let sentence = refusal(&server, &["restore", &format!("app@{}", image.digest())]);
     assert!(
-        sentence.contains("grace period") || sentence.contains("not known"),
+        sentence.contains("grace period") || sentence.contains("unknown"),
         "{sentence}"
     );
 }

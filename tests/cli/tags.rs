@@ -1,4 +1,4 @@
-//! What tags pointed at, and putting them back.
+//! Tag history, and restoring tags.
 
 use std::process::Command;
 
@@ -156,6 +156,6 @@ fn a_tag_comes_back_with_its_deleted_manifest() {
         202
     );
     assert_eq!(client.get("/v2/app/manifests/v1").status, 404);
-    assert!(text(&server, &["tag", "restore", "app:v1"]).contains("is back"));
+    assert!(text(&server, &["tag", "restore", "app:v1"]).contains("restored tag v1 of app"));
     image.assert_pulls(&mut client, "app", "v1");
 }

@@ -1,4 +1,4 @@
-//! What keeps something.
+//! `registry why`: the reasons why content is kept.
 
 use serde_json::{Value, json as value};
 
@@ -79,7 +79,7 @@ fn leases_and_untagged_manifests_end_at_a_time() {
     let said = text(&server, &["why", &image.digest()]);
     assert!(
         said.contains("no tag points at it; such manifests are kept for 14d")
-            && said.contains("goes at"),
+            && said.contains("is removed at"),
         "{said}"
     );
 }

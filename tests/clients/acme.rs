@@ -12,7 +12,7 @@ use crate::bench::Bench;
 use crate::nginx::free_port;
 use crate::pki::Authority;
 
-/// How long a certificate is valid; it is renewed after two thirds.
+/// Lifetime of a certificate; it is renewed after two thirds.
 const LIFE: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(120);
 

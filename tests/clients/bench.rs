@@ -1,4 +1,4 @@
-//! What one test works on: a directory of its own, a server of its own, and its clients.
+//! Workbench of one test: its own directory, its own server, and its clients.
 
 use std::cell::RefCell;
 use std::fs;
@@ -34,7 +34,7 @@ pub trait Front {
 }
 
 pub struct Bench {
-    /// Where tests look, whatever way clients go; its `host` is theirs.
+    /// The server as tests see it; `host` is the one that clients use.
     pub server: Server,
     pub way: Way,
     front: Option<Box<dyn Front>>,
@@ -42,7 +42,7 @@ pub struct Bench {
     dir: TempDir,
 }
 
-/// What a client printed.
+/// Output of a client.
 pub struct Printed {
     pub stdout: String,
     pub stderr: String,
@@ -145,7 +145,7 @@ impl Bench {
         command
     }
 
-    /// Whether a command line, with something on standard input, works.
+    /// True if a command line succeeds, with `input` on standard input.
     pub fn succeeds(&self, line: impl AsRef<str>, input: &[u8]) -> bool {
         self.attempt(line.as_ref(), input).0
     }

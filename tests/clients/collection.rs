@@ -12,7 +12,7 @@ const IMAGES: usize = 200;
 /// Each of so many images is pulled by docker; of all of them every byte is looked at.
 const PULLED: usize = 10;
 
-/// What `beside_pushes` runs its server with: everything that is not needed goes within seconds.
+/// Settings of the server in `beside_pushes`: unreferenced content is removed within seconds.
 pub const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "5s"),
     ("REGISTRY_GC_GRACE", "1s"),
@@ -20,7 +20,7 @@ pub const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_INTERVAL", "50ms"),
 ];
 
-/// What `as_ever` runs its server with: nothing goes by itself, and nothing stays for the sake of clients.
+/// Settings of the server in `as_ever`: nothing is removed in the background, and leases are zero.
 pub const BY_HAND: &[(&str, &str)] = &[
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
@@ -104,7 +104,8 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// What the manuals of registry:2 say: push, ask for the digest, DELETE, garbage-collect; and the disk is free again.
+/// Follows the manuals of registry:2: push, get the digest, DELETE, garbage-collect; the disk is
+/// free again.
 pub fn as_ever(bench: &Bench) {
     let _engine = engine(bench);
     let host = &bench.server.host;
@@ -196,7 +197,7 @@ pub fn as_ever(bench: &Bench) {
     assert_eq!(bench.server.content("app", "big").len(), 3);
 }
 
-/// What `du` says of the blobs, in KiB.
+/// Size of the blobs by `du`, in KiB.
 fn disk(bench: &Bench) -> u64 {
     assert!(fs::exists(bench.path("data/blobs")).unwrap());
     bench

@@ -49,7 +49,7 @@ fn unpacked(bench: &Bench, name: &str, file: &str) -> Vec<u8> {
     fs::read(&paths[0]).unwrap()
 }
 
-/// Where the ranges began that containerd was answered with, going by its log.
+/// Start offsets of the ranges that containerd received, read from its log.
 fn range_starts(log: &str) -> BTreeSet<usize> {
     log.split(r#"content-range="bytes "#)
         .skip(1)

@@ -57,7 +57,7 @@ pub fn push_and_pull(bench: &Bench) {
     assert_same(&bench.server.content("other/app", "v1"), &source);
 }
 
-/// What crane makes of images without pulling them whole.
+/// Images that crane edits without pulling them whole.
 pub fn edit(bench: &Bench) {
     let host = &bench.server.host;
     let name = |tag: &str| format!("{host}/team/app:{tag}");

@@ -28,7 +28,7 @@ for message in sys.stdin:
         print(failure[1])
 ";
 
-/// Who is to be found, each once, whatever they call themselves.
+/// Addresses to be banned, each once, whatever user name they send.
 const GUESSES: [(&str, &str); 3] = [
     ("joe", "192.0.2.7"),
     ("x\u{20}address=198.51.100.9\u{20}reason=", "192.0.2.8"),

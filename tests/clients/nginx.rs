@@ -11,7 +11,7 @@ const SITE: &str = include_str!("../../docs/nginx.conf");
 const LISTEN: &str = "listen 443 ssl;";
 const PASS: &str = "proxy_pass http://127.0.0.1:5000;";
 
-/// What is changed in the recommended configuration.
+/// A change to the recommended configuration.
 type Change<'c> = (&'c str, &'c str);
 
 /// nginx, before the bench's server.
@@ -228,7 +228,7 @@ fn location(head: &str) -> String {
         .to_owned()
 }
 
-/// What no client does by itself: everything below a path, each request to where the answer before it said.
+/// Pushes below a path by hand, following each Location; no client does this by itself.
 fn push_by_hand(bench: &Bench, site: &str, path: &str) {
     let blob = noise(3, 5 << 20);
     let half = blob.len() / 2;

@@ -1,5 +1,5 @@
-//! Where the clients are. Only Debian's directories and the one that `tests/clients/install` fills
-//! are looked in, so that a client of another version in PATH is never tested by mistake.
+//! Finds the client programs. Only Debian's directories and the one that `tests/clients/install`
+//! fills are searched, so that a client of another version in PATH is never tested by mistake.
 
 use std::env;
 use std::path::PathBuf;

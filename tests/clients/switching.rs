@@ -1,4 +1,4 @@
-//! What people do with `registry:2`, step by step, with this server in its place.
+//! The usual steps with `registry:2`, performed against this server.
 
 pub mod logins;
 pub mod tls;
@@ -55,7 +55,7 @@ fn refused(bench: &Bench, line: &str, reasons: &[&str]) {
     );
 }
 
-/// What the manuals do with a registry that has an image: list, ask for the digest, delete, list again.
+/// Lists, gets the digest, deletes and lists again, as the manuals do.
 fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
     assert_eq!(
         bench.run(format!("{curl} {url}/v2/_catalog")).json(),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::{Client, Image, Server, noise, sha256};
 
-/// How many images are pulled from copies.
+/// Number of images that are pulled from copies.
 const IMAGES: usize = 100;
 /// Longer than a copy takes, and short enough that much goes during the test.
 const RULES: &[(&str, &str)] = &[

@@ -37,7 +37,7 @@ impl Scene {
         command.output().expect("the command runs")
     }
 
-    /// What it printed; it succeeded.
+    /// Output of the command, which must succeed.
     fn collected(&self, arguments: &[&str]) -> String {
         let output = self.collect(arguments);
         assert!(output.status.success(), "{output:?}");
@@ -71,7 +71,7 @@ fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
         "{said}"
     );
     assert!(
-        said.contains("in use by a server")
+        said.contains("a server is using the data directory")
             && said.contains("wait for leases, grace periods and rules"),
         "{said}"
     );

@@ -10,16 +10,13 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::power_loss::disk::Disk;
-use crate::support::{Image, Server, eventually, noise};
+use crate::support::{Image, Server, announce_skipped, eventually, noise};
 
 /// A disk of its own; none where this machine has none to give, which is said past the capture of output.
 fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
     let disk = Disk::new(directory.path(), "full");
-    disk.map_err(|why| {
-        drop(writeln!(
-            std::io::stderr(),
-            "LEFT OUT: {what}, which needs root and loop mounts: {why}"
-        ))
+    disk.map_err(|error| {
+        announce_skipped(what, &format!("root and loop mounts are required: {error}"))
     })
     .ok()
 }
@@ -90,7 +87,7 @@ fn a_full_disk_is_made_room_on() {
     next.assert_pulls(client, "app", "next");
 }
 
-/// Whether files may be removed, by the file system's own flag, which root has to respect as well.
+/// Sets the file system's own immutable flag, which root has to respect as well.
 fn set_removable(files: &[std::path::PathBuf], flag: &str) {
     assert!(
         Command::new("chattr")

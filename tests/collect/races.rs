@@ -1,4 +1,4 @@
-//! What users of other registries lost data or space to, one by one.
+//! Races in which users of other registries lost data or space, one by one.
 
 use super::{digests, stored};
 use crate::support::{

@@ -48,15 +48,15 @@ fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
     for (rules, complaint) in [
         (
             "[{repositories: '**', tags: [{match: ['*']}]}]",
-            "keeps nothing",
+            "has no condition",
         ),
         (
             "[{repositories: '**', tags: [{match: ['*'], newest: }]}]",
-            "keeps nothing",
+            "has no condition",
         ),
         (
             "[{repositories: '**', tags: [{match: ['*'], always: false}]}]",
-            "keeps nothing",
+            "has no condition",
         ),
         (
             "[{repositories: '**', tags: [{match: [], newest: 1}]}]",

@@ -96,7 +96,7 @@ fn what_is_shown_names_its_origin() {
     assert!(!said.contains("hidden"), "{said}");
     // what cannot be written into a file, and should be known all the same
     for line in [
-        "  # trustedproxies: nobody  # default",
+        "  # trustedproxies: none  # default",
         "  # relativeurls: true unless http.host is given  # default",
         "auth: none  # default",
     ] {

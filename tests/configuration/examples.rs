@@ -4,14 +4,15 @@
 //! They are read from a clone, and none of them is kept here: `DISTRIBUTION_GIT=/path/to/distribution/.git`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::command::whole;
+use crate::support::announce_skipped;
 use crate::wire::pki::Authority;
 
-/// Where a clone lies on the machines of this project.
+/// Path of a clone on this project's machines.
 const USUAL: &str = "/work/.mirror/distribution+distribution/repo";
 
 /// Sections of distribution's file, of whatever version.
@@ -45,19 +46,19 @@ struct Tally {
     started_with_files: usize,
     /// The rest, by what kind of refusal it is.
     kinds: BTreeMap<&'static str, usize>,
-    /// What was said of examples that were refused, and of how many.
+    /// Reasons for rejected examples, with their number.
     refused: BTreeMap<String, usize>,
-    /// What is not among [`WORDS`], and so may be a mistake of ours.
+    /// Reasons that are not in [`WORDS`], and so may be our mistake.
     strange: Vec<String>,
 }
 
-/// What may be said of an example, and the kind of refusal that it is: of several the first that is said counts.
+/// Known reasons and the kind of rejection each stands for; the first reason given counts.
 const WORDS: [(&str, &str); 12] = [
     ("this is not YAML", NOBODYS),
-    ("is both ", NOBODYS),
+    (" has both ", NOBODYS),
     ("takes one value, not a list", NOBODYS),
-    ("has both a certificate and letsencrypt", NOBODYS),
-    ("letsencrypt needs cachefile", NOBODYS),
+    ("has both certificate and letsencrypt", NOBODYS),
+    ("letsencrypt requires cachefile", NOBODYS),
     (
         "is given twice",
         "a key twice in its section, of which distribution takes the last",
@@ -66,7 +67,7 @@ const WORDS: [(&str, &str); 12] = [
     ("redis is not", "redis"),
     ("middleware is not", "middleware"),
     (
-        "in a later version",
+        "for a later version",
         "what follows in a later version (proxy, notifications)",
     ),
     ("reporting is not", "reporting"),
@@ -82,12 +83,8 @@ fn distributions_examples_start_or_are_refused_with_a_sentence() {
     let clone =
         std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     if !clone.is_dir() {
-        // past the capture of output, for whoever reads that all tests have passed
-        let _ = writeln!(
-            std::io::stderr(),
-            "LEFT OUT: distribution's examples, for there is no clone in {}",
-            clone.display()
-        );
+        let reason = format!("there is no clone in {}", clone.display());
+        announce_skipped("distribution's examples", &reason);
         return;
     }
     let examples = examples(&clone);
@@ -365,7 +362,7 @@ fn blocks(text: &str) -> Vec<String> {
     dedented.filter(|block| !block.is_empty()).collect()
 }
 
-/// Whether a text has sections of distribution's file at its left edge, and nothing else.
+/// True if a text has sections of distribution's file at its left edge, and nothing else.
 fn is_configuration(text: &str) -> bool {
     let edge = text
         .lines()

@@ -1,4 +1,4 @@
-//! What a configuration names is looked at before anything begins: by `config check` and by a start alike.
+//! Files named in a configuration are validated before a start and by `config check` alike.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -128,7 +128,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ),
         (
             "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}",
-            "begins with a slash",
+            "must begin with a slash",
         ),
         (
             "http: {tls: {certificate: DIR/none.pem, key: DIR/key.pem}}",
@@ -138,10 +138,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/other.pem}}",
             "does not belong to the certificate",
         ),
-        (
-            "http: {tls: {certificate: DIR/cert.pem}}",
-            "encryption needs both",
-        ),
+        ("http: {tls: {certificate: DIR/cert.pem}}", "TLS needs both"),
         (
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}",
             "authority of clients",
@@ -152,23 +149,23 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ),
         (
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}",
-            "names no authority",
+            "no client would be asked for a certificate",
         ),
         (
             "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: require-and-verify-client-cert, clientcas: []}}",
-            "names no authority",
+            "no client would be asked for a certificate",
         ),
         (
             "http: {tls: {minimumtls: tls1.2}}",
-            "http.tls is set without a certificate",
+            "http.tls has no certificate",
         ),
         (
             "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}",
-            "where something else is",
+            "which is in use",
         ),
         (
             "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}",
-            "where something else is",
+            "which is in use",
         ),
         (
             "health: {tcp: [{addr: 'a:1'}, {addr: redis}]}",
@@ -183,7 +180,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
             "not the name of one host",
         ),
         ("http: {addr: nowhere}", "cannot listen on 'nowhere'"),
-        ("http: {net: unix}", "names no socket"),
+        ("http: {net: unix}", "set it to the socket's path"),
         (
             "http: {debug: {addr: nowhere}}",
             "http.debug.addr: cannot listen",
@@ -198,16 +195,19 @@ fn what_is_named_is_read_and_nothing_is_changed() {
             "http: {trustedproxies: [everybody]}",
             "neither an address nor a network",
         ),
-        ("http: {limits: {connections: 0}}", "nobody could connect"),
-        ("health: {http: [{uri: a}]}", "no URL"),
+        (
+            "http: {limits: {connections: 0}}",
+            "no client could connect",
+        ),
+        ("health: {http: [{uri: a}]}", "is not a URL"),
         (
             "validation: {manifests: {urls: {deny: ['(']}}}",
-            "no regular expression",
+            "an invalid regular expression",
         ),
         ("policies: [{repositories: '['}]", "in policies"),
         (
             "policies: [{repositories: a, tags: [{match: [b]}]}]",
-            "keeps nothing",
+            "has no condition",
         ),
         (
             "storage: {filesystem: {rootdirectory: DIR/users/data}}",
@@ -215,7 +215,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
         ),
         (
             "storage: {filesystem: {rootdirectory: DIR/theirs}}",
-            "the store of distribution",
+            "a store of registry:2",
         ),
         (
             "storage: {filesystem: {rootdirectory: DIR/mistaken}}",
@@ -339,7 +339,7 @@ health:
   - timeout: 5
 ";
 
-/// What is no key, what is no value and what is wrong in the files that are named, in the order of the file.
+/// Unknown keys, invalid values and invalid files are reported in the order of the file.
 #[test]
 fn all_that_is_wrong_is_said_in_one_go() {
     let temporary = prepared();
@@ -357,7 +357,7 @@ fn all_that_is_wrong_is_said_in_one_go() {
         (12, "badusers cannot be used"),
         (14, "storage.delete.enabled"),
         (16, "in policies"),
-        (19, "keeps nothing"),
+        (19, "has no condition"),
         (24, "unknown key health.http[1].intervall"),
         (26, "health.tcp[0].timeout is 5 without a unit"),
         (26, "health.tcp[0].addr is missing"),

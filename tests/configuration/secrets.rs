@@ -1,4 +1,4 @@
-//! What is secret is shown by nothing that says a configuration again.
+//! Secrets never appear where a configuration is printed.
 
 use super::command::{run, written};
 use crate::support::{Server, eventually};
@@ -169,7 +169,7 @@ fn a_server_that_says_what_it_does_names_no_secrets() {
     });
     server.hang_up();
     eventually("the configuration is read again", || {
-        log().contains("read again")
+        log().contains("configuration reloaded")
     });
     let said = log();
     let debug = said

@@ -93,7 +93,7 @@ fn a_hundred_swaps_fail_no_request() {
             let word = if number % 4 == 3 {
                 "not taken"
             } else {
-                "holds from now on"
+                "now in force"
             };
             while !lines
                 .recv_timeout(PATIENCE)

@@ -3,30 +3,28 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use tarkeep::config::is_reloadable;
 use tarkeep::config::keys::{self, Key, Status, When};
 
 const START: &str = "<!-- keys: written by a test -->\n";
 const END: &str = "<!-- end of keys -->\n";
 
-/// A row for each key; for a section that is refused as a whole, one with the names of all its keys.
+/// A row for each key; for a section that is rejected as a whole, one with the names of all its keys.
 fn rows(section: &str) -> String {
-    let mut text = String::from(
-        "| Key | What becomes of it | Default | Meaning |\n| --- | --- | --- | --- |\n",
-    );
-    let mut refused: Option<&Key> = None;
+    let mut text =
+        String::from("| Key | Status | Default | Meaning |\n| --- | --- | --- | --- |\n");
+    let mut rejected: Option<&Key> = None;
     let mut rows: Vec<(&Key, Vec<&str>)> = Vec::new();
     for key in keys::all()
         .iter()
         .filter(|key| keys::section(&key.path) == section)
     {
-        let outer = refused
+        let outer = rejected
             .and_then(|outer| key.path.strip_prefix(&*outer.path))
             .filter(|rest| rest.starts_with(['.', '[']));
         match (outer, rows.last_mut()) {
             (Some(rest), Some((_, members))) => members.push(rest.trim_start_matches('.')),
             _ => {
-                refused = matches!(key.status, Status::Rejected(..)).then_some(key);
+                rejected = matches!(key.status, Status::Rejected(..)).then_some(key);
                 rows.push((key, Vec::new()));
             }
         }
@@ -63,21 +61,17 @@ fn status(key: &Key) -> String {
     match key.status {
         Status::Supported => {
             let ours = if key.is_ours { ", ours" } else { "" };
-            let live = if is_reloadable(&key.path) {
-                ", live"
-            } else {
-                ""
-            };
-            let needed = if key.is_required { ", needed" } else { "" };
-            format!("honoured{ours}{live}{needed}")
+            let live = if key.is_live { ", live" } else { "" };
+            let needed = if key.is_required { ", required" } else { "" };
+            format!("supported{ours}{live}{needed}")
         }
-        Status::Ignored(why) => format!("accepted, of no effect: {why}"),
+        Status::Ignored(why) => format!("ignored: {why}"),
         Status::Rejected(when, why) => {
             let when = match when {
-                When::Named => "refused",
-                When::Given => "refused unless empty",
-                When::On => "refused if true",
-                When::Enabled => "refused unless empty or disabled",
+                When::Named => "rejected",
+                When::Given => "rejected unless empty",
+                When::On => "rejected if true",
+                When::Enabled => "rejected unless empty or disabled",
             };
             format!("{when}: {why}")
         }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::ledger::Place;
 use crate::support::sha256;
 
-/// How long a server may take to clear what a crash left.
+/// Longest time for a server to clean up after a crash.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A file, however it is named.
@@ -28,7 +28,7 @@ struct Walk {
     uploads: BTreeMap<String, Entry>,
 }
 
-/// What the database says ought to be there.
+/// The state that the database records.
 struct Facts {
     blobs: BTreeMap<String, u64>,
     sessions: BTreeSet<String>,
@@ -240,7 +240,7 @@ pub fn check_cleared(root: &Path) {
     check_blobs(root, &Walk::of(root), &Facts::of(&connection));
 }
 
-/// What is there and ought not to be.
+/// Files and rows that should not exist.
 fn clutter(walk: &Walk, facts: &Facts) -> Vec<String> {
     let orphans = walk
         .blobs

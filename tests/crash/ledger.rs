@@ -1,4 +1,4 @@
-//! What the server has promised, and what was asked of it when it died: the judge of every restart.
+//! Promises of the server and its pending requests at a crash; every restart is judged by them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub struct State {
 pub struct Attempt {
     pub target: Option<String>,
     pub begun: u64,
-    /// When it was acknowledged; never, if the server died first.
+    /// Time of the acknowledgement; none if the server died first.
     pub ended: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ pub struct Upload {
     pub acknowledged: usize,
     /// Bytes that were sent, with an answer or without.
     pub sent: usize,
-    /// Whether a request was sent that makes a blob of it.
+    /// True if a request was sent that finishes the upload.
     pub is_finishing: bool,
 }
 
@@ -67,12 +67,12 @@ impl Ledger {
         self.ended.store(false, Ordering::SeqCst);
     }
 
-    /// Whether requests may fail.
+    /// True if requests may fail.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// Whether answers count.
+    /// True if responses count.
     pub fn is_listening(&self) -> bool {
         !self.deaf.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! What a crash can leave, made by hand, each kind on its own.
+//! Every kind of leftover of a crash, made by hand, each on its own.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

@@ -25,11 +25,11 @@ use worker::Worker;
 /// Directories that are filled, one after the other, from nothing.
 const CAMPAIGNS: u64 = 6;
 const MOST_CAMPAIGNS: u64 = 36;
-/// What must have been acknowledged for an experiment to count.
+/// Number of images that must have been acknowledged for a run to count.
 const IMAGES: usize = 100;
 const ROUNDS: u64 = 10;
 const WORKERS: u64 = 6;
-/// What is cleared after each kill is no news here.
+/// Log level that hides the expected cleanup after each kill.
 const QUIET: &[(&str, &str)] = &[("REGISTRY_LOG_LEVEL", "error")];
 /// The longest that clients work before the server is killed.
 const LONGEST_LIFE: u64 = 240;

@@ -135,7 +135,7 @@ pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() ->
     }
 }
 
-/// How many bytes a session says it has. A range cannot tell none from one.
+/// Bytes received by a session's own status. A range cannot tell none from one.
 fn received(status: &Response, acknowledged: usize) -> usize {
     let last = status
         .header("range")

@@ -23,7 +23,7 @@ pub struct Worker<'l> {
     clients: Vec<Client>,
     random: Random,
     ledger: &'l Ledger,
-    /// What makes the layers of this round differ from those of others.
+    /// Seed that makes the layers of this round differ from those of others.
     round: u64,
     seed: u64,
     images: u64,

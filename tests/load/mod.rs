@@ -14,7 +14,7 @@ const IMAGES: usize = 3;
 /// Layers that all clients push, at the same time, without asking first.
 const LARGE_LAYERS: usize = 4;
 const LARGE: usize = 8 << 20;
-/// What the server may take at its worst, in KiB.
+/// Peak memory allowed to the server, in KiB.
 const PEAK: u64 = 64 << 10;
 
 /// A figure of the server's memory, in KiB: `VmHWM` is its peak, `VmRSS` what it holds now.

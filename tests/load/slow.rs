@@ -11,11 +11,11 @@ use crate::support::client::read_response;
 use crate::support::{Client, Image, OCI_INDEX, Server, noise, sha256};
 
 const SLOW: usize = 200;
-/// How large each slow upload is to become.
+/// Size of each slow upload, in bytes.
 const LENGTH: usize = 1000;
-/// How long a client that hurries may be kept, on a machine that is busy with other tests.
+/// Longest wait of a fast client, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What one slow client may cost, in KiB.
+/// Memory allowed for one slow client, in KiB.
 const COST: u64 = 80;
 
 struct SlowUpload {

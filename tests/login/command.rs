@@ -239,7 +239,7 @@ fn mistakes() {
             &["-mbn", "a", "b"],
             "",
             2,
-            "htpasswd: -m makes hashes that the registry refuses: leave it out, and bcrypt is used",
+            "htpasswd: -m makes hashes that the registry rejects: omit it to use bcrypt",
         ),
         (
             &["-Bbn", "a\nb", "x"],
@@ -251,7 +251,7 @@ fn mistakes() {
             &["-Bbn", "#a", "x"],
             "",
             6,
-            "htpasswd: a username begins neither with # nor with a space, and does not end with one",
+            "htpasswd: a username must not begin with # or a space, or end with a space",
         ),
         (
             &["-Bb", "f"],
@@ -387,5 +387,8 @@ fn the_command_under_its_own_name_says_what_it_does() {
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.starts_with("Make or change a file of users"), "{said}");
+    assert!(
+        said.starts_with("Create or change a password file"),
+        "{said}"
+    );
 }

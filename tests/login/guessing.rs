@@ -127,7 +127,7 @@ fn the_log_is_not_filled_by_guesses() {
     );
 }
 
-/// What is no user and password counts as a wrong one, for looking at it is work as well, and a line of the log.
+/// Malformed credentials count as a wrong password: they cost work and a log line as well.
 #[test]
 fn malformed_logins_count_as_well() {
     let guarded = Guarded::with(&line("joe", "secret"));

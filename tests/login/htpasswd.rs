@@ -232,7 +232,7 @@ fn one_line_for_each_failed_login_and_no_password() {
     );
 }
 
-/// What a server says that must not start with this file.
+/// Error of a server that must not start with this file.
 fn refusal(content: Option<&str>, directory: &str) -> String {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join(directory).join("htpasswd");

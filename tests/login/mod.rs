@@ -53,7 +53,7 @@ impl Guarded {
         self.server.client()
     }
 
-    /// What `GET /v2/` answers to this user.
+    /// Response to `GET /v2/` for this user.
     fn login(&self, user: &str, password: &str) -> Response {
         as_user(self.client().request("GET", "/v2/"), user, password).send()
     }

@@ -312,7 +312,7 @@ fn ask(tokened: &Tokened, token: &str) -> u16 {
         .status
 }
 
-/// What a token holds is for nobody's eyes, and what an honest server may have made is no attack.
+/// Contents of a token are never logged, and an expired or outdated token is no attack.
 #[test]
 fn the_log_tells_of_forged_tokens_and_of_others_once() {
     let tokened = Tokened::start();

@@ -1,4 +1,5 @@
-//! What clients change. Where the server dies over a request, its next life is asked what became of it.
+//! Changes made by clients. If the server dies during a request, its next life is asked for the
+//! outcome.
 
 use std::sync::Arc;
 use std::time::Instant;

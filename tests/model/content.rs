@@ -1,4 +1,5 @@
-//! What is pushed: a small, fixed stock of manifests and blobs, so that the same ones come and go again and again.
+//! Pushed content: a small, fixed stock of manifests and blobs, so that the same ones return again
+//! and again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use super::hand::{Gone, Hand};
 use super::repository::Repository;
 use crate::crash::random::Random;
 
-/// What the other client does.
+/// Action of the other client.
 #[derive(Clone, Copy)]
 enum Other {
     Repository,

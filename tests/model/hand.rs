@@ -380,7 +380,7 @@ impl<'w> Hand<'w> {
     }
 }
 
-/// What is readable of an answer.
+/// Readable text of a response.
 pub fn text(response: &Response) -> String {
     String::from_utf8_lossy(&response.body[..response.body.len().min(400)]).into_owned()
 }

@@ -1,4 +1,5 @@
-//! What happened, in the order in which it became known: printed, as far as it matters, when something is wrong.
+//! Journal of events in the order in which they became known; its relevant part is printed on a
+//! failure.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +7,7 @@ use std::time::Instant;
 
 /// More than happens in any time that matters to one object.
 const CAPACITY: usize = 400_000;
-/// How much is printed of what happened to an object.
+/// Maximum number of events printed for one object.
 const TOLD: usize = 200;
 
 pub struct Journal {

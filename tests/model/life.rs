@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::support::Server;
 
-/// Where the server is at the moment.
+/// Current address of the server.
 pub struct Life {
     state: Mutex<State>,
     changed: Condvar,
@@ -42,7 +42,7 @@ impl Life {
         (state.number, state.address.clone())
     }
 
-    /// Whether requests of that life may fail.
+    /// True if requests of that life may fail.
     pub fn is_over(&self, number: u64) -> bool {
         let state = self.state();
         state.is_dying || state.number != number

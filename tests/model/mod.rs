@@ -28,12 +28,12 @@ use crate::support::Server;
 use terms::Terms;
 use world::World;
 
-/// What a run must have done to count.
+/// Minimum number of operations for a run to count.
 const OPERATIONS: u64 = 100_000;
 /// In one campaign.
 const OPERATIONS_EACH: u64 = 17_000;
 const WORKERS: u64 = 6;
-/// Where they work.
+/// Number of repositories.
 const REPOSITORIES: usize = 10;
 /// Clients that do nothing but want what is about to be collected, each in a repository of its own.
 const HUNTERS: usize = 3;

@@ -1,5 +1,4 @@
-//! When nobody changes anything any more: what is left must be exactly what is needed, in the answers, on the disk and in
-//! the database.
+//! Checks at rest: exactly the needed content is left, in responses, on disk and in the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use crate::crash::audit;
 use crate::crash::random::Random;
 use crate::support::Server;
 
-/// What each repository must hold in the end.
+/// Expected content of each repository at the end.
 type Kept = Vec<BTreeSet<String>>;
 
 /// Judges a registry that nobody uses, and waits until it has collected what there is to collect.
@@ -295,7 +294,7 @@ fn check_counts(world: &World, server: &Server) {
     }
 }
 
-/// What must not be found, each with the query that would find it: a name, and what is wrong with it.
+/// Forbidden states, each with a name, a description and the query that would find it.
 const COUNTS: [(&str, &str); 8] = [
     (
         "links with a wrong count of holders",

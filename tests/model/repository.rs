@@ -15,7 +15,7 @@ use super::terms::{Slack, Terms};
 /// A manifest that may be there.
 pub struct Manifest {
     pub item: Arc<Item>,
-    /// What clients were promised of it by itself.
+    /// End of the promises that clients got for it alone.
     promised: Instant,
     /// As long as it stays for never having been held by anything but tags.
     kept: Instant,
@@ -47,10 +47,10 @@ pub struct Trashed {
     pub until: Instant,
 }
 
-/// What a tag pointed at before.
+/// Earlier state of a tag.
 pub struct Past {
     pub digest: String,
-    /// When that ended, at the earliest.
+    /// Earliest end of that state.
     pub ended: Instant,
 }
 
@@ -168,13 +168,13 @@ impl Repository {
             .and_modify(|promised| *promised = start);
     }
 
-    /// Whether all that a manifest needs is sure to be there.
+    /// True if everything that a manifest needs is certainly present.
     pub fn is_complete(&self, item: &Item, now: Instant) -> bool {
         item.blobs.iter().all(|blob| self.is_blob_sure(blob, now))
             && item.children.iter().all(|child| self.is_sure(child, now))
     }
 
-    /// Whether something that a manifest needs is surely not there.
+    /// True if something that a manifest needs is certainly absent.
     pub fn is_lacking(&self, item: &Item) -> bool {
         item.blobs.iter().any(|blob| !self.blobs.contains_key(blob))
             || item

@@ -1,4 +1,4 @@
-//! What is about to be collected is wanted after all, in the very moment: the races that chance alone would seldom meet.
+//! Races that chance alone seldom hits: content is needed again at the moment of its collection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::world::World;
 use crate::crash::random::Random;
 use crate::support::sha256;
 
-/// How far ahead of its end something may be to be waited for.
+/// Longest time before an expiry at which a client begins to wait for it.
 const AHEAD: Duration = Duration::from_millis(40);
 
 /// Something that may go any moment.

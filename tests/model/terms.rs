@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 /// Clocks tick in milliseconds on the other side: a promise counts as over this much too early.
 const TICK: Duration = Duration::from_millis(5);
 
-/// How long things are kept in one campaign.
+/// Retention times of one campaign.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
     pub lease: Duration,
@@ -42,22 +42,23 @@ impl Terms {
         .into()
     }
 
-    /// How long anything stays after it was last needed.
+    /// Time that content stays after its last use.
     pub fn hold(&self) -> Duration {
         self.lease.max(self.grace)
     }
 
-    /// How long a manifest stays after its last tag, if nothing else ever held it.
+    /// Time that a manifest stays after its last tag, if nothing else ever held it.
     pub fn untagged(&self) -> Duration {
         self.untagged.max(self.hold())
     }
 
-    /// How long a client may rely on a HEAD.
+    /// Time for which a client may rely on a HEAD.
     pub fn promise(&self) -> Duration {
         self.lease / 2
     }
 
-    /// When at the latest all is gone that nobody needs, if each level of what hangs on each other takes its time.
+    /// Latest time at which all unneeded content is gone, if each level of references takes its
+    /// time.
     pub fn all_over(&self) -> Duration {
         2 * self.untagged() + 6 * self.hold() + self.history + Duration::from_secs(30)
     }
@@ -73,7 +74,7 @@ pub struct Slack {
     margin: Duration,
     /// For so long a promise that was too long can be relied on, with what hangs on it.
     window: Duration,
-    /// When those ended that took longer, and what is to be taken off.
+    /// End times of slow requests, with the allowance for each.
     slow: Mutex<Vec<(Instant, Duration)>>,
 }
 
@@ -97,7 +98,7 @@ impl Slack {
         }
     }
 
-    /// How many took longer.
+    /// Number of slow requests.
     pub fn count(&self) -> usize {
         self.slow
             .lock()
@@ -111,7 +112,8 @@ impl Slack {
         recent.map(|(_, excess)| *excess).max().unwrap_or_default()
     }
 
-    /// Whether what is safe until `until` was surely there all the time until `now`, when an answer had arrived.
+    /// True if content that is safe until `until` was certainly present until `now`, when a
+    /// response arrived.
     pub fn is_sure(&self, until: Instant, now: Instant) -> bool {
         until > now + TICK + self.at(now)
     }

@@ -1,4 +1,4 @@
-//! What clients do, at random: everything that people and their tools do to a registry.
+//! Random actions of clients: everything that people and their tools do to a registry.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What all clients of one campaign share.
+//! State shared by all clients of one campaign.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ impl Count {
     }
 }
 
-/// What happened, so that nobody takes for evidence what did not.
+/// Counts of what happened, so that a run that did too little is no evidence.
 #[derive(Default)]
 pub struct Counts {
     pub requests: Count,

@@ -2,14 +2,13 @@
 //! without one or a note.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::disk::Disk;
 use crate::crash::audit;
-use crate::support::{Server, eventually, noise};
+use crate::support::{Server, announce_skipped, eventually, noise};
 
 const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "50ms"),
@@ -91,10 +90,10 @@ fn sync(directory: &Path) {
 fn experiment(run: impl FnOnce(Scene)) {
     match Scene::new() {
         Ok(scene) => run(scene),
-        Err(why) => drop(writeln!(
-            std::io::stderr(),
-            "LEFT OUT: power loss amid collection, which needs root and loop mounts: {why}"
-        )),
+        Err(error) => announce_skipped(
+            "power loss amid collection",
+            &format!("root and loop mounts are required: {error}"),
+        ),
     }
 }
 

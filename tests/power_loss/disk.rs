@@ -11,7 +11,7 @@ const SIZE: u64 = 512 << 20;
 /// Nothing reaches the disk on its own: the journal is committed every ten minutes only, and no rename or truncation
 /// brings a file along. What is there after a cut is what was synced.
 const OPTIONS: &str = "loop,commit=600,noauto_da_alloc,lazytime";
-/// How long the kernel may take to let go of a file system.
+/// Longest time for the kernel to release a file system.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub struct Disk {

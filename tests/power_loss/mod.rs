@@ -9,7 +9,6 @@
 mod collected;
 pub mod disk;
 
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,12 +19,12 @@ use crate::crash::ledger::Ledger;
 use crate::crash::promises;
 use crate::crash::random::Random;
 use crate::crash::worker::{Gone, Worker};
-use crate::support::{OCI_MANIFEST, Server, noise};
+use crate::support::{OCI_MANIFEST, Server, announce_skipped, noise};
 use disk::Disk;
 
 const ROUNDS: u64 = 16;
 const MOST_ROUNDS: u64 = 96;
-/// What must have been acknowledged for an experiment to count.
+/// Number of images that must have been acknowledged for a run to count.
 const IMAGES: usize = 50;
 const WORKERS: u64 = 5;
 /// The longest that clients work before the power fails, in milliseconds.
@@ -72,11 +71,10 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
             );
             assert!(promised >= IMAGES, "an experiment of {promised} images");
         }
-        // past the capture of output, for whoever reads that all tests have passed
-        Err(why) => drop(writeln!(
-            std::io::stderr(),
-            "LEFT OUT: power loss with {what}, which needs root and loop mounts: {why}"
-        )),
+        Err(error) => announce_skipped(
+            &format!("power loss with {what}"),
+            &format!("root and loop mounts are required: {error}"),
+        ),
     }
 }
 
@@ -211,7 +209,7 @@ impl Rig {
     }
 }
 
-/// What the experiment itself needs on the disk.
+/// Syncs the experiment's own files on the disk.
 fn sync(directory: &Path) {
     let directory = std::fs::File::open(directory).expect("a directory");
     directory.sync_all().expect("a sync");

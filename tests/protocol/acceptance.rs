@@ -1,4 +1,4 @@
-//! What an owner accepts beyond what the specification asks for: distribution's `validation` and `policy.repository`.
+//! Acceptance rules beyond the specification: distribution's `validation` and `policy.repository`.
 
 use serde_json::{Value, json};
 

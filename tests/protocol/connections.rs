@@ -9,7 +9,7 @@ use super::{Wire, check, image, push};
 use crate::support::client::read_response;
 use crate::support::{Response, Server, eventually, noise};
 
-/// What can be asked in between large blobs.
+/// Requests sent between large blobs.
 #[derive(Clone, Copy, Debug)]
 enum Ask {
     Blob(usize),
@@ -241,7 +241,7 @@ fn many_ranges_at_once_are_all_right() {
     });
 }
 
-/// What the server refuses before it has read the body: the client, still sending, must get to read why.
+/// A client that is still sending can read the early rejection of its body.
 #[test]
 fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let server = Server::start();

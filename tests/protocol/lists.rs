@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{check, digest_of, image, next_page, pages, push, put, texts};
 use crate::support::Server;
 
-/// What a page after `last` of at most `n` of these names is.
+/// Expected page of at most `n` of these names after `last`.
 fn model(names: &BTreeSet<String>, last: &str, n: Option<usize>) -> Vec<String> {
     names
         .iter()

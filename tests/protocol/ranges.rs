@@ -25,7 +25,7 @@ impl Asked {
         }
     }
 
-    /// What of `size` bytes it selects; nothing where it cannot be satisfied.
+    /// Range selected of `size` bytes; none if it cannot be satisfied.
     fn selects(&self, size: u64) -> Option<Range<u64>> {
         let range = match *self {
             Self::Closed(first, last) if first > last => return None,

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use super::Wire;
 use crate::support::{Client, Server, eventually, noise, sha256};
 
-/// How many bytes a session says it has.
+/// Number of bytes received, by a session's status.
 fn received(client: &mut Client, location: &str) -> usize {
     let response = client.get(location);
     assert_eq!(response.status, 204, "{response:?}");

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tarkeep::config::is_reloadable;
-use tarkeep::config::keys::{Status, all};
+use tarkeep::config::keys::all;
 
 use super::live::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
@@ -56,7 +55,7 @@ impl Seen {
     }
 }
 
-/// Whether the server ends a connection on which this is said and nothing more.
+/// True if the server closes a connection that sends these bytes and nothing more.
 fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bool {
     socket
         .set_read_timeout(Some(Duration::from_secs(2)))
@@ -98,7 +97,7 @@ const CASES: &[Case] = &[
                 .read_exact(&mut [0; 12])
                 .expect("it is being answered");
             seen.configured.server.terminate();
-            seen.configured.says(&["cut off"]);
+            seen.configured.says(&["cutting off"]);
             true
         },
     ),
@@ -399,7 +398,7 @@ fn a_change_of_every_live_key_is_taken() {
         );
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
-        seen.configured.says(&["holds from now on", key]);
+        seen.configured.says(&["now in force", key]);
         assert!(is_new(&mut seen), "{key} is not taken");
     }
     for (key, before, after) in LEVELS {
@@ -407,7 +406,7 @@ fn a_change_of_every_live_key_is_taken() {
         let seen = start(temporary.path(), &file(temporary.path(), before));
         seen.configured.replace(&file(temporary.path(), after));
         seen.configured.hang_up();
-        seen.configured.says(&["holds from now on", key]);
+        seen.configured.says(&["now in force", key]);
     }
 }
 
@@ -419,10 +418,7 @@ fn every_live_key_has_a_case() {
         .map(|case| case.0)
         .chain(LEVELS.map(|level| level.0))
         .collect();
-    for key in all()
-        .iter()
-        .filter(|key| key.status == Status::Supported && is_reloadable(&key.path.replace("[]", "")))
-    {
+    for key in all().iter().filter(|key| key.is_live) {
         let has_case = names.iter().any(|name| {
             key.path
                 .strip_prefix(name)

@@ -97,11 +97,11 @@ fn a_changed_file_holds_at_once() {
     let configured = Configured::start(KEEPING);
     assert!(!configured.deletes());
     configured.replace(DELETING);
-    configured.says(&["holds from now on", "storage.delete.enabled"]);
+    configured.says(&["now in force", "storage.delete.enabled"]);
     assert!(configured.deletes());
     // in place, as less careful editors do
     std::fs::write(&configured.path, KEEPING).expect("a file");
-    configured.says(&["holds from now on", "storage.delete.enabled"]);
+    configured.says(&["now in force", "storage.delete.enabled"]);
     assert!(!configured.deletes());
 }
 
@@ -109,7 +109,7 @@ fn a_changed_file_holds_at_once() {
 fn a_signal_has_the_file_read_at_once() {
     let configured = Configured::start(KEEPING);
     configured.hang_up();
-    configured.says(&["read again"]);
+    configured.says(&["configuration reloaded"]);
     configured.replace(DELETING);
     configured.hang_up();
     configured.says(&["storage.delete.enabled"]);
@@ -129,12 +129,12 @@ fn a_file_that_is_being_written_is_waited_for() {
     std::fs::write(&configured.path, DELETING).expect("a file");
     let line = configured.lines.recv_timeout(PATIENCE).expect("a line");
     assert!(
-        line.contains("holds from now on: storage.delete.enabled"),
+        line.contains("now in force: storage.delete.enabled"),
         "{line}"
     );
 }
 
-/// Whose word counts is looked at for each request, also of connections that are open.
+/// Trusted proxies are checked for each request, also on open connections.
 #[test]
 fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections() {
     let text = |proxies: &str| {
@@ -154,7 +154,7 @@ fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections(
     };
     assert!(is_believed());
     configured.replace(&text(""));
-    configured.says(&["holds from now on", "http.trustedproxies"]);
+    configured.says(&["now in force", "http.trustedproxies"]);
     assert!(!is_believed());
 }
 
@@ -170,7 +170,7 @@ fn a_swapped_link_is_a_change() {
     };
     publish("..1", KEEPING);
     link(Path::new("..data/config.yml"), &configured.path);
-    configured.says(&["read again"]);
+    configured.says(&["configuration reloaded"]);
     publish("..2", DELETING);
     configured.says(&["storage.delete.enabled"]);
     assert!(configured.deletes());
@@ -196,7 +196,7 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
         "version: 0.1\nhttp: {debug: {addr: nonsense}}\n",
     ] {
         configured.replace(&format!("{broken}# also {KEEPING}"));
-        configured.says(&["not taken", "stays in force"]);
+        configured.says(&["new configuration is rejected", "stays in force"]);
         assert!(configured.deletes());
     }
     // longer than it takes to look twice
@@ -214,7 +214,7 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
     configured.replace(KEEPING);
     let before = std::iter::from_fn(|| configured.lines.recv_timeout(PATIENCE).ok());
     let said: Vec<_> = before
-        .take_while(|line| !line.contains("holds from now on"))
+        .take_while(|line| !line.contains("now in force"))
         .collect();
     assert_eq!(said, Vec::<String>::new(), "more than once");
     assert!(!configured.deletes());
@@ -239,9 +239,9 @@ fn what_needs_a_restart_is_named_as_long_as_it_differs() {
         "{line}"
     );
     configured.replace(&format!("{KEEPING}log: {{level: debug}}\n"));
-    configured.says(&["holds from now on", "log.level"]);
+    configured.says(&["now in force", "log.level"]);
     configured.replace(DELETING);
-    let said = configured.says(&["read again"]);
+    let said = configured.says(&["configuration reloaded"]);
     assert!(said.contains("log.level, storage.delete.enabled"), "{said}");
 }
 
@@ -260,10 +260,10 @@ fn a_registry_becomes_read_only_and_takes_pushes_again() {
     };
     assert_eq!(begin(), 202);
     configured.replace(READ_ONLY);
-    configured.says(&["holds from now on", "storage.maintenance"]);
+    configured.says(&["now in force", "storage.maintenance"]);
     assert_eq!(begin(), 405);
     configured.replace("version: 0.1\n");
-    configured.says(&["holds from now on", "storage.maintenance"]);
+    configured.says(&["now in force", "storage.maintenance"]);
     assert_eq!(begin(), 202);
 }
 
@@ -274,16 +274,28 @@ fn a_file_that_is_half_written_opens_nothing() {
     let configured = Configured::at("0.0.0.0:0", CLOSED, |command| command);
     let status = || configured.server.client().get("/v2/").status;
     for (half, words) in [
-        ("", &["not taken", "version is missing"][..]),
-        ("# of the team\n", &["not taken", "version is missing"]),
-        (KEEPING, &["not taken", "auth is gone", "SIGHUP"]),
+        (
+            "",
+            &["new configuration is rejected", "version is missing"][..],
+        ),
+        (
+            "# of the team\n",
+            &["new configuration is rejected", "version is missing"],
+        ),
+        (
+            KEEPING,
+            &["new configuration is rejected", "auth is missing", "SIGHUP"],
+        ),
         (
             "version: 0.1\nauth: {none: }\n",
-            &["not taken", "auth is gone", "SIGHUP"],
+            &["new configuration is rejected", "auth is missing", "SIGHUP"],
         ),
         (
             "version: 0.1\nauth: {silly: {realm: a}}\n",
-            &["not taken", "auth.silly.service is missing"],
+            &[
+                "new configuration is rejected",
+                "auth.silly.service is missing",
+            ],
         ),
     ] {
         std::fs::write(&configured.path, half).expect("a file");
@@ -292,13 +304,13 @@ fn a_file_that_is_half_written_opens_nothing() {
         assert_eq!(status(), 401, "{half}");
     }
     configured.replace(KEEPING);
-    configured.says(&["auth is gone"]);
+    configured.says(&["auth is missing"]);
     configured.hang_up();
-    configured.says(&["WARN", "open to the network without a login", "0.0.0.0:"]);
-    configured.says(&["holds from now on", "auth.silly"]);
+    configured.says(&["WARN", "open to the network without login", "0.0.0.0:"]);
+    configured.says(&["now in force", "auth.silly"]);
     assert_eq!(status(), 200);
     configured.replace(CLOSED);
-    configured.says(&["holds from now on", "auth.silly"]);
+    configured.says(&["now in force", "auth.silly"]);
     assert_eq!(status(), 401);
 }
 
@@ -306,6 +318,6 @@ fn a_file_that_is_half_written_opens_nothing() {
 fn what_of_a_changed_file_has_no_effect_is_said() {
     let configured = Configured::start(KEEPING);
     configured.replace(&format!("{KEEPING}http: {{secret: x}}\n"));
-    configured.says(&["read again"]);
+    configured.says(&["configuration reloaded"]);
     configured.says(&["WARN", "http.secret has no effect"]);
 }

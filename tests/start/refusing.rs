@@ -1,4 +1,4 @@
-//! What keeps a server from starting is said in one sentence, and nothing is harmed.
+//! A failed start is explained in one sentence and harms nothing.
 
 use std::path::Path;
 use std::process::Command;

@@ -10,7 +10,7 @@ use crate::support::client::read_response;
 use crate::support::server::upload_length;
 use crate::support::{noise, sha256};
 
-/// What is "at once", on a busy machine.
+/// Longest time that counts as "at once", on a busy machine.
 const AT_ONCE: Duration = Duration::from_millis(1800);
 
 fn fresh() -> (tempfile::TempDir, Running) {

@@ -1,4 +1,4 @@
-//! What a server says in its log of itself: what may go wrong, in one line, and once.
+//! Warnings that a server logs about itself: one line each, once.
 
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@ mod content;
 mod image;
 mod log;
 pub mod server;
+mod skip;
 mod wait;
 
 pub use client::{Client, Response};
@@ -12,4 +13,5 @@ pub use content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, noise, 
 pub use image::{Image, descriptor};
 pub use log::show_if_failing;
 pub use server::Server;
+pub use skip::announce_skipped;
 pub use wait::{eventually, eventually_some};

@@ -141,7 +141,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
     let debug = eventually_some("the debug port is said", || {
         let log = std::fs::read_to_string(&log).expect("a log");
         log.lines()
-            .find(|line| line.contains("the debug port is open"))?
+            .find(|line| line.contains("debug port listening"))?
             .split_once("address=")
             .map(|(_, address)| address.to_owned())
     });

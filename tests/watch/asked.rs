@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use crate::support::Server;
 use crate::wire::pki::{Authority, params};
 
-/// What the command says of a server with these variables, which it is given as well.
+/// Result of the command for a server with these variables, which the command gets as well.
 fn asked(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     let output = command
@@ -66,7 +66,7 @@ fn a_server_is_asked_where_its_configuration_has_it() {
         ([&tls[..], &unix].concat(), " is ready"),
         (
             [&tls[..], &[clients]].concat(),
-            "tells only clients with a certificate",
+            "reports readiness only to clients with a certificate",
         ),
     ] {
         let server = Server::with(&environment);
@@ -123,7 +123,7 @@ fn what_is_not_well_is_said_and_is_the_exit_status() {
     drop(full);
     let (code, text) = asked(&[], &["--addr", &address]);
     assert!(
-        code == Some(1) && text.contains(&format!("http://{address} does not answer: ")),
+        code == Some(1) && text.contains(&format!("http://{address} does not respond: ")),
         "{text}"
     );
     let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -138,7 +138,8 @@ fn what_is_not_well_is_said_and_is_the_exit_status() {
     });
     let (code, text) = asked(&[], &["--addr", &address]);
     assert!(
-        code == Some(1) && text.contains("is no registry: it answers 'HTTP/1.1 404 Not Found'"),
+        code == Some(1)
+            && text.contains("is not a registry: it responds with 'HTTP/1.1 404 Not Found'"),
         "{text}"
     );
     let (code, text) = asked(&[("REGISTRY_HTTP_ADR", "a")], &["--addr", &address]);

@@ -150,7 +150,7 @@ fn peer_with(
     (address, heads)
 }
 
-/// What is sent with a look, after one was judged.
+/// Request head of the next check, after one was judged.
 fn second(heads: &Receiver<String>) -> String {
     heads.recv_timeout(PATIENCE).expect("a look");
     heads.recv_timeout(PATIENCE).expect("another look")

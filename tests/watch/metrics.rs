@@ -226,8 +226,8 @@ fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
     assert!(expiry > 4e9, "{expiry}");
 }
 
-/// What a parser may rely on, in the older text or in OpenMetrics: every sample stands below the help and the type of its own
-/// family, and every histogram ends in a bucket of everything.
+/// Checks what a parser relies on, in both text formats: every sample stands below the help and
+/// type of its family, and every histogram ends in a +Inf bucket.
 fn assert_well_formed(text: &str, is_open: bool) {
     let bound = Regex::new(r#"le="([^"]*)",?"#).expect("an expression");
     let (mut helped, mut family, mut seen) = ("", ("", ""), BTreeSet::new());
@@ -342,7 +342,7 @@ fn the_text_is_what_is_asked_for_and_well_formed() {
     }
 }
 
-/// What really came is counted, in chunks or not, and nothing that was only announced.
+/// Received bytes are counted, chunked or not; announced ones are not.
 #[test]
 fn received_bytes_are_those_that_were_read() {
     let server = Watched::start(&[]);

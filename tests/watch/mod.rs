@@ -1,4 +1,4 @@
-//! What can be seen of a running server from outside: its log, its access log, health, readiness and metrics.
+//! A running server seen from outside: log, access log, health, readiness and metrics.
 
 mod access_log;
 mod asked;
@@ -80,7 +80,7 @@ impl Watched {
         let line = eventually_some("the debug port is said", || {
             self.err()
                 .into_iter()
-                .find(|line| line.contains("the debug port is open"))
+                .find(|line| line.contains("debug port listening"))
         });
         let words = line.split(|byte: char| byte.is_whitespace() || "\"=,}".contains(byte));
         let address = words
@@ -90,7 +90,7 @@ impl Watched {
         Client::new(address)
     }
 
-    /// What the metrics are now.
+    /// Current metrics.
     fn metrics(&self) -> String {
         let answer = self.debug().get("/metrics");
         assert_eq!(answer.status, 200);

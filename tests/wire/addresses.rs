@@ -248,7 +248,7 @@ fn an_owners_headers_go_with_every_answer() {
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
 }
 
-/// Who deleted a tag is remembered by address: a proxy's client, where the proxy is trusted.
+/// Tag history records the deleting client's address, also behind a trusted proxy.
 #[test]
 fn the_address_of_a_client_is_the_one_before_the_proxies() {
     for (trusted, expected) in [

@@ -170,7 +170,7 @@ fn settings_that_do_not_go_together_are_refused() {
                 pair[1],
                 ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example"),
             ],
-            &["both a certificate and letsencrypt", "take"],
+            &["both certificate and letsencrypt", "remove"],
         ),
         (
             &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")],
@@ -215,7 +215,7 @@ fn settings_that_do_not_go_together_are_refused() {
     }
 }
 
-/// What is out of its time is served, for a client may be told to accept it, and the owner is told.
+/// An expired certificate is served, since clients may accept it, and logged.
 #[test]
 fn a_certificate_out_of_its_time_is_warned_about() {
     for (from, until, words) in [

@@ -55,7 +55,7 @@ fn each_mode_asks_for_what_its_name_says() {
     }
 }
 
-/// What the owner has listed itself is taken without an authority, and not for ever.
+/// A listed client certificate is accepted without an authority, until it expires.
 #[test]
 fn a_listed_certificate_has_its_time_as_well() {
     let files = tempfile::TempDir::new().expect("a directory");

@@ -53,7 +53,7 @@ fn plain_http_is_told_so_in_words() {
     assert_eq!(secure.client().get("/v2/").status, 200);
 }
 
-/// What hyper says by itself becomes JSON here as well.
+/// hyper's own error responses become JSON here as well.
 #[test]
 fn what_is_no_request_is_refused_in_json() {
     let server = Secure::start();

@@ -15,7 +15,7 @@ use super::pki::{Authority, Issued, client, params, secure};
 use crate::support::client::dial_tcp;
 use crate::support::eventually_some;
 
-/// What the log says of failed handshakes, once it says this.
+/// Log lines about failed handshakes, once these words appear.
 fn said(server: &Secure, words: &str) -> Vec<String> {
     eventually_some(&format!("the log has '{words}'"), || {
         let log = server.server.log();
@@ -127,7 +127,8 @@ fn sequence(content: &[u8]) -> Vec<u8> {
     [&header[..], content].concat()
 }
 
-/// What `openssl x509 -req` makes by itself: a certificate without version and extensions. Its signature is none.
+/// A certificate as `openssl x509 -req` makes it: without version and extensions. Its signature is
+/// invalid.
 fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
     let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
     let (certificate, _) = element(&der);

@@ -1,4 +1,4 @@
-//! How clients reach the registry: encryption, HTTP/2, sockets, proxies, limits.
+//! Connections of clients: encryption, HTTP/2, sockets, proxies, limits.
 
 mod addresses;
 mod certificates;

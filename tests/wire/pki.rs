@@ -80,7 +80,7 @@ impl Authority {
         }
     }
 
-    /// What a client that knows this authority alone is set up with.
+    /// Configuration of a client that trusts this authority alone.
     pub fn client_config(&self, identity: Option<&Issued>, alpn: &[&str]) -> ClientConfig {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).expect("an authority");

@@ -41,7 +41,7 @@ impl Configured {
         });
     }
 
-    /// What a client is told that asks whether it may log in, over TLS.
+    /// A header of the response to a login check over TLS.
     fn header(&self, name: &str) -> Option<String> {
         let answer = self.authority.client(self.server.address()).get("/v2/");
         assert_eq!(answer.status, 200);
@@ -64,10 +64,10 @@ fn encrypted(directory: &Path, more: &str) -> String {
 fn a_file_that_is_half_written_takes_no_encryption_away() {
     let configured = Configured::start();
     configured.write("version: 0.1\nhttp:\n");
-    configured.says("http.tls is gone");
+    configured.says("http.tls is missing");
     assert_eq!(configured.header("x-a"), None);
     configured.server.hang_up();
-    configured.says("holds from now on: http.tls");
+    configured.says("now in force: http.tls");
     assert_eq!(configured.server.client().get("/v2/").status, 200);
 }
 
@@ -78,16 +78,16 @@ fn a_change_while_a_certificate_is_renewed_is_not_lost() {
     let next = configured.authority.issue(&["localhost"]);
     std::fs::write(configured.files.path().join("cert.pem"), &next.certificate).expect("a file");
     configured.write(&encrypted(configured.files.path(), ", headers: {X-A: [b]}"));
-    configured.says("holds from now on: http.headers");
+    configured.says("now in force: http.headers");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     // where that itself changes, it waits for the files
     configured.write(&encrypted(
         configured.files.path(),
         ", headers: {X-A: [c]}, http2: {disabled: true}",
     ));
-    configured.says("is not taken");
+    configured.says("new configuration is rejected");
     assert_eq!(configured.header("x-a").as_deref(), Some("b"));
     std::fs::write(configured.files.path().join("key.pem"), &next.key).expect("a file");
-    configured.says("holds from now on: http.headers.X-A, http.http2.disabled");
+    configured.says("now in force: http.headers.X-A, http.http2.disabled");
     assert_eq!(configured.header("x-a").as_deref(), Some("c"));
 }

@@ -358,7 +358,7 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
     }
 }
 
-/// What the access log will tell of a request is kept until its answer has been taken.
+/// The access log's data of a request is kept until its response has been read.
 #[test]
 fn what_clients_call_themselves_costs_little_memory() {
     let server = Server::with(&[
@@ -479,10 +479,10 @@ fn the_end_waits_for_requests_and_not_for_connections() {
     assert!(server.server.wait().success());
 }
 
-/// What a client says first: the preface, and settings of its own.
+/// Client preface and settings.
 const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
-/// What hyper holds clients to is what it tells them in its settings (RFC 9113, section 6.5).
+/// hyper enforces the settings that it announces (RFC 9113, section 6.5).
 #[test]
 fn clients_are_told_of_the_bounds() {
     let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);

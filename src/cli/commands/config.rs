@@ -1,4 +1,4 @@
-//! `registry config`: what a configuration says, before a server has to find out.
+//! `registry config`: checks a configuration, or shows the effective one.
 
 use std::path::PathBuf;
 
@@ -19,21 +19,21 @@ pub(crate) struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Say all that is wrong with a configuration and the files that it names, and what of it has no effect
+    /// Report all errors in a configuration and in the files that it names, and keys without effect
     Check {
-        /// In distribution's format; REGISTRY_… variables go over it [default: $REGISTRY_CONFIGURATION_PATH]
+        /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
         #[arg(value_name = "CONFIG.yml")]
         config: Option<PathBuf>,
-        /// Print sentences for people, or JSON for scripts
+        /// Output format: text, or JSON for scripts
         #[arg(long, value_name = "FORMAT", default_value = "text")]
         output: Report,
     },
-    /// Print the configuration in force, and where each value comes from; secrets are masked
+    /// Print the effective configuration, with the origin of each value; secrets are redacted
     Show {
-        /// In distribution's format; REGISTRY_… variables go over it [default: $REGISTRY_CONFIGURATION_PATH]
+        /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
         #[arg(value_name = "CONFIG.yml")]
         config: Option<PathBuf>,
-        /// Print a file for people, or JSON for scripts
+        /// Output format: YAML, or JSON for scripts
         #[arg(long, value_name = "FORMAT", default_value = "yaml")]
         output: Format,
     },
@@ -58,8 +58,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-/// Everything that a start looks at, without a change to anything; what a start would warn of is among the notes.
-fn judged(file: Option<PathBuf>) -> Result<Loaded, config::Error> {
+/// Validates a configuration as a start would, without changing anything; the notes include the warnings of a start.
+fn validated(file: Option<PathBuf>) -> Result<Loaded, config::Error> {
     let mut draft = Config::draft(
         defaults::configuration(file).as_deref(),
         std::env::vars_os(),
@@ -70,10 +70,10 @@ fn judged(file: Option<PathBuf>) -> Result<Loaded, config::Error> {
 }
 
 fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
-    let judged = judged(file);
+    let validated = validated(file);
     match report {
         Report::Text => {
-            let notes: String = judged?
+            let notes: String = validated?
                 .notes
                 .iter()
                 .map(|note| format!("note: {note}\n"))
@@ -81,7 +81,7 @@ fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
             output::print(format!("{notes}the configuration is valid\n").as_bytes())
         }
         Report::Json => {
-            let (problems, notes) = match &judged {
+            let (problems, notes) = match &validated {
                 Ok(loaded) => (Vec::new(), loaded.notes.clone()),
                 Err(config::Error::Problems(problems)) => {
                     (problems.iter().map(object).collect(), Vec::new())
@@ -91,9 +91,10 @@ fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
                     Vec::new(),
                 ),
             };
-            let object = json!({ "valid": judged.is_ok(), "problems": problems, "notes": notes });
+            let object =
+                json!({ "valid": validated.is_ok(), "problems": problems, "notes": notes });
             output::print(format!("{object:#}\n").as_bytes())?;
-            judged.map(drop).map_err(|_| Error::Reported)
+            validated.map(drop).map_err(|_| Error::Reported)
         }
     }
 }

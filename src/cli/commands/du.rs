@@ -1,4 +1,4 @@
-//! `registry du`: what eats the disk.
+//! `registry du`: disk usage by repository and tag.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write, stdout};
@@ -14,18 +14,18 @@ use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::output::{Format, JsonArray, Table, count, size, time, written};
 
-/// Tell what eats the disk: by repository, by tag and in all, and how much of it nothing else needs
+/// Show disk usage by repository or tag, and what is shared
 ///
-/// Sizes are those of the files that hold blobs. LOGICAL counts every image whole, DEDUPLICATED every blob once, and EXCLUSIVE
-/// what nothing else needs: deleting that alone, and collecting, frees it. What comes back by a deletion beyond what goes
-/// anyway, and when, is what registry rm --dry-run tells.
+/// Sizes are those of blobs on disk. LOGICAL counts every image in full, DEDUPLICATED counts each blob once, and EXCLUSIVE
+/// counts only blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see
+/// how much disk space a deletion frees, and when, run registry rm --dry-run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Report on this repository and its tags instead of on all repositories and the store
+    /// Show the tags of this repository instead of all repositories and the store
     repository: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -118,7 +118,7 @@ fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     })
 }
 
-/// What goes later, by the day on which it does.
+/// Groups later removals of blobs by day.
 fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
     let mut days: BTreeMap<String, RemovalTotals> = BTreeMap::new();
     for removal in forecast
@@ -143,65 +143,36 @@ fn print_store(out: &mut impl Write, store: &StoreUsage, forecast: &Forecast) ->
         free_disk,
     } = store;
     let (now, later) = (forecast.due(), forecast.later());
+    let held = |bytes, number, noun| format!("{} in {}", size(bytes), count(number, noun));
     let mut facts = vec![
-        (
-            "Blobs",
-            format!(
-                "{} in {}",
-                size(totals.blob_bytes),
-                count(totals.blobs, "blob")
-            ),
-        ),
+        ("Blobs", held(totals.blob_bytes, totals.blobs, "blob")),
         (
             "Uploads",
-            format!(
-                "{} in {}",
-                size(*upload_bytes),
-                count(totals.uploads, "open session")
-            ),
+            held(*upload_bytes, totals.uploads, "open session"),
         ),
         (
             "Garbage now",
-            format!(
-                "{} in {}",
-                size(now.bytes + totals.removal_bytes),
-                count(now.blobs + totals.removals, "blob")
+            held(
+                now.bytes + totals.removal_bytes,
+                now.blobs + totals.removals,
+                "blob",
             ),
         ),
-        (
-            "Garbage later",
-            format!("{} in {}", size(later.bytes), count(later.blobs, "blob")),
-        ),
+        ("Garbage later", held(later.bytes, later.blobs, "blob")),
     ];
-    let days: Vec<_> = days(forecast)
-        .into_iter()
-        .map(|(day, share)| {
-            (
-                day,
-                format!("{} in {}", size(share.bytes), count(share.blobs, "blob")),
-            )
-        })
-        .collect();
-    facts.extend(
-        days.iter()
-            .map(|(day, share)| ("", format!("  {day}  {share}"))),
-    );
+    for (day, share) in days(forecast) {
+        facts.push((
+            "",
+            format!("  {day}  {}", held(share.bytes, share.blobs, "blob")),
+        ));
+    }
+    let manifests = held(totals.manifest_bytes, totals.manifests, "manifest");
+    let deleted = held(totals.trash_bytes, totals.trash, "manifest");
     facts.extend([
-        (
-            "Manifests",
-            format!(
-                "{} in {}, in the database",
-                size(totals.manifest_bytes),
-                count(totals.manifests, "manifest")
-            ),
-        ),
+        ("Manifests", format!("{manifests}, in the database")),
         (
             "Deleted",
-            format!(
-                "{} in {}, in the database, until their grace period ends",
-                size(totals.trash_bytes),
-                count(totals.trash, "manifest")
-            ),
+            format!("{deleted}, in the database, until their grace period ends"),
         ),
         (
             "Database",

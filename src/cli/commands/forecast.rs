@@ -1,4 +1,4 @@
-//! Telling what would be collected.
+//! Output of `gc --dry-run` and `garbage-collect`: what would be removed.
 
 use std::io::stdout;
 
@@ -10,7 +10,7 @@ use tarkeep::registry::{
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Format, Table, count, size, time, written};
 
-/// `registry gc --dry-run`.
+/// Prints the output of `registry gc --dry-run`.
 pub(super) async fn print(
     registry: &Registry,
     retention: &Retention,
@@ -43,9 +43,9 @@ pub(super) async fn print(
                 .unwrap_or_default();
             output::print(
                 format!(
-                    "{} would go now; {} would go later{until}\n",
-                    told(&due),
-                    told(&later)
+                    "{} would be removed now; {} later{until}\n",
+                    summary(&due),
+                    summary(&later)
                 )
                 .as_bytes(),
             )
@@ -53,7 +53,7 @@ pub(super) async fn print(
     }
 }
 
-fn told(share: &RemovalTotals) -> String {
+fn summary(share: &RemovalTotals) -> String {
     let RemovalTotals {
         tags,
         manifests,
@@ -101,7 +101,7 @@ fn as_json(forecast: &Forecast) -> Value {
     json!({ "items": items.collect::<Vec<_>>(), "now": share(forecast.due()), "later": share(forecast.later()) })
 }
 
-/// The lines of distribution's `garbage-collect`, which scripts look for.
+/// Returns the lines of distribution's `garbage-collect`, which scripts look for.
 pub(super) fn classic_lines(forecast: &Forecast) -> String {
     let due = forecast.due();
     let marked = forecast.all.saturating_sub(due.blobs + due.manifests);

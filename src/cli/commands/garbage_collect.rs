@@ -16,22 +16,23 @@ pub(crate) struct Arguments {
     /// The server's configuration
     #[arg(value_name = "CONFIG.yml")]
     config: PathBuf,
-    /// Only say what would be removed
+    /// Only print what would be removed
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     #[arg(action = clap::ArgAction::Set)]
     dry_run: bool,
-    /// Remove manifests that no tag points at as well
+    /// Also remove untagged manifests
     #[arg(short = 'm', long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     #[arg(action = clap::ArgAction::Set)]
     delete_untagged: bool,
-    /// Say nothing
+    /// Print nothing
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     #[arg(action = clap::ArgAction::Set)]
     quiet: bool,
 }
 
-/// As distribution's command: everything that nothing needs goes now, where no server is running. Beside one, clients rely
-/// on what they were told: leases and the grace period hold.
+/// Runs garbage collection as distribution's command does: everything unreferenced is removed now.
+///
+/// If a server is running, leases and the grace period still apply, because clients rely on them.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     log::start_quiet()?;
     let (Loaded { config, .. }, rules) =
@@ -77,7 +78,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let until = time(last);
             output::print(
                 format!(
-                    "the data directory is in use by a server: {} more wait for leases, grace periods and rules, until {until}\n",
+                    "a server is using the data directory: another {} must wait for leases, grace periods and rules, until {until}\n",
                     size(later.bytes)
                 )
                 .as_bytes(),

@@ -12,21 +12,21 @@ use crate::cli::terminal::progress::Bar;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Work beside a running server, or without one; it is the same, and always so
+    /// Accepted for clarity; collection is always safe beside a running server
     #[arg(long)]
     online: bool,
-    /// Only list what would go and why, and what waits for how long
+    /// Only list what would be removed, when and why
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     store: Store,
-    /// Print lines for people, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    // there is no other way to work; the word is accepted because people want to be sure
+    // collection is always online; the flag exists because people want to be sure
     let Arguments {
         online: _,
         dry_run,
@@ -58,31 +58,31 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     failed(&swept)
 }
 
-/// Sweeps, and shows a terminal how far it is, unless nothing is to be shown.
+/// Sweeps, with a progress bar if standard error is a terminal and `is_quiet` is false.
 pub(super) async fn sweep(
     registry: &Registry,
     sweep: SweepOptions,
     is_quiet: bool,
 ) -> Result<SweepCounts, Error> {
-    let Some(mut bar) = Bar::new().filter(|_| !is_quiet) else {
+    let Some(bar) = Bar::new().filter(|_| !is_quiet) else {
         return Ok(registry.gc().sweep(sweep, None).await?);
     };
     Ok(registry
         .gc()
-        .sweep(sweep, Some(&mut |progress| bar.tell(progress)))
+        .sweep(sweep, Some(&mut |progress| bar.update(progress)))
         .await?)
 }
 
 fn sentence(swept: &SweepCounts) -> String {
     format!(
-        "collected {}, {}, {} and {}; {} with {} {} gone\n",
+        "collected {}, {}, {} and {}; {} with {} {} removed\n",
         count(swept.tags, "tag"),
         count(swept.manifests, "manifest"),
         count(swept.blobs, "blob"),
         count(swept.uploads, "upload"),
         count(swept.files, "file"),
         size(swept.bytes),
-        if swept.files == 1 { "is" } else { "are" }
+        if swept.files == 1 { "was" } else { "were" }
     )
 }
 
@@ -90,9 +90,9 @@ pub(super) fn failed(swept: &SweepCounts) -> Result<(), Error> {
     match swept.failures {
         0 => Ok(()),
         failures => {
-            let things = count(failures, "thing");
+            let things = count(failures, "item");
             Err(Error::Other(format!(
-                "{things} could not be collected; the lines above name them"
+                "{things} could not be removed; see the lines above"
             )))
         }
     }

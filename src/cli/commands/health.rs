@@ -1,4 +1,4 @@
-//! `registry health`: what the running server says of itself, for a container's health check.
+//! `registry health`: readiness of the running server, for a container's health check.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -20,19 +20,19 @@ use crate::cli::from_config::{defaults, http, tls};
 use crate::cli::server::serve;
 use crate::cli::terminal::output;
 
-/// How long the server may take over each step.
+/// Timeout of each step.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The most that is read of an answer, in bytes.
+/// Maximum size of the response, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// Ask the running server whether it is ready; the exit status is 1 where it is not
+/// Check that the running server is ready; the exit status is 1 if it is not
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The server's configuration [default: as the one server on this machine, or in this container, was started]
+    /// The server's configuration [default: that of the only server running on this machine or in this container]
     #[arg(value_name = "CONFIG.yml")]
     config: Option<PathBuf>,
-    /// Where the server listens, as it was told [default: as its configuration has it]
+    /// The server's listen address [default: that of its configuration]
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
 }
@@ -66,12 +66,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match ask(&address, is_encrypted) {
         Ok(answer) => tell(&place, &answer),
         Err(error) if is_asked_for_certificate(&error) => output::print(
-            format!(
-                "{place} answers; whether it is ready it tells only clients with a certificate\n"
-            )
-            .as_bytes(),
+            format!("{place} is up, but reports readiness only to clients with a certificate\n")
+                .as_bytes(),
         ),
-        Err(error) => Err(Error::Other(format!("{place} does not answer: {error}"))),
+        Err(error) => Err(Error::Other(format!("{place} does not respond: {error}"))),
     }
 }
 
@@ -81,7 +79,7 @@ enum Server {
     Serve(serve::Arguments),
 }
 
-/// How a server was started.
+/// Configuration and environment of a server.
 struct Target {
     config: Option<PathBuf>,
     addr: Option<String>,
@@ -98,7 +96,7 @@ impl Default for Target {
     }
 }
 
-/// The one server of this very program among the processes that can be seen; none where there is none, or more than one.
+/// Finds the only running server of this program; `None` if there is none, or more than one.
 fn running() -> Option<Target> {
     let own = std::env::current_exe().ok()?;
     let processes = std::fs::read_dir("/proc")
@@ -111,7 +109,7 @@ fn running() -> Option<Target> {
     servers.next().filter(|_| servers.next().is_none())
 }
 
-/// What a process was started with, if it is a server's.
+/// Returns the command line and environment of a process, if it is a server.
 fn server(process: &Path) -> Option<Target> {
     let words = |name: &str| -> Option<Vec<OsString>> {
         let text = std::fs::read(process.join(name)).ok()?;
@@ -137,7 +135,7 @@ fn server(process: &Path) -> Option<Target> {
         .iter()
         .find(|(name, value)| name == tarkeep::config::FILE_VARIABLE && !value.is_empty());
     let named = named.map(|(_, value)| PathBuf::from(value));
-    // a relative path is the server's
+    // relative to the server's working directory
     let config = config.or(named).map(|path| {
         process
             .join("cwd")
@@ -152,7 +150,7 @@ fn server(process: &Path) -> Option<Target> {
     })
 }
 
-/// Where a client on this machine finds the server.
+/// Returns the address at which a local client reaches the server.
 fn reachable(address: &Address) -> Address {
     match address {
         Address::Tcp(address) if address.ip().is_unspecified() => Address::Tcp(SocketAddr::new(
@@ -214,7 +212,7 @@ fn tell(place: &str, answer: &str) -> Result<(), Error> {
             )))
         }
         _ => Err(Error::Other(format!(
-            "{place} is no registry: it answers '{}'",
+            "{place} is not a registry: it responds with '{}'",
             output::plain(answer.lines().next().unwrap_or_default())
         ))),
     }

@@ -13,19 +13,19 @@ use crate::cli::terminal::reference::Target;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to look at: REPOSITORY:TAG or REPOSITORY@DIGEST; without either, the tag latest
+    /// Image: REPOSITORY:TAG or REPOSITORY@DIGEST [default tag: latest]
     #[arg(value_name = "REF")]
     reference: String,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let target = Target::parse(&arguments.reference)?;
-    let (name, reference) = target.manifest_or_latest();
+    let (name, reference) = target.manifest_or_latest()?;
     let registry = arguments.store.open().await?;
     let description = registry.manifests().describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
@@ -104,10 +104,7 @@ fn print(
             manifest.artifact_type.clone().unwrap_or_default(),
         ),
         ("Tags", tags.join(", ")),
-        (
-            "Size",
-            format!("{} with everything it needs", size(summary.size)),
-        ),
+        ("Size", format!("{} in total", size(summary.size))),
         ("Platforms", summary.platforms.join(", ")),
         ("Pushed", time(summary.pushed_at)),
         (

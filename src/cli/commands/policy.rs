@@ -1,4 +1,4 @@
-//! `registry policy preview`: what the rules decide about each tag, without doing it.
+//! `registry policy preview`: the decision of the retention rules about each tag.
 
 use std::io::{BufWriter, Write, stdout};
 
@@ -19,18 +19,18 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// List every tag with the rule that decides about it, kept or removed, and until when; changes nothing
+    /// List every tag, whether the rules keep or remove it, why, and until when; changes nothing
     Preview(Look),
 }
 
 #[derive(clap::Args)]
 struct Look {
-    /// Only this repository, or those that match a glob, which the shell must not touch: 'team/**'
+    /// Repository, or a quoted glob such as 'team/**' [default: all]
     #[arg(value_name = "REPOSITORY|GLOB")]
     repositories: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -56,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Some(name) if !is_glob(name) => {
             let name =
                 RepositoryName::parse(name).map_err(|error| Error::Other(error.to_string()))?;
-            // for its error
+            // fails for an unknown repository
             registry.tags().list(&name, String::new(), Some(0)).await?;
             list.repository(&name).await?;
         }
@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let is_any = list.matching(pattern.as_ref()).await?;
             if let (false, Some(glob)) = (is_any, glob) {
                 return Err(Error::Other(format!(
-                    "no repository matches '{glob}': registry ls lists what is there"
+                    "no repository matches '{glob}': run registry ls to list them"
                 )));
             }
         }
@@ -73,7 +73,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     list.finish()
 }
 
-/// Prints what is decided, as it is: of many repositories and many tags none is kept.
+/// Prints decisions page by page, without holding all of them in memory.
 struct List<'r, W: Write> {
     registry: &'r Registry,
     retention: &'r Retention,
@@ -84,7 +84,7 @@ struct List<'r, W: Write> {
 }
 
 impl<W: Write> List<'_, W> {
-    /// All repositories whose names match; says whether there were any.
+    /// Prints all repositories whose names match, and reports whether there were any.
     async fn matching(&mut self, pattern: Option<&Glob>) -> Result<bool, Error> {
         let mut is_any = false;
         let mut after = Some(String::new());
@@ -189,18 +189,15 @@ fn as_row(name: &RepositoryName, preview: &PolicyPreview, decision: TagDecision)
     ]
 }
 
-/// What becomes of manifests that have no tag.
+/// Returns the row about untagged manifests.
 fn untagged_row(name: &RepositoryName, preview: &PolicyPreview) -> Vec<String> {
     let (verdict, why) = match preview.untagged {
-        KeepUntagged::Forever => ("kept", "manifests without a tag stay for ever".to_owned()),
+        KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
         KeepUntagged::Never => (
             "removed",
-            "manifests without a tag stay for lease and grace period only".to_owned(),
+            "untagged manifests are kept only for the lease and grace period".to_owned(),
         ),
-        time => (
-            "removed",
-            format!("manifests without a tag stay for {time}"),
-        ),
+        time => ("removed", format!("untagged manifests are kept for {time}")),
     };
     vec![
         name.to_string(),

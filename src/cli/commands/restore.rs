@@ -1,4 +1,4 @@
-//! `registry restore`: what was deleted, and bringing it back.
+//! `registry restore`: lists deleted content, or restores it.
 
 use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
@@ -19,13 +19,13 @@ use crate::cli::terminal::reference::{self, Target};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to bring back: a manifest with its children and tags (REPOSITORY@DIGEST), a tag that was removed
-    /// (REPOSITORY:TAG), or all that was deleted of a REPOSITORY; without any, what can be brought back is listed
+    /// Manifest with its children and tags (REPOSITORY@DIGEST), removed tag (REPOSITORY:TAG), or everything deleted from a
+    /// REPOSITORY [default: list what can be restored]
     #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -44,29 +44,29 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     else {
         return list(&registry, &retention, arguments.output).await;
     };
-    let mut back = Back {
+    let mut restorer = Restorer {
         repository,
         output: arguments.output,
         array: JsonArray::new(),
     };
     let outcome = match manifest {
-        Some(ManifestReference::Digest(digest)) => back.manifest(&registry, &digest).await,
-        Some(ManifestReference::Tag(tag)) => back.tag(&registry, &tag).await,
-        None => back.everything(&registry, &retention).await,
+        Some(ManifestReference::Digest(digest)) => restorer.manifest(&registry, &digest).await,
+        Some(ManifestReference::Tag(tag)) => restorer.tag(&registry, &tag).await,
+        None => restorer.everything(&registry, &retention).await,
     };
-    back.finish().and(outcome)
+    restorer.finish().and(outcome)
 }
 
-/// Tells what came back, as it does.
-struct Back {
+/// Restores content, and prints each item.
+struct Restorer {
     repository: RepositoryName,
     output: Format,
     array: JsonArray,
 }
 
-impl Back {
-    /// Brings back what was deleted of the repository, the latest first: of several manifests that had one tag, the last to
-    /// have it gets it. One that cannot come back does not keep the others from it.
+impl Restorer {
+    /// Restores everything that was deleted from the repository, newest first: a tag that several manifests had goes to the
+    /// last one. A failure does not stop the others.
     async fn everything(
         &mut self,
         registry: &Registry,
@@ -87,7 +87,7 @@ impl Back {
         let (mut failed, mut first) = (0, None);
         for (_, digest) in &manifests {
             match self.manifest(registry, digest).await {
-                // some come back with their index
+                // restored with its index
                 Ok(()) | Err(Error::Registry(registry::Error::NothingToRestore(_))) => {}
                 Err(error) => {
                     failed += 1;
@@ -98,20 +98,20 @@ impl Back {
         let tags = self.removed_tags(registry, retention).await?;
         for row in &tags {
             match self.tag(registry, &reference::tag(&row.tag)?).await {
-                // some were pushed meanwhile
+                // pushed meanwhile
                 Ok(()) | Err(Error::Registry(registry::Error::NothingToRestore(_))) => {}
                 Err(error) => return Err(error),
             }
         }
         match first {
             Some((digest, error)) => Err(Error::Other(format!(
-                "{} could not be brought back; the first, {digest}: {error}",
+                "{} could not be restored; the first, {digest}: {error}",
                 output::count(failed, "manifest")
             ))),
             None if manifests.is_empty() && tags.is_empty() => {
-                let remedy = "registry restore lists what can be brought back";
+                let remedy = "run registry restore to list what can be restored";
                 Err(Error::Other(format!(
-                    "nothing of {} was deleted within the grace period: {remedy}",
+                    "nothing in {} was deleted within the grace period: {remedy}",
                     self.repository
                 )))
             }
@@ -119,7 +119,7 @@ impl Back {
         }
     }
 
-    /// Tags that were removed alone: to be asked for once the manifests are back.
+    /// Lists tags that were removed without their manifests; call it after restoring manifests.
     async fn removed_tags(
         &self,
         registry: &Registry,
@@ -166,14 +166,9 @@ impl Back {
                 &json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags }),
             );
         }
-        let belong = if others.len() == 1 {
-            "belongs"
-        } else {
-            "belong"
-        };
         let children = format!(
-            "{} that {belong} to it",
-            output::count(others.len() as u64, "manifest")
+            "its {}",
+            output::count(others.len() as u64, "child manifest")
         );
         let names = format!(
             "{} {}",
@@ -182,13 +177,13 @@ impl Back {
         );
         let with = match (others.len(), tags.len()) {
             (0, 0) => String::new(),
-            (0, _) => format!(" and its {names}"),
+            (0, _) => format!(" with {names}"),
             (_, 0) => format!(" with {children}"),
-            (_, _) => format!(" with {children}, and the {names}"),
+            (_, _) => format!(" with {children} and {names}"),
         };
         output::print(
             format!(
-                "brought back {digest} of {}{}\n",
+                "restored {digest} in {}{}\n",
                 self.repository,
                 output::plain(&with)
             )
@@ -202,7 +197,7 @@ impl Back {
         }
         output::print(
             format!(
-                "brought back tag {tag} of {}, which points at {digest}\n",
+                "restored tag {tag} in {}, which points at {digest}\n",
                 self.repository
             )
             .as_bytes(),
@@ -213,7 +208,7 @@ impl Back {
         written(self.array.push(&mut stdout().lock(), value))
     }
 
-    /// Ends the list, if there is one.
+    /// Ends the JSON array, if anything was printed.
     fn finish(&mut self) -> Result<(), Error> {
         if self.array.is_empty() {
             Ok(())
@@ -223,7 +218,7 @@ impl Back {
     }
 }
 
-/// A printer of the list, a line at a time.
+/// Printer of the list of deleted content.
 struct List<W: Write> {
     out: W,
     output: Format,
@@ -271,7 +266,7 @@ async fn list(registry: &Registry, retention: &Retention, output: Format) -> Res
 }
 
 impl<W: Write> List<W> {
-    /// When what was deleted then cannot be brought back any more.
+    /// Returns the end of the grace period of a deletion.
     fn until(&self, deleted_at: Millis) -> Millis {
         deleted_at.saturating_add(Millis::try_from(self.grace.as_millis()).unwrap_or(Millis::MAX))
     }
@@ -312,7 +307,7 @@ impl<W: Write> List<W> {
         Ok(())
     }
 
-    /// A tag alone; what it pointed at is there.
+    /// Prints a tag that was removed without its manifest.
     fn tag(&mut self, row: &RemovedTagRow) -> Result<(), Error> {
         let until = self.until(row.removed_at);
         if self.output == Format::Json {

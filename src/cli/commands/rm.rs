@@ -1,4 +1,4 @@
-//! `registry rm`: shows what goes and what comes of it, asks, and removes it.
+//! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
@@ -13,19 +13,19 @@ use crate::cli::terminal::selection::{Selection, Selector};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// What to remove: a tag (REPOSITORY:TAG), a manifest with its tags (REPOSITORY@DIGEST), or a whole REPOSITORY; the
-    /// repository and the tag may be globs, which the shell must not touch: 'team/app:pr-*', 'team/*:pr-*', 'old/**'
+    /// Tag (REPOSITORY:TAG), manifest with its tags (REPOSITORY@DIGEST), or whole REPOSITORY; repository and tag may be quoted
+    /// globs: 'team/app:pr-*', 'team/*:pr-*', 'old/**'
     #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: String,
-    /// Only show what would go, and how much disk would come back that otherwise stays, or goes later
+    /// Only show what would be deleted, and how much disk space that would free
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask; needed for globs and whole repositories where there is no terminal to answer at
+    /// Do not ask for confirmation; required for globs and whole repositories without a terminal
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -55,7 +55,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         }
         if !yes && !stdin().is_terminal() && !selector.is_single() {
             return Err(Error::Other(
-                "nothing was removed: without a terminal to ask at, say --yes".to_owned(),
+                "nothing was removed: there is no terminal to confirm on, so add --yes".to_owned(),
             ));
         }
         remove(&registry, &selection).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-/// Refuses before anything is shown or removed; the operations would, too, but only once asked to.
+/// Rejects immutable tags before anything is shown or removed, rather than halfway.
 fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Error> {
     let immutable = selection.rows.iter().find_map(|row| {
         let policy = retention.policy(row.repository.as_str())?;
@@ -104,7 +104,7 @@ fn show(
     output::print(format!("{}\n", sentence(selection, consequence, retention)).as_bytes())
 }
 
-/// What goes in numbers, and what disk comes back.
+/// Summarises the deletion and the disk space that it frees.
 fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Retention) -> String {
     let DeletionEffect {
         deleted,
@@ -132,38 +132,40 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
             } else {
                 "with the first registry gc after"
             };
-            let come = if goes.blobs == 1 { "comes" } else { "come" };
             text += &format!(
-                "{} in {} {come} back {when} {}",
+                "frees {} in {} {when} {}",
                 size(goes.bytes),
                 output::count(goes.blobs, "blob"),
                 time(last)
             );
         }
         None if untagged == kept && *kept > 0 => {
-            text += "no disk comes back: the rules keep manifests without tags for ever"
+            text += "frees no disk space: the rules keep untagged manifests forever"
         }
         None => {
-            text += "no disk comes back: whatever this needs is needed elsewhere, too, or goes anyway by then"
+            text += "frees no disk space: its blobs are used elsewhere too, or are already due for removal"
         }
     }
     if *untagged > 0 {
         let they = if *untagged == 1 {
-            "loses its last tag and stays"
+            "loses its last tag and is kept"
         } else {
-            "lose their last tag and stay"
+            "lose their last tag and are kept"
         };
         let manifests = output::count(*untagged, "manifest");
         text += &format!(
-            " ({manifests} {they} as long as the rules keep untagged ones; registry rm REPOSITORY@DIGEST removes one now)"
+            " ({manifests} {they} as long as the rules keep untagged manifests; registry rm REPOSITORY@DIGEST removes one now)"
         );
     }
     text
 }
 
 fn confirm() -> Result<bool, Error> {
-    let failed =
-        |error: std::io::Error| Error::Other(format!("cannot ask: {error}; --yes goes ahead"));
+    let failed = |error: std::io::Error| {
+        Error::Other(format!(
+            "cannot ask for confirmation: {error}; add --yes to skip it"
+        ))
+    };
     write!(stderr(), "remove this? [y/N] ")
         .and_then(|()| stderr().flush())
         .map_err(failed)?;
@@ -200,7 +202,7 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
     Ok(())
 }
 
-/// What was removed, in words.
+/// Describes what was removed.
 fn what(selection: &Selection) -> String {
     let tags: usize = selection
         .deletions

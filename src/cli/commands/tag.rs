@@ -1,4 +1,4 @@
-//! `registry tag`: what a tag pointed at, and putting it back there.
+//! `registry tag`: the history of a tag, and moving it back.
 
 use std::io::{BufWriter, stdout};
 
@@ -21,36 +21,36 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// Show what a tag points at and pointed at: since when, by whom, from where, and how that ended
+    /// Show what a tag points at and pointed at before: since when, set by whom, and how that ended
     History(History),
-    /// Point a tag at what it pointed at before, even if that was deleted meanwhile
-    Restore(Back),
+    /// Move a tag back to an earlier manifest, even if that was deleted meanwhile
+    Restore(RestoreArguments),
 }
 
 #[derive(clap::Args)]
 struct History {
-    /// The tag, whether it is still there or was removed
+    /// Tag, existing or removed
     #[arg(value_name = "REPOSITORY:TAG")]
     reference: String,
     #[command(flatten)]
     store: Store,
-    /// Print a table, or JSON for scripts
+    /// Output format: table, or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 #[derive(clap::Args)]
-struct Back {
-    /// The tag, whether it is still there or was removed
+struct RestoreArguments {
+    /// Tag, existing or removed
     #[arg(value_name = "REPOSITORY:TAG")]
     reference: String,
-    /// A digest, or the time at which it pointed where it is to point again: 2026-11-21T10:29:00Z, a date (its first moment,
-    /// in UTC), or 2h for two hours ago [default: what it pointed at before its present state, or before it was removed]
+    /// Digest, or a time at which the tag pointed there: 2026-11-21T10:29:00Z, 2026-11-21 (midnight UTC), or 2h for two hours
+    /// ago [default: the previous manifest]
     #[arg(long, value_name = "DIGEST|TIME")]
     to: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Print a sentence, or JSON for scripts
+    /// Output format: text (table), or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
@@ -62,7 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-/// Reads a reference that has to have a tag.
+/// Parses a reference that must have a tag.
 fn tag_of(text: &str) -> Result<(RepositoryName, TagName), Error> {
     match Target::parse(text)? {
         Target {
@@ -87,7 +87,7 @@ async fn history(arguments: History) -> Result<(), Error> {
         is_known |= !page.items.is_empty();
         if !is_known {
             return Err(Error::Other(format!(
-                "{repository} has no tag {tag}, and had none that is remembered: registry ls lists what is there"
+                "{repository} has no tag {tag}, and no history of it: run registry ls {repository} to list its tags"
             )));
         }
         for state in &page.items {
@@ -150,7 +150,7 @@ fn as_json(state: &TagState) -> Value {
     })
 }
 
-async fn restore(arguments: Back) -> Result<(), Error> {
+async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let (repository, tag) = tag_of(&arguments.reference)?;
     let to = match &arguments.to {
         None => RestoreTarget::Previous,
@@ -177,16 +177,16 @@ async fn restore(arguments: Back) -> Result<(), Error> {
                 format!("{}\n", json!({ "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str(), "was": was }))
             }
             Format::Table => match before {
-                Some(before) if before == digest => format!("tag {tag} of {repository} points at {digest} already\n"),
-                Some(before) => format!("tag {tag} of {repository} points at {digest}, and no longer at {before}\n"),
-                None => format!("tag {tag} of {repository} is back, and points at {digest}\n"),
+                Some(before) if before == digest => format!("tag {tag} of {repository} already points at {digest}\n"),
+                Some(before) => format!("moved tag {tag} of {repository} from {before} to {digest}\n"),
+                None => format!("restored tag {tag} of {repository}, which points at {digest}\n"),
             },
         }
         .as_bytes(),
     )
 }
 
-/// What a tag points at; none where it was removed.
+/// Returns the manifest that a tag points at, or `None` if it was removed.
 pub(crate) async fn present(
     registry: &Registry,
     repository: &RepositoryName,

@@ -1,4 +1,4 @@
-//! `registry why`: what keeps a blob or a manifest.
+//! `registry why`: the references and rules that keep a blob or a manifest.
 
 use std::fmt::Write as _;
 
@@ -15,17 +15,17 @@ use crate::cli::terminal::output::{self, Format, exact_time, size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// A blob or a manifest, in whatever repositories it is: sha256:… as registry inspect and du show it
+    /// Digest of a blob or a manifest, in any repository: sha256:…, as registry inspect shows it
     digest: String,
     #[command(flatten)]
     store: Store,
-    /// Print lines for people, or JSON for scripts
+    /// Output format: text (table), or JSON for scripts
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    // REPOSITORY@DIGEST, as other commands want it, says the same
+    // also accepts REPOSITORY@DIGEST, as other commands do
     let text = arguments
         .digest
         .rsplit_once('@')
@@ -36,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(format!(
-            "{digest} is not known here: it was never pushed, or is gone for good"
+            "{digest} is unknown: it was never pushed, or is permanently removed"
         )));
     }
     match arguments.output {
@@ -52,7 +52,7 @@ fn what(why: &Explanation) -> &'static str {
         (Some(_), true) => "blob and manifest",
         (Some(_), false) => "blob",
         (None, true) => "manifest",
-        (None, false) if why.is_removal => "blob that is gone",
+        (None, false) if why.is_removal => "removed blob",
         (None, false) => "deleted manifest",
     }
 }
@@ -87,7 +87,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
             });
         let _ = writeln!(
             text,
-            "{what} goes {}: {}",
+            "{what} is removed {}: {}",
             when(removal.at, retention),
             removal.why
         );
@@ -104,16 +104,16 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
         let until = time(restorable(row, retention));
         let _ = writeln!(
             text,
-            "deleted from {repository} at {} by {by}: until {until}, registry restore {repository}@{digest} brings it back",
+            "deleted from {repository} at {} by {by}; until {until}, registry restore {repository}@{digest} restores it",
             time(*deleted_at)
         );
     }
     if why.is_removal {
-        text += "its file goes with the next collection\n";
+        text += "its file is removed with the next collection\n";
     } else if why.chains.is_empty() && why.is_cut {
-        text += "what keeps it is further up than this command follows\n";
+        text += "it is kept by references deeper than this command follows\n";
     } else if why.blob.is_some() && why.chains.is_empty() && why.removals.is_empty() {
-        text += "nothing keeps it any more\n";
+        text += "nothing keeps it\n";
     }
     text
 }
@@ -132,7 +132,7 @@ fn restorable(row: &TrashRow, retention: &Retention) -> Millis {
         .saturating_add(Millis::try_from(retention.grace.as_millis()).unwrap_or(Millis::MAX))
 }
 
-/// Of a blob, `<- manifest … of team/app <- index … <- tag team/app:v1`; of a manifest, what comes after that.
+/// Formats a chain: `<- manifest … of team/app <- index … <- tag team/app:v1` for a blob, and its rest for a manifest.
 fn line(chain: &HolderChain, is_blob: bool) -> String {
     let HolderChain {
         repository,
@@ -143,14 +143,17 @@ fn line(chain: &HolderChain, is_blob: bool) -> String {
     for (number, step) in steps.iter().enumerate() {
         parts.push(match (number, is_blob) {
             (0, true) => format!("manifest {} of {repository}", step.digest),
-            // the thing itself
+            // the manifest itself
             (0, false) => format!("in {repository}"),
             _ => format!("{} {}", kind(step.kind), step.digest),
         });
     }
     parts.push(match end {
         ChainEnd::Tags { tags, more } => {
-            let tags: Vec<_> = tags.iter().map(|tag| told(repository, tag)).collect();
+            let tags: Vec<_> = tags
+                .iter()
+                .map(|tag| tag_with_rule(repository, tag))
+                .collect();
             let more = if *more > 0 {
                 format!(" and {more} more")
             } else {
@@ -164,7 +167,7 @@ fn line(chain: &HolderChain, is_blob: bool) -> String {
         } => format!("nothing, until {}: {why}", time(*until)),
         ChainEnd::Idle { until: None, why } => format!("a rule: {why}"),
         ChainEnd::Lease { until } => format!(
-            "{repository}, until {}: no manifest there needs it",
+            "a lease in {repository} until {}: no manifest there references it",
             time(*until)
         ),
     });
@@ -172,7 +175,7 @@ fn line(chain: &HolderChain, is_blob: bool) -> String {
     if is_blob { format!("<- {text}") } else { text }
 }
 
-fn told(repository: &str, tag: &TagHold) -> String {
+fn tag_with_rule(repository: &str, tag: &TagHold) -> String {
     let rule = tag.decision.as_ref().map(
         |TagDecision {
              is_kept,

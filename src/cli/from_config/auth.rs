@@ -1,10 +1,10 @@
-//! From a configuration to the terms of logins.
+//! The settings of authentication, from the section `auth`.
 
 use tarkeep::auth::{self, Access};
 use tarkeep::config::{self, Config, Violations};
 use tarkeep::redact;
 
-/// Who may use the registry.
+/// Converts the section.
 pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
     Ok(match &config.auth {
         None | Some(config::Auth::None(_)) => auth::Settings::None,
@@ -25,12 +25,12 @@ pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
     })
 }
 
-/// Whether logins could be served as the configuration has it; nothing is changed.
+/// Validates the section and the files that it names, without changing anything.
 pub(crate) fn check(config: &Config) -> Result<(), Violations> {
     Access::check(&settings(config)?).map_err(|error| violations(&error))
 }
 
-/// What keeps logins from being served.
+/// Converts an error of authentication into a violation of its key.
 pub(crate) fn violations(error: &auth::Error) -> Violations {
     let key = match error {
         auth::Error::File(error) if error.what().starts_with("auth.") => error.what(),
@@ -43,7 +43,7 @@ pub(crate) fn violations(error: &auth::Error) -> Violations {
     Violations::of(key, error)
 }
 
-/// Where distribution looks for a token server beside the registry.
+/// Distribution's default path of a token server beside the registry.
 const REDIRECT_PATH: &str = "/auth/token";
 
 fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Violations> {
@@ -54,7 +54,7 @@ fn token_settings(token: &config::Token) -> Result<auth::TokenSettings, Violatio
         .unwrap_or(REDIRECT_PATH);
     if !path.starts_with('/') {
         let sentence = format!(
-            "auth.token.autoredirectpath is a path and begins with a slash, as {REDIRECT_PATH}, unlike '{}'",
+            "auth.token.autoredirectpath must begin with a slash, as {REDIRECT_PATH} does, unlike '{}'",
             redact::url(path)
         );
         return Err(Violations::of("auth.token.autoredirectpath", sentence));

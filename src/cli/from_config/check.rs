@@ -6,34 +6,33 @@ use tarkeep::config::Draft;
 
 use crate::cli::from_config::{auth, debug, defaults, health, http, registry};
 
-/// What is said at a start, and goes over the configuration.
+/// Flags of `registry serve`, which override the configuration.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
     pub addr: Option<String>,
     pub data_dir: Option<PathBuf>,
 }
 
-/// Looks at what a server takes from a configuration at its start only.
+/// Validates the keys that a server reads only at its start.
 pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
-    draft.judge(health::checks(&config.health));
-    draft.judge(http::address(flags.addr.as_deref(), &config.http));
-    draft.judge(debug::check(&config.http.debug));
+    draft.validated(health::checks(&config.health));
+    draft.validated(http::address(flags.addr.as_deref(), &config.http));
+    draft.validated(debug::check(&config.http.debug));
     debug::notes(&config.http.debug)
         .into_iter()
         .for_each(|note| draft.note(note.to_owned()));
 }
 
-/// Looks at everything that a server takes from a configuration: whether it fits, what is in the files that it names, and
-/// whether a server could begin in the data directory. Nothing is changed. The warnings are those of a start.
+/// Validates the whole configuration, the files that it names and the data directory; logs the warnings of a start.
 pub(crate) fn everything(draft: &mut Draft, flags: &Flags) {
     let config = draft.config().clone();
-    draft.judge(registry::settings(&config));
-    draft.judge(auth::check(&config));
-    draft.judge(http::check(&config.http));
+    draft.validated(registry::settings(&config));
+    draft.validated(auth::check(&config));
+    draft.validated(http::check(&config.http));
     restart_only(draft, flags);
     let found = defaults::check_data_directory(flags.data_dir.as_deref(), draft.config());
-    draft.judge(found);
+    draft.validated(found);
 }
 
 #[cfg(test)]
@@ -42,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// The defaults that people are shown are those in force.
+    /// The defaults shown by `config show` are those in force.
     #[test]
     fn what_is_shown_as_default_changes_nothing() {
         let nothing = Config::load(None, std::iter::empty()).unwrap();

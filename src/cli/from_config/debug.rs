@@ -7,10 +7,10 @@ use tarkeep::http::DebugServer;
 
 use crate::cli::from_config::defaults;
 
-/// Where metrics are on the debug port, unless the owner says otherwise.
+/// Default path of the metrics.
 const METRICS: &str = "/metrics";
 
-/// Where the debug port is, if there is to be one.
+/// Returns the listen address of the debug port, if configured.
 pub(crate) fn address(debug: &config::DebugServer) -> Result<Option<SocketAddr>, Violations> {
     let Some(text) = debug.addr.as_deref().filter(|text| !text.is_empty()) else {
         return Ok(None);
@@ -20,12 +20,12 @@ pub(crate) fn address(debug: &config::DebugServer) -> Result<Option<SocketAddr>,
         .map_err(violation)
 }
 
-/// Whether the debug port could be opened as the section has it; nothing is opened.
+/// Validates the section, without opening the port.
 pub(crate) fn check(debug: &config::DebugServer) -> Result<(), Violations> {
     zip((address(debug), metrics_path(debug))).map(drop)
 }
 
-/// What of the section has no effect.
+/// Returns a note about keys without effect.
 pub(crate) fn notes(debug: &config::DebugServer) -> Option<&'static str> {
     let has_port = debug.addr.as_deref().is_some_and(|text| !text.is_empty());
     let has_path = debug
@@ -35,18 +35,18 @@ pub(crate) fn notes(debug: &config::DebugServer) -> Option<&'static str> {
         .is_some_and(|path| !path.is_empty() && path != METRICS);
     if debug.prometheus.enabled && !has_port {
         Some(
-            "http.debug.prometheus.enabled has no effect: metrics are served at http.debug.addr, which is not given",
+            "http.debug.prometheus.enabled has no effect: metrics are served at http.debug.addr, which is not set",
         )
     } else if has_path && !debug.prometheus.enabled {
         Some(
-            "http.debug.prometheus.path has no effect: metrics are served where http.debug.prometheus.enabled is true",
+            "http.debug.prometheus.path has no effect: metrics are served only if http.debug.prometheus.enabled is true",
         )
     } else {
         None
     }
 }
 
-/// Where the metrics are on the debug port, if anywhere.
+/// Returns the path of the metrics, if enabled.
 pub(crate) fn metrics_path(debug: &config::DebugServer) -> Result<Option<String>, Violations> {
     let path = match debug.prometheus.path.as_deref() {
         _ if !debug.prometheus.enabled => return Ok(None),
@@ -56,7 +56,7 @@ pub(crate) fn metrics_path(debug: &config::DebugServer) -> Result<Option<String>
     };
     if DebugServer::is_taken(&path) {
         let sentence = format!(
-            "http.debug.prometheus.path is {path}, where something else is: choose another one, such as /metrics"
+            "http.debug.prometheus.path is {path}, which is in use: choose another one, such as /metrics"
         );
         return Err(Violations::of("http.debug.prometheus.path", sentence));
     }

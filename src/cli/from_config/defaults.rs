@@ -1,4 +1,4 @@
-//! Where the registry listens and keeps its data, when nobody says.
+//! Defaults: the configuration file, the data directory and the listen address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -8,17 +8,17 @@ use tarkeep::registry::Registry;
 
 const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
 
-/// Where distribution keeps everything, below its root directory.
+/// Distribution's store, relative to its root directory.
 const DISTRIBUTION_STORE: &str = "docker/registry/v2";
 
-/// What `registry:2` uses, so that its volumes work.
+/// The directory of `registry:2`, so that its volumes work.
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
 const DEFAULT_PORT: u16 = 5000;
 
-/// Names of ports, as Go takes them wherever it runs.
+/// Port names that Go knows on every system.
 const SERVICES: [(&str, &str); 2] = [(":http", ":80"), (":https", ":443")];
 
-/// The configuration: the one that is named, or the environment's, or none.
+/// Returns the path of the configuration: the argument, or else the environment's.
 pub(crate) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
     let from_environment = || {
         std::env::var_os(FILE_VARIABLE)
@@ -28,7 +28,7 @@ pub(crate) fn configuration(named: Option<PathBuf>) -> Option<PathBuf> {
     named.or_else(from_environment)
 }
 
-/// The data directory: the flag's, the configuration's, the system's where it is writable, or the user's.
+/// Returns the data directory: the flag's, the configuration's, the system's if writable, or the user's.
 pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<PathBuf, Violations> {
     if let Some(named) = flag.or(config.storage.filesystem.rootdirectory.as_deref()) {
         return Ok(named.to_owned());
@@ -45,17 +45,18 @@ pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<Pat
         Some(base) => Ok(base.join("registry")),
         None => Err(Violations::of(
             ROOT_DIRECTORY,
-            "there is no home directory to keep data in: name a directory with --data-dir",
+            "there is no home directory for the data: set a directory with --data-dir",
         )),
     }
 }
 
-/// Looks whether `directory` holds the store of distribution. Images that were there until now would be gone for whoever
-/// pulls, and what is pushed would have to be merged with them later: so nothing is begun beside it unless the owner
-/// wants that. What is theirs is neither read nor changed.
+/// Rejects a directory that holds a store of distribution, unless the owner allows it.
+///
+/// To clients its images would vanish, and new ones would have to be merged with them later. The store itself is neither
+/// read nor changed.
 ///
 /// # Errors
-/// There is such a store, and neither a registry of ours nor the owner's word (`storage.startempty`).
+/// There is such a store, no registry of ours, and `storage.startempty` is false.
 pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Violations> {
     let store = directory.join(DISTRIBUTION_STORE);
     if !store.is_dir() {
@@ -63,21 +64,21 @@ pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(
     }
     if Registry::is_at(directory) || config.storage.startempty {
         tracing::warn!(
-            "{} is the store of distribution (registry:2): its images are not served here, and stay untouched",
+            "{} is a store of registry:2: its images are not served, and stay untouched",
             store.display()
         );
         return Ok(());
     }
     let sentence = format!(
-        "{} is the store of distribution (registry:2), which this version cannot import: serve it with registry:2 as before and name another \
-         directory here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to begin an empty registry beside it; \
-         nothing has been changed",
+        "{} is a store of registry:2, which this version cannot import: keep serving it with registry:2 and choose another directory \
+         here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to start an empty registry beside it; nothing \
+         was changed",
         store.display()
     );
     Err(Violations::of(ROOT_DIRECTORY, sentence))
 }
 
-/// Whether a server could use the data directory; nothing is changed in it.
+/// Checks that a server can use the data directory, without changing it.
 pub(crate) fn check_data_directory(flag: Option<&Path>, config: &Config) -> Result<(), Violations> {
     let directory = data_directory(flag, config)?;
     check_foreign_store(&directory, config)?;
@@ -89,17 +90,17 @@ fn is_writable(directory: &Path) -> bool {
     access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Where to listen: loopback unless an address says otherwise; `:PORT` means every address of this machine.
+/// Parses a listen address; the default is loopback, and `:PORT` means all addresses of this machine.
 ///
 /// # Errors
-/// What is no address, in a sentence.
+/// A sentence about an invalid address.
 pub(crate) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
     let Some(text) = text else {
         return Ok((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into());
     };
     let malformed = |cause: &dyn std::fmt::Display| {
         format!(
-            "cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for every address, with the port as a number"
+            "cannot listen on '{text}': {cause}; write HOST:PORT, or :PORT for all addresses, with the port as a number"
         )
     };
     let numbered = SERVICES.iter().find_map(|(name, number)| {
@@ -109,7 +110,7 @@ pub(crate) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
     let text = numbered.as_deref().unwrap_or(text);
     if let Some(port) = text.strip_prefix(':') {
         let port: u16 = port.parse().map_err(|error| malformed(&error))?;
-        return Ok(SocketAddr::new(every_address(), port));
+        return Ok(SocketAddr::new(all_addresses(), port));
     }
     let mut addresses = text.to_socket_addrs().map_err(|error| malformed(&error))?;
     addresses
@@ -117,8 +118,8 @@ pub(crate) fn listen_address(text: Option<&str>) -> Result<SocketAddr, String> {
         .ok_or_else(|| malformed(&"that name has no address"))
 }
 
-/// IPv6's, which takes IPv4 as well, unless this machine has no IPv6.
-fn every_address() -> IpAddr {
+/// Returns IPv6's unspecified address, which accepts IPv4 too, unless this machine has no IPv6.
+fn all_addresses() -> IpAddr {
     let has_ipv6 = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
     if has_ipv6 {
         Ipv6Addr::UNSPECIFIED.into()

@@ -1,96 +1,86 @@
-//! From the `health` section to the checks' own terms.
+//! The health checks, from the section `health`.
 
 use std::time::Duration;
 
-use tarkeep::config::{self, Violations, collect, zip};
+use tarkeep::config::{self, Interval, Violations, collect, zip};
 use tarkeep::health::{Check, Health, Probe, Web};
 use tarkeep::redact;
 
-/// Between two looks, unless the owner says otherwise, as in distribution.
+/// Default interval between checks, as in distribution.
 const INTERVAL: Duration = Duration::from_secs(10);
-/// How long another server may take to answer; distribution waits for ever.
+/// Default timeout of a check; distribution has none.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The checks that the section asks for, by distribution's names; what may be secret in a URL is not shown.
+/// Builds the checks, with distribution's names; URLs are redacted.
 pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
-    let time = |interval: Option<config::Interval>, default| {
-        interval.map_or(default, |interval: config::Interval| interval.0)
-    };
-    let mut checks: Vec<Check> = Vec::new();
-    let mut add =
-        |name: &str, probe, interval: Option<config::Interval>, threshold: Option<u32>| {
-            let same = checks
-                .iter()
-                .filter(|check| check.name == name || check.name.starts_with(&format!("{name} (")))
-                .count();
-            // of two that look the same neither hides the other
-            let name = if same == 0 {
-                name.to_owned()
-            } else {
-                format!("{name} ({})", same + 1)
-            };
-            checks.push(Check {
-                name,
-                probe,
-                interval: time(interval, INTERVAL),
-                threshold: threshold.unwrap_or(1),
-            });
-        };
+    let webs = collect(health.http.iter().enumerate().map(web));
+    let ports = collect(health.tcp.iter().enumerate().map(port));
+    let (webs, _) = zip((webs, ports))?;
+    let mut checks = Vec::new();
     let storage = &health.storagedriver;
     if storage.enabled {
-        add(
-            "storagedriver_filesystem",
+        let name = "storagedriver_filesystem".to_owned();
+        checks.push(check(
+            name,
             Probe::Storage,
             storage.interval,
             storage.threshold,
-        );
+        ));
     }
-    for check in &health.file {
-        let path = check.file.clone();
-        // one look is certain
-        add(
-            &path.display().to_string(),
-            Probe::File(path),
-            check.interval,
-            None,
+    for file in &health.file {
+        let (name, probe) = (
+            file.file.display().to_string(),
+            Probe::File(file.file.clone()),
         );
+        // one check is conclusive
+        checks.push(check(name, probe, file.interval, None));
     }
-    let webs = collect(
-        health
-            .http
-            .iter()
-            .enumerate()
-            .map(|(number, check)| web(number, check)),
-    );
-    let ports = collect(
-        health
-            .tcp
-            .iter()
-            .enumerate()
-            .map(|(number, check)| port(number, &check.addr)),
-    );
-    let (webs, _) = zip((webs, ports))?;
-    for (check, web) in health.http.iter().zip(webs) {
-        add(
-            &redact::url(&check.uri),
+    for (http, web) in health.http.iter().zip(webs) {
+        let (name, probe) = (
+            redact::url(&http.uri).into_owned(),
             Probe::Web(Box::new(web)),
-            check.interval,
-            check.threshold,
         );
+        checks.push(check(name, probe, http.interval, http.threshold));
     }
-    for check in &health.tcp {
+    for tcp in &health.tcp {
         let probe = Probe::Tcp {
-            address: check.addr.clone(),
-            timeout: time(check.timeout, TIMEOUT),
+            address: tcp.addr.clone(),
+            timeout: tcp.timeout.map_or(TIMEOUT, |timeout| timeout.0),
         };
-        add(&check.addr, probe, check.interval, check.threshold);
+        checks.push(check(tcp.addr.clone(), probe, tcp.interval, tcp.threshold));
     }
+    make_names_distinct(&mut checks);
     Ok(Health::new(checks))
 }
 
-/// Without a port no connection could ever be made, and all of the registry would be refused.
-fn port(number: usize, address: &str) -> Result<(), Violations> {
-    let is_there = address.rsplit_once(':').is_some_and(|(host, port)| {
+fn check(name: String, probe: Probe, interval: Option<Interval>, threshold: Option<u32>) -> Check {
+    Check {
+        name,
+        probe,
+        interval: interval.map_or(INTERVAL, |interval| interval.0),
+        threshold: threshold.unwrap_or(1),
+    }
+}
+
+/// Numbers checks of the same target, so that none hides another: `a`, `a (2)`, `a (3)`.
+fn make_names_distinct(checks: &mut [Check]) {
+    for number in 1..checks.len() {
+        let (earlier, rest) = checks.split_at_mut(number);
+        let name = rest[0].name.clone();
+        let numbered = format!("{name} (");
+        let same = earlier
+            .iter()
+            .filter(|check| check.name == name || check.name.starts_with(&numbered))
+            .count();
+        if same > 0 {
+            rest[0].name = format!("{name} ({})", same + 1);
+        }
+    }
+}
+
+/// Validates the address of a TCP check: without a port it would always fail, and the server would always be unhealthy.
+fn port((number, check): (usize, &config::TcpCheck)) -> Result<(), Violations> {
+    let is_there = check.addr.rsplit_once(':').is_some_and(|(host, port)| {
         !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
     });
     if is_there {
@@ -98,13 +88,13 @@ fn port(number: usize, address: &str) -> Result<(), Violations> {
     }
     let key = format!("health.tcp[{number}].addr");
     let sentence = format!(
-        "{key} is '{}', where nothing can be reached: write HOST:PORT, with the port as a number",
-        redact::url(address)
+        "{key} is '{}', which is not an address: write HOST:PORT, with the port as a number",
+        redact::url(&check.addr)
     );
     Err(Violations::of(key, sentence))
 }
 
-fn web(number: usize, check: &config::HttpCheck) -> Result<Web, Violations> {
+fn web((number, check): (usize, &config::HttpCheck)) -> Result<Web, Violations> {
     let headers = check.headers.iter().flat_map(|(name, values)| {
         values
             .iter()

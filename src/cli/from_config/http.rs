@@ -1,4 +1,4 @@
-//! From the `http` section to the server's own terms.
+//! The settings of the HTTP server, from the section `http`.
 
 use tarkeep::config::{self, Violations, collect, zip};
 use tarkeep::http::{
@@ -8,8 +8,9 @@ use tarkeep::http::{
 
 use crate::cli::from_config::{defaults, tls};
 
-/// What the section says, with the defaults for the rest; certificates are read. There are never more than `connections`.
-/// `running` is what is in force, if anything is.
+/// Converts the section, and reads the certificates.
+///
+/// `connections` caps the number of connections; `running` are the settings in force, if any.
 pub(crate) fn settings(
     http: &config::Http,
     connections: usize,
@@ -28,7 +29,7 @@ pub(crate) fn settings(
     })
 }
 
-/// Finds what [`settings`] would, without a change to anything.
+/// Validates the section as [`settings`] does, without changing anything.
 pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
     zip((
         site(http),
@@ -39,25 +40,25 @@ pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
     .map(drop)
 }
 
-/// Where to listen; the flag goes over the section, and names a port.
+/// Returns the listen address; the flag overrides the section, and is always TCP.
 pub(crate) fn address(flag: Option<&str>, http: &config::Http) -> Result<Address, Violations> {
     match (flag, http.net) {
         (None, config::Net::Unix) => match &http.addr {
             Some(path) if !path.is_empty() => Ok(Address::Unix(path.into())),
             _ => Err(Violations::of(
                 "http.net",
-                "http.net is unix and http.addr names no socket: give its path, such as /run/registry.sock",
+                "http.net is unix, but http.addr is not set: set it to the socket's path, such as /run/registry.sock",
             )),
         },
         (flag, _) => {
             let address = defaults::listen_address(flag.or(http.addr.as_deref())).map(Address::Tcp);
-            // what would be the path of a socket, were it not for a mistake in http.net
+            // it may be a socket's path, with a mistake in http.net
             address.map_err(|problem| Violations::of("http.addr", problem).unless("http.net"))
         }
     }
 }
 
-fn about(key: &'static str) -> impl Fn(String) -> Violations {
+fn violation_of(key: &'static str) -> impl Fn(String) -> Violations {
     move |problem| Violations::of(key, format!("{key}: {problem}"))
 }
 
@@ -66,15 +67,15 @@ fn site(http: &config::Http) -> Result<Site, Violations> {
         .prefix
         .as_deref()
         .map_or(Ok(PathPrefix::default()), PathPrefix::parse)
-        .map_err(about("http.prefix"));
-    // as in distribution: a host goes over relativeurls
+        .map_err(violation_of("http.prefix"));
+    // as in distribution, host overrides relativeurls
     let locations = match (
         http.host.as_deref().filter(|host| !host.is_empty()),
         http.relativeurls,
     ) {
         (Some(host), _) => BaseUrl::parse(host)
             .map(Locations::Fixed)
-            .map_err(about("http.host")),
+            .map_err(violation_of("http.host")),
         (None, Some(false)) => Ok(Locations::Absolute),
         (None, Some(true) | None) => Ok(Locations::Relative),
     };
@@ -83,7 +84,7 @@ fn site(http: &config::Http) -> Result<Site, Violations> {
             .iter()
             .map(move |value| (name.as_str(), value.as_str()))
     });
-    let headers = ExtraHeaders::parse(pairs).map_err(about("http.headers"));
+    let headers = ExtraHeaders::parse(pairs).map_err(violation_of("http.headers"));
     let (prefix, locations, headers) = zip((prefix, locations, headers))?;
     Ok(Site::new(prefix, locations, headers))
 }
@@ -94,7 +95,7 @@ fn proxies(http: &config::Http) -> Result<TrustedProxies, Violations> {
         .map_or(Ok(TrustedProxies::default()), |networks| {
             TrustedProxies::parse(networks)
         })
-        .map_err(about("http.trustedproxies"))
+        .map_err(violation_of("http.trustedproxies"))
 }
 
 fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations> {
@@ -102,14 +103,14 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
     let count = |key: &'static str, value: Option<usize>, default: usize| match value {
         Some(0) => Err(Violations::of(
             key,
-            format!("{key} is 0, and nobody could connect: give 1 or more"),
+            format!("{key} is 0, so no client could connect: set it to 1 or more"),
         )),
         other => Ok(other.unwrap_or(default)),
     };
     let time = |key: &'static str, value: Option<config::Interval>, default| match value {
         Some(interval) if interval.0.is_zero() => Err(Violations::of(
             key,
-            format!("{key} is 0, and nobody would be fast enough: give a time such as 30s"),
+            format!("{key} is 0, so every client would time out: set a duration such as 30s"),
         )),
         other => Ok(other.map_or(default, |interval| interval.0)),
     };
@@ -139,7 +140,7 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         handshake_timeout: times[0],
         header_timeout: times[1],
         idle_timeout: times[2],
-        // distribution takes 0, its default, for not waiting at all
+        // 0 means no wait, as in distribution, where it is the default
         drain_timeout: http
             .draintimeout
             .map_or(defaults.drain_timeout, |interval| interval.0),

@@ -1,11 +1,11 @@
-//! From the `log` section to the log's own terms.
+//! The settings of the log, from the section `log`, and starting it.
 
 use tarkeep::config::{self, Config};
 use tarkeep::log::{Formatter, Handle, Level, Settings};
 
 use crate::cli::error::Error;
 
-/// Starts the log as the configuration has it.
+/// Starts the log of a server.
 pub(crate) fn start(config: &Config) -> Result<Handle, Error> {
     let log = &config.log;
     let started = tarkeep::log::start(Settings {
@@ -21,7 +21,7 @@ pub(crate) fn start(config: &Config) -> Result<Handle, Error> {
     started.map_err(|error| no_thread(&error))
 }
 
-/// Starts the log of a command for people: what they must know, and nothing else.
+/// Starts the log of a command: warnings and errors only.
 pub(crate) fn start_quiet() -> Result<(), Error> {
     tarkeep::log::start(Settings {
         level: Level::Warn,

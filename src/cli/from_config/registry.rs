@@ -1,4 +1,4 @@
-//! From a configuration to the registry's own terms.
+//! The settings of the registry's operations, from several sections.
 
 use regex::RegexSet;
 use tarkeep::config::{self, Config, Violations, zip};
@@ -9,7 +9,7 @@ use tarkeep::registry::{
 
 use crate::cli::from_config::retention::retention;
 
-/// What a configuration says about the registry's rules; the defaults for the rest.
+/// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
     let defaults = RegistrySettings::default();
     let (manifest_rules, retention) = zip((manifest_rules(config), retention(config)))?;
@@ -29,7 +29,7 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
     })
 }
 
-/// Nought is no limit of the owner's, as in distribution.
+/// Applies the default page size for 0, as in distribution.
 fn page(limit: Option<usize>, default: usize) -> usize {
     limit.filter(|limit| *limit > 0).unwrap_or(default)
 }
@@ -53,7 +53,7 @@ fn manifest_rules(config: &Config) -> Result<ManifestRules, Violations> {
         config::Class::Plugin => ContentClass::Plugin,
     });
     let classes = classes.collect();
-    // in distribution `enabled: true` goes over `disabled`, and is otherwise of no effect
+    // as in distribution, `enabled: true` overrides `disabled`
     if validation.disabled && validation.enabled != Some(true) {
         return Ok(ManifestRules {
             urls: UrlRules::All,
@@ -82,8 +82,9 @@ fn manifest_rules(config: &Config) -> Result<ManifestRules, Violations> {
     })
 }
 
-/// Without a word about URLs distribution allows none. Here that takes `validation.enabled: true`: images for Windows name
-/// some, and are no worse for it.
+/// Converts the rules about URLs of layers.
+///
+/// Without rules distribution allows none. Here that takes `validation.enabled: true`, because images for Windows have some.
 fn urls(validation: &config::Validation) -> Result<UrlRules, Violations> {
     let config::Urls { allow, deny } = &validation.manifests.urls;
     if allow.is_empty() && deny.is_empty() {
@@ -106,12 +107,12 @@ fn expressions(list: &str, texts: &[String]) -> Result<RegexSet, Violations> {
             .unwrap_or_default()
             .trim_start_matches("error: ");
         let key = format!("validation.manifests.urls.{list}");
-        let sentence = format!("{key} holds what is no regular expression: {cause}");
+        let sentence = format!("{key} has an invalid regular expression: {cause}");
         Violations::of(key, sentence)
     })
 }
 
-/// Whether a configuration says anything about what is kept.
+/// True if the configuration sets any retention rule.
 pub(crate) fn names_retention(config: &Config) -> bool {
     config.gc != config::Gc::default() || !config.policies.is_empty()
 }

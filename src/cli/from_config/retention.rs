@@ -58,13 +58,13 @@ fn rule(name: &str, rule: &config::TagRule) -> Result<TagRule, Violations> {
     let (key, names) = (format!("{name}.match"), rule.tags.join(", "));
     if rule.tags.is_empty() || rule.tags.iter().any(String::is_empty) {
         let sentence = format!(
-            "a rule of policies matches no tag: its match is '{names}'; write match: ['*'] for all tags"
+            "a rule in policies matches no tag: its match is '{names}'; write match: ['*'] for all tags"
         );
         return Err(Violations::of(key, sentence));
     }
     if !rule.always && rule.newest.is_none() && rule.younger.is_none() && rule.pulled.is_none() {
         let sentence = format!(
-            "the rule for '{names}' in policies keeps nothing: give it always: true, newest, younger or pulled (newest: 0 removes all)"
+            "the rule for '{names}' in policies has no condition: add always: true, newest, younger or pulled (newest: 0 removes all)"
         );
         return Err(Violations::within(name, sentence));
     }

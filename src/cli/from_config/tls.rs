@@ -6,12 +6,12 @@ use tarkeep::config::{self, ClientAuth, MinimumTls, Violations};
 use tarkeep::redact;
 use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
 
-/// Whether clients are to speak TLS.
+/// True if the server speaks TLS.
 pub(crate) fn is_encrypted(http: &config::Http) -> Result<bool, Violations> {
     Ok(source(&http.tls)?.is_some())
 }
 
-/// Reads the certificates that the section names. `running` is what is in force.
+/// Reads the certificates; settings equal to the `running` ones are reused.
 pub(super) fn open(
     http: &config::Http,
     running: Option<&Arc<Tls>>,
@@ -21,7 +21,7 @@ pub(super) fn open(
         .transpose()
 }
 
-/// Finds what [`open`] would, without a change to anything.
+/// Validates the section as [`open`] does, without changing anything.
 pub(super) fn check(http: &config::Http) -> Result<(), Violations> {
     let settings = settings(http)?;
     let found = settings
@@ -36,9 +36,9 @@ fn settings(http: &config::Http) -> Result<Option<tls::Settings>, Violations> {
     let Some(source) = source(tls)? else {
         return Ok(None);
     };
-    // distribution passes it over, and lets everybody in
+    // distribution ignores clientauth then, and accepts every client
     if tls.clientauth.is_some() && tls.clientcas.is_empty() {
-        let sentence = "http.tls.clientauth is set and http.tls.clientcas names no authority, so nobody would be asked for a certificate: name one, or take clientauth out";
+        let sentence = "http.tls.clientauth is set but http.tls.clientcas is not, so no client would be asked for a certificate: set clientcas, or remove clientauth";
         return Err(Violations::of("http.tls.clientauth", sentence).unless("http.tls.clientcas"));
     }
     Ok(Some(tls::Settings {
@@ -62,7 +62,7 @@ fn settings(http: &config::Http) -> Result<Option<tls::Settings>, Violations> {
 }
 
 fn encryption(settings: tls::Settings, running: Option<&Arc<Tls>>) -> Result<Arc<Tls>, Violations> {
-    // it may be in the middle of asking for certificates, and files that are being renewed are its own affair
+    // it may be in the middle of an ACME order, and it watches its files itself
     if let Some(running) = running.filter(|running| *running.settings() == settings) {
         return Ok(Arc::clone(running));
     }
@@ -99,31 +99,31 @@ fn violation(error: &tls::Error) -> Violations {
     Violations::of(key, error)
 }
 
-/// Where certificates come from; none where there is to be no encryption.
+/// Returns the source of certificates, or `None` without TLS.
 fn source(tls: &config::Tls) -> Result<Option<Source>, Violations> {
     let missing = |given: &str, missing: &str| {
-        Err(lacking(format!(
-            "{given} is set and {missing} is not: encryption needs both"
+        Err(incomplete(format!(
+            "{given} is set but {missing} is not: TLS needs both"
         )))
     };
     let wants_acme = tls.letsencrypt != config::LetsEncrypt::default();
     match (&tls.certificate, &tls.key) {
         (None, None) if wants_acme => acme(&tls.letsencrypt).map(Some),
         (None, None) if *tls == config::Tls::default() => Ok(None),
-        (None, None) => Err(lacking(
-            "http.tls is set without a certificate: give certificate and key, or take the section out to serve without encryption"
+        (None, None) => Err(incomplete(
+            "http.tls has no certificate: set certificate and key, or remove the section to serve without TLS"
                 .to_owned(),
         )),
         (Some(_), None) => missing("http.tls.certificate", "http.tls.key"),
         (None, Some(_)) => missing("http.tls.key", "http.tls.certificate"),
-        (Some(_), Some(_)) if wants_acme => Err(lacking(
-            "http.tls has both a certificate and letsencrypt, and only one can be shown to clients: take the other out".to_owned(),
+        (Some(_), Some(_)) if wants_acme => Err(incomplete(
+            "http.tls has both certificate and letsencrypt: remove one of them".to_owned(),
         )),
         (Some(certificate), Some(key)) => Ok(Some(Source::Files { certificate: certificate.clone(), key: key.clone() })),
     }
 }
 
-fn lacking(sentence: String) -> Violations {
+fn incomplete(sentence: String) -> Violations {
     Violations::within("http.tls", sentence)
 }
 
@@ -133,9 +133,8 @@ fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Violations> {
         .clone()
         .filter(|path| !path.as_os_str().is_empty())
     else {
-        return Err(lacking(
-            "http.tls.letsencrypt needs cachefile, the directory in which certificates are kept"
-                .to_owned(),
+        return Err(incomplete(
+            "http.tls.letsencrypt requires cachefile, the directory for certificates".to_owned(),
         ));
     };
     let directory = letsencrypt
@@ -145,7 +144,7 @@ fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Violations> {
         .unwrap_or_else(acme::lets_encrypt);
     if !directory.starts_with("https://") {
         let sentence = format!(
-            "http.tls.letsencrypt.directoryurl is '{}', and must begin with https://",
+            "http.tls.letsencrypt.directoryurl must begin with https://, unlike '{}'",
             redact::url(&directory)
         );
         return Err(Violations::of(

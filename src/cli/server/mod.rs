@@ -1,5 +1,9 @@
 //! `registry serve`: starting and stopping the server, and reloading its configuration while it runs.
 
+mod announce;
+mod connection_limit;
 mod monitoring;
+mod parts;
 mod reload;
 pub(crate) mod serve;
+mod signals;

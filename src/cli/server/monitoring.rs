@@ -1,4 +1,4 @@
-//! What a server is watched with: the access log, health checks and the debug port.
+//! Monitoring of a server: access log, health checks and debug port.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tarkeep::http::{AccessLog, DebugServer, Monitoring, Reloads, Server};
 use crate::cli::error::Error;
 use crate::cli::from_config::{debug, health};
 
-/// Makes everything ready. The access log says nothing yet: the first line on standard output tells where the server is.
+/// Prepares monitoring. The access log is still off: the first line on standard output must be the announcement.
 pub(super) fn start(config: &Config, reloads: Arc<Reloads>) -> Result<Monitoring, Error> {
     let health = health::checks(&config.health)?;
     let access_log = AccessLog::start(std::io::stdout(), false);
@@ -22,7 +22,7 @@ pub(super) fn start(config: &Config, reloads: Arc<Reloads>) -> Result<Monitoring
     })
 }
 
-/// Binds the debug port, if there is to be one.
+/// Binds the debug port, if configured.
 pub(super) async fn debug_server(
     section: &config::DebugServer,
     server: &Server,
@@ -34,13 +34,13 @@ pub(super) async fn debug_server(
     let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
     let (address, bound) = bound.map_err(|error| {
         debug::violation(format!(
-            "cannot listen on {address}: {error}; choose another port, or take it out"
+            "cannot listen on {address}: {error}; choose another port, or remove the key"
         ))
     })?;
-    tracing::info!(%address, "the debug port is open");
+    tracing::info!(%address, "debug port listening");
     if !address.ip().is_loopback() {
         tracing::warn!(
-            "the debug port is open to the network: whoever reaches {address} may read metrics and health"
+            "the debug port is open to the network: anyone who reaches {address} can read metrics and health"
         );
     }
     Ok(Some(bound))

@@ -1,11 +1,12 @@
-//! A configuration that changes while the server runs: read again on SIGHUP and when its file changes, judged as a whole,
-//! and then taken as a whole. What cannot be taken without a restart is named; what is not valid changes nothing.
+//! Configuration reload: on SIGHUP and when the file changes, validated and applied as a whole.
+//!
+//! Changes that need a restart are logged; an invalid configuration changes nothing.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tarkeep::config::{self, Config, Loaded, Violations, collect, zip};
+use tarkeep::config::{Config, Loaded, Violations, collect, keys, zip};
 use tarkeep::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
@@ -13,60 +14,60 @@ use tokio::signal::unix::Signal;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
 
-/// How often the file is looked at. A change is taken once two looks see the same, for editors write in pieces.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// Interval between checks of the file. A change is applied once two checks see the same, because editors write in pieces.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long to wait before what could not be taken is tried again, for a file that it names may be another by then.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(3);
+/// Interval between attempts to apply a rejected configuration, because a file that it names may have changed.
+const RETRY_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Puts what was made ready in force. It is quick and cannot fail.
-pub(super) type Ready = Box<dyn FnOnce() + Send>;
+/// Applies prepared settings. It is quick and cannot fail.
+type Apply = Box<dyn FnOnce() + Send>;
 
-/// A part of the server makes itself ready for a configuration, without a change to what is in force, or says why it
-/// cannot. It is asked at every SIGHUP and every change of the file, also where nothing in the configuration differs: a file
-/// that the configuration names may. It may block. What is in force and is not to change is not judged anew: its files have
-/// those who look after them.
-type Part = Box<dyn Fn(&Config) -> Result<Ready, Violations> + Send>;
+/// Prepares one part of the server for a configuration, without changing anything, or reports violations.
+///
+/// It runs on every reload, even if the configuration is the same, because a file that it names may have changed. It may
+/// block. Unchanged settings are not validated again: other watchers take care of their files.
+pub(super) type Part = Box<dyn Fn(&Config) -> Result<Apply, Violations> + Send>;
 
-/// The configuration of a running server, and who takes its changes.
-pub(super) struct Live {
+/// The configuration of a running server, and the parts that apply its changes.
+pub(super) struct Reloader {
     file: Option<PathBuf>,
     flags: Flags,
     /// Accepts the file's state whenever it is read.
     watch: FileWatch,
     started_with: Loaded,
     current: Loaded,
-    /// What is in the file, where it was not taken.
-    refused: Option<Refused>,
+    /// The configuration in the file, if it was rejected.
+    rejected: Option<Rejected>,
     parts: Vec<Part>,
     reloads: Arc<Reloads>,
 }
 
-/// Why a configuration is read.
+/// Reason for a reload.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Occasion {
-    /// Its owner says that it is as it should be.
+enum Trigger {
+    /// SIGHUP: the owner says that the file is complete.
     Signal,
-    /// It may be half written.
+    /// A change of the file, which may be half written.
     Change,
 }
 
-/// A configuration that was not taken.
-struct Refused {
-    occasion: Occasion,
+/// A rejected configuration.
+struct Rejected {
+    trigger: Trigger,
     sentence: String,
     tried: Instant,
 }
 
-impl Live {
-    /// Reads the configuration for the first time, and looks at all that it names.
+impl Reloader {
+    /// Reads the configuration for the first time, and validates everything that it names, without changing anything.
     ///
     /// # Errors
-    /// All that keeps a server from starting with it, as far as that can be told without a change to anything.
+    /// All problems that keep a server from starting with it.
     pub fn open(file: Option<PathBuf>, flags: Flags) -> Result<Self, Error> {
         let watch = FileWatch::new(file.clone());
         let mut draft = Config::draft(file.as_deref(), std::env::vars_os())?;
-        // what is warned of is said again where it is taken
+        // warnings are logged when the settings are applied
         tarkeep::log::gather(|| check::everything(&mut draft, &flags));
         let loaded = draft.finish()?;
         Ok(Self {
@@ -75,7 +76,7 @@ impl Live {
             watch,
             started_with: loaded.clone(),
             current: loaded,
-            refused: None,
+            rejected: None,
             parts: Vec::new(),
             reloads: Arc::default(),
         })
@@ -85,80 +86,80 @@ impl Live {
         &self.current
     }
 
-    /// Lets a part of the server take changes. The keys it takes belong into [`config::LIVE`].
-    pub fn add(&mut self, part: impl Fn(&Config) -> Result<Ready, Violations> + Send + 'static) {
-        self.parts.push(Box::new(part));
+    /// Registers a part of the server. Its keys are `Live` in the table of keys.
+    pub fn register(&mut self, part: Part) {
+        self.parts.push(part);
     }
 
-    /// Watches until it is dropped.
+    /// Reloads until it is dropped.
     pub async fn run(mut self, mut hangup: Signal) {
-        let mut looks = tokio::time::interval(LOOK_EVERY);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut checks = tokio::time::interval(CHECK_INTERVAL);
+        checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let is_told = tokio::select! {
+            let is_signalled = tokio::select! {
                 _ = hangup.recv() => true,
-                _ = looks.tick() => false,
+                _ = checks.tick() => false,
             };
-            // two threads come and go; neither file nor parts are read on an async worker
+            // off the async workers, because parts read files
             let work = move || {
-                self.look(is_told);
+                self.check(is_signalled);
                 self
             };
             match tokio::task::spawn_blocking(work).await {
-                Ok(live) => self = live,
-                // a panic was logged where it happened; the configuration in force stays
+                Ok(reloader) => self = reloader,
+                // the panic is logged already; the current configuration stays
                 Err(_) => return,
             }
         }
     }
 
-    /// Counts the configurations that were read.
+    /// Returns the counters of reloads.
     pub fn reloads(&self) -> Arc<Reloads> {
         Arc::clone(&self.reloads)
     }
 
-    /// Reads the configuration if the owner has asked for it, the file has changed, or a rejected one is due to be tried again.
-    fn look(&mut self, is_told: bool) {
+    /// Reloads on a signal, on a change that is stable since the last check, or to retry.
+    fn check(&mut self, is_signalled: bool) {
         let change = self.watch.poll();
-        if is_told || change == Change::Settled {
+        if is_signalled || change == Change::Settled {
             self.watch.accept();
-            self.take(
-                if is_told {
-                    Occasion::Signal
+            self.reload(
+                if is_signalled {
+                    Trigger::Signal
                 } else {
-                    Occasion::Change
+                    Trigger::Change
                 },
                 None,
             );
         } else if change == Change::None
-            && let Some(refused) = self
-                .refused
-                .take_if(|refused| refused.tried.elapsed() >= TRY_AGAIN_AFTER)
+            && let Some(rejected) = self
+                .rejected
+                .take_if(|rejected| rejected.tried.elapsed() >= RETRY_INTERVAL)
         {
-            self.take(refused.occasion, Some(refused.sentence));
+            self.reload(rejected.trigger, Some(rejected.sentence));
         }
     }
 
-    /// `said` is what was wrong the last time, where this is another try.
-    fn take(&mut self, occasion: Occasion, said: Option<String>) {
-        match self.prepare(occasion) {
-            Ok((loaded, ready)) => {
+    /// Validates and applies the configuration. `logged` is the error of the previous attempt, which is not logged again.
+    fn reload(&mut self, trigger: Trigger, logged: Option<String>) {
+        match self.prepare(trigger) {
+            Ok((loaded, changes)) => {
                 self.reloads.count(true);
-                ready.into_iter().for_each(|swap| swap());
-                self.tell(&loaded);
+                changes.into_iter().for_each(|apply| apply());
+                self.log(&loaded);
                 self.current = loaded;
-                self.refused = None;
+                self.rejected = None;
             }
             Err(error) => {
                 let sentence = error.to_string().replace('\n', "; ");
-                if said.as_ref() != Some(&sentence) {
+                if logged.as_ref() != Some(&sentence) {
                     self.reloads.count(false);
                     tracing::error!(
-                        "the changed configuration is not taken, the former one stays in force: {sentence}"
+                        "the new configuration is rejected, the previous one stays in force: {sentence}"
                     );
                 }
-                self.refused = Some(Refused {
-                    occasion,
+                self.rejected = Some(Rejected {
+                    trigger,
                     sentence,
                     tried: Instant::now(),
                 });
@@ -166,12 +167,12 @@ impl Live {
         }
     }
 
-    fn prepare(&self, occasion: Occasion) -> Result<(Loaded, Vec<Ready>), Error> {
+    fn prepare(&self, trigger: Trigger) -> Result<(Loaded, Vec<Apply>), Error> {
         let mut draft = Config::draft(self.file.as_deref(), std::env::vars_os())?;
-        // what needs a restart must be right as well, or there will be none
+        // keys that need a restart must be valid too, or the restart would fail
         check::restart_only(&mut draft, &self.flags);
         let prepared = draft.finish_with(|config| {
-            let lost = if occasion == Occasion::Change {
+            let lost = if trigger == Trigger::Change {
                 config.lost_protection(&self.current.config)
             } else {
                 None
@@ -181,27 +182,24 @@ impl Live {
                 lost.map_or(Ok(()), Err),
             ))
         });
-        let (loaded, (ready, ())) = prepared?;
-        Ok((loaded, ready))
+        let (loaded, (changes, ())) = prepared?;
+        Ok((loaded, changes))
     }
 
-    fn tell(&self, loaded: &Loaded) {
-        let taken: Vec<_> = loaded
+    fn log(&self, loaded: &Loaded) {
+        let applied: Vec<_> = loaded
             .differences(&self.current)
             .into_iter()
-            .filter(|key| config::is_reloadable(key))
+            .filter(|key| keys::is_live(key))
             .collect();
         let later: Vec<_> = loaded
             .differences(&self.started_with)
             .into_iter()
-            .filter(|key| !config::is_reloadable(key))
+            .filter(|key| !keys::is_live(key))
             .collect();
-        match &*taken {
-            [] => tracing::info!("the configuration was read again"),
-            keys => tracing::info!(
-                "the configuration was read again, and holds from now on: {}",
-                keys.join(", ")
-            ),
+        match &*applied {
+            [] => tracing::info!("configuration reloaded, nothing changed"),
+            keys => tracing::info!("configuration reloaded; now in force: {}", keys.join(", ")),
         }
         let is_new = |note: &&String| !self.current.notes.contains(note);
         loaded
@@ -210,10 +208,7 @@ impl Live {
             .filter(is_new)
             .for_each(|note| tracing::warn!("{note}"));
         if !later.is_empty() {
-            tracing::warn!(
-                "these changes of the configuration need a restart: {}",
-                later.join(", ")
-            );
+            tracing::warn!("changes to these keys need a restart: {}", later.join(", "));
         }
     }
 }

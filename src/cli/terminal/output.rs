@@ -1,13 +1,13 @@
-//! Printing for people and for scripts.
+//! Output for people (tables) and for scripts (JSON).
 
 use std::io::{self, Write};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use tarkeep::registry::{Actor, Millis};
 
 use crate::cli::error::Error;
 
-/// How a command prints what it found.
+/// Output format of a command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     #[default]
@@ -15,7 +15,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// Rows under a heading, in columns as wide as what is in them.
+/// A table whose columns fit their content.
 pub(crate) struct Table {
     /// Not yet printed.
     rows: Vec<Vec<String>>,
@@ -35,7 +35,7 @@ impl Table {
             .push(cells.iter().map(|cell| shortened(plain(cell))).collect());
     }
 
-    /// Prints the rows that have come since the last time; columns only grow wider.
+    /// Prints the rows added since the last call; columns only grow wider.
     pub(crate) fn print(&mut self, out: &mut impl Write) -> io::Result<()> {
         for row in &self.rows {
             self.widths.resize(self.widths.len().max(row.len()), 0);
@@ -56,7 +56,7 @@ impl Table {
     }
 }
 
-/// What clients may write without end is cut in tables; JSON has all of it.
+/// Maximum length of a cell, in characters, because clients control its text; JSON is never cut.
 const CELL_LIMIT: usize = 300;
 
 fn shortened(text: String) -> String {
@@ -66,7 +66,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// Prints values one by one as a JSON array, so that none of them has to be kept.
+/// A JSON array that is printed item by item, without holding all of them.
 pub(crate) struct JsonArray {
     is_empty: bool,
 }
@@ -85,7 +85,7 @@ impl JsonArray {
         write!(out, "{value}")
     }
 
-    /// Prints what comes before an item, which the caller prints himself.
+    /// Prints the separator before an item, which the caller prints.
     pub(crate) fn begin_item(&mut self, out: &mut impl Write) -> io::Result<()> {
         let separator = if self.is_empty { "[\n" } else { ",\n" };
         self.is_empty = false;
@@ -96,12 +96,12 @@ impl JsonArray {
         self.is_empty
     }
 
-    /// Ends an array inside of something else.
+    /// Ends a nested array.
     pub(crate) fn end(&self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "{}", if self.is_empty { "[]" } else { "\n]" })
     }
 
-    /// Ends an array that is all there is to print.
+    /// Ends the outermost array.
     pub(crate) fn finish(&self, out: &mut impl Write) -> io::Result<()> {
         self.end(out)?;
         writeln!(out)?;
@@ -109,13 +109,13 @@ impl JsonArray {
     }
 }
 
-/// Prints to standard output, and means it: what could not be written is an error.
+/// Prints to standard output; a failing write is an error.
 pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     written(out.write_all(text).and_then(|()| out.flush()))
 }
 
-/// Text of clients, without what a terminal would take for an order.
+/// Escapes control characters in text of clients.
 pub(crate) fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -128,7 +128,7 @@ pub(crate) fn plain(text: &str) -> String {
         .collect()
 }
 
-/// What a failing write of output means; a reader that has seen enough is none.
+/// Converts the result of a write; a closed pipe is not an error.
 pub(crate) fn written(result: io::Result<()>) -> Result<(), Error> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -138,7 +138,7 @@ pub(crate) fn written(result: io::Result<()>) -> Result<(), Error> {
     }
 }
 
-/// `1.4 MiB`.
+/// Formats a size: `1.4 MiB`.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = bytes as f64;
@@ -154,28 +154,27 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
-/// `1 tag`, `2 tags`.
+/// Formats a count: `1 tag`, `2 tags`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
-/// `2026-11-21T10:29:00Z`.
+/// Formats a time: `2026-11-21T10:29:00Z`.
 pub(crate) fn time(millis: Millis) -> String {
-    humantime::format_rfc3339_seconds(moment(millis)).to_string()
+    format!("{:.0}", timestamp(millis))
 }
 
-/// `2026-11-21T10:29:00.123Z`: where two may be close to each other, or one is to be typed again.
+/// Formats a time with milliseconds (`2026-11-21T10:29:00.123Z`), to tell close ones apart and to be typed again.
 pub(crate) fn exact_time(millis: Millis) -> String {
-    humantime::format_rfc3339_millis(moment(millis)).to_string()
+    format!("{:.3}", timestamp(millis))
 }
 
-/// Up to the last year that can be written: a rule may ask for thousands.
-fn moment(millis: Millis) -> SystemTime {
-    const END: u64 = 253_402_300_799_999;
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default().min(END))
+/// Converts a time, clamped to the year 9999, because a rule may ask for thousands of years.
+fn timestamp(millis: Millis) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
 }
 
-/// Who did something, and from where, as far as that is known.
+/// Formats the actor of a change: name and address, as far as known.
 pub(crate) fn actor(actor: &Actor) -> String {
     match (&actor.name, &actor.address) {
         (Some(name), Some(address)) => format!("{name} from {address}"),

@@ -1,11 +1,11 @@
-//! Naming things on the command line: `REPOSITORY[:TAG|@DIGEST]`.
+//! References on the command line: `REPOSITORY[:TAG|@DIGEST]`.
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::ManifestReference;
 
 use crate::cli::error::Error;
 
-/// A repository, or something in it.
+/// A repository, or a manifest in it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub repository: RepositoryName,
@@ -14,20 +14,20 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let refused =
+        let invalid =
             |error: &dyn std::fmt::Display| Error::Other(format!("cannot read '{text}': {error}"));
         let (name, manifest) = if let Some((name, digest)) = text.split_once('@') {
             (
                 name,
                 Some(ManifestReference::Digest(
-                    Digest::parse(digest).map_err(|error| refused(&error))?,
+                    Digest::parse(digest).map_err(|error| invalid(&error))?,
                 )),
             )
         } else if let Some((name, tag)) = text.split_once(':') {
             (
                 name,
                 Some(ManifestReference::Tag(
-                    TagName::parse(tag).map_err(|error| refused(&error))?,
+                    TagName::parse(tag).map_err(|error| invalid(&error))?,
                 )),
             )
         } else {
@@ -35,26 +35,24 @@ impl Target {
         };
         // REPOSITORY:TAG@DIGEST, as docker prints it: the digest decides
         let name = name.split_once(':').map_or(name, |(name, _)| name);
-        let repository = RepositoryName::parse(name).map_err(|error| refused(&error))?;
+        let repository = RepositoryName::parse(name).map_err(|error| invalid(&error))?;
         Ok(Self {
             repository,
             manifest,
         })
     }
 
-    /// What docker would take it for: without tag and digest, the tag `latest`.
-    #[expect(clippy::expect_used, reason = "`latest` is a valid tag")]
-    pub(crate) fn manifest_or_latest(self) -> (RepositoryName, ManifestReference) {
-        let latest = || {
-            TagName::parse("latest")
-                .map(ManifestReference::Tag)
-                .expect("a tag")
+    /// Returns the manifest, by default that of the tag `latest`, as docker does.
+    pub(crate) fn manifest_or_latest(self) -> Result<(RepositoryName, ManifestReference), Error> {
+        let manifest = match self.manifest {
+            Some(manifest) => manifest,
+            None => ManifestReference::Tag(tag("latest")?),
         };
-        (self.repository, self.manifest.unwrap_or_else(latest))
+        Ok((self.repository, manifest))
     }
 }
 
-/// Reads a tag.
+/// Parses a tag.
 pub(crate) fn tag(text: &str) -> Result<TagName, Error> {
     TagName::parse(text).map_err(|error| Error::Other(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! What a command names for removal, with globs: `REPOSITORY[:TAG|@DIGEST]`.
+//! Selection of content by a reference or globs: `REPOSITORY[:TAG|@DIGEST]`.
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{self, Deletion, Glob, ManifestReference, Registry};
@@ -6,13 +6,13 @@ use tarkeep::registry::{self, Deletion, Glob, ManifestReference, Registry};
 use crate::cli::error::Error;
 use crate::cli::terminal::reference::Target;
 
-/// Something said of one or many.
+/// A name, or a glob that matches many.
 enum Names<T> {
     One(T),
     Matching(Glob),
 }
 
-/// What in a repository.
+/// The selected part of a repository.
 enum Part {
     Everything,
     Manifest(Digest),
@@ -26,33 +26,33 @@ pub(crate) struct Selector {
     part: Part,
 }
 
-/// A line of what goes.
+/// A selected tag or manifest.
 pub(crate) struct Row {
     pub repository: RepositoryName,
-    /// None where a manifest without tags goes.
+    /// `None` for a manifest without tags.
     pub tag: Option<String>,
     pub digest: Digest,
 }
 
-/// What goes, as people see it and as the operations want it.
+/// The selected content: rows for people, deletions for the operations.
 #[derive(Default)]
 pub(crate) struct Selection {
     pub rows: Vec<Row>,
     pub deletions: Vec<(RepositoryName, Deletion)>,
 }
 
-/// Whether a text is to be matched, rather than meant: none of these can be in a name.
+/// True if a text is a glob: names cannot contain these characters.
 pub(crate) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
-/// Reads a glob.
+/// Parses a glob.
 pub(crate) fn pattern(text: &str) -> Result<Glob, Error> {
     Glob::try_from(text.to_owned()).map_err(Error::Other)
 }
 
 impl Selector {
-    /// Whether it means one tag or one manifest, and nothing else.
+    /// True if it selects exactly one tag or one manifest.
     pub(crate) fn is_single(&self) -> bool {
         matches!(
             (&self.repositories, &self.part),
@@ -77,18 +77,18 @@ impl Selector {
                 part,
             });
         }
-        let refused =
+        let invalid =
             |error: &dyn std::fmt::Display| Error::Other(format!("cannot read '{text}': {error}"));
         let (name, part) = if let Some((name, digest)) = text.split_once('@') {
             (
                 name,
-                Part::Manifest(Digest::parse(digest).map_err(|error| refused(&error))?),
+                Part::Manifest(Digest::parse(digest).map_err(|error| invalid(&error))?),
             )
         } else if let Some((name, tag)) = text.split_once(':') {
             let tags = if is_glob(tag) {
                 Names::Matching(pattern(tag)?)
             } else {
-                Names::One(TagName::parse(tag).map_err(|error| refused(&error))?)
+                Names::One(TagName::parse(tag).map_err(|error| invalid(&error))?)
             };
             (name, Part::Tags(tags))
         } else {
@@ -97,7 +97,7 @@ impl Selector {
         let repositories = if is_glob(name) {
             Names::Matching(pattern(name)?)
         } else {
-            Names::One(RepositoryName::parse(name).map_err(|error| refused(&error))?)
+            Names::One(RepositoryName::parse(name).map_err(|error| invalid(&error))?)
         };
         Ok(Self {
             text: text.to_owned(),
@@ -106,10 +106,10 @@ impl Selector {
         })
     }
 
-    /// Finds what is meant.
+    /// Finds the selected content.
     ///
     /// # Errors
-    /// Where something is named that is not there, or nothing matches.
+    /// A name is unknown, or nothing matches.
     pub(crate) async fn select(&self, registry: &Registry) -> Result<Selection, Error> {
         let mut selection = Selection::default();
         match &self.repositories {
@@ -117,7 +117,7 @@ impl Selector {
             Names::Matching(pattern) => {
                 for name in matching_repositories(registry, Some(pattern)).await? {
                     match self.select_in(registry, &name, &mut selection).await {
-                        // not everywhere, or gone meanwhile
+                        // not in this repository, or deleted meanwhile
                         Err(Error::Registry(
                             registry::Error::ManifestUnknown { .. }
                             | registry::Error::NameUnknown(_),
@@ -129,7 +129,7 @@ impl Selector {
         }
         if selection.deletions.is_empty() {
             return Err(Error::Other(format!(
-                "nothing matches '{}': registry ls lists what is there",
+                "nothing matches '{}': run registry ls to list repositories and tags",
                 self.text
             )));
         }
@@ -200,13 +200,13 @@ impl Selector {
     }
 }
 
-/// The tags of a repository, those that match where there is a pattern.
+/// Lists the tags of a repository that match the pattern, if any.
 async fn tags(
     registry: &Registry,
     name: &RepositoryName,
     pattern: Option<&Glob>,
 ) -> Result<Vec<Row>, Error> {
-    // for its error
+    // fails for an unknown repository
     registry.tags().list(name, String::new(), Some(0)).await?;
     let mut rows = Vec::new();
     let mut after = Some(String::new());
@@ -226,7 +226,7 @@ async fn tags(
     Ok(rows)
 }
 
-/// Repositories whose names match, or all of them.
+/// Lists repositories whose names match the pattern, if any.
 pub(crate) async fn matching_repositories(
     registry: &Registry,
     pattern: Option<&Glob>,

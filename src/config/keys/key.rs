@@ -1,84 +1,85 @@
-//! A key of the configuration, and its status.
+//! A key of the configuration: its kind, status and meaning.
 
 use crate::config::source::{Content, Node};
 
 /// A key of the configuration.
 #[derive(Debug)]
 pub struct Key {
-    /// `http.tls.key`; `health.http[].uri` where it is said of each item of a list.
+    /// `http.tls.key`, or `health.http[].uri` for a key of list items.
     pub path: String,
     pub kind: Kind,
     pub status: Status,
-    /// What holds where it is not given: as the file would have it, or in brackets for people.
+    /// Default, as written in the file, or in parentheses if it can only be described.
     pub default: &'static str,
-    /// One line of meaning.
+    /// One line for the reference, without a period.
     pub meaning: &'static str,
-    /// Whether distribution does not know it.
+    /// True if distribution does not know it.
     pub is_ours: bool,
-    /// Whether its section is of no use without it.
+    /// True if its section requires it.
     pub is_required: bool,
+    /// True if a running server applies a change on reload.
+    pub is_live: bool,
 }
 
-/// What can be said with a key.
+/// Type of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
-    /// Text that is shown without what may be secret in a URL.
+    /// Text that is shown without user and query of a URL.
     Url,
     /// Text that is never shown.
     Secret,
-    /// Whether or not.
     Switch,
-    /// A whole number, none below 0 and none above this.
+    /// A whole number from 0 up to this maximum.
     Count(u64),
-    /// As distribution limits pages: what is not above 0 means the default.
+    /// A page size; 0 and less mean the default, as in distribution.
     Page,
-    /// A length of time.
+    /// A duration.
     Time,
-    /// A length of time, `never` or `forever`.
+    /// A duration, `never` or `forever`.
     Keep,
-    /// One of these words, in whatever case.
+    /// One of these words, in any case.
     Word(&'static [&'static str]),
-    /// A version of TLS.
+    /// A TLS version.
     TlsVersion,
-    /// Texts; a single one need not be a list.
+    /// A list of texts, or a single text.
     Texts,
-    /// Of these words.
+    /// A list of these words.
     Words(&'static [&'static str]),
-    /// Names of headers, with the values of each.
+    /// Header names, with a list of values for each.
     Headers,
     /// Headers whose values may be secret.
     SecretHeaders,
-    /// Names and whatever is said of them.
+    /// Names with arbitrary values.
     Fields,
-    /// Nothing but `0.1`.
+    /// `0.1`, the only version.
     Version,
     /// A section without keys.
     Nothing,
-    /// Not looked into, as its status makes it superfluous.
+    /// Not validated, because the key is ignored or rejected.
     Anything,
 }
 
-/// What becomes of a key.
+/// Effect of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     Supported,
-    /// Read and said to have no effect, which this explains.
+    /// Accepted, with a note in the log that gives this reason.
     Ignored(&'static str),
-    /// Not started with, for this reason and with this alternative.
+    /// An error, with this reason and alternative.
     Rejected(When, &'static str),
 }
 
-/// What of a key would make a difference, so that it is refused; anything less is passed over.
+/// Values of a rejected key that are rejected; all others are ignored silently, because they change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// Anything, an empty section too.
+    /// Any value, even an empty section.
     Named,
-    /// Anything that is not empty.
+    /// Any value that is not empty.
     Given,
-    /// A switch that is on.
+    /// A switch that is not off.
     On,
-    /// An item, or a list in a map, without `disabled: true`.
+    /// A list, or a map of lists, with an item that is not `disabled: true`.
     Enabled,
 }
 
@@ -111,7 +112,7 @@ fn is_disabled(item: &Node) -> bool {
         || item.is_empty()
 }
 
-/// Reads a switch as YAML 1.1, and so Go, has it.
+/// Parses a boolean of YAML 1.1, as Go does.
 pub(in crate::config) fn switch(text: &str) -> Option<bool> {
     match &*text.to_ascii_lowercase() {
         "true" | "yes" | "on" | "y" => Some(true),

@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 use crate::config::keys::key::Key;
 use crate::config::keys::{distribution_only, supported};
 
-/// Every key, sections together.
+/// Returns every key, grouped by section.
 pub fn all() -> &'static [Key] {
     static ALL: LazyLock<Vec<Key>> = LazyLock::new(|| {
         let mut keys = supported::keys();
         keys.extend(distribution_only::keys());
-        // sections stay where they first appear, with what distribution alone has at their ends
+        // sections keep the order of their first keys; ignored and rejected keys follow at the end of theirs
         let order: Vec<String> = keys
             .iter()
             .map(|key| section(&key.path).to_owned())
@@ -25,18 +25,34 @@ pub fn all() -> &'static [Key] {
     &ALL
 }
 
-/// The outermost part of a key.
+/// Returns the first part of a path.
 pub fn section(path: &str) -> &str {
     let end = path.find(['.', '[']).unwrap_or(path.len());
     &path[..end]
 }
 
-/// The key of this very path.
+/// Finds a key by its path.
 pub(in crate::config) fn find(path: &str) -> Option<&'static Key> {
     all().iter().find(|key| key.path == path)
 }
 
-/// The path of a member.
+/// Reports whether a running server applies a change of `path` on reload.
+///
+/// `path` is a key (`storage.delete.enabled`), a member of one, or a list of sections (`policies`).
+pub fn is_live(path: &str) -> bool {
+    all()
+        .iter()
+        .find(|key| is_within(&key.path, path) || is_within(path, &key.path))
+        .is_some_and(|key| key.is_live)
+}
+
+/// True if `key` is `section`, or below it.
+pub(in crate::config) fn is_within(key: &str, section: &str) -> bool {
+    key.strip_prefix(section)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
+/// Returns the path of a member of a section.
 pub(in crate::config) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
@@ -45,7 +61,7 @@ pub(in crate::config) fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// Whether there are keys in items of `path`.
+/// True if `path` is a list of sections.
 pub(in crate::config) fn is_list(path: &str) -> bool {
     all().iter().any(|key| {
         key.path
@@ -54,7 +70,7 @@ pub(in crate::config) fn is_list(path: &str) -> bool {
     })
 }
 
-/// The names that may stand in the section `path`, each once; none where it is no section.
+/// Returns the distinct names in the section `path`, or nothing if it is not a section.
 pub(in crate::config) fn members(path: &str) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for key in all() {
@@ -71,8 +87,9 @@ pub(in crate::config) fn members(path: &str) -> Vec<&'static str> {
     names
 }
 
-/// Sections that hold one thing of several, each a section of its own: storage drivers, ways to log in. A word may stand for
-/// the section of that name, with nothing in it.
+/// Returns the alternatives of a section that holds one of several: storage drivers, authentication methods.
+///
+/// In the file a name may stand for an empty section: `auth: none` is `auth: {none: {}}`.
 pub(in crate::config) fn alternatives(path: &str) -> &'static [&'static str] {
     match path {
         "storage" => &distribution_only::DRIVERS,
@@ -81,7 +98,7 @@ pub(in crate::config) fn alternatives(path: &str) -> &'static [&'static str] {
     }
 }
 
-/// The name that variables may use for a member of `path` beside the file's: distribution goes by the names of its source.
+/// Returns the second name of `path` in variables, which is its name in distribution's source.
 pub(in crate::config) fn other_name(path: &str) -> Option<&'static str> {
     const NAMES: [(&str, &str); 6] = [
         ("notifications.events", "EVENTCONFIG"),

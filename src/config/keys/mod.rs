@@ -11,6 +11,8 @@ mod supported;
 
 pub(in crate::config) use key::switch;
 pub use key::{Key, Kind, Status, When};
-pub use lookup::{all, section};
-pub(in crate::config) use lookup::{alternatives, find, is_list, join, members, other_name};
+pub use lookup::{all, is_live, section};
+pub(in crate::config) use lookup::{
+    alternatives, find, is_list, is_within, join, members, other_name,
+};
 pub(in crate::config) use nearest::nearest;

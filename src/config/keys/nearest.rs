@@ -1,13 +1,14 @@
-//! What somebody may have meant who wrote what is no key.
+//! Suggestion for an unknown key.
 
 use std::cmp::Reverse;
 
 use crate::config::keys::key::Status;
 use crate::config::keys::lookup::{all, join, members, other_name};
 
-/// The key, or section, that was perhaps meant by `name` in the section `path`: one of that section that is spelled alike,
-/// one of that very name elsewhere, or one elsewhere that is spelled alike. Case and underscores make no difference, and the
-/// names of distribution's source count beside those of the file. What is honoured goes before what is not.
+/// Suggests the key or section that `name` in the section `path` was meant to be.
+///
+/// A similar name in the same section comes first, then the same or a similar name elsewhere, supported keys before others.
+/// Case and underscores are ignored; names of distribution's source count too.
 pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
     let name = bare(name);
     let siblings = members(path).into_iter().map(|member| join(path, member));
@@ -21,7 +22,7 @@ pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
         .into_iter()
         .filter_map(|(found, is_supported)| {
             let distance = distance(&name, &found)?;
-            // of one name, the one that is nearest in the tree
+            // of keys with the same name, the closest in the tree
             Some((
                 (
                     distance,
@@ -37,7 +38,7 @@ pub(in crate::config) fn nearest(path: &str, name: &str) -> Option<String> {
         .map(|(_, found)| found)
 }
 
-/// Keys and the sections that they are in, and whether anything in them is honoured.
+/// Returns all keys and sections, each with true if it holds a supported key.
 fn everything() -> Vec<(String, bool)> {
     let mut found: Vec<(String, bool)> = Vec::new();
     for key in all() {
@@ -57,7 +58,7 @@ fn everything() -> Vec<(String, bool)> {
     found
 }
 
-/// How much has to be changed in `name` for it to be the last name of `path`; none where it is too much.
+/// Edit distance between `name` and the last part of `path`, or `None` if they are too different.
 fn distance(name: &str, path: &str) -> Option<usize> {
     let last = path.rsplit('.').next().unwrap_or_default();
     let names = [Some(last), other_name(path)];
@@ -76,7 +77,7 @@ fn depth(path: &str) -> usize {
     path.split('.').count()
 }
 
-/// How many steps two paths have in common.
+/// Number of leading parts that two paths share.
 fn shared(one: &str, other: &str) -> usize {
     one.split('.')
         .zip(other.split('.'))
@@ -124,7 +125,7 @@ mod tests {
         assert_eq!(nearest("http", "somethingelseentirely"), None);
     }
 
-    /// One mistake at `place`: a letter too much, too few or another one, or two in the wrong order.
+    /// One typo at `place`: a letter inserted, deleted or replaced, or two swapped.
     fn mistaken(name: &str, place: usize, kind: usize, letter: char) -> String {
         let mut letters: Vec<char> = name.chars().collect();
         let place = place % letters.len();

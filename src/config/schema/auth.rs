@@ -1,4 +1,4 @@
-//! Who may use the registry.
+//! The section `auth`.
 
 use std::path::PathBuf;
 
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use crate::config::schema::interval::Interval;
 
-/// One of distribution's ways to log in.
+/// Authentication method, one of distribution's.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Auth {
-    /// Nobody is asked.
+    /// No login.
     None(Nothing),
-    /// Whoever shows any credentials at all.
+    /// Any credentials; for tests.
     Silly(Silly),
     Htpasswd(Htpasswd),
     Token(Token),
@@ -29,13 +29,13 @@ pub struct Silly {
     pub service: String,
 }
 
-/// Users and bcrypt hashes of their passwords, a line each.
+/// A file of users and bcrypt hashes.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Htpasswd {
     pub realm: String,
     pub path: PathBuf,
-    /// Ours: how long a password that was right is not hashed again, at most [default: 5m].
+    /// Maximum time for which a correct password is remembered [default: 5m]. Ours.
     #[serde(default)]
     pub cache: Option<Interval>,
 }
@@ -44,7 +44,7 @@ pub struct Htpasswd {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// The URL at which clients get tokens.
+    /// URL of the token server.
     pub realm: String,
     pub service: String,
     pub issuer: String,
@@ -54,10 +54,10 @@ pub struct Token {
     /// JSON Web Key Set (RFC 7517).
     #[serde(default)]
     pub jwks: Option<PathBuf>,
-    /// Those accepted [default: all that use keys of their own].
+    /// Accepted algorithms [default: all asymmetric ones].
     #[serde(default)]
     pub signingalgorithms: Vec<String>,
-    /// Name the token server's URL by the name that the client uses for this one.
+    /// Put the host name of the client's request into the realm.
     #[serde(default)]
     pub autoredirect: bool,
     /// [default: /auth/token]

@@ -1,48 +1,48 @@
-//! Ours: what is collected, and what is kept.
+//! The sections `gc` and `policies`, which are ours.
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::config::schema::interval::Interval;
 
-/// Ours: what is collected, and when.
+/// Garbage collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Gc {
-    /// Whether the server collects by itself.
+    /// Run garbage collection in the server.
     pub enabled: Option<bool>,
-    /// How long it rests between two passes.
+    /// Pause between two runs.
     pub interval: Option<Interval>,
-    /// How long clients may rely on having been told that something is there.
+    /// Time for which content is kept after a client was told that it exists.
     pub lease: Option<Interval>,
-    /// How long what was needed stays after it is not any more.
+    /// Time for which content is kept after its last reference is removed.
     pub grace: Option<Interval>,
-    /// How long manifests without tags stay: a time, `never` or `forever`.
+    /// Time for which untagged manifests are kept, `never` or `forever`.
     pub untagged: Option<Untagged>,
-    /// How long it is remembered what tags pointed at.
+    /// Time for which tag history is kept.
     pub history: Option<Interval>,
 }
 
-/// Ours: the rules of the repositories whose names match a glob.
+/// Rules for the repositories whose names match a glob.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     pub repositories: String,
-    /// In place of `gc.untagged`.
+    /// Overrides `gc.untagged`.
     #[serde(default)]
     pub untagged: Option<Untagged>,
-    /// Globs of tags that clients can neither move nor remove.
+    /// Globs of tags that clients can neither move nor delete.
     #[serde(default)]
     pub immutable: Vec<String>,
-    /// Whether the rules about tags may remove those all the same.
+    /// Allow the tag rules to remove immutable tags.
     #[serde(default)]
     pub expireimmutable: bool,
-    /// Of the rules that match a tag, the first decides; a tag that none matches stays.
+    /// The first rule that matches a tag applies; tags that match none are kept.
     #[serde(default)]
     pub tags: Vec<TagRule>,
 }
 
-/// Tags that match stay if any of these says so.
+/// Keeps matching tags if any of its conditions holds.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TagRule {
@@ -51,18 +51,18 @@ pub struct TagRule {
     pub tags: Vec<String>,
     #[serde(default)]
     pub always: bool,
-    /// So many of them.
+    /// Keep this many of the newest.
     #[serde(default)]
     pub newest: Option<u64>,
-    /// Those that were last moved within this time.
+    /// Keep those moved within this time.
     #[serde(default)]
     pub younger: Option<Interval>,
-    /// Those that were pulled within this time.
+    /// Keep those pulled within this time.
     #[serde(default)]
     pub pulled: Option<Interval>,
 }
 
-/// How long something stays that nothing holds.
+/// Retention of untagged manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub enum Untagged {

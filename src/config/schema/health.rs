@@ -1,4 +1,4 @@
-//! Checks without which the server says that it is not well.
+//! The section `health`: checks that must pass for the server to be healthy.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,18 +16,18 @@ pub struct Health {
     pub tcp: Vec<TcpCheck>,
 }
 
-/// Whether the data directory can be used.
+/// Check that the data directory is usable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StorageDriver {
     pub enabled: bool,
-    /// Between two looks [default: 10s].
+    /// Interval between checks [default: 10s].
     pub interval: Option<Interval>,
-    /// How many failures in a row count [default: 1].
+    /// Consecutive failures before the server is unhealthy [default: 1].
     pub threshold: Option<u32>,
 }
 
-/// Not well while the file exists.
+/// Check that fails while the file exists.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileCheck {
@@ -36,7 +36,7 @@ pub struct FileCheck {
     pub interval: Option<Interval>,
 }
 
-/// Not well unless a `HEAD` is answered with the expected status.
+/// Check that fails unless a `HEAD` request gets the expected status.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCheck {
@@ -54,7 +54,7 @@ pub struct HttpCheck {
     pub threshold: Option<u32>,
 }
 
-/// Not well unless a connection is accepted.
+/// Check that fails unless a connection is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TcpCheck {

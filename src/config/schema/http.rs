@@ -1,4 +1,4 @@
-//! How clients reach the registry, and what they may take of it.
+//! The section `http`: listening, TLS, proxies and limits.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,30 +10,30 @@ use crate::config::schema::interval::Interval;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Http {
-    /// `HOST:PORT`; without a host, all of this machine's addresses. The path of a socket where `net` is `unix`.
+    /// `HOST:PORT`, `:PORT` for all addresses, or a socket's path if `net` is `unix`.
     pub addr: Option<String>,
     pub net: Net,
-    /// The path below which everything is: `/registry/`.
+    /// Path prefix of all URLs: `/registry/`.
     pub prefix: Option<String>,
-    /// The URL by which clients know this server, in place of what they or their proxy say.
+    /// Public URL of the registry, in place of what the request or a proxy says.
     pub host: Option<String>,
-    /// `Location`s without scheme and host. Distribution makes absolute ones unless told so.
+    /// Send `Location` without scheme and host; distribution's default is false.
     pub relativeurls: Option<bool>,
-    /// Added to every answer.
+    /// Headers added to every response.
     pub headers: BTreeMap<String, Vec<String>>,
-    /// How long requests in flight are waited for on the way out: `30s`, `1m30s`, `500ms`.
+    /// Maximum wait for requests in flight when the server stops.
     pub draintimeout: Option<Interval>,
     pub tls: Tls,
     pub http2: Http2,
     pub h2c: H2c,
     pub debug: DebugServer,
-    /// Ours: addresses (`10.0.0.1`) and networks (`10.0.0.0/8`) whose `Forwarded` and `X-Forwarded-*` headers are believed
-    /// [default: this machine's own].
+    /// Proxies, as addresses (`10.0.0.1`) and networks (`10.0.0.0/8`), whose `Forwarded` and `X-Forwarded-*` headers are
+    /// trusted [default: none]. Ours.
     pub trustedproxies: Option<Vec<String>>,
     pub limits: Limits,
 }
 
-/// The kind of socket.
+/// Socket type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Net {
@@ -42,20 +42,20 @@ pub enum Net {
     Unix,
 }
 
-/// Encryption; where there is neither a certificate nor `letsencrypt`, there is none.
+/// TLS, which needs either a certificate or `letsencrypt`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tls {
-    /// PEM: the server's own, then those that lead to its authority.
+    /// PEM file: the server's certificate, followed by its chain.
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
-    /// PEM: the authorities of clients' certificates.
+    /// PEM files: authorities that sign client certificates.
     pub clientcas: Vec<PathBuf>,
-    /// What is asked of clients where `clientcas` are given [default: require-and-verify-client-cert].
+    /// Requirement for client certificates, if `clientcas` is set [default: require-and-verify-client-cert].
     pub clientauth: Option<ClientAuth>,
     /// [default: 1.2]
     pub minimumtls: Option<MinimumTls>,
-    /// Go's names: `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
+    /// Allowed cipher suites, by Go's names: `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`.
     pub ciphersuites: Vec<String>,
     pub letsencrypt: LetsEncrypt,
 }
@@ -77,18 +77,18 @@ pub enum MinimumTls {
     Tls13,
 }
 
-/// Certificates by ACME (RFC 8555), proven on this very port (RFC 8737).
+/// Certificates by ACME (RFC 8555), with the TLS-ALPN challenge (RFC 8737).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LetsEncrypt {
-    /// Where account and certificates are kept.
+    /// Directory for the account and certificates.
     pub cachefile: Option<PathBuf>,
     pub email: Option<String>,
-    /// The names to be certified.
+    /// Host names to certify.
     pub hosts: Vec<String>,
-    /// Of another authority than Let's Encrypt.
+    /// ACME directory of another authority than Let's Encrypt.
     pub directoryurl: Option<String>,
-    /// Ours: PEM, the authority of the directory's own certificate, where the system does not know it.
+    /// PEM file: authority of the ACME server's own certificate, if the system does not trust it. Ours.
     pub directoryca: Option<PathBuf>,
 }
 
@@ -98,14 +98,14 @@ pub struct Http2 {
     pub disabled: bool,
 }
 
-/// HTTP/2 without encryption, by prior knowledge.
+/// HTTP/2 without TLS, by prior knowledge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct H2c {
     pub enabled: bool,
 }
 
-/// A port of its own for those who look after the server, without encryption or login.
+/// The debug port, which serves health and metrics without TLS or login.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DebugServer {
@@ -121,18 +121,18 @@ pub struct Prometheus {
     pub path: Option<String>,
 }
 
-/// Ours: against slow and greedy clients. Each has a default.
+/// Limits against slow and greedy clients. Ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// At once; more wait to be accepted.
+    /// Maximum number of connections; further ones wait to be accepted.
     pub connections: Option<usize>,
-    /// At once from one address; more are closed.
+    /// Maximum number of connections from one address; further ones are closed.
     pub connectionsperaddress: Option<usize>,
-    /// How long a client may take over a TLS handshake.
+    /// Timeout of a TLS handshake.
     pub handshake: Option<Interval>,
-    /// How long a client may take over the head of a request, and keep a connection without one.
+    /// Timeout for the headers of a request, and for a connection without one.
     pub header: Option<Interval>,
-    /// How long a body may make no progress, in either direction.
+    /// Timeout for a body without progress, in either direction.
     pub idle: Option<Interval>,
 }

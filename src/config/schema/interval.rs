@@ -1,11 +1,11 @@
-//! Lengths of time.
+//! Durations.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// A length of time, written as Go writes it, and in days as well.
+/// A duration in Go's notation, extended by days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Interval(pub Duration);
@@ -13,13 +13,15 @@ pub struct Interval(pub Duration);
 impl TryFrom<Value> for Interval {
     type Error = String;
 
-    /// Reads `1h30m`, `90s`, `1.5s`, `500ms`. A bare number, which Go takes for nanoseconds and people for seconds, is
-    /// refused.
+    /// Parses `14d`, `1h30m`, `90s`, `1.5s`, `500ms`.
+    ///
+    /// # Errors
+    /// Anything else, bare numbers included: Go reads them as nanoseconds, people as seconds.
     fn try_from(value: Value) -> Result<Self, String> {
         let text = value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
-        let malformed = || format!("'{text}' is not a length of time: write 14d, 1m30s or 500ms");
+        let malformed = || format!("'{text}' is not a duration: write 14d, 1m30s or 500ms");
         let mut rest = text.trim();
         if rest.is_empty() {
             return Err(malformed());

@@ -1,4 +1,4 @@
-//! What is said about what happens.
+//! The section `log`.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use serde::Deserialize;
 pub struct Log {
     pub level: Option<Level>,
     pub formatter: Formatter,
-    /// Put on every line, beside what the line says itself.
+    /// Fields added to every line.
     pub fields: BTreeMap<String, serde_json::Value>,
-    /// Name the place in the source on every line.
+    /// Add the source location to every line.
     pub reportcaller: bool,
     pub accesslog: AccessLog,
 }
 
-/// The least severe messages that are logged.
+/// Minimum severity of logged messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -27,7 +27,7 @@ pub enum Level {
     Debug,
 }
 
-/// How a line looks.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Formatter {
@@ -37,7 +37,7 @@ pub enum Formatter {
     Logstash,
 }
 
-/// A line in Combined Log Format for each request, on standard output.
+/// The access log: Combined Log Format, on standard output.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AccessLog {

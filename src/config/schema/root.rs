@@ -10,14 +10,14 @@ use crate::config::schema::log::{Level, Log};
 use crate::config::schema::storage::Storage;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
 
-/// Everything that can be set; every default is the one used without a file.
+/// The configuration; its `Default` is the one used without a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Of the shape of this file: 0.1 is the only one there is.
+    /// Version of the file format, always 0.1.
     pub version: Option<String>,
     pub log: Log,
-    /// The older place of `log.level`.
+    /// Older name of `log.level`.
     pub loglevel: Option<Level>,
     pub http: Http,
     pub storage: Storage,
@@ -29,22 +29,22 @@ pub struct Config {
     pub tags: Tags,
     pub manifests: Manifests,
     pub gc: Gc,
-    /// Rules of some repositories; of several that match one, the first counts.
+    /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }
 
-/// Ours: what manifests are accepted.
+/// Acceptance of manifests. Ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Manifests {
-    /// Accept manifests that name content which is not stored, as mirrors need.
+    /// Accept manifests whose references are not stored, as mirrors need.
     pub sparse: bool,
-    /// The largest manifest, in bytes.
+    /// Maximum size of a manifest, in bytes.
     pub limit: Option<usize>,
 }
 
 impl Config {
-    /// The least severe messages that are logged.
+    /// Minimum severity of logged messages.
     pub fn level(&self) -> Level {
         self.log.level.or(self.loglevel).unwrap_or_default()
     }

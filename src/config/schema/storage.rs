@@ -1,4 +1,4 @@
-//! Where content is kept, and what may be done with it.
+//! The section `storage`.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,9 @@ pub struct Storage {
     pub filesystem: Filesystem,
     pub delete: Delete,
     pub maintenance: Maintenance,
-    /// Bytes of free disk that uploads leave alone. Ours.
+    /// Minimum free disk, in bytes; below it pushes get 507. Ours.
     pub reserve: Option<u64>,
-    /// Start with nothing in it, although the directory holds the store of distribution (`registry:2`). Ours.
+    /// Allow an empty registry beside the store of `registry:2` in the same directory. Ours.
     pub startempty: bool,
 }
 
@@ -43,21 +43,21 @@ pub struct Maintenance {
     pub readonly: ReadOnly,
 }
 
-/// What becomes of uploads that nobody goes on with.
+/// Expiry of abandoned uploads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct UploadPurging {
     /// [default: true]
     pub enabled: Option<bool>,
-    /// How long a session stays [default: 168h].
+    /// Age at which an upload expires [default: 168h].
     pub age: Option<Interval>,
-    /// How long to rest between two looks [default: 24h].
+    /// Interval between checks [default: 1h].
     pub interval: Option<Interval>,
-    /// Only say in the log what would go.
+    /// Only log what would expire.
     pub dryrun: bool,
 }
 
-/// Whether clients can only read.
+/// Read-only mode, which rejects all changes by clients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadOnly {

@@ -1,13 +1,14 @@
-//! What is accepted from clients.
+//! The sections `validation`, `policy`, `catalog` and `tags`.
 
 use serde::Deserialize;
 
-/// Checks of manifests. What the specification asks for is checked always.
+/// Optional validation of manifests, beyond what the specification requires.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Validation {
-    /// Neither is needed: `disabled` takes the rules below out.
+    /// Overrides `disabled`, if set.
     pub enabled: Option<bool>,
+    /// Turns off the rules below.
     pub disabled: bool,
     pub manifests: ValidatedManifests,
 }
@@ -19,8 +20,9 @@ pub struct ValidatedManifests {
     pub indexes: Indexes,
 }
 
-/// Regular expressions for the `urls` of layers that are kept elsewhere. Where `allow` is given a URL must match one of
-/// them; it must not match any of `deny`.
+/// Regular expressions for the `urls` of layers.
+///
+/// A URL must match one of `allow`, unless that is empty, and none of `deny`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Urls {
@@ -28,7 +30,7 @@ pub struct Urls {
     pub deny: Vec<String>,
 }
 
-/// Which manifests of an index must be stored.
+/// Manifests of an index that must be stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Indexes {
@@ -42,7 +44,7 @@ pub enum Platforms {
     #[default]
     All,
     None,
-    /// Those of `platformlist`.
+    /// The platforms in `platformlist`.
     List,
 }
 
@@ -53,7 +55,7 @@ pub struct Platform {
     pub architecture: String,
 }
 
-/// `policy` (ours, about what is kept, are `policies`).
+/// The section `policy`; retention rules are in `policies`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ContentPolicy {
@@ -74,18 +76,18 @@ pub enum Class {
     Plugin,
 }
 
-/// Of listings.
+/// The list of repositories.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
-    /// The largest page [default: 10000].
+    /// Maximum page size [default: 10000].
     pub maxentries: Option<usize>,
 }
 
-/// Of listings.
+/// Lists of tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Tags {
-    /// The largest page [default: 10000].
+    /// Maximum page size [default: 10000].
     pub maxtags: Option<usize>,
 }

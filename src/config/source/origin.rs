@@ -4,17 +4,16 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Where a value comes from.
+/// Origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody gave it.
     Default,
     File {
         path: Arc<Path>,
-        /// Counted from one.
+        /// Line number, from 1.
         line: u64,
     },
-    /// An environment variable of this name.
+    /// Environment variable of this name.
     Variable(Arc<str>),
 }
 

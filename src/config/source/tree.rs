@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::config::source::origin::Origin;
 
-/// A value, and where it comes from; for a member of a map, the place of its key.
+/// A value and its origin; for a member of a map, the origin of its key.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct Node {
     pub origin: Origin,
@@ -16,15 +16,15 @@ pub(in crate::config) enum Content {
     Null,
     Scalar(Scalar),
     List(Vec<Node>),
-    /// In the order of the file.
+    /// Members in the order of the file.
     Map(Vec<(String, Node)>),
 }
 
 #[derive(Clone, Debug)]
 pub(in crate::config) struct Scalar {
-    /// As it is spelled, without quotation marks.
+    /// Text as written, without quotes.
     pub text: String,
-    /// What YAML takes it for.
+    /// Value as YAML reads it.
     pub value: Value,
 }
 
@@ -39,7 +39,7 @@ impl Node {
         }
     }
 
-    /// Whether it says anything: an empty text, list or section does not.
+    /// True for null, and for an empty text, list or section.
     pub fn is_empty(&self) -> bool {
         match &self.content {
             Content::Null => true,
@@ -59,7 +59,7 @@ impl Node {
         }
     }
 
-    /// The members of a map, of which an empty place is made one; none where something else stands.
+    /// Returns the members of a map, after turning null into one; `None` for anything else.
     pub fn members_mut(&mut self) -> Option<&mut Vec<(String, Self)>> {
         if matches!(self.content, Content::Null) {
             self.content = Content::Map(Vec::new());
@@ -70,8 +70,7 @@ impl Node {
         }
     }
 
-    /// The items of a list, of which an empty place is made one, and a single text its first item; none where something else
-    /// stands.
+    /// Returns the items of a list, after turning null or a single text into one; `None` for anything else.
     pub fn items_mut(&mut self) -> Option<&mut Vec<Self>> {
         match &self.content {
             Content::Null => self.content = Content::List(Vec::new()),
@@ -84,7 +83,7 @@ impl Node {
         }
     }
 
-    /// As JSON, by what YAML takes the scalars for.
+    /// Converts to JSON, with scalars as YAML reads them.
     pub fn to_value(&self) -> Value {
         match &self.content {
             Content::Null => Value::Null,

@@ -12,13 +12,13 @@ use serde_saphyr::Spanned;
 use crate::config::source::origin::Origin;
 use crate::config::source::tree::{Content, Node, Scalar};
 
-/// What keeps a text from being YAML with each key given once.
+/// A syntax error, or a duplicate key.
 pub(in crate::config) struct NotYaml {
     pub line: Option<u64>,
     pub cause: String,
 }
 
-/// Reads a file.
+/// Parses a file.
 pub(in crate::config) fn read_file(text: &str, path: &Arc<Path>) -> Result<Node, NotYaml> {
     let line = |location: serde_saphyr::Location| Origin::File {
         path: Arc::clone(path),
@@ -27,7 +27,7 @@ pub(in crate::config) fn read_file(text: &str, path: &Arc<Path>) -> Result<Node,
     read(text, &line)
 }
 
-/// Reads the value of a variable.
+/// Parses the value of a variable.
 pub(in crate::config) fn read_variable(name: &Arc<str>, value: &str) -> Result<Node, NotYaml> {
     read(value, &|_| Origin::Variable(Arc::clone(name)))
 }
@@ -61,7 +61,7 @@ fn node(parsed: Spanned<Parsed>, text: &str, origin: OriginOf<'_>) -> Node {
             text: spelled,
         }),
         Parsed::Scalar(value) => {
-            // 0123 and 1.10 are not to become 123 and 1.1 where they are names
+            // 0123 and 1.10 must not become 123 and 1.1 if they are names
             let span = parsed.defined.span();
             let place = span
                 .byte_offset()

@@ -7,7 +7,7 @@ use crate::auth::Identity;
 use crate::http::proxy::client::Client;
 use crate::registry::Actor;
 
-/// On whose behalf a request is made.
+/// Returns the actor of a request.
 pub(crate) fn actor(head: &Parts) -> Actor {
     let address = head
         .extensions

@@ -56,7 +56,7 @@ fn required_scopes(action: &Action) -> Option<RequiredScopes> {
                 .iter()
                 .map(|permission| Scope::repository(name, *permission))
                 .collect(),
-            // cannot happen, and if it did nothing less than everything would do
+            // does not happen; fails closed if it does
             None => vec![Scope::catalog()],
         },
     };

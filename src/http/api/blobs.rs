@@ -1,4 +1,4 @@
-//! Blobs on the wire.
+//! Handlers of blobs.
 
 use axum::body::Body;
 use http::request::Parts;
@@ -24,7 +24,7 @@ pub(crate) async fn get(
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let blob = match registry.blobs().find(name, digest).await {
-        // containerd looks for manifests here before it reports what really went wrong
+        // containerd requests manifests here before it reports the original error
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());
             return manifests::get(registry, name, &reference, head)

@@ -1,4 +1,4 @@
-//! Answering with content that is named by its digest: conditions, ranges and HEAD are the same for manifests and blobs.
+//! Responses with content that a digest names. Conditions, ranges and HEAD are the same for manifests and blobs.
 
 use std::ops::Range;
 
@@ -13,29 +13,29 @@ use crate::http::response::builder::{self, ResponseBuilder};
 use crate::http::response::error::ApiError;
 use crate::oci::Digest;
 
-/// Something to be served, whole or in parts.
+/// Content to serve, whole or in parts.
 pub(crate) struct Content<'c> {
     pub digest: &'c Digest,
     pub media_type: &'c str,
-    /// In bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// Whether a cache may keep it without asking again.
+    /// True if caches may keep it without revalidation.
     pub is_immutable: bool,
 }
 
-/// Where a content's bytes come from.
+/// Source of the bytes of content.
 pub(crate) enum ContentSource {
     Memory(Bytes),
     File(FileSource),
-    /// HEAD: nowhere.
+    /// None: a response to HEAD has no body.
     Nothing,
 }
 
 impl Content<'_> {
-    /// The answer to a client that holds this content already.
+    /// Returns a response without content, if the client holds this content already.
     ///
     /// # Errors
-    /// The client wants another content or none.
+    /// `If-Match` names other content.
     pub(crate) fn unneeded(&self, headers: &HeaderMap) -> Result<Option<Response<Body>>, ApiError> {
         if range::is_another(headers, self.digest.as_str()) {
             return Err(ApiError::Precondition);
@@ -49,7 +49,7 @@ impl Content<'_> {
         response
     }
 
-    /// Answers a GET or HEAD.
+    /// Responds to a GET or HEAD.
     pub(crate) fn answer(
         &self,
         headers: &HeaderMap,
@@ -98,8 +98,8 @@ fn content_range(part: &Range<u64>, size: u64) -> String {
     format!("bytes {}-{}/{size}", part.start, part.end - 1)
 }
 
-/// Several parts in one body (RFC 9110, section 14.6). What stands around each is made when its turn has come: it is much
-/// longer than what asks for it.
+/// Several parts in one body (RFC 9110, section 14.6). The delimiters of each part are made when it is sent: they are
+/// much longer than the range that requests it.
 struct Multipart {
     boundary: String,
     media_type: String,
@@ -141,7 +141,7 @@ impl Multipart {
         format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n")
     }
 
-    /// The piece of this number, of which each part has two; none after the end.
+    /// Returns the piece with this number; each part has two. `None` after the end.
     fn piece(&self, number: usize) -> Option<Piece> {
         let part = number / 2;
         match self.parts.get(part) {
@@ -203,7 +203,7 @@ impl ContentSource {
     }
 }
 
-/// Contents in memory are manifests, whose size is bounded far below what an index can hold.
+/// content in memory is a manifest, whose size is limited far below what an index can hold
 fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
     bytes.slice(range.start as usize..range.end as usize)
 }

@@ -1,4 +1,4 @@
-//! Bodies made of pieces of a file and of memory, without holding more than a window of the file at a time.
+//! Bodies made of parts of a file and of memory, which hold no more than a window of the file at a time.
 
 use std::io;
 use std::ops::Range;
@@ -15,25 +15,25 @@ use crate::http::connection::sendfile::ConnectionState;
 use crate::registry::BlobFile;
 use crate::sys::Mapping;
 
-/// How much of a file is handed to the connection at a time where it need not be copied.
+/// Bytes of a mapped file that are handed to the connection at a time.
 const MAPPED_WINDOW: u64 = 2 << 20;
-/// Files smaller than this are not worth a mapping.
+/// Minimum size of a file for a mapping, in bytes.
 const MAPPED_FROM: u64 = 64 << 10;
 
-/// A piece of a body.
+/// Part of a body.
 pub(crate) enum Part {
     Memory(Bytes),
-    /// These bytes of the file.
+    /// Range of the file.
     File(Range<u64>),
 }
 
-/// A file that parts are taken from.
+/// File that parts are read from.
 pub(crate) struct FileSource {
     file: Arc<BlobFile>,
     way: Way,
 }
 
-/// How a file's bytes get to the connection.
+/// Way of a file's bytes to the connection.
 enum Way {
     Mapped(Mapped),
     Copied(Windows),
@@ -44,7 +44,7 @@ struct Mapped {
     bytes: Bytes,
 }
 
-/// Lets [`Bytes`] own a share of a mapping.
+/// Shared mapping that [`Bytes`] can own.
 struct Share(Arc<Mapping>);
 
 impl AsRef<[u8]> for Share {
@@ -54,8 +54,8 @@ impl AsRef<[u8]> for Share {
 }
 
 impl FileSource {
-    /// A source over all `size` bytes of `file`, without copies where the connection has a slot for that, and else with
-    /// copies inside the connection's allowance.
+    /// Creates a source over all `size` bytes of `file`: without copies if the connection sends from files, else with
+    /// copies inside its budget.
     pub(crate) fn new(
         file: BlobFile,
         size: u64,
@@ -70,7 +70,7 @@ impl FileSource {
         Self { file, way }
     }
 
-    /// What stands between parts of the file, counted as they are.
+    /// Charges bytes between parts of the file to the budget.
     fn hold(&self, bytes: Bytes) -> Bytes {
         match &self.way {
             Way::Mapped(_) => bytes,
@@ -87,7 +87,8 @@ impl FileSource {
 }
 
 impl Mapped {
-    /// None where the file cannot be mapped, or is shorter than recorded: it is then read, and fails, the usual way.
+    /// Maps a file. Returns `None` if it cannot be mapped or is shorter than recorded: reading it then reports the
+    /// error.
     fn new(file: &Arc<BlobFile>, size: u64, state: &ConnectionState) -> Option<Self> {
         let mapping = Arc::new(file.map(size)?);
         let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
@@ -96,10 +97,10 @@ impl Mapped {
     }
 }
 
-/// The parts of a content, one after the other.
+/// Parts of content, one after the other.
 pub(crate) struct ContentBody {
     parts: Box<dyn Iterator<Item = Part> + Send>,
-    /// A part that there has been no room for, or what is left of one.
+    /// Part, or its remainder, that waits for the budget.
     begun: Option<Part>,
     source: Option<FileSource>,
     remaining: u64,
@@ -107,7 +108,7 @@ pub(crate) struct ContentBody {
 }
 
 impl ContentBody {
-    /// A body of `parts`, which have so many bytes together.
+    /// Creates a body of `parts`, which have `length` bytes in total.
     pub(crate) fn new(
         parts: impl Iterator<Item = Part> + Send + 'static,
         length: u64,
@@ -122,7 +123,7 @@ impl ContentBody {
         }
     }
 
-    /// Takes the next window off the parts, once there is room for it: ready bytes, or a task that fetches them.
+    /// Takes the next window from the parts once the budget allows: ready bytes, or a task that reads them.
     fn poll_window(
         &mut self,
         cx: &mut Context<'_>,
@@ -171,14 +172,14 @@ impl FileSource {
         if mapped.mapping.is_resident(inside) {
             return Ok(slice);
         }
-        // sendfile would wait for the disk, and an async worker with it: let a blocking thread do the waiting
+        // sendfile would block an async worker while it waits for the disk
         Err(tokio::task::spawn_blocking(move || {
             warm(&file, range).map(|()| slice)
         }))
     }
 }
 
-/// Fills a window from `offset` on if all of that is in memory, so that nobody waits for the disk; else gives it back.
+/// Reads a window from the page cache without waiting for the disk; returns the window if that is impossible.
 fn read_resident(file: &BlobFile, offset: u64, mut window: Window) -> Result<Bytes, Window> {
     if file.read_cached_at(&mut window.bytes, offset) {
         Ok(window.freeze())
@@ -192,7 +193,7 @@ fn read(file: &BlobFile, offset: u64, mut window: Window) -> io::Result<Bytes> {
     Ok(window.freeze())
 }
 
-/// Brings a range of a file into the page cache, and asks for the next one.
+/// Reads a range of a file into the page cache, and prefetches the next one.
 fn warm(file: &BlobFile, range: Range<u64>) -> io::Result<()> {
     file.prefetch(range.end, MAPPED_WINDOW);
     let mut scratch = vec![0; send_budget::LARGEST as usize];

@@ -1,4 +1,4 @@
-//! Lists on the wire: a page, and a link to the next.
+//! Handlers of lists: a page, and a link to the next.
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, LINK};
@@ -100,7 +100,7 @@ pub(crate) async fn referrers(
     Ok(response)
 }
 
-/// What `docker search HOST/TERM` expects of the first version of the API.
+/// Responds as `docker search HOST/TERM` expects of version 1 of the API.
 pub(crate) async fn search(
     registry: &Registry,
     term: String,

@@ -1,4 +1,4 @@
-//! Manifests on the wire.
+//! Handlers of manifests.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
 use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
 
-/// How long a manifest may take to arrive: it is held in memory meanwhile.
+/// Maximum time for a manifest to arrive; it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long what is left of one may take while others wait for room.
+/// Maximum time for the rest of a manifest while others wait for memory.
 const HURRY: Duration = Duration::from_secs(10);
 
-/// Manifests up to this size do not wait for room.
+/// Maximum size of a manifest that needs no reservation of memory, in bytes.
 const ORDINARY_SIZE: usize = 64 << 10;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -46,7 +46,7 @@ pub(crate) async fn get(
         digest: &manifest.digest,
         media_type: &manifest.media_type,
         size: manifest.bytes.len() as u64,
-        // behind a tag, it may be another one tomorrow
+        // a tag may move
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
     if let Some(answer) = content.unneeded(&head.headers)? {
@@ -73,7 +73,7 @@ pub(crate) async fn put(
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
     let limit = registry.settings().manifest_limit;
-    // before the first byte is asked for, where the client says how many there will be
+    // rejected before the body is read, if the client announces its length
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
@@ -102,8 +102,8 @@ pub(crate) async fn put(
     Ok(answer.finish())
 }
 
-/// Reads a whole manifest, from clients that send it in reasonable time. A large one waits for room in memory as it comes,
-/// which is kept until it is stored.
+/// Reads a whole manifest, in limited time. A large one reserves memory as it arrives; the reservation ends when the
+/// manifest is stored.
 async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
     let limit = registry.settings().manifest_limit;
     let (mut bytes, mut room) = (BytesMut::new(), registry.manifests().reserve_memory());
@@ -150,7 +150,7 @@ pub(crate) async fn delete(
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }
 
-/// Ours: the specification has no word for it.
+/// Deletes a repository, an extension of the specification.
 pub(crate) async fn delete_repository(
     registry: &Registry,
     name: &RepositoryName,

@@ -2,34 +2,39 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
-use std::time::UNIX_EPOCH;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::http::limits::MOST_TAGS;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, TagName};
 
-/// Which part of a list is wanted.
+/// Length of a date without a time of day, which jiff accepts and this API does not.
+const DATE: usize = "2026-11-21".len();
+
+/// Requested page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageQuery {
     pub n: Option<usize>,
     pub last: String,
 }
 
-/// Which events of a tag are wanted.
+/// Requested events of a tag.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct HistoryFilter {
     pub n: Option<usize>,
-    /// Milliseconds since 1970; the first event not to be told.
+    /// Upper bound, exclusive, in milliseconds since 1970.
     pub before: Option<i64>,
-    /// The first one to be told.
+    /// Lower bound, inclusive, in milliseconds since 1970.
     pub since: Option<i64>,
     pub digest: Option<Digest>,
 }
 
-/// The text of it.
+/// Text of a query.
 #[derive(Clone, Copy)]
 pub(crate) struct Query<'q>(pub &'q str);
 
@@ -68,37 +73,40 @@ impl<'q> Query<'q> {
         match self.get("n").filter(|text| !text.is_empty()) {
             None => Ok(None),
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // a number too large to hold is merely a page too large to give
+                // a number that does not fit is clamped as any large one
                 Ok(Some(text.parse().unwrap_or(usize::MAX)))
             }
             Some(text) => Err(ApiError::PageNumber(text.into_owned())),
         }
     }
 
-    pub(crate) fn history(self) -> Result<HistoryFilter, ApiError> {
-        let time = |key: &str| {
-            let Some(text) = self.get(key).filter(|text| !text.is_empty()) else {
-                return Ok(None);
-            };
-            // a plus sign that was not encoded reads as a space
-            let time = humantime::parse_rfc3339_weak(
-                text.trim()
-                    .trim_end_matches("+00:00")
-                    .trim_end_matches(" 00:00"),
-            );
-            let since_epoch = time
-                .ok()
-                .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            let millis = since_epoch.and_then(|time| i64::try_from(time.as_millis()).ok());
-            millis.map(Some).ok_or_else(|| ApiError::Time {
-                key: key.to_owned(),
-                text: text.into_owned(),
-            })
+    /// Reads a time in UTC, in milliseconds since 1970.
+    fn time(self, key: &str) -> Result<Option<i64>, ApiError> {
+        let Some(text) = self.get(key).filter(|text| !text.is_empty()) else {
+            return Ok(None);
         };
+        // a plus sign that was not encoded reads as a space
+        let time = text
+            .trim()
+            .trim_end_matches("+00:00")
+            .trim_end_matches(" 00:00")
+            .trim_end_matches('Z');
+        let time = time.parse::<DateTime>().ok().filter(|_| time.len() > DATE);
+        let millis = time
+            .and_then(|time| TimeZone::UTC.to_timestamp(time).ok())
+            .map(Timestamp::as_millisecond)
+            .filter(|millis| *millis >= 0);
+        millis.map(Some).ok_or_else(|| ApiError::Time {
+            key: key.to_owned(),
+            text: text.into_owned(),
+        })
+    }
+
+    pub(crate) fn history(self) -> Result<HistoryFilter, ApiError> {
         Ok(HistoryFilter {
             n: self.number()?,
-            before: time("before")?,
-            since: time("since")?,
+            before: self.time("before")?,
+            since: self.time("since")?,
             digest: self.digest()?,
         })
     }

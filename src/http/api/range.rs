@@ -8,22 +8,22 @@ use http::header::{CONTENT_RANGE, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE,
 use crate::http::response::error::ApiError;
 use crate::registry::ChunkRange;
 
-/// About what `multipart/byteranges` puts around each part, in bytes, and how much of that a request may cost beyond
-/// the whole content.
+/// Approximate size of the delimiters of each part in `multipart/byteranges`, in bytes. A request may cost this much
+/// per part beyond the whole content.
 const PART_FRAMING: u64 = 160;
 const FRAMING_ALLOWED: u64 = 32 << 10;
 
-/// How many parts a request may ask for: as many as Podman does at the most, which pulls parts of layers.
+/// Maximum number of parts in a request: as many as Podman requests, which pulls parts of layers.
 const MOST_PARTS: usize = 1024;
 
-/// Which bytes of a content a request is to be given.
+/// Selection of bytes of the content.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
     Whole,
     Parts(Vec<Range<u64>>),
 }
 
-/// Whether the client holds what `etag` names already.
+/// Reports whether the client holds what `etag` names.
 pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
@@ -32,7 +32,7 @@ pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
         .any(|value| names(value, etag))
 }
 
-/// Whether the client wants something else than what `etag` names, by `If-Match`.
+/// Reports whether `If-Match` names something other than `etag`.
 pub(crate) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
     let lists = || headers.get_all(IF_MATCH).iter();
     let names = |list: &str| {
@@ -43,20 +43,20 @@ pub(crate) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
     lists().next().is_some() && !lists().any(|list| list.to_str().is_ok_and(names))
 }
 
-/// Whether a list of entity tags, quoted or not, contains `etag`.
+/// Reports whether a list of entity tags, quoted or not, contains `etag`.
 fn names(list: &str, etag: &str) -> bool {
     list.split(',')
         .map(str::trim)
         .any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
 }
 
-/// Reads `Range` for a content of `size` bytes.
+/// Parses `Range` for content of `size` bytes.
 ///
-/// What is no range of bytes is passed over, as RFC 9110 has it. So is a list that asks for more than the whole: it
-/// gives nobody anything, and costs us. And so is a list of more than [`MOST_PARTS`] (section 14.2).
+/// Ignores units other than bytes (RFC 9110), lists of more bytes than the whole content, and lists of more than
+/// [`MOST_PARTS`] ranges (section 14.2).
 ///
 /// # Errors
-/// Ranges of which none lies inside the content.
+/// No range lies inside the content.
 pub(crate) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selection, ApiError> {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let Some(list) = text(RANGE).and_then(|value| value.trim().strip_prefix("bytes=")) else {
@@ -101,12 +101,13 @@ pub(crate) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
     )
 }
 
-/// `FIRST-LAST`, `FIRST-` or `-LENGTH`: none if it is neither, none inside if it lies outside of the content.
+/// Parses `FIRST-LAST`, `FIRST-` or `-LENGTH`. The outer `None` stands for invalid text, the inner one for a range
+/// outside the content.
 fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
     let (first, last) = text.split_once('-')?;
     let number = |digits: &str| {
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        // beyond any content, so cut off below
+        // beyond any content, so clamped below
         is_number.then(|| digits.parse().unwrap_or(u64::MAX))
     };
     if first.is_empty() {
@@ -123,7 +124,7 @@ fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
     Some((first <= last && first < size).then_some(first..end))
 }
 
-/// Reads the `Content-Range` of a chunk: `FIRST-LAST`, or, as some clients have it, `bytes FIRST-LAST/TOTAL`.
+/// Parses the `Content-Range` of a chunk: `FIRST-LAST`, or `bytes FIRST-LAST/TOTAL` as some clients send.
 pub(crate) fn chunk(headers: &HeaderMap) -> Result<Option<ChunkRange>, ApiError> {
     let Some(value) = headers.get(CONTENT_RANGE) else {
         return Ok(None);
@@ -140,7 +141,7 @@ pub(crate) fn chunk(headers: &HeaderMap) -> Result<Option<ChunkRange>, ApiError>
         first: first.trim().parse().map_err(|_| malformed())?,
         last: last.trim().parse().map_err(|_| malformed())?,
     };
-    // LAST one before FIRST is how some clients announce an empty chunk
+    // some clients announce an empty chunk with LAST one below FIRST
     if range
         .last
         .checked_add(1)

@@ -91,69 +91,53 @@ impl Action {
         query: Query<'_>,
     ) -> Result<Self, ApiError> {
         let name = || RepositoryName::parse(path.name);
-        let reference = || parse_reference(path.last);
-        let digest = || Digest::parse(path.last);
-        let id = || UploadId::parse(path.last).ok_or(ApiError::MalformedUpload);
         Ok(match endpoint {
             Endpoint::Root => Self::Root,
             Endpoint::Liveness => Self::Liveness,
             Endpoint::Readiness => Self::Readiness,
             Endpoint::CheckApi => Self::CheckApi,
+            Endpoint::PingV1 => Self::PingV1,
+            Endpoint::SearchV1 => search(query),
             // no path leads to these
             Endpoint::Options | Endpoint::Redirect => return Err(ApiError::UnknownPath),
-            Endpoint::GetManifest => Self::GetManifest {
-                name: name()?,
-                reference: reference()?,
-            },
-            Endpoint::PutManifest => Self::PutManifest {
-                name: name()?,
-                reference: reference()?,
-                tags: query.tags()?,
-            },
-            Endpoint::DeleteManifest => Self::DeleteManifest {
-                name: name()?,
-                reference: reference()?,
-            },
+            Endpoint::GetManifest => manifest(path, |name, reference| Self::GetManifest {
+                name,
+                reference,
+            })?,
+            Endpoint::PutManifest => {
+                let (name, reference) = manifest(path, |name, reference| (name, reference))?;
+                let tags = query.tags()?;
+                Self::PutManifest {
+                    name,
+                    reference,
+                    tags,
+                }
+            }
+            Endpoint::DeleteManifest => manifest(path, |name, reference| Self::DeleteManifest {
+                name,
+                reference,
+            })?,
             Endpoint::DeleteRepository => Self::DeleteRepository { name: name()? },
-            Endpoint::GetBlob => Self::GetBlob {
-                name: name()?,
-                digest: digest()?,
-            },
-            Endpoint::DeleteBlob => Self::DeleteBlob {
-                name: name()?,
-                digest: digest()?,
-            },
+            Endpoint::GetBlob => blob(path, |name, digest| Self::GetBlob { name, digest })?,
+            Endpoint::DeleteBlob => blob(path, |name, digest| Self::DeleteBlob { name, digest })?,
             Endpoint::BeginUpload | Endpoint::PushBlob | Endpoint::MountBlob => {
                 new_upload(query, name()?)?
             }
-            Endpoint::GetUpload => Self::GetUpload {
-                name: name()?,
-                id: id()?,
-            },
-            Endpoint::AppendUpload => Self::AppendUpload {
-                name: name()?,
-                id: id()?,
-            },
-            Endpoint::FinishUpload => Self::FinishUpload {
-                name: name()?,
-                id: id()?,
-                digest: query.digest()?.ok_or(ApiError::DigestMissing)?,
-            },
-            Endpoint::CancelUpload => Self::CancelUpload {
-                name: name()?,
-                id: id()?,
-            },
+            Endpoint::GetUpload => upload(path, |name, id| Self::GetUpload { name, id })?,
+            Endpoint::AppendUpload => upload(path, |name, id| Self::AppendUpload { name, id })?,
+            Endpoint::FinishUpload => {
+                let (name, id) = upload(path, |name, id| (name, id))?;
+                let digest = query.digest()?.ok_or(ApiError::DigestMissing)?;
+                Self::FinishUpload { name, id, digest }
+            }
+            Endpoint::CancelUpload => upload(path, |name, id| Self::CancelUpload { name, id })?,
             Endpoint::ListTags => Self::ListTags {
                 name: name()?,
                 page: query.page()?,
             },
-            Endpoint::ListReferrers => Self::ListReferrers {
-                name: name()?,
-                digest: digest()?,
-                // no media type contains a space: it was a plus that was not encoded
-                artifact_type: query.get("artifactType").map(|text| text.replace(' ', "+")),
-                last: query.get("last").unwrap_or_default().into_owned(),
-            },
+            Endpoint::ListReferrers => {
+                blob(path, |name, digest| list_referrers(name, digest, query))?
+            }
             Endpoint::TagHistory => Self::TagHistory {
                 name: name()?,
                 tag: TagName::parse(path.last)?,
@@ -162,9 +146,48 @@ impl Action {
             Endpoint::ListRepositories => Self::ListRepositories {
                 page: query.page()?,
             },
-            Endpoint::PingV1 => Self::PingV1,
-            Endpoint::SearchV1 => search(query),
         })
+    }
+}
+
+fn manifest<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, ManifestReference) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    // no tag contains a colon
+    let reference = if path.last.contains(':') {
+        ManifestReference::Digest(Digest::parse(path.last)?)
+    } else {
+        ManifestReference::Tag(TagName::parse(path.last)?)
+    };
+    Ok(build(name, reference))
+}
+
+fn blob<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, Digest) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    Ok(build(name, Digest::parse(path.last)?))
+}
+
+fn upload<T>(
+    path: MatchedPath<'_>,
+    build: impl FnOnce(RepositoryName, UploadId) -> T,
+) -> Result<T, ApiError> {
+    let name = RepositoryName::parse(path.name)?;
+    let id = UploadId::parse(path.last).ok_or(ApiError::MalformedUpload)?;
+    Ok(build(name, id))
+}
+
+fn list_referrers(name: RepositoryName, digest: Digest, query: Query<'_>) -> Action {
+    Action::ListReferrers {
+        name,
+        digest,
+        // no media type contains a space: it was a plus that was not encoded
+        artifact_type: query.get("artifactType").map(|text| text.replace(' ', "+")),
+        last: query.get("last").unwrap_or_default().into_owned(),
     }
 }
 
@@ -217,15 +240,6 @@ fn search(query: Query<'_>) -> Action {
         count: number("n", 25),
         page: number("page", 1),
     }
-}
-
-/// Parses a digest or a tag; no tag contains a colon.
-fn parse_reference(text: &str) -> Result<ManifestReference, ApiError> {
-    Ok(if text.contains(':') {
-        ManifestReference::Digest(Digest::parse(text)?)
-    } else {
-        ManifestReference::Tag(TagName::parse(text)?)
-    })
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a tag pointed at, as a draft of the specification tells it (distribution-spec, pull request 606): an image index
+//! History of a tag, as a draft of the specification defines it (distribution-spec, pull request 606): an image index
 //! whose descriptors are events, newest first.
 
 use axum::body::Body;
@@ -14,7 +14,7 @@ use crate::registry::{Millis, Registry, TagState};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LINK: HeaderName = http::header::LINK;
-/// The most events that one answer tells.
+/// Maximum number of events in one response.
 const LIMIT: usize = 1000;
 
 struct Event<'s> {
@@ -23,7 +23,7 @@ struct Event<'s> {
     state: &'s TagState,
 }
 
-/// An empty index for whatever is not known: 404 would say that there is no such list here.
+/// Returns an empty index for an unknown tag: 404 would mean that the API does not exist here.
 pub(crate) async fn get(
     registry: &Registry,
     name: &RepositoryName,
@@ -42,7 +42,7 @@ pub(crate) async fn get(
             .flat_map(events)
             .filter(|event| filter.wants(event))
         {
-            // events of one moment stay together, for the next page starts before a moment
+            // events of the same time stay together, because the next page starts before a time
             if told.len() >= wanted && last != Some(event.at) {
                 goes_on = wanted > 0;
                 break 'pages;
@@ -64,7 +64,7 @@ pub(crate) async fn get(
     Ok(answer.body(index.len() as u64, Body::from(index)).finish())
 }
 
-/// The beginning of a state, and before it, in this order, its end, if that was not another state's beginning.
+/// Returns the start of a state and, before it, its end, unless another state starts there.
 fn events(state: &TagState) -> impl Iterator<Item = Event<'_>> {
     let deletion = state.end.as_ref().filter(|end| end.is_deletion);
     let deleted = deletion.map(|end| Event {

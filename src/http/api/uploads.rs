@@ -1,4 +1,4 @@
-//! Uploads on the wire.
+//! Handlers of uploads.
 
 use axum::body::Body;
 use futures_util::TryStreamExt;
@@ -120,7 +120,7 @@ fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
-/// A refused chunk comes with what the client needs to go on.
+/// Adds to the error of a rejected chunk what the client needs to continue.
 fn telling_where(name: &RepositoryName, id: &UploadId, error: Error) -> ApiError {
     match error {
         error @ Error::ChunkOutOfOrder { .. } => ApiError::Upload {

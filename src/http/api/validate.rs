@@ -1,4 +1,4 @@
-//! What HTTP/1.1 asks of the head of every request, and hyper does not look at.
+//! HTTP/1.1's requirements on the head of a request that hyper does not check.
 
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
@@ -6,8 +6,8 @@ use http::{HeaderMap, Request, StatusCode, Version};
 
 use crate::http::response::error::ApiError;
 
-/// Refuses a request whose `Host` is missing, given twice or malformed (RFC 9112, section 3.2), or whose body is encoded
-/// for the transfer in more ways than by chunks (section 6.1).
+/// Rejects a missing, repeated or malformed `Host` (RFC 9112, section 3.2), and transfer encodings other than chunked
+/// (section 6.1).
 pub(crate) fn check<B>(request: &Request<B>) -> Result<(), ApiError> {
     let headers = request.headers();
     if request.version() == Version::HTTP_11 && !has_host(headers) {

@@ -1,4 +1,4 @@
-//! Bodies of requests and responses as their connection sees them.
+//! Bodies of requests and responses, as a connection tracks them.
 
 use std::io;
 use std::pin::Pin;
@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use jiff::fmt::friendly::SpanPrinter;
 use tokio::time::{Sleep, sleep};
 
 use crate::http::connection::sendfile::ConnectionState;
 
-/// A request's body that tells its connection when it has been read to its end, and fails once its client has been
-/// silent for too long.
+/// Request body that tells its connection when it has been read, and fails if the client stalls.
 pub(crate) struct RequestBody {
     inner: axum::body::Body,
     state: ConnectionState,
@@ -21,7 +21,7 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    /// Tracks `body` on its connection, unless there is none; its client may stay silent for `patience`.
+    /// Tracks `body` on its connection, unless it is empty; the client may stall for `patience`.
     pub(crate) fn wrap(
         body: axum::body::Body,
         state: &ConnectionState,
@@ -65,7 +65,7 @@ impl Body for RequestBody {
         );
         let cause = format!(
             "the client sent nothing for {}",
-            humantime::format_duration(patience)
+            SpanPrinter::new().unsigned_duration_to_string(&patience)
         );
         Poll::Ready(Some(Err(axum::Error::new(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -82,8 +82,7 @@ impl Body for RequestBody {
     }
 }
 
-/// An answer's body that lets go of `T`, its handler's turn, once it has been handed over, and of `K` once its client has taken
-/// it or it is given up.
+/// Response body that drops `T` once hyper has it all, and `K` once the client has it or it is abandoned.
 pub(crate) struct ResponseBody<T, K = ()> {
     inner: axum::body::Body,
     guard: Option<T>,
@@ -118,7 +117,7 @@ impl<T: Unpin, K: Unpin> Body for ResponseBody<T, K> {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
         if frame.is_none() || self.inner.is_end_stream() {
-            // not left to the drop: hyper may look for the next request before it drops this
+            // explicitly, because hyper may begin the next request before it drops this body
             self.guard = None;
         }
         Poll::Ready(frame)

@@ -1,9 +1,9 @@
-//! HTTP/2's answers, each with a client that must take something of it now and then.
+//! Executor of HTTP/2 requests that resets stalled responses.
 //!
-//! Over HTTP/1 an answer that nobody takes blocks its connection, whose stream notices (`sendfile.rs`). Over HTTP/2 it
-//! waits for the client to open its window, without anything being written. But hyper has a task for each request, and
-//! leaves it to us how that is run: a task that has begun to send, and then has not got on for too long, is dropped, which
-//! resets its stream and no other.
+//! Over HTTP/1 a stalled response blocks its connection, whose stream notices (`stream.rs`). Over HTTP/2 it waits for
+//! the client to open its window, and nothing is written. But hyper runs each request in a task of its own, and leaves
+//! the executor to us: a task that has begun to send and then makes no progress for too long is dropped, which resets
+//! its stream and no other.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -18,16 +18,16 @@ tokio::task_local! {
     static IS_SENDING: Cell<bool>;
 }
 
-/// Says, in the task of a request, that its answer is being sent from now on.
+/// Marks the response of the current task as being sent.
 pub(crate) fn begin_sending() {
-    // elsewhere nobody watches, and nobody need know
+    // outside of an HTTP/2 task there is nothing to mark
     let _ = IS_SENDING.try_with(|is_sending| is_sending.set(true));
 }
 
-/// Runs the requests of HTTP/2 connections.
+/// Executor of the requests of HTTP/2 connections.
 #[derive(Clone, Copy)]
 pub(crate) struct Http2Executor {
-    /// How long a client may take nothing of an answer.
+    /// Maximum time without progress of a response.
     pub patience: Duration,
 }
 
@@ -47,7 +47,7 @@ where
                 if !IS_SENDING.with(Cell::get) {
                     return Poll::Pending;
                 }
-                // woken by the timer it is late; woken by anything else it got on
+                // a wake-up by the timer means a stall; any other means progress
                 if late
                     .as_mut()
                     .is_some_and(|timer| timer.as_mut().poll(cx).is_ready())

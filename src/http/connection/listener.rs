@@ -1,4 +1,4 @@
-//! Where connections come in: a port, or a socket in the file system.
+//! Listening sockets: TCP ports and Unix sockets.
 
 use std::fmt;
 use std::io;
@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::http::connection::stream::Socket;
 
-/// Where to listen.
+/// Address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     Tcp(SocketAddr),
-    /// The path of a socket. It is made with the process's umask: whoever may write to it may connect.
+    /// Path of a Unix socket. It is created with the process's umask: whoever may write to it may connect.
     Unix(PathBuf),
 }
 
@@ -36,7 +36,7 @@ enum Kind {
 }
 
 impl Listener {
-    /// Binds `address`. A socket file that nobody listens on any more is replaced.
+    /// Binds `address`. A socket file without a listener is replaced.
     pub(crate) async fn bind(address: &Address) -> io::Result<Self> {
         match address {
             Address::Tcp(address) => Ok(Self(Kind::Tcp(TcpListener::bind(address).await?))),
@@ -48,7 +48,7 @@ impl Listener {
         }
     }
 
-    /// Tells the port where any was asked for.
+    /// Returns the address, with the port that the system chose if none was given.
     pub(crate) fn address(&self) -> io::Result<Address> {
         match &self.0 {
             Kind::Tcp(listener) => listener.local_addr().map(Address::Tcp),
@@ -56,8 +56,8 @@ impl Listener {
         }
     }
 
-    /// The next connection, and the address it comes from where it has one. `patience` tells, once there is a client, how long
-    /// it may take nothing of what it asked for.
+    /// Accepts a connection, and returns its address if it has one. `patience` returns, once there is a client, the
+    /// time that writes to it may stall.
     pub(crate) async fn accept(
         &self,
         patience: impl Fn() -> Duration,
@@ -65,7 +65,7 @@ impl Listener {
         match &self.0 {
             Kind::Tcp(listener) => {
                 let (stream, client) = listener.accept().await?;
-                // refused only by sockets that are closed already
+                // fails only for sockets that are closed already
                 let _ = stream.set_nodelay(true);
                 Ok((Socket::tcp(stream, patience()), Some(client.ip())))
             }
@@ -77,7 +77,7 @@ impl Listener {
     }
 }
 
-/// The name of a socket of ours, which goes with it.
+/// Path of our socket, removed with it.
 struct SocketFile {
     path: PathBuf,
     inode: (u64, u64),
@@ -94,7 +94,7 @@ impl SocketFile {
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // another server may have put its own there
+        // another server may have replaced it
         if inode(&self.path).is_ok_and(|now| now == self.inode) {
             let _ = rustix::fs::unlink(&self.path);
         }
@@ -105,11 +105,11 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Removes what a server that was killed has left; one that answers is left alone, and so is what is no socket.
+/// Removes the socket file of a killed server; leaves one that answers, and any other file.
 async fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {}
-        // what is there is for `bind` to complain about
+        // `bind` reports what exists there
         _ => return Ok(()),
     }
     match UnixStream::connect(path).await {

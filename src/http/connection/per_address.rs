@@ -1,35 +1,38 @@
-//! How many connections each address has, and how many requests over HTTP/2, of which a connection may carry many.
+//! Limits on the connections of each address, and on its requests over HTTP/2, of which a connection carries many.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::client_key;
 
-/// The connections there are, by where they come from.
+/// Connections and requests by client address.
 #[derive(Clone, Default)]
 pub(crate) struct AddressLimiter(Arc<Mutex<HashMap<IpAddr, Counts>>>);
 
-/// Requests at once over HTTP/2 for each connection that an address may have.
+/// Concurrent HTTP/2 requests per connection that an address may have.
 const REQUESTS: usize = 4;
 
 #[derive(Default)]
 struct Counts {
     connections: usize,
     requests: usize,
-    /// The owner has been told that there are too many of them.
+    /// True if the limit has been logged.
     is_told: bool,
 }
 
-/// A connection that is counted until this goes.
+/// Permit of a connection, which counts until it is dropped.
 pub(crate) struct ConnectionPermit(Option<(AddressLimiter, IpAddr)>);
 
-/// A request that is counted until this goes, which may be after its connection.
+/// Permit of a request, which counts until it is dropped; it may outlive its connection.
 pub(crate) struct RequestPermit(Option<(AddressLimiter, IpAddr)>);
 
 impl AddressLimiter {
-    /// Counts a connection; none where its address has `limit` of them already. Without an address nothing is counted.
+    /// Counts a connection. Returns `None` if its address has `limit` of them already; without an address nothing is
+    /// counted.
     pub(crate) fn admit(&self, address: Option<IpAddr>, limit: usize) -> Option<ConnectionPermit> {
         let Some(address) = address.map(client_key::of) else {
             return Some(ConnectionPermit(None));
@@ -48,12 +51,12 @@ impl AddressLimiter {
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<IpAddr, Counts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
 impl ConnectionPermit {
-    /// Counts a request over HTTP/2; none where its address has four times `limit` of them already.
+    /// Counts a request over HTTP/2. Returns `None` if its address has four times `limit` of them already.
     pub(crate) fn request(&self, limit: usize) -> Option<RequestPermit> {
         let Some((limiter, address)) = &self.0 else {
             return Some(RequestPermit(None));
@@ -72,7 +75,7 @@ impl ConnectionPermit {
     }
 }
 
-/// Counts one less, and forgets whom nothing is left of.
+/// Counts one less, and removes addresses without connections and requests.
 fn leave(of: Option<&(AddressLimiter, IpAddr)>, change: impl FnOnce(&mut Counts)) {
     let Some((limiter, address)) = of else { return };
     if let Entry::Occupied(mut count) = limiter.counts().entry(*address) {

@@ -1,7 +1,7 @@
-//! What a client is told whose request hyper could not read: a malformed one, or one whose head is too large.
+//! Responses to requests that hyper could not parse: malformed ones, and those whose head is too large.
 //!
-//! Hyper answers such requests by itself, before any handler, with a status and no body, and has no hook for more. On
-//! the connection's stream its answers are easily told from a handler's (`sendfile.rs`), and replaced.
+//! Hyper rejects such requests by itself, before any handler, with a status and no body, and has no hook for more. On
+//! the connection's stream its responses are easily told from a handler's (`sendfile.rs`), and replaced.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,9 +14,9 @@ use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::response::extra_headers::ExtraHeaders;
 
-/// The whole answer, head and body, to be sent instead of `head`, which is hyper's: of the same status and date.
+/// Returns the response to send instead of `head`, which is hyper's, with the same status and date.
 ///
-/// A body is sent although the request may have been a `HEAD`. Nobody can tell, and nothing can come after it.
+/// It has a body although the request may have been a `HEAD`: nobody can tell, and nothing follows it.
 pub(crate) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     let head = String::from_utf8_lossy(head);
     let status = head
@@ -31,7 +31,7 @@ pub(crate) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     last_word(response, headers)
 }
 
-/// What is said to a client that speaks HTTP where TLS is spoken.
+/// Returns the response to a client that speaks HTTP where TLS is expected.
 pub(crate) fn of_plain_http(headers: &ExtraHeaders) -> Bytes {
     last_word(ApiError::NotEncrypted.render(), headers)
 }
@@ -51,7 +51,7 @@ fn on_the_wire(response: Response<Body>) -> Bytes {
         bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     bytes.extend(b"\r\n");
-    // a failure's body is in memory, and so there at once
+    // an error's body is in memory, so ready
     if let Some(Ok(body)) = response.into_body().collect().now_or_never() {
         bytes.extend(body.to_bytes());
     }

@@ -1,7 +1,7 @@
-//! Memory for what has been read of files and not yet been taken by clients: so much for a connection, and for all together.
+//! Budget of memory for file content that clients have not received: per connection, and in total.
 //!
-//! Windows shrink with the room that is left. Where there is none, a body gets small ones, each once the one before has been
-//! taken: clients that do not read hold little, however many answers they ask for, and nobody waits for them.
+//! Windows shrink as the budget is used up. When it is, a body gets small windows, each once the client has received
+//! the one before: slow clients hold little, however many responses they request, and delay no other client.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,22 +10,22 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 
-/// The largest window, in bytes, and the one that is always to be had.
+/// Largest window, in bytes.
 pub(crate) const LARGEST: u64 = 256 << 10;
 const SMALLEST: u64 = 16 << 10;
-/// What one window may take of the room that is left: three pulls over one connection still get the largest.
+/// Divisor of the free budget that one window may use: three pulls over one connection still get the largest.
 const SHARE: u64 = 4;
-/// What a window costs beside its bytes, about: hyper's notes of it are larger than the smallest parts of a file.
+/// Approximate cost of a window beside its bytes: hyper's bookkeeping is larger than the smallest parts of a file.
 const OVERHEAD: u64 = 512;
-/// Room for the windows of one connection, and of all, in bytes.
+/// Budget of one connection, and of all, in bytes.
 const PER_CONNECTION: u64 = 2 << 20;
 const IN_TOTAL: u64 = 64 << 20;
 
-/// The room of one connection, inside that of all.
+/// Budget of one connection, inside the total.
 #[derive(Clone)]
 pub(crate) struct SendBudget(Arc<Budget>);
 
-/// The room of all connections.
+/// Budget of all connections.
 pub(crate) struct TotalBudget(Arc<Budget>);
 
 struct Budget {
@@ -35,7 +35,7 @@ struct Budget {
 }
 
 impl Budget {
-    /// The largest window that fits.
+    /// Returns the size of the largest window that fits.
     fn window(&self) -> u64 {
         let own = self.limit.saturating_sub(self.held.load(Ordering::Relaxed)) / SHARE;
         self.above
@@ -94,7 +94,7 @@ impl SendBudget {
     }
 }
 
-/// The windows of one body.
+/// Windows of one body.
 pub(crate) struct Windows {
     account: Arc<Budget>,
     own: Arc<Own>,
@@ -103,18 +103,18 @@ pub(crate) struct Windows {
 #[derive(Default)]
 struct Own {
     held: AtomicU64,
-    /// Waits until nothing is held.
+    /// Woken when nothing is held.
     waker: AtomicWaker,
 }
 
 impl Windows {
-    /// How large the next window may be; pending where there is no room until the client has taken those before.
+    /// Returns the size of the next window; pending while the budget is used up and the client has windows to receive.
     pub(crate) fn poll_size(&self, cx: &mut Context<'_>) -> Poll<u64> {
         let size = self.account.window();
         if size >= SMALLEST {
             return Poll::Ready(size.min(LARGEST));
         }
-        // before the look, or what is given back in between would wake nobody
+        // before the check, or a release in between would wake nobody
         self.own.waker.register(cx.waker());
         if self.own.held.load(Ordering::Acquire) == 0 {
             Poll::Ready(SMALLEST)
@@ -123,12 +123,12 @@ impl Windows {
         }
     }
 
-    /// A window of so many bytes, to be filled.
+    /// Creates a window of `size` bytes to be filled.
     pub(crate) fn open(&self, size: u64) -> Window {
         self.hold(vec![0; size as usize])
     }
 
-    /// A window of what is in memory already.
+    /// Creates a window of bytes that are in memory already.
     pub(crate) fn hold(&self, bytes: Vec<u8>) -> Window {
         let cost = bytes.len() as u64 + OVERHEAD;
         self.account.take(cost);
@@ -142,7 +142,7 @@ impl Windows {
     }
 }
 
-/// Bytes that are counted until they are gone.
+/// Bytes that count against the budget until they are dropped.
 pub(crate) struct Window {
     pub bytes: Vec<u8>,
     cost: u64,

@@ -14,12 +14,13 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -28,26 +29,26 @@ use crate::http::connection::stream::Stream;
 use crate::http::response::extra_headers::ExtraHeaders;
 use crate::registry::BlobFile;
 
-/// How long a connection that closes after a refusal goes on reading what the client was still sending: closing at once
-/// would reset it, and the client would never see the answer.
+/// Time for which a connection that closes after an error still reads what the client was sending: closing at once
+/// would reset it, and the client would never see the response.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// What the handler of a request tells the connection it came over. One connection, one response at a time.
+/// State that a request's handler shares with its connection. One connection sends one response at a time.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionState(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Whether the connection can send from files.
+    /// True if the connection can send from files.
     sends_files: bool,
-    /// The file whose mapping the current response is made of.
+    /// File whose mapping the current response is made of.
     region: Mutex<Option<Region>>,
-    /// The current request has a body that was not read to its end.
+    /// True if the body of the current request was not read to its end.
     is_unread: AtomicBool,
-    /// Requests whose answers have not been handed to hyper whole. Counted, because hyper may drop the body of one only
+    /// Number of responses that hyper has not received whole. A count, because hyper may drop the body of one only
     /// after the next has begun.
     unsent: AtomicUsize,
-    /// From a request to the flush of its answer.
+    /// True from a request to the flush of its response.
     is_answering: AtomicBool,
 }
 
@@ -56,11 +57,11 @@ struct Region {
     file: Arc<BlobFile>,
 }
 
-/// A handler's turn to speak on its connection: from the request until hyper has the whole answer.
+/// Guard of a response, from the request until hyper has received it whole.
 pub(crate) struct ResponseGuard(ConnectionState);
 
 impl ConnectionState {
-    /// A slot for a connection over `stream`.
+    /// Creates the state of a connection over `stream`.
     pub(crate) fn new(stream: &Stream) -> Self {
         Self(Arc::new(Shared {
             sends_files: stream.sends_files(),
@@ -68,17 +69,17 @@ impl ConnectionState {
         }))
     }
 
-    /// Whether a mapping is worth registering.
+    /// Reports whether a mapping is worth registering.
     pub(crate) fn sends_files(&self) -> bool {
         self.0.sends_files
     }
 
     fn region(&self) -> MutexGuard<'_, Option<Region>> {
-        self.0.region.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.region.lock()
     }
 
-    /// Says whether there is more to be read of the current request. A connection that closes while there is reads on
-    /// for a while.
+    /// Records whether the body of the current request has unread data. A connection that closes with some reads on for
+    /// a while.
     pub(crate) fn set_unread(&self, is_unread: bool) {
         self.0.is_unread.store(is_unread, Ordering::Relaxed);
     }
@@ -87,7 +88,7 @@ impl ConnectionState {
         self.0.is_unread.load(Ordering::Relaxed)
     }
 
-    /// Begins the turn of a request's handler.
+    /// Begins a response.
     pub(crate) fn begin(&self) -> ResponseGuard {
         self.0.unsent.fetch_add(1, Ordering::Relaxed);
         self.0.is_answering.store(true, Ordering::Relaxed);
@@ -98,12 +99,12 @@ impl ConnectionState {
         self.0.is_answering.load(Ordering::Relaxed)
     }
 
-    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this turn.
+    /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this response.
     pub(crate) fn register(&self, mapping: Bytes, file: Arc<BlobFile>) {
         *self.region() = Some(Region { mapping, file });
     }
 
-    /// The file and the offset in it that `buffer` is a view of.
+    /// Returns the file and the offset in it that `buffer` is a view of.
     fn find(&self, buffer: &[u8]) -> Option<(Arc<BlobFile>, u64)> {
         let region = self.region();
         let region = region.as_ref()?;
@@ -115,7 +116,7 @@ impl ConnectionState {
         is_inside.then(|| (Arc::clone(&region.file), offset as u64))
     }
 
-    /// Nothing that was handed over is unwritten: the turn that has ended, if one has, is over.
+    /// Ends the response, if hyper has received it whole: everything has been written.
     fn flushed(&self) {
         if self.0.unsent.load(Ordering::Relaxed) == 0
             && self.0.is_answering.swap(false, Ordering::Relaxed)
@@ -131,14 +132,14 @@ impl Drop for ResponseGuard {
     }
 }
 
-/// A client's connection: sends from files, and closes politely.
+/// Connection of a client: sends from files, and closes gracefully.
 pub(crate) struct Connection {
     stream: Stream,
     state: ConnectionState,
-    /// What goes with refusals as well.
+    /// Headers that errors carry as well.
     headers: ExtraHeaders,
     lingering: Option<Pin<Box<Sleep>>>,
-    /// What is left to be written of the refusal that takes the place of hyper's.
+    /// Unwritten rest of the error that replaces hyper's.
     refusal: Option<Bytes>,
 }
 
@@ -153,14 +154,15 @@ impl Connection {
         }
     }
 
-    /// Writes the registry's refusal in the place of hyper's, which comes in one piece, and is taken once that is done.
+    /// Writes the registry's error in place of hyper's, which comes in one piece and counts as written when that is
+    /// done.
     fn poll_refuse(
         &mut self,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let refusal = self.refusal.get_or_insert_with(|| {
-            // the client may have more to say, and nobody can tell where it ends
+            // the client may send more, and its end is unknown
             self.state.set_unread(true);
             raw_error::in_place_of(buffers.first().map_or(&[], |buffer| buffer), &self.headers)
         });
@@ -228,7 +230,7 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes once its own buffers are empty: no slice of the mapping is left in them
+        // hyper flushes once its own buffers are empty, so they hold no slice of the mapping
         self.state.flushed();
         Pin::new(&mut self.stream).poll_flush(cx)
     }

@@ -1,4 +1,4 @@
-//! One connection: what it speaks, and its requests until it ends.
+//! One connection: detection of its protocol, and its requests until it ends.
 
 use std::convert::Infallible;
 use std::io;
@@ -32,16 +32,16 @@ use crate::http::settings::LiveSettings;
 use crate::http::settings::ServerSettings;
 use crate::tls::{Failure, Tls};
 
-/// What a client of HTTP/2 says first where nothing was agreed upon before (RFC 9113, section 3.4).
+/// Preface of HTTP/2 by prior knowledge (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How much of one request's body may be on its way over HTTP/2, in bytes; and of all those on one connection.
+/// Flow-control window of one request body over HTTP/2, in bytes, and of all on one connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 2 << 20;
-/// How many requests may be in flight on one HTTP/2 connection.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const STREAMS: u32 = 128;
-/// How much of an answer hyper keeps for a client of HTTP/2 that has not taken it, in bytes.
+/// Maximum of a response that hyper buffers for an HTTP/2 client, in bytes.
 const SEND_BUFFER: usize = 256 << 10;
-/// How long a client of HTTP/2 may take to hear that the connection ends.
+/// Time for an HTTP/2 client to learn that the connection ends.
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Handler of the requests that connections carry.
@@ -55,16 +55,16 @@ pub(crate) trait Application: Clone + Send + 'static {
 /// State that all requests of a connection share.
 pub(crate) struct Context<A> {
     pub app: A,
-    /// Those in force when the connection came: its limits, and what it speaks.
+    /// Settings at the time of the connection: its limits and protocols.
     pub settings: Arc<ServerSettings>,
-    /// Those in force: whose word counts, for each request.
+    /// Settings in force: trusted proxies, for each request.
     pub live: LiveSettings,
-    /// Where it comes from; none on a socket of this machine.
+    /// Address of the client; `None` for a Unix socket.
     pub address: Option<IpAddr>,
     pub warnings: Arc<ConnectionWarnings>,
-    /// By which its address is counted.
+    /// Permit that counts it for its address.
     pub permit: ConnectionPermit,
-    /// Memory for what it is sent.
+    /// Budget of memory for what it is sent.
     pub budget: SendBudget,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
@@ -75,10 +75,10 @@ enum Version {
     Http2,
 }
 
-/// Serves a connection until it ends, or the server does and nothing is in flight.
+/// Serves a connection until it ends, or until the server stops and nothing is in flight.
 pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -> io::Result<()> {
     let mut stopping = context.stopping.clone();
-    // in boxes, or every connection would have room for what few of them ever do
+    // boxed: every connection would reserve memory for what few of them use
     let opened = tokio::select! {
         opened = Box::pin(open(socket, &context)) => opened,
         _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
@@ -99,7 +99,7 @@ pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -
     }
 }
 
-/// Finds out what the client speaks; none where that is nothing to be answered any more.
+/// Detects the client's protocol. Returns `None` if the connection needs no further response.
 async fn open<A: Application>(
     mut socket: Socket,
     context: &Context<A>,
@@ -133,7 +133,7 @@ fn late(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
-/// Whether HTTP/2 begins like this; none where more must be seen.
+/// Reports whether these bytes begin HTTP/2; `None` if more are needed.
 fn is_preface(seen: &[u8]) -> Option<bool> {
     if seen.len() < PREFACE.len() && PREFACE.starts_with(seen) {
         None
@@ -147,7 +147,7 @@ async fn open_encrypted<A: Application>(
     tls: &Tls,
     context: &Context<A>,
 ) -> io::Result<Option<(Stream, Version)>> {
-    // no record of TLS begins with a letter, and every method of HTTP does
+    // no TLS record begins with a letter, and every HTTP method does
     let is_plain = socket
         .look(|seen| seen.first().map(u8::is_ascii_alphabetic))
         .await?;
@@ -176,7 +176,7 @@ async fn refuse_plain(socket: Socket, settings: &ServerSettings) -> io::Result<(
     let headers = settings.site.headers();
     let (mut connection, state) = connection(Stream::Plain(socket), settings);
     let _guard = state.begin();
-    // so that the client's own bytes do not reset the connection before it has read the answer
+    // unread bytes of the client would reset the connection before it has read the response
     state.set_unread(true);
     connection
         .write_all(&raw_error::of_plain_http(headers))
@@ -200,7 +200,7 @@ impl<A: Application> Context<A> {
         }
     }
 
-    /// Hands a request to the handlers, with where it comes from.
+    /// Passes a request to the application, with its origin.
     fn call(
         &self,
         peer: Peer,
@@ -218,8 +218,8 @@ impl<A: Application> Context<A> {
     }
 }
 
-/// The router tells the length of what a HEAD is not given: that of nothing, where a GET has no body either. For a 204
-/// that must not be said, and for a 304 it would be that of the content (RFC 9110, section 8.6).
+/// Removes a length that is not that of the content: a 204 must have none, and that of a 304 would be the length of the
+/// content (RFC 9110, section 8.6).
 fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
     if matches!(
         answer.status(),
@@ -246,7 +246,7 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(header_timeout);
-    // without the second, a head that is a little larger is taken where it comes in one piece
+    // without the second, a slightly larger head is accepted if it arrives in one piece
     http.max_buf_size(CONNECTION_BUFFER)
         .max_header_size(CONNECTION_BUFFER);
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
@@ -258,7 +258,7 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
     connection.await
 }
 
-/// A request of an HTTP/2 connection that has not been answered whole.
+/// Guard that counts an unfinished request of an HTTP/2 connection.
 struct Open(watch::Sender<usize>);
 
 impl Open {
@@ -274,7 +274,7 @@ impl Drop for Open {
     }
 }
 
-/// The answer to a request too many. It has no body, for which a client could have it wait, and its stream stay.
+/// Response to a request beyond the limit. It has no body, which the client could leave unread to keep the stream open.
 fn crowded() -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -289,7 +289,7 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let limits = context.settings.limits.clone();
     let per_address = limits.connections_per_address;
     let (connection, state) = connection(stream, &context.settings);
-    // whatever is written is meant to be: HTTP/2 has refusals of its own
+    // everything written is intended: HTTP/2 rejects requests by other means
     let _guard = state.begin();
     let (streams, mut open) = watch::channel(0);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -324,14 +324,14 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
-    // a request may have come just before
+    // a request may have arrived just before
     tokio::select! {
         outcome = connection => outcome,
         () = quiet(&mut open, GOODBYE) => Ok(()),
     }
 }
 
-/// Waits until no request has been open for so long.
+/// Waits until no request has been open for the given time.
 async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
     loop {
         let is_quiet = *open.borrow_and_update() == 0;
@@ -343,7 +343,7 @@ async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
         };
         match outcome {
             Ok(Ok(())) => {}
-            // no request can come any more: the connection itself is about to end
+            // no request can arrive any more: the connection is about to end
             Ok(Err(_)) => return std::future::pending().await,
             Err(_) => return,
         }

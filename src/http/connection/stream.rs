@@ -1,4 +1,4 @@
-//! What a connection's bytes go through: a socket, with or without encryption around it.
+//! Streams of connections: a socket, with or without encryption.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -14,18 +14,18 @@ use tokio_rustls::server::TlsStream;
 
 use crate::registry::BlobFile;
 
-/// The most that one call hands to the kernel: other connections of this worker get their turn in between.
+/// Maximum number of bytes that one call passes to the kernel, so that other connections of the worker get their share.
 const SEND_LIMIT: usize = 1 << 20;
-/// How much of what a client says first is read in order to tell what it speaks.
+/// Bytes that are read to detect a client's protocol.
 const FIRST_READ: usize = 2048;
 
-/// A client's socket: gives up on clients that take nothing.
+/// Socket of a client: fails writes that stall.
 pub(crate) struct Socket {
     kind: Kind,
-    /// How long the client may take nothing of what is written.
+    /// Maximum time that a write may stall.
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What was read in order to tell what the client speaks, and is still to be read.
+    /// Bytes that were read to detect the client's protocol, and will be read again.
     early: Bytes,
 }
 
@@ -53,7 +53,7 @@ impl Socket {
         }
     }
 
-    /// Fails a write that has been waiting for too long.
+    /// Fails a write that has stalled for too long.
     fn watch<T>(&mut self, cx: &mut Context<'_>, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if poll.is_ready() {
             self.stalled = None;
@@ -69,8 +69,7 @@ impl Socket {
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for what the client says first, until `judge` can say something of it or the client has nothing more to
-    /// say. What was looked at can be read again.
+    /// Peeks at the client's first bytes until `judge` can decide or the client has sent all. They can be read again.
     pub(crate) async fn look<T>(
         &mut self,
         judge: impl Fn(&[u8]) -> Option<T>,
@@ -212,19 +211,19 @@ impl AsyncWrite for Socket {
     }
 }
 
-/// A socket as it is, or with encryption around it.
+/// Socket, plain or encrypted.
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
 }
 
 impl Stream {
-    /// Whether [`Self::poll_send_file`] is of use.
+    /// Reports whether [`Self::poll_send_file`] can be used.
     pub(crate) fn sends_files(&self) -> bool {
         matches!(self, Self::Plain(_))
     }
 
-    /// Sends `length` bytes of `file` from `offset` on, or fewer, without copying them. Fails where the stream encrypts.
+    /// Sends up to `length` bytes of `file` from `offset` without copying them. Fails on an encrypted stream.
     pub(crate) fn poll_send_file(
         &mut self,
         cx: &mut Context<'_>,

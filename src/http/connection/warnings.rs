@@ -1,4 +1,4 @@
-//! What the log says of clients that did not get as far as a request, or are perhaps none.
+//! Log warnings about clients that fail before their first request, and about proxies that are not trusted.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::http::proxy::client::{Peer, names_another};
 use crate::log_limit::LogLimiter;
 use crate::tls::Failure;
 
-/// How often the same is said of the same client.
+/// Minimum interval between lines about the same client.
 const HANDSHAKES_EVERY: Duration = Duration::from_secs(3600);
 const STRANGERS_EVERY: Duration = Duration::from_secs(24 * 3600);
-/// How many lines there are in that time at the most.
+/// Maximum number of lines in that interval.
 const HANDSHAKES: usize = 500;
 const STRANGERS: usize = 100;
 
-/// What has been said of late.
+/// Warnings about connections, limited per client.
 pub(crate) struct ConnectionWarnings {
     handshakes: LogLimiter<(Option<IpAddr>, Failure)>,
     strangers: LogLimiter<Option<IpAddr>>,
@@ -37,7 +37,7 @@ impl Default for ConnectionWarnings {
 }
 
 impl ConnectionWarnings {
-    /// Says why there is no connection to a client.
+    /// Logs a failed TLS handshake.
     pub fn handshake(&self, address: Option<IpAddr>, failure: Failure) {
         if self
             .handshakes
@@ -50,10 +50,10 @@ impl ConnectionWarnings {
         }
     }
 
-    /// Says of a peer that is not believed that it names another as the client: it may be a proxy that was to be.
+    /// Logs that an untrusted peer names another client: it may be a proxy that is missing in the configuration.
     pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
         if names_another(headers) && self.strangers.may_log(peer.address.map(client_key::of)) {
-            // which stands for sockets as well
+            // 127.0.0.1 stands for Unix sockets as well
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(
                 peer = named(peer.address),

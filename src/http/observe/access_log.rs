@@ -1,5 +1,5 @@
-//! A line for each request in Apache's Combined Log Format, as distribution writes it to standard output. Nobody waits for
-//! whoever reads it ([`crate::background_writer`]).
+//! Access log in Apache's Combined Log Format, as distribution writes it to standard output. A slow reader delays no
+//! request ([`crate::background_writer`]).
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -13,13 +13,13 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
 use crate::background_writer::BackgroundWriter;
 
-/// How many bytes are kept of each thing that a request says: its target, where it was linked, what the client calls itself. An
-/// answer may take long, and a line is written once it has ended.
+/// Maximum length of each text from a request (target, referrer, user agent), in bytes. They are held until the
+/// response ends.
 const KEPT: usize = 1024;
-/// How long lines are gathered before they are written.
+/// Time for which lines are collected before they are written.
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// Where lines go; clones share it.
+/// Access log; clones share it.
 #[derive(Clone)]
 pub struct AccessLog {
     is_enabled: Arc<AtomicBool>,
@@ -27,10 +27,10 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes to `out`; a log that is not enabled drops, and counts, nothing.
+    /// Starts the thread that writes to `out`. A disabled log discards lines uncounted.
     ///
     /// # Errors
-    /// Where there can be no thread.
+    /// The thread cannot be started.
     pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
         Ok(Self {
             is_enabled: Arc::new(is_enabled.into()),
@@ -46,12 +46,12 @@ impl AccessLog {
         self.is_enabled.load(Ordering::Relaxed)
     }
 
-    /// Lines that nobody took in time, or that could not be written.
+    /// Returns the number of lines that could not be written, or not in time.
     pub fn dropped(&self) -> u64 {
         self.writer.dropped()
     }
 
-    /// Waits until everything is written that was logged by now, for `patience` at the most. Blocks.
+    /// Blocks until all lines so far are written, for at most `patience`.
     pub fn flush(&self, patience: Duration) {
         self.writer.flush(patience);
     }
@@ -61,7 +61,7 @@ impl AccessLog {
     }
 }
 
-/// What of a request is known when it comes in.
+/// Part of a line that is known when the request arrives.
 pub(crate) struct Entry {
     client: Option<IpAddr>,
     user: Option<Kept>,
@@ -73,7 +73,7 @@ pub(crate) struct Entry {
     agent: Kept,
 }
 
-/// The beginning of what a client says, in memory of its own: a header would keep the whole head of its request.
+/// Truncated copy of text from a request: a header would keep the whole head in memory.
 struct Kept(Box<[u8]>);
 
 impl Kept {
@@ -115,7 +115,7 @@ impl Entry {
         self.user = Some(Kept::new(user.as_bytes()));
     }
 
-    /// The line of a request that was answered so, with so many bytes of body.
+    /// Formats the line of a request with its status and the bytes of body sent.
     pub(crate) fn line(&self, status: StatusCode, sent: u64) -> String {
         let Self {
             user,
@@ -134,7 +134,7 @@ impl Entry {
             .filter(|user| !user.is_empty())
             .unwrap_or(b"-");
         let status = status.as_u16();
-        // a String takes whatever is written to it
+        // writing to a String cannot fail
         let _ = match self.client {
             Some(address) => write!(line, "{address}"),
             None => write!(line, "-"),
@@ -157,7 +157,7 @@ impl Entry {
     }
 }
 
-/// Text between quotes, escaped as Apache does: whatever it holds, it is one field of one line.
+/// Quoted text, escaped as in Apache: always one field of one line.
 struct Quoted<'t>(&'t [u8]);
 
 impl fmt::Display for Quoted<'_> {
@@ -166,7 +166,7 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// As [`Quoted`], without the quotes, and so without spaces.
+/// As [`Quoted`], but without quotes and spaces.
 struct ForwardedInfo<'t>(&'t [u8]);
 
 impl fmt::Display for ForwardedInfo<'_> {
@@ -185,7 +185,7 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], is_plain: impl Fn(u8) -> bool
                 .position(|byte| !is_plain(*byte))
                 .unwrap_or(rest.len()),
         );
-        // of ASCII, and so valid
+        // ASCII, so valid UTF-8
         f.write_str(std::str::from_utf8(plain).unwrap_or_default())?;
         let Some((byte, others)) = others.split_first() else {
             return Ok(());
@@ -199,29 +199,14 @@ fn escape(f: &mut fmt::Formatter<'_>, text: &[u8], is_plain: impl Fn(u8) -> bool
     Ok(())
 }
 
-/// `21/Nov/2026:17:30:05 +0000`
+/// Time as `21/Nov/2026:17:30:05 +0000`.
 struct Moment(SystemTime);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const MONTHS: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        // 2026-11-21T17:30:05Z
-        let text = humantime::format_rfc3339_seconds(self.0).to_string();
-        let part = |range| text.get(range).unwrap_or("00");
-        let month = part(5..7)
-            .parse()
-            .ok()
-            .and_then(|month: usize| MONTHS.get(month.checked_sub(1)?))
-            .unwrap_or(&"Jan");
-        write!(
-            f,
-            "{}/{month}/{}:{} +0000",
-            part(8..10),
-            part(0..4),
-            part(11..19)
-        )
+        // years that jiff does not know are beyond any clock's
+        let time = jiff::Timestamp::try_from(self.0).unwrap_or_default();
+        write!(f, "{}", time.strftime("%d/%b/%Y:%H:%M:%S +0000"))
     }
 }
 

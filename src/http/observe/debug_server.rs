@@ -1,5 +1,5 @@
-//! A port of its own for those who look after the server, without encryption or login: `/debug/health`, `/metrics` and the
-//! probes. There is no profiler behind it, as there is in distribution.
+//! Debug port for operators, without encryption or login: `/debug/health`, `/metrics` and the probes. Unlike
+//! distribution, it has no profiler.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,37 +27,37 @@ use crate::http::observe::prometheus::{self, Format};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 
-/// Connections at once; more wait to be accepted.
+/// Maximum number of connections; more wait to be accepted.
 const CONNECTIONS: usize = 64;
-/// How long a client may take over the head of a request, and keep a connection without one.
+/// Maximum time for the head of a request, and for an idle connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a client may take nothing of what it asked for.
+/// Maximum time without progress of a response.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long accepting pauses after the system refused a connection.
+/// Pause before accepting again after the system refused a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The bound port.
+/// Bound debug port.
 pub struct DebugServer {
     listener: TcpListener,
-    /// Where the metrics are; none where they are not asked for.
+    /// Path of the metrics; `None` if they are disabled.
     metrics: Option<String>,
     monitor: Monitor,
 }
 
-/// Where health is, as in distribution.
+/// Path of the health report, as in distribution.
 const HEALTH: &str = "/debug/health";
 
 impl DebugServer {
-    /// Whether something else than metrics is at this path.
+    /// Reports whether a path serves something other than metrics.
     #[must_use]
     pub fn is_taken(path: &str) -> bool {
         path == HEALTH || endpoint::is_probe(path)
     }
 
-    /// Binds `address`. Metrics are given at the path `metrics`, if there is one.
+    /// Binds `address`. Metrics are served at the path `metrics`, if there is one.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub async fn bind(
         address: SocketAddr,
         metrics: Option<String>,
@@ -70,21 +70,21 @@ impl DebugServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any error of the system.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
-    /// Serves until it is dropped; what is being answered then is cut off.
+    /// Serves until it is dropped, which interrupts responses.
     pub async fn run(self) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
         let router = router(self.monitor, self.metrics.as_deref());
         let mut connections = tokio::task::JoinSet::new();
         loop {
-            // never closed
+            // the semaphore is never closed
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
@@ -116,7 +116,7 @@ impl DebugServer {
 fn router(monitor: Monitor, metrics: Option<&str>) -> Router {
     let mut routes = Router::new().route(HEALTH, get(health));
     if let Some(path) = metrics {
-        // the owner's path means itself, and no pattern
+        // the owner's path is no pattern
         let path = path.replace('{', "{{").replace('}', "}}");
         routes = routes.without_v07_checks().route(&path, get(exposition));
     }

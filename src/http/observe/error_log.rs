@@ -1,5 +1,5 @@
-//! What the log says of requests that were not answered as they hoped, under the names that distribution's log has for it: all of
-//! them at the level `debug`, and a push or a deletion that is refused at `info`, so that its reason can be found.
+//! Log of failed requests, in the terms of distribution's log: all at level `debug`, rejected pushes and deletions at
+//! `info`, so that the reason can be found.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use crate::client_key;
 use crate::http::response::error::ReportedError;
 use crate::log_limit::LogLimiter;
 
-/// How often the same is said of the same client and repository.
+/// Minimum interval between lines of the same client, code and repository.
 const EVERY: Duration = Duration::from_secs(3600);
-/// How many lines there are in that time at the most, but for the level `debug`.
+/// Maximum number of lines in that interval, except at level `debug`.
 const MOST: usize = 500;
-/// How much is said of what a client has sent, in bytes.
+/// Maximum length of text from a client, in bytes.
 const LONGEST: usize = 1000;
 
-/// An event's level is part of what is compiled.
+/// A macro, because an event's level must be a constant.
 macro_rules! say {
     ($level:expr, $client:expr, $method:expr, $path:expr, $status:expr, $reason:expr) => {
         tracing::event!(
@@ -34,7 +34,7 @@ macro_rules! say {
     };
 }
 
-/// What has been said of late: who was refused what, and where.
+/// Log of failed requests, limited per client, code and repository.
 pub(crate) struct ErrorLog(LogLimiter<(Option<IpAddr>, &'static str, String)>);
 
 impl Default for ErrorLog {
@@ -44,7 +44,7 @@ impl Default for ErrorLog {
 }
 
 impl ErrorLog {
-    /// Tells of a request, if it has failed; without its query, which could hold a secret.
+    /// Logs a request if it failed; without its query, which may hold a secret.
     pub(crate) fn tell<B>(
         &self,
         client: Option<IpAddr>,
@@ -71,8 +71,8 @@ impl ErrorLog {
     }
 }
 
-/// Whether something was not changed that was to be, and the log says nothing else of it. Clients begin without a login, and ask
-/// for what is not there.
+/// Reports whether a change was rejected and is logged nowhere else. Clients begin without a login and request what
+/// does not exist, so 401 and 404 do not count.
 fn is_refusal(method: &Method, status: StatusCode) -> bool {
     let is_change = matches!(
         *method,
@@ -85,7 +85,7 @@ fn is_refusal(method: &Method, status: StatusCode) -> bool {
         )
 }
 
-/// What stands in a path before the kind of thing that is asked for.
+/// Returns the part of a path before the kind of object.
 fn repository(path: &str) -> &str {
     let end = ["/manifests/", "/blobs/"]
         .iter()

@@ -1,4 +1,4 @@
-//! What is counted of requests: by route, method and status, and by nothing that a client can make up.
+//! Metrics of requests, by route, method and status; no label holds a value that a client can choose.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,10 +8,10 @@ use http::{Method, StatusCode};
 use crate::http::endpoint::RouteLabel;
 use crate::telemetry::{Gauge, Histogram, TIMES};
 
-/// Lengths of answers, in nanoseconds: from 500 µs, for what is shorter is of no interest to who waits.
+/// Bounds of durations, in nanoseconds: from 500 µs, because shorter ones matter to no client.
 const DURATIONS: &[u64] = TIMES.split_at(2).1;
 
-/// Sizes of bodies, in bytes: from 1 KiB to 2 GiB in steps of two, as in distribution.
+/// Bounds of body sizes, in bytes: 1 KiB to 2 GiB in powers of two, as in distribution.
 const SIZES: &[u64] = &{
     let mut bounds = [1024_u64; 22];
     let mut index = 1;
@@ -22,18 +22,18 @@ const SIZES: &[u64] = &{
     bounds
 };
 
-/// The methods that are told apart, in lower case as distribution has them; then all others.
+/// Distinguished methods, in lower case as in distribution; the last stands for all others.
 pub(crate) const METHODS: [&str; 8] = [
     "get", "head", "post", "put", "patch", "delete", "options", "unknown",
 ];
 
-/// The statuses that are sent; one that is not listed counts as the last.
+/// Statuses that are sent; the last stands for any other.
 pub(crate) const STATUSES: [u16; 28] = [
     200, 201, 202, 204, 206, 301, 304, 307, 400, 401, 403, 404, 405, 406, 409, 411, 412, 413, 414,
     415, 416, 429, 431, 499, 500, 503, 507, 0,
 ];
 
-/// Of the requests of one route.
+/// Metrics of one route.
 pub(crate) struct RouteMetrics {
     pub in_flight: Gauge,
     pub request_sizes: Histogram,
@@ -56,15 +56,15 @@ impl Default for RouteMetrics {
     }
 }
 
-/// Counted since the process began.
+/// Metrics of all routes since the start of the process.
 #[derive(Default)]
 pub(crate) struct HttpMetrics {
     routes: [RouteMetrics; RouteLabel::ALL.len()],
-    /// Clients' connections that are open.
+    /// Open connections of clients.
     pub connections: Gauge,
 }
 
-/// A connection that is open, counted while this lives.
+/// Guard that counts an open connection until it is dropped.
 pub(crate) struct OpenConnection(Arc<HttpMetrics>);
 
 impl Drop for OpenConnection {
@@ -95,7 +95,7 @@ impl RouteMetrics {
     }
 }
 
-/// The index of a method in [`METHODS`].
+/// Returns the index of a method in [`METHODS`].
 pub(crate) fn method_number(method: &Method) -> usize {
     match *method {
         Method::GET => 0,

@@ -1,4 +1,4 @@
-//! What watches over the server, for both of its ports.
+//! Shared monitoring of the server, for both ports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ use crate::http::settings::LiveSettings;
 use crate::registry::Registry;
 use crate::telemetry::Counter;
 
-/// How often the configuration was read again.
+/// Counters of configuration reloads.
 #[derive(Debug, Default)]
 pub struct Reloads {
     pub taken: Counter,
@@ -22,7 +22,7 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// Counts a configuration that was read, and taken or not.
+    /// Counts a reload.
     pub fn count(&self, is_taken: bool) {
         if is_taken {
             self.taken.add(1)
@@ -37,7 +37,7 @@ impl Reloads {
     }
 }
 
-/// Health, readiness, metrics and the access log; clones share it.
+/// Health, readiness, metrics and the access log of a server; clones share them.
 #[derive(Clone)]
 pub struct Monitor {
     pub(crate) registry: Registry,
@@ -49,7 +49,7 @@ pub struct Monitor {
     pub(crate) settings: LiveSettings,
 }
 
-/// What a server is watched with.
+/// Parts of the monitoring that the caller provides.
 #[derive(Clone)]
 pub struct Monitoring {
     pub health: Health,

@@ -1,5 +1,5 @@
-//! Watching requests from outside: each is counted, and leaves a line in the access log, once its answer has been handed to
-//! the connection or given up.
+//! Observation of requests: each is counted and logged once its response has been handed to the connection or
+//! abandoned.
 
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -17,14 +17,14 @@ use crate::http::endpoint::RouteLabel;
 use crate::http::observe::access_log::{AccessLog, Entry};
 use crate::http::observe::metrics::{HttpMetrics, method_number};
 
-/// Where requests are counted and logged; clones share it.
+/// Counts and logs requests; clones share it.
 #[derive(Clone)]
 pub(crate) struct Observer {
     pub metrics: Arc<HttpMetrics>,
     pub log: AccessLog,
 }
 
-/// A request that is being answered; counted and logged when this goes.
+/// Request in progress; counted and logged when this is dropped.
 pub(crate) struct Observation {
     observer: Observer,
     label: RouteLabel,
@@ -55,7 +55,7 @@ impl Observer {
             )
         });
         let method = method_number(request.method());
-        // a client that leaves before there is an answer leaves this behind, as nginx has it
+        // stays if the client disconnects before the response, as in nginx
         let status = StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST);
         Observation {
             observer: self.clone(),
@@ -71,14 +71,14 @@ impl Observer {
 }
 
 impl Observation {
-    /// Says who asked, once that is known.
+    /// Records the user, once known.
     pub(crate) fn set_user(&mut self, user: &str) {
         if let Some(entry) = &mut self.entry {
             entry.set_user(user);
         }
     }
 
-    /// Counts what is read of the request's body: what it was said to be is only said.
+    /// Counts the bytes of the request body that are read; its announced length does not count.
     pub(crate) fn receive(&self, inner: Body) -> Body {
         if inner.is_end_stream() {
             inner
@@ -90,7 +90,7 @@ impl Observation {
         }
     }
 
-    /// Goes on watching over the answer's body.
+    /// Observes the response body.
     pub(crate) fn answer(mut self, response: Response<Body>) -> Response<Body> {
         self.status = response.status();
         if response.body().is_end_stream() {
@@ -121,7 +121,7 @@ impl Drop for Observation {
     }
 }
 
-/// An answer's body whose bytes are counted.
+/// Response body whose bytes are counted.
 struct ObservedBody {
     inner: Body,
     observation: Observation,
@@ -151,7 +151,7 @@ impl HttpBody for ObservedBody {
     }
 }
 
-/// A request's body whose bytes are counted.
+/// Request body whose bytes are counted.
 struct CountedBody {
     inner: Body,
     count: Arc<AtomicU64>,

@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`: what an orchestrator asks, without a login, and told nothing that is not everybody's.
+//! Probes `/livez` and `/readyz`, which need no login and reveal nothing confidential.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,15 @@ use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
 use crate::registry::{Error, Registry};
 
-/// How long an answer is good for: however many ask, the database is written to once a second.
+/// Time for which a report is cached: the database is written to at most once in it.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long the database may take.
+/// Maximum time for the database to respond.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is looked at, and what is wrong with it, in words that say nothing of the machine.
+/// Checks with their problems, in texts that reveal nothing of the machine.
 type Report = Vec<(&'static str, Option<&'static str>)>;
 
-/// Whether the server can do its work.
+/// Checks of whether the server can do its work.
 pub(crate) struct Readiness {
     registry: Registry,
     health: Health,
@@ -76,12 +76,12 @@ impl Readiness {
         }
     }
 
-    /// From now on the server is not ready: it takes no more connections, and finishes what it has begun.
+    /// Marks the server as not ready because it stops.
     pub(crate) fn drain(&self) {
         self.is_draining.store(true, Ordering::Relaxed);
     }
 
-    /// 200, or 503 with what is wrong; everything that was looked at where the query asks for it.
+    /// Responds with 200, or with 503 and the failing checks; with all checks if the query is verbose.
     async fn respond(&self, query: &ReadinessQuery) -> Response<Body> {
         let mut report = self.report().await;
         report.push((
@@ -111,7 +111,7 @@ impl Readiness {
     }
 
     async fn report(&self) -> Report {
-        // those who ask at the same time share one look
+        // concurrent requests share one report
         let mut state = self.state.lock().await;
         if let Some((taken, report)) = &state.report
             && taken.elapsed() < FRESH

@@ -1,5 +1,4 @@
-//! By which address clients know the registry: the prefix of its paths, what locations begin with, and the headers that
-//! its owner adds.
+//! Address by which clients know the registry: the prefix of its paths, and the base of its locations.
 
 use std::borrow::Cow;
 
@@ -15,7 +14,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 
-/// Where everything is, seen from outside.
+/// Address of the registry as clients see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     prefix: PathPrefix,
@@ -23,37 +22,37 @@ pub struct Site {
     headers: ExtraHeaders,
 }
 
-/// The path below which everything is.
+/// Prefix of all paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathPrefix(
-    /// Empty, or with a slash before it and none behind.
+    /// Empty, or with a leading slash and without a trailing one.
     String,
 );
 
-/// What `Location` and `Link` begin with.
+/// Form of the URLs in `Location` and `Link`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Locations {
-    /// Nothing: they are paths on whatever server the client asked, which is right behind every proxy.
+    /// Paths on the server that the client addressed, which is right behind every proxy.
     #[default]
     Relative,
-    /// Scheme and host, as the request or a trusted proxy names them.
+    /// Scheme and host as the request or a trusted proxy names them.
     Absolute,
-    /// This address, whatever the request says.
+    /// This address, for every request.
     Fixed(BaseUrl),
 }
 
-/// The address of a server: `https://registry.example.com/`, with a path where a proxy serves it below one.
+/// URL of a server: `https://registry.example.com/`, with a path if a proxy serves it below one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl(
-    /// Without a slash at the end.
+    /// Without a trailing slash.
     String,
 );
 
 impl PathPrefix {
-    /// Reads a path: `/registry/`, `registry`; `/` is none.
+    /// Parses a path such as `/registry/` or `registry`; `/` is the empty prefix.
     ///
     /// # Errors
-    /// What cannot be the beginning of a request's path, in a sentence.
+    /// Text that cannot begin the path of a request, in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let path = text.trim_matches('/');
         let is_plain = |segment: &str| {
@@ -73,8 +72,7 @@ impl PathPrefix {
         Ok(Self(format!("/{path}")))
     }
 
-    /// What a request asks for below the prefix; none for what lies outside. Load balancers ask for `/` itself, prefix or
-    /// not.
+    /// Returns the URI below the prefix; `None` outside of it. `/` itself is always served, for load balancers.
     pub(crate) fn strip<'u>(&self, uri: &'u Uri) -> Option<Cow<'u, Uri>> {
         if self.0.is_empty() || uri.path() == "/" {
             return Some(Cow::Borrowed(uri));
@@ -90,10 +88,10 @@ impl PathPrefix {
 }
 
 impl BaseUrl {
-    /// Reads a URL of scheme and host, and perhaps a path.
+    /// Parses a URL of scheme, host and optional path.
     ///
     /// # Errors
-    /// What is no such URL, in a sentence.
+    /// Text that is no such URL, in a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let malformed = || {
             let shown = redact::url(text);
@@ -135,7 +133,7 @@ impl Site {
         &self.headers
     }
 
-    /// What comes before `/v2/` in what clients are told: empty for paths as they are.
+    /// Returns the base of locations, which precedes `/v2/`; empty for plain paths.
     pub(crate) fn base(&self, uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
         let word = ForwardedInfo {
             uri,
@@ -144,7 +142,7 @@ impl Site {
         };
         match &self.locations {
             Locations::Fixed(base) => base.0.clone(),
-            // what a proxy has cut off counts from outside
+            // the prefix that a proxy strips precedes our own
             Locations::Relative => word.prefix() + &self.prefix.0,
             Locations::Absolute => match word.host() {
                 Some(host) => format!(
@@ -153,15 +151,15 @@ impl Site {
                     word.prefix(),
                     self.prefix.0
                 ),
-                // HTTP/1.0: nobody knows
+                // HTTP/1.0 may name no host
                 None => word.prefix() + &self.prefix.0,
             },
         }
     }
 }
 
-/// Scheme and name by which the client reaches this server, for what is beside the registry there. Who does not say that it
-/// is plain HTTP is behind a proxy with certificates, as in distribution.
+/// Returns scheme and host by which the client reaches this server. Assumes `https` unless the client is known to use
+/// plain HTTP, as distribution does.
 pub(crate) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
     let word = ForwardedInfo {
         uri,
@@ -175,7 +173,7 @@ pub(crate) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -
     )
 }
 
-/// Makes the paths in an answer's headers into what the client can follow.
+/// Prepends the base to paths in a response's headers.
 pub(crate) fn relocate(answer: &mut HeaderMap, base: &str) {
     if base.is_empty() {
         return;
@@ -190,15 +188,15 @@ pub(crate) fn relocate(answer: &mut HeaderMap, base: &str) {
         else {
             continue;
         };
-        // the base is made of what headers carried or can carry
+        // the base holds only what headers can carry
         if let Ok(value) = HeaderValue::from_str(&format!("{opening}{base}{path}")) {
             answer.insert(name, value);
         }
     }
 }
 
-/// What a request, and a trusted proxy before it, say of where it was sent to. As in distribution (`urls.go`), `Forwarded`
-/// counts before `X-Forwarded-*`, and the first of several entries, the one nearest to the client.
+/// Address of a request, as the client or a trusted proxy names it. As in distribution (`urls.go`), `Forwarded` takes
+/// precedence over `X-Forwarded-*`, and the first of several entries, the client's, over the others.
 struct ForwardedInfo<'r> {
     uri: &'r Uri,
     headers: &'r HeaderMap,
@@ -289,94 +287,69 @@ mod tests {
         ..DIRECT
     };
 
+    /// Prefix, client, headers and the expected base.
+    type Case<'c> = (&'c str, Client, &'c [(&'c str, &'c str)], &'c str);
+
+    const HOSTED: (&str, &str) = ("host", "r.example:5000");
+    const BY_HTTPS: (&str, &str) = ("x-forwarded-proto", "https");
+
+    fn assert_bases(locations: &Locations, cases: &[Case<'_>]) {
+        for (prefix, client, headers, expected) in cases {
+            let site = site(prefix, locations.clone());
+            let found = base(&site, *client, headers);
+            assert_eq!(found, *expected, "{site:?} {headers:?}");
+        }
+    }
+
     #[test]
-    fn locations_begin_as_the_owner_wants_them_to() {
-        let host = ("host", "r.example:5000");
-        let fixed = Locations::Fixed(BaseUrl::parse("https://example.com/r/").unwrap());
+    fn relative_and_fixed_locations_begin_as_the_owner_wants_them_to() {
+        let outer = ("x-forwarded-prefix", "/outer/");
+        assert_bases(
+            &Locations::Relative,
+            &[
+                ("", PROXIED, &[HOSTED, BY_HTTPS], ""),
+                ("/a/b/", DIRECT, &[HOSTED], "/a/b"),
+                ("/a", PROXIED, &[HOSTED, outer], "/outer/a"),
+                ("/a", DIRECT, &[HOSTED, outer], "/a"),
+            ],
+        );
+        let url = "https://example.com/r";
+        let other = ("x-forwarded-host", "other");
+        assert_bases(
+            &Locations::Fixed(BaseUrl::parse("https://example.com/r/").unwrap()),
+            &[("/a", PROXIED, &[HOSTED, other], url)],
+        );
+    }
+
+    #[test]
+    fn absolute_locations_begin_with_the_address_that_the_client_knows() {
         let encrypted = Client {
             is_encrypted: true,
             ..DIRECT
         };
-        for (site, client, headers, expected) in [
-            (
-                site("", Locations::Relative),
-                PROXIED,
-                &[host, ("x-forwarded-proto", "https")][..],
-                "",
-            ),
-            (site("/a/b/", Locations::Relative), DIRECT, &[host], "/a/b"),
-            (
-                site("/a", Locations::Relative),
-                PROXIED,
-                &[host, ("x-forwarded-prefix", "/outer/")],
-                "/outer/a",
-            ),
-            (
-                site("/a", Locations::Relative),
-                DIRECT,
-                &[host, ("x-forwarded-prefix", "/outer/")],
-                "/a",
-            ),
-            (
-                site("", Locations::Absolute),
-                DIRECT,
-                &[host],
-                "http://r.example:5000",
-            ),
-            (
-                site("", Locations::Absolute),
-                encrypted,
-                &[host],
-                "https://r.example:5000",
-            ),
-            (
-                site("/a", Locations::Absolute),
-                PROXIED,
-                &[host, ("x-forwarded-proto", "https")],
-                "https://r.example:5000/a",
-            ),
-            (
-                site("", Locations::Absolute),
-                PROXIED,
-                &[host, ("x-forwarded-host", "out.example, in.example")],
-                "http://out.example",
-            ),
-            (
-                site("", Locations::Absolute),
-                PROXIED,
-                &[host, ("forwarded", "host=\"out:8443\";proto=https")],
-                "https://out:8443",
-            ),
-            (
-                site("", Locations::Absolute),
-                DIRECT,
-                &[
-                    host,
-                    ("x-forwarded-host", "evil"),
-                    ("x-forwarded-proto", "https"),
-                ],
-                "http://r.example:5000",
-            ),
-            (
-                site("", Locations::Absolute),
-                PROXIED,
-                &[host, ("x-forwarded-proto", "gopher")],
-                "http://r.example:5000",
-            ),
-            (site("/a", Locations::Absolute), DIRECT, &[], "/a"),
-            (
-                site("/a", fixed),
-                PROXIED,
-                &[host, ("x-forwarded-host", "other")],
-                "https://example.com/r",
-            ),
-        ] {
-            assert_eq!(
-                base(&site, client, headers),
-                expected,
-                "{site:?} {headers:?}"
-            );
-        }
+        let own = "http://r.example:5000";
+        let host = |value| ("x-forwarded-host", value);
+        let forwarded = ("forwarded", "host=\"out:8443\";proto=https");
+        let several = host("out.example, in.example");
+        let gopher = ("x-forwarded-proto", "gopher");
+        assert_bases(
+            &Locations::Absolute,
+            &[
+                ("", DIRECT, &[HOSTED], own),
+                ("", encrypted, &[HOSTED], "https://r.example:5000"),
+                (
+                    "/a",
+                    PROXIED,
+                    &[HOSTED, BY_HTTPS],
+                    "https://r.example:5000/a",
+                ),
+                ("", PROXIED, &[HOSTED, several], "http://out.example"),
+                ("", PROXIED, &[HOSTED, forwarded], "https://out:8443"),
+                ("", DIRECT, &[HOSTED, host("evil"), BY_HTTPS], own),
+                ("", PROXIED, &[HOSTED, gopher], own),
+                ("/a", DIRECT, &[], "/a"),
+            ],
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Who a client is, and what of the way between is believed: proxies tell it in `Forwarded` (RFC 7239) or in
-//! `X-Forwarded-*`, and so may anybody.
+//! Address of a client and trust in proxies, which report it in `Forwarded` (RFC 7239) or `X-Forwarded-*`, as any
+//! client may.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -10,37 +10,38 @@ use ipnet::IpNet;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The other end of a connection.
+/// Other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// None on a socket of this machine, which has no addresses.
+    /// `None` for a Unix socket.
     pub address: Option<IpAddr>,
-    /// Whether the connection is encrypted.
+    /// True if the connection is encrypted.
     pub is_encrypted: bool,
 }
 
-/// Where a request comes from.
+/// Origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
-    /// The client's own, as far as it is known.
+    /// The client's own address, as far as it is known.
     pub address: Option<IpAddr>,
-    /// Whether the connection, which may be a proxy's, is encrypted.
+    /// True if the connection, which may be a proxy's, is encrypted.
     pub is_encrypted: bool,
-    /// Whether the connection is a trusted proxy's.
+    /// True if the connection is a trusted proxy's.
     pub is_by_proxy: bool,
 }
 
-/// The networks whose word is taken for where a request comes from and how; nobody's by default, for whoever comes through a
-/// tunnel (`ssh -L`, `kubectl port-forward`) comes from this machine. Whoever connects over a Unix socket is of this machine,
-/// and believed where 127.0.0.1 is.
+/// Networks of proxies whose headers are trusted.
+///
+/// Empty by default, because tunnels (`ssh -L`, `kubectl port-forward`) connect from this machine. A Unix socket is
+/// trusted if 127.0.0.1 is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// Reads addresses and networks: `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. An empty list trusts nobody.
+    /// Parses addresses and networks: `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. An empty list trusts no proxy.
     ///
     /// # Errors
-    /// The text that is neither, in a sentence.
+    /// Text that is neither, in a sentence.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, String> {
         let read = |text: &T| {
             let text = text.as_ref();
@@ -62,14 +63,14 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// Where a request over a connection comes from. Of what proxies wrote down, the last address that is no trusted
-    /// proxy's counts: what stands before it, the client may have written itself.
+    /// Returns the origin of a request. Of the addresses that proxies report, the last untrusted one counts: the client
+    /// may have written those before it.
     pub(crate) fn client(&self, peer: Peer, headers: &HeaderMap) -> Client {
         let is_by_proxy = self.contains(peer.address);
         let mut address = peer.address.map(|address| address.to_canonical());
         if is_by_proxy {
             for hop in hops(headers).into_iter().rev() {
-                // an unreadable one hides everything before it
+                // an unreadable entry hides everything before it
                 let Some(hop) = hop else { break };
                 address = Some(hop);
                 if !self.contains(address) {
@@ -85,15 +86,15 @@ impl TrustedProxies {
     }
 }
 
-/// Whether a request says that it comes from somebody else, as those of proxies do.
+/// Reports whether a request names another client, as requests of proxies do.
 pub(crate) fn names_another(headers: &HeaderMap) -> bool {
     [X_FORWARDED_FOR, FORWARDED, X_REAL_IP]
         .iter()
         .any(|name| headers.contains_key(name))
 }
 
-/// The addresses that proxies wrote down, the client's first. `X-Forwarded-For` counts before `Forwarded`: it is what
-/// nearly all proxies write, while passing on whatever `Forwarded` the client sent.
+/// Returns the addresses that proxies report, the client's first. `X-Forwarded-For` takes precedence over `Forwarded`:
+/// nearly all proxies write it, and pass on the client's `Forwarded`.
 fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let listed = |name: HeaderName| {
         headers
@@ -111,13 +112,13 @@ fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
             .map(|element| parameter(element, "for").and_then(address))
             .collect();
     }
-    // what nginx is often told to send, and distribution falls back to
+    // often configured in nginx; distribution falls back to it
     listed(X_REAL_IP)
         .map(|client| address(client.trim()))
         .collect()
 }
 
-/// A parameter of one element of `Forwarded`.
+/// Returns a parameter of one element of `Forwarded`.
 pub(crate) fn parameter<'e>(element: &'e str, wanted: &str) -> Option<&'e str> {
     let mut pairs = element
         .split(';')
@@ -127,7 +128,7 @@ pub(crate) fn parameter<'e>(element: &'e str, wanted: &str) -> Option<&'e str> {
         .map(|(_, value)| value.trim_matches('"'))
 }
 
-/// Reads `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:80`.
+/// Parses `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]` and `[2001:db8::1]:80`.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = || text.parse().ok();
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
@@ -158,117 +159,63 @@ mod tests {
             .map_or_else(String::new, |address| address.to_string())
     }
 
-    #[test]
-    fn only_trusted_proxies_are_believed_and_only_up_to_the_first_stranger() {
-        let local: &[&str] = &["127.0.0.0/8"];
-        let both: &[&str] = &["127.0.0.1", "10.0.0.0/8"];
-        for (proxies, peer, headers, expected) in [
-            (local, "127.0.0.1", &[][..], "127.0.0.1"),
-            (
-                local,
-                "203.0.113.7",
-                &[("x-forwarded-for", "192.0.2.1")],
-                "203.0.113.7",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("x-forwarded-for", "192.0.2.1")],
-                "192.0.2.1",
-            ),
-            (
-                local,
-                "::ffff:127.0.0.1",
-                &[("x-forwarded-for", "192.0.2.1")],
-                "192.0.2.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1")],
-                "192.0.2.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[
-                    ("x-forwarded-for", "1.1.1.1"),
-                    ("x-forwarded-for", "192.0.2.1"),
-                ],
-                "192.0.2.1",
-            ),
-            (
-                both,
-                "127.0.0.1",
-                &[("x-forwarded-for", "1.1.1.1, 192.0.2.1, 10.9.9.9")],
-                "192.0.2.1",
-            ),
-            (
-                both,
-                "127.0.0.1",
-                &[("x-forwarded-for", "10.0.0.1, 10.0.0.2")],
-                "10.0.0.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("x-forwarded-for", "192.0.2.1, unknown")],
-                "127.0.0.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[(
-                    "forwarded",
-                    "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https",
-                )],
-                "2001:db8::1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[
-                    ("forwarded", "for=1.1.1.1"),
-                    ("x-forwarded-for", "192.0.2.1:80"),
-                ],
-                "192.0.2.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("forwarded", "for=_hidden")],
-                "127.0.0.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("x-real-ip", "192.0.2.1")],
-                "192.0.2.1",
-            ),
-            (
-                local,
-                "127.0.0.1",
-                &[("x-real-ip", "1.1.1.1"), ("x-forwarded-for", "192.0.2.1")],
-                "192.0.2.1",
-            ),
-            (&[], "127.0.0.1", &[("x-real-ip", "192.0.2.1")], "127.0.0.1"),
-            // a Unix socket
-            (local, "", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1"),
-            (&[], "", &[("x-forwarded-for", "192.0.2.1")], ""),
-            (
-                &[],
-                "127.0.0.1",
-                &[("x-forwarded-for", "192.0.2.1")],
-                "127.0.0.1",
-            ),
-            (&[], "::1", &[("forwarded", "for=192.0.2.1")], "::1"),
-        ] {
+    type Case<'c> = (&'c [&'c str], &'c str, &'c [(&'c str, &'c str)], &'c str);
+
+    const LOCAL: &[&str] = &["127.0.0.0/8"];
+    const PEER: &str = "127.0.0.1";
+    const FOR: &str = "x-forwarded-for";
+    const CLIENT: &str = "192.0.2.1";
+
+    fn assert_clients(cases: &[Case<'_>]) {
+        for (proxies, peer, headers, expected) in cases {
             assert_eq!(
                 client(proxies, peer, headers),
-                expected,
+                *expected,
                 "{proxies:?} {peer} {headers:?}"
             );
         }
+    }
+
+    #[test]
+    fn trusted_proxies_are_believed_up_to_the_first_stranger() {
+        let both: &[&str] = &[PEER, "10.0.0.0/8"];
+        let many = "1.1.1.1, 192.0.2.1, 10.9.9.9";
+        let parameter = "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https";
+        assert_clients(&[
+            (LOCAL, PEER, &[], PEER),
+            (LOCAL, PEER, &[(FOR, CLIENT)], CLIENT),
+            (LOCAL, "::ffff:127.0.0.1", &[(FOR, CLIENT)], CLIENT),
+            (LOCAL, PEER, &[(FOR, "1.1.1.1, 192.0.2.1")], CLIENT),
+            (LOCAL, PEER, &[(FOR, "1.1.1.1"), (FOR, CLIENT)], CLIENT),
+            (both, PEER, &[(FOR, many)], CLIENT),
+            (both, PEER, &[(FOR, "10.0.0.1, 10.0.0.2")], "10.0.0.1"),
+            (LOCAL, PEER, &[(FOR, "192.0.2.1, unknown")], PEER),
+            (LOCAL, PEER, &[("forwarded", parameter)], "2001:db8::1"),
+            (LOCAL, PEER, &[("forwarded", "for=_hidden")], PEER),
+            (LOCAL, PEER, &[("x-real-ip", CLIENT)], CLIENT),
+            // a Unix socket
+            (LOCAL, "", &[(FOR, CLIENT)], CLIENT),
+        ]);
+    }
+
+    #[test]
+    fn x_forwarded_for_counts_before_other_headers() {
+        let (forwarded, real) = (("forwarded", "for=1.1.1.1"), ("x-real-ip", "1.1.1.1"));
+        assert_clients(&[
+            (LOCAL, PEER, &[forwarded, (FOR, "192.0.2.1:80")], CLIENT),
+            (LOCAL, PEER, &[real, (FOR, CLIENT)], CLIENT),
+        ]);
+    }
+
+    #[test]
+    fn strangers_are_not_believed() {
+        assert_clients(&[
+            (LOCAL, "203.0.113.7", &[(FOR, CLIENT)], "203.0.113.7"),
+            (&[], PEER, &[("x-real-ip", CLIENT)], PEER),
+            (&[], "", &[(FOR, CLIENT)], ""),
+            (&[], PEER, &[(FOR, CLIENT)], PEER),
+            (&[], "::1", &[("forwarded", "for=192.0.2.1")], "::1"),
+        ]);
     }
 
     #[test]

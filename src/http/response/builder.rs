@@ -1,6 +1,4 @@
-//! Building answers.
-
-use std::time::{Duration, UNIX_EPOCH};
+//! Building of responses.
 
 use axum::body::Body;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
@@ -12,17 +10,17 @@ pub(crate) const DOCKER_CONTENT_DIGEST: HeaderName =
     HeaderName::from_static("docker-content-digest");
 pub(crate) const DOCKER_UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
-/// An answer in the making.
+/// Response under construction.
 pub(crate) struct ResponseBuilder(Response<Body>);
 
-/// Starts an answer without a body.
+/// Starts a response without a body.
 pub(crate) fn empty(status: StatusCode) -> ResponseBuilder {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     ResponseBuilder(response).header(CONTENT_LENGTH, "0")
 }
 
-/// A whole JSON answer.
+/// Creates a JSON response.
 pub(crate) fn json(status: StatusCode, text: String) -> Response<Body> {
     empty(status)
         .header(CONTENT_TYPE, "application/json")
@@ -30,13 +28,13 @@ pub(crate) fn json(status: StatusCode, text: String) -> Response<Body> {
         .finish()
 }
 
-/// A time as RFC 3339 has it, to the millisecond.
+/// Formats a time in milliseconds since 1970 as RFC 3339.
 pub(crate) fn time(millis: i64) -> String {
-    let since_epoch = Duration::from_millis(u64::try_from(millis).unwrap_or_default());
-    humantime::format_rfc3339_millis(UNIX_EPOCH + since_epoch).to_string()
+    let time = jiff::Timestamp::from_millisecond(millis.max(0)).unwrap_or_default();
+    format!("{time:.3}")
 }
 
-/// Says which protocol this is, as clients want to be told of everything under `/v2/`.
+/// Adds the header that names the protocol, which clients expect under `/v2/`.
 pub(crate) fn mark_v2(response: &mut Response<Body>) {
     response.headers_mut().insert(
         "docker-distribution-api-version",
@@ -45,8 +43,8 @@ pub(crate) fn mark_v2(response: &mut Response<Body>) {
 }
 
 impl ResponseBuilder {
-    /// Sets a header, replacing an earlier one. A value that no header can carry is left out: those of this registry
-    /// are made of names, digests and numbers, and media types are checked when they come in.
+    /// Sets a header, replacing an earlier one. Omits a value that no header can carry: the values here are names,
+    /// digests and numbers, and media types are validated when they are pushed.
     pub(crate) fn header(mut self, name: HeaderName, value: impl AsRef<str>) -> Self {
         if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
             self.0.headers_mut().insert(name, value);
@@ -54,7 +52,7 @@ impl ResponseBuilder {
         self
     }
 
-    /// Adds a header beside others of its name.
+    /// Adds a header, keeping others of the same name.
     pub(crate) fn another(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.0.headers_mut().append(name, value);
@@ -66,7 +64,7 @@ impl ResponseBuilder {
         self.header(DOCKER_CONTENT_DIGEST, digest.as_str())
     }
 
-    /// A path on this server: relative, so that it is right behind every proxy.
+    /// Sets `Location` to a path on this server.
     pub(crate) fn location(self, path: impl AsRef<str>) -> Self {
         self.header(LOCATION, path)
     }

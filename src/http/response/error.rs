@@ -1,4 +1,4 @@
-//! The one place where a failure becomes a status, an OCI error code and JSON
+//! The one place where an error becomes a status, an OCI error code and JSON
 //! (OCI distribution-spec 1.1, "Error Codes"; statuses as distribution's `errcode/register.go`).
 
 use std::time::Duration;
@@ -18,57 +18,66 @@ use crate::http::response::builder;
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
 
-/// Why a request is not answered as it hoped.
-#[derive(Debug)]
+/// Error of a request. The client is told its text, unless the registry itself failed.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
-    /// Not a request that could be read: hyper refused it, with this status.
+    /// Request that hyper could not parse and rejected with this status.
+    #[error("{}", unreadable(*.0))]
     Unreadable(StatusCode),
-    /// HTTP where TLS is spoken.
+    #[error("Client sent an HTTP request to an HTTPS server: use https:// in its place")]
     NotEncrypted,
-    /// No `Host`, or more than one, or a malformed one.
+    /// Missing, repeated or malformed `Host`.
+    #[error("a request of HTTP/1.1 has one Host header, which names a host")]
     Host,
+    #[error("no such path in this API")]
     UnknownPath,
-    /// A configured health check fails.
+    /// Failure of a configured health check.
+    #[error("service unavailable")]
     Unhealthy,
-    Method {
-        allowed: String,
-    },
-    Name(NameError),
-    Digest(DigestError),
+    #[error("this path takes {allowed} only")]
+    Method { allowed: String },
+    #[error(transparent)]
+    Name(#[from] NameError),
+    #[error(transparent)]
+    Digest(#[from] DigestError),
+    #[error("finishing an upload takes ?digest=")]
     DigestMissing,
+    #[error("that is not the id of an upload")]
     MalformedUpload,
+    #[error("n must be a number from 0 up, not '{0}'")]
     PageNumber(String),
-    /// In one push.
+    #[error("one push may bring {MOST_TAGS} tags: push the manifest again with the others")]
     TooManyTags,
-    /// A time in a query that is none.
-    Time {
-        key: String,
-        text: String,
-    },
-    /// A `Content-Range` of an upload that is none.
+    /// Invalid time in a query.
+    #[error("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'")]
+    Time { key: String, text: String },
+    /// Invalid `Content-Range` of an upload.
+    #[error("Content-Range must read FIRST-LAST, not '{0}'")]
     MalformedChunk(String),
-    /// A `Range` that lies outside of what is there.
-    Unsatisfiable {
-        size: u64,
-    },
-    /// `If-Match` names something else.
+    /// `Range` outside the content.
+    #[error("the content has {size} bytes, none of which was asked for")]
+    Unsatisfiable { size: u64 },
+    #[error("the content is not what If-Match asks for")]
     Precondition,
-    /// Credentials are needed, or better ones.
+    /// Missing or insufficient credentials.
+    #[error("authentication required")]
     Unauthorized {
         challenge: String,
         wanted: RequiredScopes,
     },
-    TooManyLogins {
-        wait: Duration,
-    },
+    #[error("too many logins have failed, or wait to be checked: try again in {} seconds", seconds(*.wait))]
+    TooManyLogins { wait: Duration },
+    #[error("{INTERNAL}")]
     Panicked,
-    Registry(Error),
-    /// As above, for an upload whose state the client is told with the refusal.
-    Upload {
-        location: String,
-        error: Error,
-    },
+    #[error(transparent)]
+    Registry(#[from] Error),
+    /// Error of an upload whose state the response tells as well.
+    #[error("{error}")]
+    Upload { location: String, error: Error },
 }
+
+/// Text for an error whose cause is the registry's own, and in its log.
+const INTERNAL: &str = "the registry failed; its log says more";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response<Body> {
@@ -76,25 +85,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<NameError> for ApiError {
-    fn from(error: NameError) -> Self {
-        Self::Name(error)
-    }
-}
-
-impl From<DigestError> for ApiError {
-    fn from(error: DigestError) -> Self {
-        Self::Digest(error)
-    }
-}
-
-impl From<Error> for ApiError {
-    fn from(error: Error) -> Self {
-        Self::Registry(error)
-    }
-}
-
-/// Why a request failed, as its client is told; goes with the answer.
+/// Error that a client is told; an extension of the response, for the log.
 #[derive(Clone)]
 pub(crate) struct ReportedError {
     pub code: &'static str,
@@ -102,12 +93,12 @@ pub(crate) struct ReportedError {
     pub detail: Option<Box<RawValue>>,
 }
 
-/// What a client is told.
+/// Content of an error response.
 struct Rendered {
     status: StatusCode,
     code: &'static str,
     message: String,
-    /// JSON; as text, for its keys have an order that people know.
+    /// JSON, kept as text to preserve the order of its keys.
     detail: Option<Box<RawValue>>,
     header: Option<(HeaderName, String)>,
 }
@@ -138,7 +129,7 @@ impl Rendered {
     }
 }
 
-/// The body, in the order in which distribution writes it.
+/// Body of an error response, in the key order of distribution.
 #[derive(Serialize)]
 struct Errors<'r> {
     errors: [ErrorBody<'r>; 1],
@@ -152,7 +143,7 @@ struct ErrorBody<'r> {
     detail: Option<&'r RawValue>,
 }
 
-/// A scope in the body of a 401, in the order in which distribution writes it.
+/// Scope in the body of a 401, in the key order of distribution.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct WantedScope<'s> {
@@ -174,7 +165,7 @@ impl ApiError {
             message: &rendered.message,
             detail: rendered.detail.as_deref(),
         };
-        // text and JSON can always be written as JSON
+        // serializing text and JSON cannot fail
         let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
         let mut response = builder::json(rendered.status, errors);
         response.extensions_mut().insert(ReportedError {
@@ -187,7 +178,7 @@ impl ApiError {
             .into_iter()
             .chain(location.map(|location| (http::header::LOCATION, location)));
         for (name, value) in headers {
-            // a realm may be in any language
+            // a realm may hold any UTF-8
             if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
                 response.headers_mut().insert(name, value);
             }
@@ -196,104 +187,55 @@ impl ApiError {
     }
 
     fn request_error(self) -> Rendered {
+        let (status, code) = self.status_and_code();
+        let rendered = Rendered::new(status, code, &self);
+        match self {
+            Self::Unhealthy => rendered.detail("health check failed: please see /debug/health"),
+            Self::Method { allowed } => rendered.header(ALLOW, allowed),
+            Self::Unsatisfiable { size } => {
+                rendered.header(CONTENT_RANGE, format!("bytes */{size}"))
+            }
+            Self::Unauthorized { challenge, wanted } => rendered
+                .detail(wanted_detail(&wanted))
+                .header(WWW_AUTHENTICATE, challenge),
+            Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
+            _ => rendered,
+        }
+    }
+
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
         use StatusCode as S;
         match self {
-            Self::Unreadable(status) => Rendered::new(status, "UNSUPPORTED", unreadable(status)),
-            Self::NotEncrypted => Rendered::new(
-                S::BAD_REQUEST,
-                "UNSUPPORTED",
-                "Client sent an HTTP request to an HTTPS server: use https:// in its place",
-            ),
-            Self::Host => Rendered::new(
-                S::BAD_REQUEST,
-                "UNSUPPORTED",
-                "a request of HTTP/1.1 has one Host header, which names a host",
-            ),
-            Self::Unhealthy => {
-                Rendered::new(S::SERVICE_UNAVAILABLE, "UNAVAILABLE", "service unavailable")
-                    .detail("health check failed: please see /debug/health")
+            Self::Unreadable(status) => (*status, "UNSUPPORTED"),
+            Self::NotEncrypted | Self::Host => (S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::Unhealthy => (S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Self::UnknownPath => (S::NOT_FOUND, "UNSUPPORTED"),
+            Self::Method { .. } => (S::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Self::Name(NameError::Tag(_)) => (S::BAD_REQUEST, "TAG_INVALID"),
+            Self::Name(_) => (S::BAD_REQUEST, "NAME_INVALID"),
+            Self::Digest(_) | Self::DigestMissing => (S::BAD_REQUEST, "DIGEST_INVALID"),
+            Self::MalformedUpload => (S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
+            Self::PageNumber(_) => (S::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            Self::TooManyTags => (S::URI_TOO_LONG, "TAG_INVALID"),
+            Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
+            Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
+            Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
+            Self::Precondition => (S::PRECONDITION_FAILED, "UNSUPPORTED"),
+            Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
+                (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
             }
-            Self::UnknownPath => {
-                Rendered::new(S::NOT_FOUND, "UNSUPPORTED", "no such path in this API")
-            }
-            Self::Method { allowed } => Rendered::new(
-                S::METHOD_NOT_ALLOWED,
-                "UNSUPPORTED",
-                format!("this path takes {allowed} only"),
-            )
-            .header(ALLOW, allowed),
-            Self::Name(error @ NameError::Tag(_)) => {
-                Rendered::new(S::BAD_REQUEST, "TAG_INVALID", error)
-            }
-            Self::Name(error) => Rendered::new(S::BAD_REQUEST, "NAME_INVALID", error),
-            Self::Digest(error) => Rendered::new(S::BAD_REQUEST, "DIGEST_INVALID", error),
-            Self::DigestMissing => Rendered::new(
-                S::BAD_REQUEST,
-                "DIGEST_INVALID",
-                "finishing an upload takes ?digest=",
-            ),
-            Self::MalformedUpload => Rendered::new(
-                S::NOT_FOUND,
-                "BLOB_UPLOAD_UNKNOWN",
-                "that is not the id of an upload",
-            ),
-            Self::PageNumber(text) => Rendered::new(
-                S::BAD_REQUEST,
-                "PAGINATION_NUMBER_INVALID",
-                format!("n must be a number from 0 up, not '{text}'"),
-            ),
-            Self::TooManyTags => Rendered::new(
-                S::URI_TOO_LONG,
-                "TAG_INVALID",
-                format!(
-                    "one push may bring {MOST_TAGS} tags: push the manifest again with the others"
-                ),
-            ),
-            Self::Time { key, text } => Rendered::new(
-                S::BAD_REQUEST,
-                "UNSUPPORTED",
-                format!("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'"),
-            ),
-            Self::MalformedChunk(text) => Rendered::new(
-                S::BAD_REQUEST,
-                "BLOB_UPLOAD_INVALID",
-                format!("Content-Range must read FIRST-LAST, not '{text}'"),
-            ),
-            Self::Unsatisfiable { size } => Rendered::new(
-                S::RANGE_NOT_SATISFIABLE,
-                "RANGE_INVALID",
-                format!("the content has {size} bytes, none of which was asked for"),
-            )
-            .header(CONTENT_RANGE, format!("bytes */{size}")),
-            Self::Precondition => Rendered::new(
-                S::PRECONDITION_FAILED,
-                "UNSUPPORTED",
-                "the content is not what If-Match asks for",
-            ),
-            Self::Unauthorized { challenge, wanted } => {
-                Rendered::new(S::UNAUTHORIZED, "UNAUTHORIZED", "authentication required")
-                    .detail(wanted_detail(&wanted))
-                    .header(WWW_AUTHENTICATE, challenge)
-            }
-            Self::TooManyLogins { wait } => {
-                let seconds = wait.as_millis().div_ceil(1000).max(1);
-                Rendered::new(
-                    S::TOO_MANY_REQUESTS,
-                    "TOOMANYREQUESTS",
-                    format!("too many logins have failed, or wait to be checked: try again in {seconds} seconds"),
-                )
-                .header(RETRY_AFTER, seconds)
-            }
-            Self::Panicked | Self::Registry(_) | Self::Upload { .. } => Rendered::new(
-                S::INTERNAL_SERVER_ERROR,
-                "UNKNOWN",
-                "the registry failed; its log says more",
-            ),
         }
     }
 }
 
-/// As distribution tells it: nothing in particular is null.
+/// Whole seconds until a wait has passed, at least one.
+fn seconds(wait: Duration) -> u128 {
+    wait.as_millis().div_ceil(1000).max(1)
+}
+
+/// Detail of a 401, which is null if the request requires no scope, as in distribution.
 fn wanted_detail(wanted: &RequiredScopes) -> Option<Vec<WantedScope<'_>>> {
     let scopes: Vec<_> = wanted.all().map(told).collect();
     (!scopes.is_empty()).then_some(scopes)
@@ -309,7 +251,7 @@ fn told(scope: &Scope) -> WantedScope<'_> {
     }
 }
 
-/// What hyper means by a refusal of its own.
+/// Explains the status with which hyper rejected a request.
 fn unreadable(status: StatusCode) -> String {
     match status {
         StatusCode::URI_TOO_LONG => "the path and query of a request may have 65534 bytes".to_owned(),
@@ -376,16 +318,12 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::Files { .. }
         | Error::Internal(_) => {
             tracing::error!(%error, "internal failure");
-            Rendered::new(
-                S::INTERNAL_SERVER_ERROR,
-                "UNKNOWN",
-                "the registry failed; its log says more",
-            )
+            Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
     }
 }
 
-/// What has been received of an upload, as the `Range` header tells it: `0-0` for nothing, as distribution has it.
+/// Value of `Range` for the bytes received of an upload: `0-0` for none, as in distribution.
 pub(crate) fn received_range(received: u64) -> String {
     format!("0-{}", received.saturating_sub(1))
 }

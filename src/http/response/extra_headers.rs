@@ -7,7 +7,7 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
-/// Headers that are added to every answer, unless it has one of that name already.
+/// Headers that are added to every response, except those that it has already.
 #[derive(Clone, Debug, Default)]
 pub struct ExtraHeaders(Arc<[(HeaderName, HeaderValue)]>);
 
@@ -20,14 +20,14 @@ impl PartialEq for ExtraHeaders {
 impl Eq for ExtraHeaders {}
 
 impl ExtraHeaders {
-    /// Checks headers that an owner wants on every answer.
+    /// Parses the owner's headers.
     ///
     /// # Errors
-    /// Names and values that are none, and headers that are the server's own to set, in a sentence.
+    /// Invalid names and values, and headers that only the server may set, in a sentence.
     pub fn parse<'h>(
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Result<Self, String> {
-        // of these, a second or another one would break the connection's framing
+        // setting these would break the connection's framing
         const OWN: [HeaderName; 6] = [
             CONNECTION,
             CONTENT_LENGTH,
@@ -58,7 +58,7 @@ impl ExtraHeaders {
     pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
         let mut before: Option<&HeaderName> = None;
         for (name, value) in self.0.iter() {
-            // several of one name stand together
+            // several headers of one name are adjacent
             if before == Some(name) || !headers.contains_key(name) {
                 headers.append(name, value.clone());
                 before = Some(name);

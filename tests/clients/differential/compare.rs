@@ -1,4 +1,4 @@
-//! What of two answers is compared, and in which form.
+//! The parts of two responses that are compared, and their normal form.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub struct Difference {
     pub ours: String,
 }
 
-/// What nobody can be asked to make equal: the time, how an answer is framed, and whether the connection stays.
+/// Headers that may differ: the time, the framing, and keeping the connection.
 const LEFT_OUT: &[&str] = &["date", "connection", "transfer-encoding"];
 /// As long as a value may be in the list of differences.
 const SHOWN: usize = 90;

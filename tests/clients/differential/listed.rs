@@ -59,7 +59,7 @@ impl Document {
         Self(rows)
     }
 
-    /// What is found and not listed, as rows to be listed, and what is listed and not found.
+    /// Differences found but not listed, as rows to add, and those listed but not found.
     pub fn check(&self, found: &[Difference]) -> String {
         let mut report = String::new();
         let mut unlisted: BTreeMap<(&str, &str, &str), Vec<&str>> = BTreeMap::new();
@@ -97,7 +97,7 @@ impl Document {
         report
     }
 
-    /// Whether it is listed for a request by name.
+    /// True if a request lists the difference by name.
     pub fn is_particular(&self, difference: &Difference) -> bool {
         self.0
             .iter()

@@ -20,7 +20,7 @@ use listed::Document;
 use peer::Peer;
 use script::Script;
 
-/// How many there must be: a script that shrinks is no longer worth its name.
+/// Minimum number of requests; a smaller script proves too little.
 const REQUESTS: usize = 500;
 
 pub fn without_login(bench: &Bench) {

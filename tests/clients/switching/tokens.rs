@@ -17,7 +17,7 @@ use crate::docker::pushed;
 use crate::pki::{Authority, Issued};
 use crate::server::Server;
 
-/// What signs tokens, and brings its certificate along.
+/// A token signer that sends its certificate along.
 struct Signer {
     key: EncodingKey,
     header: Header,
@@ -44,7 +44,7 @@ impl Signer {
         encode(&self.header, &claims, &self.key).unwrap()
     }
 
-    /// What `user` gets of what is asked for: bob never changes anything.
+    /// Scopes granted to `user`; bob never gets more than pull.
     fn grant(&self, user: &str, scopes: &[String]) -> String {
         let access = scopes.iter().map(|scope| {
             let mut parts = scope.splitn(3, ':');

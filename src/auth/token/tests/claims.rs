@@ -12,7 +12,7 @@ async fn every_claim_is_checked() {
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
     let with = |name: &str, value: Value| {
         let mut claims = claims();
-        // none at all, where it is null
+        // null removes the claim
         claims.as_object_mut().unwrap().retain(|key, _| key != name);
         if !value.is_null() {
             claims[name] = value;

@@ -14,7 +14,7 @@ use crate::auth::token::validator::{Fault, Validator};
 use crate::auth::{Error, Identity, Permission, Scope};
 use crate::oci::RepositoryName;
 
-/// Tokens made by go-jose; `tests/login/tokens/main.go` makes them.
+/// Tokens made by go-jose, see `tests/login/tokens/main.go`.
 #[derive(Deserialize)]
 pub(super) struct Fixture {
     pub(super) bundle: String,

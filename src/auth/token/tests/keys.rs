@@ -104,7 +104,7 @@ async fn a_key_is_for_the_algorithm_that_it_says() {
 fn a_chain_has_only_so_many_certificates() {
     let fixture = fixture();
     let bundle = Bundle::parse(fixture.bundle.as_bytes()).unwrap();
-    // a trusted one first: no more would be looked at
+    // the first one is trusted, so no other is examined
     let trusted: String = fixture
         .bundle
         .split("-----")

@@ -48,7 +48,7 @@ async fn only_what_no_server_has_made_is_a_failed_login() {
             ));
         }
     }
-    // the second is an expired one, which nobody can tell before its signature is checked
+    // the second is expired, which is not known before its signature is verified
     for number in 0..11 {
         assert!(
             matches!(
@@ -87,7 +87,7 @@ async fn forged_tokens() {
             "{forged:.200}: {outcome:?}"
         );
     }
-    // signed, and still not to be taken: it asks for an extension to be understood
+    // signed, but requiring an extension to be understood
     let header = Header {
         kid: Some("k".to_owned()),
         crit: Some(vec!["b64".to_owned()]),

@@ -1,0 +1,68 @@
+//! The announcement of a server, warnings at its start, and the error of listening.
+
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tarkeep::http::Address;
+use tarkeep::registry::Retention;
+
+use crate::cli::error::Error;
+
+/// Minimum lease of real use; shorter ones are for tests.
+const SHORTEST_LEASE: Duration = Duration::from_secs(60);
+
+/// Prints the line that scripts wait for.
+pub(super) fn announce(address: &Address, is_encrypted: bool, directory: &Path) {
+    let scheme = if is_encrypted { "https" } else { "http" };
+    let place = match address {
+        Address::Tcp(address) => format!("{scheme}://{address}"),
+        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+    };
+    let mut out = std::io::stdout();
+    // a closed standard output is no reason not to serve
+    let _ = writeln!(out, "listening on {place}, data in {}", directory.display())
+        .and_then(|()| out.flush());
+}
+
+/// Warns about a registry without login that is open to the network.
+pub(super) fn warn_open_to_network(address: &Address) {
+    if let Address::Tcp(address) = address
+        && !address.ip().is_loopback()
+    {
+        tracing::warn!(
+            "open to the network without login: anyone who reaches {address} can push and delete"
+        );
+    }
+}
+
+/// Warns about leases that end before a slow push sends its manifest.
+pub(super) fn warn_short_leases(retention: &Retention) {
+    let held = retention.lease.max(retention.grace);
+    if retention.enabled && held < SHORTEST_LEASE {
+        let held = SignedDuration::try_from(held).unwrap_or(SignedDuration::MAX);
+        tracing::warn!(
+            "gc.lease and gc.grace keep uploaded blobs for only {held:#}: pushes that take longer may fail"
+        );
+    }
+}
+
+pub(super) fn cannot_bind(address: &Address, error: &std::io::Error) -> Error {
+    let remedy = match (address, error.kind()) {
+        (Address::Tcp(_), ErrorKind::AddrInUse) => {
+            "another program listens there: stop it, or choose another port with --addr"
+        }
+        (Address::Tcp(_), ErrorKind::PermissionDenied) => {
+            "ports below 1024 need root: choose another port with --addr"
+        }
+        (Address::Tcp(_), _) => "choose an address of this machine with --addr",
+        (Address::Unix(_), ErrorKind::AddrInUse) => {
+            "another server listens there, or the file is not a socket: choose another path in http.addr"
+        }
+        (Address::Unix(_), _) => {
+            "http.addr must be a path in an existing directory that this user can write to"
+        }
+    };
+    Error::Other(format!("cannot listen on {address}: {error}; {remedy}"))
+}

@@ -1,0 +1,58 @@
+//! `config show`.
+
+use serde_json::json;
+
+use crate::config::tests::{everything, load};
+use crate::config::*;
+
+#[test]
+fn what_is_shown_says_the_same_as_what_was_read() {
+    let without_secrets = |config: &Config| {
+        let mut config = config.clone();
+        config
+            .health
+            .http
+            .iter_mut()
+            .for_each(|check| check.headers.clear());
+        config
+    };
+    for text in [
+        everything("token"),
+        everything("htpasswd"),
+        everything("none"),
+    ] {
+        let loaded = load(&text, &[("REGISTRY_HTTP_ADDR", "[::]:5")]).unwrap();
+        let shown = loaded.to_yaml();
+        assert!(
+            shown.contains("addr: \"[::]:5\"  # variable REGISTRY_HTTP_ADDR"),
+            "{shown}"
+        );
+        let again = load(&shown, &[]).unwrap_or_else(|error| panic!("{shown}\n{error}"));
+        assert_eq!(
+            without_secrets(&again.config),
+            without_secrets(&loaded.config),
+            "{shown}"
+        );
+        assert!(again.differences(&again).is_empty());
+    }
+    let loaded = load(
+        "health: {http: [{uri: a, headers: {Authorization: [hidden]}}]}\ngc: {grace: 2h}",
+        &[],
+    )
+    .unwrap();
+    let (yaml, json) = (loaded.to_yaml(), loaded.to_json());
+    assert!(
+        !yaml.contains("hidden") && !json.to_string().contains("hidden"),
+        "{yaml}"
+    );
+    assert!(
+        yaml.contains("grace: 2h  # ")
+            && yaml.contains("config.yml line 2")
+            && yaml.contains("lease: 24h  # default"),
+        "{yaml}"
+    );
+    assert_eq!(
+        (&json["config"]["gc"]["grace"], &json["origins"]["gc.lease"]),
+        (&json!("2h"), &json!("default"))
+    );
+}
