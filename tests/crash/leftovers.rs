@@ -218,7 +218,8 @@ fn what_is_left_is_cleared_by_a_server_without_roots_privileges_too() {
     fs::remove_file(crashed.blob(&sha256(&content))).expect("one name less");
     let expired = "00000000-89ab-4cde-8f01-23456789abcd";
     crashed.execute(
-        "INSERT INTO uploads SELECT ?1, repository, algorithm, 0, 0, 0 FROM uploads",
+        "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at, received) \
+         SELECT ?1, repository, algorithm, 0, 0, 0 FROM uploads",
         expired,
     );
     fs::write(crashed.upload(expired), &content).expect("a file");
