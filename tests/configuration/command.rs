@@ -129,7 +129,7 @@ fn what_is_shown_names_its_origin() {
             &said["config"]["auth"],
             &said["origins"]["http.trustedproxies"]
         ),
-        (&"none".into(), &"default: nobody".into())
+        (&"none".into(), &"default: none".into())
     );
 }
 

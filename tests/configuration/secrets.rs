@@ -174,7 +174,7 @@ fn a_server_that_says_what_it_does_names_no_secrets() {
     let said = log();
     let debug = said
         .lines()
-        .find(|line| line.contains("the debug port is open"))
+        .find(|line| line.contains("debug port listening"))
         .expect("a line");
     let address = debug.rsplit('=').next().expect("an address");
     let answer = crate::support::Client::new(address).get("/debug/health");

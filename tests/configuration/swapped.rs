@@ -91,7 +91,7 @@ fn a_hundred_swaps_fail_no_request() {
             rustix::process::kill_process(pid, rustix::process::Signal::HUP)
                 .expect("the server can be told");
             let word = if number % 4 == 3 {
-                "not taken"
+                "the new configuration is rejected"
             } else {
                 "now in force"
             };

@@ -70,7 +70,7 @@ fn text_is_for_people_and_only_as_much_as_is_asked_for() {
     server.stop();
     let lines = server.err();
     assert!(
-        lines.iter().any(|line| line.contains(" INFO stopping")
+        lines.iter().any(|line| line.contains(" INFO shutting down")
             && line.ends_with("signal=\"SIGTERM\" service=registry")),
         "{lines:?}"
     );
@@ -135,7 +135,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
     assert!(
         text.lines()
             .last()
-            .is_some_and(|line| line.contains("stopping")),
+            .is_some_and(|line| line.contains("shutting down")),
         "{text}"
     );
 }
