@@ -4,8 +4,8 @@
 //! wait for a write. Changes are closures over a [`WriteTx`], handed to [`Meta::write`], which runs many of them in one
 //! durable commit. Locks in memory are parking_lot's: they have no poisoning to recover from, and protect caches only.
 //!
-//! [`sqlite`] has the connections, the readers and the writer, [`content`] the facts that clients change, [`gc`] what
-//! collection finds and removes, and [`reports`] the lists and sums.
+//! `sqlite` has the connections, the readers and the writer, `content` the facts that clients change, `gc` what
+//! collection finds and removes, and `reports` the lists and sums.
 
 mod actor;
 mod clock;

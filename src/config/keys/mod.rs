@@ -1,7 +1,7 @@
 //! The table of keys: distribution's and ours, with the kind, the status, the default and the meaning of each.
 //!
-//! Validation, variables, `registry config show` and `docs/configuration.md` all follow this one table: [`supported`] holds
-//! the keys that have an effect, [`distribution_only`] those of distribution that have none here.
+//! Validation, variables, `registry config show` and `docs/configuration.md` all follow this one table: `supported` holds
+//! the keys that have an effect, `distribution_only` those of distribution that have none here.
 
 mod distribution_only;
 mod key;
