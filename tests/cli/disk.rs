@@ -237,7 +237,7 @@ fn garbage_that_waits_is_told_with_its_date() {
         (&0.into(), frees)
     );
     let tomorrow = std::time::SystemTime::now() + std::time::Duration::from_secs(24 * 3600);
-    let tomorrow = humantime::format_rfc3339_seconds(tomorrow).to_string();
+    let tomorrow = crate::support::format_time(tomorrow);
     assert_eq!(
         garbage["later"]["days"],
         serde_json::json!([{ "date": tomorrow[..10], "bytes": frees, "blobs": 2 }])

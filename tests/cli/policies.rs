@@ -416,7 +416,7 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
     let items = forecast["items"].as_array().expect("items");
     let now = std::time::SystemTime::now();
     let days = |item: &Value| {
-        let at = humantime::parse_rfc3339(item["at"].as_str().expect("a time")).expect("a time");
+        let at = crate::support::parse_time(item["at"].as_str().expect("a time"));
         (at.duration_since(now).expect("later").as_secs_f64() / 86400.0).round()
     };
     let tags: Vec<_> = items
@@ -459,8 +459,7 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         (&0.into(), &bytes.into())
     );
     let day = |days: u64| {
-        humantime::format_rfc3339_seconds(now + std::time::Duration::from_secs(days * 86400))
-            .to_string()[..10]
+        crate::support::format_time(now + std::time::Duration::from_secs(days * 86400))[..10]
             .to_owned()
     };
     let dates: Vec<_> = garbage["later"]["days"]

@@ -154,8 +154,7 @@ fn a_repository_goes_at_once_and_an_index_before_its_children() {
             .as_str()
             .expect("a time")
             .to_owned();
-        let wait = humantime::parse_rfc3339(&by)
-            .expect("a time")
+        let wait = crate::support::parse_time(&by)
             .duration_since(std::time::SystemTime::now())
             .expect("later");
         (wait.as_secs_f64() / 86400.0).round()

@@ -50,9 +50,7 @@ fn what_can_be_brought_back_is_listed() {
         (&"tag".into(), &"web".into(), &other.digest().into())
     );
     for row in [manifest, tag] {
-        let time = |name: &str| {
-            humantime::parse_rfc3339(row[name].as_str().expect("a time")).expect("a time")
-        };
+        let time = |name: &str| crate::support::parse_time(row[name].as_str().expect("a time"));
         assert_eq!(
             time("until")
                 .duration_since(time("deleted"))

@@ -115,8 +115,7 @@ fn a_tag_goes_back_to_what_it_was() {
     text(&server, &["tag", "restore", "app:v1", "--to", since]);
     three.assert_pulls(&mut client, "app", "v1");
     // just before, it was another one
-    let millis =
-        humantime::parse_rfc3339(since).expect("a time") - std::time::Duration::from_millis(1);
+    let millis = crate::support::parse_time(since) - std::time::Duration::from_millis(1);
     text(
         &server,
         &[
@@ -124,7 +123,7 @@ fn a_tag_goes_back_to_what_it_was() {
             "restore",
             "app:v1",
             "--to",
-            &humantime::format_rfc3339_millis(millis).to_string(),
+            &crate::support::format_time(millis),
         ],
     );
     two.assert_pulls(&mut client, "app", "v1");

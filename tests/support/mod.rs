@@ -6,6 +6,7 @@ mod image;
 mod log;
 pub mod server;
 mod skip;
+mod time;
 mod wait;
 
 pub use client::{Client, Response};
@@ -14,4 +15,5 @@ pub use image::{Image, descriptor};
 pub use log::show_if_failing;
 pub use server::Server;
 pub use skip::announce_skipped;
+pub use time::{format_time, parse_time};
 pub use wait::{eventually, eventually_some};
