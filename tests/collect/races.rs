@@ -264,7 +264,7 @@ fn one_bad_item_stops_nothing() {
     let output = server.cli(&["gc", "--online", "--output", "json"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("1 thing could not be collected"),
+        !output.status.success() && said.contains("1 item could not be removed"),
         "{said}"
     );
     let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
