@@ -8,10 +8,10 @@ use super::source::{Files, files};
 const FOLDERS: [&str; 3] = ["src", "tests", "benches"];
 const LONGEST_FUNCTION: usize = 70;
 
-/// Maximum number of functions over [`LONGEST_FUNCTION`]; it only falls.
-const MOST_LONG_FUNCTIONS: usize = 53;
+/// Maximum number of functions of the tests over [`LONGEST_FUNCTION`]; it only falls.
+const MOST_LONG_TEST_FUNCTIONS: usize = 38;
 /// Maximum share of doc comments that begin with a relative word, in hundredths of a per cent; it only falls.
-const MOST_RELATIVE_COMMENTS: usize = 1760;
+const MOST_RELATIVE_COMMENTS: usize = 20;
 
 const RELATIVE_WORDS: &[&str] = &[
     "What", "How", "Whether", "Where", "Who", "Whom", "Whose", "Which", "When", "That",
@@ -83,9 +83,11 @@ fn functions_fit_on_a_page() {
         "{} functions over {LONGEST_FUNCTION} lines\n{list}",
         long.len()
     );
+    let in_tests = long.iter().filter(|(_, place)| place.starts_with("tests/"));
+    let in_tests = in_tests.count();
     assert!(
-        long.len() <= MOST_LONG_FUNCTIONS,
-        "{} functions over {LONGEST_FUNCTION} lines\n{list}",
+        in_tests == long.len() && in_tests <= MOST_LONG_TEST_FUNCTIONS,
+        "{} functions over {LONGEST_FUNCTION} lines, {in_tests} of them in tests\n{list}",
         long.len()
     );
 }

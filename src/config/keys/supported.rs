@@ -10,7 +10,7 @@ use Reload::{Live, Restart};
 /// A key: path, kind, default, when a change takes effect, meaning.
 struct Row(&'static str, Kind, &'static str, Reload, &'static str);
 
-/// When a running server applies a change.
+/// Time at which a running server applies a change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reload {
     /// On reload.

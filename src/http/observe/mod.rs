@@ -1,4 +1,4 @@
-//! What operators see: access log, error log, metrics, probes and the debug port.
+//! The operators' view: access log, error log, metrics, probes and the debug port.
 
 pub(crate) mod access_log;
 pub(crate) mod collector;

@@ -88,7 +88,7 @@ impl SweepRun<'_> {
         Ok(done)
     }
 
-    /// Time after which nothing that was in use or promised is due, whatever the rules say.
+    /// Cutoff: content used or promised after this time is never due, whatever the rules say.
     pub(super) fn cutoff(&self) -> Millis {
         now().saturating_sub(self.sweep.retention.hold_period())
     }
