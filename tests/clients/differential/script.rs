@@ -38,7 +38,7 @@ pub fn all() -> Script {
     script
 }
 
-pub use builder::{Script, Step};
+pub use builder::Script;
 pub use logins::USER;
 
 /// Requests to servers that require a login.
