@@ -1,9 +1,9 @@
-//! `registry gc`, as people see it.
+//! Output of `registry gc`.
 
-use super::{at_a_terminal, bytes_on_disk, json, text, typed};
+use super::{at_a_terminal, bytes_on_disk, json, text, run_at_terminal};
 use crate::support::{Image, Server};
 
-/// Nothing stays, and nothing goes but when the test says so.
+/// Nothing is kept, and collection runs only when the test starts it.
 const AT_ONCE: [(&str, &str); 3] = [
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
@@ -18,11 +18,11 @@ fn push_and_remove(server: &Server, seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn a_terminal_is_shown_a_bar_and_nobody_else() {
+fn only_a_terminal_sees_a_progress_bar() {
     let server = Server::with(&AT_ONCE);
     push_and_remove(&server, 0..20);
     let (shown, is_done) = at_a_terminal(&server, &["gc"], "");
-    // their links first; with each may go a blob and its file
+    // links first; each may take a blob and its file along
     assert!(
         is_done && shown.contains("] 0 of 120, 0 B freed, 00:00:00"),
         "{shown:?}"
@@ -51,7 +51,7 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
         );
         std::fs::write(&config, text).expect("a file");
         let (shown, is_done) = match arguments {
-            ["garbage-collect", ..] => typed(&[arguments, &[&config]].concat(), ""),
+            ["garbage-collect", ..] => run_at_terminal(&[arguments, &[&config]].concat(), ""),
             _ => at_a_terminal(&server, arguments, ""),
         };
         assert!(
@@ -68,7 +68,7 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
 }
 
 #[test]
-fn one_of_a_kind_is_one() {
+fn counts_of_one_are_in_the_singular() {
     let server = Server::with(&AT_ONCE);
     push_and_remove(&server, 0..1);
     Image::small(1).push(&mut server.client(), "app", "v1");
