@@ -214,15 +214,12 @@ pub(in crate::registry) fn set_tag(
     actor: &Actor,
     now: Millis,
 ) -> Result<(), Error> {
-    if policy.is_some_and(|policy| policy.is_immutable(tag.as_str()))
+    if let Some(policy) = policy
         && tx
             .tag_target(id, tag)?
             .is_some_and(|(present, _)| present != manifest)
     {
-        return Err(Error::TagImmutable {
-            repository: repository.clone(),
-            tag: tag.to_string(),
-        });
+        policy.check_mutable(repository, tag.as_str())?;
     }
     Ok(tx.set_tag(id, tag, manifest, actor, now)?)
 }
