@@ -232,6 +232,36 @@ fn a_child_is_refused_before_anything_is_shown() {
 }
 
 #[test]
+fn without_a_terminal_nothing_goes_without_yes() {
+    let server = Server::start();
+    let mut client = server.client();
+    let images = push_all(&mut client);
+    for reference in [
+        "team/app:pr-1".to_owned(),
+        format!("team/app@{}", images[1].digest()),
+        "team/web".to_owned(),
+        "team/*:pr-*".to_owned(),
+        "**".to_owned(),
+    ] {
+        for output in ["table", "json"] {
+            assert!(
+                refusal(&server, &["rm", &reference, "--output", output]).contains("add --yes"),
+                "{reference}"
+            );
+        }
+    }
+    for (repository, tag) in [
+        ("team/app", "pr-1"),
+        ("team/app", "pr-2"),
+        ("team/app", "main"),
+        ("team/web", "pr-9"),
+    ] {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        assert_eq!(client.head(&path).status, 200, "{path}");
+    }
+}
+
+#[test]
 fn a_person_is_asked() {
     let server = Server::start();
     let mut client = server.client();
@@ -240,7 +270,7 @@ fn a_person_is_asked() {
     assert!(
         !is_removed
             && shown.contains("blobs by")
-            && shown.contains("[y/N]")
+            && shown.contains("remove tag pr-1 of team/app? [y/N]")
             && shown.contains("nothing was removed"),
         "{shown}"
     );

@@ -1,13 +1,12 @@
 //! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
-
 use serde_json::{Value, json};
 use tarkeep::registry::{self, Deletion, DeletionEffect, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
+use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::output::{self, Format, Table, size, time, written};
 use crate::cli::terminal::selection::{Selection, Selector};
 
@@ -20,9 +19,8 @@ pub(crate) struct Arguments {
     /// Only show what would be deleted, and how much disk space that would free
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask for confirmation; required for globs and whole repositories without a terminal
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
     #[command(flatten)]
     store: Store,
     /// Output format: table, or JSON for scripts
@@ -34,7 +32,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
         dry_run,
-        yes,
+        confirmation,
         store,
         output,
     } = arguments;
@@ -42,6 +40,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let (registry, retention) = store.open_with_rules().await?;
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
+    if !dry_run {
+        confirmation.check_possible()?;
+    }
     let consequence = registry
         .reports()
         .preview_deletion(selection.deletions.clone(), &retention)
@@ -50,14 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         show(&selection, &consequence, &retention)?;
     }
     if !dry_run {
-        if !yes && stdin().is_terminal() && !confirm()? {
-            return Err(Error::Other("nothing was removed".to_owned()));
-        }
-        if !yes && !stdin().is_terminal() && !selector.is_single() {
-            return Err(Error::Other(
-                "nothing was removed: there is no terminal to confirm on, so add --yes".to_owned(),
-            ));
-        }
+        confirmation.ask(&format!("remove {}?", what(&selection)))?;
         remove(&registry, &selection).await?;
     }
     match output {
@@ -160,20 +154,6 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
     text
 }
 
-fn confirm() -> Result<bool, Error> {
-    let failed = |error: std::io::Error| {
-        Error::Other(format!(
-            "cannot ask for confirmation: {error}; add --yes to skip it"
-        ))
-    };
-    write!(stderr(), "remove this? [y/N] ")
-        .and_then(|()| stderr().flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
 async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error> {
     let actor = actor::local_user();
     for (repository, deletion) in &selection.deletions {
@@ -202,7 +182,7 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
     Ok(())
 }
 
-/// Describes what was removed.
+/// Describes what is removed.
 fn what(selection: &Selection) -> String {
     let tags: usize = selection
         .deletions
