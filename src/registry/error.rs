@@ -27,9 +27,9 @@ pub enum Error {
     UploadUnknown(UploadId),
     #[error("another request is writing to upload {0}")]
     UploadBusy(UploadId),
-    #[error("the chunk does not start where the upload ends: {received} bytes have been received")]
+    #[error("the chunk must start at byte {received}, where the upload ends so far")]
     ChunkOutOfOrder { received: u64 },
-    #[error("the body has {received} bytes, its headers promised {promised}")]
+    #[error("the body has {received} bytes, but its headers announce {promised}")]
     SizeMismatch { promised: u64, received: u64 },
     #[error("the content has digest {actual}, not {expected}")]
     DigestMismatch { expected: Digest, actual: Digest },

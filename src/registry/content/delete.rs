@@ -6,11 +6,12 @@
 
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::registry::content::pull::{blob_unknown, manifest_unknown};
+use crate::registry::content::pull::blob::blob_unknown;
+use crate::registry::content::pull::manifest::manifest_unknown;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
+use crate::registry::facades::{Blobs, Manifests, Repositories, Tags};
 use crate::registry::settings::RegistrySettings;
-use crate::registry::slices::{Blobs, Manifests, Repositories, Tags};
 
 /// Maximum number of manifests or tags deleted in one transaction.
 const AT_ONCE: usize = 50;
@@ -163,14 +164,15 @@ impl Repositories<'_> {
                     // be reused
                     return Ok(false);
                 }
-                let free = tx.free_manifests(scope.repository, scope.newest, scope.by, AT_ONCE)?;
-                for manifest in &free {
+                let deletable =
+                    tx.manifests_without_parent(scope.repository, scope.newest, scope.by, AT_ONCE)?;
+                for manifest in &deletable {
                     tx.tags_on(*manifest)?
                         .iter()
                         .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
                     tx.delete_manifest(*manifest, actor, now())?;
                 }
-                Ok(!free.is_empty())
+                Ok(!deletable.is_empty())
             })
             .await
     }

@@ -82,7 +82,7 @@ impl Retention {
     /// Returns the time at which an unreferenced manifest is due; `None` if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);
-        if manifest.is_freed {
+        if manifest.has_lost_parent {
             return Some(since.saturating_add(self.hold_period()));
         }
         match self.untagged_rule(&manifest.repository) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{Millis, TagTimes, millis};
+use crate::meta::{Millis, TagActivity, millis};
 use crate::oci::RepositoryName;
 use crate::registry::error::Error;
 use crate::registry::policy::duration::format_duration;
@@ -81,7 +81,7 @@ impl Policy {
     }
 
     /// Decides about all tags of a repository; sorted by name.
-    pub fn decide(&self, mut tags: Vec<TagTimes>, now: Millis) -> Vec<TagDecision> {
+    pub fn decide(&self, mut tags: Vec<TagActivity>, now: Millis) -> Vec<TagDecision> {
         let mut newest = NewestTags::default();
         tags.iter().for_each(|tag| self.record(tag, &mut newest));
         let ranks = newest.rank();
@@ -92,7 +92,7 @@ impl Policy {
     }
 
     /// Records a tag, which must be done for all tags before any decision.
-    pub(in crate::registry) fn record(&self, tag: &TagTimes, newest: &mut NewestTags) {
+    pub(in crate::registry) fn record(&self, tag: &TagActivity, newest: &mut NewestTags) {
         if let Ok((number, rule)) = self.rule_of(&tag.name)
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
@@ -122,7 +122,7 @@ impl Policy {
 
     pub(in crate::registry) fn decide_one(
         &self,
-        tag: TagTimes,
+        tag: TagActivity,
         now: Millis,
         ranks: &TagRanks,
     ) -> TagDecision {
@@ -232,8 +232,8 @@ pub(in crate::registry) fn is_signature(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagTimes {
-        TagTimes {
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagActivity {
+        TagActivity {
             name: name.to_owned(),
             updated_at,
             pulled_at,
