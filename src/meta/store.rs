@@ -8,7 +8,7 @@ use super::error::Error;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::connection::{self, Pools};
 use super::sqlite::reader::{PointReader, Read, point};
-use super::sqlite::writer::{BeforeCommit, WriteTx, Writer};
+use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
 
@@ -120,7 +120,7 @@ impl Meta {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.writer
-            .submit(change, true)
+            .submit(change, Durability::Durable)
             .await
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
@@ -136,7 +136,7 @@ impl Meta {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.writer
-            .submit(change, false)
+            .submit(change, Durability::Lazy)
             .await
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
@@ -145,7 +145,7 @@ impl Meta {
     pub fn sync(&self) -> std::io::Result<()> {
         // SQLite holds no lock on the log itself, so it may be opened and closed
         match std::fs::File::open(&self.log).and_then(|log| log.sync_data()) {
-            // copied back and removed: then it is in the database, durably
+            // checkpointed and removed: then everything is in the database, durably
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other,
         }

@@ -11,8 +11,8 @@ use tokio::sync::futures::Notified;
 
 use crate::blob::{BlobStore, DirectoryLock, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
-use crate::registry::content::manifest_budget::ManifestBudget;
-use crate::registry::content::pull_counts::PullCounts;
+use crate::registry::content::pull::counts::PullCounts;
+use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{bytes_on_disk, with_fast_collection, json, number, text};
+use super::{bytes_on_disk, json, number, text, with_fast_collection};
 use crate::support::{
     Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
 };
@@ -187,7 +187,8 @@ fn du_figures_match_the_file_system() {
 #[test]
 fn predicted_space_equals_the_space_freed() {
     let mut pushed = None;
-    let (_directory, server) = with_fast_collection(&[], |client| pushed = Some(push_store(client)));
+    let (_directory, server) =
+        with_fast_collection(&[], |client| pushed = Some(push_store(client)));
     let store = pushed.expect("a store");
     let mut left = bytes_on_disk(&server);
     let mut gone = |server: &Server, frees: u64, what: &str| {

@@ -26,12 +26,12 @@ const FAST: [(&str, &str); 4] = [
 
 /// Adds `--yes`, because no terminal can confirm.
 fn with_yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let with_yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--with_yes") {
-        &["--with_yes"]
+    let yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--yes") {
+        &["--yes"]
     } else {
         &[]
     };
-    [arguments, with_yes].concat()
+    [arguments, yes].concat()
 }
 
 fn json(server: &Server, arguments: &[&str]) -> Value {
@@ -92,7 +92,10 @@ fn push_index(client: &mut Client) -> String {
 
 /// Pushes to a server with default leases, then restarts the directory with [`FAST`] and `more`
 /// settings: a push must not race with its own lease.
-fn with_fast_collection(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Server) {
+fn with_fast_collection(
+    more: &[(&str, &str)],
+    push: impl FnOnce(&mut Client),
+) -> (TempDir, Server) {
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
     let mut patient = Server::at(&data, &[]);
@@ -155,7 +158,7 @@ fn run_at_terminal(arguments: &[&str], answer: &str) -> (String, bool) {
     let mut terminal = std::fs::File::from(terminal);
     terminal
         .write_all(answer.as_bytes())
-        .expect("the answer is run_at_terminal");
+        .expect("the answer is typed");
     let output = child.wait_with_output().expect("it ends");
     let mut shown = String::from_utf8(output.stdout).expect("text");
     // reading from a terminal whose other end is closed fails

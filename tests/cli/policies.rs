@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, with_fast_collection, json, refusal, text, texts};
+use super::{FAST, json, refusal, text, texts, with_fast_collection};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, eventually};
 
 const POLICIES: &str = "

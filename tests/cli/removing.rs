@@ -2,7 +2,9 @@
 
 use serde_json::json as value;
 
-use super::{at_a_terminal, bytes_on_disk, with_fast_collection, json, number, push_index, refusal, text};
+use super::{
+    at_a_terminal, bytes_on_disk, json, number, push_index, refusal, text, with_fast_collection,
+};
 use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 /// Pushes images that share a layer as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and
@@ -62,7 +64,7 @@ fn a_glob_previews_and_then_removes() {
         "{table}"
     );
 
-    let said = text(&server, &["rm", "team/*:pr-*", "--with_yes"]);
+    let said = text(&server, &["rm", "team/*:pr-*", "--yes"]);
     assert!(
         said.ends_with("removed 3 tags of 2 repositories\n"),
         "{said}"
@@ -190,10 +192,14 @@ fn immutable_tags_block_the_whole_removal() {
         "**",
         &format!("team/app@{digest}"),
     ] {
-        assert!(
-            refusal(&server, &["rm", reference]).contains("immutable"),
-            "{reference}"
-        );
+        let sentence = refusal(&server, &["rm", reference]);
+        for part in [
+            "tag v1 of team/app is immutable",
+            "the policy for 'team/**'",
+            "taking 'v*' out of policies[].immutable",
+        ] {
+            assert!(sentence.contains(part), "{reference}: {sentence}");
+        }
         assert_eq!(
             client.get("/v2/team/app/tags/list").json()["tags"],
             value!(["a", "b", "v1", "x"]),
@@ -232,6 +238,102 @@ fn removing_a_child_is_refused_before_any_preview() {
 }
 
 #[test]
+fn signatures_and_referrers_that_go_along_are_named() {
+    let server = Server::start();
+    let mut client = server.client();
+    let index = push_index(&mut client);
+    let referrer = client
+        .get(&format!("/v2/team/app/referrers/{index}"))
+        .json()["manifests"][0]["digest"]
+        .as_str()
+        .expect("a referrer")
+        .to_owned();
+    let (signature, tag) = (
+        Image::new("signature", Vec::new()),
+        format!("{}.sig", index.replace(':', "-")),
+    );
+    signature.push(&mut client, "team/app", &tag);
+
+    for reference in ["team/app:v1", &format!("team/app@{index}")] {
+        let shown = json(&server, &["rm", reference, "--dry-run"]);
+        assert_eq!(
+            shown["referrers"],
+            value!([
+                {
+                    "repository": "team/app", "tag": null, "digest": referrer,
+                    "type": "application/vnd.test.signature", "subject": index
+                },
+                {
+                    "repository": "team/app", "tag": tag, "digest": signature.digest(),
+                    "type": null, "subject": index
+                },
+            ]),
+            "{reference}"
+        );
+        let shown = text(&server, &["rm", reference, "--dry-run"]);
+        assert!(
+            shown.contains("go along")
+                && shown.contains(&tag)
+                && shown.contains("vnd.test.signature"),
+            "{shown}"
+        );
+    }
+    let shown = json(&server, &["rm", "team/app", "--dry-run"]);
+    assert_eq!(
+        shown["referrers"].as_array().map(Vec::len),
+        Some(1),
+        "the signature's tag is among what is named anyway: {shown}"
+    );
+    let (shown, _) = at_a_terminal(&server, &["rm", "team/app:v1"], "n\n");
+    assert!(
+        shown.contains("remove tag v1 of team/app, and 2 signatures or other referrers? [y/N]"),
+        "{shown}"
+    );
+
+    // another tag keeps the image, and with it what refers to it
+    let manifest = client.get("/v2/team/app/manifests/v1").body;
+    let kind = crate::support::OCI_INDEX;
+    assert_eq!(
+        client
+            .put_manifest("team/app", "v2", kind, &manifest)
+            .status,
+        201
+    );
+    let shown = json(&server, &["rm", "team/app:v1", "--dry-run"]);
+    assert_eq!(shown["referrers"], value!([]));
+}
+
+#[test]
+fn nothing_is_removed_without_a_terminal_or_yes() {
+    let server = Server::start();
+    let mut client = server.client();
+    let images = push_all(&mut client);
+    for reference in [
+        "team/app:pr-1".to_owned(),
+        format!("team/app@{}", images[1].digest()),
+        "team/web".to_owned(),
+        "team/*:pr-*".to_owned(),
+        "**".to_owned(),
+    ] {
+        for output in ["table", "json"] {
+            assert!(
+                refusal(&server, &["rm", &reference, "--output", output]).contains("add --yes"),
+                "{reference}"
+            );
+        }
+    }
+    for (repository, tag) in [
+        ("team/app", "pr-1"),
+        ("team/app", "pr-2"),
+        ("team/app", "main"),
+        ("team/web", "pr-9"),
+    ] {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        assert_eq!(client.head(&path).status, 200, "{path}");
+    }
+}
+
+#[test]
 fn a_terminal_user_is_asked_to_confirm() {
     let server = Server::start();
     let mut client = server.client();
@@ -240,7 +342,7 @@ fn a_terminal_user_is_asked_to_confirm() {
     assert!(
         !is_removed
             && shown.contains("blobs by")
-            && shown.contains("[y/N]")
+            && shown.contains("remove tag pr-1 of team/app? [y/N]")
             && shown.contains("nothing was removed"),
         "{shown}"
     );
@@ -251,6 +353,6 @@ fn a_terminal_user_is_asked_to_confirm() {
         "{shown}"
     );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 404);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--with_yes"], "");
+    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--yes"], "");
     assert!(is_removed && !shown.contains("[y/N]"), "{shown}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json as value;
 
-use super::{with_fast_collection, json, push_index, refusal, text, texts};
+use super::{json, push_index, refusal, text, texts, with_fast_collection};
 use crate::support::{Client, Image, Server, eventually};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {

@@ -1,6 +1,6 @@
 //! Output of `registry gc`.
 
-use super::{at_a_terminal, bytes_on_disk, json, text, run_at_terminal};
+use super::{at_a_terminal, bytes_on_disk, json, run_at_terminal, text};
 use crate::support::{Image, Server};
 
 /// Nothing is kept, and collection runs only when the test starts it.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json as value};
 
-use super::{with_fast_collection, json, push_index, refusal, text};
+use super::{json, push_index, refusal, text, with_fast_collection};
 use crate::support::{Image, Server, eventually, noise, sha256};
 
 /// A chain's short form: the kinds of its steps and of its end.

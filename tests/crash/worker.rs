@@ -300,7 +300,12 @@ impl<'l> Worker<'l> {
         Ok(location.to_owned())
     }
 
-    pub fn append(&mut self, location: &str, chunk: &[u8], offset: usize) -> Result<(), ServerDied> {
+    pub fn append(
+        &mut self,
+        location: &str,
+        chunk: &[u8],
+        offset: usize,
+    ) -> Result<(), ServerDied> {
         let end = offset + chunk.len();
         self.ledger.upload(location, |upload| upload.sent = end);
         // with and without Content-Range, as chunks and as streams

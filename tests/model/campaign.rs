@@ -11,7 +11,7 @@ use super::content::Stock;
 use super::journal::Journal;
 use super::process::ServerProcess;
 use super::repository::Repository;
-use super::retention::{Slack, Retention};
+use super::retention::{Retention, Slack};
 use crate::support::Server;
 
 #[derive(Default)]
@@ -82,8 +82,14 @@ impl std::fmt::Display for Counts {
         } = self;
         let [requests, collections, kills, pushes, late] =
             [requests, collections, kills, pushes, late].map(Count::get);
-        let [expiry_races, concurrent_changes, restores, refused, absent] =
-            [expiry_races, concurrent_changes, restores, refused_restores, absent].map(Count::get);
+        let [expiry_races, concurrent_changes, restores, refused, absent] = [
+            expiry_races,
+            concurrent_changes,
+            restores,
+            refused_restores,
+            absent,
+        ]
+        .map(Count::get);
         write!(
             f,
             "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {expiry_races} expiry races, {concurrent_changes} concurrent changes, \

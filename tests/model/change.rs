@@ -7,8 +7,8 @@ use std::time::Instant;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Actor, Error, RestoreTarget, Restored};
 
+use super::client::{CheckedClient, ServerDied};
 use super::content::Item;
-use super::client::{ServerDied, CheckedClient};
 use super::journal::short;
 use super::repository::Repository;
 
@@ -58,14 +58,17 @@ impl CheckedClient<'_> {
             ),
         )?;
         match answer.status() {
-            201 => repository.blob_promised(digest, answer.sent + self.campaign.retention.promise()),
-            202 if until.is_some_and(|until| self.campaign.slack.is_sure(until, answer.now)) => self
-                .report_violation(
+            201 => {
+                repository.blob_promised(digest, answer.sent + self.campaign.retention.promise())
+            }
+            202 if until.is_some_and(|until| self.campaign.slack.is_sure(until, answer.now)) => {
+                self.report_violation(
                     repository,
                     &[digest],
                     &answer,
                     "a blob cannot be mounted that another repository was sure to show",
-                ),
+                )
+            }
             202 => {
                 let location = answer
                     .response
@@ -88,7 +91,11 @@ impl CheckedClient<'_> {
 
     /// Deletes a blob from the repository. It is no longer promised, but deleted manifests that
     /// need it can be restored.
-    pub fn delete_blob(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
+    pub fn delete_blob(
+        &mut self,
+        repository: &mut Repository,
+        digest: &str,
+    ) -> Result<(), ServerDied> {
         let Ok(answer) = self.send("DELETE", &format!("/v2/{}/blobs/{digest}", repository.name))
         else {
             repository.blob_uncertain(digest);
@@ -455,11 +462,14 @@ impl CheckedClient<'_> {
         let name = RepositoryName::parse(repository).expect("a name");
         let parsed = Digest::parse(digest).expect("a digest");
         let began = Instant::now();
-        let result = self.campaign.block_on(self.campaign.registry.trash().restore(
-            &name,
-            &parsed,
-            Actor::default(),
-        ));
+        let result = self
+            .campaign
+            .block_on(
+                self.campaign
+                    .registry
+                    .trash()
+                    .restore(&name, &parsed, Actor::default()),
+            );
         let now = Instant::now();
         self.campaign.slack.record(began, now);
         self.campaign.journal.note(
@@ -507,7 +517,11 @@ impl CheckedClient<'_> {
                 .trash
                 .get(&digest)
                 .is_some_and(|trashed| self.campaign.slack.is_sure(trashed.until, now));
-        let is_due = is_kept && self.campaign.slack.is_sure(ended + campaign.retention.history, now);
+        let is_due = is_kept
+            && self
+                .campaign
+                .slack
+                .is_sure(ended + campaign.retention.history, now);
         match result {
             Ok(found) if found.to_string() == digest => {
                 let item = Arc::clone(&campaign.stock.items[&digest]);

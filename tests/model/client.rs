@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use super::campaign::Campaign;
 use super::content::Item;
 use super::journal::short;
 use super::repository::Repository;
-use super::campaign::Campaign;
 use crate::crash::random::Random;
 use crate::support::{Client, Response};
 
@@ -297,7 +297,11 @@ impl<'w> CheckedClient<'w> {
     }
 
     /// Reads and checks the referrers of a manifest.
-    pub fn referrers(&mut self, repository: &mut Repository, subject: &str) -> Result<(), ServerDied> {
+    pub fn referrers(
+        &mut self,
+        repository: &mut Repository,
+        subject: &str,
+    ) -> Result<(), ServerDied> {
         let answer = self.send(
             "GET",
             &format!("/v2/{}/referrers/{subject}", repository.name),

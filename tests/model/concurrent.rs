@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::client::{ServerDied, CheckedClient};
+use super::client::{CheckedClient, ServerDied};
 use super::repository::Repository;
 use crate::crash::random::Random;
 
@@ -41,11 +41,16 @@ impl CheckedClient<'_> {
         let random = Random::new(self.random.next());
         let sent = Instant::now();
         let pushed = std::thread::scope(|scope| {
-            let other = scope
-                .spawn(move || CheckedClient::new(campaign, random).change_concurrently(other, &name, &digest, &wanted));
+            let other = scope.spawn(move || {
+                CheckedClient::new(campaign, random)
+                    .change_concurrently(other, &name, &digest, &wanted)
+            });
             let pushed = self.push_image(repository, &image, Some(&tag));
             if other.join().is_err() {
-                campaign.violated(&[&repository.name], "the other client of a concurrent change failed");
+                campaign.violated(
+                    &[&repository.name],
+                    "the other client of a concurrent change failed",
+                );
             }
             pushed
         });

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::client::{ServerDied, CheckedClient};
-use super::repository::Repository;
 use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
+use super::repository::Repository;
 use crate::crash::random::Random;
 use crate::support::sha256;
 
@@ -35,7 +35,11 @@ pub fn run(campaign: &Campaign, random: Random, number: usize, racer: usize) {
 }
 
 impl CheckedClient<'_> {
-    pub fn use_at_expiry(&mut self, repository: &mut Repository, number: usize) -> Result<(), ServerDied> {
+    pub fn use_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        number: usize,
+    ) -> Result<(), ServerDied> {
         let now = Instant::now();
         let is_near = |until: &Instant| *until > now && *until < now + AHEAD;
         let blobs = repository
@@ -79,7 +83,11 @@ impl CheckedClient<'_> {
 
     /// Keeps pushing unneeded blobs at the moment of their collection, so that their rows, files
     /// and pending removals come and go all the time.
-    fn push_at_expiry(&mut self, repository: &mut Repository, racer: usize) -> Result<(), ServerDied> {
+    fn push_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        racer: usize,
+    ) -> Result<(), ServerDied> {
         let campaign = self.campaign;
         let unneeded = &campaign.stock.unneeded[racer];
         if let Some(new) = unneeded
@@ -88,7 +96,10 @@ impl CheckedClient<'_> {
         {
             return self.upload(repository, new);
         }
-        let Some((until, blob)) = unneeded.iter().map(|blob| (repository.blobs[blob], blob)).min()
+        let Some((until, blob)) = unneeded
+            .iter()
+            .map(|blob| (repository.blobs[blob], blob))
+            .min()
         else {
             return Ok(());
         };
@@ -186,7 +197,9 @@ impl CheckedClient<'_> {
                 }
                 // as late as the promise allows, sometimes later
                 if self.random.one_in(3) {
-                    std::thread::sleep(campaign.retention.promise() * self.random.below(9) as u32 / 10);
+                    std::thread::sleep(
+                        campaign.retention.promise() * self.random.below(9) as u32 / 10,
+                    );
                 }
                 if self.random.one_in(30) {
                     std::thread::sleep(campaign.retention.promise());
@@ -201,7 +214,11 @@ impl CheckedClient<'_> {
         }
     }
 
-    fn use_manifest_at_expiry(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
+    fn use_manifest_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        digest: &str,
+    ) -> Result<(), ServerDied> {
         let campaign = self.campaign;
         let item = Arc::clone(&campaign.stock.items[digest]);
         match self.random.below(5) {

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::client::{ServerDied, CheckedClient};
+use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
 use super::journal::short;
 use super::kills;
 use super::repository::Repository;
-use super::campaign::Campaign;
 use crate::crash::audit;
 use crate::crash::random::Random;
 use crate::support::Server;
@@ -22,7 +22,9 @@ type Kept = Vec<BTreeSet<String>>;
 pub fn check(campaign: &Campaign, server: &Server, random: Random) {
     let mut client = CheckedClient::new(campaign, random);
     let now = Instant::now();
-    campaign.journal.note(now, now, "all clients stopped".to_owned());
+    campaign
+        .journal
+        .note(now, now, "all clients stopped".to_owned());
     let alive = "the server is not killed any more";
     let kept: Kept = (0..campaign.repositories.len())
         .map(|number| client.read_all(&mut campaign.lock(number)).expect(alive))

@@ -5,19 +5,19 @@
 //! `MODEL_SEED` reproduces the content and the decisions; the timing of threads and processes
 //! differs from run to run. `MODEL_SECONDS` sets how long the check runs.
 
+mod campaign;
 mod change;
-mod content;
-mod concurrent;
 mod client;
+mod concurrent;
+mod content;
+mod expiry;
+mod final_state;
 mod journal;
 mod kills;
 mod process;
-mod final_state;
 mod repository;
-mod expiry;
 mod retention;
 mod worker;
-mod campaign;
 
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ use tempfile::TempDir;
 
 use crate::crash::random::Random;
 use crate::support::Server;
-use retention::Retention;
 use campaign::Campaign;
+use retention::Retention;
 
 /// Minimum number of operations for a run to count.
 const OPERATIONS: u64 = 100_000;
@@ -64,10 +64,7 @@ fn needed_content_stays_and_the_rest_is_collected() {
         "{operations} operations in {:.1} s",
         start.elapsed().as_secs_f64()
     );
-    assert!(
-        operations >= OPERATIONS,
-        "only {operations} operations"
-    );
+    assert!(operations >= OPERATIONS, "only {operations} operations");
 }
 
 /// Runs clients on a fresh directory until they have done enough, and checks the final state;
@@ -107,7 +104,11 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
         for collector in 0..2 {
             scope.spawn(move || {
                 let _stop = StopAtPanic(campaign);
-                kills::collect(campaign, Random::part(seed, 200 + collector), collector == 1);
+                kills::collect(
+                    campaign,
+                    Random::part(seed, 200 + collector),
+                    collector == 1,
+                );
             });
         }
         let server = &mut server;

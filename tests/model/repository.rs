@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::Item;
-use super::retention::{Slack, Retention};
+use super::retention::{Retention, Slack};
 
 /// A manifest that may be present.
 pub struct Manifest {

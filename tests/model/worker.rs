@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::content::Item;
-use super::client::{ServerDied, CheckedClient};
-use super::repository::Repository;
 use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
+use super::content::Item;
+use super::repository::Repository;
 use crate::crash::random::Random;
 
 pub const TAGS: u64 = 5;
@@ -255,7 +255,10 @@ impl CheckedClient<'_> {
         let Some(digest) = self.any_manifest(repository) else {
             return Ok(());
         };
-        let (item, tag) = (Arc::clone(&self.campaign.stock.items[&digest]), self.new_tag());
+        let (item, tag) = (
+            Arc::clone(&self.campaign.stock.items[&digest]),
+            self.new_tag(),
+        );
         if item.signs.is_none() && self.read_manifest(repository, "HEAD", &digest)? {
             self.put(repository, &item, Some(&tag))?;
         }

@@ -1,13 +1,15 @@
 //! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
-use std::io::{IsTerminal, Write, stderr, stdin};
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use tarkeep::registry::{self, Deletion, DeletionEffect, Registry, Retention};
+use tarkeep::oci::TagName;
+use tarkeep::registry::{Deletion, DeletionEffect, Dependent, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
+use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::output::{self, Format, Table, size, time, written};
 use crate::cli::terminal::selection::{Selection, Selector};
 
@@ -20,9 +22,8 @@ pub(crate) struct Arguments {
     /// Only show what would be deleted, and how much disk space that would free
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask for confirmation; required for globs and whole repositories without a terminal
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
     #[command(flatten)]
     store: Store,
     /// Output format: table, or JSON for scripts
@@ -34,7 +35,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         reference,
         dry_run,
-        yes,
+        confirmation,
         store,
         output,
     } = arguments;
@@ -42,22 +43,31 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let (registry, retention) = store.open_with_rules().await?;
     let selection = selector.select(&registry).await?;
     check_mutable(&selection, &retention)?;
-    let consequence = registry
+    if !dry_run {
+        confirmation.check_possible()?;
+    }
+    let mut consequence = registry
         .reports()
         .preview_deletion(selection.deletions.clone(), &retention)
         .await?;
+    consequence.dependents = unselected(consequence.dependents, &selection);
+    if !dry_run {
+        confirmation.check_possible()?;
+    }
+    let mut consequence = registry
+        .reports()
+        .preview_deletion(selection.deletions.clone(), &retention)
+        .await?;
+    consequence.dependents = unselected(consequence.dependents, &selection);
     if output == Format::Table {
         show(&selection, &consequence, &retention)?;
     }
     if !dry_run {
-        if !yes && stdin().is_terminal() && !confirm()? {
-            return Err(Error::Other("nothing was removed".to_owned()));
-        }
-        if !yes && !stdin().is_terminal() && !selector.is_single() {
-            return Err(Error::Other(
-                "nothing was removed: there is no terminal to confirm on, so add --yes".to_owned(),
-            ));
-        }
+        confirmation.ask(&format!(
+            "remove {}{}?",
+            what(&selection),
+            with_dependents(&consequence.dependents)
+        ))?;
         remove(&registry, &selection).await?;
     }
     match output {
@@ -76,15 +86,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 
 /// Rejects immutable tags before anything is shown or removed, rather than halfway.
 fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Error> {
-    let immutable = selection.rows.iter().find_map(|row| {
-        let policy = retention.policy(row.repository.as_str())?;
-        let tag = row.tag.as_ref().filter(|tag| policy.is_immutable(tag))?;
-        Some(registry::Error::TagImmutable {
-            repository: row.repository.clone(),
-            tag: tag.clone(),
-        })
-    });
-    immutable.map_or(Ok(()), |error| Err(error.into()))
+    for row in &selection.rows {
+        if let Some(tag) = &row.tag {
+            retention.check_mutable(&row.repository, tag)?;
+        }
+    }
+    Ok(())
 }
 
 fn show(
@@ -101,7 +108,59 @@ fn show(
         ]);
     }
     written(table.print(&mut std::io::stdout().lock()))?;
+    show_dependents(&consequence.dependents)?;
     output::print(format!("{}\n", sentence(selection, consequence, retention)).as_bytes())
+}
+
+/// Leaves out dependents that are shown among the selected content.
+fn unselected(dependents: Vec<Dependent>, selection: &Selection) -> Vec<Dependent> {
+    let selected: HashSet<_> = selection
+        .rows
+        .iter()
+        .map(|row| (&row.repository, row.tag.as_deref(), &row.digest))
+        .collect();
+    dependents
+        .into_iter()
+        .filter(|dependent| {
+            let tag = dependent.tag.as_ref().map(TagName::as_str);
+            !selected.contains(&(&dependent.repository, tag, &dependent.digest))
+        })
+        .collect()
+}
+
+/// Lists the signatures and other referrers that are removed along with their images.
+fn show_dependents(dependents: &[Dependent]) -> Result<(), Error> {
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST", "TYPE", "OF"]);
+    for dependent in dependents {
+        table.row(vec![
+            dependent.repository.to_string(),
+            dependent
+                .tag
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+            dependent.digest.to_string(),
+            dependent
+                .kind
+                .clone()
+                .unwrap_or_else(|| "signature".to_owned()),
+            dependent.subject.to_string(),
+        ]);
+    }
+    output::print(b"\nsignatures and other referrers that go along:\n")?;
+    written(table.print(&mut std::io::stdout().lock()))?;
+    output::print(b"\n")
+}
+
+/// Describes the dependents in a question: `, and 2 signatures or other referrers`.
+fn with_dependents(dependents: &[Dependent]) -> String {
+    match dependents.len() {
+        0 => String::new(),
+        1 => ", and 1 signature or other referrer".to_owned(),
+        several => format!(", and {several} signatures or other referrers"),
+    }
 }
 
 /// Summarises the deletion and the disk space that it frees.
@@ -111,6 +170,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         untagged,
         kept,
         removals: goes,
+        dependents: _,
     } = consequence;
     let tags = selection
         .rows
@@ -160,20 +220,6 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
     text
 }
 
-fn confirm() -> Result<bool, Error> {
-    let failed = |error: std::io::Error| {
-        Error::Other(format!(
-            "cannot ask for confirmation: {error}; add --yes to skip it"
-        ))
-    };
-    write!(stderr(), "remove this? [y/N] ")
-        .and_then(|()| stderr().flush())
-        .map_err(failed)?;
-    let mut answer = String::new();
-    stdin().read_line(&mut answer).map_err(failed)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
-}
-
 async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error> {
     let actor = actor::local_user();
     for (repository, deletion) in &selection.deletions {
@@ -202,7 +248,7 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
     Ok(())
 }
 
-/// Describes what was removed.
+/// Describes what is removed.
 fn what(selection: &Selection) -> String {
     let tags: usize = selection
         .deletions
@@ -244,10 +290,21 @@ fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) 
         untagged,
         kept,
         removals: goes,
+        dependents,
     } = consequence;
+    let dependents = dependents.iter().map(|dependent| {
+        json!({
+            "repository": dependent.repository.as_str(),
+            "tag": dependent.tag.as_ref().map(TagName::as_str),
+            "digest": dependent.digest.as_str(),
+            "type": dependent.kind,
+            "subject": dependent.subject.as_str(),
+        })
+    });
     json!({
         "removed": removed,
         "items": items.collect::<Vec<_>>(),
+        "referrers": dependents.collect::<Vec<_>>(),
         "manifests": deleted,
         "untagged": { "manifests": untagged, "keptForever": kept },
         "comesBack": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },

@@ -1,5 +1,6 @@
 //! Arguments as people type them, and output for people and scripts.
 
+pub(crate) mod confirm;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod reference;

@@ -52,14 +52,6 @@ pub(crate) fn pattern(text: &str) -> Result<Glob, Error> {
 }
 
 impl Selector {
-    /// True if it selects exactly one tag or one manifest.
-    pub(crate) fn is_single(&self) -> bool {
-        matches!(
-            (&self.repositories, &self.part),
-            (Names::One(_), Part::Manifest(_) | Part::Tags(Names::One(_)))
-        )
-    }
-
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         if !is_glob(text) {
             let Target {
