@@ -7,6 +7,7 @@ mod removing;
 mod restoring;
 mod sweeping;
 mod tags;
+mod whose;
 mod why;
 
 use std::io::{Read, Write};

@@ -1,23 +1,20 @@
 //! `registry health`: readiness of the running server, for a container's health check.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::ffi::OsStrExt;
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
 use serde_json::Value;
 use tarkeep::config::{Config, Loaded};
 use tarkeep::http::Address;
 use tarkeep::tls::{Probe, is_asked_for_certificate};
 
-use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
-use crate::cli::server::serve;
+use crate::cli::running_server::RunningServer;
 use crate::cli::terminal::output;
 
 /// Timeout of each step.
@@ -61,7 +58,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     let place = format!(
         "{}{}",
         if is_encrypted { "https://" } else { "http://" },
-        reachable(&address)
+        address.local()
     );
     match ask(&address, is_encrypted) {
         Ok(answer) => tell(&place, &answer),
@@ -71,12 +68,6 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         ),
         Err(error) => Err(Error::Other(format!("{place} does not respond: {error}"))),
     }
-}
-
-/// The command line of a server.
-#[derive(Parser)]
-enum Server {
-    Serve(serve::Arguments),
 }
 
 /// Configuration and environment of a server.
@@ -98,71 +89,19 @@ impl Default for Target {
 
 /// Finds the only running server of this program; `None` if there is none, or more than one.
 fn running() -> Option<Target> {
-    let own = std::env::current_exe().ok()?;
-    let processes = std::fs::read_dir("/proc")
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path());
-    let mut servers = processes
-        .filter(|process| std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == own))
-        .filter_map(|process| server(&process));
-    servers.next().filter(|_| servers.next().is_none())
-}
-
-/// Returns the command line and environment of a process, if it is a server.
-fn server(process: &Path) -> Option<Target> {
-    let words = |name: &str| -> Option<Vec<OsString>> {
-        let text = std::fs::read(process.join(name)).ok()?;
-        Some(
-            text.split(|&byte| byte == 0)
-                .filter(|word| !word.is_empty())
-                .map(|word| OsStr::from_bytes(word).to_owned())
-                .collect(),
-        )
+    let servers = RunningServer::all();
+    let [server] = &servers[..] else {
+        return None;
     };
-    let given = docker_entrypoint::arguments(words("cmdline")?.into_iter());
-    let Server::Serve(serve::Arguments { config, addr, .. }) =
-        Server::try_parse_from(given).ok()?;
-    let variable = |word: &OsString| {
-        let at = word.as_bytes().iter().position(|&byte| byte == b'=')?;
-        Some((
-            OsStr::from_bytes(&word.as_bytes()[..at]).to_owned(),
-            OsStr::from_bytes(&word.as_bytes()[at + 1..]).to_owned(),
-        ))
-    };
-    let environment: Vec<_> = words("environ")?.iter().filter_map(variable).collect();
-    let named = environment
-        .iter()
-        .find(|(name, value)| name == tarkeep::config::FILE_VARIABLE && !value.is_empty());
-    let named = named.map(|(_, value)| PathBuf::from(value));
-    // relative to the server's working directory
-    let config = config.or(named).map(|path| {
-        process
-            .join("cwd")
-            .read_link()
-            .unwrap_or_default()
-            .join(path)
-    });
     Some(Target {
-        config,
-        addr,
-        environment,
+        config: server.configuration(),
+        addr: server.address().map(str::to_owned),
+        environment: server.environment(),
     })
 }
 
-/// Returns the address at which a local client reaches the server.
-fn reachable(address: &Address) -> Address {
-    match address {
-        Address::Tcp(address) if address.ip().is_unspecified() => Address::Tcp(SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            address.port(),
-        )),
-        other => other.clone(),
-    }
-}
-
 fn ask(address: &Address, is_encrypted: bool) -> io::Result<String> {
-    match reachable(address) {
+    match address.local() {
         Address::Tcp(address) => {
             let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
             stream.set_read_timeout(Some(PATIENCE))?;
