@@ -47,11 +47,15 @@ pub enum Error {
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
     #[error(
-        "tag {tag} of {repository} is immutable by this registry's policy: it can be neither moved nor removed"
+        "tag {tag} of {repository} is immutable, because the policy for '{policy}' protects '{pattern}': only the registry's owner \
+         can lift that, by taking '{pattern}' out of policies[].immutable in its configuration"
     )]
     TagImmutable {
         repository: RepositoryName,
         tag: String,
+        /// Globs of the policy.
+        policy: String,
+        pattern: String,
     },
     #[error("{0}")]
     NothingToRestore(String),

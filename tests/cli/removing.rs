@@ -190,10 +190,14 @@ fn immutable_tags_are_respected_and_nothing_is_half_done() {
         "**",
         &format!("team/app@{digest}"),
     ] {
-        assert!(
-            refusal(&server, &["rm", reference]).contains("immutable"),
-            "{reference}"
-        );
+        let sentence = refusal(&server, &["rm", reference]);
+        for part in [
+            "tag v1 of team/app is immutable",
+            "the policy for 'team/**'",
+            "taking 'v*' out of policies[].immutable",
+        ] {
+            assert!(sentence.contains(part), "{reference}: {sentence}");
+        }
         assert_eq!(
             client.get("/v2/team/app/tags/list").json()["tags"],
             value!(["a", "b", "v1", "x"]),
@@ -229,6 +233,72 @@ fn a_child_is_refused_before_anything_is_shown() {
         )
         .contains("not in repository")
     );
+}
+
+#[test]
+fn signatures_and_referrers_that_go_along_are_named() {
+    let server = Server::start();
+    let mut client = server.client();
+    let index = push_index(&mut client);
+    let referrer = client
+        .get(&format!("/v2/team/app/referrers/{index}"))
+        .json()["manifests"][0]["digest"]
+        .as_str()
+        .expect("a referrer")
+        .to_owned();
+    let (signature, tag) = (
+        Image::new("signature", Vec::new()),
+        format!("{}.sig", index.replace(':', "-")),
+    );
+    signature.push(&mut client, "team/app", &tag);
+
+    for reference in ["team/app:v1", &format!("team/app@{index}")] {
+        let shown = json(&server, &["rm", reference, "--dry-run"]);
+        assert_eq!(
+            shown["referrers"],
+            value!([
+                {
+                    "repository": "team/app", "tag": null, "digest": referrer,
+                    "type": "application/vnd.test.signature", "subject": index
+                },
+                {
+                    "repository": "team/app", "tag": tag, "digest": signature.digest(),
+                    "type": null, "subject": index
+                },
+            ]),
+            "{reference}"
+        );
+        let shown = text(&server, &["rm", reference, "--dry-run"]);
+        assert!(
+            shown.contains("go along")
+                && shown.contains(&tag)
+                && shown.contains("vnd.test.signature"),
+            "{shown}"
+        );
+    }
+    let shown = json(&server, &["rm", "team/app", "--dry-run"]);
+    assert_eq!(
+        shown["referrers"].as_array().map(Vec::len),
+        Some(1),
+        "the signature's tag is among what is named anyway: {shown}"
+    );
+    let (shown, _) = at_a_terminal(&server, &["rm", "team/app:v1"], "n\n");
+    assert!(
+        shown.contains("remove tag v1 of team/app, and 2 signatures or other referrers? [y/N]"),
+        "{shown}"
+    );
+
+    // another tag keeps the image, and with it what refers to it
+    let manifest = client.get("/v2/team/app/manifests/v1").body;
+    let kind = crate::support::OCI_INDEX;
+    assert_eq!(
+        client
+            .put_manifest("team/app", "v2", kind, &manifest)
+            .status,
+        201
+    );
+    let shown = json(&server, &["rm", "team/app:v1", "--dry-run"]);
+    assert_eq!(shown["referrers"], value!([]));
 }
 
 #[test]
