@@ -282,7 +282,7 @@ fn signatures_and_referrers_that_go_along_are_named() {
         Some(1),
         "the signature's tag is among what is named anyway: {shown}"
     );
-    let (shown, _) = at_a_terminal(&server, &["rm", "team/app:v1"], "n\n");
+    let shown = server.at_terminal(&["rm", "team/app:v1"], "n\n").text;
     assert!(
         shown.contains("remove tag v1 of team/app, and 2 signatures or other referrers? [y/N]"),
         "{shown}"
