@@ -1,4 +1,4 @@
-//! Finding the data directory: the running server's, another user's, and one that two servers use.
+//! The data directory: the running server's, another user's, one that two servers use, one with a damaged database.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -168,4 +168,28 @@ fn a_second_server_on_a_directory_is_remarked_on() {
     drop((second, third));
     let fourth = Server::at(data, &[]);
     assert!(!fourth.log().contains(remark), "{}", fourth.log());
+}
+
+#[test]
+fn a_damaged_database_is_named_with_the_remedy() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    for seed in 0..40 {
+        Image::small(seed).push(&mut client, "app", &format!("v{seed}"));
+    }
+    assert!(server.stop().success());
+    let path = server.directory().join("registry.db");
+    let mut content = std::fs::read(&path).expect("the database");
+    // all pages but the first, which has the header and the schema
+    content[4096..].fill(0xff);
+    std::fs::write(&path, content).expect("a damaged database");
+    for arguments in [&["ls"][..], &["ls", "app"], &["du"], &["rm", "app", "--yes"]] {
+        let sentence = refusal(&server.cli(arguments));
+        for part in [
+            format!("the database {} is damaged", path.display()),
+            format!("sqlite3 {} .recover", path.display()),
+        ] {
+            assert!(sentence.contains(&part), "{arguments:?}: {sentence}");
+        }
+    }
 }
