@@ -86,7 +86,7 @@ impl RunningServer {
             let (open, named) = (entry.path().metadata().ok()?, path.metadata().ok()?);
             (path == Registry::database_path(directory)
                 && (open.dev(), open.ino()) == (named.dev(), named.ino()))
-            .then(|| directory.to_owned())
+                .then(|| directory.to_owned())
         })
     }
 }

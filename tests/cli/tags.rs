@@ -74,7 +74,8 @@ fn a_history_tells_every_state_and_who_made_it() {
         "{table}"
     );
     assert!(
-        table.contains(&format!("removed by {account} (sudo by an\\u{{1b}}[31mna)")) && !table.contains('\u{1b}'),
+        table.contains(&format!("removed by {account} (sudo by an\\u{{1b}}[31mna)"))
+            && !table.contains('\u{1b}'),
         "a name gives a terminal orders: {table}"
     );
 }

@@ -136,7 +136,9 @@ fn another_user_is_told_whose_the_directory_is() {
     for (arguments, start) in [
         (
             &["rm", "app:v*", "--data-dir", &data][..],
-            format!("registry: the data directory {data} is owned by root: sudo -u root {path} rm 'app:v*' --data-dir {data}"),
+            format!(
+                "registry: the data directory {data} is owned by root: sudo -u root {path} rm 'app:v*' --data-dir {data}"
+            ),
         ),
         (
             &["ls"],
@@ -144,7 +146,9 @@ fn another_user_is_told_whose_the_directory_is() {
         ),
         (
             &["serve", "--data-dir", &data],
-            format!("registry: the data directory {data} is owned by root: sudo -u root {path} serve --data-dir {data}"),
+            format!(
+                "registry: the data directory {data} is owned by root: sudo -u root {path} serve --data-dir {data}"
+            ),
         ),
     ] {
         let sentence = as_nobody(arguments);
@@ -183,7 +187,12 @@ fn a_damaged_database_is_named_with_the_remedy() {
     // all pages but the first, which has the header and the schema
     content[4096..].fill(0xff);
     std::fs::write(&path, content).expect("a damaged database");
-    for arguments in [&["ls"][..], &["ls", "app"], &["du"], &["rm", "app", "--yes"]] {
+    for arguments in [
+        &["ls"][..],
+        &["ls", "app"],
+        &["du"],
+        &["rm", "app", "--yes"],
+    ] {
         let sentence = refusal(&server.cli(arguments));
         for part in [
             format!("the database {} is damaged", path.display()),

@@ -92,9 +92,8 @@ pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(
 pub(crate) fn check_data_directory(flag: Option<&Path>, config: &Config) -> Result<(), Violations> {
     let directory = data_directory(flag, config)?;
     check_foreign_store(&directory, config)?;
-    Registry::check(&directory).map_err(|failure| {
-        Violations::of(ROOT_DIRECTORY, owner::explained(failure, &directory))
-    })
+    Registry::check(&directory)
+        .map_err(|failure| Violations::of(ROOT_DIRECTORY, owner::explained(failure, &directory)))
 }
 
 fn is_writable(directory: &Path) -> bool {
