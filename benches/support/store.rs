@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tarkeep::blob::Hasher;
 use tarkeep::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
-use tarkeep::oci::{Algorithm, Digest, MediaType, RepositoryName, TagName};
+use tarkeep::oci::{Algorithm, Digest, MediaType, Reference, RepositoryName, TagName};
 
 /// Size of a blob, in bytes.
 const BLOB_SIZE: usize = 512;
@@ -86,7 +86,12 @@ fn fill(tx: &WriteTx<'_>, plan: Plan, number: usize) -> Result<(), Error> {
         for digest in digests.by_ref().take(plan.blobs) {
             let blob = tx.insert_blob(&digest, BLOB_SIZE as u64, now)?;
             tx.link_blob(repository, &digest, blob, now)?;
-            tx.add_blob_reference(manifest, blob, false)?;
+            let reference = Reference {
+                digest,
+                is_child: false,
+                is_optional: false,
+            };
+            tx.add_blob_reference(manifest, blob, &reference)?;
         }
         for tag in 0..plan.tags {
             let tag = format!("v{}", image * plan.tags + tag);

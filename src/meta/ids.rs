@@ -25,7 +25,7 @@ pub struct BlobId(pub(super) i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemovalId(pub(super) i64);
 
-/// The key of a link: a repository and a blob that it may show.
+/// The key of a link: a repository and a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LinkId {
     pub(super) repository: RepositoryId,

@@ -8,13 +8,14 @@ use super::error::Error;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::connection::{self, Pools};
 use super::sqlite::reader::{PointReader, Read, point};
-use super::sqlite::writer::{BeforeCommit, WriteTx, Writer};
+use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
+    path: Arc<Path>,
     pools: Pools,
     manifest_cache: Arc<ManifestCache>,
     /// SQLite's write-ahead log.
@@ -32,6 +33,7 @@ impl Meta {
         let writing = connection::open_writer(path)?;
         let stats = Arc::<Stats>::default();
         Ok(Self {
+            path: path.into(),
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: connection::beside(path, "-wal").into(),
@@ -57,7 +59,8 @@ impl Meta {
 
     /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
     pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
-        read.run(&self.pools).await
+        let found = read.run(&self.pools).await;
+        found.map_err(|error| error.in_file(&self.path))
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.
@@ -120,7 +123,7 @@ impl Meta {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.writer
-            .submit(change, true)
+            .submit(change, Durability::Durable)
             .await
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
@@ -136,7 +139,7 @@ impl Meta {
         F: FnOnce(&WriteTx<'_>) -> Result<T, E> + Send + 'static,
     {
         self.writer
-            .submit(change, false)
+            .submit(change, Durability::Lazy)
             .await
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
     }
@@ -145,7 +148,7 @@ impl Meta {
     pub fn sync(&self) -> std::io::Result<()> {
         // SQLite holds no lock on the log itself, so it may be opened and closed
         match std::fs::File::open(&self.log).and_then(|log| log.sync_data()) {
-            // copied back and removed: then it is in the database, durably
+            // checkpointed and removed: then everything is in the database, durably
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             other => other,
         }

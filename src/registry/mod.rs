@@ -4,19 +4,19 @@
 //! or a path: facts come from [`crate::meta`], bytes from [`crate::blob`]. A change that needs both
 //! publishes the bytes inside the metadata's transaction.
 //!
-//! [`Registry`] has one slice for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the rooms `content`, `upload`, `gc`, `policy` and `report`.
+//! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
+//! implemented in the modules `content`, `upload`, `gc`, `policy` and `report`.
 
 mod blocking;
 mod content;
 mod disk_reserve;
 mod error;
+mod facades;
 mod gc;
 mod policy;
 mod report;
 mod service;
 mod settings;
-mod slices;
 mod upload;
 
 pub use crate::blob::{BlobContent, BlobFile, Operation, UploadId};
@@ -25,15 +25,16 @@ pub use crate::meta::{
     now,
 };
 pub use content::describe::{ImageDescription, ImageSummary};
-pub use content::history::RestoreTarget;
-pub use content::manifest_budget::ManifestReservation;
 pub use content::page::{Page, PageLimits, ReferrersPage};
-pub use content::pull::FoundBlob;
-pub use content::push::PushedManifest;
+pub use content::pull::blob::FoundBlob;
+pub use content::push::manifest::PushedManifest;
+pub use content::push::manifest_budget::ManifestReservation;
+pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
-pub use content::trash::Restored;
-pub use content::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
+pub use content::undo::history::RestoreTarget;
+pub use content::undo::trash::Restored;
 pub use error::Error;
+pub use facades::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
@@ -42,6 +43,7 @@ pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use report::dependents::Dependent;
 pub use report::forecast::Forecast;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
@@ -51,7 +53,6 @@ pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
-pub use slices::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
 pub use upload::session::UploadStatus;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::meta::{Millis, millis};
 use crate::registry::content::page::PageLimits;
-use crate::registry::content::validation::ManifestRules;
+use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::retention::Retention;
 
 /// Settings of a registry.

@@ -12,7 +12,7 @@ use crate::cli::terminal::progress::Bar;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Accepted for clarity; collection is always safe beside a running server
+    /// Has no effect: collection is always safe beside a running server
     #[arg(long)]
     online: bool,
     /// Only list what would be removed, when and why

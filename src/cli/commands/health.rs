@@ -1,24 +1,20 @@
 //! `registry health`: readiness of the running server, for a container's health check.
 
-use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
-use clap::Parser;
 use serde_json::Value;
 use tarkeep::config::{Config, Loaded};
 use tarkeep::health::{Endpoint, readiness};
 use tarkeep::http::Address;
 use tarkeep::tls::unverified_client;
 
-use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
-use crate::cli::server::serve;
+use crate::cli::running_server::RunningServer;
 use crate::cli::terminal::output;
 
 /// Timeout of the whole check.
@@ -57,10 +53,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let (Loaded { config, .. }, address) = judged?;
     let is_encrypted = tls::is_encrypted(&config.http)?;
     let scheme = if is_encrypted { "https" } else { "http" };
-    let endpoint = reachable(address);
-    let place = match &endpoint {
-        Endpoint::Tcp(address) => format!("{scheme}://{address}"),
-        Endpoint::Unix(path) => format!("{scheme}://{}", path.display()),
+    let local = address.local();
+    let place = format!("{scheme}://{local}");
+    let endpoint = match local {
+        Address::Tcp(address) => Endpoint::Tcp(address),
+        Address::Unix(path) => Endpoint::Unix(path),
     };
     let tls = is_encrypted.then(unverified_client).transpose();
     let tls = tls.map_err(|error| Error::Other(error.to_string()))?;
@@ -79,12 +76,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             PATIENCE.as_secs()
         ))),
     }
-}
-
-/// The command line of a server.
-#[derive(Parser)]
-enum Server {
-    Serve(serve::Arguments),
 }
 
 /// Configuration and environment of a server.
@@ -106,68 +97,15 @@ impl Default for Target {
 
 /// Finds the only running server of this program; `None` if there is none, or more than one.
 fn running() -> Option<Target> {
-    let own = std::env::current_exe().ok()?;
-    let processes = std::fs::read_dir("/proc")
-        .ok()?
-        .filter_map(Result::ok)
-        .map(|entry| entry.path());
-    let mut servers = processes
-        .filter(|process| std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe == own))
-        .filter_map(|process| server(&process));
-    servers.next().filter(|_| servers.next().is_none())
-}
-
-/// Returns the command line and environment of a process, if it is a server.
-fn server(process: &Path) -> Option<Target> {
-    let words = |name: &str| -> Option<Vec<OsString>> {
-        let text = std::fs::read(process.join(name)).ok()?;
-        Some(
-            text.split(|&byte| byte == 0)
-                .filter(|word| !word.is_empty())
-                .map(|word| OsStr::from_bytes(word).to_owned())
-                .collect(),
-        )
+    let servers = RunningServer::all();
+    let [server] = &servers[..] else {
+        return None;
     };
-    let given = docker_entrypoint::arguments(words("cmdline")?.into_iter());
-    let Server::Serve(serve::Arguments { config, addr, .. }) =
-        Server::try_parse_from(given).ok()?;
-    let variable = |word: &OsString| {
-        let at = word.as_bytes().iter().position(|&byte| byte == b'=')?;
-        Some((
-            OsStr::from_bytes(&word.as_bytes()[..at]).to_owned(),
-            OsStr::from_bytes(&word.as_bytes()[at + 1..]).to_owned(),
-        ))
-    };
-    let environment: Vec<_> = words("environ")?.iter().filter_map(variable).collect();
-    let named = environment
-        .iter()
-        .find(|(name, value)| name == tarkeep::config::FILE_VARIABLE && !value.is_empty());
-    let named = named.map(|(_, value)| PathBuf::from(value));
-    // relative to the server's working directory
-    let config = config.or(named).map(|path| {
-        process
-            .join("cwd")
-            .read_link()
-            .unwrap_or_default()
-            .join(path)
-    });
     Some(Target {
-        config,
-        addr,
-        environment,
+        config: server.configuration(),
+        addr: server.address().map(str::to_owned),
+        environment: server.environment(),
     })
-}
-
-/// Returns the endpoint at which a local client reaches a server that listens on `address`.
-fn reachable(address: Address) -> Endpoint {
-    match address {
-        Address::Tcp(address) if address.ip().is_unspecified() => Endpoint::Tcp(SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            address.port(),
-        )),
-        Address::Tcp(address) => Endpoint::Tcp(address),
-        Address::Unix(path) => Endpoint::Unix(path),
-    }
 }
 
 fn report(place: &str, response: &Response<Bytes>) -> Result<(), Error> {

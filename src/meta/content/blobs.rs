@@ -1,4 +1,4 @@
-//! Blobs, and the repositories that may show them.
+//! Blobs, and their links to repositories.
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -17,7 +17,7 @@ pub struct BlobRow {
     pub size: u64,
 }
 
-/// A blob that a repository may show.
+/// A blob that is linked to a repository.
 #[derive(Clone, Copy, Debug)]
 pub struct LinkRow {
     pub blob: BlobRow,
@@ -56,8 +56,8 @@ impl PointReader<'_> {
         })
     }
 
-    /// Reports whether any repository shows a blob of that digest.
-    pub fn is_blob_shown(&self, digest: &Digest) -> Result<bool, Error> {
+    /// Reports whether any repository links to a blob of that digest.
+    pub fn is_blob_linked(&self, digest: &Digest) -> Result<bool, Error> {
         self.query(|connection| {
             connection
                 .prepare_cached(
@@ -70,7 +70,7 @@ impl PointReader<'_> {
 }
 
 impl Reader<'_> {
-    /// Returns the blob of that digest, whichever repository shows it.
+    /// Returns the blob of that digest, whichever repository links to it.
     pub fn blob(&self, digest: &Digest) -> Result<Option<BlobRow>, Error> {
         Ok(self
             .connection
@@ -79,7 +79,7 @@ impl Reader<'_> {
             .optional()?)
     }
 
-    /// Returns the blob of that digest if the repository may show it.
+    /// Returns the blob of that digest if the repository links to it.
     pub fn blob_in(
         &self,
         repository: RepositoryId,
@@ -114,7 +114,7 @@ impl WriteTx<'_> {
         })
     }
 
-    /// Lets a repository show a blob, for at least one lease from `now`.
+    /// Links a blob to a repository, for at least one lease from `now`.
     ///
     /// Manifests of the repository that named the blob before it was stored get their reference.
     pub fn link_blob(
@@ -139,7 +139,7 @@ impl WriteTx<'_> {
         self.forget_absent(repository, digest)
     }
 
-    /// Renews the lease of an unreferenced blob; false if the repository no longer shows it.
+    /// Renews the lease of an unreferenced blob; false if the repository no longer links to it.
     ///
     /// The blob is named by digest, because its number may have been given to another one since it was read.
     pub fn renew_link(

@@ -9,7 +9,7 @@ use crate::meta::ids::{ManifestId, RepositoryId};
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
-use crate::oci::{Digest, RepositoryName};
+use crate::oci::{Digest, Reference, RepositoryName};
 
 impl Reader<'_> {
     /// Lists the indexes of the repository that name this manifest.
@@ -86,14 +86,14 @@ impl WriteTx<'_> {
         &self,
         manifest: ManifestId,
         blob: BlobRow,
-        is_child: bool,
+        reference: &Reference,
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO manifest_blobs (manifest_id, blob_id, is_child) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET is_child = is_child OR excluded.is_child",
             )?
-            .execute(params![manifest.0, blob.id.0, is_child])?;
+            .execute(params![manifest.0, blob.id.0, reference.is_child])?;
         Ok(())
     }
 
@@ -112,15 +112,14 @@ impl WriteTx<'_> {
         &self,
         repository: RepositoryId,
         manifest: ManifestId,
-        digest: &Digest,
-        is_child: bool,
+        reference: &Reference,
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
                 "INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (?1, ?2, ?3, ?4)
                  ON CONFLICT DO UPDATE SET is_child = is_child OR excluded.is_child",
             )?
-            .execute(params![repository.0, digest.as_str(), manifest.0, is_child])?;
+            .execute(params![repository.0, reference.digest.as_str(), manifest.0, reference.is_child])?;
         Ok(())
     }
 

@@ -127,8 +127,10 @@ impl Reader<'_> {
             .map(ManifestId))
     }
 
-    /// Lists manifests that no index needs, at most `limit`, among those up to `newest` pushed by that time.
-    pub fn free_manifests(
+    /// Lists at most `limit` manifests that no index needs.
+    ///
+    /// Leaves out those pushed after `by`, or recorded after `newest`.
+    pub fn manifests_without_parent(
         &self,
         repository: RepositoryId,
         newest: ManifestId,

@@ -12,9 +12,9 @@ use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Digest, RepositoryName, TagName};
 
-/// A tag, as the rules about tags see it.
+/// A tag with the times of its last uses, on which the rules about tags decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TagTimes {
+pub struct TagActivity {
     pub name: String,
     /// Time when it was last pointed at another manifest.
     pub updated_at: Millis,
@@ -22,35 +22,38 @@ pub struct TagTimes {
 }
 
 impl Reader<'_> {
-    /// Returns all tags of a repository, as the rules about tags see them.
-    pub fn tag_times(&self, repository: RepositoryId) -> Result<Vec<TagTimes>, Error> {
+    /// Returns all tags of a repository, with the times of their last uses.
+    pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1",
         )?;
         Ok(statement
-            .query_map([repository.0], tag_times)?
+            .query_map([repository.0], tag_activity)?
             .collect::<Result<_, _>>()?)
     }
 
-    /// Like [`Self::tag_times`], for the repository of that name; empty if it is unknown.
-    pub fn tag_times_in(&self, repository: &RepositoryName) -> Result<Vec<TagTimes>, Error> {
+    /// Like [`Self::tag_activities`], for the repository of that name; empty if it is unknown.
+    pub fn tag_activities_in(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<Vec<TagActivity>, Error> {
         match self.repository(repository)? {
-            Some(repository) => self.tag_times(repository),
+            Some(repository) => self.tag_activities(repository),
             None => Ok(Vec::new()),
         }
     }
 
-    /// Returns one tag, as the rules about tags see it.
-    pub fn times_of_tag(
+    /// Returns one tag, with the times of its last uses.
+    pub fn tag_activity(
         &self,
         repository: RepositoryId,
         tag: &str,
-    ) -> Result<Option<TagTimes>, Error> {
+    ) -> Result<Option<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
             "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2",
         )?;
         Ok(statement
-            .query_row(params![repository.0, tag], tag_times)
+            .query_row(params![repository.0, tag], tag_activity)
             .optional()?)
     }
 
@@ -143,8 +146,8 @@ impl WriteTx<'_> {
     }
 }
 
-fn tag_times(row: &Row<'_>) -> rusqlite::Result<TagTimes> {
-    Ok(TagTimes {
+fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
+    Ok(TagActivity {
         name: row.get(0)?,
         updated_at: row.get(1)?,
         pulled_at: row.get(2)?,

@@ -24,10 +24,10 @@ pub struct IdleManifest {
     pub idle_since: Millis,
     pub pulled_at: Option<Millis>,
     /// True if an index or a subject was the last to hold it.
-    pub is_freed: bool,
+    pub has_lost_parent: bool,
 }
 
-/// A blob that a repository may show and none of its manifests needs.
+/// A link to a blob that none of the repository's manifests needs.
 #[derive(Clone, Debug)]
 pub struct IdleLink {
     repository: RepositoryId,
@@ -36,12 +36,12 @@ pub struct IdleLink {
     pub digest: Digest,
     /// Of the blob, in bytes.
     pub size: u64,
-    /// Repositories that show the blob.
+    /// Repositories that link to the blob.
     pub links: u64,
     pub idle_since: Millis,
 }
 
-/// A blob that no repository shows.
+/// A blob that no repository links to.
 #[derive(Clone, Debug)]
 pub struct IdleBlob {
     id: BlobId,
@@ -125,7 +125,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Lists blobs that no repository has shown since `cutoff`.
+    /// Lists blobs that no repository has linked to since `cutoff`.
     pub fn idle_blobs(
         &self,
         cutoff: Millis,
@@ -223,7 +223,7 @@ impl WriteTx<'_> {
         Ok(removed > 0)
     }
 
-    /// Removes a blob and queues its file for removal, if no repository has shown it since `cutoff`; else false.
+    /// Removes a blob and queues its file for removal, if no repository has linked to it since `cutoff`; else false.
     pub fn delete_idle_blob(&self, blob: &IdleBlob, cutoff: Millis) -> Result<bool, Error> {
         let removed = self
             .connection
@@ -247,7 +247,7 @@ fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
         size: row.get(3)?,
         idle_since: row.get(4)?,
         pulled_at: row.get(5)?,
-        is_freed: row.get(6)?,
+        has_lost_parent: row.get(6)?,
     })
 }
 
@@ -255,13 +255,14 @@ fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
 mod tests {
     use super::*;
     use crate::meta::sqlite::connection::open_writer;
+    use crate::meta::sqlite::writer::Contention;
 
     /// Two collectors find a blob. The first removes it, and another blob gets its number before the second acts.
     #[test]
     fn a_blob_with_a_reused_number_is_not_removed() {
         let directory = tempfile::tempdir().unwrap();
         let connection = open_writer(&directory.path().join("registry.db")).unwrap();
-        let tx = WriteTx::new(&connection, false);
+        let tx = WriteTx::new(&connection, Contention::Idle);
         let insert = |letter: &str| {
             let sql = "INSERT INTO blobs (id, digest, size, created_at, idle_since) VALUES (1, ?1, 10, 0, 0)";
             let digest = Digest::parse(&format!("sha256:{}", letter.repeat(64))).unwrap();

@@ -32,13 +32,13 @@ pub struct NeededBlob {
     pub size: u64,
     /// Manifests of the repository that need it.
     pub holders: u64,
-    /// Repositories that show it.
+    /// Repositories that link to it.
     pub links: u64,
 }
 
-/// A blob, with the repositories that show it without needing it.
+/// A blob, with the repositories that link to it without needing it.
 #[derive(Clone, Debug)]
-pub struct ShownBlob {
+pub struct LinkedBlob {
     /// In bytes.
     pub size: u64,
     /// Repositories, and the time since which no manifest there needs it.
@@ -157,8 +157,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Returns the blob of that digest, with at most `limit` repositories that show it without needing it.
-    pub fn shown_blob(&self, digest: &Digest, limit: usize) -> Result<Option<ShownBlob>, Error> {
+    /// Returns the blob of that digest, with at most `limit` repositories that link to it without needing it.
+    pub fn linked_blob(&self, digest: &Digest, limit: usize) -> Result<Option<LinkedBlob>, Error> {
         self.query(|connection| {
             let found = connection
                 .prepare_cached("SELECT id, size FROM blobs WHERE digest = ?1")?
@@ -170,7 +170,7 @@ impl Reader<'_> {
                  WHERE blob_id = ?1 AND idle_since IS NOT NULL LIMIT ?2",
             )?;
             let links = statement.query_map(params![blob, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(Some(ShownBlob { size, idle_links: links.collect::<Result<_, _>>()? }))
+            Ok(Some(LinkedBlob { size, idle_links: links.collect::<Result<_, _>>()? }))
         })
     }
 

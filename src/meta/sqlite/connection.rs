@@ -5,10 +5,12 @@ use std::fs::OpenOptions;
 use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use tokio::sync::Semaphore;
 
 use crate::meta::error::{Error, Fault};
 
@@ -32,6 +34,12 @@ const LOG_RESERVE: u64 = 6 << 20;
 
 /// Prepared statements kept per connection: more than there are.
 const STATEMENT_CACHE: usize = 64;
+
+/// Maximum time for which a read waits for a free connection.
+pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Minimum number of connections for scans.
+const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
 const MIGRATIONS: [&str; 4] = [
@@ -60,7 +68,7 @@ impl Pool {
             .max_size(u32::try_from(size).unwrap_or(u32::MAX))
             .max_lifetime(None)
             .idle_timeout(None)
-            .connection_timeout(Duration::from_secs(5))
+            .connection_timeout(POOL_TIMEOUT)
             .test_on_check_out(false)
             .build(manager)
             .map(Self)
@@ -84,14 +92,18 @@ pub struct Pools {
     pub(in crate::meta) points: Pool,
     /// For scans, which run on blocking threads.
     pub(in crate::meta) scans: Pool,
+    /// One permit per connection for scans, so that a scan waits for its connection without a thread.
+    pub(in crate::meta) scan_permits: Arc<Semaphore>,
 }
 
 impl Pools {
     pub(in crate::meta) fn open(path: &Path) -> Result<Self, Error> {
         let workers = std::thread::available_parallelism().map_or(2, usize::from);
+        let scans = workers.max(MIN_SCANS);
         Ok(Self {
             points: Pool::open(path, workers)?,
-            scans: Pool::open(path, workers.max(4))?,
+            scans: Pool::open(path, scans)?,
+            scan_permits: Arc::new(Semaphore::new(scans)),
         })
     }
 }
@@ -104,10 +116,10 @@ pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     for _ in 0..START_TRIES {
         match try_open_writer(path) {
             Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
-            other => return other,
+            other => return other.map_err(|error| error.in_file(path)),
         }
     }
-    try_open_writer(path)
+    try_open_writer(path).map_err(|error| error.in_file(path))
 }
 
 fn try_open_writer(path: &Path) -> Result<Connection, Error> {
@@ -188,7 +200,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
         Err(cause) => {
             return Err(match Error::from(cause) {
                 error if error.is(Fault::Foreign) => foreign(),
-                error if error.is(Fault::Busy) => error,
+                error if error.is(Fault::Busy) || error.is(Fault::Damaged) => error,
                 Error::Database { message, .. } => open_error(path, message),
                 error => error,
             });

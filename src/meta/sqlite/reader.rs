@@ -5,16 +5,21 @@
 //! and nothing is allocated for it. Everything else is a scan and runs on a blocking thread. The types keep them apart: a
 //! point read gets a [`PointReader`], which has no query that takes longer.
 //!
+//! Scans have connections of their own, so that they never keep a point read waiting. A scan waits for its connection
+//! before it occupies a thread, and for a few seconds only.
+//!
 //! A reader is no transaction: each of its queries sees the last commit. A transaction around a long report would keep
-//! the log from being copied back, and the log would grow.
+//! the log from being checkpointed, and the log would grow.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use rusqlite::Connection;
+use tokio::time::timeout;
 
 use crate::blocking;
 use crate::meta::error::Error;
-use crate::meta::sqlite::connection::Pools;
+use crate::meta::sqlite::connection::{POOL_TIMEOUT, Pools};
 
 /// A connection for look-ups of a few rows by key.
 pub struct PointReader<'c> {
@@ -100,9 +105,15 @@ where
     type Output = T;
 
     async fn run(self, pools: &Pools) -> Result<T, Error> {
-        let scans = pools.scans.clone();
-        blocking::run(move || (self.0)(&Reader::new(&*scans.connection()?)))
+        let (scans, permits) = (pools.scans.clone(), Arc::clone(&pools.scan_permits));
+        let permit = timeout(POOL_TIMEOUT, permits.acquire_owned())
             .await
-            .map_err(|error| Error::Interrupted(error.to_string()))?
+            .map_err(|_| Error::Exhausted("all of them are used by long reads".to_owned()))?;
+        blocking::run(move || {
+            let _permit = permit;
+            (self.0)(&Reader::new(&*scans.connection()?))
+        })
+        .await
+        .map_err(|error| Error::Interrupted(error.to_string()))?
     }
 }

@@ -32,23 +32,39 @@ const BATCH_LIMIT: usize = 256;
 const LAZY_PAUSE: Duration = Duration::from_micros(300);
 /// Period for which another writer is assumed to be active after its last change.
 const ACTIVE_PERIOD: Duration = Duration::from_secs(1);
-/// Length of the log from which it is copied back into the database, in pages of 4 KiB.
+/// Length of the log at which the database is checkpointed, in pages of 4 KiB.
 const CHECKPOINT_PAGES: i64 = 1000;
 
 /// Runs in the writer's thread before each durable commit, to make the files durable that the commit will promise.
 pub type BeforeCommit = Box<dyn Fn() -> std::io::Result<()> + Send>;
 
+/// The moment from which a change is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meta) enum Durability {
+    /// Once it is on disk.
+    Durable,
+    /// Once it is committed: a power failure may undo it until a durable change follows.
+    Lazy,
+}
+
+/// Load of the database by other writers, in this very transaction or in another process just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::meta) enum Contention {
+    Idle,
+    Contended,
+}
+
 /// The inside of one change: runs alone, sees the changes queued before it, and is all committed or not at all.
 pub struct WriteTx<'c> {
     reader: Reader<'c>,
-    is_contended: bool,
+    contention: Contention,
 }
 
 impl<'c> WriteTx<'c> {
-    pub(in crate::meta) fn new(connection: &'c Connection, is_contended: bool) -> Self {
+    pub(in crate::meta) fn new(connection: &'c Connection, contention: Contention) -> Self {
         Self {
             reader: Reader::new(connection),
-            is_contended,
+            contention,
         }
     }
 
@@ -56,7 +72,7 @@ impl<'c> WriteTx<'c> {
     ///
     /// Changes that no client waits for should then leave them time.
     pub fn is_contended(&self) -> bool {
-        self.is_contended
+        self.contention == Contention::Contended
     }
 
     /// Runs `work` in a savepoint, and rolls it back if it fails.
@@ -96,8 +112,7 @@ pub(in crate::meta) struct Writer {
 trait Job: Send {
     /// Runs the change; returns false if it is to be rolled back.
     fn run(&mut self, transaction: &WriteTx<'_>) -> bool;
-    /// True if the change must be durable before it is answered.
-    fn is_durable(&self) -> bool;
+    fn durability(&self) -> Durability;
     fn finish(self: Box<Self>, commit: Result<(), Error>);
 }
 
@@ -105,7 +120,7 @@ struct Change<T, E, F> {
     change: Option<F>,
     result: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
-    is_durable: bool,
+    durability: Durability,
 }
 
 impl<T, E, F> Job for Change<T, E, F>
@@ -123,8 +138,8 @@ where
         matches!(self.result, Some(Ok(_)))
     }
 
-    fn is_durable(&self) -> bool {
-        self.is_durable
+    fn durability(&self) -> Durability {
+        self.durability
     }
 
     fn finish(self: Box<Self>, commit: Result<(), Error>) {
@@ -146,11 +161,16 @@ impl Writer {
         stats: Arc<Stats>,
     ) -> Self {
         let (queue, jobs) = channel();
-        let counted = Arc::clone(&stats);
-        let work = move || run(&connection, &jobs, &before_commit, &counted);
+        let worker = Worker {
+            connection,
+            jobs,
+            before_commit,
+            stats: Arc::clone(&stats),
+            others: Others::default(),
+        };
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(work);
+            .spawn(move || worker.run());
         Self {
             queue: Some(queue),
             stats,
@@ -162,7 +182,7 @@ impl Writer {
     pub(in crate::meta) fn submit<T, E, F>(
         &self,
         change: F,
-        is_durable: bool,
+        durability: Durability,
     ) -> oneshot::Receiver<Result<T, E>>
     where
         T: Send + 'static,
@@ -174,7 +194,7 @@ impl Writer {
             change: Some(change),
             result: None,
             reply,
-            is_durable,
+            durability,
         };
         if let Some(queue) = &self.queue {
             self.stats.queued.add(1);
@@ -195,57 +215,111 @@ impl Drop for Writer {
     }
 }
 
-fn run(
-    connection: &Connection,
-    jobs: &Receiver<Box<dyn Job>>,
-    before_commit: &BeforeCommit,
-    stats: &Stats,
-) {
-    let mut others = Others::default();
-    while let Ok(first) = jobs.recv() {
-        let mut done = Vec::new();
-        let pending: Vec<_> = std::iter::once(first)
-            .chain(jobs.try_iter())
+/// The writer's thread.
+struct Worker {
+    connection: Connection,
+    jobs: Receiver<Box<dyn Job>>,
+    before_commit: BeforeCommit,
+    stats: Arc<Stats>,
+    others: Others,
+}
+
+impl Worker {
+    fn run(mut self) {
+        while let Ok(first) = self.jobs.recv() {
+            self.run_batch(first);
+            checkpoint(&self.connection);
+        }
+    }
+
+    /// Runs all queued changes in one transaction, and answers them.
+    fn run_batch(&mut self, first: Box<dyn Job>) {
+        let mut pending: Vec<_> = std::iter::once(first)
+            .chain(self.jobs.try_iter())
             .take(BATCH_LIMIT)
             .collect();
-        let is_durable = pending.iter().any(|job| job.is_durable());
-        // changes that arrive meanwhile join, unless they need a sync that will not happen
-        let room = if is_durable {
-            BATCH_LIMIT - pending.len()
+        let is_durable = pending
+            .iter()
+            .any(|job| job.durability() == Durability::Durable);
+        let durability = if is_durable {
+            Durability::Durable
         } else {
-            0
+            Durability::Lazy
         };
-        let pending = pending.into_iter().chain(jobs.try_iter().take(room));
         let start = Instant::now();
-        let outcome = transact(
-            connection,
-            pending,
-            is_durable,
-            &mut done,
-            &mut others,
-            before_commit,
-            stats,
-        );
-        stats.batches.observe(done.len() as u64);
-        if is_durable {
-            stats.transactions.observe_time(start.elapsed());
-        } else {
-            stats.lazy_commits.add(1);
+        let outcome = self.transact(&mut pending, durability);
+        self.stats.batches.observe(pending.len() as u64);
+        match durability {
+            Durability::Durable => self.stats.transactions.observe_time(start.elapsed()),
+            Durability::Lazy => self.stats.lazy_commits.add(1),
         }
         if let Err(error) = &outcome {
-            stats.failed_commits.add(1);
-            tracing::error!(changes = done.len(), %error, "commit failed");
+            self.stats.failed_commits.add(1);
+            tracing::error!(changes = pending.len(), %error, "commit failed");
         }
-        stats
+        self.stats
             .queued
-            .add(-i64::try_from(done.len()).unwrap_or_default());
-        for job in done {
+            .add(-i64::try_from(pending.len()).unwrap_or_default());
+        for job in pending {
             job.finish(outcome.clone());
         }
-        if !is_durable {
+        if durability == Durability::Lazy {
             std::thread::sleep(LAZY_PAUSE);
         }
-        checkpoint(connection);
+    }
+
+    /// Runs `pending` in one transaction, and adds the changes that arrive meanwhile to it.
+    fn transact(
+        &mut self,
+        pending: &mut Vec<Box<dyn Job>>,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        // `synchronous` cannot be set inside a transaction
+        let begun = self.connection.execute_batch(match durability {
+            Durability::Durable => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            Durability::Lazy => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        });
+        let mut outcome = begun.map_err(Error::from);
+        let contention = self.others.contention(&self.connection, durability);
+        let transaction = WriteTx::new(&self.connection, contention);
+        let (mut next, mut kept) = (0, 0);
+        loop {
+            // what arrives meanwhile joins, unless it needs a sync that will not happen
+            if next == pending.len() && next < BATCH_LIMIT && durability == Durability::Durable {
+                pending.extend(self.jobs.try_recv());
+            }
+            let Some(job) = pending.get_mut(next) else {
+                break;
+            };
+            next += 1;
+            if outcome.is_ok() {
+                match run_in_savepoint(&transaction, job.as_mut()) {
+                    Ok(keep) => kept += usize::from(keep),
+                    Err(error) => outcome = Err(error.into()),
+                }
+            }
+        }
+        let is_durable = durability == Durability::Durable;
+        if outcome.is_ok() && kept > 0 && is_durable {
+            outcome = self
+                .stats
+                .directory_syncs
+                .time(&self.before_commit)
+                .map_err(|error| {
+                    Error::Commit(format!("cannot sync a directory of blobs: {error}"))
+                });
+        }
+        if outcome.is_ok() {
+            let start = Instant::now();
+            outcome = self.connection.execute_batch("COMMIT").map_err(Error::from);
+            if is_durable {
+                self.stats.commits.observe_time(start.elapsed());
+            }
+        }
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        outcome
     }
 }
 
@@ -258,67 +332,22 @@ struct Others {
 }
 
 impl Others {
-    /// True if other writers are active. Call it inside each transaction.
-    fn are_active(&mut self, connection: &Connection, is_durable: bool) -> bool {
+    /// Reports whether other writers are active. Call it inside each transaction.
+    fn contention(&mut self, connection: &Connection, durability: Durability) -> Contention {
         let version = connection
             .prepare_cached("PRAGMA data_version")
             .and_then(|mut query| query.query_row([], |row| row.get(0)))
             .ok();
         let has_changed = std::mem::replace(&mut self.data_version, version)
             .is_some_and(|before| Some(before) != version);
-        if has_waited() || has_changed || is_durable {
+        if has_waited() || has_changed || durability == Durability::Durable {
             self.last_seen = Some(Instant::now());
         }
-        self.last_seen
-            .is_some_and(|seen| seen.elapsed() < ACTIVE_PERIOD)
-    }
-}
-
-/// Runs `pending` in one transaction and moves each change into `done`, whatever the outcome.
-fn transact(
-    connection: &Connection,
-    pending: impl Iterator<Item = Box<dyn Job>>,
-    is_durable: bool,
-    done: &mut Vec<Box<dyn Job>>,
-    others: &mut Others,
-    before_commit: &BeforeCommit,
-    stats: &Stats,
-) -> Result<(), Error> {
-    // `synchronous` cannot be set inside a transaction
-    let begun = connection.execute_batch(if is_durable {
-        "PRAGMA synchronous = FULL; BEGIN IMMEDIATE"
-    } else {
-        "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE"
-    });
-    let mut outcome = begun.map_err(Error::from);
-    let transaction = WriteTx::new(connection, others.are_active(connection, is_durable));
-    let mut kept = 0;
-    for mut job in pending {
-        if outcome.is_ok() {
-            match run_in_savepoint(&transaction, job.as_mut()) {
-                Ok(keep) => kept += usize::from(keep),
-                Err(error) => outcome = Err(error.into()),
-            }
-        }
-        done.push(job);
-    }
-    if outcome.is_ok() && kept > 0 && is_durable {
-        outcome = stats
-            .directory_syncs
-            .time(before_commit)
-            .map_err(|error| Error::Commit(format!("cannot sync a directory of blobs: {error}")));
-    }
-    if outcome.is_ok() {
-        let start = Instant::now();
-        outcome = connection.execute_batch("COMMIT").map_err(Error::from);
-        if is_durable {
-            stats.commits.observe_time(start.elapsed());
+        match self.last_seen {
+            Some(seen) if seen.elapsed() < ACTIVE_PERIOD => Contention::Contended,
+            _ => Contention::Idle,
         }
     }
-    if outcome.is_err() && !connection.is_autocommit() {
-        let _ = connection.execute_batch("ROLLBACK");
-    }
-    outcome
 }
 
 fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::Result<bool> {
@@ -334,10 +363,10 @@ fn run_in_savepoint(transaction: &WriteTx<'_>, job: &mut dyn Job) -> rusqlite::R
     Ok(keep)
 }
 
-/// Copies the log back into the database once it is long enough.
+/// Checkpoints the database once its log is long enough.
 ///
-/// Nothing is written meanwhile, so the copy is complete and the next transaction starts the log from its beginning: the
-/// file does not grow, and its syncs touch no metadata.
+/// Nothing is written meanwhile, so the checkpoint is complete and the next transaction starts the log from its beginning:
+/// the file does not grow, and its syncs touch no metadata.
 fn checkpoint(connection: &Connection) {
     let pages = connection.query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| {
         row.get::<_, i64>(1)
@@ -345,6 +374,6 @@ fn checkpoint(connection: &Connection) {
     if pages.is_ok_and(|pages| pages >= CHECKPOINT_PAGES)
         && let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
     {
-        tracing::warn!(%error, "cannot copy the log into the database; retrying after the next commit");
+        tracing::warn!(%error, "cannot checkpoint the database; retrying after the next commit");
     }
 }

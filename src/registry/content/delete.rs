@@ -6,11 +6,12 @@
 
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::registry::content::pull::{blob_unknown, manifest_unknown};
+use crate::registry::content::pull::blob::blob_unknown;
+use crate::registry::content::pull::manifest::manifest_unknown;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
+use crate::registry::facades::{Blobs, Manifests, Repositories, Tags};
 use crate::registry::settings::RegistrySettings;
-use crate::registry::slices::{Blobs, Manifests, Repositories, Tags};
 
 /// Maximum number of manifests or tags deleted in one transaction.
 const AT_ONCE: usize = 50;
@@ -45,7 +46,7 @@ impl Manifests<'_> {
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
                     ManifestReference::Tag(tag) => {
-                        check_mutable(&settings, &name, tag.as_str())?;
+                        settings.retention.check_mutable(&name, tag.as_str())?;
                         tx.delete_tag(repository, tag.as_str(), actor, now())?
                             .then_some(())
                             .ok_or_else(unknown)
@@ -73,7 +74,7 @@ impl Tags<'_> {
         self.registry.check_deletable()?;
         let settings = self.registry.settings();
         tags.iter()
-            .try_for_each(|tag| check_mutable(&settings, repository, tag.as_str()))?;
+            .try_for_each(|tag| settings.retention.check_mutable(repository, tag.as_str()))?;
         for batch in tags.chunks(AT_ONCE) {
             let (name, batch) = (repository.clone(), batch.to_vec());
             self.registry
@@ -133,7 +134,7 @@ impl Repositories<'_> {
             };
             tx.tags_with_prefix(repository, "")?
                 .iter()
-                .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
+                .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
             Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| DeletionScope {
                 repository,
                 newest,
@@ -163,14 +164,15 @@ impl Repositories<'_> {
                     // be reused
                     return Ok(false);
                 }
-                let free = tx.free_manifests(scope.repository, scope.newest, scope.by, AT_ONCE)?;
-                for manifest in &free {
+                let deletable =
+                    tx.manifests_without_parent(scope.repository, scope.newest, scope.by, AT_ONCE)?;
+                for manifest in &deletable {
                     tx.tags_on(*manifest)?
                         .iter()
-                        .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
+                        .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
                     tx.delete_manifest(*manifest, actor, now())?;
                 }
-                Ok(!free.is_empty())
+                Ok(!deletable.is_empty())
             })
             .await
     }
@@ -192,21 +194,6 @@ fn delete(
     }
     tx.tags_on(manifest)?
         .iter()
-        .try_for_each(|tag| check_mutable(settings, repository, tag))?;
+        .try_for_each(|tag| settings.retention.check_mutable(repository, tag))?;
     Ok(tx.delete_manifest(manifest, actor, now())?)
-}
-
-fn check_mutable(
-    settings: &RegistrySettings,
-    repository: &RepositoryName,
-    tag: &str,
-) -> Result<(), Error> {
-    let policy = settings.retention.policy(repository.as_str());
-    if policy.is_some_and(|policy| policy.is_immutable(tag)) {
-        return Err(Error::TagImmutable {
-            repository: repository.clone(),
-            tag: tag.to_owned(),
-        });
-    }
-    Ok(())
 }

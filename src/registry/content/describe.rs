@@ -10,7 +10,7 @@ use crate::oci::{Digest, Manifest, Platform, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
-use crate::registry::slices::Manifests;
+use crate::registry::facades::Manifests;
 
 /// Maximum size of a config that is read for its platform; larger ones are not image configs.
 const CONFIG_LIMIT: u64 = 4 << 20;

@@ -4,7 +4,7 @@ use crate::meta::{self, RepositoryRow, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::error::Error;
-use crate::registry::slices::{Manifests, Repositories, Tags};
+use crate::registry::facades::{Manifests, Repositories, Tags};
 
 /// Limits of a page of referrers.
 ///

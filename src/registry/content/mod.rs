@@ -2,13 +2,9 @@
 
 pub(super) mod delete;
 pub(super) mod describe;
-pub(super) mod history;
 pub(super) mod listings;
-pub(super) mod manifest_budget;
 pub(super) mod page;
 pub(super) mod pull;
-pub(super) mod pull_counts;
 pub(super) mod push;
 pub(super) mod reference;
-pub(super) mod trash;
-pub(super) mod validation;
+pub(super) mod undo;

@@ -1,4 +1,4 @@
-//! A sweep in progress: its counts, and small transactions that leave room for other writers.
+//! A sweep in progress: its counts, and small transactions that let other writers proceed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

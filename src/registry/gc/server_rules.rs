@@ -2,8 +2,8 @@
 
 use crate::meta;
 use crate::registry::error::Error;
+use crate::registry::facades::Gc;
 use crate::registry::policy::retention::Retention;
-use crate::registry::slices::Gc;
 
 impl Gc<'_> {
     /// Returns the retention rules that the last server recorded.

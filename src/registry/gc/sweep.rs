@@ -14,11 +14,11 @@ use std::time::Instant;
 
 use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
 use crate::registry::error::Error;
+use crate::registry::facades::Gc;
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
 use crate::registry::gc::sweep_counts::SweepCounts;
 use crate::registry::policy::tag_policy::is_signature;
-use crate::registry::slices::Gc;
 
 /// Maximum depth of nested indexes collected in one sweep without a hold period.
 const DEPTH: usize = 32;
@@ -82,8 +82,8 @@ impl Gc<'_> {
 impl SweepRun<'_> {
     /// Moves due manifests to the trash.
     ///
-    /// What only they referenced becomes idle now, and not due: a client may just have been told
-    /// that it exists, which was not recorded while it was referenced.
+    /// Content that only they referenced becomes idle now, and not due: a client may just have been
+    /// told that it exists, which was not recorded while it was referenced.
     async fn manifests(&mut self) -> Result<(), Error> {
         let sweep = Arc::clone(&self.sweep);
         let expire = move |tx: &WriteTx<'_>, found: &meta::IdleManifest| {

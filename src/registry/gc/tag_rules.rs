@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::meta::{Cursor, Reader, RepositoryId, TagTimes, WriteTx, now};
+use crate::meta::{Cursor, Reader, RepositoryId, TagActivity, WriteTx, now};
 use crate::registry::error::Error;
 use crate::registry::gc::run::{SweepRun, gc_actor};
 use crate::registry::gc::sweep_counts::SweepCounts;
@@ -67,8 +67,8 @@ impl SweepRun<'_> {
         let mut next = None;
         if let Some(policy) = policy {
             let decided = self.registry.scan(move |meta| {
-                let tags = meta.tag_times(repository)?;
-                let rows: HashMap<String, TagTimes> = tags
+                let tags = meta.tag_activities(repository)?;
+                let rows: HashMap<String, TagActivity> = tags
                     .iter()
                     .map(|tag| (tag.name.clone(), tag.clone()))
                     .collect();
@@ -80,9 +80,9 @@ impl SweepRun<'_> {
                 .into_iter()
                 .filter(|decision| !decision.is_kept)
                 .filter_map(|decision| rows.remove(&decision.tag));
-            let remove = move |tx: &WriteTx<'_>, tag: &TagTimes| {
+            let remove = move |tx: &WriteTx<'_>, tag: &TagActivity| {
                 // checked again: it may have been moved or pulled since
-                let is_unchanged = tx.times_of_tag(repository, &tag.name)?.as_ref() == Some(tag);
+                let is_unchanged = tx.tag_activity(repository, &tag.name)?.as_ref() == Some(tag);
                 let is_removed =
                     is_unchanged && tx.delete_tag(repository, &tag.name, &gc_actor(), now())?;
                 Ok(SweepCounts {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{IdleManifest, Millis, millis};
+use crate::oci::RepositoryName;
+use crate::registry::error::Error;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::tag_policy::Policy;
 
@@ -64,6 +66,12 @@ impl Retention {
             .find(|policy| policy.repositories.matches(repository))
     }
 
+    /// Checks that the tag may be moved or removed.
+    pub fn check_mutable(&self, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+        self.policy(repository.as_str())
+            .map_or(Ok(()), |policy| policy.check_mutable(repository, tag))
+    }
+
     /// Returns the retention of manifests without tags in the repository.
     pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
         self.policy(repository)
@@ -74,7 +82,7 @@ impl Retention {
     /// Returns the time at which an unreferenced manifest is due; `None` if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);
-        if manifest.is_freed {
+        if manifest.has_lost_parent {
             return Some(since.saturating_add(self.hold_period()));
         }
         match self.untagged_rule(&manifest.repository) {

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::meta::{Millis, TagTimes, millis};
+use crate::meta::{Millis, TagActivity, millis};
+use crate::oci::RepositoryName;
+use crate::registry::error::Error;
 use crate::registry::policy::duration::format_duration;
 use crate::registry::policy::glob::Glob;
 use crate::registry::policy::keep_untagged::KeepUntagged;
@@ -56,12 +58,30 @@ pub struct TagDecision {
 }
 
 impl Policy {
+    /// Returns the pattern that makes the tag immutable, if any.
+    fn immutable_pattern(&self, tag: &str) -> Option<&Glob> {
+        self.immutable.iter().find(|pattern| pattern.matches(tag))
+    }
+
     pub fn is_immutable(&self, tag: &str) -> bool {
-        self.immutable.iter().any(|pattern| pattern.matches(tag))
+        self.immutable_pattern(tag).is_some()
+    }
+
+    /// Checks that the tag may be moved or removed.
+    pub fn check_mutable(&self, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+        match self.immutable_pattern(tag) {
+            Some(pattern) => Err(Error::TagImmutable {
+                repository: repository.clone(),
+                tag: tag.to_owned(),
+                policy: self.repositories.to_string(),
+                pattern: pattern.to_string(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Decides about all tags of a repository; sorted by name.
-    pub fn decide(&self, mut tags: Vec<TagTimes>, now: Millis) -> Vec<TagDecision> {
+    pub fn decide(&self, mut tags: Vec<TagActivity>, now: Millis) -> Vec<TagDecision> {
         let mut newest = NewestTags::default();
         tags.iter().for_each(|tag| self.record(tag, &mut newest));
         let ranks = newest.rank();
@@ -72,7 +92,7 @@ impl Policy {
     }
 
     /// Records a tag, which must be done for all tags before any decision.
-    pub(in crate::registry) fn record(&self, tag: &TagTimes, newest: &mut NewestTags) {
+    pub(in crate::registry) fn record(&self, tag: &TagActivity, newest: &mut NewestTags) {
         if let Ok((number, rule)) = self.rule_of(&tag.name)
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
@@ -102,7 +122,7 @@ impl Policy {
 
     pub(in crate::registry) fn decide_one(
         &self,
-        tag: TagTimes,
+        tag: TagActivity,
         now: Millis,
         ranks: &TagRanks,
     ) -> TagDecision {
@@ -212,8 +232,8 @@ pub(in crate::registry) fn is_signature(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagTimes {
-        TagTimes {
+    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagActivity {
+        TagActivity {
             name: name.to_owned(),
             updated_at,
             pulled_at,

@@ -2,10 +2,10 @@
 
 use crate::meta::{Millis, now};
 use crate::registry::error::Error;
+use crate::registry::facades::Reports;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::removal::{PlannedRemoval, RemovalTotals};
 use crate::registry::report::simulation::Simulation;
-use crate::registry::slices::Reports;
 
 /// Planned removals, soonest first, unless the items are used before.
 #[derive(Clone, Debug, Default)]

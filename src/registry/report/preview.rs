@@ -3,18 +3,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TagRow, TagTimes, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagActivity, TagRow, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
+use crate::registry::facades::Reports;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::{NewestTags, TagRanks};
 use crate::registry::policy::tag_policy::{Policy, TagDecision};
+use crate::registry::report::dependents::{self, Dependent};
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::{Simulation, UntagEffect};
-use crate::registry::slices::Reports;
 
 /// Maximum number of manifests or tags read at once.
 const BATCH: usize = 1000;
@@ -40,7 +41,7 @@ impl From<ManifestReference> for Deletion {
 }
 
 /// Effect of deletions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeletionEffect {
     /// Manifests that are deleted themselves.
     pub deleted: u64,
@@ -51,6 +52,8 @@ pub struct DeletionEffect {
     pub kept: u64,
     /// Removals that the deletions cause or bring forward.
     pub removals: RemovalTotals,
+    /// Signatures and other referrers among them, or removed after them.
+    pub dependents: Vec<Dependent>,
 }
 
 /// The policy of a repository, prepared for decisions about its tags.
@@ -115,12 +118,14 @@ impl Reports<'_> {
                 } = deletion_run;
                 // what is removed anyway may be removed sooner now, or take more along
                 simulation.collect_in(now, &within)?;
-                let sooner = simulation
+                let sooner: Vec<_> = simulation
                     .removals
                     .iter()
-                    .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at));
+                    .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at))
+                    .collect();
                 Ok(DeletionEffect {
-                    removals: RemovalTotals::of(sooner),
+                    dependents: dependents::of_removed(meta, &sooner)?,
+                    removals: RemovalTotals::of(sooner.into_iter()),
                     ..consequence
                 })
             })
@@ -153,7 +158,7 @@ impl Reports<'_> {
                 };
                 after.clone_from(&last.name);
                 tags.into_iter()
-                    .for_each(|tag| policy.record(&as_tag_times(tag), &mut newest));
+                    .for_each(|tag| policy.record(&as_tag_activity(tag), &mut newest));
             }
         });
         let (policy, ranks) = seen.await?;
@@ -186,7 +191,7 @@ impl Reports<'_> {
                     Some(rules) => {
                         rules
                             .policy
-                            .decide_one(as_tag_times(row), rules.now, &rules.ranks)
+                            .decide_one(as_tag_activity(row), rules.now, &rules.ranks)
                     }
                     None => {
                         let reason = "no policy matches the repository".to_owned();
@@ -208,8 +213,8 @@ impl Reports<'_> {
 }
 
 /// Reduces a tag to what the rules look at.
-fn as_tag_times(row: TagRow) -> TagTimes {
-    TagTimes {
+fn as_tag_activity(row: TagRow) -> TagActivity {
+    TagActivity {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,

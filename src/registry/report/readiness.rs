@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::meta::now;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Status;
+use crate::registry::facades::Status;
 
 impl Status<'_> {
     /// Reads from the database and from the file system.

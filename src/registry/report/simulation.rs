@@ -134,7 +134,7 @@ impl<'m> Simulation<'m> {
         let Ok(name) = RepositoryName::parse(repository) else {
             return Ok(());
         };
-        for decision in policy.decide(self.meta.tag_times_in(&name)?, now) {
+        for decision in policy.decide(self.meta.tag_activities_in(&name)?, now) {
             let Some(at) = (if decision.is_kept {
                 decision.until
             } else {
@@ -198,7 +198,7 @@ impl<'m> Simulation<'m> {
             size: manifest.size,
             idle_since: loss.at,
             pulled_at: None,
-            is_freed: false,
+            has_lost_parent: false,
         };
         let Some(at) = self.retention.due(&idle) else {
             return Ok(UntagEffect::KeptForever);
@@ -228,7 +228,7 @@ impl<'m> Simulation<'m> {
                 if self.meta.has_tagged_subject(manifest.id)? {
                     continue;
                 }
-                let why = if manifest.is_freed {
+                let why = if manifest.has_lost_parent {
                     "its index or subject is gone"
                 } else {
                     "no tag points at it"
@@ -377,7 +377,7 @@ impl<'m> Simulation<'m> {
                     digest: blob.digest,
                     size: blob.size,
                     at: blob.idle_since.saturating_add(self.retention.hold_period()),
-                    why: "no repository shows it".to_owned(),
+                    why: "no repository links to it".to_owned(),
                 }));
         }
     }

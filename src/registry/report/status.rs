@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::meta::{self, now};
 use crate::registry::error::Error;
+use crate::registry::facades::Status;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::report::measurement::StoreMeasurement;
-use crate::registry::slices::Status;
 use crate::{blob, blocking};
 
 /// Maximum wait for the first measurement.

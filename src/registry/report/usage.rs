@@ -8,12 +8,12 @@ use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::page::Page;
 use crate::registry::error::Error;
+use crate::registry::facades::Reports;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::StoreUsage;
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::CollectionBaseline;
 use crate::registry::report::simulation::Simulation;
-use crate::registry::slices::Reports;
 
 /// Maximum number of repositories or tags in a page.
 const PAGE: usize = 200;

@@ -5,12 +5,12 @@ use std::collections::{HashMap, VecDeque};
 use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
 use crate::registry::error::Error;
+use crate::registry::facades::Reports;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::TagDecision;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 use crate::registry::report::simulation::Simulation;
-use crate::registry::slices::Reports;
 
 /// Maximum number of reported chains, shortest first.
 const MAX_CHAINS: usize = 20;
@@ -183,7 +183,7 @@ impl HolderWalk<'_> {
                 .into_iter()
                 .map(|manifest| (Vec::new(), StepKind::Manifest, manifest)),
         );
-        let Some(blob) = self.meta.shown_blob(digest, MAX_VISITED)? else {
+        let Some(blob) = self.meta.linked_blob(digest, MAX_VISITED)? else {
             return Ok(());
         };
         self.why.blob = Some(blob.size);
@@ -275,7 +275,7 @@ impl HolderWalk<'_> {
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tag_times_in(&name)?, now());
+                let decided = policy.decide(self.meta.tag_activities_in(&name)?, now());
                 decisions.extend(
                     decided
                         .into_iter()
@@ -299,7 +299,7 @@ impl HolderWalk<'_> {
             "the grace period"
         };
         let why = match (
-            idle.is_freed,
+            idle.has_lost_parent,
             self.retention.untagged_rule(&manifest.repository),
         ) {
             (true, _) => format!("its index or subject is gone; it is kept for {hold}"),

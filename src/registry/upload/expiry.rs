@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::blob::UploadId;
 use crate::meta::{Actor, ExpiredUpload, now};
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 
 /// Maximum number of expired sessions read at once.
 const EXPIRED_AT_ONCE: usize = 1000;

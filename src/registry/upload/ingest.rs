@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::blob::{Hasher, UploadFile};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 
 /// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;

@@ -8,7 +8,7 @@ use crate::meta::{UploadRow, point};
 use crate::oci::RepositoryName;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 use crate::registry::upload::chunk_range::ChunkRange;
 use crate::registry::upload::ingest::HashedFile;
 

@@ -7,7 +7,7 @@ use crate::meta::{Actor, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 use crate::registry::upload::ingest::HashedFile;
 
 /// Way in which an upload arrives.

@@ -13,7 +13,7 @@ use crate::meta::now;
 use crate::oci::{Algorithm, Digest};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 
 /// Result of recovery.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::meta::{Actor, Millis, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::slices::Uploads;
+use crate::registry::facades::Uploads;
 use crate::registry::upload::chunk_range::ChunkRange;
 use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
 use crate::registry::upload::publish::{Origin, roll_back};
@@ -122,8 +122,8 @@ impl Uploads<'_> {
         match &stored {
             Ok(()) => self.release(id, file).await?,
             Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
-            // a published file may become a blob yet, if a commit that failed on a full disk comes
-            // back with a crash
+            // not a published file: a crash may bring back the commit that failed on a full disk,
+            // and with it the blob
             Err(Error::Files { .. } | Error::StorageFull)
                 if file.is_published().is_ok_and(|published| !published) =>
             {

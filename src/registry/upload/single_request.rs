@@ -6,7 +6,7 @@ use crate::blob::{Hasher, UploadId};
 use crate::meta::Actor;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
-use crate::registry::slices::Blobs;
+use crate::registry::facades::Blobs;
 use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
 use crate::registry::upload::publish::Origin;
 

@@ -3,10 +3,9 @@
 use crate::meta::{Actor, HistoryCursor, Millis, TagState, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::set_tag;
-use crate::registry::content::trash::restore_manifest;
+use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::error::Error;
-use crate::registry::slices::Tags;
+use crate::registry::facades::Tags;
 
 /// Maximum number of states in a page.
 const PAGE: usize = 1000;
@@ -72,24 +71,21 @@ impl Tags<'_> {
         );
         self.registry
             .write(actor, move |tx, actor| {
-                let repository = tx
-                    .repository(&name)?
-                    .ok_or_else(|| Error::NameUnknown(name.clone()))?;
-                let now = now();
-                let manifest = match tx.manifest(repository, &wanted)? {
-                    Some(manifest) => manifest,
-                    None => restore_manifest(
-                        tx,
-                        repository,
-                        &name,
-                        &wanted,
-                        &settings,
-                        now,
-                        &mut Vec::new(),
-                    )?,
+                let change = RepositoryChange {
+                    tx,
+                    id: tx
+                        .repository(&name)?
+                        .ok_or_else(|| Error::NameUnknown(name.clone()))?,
+                    name: &name,
+                    settings: &settings,
+                    actor,
+                    now: now(),
                 };
-                let policy = settings.retention.policy(name.as_str());
-                set_tag(tx, &name, repository, &tag, manifest, policy, actor, now)
+                let manifest = match tx.manifest(change.id, &wanted)? {
+                    Some(manifest) => manifest,
+                    None => change.restore_manifest(&wanted, &mut Vec::new())?,
+                };
+                change.set_tag(&tag, manifest)
             })
             .await?;
         Ok(digest)

@@ -1,7 +1,7 @@
-//! The slices of the registry's interface, one for each subject.
+//! The facades of the registry, one for each subject.
 //!
-//! A slice borrows the registry and costs nothing; its operations are defined in the rooms, beside
-//! what they need.
+//! A facade borrows the registry and costs nothing; its operations are defined in the module of
+//! their subject, beside what they need.
 
 use crate::registry::service::Registry;
 

@@ -1,15 +1,13 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
-use crate::meta::{
-    Actor, ManifestId, Millis, RemovedTagRow, RepositoryId, TrashRow, WriteTx, millis, now,
-};
+use crate::meta::{Actor, ManifestId, RemovedTagRow, TrashRow, millis, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::{parse_manifest, record_manifest, set_tag};
+use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::manifest::parse_manifest;
 use crate::registry::error::Error;
+use crate::registry::facades::Trash;
 use crate::registry::policy::retention::Retention;
-use crate::registry::settings::RegistrySettings;
-use crate::registry::slices::Trash;
 
 /// Maximum length of a page.
 const PAGE: usize = 1000;
@@ -87,13 +85,19 @@ impl Trash<'_> {
             (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
-                let id = tx
-                    .repository(&name)?
-                    .ok_or_else(|| Error::NameUnknown(name.clone()))?;
-                let now = now();
+                let change = RepositoryChange {
+                    tx,
+                    id: tx
+                        .repository(&name)?
+                        .ok_or_else(|| Error::NameUnknown(name.clone()))?,
+                    name: &name,
+                    settings: &settings,
+                    actor,
+                    now: now(),
+                };
                 let mut back = Vec::new();
-                restore_manifest(tx, id, &name, &digest, &settings, now, &mut back)?;
-                restore_referrers(tx, id, &name, &settings, now, &mut back)?;
+                change.restore_manifest(&digest, &mut back)?;
+                change.restore_referrers(&mut back)?;
                 let mut tags = Vec::new();
                 for (manifest, digest, tag) in back.iter().flat_map(|(manifest, row)| {
                     row.tags
@@ -101,9 +105,9 @@ impl Trash<'_> {
                         .map(move |tag| (*manifest, &row.digest, tag))
                 }) {
                     if let Ok(parsed) = TagName::parse(tag)
-                        && tx.tag_target(id, &parsed)?.is_none()
+                        && tx.tag_target(change.id, &parsed)?.is_none()
                     {
-                        set_tag(tx, &name, id, &parsed, manifest, None, actor, now)?;
+                        change.set_tag(&parsed, manifest)?;
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }
@@ -122,94 +126,77 @@ impl Trash<'_> {
     }
 }
 
-/// Restores the referrers of restored manifests, and theirs; those that cannot be restored stay in
-/// the trash.
-fn restore_referrers(
-    tx: &WriteTx<'_>,
-    id: RepositoryId,
-    repository: &RepositoryName,
-    settings: &RegistrySettings,
-    now: Millis,
-    back: &mut Vec<(ManifestId, TrashRow)>,
-) -> Result<(), Error> {
-    let mut next = 0;
-    while let Some((_, row)) = back.get(next) {
-        next += 1;
-        for referrer in tx.trashed_referrers(id, &row.digest.clone())? {
-            let before = back.len();
-            // it may have been restored as a child of another one
-            if tx.trashed(id, &referrer)?.is_some()
-                && let Err(error) = tx.attempt(|| {
-                    restore_manifest(tx, id, repository, &referrer, settings, now, back)
-                })
-            {
-                back.truncate(before);
-                tracing::warn!(%error, %referrer, "cannot restore a referrer of a restored manifest");
+impl RepositoryChange<'_> {
+    /// Restores the referrers of restored manifests, and theirs; those that cannot be restored stay
+    /// in the trash.
+    fn restore_referrers(&self, back: &mut Vec<(ManifestId, TrashRow)>) -> Result<(), Error> {
+        let mut next = 0;
+        while let Some((_, row)) = back.get(next) {
+            next += 1;
+            for referrer in self.tx.trashed_referrers(self.id, &row.digest.clone())? {
+                let before = back.len();
+                // it may have been restored as a child of another one
+                if self.tx.trashed(self.id, &referrer)?.is_some()
+                    && let Err(error) = self.tx.attempt(|| self.restore_manifest(&referrer, back))
+                {
+                    back.truncate(before);
+                    tracing::warn!(%error, %referrer, "cannot restore a referrer of a restored manifest");
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Restores a deleted manifest, after its deleted children; adds all of them to `back`.
+    ///
+    /// Its blobs still exist: they stay for a grace period after their last use, even if they were
+    /// removed from the repository meanwhile.
+    pub(super) fn restore_manifest(
+        &self,
+        digest: &Digest,
+        back: &mut Vec<(ManifestId, TrashRow)>,
+    ) -> Result<ManifestId, Error> {
+        let (row, bytes) = self
+            .tx
+            .trashed(self.id, digest)?
+            .ok_or_else(|| not_in_trash(self.name, digest))?;
+        let (mut manifest, new) =
+            parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
+        self.settings
+            .manifest_rules
+            .mark_optional_children(&mut manifest);
+        for reference in manifest
+            .references
+            .iter()
+            .filter(|reference| reference.is_child)
+        {
+            if self.tx.manifest(self.id, &reference.digest)?.is_none()
+                && self.tx.trashed(self.id, &reference.digest)?.is_some()
+            {
+                self.restore_manifest(&reference.digest, back)?;
+            }
+        }
+        // a sparse manifest may name blobs that the repository never had: it proves no right to them
+        for reference in manifest
+            .references
+            .iter()
+            .filter(|reference| !reference.is_optional && !self.settings.sparse)
+        {
+            if let Some(blob) = self.tx.blob(&reference.digest)?
+                && self.tx.manifest(self.id, &reference.digest)?.is_none()
+            {
+                self.tx
+                    .link_blob(self.id, &reference.digest, blob, self.now)?;
+            }
+        }
+        let restored = self.record_manifest(&manifest.references, &new)?;
+        back.push((restored, row));
+        Ok(restored)
+    }
 }
 
 fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
     Error::NothingToRestore(format!(
         "{digest} of {repository} is not in the trash: it was not deleted, or longer ago than the grace period"
     ))
-}
-
-/// Restores a deleted manifest, after its deleted children; adds all of them to `back`.
-///
-/// Its blobs still exist: they stay for a grace period after their last use, even if they were
-/// removed from the repository meanwhile.
-pub(in crate::registry) fn restore_manifest(
-    tx: &WriteTx<'_>,
-    id: RepositoryId,
-    repository: &RepositoryName,
-    digest: &Digest,
-    settings: &RegistrySettings,
-    now: Millis,
-    back: &mut Vec<(ManifestId, TrashRow)>,
-) -> Result<ManifestId, Error> {
-    let (row, bytes) = tx
-        .trashed(id, digest)?
-        .ok_or_else(|| not_in_trash(repository, digest))?;
-    let (mut manifest, new) =
-        parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
-    settings
-        .manifest_rules
-        .mark_optional_children(&mut manifest);
-    for reference in manifest
-        .references
-        .iter()
-        .filter(|reference| reference.is_child)
-    {
-        if tx.manifest(id, &reference.digest)?.is_none()
-            && tx.trashed(id, &reference.digest)?.is_some()
-        {
-            restore_manifest(tx, id, repository, &reference.digest, settings, now, back)?;
-        }
-    }
-    // a sparse manifest may name blobs that the repository never had: it proves no right to them
-    for reference in manifest
-        .references
-        .iter()
-        .filter(|reference| !reference.is_optional && !settings.sparse)
-    {
-        if let Some(blob) = tx.blob(&reference.digest)?
-            && tx.manifest(id, &reference.digest)?.is_none()
-        {
-            tx.link_blob(id, &reference.digest, blob, now)?;
-        }
-    }
-    let restored = record_manifest(
-        tx,
-        id,
-        repository,
-        &manifest.references,
-        &new,
-        settings,
-        now,
-    )?;
-    back.push((restored, row));
-    Ok(restored)
 }

@@ -1,0 +1,114 @@
+//! Pulling blobs (OCI distribution-spec 1.1, "Pulling blobs").
+
+use std::sync::Arc;
+
+use crate::blob::BlobContent;
+use crate::meta::{LinkRow, now, point};
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::facades::Blobs;
+use crate::registry::service::Registry;
+
+/// A blob of a repository; not yet opened.
+pub struct FoundBlob<'a> {
+    registry: &'a Registry,
+    repository: &'a RepositoryName,
+    digest: &'a Digest,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+impl FoundBlob<'_> {
+    /// Opens the blob for reading.
+    ///
+    /// # Errors
+    /// [`Error::BlobUnknown`] if it was removed meanwhile or its file is missing, and file system
+    /// errors.
+    pub async fn open(&self) -> Result<BlobContent, Error> {
+        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), self.digest.clone());
+        match blocking(move || blobs.open_blob(&wanted)).await? {
+            Ok(content) => Ok(content),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let link = self
+                    .registry
+                    .blobs()
+                    .link(self.repository, self.digest)
+                    .await?;
+                if link.is_some() {
+                    tracing::error!(digest = %self.digest, "blob file is missing; push the blob again to repair it");
+                }
+                Err(blob_unknown(self.repository, self.digest))
+            }
+            Err(error) => Err(Error::files("opening a blob")(error)),
+        }
+    }
+}
+
+impl Blobs<'_> {
+    /// Finds a blob of the repository, and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the blob.
+    pub async fn find<'a>(
+        self,
+        repository: &'a RepositoryName,
+        digest: &'a Digest,
+    ) -> Result<FoundBlob<'a>, Error>
+    where
+        Self: 'a,
+    {
+        let unknown = || blob_unknown(repository, digest);
+        let link = self.link(repository, digest).await?.ok_or_else(unknown)?;
+        if !self.promise_link(repository, digest, &link).await? {
+            return Err(unknown());
+        }
+        Ok(FoundBlob {
+            registry: self.registry,
+            repository,
+            digest,
+            size: link.blob.size,
+        })
+    }
+
+    /// Returns the link between the repository and the blob, if there is one.
+    pub(in crate::registry) async fn link(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<LinkRow>, Error> {
+        let link = point(|reader| reader.link(repository, digest));
+        Ok(self.registry.meta.read(link).await?)
+    }
+
+    /// Renews the lease of an unreferenced link once half of it is over; reports whether the link
+    /// still exists.
+    ///
+    /// Ordinary requests thus write nothing.
+    pub(in crate::registry) async fn promise_link(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        link: &LinkRow,
+    ) -> Result<bool, Error> {
+        if !self
+            .registry
+            .settings()
+            .retention
+            .is_lease_half_over(link.idle_since)
+        {
+            return Ok(true);
+        }
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.registry
+            .meta
+            .write(move |tx| Ok(tx.renew_link(&repository, &digest, now())?))
+            .await
+    }
+}
+
+pub(in crate::registry) fn blob_unknown(repository: &RepositoryName, digest: &Digest) -> Error {
+    Error::BlobUnknown {
+        repository: repository.clone(),
+        digest: digest.clone(),
+    }
+}

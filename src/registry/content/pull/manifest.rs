@@ -1,0 +1,106 @@
+//! Pulling manifests (OCI distribution-spec 1.1, "Pulling manifests").
+
+use std::sync::Arc;
+
+use crate::meta::{StoredManifest, now};
+use crate::oci::RepositoryName;
+use crate::registry::content::push::manifest_budget::ManifestReservation;
+use crate::registry::content::reference::ManifestReference;
+use crate::registry::error::Error;
+use crate::registry::facades::Manifests;
+
+impl Manifests<'_> {
+    /// Returns the manifest with this tag or digest.
+    pub async fn get(
+        self,
+        repository: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Arc<StoredManifest>, Error> {
+        let found = match reference {
+            ManifestReference::Tag(tag) => {
+                self.registry.meta.manifest_by_tag(repository, tag).await?
+            }
+            ManifestReference::Digest(digest) => {
+                self.registry
+                    .meta
+                    .manifest_by_digest(repository, digest)
+                    .await?
+            }
+        };
+        found.ok_or_else(|| manifest_unknown(repository, reference))
+    }
+
+    /// Returns a manifest and promises that it stays for at least half a lease.
+    ///
+    /// A client may rely on the promise instead of pushing the manifest.
+    pub async fn promise(
+        self,
+        repository: &RepositoryName,
+        reference: &ManifestReference,
+    ) -> Result<Arc<StoredManifest>, Error> {
+        let manifest = self.get(repository, reference).await?;
+        if self
+            .registry
+            .settings()
+            .retention
+            .is_lease_half_over(manifest.idle_since)
+        {
+            let (name, digest) = (repository.clone(), manifest.digest.clone());
+            let renew = self.registry.meta.write(move |tx| {
+                // looked up again: the row number may have been reused
+                let Some(repository) = tx.repository(&name)? else {
+                    return Ok(false);
+                };
+                let Some(manifest) = tx.manifest(repository, &digest)? else {
+                    return Ok(false);
+                };
+                Ok::<_, Error>(tx.renew_manifest(manifest, now())?)
+            });
+            if !renew.await? {
+                return Err(manifest_unknown(repository, reference));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// Reserves memory for a large manifest that is being received; takes none of it yet.
+    #[must_use]
+    pub fn reserve_memory(self) -> ManifestReservation {
+        self.registry.manifest_budget.reserve()
+    }
+
+    /// Counts a pull.
+    ///
+    /// HEAD requests and "not modified" responses do not count.
+    pub fn count_pull(self, manifest: &StoredManifest, reference: &ManifestReference) {
+        self.registry.pulls.count(manifest, reference);
+    }
+
+    /// Writes the pulls counted since the last call to the database.
+    pub async fn record_pulls(self) -> Result<(), Error> {
+        for some in self.registry.pulls.take().chunks(200) {
+            let some = some.to_vec();
+            self.registry
+                .meta
+                .write(move |tx| {
+                    Ok::<_, Error>(some.iter().try_for_each(|pulls| tx.add_pulls(pulls))?)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+pub(in crate::registry) fn manifest_unknown(
+    repository: &RepositoryName,
+    reference: &ManifestReference,
+) -> Error {
+    let reference = match reference {
+        ManifestReference::Tag(tag) => tag.to_string(),
+        ManifestReference::Digest(digest) => digest.to_string(),
+    };
+    Error::ManifestUnknown {
+        repository: repository.clone(),
+        reference,
+    }
+}

@@ -1,0 +1,5 @@
+//! Pulling manifests and blobs, and counting pulls.
+
+pub(in crate::registry) mod blob;
+pub(in crate::registry) mod counts;
+pub(in crate::registry) mod manifest;

@@ -1,0 +1,113 @@
+//! Changes of one repository: recording manifests, and pointing tags at them.
+
+use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx};
+use crate::oci::{Digest, Reference, RepositoryName, TagName};
+use crate::registry::error::Error;
+use crate::registry::settings::RegistrySettings;
+
+/// One change of a repository, with everything that is recorded of it.
+pub(in crate::registry) struct RepositoryChange<'c> {
+    pub tx: &'c WriteTx<'c>,
+    pub id: RepositoryId,
+    pub name: &'c RepositoryName,
+    pub settings: &'c RegistrySettings,
+    pub actor: &'c Actor,
+    pub now: Millis,
+}
+
+/// Target of a manifest's reference.
+enum Target {
+    Blob(BlobRow),
+    Manifest(ManifestId),
+    /// Absent, and allowed to be.
+    Absent,
+}
+
+impl RepositoryChange<'_> {
+    /// Records a manifest with its references, or renews the lease of one that is already there.
+    ///
+    /// # Errors
+    /// [`Error::ReferencesUnknown`] if the repository lacks content that it must hold.
+    pub fn record_manifest(
+        &self,
+        references: &[Reference],
+        new: &NewManifest,
+    ) -> Result<ManifestId, Error> {
+        let tx = self.tx;
+        if let Some(manifest) = tx.manifest(self.id, &new.digest)? {
+            tx.renew_manifest(manifest, self.now)?;
+            return Ok(manifest);
+        }
+        let targets = self.resolve_references(references)?;
+        let manifest = tx.insert_manifest(self.id, new, self.now)?;
+        for (reference, target) in references.iter().zip(targets) {
+            match target {
+                Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference)?,
+                Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
+                Target::Absent => tx.add_absent_reference(self.id, manifest, reference)?,
+            }
+        }
+        tx.hold_referrers(self.id, manifest, new)?;
+        Ok(manifest)
+    }
+
+    /// Points a tag at a manifest.
+    ///
+    /// # Errors
+    /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
+    pub fn set_tag(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
+        let mutable = self
+            .settings
+            .retention
+            .check_mutable(self.name, tag.as_str());
+        if let Err(immutable) = mutable
+            && self
+                .tx
+                .tag_target(self.id, tag)?
+                .is_some_and(|(present, _)| present != manifest)
+        {
+            return Err(immutable);
+        }
+        Ok(self
+            .tx
+            .set_tag(self.id, tag, manifest, self.actor, self.now)?)
+    }
+
+    /// Resolves each reference.
+    ///
+    /// # Errors
+    /// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
+    fn resolve_references(&self, references: &[Reference]) -> Result<Vec<Target>, Error> {
+        let mut missing = Vec::new();
+        let mut targets = Vec::with_capacity(references.len());
+        for reference in references {
+            let target = self.resolve(reference)?;
+            if matches!(target, Target::Absent) && !reference.is_optional && !self.settings.sparse {
+                missing.push(reference.digest.clone());
+            }
+            targets.push(target);
+        }
+        if missing.is_empty() {
+            Ok(targets)
+        } else {
+            Err(self.references_unknown(missing))
+        }
+    }
+
+    fn resolve(&self, reference: &Reference) -> Result<Target, Error> {
+        if reference.is_child
+            && let Some(child) = self.tx.manifest(self.id, &reference.digest)?
+        {
+            return Ok(Target::Manifest(child));
+        }
+        let blob = self.tx.blob_in(self.id, &reference.digest)?;
+        Ok(blob.map_or(Target::Absent, Target::Blob))
+    }
+
+    fn references_unknown(&self, digests: Vec<Digest>) -> Error {
+        Error::ReferencesUnknown {
+            repository: self.name.clone(),
+            digests,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Pushing manifests (OCI distribution-spec 1.1, "Pushing manifests").
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::blob::Hasher;
+use crate::meta::{Actor, NewManifest, now};
+use crate::oci::{Algorithm, Digest, Manifest, RepositoryName, TagName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::reference::ManifestReference;
+use crate::registry::error::Error;
+use crate::registry::facades::Manifests;
+
+/// Result of a manifest push.
+#[derive(Clone, Debug)]
+pub struct PushedManifest {
+    pub digest: Digest,
+    /// The manifest's subject, which is confirmed to the client, so that it need not maintain a
+    /// referrers tag.
+    pub subject: Option<Digest>,
+}
+
+impl Manifests<'_> {
+    /// Stores a manifest byte for byte and sets tags, in one transaction.
+    ///
+    /// `reference` comes from the request's path; `tags` are set in addition.
+    ///
+    /// # Errors
+    /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
+    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
+    pub async fn push(
+        self,
+        repository: &RepositoryName,
+        reference: ManifestReference,
+        mut tags: Vec<TagName>,
+        content_type: Option<String>,
+        bytes: Bytes,
+        actor: Actor,
+    ) -> Result<PushedManifest, Error> {
+        let settings = self.registry.settings();
+        let limit = settings.manifest_limit;
+        if bytes.len() > limit {
+            return Err(Error::ManifestTooLarge { limit });
+        }
+        self.registry.check_disk_space(bytes.len() as u64)?;
+        let expected = match reference {
+            ManifestReference::Digest(digest) => Some(digest),
+            ManifestReference::Tag(tag) => {
+                tags.push(tag);
+                None
+            }
+        };
+        let rules = Arc::clone(&settings);
+        let read = move || {
+            let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            rules.manifest_rules.check(&manifest)?;
+            rules.manifest_rules.mark_optional_children(&mut manifest);
+            Ok::<_, Error>((manifest, new))
+        };
+        let (manifest, new) = blocking(read).await??;
+        let pushed = PushedManifest {
+            digest: new.digest.clone(),
+            subject: new.subject.clone(),
+        };
+        let repository = repository.clone();
+        self.registry
+            .write(actor, move |tx, actor| {
+                let now = now();
+                let change = RepositoryChange {
+                    tx,
+                    id: tx.ensure_repository(&repository, now)?,
+                    name: &repository,
+                    settings: &settings,
+                    actor,
+                    now,
+                };
+                let manifest = change.record_manifest(&manifest.references, &new)?;
+                tags.iter()
+                    .try_for_each(|tag| change.set_tag(tag, manifest))
+            })
+            .await?;
+        Ok(pushed)
+    }
+}
+
+/// Parses a manifest and verifies its digest.
+///
+/// # Errors
+/// [`Error::DigestMismatch`] if the bytes have another digest than `expected`.
+pub(in crate::registry) fn parse_manifest(
+    expected: Option<Digest>,
+    content_type: Option<&str>,
+    bytes: Bytes,
+) -> Result<(Manifest, NewManifest), Error> {
+    let algorithm = expected
+        .as_ref()
+        .map_or(Algorithm::Sha256, Digest::algorithm);
+    let digest = Hasher::digest(algorithm, &bytes);
+    if let Some(expected) = expected.filter(|expected| *expected != digest) {
+        return Err(Error::DigestMismatch {
+            expected,
+            actual: digest,
+        });
+    }
+    let manifest = Manifest::parse(content_type, &bytes)?;
+    let new = NewManifest {
+        digest,
+        media_type: manifest.media_type.as_str().to_owned(),
+        artifact_type: manifest.artifact_type.clone(),
+        subject: manifest.subject.clone(),
+        bytes,
+    };
+    Ok((manifest, new))
+}

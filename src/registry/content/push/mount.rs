@@ -1,0 +1,46 @@
+//! Mounting blobs (OCI distribution-spec 1.1, "Mounting a blob from another repository").
+
+use crate::meta::{self, Actor, now};
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::error::Error;
+use crate::registry::facades::Blobs;
+
+impl Blobs<'_> {
+    /// Links a blob of repository `from`, or of any repository, to this one; false if there is
+    /// none.
+    pub async fn mount(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+        actor: Actor,
+    ) -> Result<bool, Error> {
+        let is_there = match from {
+            Some(from) => self.link(from, digest).await?.is_some(),
+            None => {
+                let is_linked = meta::point(|reader| reader.is_blob_linked(digest));
+                self.registry.meta.read(is_linked).await?
+            }
+        };
+        if !is_there {
+            return Ok(false);
+        }
+        if let Some(link) = self.link(repository, digest).await?
+            && self.promise_link(repository, digest, &link).await?
+        {
+            return Ok(true);
+        }
+        let (repository, digest) = (repository.clone(), digest.clone());
+        self.registry
+            .write(actor, move |tx, _| {
+                let Some(blob) = tx.blob(&digest)? else {
+                    return Ok(false);
+                };
+                let now = now();
+                let repository = tx.ensure_repository(&repository, now)?;
+                tx.link_blob(repository, &digest, blob, now)?;
+                Ok(true)
+            })
+            .await
+    }
+}
