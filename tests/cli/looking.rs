@@ -52,6 +52,7 @@ fn pushed_content_is_listed_and_inspected() {
     // the same as tables, without a server
     assert!(server.stop().success());
     assert!(text(&server, &["ls"]).contains("team/app"));
+    server.at_terminal(&["ls"], "").assert_fits();
     assert!(text(&server, &["ls", "team/app"]).contains("linux/amd64,linux/arm64"));
     assert!(text(&server, &["inspect", "team/app:v1"]).contains(&digest));
 }

@@ -7,9 +7,8 @@ mod removing;
 mod restoring;
 mod sweeping;
 mod tags;
+mod whose;
 mod why;
-
-use std::io::{Read, Write};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -119,53 +118,6 @@ fn refusal(server: &Server, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stdout)
     );
     message
-}
-
-/// As [`run_at_terminal`], on a server's directory.
-fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, bool) {
-    let directory = server.directory().to_str().expect("text");
-    run_at_terminal(&[arguments, &["--data-dir", directory]].concat(), answer)
-}
-
-/// Runs a command at a pseudo-terminal and types an answer; returns the output and whether it
-/// succeeded.
-fn run_at_terminal(arguments: &[&str], answer: &str) -> (String, bool) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal)
-        .and_then(|()| unlockpt(&terminal))
-        .expect("its other side");
-    let name = ptsname(&terminal, Vec::new())
-        .expect("a name")
-        .into_string()
-        .expect("text");
-    let other = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(name)
-        .expect("the other side");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(arguments);
-    command
-        .stdin(other.try_clone().expect("a copy"))
-        .stderr(other);
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // the child has its own copies of the terminal's other end
-    drop(command);
-    let mut terminal = std::fs::File::from(terminal);
-    terminal
-        .write_all(answer.as_bytes())
-        .expect("the answer is typed");
-    let output = child.wait_with_output().expect("it ends");
-    let mut shown = String::from_utf8(output.stdout).expect("text");
-    // reading from a terminal whose other end is closed fails
-    let mut told = Vec::new();
-    let _ = terminal.read_to_end(&mut told);
-    shown += &String::from_utf8_lossy(&told);
-    (shown, output.status.success())
 }
 
 fn texts(values: &Value) -> Vec<&str> {

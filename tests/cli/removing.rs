@@ -2,9 +2,7 @@
 
 use serde_json::json as value;
 
-use super::{
-    at_a_terminal, bytes_on_disk, json, number, push_index, refusal, text, with_fast_collection,
-};
+use super::{bytes_on_disk, json, number, push_index, refusal, text, with_fast_collection};
 use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 /// Pushes images that share a layer as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and
@@ -284,7 +282,7 @@ fn signatures_and_referrers_that_go_along_are_named() {
         Some(1),
         "the signature's tag is among what is named anyway: {shown}"
     );
-    let (shown, _) = at_a_terminal(&server, &["rm", "team/app:v1"], "n\n");
+    let shown = server.at_terminal(&["rm", "team/app:v1"], "n\n").text;
     assert!(
         shown.contains("remove tag v1 of team/app, and 2 signatures or other referrers? [y/N]"),
         "{shown}"
@@ -338,21 +336,24 @@ fn a_terminal_user_is_asked_to_confirm() {
     let server = Server::start();
     let mut client = server.client();
     push_all(&mut client);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
+    let shown = server.at_terminal(&["rm", "team/app:pr-1"], "n\n");
     assert!(
-        !is_removed
-            && shown.contains("blobs by")
-            && shown.contains("remove tag pr-1 of team/app? [y/N]")
-            && shown.contains("nothing was removed"),
-        "{shown}"
+        !shown.status.success()
+            && shown.text.contains("blobs by")
+            && shown.text.contains("remove tag pr-1 of team/app? [y/N]")
+            && shown.text.contains("nothing was removed"),
+        "{shown:?}"
     );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 200);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "y\n");
+    let shown = server.at_terminal(&["rm", "team/app:pr-1"], "y\n");
     assert!(
-        is_removed && shown.contains("removed tag pr-1 of team/app"),
-        "{shown}"
+        shown.status.success() && shown.text.contains("removed tag pr-1 of team/app"),
+        "{shown:?}"
     );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 404);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--yes"], "");
-    assert!(is_removed && !shown.contains("[y/N]"), "{shown}");
+    let shown = server.at_terminal(&["rm", "team/app:pr-2", "--yes"], "");
+    assert!(
+        shown.status.success() && !shown.text.contains("[y/N]"),
+        "{shown:?}"
+    );
 }

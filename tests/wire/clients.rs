@@ -39,12 +39,12 @@ fn each_mode_requires_what_its_name_says() {
             [None, Some(&bad), Some(&good)].map(|identity| status(&server, identity) == Some(200));
         // a certificate made without an authority, as in Docker's documentation
         assert_eq!(
-            status(&server, Some(&known.itself())),
+            status(&server, Some(&known.self_signed())),
             Some(200),
             "{mode:?}"
         );
         assert_eq!(
-            status(&server, Some(&stranger.itself())) == Some(200),
+            status(&server, Some(&stranger.self_signed())) == Some(200),
             found[1],
             "{mode:?}"
         );
@@ -71,8 +71,8 @@ fn a_listed_certificate_expires_too() {
     let server = Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities)]);
     assert_eq!(
         (
-            status(&server, Some(&good.itself())),
-            status(&server, Some(&old.itself()))
+            status(&server, Some(&good.self_signed())),
+            status(&server, Some(&old.self_signed()))
         ),
         (Some(200), None)
     );
