@@ -47,11 +47,15 @@ pub enum Error {
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
     #[error(
-        "tag {tag} of {repository} is immutable by this registry's policy: it can be neither moved nor removed"
+        "tag {tag} of {repository} is immutable, because the policy for '{policy}' protects '{pattern}': only the registry's owner \
+         can lift that, by taking '{pattern}' out of policies[].immutable in its configuration"
     )]
     TagImmutable {
         repository: RepositoryName,
         tag: String,
+        /// Globs of the policy.
+        policy: String,
+        pattern: String,
     },
     #[error("{0}")]
     NothingToRestore(String),
@@ -77,7 +81,7 @@ pub enum Error {
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
     Reserve,
-    #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
+    #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),

@@ -52,6 +52,7 @@ fn what_was_pushed_is_listed_and_inspected() {
     // the same without a server, as tables
     assert!(server.stop().success());
     assert!(text(&server, &["ls"]).contains("team/app"));
+    server.at_terminal(&["ls"], "").assert_fits();
     assert!(text(&server, &["ls", "team/app"]).contains("linux/amd64,linux/arm64"));
     assert!(text(&server, &["inspect", "team/app:v1"]).contains(&digest));
 }

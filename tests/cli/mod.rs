@@ -7,9 +7,8 @@ mod removing;
 mod restoring;
 mod sweeping;
 mod tags;
+mod whose;
 mod why;
-
-use std::io::{Read, Write};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -114,52 +113,6 @@ fn refusal(server: &Server, arguments: &[&str]) -> String {
         String::from_utf8_lossy(&output.stdout)
     );
     message
-}
-
-/// As [`typed`], on a server's directory.
-fn at_a_terminal(server: &Server, arguments: &[&str], answer: &str) -> (String, bool) {
-    let directory = server.directory().to_str().expect("text");
-    typed(&[arguments, &["--data-dir", directory]].concat(), answer)
-}
-
-/// Runs a command at a terminal of its own, types an answer, and gives what was shown and whether it succeeded.
-fn typed(arguments: &[&str], answer: &str) -> (String, bool) {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal)
-        .and_then(|()| unlockpt(&terminal))
-        .expect("its other side");
-    let name = ptsname(&terminal, Vec::new())
-        .expect("a name")
-        .into_string()
-        .expect("text");
-    let other = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .open(name)
-        .expect("the other side");
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_registry"));
-    command.args(arguments);
-    command
-        .stdin(other.try_clone().expect("a copy"))
-        .stderr(other);
-    let child = command
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // its copies of the other side are the command's business now
-    drop(command);
-    let mut terminal = std::fs::File::from(terminal);
-    terminal
-        .write_all(answer.as_bytes())
-        .expect("the answer is typed");
-    let output = child.wait_with_output().expect("it ends");
-    let mut shown = String::from_utf8(output.stdout).expect("text");
-    // a terminal whose other side is closed is an error to read from
-    let mut told = Vec::new();
-    let _ = terminal.read_to_end(&mut told);
-    shown += &String::from_utf8_lossy(&told);
-    (shown, output.status.success())
 }
 
 fn texts(values: &Value) -> Vec<&str> {

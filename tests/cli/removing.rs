@@ -2,7 +2,7 @@
 
 use serde_json::json as value;
 
-use super::{at_a_terminal, bytes_on_disk, hasty, json, number, push_index, refusal, text};
+use super::{bytes_on_disk, hasty, json, number, push_index, refusal, text};
 use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 /// Images that share a layer, as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and `team/web:pr-9`; each has 1000 bytes
@@ -190,10 +190,14 @@ fn immutable_tags_are_respected_and_nothing_is_half_done() {
         "**",
         &format!("team/app@{digest}"),
     ] {
-        assert!(
-            refusal(&server, &["rm", reference]).contains("immutable"),
-            "{reference}"
-        );
+        let sentence = refusal(&server, &["rm", reference]);
+        for part in [
+            "tag v1 of team/app is immutable",
+            "the policy for 'team/**'",
+            "taking 'v*' out of policies[].immutable",
+        ] {
+            assert!(sentence.contains(part), "{reference}: {sentence}");
+        }
         assert_eq!(
             client.get("/v2/team/app/tags/list").json()["tags"],
             value!(["a", "b", "v1", "x"]),
@@ -232,6 +236,72 @@ fn a_child_is_refused_before_anything_is_shown() {
 }
 
 #[test]
+fn signatures_and_referrers_that_go_along_are_named() {
+    let server = Server::start();
+    let mut client = server.client();
+    let index = push_index(&mut client);
+    let referrer = client
+        .get(&format!("/v2/team/app/referrers/{index}"))
+        .json()["manifests"][0]["digest"]
+        .as_str()
+        .expect("a referrer")
+        .to_owned();
+    let (signature, tag) = (
+        Image::new("signature", Vec::new()),
+        format!("{}.sig", index.replace(':', "-")),
+    );
+    signature.push(&mut client, "team/app", &tag);
+
+    for reference in ["team/app:v1", &format!("team/app@{index}")] {
+        let shown = json(&server, &["rm", reference, "--dry-run"]);
+        assert_eq!(
+            shown["referrers"],
+            value!([
+                {
+                    "repository": "team/app", "tag": null, "digest": referrer,
+                    "type": "application/vnd.test.signature", "subject": index
+                },
+                {
+                    "repository": "team/app", "tag": tag, "digest": signature.digest(),
+                    "type": null, "subject": index
+                },
+            ]),
+            "{reference}"
+        );
+        let shown = text(&server, &["rm", reference, "--dry-run"]);
+        assert!(
+            shown.contains("go along")
+                && shown.contains(&tag)
+                && shown.contains("vnd.test.signature"),
+            "{shown}"
+        );
+    }
+    let shown = json(&server, &["rm", "team/app", "--dry-run"]);
+    assert_eq!(
+        shown["referrers"].as_array().map(Vec::len),
+        Some(1),
+        "the signature's tag is among what is named anyway: {shown}"
+    );
+    let shown = server.at_terminal(&["rm", "team/app:v1"], "n\n").text;
+    assert!(
+        shown.contains("remove tag v1 of team/app, and 2 signatures or other referrers? [y/N]"),
+        "{shown}"
+    );
+
+    // another tag keeps the image, and with it what refers to it
+    let manifest = client.get("/v2/team/app/manifests/v1").body;
+    let kind = crate::support::OCI_INDEX;
+    assert_eq!(
+        client
+            .put_manifest("team/app", "v2", kind, &manifest)
+            .status,
+        201
+    );
+    let shown = json(&server, &["rm", "team/app:v1", "--dry-run"]);
+    assert_eq!(shown["referrers"], value!([]));
+}
+
+#[test]
 fn without_a_terminal_nothing_goes_without_yes() {
     let server = Server::start();
     let mut client = server.client();
@@ -266,21 +336,24 @@ fn a_person_is_asked() {
     let server = Server::start();
     let mut client = server.client();
     push_all(&mut client);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "n\n");
+    let shown = server.at_terminal(&["rm", "team/app:pr-1"], "n\n");
     assert!(
-        !is_removed
-            && shown.contains("blobs by")
-            && shown.contains("remove tag pr-1 of team/app? [y/N]")
-            && shown.contains("nothing was removed"),
-        "{shown}"
+        !shown.status.success()
+            && shown.text.contains("blobs by")
+            && shown.text.contains("remove tag pr-1 of team/app? [y/N]")
+            && shown.text.contains("nothing was removed"),
+        "{shown:?}"
     );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 200);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-1"], "y\n");
+    let shown = server.at_terminal(&["rm", "team/app:pr-1"], "y\n");
     assert!(
-        is_removed && shown.contains("removed tag pr-1 of team/app"),
-        "{shown}"
+        shown.status.success() && shown.text.contains("removed tag pr-1 of team/app"),
+        "{shown:?}"
     );
     assert_eq!(client.head("/v2/team/app/manifests/pr-1").status, 404);
-    let (shown, is_removed) = at_a_terminal(&server, &["rm", "team/app:pr-2", "--yes"], "");
-    assert!(is_removed && !shown.contains("[y/N]"), "{shown}");
+    let shown = server.at_terminal(&["rm", "team/app:pr-2", "--yes"], "");
+    assert!(
+        shown.status.success() && !shown.text.contains("[y/N]"),
+        "{shown:?}"
+    );
 }

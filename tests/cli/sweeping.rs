@@ -1,7 +1,9 @@
 //! `registry gc`, as people see it.
 
-use super::{at_a_terminal, bytes_on_disk, json, text, typed};
-use crate::support::{Image, Server};
+use std::process::Command;
+
+use super::{bytes_on_disk, json, text};
+use crate::support::{Image, Server, Terminal};
 
 /// Nothing stays, and nothing goes but when the test says so.
 const AT_ONCE: [(&str, &str); 3] = [
@@ -21,16 +23,18 @@ fn push_and_remove(server: &Server, seeds: std::ops::Range<u64>) {
 fn a_terminal_is_shown_a_bar_and_nobody_else() {
     let server = Server::with(&AT_ONCE);
     push_and_remove(&server, 0..20);
-    let (shown, is_done) = at_a_terminal(&server, &["gc"], "");
+    let shown = server.at_terminal(&["gc"], "");
+    let (bar, rest) = shown.text.split_once("collected ").expect("a sentence");
     // their links first; with each may go a blob and its file
     assert!(
-        is_done && shown.contains("] 0 of 120, 0 B freed, 00:00:00"),
-        "{shown:?}"
+        bar.contains("] 0 of 120, 0 B freed, 0s ") && bar.contains('\r') && !bar.contains('\n'),
+        "the bar is drawn on one line: {bar:?}"
     );
     assert!(
-        shown.starts_with("collected 0 tags, 0 manifests, 40 blobs and 0 uploads; 40 files with ")
-            && shown.ends_with("\x1b[2K"),
-        "{shown:?}"
+        shown.status.success()
+            && bar.ends_with("\r\x1b[2K")
+            && rest.starts_with("0 tags, 0 manifests, 40 blobs and 0 uploads; 40 files with "),
+        "the bar is gone when the sentence is printed: {shown:?}"
     );
     assert_eq!(bytes_on_disk(&server), 0);
 
@@ -50,12 +54,17 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
             server.directory().display()
         );
         std::fs::write(&config, text).expect("a file");
-        let (shown, is_done) = match arguments {
-            ["garbage-collect", ..] => typed(&[arguments, &[&config]].concat(), ""),
-            _ => at_a_terminal(&server, arguments, ""),
+        let shown = match arguments {
+            ["garbage-collect", ..] => Terminal::run(
+                Command::new(env!("CARGO_BIN_EXE_registry"))
+                    .args(arguments)
+                    .arg(&config),
+                "",
+            ),
+            _ => server.at_terminal(arguments, ""),
         };
         assert!(
-            is_done && !shown.contains(" freed, "),
+            shown.status.success() && !shown.text.contains(" freed, "),
             "{arguments:?}: {shown:?}"
         );
     }

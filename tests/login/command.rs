@@ -2,7 +2,7 @@
 //! where a comment says so.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 use super::Guarded;
-use crate::support::eventually;
+use crate::support::{Terminal, eventually};
 
 /// Runs it in a directory; gives the exit code, what it printed and what it said.
 fn run(directory: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
@@ -322,54 +322,22 @@ fn the_registry_takes_what_it_makes() {
 
 #[test]
 fn a_password_is_not_shown_while_it_is_typed() {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
     let directory = TempDir::new().expect("a directory");
-    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&terminal)
-        .and_then(|()| unlockpt(&terminal))
-        .expect("a terminal");
-    let name = ptsname(&terminal, Vec::new())
-        .expect("a name")
-        .into_string()
-        .expect("text");
-    let side = || {
-        fs::File::options()
-            .read(true)
-            .write(true)
-            .open(&name)
-            .expect("the other side")
-    };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command
-        .args(["htpasswd", "-cC4", "f", "joe"])
-        .current_dir(directory.path());
-    let mut child = command
-        .stdin(side())
-        .stdout(side())
-        .stderr(side())
-        .spawn()
-        .expect("it starts");
-    drop(command);
-    let mut terminal = fs::File::from(terminal);
-    let mut shown = String::new();
-    let mut until = |terminal: &mut fs::File, end: &str| {
-        let mut buffer = [0; 100];
-        while !shown.ends_with(end) {
-            let length = terminal.read(&mut buffer).expect("text");
-            shown += std::str::from_utf8(&buffer[..length]).expect("text");
-        }
-        shown.clone()
-    };
+    let mut terminal = Terminal::spawn(
+        Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(["htpasswd", "-cC4", "f", "joe"])
+            .current_dir(directory.path()),
+    );
     for prompt in ["New password: ", "Re-type new password: "] {
-        until(&mut terminal, prompt);
-        terminal.write_all(b"secret\n").expect("it listens");
+        terminal.read_until(prompt);
+        terminal.type_text("secret\n");
     }
-    let shown = until(&mut terminal, "Adding password for user joe\r\n");
+    let shown = terminal.finish();
     assert_eq!(
-        shown,
+        shown.text,
         "New password: \r\nRe-type new password: \r\nAdding password for user joe\r\n"
     );
-    assert!(child.wait().expect("it ends").success());
+    assert!(shown.status.success());
     let content = fs::read_to_string(directory.path().join("f")).expect("the file");
     assert!(
         is_hash_of(content.trim_end(), "joe", "secret", 4),

@@ -6,6 +6,7 @@ mod image;
 mod log;
 pub mod server;
 mod skip;
+mod terminal;
 mod time;
 mod wait;
 
@@ -15,5 +16,6 @@ pub use image::{Image, descriptor};
 pub use log::show_if_failing;
 pub use server::Server;
 pub use skip::announce_skipped;
+pub use terminal::Terminal;
 pub use time::{format_time, parse_time};
 pub use wait::{eventually, eventually_some};

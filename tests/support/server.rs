@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::client::Client;
 use super::log::Log;
+use super::terminal::{Shown, Terminal};
 
 /// A running server and its data directory; dropping it kills the server.
 pub struct Server {
@@ -141,13 +142,23 @@ impl Server {
 
     /// Runs the command line tool on this server's directory.
     pub fn cli(&self, arguments: &[&str]) -> std::process::Output {
+        self.cli_command(arguments)
+            .output()
+            .expect("the command runs")
+    }
+
+    /// Runs the command line tool on this server's directory, at a terminal of 80 columns.
+    pub fn at_terminal(&self, arguments: &[&str], typed: &str) -> Shown {
+        Terminal::run(&mut self.cli_command(arguments), typed)
+    }
+
+    fn cli_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command
             .args(arguments)
             .arg("--data-dir")
-            .arg(&self.directory)
-            .output()
-            .expect("the command runs")
+            .arg(&self.directory);
+        command
     }
 }
 

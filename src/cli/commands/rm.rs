@@ -1,7 +1,10 @@
 //! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
-use tarkeep::registry::{self, Deletion, DeletionEffect, Registry, Retention};
+use tarkeep::oci::TagName;
+use tarkeep::registry::{Deletion, DeletionEffect, Dependent, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -43,15 +46,28 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     if !dry_run {
         confirmation.check_possible()?;
     }
-    let consequence = registry
+    let mut consequence = registry
         .reports()
         .preview_deletion(selection.deletions.clone(), &retention)
         .await?;
+    consequence.dependents = unselected(consequence.dependents, &selection);
+    if !dry_run {
+        confirmation.check_possible()?;
+    }
+    let mut consequence = registry
+        .reports()
+        .preview_deletion(selection.deletions.clone(), &retention)
+        .await?;
+    consequence.dependents = unselected(consequence.dependents, &selection);
     if output == Format::Table {
         show(&selection, &consequence, &retention)?;
     }
     if !dry_run {
-        confirmation.ask(&format!("remove {}?", what(&selection)))?;
+        confirmation.ask(&format!(
+            "remove {}{}?",
+            what(&selection),
+            with_dependents(&consequence.dependents)
+        ))?;
         remove(&registry, &selection).await?;
     }
     match output {
@@ -70,15 +86,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 
 /// Rejects immutable tags before anything is shown or removed, rather than halfway.
 fn check_mutable(selection: &Selection, retention: &Retention) -> Result<(), Error> {
-    let immutable = selection.rows.iter().find_map(|row| {
-        let policy = retention.policy(row.repository.as_str())?;
-        let tag = row.tag.as_ref().filter(|tag| policy.is_immutable(tag))?;
-        Some(registry::Error::TagImmutable {
-            repository: row.repository.clone(),
-            tag: tag.clone(),
-        })
-    });
-    immutable.map_or(Ok(()), |error| Err(error.into()))
+    for row in &selection.rows {
+        if let Some(tag) = &row.tag {
+            retention.check_mutable(&row.repository, tag)?;
+        }
+    }
+    Ok(())
 }
 
 fn show(
@@ -95,7 +108,59 @@ fn show(
         ]);
     }
     written(table.print(&mut std::io::stdout().lock()))?;
+    show_dependents(&consequence.dependents)?;
     output::print(format!("{}\n", sentence(selection, consequence, retention)).as_bytes())
+}
+
+/// Leaves out dependents that are shown among the selected content.
+fn unselected(dependents: Vec<Dependent>, selection: &Selection) -> Vec<Dependent> {
+    let selected: HashSet<_> = selection
+        .rows
+        .iter()
+        .map(|row| (&row.repository, row.tag.as_deref(), &row.digest))
+        .collect();
+    dependents
+        .into_iter()
+        .filter(|dependent| {
+            let tag = dependent.tag.as_ref().map(TagName::as_str);
+            !selected.contains(&(&dependent.repository, tag, &dependent.digest))
+        })
+        .collect()
+}
+
+/// Lists the signatures and other referrers that are removed along with their images.
+fn show_dependents(dependents: &[Dependent]) -> Result<(), Error> {
+    if dependents.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST", "TYPE", "OF"]);
+    for dependent in dependents {
+        table.row(vec![
+            dependent.repository.to_string(),
+            dependent
+                .tag
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), ToString::to_string),
+            dependent.digest.to_string(),
+            dependent
+                .kind
+                .clone()
+                .unwrap_or_else(|| "signature".to_owned()),
+            dependent.subject.to_string(),
+        ]);
+    }
+    output::print(b"\nsignatures and other referrers that go along:\n")?;
+    written(table.print(&mut std::io::stdout().lock()))?;
+    output::print(b"\n")
+}
+
+/// Describes the dependents in a question: `, and 2 signatures or other referrers`.
+fn with_dependents(dependents: &[Dependent]) -> String {
+    match dependents.len() {
+        0 => String::new(),
+        1 => ", and 1 signature or other referrer".to_owned(),
+        several => format!(", and {several} signatures or other referrers"),
+    }
 }
 
 /// Summarises the deletion and the disk space that it frees.
@@ -105,6 +170,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         untagged,
         kept,
         removals: goes,
+        dependents: _,
     } = consequence;
     let tags = selection
         .rows
@@ -224,10 +290,21 @@ fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) 
         untagged,
         kept,
         removals: goes,
+        dependents,
     } = consequence;
+    let dependents = dependents.iter().map(|dependent| {
+        json!({
+            "repository": dependent.repository.as_str(),
+            "tag": dependent.tag.as_ref().map(TagName::as_str),
+            "digest": dependent.digest.as_str(),
+            "type": dependent.kind,
+            "subject": dependent.subject.as_str(),
+        })
+    });
     json!({
         "removed": removed,
         "items": items.collect::<Vec<_>>(),
+        "referrers": dependents.collect::<Vec<_>>(),
         "manifests": deleted,
         "untagged": { "manifests": untagged, "keptForever": kept },
         "comesBack": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },

@@ -7,7 +7,7 @@ use tarkeep::registry::Progress;
 
 use crate::cli::terminal::output::size;
 
-const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed_precise}";
+const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
 pub(crate) struct Bar(ProgressBar);

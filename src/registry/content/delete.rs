@@ -46,7 +46,7 @@ impl Manifests<'_> {
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 match &reference {
                     ManifestReference::Tag(tag) => {
-                        check_mutable(&settings, &name, tag.as_str())?;
+                        settings.retention.check_mutable(&name, tag.as_str())?;
                         tx.delete_tag(repository, tag.as_str(), actor, now())?
                             .then_some(())
                             .ok_or_else(unknown)
@@ -74,7 +74,7 @@ impl Tags<'_> {
         self.registry.check_deletable()?;
         let settings = self.registry.settings();
         tags.iter()
-            .try_for_each(|tag| check_mutable(&settings, repository, tag.as_str()))?;
+            .try_for_each(|tag| settings.retention.check_mutable(repository, tag.as_str()))?;
         for batch in tags.chunks(AT_ONCE) {
             let (name, batch) = (repository.clone(), batch.to_vec());
             self.registry
@@ -134,7 +134,7 @@ impl Repositories<'_> {
             };
             tx.tags_with_prefix(repository, "")?
                 .iter()
-                .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
+                .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
             Ok::<_, Error>(tx.newest_manifest(repository)?.map(|newest| DeletionScope {
                 repository,
                 newest,
@@ -169,7 +169,7 @@ impl Repositories<'_> {
                 for manifest in &deletable {
                     tx.tags_on(*manifest)?
                         .iter()
-                        .try_for_each(|tag| check_mutable(&settings, &name, tag))?;
+                        .try_for_each(|tag| settings.retention.check_mutable(&name, tag))?;
                     tx.delete_manifest(*manifest, actor, now())?;
                 }
                 Ok(!deletable.is_empty())
@@ -194,21 +194,6 @@ fn delete(
     }
     tx.tags_on(manifest)?
         .iter()
-        .try_for_each(|tag| check_mutable(settings, repository, tag))?;
+        .try_for_each(|tag| settings.retention.check_mutable(repository, tag))?;
     Ok(tx.delete_manifest(manifest, actor, now())?)
-}
-
-fn check_mutable(
-    settings: &RegistrySettings,
-    repository: &RepositoryName,
-    tag: &str,
-) -> Result<(), Error> {
-    let policy = settings.retention.policy(repository.as_str());
-    if policy.is_some_and(|policy| policy.is_immutable(tag)) {
-        return Err(Error::TagImmutable {
-            repository: repository.clone(),
-            tag: tag.to_owned(),
-        });
-    }
-    Ok(())
 }

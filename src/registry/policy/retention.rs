@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{IdleManifest, Millis, millis};
+use crate::oci::RepositoryName;
+use crate::registry::error::Error;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::tag_policy::Policy;
 
@@ -62,6 +64,12 @@ impl Retention {
         self.policies
             .iter()
             .find(|policy| policy.repositories.matches(repository))
+    }
+
+    /// Checks that the tag may be moved or removed.
+    pub fn check_mutable(&self, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+        self.policy(repository.as_str())
+            .map_or(Ok(()), |policy| policy.check_mutable(repository, tag))
     }
 
     /// Returns the retention of manifests without tags in the repository.

@@ -13,6 +13,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{Millis, TagActivity, millis};
+use crate::oci::RepositoryName;
+use crate::registry::error::Error;
 use crate::registry::policy::duration::format_duration;
 use crate::registry::policy::glob::Glob;
 use crate::registry::policy::keep_untagged::KeepUntagged;
@@ -56,8 +58,26 @@ pub struct TagDecision {
 }
 
 impl Policy {
+    /// Returns the pattern that makes the tag immutable, if any.
+    fn immutable_pattern(&self, tag: &str) -> Option<&Glob> {
+        self.immutable.iter().find(|pattern| pattern.matches(tag))
+    }
+
     pub fn is_immutable(&self, tag: &str) -> bool {
-        self.immutable.iter().any(|pattern| pattern.matches(tag))
+        self.immutable_pattern(tag).is_some()
+    }
+
+    /// Checks that the tag may be moved or removed.
+    pub fn check_mutable(&self, repository: &RepositoryName, tag: &str) -> Result<(), Error> {
+        match self.immutable_pattern(tag) {
+            Some(pattern) => Err(Error::TagImmutable {
+                repository: repository.clone(),
+                tag: tag.to_owned(),
+                policy: self.repositories.to_string(),
+                pattern: pattern.to_string(),
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Decides about all tags of a repository; sorted by name.

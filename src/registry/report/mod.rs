@@ -1,5 +1,6 @@
 //! Reports: forecasts, disk usage, previews, reasons for retention, and status.
 
+pub(super) mod dependents;
 pub(super) mod forecast;
 pub(super) mod measurement;
 pub(super) mod preview;

@@ -13,6 +13,7 @@ use crate::registry::policy::keep_untagged::KeepUntagged;
 use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::{NewestTags, TagRanks};
 use crate::registry::policy::tag_policy::{Policy, TagDecision};
+use crate::registry::report::dependents::{self, Dependent};
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::{Simulation, UntagEffect};
 
@@ -40,7 +41,7 @@ impl From<ManifestReference> for Deletion {
 }
 
 /// Effect of deletions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeletionEffect {
     /// Manifests that are deleted themselves.
     pub deleted: u64,
@@ -51,6 +52,8 @@ pub struct DeletionEffect {
     pub kept: u64,
     /// Removals that the deletions cause or bring forward.
     pub removals: RemovalTotals,
+    /// Signatures and other referrers among them, or removed after them.
+    pub dependents: Vec<Dependent>,
 }
 
 /// The policy of a repository, prepared for decisions about its tags.
@@ -115,12 +118,14 @@ impl Reports<'_> {
                 } = deletion_run;
                 // what is removed anyway may be removed sooner now, or take more along
                 simulation.collect_in(now, &within)?;
-                let sooner = simulation
+                let sooner: Vec<_> = simulation
                     .removals
                     .iter()
-                    .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at));
+                    .filter(|removal| anyway.get(&removal.key()).is_none_or(|at| removal.at < *at))
+                    .collect();
                 Ok(DeletionEffect {
-                    removals: RemovalTotals::of(sooner),
+                    dependents: dependents::of_removed(meta, &sooner)?,
+                    removals: RemovalTotals::of(sooner.into_iter()),
                     ..consequence
                 })
             })

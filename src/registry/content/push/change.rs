@@ -56,17 +56,17 @@ impl RepositoryChange<'_> {
     /// # Errors
     /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
     pub fn set_tag(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
-        let policy = self.settings.retention.policy(self.name.as_str());
-        if policy.is_some_and(|policy| policy.is_immutable(tag.as_str()))
+        let mutable = self
+            .settings
+            .retention
+            .check_mutable(self.name, tag.as_str());
+        if let Err(immutable) = mutable
             && self
                 .tx
                 .tag_target(self.id, tag)?
                 .is_some_and(|(present, _)| present != manifest)
         {
-            return Err(Error::TagImmutable {
-                repository: self.name.clone(),
-                tag: tag.to_string(),
-            });
+            return Err(immutable);
         }
         Ok(self
             .tx
