@@ -106,7 +106,7 @@ fn content_announced_as_restorable_can_be_restored() {
 
 #[test]
 fn the_preview_says_when_nothing_can_be_restored() {
-    let server = Server::with(&[("REGISTRY_GC_UNTAGGED", "forever")]);
+    let server = Server::with(&[("REGISTRY_GC_KEEPUNTAGGED", "forever")]);
     let mut client = server.client();
     let image = Image::small(1);
     image.push(&mut client, "a", "one");
