@@ -80,12 +80,7 @@ fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
 fn du_figures_match_the_file_system() {
     let server = Server::start();
     let mut client = server.client();
-    let Store {
-        versions,
-        web,
-        platforms,
-        index,
-    } = push_store(&mut client);
+    let store = push_store(&mut client);
     let location = client.begin_upload("app");
     assert_eq!(
         client
@@ -95,10 +90,16 @@ fn du_figures_match_the_file_system() {
             .status,
         202
     );
-
     let du = json(&server, &["du"]);
-    let app = usage(&du, "app");
-    let configs = config(&versions[0]) + config(&versions[1]);
+    assert_repositories(&du, &store);
+    assert_totals(&server, &du, &store);
+    assert_tags(&server, usage(&du, "app"), &store);
+}
+
+/// Asserts the figures of each repository.
+fn assert_repositories(du: &Value, store: &Store) {
+    let app = usage(du, "app");
+    let configs = config(&store.versions[0]) + config(&store.versions[1]);
     assert_eq!((&app["tags"], &app["manifests"]), (&3.into(), &2.into()));
     assert_eq!(
         number(&app["logical"]),
@@ -117,48 +118,58 @@ fn du_figures_match_the_file_system() {
     );
     assert_eq!(
         number(&app["manifestBytes"]),
-        (versions[0].manifest.len() + versions[1].manifest.len()) as u64
+        (store.versions[0].manifest.len() + store.versions[1].manifest.len()) as u64
     );
-    assert_eq!(number(&usage(&du, "web")["exclusive"]), 3000 + config(&web));
     assert_eq!(
-        number(&usage(&du, "multi")["exclusive"]),
-        7000 + config(&platforms[1]),
+        number(&usage(du, "web")["exclusive"]),
+        3000 + config(&store.web)
+    );
+    assert_eq!(
+        number(&usage(du, "multi")["exclusive"]),
+        7000 + config(&store.platforms[1]),
         "its other platform is in copy as well"
     );
     assert_eq!(
-        number(&usage(&du, "multi")["logical"]),
-        2 * 57_000 + config(&platforms[0]) + config(&platforms[1])
+        number(&usage(du, "multi")["logical"]),
+        2 * 57_000 + config(&store.platforms[0]) + config(&store.platforms[1])
     );
-    assert_eq!(number(&usage(&du, "copy")["exclusive"]), 0);
+    assert_eq!(number(&usage(du, "copy")["exclusive"]), 0);
+}
 
-    let store = &du["store"];
-    assert_eq!(number(&store["blobs"]["bytes"]), bytes_on_disk(&server));
+/// Asserts the figures of the whole store.
+fn assert_totals(server: &Server, du: &Value, store: &Store) {
+    let figures = &du["store"];
+    assert_eq!(number(&figures["blobs"]["bytes"]), bytes_on_disk(server));
     assert_eq!(
-        number(&store["blobs"]["count"]),
+        number(&figures["blobs"]["count"]),
         server.blob_files().len() as u64
     );
     assert_eq!(
-        (&store["uploads"]["count"], &store["uploads"]["bytes"]),
+        (&figures["uploads"]["count"], &figures["uploads"]["bytes"]),
         (&1.into(), &12_345.into())
     );
-    let manifests = versions
+    let manifests = store
+        .versions
         .iter()
-        .chain(&platforms)
-        .chain([&web, &platforms[0]])
+        .chain(&store.platforms)
+        .chain([&store.web, &store.platforms[0]])
         .map(|image| image.manifest.len())
         .sum::<usize>()
-        + index.len();
-    assert_eq!(number(&store["manifests"]["bytes"]), manifests as u64);
+        + store.index.len();
+    assert_eq!(number(&figures["manifests"]["bytes"]), manifests as u64);
     assert_eq!(
         (
-            &store["garbage"]["now"]["bytes"],
-            &store["garbage"]["later"]["bytes"]
+            &figures["garbage"]["now"]["bytes"],
+            &figures["garbage"]["later"]["bytes"]
         ),
         (&0.into(), &0.into())
     );
-    assert!(number(&store["database"]["bytes"]) >= 4096 && number(&store["freeDisk"]) > 0);
+    assert!(number(&figures["database"]["bytes"]) >= 4096 && number(&figures["freeDisk"]) > 0);
+}
 
-    let du = json(&server, &["du", "app"]);
+/// Asserts the figures of each tag.
+fn assert_tags(server: &Server, app: &Value, store: &Store) {
+    let du = json(server, &["du", "app"]);
     let tag = |name: &str| {
         du["tags"]
             .as_array()
@@ -168,19 +179,25 @@ fn du_figures_match_the_file_system() {
             .expect("a tag")
             .clone()
     };
-    assert_eq!(number(&tag("v1")["logical"]), 71_000 + config(&versions[0]));
-    assert_eq!(number(&tag("v1")["exclusive"]), 1000 + config(&versions[0]));
+    assert_eq!(
+        number(&tag("v1")["logical"]),
+        71_000 + config(&store.versions[0])
+    );
+    assert_eq!(
+        number(&tag("v1")["exclusive"]),
+        1000 + config(&store.versions[0])
+    );
     assert_eq!(number(&tag("v2")["exclusive"]), 0, "latest is the same");
-    assert_eq!(du["usage"], *app);
-    let du = json(&server, &["du", "multi"]);
+    assert_eq!(&du["usage"], app);
+    let du = json(server, &["du", "multi"]);
     assert_eq!(
         number(&du["tags"][0]["logical"]),
-        50_000 + 14_000 + config(&platforms[0]) + config(&platforms[1]),
+        50_000 + 14_000 + config(&store.platforms[0]) + config(&store.platforms[1]),
         "the base once"
     );
     assert_eq!(
         number(&du["tags"][0]["exclusive"]),
-        7000 + config(&platforms[1])
+        7000 + config(&store.platforms[1])
     );
 }
 

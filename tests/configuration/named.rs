@@ -88,145 +88,147 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Each case has words of the one sentence that a check and a start both print.
+/// Refused configurations, each with words of the one sentence that a check and a start both print.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
+        "line 1, user 'joe': not a bcrypt hash",
+    ),
+    (
+        "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
+        "line 2 is not USER:HASH",
+    ),
+    (
+        "auth: {htpasswd: {realm: a, path: DIR/nowhere/users}}",
+        "it cannot be created: No such file or directory",
+    ),
+    (
+        "auth: {htpasswd: {realm: a, path: DIR/theirs}}",
+        "cannot read the htpasswd file",
+    ),
+    (
+        "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/none}}",
+        "cannot read auth.token.rootcertbundle",
+    ),
+    (
+        "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/nothing.pem}}",
+        "holds no certificate",
+    ),
+    (
+        "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks}}",
+        "auth.token.jwks",
+    ),
+    (
+        "auth: {token: {realm: a, service: b, issuer: c}}",
+        "has no key to verify tokens with",
+    ),
+    (
+        "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}",
+        "must begin with a slash",
+    ),
+    (
+        "http: {tls: {certificate: DIR/none.pem, key: DIR/key.pem}}",
+        "cannot read the certificate",
+    ),
+    (
+        "http: {tls: {certificate: DIR/cert.pem, key: DIR/other.pem}}",
+        "does not belong to the certificate",
+    ),
+    ("http: {tls: {certificate: DIR/cert.pem}}", "TLS needs both"),
+    (
+        "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}",
+        "authority of clients",
+    ),
+    (
+        "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, ciphersuites: [TLS_NONE]}}",
+        "TLS_NONE",
+    ),
+    (
+        "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}",
+        "no client would be asked for a certificate",
+    ),
+    (
+        "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: require-and-verify-client-cert, clientcas: []}}",
+        "no client would be asked for a certificate",
+    ),
+    (
+        "http: {tls: {minimumtls: tls1.2}}",
+        "http.tls has no certificate",
+    ),
+    (
+        "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}",
+        "which is in use",
+    ),
+    (
+        "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}",
+        "which is in use",
+    ),
+    (
+        "health: {tcp: [{addr: 'a:1'}, {addr: redis}]}",
+        "health.tcp[1].addr is 'redis'",
+    ),
+    (
+        "http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}",
+        "must be a directory",
+    ),
+    (
+        "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}",
+        "not the name of one host",
+    ),
+    ("http: {addr: nowhere}", "cannot listen on 'nowhere'"),
+    ("http: {net: unix}", "set it to the socket's path"),
+    (
+        "http: {debug: {addr: nowhere}}",
+        "http.debug.addr: cannot listen",
+    ),
+    ("http: {prefix: '/a b/'}", "no prefix of paths"),
+    ("http: {host: 'ftp://x'}", "not the URL of a server"),
+    (
+        "http: {headers: {Content-Length: ['1']}}",
+        "the server's own to set",
+    ),
+    (
+        "http: {trustedproxies: [everybody]}",
+        "neither an address nor a network",
+    ),
+    (
+        "http: {limits: {connections: 0}}",
+        "no client could connect",
+    ),
+    ("health: {http: [{uri: a}]}", "is not a URL"),
+    (
+        "validation: {manifests: {urls: {deny: ['(']}}}",
+        "an invalid regular expression",
+    ),
+    ("policies: [{repositories: '['}]", "in policies"),
+    (
+        "policies: [{repositories: a, tags: [{match: [b]}]}]",
+        "has no condition",
+    ),
+    (
+        "storage: {filesystem: {rootdirectory: DIR/users/data}}",
+        "the data directory",
+    ),
+    (
+        "storage: {filesystem: {rootdirectory: DIR/theirs}}",
+        "a store of registry:2",
+    ),
+    (
+        "storage: {filesystem: {rootdirectory: DIR/mistaken}}",
+        "not a database of this registry",
+    ),
+];
+
 #[test]
 fn named_files_are_validated_and_not_changed() {
     let temporary = prepared();
     let directory = temporary.path();
-    for (text, words) in [
-        (
-            "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
-            "line 1, user 'joe': not a bcrypt hash",
-        ),
-        (
-            "auth: {htpasswd: {realm: a, path: DIR/badusers}}",
-            "line 2 is not USER:HASH",
-        ),
-        (
-            "auth: {htpasswd: {realm: a, path: DIR/nowhere/users}}",
-            "it cannot be created: No such file or directory",
-        ),
-        (
-            "auth: {htpasswd: {realm: a, path: DIR/theirs}}",
-            "cannot read the htpasswd file",
-        ),
-        (
-            "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/none}}",
-            "cannot read auth.token.rootcertbundle",
-        ),
-        (
-            "auth: {token: {realm: a, service: b, issuer: c, rootcertbundle: DIR/nothing.pem}}",
-            "holds no certificate",
-        ),
-        (
-            "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks}}",
-            "auth.token.jwks",
-        ),
-        (
-            "auth: {token: {realm: a, service: b, issuer: c}}",
-            "has no key to verify tokens with",
-        ),
-        (
-            "auth: {token: {realm: a, service: b, issuer: c, jwks: DIR/jwks, autoredirectpath: x}}",
-            "must begin with a slash",
-        ),
-        (
-            "http: {tls: {certificate: DIR/none.pem, key: DIR/key.pem}}",
-            "cannot read the certificate",
-        ),
-        (
-            "http: {tls: {certificate: DIR/cert.pem, key: DIR/other.pem}}",
-            "does not belong to the certificate",
-        ),
-        ("http: {tls: {certificate: DIR/cert.pem}}", "TLS needs both"),
-        (
-            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientcas: [DIR/nothing.pem]}}",
-            "authority of clients",
-        ),
-        (
-            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, ciphersuites: [TLS_NONE]}}",
-            "TLS_NONE",
-        ),
-        (
-            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: request-client-cert}}",
-            "no client would be asked for a certificate",
-        ),
-        (
-            "http: {tls: {certificate: DIR/cert.pem, key: DIR/key.pem, clientauth: require-and-verify-client-cert, clientcas: []}}",
-            "no client would be asked for a certificate",
-        ),
-        (
-            "http: {tls: {minimumtls: tls1.2}}",
-            "http.tls has no certificate",
-        ),
-        (
-            "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: debug/health}}}",
-            "which is in use",
-        ),
-        (
-            "http: {debug: {addr: 'localhost:0', prometheus: {enabled: true, path: /livez}}}",
-            "which is in use",
-        ),
-        (
-            "health: {tcp: [{addr: 'a:1'}, {addr: redis}]}",
-            "health.tcp[1].addr is 'redis'",
-        ),
-        (
-            "http: {tls: {letsencrypt: {cachefile: DIR/users, hosts: [a.example]}}}",
-            "must be a directory",
-        ),
-        (
-            "http: {tls: {letsencrypt: {cachefile: DIR/cache, hosts: ['*.example']}}}",
-            "not the name of one host",
-        ),
-        ("http: {addr: nowhere}", "cannot listen on 'nowhere'"),
-        ("http: {net: unix}", "set it to the socket's path"),
-        (
-            "http: {debug: {addr: nowhere}}",
-            "http.debug.addr: cannot listen",
-        ),
-        ("http: {prefix: '/a b/'}", "no prefix of paths"),
-        ("http: {host: 'ftp://x'}", "not the URL of a server"),
-        (
-            "http: {headers: {Content-Length: ['1']}}",
-            "the server's own to set",
-        ),
-        (
-            "http: {trustedproxies: [everybody]}",
-            "neither an address nor a network",
-        ),
-        (
-            "http: {limits: {connections: 0}}",
-            "no client could connect",
-        ),
-        ("health: {http: [{uri: a}]}", "is not a URL"),
-        (
-            "validation: {manifests: {urls: {deny: ['(']}}}",
-            "an invalid regular expression",
-        ),
-        ("policies: [{repositories: '['}]", "in policies"),
-        (
-            "policies: [{repositories: a, tags: [{match: [b]}]}]",
-            "has no condition",
-        ),
-        (
-            "storage: {filesystem: {rootdirectory: DIR/users/data}}",
-            "the data directory",
-        ),
-        (
-            "storage: {filesystem: {rootdirectory: DIR/theirs}}",
-            "a store of registry:2",
-        ),
-        (
-            "storage: {filesystem: {rootdirectory: DIR/mistaken}}",
-            "not a database of this registry",
-        ),
-    ] {
+    for (text, words) in REFUSED {
         let path = write(directory, text);
         let before = inside(directory);
         let checked = run(&["check", &path], &[]);
         assert!(
-            !checked.status.success() && err(&checked).contains(words),
+            !checked.status.success() && err(&checked).contains(*words),
             "{text}: '{words}' is not in: {checked:?}"
         );
         assert!(
@@ -365,7 +367,7 @@ fn all_errors_are_reported_at_once() {
     let lines: Vec<_> = said.lines().collect();
     for (line, (number, words)) in lines.iter().zip(expected) {
         assert!(
-            line.contains(&format!("config.yml line {number}: ")) && line.contains(words),
+            line.contains(&format!("config.yml line {number}: ")) && line.contains(*words),
             "'{words}' is not line {number}:\n{said}"
         );
     }

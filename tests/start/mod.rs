@@ -32,7 +32,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Prepares `registry serve` on a directory and any port of loopback.
-fn serve(directory: &Path) -> Command {
+pub fn serve(directory: &Path) -> Command {
     let mut command = command(&["serve", "--addr", "127.0.0.1:0", "--data-dir"]);
     command.arg(directory);
     command
@@ -127,7 +127,7 @@ fn wait_until_closed(address: &str) {
 }
 
 /// Returns the stderr of a server that must not start; panics if it starts.
-fn refusal(command: Command) -> String {
+pub fn refusal(command: Command) -> String {
     let mut server = Running::start(command);
     assert_eq!(server.line, "", "it started");
     let (code, _, err) = server.end();
@@ -137,7 +137,7 @@ fn refusal(command: Command) -> String {
 }
 
 /// As [`refusal`], for errors of one sentence.
-fn sentence(command: Command) -> String {
+pub fn sentence(command: Command) -> String {
     let err = refusal(command);
     assert_eq!(err.trim_end().lines().count(), 1, "{err}");
     err
