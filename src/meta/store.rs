@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::content::manifests::StoredManifest;
 use super::error::Error;
 use super::manifest_cache::ManifestCache;
+use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
 use super::sqlite::copy_on_write::KeptFiles;
 use super::sqlite::reader::{PointReader, Read, point};
@@ -39,7 +40,7 @@ impl Meta {
             path: path.into(),
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
-            log: connection::beside(path, "-wal").into(),
+            log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
             stats,
             _files: Arc::new(KeptFiles::of(path)),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use crate::meta::error::{Error, Fault};
+use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::copy_on_write::{Index, exempt_log, reserve_log, sync_file_system};
 
 /// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
@@ -314,16 +315,6 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     Ok(transaction.commit()?)
-}
-
-/// Path of one of SQLite's own files, which lie beside the database that a symbolic link leads to.
-pub(in crate::meta) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path
-        .canonicalize()
-        .unwrap_or_else(|_| path.to_owned())
-        .into_os_string();
-    name.push(suffix);
-    name.into()
 }
 
 fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, IFlags, OFlags, fallocate};
 
-use crate::meta::sqlite::connection::beside;
+use crate::meta::sqlite::beside::beside;
 
 /// Type of btrfs in `statfs`.
 const BTRFS: i64 = 0x9123_683E;
