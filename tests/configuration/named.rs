@@ -367,7 +367,7 @@ fn all_errors_are_reported_at_once() {
     let lines: Vec<_> = said.lines().collect();
     for (line, (number, words)) in lines.iter().zip(expected) {
         assert!(
-            line.contains(&format!("config.yml line {number}: ")) && line.contains(*words),
+            line.contains(&format!("config.yml line {number}: ")) && line.contains(words),
             "'{words}' is not line {number}:\n{said}"
         );
     }

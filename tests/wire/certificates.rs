@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use super::pki::{Authority, Issued, params, secure};
 use super::{Secure, serve};
