@@ -1,9 +1,9 @@
 //! Replacing the configuration file a hundred times under load: no request fails.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use crate::support::{Client, Image};
@@ -29,46 +29,94 @@ fn version(number: usize) -> String {
     }
 }
 
+/// A running server with the first version of its file.
+struct Configured {
+    directory: tempfile::TempDir,
+    server: Child,
+    address: String,
+    /// Lines of its log.
+    lines: Receiver<String>,
+}
+
+impl Configured {
+    fn start() -> Self {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let path = directory.path().join("config.yml");
+        std::fs::write(&path, version(0)).expect("a file");
+        let mut server = Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.path().join("data"))
+            .arg(&path)
+            .env("REGISTRY_STORAGE_RESERVE", "0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut out = BufReader::new(server.stdout.take().expect("a pipe"));
+        let mut line = String::new();
+        out.read_line(&mut line).expect("a line");
+        let address = line
+            .strip_prefix("listening on http://")
+            .and_then(|rest| rest.split(',').next())
+            .expect("an address")
+            .to_owned();
+        let errors = BufReader::new(server.stderr.take().expect("a pipe"));
+        let (sender, lines) = channel();
+        // both threads end with the server
+        std::thread::spawn(move || {
+            errors
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(drop));
+        Self {
+            directory,
+            server,
+            address,
+            lines,
+        }
+    }
+
+    /// Replaces the file with another version, and waits until the server logs the outcome.
+    fn swap(&self, number: usize) {
+        let path = self.directory.path().join("config.yml");
+        let new = path.with_extension("new");
+        std::fs::write(&new, version(number)).expect("a file");
+        std::fs::rename(new, &path).expect("a name");
+        let pid = rustix::process::Pid::from_child(&self.server);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP)
+            .expect("the server can be signalled");
+        let outcome = if number % 4 == 3 {
+            "the new configuration is rejected"
+        } else {
+            "now in force"
+        };
+        while !self
+            .lines
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("no line says '{outcome}'"))
+            .contains(outcome)
+        {}
+    }
+}
+
+impl Drop for Configured {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
 #[test]
 fn a_hundred_configuration_swaps_fail_no_request() {
-    let temporary = tempfile::TempDir::new().expect("a directory");
-    let path = temporary.path().join("config.yml");
-    std::fs::write(&path, version(0)).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
-    command
-        .args(["serve", "--addr", "127.0.0.1:0", "--data-dir"])
-        .arg(temporary.path().join("data"))
-        .arg(&path);
-    command
-        .env("REGISTRY_STORAGE_RESERVE", "0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut server = Ended(command.spawn().expect("the server starts"));
-    let mut out = BufReader::new(server.0.stdout.take().expect("a pipe"));
-    let mut line = String::new();
-    out.read_line(&mut line).expect("a line");
-    let address = line
-        .strip_prefix("listening on http://")
-        .and_then(|rest| rest.split(',').next())
-        .expect("an address")
-        .to_owned();
-    let errors = BufReader::new(server.0.stderr.take().expect("a pipe"));
-    let (sender, lines) = channel();
-    // the thread ends with the server
-    std::thread::spawn(move || {
-        errors
-            .lines()
-            .map_while(Result::ok)
-            .try_for_each(|line| sender.send(line))
-    });
-    std::thread::spawn(move || out.lines().map_while(Result::ok).for_each(drop));
-
+    let configured = Configured::start();
     let over = AtomicBool::new(false);
     let (worked, rounds) = channel();
     let mut requests = 0;
     std::thread::scope(|scope| {
         for number in 0..CLIENTS {
-            let (address, over, worked) = (&address, &over, worked.clone());
+            let (address, over, worked) = (&configured.address, &over, worked.clone());
             scope.spawn(move || {
                 let mut client = Client::new(address);
                 for round in 0_u64.. {
@@ -83,23 +131,7 @@ fn a_hundred_configuration_swaps_fail_no_request() {
             // every swap happens under load
             requests += rounds.recv_timeout(PATIENCE).expect("clients work");
             requests += rounds.try_iter().sum::<u64>();
-            let new = path.with_extension("new");
-            std::fs::write(&new, version(number)).expect("a file");
-            std::fs::rename(new, &path).expect("a name");
-            let pid = rustix::process::Pid::from_raw(i32::try_from(server.0.id()).expect("a pid"))
-                .expect("a pid");
-            rustix::process::kill_process(pid, rustix::process::Signal::HUP)
-                .expect("the server can be told");
-            let word = if number % 4 == 3 {
-                "the new configuration is rejected"
-            } else {
-                "now in force"
-            };
-            while !lines
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|_| panic!("{word} is not said"))
-                .contains(word)
-            {}
+            configured.swap(number);
         };
         // without this, clients would wait for each other after a failure
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -127,14 +159,4 @@ fn work(client: &mut Client, number: usize, round: u64) -> u64 {
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
     12
-}
-
-/// A child process that is killed when dropped.
-struct Ended(std::process::Child);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

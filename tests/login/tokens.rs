@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, Request};
-use crate::support::{Image, OCI_MANIFEST, Server, eventually, sha256};
+use crate::support::{Image, OCI_MANIFEST, Response, Server, eventually, sha256};
 
 /// A token server's key.
 struct Signer {
@@ -91,6 +91,10 @@ fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8])
     digest
 }
 
+fn get(client: &mut Client, token: &str, path: &str) -> Response {
+    with_token(client.request("GET", path), token).send()
+}
+
 #[test]
 fn a_token_grants_the_access_it_lists() {
     let tokened = Tokened::start();
@@ -116,9 +120,6 @@ fn a_token_grants_the_access_it_lists() {
     assert_eq!(put(&mut client, &push, "team/app").status, 201);
     assert_eq!(put(&mut client, &pull, "team/app").status, 401);
     assert_eq!(put(&mut client, &push, "team/other").status, 401);
-    let get = |client: &mut Client, token: &str, path: &str| {
-        with_token(client.request("GET", path), token).send()
-    };
     for path in [
         "/v2/",
         "/v2/team/app/manifests/v1",
@@ -127,23 +128,6 @@ fn a_token_grants_the_access_it_lists() {
     ] {
         assert_eq!(get(&mut client, &pull, path).status, 200, "{path}");
     }
-    let refused = get(&mut client, &pull, "/v2/_catalog");
-    refused.refused(401, "UNAUTHORIZED");
-    assert_eq!(
-        refused.json()["errors"][0]["detail"],
-        json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }])
-    );
-    let challenge = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
-    assert_eq!(refused.header("www-authenticate"), Some(challenge));
-    assert_eq!(
-        get(
-            &mut client,
-            &signer.token(&["registry:catalog:*"]),
-            "/v2/_catalog"
-        )
-        .status,
-        200
-    );
     let delete = |client: &mut Client, token: &str| {
         with_token(client.request("DELETE", "/v2/team/app/manifests/v1"), token)
             .send()
@@ -162,6 +146,23 @@ fn a_token_grants_the_access_it_lists() {
             .expect("text")
             .contains("joe")
     );
+}
+
+#[test]
+fn the_catalog_needs_a_token_of_its_own() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let pull = signer.token(&["repository:team/app:pull"]);
+    let refused = get(&mut client, &pull, "/v2/_catalog");
+    refused.refused(401, "UNAUTHORIZED");
+    assert_eq!(
+        refused.json()["errors"][0]["detail"],
+        json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }])
+    );
+    let challenge = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
+    assert_eq!(refused.header("www-authenticate"), Some(challenge));
+    let catalog = signer.token(&["registry:catalog:*"]);
+    assert_eq!(get(&mut client, &catalog, "/v2/_catalog").status, 200);
 }
 
 /// Distribution answers 401 to the whole request, and clients give up or start again without the mount.

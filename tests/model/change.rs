@@ -7,7 +7,7 @@ use std::time::Instant;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Actor, Error, RestoreTarget, Restored};
 
-use super::client::{CheckedClient, ServerDied};
+use super::client::{Answer, CheckedClient, ServerDied};
 use super::content::Item;
 use super::journal::short;
 use super::repository::Repository;
@@ -162,24 +162,44 @@ impl CheckedClient<'_> {
         let Ok(answer) =
             self.send_content("PUT", &path, Some((item.media_type, &item.bytes)), &what)
         else {
-            let is_new = match tag {
-                Some(tag) => repository
-                    .tags
-                    .get(tag)
-                    .is_none_or(|old| old.digest != item.digest),
-                None => !repository.manifests.contains_key(&item.digest),
-            };
-            match self.fetch_unchecked(repository, &reference) {
-                Some(bytes) if bytes == item.bytes && is_new => {
-                    self.record_push(repository, item, tag, sent, Instant::now())
-                }
-                Some(_) if !is_new => tag
-                    .into_iter()
-                    .for_each(|tag| repository.perhaps_tagged(tag)),
-                _ => {}
-            }
+            self.learn_push(repository, item, tag, sent);
             return Err(ServerDied);
         };
+        self.check_push(repository, item, &answer);
+        if answer.status() == 201 {
+            self.record_push(repository, item, tag, sent, answer.now);
+        }
+        Ok(answer.status() == 201)
+    }
+
+    /// Asks the next process for the outcome of a push without an answer.
+    fn learn_push(
+        &mut self,
+        repository: &mut Repository,
+        item: &Arc<Item>,
+        tag: Option<&str>,
+        sent: Instant,
+    ) {
+        let is_new = match tag {
+            Some(tag) => repository
+                .tags
+                .get(tag)
+                .is_none_or(|old| old.digest != item.digest),
+            None => !repository.manifests.contains_key(&item.digest),
+        };
+        match self.fetch_unchecked(repository, tag.unwrap_or(&item.digest)) {
+            Some(bytes) if bytes == item.bytes && is_new => {
+                self.record_push(repository, item, tag, sent, Instant::now())
+            }
+            Some(_) if !is_new => tag
+                .into_iter()
+                .for_each(|tag| repository.perhaps_tagged(tag)),
+            _ => {}
+        }
+    }
+
+    /// Reports a push that was accepted or refused against what is known.
+    fn check_push(&self, repository: &Repository, item: &Item, answer: &Answer) {
         self.campaign.counts.pushes.add(1);
         // a push of an incomplete manifest may be refused, and so proves nothing
         self.campaign
@@ -200,11 +220,10 @@ impl CheckedClient<'_> {
                 self.report_violation(
                     repository,
                     &objects,
-                    &answer,
-                    "a manifest was taken though something it needs cannot be there",
+                    answer,
+                    "a manifest was accepted though something it needs cannot be there",
                 )
             }
-            201 => self.record_push(repository, item, tag, sent, answer.now),
             400 | 404
                 if repository.is_complete(item, answer.now)
                     || repository.is_sure(&item.digest, answer.now) =>
@@ -212,14 +231,13 @@ impl CheckedClient<'_> {
                 self.report_violation(
                     repository,
                     &objects,
-                    &answer,
+                    answer,
                     "a manifest was refused though all it needs was promised",
                 )
             }
-            400 | 404 => {}
-            _ => self.report_violation(repository, &objects, &answer, "no answer to expect"),
+            201 | 400 | 404 => {}
+            _ => self.report_violation(repository, &objects, answer, "no answer to expect"),
         }
-        Ok(answer.status() == 201)
     }
 
     /// Records a manifest, and perhaps a tag that points at it.

@@ -83,6 +83,34 @@ fn a_session_opens_at_a_relative_path_under_v2() {
     assert!(server.upload_files().is_empty());
 }
 
+/// Sends the piece of a blob that begins at `start`, in one of four forms of PATCH.
+fn patch(client: &mut Client, location: &str, start: usize, piece: &[u8], form: u8) -> Response {
+    let range = format!("{start}-{}", (start + piece.len()).saturating_sub(1));
+    let request = client.request("PATCH", location);
+    match form {
+        0 if !piece.is_empty() => request.header("Content-Range", &range).body(piece).send(),
+        1 if !piece.is_empty() => request
+            .header("Content-Range", &format!("bytes {range}/*"))
+            .body(piece)
+            .send(),
+        2 => {
+            let (first, second) = piece.split_at(piece.len() / 2);
+            let halves: Vec<_> = [first, second]
+                .into_iter()
+                .filter(|half| !half.is_empty())
+                .collect();
+            request
+                .header("Transfer-Encoding", "chunked")
+                .body(&chunked(&halves))
+                .send()
+        }
+        _ => request
+            .header("Content-Type", "application/octet-stream")
+            .body(piece)
+            .send(),
+    }
+}
+
 /// Any mixture of PATCH forms, with or without a last part in the PUT.
 #[test]
 fn a_blob_may_be_sent_in_any_chunks() {
@@ -120,29 +148,7 @@ fn a_blob_may_be_sent_in_any_chunks() {
                 put_body = piece;
                 break;
             }
-            let range = format!("{sent}-{}", (sent + size).saturating_sub(1));
-            let request = client.request("PATCH", &location);
-            let response = match form {
-                0 if size > 0 => request.header("Content-Range", &range).body(piece).send(),
-                1 if size > 0 => request
-                    .header("Content-Range", &format!("bytes {range}/*"))
-                    .body(piece)
-                    .send(),
-                2 => request
-                    .header("Transfer-Encoding", "chunked")
-                    .body(&chunked(
-                        &[&piece[..size / 2], &piece[size / 2..]]
-                            .map(|half| half)
-                            .into_iter()
-                            .filter(|half| !half.is_empty())
-                            .collect::<Vec<_>>(),
-                    ))
-                    .send(),
-                _ => request
-                    .header("Content-Type", "application/octet-stream")
-                    .body(piece)
-                    .send(),
-            };
+            let response = patch(&mut client, &location, sent, piece, form);
             sent += size;
             assert_progress(&response, 202, &location, sent);
             assert_progress(&client.get(&location), 204, &location, sent);

@@ -1,7 +1,7 @@
 //! `registry health`, for containers.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::support::Server;
 use crate::wire::pki::{Authority, params};
@@ -164,46 +164,49 @@ fn problems_are_printed_and_set_the_exit_status() {
     );
 }
 
-/// In a container, the command does not know the server's configuration.
-#[test]
-fn health_finds_the_only_running_server() {
-    let temporary = tempfile::TempDir::new().expect("a directory");
-    // a copy of the program, because other tests run servers too
-    let program = temporary.path().join("registry");
-    // copied by another process: a file this process has open for writing may be inherited by other
-    // tests' children
-    assert!(
-        Command::new("cp")
-            .arg(env!("CARGO_BIN_EXE_registry"))
-            .arg(&program)
-            .status()
-            .expect("cp")
-            .success()
-    );
-    std::fs::write(
-        temporary.path().join("odd.yml"),
-        "version: 0.1\nhttp: {prefix: /a/}\n",
-    )
-    .expect("a file");
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port();
-    let serve = |arguments: &[&str], variable: (&str, &str)| {
-        let mut command = Command::new(&program);
+/// A copy of the program, because other tests run servers too.
+struct Copy {
+    directory: tempfile::TempDir,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self {
+            directory: tempfile::TempDir::new().expect("a directory"),
+        };
+        // copied by another process: a file this process has open for writing may be inherited by
+        // other tests' children
+        assert!(
+            Command::new("cp")
+                .arg(env!("CARGO_BIN_EXE_registry"))
+                .arg(copy.directory.path().join("registry"))
+                .status()
+                .expect("cp")
+                .success()
+        );
+        copy
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(self.directory.path().join("registry"));
+        command.env_clear();
         command
+    }
+
+    /// Starts a server, and waits until it listens.
+    fn serve(&self, arguments: &[&str], variable: (&str, &str)) -> Child {
+        let directory = self.directory.path();
+        let mut child = self
+            .command()
             .args(arguments)
-            .env_clear()
             .env("REGISTRY_STORAGE_RESERVE", "0")
-            .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true");
-        command
+            .env("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")
             .env(
                 "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY",
-                temporary.path().join("data"),
+                directory.join("data"),
             )
-            .env(variable.0, variable.1);
-        let mut child = command
-            .current_dir(temporary.path())
+            .env(variable.0, variable.1)
+            .current_dir(directory)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -214,36 +217,47 @@ fn health_finds_the_only_running_server() {
             .expect("a line");
         assert!(line.starts_with("listening"), "{line}");
         child
-    };
-    let health = || {
-        outcome(
-            &Command::new(&program)
-                .arg("health")
-                .env_clear()
-                .output()
-                .expect("the command runs"),
-        )
-    };
-    let place = format!("127.0.0.1:{port}");
+    }
+
+    fn health(&self) -> (Option<i32>, String) {
+        let mut command = self.command();
+        outcome(&command.arg("health").output().expect("the command runs"))
+    }
+}
+
+/// In a container, the command does not know the server's configuration.
+#[test]
+fn health_finds_the_only_running_server() {
+    let copy = Copy::new();
+    std::fs::write(
+        copy.directory.path().join("odd.yml"),
+        "version: 0.1\nhttp: {prefix: /a/}\n",
+    )
+    .expect("a file");
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a port")
+        .port();
+    let address = format!("127.0.0.1:{port}");
     for (arguments, variable) in [
         (
-            &["odd.yml", "--addr", &*place][..],
+            &["odd.yml", "--addr", &*address][..],
             ("REGISTRY_LOG_LEVEL", "warn"),
         ),
-        (&["serve", "odd.yml"], ("REGISTRY_HTTP_ADDR", &*place)),
+        (&["serve", "odd.yml"], ("REGISTRY_HTTP_ADDR", &*address)),
         (
             &["registry", "serve"],
             ("REGISTRY_HTTP_ADDR", &format!(":{port}")),
         ),
     ] {
-        let mut child = serve(arguments, variable);
-        let (code, text) = health();
+        let mut child = copy.serve(arguments, variable);
+        let (code, text) = copy.health();
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert!(
-            code == Some(0) && text == format!("http://{place} is ready"),
+            code == Some(0) && text == format!("http://{address} is ready"),
             "{arguments:?}: {text}"
         );
     }
-    assert_eq!(health().0, Some(1));
+    assert_eq!(copy.health().0, Some(1));
 }
