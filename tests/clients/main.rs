@@ -22,6 +22,7 @@ mod containerd;
 mod content;
 mod cosign;
 mod crane;
+mod curl;
 mod differential;
 mod docker;
 mod encrypted;
@@ -75,6 +76,7 @@ const TESTS: &[Test] = &[
     Test::new("skopeo-delete", &["skopeo"], skopeo::delete).everywhere(),
     Test::new("crane", &["crane"], crane::push_and_pull).everywhere(),
     Test::new("crane-edit", &["crane"], crane::edit).everywhere(),
+    Test::new("curl-closing", &["curl"], curl::closing_again),
     Test::new("regctl", &["regctl"], regctl::copy_and_tags).everywhere(),
     Test::new("regctl-blobs", &["regctl"], regctl::blobs).everywhere(),
     Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),

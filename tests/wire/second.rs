@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use http::{Request, Response, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -356,6 +357,47 @@ fn many_unread_answers_cost_little_memory() {
             }
         });
     }
+}
+
+/// A request that closes an upload is reset, with its connection or alone, and sent again.
+#[test]
+fn a_cut_off_close_is_sent_again_whole() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
+    for (seed, start, is_alone) in [(1, 0, true), (2, 50_000, true), (3, 50_000, false)] {
+        let content = noise(seed, 300_000);
+        let location = server.client().begin_upload("a");
+        let path = format!("{location}?digest={}", sha256(&content));
+        wait_for(async {
+            let mut second = Second::plain(&server).await;
+            if start > 0 {
+                let patched = second.exchange("PATCH", &location, &content[..start]).await;
+                assert_eq!(patched.0, 202);
+            }
+            let part = Bytes::copy_from_slice(&content[start..start + 100_000]);
+            let stalled = futures_util::stream::iter([Ok(Frame::data(part))])
+                .chain(futures_util::stream::pending());
+            let request = second
+                .request("PUT", &path, b"")
+                .map(|_| BodyExt::boxed(StreamBody::new(stalled)));
+            second.sender.ready().await.expect("a connection");
+            let cut = tokio::spawn(second.sender.send_request(request));
+            while server.upload_length(&location) <= start as u64 {
+                tokio::task::yield_now().await;
+            }
+            // dropping the request resets its stream
+            cut.abort();
+            if !is_alone {
+                second = Second::plain(&server).await;
+            }
+            let rest = &content[start..];
+            for _ in 0..2 {
+                assert_eq!(second.exchange("PUT", &path, rest).await.0, 201);
+            }
+            let blob = format!("/v2/a/blobs/{}", sha256(&content));
+            assert!(second.exchange("GET", &blob, b"").await.1 == content);
+        });
+    }
+    assert!(server.upload_files().is_empty());
 }
 
 /// The access log keeps a request's data until its response has been read.
