@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use http::{Request, Response, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -374,11 +373,14 @@ fn a_cut_off_close_is_sent_again_whole() {
                 assert_eq!(patched.0, 202);
             }
             let part = Bytes::copy_from_slice(&content[start..start + 100_000]);
-            let stalled = futures_util::stream::iter([Ok(Frame::data(part))])
-                .chain(futures_util::stream::pending());
+            let (part, rest) = (
+                futures_util::stream::iter([Ok(Frame::data(part))]),
+                futures_util::stream::pending(),
+            );
+            let stalled = futures_util::StreamExt::chain(part, rest);
             let request = second
                 .request("PUT", &path, b"")
-                .map(|_| BodyExt::boxed(StreamBody::new(stalled)));
+                .map(|_| StreamBody::new(stalled).boxed());
             second.sender.ready().await.expect("a connection");
             let cut = tokio::spawn(second.sender.send_request(request));
             while server.upload_length(&location) <= start as u64 {
