@@ -267,6 +267,9 @@ fn run_once(bench: &Bench, rest: &str) -> Printed {
 fn runs_commands(bench: &Bench, image: &str) {
     let version = run_once(bench, &format!("{image} --version"));
     assert!(version.line().starts_with("registry "));
+    // a builtin of the shell has this name
+    let help = run_once(bench, &format!("{image} help"));
+    assert!(help.stdout.contains("garbage-collect"), "{}", help.both());
     let user = run_once(
         bench,
         &format!("--entrypoint htpasswd {image} -Bbn joe secret"),
