@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::content::manifests::StoredManifest;
 use super::error::Error;
 use super::manifest_cache::ManifestCache;
+use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
+use super::sqlite::copy_on_write::KeptFiles;
 use super::sqlite::reader::{PointReader, Read, point};
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
@@ -15,12 +17,15 @@ use crate::oci::{Digest, RepositoryName, TagName};
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
+    path: Arc<Path>,
     pools: Pools,
     manifest_cache: Arc<ManifestCache>,
     /// SQLite's write-ahead log.
     log: Arc<Path>,
     writer: Arc<Writer>,
     stats: Arc<Stats>,
+    /// Dropped after all connections.
+    _files: Arc<KeptFiles>,
 }
 
 impl Meta {
@@ -32,11 +37,13 @@ impl Meta {
         let writing = connection::open_writer(path)?;
         let stats = Arc::<Stats>::default();
         Ok(Self {
+            path: path.into(),
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
-            log: connection::beside(path, "-wal").into(),
+            log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
             stats,
+            _files: Arc::new(KeptFiles::of(path)),
         })
     }
 
@@ -57,7 +64,8 @@ impl Meta {
 
     /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
     pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
-        read.run(&self.pools).await
+        let found = read.run(&self.pools).await;
+        found.map_err(|error| error.in_file(&self.path))
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.

@@ -81,7 +81,7 @@ pub enum Error {
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
     Reserve,
-    #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
+    #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),
@@ -109,6 +109,15 @@ impl From<meta::Error> for Error {
 }
 
 impl Error {
+    /// True if the data directory or the database in it could not be opened.
+    #[must_use]
+    pub fn is_unopened(&self) -> bool {
+        matches!(
+            self,
+            Self::DataDirectory { .. } | Self::Meta(meta::Error::Open { .. })
+        )
+    }
+
     /// Adds the failed action to a file system error; recognises a full disk.
     pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{json, refusal, text};
 use crate::support::{Image, Server};
 
-/// The digests of a history, each with how its state ended.
+/// Digests of a history, each with the end of its state.
 fn states(history: &Value) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let states = history.as_array().expect("a history").iter();
@@ -22,7 +22,7 @@ fn states(history: &Value) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn a_history_tells_every_state_and_who_made_it() {
+fn history_lists_every_state_with_its_actor() {
     let server = Server::start();
     let mut client = server.client();
     let (one, two) = (Image::small(1), Image::small(2));
@@ -31,12 +31,15 @@ fn a_history_tells_every_state_and_who_made_it() {
     let remove = |user: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command
-            .args(["rm", "app:v1", "--data-dir"])
+            .args(["rm", "app:v1", "--yes", "--data-dir"])
             .arg(server.directory())
-            .env("USER", user)
-            .env_remove("SUDO_USER");
+            .env("USER", "whoever")
+            .env("SUDO_USER", user);
         assert!(command.output().expect("it runs").status.success());
     };
+    let account = Command::new("id").arg("-un").output().expect("it runs");
+    let account = String::from_utf8(account.stdout).expect("text");
+    let account = account.trim_end();
     remove("an\u{1b}[31mna");
     one.push(&mut client, "app", "v1");
 
@@ -58,7 +61,7 @@ fn a_history_tells_every_state_and_who_made_it() {
     );
     assert_eq!(
         history[1]["end"]["by"],
-        serde_json::json!({ "name": "an\u{1b}[31mna", "address": null })
+        serde_json::json!({ "name": format!("{account} (sudo by an\u{1b}[31mna)"), "address": null })
     );
 
     let table = text(&server, &["tag", "history", "app:v1"]);
@@ -71,13 +74,14 @@ fn a_history_tells_every_state_and_who_made_it() {
         "{table}"
     );
     assert!(
-        table.contains("removed by an\\u{1b}[31mna") && !table.contains('\u{1b}'),
+        table.contains(&format!("removed by {account} (sudo by an\\u{{1b}}[31mna)"))
+            && !table.contains('\u{1b}'),
         "a name gives a terminal orders: {table}"
     );
 }
 
 #[test]
-fn a_tag_goes_back_to_what_it_was() {
+fn a_tag_is_restored_to_an_earlier_state() {
     let server = Server::start();
     let mut client = server.client();
     let images = [Image::small(1), Image::small(2), Image::small(3)];
@@ -110,11 +114,11 @@ fn a_tag_goes_back_to_what_it_was() {
         )
         .contains("already")
     );
-    // by the time that the history tells
+    // by a time shown in the history
     let since = history[0]["since"].as_str().expect("a time");
     text(&server, &["tag", "restore", "app:v1", "--to", since]);
     three.assert_pulls(&mut client, "app", "v1");
-    // just before, it was another one
+    // just before that, it was the other one
     let millis = crate::support::parse_time(since) - std::time::Duration::from_millis(1);
     text(
         &server,

@@ -9,6 +9,7 @@ use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
 use crate::cli::commands::{forecast, gc};
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
+use crate::cli::owner;
 use crate::cli::terminal::output::{self, size, time};
 
 #[derive(clap::Args)]
@@ -40,16 +41,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             .finish_with(registry::settings)?;
     let directory = defaults::data_directory(None, &config)?;
     defaults::check_foreign_store(&directory, &config)?;
-    let registry = Registry::open_existing(&directory, rules)?;
+    let registry = Registry::open_existing(&directory, rules)
+        .map_err(|failure| owner::explained(failure, &directory))?;
     let alone = registry.lock_alone()?;
     let ordinary = registry.settings().retention.clone();
     let mut retention = ordinary.clone();
     if arguments.delete_untagged {
-        retention.untagged = KeepUntagged::Never;
+        retention.keep_untagged = KeepUntagged::For(Duration::ZERO);
         retention
             .policies
             .iter_mut()
-            .for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
+            .for_each(|policy| policy.keep_untagged = None);
     }
     if alone.is_some() {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);

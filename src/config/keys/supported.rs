@@ -1,4 +1,4 @@
-//! The supported keys, distribution's and ours. To add a key, add a row to [`OURS`].
+//! The supported keys. A new key is a row in [`OURS`], or in [`DISTRIBUTION`] if distribution has it too.
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
@@ -127,10 +127,10 @@ const OURS: &[Row] = &[
     Row("gc.interval", Time, "1m", Live, "Pause between two runs"),
     Row("gc.lease", Time, "24h", Live, "How long a blob is kept after a client was told that it exists"),
     Row("gc.grace", Time, "24h", Live, "How long content is kept after its last reference is removed"),
-    Row("gc.untagged", Keep, "14d", Live, "How long untagged manifests are kept: a time, never (only lease and grace apply) or forever"),
+    Row("gc.keepuntagged", Keep, "14d", Live, "How long untagged manifests are kept: a time (0s: only lease and grace apply), or forever"),
     Row("gc.history", Time, "90d", Live, "How long tag history is kept"),
     Row("policies[].repositories", Text, "", Live, "Glob of repositories; the first policy that matches applies"),
-    Row("policies[].untagged", Keep, "(gc.untagged)", Live, "How long untagged manifests are kept there"),
+    Row("policies[].keepuntagged", Keep, "(gc.keepuntagged)", Live, "How long untagged manifests are kept there"),
     Row("policies[].immutable", Texts, "", Live, "Globs of tags that clients can neither move nor delete"),
     Row("policies[].expireimmutable", Switch, "false", Live, "Allow the tag rules to remove immutable tags"),
     Row("policies[].tags[].match", Texts, "", Live, "Globs of tags; the first rule that matches a tag applies"),
