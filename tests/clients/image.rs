@@ -291,7 +291,8 @@ fn runs_commands(bench: &Bench, image: &str) {
 
 /// Runs what people run in a container of `registry:2` beside the registry: a shell, and health checks by `wget`.
 fn runs_programs(bench: &Bench) {
-    let address = format!("127.0.0.1:{}", port());
+    // by name, as most compose files do
+    let address = format!("localhost:{}", port());
     bench.set(
         "CHECK",
         format!("wget --spider -q http://{address}/v2/ || exit 1"),
