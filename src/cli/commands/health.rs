@@ -19,6 +19,7 @@ use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
 use crate::cli::server::serve;
 use crate::cli::terminal::output;
+use crate::cli::terminal::values::plain;
 
 /// Timeout of each step.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -213,7 +214,7 @@ fn tell(place: &str, answer: &str) -> Result<(), Error> {
         }
         _ => Err(Error::Other(format!(
             "{place} is not a registry: it responds with '{}'",
-            output::plain(answer.lines().next().unwrap_or_default())
+            plain(answer.lines().next().unwrap_or_default())
         ))),
     }
 }
