@@ -348,7 +348,7 @@ mod tests {
         assert_eq!(
             shown,
             "NAME                SIZE  WHY\n\
-             a                    1 B  a\\nreason th…\n\
+             a                    1 B  a\\nreason tha…\n\
              team/so…me/app  19.5 KiB  -\n"
         );
         assert!(shown.lines().all(|line| line.width() <= 40));
