@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::authorize::is_authorized;
+use super::authorization::identity::Identity;
+use super::authorization::is_authorized;
+use super::authorization::scope::RequiredScopes;
 use super::challenge;
 use super::error::Error;
-use super::identity::Identity;
 use super::login::{Login, Refusal, Rejection};
 use super::password::{Htpasswd, htpasswd_file};
-use super::scope::RequiredScopes;
 use super::settings::Settings;
 use super::silly::Silly;
 use super::stats::Stats;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::scope::RequiredScopes;
+use super::authorization::scope::RequiredScopes;
 
 /// Formats `Basic realm="…"`.
 pub(super) fn basic(realm: &str) -> String {

@@ -5,13 +5,11 @@
 //! how a [`Refusal`] looks on the wire is [`crate::http`]'s.
 
 mod access;
-mod authorize;
+mod authorization;
 mod challenge;
 mod error;
-mod identity;
 mod login;
 mod password;
-mod scope;
 mod settings;
 mod silly;
 mod stats;
@@ -19,15 +17,15 @@ mod throttle;
 mod token;
 
 pub use access::{Access, Prepared};
-pub use authorize::{is_authorized, is_unrestricted};
+pub use authorization::{
+    Identity, Permission, RequiredScopes, Resource, Scope, is_authorized, is_unrestricted,
+};
 pub use error::Error;
-pub use identity::Identity;
 pub use login::{Login, Refusal};
 pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,
     user_name,
 };
-pub use scope::{Permission, RequiredScopes, Resource, Scope};
 pub use settings::Settings;
 pub use stats::Stats;
 pub use token::TokenSettings;

@@ -1,9 +1,9 @@
 //! Distribution's method for trying logins out: any credentials are accepted.
 
+use super::authorization::identity::Identity;
+use super::authorization::scope::RequiredScopes;
 use super::challenge;
-use super::identity::Identity;
 use super::login::{Login, Rejection};
-use super::scope::RequiredScopes;
 
 /// Method `silly` (distribution's `registry/auth/silly/access.go`).
 pub(super) struct Silly {

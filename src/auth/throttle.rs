@@ -126,7 +126,7 @@ impl Throttle {
     }
 
     /// Counts a failed login whose check costs nothing. During a lockout it returns the time left instead.
-    pub(super) fn turn_away(&self, failed: FailedLogin<'_>, now: Instant) -> Option<Duration> {
+    pub(super) fn check_lockout(&self, failed: FailedLogin<'_>, now: Instant) -> Option<Duration> {
         let lockout = self.lockout(failed.address, now);
         if lockout.is_none() {
             self.count_failure(failed, now);

@@ -26,5 +26,5 @@ mod upload;
 pub use content::{BlobContent, BlobFile};
 pub use hasher::Hasher;
 pub use stats::{Operation, Stats};
-pub use store::{BlobStore, DirectoryLock, KeptOpen};
+pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
 pub use upload::{UploadFile, UploadId};

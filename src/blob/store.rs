@@ -35,6 +35,13 @@ pub enum DirectoryLock {
     Exclusive,
 }
 
+/// Presence of other servers on the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    Alone,
+    Others,
+}
+
 /// Directories whose entries are not known to be durable.
 #[derive(Default)]
 struct Names {
@@ -290,6 +297,23 @@ impl BlobStore {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
+    pub fn announce_server(&self) -> io::Result<(KeptOpen, Company)> {
+        let mark = File::open(self.uploads())?;
+        // servers hold it shared; a momentary exclusive lock is refused beside any of them
+        let company = match mark.try_lock() {
+            Ok(()) => Company::Alone,
+            Err(fs::TryLockError::WouldBlock) => Company::Others,
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        };
+        match mark.try_lock_shared() {
+            // a server that starts at the same time has its momentary lock
+            Ok(()) | Err(fs::TryLockError::WouldBlock) => {}
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
+        Ok((KeptOpen { _file: mark }, company))
     }
 
     /// Returns the free disk space of the store's file system, in bytes.

@@ -2,12 +2,17 @@
 
 use tarkeep::registry::Actor;
 
-/// Returns the user at the shell, the one behind sudo if there is one.
+use crate::cli::account;
+
+/// Returns the account of this process, with the user behind sudo if there is one.
 pub(crate) fn local_user() -> Actor {
-    let named = ["SUDO_USER", "USER"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-    let name = named.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    let account = account::name_of(rustix::process::getuid().as_raw());
+    let behind = std::env::var("SUDO_USER").unwrap_or_default();
+    let name = if behind.is_empty() || behind == account {
+        account
+    } else {
+        format!("{account} (sudo by {behind})")
+    };
     Actor {
         name: Some(name),
         address: None,

@@ -4,12 +4,15 @@
 //! [`run`] parses the arguments and dispatches to [`commands`] or to [`server`]. [`from_config`] turns a configuration into
 //! the settings of each layer; [`terminal`] reads arguments and prints results.
 
+mod account;
 mod actor;
 mod commands;
 mod docker_entrypoint;
 mod error;
 mod from_config;
+mod owner;
 mod run;
+mod running_server;
 mod server;
 mod store;
 mod terminal;

@@ -94,7 +94,7 @@ pub fn main() -> ExitCode {
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
-        Command::Health(arguments) => health::run(arguments),
+        Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,5 +1,6 @@
 //! The `--data-dir` and `--config` flags of commands that work on the store, and opening it.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use tarkeep::config::{Config, Loaded};
@@ -7,11 +8,13 @@ use tarkeep::registry::{Registry, RegistrySettings, Retention};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, registry};
+use crate::cli::owner;
+use crate::cli::running_server::{self, RunningServer};
 
 /// The store that a command works on.
 #[derive(clap::Args)]
 pub(crate) struct Store {
-    /// Data directory [default: the server's]
+    /// Data directory [default: the running server's, or else the one that a server would choose]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The server's configuration, which names the data directory and the retention rules
@@ -33,7 +36,7 @@ impl Store {
         let is_named = file.is_some();
         let (Loaded { config, .. }, rules) =
             Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
-        let directory = defaults::data_directory(self.data_dir.as_deref(), &config)?;
+        let directory = directory(self.data_dir, &config)?;
         defaults::check_foreign_store(&directory, &config)?;
         // the owner may delete even if clients may not
         let settings = RegistrySettings {
@@ -41,7 +44,8 @@ impl Store {
             ..rules
         };
         let own = settings.retention.clone();
-        let registry = Registry::open_existing(&directory, settings)?;
+        let registry = Registry::open_existing(&directory, settings)
+            .map_err(|failure| owner::explained(failure, &directory))?;
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {
@@ -49,5 +53,40 @@ impl Store {
         };
         let retention = recorded.unwrap_or(own);
         Ok((registry.with_retention(retention.clone()), retention))
+    }
+}
+
+/// Finds the data directory: the named one, the running server's, or the default.
+fn directory(flag: Option<PathBuf>, config: &Config) -> Result<PathBuf, Error> {
+    let named = flag.or_else(|| config.storage.filesystem.rootdirectory.clone());
+    if let Some(named) = named {
+        return Ok(named);
+    }
+    let served: BTreeSet<_> = RunningServer::all()
+        .iter()
+        .filter_map(RunningServer::data_directory)
+        .collect();
+    let mut served = served.into_iter();
+    match (served.next(), served.next()) {
+        (Some(only), None) => return Ok(only),
+        (Some(one), Some(other)) => {
+            return Err(Error::Other(format!(
+                "several servers are running, with data in {} and {}: name one with --data-dir",
+                one.display(),
+                other.display()
+            )));
+        }
+        (None, _) => {}
+    }
+    let directory = defaults::data_directory(None, config)?;
+    if Registry::is_at(&directory) {
+        return Ok(directory);
+    }
+    match running_server::foreign_owner() {
+        Some(owner) if owner::is_another(owner) => Err(Error::Other(format!(
+            "the running server is {}",
+            owner::owned_by(owner)
+        ))),
+        _ => Ok(defaults::system_directory_of_others().unwrap_or(directory)),
     }
 }

@@ -39,7 +39,7 @@ pub use schema::{
     Validation,
 };
 pub use source::Origin;
-pub use violations::{Violations, Zip, collect, zip};
+pub use violations::{CombineResults, Violations, collect, combine};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The violations found in a configuration; [`zip`] and [`collect`] join those of independent parts.
+/// The violations found in a configuration; [`combine`] and [`collect`] join those of independent parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violations(pub(super) Vec<Violation>);
 
@@ -69,23 +69,23 @@ impl fmt::Display for Violations {
 impl std::error::Error for Violations {}
 
 /// A tuple of results, of independent parts of a configuration.
-pub trait Zip {
+pub trait CombineResults {
     type Values;
 
     /// Returns the values.
     ///
     /// # Errors
     /// The violations of all parts, not only of the first.
-    fn zip(self) -> Result<Self::Values, Violations>;
+    fn combine(self) -> Result<Self::Values, Violations>;
 }
 
-macro_rules! zip_tuple {
+macro_rules! combine_tuple {
     ($($part:ident),+) => {
-        impl<$($part),+> Zip for ($(Result<$part, Violations>,)+) {
+        impl<$($part),+> CombineResults for ($(Result<$part, Violations>,)+) {
             type Values = ($($part,)+);
 
             #[expect(non_snake_case, reason = "a part is called as its type")]
-            fn zip(self) -> Result<Self::Values, Violations> {
+            fn combine(self) -> Result<Self::Values, Violations> {
                 let ($($part,)+) = self;
                 let mut all = Vec::new();
                 $(let $part = $part.map_err(|violations| all.extend(violations.0));)+
@@ -98,16 +98,16 @@ macro_rules! zip_tuple {
     };
 }
 
-zip_tuple!(A, B);
-zip_tuple!(A, B, C);
-zip_tuple!(A, B, C, D);
+combine_tuple!(A, B);
+combine_tuple!(A, B, C);
+combine_tuple!(A, B, C, D);
 
 /// Returns the values of a tuple of results.
 ///
 /// # Errors
 /// The violations of all parts, not only of the first.
-pub fn zip<T: Zip>(parts: T) -> Result<T::Values, Violations> {
-    parts.zip()
+pub fn combine<T: CombineResults>(parts: T) -> Result<T::Values, Violations> {
+    parts.combine()
 }
 
 /// Collects the values of any number of results.

@@ -60,7 +60,7 @@ impl Health {
     }
 
     /// Reports whether all checks pass.
-    pub fn is_well(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         self.0.failing.load(Ordering::Relaxed) == 0
     }
 

@@ -1,20 +1,23 @@
 //! Probe of another server by HTTP.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, LOCATION};
-use http::uri::PathAndQuery;
+use http::header::{AUTHORIZATION, HOST, LOCATION};
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Empty;
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_rustls::ConfigBuilderExt;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
 
+use super::exchange::{Encryption, exchange};
 use crate::redact;
 
 /// Maximum number of redirects to follow.
@@ -27,7 +30,7 @@ pub struct Web {
     headers: HeaderMap,
     expected: StatusCode,
     timeout: Duration,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
+    tls: Arc<ClientConfig>,
 }
 
 impl Web {
@@ -66,19 +69,12 @@ impl Web {
         }
         let expected = StatusCode::from_u16(expected)
             .map_err(|_| format!("{expected} is not an HTTP status"))?;
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let roots =
-            hyper_rustls::HttpsConnectorBuilder::new().with_provider_and_native_roots(provider);
-        let connector = roots.map_err(|error| {
-            format!("the system's certificate authorities cannot be read: {error}")
-        })?;
-        let connector = connector.https_or_http().enable_http1().build();
         Ok(Self {
             uri: target,
             headers: map,
             expected,
             timeout,
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            tls: Arc::new(trusting_the_system()?),
         })
     }
 
@@ -98,20 +94,7 @@ impl Web {
     async fn request(&self) -> Result<StatusCode, String> {
         let mut uri = self.uri.clone();
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = Request::new(Empty::new());
-            *request.method_mut() = Method::HEAD;
-            *request.uri_mut() = uri.clone();
-            // another server does not get the headers, which may hold secrets
-            if (uri.host(), uri.port_u16(), uri.scheme())
-                == (self.uri.host(), self.uri.port_u16(), self.uri.scheme())
-            {
-                request.headers_mut().clone_from(&self.headers);
-            }
-            let answer = self
-                .client
-                .request(request)
-                .await
-                .map_err(|error| with_causes(&error))?;
+            let answer = self.head(&uri).await?;
             match redirect_target(&uri, &answer).filter(|_| answer.status() != self.expected) {
                 Some(next) => uri = next,
                 None => return Ok(answer.status()),
@@ -119,6 +102,73 @@ impl Web {
         }
         Err(format!("redirected more than {MAX_REDIRECTS} times"))
     }
+
+    async fn head(&self, uri: &Uri) -> Result<Response<Incoming>, String> {
+        let host = uri.host().ok_or("the URL has no host")?;
+        let is_encrypted = uri.scheme() == Some(&Scheme::HTTPS);
+        let port = uri
+            .port_u16()
+            .unwrap_or(if is_encrypted { 443 } else { 80 });
+        let mut request = Request::new(Empty::<Bytes>::new());
+        *request.method_mut() = Method::HEAD;
+        *request.uri_mut() = path_of(uri);
+        // another server does not get the headers, which may hold secrets
+        if (host, uri.port_u16(), uri.scheme())
+            == (
+                self.uri.host().unwrap_or_default(),
+                self.uri.port_u16(),
+                self.uri.scheme(),
+            )
+        {
+            request.headers_mut().clone_from(&self.headers);
+        }
+        if !request.headers().contains_key(HOST) {
+            let name = match uri.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            };
+            let name = HeaderValue::try_from(name).map_err(|error| error.to_string())?;
+            request.headers_mut().insert(HOST, name);
+        }
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let encryption = if is_encrypted {
+            let server = ServerName::try_from(host.to_owned());
+            Some(Encryption {
+                config: Arc::clone(&self.tls),
+                server: server.map_err(|error| error.to_string())?,
+            })
+        } else {
+            None
+        };
+        let stream = TcpStream::connect((host, port)).await;
+        let stream = stream.map_err(|error| format!("connection failed: {error}"))?;
+        exchange(stream, encryption, request)
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// Returns a client's configuration that trusts the system's certificate authorities.
+fn trusting_the_system() -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = builder
+        .with_native_roots()
+        .map_err(|error| format!("the system's certificate authorities cannot be read: {error}"))?;
+    Ok(builder.with_no_client_auth())
+}
+
+/// Returns path and query of a URL, the target of a request to its server.
+fn path_of(uri: &Uri) -> Uri {
+    uri.path_and_query().cloned().map_or_else(
+        || Uri::from_static("/"),
+        |target| {
+            let mut parts = http::uri::Parts::default();
+            parts.path_and_query = Some(target);
+            Uri::from_parts(parts).unwrap_or_else(|_| Uri::from_static("/"))
+        },
+    )
 }
 
 /// Returns the `Authorization` for a login in the URL, as Go's client sends it.
@@ -145,15 +195,4 @@ fn redirect_target(from: &Uri, answer: &Response<Incoming>) -> Option<Uri> {
         .parse()
         .ok()
         .filter(|uri: &Uri| uri.scheme().is_some() && uri.authority().is_some())
-}
-
-/// Formats an error with its causes: the outermost one is not specific.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -95,7 +95,7 @@ impl App {
             (Err(_), None) => RouteLabel::Other,
         };
         // as in distribution, health checks stop every request but probes, even invalid ones
-        let is_served = self.monitor.health.is_well()
+        let is_served = self.monitor.health.is_healthy()
             || action
                 .as_ref()
                 .is_ok_and(|action| action.endpoint().is_probe());

@@ -16,7 +16,7 @@ pub struct ServerSettings {
     pub proxies: TrustedProxies,
     pub limits: Limits,
     /// Accept HTTP/2 by prior knowledge on unencrypted connections. Encrypted ones negotiate in the handshake
-    /// ([`crate::tls::Settings::http2`]).
+    /// ([`crate::tls::Settings::is_http2_enabled`]).
     pub h2c: bool,
     /// `None` for no encryption.
     pub tls: Option<Arc<Tls>>,

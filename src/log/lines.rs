@@ -16,7 +16,7 @@ use super::settings::Formatter;
 pub(super) struct Lines {
     pub(super) formatter: Formatter,
     pub(super) fields: Map<String, Value>,
-    pub(super) caller: bool,
+    pub(super) has_caller: bool,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -104,7 +104,7 @@ impl Lines {
         for (key, value) in rest {
             write!(out, " {dim}{}={off}{}", Escaped(key), Configured(value))?;
         }
-        if let Some(location) = self.caller.then(|| caller(about)).flatten() {
+        if let Some(location) = self.has_caller.then(|| caller(about)).flatten() {
             write!(out, " {dim}file={off}{location}")?;
         }
         writeln!(out)
@@ -125,7 +125,7 @@ impl Lines {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.value())),
         );
-        if let Some(location) = self.caller.then(|| caller(about)).flatten() {
+        if let Some(location) = self.has_caller.then(|| caller(about)).flatten() {
             put(&mut object, "file", location);
             put(
                 &mut object,
@@ -197,12 +197,17 @@ mod tests {
     }
 
     /// Returns the text that is written while `say` runs.
-    fn written(formatter: Formatter, fields: Value, caller: bool, say: impl FnOnce()) -> String {
+    fn written(
+        formatter: Formatter,
+        fields: Value,
+        has_caller: bool,
+        say: impl FnOnce(),
+    ) -> String {
         let sink = Sink::default();
         let lines = Lines {
             formatter,
             fields: fields.as_object().cloned().unwrap_or_default(),
-            caller,
+            has_caller,
         };
         let writer = sink.clone();
         let layer = tracing_subscriber::fmt::layer()

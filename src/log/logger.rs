@@ -49,7 +49,7 @@ pub fn start(settings: Settings) -> io::Result<Handle> {
     let lines = Lines {
         formatter: settings.formatter,
         fields: settings.fields,
-        caller: settings.caller,
+        has_caller: settings.has_caller,
     };
     let sink = Arc::new(Sink {
         writer,

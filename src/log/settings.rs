@@ -31,6 +31,6 @@ pub struct Settings {
     pub formatter: Formatter,
     /// Fields of every line; an event's own field of the same name overrides one.
     pub fields: Map<String, Value>,
-    /// Add the location in the source to every line.
-    pub caller: bool,
+    /// True if every line names its location in the source.
+    pub has_caller: bool,
 }

@@ -1,5 +1,7 @@
 //! Why the metadata could not be read or changed.
 
+use std::path::Path;
+
 use rusqlite::ErrorCode;
 
 /// A failure to read or change the metadata.
@@ -18,9 +20,13 @@ pub enum Error {
     )]
     Foreign(String),
     #[error(
-        "cannot open the database {path}: {cause}; it and the files beside it must be readable and writable for this user, or name another directory with --data-dir"
+        "cannot open the database {path}: {cause}; it and the files beside it must belong to this user, or name another directory with --data-dir"
     )]
     Open { path: String, cause: String },
+    #[error(
+        "the database {path} is damaged: {cause}; restore a backup, or stop the server and save what is readable with: sqlite3 {path} .recover"
+    )]
+    Damaged { path: String, cause: String },
     #[error("the database failed: {message}")]
     Database { kind: Fault, message: String },
     #[error("no connection to the database was free: {0}")]
@@ -42,6 +48,8 @@ pub enum Fault {
     Busy,
     /// The file is not a database.
     Foreign,
+    /// The content of the file is inconsistent.
+    Damaged,
     Other,
 }
 
@@ -49,6 +57,20 @@ impl Error {
     /// True if the disk has no space for the change.
     pub fn is_full(&self) -> bool {
         self.is(Fault::Full)
+    }
+
+    /// Names the file if it is damaged: SQLite's own message does not.
+    pub(in crate::meta) fn in_file(self, path: &Path) -> Self {
+        match self {
+            Self::Database {
+                kind: Fault::Damaged,
+                message,
+            } => Self::Damaged {
+                path: path.display().to_string(),
+                cause: message,
+            },
+            other => other,
+        }
     }
 
     pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
@@ -62,6 +84,7 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DiskFull) => Fault::Full,
             Some(ErrorCode::DatabaseBusy) => Fault::Busy,
             Some(ErrorCode::NotADatabase) => Fault::Foreign,
+            Some(ErrorCode::DatabaseCorrupt) => Fault::Damaged,
             _ => Fault::Other,
         };
         Self::Database {

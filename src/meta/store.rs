@@ -15,6 +15,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 /// The metadata store of one data directory; clones share it.
 #[derive(Clone)]
 pub struct Meta {
+    path: Arc<Path>,
     pools: Pools,
     manifest_cache: Arc<ManifestCache>,
     /// SQLite's write-ahead log.
@@ -32,6 +33,7 @@ impl Meta {
         let writing = connection::open_writer(path)?;
         let stats = Arc::<Stats>::default();
         Ok(Self {
+            path: path.into(),
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: connection::beside(path, "-wal").into(),
@@ -57,7 +59,8 @@ impl Meta {
 
     /// Reads the database: a [`point`] read in place, a [`scan`](super::scan) on a blocking thread.
     pub async fn read<R: Read>(&self, read: R) -> Result<R::Output, Error> {
-        read.run(&self.pools).await
+        let found = read.run(&self.pools).await;
+        found.map_err(|error| error.in_file(&self.path))
     }
 
     /// Returns the manifest that a tag points at, from memory if nothing was committed since it was last read.

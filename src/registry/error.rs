@@ -81,7 +81,7 @@ pub enum Error {
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
     Reserve,
-    #[error("the data directory {path} cannot be used: {cause}; make it writable for this user, or name another one with --data-dir", path = .path.display())]
+    #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, DirectoryLock, Hasher, KeptOpen, UploadId};
+use crate::blob::{BlobStore, Company, DirectoryLock, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::pull::counts::PullCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
@@ -63,7 +63,7 @@ impl Registry {
         let published = Arc::clone(&blobs);
         // the database first: nothing must be left beside one that belongs to another program
         let meta = Meta::open(
-            &database_path(root),
+            &Self::database_path(root),
             Box::new(move || published.sync_published()),
         )?;
         blobs.prepare().map_err(unusable)?;
@@ -96,15 +96,20 @@ impl Registry {
             cause,
         })?;
         if Self::is_at(root) {
-            Ok(Meta::check(&database_path(root))?)
+            Ok(Meta::check(&Self::database_path(root))?)
         } else {
             Ok(())
         }
     }
 
+    /// Returns the path of the database in the data directory `root`.
+    pub fn database_path(root: &Path) -> PathBuf {
+        root.join("registry.db")
+    }
+
     /// Reports whether `root` contains a registry; false if that cannot be seen.
     pub fn is_at(root: &Path) -> bool {
-        database_path(root).exists()
+        Self::database_path(root).exists()
     }
 
     /// Opens an existing data directory.
@@ -112,7 +117,7 @@ impl Registry {
     /// # Errors
     /// As [`Self::open`], and [`Error::NoRegistry`] if there is none.
     pub fn open_existing(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
-        match database_path(root).metadata() {
+        match Self::database_path(root).metadata() {
             Ok(_) => Self::open(root, settings),
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::NoRegistry(root.to_owned()))
@@ -125,15 +130,25 @@ impl Registry {
     }
 
     /// Locks the directory as a server does, beside other servers, but not beside
-    /// [`Self::lock_alone`].
+    /// [`Self::lock_alone`]; logs a warning if another server runs.
     ///
     /// # Errors
     /// An error if another process has the directory to itself.
-    pub fn lock_serving(&self) -> Result<KeptOpen, Error> {
+    pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
         let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
-        lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
+        let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
             Error::Internal("registry garbage-collect has locked the data directory: start again when it has finished".to_owned())
-        })
+        })?;
+        let (presence, company) = self
+            .blobs
+            .announce_server()
+            .map_err(Error::files("locking the data directory"))?;
+        if company == Company::Others {
+            tracing::warn!(
+                "another server uses this data directory too: both serve the same content; stop one of them unless that is intended"
+            );
+        }
+        Ok([lock, presence])
     }
 
     /// Locks the directory for this process alone; `None` if a server runs.
@@ -218,10 +233,6 @@ impl Registry {
     ) -> Result<T, Error> {
         Ok(self.meta.read(meta::scan(query)).await?)
     }
-}
-
-fn database_path(root: &Path) -> PathBuf {
-    root.join("registry.db")
 }
 
 fn make_root(root: &Path) -> std::io::Result<()> {

@@ -6,14 +6,14 @@ mod cipher_suites;
 mod client_auth;
 mod error;
 mod handshake_failure;
-mod probe;
 mod server;
 mod settings;
+mod unverified;
 
 pub use certificate::Certificate;
 pub use client_auth::ClientAuth;
 pub use error::Error;
 pub use handshake_failure::{Failure, Reason};
-pub use probe::{Probe, is_asked_for_certificate};
 pub use server::Tls;
 pub use settings::{MinimumVersion, Settings, Source};
+pub use unverified::unverified_client;

@@ -262,7 +262,7 @@ fn load(settings: &Settings, origin: &Origin) -> Result<Current, Error> {
     // tickets cost no memory, unlike a session store
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new().map_err(wrong)?;
-    config.alpn_protocols = if settings.http2 {
+    config.alpn_protocols = if settings.is_http2_enabled {
         vec![b"h2".to_vec(), b"http/1.1".to_vec()]
     } else {
         vec![b"http/1.1".to_vec()]
@@ -313,7 +313,7 @@ mod tests {
             client_auth: ClientAuth::Request,
             minimum: MinimumVersion::Tls12,
             cipher_suites: Vec::new(),
-            http2: true,
+            is_http2_enabled: true,
         })
         .unwrap();
         let current = || Arc::as_ptr(&tls.current.load().config);

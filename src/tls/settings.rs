@@ -15,8 +15,8 @@ pub struct Settings {
     pub minimum: MinimumVersion,
     /// Cipher suites by Go's names; empty for all that are supported.
     pub cipher_suites: Vec<String>,
-    /// Offer HTTP/2 beside HTTP/1.1.
-    pub http2: bool,
+    /// True if HTTP/2 is offered beside HTTP/1.1.
+    pub is_http2_enabled: bool,
 }
 
 /// Source of the server's certificates.

@@ -8,6 +8,7 @@ mod removing;
 mod restoring;
 mod sweeping;
 mod tags;
+mod whose;
 mod why;
 
 use serde_json::Value;

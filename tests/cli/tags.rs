@@ -33,10 +33,13 @@ fn a_history_tells_every_state_and_who_made_it() {
         command
             .args(["rm", "app:v1", "--yes", "--data-dir"])
             .arg(server.directory())
-            .env("USER", user)
-            .env_remove("SUDO_USER");
+            .env("USER", "whoever")
+            .env("SUDO_USER", user);
         assert!(command.output().expect("it runs").status.success());
     };
+    let account = Command::new("id").arg("-un").output().expect("it runs");
+    let account = String::from_utf8(account.stdout).expect("text");
+    let account = account.trim_end();
     remove("an\u{1b}[31mna");
     one.push(&mut client, "app", "v1");
 
@@ -58,7 +61,7 @@ fn a_history_tells_every_state_and_who_made_it() {
     );
     assert_eq!(
         history["states"][1]["end"]["who"],
-        serde_json::json!({ "name": "an\u{1b}[31mna", "address": null })
+        serde_json::json!({ "name": format!("{account} (sudo by an\u{1b}[31mna)"), "address": null })
     );
 
     let table = text(&server, &["tag", "history", "app:v1"]);
@@ -72,7 +75,8 @@ fn a_history_tells_every_state_and_who_made_it() {
         "{table}"
     );
     assert!(
-        table.contains("removed by an\\u{1b}[31mna") && !table.contains('\u{1b}'),
+        table.contains(&format!("removed by {account} (sudo by an\\u{{1b}}[31mna)"))
+            && !table.contains('\u{1b}'),
         "a name gives a terminal orders: {table}"
     );
 }

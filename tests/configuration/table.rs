@@ -62,8 +62,8 @@ fn status(key: &Key) -> String {
         Status::Supported => {
             let ours = if key.is_ours { ", ours" } else { "" };
             let live = if key.is_live { ", live" } else { "" };
-            let needed = if key.is_required { ", required" } else { "" };
-            format!("supported{ours}{live}{needed}")
+            let required = if key.is_required { ", required" } else { "" };
+            format!("supported{ours}{live}{required}")
         }
         Status::Ignored(why) => format!("ignored: {why}"),
         Status::Rejected(when, why) => {

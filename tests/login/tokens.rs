@@ -388,3 +388,33 @@ fn an_address_that_sends_garbage_has_to_wait() {
         "{log}"
     );
 }
+
+/// Tokens of distribution 2 name their key by libtrust's id, which no set of keys holds.
+#[test]
+fn a_token_names_a_key_of_the_set_by_an_id_that_follows_from_it() {
+    let text = include_str!("tokens/tokens.json");
+    let fixture: serde_json::Value = serde_json::from_str(text).expect("JSON");
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let mut nameless = fixture["jwks"].clone();
+    for key in nameless["keys"].as_array_mut().expect("a list") {
+        key.as_object_mut().expect("an object").remove("kid");
+    }
+    for (set, has_names) in [(&fixture["jwks"], true), (&nameless, false)] {
+        let path = directory.path().join("jwks.json");
+        std::fs::write(&path, set.to_string()).expect("a file");
+        let auth = json!({ "token": { "realm": "https://auth.example.com/token", "service": "the service", "issuer": "the issuer", "jwks": path } });
+        let server = Server::with(&[("REGISTRY_AUTH", &auth.to_string())]);
+        let mut client = server.client();
+        for (name, status) in [
+            ("libtrust RS256", 404),
+            ("thumbprint PS384", 404),
+            ("thumbprint EdDSA", 404),
+            ("jwks PS256", if has_names { 404 } else { 401 }),
+            ("libtrust ES256", 401),
+        ] {
+            let token = fixture["good"][name].as_str().expect("a token");
+            let request = client.request("GET", "/v2/team/app/tags/list");
+            assert_eq!(with_token(request, token).send().status, status, "{name}");
+        }
+    }
+}

@@ -109,7 +109,7 @@ fn a_changed_file_holds_at_once() {
 fn a_signal_has_the_file_read_at_once() {
     let configured = Configured::start(KEEPING);
     configured.hang_up();
-    configured.says(&["configuration reloaded"]);
+    configured.says(&["configuration reloaded, nothing changed"]);
     configured.replace(DELETING);
     configured.hang_up();
     configured.says(&["storage.delete.enabled"]);
@@ -170,7 +170,7 @@ fn a_swapped_link_is_a_change() {
     };
     publish("..1", KEEPING);
     link(Path::new("..data/config.yml"), &configured.path);
-    configured.says(&["configuration reloaded"]);
+    configured.says(&["configuration reloaded, nothing changed"]);
     publish("..2", DELETING);
     configured.says(&["storage.delete.enabled"]);
     assert!(configured.deletes());
@@ -318,6 +318,6 @@ fn a_file_that_is_half_written_opens_nothing() {
 fn what_of_a_changed_file_has_no_effect_is_said() {
     let configured = Configured::start(KEEPING);
     configured.replace(&format!("{KEEPING}http: {{secret: x}}\n"));
-    configured.says(&["configuration reloaded"]);
+    configured.says(&["configuration reloaded, nothing changed"]);
     configured.says(&["WARN", "http.secret has no effect"]);
 }

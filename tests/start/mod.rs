@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::server::announced_address;
-use crate::support::{Client, show_if_failing};
+use crate::support::{Client, Image, show_if_failing};
 
 /// Prepares a command without the `REGISTRY_` variables of the test environment.
 fn command(arguments: &[&str]) -> Command {
@@ -161,6 +161,23 @@ fn a_start_says_one_line_and_answers_at_once() {
     let (code, rest, err) = server.end();
     assert_eq!((code, &*rest), (Some(0), ""));
     assert!(!err.contains("WARN") && !err.contains("ERROR"), "{err}");
+}
+
+/// Nothing can be pushed to 0.0.0.0 or [::].
+#[test]
+fn the_announced_address_can_be_pushed_to() {
+    for address in ["0.0.0.0:0", ":0", "127.0.0.1:0"] {
+        let temporary = tempfile::TempDir::new().expect("a directory");
+        let mut command = command(&["serve", "--addr", address, "--data-dir"]);
+        command.arg(temporary.path());
+        let server = Running::start(command);
+        assert!(
+            server.line.starts_with("listening on http://127.0.0.1:"),
+            "{}",
+            server.line
+        );
+        Image::small(1).push(&mut server.client(), "app", "v1");
+    }
 }
 
 /// 100 ms is the promise; the factor is for a busy machine and an unoptimised build.

@@ -126,22 +126,37 @@ fn what_is_not_well_is_said_and_is_the_exit_status() {
         code == Some(1) && text.contains(&format!("http://{address} does not respond: ")),
         "{text}"
     );
-    let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = other.local_addr().expect("an address").to_string();
-    std::thread::spawn(move || {
-        let (mut stream, _) = other.accept().expect("a connection");
-        let _ = std::io::Read::read(&mut stream, &mut [0; 1000]);
-        let _ = std::io::Write::write_all(
-            &mut stream,
-            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+    for (answer, cause) in [
+        (
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+            "is not a registry: it responds with 'HTTP/1.1 404 Not Found'",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut",
+            " is ready",
+        ),
+        (
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "is not a registry: it does not respond in HTTP",
+        ),
+        (
+            "",
+            "does not respond: connection closed before message completed",
+        ),
+    ] {
+        let other = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = other.local_addr().expect("an address").to_string();
+        std::thread::spawn(move || {
+            let (mut stream, _) = other.accept().expect("a connection");
+            let _ = std::io::Read::read(&mut stream, &mut [0; 1000]);
+            let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        });
+        let (code, text) = asked(&[], &["--addr", &address]);
+        assert!(
+            code == Some(i32::from(cause != " is ready")) && text.contains(cause),
+            "{text}"
         );
-    });
-    let (code, text) = asked(&[], &["--addr", &address]);
-    assert!(
-        code == Some(1)
-            && text.contains("is not a registry: it responds with 'HTTP/1.1 404 Not Found'"),
-        "{text}"
-    );
+    }
     let (code, text) = asked(&[("REGISTRY_HTTP_ADR", "a")], &["--addr", &address]);
     assert!(
         code == Some(1) && text.contains("did you mean REGISTRY_HTTP_ADDR?"),

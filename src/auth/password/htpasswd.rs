@@ -9,9 +9,9 @@ use super::bcrypt_pool::{BcryptPool, Outcome, PasswordCheck};
 use super::cache::PasswordCache;
 use super::htpasswd_file::is_missing;
 use super::users::Users;
+use crate::auth::authorization::identity::Identity;
 use crate::auth::challenge;
 use crate::auth::error::Error;
-use crate::auth::identity::Identity;
 use crate::auth::login::{Login, Rejection};
 use crate::auth::stats::Stats;
 use crate::auth::throttle::{FailedLogin, Lockout, Throttle};
@@ -89,7 +89,7 @@ impl Htpasswd {
                 address: login.address,
                 reason: "no user and password",
             };
-            let wait = self.throttle.turn_away(failed, now);
+            let wait = self.throttle.check_lockout(failed, now);
             return Err(
                 wait.map_or(Rejection::UNAUTHENTICATED, |wait| Rejection::Throttled {
                     wait,

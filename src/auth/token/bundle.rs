@@ -3,18 +3,17 @@
 use std::collections::HashMap;
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use data_encoding::BASE32_NOPAD;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use sha2::{Digest, Sha256};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, anchor_from_trusted_cert,
 };
 use x509_parser::prelude::{FromDer, X509Certificate};
-use x509_parser::public_key::PublicKey;
+use x509_parser::public_key::PublicKey as CertificateKey;
 
-use super::key::{Key, Malformed};
+use super::key::{Key, Malformed, PublicKey};
+use super::key_id::ids_of;
 
 /// Maximum number of certificates in a token.
 const LONGEST_CHAIN: usize = 10;
@@ -58,7 +57,7 @@ impl Bundle {
         })
     }
 
-    /// Returns the key with this id: RFC 7638's thumbprint, or libtrust's, used with distribution 2.
+    /// Returns the key with this id.
     pub(super) fn key(&self, id: &str) -> Option<&Key> {
         self.keys.get(id)
     }
@@ -138,79 +137,16 @@ fn key_of(certificate: &CertificateDer<'_>) -> Result<(Key, Vec<String>), Malfor
     let (_, certificate) =
         X509Certificate::from_der(certificate).map_err(|_| Malformed("it is malformed"))?;
     let info = certificate.public_key();
-    let mut ids = vec![libtrust_id(info.raw)];
     let is_ed25519 = info.algorithm.algorithm.to_id_string() == ED25519;
-    let key = match info.parsed() {
-        Ok(PublicKey::RSA(rsa)) => {
-            let (modulus, exponent) = (unpadded(rsa.modulus), unpadded(rsa.exponent));
-            ids.push(thumbprint(&[
-                ("e", &encoded(exponent)),
-                ("kty", "RSA"),
-                ("n", &encoded(modulus)),
-            ]));
-            Some(Key::rsa(modulus, exponent))
-        }
-        Ok(PublicKey::EC(point)) => {
-            let point = point.data();
-            let curve = if point.len() == 65 { "P-256" } else { "P-384" };
-            let (x, y) = point.get(1..).unwrap_or_default().split_at(point.len() / 2);
-            // distribution leaves out leading zeros
-            for (x, y) in [(x, y), (unpadded(x), unpadded(y))] {
-                ids.push(thumbprint(&[
-                    ("crv", curve),
-                    ("kty", "EC"),
-                    ("x", &encoded(x)),
-                    ("y", &encoded(y)),
-                ]));
-            }
-            Key::ec(point)
-        }
-        Ok(PublicKey::Unknown(bytes)) if is_ed25519 => {
-            ids.push(thumbprint(&[
-                ("crv", "Ed25519"),
-                ("kty", "OKP"),
-                ("x", &encoded(bytes)),
-            ]));
-            Key::ed25519(bytes)
-        }
+    let parsed = info.parsed().map_err(|_| unknown)?;
+    let key = match &parsed {
+        CertificateKey::RSA(rsa) => Some(PublicKey::rsa(rsa.modulus, rsa.exponent)),
+        CertificateKey::EC(point) => PublicKey::ec(point.data()),
+        CertificateKey::Unknown(bytes) if is_ed25519 => PublicKey::ed25519(bytes),
         _ => None,
     };
-    key.map(|key| (key, ids)).ok_or(unknown)
-}
-
-fn encoded(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Strips a number's leading zeros.
-fn unpadded(number: &[u8]) -> &[u8] {
-    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
-    &number[zeros..]
-}
-
-/// Returns a key's thumbprint (RFC 7638): the hash of its members in alphabetical order.
-///
-/// None of the members needs escaping.
-fn thumbprint(members: &[(&str, &str)]) -> String {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(name, value)| format!("\"{name}\":\"{value}\""))
-        .collect();
-    encoded(&Sha256::digest(format!("{{{}}}", members.join(","))))
-}
-
-/// Returns libtrust's id of a key (`docker/libtrust`, `util.go`).
-///
-/// It is 240 bits of a hash in base 32, in groups of four.
-fn libtrust_id(info: &[u8]) -> String {
-    let hash = Sha256::digest(info);
-    let text = BASE32_NOPAD.encode(&hash[..30]);
-    let groups: Vec<_> = text
-        .as_bytes()
-        .chunks(4)
-        .map(String::from_utf8_lossy)
-        .collect();
-    groups.join(":")
+    let key = key.ok_or(unknown)?;
+    Ok((Key::new(&key), ids_of(&key)))
 }
 
 #[cfg(test)]

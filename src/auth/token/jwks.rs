@@ -8,9 +8,10 @@ use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde::Deserialize;
 
-use super::key::Key;
+use super::key::{Key, PublicKey};
+use super::key_id::ids_of;
 
-/// Trusted keys by their id.
+/// Trusted keys by their ids: the one that the set gives, and those that follow from the key.
 pub(super) struct Jwks(HashMap<String, Key>);
 
 /// Unlike the library's set, one whose keys need not all be understood.
@@ -26,18 +27,25 @@ impl Jwks {
     pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let set: Set = serde_json::from_slice(content)
             .map_err(|error| format!("it is not a JSON Web Key Set: {error}"))?;
-        let mut keys = HashMap::new();
+        let (mut keys, mut named) = (HashMap::new(), HashMap::new());
         for (value, number) in set.keys.into_iter().zip(1..) {
             match serde_json::from_value(value)
                 .map_err(|_| MALFORMED)
                 .and_then(key_of)
             {
-                Ok((id, key)) => drop(keys.insert(id, key)),
+                Ok(trusted) => {
+                    for id in trusted.derived_ids {
+                        keys.entry(id).or_insert_with(|| trusted.key.clone());
+                    }
+                    named.extend(trusted.id.map(|id| (id, trusted.key)));
+                }
                 Err(cause) => {
                     tracing::warn!("key {number} of auth.token.jwks is ignored: {cause}");
                 }
             }
         }
+        // an id that is given has precedence
+        keys.extend(named);
         if keys.is_empty() {
             Err("it holds no public key that could verify a token".to_owned())
         } else {
@@ -50,23 +58,35 @@ impl Jwks {
     }
 }
 
-fn key_of(jwk: Jwk) -> Result<(String, Key), &'static str> {
+/// Key of the set.
+struct Trusted {
+    key: Key,
+    /// The key's `kid`.
+    id: Option<String>,
+    derived_ids: Vec<String>,
+}
+
+fn key_of(jwk: Jwk) -> Result<Trusted, &'static str> {
     let Jwk { common, algorithm } = jwk;
     if !matches!(common.public_key_use, None | Some(PublicKeyUse::Signature)) {
         return Err("it is not for signatures");
     }
-    let key = match algorithm {
-        AlgorithmParameters::RSA(rsa) => Key::rsa(&decode(&rsa.n)?, &decode(&rsa.e)?),
+    let (key, derived_ids) = match algorithm {
+        AlgorithmParameters::RSA(rsa) => {
+            let (modulus, exponent) = (decode(&rsa.n)?, decode(&rsa.e)?);
+            with_ids(&PublicKey::rsa(&modulus, &exponent))
+        }
         AlgorithmParameters::EllipticCurve(ec) => {
             let length = match ec.curve {
                 EllipticCurve::P256 => 32,
                 EllipticCurve::P384 => 48,
                 _ => return Err("its curve is not supported: use P-256 or P-384"),
             };
-            Key::ec(&point(length, &decode(&ec.x)?, &decode(&ec.y)?)?).ok_or(MALFORMED)?
+            let point = point(length, &decode(&ec.x)?, &decode(&ec.y)?)?;
+            with_ids(&PublicKey::ec(&point).ok_or(MALFORMED)?)
         }
         AlgorithmParameters::OctetKeyPair(pair) => {
-            Key::ed25519(&decode(&pair.x)?).ok_or(MALFORMED)?
+            with_ids(&PublicKey::ed25519(&decode(&pair.x)?).ok_or(MALFORMED)?)
         }
         AlgorithmParameters::OctetKey(_) => {
             return Err("it is a secret, and only public keys are accepted");
@@ -86,10 +106,15 @@ fn key_of(jwk: Jwk) -> Result<(String, Key), &'static str> {
         }
         None => key,
     };
-    let id = common
-        .key_id
-        .ok_or("it has no kid, by which tokens could name it")?;
-    Ok((id, key))
+    Ok(Trusted {
+        key,
+        id: common.key_id,
+        derived_ids,
+    })
+}
+
+fn with_ids(key: &PublicKey<'_>) -> (Key, Vec<String>) {
+    (Key::new(key), ids_of(key))
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, &'static str> {
@@ -131,7 +156,7 @@ mod tests {
             ("x", json!("!")),
             ("x", json!(null)),
             ("x", json!(URL_SAFE_NO_PAD.encode([7; 33]))),
-            ("kid", json!(null)),
+            ("kid", json!(7)),
         ] {
             let mut bad = good.clone();
             bad[change] = value;
@@ -146,6 +171,39 @@ mod tests {
         }
         for text in ["", "{}", "[]", r#"{"keys":{}}"#, r#"{"keys":[]}"#] {
             assert!(Jwks::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_have_the_ids_that_follow_from_them() {
+        // RFC 7638, section 3.1
+        let modulus = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw";
+        let thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs";
+        let set = |keys: serde_json::Value| {
+            Jwks::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+        };
+        let key = json!({ "kty": "RSA", "n": modulus, "e": "AQAB" });
+        let mut named = key.clone();
+        named["kid"] = json!("named");
+        for (alone, has_name) in [(key, false), (named, true)] {
+            let keys = set(json!([alone]));
+            assert!(keys.key(thumbprint).is_some() && keys.key("named").is_some() == has_name);
+            assert_eq!(keys.0.len(), 2 + usize::from(has_name));
+        }
+        // an id that is given has precedence over one that follows
+        let x = URL_SAFE_NO_PAD.encode([7; 32]);
+        let other = json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": thumbprint });
+        for keys in [
+            json!([other, { "kty": "RSA", "n": modulus, "e": "AQAB" }]),
+            json!([{ "kty": "RSA", "n": modulus, "e": "AQAB" }, other]),
+        ] {
+            let keys = set(keys);
+            let found = keys.key(thumbprint).unwrap();
+            assert!(
+                found
+                    .validation(&[Algorithm::EdDSA], Algorithm::EdDSA)
+                    .is_some()
+            );
         }
     }
 }

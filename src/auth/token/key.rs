@@ -62,7 +62,52 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     }
 }
 
-/// Public key.
+/// Public key of a supported kind.
+#[derive(Clone, Copy)]
+pub(super) enum PublicKey<'k> {
+    /// Both numbers are big-endian, without leading zeros.
+    Rsa {
+        modulus: &'k [u8],
+        exponent: &'k [u8],
+    },
+    /// An uncompressed point (SEC 1).
+    P256(&'k [u8]),
+    /// An uncompressed point (SEC 1).
+    P384(&'k [u8]),
+    Ed25519(&'k [u8]),
+}
+
+impl<'k> PublicKey<'k> {
+    /// Returns an RSA key of two big-endian numbers.
+    pub(super) fn rsa(modulus: &'k [u8], exponent: &'k [u8]) -> Self {
+        Self::Rsa {
+            modulus: unpadded(modulus),
+            exponent: unpadded(exponent),
+        }
+    }
+
+    /// Recognises an uncompressed point by its length; `None` for an unsupported curve.
+    pub(super) fn ec(point: &'k [u8]) -> Option<Self> {
+        match (point.first(), point.len()) {
+            (Some(4), 65) => Some(Self::P256(point)),
+            (Some(4), 97) => Some(Self::P384(point)),
+            _ => None,
+        }
+    }
+
+    /// Returns an Ed25519 key; `None` if the length is wrong.
+    pub(super) fn ed25519(bytes: &'k [u8]) -> Option<Self> {
+        (bytes.len() == 32).then_some(Self::Ed25519(bytes))
+    }
+}
+
+/// Strips a number's leading zeros.
+pub(super) fn unpadded(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    &number[zeros..]
+}
+
+/// Public key with the algorithms it verifies.
 #[derive(Clone)]
 pub(super) struct Key {
     decoding: DecodingKey,
@@ -71,38 +116,23 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// Creates an RSA key from modulus and exponent, both big-endian.
-    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Self {
-        let decoding = DecodingKey::from_rsa_raw_components(modulus, exponent);
-        let algorithms = PUBLIC
-            .into_iter()
-            .filter(|algorithm| algorithm.family() == AlgorithmFamily::Rsa)
-            .collect();
+    pub(super) fn new(key: &PublicKey<'_>) -> Self {
+        let (decoding, algorithms) = match *key {
+            PublicKey::Rsa { modulus, exponent } => (
+                DecodingKey::from_rsa_raw_components(modulus, exponent),
+                PUBLIC
+                    .into_iter()
+                    .filter(|algorithm| algorithm.family() == AlgorithmFamily::Rsa)
+                    .collect(),
+            ),
+            PublicKey::P256(point) => (DecodingKey::from_ec_der(point), vec![Algorithm::ES256]),
+            PublicKey::P384(point) => (DecodingKey::from_ec_der(point), vec![Algorithm::ES384]),
+            PublicKey::Ed25519(bytes) => (DecodingKey::from_ed_der(bytes), vec![Algorithm::EdDSA]),
+        };
         Self {
             decoding,
             algorithms,
         }
-    }
-
-    /// Creates a key from an uncompressed point (SEC 1); `None` for an unsupported curve.
-    pub(super) fn ec(point: &[u8]) -> Option<Self> {
-        let algorithm = match (point.first(), point.len()) {
-            (Some(4), 65) => Algorithm::ES256,
-            (Some(4), 97) => Algorithm::ES384,
-            _ => return None,
-        };
-        Some(Self {
-            decoding: DecodingKey::from_ec_der(point),
-            algorithms: vec![algorithm],
-        })
-    }
-
-    /// Creates an Ed25519 key; `None` if the length is wrong.
-    pub(super) fn ed25519(bytes: &[u8]) -> Option<Self> {
-        (bytes.len() == 32).then(|| Self {
-            decoding: DecodingKey::from_ed_der(bytes),
-            algorithms: vec![Algorithm::EdDSA],
-        })
     }
 
     /// Restricts the key to one algorithm; `None` if the key does not support it.

@@ -3,6 +3,7 @@
 mod bundle;
 mod jwks;
 mod key;
+mod key_id;
 mod settings;
 mod validator;
 

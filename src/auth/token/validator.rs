@@ -12,11 +12,11 @@ use super::bundle::Bundle;
 use super::jwks::Jwks;
 use super::key::{self, Key, Malformed};
 use super::settings::Settings;
+use crate::auth::authorization::identity::{Grant, Identity};
+use crate::auth::authorization::scope::RequiredScopes;
 use crate::auth::challenge;
 use crate::auth::error::Error;
-use crate::auth::identity::{Grant, Identity};
 use crate::auth::login::{Login, Rejection};
-use crate::auth::scope::RequiredScopes;
 use crate::auth::throttle::{FailedLogin, Throttle};
 use crate::client_key;
 use crate::file_watch::ParsedFile;
@@ -169,7 +169,7 @@ impl Validator {
                     address,
                     reason,
                 };
-                self.throttle.turn_away(failed, Instant::now())
+                self.throttle.check_lockout(failed, Instant::now())
             }
         }
     }

@@ -9,6 +9,7 @@ use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
 use crate::cli::commands::{forecast, gc};
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
+use crate::cli::owner;
 use crate::cli::terminal::output;
 use crate::cli::terminal::values::{size, time};
 
@@ -41,7 +42,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             .finish_with(registry::settings)?;
     let directory = defaults::data_directory(None, &config)?;
     defaults::check_foreign_store(&directory, &config)?;
-    let registry = Registry::open_existing(&directory, rules)?;
+    let registry = Registry::open_existing(&directory, rules)
+        .map_err(|failure| owner::explained(failure, &directory))?;
     let alone = registry.lock_alone()?;
     let ordinary = registry.settings().retention.clone();
     let mut retention = ordinary.clone();

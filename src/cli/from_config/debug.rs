@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tarkeep::config::{self, Violations, zip};
+use tarkeep::config::{self, Violations, combine};
 use tarkeep::http::DebugServer;
 
 use crate::cli::from_config::defaults;
@@ -22,7 +22,7 @@ pub(crate) fn address(debug: &config::DebugServer) -> Result<Option<SocketAddr>,
 
 /// Validates the section, without opening the port.
 pub(crate) fn check(debug: &config::DebugServer) -> Result<(), Violations> {
-    zip((address(debug), metrics_path(debug))).map(drop)
+    combine((address(debug), metrics_path(debug))).map(drop)
 }
 
 /// Returns a note about keys without effect.

@@ -1,10 +1,13 @@
 //! Defaults: the configuration file, the data directory and the listen address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use tarkeep::config::{Config, FILE_VARIABLE, Violations};
 use tarkeep::registry::Registry;
+
+use crate::cli::owner;
 
 const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
 
@@ -50,6 +53,13 @@ pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<Pat
     }
 }
 
+/// Returns the system's data directory if it exists and belongs to another user.
+pub(crate) fn system_directory_of_others() -> Option<PathBuf> {
+    let system = Path::new(SYSTEM_DIRECTORY);
+    let metadata = system.metadata().ok()?;
+    owner::is_another(metadata.uid()).then(|| system.to_owned())
+}
+
 /// Rejects a directory that holds a store of distribution, unless the owner allows it.
 ///
 /// To clients its images would vanish, and new ones would have to be merged with them later. The store itself is neither
@@ -82,7 +92,8 @@ pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(
 pub(crate) fn check_data_directory(flag: Option<&Path>, config: &Config) -> Result<(), Violations> {
     let directory = data_directory(flag, config)?;
     check_foreign_store(&directory, config)?;
-    Registry::check(&directory).map_err(|error| Violations::of(ROOT_DIRECTORY, error))
+    Registry::check(&directory)
+        .map_err(|failure| Violations::of(ROOT_DIRECTORY, owner::explained(failure, &directory)))
 }
 
 fn is_writable(directory: &Path) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tarkeep::config::{self, Interval, Violations, collect, zip};
+use tarkeep::config::{self, Interval, Violations, collect, combine};
 use tarkeep::health::{Check, Health, Probe, Web};
 use tarkeep::redact;
 
@@ -15,7 +15,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     let webs = collect(health.http.iter().enumerate().map(web));
     let ports = collect(health.tcp.iter().enumerate().map(port));
-    let (webs, _) = zip((webs, ports))?;
+    let (webs, _) = combine((webs, ports))?;
     let mut checks = Vec::new();
     let storage = &health.storagedriver;
     if storage.enabled {

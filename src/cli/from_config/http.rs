@@ -1,6 +1,6 @@
 //! The settings of the HTTP server, from the section `http`.
 
-use tarkeep::config::{self, Violations, collect, zip};
+use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
     Address, BaseUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings, Site,
     TrustedProxies,
@@ -19,7 +19,7 @@ pub(crate) fn settings(
     let running = running.and_then(|running| running.tls.as_ref());
     let tls = tls::open(http, running);
     let (site, proxies, limits, tls) =
-        zip((site(http), proxies(http), limits(http, connections), tls))?;
+        combine((site(http), proxies(http), limits(http, connections), tls))?;
     Ok(ServerSettings {
         site,
         proxies,
@@ -31,7 +31,7 @@ pub(crate) fn settings(
 
 /// Validates the section as [`settings`] does, without changing anything.
 pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
-    zip((
+    combine((
         site(http),
         proxies(http),
         limits(http, usize::MAX),
@@ -85,7 +85,7 @@ fn site(http: &config::Http) -> Result<Site, Violations> {
             .map(move |value| (name.as_str(), value.as_str()))
     });
     let headers = ExtraHeaders::parse(pairs).map_err(violation_of("http.headers"));
-    let (prefix, locations, headers) = zip((prefix, locations, headers))?;
+    let (prefix, locations, headers) = combine((prefix, locations, headers))?;
     Ok(Site::new(prefix, locations, headers))
 }
 
@@ -133,7 +133,7 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         time("http.limits.header", limits.header, defaults.header_timeout),
         time("http.limits.idle", limits.idle, defaults.idle_timeout),
     ];
-    let (all, connections_per_address, times) = zip((all, of_one, collect(times)))?;
+    let (all, connections_per_address, times) = combine((all, of_one, collect(times)))?;
     Ok(Limits {
         connections: all.min(connections),
         connections_per_address,

@@ -16,7 +16,7 @@ pub(crate) fn start(config: &Config) -> Result<Handle, Error> {
             config::Formatter::Logstash => Formatter::Logstash,
         },
         fields: log.fields.clone().into_iter().collect(),
-        caller: log.reportcaller,
+        has_caller: log.reportcaller,
     });
     started.map_err(|error| no_thread(&error))
 }

@@ -1,7 +1,7 @@
 //! The settings of the registry's operations, from several sections.
 
 use regex::RegexSet;
-use tarkeep::config::{self, Config, Violations, zip};
+use tarkeep::config::{self, Config, Violations, combine};
 use tarkeep::registry::{
     ContentClass, ManifestRules, PageLimits, RegistrySettings, RequiredChildren, UploadExpiry,
     UrlRules,
@@ -12,7 +12,7 @@ use crate::cli::from_config::retention::retention;
 /// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
     let defaults = RegistrySettings::default();
-    let (manifest_rules, retention) = zip((manifest_rules(config), retention(config)))?;
+    let (manifest_rules, retention) = combine((manifest_rules(config), retention(config)))?;
     Ok(RegistrySettings {
         sparse: config.manifests.sparse,
         manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
@@ -94,7 +94,7 @@ fn urls(validation: &config::Validation) -> Result<UrlRules, Violations> {
             UrlRules::All
         });
     }
-    let (allow, deny) = zip((expressions("allow", allow), expressions("deny", deny)))?;
+    let (allow, deny) = combine((expressions("allow", allow), expressions("deny", deny)))?;
     Ok(UrlRules::Matching { allow, deny })
 }
 

@@ -1,6 +1,6 @@
 //! The settings of garbage collection, from the sections `gc` and `policies`.
 
-use tarkeep::config::{self, Config, Violations, collect, zip};
+use tarkeep::config::{self, Config, Violations, collect, combine};
 use tarkeep::registry::{Glob, KeepUntagged, Policy, Retention, TagRule};
 
 pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
@@ -44,7 +44,7 @@ fn policy(name: &str, policy: &config::Policy) -> Result<Policy, Violations> {
             .enumerate()
             .map(|(number, given)| rule(&format!("{name}.tags[{number}]"), given)),
     );
-    let (repositories, immutable, tags) = zip((repositories, immutable, rules))?;
+    let (repositories, immutable, tags) = combine((repositories, immutable, rules))?;
     Ok(Policy {
         repositories,
         untagged: policy.untagged.map(keep),

@@ -57,7 +57,7 @@ fn settings(http: &config::Http) -> Result<Option<tls::Settings>, Violations> {
             Some(MinimumTls::Tls13) => MinimumVersion::Tls13,
         },
         cipher_suites: tls.ciphersuites.clone(),
-        http2: !http.http2.disabled,
+        is_http2_enabled: !http.http2.disabled,
     }))
 }
 

@@ -13,13 +13,18 @@ use crate::cli::error::Error;
 /// Minimum lease of real use; shorter ones are for tests.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
-/// Prints the line that scripts wait for.
+/// Prints the line that scripts wait for, with an address to push to.
 pub(super) fn announce(address: &Address, is_encrypted: bool, directory: &Path) {
     let scheme = if is_encrypted { "https" } else { "http" };
-    let place = match address {
+    let place = match address.local() {
         Address::Tcp(address) => format!("{scheme}://{address}"),
         Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
     };
+    if let Address::Tcp(bound) = address
+        && bound.ip().is_unspecified()
+    {
+        tracing::info!(address = %bound, "listening on all addresses of this machine");
+    }
     let mut out = std::io::stdout();
     // a closed standard output is no reason not to serve
     let _ = writeln!(out, "listening on {place}, data in {}", directory.display())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tarkeep::config::{Config, Loaded, Violations, collect, keys, zip};
+use tarkeep::config::{Config, Loaded, Violations, collect, combine, keys};
 use tarkeep::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
@@ -177,7 +177,7 @@ impl Reloader {
             } else {
                 None
             };
-            zip((
+            combine((
                 collect(self.parts.iter().map(|part| part(config))),
                 lost.map_or(Ok(()), Err),
             ))

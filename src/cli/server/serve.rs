@@ -12,6 +12,7 @@ use tarkeep::registry::Registry;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::{auth, defaults, http, log, registry};
+use crate::cli::owner;
 use crate::cli::server::announce::{
     announce, cannot_bind, warn_open_to_network, warn_short_leases,
 };
@@ -78,7 +79,8 @@ async fn serve(
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
-    let registry = Registry::open(directory, registry::settings(config)?)?;
+    let registry = Registry::open(directory, registry::settings(config)?)
+        .map_err(|failure| owner::explained(failure, directory))?;
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk_reserve();

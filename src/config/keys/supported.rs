@@ -1,4 +1,4 @@
-//! The supported keys, distribution's and ours. To add a key, add a row to [`OURS`].
+//! The supported keys. A new key is a row in [`OURS`], or in [`DISTRIBUTION`] if distribution has it too.
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,6 +17,19 @@ pub enum Address {
     Tcp(SocketAddr),
     /// Path of a Unix socket. It is created with the process's umask: whoever may write to it may connect.
     Unix(PathBuf),
+}
+
+impl Address {
+    /// Returns the address at which clients on this machine reach the server: loopback, if it listens on all addresses.
+    #[must_use]
+    pub fn local(&self) -> Self {
+        match self {
+            Self::Tcp(address) if address.ip().is_unspecified() => {
+                Self::Tcp((Ipv4Addr::LOCALHOST, address.port()).into())
+            }
+            other => other.clone(),
+        }
+    }
 }
 
 impl fmt::Display for Address {

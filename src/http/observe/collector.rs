@@ -368,7 +368,7 @@ impl Collected {
         out.metric(
             "registry_healthy",
             "Whether no configured health check fails",
-            ConstGauge::new(i64::from(self.monitor.health.is_well())),
+            ConstGauge::new(i64::from(self.monitor.health.is_healthy())),
         )?;
         out.by(
             "version",

@@ -133,8 +133,8 @@ impl Readiness {
                 .iter()
                 .any(|certificate| certificate.not_after <= jiff::Timestamp::now())
         });
-        let health =
-            (!self.health.is_well()).then_some("a configured check fails: /debug/health names it");
+        let health = (!self.health.is_healthy())
+            .then_some("a configured check fails: /debug/health names it");
         let report = vec![
             ("database", database),
             ("disk", disk),

@@ -116,10 +116,10 @@ pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
     for _ in 0..START_TRIES {
         match try_open_writer(path) {
             Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
-            other => return other,
+            other => return other.map_err(|error| error.in_file(path)),
         }
     }
-    try_open_writer(path)
+    try_open_writer(path).map_err(|error| error.in_file(path))
 }
 
 fn try_open_writer(path: &Path) -> Result<Connection, Error> {
@@ -200,7 +200,7 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
         Err(cause) => {
             return Err(match Error::from(cause) {
                 error if error.is(Fault::Foreign) => foreign(),
-                error if error.is(Fault::Busy) => error,
+                error if error.is(Fault::Busy) || error.is(Fault::Damaged) => error,
                 Error::Database { message, .. } => open_error(path, message),
                 error => error,
             });

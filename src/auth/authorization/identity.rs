@@ -18,7 +18,7 @@ pub struct Identity {
 ///
 /// Names are compared literally: distribution supports no patterns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Grant {
+pub(in crate::auth) struct Grant {
     #[serde(rename = "type")]
     kind: String,
     name: String,
@@ -27,7 +27,7 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    pub(super) fn allows(&self, scope: &Scope) -> bool {
+    pub(in crate::auth) fn allows(&self, scope: &Scope) -> bool {
         let actions = self.actions.as_deref().unwrap_or_default();
         let is_same_resource =
             (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
@@ -41,7 +41,7 @@ impl Grant {
 
 impl Identity {
     /// Creates the identity of a client that needs no login.
-    pub(super) fn anonymous() -> Self {
+    pub(in crate::auth) fn anonymous() -> Self {
         Self {
             name: None,
             grants: None,
@@ -49,7 +49,7 @@ impl Identity {
     }
 
     /// Creates the identity of a user who has logged in.
-    pub(super) fn user(name: String) -> Self {
+    pub(in crate::auth) fn user(name: String) -> Self {
         Self {
             name: Some(name),
             grants: None,
@@ -57,7 +57,7 @@ impl Identity {
     }
 
     /// Creates the identity of a token's bearer.
-    pub(super) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
+    pub(in crate::auth) fn bearer(name: Option<String>, grants: Vec<Grant>) -> Self {
         Self {
             name: name.filter(|name| !name.is_empty()),
             grants: Some(grants.into()),
@@ -69,7 +69,7 @@ impl Identity {
         self.name.as_deref()
     }
 
-    pub(super) fn grants(&self) -> Option<&[Grant]> {
+    pub(in crate::auth) fn grants(&self) -> Option<&[Grant]> {
         self.grants.as_deref()
     }
 }

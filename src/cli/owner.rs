@@ -1,0 +1,78 @@
+//! Refusals to a user who is not the owner of the data directory.
+
+use std::ffi::OsString;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use tarkeep::meta;
+use tarkeep::registry::Error as Failure;
+
+use crate::cli::account;
+use crate::cli::error::Error;
+
+/// Names the owner of a data directory that this user may not use, and the command that works.
+pub(crate) fn explained(failure: Failure, directory: &Path) -> Error {
+    let is_about_rights = matches!(
+        failure,
+        Failure::DataDirectory { .. } | Failure::Meta(meta::Error::Open { .. })
+    );
+    let owner = directory.metadata().map(|metadata| metadata.uid());
+    match owner {
+        Ok(owner) if is_about_rights && is_another(owner) => Error::Other(format!(
+            "the data directory {} is {}",
+            directory.display(),
+            owned_by(owner)
+        )),
+        _ => failure.into(),
+    }
+}
+
+/// True if the user is not the one of this process, which is not root either.
+pub(crate) fn is_another(user: u32) -> bool {
+    let own = rustix::process::geteuid();
+    !own.is_root() && own.as_raw() != user
+}
+
+/// Ends a sentence: `owned by USER: sudo -u USER registry ls`, with this process's arguments.
+pub(crate) fn owned_by(user: u32) -> String {
+    let name = account::name_of(user);
+    // sudo takes a number as '#N'
+    let account = match name.strip_prefix("uid ") {
+        Some(number) => format!("'#{number}'"),
+        None => name.clone(),
+    };
+    let command: Vec<_> = std::env::args_os().map(quoted).collect();
+    format!("owned by {name}: sudo -u {account} {}", command.join(" "))
+}
+
+/// Quotes a word for the shell, if it needs that.
+fn quoted(word: OsString) -> String {
+    let word = word.to_string_lossy();
+    let is_plain = !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-+=:,./@%".contains(c));
+    if is_plain {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_the_shell() {
+        for (word, text) in [
+            ("ls", "ls"),
+            ("team/app:v1", "team/app:v1"),
+            ("team/*", "'team/*'"),
+            ("", "''"),
+            ("it's", r"'it'\''s'"),
+        ] {
+            assert_eq!(quoted(word.into()), text);
+        }
+    }
+}
