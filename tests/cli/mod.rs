@@ -20,7 +20,7 @@ use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor,
 const FAST: [(&str, &str); 4] = [
     ("REGISTRY_GC_LEASE", "200ms"),
     ("REGISTRY_GC_GRACE", "200ms"),
-    ("REGISTRY_GC_UNTAGGED", "200ms"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "200ms"),
     ("REGISTRY_GC_INTERVAL", "50ms"),
 ];
 

@@ -8,7 +8,7 @@ use crate::support::{Client, Image, OCI_MANIFEST, Server, eventually};
 const POLICIES: &str = "
 policies:
   - repositories: team/app
-    untagged: never
+    keepuntagged: 0s
     immutable: ['v*']
     tags:
       - { match: ['pr-*'], newest: 2 }
@@ -16,7 +16,7 @@ policies:
       - { match: ['nightly-*'], younger: 30d }
       - { match: ['cache-*'], pulled: 14d }
   - repositories: 'team/**'
-    untagged: forever
+    keepuntagged: forever
 ";
 
 /// The decisions about one repository, and its rules.
@@ -109,7 +109,7 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     );
     assert_eq!(
         (&app["policy"], &app["keepUntagged"]),
-        (&"team/app".into(), &"never".into())
+        (&"team/app".into(), &"0s".into())
     );
     let kept = tags.iter().filter(|tag| decision(app, tag)["kept"] == true);
     assert_eq!(
@@ -244,7 +244,7 @@ fn a_broken_pattern_is_named() {
     let server = Server::start();
     let config = configuration(
         &server,
-        "\npolicies: [{repositories: 'a[', untagged: never}]\n",
+        "\npolicies: [{repositories: 'a[', keepuntagged: 0s}]\n",
     );
     assert!(refusal(&server, &["policy", "preview", "--config", &config]).contains("'a['"));
 }
@@ -320,13 +320,12 @@ fn immutable_tags_take_the_same_digest_and_nothing_else() {
 
 #[test]
 fn untagged_manifests_stay_as_long_as_the_policy_says() {
-    let policies =
-        "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
+    let policies = "[{repositories: 'short/*', keepuntagged: 0s}, {repositories: 'long/*', keepuntagged: forever}]";
     let image = Image::small(1);
     let repositories = ["short/app", "long/app", "other"];
     let (_directory, server) = hasty(
         &[
-            ("REGISTRY_GC_UNTAGGED", "1h"),
+            ("REGISTRY_GC_KEEPUNTAGGED", "1h"),
             ("REGISTRY_POLICIES", policies),
         ],
         |client| {
@@ -356,7 +355,7 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
 
 #[test]
 fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
-    let policies = "[{repositories: '**', untagged: never, tags: [{match: ['pr-*'], newest: 1}]}]";
+    let policies = "[{repositories: '**', keepuntagged: 0s, tags: [{match: ['pr-*'], newest: 1}]}]";
     let server = Server::with(&[
         ("REGISTRY_GC_ENABLED", "false"),
         ("REGISTRY_GC_LEASE", "0s"),
@@ -426,7 +425,7 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
 /// The forecast lists future removals in their order and with their times.
 #[test]
 fn tags_that_a_rule_will_remove_are_garbage_to_come() {
-    let policies = "[{repositories: 'team/*', untagged: never, tags: [
+    let policies = "[{repositories: 'team/*', keepuntagged: 0s, tags: [
         {match: ['keep-*'], newest: 1, younger: 2d}, {match: ['pr-*'], younger: 3d}, {match: ['cache-*'], pulled: 5d}]}]";
     let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
     let mut client = server.client();
@@ -514,5 +513,101 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
             &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["frees"]["size"]
         ),
         (&own, &own)
+    );
+}
+
+#[test]
+fn the_former_spelling_is_refused_with_what_it_meant() {
+    let server = Server::start();
+    for (text, words) in [
+        (
+            "gc: {untagged: never}",
+            &[
+                "gc.untagged",
+                "keepuntagged",
+                "0s to remove",
+                "forever to keep",
+            ][..],
+        ),
+        ("gc: {untagged: 3d}", &["write keepuntagged: 3d"]),
+        (
+            "gc: {keepuntagged: never}",
+            &["gc.keepuntagged", "0s to remove", "forever to keep"],
+        ),
+        (
+            "policies: [{repositories: a, untagged: forever}]",
+            &["policies[0].untagged", "write keepuntagged: forever"],
+        ),
+    ] {
+        let config = configuration(&server, &format!("\n{text}\n"));
+        let sentence = refusal(&server, &["ls", "--config", &config]);
+        for word in words {
+            assert!(sentence.contains(word), "{text}: {sentence}");
+        }
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["ls", "--data-dir"])
+        .arg(server.directory())
+        .env("REGISTRY_GC_UNTAGGED", "never")
+        .output()
+        .expect("it runs");
+    let sentence = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        !output.status.success()
+            && sentence.contains("the variable REGISTRY_GC_UNTAGGED")
+            && sentence.contains("0s to remove"),
+        "{sentence}"
+    );
+}
+
+/// Clients that have an image ask with HEAD and pull nothing.
+#[test]
+fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
+    let policies = "[{repositories: '**', tags: [{match: ['*'], pulled: 2s}]}]";
+    let mut server = Server::with(&[
+        ("REGISTRY_POLICIES", policies),
+        ("REGISTRY_GC_ENABLED", "false"),
+    ]);
+    let mut client = server.client();
+    let tags = ["unused", "head", "head-by-digest", "not-modified"];
+    push(&mut client, "app", &tags);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let digests = [3_u64, 4].map(|seed| Image::small(seed).digest());
+    let log = || std::fs::read(server.directory().join("registry.db-wal")).expect("the log");
+    let before = log();
+    for _ in 0..20 {
+        assert_eq!(client.head("/v2/app/manifests/head").status, 200);
+    }
+    assert!(log() == before, "a HEAD writes to the database");
+    assert_eq!(
+        client
+            .head(&format!("/v2/app/manifests/{}", digests[0]))
+            .status,
+        200
+    );
+    let etag = format!("\"{}\"", digests[1]);
+    let path = "/v2/app/manifests/not-modified";
+    let response = client
+        .request("GET", path)
+        .header("If-None-Match", &etag)
+        .send();
+    assert_eq!(response.status, 304);
+    // recorded every few seconds, and when the server ends
+    assert!(server.stop().success());
+    let rows = json(&server, &["ls", "app"]);
+    for row in rows.as_array().expect("rows") {
+        let is_checked = row["tag"] != "unused";
+        assert_eq!(
+            (&row["pulled"], &row["pulls"], row["checked"].is_string()),
+            (&Value::Null, &0.into(), is_checked),
+            "{row}"
+        );
+    }
+    assert!(text(&server, &["gc"]).contains("collected 1 tag"));
+    server.restart();
+    let left = server.client().get("/v2/app/tags/list").json();
+    assert_eq!(
+        texts(&left["tags"]),
+        ["head", "head-by-digest", "not-modified"]
     );
 }

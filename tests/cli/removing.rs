@@ -106,7 +106,7 @@ fn what_is_promised_comes_back() {
 
 #[test]
 fn the_promise_is_honest_where_nothing_comes_back() {
-    let server = Server::with(&[("REGISTRY_GC_UNTAGGED", "forever")]);
+    let server = Server::with(&[("REGISTRY_GC_KEEPUNTAGGED", "forever")]);
     let mut client = server.client();
     let image = Image::small(1);
     image.push(&mut client, "a", "one");

@@ -86,7 +86,7 @@ fn leases_and_untagged_manifests_end_at_a_time() {
 
 #[test]
 fn rules_are_told_at_the_tags() {
-    let policies = "[{repositories: kept, untagged: forever}, {repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
+    let policies = "[{repositories: kept, keepuntagged: forever}, {repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
     let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
     let mut client = server.client();
     let image = Image::small(1);

@@ -16,7 +16,7 @@ const IMAGES: usize = 100;
 const RULES: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "2s"),
     ("REGISTRY_GC_GRACE", "2s"),
-    ("REGISTRY_GC_UNTAGGED", "2s"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "2s"),
     ("REGISTRY_GC_INTERVAL", "20ms"),
 ];
 

@@ -18,7 +18,7 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
     let config = server.directory().join("../config.yml");
     std::fs::write(
         &config,
-        "version: 0.1\ngc: {lease: 1ms, grace: 1ms, untagged: never}",
+        "version: 0.1\ngc: {lease: 1ms, grace: 1ms, keepuntagged: 0s}",
     )
     .expect("a configuration");
     let (stop, pushed) = (AtomicBool::new(false), AtomicU64::new(0));

@@ -16,7 +16,7 @@ const AT_ONCE: [(&str, &str); 5] = [
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
     ("REGISTRY_GC_GRACE", "0s"),
-    ("REGISTRY_GC_UNTAGGED", "never"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "0s"),
     ("REGISTRY_GC_HISTORY", "0s"),
 ];
 /// More than are deleted in one change.

@@ -9,7 +9,7 @@ use crate::support::{
 const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "300ms"),
     ("REGISTRY_GC_GRACE", "300ms"),
-    ("REGISTRY_GC_UNTAGGED", "300ms"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "300ms"),
     ("REGISTRY_GC_INTERVAL", "10ms"),
 ];
 

@@ -33,7 +33,7 @@ impl Terms {
         [
             ("REGISTRY_GC_LEASE", text(self.lease)),
             ("REGISTRY_GC_GRACE", text(self.grace)),
-            ("REGISTRY_GC_UNTAGGED", text(self.untagged)),
+            ("REGISTRY_GC_KEEPUNTAGGED", text(self.untagged)),
             ("REGISTRY_GC_HISTORY", text(self.history)),
             ("REGISTRY_GC_INTERVAL", text(self.interval)),
             ("REGISTRY_LOG_LEVEL", "error".to_owned()),

@@ -76,6 +76,7 @@ async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> 
         Column::number("SIZE"),
         Column::fixed("PUSHED"),
         Column::fixed("PULLED"),
+        Column::fixed("CHECKED").optional(),
     ];
     let mut list = List::begin(format, "repositories", &columns)?;
     for row in registry.repositories().find(query).await? {
@@ -86,6 +87,7 @@ async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> 
             size,
             pushed_at,
             pulled_at,
+            checked_at,
         } = row;
         list.push(
             || {
@@ -96,12 +98,14 @@ async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> 
                     Cell::Size(size),
                     Cell::Time(pushed_at),
                     Cell::time(pulled_at),
+                    Cell::time(checked_at),
                 ]
             },
             || {
                 json!({
                     "repository": name, "tags": tags, "manifests": manifests, "size": size,
                     "pushed": json::time(pushed_at), "pulled": pulled_at.map(json::time),
+                    "checked": checked_at.map(json::time),
                 })
             },
         )?;
@@ -118,9 +122,10 @@ async fn tags(
     let mut columns = vec![
         Column::name("TAG"),
         Column::number("SIZE"),
-        Column::text("PLATFORMS"),
+        Column::text("PLATFORMS").optional(),
         Column::fixed("PUSHED"),
         Column::fixed("PULLED"),
+        Column::fixed("CHECKED").optional(),
         Column::fixed("DIGEST"),
     ];
     if !is_one {
@@ -145,6 +150,7 @@ async fn tags(
                         "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
                         "mediaType": summary.media_type, "size": summary.size, "platforms": summary.platforms,
                         "pushed": json::time(row.updated_at), "pulled": row.pulled_at.map(json::time), "pulls": row.pulls,
+                        "checked": row.checked_at.map(json::time),
                     })
                 },
             )?;
@@ -160,6 +166,7 @@ fn tag_cells(key: &TagKey, row: &TagRow, summary: &ImageSummary, is_one: bool) -
         summary.platforms.join(",").into(),
         Cell::Time(row.updated_at),
         row.pulled_at.map_or("never".into(), Cell::Time),
+        Cell::time(row.checked_at),
         Cell::from(&row.digest),
     ];
     if !is_one {

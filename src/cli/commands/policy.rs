@@ -1,5 +1,7 @@
 //! `registry policy preview`: the decision of the retention rules about each tag.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tarkeep::oci::{RepositoryName, TagName};
 use tarkeep::registry::{
@@ -243,7 +245,7 @@ fn cells(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision)
 fn untagged_cells(name: &RepositoryName, preview: &PolicyPreview) -> Vec<Cell> {
     let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
-        KeepUntagged::Never => (
+        KeepUntagged::For(Duration::ZERO) => (
             "removed",
             "untagged manifests are kept only for the lease and grace period".to_owned(),
         ),

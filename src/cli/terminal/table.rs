@@ -20,9 +20,11 @@ const NARROWEST: usize = 8;
 const ROWS_IN_MEMORY: usize = 10_000;
 
 /// A column: its heading, and how its cells are aligned and shortened.
+#[derive(Clone, Copy)]
 pub(crate) struct Column {
     heading: &'static str,
     kind: Kind,
+    is_optional: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,28 +40,38 @@ enum Kind {
 }
 
 impl Column {
+    const fn new(heading: &'static str, kind: Kind) -> Self {
+        Self {
+            heading,
+            kind,
+            is_optional: false,
+        }
+    }
+
     /// A name of a repository or a tag.
     pub(crate) const fn name(heading: &'static str) -> Self {
-        let kind = Kind::Name;
-        Self { heading, kind }
+        Self::new(heading, Kind::Name)
     }
 
     /// Free text.
     pub(crate) const fn text(heading: &'static str) -> Self {
-        let kind = Kind::Text;
-        Self { heading, kind }
+        Self::new(heading, Kind::Text)
     }
 
     /// A size or a count.
     pub(crate) const fn number(heading: &'static str) -> Self {
-        let kind = Kind::Number;
-        Self { heading, kind }
+        Self::new(heading, Kind::Number)
     }
 
     /// A time, a digest, or one of few words.
     pub(crate) const fn fixed(heading: &'static str) -> Self {
-        let kind = Kind::Fixed;
-        Self { heading, kind }
+        Self::new(heading, Kind::Fixed)
+    }
+
+    /// Leaves the column out where the terminal is too narrow for all; the last of them first.
+    pub(crate) const fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
     }
 }
 
@@ -136,7 +148,7 @@ impl Cell {
 
 /// A table that is printed when all its rows are known, so that columns are aligned from top to bottom.
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Kind)>,
+    columns: Vec<Column>,
     screen: Screen,
     widths: Vec<usize>,
     has_content: Vec<bool>,
@@ -148,10 +160,7 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(columns: &[Column], screen: Screen) -> Self {
         Self {
-            columns: columns
-                .iter()
-                .map(|column| (column.heading, column.kind))
-                .collect(),
+            columns: columns.to_vec(),
             screen,
             widths: columns
                 .iter()
@@ -198,7 +207,7 @@ impl Table {
     /// Prints the table.
     pub(crate) fn print(mut self, out: &mut impl Write) -> io::Result<()> {
         let shown = self.fit();
-        let headings = self.columns.iter().map(|(heading, _)| *heading);
+        let headings = self.columns.iter().map(|column| column.heading);
         self.print_row(out, &headings.collect::<Vec<_>>(), &shown)?;
         if let Some(spool) = self.spool.take() {
             let mut file = spool.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -223,32 +232,43 @@ impl Table {
             return all.collect();
         };
         let has_rows = !self.rows.is_empty() || self.spool.is_some();
-        let shown: Vec<_> = all
+        let mut shown: Vec<_> = all
             .filter(|&number| self.has_content[number] || !has_rows)
             .collect();
-        let total = |widths: &[usize]| {
-            let sum: usize = shown.iter().map(|&number| widths[number]).sum();
-            sum + 2 * shown.len().saturating_sub(1)
-        };
-        while total(&self.widths) > columns {
+        while !self.narrow(&shown, columns) {
+            let last = shown
+                .iter()
+                .rposition(|&number| self.columns[number].is_optional);
+            let Some(last) = last else { break };
+            shown.remove(last);
+        }
+        shown
+    }
+
+    /// Narrows names and texts until the columns fit; false if they do not fit at their narrowest.
+    fn narrow(&mut self, shown: &[usize], columns: usize) -> bool {
+        let mut widths = self.widths.clone();
+        let gaps = 2 * shown.len().saturating_sub(1);
+        while shown.iter().map(|&number| widths[number]).sum::<usize>() + gaps > columns {
             let widest = shown
                 .iter()
                 .copied()
                 .filter(|&number| {
-                    matches!(self.columns[number].1, Kind::Name | Kind::Text)
-                        && self.widths[number] > NARROWEST
+                    matches!(self.columns[number].kind, Kind::Name | Kind::Text)
+                        && widths[number] > NARROWEST
                 })
-                .max_by_key(|&number| self.widths[number]);
-            let Some(widest) = widest else { break };
-            self.widths[widest] -= 1;
+                .max_by_key(|&number| widths[number]);
+            let Some(widest) = widest else { return false };
+            widths[widest] -= 1;
         }
-        shown
+        self.widths = widths;
+        true
     }
 
     fn print_row(&self, out: &mut impl Write, row: &[&str], shown: &[usize]) -> io::Result<()> {
         let mut line = String::new();
         for (place, &number) in shown.iter().enumerate() {
-            let (kind, width) = (self.columns[number].1, self.widths[number]);
+            let (kind, width) = (self.columns[number].kind, self.widths[number]);
             let text = match row.get(number).copied().unwrap_or_default() {
                 "" => "-".to_owned(),
                 text => shortened(text, width, kind),
@@ -352,6 +372,29 @@ mod tests {
              team/so…me/app  19.5 KiB  -\n"
         );
         assert!(shown.lines().all(|line| line.width() <= 40));
+    }
+
+    #[test]
+    fn optional_columns_give_way() {
+        let columns = [
+            Column::name("REPOSITORY"),
+            Column::fixed("ONE").optional(),
+            Column::fixed("OTHER").optional(),
+        ];
+        let mut table = Table::new(&columns, Screen::Terminal { columns: 30 });
+        let cells = vec![
+            "a-long-repository".into(),
+            "12 h ago".into(),
+            "0123456789ab".into(),
+        ];
+        table.row(cells).unwrap();
+        let mut out = Vec::new();
+        table.print(&mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(
+            shown,
+            "REPOSITORY         ONE\na-long-repository  12 h ago\n"
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub enum Kind {
     Page,
     /// A duration.
     Time,
-    /// A duration, `never` or `forever`.
+    /// A duration, or `forever`.
     Keep,
     /// One of these words, in any case.
     Word(&'static [&'static str]),

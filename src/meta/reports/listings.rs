@@ -20,6 +20,8 @@ pub struct RepositoryRow {
     pub pushed_at: Millis,
     /// Time of the last pull of a manifest.
     pub pulled_at: Option<Millis>,
+    /// Time of the last check of a manifest, as of a tag.
+    pub checked_at: Option<Millis>,
 }
 
 /// An entry of the list of tags.
@@ -32,6 +34,8 @@ pub struct TagRow {
     /// Time of the last pull; the server records pulls with a delay of some seconds.
     pub pulled_at: Option<Millis>,
     pub pulls: u64,
+    /// Time of the last HEAD, or of the last GET that was answered with 304.
+    pub checked_at: Option<Millis>,
 }
 
 /// A manifest that has another one as its subject.
@@ -63,7 +67,8 @@ impl Reader<'_> {
                             (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
                              WHERE repository_id = repositories.id AND link.holders > 0),
                             (SELECT max(pushed_at) FROM manifests WHERE repository_id = repositories.id),
-                            (SELECT max(pulled_at) FROM manifests WHERE repository_id = repositories.id)
+                            (SELECT max(pulled_at) FROM manifests WHERE repository_id = repositories.id),
+                            (SELECT max(checked_at) FROM manifests WHERE repository_id = repositories.id)
                      FROM repositories WHERE manifests > 0 AND name = ?1",
                 )?
                 .query_row([name], |row| {
@@ -74,6 +79,7 @@ impl Reader<'_> {
                         size: row.get(3)?,
                         pushed_at: row.get(4)?,
                         pulled_at: row.get(5)?,
+                        checked_at: row.get(6)?,
                     })
                 })
                 .optional()
@@ -123,7 +129,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
@@ -138,7 +144,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
                      JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1",
                 )?
@@ -199,5 +205,6 @@ fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
         updated_at: row.get(2)?,
         pulled_at: row.get(3)?,
         pulls: row.get(4)?,
+        checked_at: row.get(5)?,
     })
 }
