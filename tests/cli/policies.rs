@@ -1,8 +1,8 @@
-//! Policies: what they would do, what they do, and what they refuse.
+//! Tag policies: previews, effects, and refusals.
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, hasty, json, refusal, text, texts};
+use super::{FAST, json, refusal, text, texts, with_fast_collection};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, eventually};
 
 const POLICIES: &str = "
@@ -19,7 +19,7 @@ policies:
     keepuntagged: forever
 ";
 
-/// The decisions about one repository, and its rules.
+/// Decisions about one repository, and its rules.
 fn of_repository(preview: &Value, repository: &str) -> Value {
     let of = |list: &str| -> Vec<Value> {
         let list = preview[list].as_array().expect("a list").iter();
@@ -35,7 +35,7 @@ fn of_repository(preview: &Value, repository: &str) -> Value {
     rules
 }
 
-/// A configuration that lives as long as the server's directory.
+/// A configuration file next to the server's data directory.
 fn configuration(server: &Server, text: &str) -> String {
     let path = server.directory().join("../policies.yml");
     std::fs::write(&path, format!("version: 0.1{text}")).expect("a file");
@@ -59,7 +59,7 @@ fn decision<'p>(preview: &'p Value, tag: &str) -> &'p Value {
 }
 
 #[test]
-fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
+fn preview_explains_each_tag_and_changes_nothing() {
     let mut server = Server::start();
     let mut client = server.client();
     let tags = [
@@ -81,7 +81,7 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
         200
     );
     assert_eq!(client.head("/v2/team/app/manifests/cache-seen").status, 200);
-    // pulls are recorded every few seconds, and when the server ends
+    // pulls are recorded every few seconds and at shutdown
     assert!(server.stop().success());
     server.restart();
     let config = configuration(&server, POLICIES);
@@ -175,7 +175,8 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     );
 }
 
-/// More tags than are read at once, with and without a policy: each is there, and the rule counts over all of them.
+/// With more tags than one read returns, every tag is listed and rules count over all of them, with
+/// and without a policy.
 #[test]
 fn a_preview_lists_every_tag_of_a_large_repository() {
     const TAGS: usize = 2300;
@@ -224,7 +225,7 @@ fn a_preview_lists_every_tag_of_a_large_repository() {
 }
 
 #[test]
-fn a_running_servers_rules_are_those_that_are_shown() {
+fn preview_shows_the_rules_of_the_running_server() {
     let server = Server::with(&[(
         "REGISTRY_POLICIES",
         "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]",
@@ -240,7 +241,7 @@ fn a_running_servers_rules_are_those_that_are_shown() {
 }
 
 #[test]
-fn a_broken_pattern_is_named() {
+fn an_invalid_pattern_is_reported() {
     let server = Server::start();
     let config = configuration(
         &server,
@@ -250,7 +251,7 @@ fn a_broken_pattern_is_named() {
 }
 
 #[test]
-fn the_server_removes_tags_by_rule_and_history_tells_so() {
+fn the_server_removes_tags_by_rule_and_records_history() {
     let policies = "[{repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
     let server = Server::with(
         &[
@@ -277,7 +278,7 @@ fn the_server_removes_tags_by_rule_and_history_tells_so() {
     assert!(
         text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection")
     );
-    // it can be brought back all the same, by a newer time, so that the rule keeps it now
+    // restoring gives the tag a newer time, so the rule now keeps it
     text(&server, &["restore", "app:pr-1"]);
     eventually("the rule is applied again", || {
         texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]
@@ -285,7 +286,7 @@ fn the_server_removes_tags_by_rule_and_history_tells_so() {
 }
 
 #[test]
-fn immutable_tags_take_the_same_digest_and_nothing_else() {
+fn an_immutable_tag_accepts_only_the_same_digest() {
     let server = Server::with(&[(
         "REGISTRY_POLICIES",
         "[{repositories: '**', immutable: ['v*']}]",
@@ -319,11 +320,11 @@ fn immutable_tags_take_the_same_digest_and_nothing_else() {
 }
 
 #[test]
-fn untagged_manifests_stay_as_long_as_the_policy_says() {
+fn the_policy_sets_how_long_untagged_manifests_stay() {
     let policies = "[{repositories: 'short/*', keepuntagged: 0s}, {repositories: 'long/*', keepuntagged: forever}]";
     let image = Image::small(1);
     let repositories = ["short/app", "long/app", "other"];
-    let (_directory, server) = hasty(
+    let (_directory, server) = with_fast_collection(
         &[
             ("REGISTRY_GC_KEEPUNTAGGED", "1h"),
             ("REGISTRY_POLICIES", policies),
@@ -345,7 +346,7 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
         );
     }
     let mut look = |repository: &str| client.get(&path(repository)).status;
-    // asked for once and then left alone: a pull is a need
+    // requested once only: a pull would keep it
     eventually("the untagged manifest is gone", || {
         std::thread::sleep(std::time::Duration::from_millis(300));
         look("short/app") == 404
@@ -354,7 +355,7 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
 }
 
 #[test]
-fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
+fn a_dry_run_lists_tags_that_a_rule_removes() {
     let policies = "[{repositories: '**', keepuntagged: 0s, tags: [{match: ['pr-*'], newest: 1}]}]";
     let server = Server::with(&[
         ("REGISTRY_GC_ENABLED", "false"),
@@ -364,7 +365,7 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     ]);
     let mut client = server.client();
     push(&mut client, "app", &["pr-1", "pr-2", "pr-3"]);
-    // a tag that goes does not take along what another holds
+    // a removed tag leaves what another tag holds
     Image::small(2).push(&mut client, "app", "main");
     let forecast = json(&server, &["gc", "--dry-run"]);
     assert_eq!(
@@ -422,9 +423,9 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     );
 }
 
-/// The forecast lists future removals in their order and with their times.
+/// The forecast lists future removals in order, with their times.
 #[test]
-fn tags_that_a_rule_will_remove_are_garbage_to_come() {
+fn the_forecast_includes_tags_that_a_rule_will_remove() {
     let policies = "[{repositories: 'team/*', keepuntagged: 0s, tags: [
         {match: ['keep-*'], newest: 1, younger: 2d}, {match: ['pr-*'], younger: 3d}, {match: ['cache-*'], pulled: 5d}]}]";
     let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
@@ -433,9 +434,9 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         Image::small(seed).push(&mut client, "team/app", tag);
         std::thread::sleep(std::time::Duration::from_millis(3));
     }
-    // what another tag holds goes with the last of them
+    // content that several tags hold is removed with the last of them
     Image::small(3).push(&mut client, "team/app", "cache-2");
-    // neither stays nor goes by these rules
+    // these rules match neither of them
     Image::small(7).push(&mut client, "alone", "pr-1");
     let forecast = json(&server, &["gc", "--dry-run"]);
     let items = forecast["removals"].as_array().expect("items");
@@ -498,7 +499,7 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         [day(4), day(5), day(7)],
         "and another one for the blobs"
     );
-    // a tag that will go some day holds what it holds until then
+    // a tag due for removal holds its content until then
     let own = value!(1000 + Image::small(4).config.len());
     let tags = json(&server, &["du", "team/app"])["tags"].clone();
     let one = tags

@@ -1,8 +1,9 @@
-//! Collection beside a real server, and what it must never do.
+//! Collection beside a running server, and content it must never remove.
 
 mod backup;
 mod classic;
 mod endless;
+mod file_systems;
 mod full_disk;
 mod numbers;
 mod races;
