@@ -8,7 +8,7 @@ use crate::auth::{
     Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
     is_unrestricted,
 };
-use crate::http::api::action::Action;
+use crate::http::api::request::action::Action;
 use crate::http::endpoint::Right;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;

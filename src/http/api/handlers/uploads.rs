@@ -6,8 +6,8 @@ use http::header::RANGE;
 use http::request::Parts;
 use http::{Response, StatusCode};
 
-use crate::http::api::actor::actor;
-use crate::http::api::range;
+use crate::http::api::download::range;
+use crate::http::api::request::actor::actor;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
 use crate::oci::{Algorithm, Digest, RepositoryName};

@@ -4,10 +4,10 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-use crate::http::api::actor::actor;
-use crate::http::api::content::{Content, ContentSource};
-use crate::http::api::file_body::FileSource;
-use crate::http::api::manifests;
+use crate::http::api::download::content::{Content, ContentSource};
+use crate::http::api::download::file_body::FileSource;
+use crate::http::api::handlers::manifests;
+use crate::http::api::request::actor::actor;
 use crate::http::connection::send_budget::SendBudget;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::response::builder;

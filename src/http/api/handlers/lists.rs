@@ -5,7 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderName, LINK};
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::http::api::query::PageQuery;
+use crate::http::api::request::query::PageQuery;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, MediaType, RepositoryName};

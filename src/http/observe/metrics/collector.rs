@@ -10,8 +10,8 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::http::endpoint::RouteLabel;
-use crate::http::observe::families::{ConstHistogram, Families, count};
-use crate::http::observe::metrics::{METHODS, RouteMetrics, STATUSES};
+use crate::http::observe::metrics::families::{ConstHistogram, Families, count};
+use crate::http::observe::metrics::requests::{METHODS, RouteMetrics, STATUSES};
 use crate::http::observe::monitoring::Monitor;
 use crate::registry::{Operation, StoreMeasurement};
 use crate::tls::Tls;

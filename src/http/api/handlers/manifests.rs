@@ -11,8 +11,8 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::api::actor::actor;
-use crate::http::api::content::{Content, ContentSource};
+use crate::http::api::download::content::{Content, ContentSource};
+use crate::http::api::request::actor::actor;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};

@@ -3,8 +3,8 @@
 use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::http::api::action::Action;
-use crate::http::api::query::Query;
+use crate::http::api::request::action::Action;
+use crate::http::api::request::query::Query;
 use crate::http::endpoint::{Endpoint, MatchedPath, RouteLabel, allowed_anywhere};
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
@@ -245,7 +245,7 @@ fn search(query: Query<'_>) -> Action {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::api::query::PageQuery;
+    use crate::http::api::request::query::PageQuery;
     use proptest::prelude::*;
 
     fn parse(method: &str, uri: &str) -> Result<Action, ApiError> {

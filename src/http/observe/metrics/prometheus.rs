@@ -11,7 +11,7 @@ use http::header::ACCEPT;
 use http::request::Parts;
 use prometheus_client::encoding::text::encode;
 
-use crate::http::observe::collector::Collected;
+use crate::http::observe::metrics::collector::Collected;
 use crate::http::observe::monitoring::Monitor;
 
 /// Suffix of counters, which text 0.0.4 has in the family's name as well.

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http::api::query::HistoryFilter;
+use crate::http::api::request::query::HistoryFilter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};

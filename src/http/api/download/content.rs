@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::http::api::file_body::{ContentBody, FileSource, Part};
-use crate::http::api::range::{self, Selection};
+use crate::http::api::download::file_body::{ContentBody, FileSource, Part};
+use crate::http::api::download::range::{self, Selection};
 use crate::http::response::builder::{self, ResponseBuilder};
 use crate::http::response::error::ApiError;
 use crate::oci::Digest;

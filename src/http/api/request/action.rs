@@ -1,6 +1,6 @@
 //! Actions: a request becomes one before anything else happens.
 
-use crate::http::api::query::{HistoryFilter, PageQuery};
+use crate::http::api::request::query::{HistoryFilter, PageQuery};
 use crate::http::endpoint::Endpoint;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
