@@ -41,6 +41,7 @@ mod runner;
 mod server;
 mod skopeo;
 mod switching;
+mod unit;
 mod way;
 
 use std::process::ExitCode;
@@ -167,10 +168,15 @@ const TESTS: &[Test] = &[
     ),
     Test::root(
         "image",
-        &["docker", "dockerd", "curl", "musl-gcc"],
+        &["docker", "dockerd", "curl", "musl-gcc", "busybox"],
         image::in_place_of_registry_2,
     )
     .unless(image::lacks),
+    Test::new(
+        "systemd-unit",
+        &["systemd-analyze"],
+        unit::is_valid_as_installed,
+    ),
     Test::new(
         "differential",
         &["docker-registry"],
