@@ -97,9 +97,8 @@ fn a_repeated_close_takes_the_right_to_push() {
     let tokened = Tokened::start();
     let (mut client, signer) = (tokened.server.client(), &tokened.signer);
     let digest = sha256(b"content");
-    let path = format!(
-        "/v2/team/app/blobs/uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001?digest={digest}"
-    );
+    let path =
+        format!("/v2/team/app/blobs/uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001?digest={digest}");
     let push = signer.token(&["repository:team/app:pull,push"]);
     push_blob(&mut client, &push, "team/app", b"content");
     for (access, status) in [

@@ -95,7 +95,12 @@ fn an_interrupted_last_chunk_can_be_sent_again() {
     assert_eq!(received(&mut client, &location), 1000);
     let answer = client.request("PUT", &path).body(&content[1000..]).send();
     assert_eq!(answer.status, 201);
-    assert!(client.get(&format!("/v2/a/blobs/{}", sha256(&content))).body == content);
+    assert!(
+        client
+            .get(&format!("/v2/a/blobs/{}", sha256(&content)))
+            .body
+            == content
+    );
 }
 
 #[test]

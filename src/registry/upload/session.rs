@@ -240,7 +240,10 @@ impl Uploads<'_> {
             Some(file) => roll_back(file, start).await,
             None => Ok(()),
         };
-        Err(IngestError::Broken(None, rolled_back.err().unwrap_or(error)))
+        Err(IngestError::Broken(
+            None,
+            rolled_back.err().unwrap_or(error),
+        ))
     }
 
     /// Makes what has arrived since `start` durable, then records the progress and the state of the
