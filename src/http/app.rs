@@ -14,8 +14,9 @@ use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
 use crate::auth::{Access, Identity};
-use crate::http::api::action::Action;
-use crate::http::api::{authorize, blobs, lists, manifests, route, tag_history, uploads, validate};
+use crate::http::api::handlers::{blobs, lists, manifests, tag_history, uploads};
+use crate::http::api::request::action::Action;
+use crate::http::api::request::{authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::connection::serve::Application;

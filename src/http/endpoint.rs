@@ -58,7 +58,7 @@ pub(crate) struct EndpointInfo {
 /// Declares [`Endpoint`] and its table; a row without all five columns does not compile.
 macro_rules! endpoints {
     ($($name:ident: $method:ident $path:literal, $right:expr, $effect:ident, $label:ident;)*) => {
-        /// Kind of request. [`crate::http::api::action::Action`] has one variant for each.
+        /// Kind of request. [`crate::http::api::request::action::Action`] has one variant for each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Endpoint {
             $($name,)*

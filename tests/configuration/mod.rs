@@ -2,7 +2,7 @@
 
 mod command;
 mod examples;
-mod named;
+mod named_files;
 mod secrets;
-mod swapped;
 mod table;
+mod under_load;

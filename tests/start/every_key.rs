@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tarkeep::config::keys::all;
 
-use super::live::Configured;
+use super::reloading::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
 use crate::wire::pki::{Authority, secure};
 

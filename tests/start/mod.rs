@@ -3,8 +3,8 @@
 mod configuration;
 mod directory;
 mod every_key;
-mod live;
-mod refusing;
+mod failures;
+mod reloading;
 mod stopping;
 mod warning;
 

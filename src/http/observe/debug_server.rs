@@ -21,9 +21,9 @@ use tokio::sync::Semaphore;
 
 use crate::http::connection::stream::Socket;
 use crate::http::endpoint;
+use crate::http::observe::metrics::prometheus::{self, Format};
 use crate::http::observe::monitoring::Monitor;
 use crate::http::observe::probes;
-use crate::http::observe::prometheus::{self, Format};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::auth::Access;
 use crate::health::Health;
 use crate::http::observe::access_log::AccessLog;
-use crate::http::observe::metrics::HttpMetrics;
+use crate::http::observe::metrics::requests::HttpMetrics;
 use crate::http::observe::observer::Observer;
 use crate::http::observe::probes::Readiness;
 use crate::http::settings::LiveSettings;

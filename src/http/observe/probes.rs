@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::health::Health;
-use crate::http::api::query::ReadinessQuery;
+use crate::http::api::request::query::ReadinessQuery;
 use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;

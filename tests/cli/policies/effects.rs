@@ -29,8 +29,11 @@ fn the_server_removes_tags_by_rule_and_records_history() {
         texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-3", "pr-4"]
     });
     let history = json(&server, &["tag", "history", "app:pr-1"]);
-    assert_eq!(history[0]["end"]["how"], "removed");
-    assert_eq!(history[0]["end"]["by"]["name"], "garbage collection");
+    assert_eq!(history["states"][0]["end"]["how"], "removed");
+    assert_eq!(
+        history["states"][0]["end"]["who"]["name"],
+        "garbage collection"
+    );
     assert!(
         text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection")
     );
@@ -157,7 +160,7 @@ fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
     assert_eq!(response.status, 304);
     // recorded every few seconds, and when the server ends
     assert!(server.stop().success());
-    let rows = json(&server, &["ls", "app"]);
+    let rows = json(&server, &["ls", "app"])["tags"].clone();
     for row in rows.as_array().expect("rows") {
         let is_checked = row["tag"] != "unused";
         assert_eq!(

@@ -24,16 +24,18 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
     let forecast = json(&server, &["gc", "--dry-run"]);
     assert_eq!(
         forecast["now"],
-        value!({ "tags": 2, "manifests": 1, "blobs": 2, "bytes": 1000 + Image::small(1).config.len() })
+        value!({ "tags": 2, "manifests": 1, "blobs": 2, "size": 1000 + Image::small(1).config.len() })
     );
     assert_eq!(
-        (&forecast["items"][0]["kind"], &forecast["items"][0]["tag"]),
+        (
+            &forecast["removals"][0]["kind"],
+            &forecast["removals"][0]["tag"]
+        ),
         (&"tag".into(), &"pr-1".into())
     );
     assert!(text(&server, &["gc", "--dry-run"]).contains("tag app:pr-2"));
-    let frees = |reference: &str| {
-        json(&server, &["rm", reference, "--dry-run"])["comesBack"]["bytes"].clone()
-    };
+    let frees =
+        |reference: &str| json(&server, &["rm", reference, "--dry-run"])["frees"]["size"].clone();
     assert_eq!(
         (frees("app:pr-1"), frees("app:pr-2")),
         (value!(0), value!(0)),
@@ -45,7 +47,7 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
         (own.clone(), own.clone()),
         "what held it beside goes anyway"
     );
-    let tags = json(&server, &["du", "app"])["tags"].clone();
+    let tags = json(&server, &["du", "app", "--sort", "name"])["tags"].clone();
     let frees: Vec<_> = tags
         .as_array()
         .expect("tags")
@@ -53,7 +55,7 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
         .map(|tag| {
             (
                 tag["tag"].as_str().expect("a tag"),
-                tag["exclusive"].clone(),
+                tag["exclusiveSize"].clone(),
             )
         })
         .collect();
@@ -70,8 +72,8 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
 
     let swept = json(&server, &["gc"]);
     assert_eq!(
-        (&swept["tags"], &swept["manifests"], &swept["bytes"]),
-        (&2.into(), &1.into(), &forecast["now"]["bytes"])
+        (&swept["tags"], &swept["manifests"], &swept["size"]),
+        (&2.into(), &1.into(), &forecast["now"]["size"])
     );
 }
 
@@ -105,7 +107,7 @@ fn future_bytes() -> u64 {
 fn the_forecast_includes_tags_that_a_rule_will_remove() {
     let server = with_future_removals();
     let forecast = json(&server, &["gc", "--dry-run"]);
-    let items = forecast["items"].as_array().expect("items");
+    let items = forecast["removals"].as_array().expect("items");
     let now = SystemTime::now();
     let days = |item: &Value| {
         let at = parse_time(item["at"].as_str().expect("a time"));
@@ -138,7 +140,7 @@ fn the_forecast_includes_tags_that_a_rule_will_remove() {
     );
     assert_eq!(
         forecast["later"],
-        value!({ "tags": 5, "manifests": 4, "blobs": 8, "bytes": future_bytes() })
+        value!({ "tags": 5, "manifests": 4, "blobs": 8, "size": future_bytes() })
     );
 }
 
@@ -149,7 +151,7 @@ fn du_includes_what_a_rule_will_remove() {
     let now = SystemTime::now();
     let garbage = json(&server, &["du"])["store"]["garbage"].clone();
     assert_eq!(
-        (&garbage["now"]["bytes"], &garbage["later"]["bytes"]),
+        (&garbage["now"]["size"], &garbage["later"]["size"]),
         (&0.into(), &future_bytes().into())
     );
     let day = |days: u64| format_time(now + Duration::from_secs(days * 86400))[..10].to_owned();
@@ -175,8 +177,8 @@ fn du_includes_what_a_rule_will_remove() {
         .expect("the tag");
     assert_eq!(
         (
-            &one["exclusive"],
-            &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["comesBack"]["bytes"]
+            &one["exclusiveSize"],
+            &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["frees"]["size"]
         ),
         (&own, &own)
     );

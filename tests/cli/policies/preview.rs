@@ -65,10 +65,13 @@ fn with_three_repositories() -> (Server, String) {
 fn preview_explains_each_tag() {
     let (server, config) = with_three_repositories();
     let all = json(&server, &["policy", "preview", "--config", &config]);
-    let [alone, app, web] = all.as_array().expect("repositories").as_slice() else {
-        panic!("{all}")
-    };
-    let unruled = value!([{ "tag": "latest", "kept": true, "reason": "no policy matches the repository", "until": null }]);
+    assert_eq!(all["repositories"].as_array().map(Vec::len), Some(3));
+    let [alone, app, web] =
+        &["alone", "team/app", "team/web"].map(|repository| of_repository(&all, repository));
+    let unruled = value!([{
+        "repository": "alone", "tag": "latest", "policy": null, "kept": true,
+        "reason": "no policy matches the repository", "until": null,
+    }]);
     assert_eq!(
         (&alone["policy"], &alone["tags"], &alone["keepUntagged"]),
         (&Value::Null, &unruled, &"14d".into())
@@ -151,7 +154,7 @@ fn preview_prints_a_table_and_changes_nothing() {
         &server,
         &["policy", "preview", "team/*", "--config", &config],
     );
-    assert_eq!(glob.as_array().expect("repositories").len(), 2);
+    assert_eq!(glob["repositories"].as_array().map(Vec::len), Some(2));
     assert_eq!(
         texts(&server.client().get("/v2/team/app/tags/list").json()["tags"]).len(),
         TAGS.len(),
@@ -186,8 +189,9 @@ fn a_preview_lists_every_tag_of_a_large_repository() {
     }
     let config = configuration(&server, POLICIES);
     let all = json(&server, &["policy", "preview", "--config", &config]);
-    for (number, kept) in [(0, TAGS), (1, 2)] {
-        let tags = all[number]["tags"].as_array().expect("tags");
+    for (repository, kept) in [("alone", TAGS), ("team/app", 2)] {
+        let of_one = of_repository(&all, repository);
+        let tags = of_one["tags"].as_array().expect("tags");
         assert_eq!(
             (
                 tags.len(),
@@ -203,7 +207,8 @@ fn a_preview_lists_every_tag_of_a_large_repository() {
     let lines = text(&server, &["policy", "preview", "--config", &config])
         .lines()
         .count();
-    assert_eq!(lines, 1 + 2 * (TAGS + 1));
+    // a heading, a rule, a sentence and an empty line; then a heading and all tags
+    assert_eq!(lines, 4 + 1 + 2 * (TAGS + 1));
 }
 
 #[test]
@@ -215,7 +220,7 @@ fn preview_shows_the_rules_of_the_running_server() {
     push(&mut server.client(), "app", &["v1"]);
     let preview = json(&server, &["policy", "preview", "app"]);
     assert!(
-        decision(&preview[0], "v1")["reason"]
+        decision(&preview, "v1")["reason"]
             .as_str()
             .is_some_and(|reason| reason.contains("7d")),
         "{preview}"
