@@ -2,6 +2,7 @@
 
 mod disk;
 mod looking;
+mod output;
 mod policies;
 mod removing;
 mod restoring;

@@ -33,7 +33,7 @@ fn a_chain_leads_up_to_the_tag() {
         why["chains"][0]["end"]["tags"],
         value!([{ "tag": "v1", "rule": null }])
     );
-    assert_eq!(why["goes"], value!([]));
+    assert_eq!(why["removals"], value!([]));
     let said = text(&server, &["why", &layer]);
     assert!(
         said.contains(&format!(" <- index {index} <- tag team/app:v1")) && said.contains("6.8 KiB"),
@@ -62,18 +62,18 @@ fn leases_and_untagged_manifests_have_an_end_time() {
         (shape(&why["chains"][0]), &why["chains"][0]["repository"]),
         (vec!["lease"], &"app".into())
     );
-    assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
+    assert_eq!(why["removals"][0]["at"], why["chains"][0]["end"]["until"]);
 
     let image = Image::small(1);
     image.push(&mut client, "app", "v1");
     text(&server, &["rm", "app:v1"]);
     let why = json(&server, &["why", &image.digest()]);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "untagged"]);
-    assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
+    assert_eq!(why["removals"][0]["at"], why["chains"][0]["end"]["until"]);
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
     assert_eq!(shape(&layer["chains"][0]), ["manifest", "untagged"]);
     assert!(
-        layer["goes"][0]["at"].as_str() > why["goes"][0]["at"].as_str(),
+        layer["removals"][0]["at"].as_str() > why["removals"][0]["at"].as_str(),
         "the layer goes a grace period after its manifest"
     );
     let said = text(&server, &["why", &image.digest()]);
@@ -107,7 +107,7 @@ fn chains_show_the_rules_of_their_tags() {
     text(&server, &["rm", "kept:v1"]);
     let why = json(&server, &["why", &other.digest()]);
     assert_eq!(
-        (&why["chains"][0]["end"]["until"], &why["goes"]),
+        (&why["chains"][0]["end"]["until"], &why["removals"]),
         (&Value::Null, &value!([]))
     );
     assert!(text(&server, &["why", &other.digest()]).contains("kept forever"));

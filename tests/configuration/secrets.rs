@@ -37,7 +37,7 @@ proxy: {username: hidden, password: hidden}
 #[test]
 fn show_hides_secrets() {
     let (_temporary, path) = written(FULL);
-    for format in ["yaml", "json"] {
+    for format in ["text", "json"] {
         let output = run(&["show", "--output", format, &path], &[]);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(

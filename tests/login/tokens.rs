@@ -91,6 +91,27 @@ fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8])
     digest
 }
 
+/// A lost answer is given again to those who may push, and to them only.
+#[test]
+fn a_repeated_close_takes_the_right_to_push() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let digest = sha256(b"content");
+    let path =
+        format!("/v2/team/app/blobs/uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001?digest={digest}");
+    let push = signer.token(&["repository:team/app:pull,push"]);
+    push_blob(&mut client, &push, "team/app", b"content");
+    for (access, status) in [
+        ("repository:team/app:pull,push", 201),
+        ("repository:team/app:pull", 401),
+        ("repository:team/other:pull,push", 401),
+    ] {
+        let token = signer.token(&[access]);
+        let answer = with_token(client.request("PUT", &path), &token).send();
+        assert_eq!(answer.status, status, "{access}");
+    }
+}
+
 #[test]
 fn a_token_grants_the_access_it_lists() {
     let tokened = Tokened::start();

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod blobs;
+mod closing;
 mod concurrency;
 mod connections;
 mod deleting;

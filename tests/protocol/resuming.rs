@@ -92,10 +92,15 @@ fn an_interrupted_last_chunk_can_be_sent_again() {
     if let Some(refusal) = refusal {
         refusal.refused(400, "BLOB_UPLOAD_INVALID");
     }
-    eventually("what was sent has arrived", || {
-        received(&mut client, &location) == 200_000
-    });
-    finish(&mut client, &location, &content);
+    assert_eq!(received(&mut client, &location), 1000);
+    let answer = client.request("PUT", &path).body(&content[1000..]).send();
+    assert_eq!(answer.status, 201);
+    assert!(
+        client
+            .get(&format!("/v2/a/blobs/{}", sha256(&content)))
+            .body
+            == content
+    );
 }
 
 #[test]

@@ -358,6 +358,50 @@ fn many_unread_answers_cost_little_memory() {
     }
 }
 
+/// A request that closes an upload is reset, with its connection or alone, and sent again.
+#[test]
+fn a_cut_off_close_is_sent_again_whole() {
+    let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
+    for (seed, start, is_alone) in [(1, 0, true), (2, 50_000, true), (3, 50_000, false)] {
+        let content = noise(seed, 300_000);
+        let location = server.client().begin_upload("a");
+        let path = format!("{location}?digest={}", sha256(&content));
+        wait_for(async {
+            let mut second = Second::plain(&server).await;
+            if start > 0 {
+                let patched = second.exchange("PATCH", &location, &content[..start]).await;
+                assert_eq!(patched.0, 202);
+            }
+            let part = Bytes::copy_from_slice(&content[start..start + 100_000]);
+            let (part, rest) = (
+                futures_util::stream::iter([Ok(Frame::data(part))]),
+                futures_util::stream::pending(),
+            );
+            let stalled = futures_util::StreamExt::chain(part, rest);
+            let request = second
+                .request("PUT", &path, b"")
+                .map(|_| StreamBody::new(stalled).boxed());
+            second.sender.ready().await.expect("a connection");
+            let cut = tokio::spawn(second.sender.send_request(request));
+            while server.upload_length(&location) <= start as u64 {
+                tokio::task::yield_now().await;
+            }
+            // dropping the request resets its stream
+            cut.abort();
+            if !is_alone {
+                second = Second::plain(&server).await;
+            }
+            let rest = &content[start..];
+            for _ in 0..2 {
+                assert_eq!(second.exchange("PUT", &path, rest).await.0, 201);
+            }
+            let blob = format!("/v2/a/blobs/{}", sha256(&content));
+            assert!(second.exchange("GET", &blob, b"").await.1 == content);
+        });
+    }
+    assert!(server.upload_files().is_empty());
+}
+
 /// The access log keeps a request's data until its response has been read.
 #[test]
 fn long_user_agents_cost_little_memory() {
