@@ -161,9 +161,9 @@ impl RouteLabel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MatchedPath<'p> {
     template: &'static str,
-    /// Text in the place of `{name}`; empty if the template has none.
+    /// Text that stands for `{name}`; empty if the template has none.
     pub name: &'p str,
-    /// Text in the place of the last parameter; empty if the template has none.
+    /// Text that stands for the last parameter; empty if the template has none.
     pub last: &'p str,
 }
 

@@ -181,11 +181,11 @@ const REFUSED: &[(&str, &str)] = &[
         "http: {debug: {addr: nowhere}}",
         "http.debug.addr: cannot listen",
     ),
-    ("http: {prefix: '/a b/'}", "no prefix of paths"),
+    ("http: {prefix: '/a b/'}", "is not a path prefix"),
     ("http: {host: 'ftp://x'}", "not the URL of a server"),
     (
         "http: {headers: {Content-Length: ['1']}}",
-        "the server's own to set",
+        "is set by the server itself",
     ),
     (
         "http: {trustedproxies: [everybody]}",

@@ -18,7 +18,7 @@ use crate::support::server::announced_address;
 use crate::support::{Client, Image, show_if_failing};
 
 /// Prepares a command without the `REGISTRY_` variables of the test environment.
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
@@ -32,7 +32,7 @@ fn command(arguments: &[&str]) -> Command {
 }
 
 /// Prepares `registry serve` on a directory and any port of loopback.
-pub fn serve(directory: &Path) -> Command {
+fn serve(directory: &Path) -> Command {
     let mut command = command(&["serve", "--addr", "127.0.0.1:0", "--data-dir"]);
     command.arg(directory);
     command
@@ -127,7 +127,7 @@ fn wait_until_closed(address: &str) {
 }
 
 /// Returns the stderr of a server that must not start; panics if it starts.
-pub fn refusal(command: Command) -> String {
+fn refusal(command: Command) -> String {
     let mut server = Running::start(command);
     assert_eq!(server.line, "", "it started");
     let (code, _, err) = server.end();

@@ -11,8 +11,12 @@ use crate::support::{Image, eventually, eventually_some, sha256};
 
 /// The one-sentence error of a server that must not start.
 pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
-    let mut command = start::serve(&directory.join("data"));
-    command.envs(environment.iter().copied());
+    // a flag would override the address in the environment
+    let mut command = start::command(&["serve", "--data-dir"]);
+    command
+        .arg(directory.join("data"))
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
+        .envs(environment.iter().copied());
     start::sentence(command)
 }
 

@@ -50,7 +50,7 @@ const HEALTH: &str = "/debug/health";
 impl DebugServer {
     /// Reports whether a path serves something other than metrics.
     #[must_use]
-    pub fn is_taken(path: &str) -> bool {
+    pub fn is_reserved(path: &str) -> bool {
         path == HEALTH || endpoint::is_probe(path)
     }
 

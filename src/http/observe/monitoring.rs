@@ -16,24 +16,24 @@ use crate::telemetry::Counter;
 /// Counters of configuration reloads.
 #[derive(Debug, Default)]
 pub struct Reloads {
-    pub taken: Counter,
-    pub refused: Counter,
-    is_refused: AtomicBool,
+    pub applied: Counter,
+    pub rejected: Counter,
+    is_last_rejected: AtomicBool,
 }
 
 impl Reloads {
-    /// Counts a reload.
-    pub fn count(&self, is_taken: bool) {
-        if is_taken {
-            self.taken.add(1)
-        } else {
-            self.refused.add(1)
-        }
-        self.is_refused.store(!is_taken, Ordering::Relaxed);
+    pub fn count_applied(&self) {
+        self.applied.add(1);
+        self.is_last_rejected.store(false, Ordering::Relaxed);
+    }
+
+    pub fn count_rejected(&self) {
+        self.rejected.add(1);
+        self.is_last_rejected.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_current(&self) -> bool {
-        !self.is_refused.load(Ordering::Relaxed)
+        !self.is_last_rejected.load(Ordering::Relaxed)
     }
 }
 

@@ -7,22 +7,6 @@ mod refusals;
 
 use crate::support::{Client, Image, Server};
 
-/// Decisions about one repository, and its rules.
-fn of_repository(preview: &Value, repository: &str) -> Value {
-    let of = |list: &str| -> Vec<Value> {
-        let list = preview[list].as_array().expect("a list").iter();
-        list.filter(|item| item["repository"] == repository)
-            .cloned()
-            .collect()
-    };
-    let [rules] = &of("repositories")[..] else {
-        panic!("no {repository}: {preview}")
-    };
-    let mut rules = rules.clone();
-    rules["tags"] = of("tags").into();
-    rules
-}
-
 /// A configuration file next to the server's data directory.
 fn configuration(server: &Server, text: &str) -> String {
     let path = server.directory().join("../policies.yml");

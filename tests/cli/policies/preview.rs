@@ -20,6 +20,22 @@ policies:
     keepuntagged: forever
 ";
 
+/// Decisions about one repository, and its rules.
+fn of_repository(preview: &Value, repository: &str) -> Value {
+    let of = |list: &str| -> Vec<Value> {
+        let list = preview[list].as_array().expect("a list").iter();
+        list.filter(|item| item["repository"] == repository)
+            .cloned()
+            .collect()
+    };
+    let [rules] = &of("repositories")[..] else {
+        panic!("no {repository}: {preview}")
+    };
+    let mut rules = rules.clone();
+    rules["tags"] = of("tags").into();
+    rules
+}
+
 fn decision<'p>(preview: &'p Value, tag: &str) -> &'p Value {
     preview["tags"]
         .as_array()

@@ -27,20 +27,26 @@ pub(crate) struct Content<'c> {
 pub(crate) enum ContentSource {
     Memory(Bytes),
     File(FileSource),
-    /// None: a response to HEAD has no body.
+    /// A response to HEAD has no body.
     Nothing,
 }
 
 impl Content<'_> {
-    /// Returns a response without content, if the client holds this content already.
+    /// Checks `If-Match` and `If-None-Match`. Returns a 304 if the client has this content already.
     ///
     /// # Errors
     /// `If-Match` names other content.
-    pub(crate) fn unneeded(&self, headers: &HeaderMap) -> Result<Option<Response<Body>>, ApiError> {
-        if range::is_another(headers, self.digest.as_str()) {
+    pub(crate) fn check_preconditions(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<Response<Body>>, ApiError> {
+        if range::if_match_fails(headers, self.digest.as_str()) {
             return Err(ApiError::Precondition);
         }
-        Ok(range::is_held(headers, self.digest.as_str()).then(|| self.not_modified()))
+        Ok(
+            range::if_none_match_matches(headers, self.digest.as_str())
+                .then(|| self.not_modified()),
+        )
     }
 
     fn not_modified(&self) -> Response<Body> {
@@ -203,7 +209,7 @@ impl ContentSource {
     }
 }
 
-/// content in memory is a manifest, whose size is limited far below what an index can hold
+/// Returns part of a manifest, whose size is limited far below what an index can hold.
 fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
     bytes.slice(range.start as usize..range.end as usize)
 }

@@ -30,11 +30,11 @@ pub(crate) enum Part {
 /// File that parts are read from.
 pub(crate) struct FileSource {
     file: Arc<BlobFile>,
-    way: Way,
+    transfer: Transfer,
 }
 
-/// Way of a file's bytes to the connection.
-enum Way {
+/// Transfer of a file's bytes to the connection.
+enum Transfer {
     Mapped(Mapped),
     Copied(Windows),
 }
@@ -45,9 +45,9 @@ struct Mapped {
 }
 
 /// Shared mapping that [`Bytes`] can own.
-struct Share(Arc<Mapping>);
+struct SharedMapping(Arc<Mapping>);
 
-impl AsRef<[u8]> for Share {
+impl AsRef<[u8]> for SharedMapping {
     fn as_ref(&self) -> &[u8] {
         (*self.0).as_ref()
     }
@@ -66,22 +66,22 @@ impl FileSource {
         let mapped = state
             .filter(|state| state.sends_files() && size >= MAPPED_FROM)
             .and_then(|state| Mapped::new(&file, size, state));
-        let way = mapped.map_or_else(|| Way::Copied(budget.body()), Way::Mapped);
-        Self { file, way }
+        let transfer = mapped.map_or_else(|| Transfer::Copied(budget.body()), Transfer::Mapped);
+        Self { file, transfer }
     }
 
     /// Charges bytes between parts of the file to the budget.
     fn hold(&self, bytes: Bytes) -> Bytes {
-        match &self.way {
-            Way::Mapped(_) => bytes,
-            Way::Copied(windows) => windows.hold(bytes.into()).freeze(),
+        match &self.transfer {
+            Transfer::Mapped(_) => bytes,
+            Transfer::Copied(windows) => windows.hold(bytes.into()).freeze(),
         }
     }
 
     fn poll_window(&self, cx: &mut Context<'_>) -> Poll<u64> {
-        match &self.way {
-            Way::Mapped(_) => Poll::Ready(MAPPED_WINDOW),
-            Way::Copied(windows) => windows.poll_size(cx),
+        match &self.transfer {
+            Transfer::Mapped(_) => Poll::Ready(MAPPED_WINDOW),
+            Transfer::Copied(windows) => windows.poll_size(cx),
         }
     }
 }
@@ -91,7 +91,7 @@ impl Mapped {
     /// error.
     fn new(file: &Arc<BlobFile>, size: u64, state: &ConnectionState) -> Option<Self> {
         let mapping = Arc::new(file.map(size)?);
-        let bytes = Bytes::from_owner(Share(Arc::clone(&mapping)));
+        let bytes = Bytes::from_owner(SharedMapping(Arc::clone(&mapping)));
         state.register(bytes.clone(), Arc::clone(file));
         Some(Self { mapping, bytes })
     }
@@ -157,9 +157,9 @@ impl ContentBody {
 impl FileSource {
     fn fetch(&self, range: Range<u64>) -> Result<Bytes, JoinHandle<io::Result<Bytes>>> {
         let file = Arc::clone(&self.file);
-        let mapped = match &self.way {
-            Way::Mapped(mapped) => mapped,
-            Way::Copied(windows) => {
+        let mapped = match &self.transfer {
+            Transfer::Mapped(mapped) => mapped,
+            Transfer::Copied(windows) => {
                 let window = windows.open(range.end - range.start);
                 let read =
                     |window| tokio::task::spawn_blocking(move || read(&file, range.start, window));

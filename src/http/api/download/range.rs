@@ -14,7 +14,7 @@ const PART_FRAMING: u64 = 160;
 const FRAMING_ALLOWED: u64 = 32 << 10;
 
 /// Maximum number of parts in a request: as many as Podman requests, which pulls parts of layers.
-const MOST_PARTS: usize = 1024;
+const MAX_PARTS: usize = 1024;
 
 /// Selection of bytes of the content.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(crate) enum Selection {
     Parts(Vec<Range<u64>>),
 }
 
-/// Reports whether the client holds what `etag` names.
-pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
+/// Reports whether `If-None-Match` names `etag`: the client has this content already.
+pub(crate) fn if_none_match_matches(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()
@@ -32,8 +32,8 @@ pub(crate) fn is_held(headers: &HeaderMap, etag: &str) -> bool {
         .any(|value| names(value, etag))
 }
 
-/// Reports whether `If-Match` names something other than `etag`.
-pub(crate) fn is_another(headers: &HeaderMap, etag: &str) -> bool {
+/// Reports whether `If-Match` is present and does not name `etag`.
+pub(crate) fn if_match_fails(headers: &HeaderMap, etag: &str) -> bool {
     let lists = || headers.get_all(IF_MATCH).iter();
     let names = |list: &str| {
         list.split(',')
@@ -53,7 +53,7 @@ fn names(list: &str, etag: &str) -> bool {
 /// Parses `Range` for content of `size` bytes.
 ///
 /// Ignores units other than bytes (RFC 9110), lists of more bytes than the whole content, and lists of more than
-/// [`MOST_PARTS`] ranges (section 14.2).
+/// [`MAX_PARTS`] ranges (section 14.2).
 ///
 /// # Errors
 /// No range lies inside the content.
@@ -75,12 +75,12 @@ pub(crate) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
         return Ok(Selection::Whole);
     }
     for (number, one) in ranges.enumerate() {
-        if number == MOST_PARTS {
+        if number == MAX_PARTS {
             return Ok(Selection::Whole);
         }
         match parse_one(one, size) {
-            Some(Some(part)) => parts.push(part),
-            Some(None) => {}
+            Some(RangeSpec::Inside(part)) => parts.push(part),
+            Some(RangeSpec::Outside) => {}
             None => return Ok(Selection::Whole),
         }
     }
@@ -101,9 +101,25 @@ pub(crate) fn select(headers: &HeaderMap, size: u64, etag: &str) -> Result<Selec
     )
 }
 
-/// Parses `FIRST-LAST`, `FIRST-` or `-LENGTH`. The outer `None` stands for invalid text, the inner one for a range
-/// outside the content.
-fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
+/// One well-formed range of a request.
+enum RangeSpec {
+    Inside(Range<u64>),
+    Outside,
+}
+
+impl RangeSpec {
+    /// Creates a range; an empty one lies outside the content.
+    fn new(range: Range<u64>) -> Self {
+        if range.is_empty() {
+            Self::Outside
+        } else {
+            Self::Inside(range)
+        }
+    }
+}
+
+/// Parses `FIRST-LAST`, `FIRST-` or `-LENGTH`. Returns `None` for malformed text.
+fn parse_one(text: &str, size: u64) -> Option<RangeSpec> {
     let (first, last) = text.split_once('-')?;
     let number = |digits: &str| {
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -112,7 +128,7 @@ fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
     };
     if first.is_empty() {
         let length = number(last)?.min(size);
-        return Some((length > 0).then(|| size - length..size));
+        return Some(RangeSpec::new(size - length..size));
     }
     let first = number(first)?;
     let last = if last.is_empty() {
@@ -121,7 +137,7 @@ fn parse_one(text: &str, size: u64) -> Option<Option<Range<u64>>> {
         number(last)?
     };
     let end = last.min(size - 1) + 1;
-    Some((first <= last && first < size).then_some(first..end))
+    Some(RangeSpec::new(first..end))
 }
 
 /// Parses the `Content-Range` of a chunk: `FIRST-LAST`, or `bytes FIRST-LAST/TOTAL` as some clients send.
@@ -183,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kinds_of_ranges() {
+    fn ranges_are_clamped_to_the_content() {
         let parts = |list: &[(u64, u64)]| {
             Selection::Parts(list.iter().map(|&(start, end)| start..end).collect())
         };
@@ -212,7 +228,7 @@ mod tests {
                 "{unsatisfiable}"
             );
         }
-        for passed_over in [
+        for ignored in [
             "lines=1-2",
             "bytes=a-b",
             "bytes=1",
@@ -220,29 +236,25 @@ mod tests {
             "bytes=,",
             "bytes=0-99,0-99",
         ] {
-            assert_eq!(
-                ask(passed_over, 100).unwrap(),
-                Selection::Whole,
-                "{passed_over}"
-            );
+            assert_eq!(ask(ignored, 100).unwrap(), Selection::Whole, "{ignored}");
         }
         assert_eq!(ask("bytes=0-", 0).unwrap(), Selection::Whole);
     }
 
     #[test]
-    fn a_list_without_end_is_passed_over() {
+    fn a_list_of_too_many_ranges_is_ignored() {
         let ranges = |count| format!("bytes={}", "-1,".repeat(count));
         assert!(
-            matches!(ask(&ranges(MOST_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MOST_PARTS)
+            matches!(ask(&ranges(MAX_PARTS), 1 << 20).unwrap(), Selection::Parts(parts) if parts.len() == MAX_PARTS)
         );
         assert_eq!(
-            ask(&ranges(MOST_PARTS + 1), 1 << 20).unwrap(),
+            ask(&ranges(MAX_PARTS + 1), 1 << 20).unwrap(),
             Selection::Whole
         );
     }
 
     #[test]
-    fn a_range_of_another_version_is_passed_over() {
+    fn a_range_of_another_version_is_ignored() {
         let headers = |tag: &str| {
             HeaderMap::from_iter([
                 (RANGE, "bytes=0-1".parse().unwrap()),
@@ -260,8 +272,8 @@ mod tests {
     }
 
     #[test]
-    fn another_content_is_not_given_to_who_asks_for_one() {
-        for (value, another) in [
+    fn if_match_fails_for_other_content() {
+        for (value, fails) in [
             ("\"etag\"", false),
             ("*", false),
             ("\"a\", \"etag\"", false),
@@ -270,20 +282,20 @@ mod tests {
             ("", true),
         ] {
             assert_eq!(
-                is_another(
+                if_match_fails(
                     &HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]),
                     "etag"
                 ),
-                another,
+                fails,
                 "{value}"
             );
         }
-        assert!(!is_another(&HeaderMap::new(), "etag"));
+        assert!(!if_match_fails(&HeaderMap::new(), "etag"));
     }
 
     #[test]
-    fn held_content_is_recognised_quoted_or_not() {
-        for (value, held) in [
+    fn if_none_match_matches_quoted_or_not() {
+        for (value, matches) in [
             ("\"etag\"", true),
             ("etag", true),
             ("W/\"etag\"", true),
@@ -292,11 +304,11 @@ mod tests {
             ("\"other\"", false),
         ] {
             assert_eq!(
-                is_held(
+                if_none_match_matches(
                     &HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]),
                     "etag"
                 ),
-                held,
+                matches,
                 "{value}"
             );
         }

@@ -39,7 +39,7 @@ pub(crate) async fn get(
         size: blob.size,
         is_immutable: true,
     };
-    if let Some(answer) = content.unneeded(&head.headers)? {
+    if let Some(answer) = content.check_preconditions(&head.headers)? {
         return Ok(answer);
     }
     if head.method == Method::HEAD {

@@ -22,10 +22,10 @@ use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Maximum time for the rest of a manifest while others wait for memory.
-const HURRY: Duration = Duration::from_secs(10);
+const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum size of a manifest that needs no reservation of memory, in bytes.
-const ORDINARY_SIZE: usize = 64 << 10;
+const UNRESERVED_SIZE: usize = 64 << 10;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -49,7 +49,7 @@ pub(crate) async fn get(
         // a tag may move
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
-    if let Some(answer) = content.unneeded(&head.headers)? {
+    if let Some(answer) = content.check_preconditions(&head.headers)? {
         registry.manifests().count_check(&manifest, reference);
         return Ok(answer);
     }
@@ -79,7 +79,7 @@ pub(crate) async fn put(
     if body.size_hint().lower() > limit as u64 {
         return Err(Error::ManifestTooLarge { limit }.into());
     }
-    let (bytes, room) = read(registry, body).await?;
+    let (bytes, reservation) = read(registry, body).await?;
     let pushed = registry
         .manifests()
         .push(
@@ -97,7 +97,7 @@ pub(crate) async fn put(
     if let Some(subject) = &pushed.subject {
         answer = answer.header(OCI_SUBJECT, subject.as_str());
     }
-    drop(room);
+    drop(reservation);
     for tag in &tags {
         answer = answer.another(OCI_TAG, tag.as_str());
     }
@@ -108,11 +108,11 @@ pub(crate) async fn put(
 /// manifest is stored.
 async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
     let limit = registry.settings().manifest_limit;
-    let (mut bytes, mut room) = (BytesMut::new(), registry.manifests().reserve_memory());
+    let (mut bytes, mut reservation) = (BytesMut::new(), registry.manifests().reserve_memory());
     let mut deadline = Instant::now() + BODY_TIMEOUT;
     let late = |_| {
         Error::ManifestBody(
-            "it took too long to arrive: more than a minute, or ten seconds while others waited"
+            "it took too long to arrive: more than a minute, or ten seconds while other pushes waited"
                 .to_owned(),
         )
     };
@@ -125,18 +125,18 @@ async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestRes
         if length > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
-        if length > ORDINARY_SIZE {
-            let was_beyond = room.is_overdraft();
-            timeout_at(deadline, room.grow_to(length))
+        if length > UNRESERVED_SIZE {
+            let was_overdraft = reservation.is_overdraft();
+            timeout_at(deadline, reservation.grow_to(length))
                 .await
                 .map_err(late)?;
-            if room.is_overdraft() && !was_beyond {
-                deadline = deadline.min(Instant::now() + HURRY);
+            if reservation.is_overdraft() && !was_overdraft {
+                deadline = deadline.min(Instant::now() + CONTENDED_TIMEOUT);
             }
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes.freeze(), room))
+    Ok((bytes.freeze(), reservation))
 }
 
 pub(crate) async fn delete(

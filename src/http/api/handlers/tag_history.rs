@@ -15,7 +15,7 @@ use crate::registry::{Millis, Registry, TagState};
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const LINK: HeaderName = http::header::LINK;
 /// Maximum number of events in one response.
-const LIMIT: usize = 1000;
+const MAX_EVENTS: usize = 1000;
 
 struct Event<'s> {
     at: Millis,
@@ -30,35 +30,36 @@ pub(crate) async fn get(
     tag: &TagName,
     filter: HistoryFilter,
 ) -> Result<Response<Body>, ApiError> {
-    let wanted = filter.n.unwrap_or(LIMIT).min(LIMIT);
-    let mut told: Vec<Value> = Vec::new();
+    let limit = filter.n.unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
+    let mut descriptors: Vec<Value> = Vec::new();
     let mut last: Option<Millis> = None;
-    let (mut before, mut goes_on) = (None, false);
+    let (mut before, mut has_more) = (None, false);
     'pages: loop {
         let page = registry.tags().history(name, tag, before).await?;
         for event in page
             .items
             .iter()
             .flat_map(events)
-            .filter(|event| filter.wants(event))
+            .filter(|event| filter.matches(event))
         {
             // events of the same time stay together, because the next page starts before a time
-            if told.len() >= wanted && last != Some(event.at) {
-                goes_on = wanted > 0;
+            if descriptors.len() >= limit && last != Some(event.at) {
+                has_more = limit > 0;
                 break 'pages;
             }
             last = Some(event.at);
-            told.push(event.descriptor());
+            descriptors.push(event.descriptor());
         }
         before = match page.next.and_then(|next| next.parse().ok()) {
             Some(next) => Some(next),
             None => break,
         };
     }
-    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": told }).to_string();
+    let index =
+        json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors }).to_string();
     let answer = builder::empty(StatusCode::OK).header(CONTENT_TYPE, INDEX);
-    let answer = match last.filter(|_| goes_on) {
-        Some(last) => answer.header(LINK, next_page(name, tag, &filter, wanted, last)),
+    let answer = match last.filter(|_| has_more) {
+        Some(last) => answer.header(LINK, next_page(name, tag, &filter, limit, last)),
         None => answer,
     };
     Ok(answer.body(index.len() as u64, Body::from(index)).finish())
@@ -94,7 +95,7 @@ impl Event<'_> {
 }
 
 impl HistoryFilter {
-    fn wants(&self, event: &Event<'_>) -> bool {
+    fn matches(&self, event: &Event<'_>) -> bool {
         self.before.is_none_or(|before| event.at < before)
             && self.since.is_none_or(|since| event.at >= since)
             && self
@@ -108,12 +109,12 @@ fn next_page(
     name: &RepositoryName,
     tag: &TagName,
     filter: &HistoryFilter,
-    wanted: usize,
+    limit: usize,
     last: Millis,
 ) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query
-        .append_pair("n", &wanted.to_string())
+        .append_pair("n", &limit.to_string())
         .append_pair("before", &builder::time(last));
     if let Some(since) = filter.since {
         query.append_pair("since", &builder::time(since));

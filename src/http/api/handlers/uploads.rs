@@ -79,7 +79,7 @@ pub(crate) async fn append(
         .uploads()
         .append(name, id, range, content(body), actor(head))
         .await
-        .map_err(|error| telling_where(name, id, error))?;
+        .map_err(|error| with_location(name, id, error))?;
     Ok(progress(StatusCode::ACCEPTED, name, &status).finish())
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn finish(
         .uploads()
         .finish(name, id, digest, range, content(body), actor(head))
         .await
-        .map_err(|error| telling_where(name, id, error))?;
+        .map_err(|error| with_location(name, id, error))?;
     Ok(created(name, digest))
 }
 
@@ -120,8 +120,8 @@ fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
     format!("/v2/{name}/blobs/uploads/{id}")
 }
 
-/// Adds to the error of a rejected chunk what the client needs to continue.
-fn telling_where(name: &RepositoryName, id: &UploadId, error: Error) -> ApiError {
+/// Adds the upload's location to the error of a rejected chunk, so that the client can continue.
+fn with_location(name: &RepositoryName, id: &UploadId, error: Error) -> ApiError {
     match error {
         error @ Error::ChunkOutOfOrder { .. } => ApiError::Upload {
             location: upload_path(name, id),

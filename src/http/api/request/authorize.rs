@@ -23,7 +23,7 @@ pub(crate) async fn admit(
     action: Action,
     request: &mut Request<Body>,
 ) -> Result<Action, ApiError> {
-    let Some(wanted) = required_scopes(&action) else {
+    let Some(required) = required_scopes(&action) else {
         return Ok(action);
     };
     let client = request.extensions().get::<Client>();
@@ -35,9 +35,12 @@ pub(crate) async fn admit(
             .map(|value| value.as_bytes()),
         address: client.and_then(|client| client.address),
     };
-    let admitted = access.admit(login, &wanted, &site).await;
+    let admitted = access.admit(login, &required, &site).await;
     let identity = admitted.map_err(|refusal| match refusal {
-        Refusal::Challenge(challenge) => ApiError::Unauthorized { challenge, wanted },
+        Refusal::Challenge(challenge) => ApiError::Unauthorized {
+            challenge,
+            required,
+        },
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
     })?;
     let action = without_denied_mount(action, &identity);

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use crate::http::limits::MOST_TAGS;
+use crate::http::limits::MAX_TAGS;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, TagName};
 
@@ -54,7 +54,7 @@ impl<'q> Query<'q> {
 
     pub(crate) fn tags(self) -> Result<Vec<TagName>, ApiError> {
         let tags = || form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
-        if tags().nth(MOST_TAGS).is_some() {
+        if tags().nth(MAX_TAGS).is_some() {
             return Err(ApiError::TooManyTags);
         }
         Ok(tags()

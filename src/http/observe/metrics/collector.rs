@@ -353,8 +353,8 @@ impl Collected {
             "registry_config_reloads",
             "How often the configuration was read again while the server ran",
             [
-                ("ok", count(&reloads.taken)),
-                ("failed", count(&reloads.refused)),
+                ("ok", count(&reloads.applied)),
+                ("failed", count(&reloads.rejected)),
             ],
         )?;
         out.metric(
@@ -362,7 +362,7 @@ impl Collected {
             "Whether the configuration on disk, when it was last read, is the one in force",
             ConstGauge::new(i64::from(reloads.is_current())),
         )?;
-        if let Some(tls) = &self.monitor.settings.look().tls {
+        if let Some(tls) = &self.monitor.settings.load().tls {
             certificates(tls, out)?;
         }
         out.metric(
