@@ -62,10 +62,10 @@ fn a_glob_previews_and_then_removes() {
         "{table}"
     );
 
-    let said = text(&server, &["rm", "team/*:pr-*", "--yes"]);
+    let printed = text(&server, &["rm", "team/*:pr-*", "--yes"]);
     assert!(
-        said.ends_with("removed 3 tags of 2 repositories\n"),
-        "{said}"
+        printed.ends_with("removed 3 tags of 2 repositories\n"),
+        "{printed}"
     );
     assert_eq!(
         client.get("/v2/team/app/tags/list").json()["tags"],

@@ -34,10 +34,10 @@ fn a_chain_leads_up_to_the_tag() {
         value!([{ "tag": "v1", "rule": null }])
     );
     assert_eq!(why["removals"], value!([]));
-    let said = text(&server, &["why", &layer]);
+    let printed = text(&server, &["why", &layer]);
     assert!(
-        said.contains(&format!(" <- index {index} <- tag team/app:v1")) && said.contains("6.8 KiB"),
-        "{said}"
+        printed.contains(&format!(" <- index {index} <- tag team/app:v1")) && printed.contains("6.8 KiB"),
+        "{printed}"
     );
 
     let signature = inspected["referrers"][0]["digest"]
@@ -76,11 +76,11 @@ fn leases_and_untagged_manifests_have_an_end_time() {
         layer["removals"][0]["at"].as_str() > why["removals"][0]["at"].as_str(),
         "the layer goes a grace period after its manifest"
     );
-    let said = text(&server, &["why", &image.digest()]);
+    let printed = text(&server, &["why", &image.digest()]);
     assert!(
-        said.contains("no tag points at it; such manifests are kept for 14d")
-            && said.contains("is removed at"),
-        "{said}"
+        printed.contains("no tag points at it; such manifests are kept for 14d")
+            && printed.contains("is removed at"),
+        "{printed}"
     );
 }
 
@@ -125,10 +125,10 @@ fn deleted_content_is_distinguished_from_unknown() {
         (&why["deleted"][0]["repository"], &why["deleted"][0]["tags"]),
         (&"app".into(), &value!(["v1"]))
     );
-    let said = text(&server, &["why", &image.digest()]);
+    let printed = text(&server, &["why", &image.digest()]);
     assert!(
-        said.contains(&format!("registry restore app@{}", image.digest())),
-        "{said}"
+        printed.contains(&format!("registry restore app@{}", image.digest())),
+        "{printed}"
     );
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
     assert_eq!(
@@ -172,9 +172,9 @@ fn many_chains_are_summarised() {
         (20, &10.into(), &true.into())
     );
     assert!(text(&server, &["why", &sha256(&shared)]).contains("and 10 more"));
-    let said = text(&server, &["why", &Image::small(5).digest()]);
+    let printed = text(&server, &["why", &Image::small(5).digest()]);
     assert!(
-        said.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"),
-        "{said}"
+        printed.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"),
+        "{printed}"
     );
 }

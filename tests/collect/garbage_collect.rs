@@ -65,15 +65,15 @@ fn garbage_is_removed_at_once_without_a_server_and_waits_beside_one() {
     );
 
     // clients may rely on the server's answers that the blobs exist
-    let said = scene.collected(&[]);
+    let printed = scene.collected(&[]);
     assert!(
-        said.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"),
-        "{said}"
+        printed.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"),
+        "{printed}"
     );
     assert!(
-        said.contains("a server is using the data directory")
-            && said.contains("wait for leases, grace periods and rules"),
-        "{said}"
+        printed.contains("a server is using the data directory")
+            && printed.contains("wait for leases, grace periods and rules"),
+        "{printed}"
     );
     assert_eq!(scene.server.blob_files().len(), 5);
 
@@ -132,17 +132,17 @@ fn delete_untagged_removes_untagged_manifests_but_no_index_children() {
             .collected(&[])
             .contains(", 0 blobs and 0 manifests eligible")
     );
-    let said = scene.collected(&["-m"]);
+    let printed = scene.collected(&["-m"]);
     assert!(
-        said.contains(", 2 blobs and 1 manifests eligible for deletion\n"),
-        "{said}"
+        printed.contains(", 2 blobs and 1 manifests eligible for deletion\n"),
+        "{printed}"
     );
     assert!(
-        said.contains(&format!(
+        printed.contains(&format!(
             "manifest eligible for deletion: {}\n",
             by_digest(&old)
         )),
-        "{said}"
+        "{printed}"
     );
     scene.server.restart();
     let client = &mut scene.server.client();
@@ -160,10 +160,10 @@ fn unusable_directories_are_reported() {
         .args(["garbage-collect", "/nowhere.yml"])
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("/nowhere.yml"),
-        "{said}"
+        !output.status.success() && printed.contains("/nowhere.yml"),
+        "{printed}"
     );
     let empty = TempDir::new().expect("a directory");
     std::fs::write(

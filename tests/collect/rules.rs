@@ -94,10 +94,10 @@ fn a_rule_that_keeps_nothing_must_say_so() {
             .arg("--data-dir")
             .arg(directory.path().join("data"));
         let output = command.stdout(Stdio::null()).output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            !output.status.success() && said.contains(complaint),
-            "{rules}: {said}"
+            !output.status.success() && printed.contains(complaint),
+            "{rules}: {printed}"
         );
     }
 }

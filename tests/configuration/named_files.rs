@@ -292,12 +292,12 @@ fn a_usable_configuration_is_valid_and_creates_nothing() {
         let path = write(directory, text);
         let before = inside(directory);
         let checked = run(&["check", &path], &[]);
-        let said = String::from_utf8_lossy(&checked.stdout);
+        let printed = String::from_utf8_lossy(&checked.stdout);
         assert!(
             checked.status.success() && err(&checked).is_empty(),
             "{text}: {checked:?}"
         );
-        let notes: Vec<_> = said
+        let notes: Vec<_> = printed
             .lines()
             .filter_map(|line| line.strip_prefix("note: "))
             .collect();
@@ -306,7 +306,7 @@ fn a_usable_configuration_is_valid_and_creates_nothing() {
                 && notes
                     .iter()
                     .all(|line| line.contains(note.unwrap_or_default())),
-            "{text}: {said}"
+            "{text}: {printed}"
         );
         assert_eq!(inside(directory), before, "{text} changed something");
     }
@@ -347,7 +347,7 @@ fn all_errors_are_reported_at_once() {
     let temporary = prepared();
     let path = write(temporary.path(), MUCH);
     let checked = run(&["check", &path], &[("REGISTRY_LOG_LEVEL", "loud")]);
-    let said = err(&checked);
+    let printed = err(&checked);
     let expected = [
         (3, "unknown key http.adr"),
         (4, "http.host"),
@@ -364,27 +364,27 @@ fn all_errors_are_reported_at_once() {
         (26, "health.tcp[0].timeout is 5 without a unit"),
         (26, "health.tcp[0].addr is missing"),
     ];
-    let lines: Vec<_> = said.lines().collect();
+    let lines: Vec<_> = printed.lines().collect();
     for (line, (number, words)) in lines.iter().zip(expected) {
         assert!(
             line.contains(&format!("config.yml line {number}: ")) && line.contains(words),
-            "'{words}' is not line {number}:\n{said}"
+            "'{words}' is not line {number}:\n{printed}"
         );
     }
-    assert_eq!(lines.len(), expected.len() + 1, "{said}");
+    assert_eq!(lines.len(), expected.len() + 1, "{printed}");
     assert!(
         lines[expected.len()].starts_with("registry: the variable REGISTRY_LOG_LEVEL: "),
-        "{said}"
+        "{printed}"
     );
     // consequences of an error are not reported beside it
     let path = write(
         temporary.path(),
         "http:\n  tls:\n    certificate: DIR/cert.pem\n    kei: DIR/key.pem\n",
     );
-    let said = err(&run(&["check", &path], &[]));
+    let printed = err(&run(&["check", &path], &[]));
     assert!(
-        said.lines().count() == 1 && said.contains("did you mean http.tls.key?"),
-        "{said}"
+        printed.lines().count() == 1 && printed.contains("did you mean http.tls.key?"),
+        "{printed}"
     );
 }
 
@@ -396,12 +396,12 @@ fn json_output_has_the_same_errors() {
         &["check", "--output", "json", &path],
         &[("REGISTRY_LOG_LEVEL", "loud")],
     );
-    let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    let printed: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
     assert!(
-        !checked.status.success() && checked.stderr.is_empty() && said["valid"] == false,
+        !checked.status.success() && checked.stderr.is_empty() && printed["valid"] == false,
         "{checked:?}"
     );
-    let places: Vec<_> = said["problems"]
+    let places: Vec<_> = printed["problems"]
         .as_array()
         .expect("a list")
         .iter()
@@ -421,24 +421,24 @@ fn json_output_has_the_same_errors() {
             (&level, &null, &"REGISTRY_LOG_LEVEL".into())
         ]
     );
-    assert_eq!(said["problems"][0]["file"], path);
+    assert_eq!(printed["problems"][0]["file"], path);
     let path = write(
         temporary.path(),
         "auth: {htpasswd: {realm: a, path: DIR/none}}\nhttp: {secret: x}\n",
     );
     let checked = run(&["check", "--output", "json", &path], &[]);
-    let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    let printed: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
     assert!(
         checked.status.success()
-            && said["valid"] == true
-            && said["problems"] == serde_json::json!([]),
+            && printed["valid"] == true
+            && printed["problems"] == serde_json::json!([]),
         "{checked:?}"
     );
-    assert_eq!(said["notes"].as_array().map(Vec::len), Some(2), "{said}");
+    assert_eq!(printed["notes"].as_array().map(Vec::len), Some(2), "{printed}");
     let checked = run(&["check", "--output", "json", "/nowhere/config.yml"], &[]);
-    let said: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+    let printed: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
     assert!(
-        !checked.status.success() && said["problems"][0]["file"] == "/nowhere/config.yml",
-        "{said}"
+        !checked.status.success() && printed["problems"][0]["file"] == "/nowhere/config.yml",
+        "{printed}"
     );
 }

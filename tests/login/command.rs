@@ -85,10 +85,10 @@ fn a_line_is_printed_to_stdout() {
 }
 
 /// Runs `htpasswd` in a directory; asserts its exit code and message, and that it prints nothing.
-fn assert_run(directory: &TempDir, arguments: &[&str], code: i32, said: &str) {
+fn assert_run(directory: &TempDir, arguments: &[&str], code: i32, printed: &str) {
     assert_eq!(
         run(directory.path(), arguments, ""),
-        (code, String::new(), format!("{said}\n")),
+        (code, String::new(), format!("{printed}\n")),
         "{arguments:?}"
     );
 }
@@ -109,7 +109,7 @@ fn a_file_is_created_changed_and_verified() {
     let create = ["-cBbC4", "f", "joe", "pw"];
     assert_run(&directory, &create, 0, "Adding password for user joe");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
-    for (arguments, code, said) in [
+    for (arguments, code, printed) in [
         (
             &["-BbC4", "f", "joe", "pw2"][..],
             0,
@@ -134,7 +134,7 @@ fn a_file_is_created_changed_and_verified() {
         (&["-D", "f", "ann"], 0, "Deleting password for user ann"),
         (&["-D", "f", "nobody"], 0, "User nobody not found"),
     ] {
-        assert_run(&directory, arguments, code, said);
+        assert_run(&directory, arguments, code, printed);
     }
     let content = fs::read_to_string(&path).expect("the file");
     assert!(is_hash_of(content.trim_end(), "joe", "pw2", 4), "{content}");
@@ -155,8 +155,8 @@ fn a_file_is_recreated_and_an_invalid_one_kept() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("f");
     for user in ["joe", "bob"] {
-        let said = format!("Adding password for user {user}");
-        assert_run(&directory, &["-cBbC4", "f", user, "pw"], 0, &said);
+        let printed = format!("Adding password for user {user}");
+        assert_run(&directory, &["-cBbC4", "f", user, "pw"], 0, &printed);
     }
     assert_eq!(
         fs::read_to_string(&path).expect("the file").lines().count(),
@@ -276,20 +276,20 @@ const USAGE_ERRORS: &[(&[&str], &str, i32, &str)] = &[
 #[test]
 fn usage_errors() {
     let directory = TempDir::new().expect("a directory");
-    for &(arguments, input, code, said) in USAGE_ERRORS {
+    for &(arguments, input, code, printed) in USAGE_ERRORS {
         assert_eq!(
             run(directory.path(), arguments, input),
-            (code, String::new(), format!("{said}\n")),
+            (code, String::new(), format!("{printed}\n")),
             "{arguments:?}"
         );
     }
     for arguments in [&[][..], &["-q"], &["-bi", "f", "x", "y"]] {
         assert_eq!(run(directory.path(), arguments, "").0, 2, "{arguments:?}");
     }
-    let (code, _, said) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
+    let (code, _, printed) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
     assert!(
-        code == 1 && said.starts_with("htpasswd: cannot create file not/there/f: "),
-        "{said}"
+        code == 1 && printed.starts_with("htpasswd: cannot create file not/there/f: "),
+        "{printed}"
     );
 }
 
@@ -366,9 +366,9 @@ fn the_command_is_available_as_htpasswd() {
         .arg("--help")
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        said.starts_with("Create or change a password file"),
-        "{said}"
+        printed.starts_with("Create or change a password file"),
+        "{printed}"
     );
 }

@@ -73,11 +73,11 @@ impl Configured {
         loop {
             let left = PATIENCE
                 .checked_sub(start.elapsed())
-                .expect("it is not said");
+                .expect("it is not logged");
             let line = self
                 .lines
                 .recv_timeout(left)
-                .unwrap_or_else(|_| panic!("{words:?} is not said"));
+                .unwrap_or_else(|_| panic!("{words:?} is not logged"));
             if words.iter().all(|word| line.contains(word)) {
                 return line;
             }
@@ -213,10 +213,10 @@ fn an_invalid_file_changes_nothing_and_is_reported_once() {
     assert!(configured.deletes());
     configured.replace(KEEPING);
     let before = std::iter::from_fn(|| configured.lines.recv_timeout(PATIENCE).ok());
-    let said: Vec<_> = before
+    let printed: Vec<_> = before
         .take_while(|line| !line.contains("now in force"))
         .collect();
-    assert_eq!(said, Vec::<String>::new(), "more than once");
+    assert_eq!(printed, Vec::<String>::new(), "more than once");
     assert!(!configured.deletes());
 }
 
@@ -241,8 +241,8 @@ fn keys_that_need_a_restart_are_reported_while_they_differ() {
     configured.replace(&format!("{KEEPING}log: {{level: debug}}\n"));
     configured.says(&["now in force", "log.level"]);
     configured.replace(DELETING);
-    let said = configured.says(&["configuration reloaded"]);
-    assert!(said.contains("log.level, storage.delete.enabled"), "{said}");
+    let printed = configured.says(&["configuration reloaded"]);
+    assert!(printed.contains("log.level, storage.delete.enabled"), "{printed}");
 }
 
 /// Maintenance mode changes while clients are connected.
