@@ -36,7 +36,8 @@ fn a_chain_leads_up_to_the_tag() {
     assert_eq!(why["removals"], value!([]));
     let printed = text(&server, &["why", &layer]);
     assert!(
-        printed.contains(&format!(" <- index {index} <- tag team/app:v1")) && printed.contains("6.8 KiB"),
+        printed.contains(&format!(" <- index {index} <- tag team/app:v1"))
+            && printed.contains("6.8 KiB"),
         "{printed}"
     );
 

@@ -143,7 +143,8 @@ fn every_spelling_of_version_prints_it() {
             .expect("the command runs");
         let printed = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && printed == format!("registry {}\n", env!("CARGO_PKG_VERSION")),
+            output.status.success()
+                && printed == format!("registry {}\n", env!("CARGO_PKG_VERSION")),
             "{flag}: {output:?}"
         );
     }

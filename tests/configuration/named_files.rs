@@ -434,7 +434,11 @@ fn json_output_has_the_same_errors() {
             && printed["problems"] == serde_json::json!([]),
         "{checked:?}"
     );
-    assert_eq!(printed["notes"].as_array().map(Vec::len), Some(2), "{printed}");
+    assert_eq!(
+        printed["notes"].as_array().map(Vec::len),
+        Some(2),
+        "{printed}"
+    );
     let checked = run(&["check", "--output", "json", "/nowhere/config.yml"], &[]);
     let printed: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
     assert!(

@@ -242,7 +242,10 @@ fn keys_that_need_a_restart_are_reported_while_they_differ() {
     configured.says(&["now in force", "log.level"]);
     configured.replace(DELETING);
     let printed = configured.says(&["configuration reloaded"]);
-    assert!(printed.contains("log.level, storage.delete.enabled"), "{printed}");
+    assert!(
+        printed.contains("log.level, storage.delete.enabled"),
+        "{printed}"
+    );
 }
 
 /// Maintenance mode changes while clients are connected.
