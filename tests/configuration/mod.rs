@@ -1,5 +1,6 @@
 //! The configuration as people meet it: its table in the documentation, distribution's own examples, and changes under load.
 
+mod accepted;
 mod command;
 mod examples;
 mod named;

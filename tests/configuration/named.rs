@@ -314,7 +314,7 @@ const MUCH: &str = "\
 version: 0.1
 http:
   adr: :5000
-  host: nowhere
+  host: 'ftp://nowhere'
   prefix: 'a b'
   limits: {idle: 0s, header: 0s}
   tls:
@@ -336,7 +336,7 @@ health:
   - uri: https://ok.example
     intervall: 1s
   tcp:
-  - timeout: 5
+  - timeout: -5
 ";
 
 /// Unknown keys, invalid values and invalid files are reported in the order of the file.
@@ -359,7 +359,7 @@ fn all_that_is_wrong_is_said_in_one_go() {
         (16, "in policies"),
         (19, "has no condition"),
         (24, "unknown key health.http[1].intervall"),
-        (26, "health.tcp[0].timeout is 5 without a unit"),
+        (26, "health.tcp[0].timeout is -5 without a unit"),
         (26, "health.tcp[0].addr is missing"),
     ];
     let lines: Vec<_> = said.lines().collect();
@@ -389,7 +389,7 @@ fn all_that_is_wrong_is_said_in_one_go() {
 #[test]
 fn scripts_get_the_same_as_json() {
     let temporary = prepared();
-    let path = write(temporary.path(), "http:\n  adr: a\n  host: nowhere\n");
+    let path = write(temporary.path(), "http:\n  adr: a\n  host: ftp://nowhere\n");
     let checked = run(
         &["check", "--output", "json", &path],
         &[("REGISTRY_LOG_LEVEL", "loud")],

@@ -97,7 +97,6 @@ fn no_key_shows_the_secrets_of_a_url() {
 fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
     for text in [
         "http: {host: 'https://joe:hidden@example.com/'}",
-        "http: {host: 'joe:hidden@example.com'}",
         "http: {headers: {X-Token: [\"hidden\\u0001\"]}}",
         "http: {secret: {a: hidden}, adr: hidden}",
         "http: {tls: {letsencrypt: {cachefile: /tmp/none, hosts: [a.example], directoryurl: 'http://u:hidden@acme.example'}}}",
@@ -107,7 +106,6 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
         "health: {http: [{uri: 'http://example.com', headers: {Cookie: \"hidden\\u0001\"}}]}",
         "auth: {token: {realm: hidden, service: a, issuer: b, autoredirectpath: 'https://u:hidden@example.com'}}",
         "auth: {token: {passwort: hidden}}",
-        "redis: {password: hidden}",
         "storage: {s3: {secretkey: hidden, accesskey: hidden}}",
         "storage: {azure: {accountkey: hidden}}",
         "proxy: {remoteurl: 'https://u:hidden@example.com'}",
@@ -124,6 +122,22 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(
             !output.status.success() && !said.contains("hidden"),
+            "{text}: {said}"
+        );
+    }
+    for text in [
+        "http: {host: 'joe:hidden@example.com'}",
+        "redis: {password: hidden}",
+        "middleware: {storage: [{name: cloudfront, options: {privatekey: hidden}}]}",
+        "compatibility: {schema1: {signingkeyfile: hidden}}",
+        "reporting: {newrelic: {name: hidden}}",
+    ] {
+        let (_temporary, path) = written(text);
+        let output = run(&["check", &path], &[]);
+        let said = [&*output.stdout, &*output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            output.status.success() && said.contains("has no effect") && !said.contains("hidden"),
             "{text}: {said}"
         );
     }

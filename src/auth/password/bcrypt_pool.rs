@@ -33,10 +33,10 @@ pub(super) struct PasswordCheck {
     pub(super) fingerprint: Fingerprint,
     pub(super) user: String,
     pub(super) password: Vec<u8>,
-    /// The user's hash; for an unknown user, one as costly as the costliest.
+    /// The user's hash; for an unknown user, `usual`.
     pub(super) hash: BcryptHash,
-    /// A hash as costly as the costliest in the file.
-    pub(super) costliest: BcryptHash,
+    /// A hash of the commonest cost in the file.
+    pub(super) usual: BcryptHash,
     pub(super) is_user: bool,
     pub(super) address: Option<IpAddr>,
 }
@@ -94,8 +94,8 @@ impl BcryptPool {
 
     /// Compares a password with a user's hash; a wrong one counts as a failed login.
     ///
-    /// The check continues if the client disconnects, so that every guess has its full price: the time of the costliest hash,
-    /// even if the user's own is cheaper, so that time does not reveal who is a user.
+    /// The check continues if the client disconnects, so that every guess has its full price: the time of a hash of
+    /// the commonest cost, even if the user's own is cheaper, so that time does not reveal who is a user.
     pub(super) async fn check(&self, check: PasswordCheck) -> Outcome {
         let Some(mut outcome) = self.join(check) else {
             // not a failed login: the client has done nothing wrong
@@ -132,7 +132,7 @@ impl BcryptPool {
         if let Some(outcome) = work.pending.get(&check.fingerprint) {
             return Some(outcome.clone());
         }
-        let capacity = capacity(check.costliest.cost(), self.0.cores);
+        let capacity = capacity(check.usual.cost().max(check.hash.cost()), self.0.cores);
         if work.queue.len() >= capacity || work.queue.len_of(&client) >= capacity / 2 {
             return None;
         }
@@ -218,7 +218,7 @@ impl Shared {
         if check.hash.matches(&check.password) && check.is_user {
             return Outcome::Correct;
         }
-        pay_difference(&check.hash, &check.costliest, &check.password);
+        pay_difference(&check.hash, &check.usual, &check.password);
         let failed = FailedLogin {
             fingerprint: Some(check.fingerprint),
             user: &check.user,
@@ -234,11 +234,11 @@ impl Shared {
     }
 }
 
-/// Spends the time by which the costliest hash exceeds `hash`.
+/// Spends the time by which the usual hash exceeds `hash`.
 ///
-/// Each cost takes twice as long as the one before, so those from the hash's own up to the costliest add up to it.
-fn pay_difference(hash: &BcryptHash, costliest: &BcryptHash, password: &[u8]) {
-    for cost in hash.cost()..costliest.cost() {
+/// Each cost takes twice as long as the one before, so those from the hash's own up to the usual one add up to it.
+fn pay_difference(hash: &BcryptHash, usual: &BcryptHash, password: &[u8]) {
+    for cost in hash.cost()..usual.cost() {
         std::hint::black_box(BcryptHash::dummy(cost).matches(password));
     }
 }

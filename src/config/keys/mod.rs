@@ -9,7 +9,7 @@ mod lookup;
 mod nearest;
 mod supported;
 
-pub(in crate::config) use key::switch;
+pub(in crate::config) use key::{Effect, switch};
 pub use key::{Key, Kind, Status, When};
 pub use lookup::{all, is_live, section};
 pub(in crate::config) use lookup::{
