@@ -16,7 +16,7 @@ const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until it is dropped.
 pub async fn run(registry: &Registry) {
-    tokio::join!(uploads(registry), collect(registry), record_pulls(registry));
+    tokio::join!(uploads(registry), collect(registry), record_uses(registry));
 }
 
 async fn uploads(registry: &Registry) {
@@ -116,7 +116,7 @@ fn is_worth_logging(swept: &SweepCounts, failures_before: u64) -> bool {
 
 async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, Error> {
     // recent pulls keep content; failing to record them on a full disk must not prevent collection
-    if let Err(error) = registry.manifests().record_pulls().await {
+    if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record some pulls");
     }
     registry
@@ -131,10 +131,10 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
         .await
 }
 
-async fn record_pulls(registry: &Registry) {
+async fn record_uses(registry: &Registry) {
     loop {
         tokio::time::sleep(PULLS_INTERVAL).await;
-        if let Err(error) = registry.manifests().record_pulls().await {
+        if let Err(error) = registry.manifests().record_uses().await {
             tracing::warn!(%error, "cannot record some pulls");
         }
     }

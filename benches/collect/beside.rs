@@ -63,7 +63,7 @@ fn sweep(directory: &Path) {
         .args(["gc", "--online", "--data-dir"])
         .arg(directory)
         .env("REGISTRY_GC_GRACE", "0s")
-        .env("REGISTRY_GC_UNTAGGED", "0s")
+        .env("REGISTRY_GC_KEEPUNTAGGED", "0s")
         // images pushed meanwhile must live until their tag is set
         .env("REGISTRY_GC_LEASE", "2s")
         .stdout(Stdio::null());

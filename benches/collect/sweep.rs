@@ -20,7 +20,7 @@ fn at_once() -> Retention {
     Retention {
         lease: Duration::ZERO,
         grace: Duration::ZERO,
-        untagged: KeepUntagged::Never,
+        keep_untagged: KeepUntagged::For(Duration::ZERO),
         ..Retention::default()
     }
 }

@@ -213,6 +213,11 @@ impl Check<'_> {
     }
 
     fn unknown(&mut self, member: &Node, path: &str, name: &str, shown: &str) {
+        if let Some(sentence) = keys::renamed(path, name, member.as_text()) {
+            self.report
+                .problem(&member.origin, shown, format!("{shown} {sentence}"));
+            return;
+        }
         let hint = match keys::nearest(path, name) {
             Some(near) => format!(": did you mean {near}?"),
             None if path.is_empty() => String::new(),
@@ -291,10 +296,14 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
         },
         Kind::BaseUrl if !text.contains("://") => Ok(None),
         Kind::Keep => match &*text.to_ascii_lowercase() {
-            word @ ("never" | "forever") => Ok(Some(Value::from(word))),
+            "forever" => Ok(Some(Value::from("forever"))),
+            "never" => Err(format!(
+                "is 'never', which could mean either: {}",
+                keys::KEEP_OR_REMOVE
+            )),
             _ => time(text)
                 .map(Some)
-                .map_err(|sentence| format!("{sentence}, or never, or forever")),
+                .map_err(|sentence| format!("{sentence}, or forever")),
         },
         Kind::Word(words) => word(words, text).map(|word| Some(Value::from(word))),
         Kind::TlsVersion => tls_version(text).map(|version| Some(Value::from(version))),

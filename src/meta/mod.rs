@@ -23,7 +23,7 @@ pub use actor::Actor;
 pub use clock::{Millis, millis, now};
 pub use content::blobs::{BlobRow, LinkRow};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
-pub use content::pulls::Pulls;
+pub use content::pulls::ManifestUses;
 pub use content::tag_history::{TagEnd, TagState};
 pub use content::tags::TagActivity;
 pub use content::uploads::{ExpiredUpload, UploadRow};

@@ -11,7 +11,7 @@ use tokio::sync::futures::Notified;
 
 use crate::blob::{BlobStore, Company, DirectoryLock, Hasher, KeptOpen, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
-use crate::registry::content::pull::counts::PullCounts;
+use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
@@ -35,8 +35,8 @@ pub struct Registry {
     /// A cache only: a hash that is missing, or does not fit the file's length, is computed again
     /// from the file.
     pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
-    /// Pulls that are not yet recorded.
-    pub(super) pulls: Arc<PullCounts>,
+    /// Pulls and checks that are not yet recorded.
+    pub(super) uses: Arc<UseCounts>,
     /// Files that could not be removed.
     pub(super) failed_removals: Arc<FailedRemovals>,
     /// Memory for large manifests that are being received.
@@ -73,7 +73,7 @@ impl Registry {
             settings: Arc::new(ArcSwap::from_pointee(settings)),
             changed: Arc::default(),
             unsaved_hashes: Arc::default(),
-            pulls: Arc::default(),
+            uses: Arc::default(),
             failed_removals: Arc::default(),
             manifest_budget: ManifestBudget::default(),
             disk_reserve: Arc::default(),

@@ -2,12 +2,13 @@
 
 use serde_json::Value;
 
-use super::{bytes_on_disk, hasty, json, number, text};
+use super::{bytes_on_disk, json, number, text, with_fast_collection};
 use crate::support::{
     Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
 };
 
-/// The example store: a base layer that everything has, a layer that `app` has twice, an index, and a copy elsewhere.
+/// The example store: a base layer shared by all images, a layer that `app` has twice, an index,
+/// and a copy in another repository.
 struct Store {
     /// `app:v1` and `app:v2`, which share a layer of 20,000 bytes and the base of 50,000.
     versions: [Image; 2],
@@ -67,7 +68,7 @@ fn config(image: &Image) -> u64 {
     image.config.len() as u64
 }
 
-/// The row of `du` for one repository.
+/// The `du` row of one repository.
 fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
     let all = du["repositories"].as_array().expect("repositories");
     all.iter()
@@ -76,7 +77,7 @@ fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
 }
 
 #[test]
-fn every_figure_is_what_it_says() {
+fn du_figures_match_the_file_system() {
     let server = Server::start();
     let mut client = server.client();
     let Store {
@@ -184,9 +185,10 @@ fn every_figure_is_what_it_says() {
 }
 
 #[test]
-fn what_a_deletion_would_free_is_what_it_frees() {
+fn predicted_space_equals_the_space_freed() {
     let mut pushed = None;
-    let (_directory, server) = hasty(&[], |client| pushed = Some(push_store(client)));
+    let (_directory, server) =
+        with_fast_collection(&[], |client| pushed = Some(push_store(client)));
     let store = pushed.expect("a store");
     let mut left = bytes_on_disk(&server);
     let mut gone = |server: &Server, frees: u64, what: &str| {
@@ -194,7 +196,7 @@ fn what_a_deletion_would_free_is_what_it_frees() {
         eventually(&format!("{what} is off the disk"), || {
             bytes_on_disk(server) <= left
         });
-        // and no more than that goes
+        // nothing else is removed
         std::thread::sleep(std::time::Duration::from_millis(600));
         assert_eq!(bytes_on_disk(server), left, "{what}");
         let total = json(server, &["du"]);
@@ -225,7 +227,7 @@ fn what_a_deletion_would_free_is_what_it_frees() {
 }
 
 #[test]
-fn garbage_that_waits_is_told_with_its_date() {
+fn waiting_garbage_is_listed_with_its_date() {
     let server = Server::start();
     let mut client = server.client();
     let store = push_store(&mut client);
@@ -248,7 +250,8 @@ fn garbage_that_waits_is_told_with_its_date() {
         "{table}"
     );
 
-    // an untagged image holds its layers for two weeks: what would go with it anyway is nobody's
+    // an untagged image keeps its layers for two weeks, so a later deletion of them frees nothing
+    // of its own
     text(&server, &["rm", "app:v1"]);
     let tags = json(&server, &["du", "app"])["tags"].clone();
     assert_eq!(tags.as_array().expect("tags").len(), 2);
@@ -267,7 +270,7 @@ fn garbage_that_waits_is_told_with_its_date() {
 }
 
 #[test]
-fn garbage_that_may_go_is_told_until_it_is_gone() {
+fn collectable_garbage_is_listed_until_collected() {
     let server = Server::with(&[
         ("REGISTRY_GC_ENABLED", "false"),
         ("REGISTRY_GC_LEASE", "0s"),

@@ -1,10 +1,10 @@
-//! Looking at what is there, and plain removal.
+//! Listing, inspecting and removing single items.
 
 use super::{json, push_index, text};
 use crate::support::{Image, Server};
 
 #[test]
-fn what_was_pushed_is_listed_and_inspected() {
+fn pushed_content_is_listed_and_inspected() {
     let mut server = Server::start();
     let digest = push_index(&mut server.client());
     Image::small(9).push(&mut server.client(), "other", "latest");
@@ -49,7 +49,7 @@ fn what_was_pushed_is_listed_and_inspected() {
     let child = json(&server, &["inspect", &format!("team/app@{child}")]);
     assert_eq!(child["referencedBy"], serde_json::json!([digest]));
 
-    // the same without a server, as tables
+    // the same as tables, without a server
     assert!(server.stop().success());
     assert!(text(&server, &["ls"]).contains("team/app"));
     server.at_terminal(&["ls"], "").assert_fits();
@@ -86,7 +86,7 @@ fn a_size_counts_shared_content_once() {
 }
 
 #[test]
-fn what_is_removed_is_gone_for_the_running_server() {
+fn removals_take_effect_in_the_running_server() {
     let server = Server::start();
     let mut client = server.client();
     let digest = push_index(&mut client);

@@ -1,4 +1,4 @@
-//! The command line beside a running server, and without one.
+//! The command line, with and without a running server.
 
 mod disk;
 mod looking;
@@ -15,16 +15,16 @@ use tempfile::TempDir;
 
 use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
-/// Settings by which what nobody needs goes within a second.
+/// Settings that collect unreferenced content within a second.
 const FAST: [(&str, &str); 4] = [
     ("REGISTRY_GC_LEASE", "200ms"),
     ("REGISTRY_GC_GRACE", "200ms"),
-    ("REGISTRY_GC_UNTAGGED", "200ms"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "200ms"),
     ("REGISTRY_GC_INTERVAL", "50ms"),
 ];
 
-/// Nobody is at a terminal to be asked what `rm` asks.
-fn yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+/// Adds `--yes`, because no terminal can confirm.
+fn with_yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
     let yes: &[&str] = if arguments[0] == "rm" && !arguments.contains(&"--yes") {
         &["--yes"]
     } else {
@@ -34,18 +34,19 @@ fn yes<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
 }
 
 fn json(server: &Server, arguments: &[&str]) -> Value {
-    let output = server.cli(&[&yes(arguments)[..], &["--output", "json"]].concat());
+    let output = server.cli(&[&with_yes(arguments)[..], &["--output", "json"]].concat());
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn text(server: &Server, arguments: &[&str]) -> String {
-    let output = server.cli(&yes(arguments));
+    let output = server.cli(&with_yes(arguments));
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// An index of two images that share a layer, and a signature about it; gives the index's digest.
+/// Pushes an index of two images that share a layer, and a signature of it; returns the index's
+/// digest.
 fn push_index(client: &mut Client) -> String {
     let shared = noise(1, 5000);
     let images = [
@@ -88,8 +89,12 @@ fn push_index(client: &mut Client) -> String {
     sha256(index.as_bytes())
 }
 
-/// A server with [`FAST`] settings, and others, on what a patient one was given: a push must not race with its own lease.
-fn hasty(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Server) {
+/// Pushes to a server with default leases, then restarts the directory with [`FAST`] and `more`
+/// settings: a push must not race with its own lease.
+fn with_fast_collection(
+    more: &[(&str, &str)],
+    push: impl FnOnce(&mut Client),
+) -> (TempDir, Server) {
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
     let mut patient = Server::at(&data, &[]);
@@ -98,7 +103,7 @@ fn hasty(more: &[(&str, &str)], push: impl FnOnce(&mut Client)) -> (TempDir, Ser
     (directory, Server::at(&data, &[&FAST[..], more].concat()))
 }
 
-/// The sentence that a command refuses with, on one line, and nothing beside it.
+/// The one-line error of a refused command, with empty stdout.
 fn refusal(server: &Server, arguments: &[&str]) -> String {
     let output = server.cli(arguments);
     let message = String::from_utf8(output.stderr).expect("text");
@@ -132,7 +137,7 @@ fn number(value: &Value) -> u64 {
 
 /// Total size of all blob files on disk, in bytes.
 fn bytes_on_disk(server: &Server) -> u64 {
-    // one may go between the listing and the look
+    // a file may be removed between listing and reading its size
     server
         .blob_files()
         .iter()
@@ -142,7 +147,7 @@ fn bytes_on_disk(server: &Server) -> u64 {
 }
 
 #[test]
-fn mistakes_are_answered_in_one_sentence() {
+fn errors_are_one_sentence() {
     let server = Server::start();
     Image::small(1).push(&mut server.client(), "app", "v1");
     for arguments in [
@@ -186,7 +191,7 @@ fn mistakes_are_answered_in_one_sentence() {
 }
 
 #[test]
-fn every_command_explains_itself_and_completes() {
+fn every_command_has_help_and_completion() {
     let server = Server::start();
     for command in [
         &["tag"][..],

@@ -1,14 +1,14 @@
-//! Policies: what they would do, what they do, and what they refuse.
+//! Tag policies: previews, effects, and refusals.
 
 use serde_json::{Value, json as value};
 
-use super::{FAST, hasty, json, refusal, text, texts};
+use super::{FAST, json, refusal, text, texts, with_fast_collection};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, eventually};
 
 const POLICIES: &str = "
 policies:
   - repositories: team/app
-    untagged: never
+    keepuntagged: 0s
     immutable: ['v*']
     tags:
       - { match: ['pr-*'], newest: 2 }
@@ -16,10 +16,10 @@ policies:
       - { match: ['nightly-*'], younger: 30d }
       - { match: ['cache-*'], pulled: 14d }
   - repositories: 'team/**'
-    untagged: forever
+    keepuntagged: forever
 ";
 
-/// A configuration that lives as long as the server's directory.
+/// A configuration file next to the server's data directory.
 fn configuration(server: &Server, text: &str) -> String {
     let path = server.directory().join("../policies.yml");
     std::fs::write(&path, format!("version: 0.1{text}")).expect("a file");
@@ -43,7 +43,7 @@ fn decision<'p>(preview: &'p Value, tag: &str) -> &'p Value {
 }
 
 #[test]
-fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
+fn preview_explains_each_tag_and_changes_nothing() {
     let mut server = Server::start();
     let mut client = server.client();
     let tags = [
@@ -65,7 +65,7 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
         200
     );
     assert_eq!(client.head("/v2/team/app/manifests/cache-seen").status, 200);
-    // pulls are recorded every few seconds, and when the server ends
+    // pulls are recorded every few seconds and at shutdown
     assert!(server.stop().success());
     server.restart();
     let config = configuration(&server, POLICIES);
@@ -90,7 +90,7 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     );
     assert_eq!(
         (&app["policy"], &app["keepUntagged"]),
-        (&"team/app".into(), &"never".into())
+        (&"team/app".into(), &"0s".into())
     );
     let kept = tags.iter().filter(|tag| decision(app, tag)["kept"] == true);
     assert_eq!(
@@ -156,7 +156,8 @@ fn a_preview_names_the_rule_for_every_tag_and_changes_nothing() {
     );
 }
 
-/// More tags than are read at once, with and without a policy: each is there, and the rule counts over all of them.
+/// With more tags than one read returns, every tag is listed and rules count over all of them, with
+/// and without a policy.
 #[test]
 fn a_preview_lists_every_tag_of_a_large_repository() {
     const TAGS: usize = 2300;
@@ -203,7 +204,7 @@ fn a_preview_lists_every_tag_of_a_large_repository() {
 }
 
 #[test]
-fn a_running_servers_rules_are_those_that_are_shown() {
+fn preview_shows_the_rules_of_the_running_server() {
     let server = Server::with(&[(
         "REGISTRY_POLICIES",
         "[{repositories: '**', tags: [{match: ['*'], younger: 7d}]}]",
@@ -219,17 +220,17 @@ fn a_running_servers_rules_are_those_that_are_shown() {
 }
 
 #[test]
-fn a_broken_pattern_is_named() {
+fn an_invalid_pattern_is_reported() {
     let server = Server::start();
     let config = configuration(
         &server,
-        "\npolicies: [{repositories: 'a[', untagged: never}]\n",
+        "\npolicies: [{repositories: 'a[', keepuntagged: 0s}]\n",
     );
     assert!(refusal(&server, &["policy", "preview", "--config", &config]).contains("'a['"));
 }
 
 #[test]
-fn the_server_removes_tags_by_rule_and_history_tells_so() {
+fn the_server_removes_tags_by_rule_and_records_history() {
     let policies = "[{repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
     let server = Server::with(
         &[
@@ -253,7 +254,7 @@ fn the_server_removes_tags_by_rule_and_history_tells_so() {
     assert!(
         text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection")
     );
-    // it can be brought back all the same, by a newer time, so that the rule keeps it now
+    // restoring gives the tag a newer time, so the rule now keeps it
     text(&server, &["restore", "app:pr-1"]);
     eventually("the rule is applied again", || {
         texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]
@@ -261,7 +262,7 @@ fn the_server_removes_tags_by_rule_and_history_tells_so() {
 }
 
 #[test]
-fn immutable_tags_take_the_same_digest_and_nothing_else() {
+fn an_immutable_tag_accepts_only_the_same_digest() {
     let server = Server::with(&[(
         "REGISTRY_POLICIES",
         "[{repositories: '**', immutable: ['v*']}]",
@@ -295,14 +296,13 @@ fn immutable_tags_take_the_same_digest_and_nothing_else() {
 }
 
 #[test]
-fn untagged_manifests_stay_as_long_as_the_policy_says() {
-    let policies =
-        "[{repositories: 'short/*', untagged: never}, {repositories: 'long/*', untagged: forever}]";
+fn the_policy_sets_how_long_untagged_manifests_stay() {
+    let policies = "[{repositories: 'short/*', keepuntagged: 0s}, {repositories: 'long/*', keepuntagged: forever}]";
     let image = Image::small(1);
     let repositories = ["short/app", "long/app", "other"];
-    let (_directory, server) = hasty(
+    let (_directory, server) = with_fast_collection(
         &[
-            ("REGISTRY_GC_UNTAGGED", "1h"),
+            ("REGISTRY_GC_KEEPUNTAGGED", "1h"),
             ("REGISTRY_POLICIES", policies),
         ],
         |client| {
@@ -322,7 +322,7 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
         );
     }
     let mut look = |repository: &str| client.get(&path(repository)).status;
-    // asked for once and then left alone: a pull is a need
+    // requested once only: a pull would keep it
     eventually("the untagged manifest is gone", || {
         std::thread::sleep(std::time::Duration::from_millis(300));
         look("short/app") == 404
@@ -331,8 +331,8 @@ fn untagged_manifests_stay_as_long_as_the_policy_says() {
 }
 
 #[test]
-fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
-    let policies = "[{repositories: '**', untagged: never, tags: [{match: ['pr-*'], newest: 1}]}]";
+fn a_dry_run_lists_tags_that_a_rule_removes() {
+    let policies = "[{repositories: '**', keepuntagged: 0s, tags: [{match: ['pr-*'], newest: 1}]}]";
     let server = Server::with(&[
         ("REGISTRY_GC_ENABLED", "false"),
         ("REGISTRY_GC_LEASE", "0s"),
@@ -341,7 +341,7 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     ]);
     let mut client = server.client();
     push(&mut client, "app", &["pr-1", "pr-2", "pr-3"]);
-    // a tag that goes does not take along what another holds
+    // a removed tag leaves what another tag holds
     Image::small(2).push(&mut client, "app", "main");
     let forecast = json(&server, &["gc", "--dry-run"]);
     assert_eq!(
@@ -397,10 +397,10 @@ fn a_dry_run_tells_of_the_tags_that_a_rule_removes() {
     );
 }
 
-/// The forecast lists future removals in their order and with their times.
+/// The forecast lists future removals in order, with their times.
 #[test]
-fn tags_that_a_rule_will_remove_are_garbage_to_come() {
-    let policies = "[{repositories: 'team/*', untagged: never, tags: [
+fn the_forecast_includes_tags_that_a_rule_will_remove() {
+    let policies = "[{repositories: 'team/*', keepuntagged: 0s, tags: [
         {match: ['keep-*'], newest: 1, younger: 2d}, {match: ['pr-*'], younger: 3d}, {match: ['cache-*'], pulled: 5d}]}]";
     let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
     let mut client = server.client();
@@ -408,9 +408,9 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         Image::small(seed).push(&mut client, "team/app", tag);
         std::thread::sleep(std::time::Duration::from_millis(3));
     }
-    // what another tag holds goes with the last of them
+    // content that several tags hold is removed with the last of them
     Image::small(3).push(&mut client, "team/app", "cache-2");
-    // neither stays nor goes by these rules
+    // these rules match neither of them
     Image::small(7).push(&mut client, "alone", "pr-1");
     let forecast = json(&server, &["gc", "--dry-run"]);
     let items = forecast["items"].as_array().expect("items");
@@ -473,7 +473,7 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
         [day(4), day(5), day(7)],
         "and another one for the blobs"
     );
-    // a tag that will go some day holds what it holds until then
+    // a tag due for removal holds its content until then
     let own = value!(1000 + Image::small(4).config.len());
     let tags = json(&server, &["du", "team/app"])["tags"].clone();
     let one = tags
@@ -488,5 +488,101 @@ fn tags_that_a_rule_will_remove_are_garbage_to_come() {
             &json(&server, &["rm", "team/app:pr-2", "--dry-run"])["comesBack"]["bytes"]
         ),
         (&own, &own)
+    );
+}
+
+#[test]
+fn the_former_spelling_is_refused_with_what_it_meant() {
+    let server = Server::start();
+    for (text, words) in [
+        (
+            "gc: {untagged: never}",
+            &[
+                "gc.untagged",
+                "keepuntagged",
+                "0s to remove",
+                "forever to keep",
+            ][..],
+        ),
+        ("gc: {untagged: 3d}", &["write keepuntagged: 3d"]),
+        (
+            "gc: {keepuntagged: never}",
+            &["gc.keepuntagged", "0s to remove", "forever to keep"],
+        ),
+        (
+            "policies: [{repositories: a, untagged: forever}]",
+            &["policies[0].untagged", "write keepuntagged: forever"],
+        ),
+    ] {
+        let config = configuration(&server, &format!("\n{text}\n"));
+        let sentence = refusal(&server, &["ls", "--config", &config]);
+        for word in words {
+            assert!(sentence.contains(word), "{text}: {sentence}");
+        }
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["ls", "--data-dir"])
+        .arg(server.directory())
+        .env("REGISTRY_GC_UNTAGGED", "never")
+        .output()
+        .expect("it runs");
+    let sentence = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        !output.status.success()
+            && sentence.contains("the variable REGISTRY_GC_UNTAGGED")
+            && sentence.contains("0s to remove"),
+        "{sentence}"
+    );
+}
+
+/// Clients that have an image ask with HEAD and pull nothing.
+#[test]
+fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
+    let policies = "[{repositories: '**', tags: [{match: ['*'], pulled: 2s}]}]";
+    let mut server = Server::with(&[
+        ("REGISTRY_POLICIES", policies),
+        ("REGISTRY_GC_ENABLED", "false"),
+    ]);
+    let mut client = server.client();
+    let tags = ["unused", "head", "head-by-digest", "not-modified"];
+    push(&mut client, "app", &tags);
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let digests = [3_u64, 4].map(|seed| Image::small(seed).digest());
+    let log = || std::fs::read(server.directory().join("registry.db-wal")).expect("the log");
+    let before = log();
+    for _ in 0..20 {
+        assert_eq!(client.head("/v2/app/manifests/head").status, 200);
+    }
+    assert!(log() == before, "a HEAD writes to the database");
+    assert_eq!(
+        client
+            .head(&format!("/v2/app/manifests/{}", digests[0]))
+            .status,
+        200
+    );
+    let etag = format!("\"{}\"", digests[1]);
+    let path = "/v2/app/manifests/not-modified";
+    let response = client
+        .request("GET", path)
+        .header("If-None-Match", &etag)
+        .send();
+    assert_eq!(response.status, 304);
+    // recorded every few seconds, and when the server ends
+    assert!(server.stop().success());
+    let rows = json(&server, &["ls", "app"]);
+    for row in rows.as_array().expect("rows") {
+        let is_checked = row["tag"] != "unused";
+        assert_eq!(
+            (&row["pulled"], &row["pulls"], row["checked"].is_string()),
+            (&Value::Null, &0.into(), is_checked),
+            "{row}"
+        );
+    }
+    assert!(text(&server, &["gc"]).contains("collected 1 tag"));
+    server.restart();
+    let left = server.client().get("/v2/app/tags/list").json();
+    assert_eq!(
+        texts(&left["tags"]),
+        ["head", "head-by-digest", "not-modified"]
     );
 }

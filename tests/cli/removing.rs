@@ -1,12 +1,12 @@
-//! Removing with globs, and being told first what goes and comes back.
+//! `registry rm`: globs, previews and confirmation.
 
 use serde_json::json as value;
 
-use super::{bytes_on_disk, hasty, json, number, push_index, refusal, text};
+use super::{bytes_on_disk, json, number, push_index, refusal, text, with_fast_collection};
 use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
-/// Images that share a layer, as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and `team/web:pr-9`; each has 1000 bytes
-/// of its own besides its config.
+/// Pushes images that share a layer as `team/app:pr-1`, `team/app:pr-2`, `team/app:main` and
+/// `team/web:pr-9`; each has 1000 bytes of its own besides its config.
 fn push_all(client: &mut Client) -> Vec<Image> {
     let tags = [
         ("team/app", "pr-1"),
@@ -25,7 +25,7 @@ fn push_all(client: &mut Client) -> Vec<Image> {
 }
 
 #[test]
-fn a_glob_shows_what_goes_and_then_removes_it() {
+fn a_glob_previews_and_then_removes() {
     let server = Server::start();
     let mut client = server.client();
     let images = push_all(&mut client);
@@ -83,9 +83,9 @@ fn a_glob_shows_what_goes_and_then_removes_it() {
 }
 
 #[test]
-fn what_is_promised_comes_back() {
+fn content_announced_as_restorable_can_be_restored() {
     let mut pushed = Vec::new();
-    let (_directory, server) = hasty(&[], |client| pushed = push_all(client));
+    let (_directory, server) = with_fast_collection(&[], |client| pushed = push_all(client));
     let images = pushed;
     let mut left = bytes_on_disk(&server);
     for reference in [
@@ -105,8 +105,8 @@ fn what_is_promised_comes_back() {
 }
 
 #[test]
-fn the_promise_is_honest_where_nothing_comes_back() {
-    let server = Server::with(&[("REGISTRY_GC_UNTAGGED", "forever")]);
+fn the_preview_says_when_nothing_can_be_restored() {
+    let server = Server::with(&[("REGISTRY_GC_KEEPUNTAGGED", "forever")]);
     let mut client = server.client();
     let image = Image::small(1);
     image.push(&mut client, "a", "one");
@@ -124,7 +124,7 @@ fn the_promise_is_honest_where_nothing_comes_back() {
     assert!(shown("b:one").contains("forever"), "{}", shown("b:one"));
     assert!(shown("*").contains("blobs by"), "{}", shown("*"));
 
-    // what goes anyway, but later, is worth deleting
+    // content that expires later anyway is still worth deleting
     let server = Server::start();
     image.push(&mut server.client(), "a", "one");
     text(&server, &["rm", "a:one"]);
@@ -146,7 +146,7 @@ fn the_promise_is_honest_where_nothing_comes_back() {
 }
 
 #[test]
-fn a_repository_goes_at_once_and_an_index_before_its_children() {
+fn a_whole_repository_is_removed_indexes_before_children() {
     let server = Server::start();
     let index = push_index(&mut server.client());
     let days = |reference: &str| {
@@ -173,7 +173,7 @@ fn a_repository_goes_at_once_and_an_index_before_its_children() {
 }
 
 #[test]
-fn immutable_tags_are_respected_and_nothing_is_half_done() {
+fn immutable_tags_block_the_whole_removal() {
     let server = Server::with(&[(
         "REGISTRY_POLICIES",
         "[{repositories: 'team/**', immutable: ['v*']}]",
@@ -212,7 +212,7 @@ fn immutable_tags_are_respected_and_nothing_is_half_done() {
 }
 
 #[test]
-fn a_child_is_refused_before_anything_is_shown() {
+fn removing_a_child_is_refused_before_any_preview() {
     let server = Server::start();
     let index = push_index(&mut server.client());
     let child =
@@ -302,7 +302,7 @@ fn signatures_and_referrers_that_go_along_are_named() {
 }
 
 #[test]
-fn without_a_terminal_nothing_goes_without_yes() {
+fn nothing_is_removed_without_a_terminal_or_yes() {
     let server = Server::start();
     let mut client = server.client();
     let images = push_all(&mut client);
@@ -332,7 +332,7 @@ fn without_a_terminal_nothing_goes_without_yes() {
 }
 
 #[test]
-fn a_person_is_asked() {
+fn a_terminal_user_is_asked_to_confirm() {
     let server = Server::start();
     let mut client = server.client();
     push_all(&mut client);

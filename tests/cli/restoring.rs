@@ -1,10 +1,10 @@
-//! Bringing back what was deleted.
+//! Restoring deleted content.
 
 use std::time::Duration;
 
 use serde_json::json as value;
 
-use super::{hasty, json, push_index, refusal, text, texts};
+use super::{json, push_index, refusal, text, texts, with_fast_collection};
 use crate::support::{Client, Image, Server, eventually};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {
@@ -18,7 +18,7 @@ fn delete(client: &mut Client, repository: &str, digest: &str) {
 }
 
 #[test]
-fn what_can_be_brought_back_is_listed() {
+fn restorable_manifests_are_listed() {
     let server = Server::start();
     let mut client = server.client();
     assert_eq!(json(&server, &["restore"]), value!([]));
@@ -67,7 +67,7 @@ fn what_can_be_brought_back_is_listed() {
 }
 
 #[test]
-fn an_index_comes_back_with_its_children_and_so_does_its_signature() {
+fn an_index_is_restored_with_children_and_signature() {
     let server = Server::start();
     let mut client = server.client();
     let index = push_index(&mut client);
@@ -123,7 +123,7 @@ fn an_index_comes_back_with_its_children_and_so_does_its_signature() {
     );
 }
 
-/// A manifest's bytes, as they are served.
+/// A manifest's bytes as served.
 fn client_manifest(server: &Server, digest: &str) -> Vec<u8> {
     server
         .client()
@@ -132,7 +132,7 @@ fn client_manifest(server: &Server, digest: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_whole_repository_comes_back() {
+fn a_whole_repository_is_restored() {
     let server = Server::start();
     let mut client = server.client();
     let index = push_index(&mut client);
@@ -158,7 +158,7 @@ fn a_whole_repository_comes_back() {
         .as_array()
         .expect("tags")
         .clone();
-    // what was removed alone, before, came back as well: its manifest was still there
+    // the manifest removed earlier by itself is restored too: it was still in the trash
     tags.retain(|tag| tag != "gone-alone");
     assert_eq!(tags, [value!("extra"), value!("v1")]);
     let after = json(&server, &["ls", "team/app"]);
@@ -193,7 +193,7 @@ fn a_whole_repository_comes_back() {
 }
 
 #[test]
-fn the_last_that_had_a_tag_gets_it_back() {
+fn the_last_holder_of_a_tag_gets_it_back() {
     let server = Server::start();
     let mut client = server.client();
     let images = [Image::small(1), Image::small(2), Image::small(3)];
@@ -210,7 +210,7 @@ fn the_last_that_had_a_tag_gets_it_back() {
 }
 
 #[test]
-fn a_removed_tag_comes_back_and_one_that_is_there_stays() {
+fn a_removed_tag_is_restored_and_an_existing_one_kept() {
     let server = Server::start();
     let mut client = server.client();
     let image = Image::small(1);
@@ -223,9 +223,9 @@ fn a_removed_tag_comes_back_and_one_that_is_there_stays() {
 }
 
 #[test]
-fn after_its_grace_period_nothing_comes_back() {
+fn nothing_is_restored_after_the_grace_period() {
     let image = Image::small(1);
-    let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
+    let (_directory, server) = with_fast_collection(&[], |client| image.push(client, "app", "v1"));
     delete(&mut server.client(), "app", &image.digest());
     eventually("the trash is empty", || {
         json(&server, &["restore"]) == value!([])

@@ -1,11 +1,11 @@
-//! `registry gc`, as people see it.
+//! Output of `registry gc`.
 
 use std::process::Command;
 
 use super::{bytes_on_disk, json, text};
 use crate::support::{Image, Server, Terminal};
 
-/// Nothing stays, and nothing goes but when the test says so.
+/// Nothing is kept, and collection runs only when the test starts it.
 const AT_ONCE: [(&str, &str); 3] = [
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
@@ -20,12 +20,12 @@ fn push_and_remove(server: &Server, seeds: std::ops::Range<u64>) {
 }
 
 #[test]
-fn a_terminal_is_shown_a_bar_and_nobody_else() {
+fn only_a_terminal_sees_a_progress_bar() {
     let server = Server::with(&AT_ONCE);
     push_and_remove(&server, 0..20);
     let shown = server.at_terminal(&["gc"], "");
     let (bar, rest) = shown.text.split_once("collected ").expect("a sentence");
-    // their links first; with each may go a blob and its file
+    // links first; each may take a blob and its file along
     assert!(
         bar.contains("] 0 of 120, 0 B freed, 0s ") && bar.contains('\r') && !bar.contains('\n'),
         "the bar is drawn on one line: {bar:?}"
@@ -77,7 +77,7 @@ fn a_terminal_is_shown_a_bar_and_nobody_else() {
 }
 
 #[test]
-fn one_of_a_kind_is_one() {
+fn counts_of_one_are_in_the_singular() {
     let server = Server::with(&AT_ONCE);
     push_and_remove(&server, 0..1);
     Image::small(1).push(&mut server.client(), "app", "v1");

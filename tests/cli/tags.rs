@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{json, refusal, text};
 use crate::support::{Image, Server};
 
-/// The digests of a history, each with how its state ended.
+/// Digests of a history, each with the end of its state.
 fn states(history: &Value) -> Vec<(String, Option<String>)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
     let states = history.as_array().expect("a history").iter();
@@ -22,7 +22,7 @@ fn states(history: &Value) -> Vec<(String, Option<String>)> {
 }
 
 #[test]
-fn a_history_tells_every_state_and_who_made_it() {
+fn history_lists_every_state_with_its_actor() {
     let server = Server::start();
     let mut client = server.client();
     let (one, two) = (Image::small(1), Image::small(2));
@@ -81,7 +81,7 @@ fn a_history_tells_every_state_and_who_made_it() {
 }
 
 #[test]
-fn a_tag_goes_back_to_what_it_was() {
+fn a_tag_is_restored_to_an_earlier_state() {
     let server = Server::start();
     let mut client = server.client();
     let images = [Image::small(1), Image::small(2), Image::small(3)];
@@ -114,11 +114,11 @@ fn a_tag_goes_back_to_what_it_was() {
         )
         .contains("already")
     );
-    // by the time that the history tells
+    // by a time shown in the history
     let since = history[0]["since"].as_str().expect("a time");
     text(&server, &["tag", "restore", "app:v1", "--to", since]);
     three.assert_pulls(&mut client, "app", "v1");
-    // just before, it was another one
+    // just before that, it was the other one
     let millis = crate::support::parse_time(since) - std::time::Duration::from_millis(1);
     text(
         &server,

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json as value};
 
-use super::{hasty, json, push_index, refusal, text};
+use super::{json, push_index, refusal, text, with_fast_collection};
 use crate::support::{Image, Server, eventually, noise, sha256};
 
-/// A chain in short: the kinds of its steps and of its end.
+/// A chain's short form: the kinds of its steps and of its end.
 fn shape(chain: &Value) -> Vec<&str> {
     let steps = chain["steps"]
         .as_array()
@@ -18,7 +18,7 @@ fn shape(chain: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_chain_goes_up_to_the_tag() {
+fn a_chain_leads_up_to_the_tag() {
     let server = Server::start();
     let index = push_index(&mut server.client());
     let inspected = json(&server, &["inspect", "team/app:v1"]);
@@ -45,7 +45,7 @@ fn the_chain_goes_up_to_the_tag() {
         .expect("a signature");
     let why = json(&server, &["why", signature]);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "subject", "tags"]);
-    // by the name that other commands take, too
+    // other commands' name syntax works too
     assert_eq!(
         json(&server, &["why", &format!("team/app@{signature}")]),
         why
@@ -53,7 +53,7 @@ fn the_chain_goes_up_to_the_tag() {
 }
 
 #[test]
-fn leases_and_untagged_manifests_end_at_a_time() {
+fn leases_and_untagged_manifests_have_an_end_time() {
     let server = Server::start();
     let mut client = server.client();
     let blob = client.push_blob("app", b"pushed, and needed by nothing yet");
@@ -85,8 +85,8 @@ fn leases_and_untagged_manifests_end_at_a_time() {
 }
 
 #[test]
-fn rules_are_told_at_the_tags() {
-    let policies = "[{repositories: kept, untagged: forever}, {repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
+fn chains_show_the_rules_of_their_tags() {
+    let policies = "[{repositories: kept, keepuntagged: forever}, {repositories: '**', tags: [{match: ['pr-*'], newest: 2}]}]";
     let server = Server::with(&[("REGISTRY_POLICIES", policies)]);
     let mut client = server.client();
     let image = Image::small(1);
@@ -114,7 +114,7 @@ fn rules_are_told_at_the_tags() {
 }
 
 #[test]
-fn the_dead_are_told_from_the_unknown() {
+fn deleted_content_is_distinguished_from_unknown() {
     let server = Server::start();
     let mut client = server.client();
     let image = Image::small(1);
@@ -138,7 +138,7 @@ fn the_dead_are_told_from_the_unknown() {
     );
     assert!(refusal(&server, &["why", &sha256(b"never")]).contains("never pushed"));
 
-    let (_directory, server) = hasty(&[], |client| image.push(client, "app", "v1"));
+    let (_directory, server) = with_fast_collection(&[], |client| image.push(client, "app", "v1"));
     text(&server, &["rm", "app"]);
     eventually("all of it is forgotten", || {
         [image.digest(), sha256(&image.config)]
@@ -148,7 +148,7 @@ fn the_dead_are_told_from_the_unknown() {
 }
 
 #[test]
-fn many_chains_are_counted() {
+fn many_chains_are_summarised() {
     let server = Server::start();
     let mut client = server.client();
     let shared = noise(1, 1000);

@@ -16,7 +16,7 @@ const PULLED: usize = 10;
 pub const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "5s"),
     ("REGISTRY_GC_GRACE", "1s"),
-    ("REGISTRY_GC_UNTAGGED", "1s"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "1s"),
     ("REGISTRY_GC_INTERVAL", "50ms"),
 ];
 

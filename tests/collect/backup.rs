@@ -1,4 +1,4 @@
-//! A backup by hand: the database first, the blobs within the grace period, and no pause.
+//! A manual backup: the database first, then the blobs within the grace period, without a pause.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,16 +12,16 @@ use crate::support::{Client, Image, Server, noise, sha256};
 
 /// Number of images that are pulled from copies.
 const IMAGES: usize = 100;
-/// Longer than a copy takes, and short enough that much goes during the test.
+/// Longer than a copy takes, yet short enough for much collection during the test.
 const RULES: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "2s"),
     ("REGISTRY_GC_GRACE", "2s"),
-    ("REGISTRY_GC_UNTAGGED", "2s"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "2s"),
     ("REGISTRY_GC_INTERVAL", "20ms"),
 ];
 
 #[test]
-fn a_copy_serves_every_image_that_it_lists() {
+fn a_copy_serves_every_listed_image() {
     let server = Server::with(RULES);
     let stop = AtomicBool::new(false);
     let (mut copies, mut listed, mut gone) = (0, 0, 0);
@@ -41,7 +41,7 @@ fn a_copy_serves_every_image_that_it_lists() {
             let copy = TempDir::new().expect("a directory");
             let database =
                 Connection::open(server.directory().join("registry.db")).expect("the database");
-            // what `sqlite3 registry.db .backup` does as well: one snapshot, beside whoever writes
+            // one consistent snapshot beside writers, as `sqlite3 registry.db .backup` makes it
             database
                 .execute(
                     "VACUUM INTO ?1",
@@ -66,7 +66,7 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// Pushes images, and moves and removes their tags.
+/// Pushes images, moves tags and removes them.
 fn churn(client: &mut Client, worker: u64, stop: &AtomicBool) {
     let repository = format!("app-{worker}");
     for seed in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
@@ -94,7 +94,7 @@ fn churn(client: &mut Client, worker: u64, stop: &AtomicBool) {
     }
 }
 
-/// As `cp --recursive`; counts what went before its turn came.
+/// As `cp --recursive`; counts files that vanished before they were copied.
 fn copy_directory(from: &Path, to: &Path) -> usize {
     fs::create_dir_all(to).expect("a directory");
     let mut gone = 0;
@@ -113,7 +113,7 @@ fn copy_directory(from: &Path, to: &Path) -> usize {
     gone
 }
 
-/// Starts a server on the copy, which keeps what it has, and pulls all that it lists.
+/// Starts a server on the copy, without collection, and pulls everything listed.
 fn check(copy: &Path) -> usize {
     let server = Server::at(copy, &[]);
     let client = &mut server.client();

@@ -1,4 +1,4 @@
-//! `registry garbage-collect`, as people know it from registry:2.
+//! `registry garbage-collect`, compatible with registry:2.
 
 use std::process::{Command, Output};
 
@@ -13,7 +13,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// A server with settings as they come, and the configuration that says where its data is.
+    /// A server with default settings, and a configuration that names its data directory.
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         let data = directory.path().join("data");
@@ -50,7 +50,7 @@ fn image(name: &str, seed: u64) -> Image {
 }
 
 #[test]
-fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
+fn garbage_is_removed_at_once_without_a_server_and_waits_beside_one() {
     let mut scene = Scene::new();
     let (kept, deleted) = (image("kept", 2), image("deleted", 3));
     kept.push(&mut scene.server.client(), "app", "kept");
@@ -64,7 +64,7 @@ fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
         202
     );
 
-    // clients of the server may have been told that the blobs are there
+    // clients may rely on the server's answers that the blobs exist
     let said = scene.collected(&[]);
     assert!(
         said.starts_with("6 blobs marked, 0 blobs and 0 manifests eligible for deletion\n"),
@@ -109,7 +109,7 @@ fn what_was_deleted_goes_at_once_without_a_server_and_waits_beside_one() {
 }
 
 #[test]
-fn untagged_manifests_go_when_asked_for_and_children_of_an_index_never() {
+fn delete_untagged_removes_untagged_manifests_but_no_index_children() {
     let mut scene = Scene::new();
     let client = &mut scene.server.client();
     let (old, new, child) = (image("old", 2), image("new", 3), image("child", 4));
@@ -154,7 +154,7 @@ fn untagged_manifests_go_when_asked_for_and_children_of_an_index_never() {
 }
 
 #[test]
-fn what_cannot_be_done_is_said() {
+fn unusable_directories_are_reported() {
     let scene = Scene::new();
     let output = Command::new(env!("CARGO_BIN_EXE_registry"))
         .args(["garbage-collect", "/nowhere.yml"])

@@ -1,4 +1,4 @@
-//! A sweep ends, whatever clients do meanwhile.
+//! A sweep ends despite concurrent changes.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Image, OCI_MANIFEST, Server};
 
-/// Clients that move a tag all the time let go of a manifest each time, which is due a moment later: what they let go while
-/// a sweep is at work is for the next one.
+/// Clients that keep moving a tag release a manifest each time, due a moment later: whatever they
+/// release during a sweep is left to the next one.
 #[test]
-fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
+fn a_sweep_ends_although_clients_keep_releasing_manifests() {
     const PATIENCE: Duration = Duration::from_secs(30);
     let server = Server::with(&[("REGISTRY_GC_ENABLED", "false")]);
     let image = Image::small(1);
     image.push(&mut server.client(), "app", "latest");
-    // other rules than the server's: then a sweep looks at all that nothing holds
+    // with rules other than the server's, a sweep reviews every unreferenced manifest
     let config = server.directory().join("../config.yml");
     std::fs::write(
         &config,
-        "version: 0.1\ngc: {lease: 1ms, grace: 1ms, untagged: never}",
+        "version: 0.1\ngc: {lease: 1ms, grace: 1ms, keepuntagged: 0s}",
     )
     .expect("a configuration");
     let (stop, pushed) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -40,7 +40,7 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
             });
         }
         let _stop = StopAtEnd(&stop);
-        // there is something to begin with
+        // the sweep has something to collect
         let begun = Instant::now();
         while pushed.load(Ordering::Relaxed) < 50 {
             assert!(begun.elapsed() < PATIENCE, "too busy a machine");
@@ -79,7 +79,7 @@ fn a_sweep_ends_beside_clients_that_let_go_all_the_time() {
     image.assert_pulls(&mut server.client(), "app", "latest");
 }
 
-/// Ends the clients, also where the test has failed.
+/// Stops the clients, even if the test fails.
 pub struct StopAtEnd<'s>(pub &'s AtomicBool);
 
 impl Drop for StopAtEnd<'_> {

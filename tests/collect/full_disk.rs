@@ -1,4 +1,4 @@
-//! A disk without a free byte is no reason to keep garbage.
+//! Collection on a full disk.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::power_loss::disk::Disk;
 use crate::support::{Image, Server, announce_skipped, eventually, noise};
 
-/// A disk of its own; none where this machine has none to give, which is said past the capture of output.
+/// Mounts a separate disk; announces a skip and returns `None` where this machine cannot.
 fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
     let disk = Disk::new(directory.path(), "full");
     disk.map_err(|error| {
@@ -35,7 +35,7 @@ fn fill(disk: &Disk) {
 }
 
 #[test]
-fn a_full_disk_is_made_room_on() {
+fn collection_frees_a_full_disk() {
     let directory = TempDir::new().expect("a directory");
     let Some(disk) = disk(&directory, "collection on a full disk") else {
         return;
@@ -47,7 +47,7 @@ fn a_full_disk_is_made_room_on() {
     ];
     let server = Server::at(&disk.path().join("data"), &rules);
     let client = &mut server.client();
-    // more than the 5 % that ext4 keeps from everybody but root
+    // more than the 5 % that ext4 reserves for root
     let (kept, deleted) = (
         Image::new("kept", vec![noise(1, 1000)]),
         Image::new("deleted", vec![noise(2, 48 << 20)]),
@@ -78,7 +78,7 @@ fn a_full_disk_is_made_room_on() {
         server.blob_files().len() == 2
     });
     kept.assert_pulls(client, "app", "kept");
-    // and there is room again, once the file system's own journal has moved on
+    // space returns once the file system's journal has committed
     File::open(disk.path())
         .and_then(|root| root.sync_all())
         .expect("a sync");
@@ -87,7 +87,7 @@ fn a_full_disk_is_made_room_on() {
     next.assert_pulls(client, "app", "next");
 }
 
-/// Sets the file system's own immutable flag, which root has to respect as well.
+/// Sets or clears the immutable flag, which binds root too.
 fn set_removable(files: &[std::path::PathBuf], flag: &str) {
     assert!(
         Command::new("chattr")
@@ -99,9 +99,9 @@ fn set_removable(files: &[std::path::PathBuf], flag: &str) {
     );
 }
 
-/// Takes up what disk the database's log has ahead of need, so that nothing can be recorded any more, for as long as the
+/// Uses up the space preallocated to the database's log, so that nothing can be recorded while the
 /// connection is open.
-fn stuff_log(database: &Path) -> Connection {
+fn fill_log(database: &Path) -> Connection {
     let reader = Connection::open(database).expect("the database");
     reader
         .execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")
@@ -127,10 +127,10 @@ fn stuff_log(database: &Path) -> Connection {
     reader
 }
 
-/// Files whose blobs are gone already need no room to be removed, and give some: pulls that cannot be recorded for want of
-/// it, in every pass, must not keep them.
+/// Removing files of dead blobs needs no disk space and frees some; pulls that cannot be recorded
+/// must not prevent it.
 #[test]
-fn pulls_that_cannot_be_recorded_stop_no_pass() {
+fn unrecordable_pulls_do_not_stop_collection() {
     let directory = TempDir::new().expect("a directory");
     let Some(disk) = disk(&directory, "pulls on a full disk") else {
         return;
@@ -176,7 +176,7 @@ fn pulls_that_cannot_be_recorded_stop_no_pass() {
         (count("trash"), count("blobs"), count("removals")) == (0, 2, 2)
     });
     fill(&disk);
-    let log = stuff_log(&database);
+    let log = fill_log(&database);
     let client = &mut server.client();
     assert_eq!(
         client.delete("/v2/app/manifests/kept").status,

@@ -1,4 +1,4 @@
-//! Collection beside a real server, and what it must never do.
+//! Collection beside a running server, and content it must never remove.
 
 mod backup;
 mod classic;

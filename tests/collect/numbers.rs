@@ -1,4 +1,4 @@
-//! Numbers of rows are given again: whoever works in several changes must not take another one's row for his own.
+//! SQLite reuses row ids: a job that spans several transactions must not act on another job's row.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use tarkeep::registry::{Actor, Registry, RegistrySettings};
 
 use crate::support::{Client, Image, OCI_MANIFEST, Server};
 
-/// Nothing stays, and nothing goes but when the test says so.
+/// Nothing is kept, and collection runs only when the test starts it.
 const AT_ONCE: [(&str, &str); 5] = [
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
     ("REGISTRY_GC_GRACE", "0s"),
-    ("REGISTRY_GC_UNTAGGED", "never"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "0s"),
     ("REGISTRY_GC_HISTORY", "0s"),
 ];
-/// More than are deleted in one change.
+/// More than one transaction deletes.
 const MANIFESTS: usize = 60;
 
 /// Wakes the thread that polls.
@@ -48,10 +48,10 @@ fn push_many(client: &mut Client, repository: &str) {
     }
 }
 
-/// Another repository, or one of the same name, that comes while a deletion rests between two of its changes: all that it
-/// deleted is collected by then, and the rows have the numbers of those that it had in mind.
+/// While a deletion pauses between two transactions, everything it deleted is collected and another
+/// repository, or one of the same name, gets the same row ids.
 #[test]
-fn a_deletion_keeps_to_the_repository_that_it_began_with() {
+fn a_deletion_stays_within_its_own_repository() {
     for next in ["next", "old"] {
         let server = Server::with(&AT_ONCE);
         let client = &mut server.client();

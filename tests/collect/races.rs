@@ -1,15 +1,15 @@
-//! Races in which users of other registries lost data or space, one by one.
+//! Races that cost users of other registries data or space.
 
 use super::{digests, stored};
 use crate::support::{
     Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, noise, sha256,
 };
 
-/// Everything that nobody needs goes at once.
+/// Unreferenced content is collected at once.
 const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "300ms"),
     ("REGISTRY_GC_GRACE", "300ms"),
-    ("REGISTRY_GC_UNTAGGED", "300ms"),
+    ("REGISTRY_GC_KEEPUNTAGGED", "300ms"),
     ("REGISTRY_GC_INTERVAL", "10ms"),
 ];
 
@@ -48,9 +48,9 @@ fn is_there(client: &mut Client, manifest: &[u8]) -> bool {
         == 200
 }
 
-/// dist#2190, moby#29884: disks filled by tags that were pushed over.
+/// dist#2190, moby#29884: disks filled by overwritten tags.
 #[test]
-fn what_a_tag_pointed_at_before_goes() {
+fn the_previous_target_of_a_moved_tag_is_collected() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let images: Vec<_> = (0..5)
@@ -71,10 +71,10 @@ fn what_a_tag_pointed_at_before_goes() {
     last.assert_pulls(client, "app", "latest");
 }
 
-/// dist#4461, dist#3178: multi-architecture images lost their children, which have no tags.
-/// joxit#405, gitea#32053: and of those that were deleted the children stayed for ever.
+/// dist#4461, dist#3178: multi-architecture images lost their untagged children; joxit#405,
+/// gitea#32053: children of deleted indexes stayed for ever.
 #[test]
-fn children_live_as_long_as_an_index_does() {
+fn children_are_kept_while_an_index_references_them() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let (shared, own) = (Image::small(1), Image::small(2));
@@ -84,7 +84,7 @@ fn children_live_as_long_as_an_index_does() {
     let (one, other) = (index(&[&shared, &own]), index(&[&shared]));
     put(client, "one", OCI_INDEX, &one);
     put(client, "other", OCI_INDEX, &other);
-    // something comes and goes, so that collection has certainly been at work
+    // another blob is pushed and collected, which proves that a pass has run
     let mark = |client: &mut Client, seed: u64| {
         let garbage = noise(seed, 100);
         client.push_blob("garbage", &garbage);
@@ -103,7 +103,7 @@ fn children_live_as_long_as_an_index_does() {
             .status,
         202
     );
-    // not asked for by itself: that would be a pull
+    // not requested directly, because that would be a pull
     eventually("its own child is gone", || {
         !stored(&server).contains(&sha256(&own.config))
     });
@@ -115,9 +115,10 @@ fn children_live_as_long_as_an_index_does() {
     assert!(!is_there(client, &shared.manifest));
 }
 
-/// dist#4822 and others: collection took signatures and SBOMs of live images, for nothing points at them but themselves.
+/// dist#4822 and others: collection removed signatures and SBOMs of live images, since no manifest
+/// references them.
 #[test]
-fn referrers_live_as_long_as_their_subject_does() {
+fn referrers_are_kept_as_long_as_their_subject() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let image = Image::small(1);
@@ -148,9 +149,9 @@ fn referrers_live_as_long_as_their_subject_does() {
     assert!(!is_there(client, &signature) && !is_there(client, &of_signature));
 }
 
-/// An index may be about a manifest that it names: neither may keep the other for ever.
+/// An index whose subject is its own child: neither may keep the other for ever.
 #[test]
-fn an_index_about_its_own_child_goes() {
+fn an_index_whose_subject_is_its_child_is_collected() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let child = Image::small(1);
@@ -162,9 +163,9 @@ fn an_index_about_its_own_child_goes() {
     eventually("everything is gone", || server.blob_files().is_empty());
 }
 
-/// And while the manifest that it is about has a tag, it stays, as every referrer does.
+/// While the child is tagged, the index is kept as any referrer is.
 #[test]
-fn an_index_about_its_own_child_stays_while_the_child_is_tagged() {
+fn an_index_whose_subject_is_its_tagged_child_is_kept() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let (child, other) = (Image::small(1), Image::small(2));
@@ -188,9 +189,9 @@ fn an_index_about_its_own_child_stays_while_the_child_is_tagged() {
     eventually("everything is gone", || server.blob_files().is_empty());
 }
 
-/// dist#1803, dist#3743: after a collection the server still said that a layer was there.
+/// dist#1803, dist#3743: after a collection the server still reported removed layers as present.
 #[test]
-fn what_is_gone_is_not_said_to_be_there() {
+fn collected_content_is_reported_absent() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
     let image = Image::small(1);
@@ -213,9 +214,9 @@ fn what_is_gone_is_not_said_to_be_there() {
     }
 }
 
-/// dist#1585: repositories with nothing in them stayed in the list.
+/// dist#1585: empty repositories stayed in the list.
 #[test]
-fn a_repository_with_nothing_in_it_is_gone() {
+fn an_empty_repository_is_unlisted() {
     let server = Server::with(&[HASTY, &[("REGISTRY_GC_HISTORY", "300ms")]].concat());
     let client = &mut server.client();
     Image::small(1).push(client, "app", "latest");
@@ -243,7 +244,7 @@ fn a_repository_with_nothing_in_it_is_gone() {
 
 /// dist#1960: one bad file ended every collection.
 #[test]
-fn one_bad_item_stops_nothing() {
+fn one_bad_file_does_not_stop_collection() {
     let mut server = Server::with(&[
         ("REGISTRY_GC_ENABLED", "false"),
         ("REGISTRY_GC_LEASE", "0s"),
@@ -254,7 +255,7 @@ fn one_bad_item_stops_nothing() {
     blobs
         .iter()
         .for_each(|blob| drop(client.push_blob("app", blob)));
-    // where the file should be there is a directory, with something in it
+    // a non-empty directory in place of the file
     let bad = server.blob_files().into_iter().find(|path| {
         sha256(&blobs[2]).ends_with(&*path.file_name().expect("a name").to_string_lossy())
     });
@@ -273,7 +274,7 @@ fn one_bad_item_stops_nothing() {
         (&5.into(), &4.into(), &4000.into()),
         "{swept}"
     );
-    // and once it is mended, the next pass goes on with it, also if the server was down in between
+    // once mended, the next pass collects it, even after a restart in between
     std::fs::remove_dir_all(&bad).expect("it can be removed");
     std::fs::write(&bad, &blobs[2]).expect("a file");
     server.kill();
@@ -281,12 +282,12 @@ fn one_bad_item_stops_nothing() {
     assert!(output.status.success() && !bad.exists(), "{output:?}");
 }
 
-/// artifact-keeper#1527, dist#4406: sessions that nobody finished, and files that nobody owned.
+/// artifact-keeper#1527, dist#4406: abandoned sessions and files without an owner.
 #[test]
-fn a_digest_in_use_by_a_push_is_not_taken_from_it() {
+fn content_in_use_by_a_push_is_not_collected() {
     let server = Server::with(HASTY);
     let client = &mut server.client();
-    // a push that dawdles, and says by HEAD now and then that it is still interested
+    // a slow push that renews its interest by HEAD now and then
     let image = Image::small(1);
     for blob in [&image.config, &image.layers[0]] {
         client.push_blob("app", blob);

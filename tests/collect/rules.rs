@@ -1,4 +1,4 @@
-//! Rules about tags, where they could take what somebody needs.
+//! Tag rules that could remove needed content.
 
 use std::process::{Command, Stdio};
 
@@ -10,9 +10,9 @@ use crate::support::{
 
 const POLICY: &str = "REGISTRY_POLICIES";
 
-/// containerd asks for a tag's digest by HEAD, and pulls by digest; docker does, too.
+/// containerd resolves a tag by HEAD, then pulls by digest; so does docker.
 #[test]
-fn a_pull_by_digest_is_one_of_the_tags_that_point_there_and_a_push_counts_as_one() {
+fn a_pull_by_digest_counts_for_its_tags_and_a_push_counts_as_a_pull() {
     let rules = "[{repositories: '**', tags: [{match: ['*'], pulled: 3s}]}]";
     let server = Server::with(&[(POLICY, rules), ("REGISTRY_GC_INTERVAL", "20ms")]);
     let client = &mut server.client();
@@ -43,7 +43,7 @@ fn a_pull_by_digest_is_one_of_the_tags_that_point_there_and_a_push_counts_as_one
 }
 
 #[test]
-fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
+fn a_rule_that_keeps_nothing_must_say_so() {
     let directory = TempDir::new().expect("a directory");
     for (rules, complaint) in [
         (
@@ -104,7 +104,7 @@ fn a_rule_that_keeps_nothing_is_refused_unless_it_says_so() {
 
 /// Restoring an image brings its signatures back.
 #[test]
-fn an_image_comes_back_with_its_referrers() {
+fn an_image_is_restored_with_its_referrers() {
     let server = Server::start();
     let client = &mut server.client();
     let image = Image::small(1);
@@ -137,9 +137,9 @@ fn an_image_comes_back_with_its_referrers() {
     );
 }
 
-/// One pusher must not break the lists of others.
+/// One client's long values must not break tables for others.
 #[test]
-fn what_clients_write_without_end_is_cut_in_tables() {
+fn long_client_values_are_cut_in_tables() {
     let server = Server::start();
     let client = &mut server.client();
     let image = Image::new("x", vec![noise(1, 10)]);
@@ -165,9 +165,9 @@ fn what_clients_write_without_end_is_cut_in_tables() {
     }
 }
 
-/// Without a terminal there is no question to answer.
+/// Without a terminal nobody can answer the question.
 #[test]
-fn removing_without_a_terminal_takes_a_yes() {
+fn removing_without_a_terminal_requires_yes() {
     let server = Server::start();
     let client = &mut server.client();
     Image::small(1).push(client, "app", "pr-1");
@@ -183,9 +183,9 @@ fn removing_without_a_terminal_takes_a_yes() {
     assert_eq!(client.head("/v2/app/manifests/pr-1").status, 404);
 }
 
-/// The server collects by itself unless its owner does not want that.
+/// The server collects on its own unless disabled.
 #[test]
-fn nothing_is_collected_where_that_is_switched_off() {
+fn disabled_collection_collects_nothing() {
     for is_enabled in [true, false] {
         let rules = format!("{{enabled: {is_enabled}, interval: 5ms, lease: 0s, grace: 0s}}");
         let server = Server::with(&[("REGISTRY_GC", &rules)]);
@@ -193,7 +193,7 @@ fn nothing_is_collected_where_that_is_switched_off() {
             "/v2/app/blobs/{}",
             server.client().push_blob("app", b"needed by nobody")
         );
-        // longer than many passes
+        // long enough for many passes
         let mut looks = (0..100).map(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));
             server.client().head(&path).status

@@ -15,7 +15,7 @@ pub fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
         .expect("the command runs")
 }
 
-/// A configuration that says of which version it is, without another line before what it says besides.
+/// Prefixes the version line, without adding a line.
 pub fn whole(text: &str) -> String {
     match text.strip_prefix('{') {
         _ if text.contains("version") || text.starts_with('-') => text.to_owned(),
@@ -32,7 +32,7 @@ pub fn written(text: &str) -> (tempfile::TempDir, String) {
 }
 
 #[test]
-fn a_check_says_all_that_is_wrong_a_line_each() {
+fn a_check_reports_every_error_on_its_own_line() {
     let (_temporary, path) =
         written("http:\n  adr: :5000\nstorage:\n  s3: {bucket: b}\nlog:\n  level: loud\n");
     let output = run(&["check", &path], &[("REGISTRY_HTTP_NET", "udp")]);
@@ -54,7 +54,7 @@ fn a_check_says_all_that_is_wrong_a_line_each() {
 }
 
 #[test]
-fn a_check_says_what_has_no_effect() {
+fn a_check_reports_keys_without_effect() {
     let (_temporary, path) = written(
         "version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  filesystem: {maxthreads: 100}\n",
     );
@@ -70,13 +70,13 @@ fn a_check_says_what_has_no_effect() {
             && said.contains(&format!("{path} line 4")),
         "{said}"
     );
-    // rules that only the server's other parts can judge
+    // rules that other parts of the server check
     let (_temporary, path) = written("policies: [{repositories: '['}]\n");
     assert!(!run(&["check", &path], &[]).status.success());
 }
 
 #[test]
-fn what_is_shown_names_its_origin() {
+fn show_names_the_origin_of_each_value() {
     let (_temporary, path) = written("version: 0.1\nhttp:\n  addr: :5000\n  secret: hidden\n");
     let variables = [
         ("REGISTRY_CONFIGURATION_PATH", &*path),
@@ -94,7 +94,7 @@ fn what_is_shown_names_its_origin() {
         "{said}"
     );
     assert!(!said.contains("hidden"), "{said}");
-    // what cannot be written into a file, and should be known all the same
+    // settings that exist only outside the file are shown too
     for line in [
         "  # trustedproxies: none  # default",
         "  # relativeurls: true unless http.host is given  # default",
@@ -133,9 +133,9 @@ fn what_is_shown_names_its_origin() {
     );
 }
 
-/// Distribution has both, and everybody knows one of them.
+/// Distribution accepts both.
 #[test]
-fn a_version_is_printed_for_every_spelling() {
+fn every_spelling_of_version_prints_it() {
     for flag in ["--version", "-v", "-V"] {
         let output = Command::new(env!("CARGO_BIN_EXE_registry"))
             .arg(flag)

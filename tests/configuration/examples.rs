@@ -1,7 +1,8 @@
-//! Every example configuration of distribution's documentation and repository, over all its versions: each starts, or is
-//! refused with a sentence that says why.
+//! Every example configuration in distribution's documentation and repository, over all versions:
+//! each starts, or is refused with one sentence that explains why.
 //!
-//! They are read from a clone, and none of them is kept here: `DISTRIBUTION_GIT=/path/to/distribution/.git`.
+//! The examples are read from a clone; none is kept here:
+//! `DISTRIBUTION_GIT=/path/to/distribution/.git`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read};
@@ -15,7 +16,7 @@ use crate::wire::pki::Authority;
 /// Path of a clone on this project's machines.
 const USUAL: &str = "/work/.mirror/distribution+distribution/repo";
 
-/// Sections of distribution's file, of whatever version.
+/// Top-level sections of distribution's file, in any version.
 const SECTIONS: [&str; 19] = [
     "version",
     "log",
@@ -34,7 +35,7 @@ const SECTIONS: [&str; 19] = [
     "compatibility",
     "validation",
     "policy",
-    // never known to the program, though the documentation of some version had it
+    // documented in some version, but never known to the program
     "uploadpurging",
     "readonly",
 ];
@@ -42,13 +43,13 @@ const SECTIONS: [&str; 19] = [
 #[derive(Default)]
 struct Tally {
     started: usize,
-    /// Those that start once the certificates and keys are there that they name.
+    /// Examples that start once the certificates and keys they name exist.
     started_with_files: usize,
-    /// The rest, by what kind of refusal it is.
+    /// The rest, by kind of refusal.
     kinds: BTreeMap<&'static str, usize>,
     /// Reasons for rejected examples, with their number.
     refused: BTreeMap<String, usize>,
-    /// Reasons that are not in [`WORDS`], and so may be our mistake.
+    /// Reasons missing from [`WORDS`], which may be bugs of ours.
     strange: Vec<String>,
 }
 
@@ -74,7 +75,7 @@ const WORDS: [(&str, &str); 10] = [
 const NOBODYS: &str = "not for any server as it stands: two of what there is one of, or tabs";
 
 #[test]
-fn distributions_examples_start_or_are_refused_with_a_sentence() {
+fn distributions_examples_start_or_are_refused_with_one_sentence() {
     let clone =
         std::env::var_os("DISTRIBUTION_GIT").map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     if !clone.is_dir() {
@@ -115,8 +116,8 @@ fn distributions_examples_start_or_are_refused_with_a_sentence() {
     assert_eq!(started + started_with_files + refused, examples.len());
 }
 
-/// Starts an example in a directory of its own, if need be with the files that it names; where it does not start, counts
-/// what was said about it.
+/// Starts an example in its own directory, if necessary with the files it names; counts the reason
+/// if it does not start.
 fn judge(text: &str, place: &str, tally: &mut Tally) {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
@@ -129,7 +130,7 @@ fn judge(text: &str, place: &str, tally: &mut Tally) {
     }
 }
 
-/// The example with files of ours in the place of certificates, keys and authorities that its author had.
+/// The example with generated files for its author's certificates, keys and authorities.
 fn provided(text: &str, directory: &Path) -> String {
     let authority = Authority::new("an authority");
     authority.issue(&["localhost"]).write(directory);
@@ -163,9 +164,9 @@ fn provided(text: &str, directory: &Path) -> String {
     text.lines().map(line).collect()
 }
 
-/// Starts a server with an example, or gives what was said in place of that.
+/// Starts a server with an example, or returns its error output.
 fn start(text: &str, path: &Path, place: &str) -> Result<(), String> {
-    // fragments of the documentation are parts of a file
+    // documentation fragments are parts of a file
     std::fs::write(path, whole(text)).expect("a file");
     let program = env!("CARGO_BIN_EXE_registry");
     let checked = Command::new(program)
@@ -183,7 +184,7 @@ fn start(text: &str, path: &Path, place: &str) -> Result<(), String> {
         .arg(path.with_file_name("data"))
         .arg(path)
         .env_clear();
-    // a machine's own debug server or access log is no matter of this test
+    // the debug server and access log are irrelevant here
     serve
         .env("REGISTRY_HTTP_DEBUG_ADDR", "")
         .env("REGISTRY_STORAGE_RESERVE", "0");
@@ -244,7 +245,7 @@ fn refused(said: &str, path: &Path, place: &str, tally: &mut Tally) {
     }
 }
 
-/// The sentence without place and line.
+/// The sentence without file name and line number.
 fn general(line: &str, path: &Path) -> String {
     let line = line
         .trim_start_matches("registry: ")
@@ -263,7 +264,7 @@ fn general(line: &str, path: &Path) -> String {
     words.join(" ")
 }
 
-/// Each example once, with the place of its first appearance.
+/// Each distinct example, with where it first appears.
 fn examples(clone: &Path) -> Vec<(String, String)> {
     let mut seen: BTreeSet<String> = BTreeSet::new();
     let mut read = BTreeSet::new();
@@ -324,7 +325,7 @@ fn git(clone: &Path, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The blocks of code in Markdown, fenced or indented, without their indentation.
+/// Markdown code blocks, fenced or indented, without indentation.
 fn blocks(text: &str) -> Vec<String> {
     let mut blocks = vec![String::new()];
     let mut is_fenced = false;
@@ -357,7 +358,7 @@ fn blocks(text: &str) -> Vec<String> {
     dedented.filter(|block| !block.is_empty()).collect()
 }
 
-/// True if a text has sections of distribution's file at its left edge, and nothing else.
+/// True if a text's unindented lines are sections of distribution's file only.
 fn is_configuration(text: &str) -> bool {
     let edge = text
         .lines()

@@ -1,4 +1,4 @@
-//! The configuration as people meet it: its table in the documentation, distribution's own examples, and changes under load.
+//! Configuration: the documented table, distribution's examples, and changes under load.
 
 mod accepted;
 mod command;

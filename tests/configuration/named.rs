@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::command::{run, whole};
 use crate::wire::pki::{Authority, params};
 
-/// A directory with files that people name, good and bad, and a configuration that says `DIR` for it.
+/// A directory with valid and invalid files, and a configuration in which `DIR` stands for it.
 fn prepared() -> TempDir {
     let temporary = TempDir::new().expect("a directory");
     let file = |name: &str, content: &str| {
@@ -62,7 +62,7 @@ fn write(directory: &Path, text: &str) -> String {
     path.display().to_string()
 }
 
-/// Everything below a directory, with its length.
+/// All files below a directory, with their lengths.
 fn inside(directory: &Path) -> BTreeSet<(String, u64)> {
     let mut found = BTreeSet::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
@@ -88,9 +88,9 @@ fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Each with the words of the one sentence, which a check and a start say alike.
+/// Each case has words of the one sentence that a check and a start both print.
 #[test]
-fn what_is_named_is_read_and_nothing_is_changed() {
+fn named_files_are_validated_and_not_changed() {
     let temporary = prepared();
     let directory = temporary.path();
     for (text, words) in [
@@ -244,7 +244,7 @@ fn what_is_named_is_read_and_nothing_is_changed() {
 }
 
 #[test]
-fn what_can_be_started_with_is_valid_and_nothing_is_made() {
+fn a_usable_configuration_is_valid_and_creates_nothing() {
     let temporary = prepared();
     let directory = temporary.path();
     for (text, note) in [
@@ -341,7 +341,7 @@ health:
 
 /// Unknown keys, invalid values and invalid files are reported in the order of the file.
 #[test]
-fn all_that_is_wrong_is_said_in_one_go() {
+fn all_errors_are_reported_at_once() {
     let temporary = prepared();
     let path = write(temporary.path(), MUCH);
     let checked = run(&["check", &path], &[("REGISTRY_LOG_LEVEL", "loud")]);
@@ -374,7 +374,7 @@ fn all_that_is_wrong_is_said_in_one_go() {
         lines[expected.len()].starts_with("registry: the variable REGISTRY_LOG_LEVEL: "),
         "{said}"
     );
-    // what may follow from a mistake is not said beside it
+    // consequences of an error are not reported beside it
     let path = write(
         temporary.path(),
         "http:\n  tls:\n    certificate: DIR/cert.pem\n    kei: DIR/key.pem\n",
@@ -387,7 +387,7 @@ fn all_that_is_wrong_is_said_in_one_go() {
 }
 
 #[test]
-fn scripts_get_the_same_as_json() {
+fn json_output_has_the_same_errors() {
     let temporary = prepared();
     let path = write(temporary.path(), "http:\n  adr: a\n  host: ftp://nowhere\n");
     let checked = run(

@@ -3,7 +3,7 @@
 use super::command::{run, written};
 use crate::support::{Server, eventually};
 
-/// Every place in which somebody may have a secret says `hidden`.
+/// Every place that may hold a secret contains `hidden`.
 const FULL: &str = "\
 http:
   secret: hidden
@@ -35,7 +35,7 @@ proxy: {username: hidden, password: hidden}
 ";
 
 #[test]
-fn what_is_shown_has_no_secrets() {
+fn show_hides_secrets() {
     let (_temporary, path) = written(FULL);
     for format in ["yaml", "json"] {
         let output = run(&["show", "--output", format, &path], &[]);
@@ -59,9 +59,9 @@ fn what_is_shown_has_no_secrets() {
     }
 }
 
-/// Whatever text a key takes: where it is a URL, its secrets are not shown.
+/// Any text key whose value is a URL is shown without its secrets.
 #[test]
-fn no_key_shows_the_secrets_of_a_url() {
+fn urls_are_shown_without_their_secrets() {
     use tarkeep::config::keys::{Kind, Status, all};
     for key in all().iter().filter(|key| {
         key.status == Status::Supported && matches!(key.kind, Kind::Text | Kind::Url | Kind::Secret)
@@ -92,9 +92,9 @@ fn no_key_shows_the_secrets_of_a_url() {
     }
 }
 
-/// Each value is wrong, or in the wrong place.
+/// Each value is invalid or misplaced.
 #[test]
-fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
+fn errors_do_not_repeat_possible_secrets() {
     for text in [
         "http: {host: 'https://joe:hidden@example.com/'}",
         "http: {headers: {X-Token: [\"hidden\\u0001\"]}}",
@@ -167,7 +167,7 @@ fn what_is_refused_is_not_repeated_where_it_may_be_secret() {
 }
 
 #[test]
-fn a_server_that_says_what_it_does_names_no_secrets() {
+fn the_log_contains_no_secrets() {
     let checks = "[{uri: 'http://joe:hidden@127.0.0.1:1/?token=hidden', interval: 5ms, headers: {Cookie: [hidden]}}, \
                    {uri: 'http://ann:hidden@127.0.0.1:1/?token=hidden', interval: 5ms}]";
     let server = Server::with(&[

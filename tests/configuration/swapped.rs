@@ -1,4 +1,4 @@
-//! A configuration that is swapped a hundred times under load: no request fails.
+//! Replacing the configuration file a hundred times under load: no request fails.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -12,7 +12,7 @@ const SWAPS: usize = 100;
 const CLIENTS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One of the files that take turns; every fourth is broken, and changes nothing.
+/// The `number`th version of the file; every fourth is invalid and changes nothing.
 fn version(number: usize) -> String {
     match number % 4 {
         3 => "version: 0.1\nhttp: {adr: 1}\n".to_owned(),
@@ -30,7 +30,7 @@ fn version(number: usize) -> String {
 }
 
 #[test]
-fn a_hundred_swaps_fail_no_request() {
+fn a_hundred_configuration_swaps_fail_no_request() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("config.yml");
     std::fs::write(&path, version(0)).expect("a file");
@@ -54,7 +54,7 @@ fn a_hundred_swaps_fail_no_request() {
         .to_owned();
     let errors = BufReader::new(server.0.stderr.take().expect("a pipe"));
     let (sender, lines) = channel();
-    // end with the server
+    // the thread ends with the server
     std::thread::spawn(move || {
         errors
             .lines()
@@ -80,7 +80,7 @@ fn a_hundred_swaps_fail_no_request() {
             });
         }
         let mut swap = |number: usize| {
-            // each swap has its load
+            // every swap happens under load
             requests += rounds.recv_timeout(PATIENCE).expect("clients work");
             requests += rounds.try_iter().sum::<u64>();
             let new = path.with_extension("new");
@@ -101,7 +101,7 @@ fn a_hundred_swaps_fail_no_request() {
                 .contains(word)
             {}
         };
-        // clients must not wait for each other's end where a swap goes wrong
+        // without this, clients would wait for each other after a failure
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             (1..=SWAPS).for_each(&mut swap)
         }));
@@ -111,7 +111,7 @@ fn a_hundred_swaps_fail_no_request() {
     println!("{SWAPS} swaps under {requests} requests of {CLIENTS} clients");
 }
 
-/// Pushes an image, pulls it and lists; gives the number of requests. Panics where one fails.
+/// Pushes an image, pulls it and lists; returns the number of requests. Panics if one fails.
 fn work(client: &mut Client, number: usize, round: u64) -> u64 {
     let repository = format!("team/{number}");
     let image = Image::small(round << 8 | number as u64);
@@ -129,7 +129,7 @@ fn work(client: &mut Client, number: usize, round: u64) -> u64 {
     12
 }
 
-/// A server that goes with the test.
+/// A child process that is killed when dropped.
 struct Ended(std::process::Child);
 
 impl Drop for Ended {

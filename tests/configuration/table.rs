@@ -8,7 +8,7 @@ use tarkeep::config::keys::{self, Key, Status, When};
 const START: &str = "<!-- keys: written by a test -->\n";
 const END: &str = "<!-- end of keys -->\n";
 
-/// A row for each key; for a section that is rejected or ignored as a whole, one with the names of all its keys.
+/// A row per key; for a section rejected or ignored as a whole, one row with all its keys.
 fn rows(section: &str) -> String {
     let mut text =
         String::from("| Key | Status | Default | Meaning |\n| --- | --- | --- | --- |\n");
@@ -99,7 +99,7 @@ fn table() -> String {
 }
 
 #[test]
-fn the_table_in_the_documentation_is_that_of_the_program() {
+fn the_documented_table_matches_the_program() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let text = std::fs::read_to_string(&path).expect("the documentation");
     let (before, rest) = text.split_once(START).expect("a mark");

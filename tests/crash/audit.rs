@@ -1,4 +1,4 @@
-//! A walk of the store against the database, made by other code than the server's.
+//! An independent comparison of the stored files with the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, Row};
 use tempfile::TempDir;
 
-use super::ledger::Place;
+use super::ledger::Reference;
 use crate::support::sha256;
 
 /// Longest time for a server to clean up after a crash.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A file, however it is named.
+/// A file, under any name.
 #[derive(Clone, Copy)]
 struct Entry {
     inode: u64,
@@ -28,7 +28,7 @@ struct Walk {
     uploads: BTreeMap<String, Entry>,
 }
 
-/// The state that the database records.
+/// The state recorded in the database.
 struct Facts {
     blobs: BTreeMap<String, u64>,
     sessions: BTreeSet<String>,
@@ -90,7 +90,7 @@ impl Walk {
     }
 }
 
-/// `None` where it was removed meanwhile.
+/// `None` if it was removed meanwhile.
 fn entry(path: &Path) -> Option<Entry> {
     let metadata = fs::metadata(path).ok()?;
     assert!(metadata.is_file(), "{} is no file", path.display());
@@ -105,7 +105,7 @@ impl Facts {
         let blobs = rows(connection, "SELECT digest, size FROM blobs", |row| {
             Ok((row.get(0)?, row.get(1)?))
         });
-        // a session of no repository is a file that is being cleared at this moment
+        // a session without repository is a file being cleared
         let sessions = rows(
             connection,
             "SELECT id FROM uploads WHERE repository <> ''",
@@ -138,7 +138,7 @@ fn open(database: &Path) -> Connection {
     connection
 }
 
-/// The database as a crash left it: a copy, since opening a log that a crash left mends it.
+/// A copy of the database as the crash left it; opening the original would repair its log.
 fn open_copy(root: &Path) -> (TempDir, Connection) {
     let aside = TempDir::new().expect("a temporary directory");
     let database = fs::canonicalize(root.join("registry.db")).expect("a database");
@@ -152,7 +152,8 @@ fn open_copy(root: &Path) -> (TempDir, Connection) {
     (aside, connection)
 }
 
-/// Judges what a crash amid collection left: whatever has a row has its file, and what has none is noted to be removed.
+/// Checks the state after a crash during collection: every row has its file, and every file without
+/// row has a pending removal.
 pub fn check_collected(root: &Path) {
     let (_aside, connection) = open_copy(root);
     let (walk, facts) = (Walk::of(root), Facts::of(&connection));
@@ -173,8 +174,8 @@ pub fn check_collected(root: &Path) {
     }
 }
 
-/// Judges what a crash left, before any server has touched it. Gives the manifests that can be seen.
-pub fn check_dead(root: &Path) -> BTreeSet<Place> {
+/// Checks the state after a crash, before a server has touched it; returns the visible manifests.
+pub fn check_crashed(root: &Path) -> BTreeSet<Reference> {
     let (_aside, connection) = open_copy(root);
     check_database(&connection);
     let (walk, facts) = (Walk::of(root), Facts::of(&connection));
@@ -198,7 +199,7 @@ pub fn check_dead(root: &Path) -> BTreeSet<Place> {
     seen.into_iter().collect()
 }
 
-/// Each blob file is what its name says, and each row has its file.
+/// Checks that each blob file matches its name and each row has its file.
 fn check_blobs(root: &Path, walk: &Walk, facts: &Facts) {
     for (digest, entry) in &walk.blobs {
         let (algorithm, hex) = digest.split_once(':').expect("a digest");
@@ -220,19 +221,19 @@ fn check_blobs(root: &Path, walk: &Walk, facts: &Facts) {
     }
 }
 
-/// Waits until the running server has cleared all that crashes left, then judges the directory as a whole.
+/// Waits until the running server has cleared all leftovers, then checks the whole directory.
 pub fn check_cleared(root: &Path) {
     let connection = open(&root.join("registry.db"));
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let clutter = clutter(&Walk::of(root), &Facts::of(&connection));
-        if clutter.is_empty() {
+        let unexpected = unexpected(&Walk::of(root), &Facts::of(&connection));
+        if unexpected.is_empty() {
             break;
         }
         assert!(
             Instant::now() < deadline,
             "not cleared after {PATIENCE:?}:\n{}",
-            clutter.join("\n")
+            unexpected.join("\n")
         );
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -241,7 +242,7 @@ pub fn check_cleared(root: &Path) {
 }
 
 /// Files and rows that should not exist.
-fn clutter(walk: &Walk, facts: &Facts) -> Vec<String> {
+fn unexpected(walk: &Walk, facts: &Facts) -> Vec<String> {
     let orphans = walk
         .blobs
         .keys()
@@ -262,7 +263,7 @@ fn clutter(walk: &Walk, facts: &Facts) -> Vec<String> {
         .collect()
 }
 
-/// The database on its own: sound, and with nothing in it by halves.
+/// Checks the database alone: sound, without partial changes.
 fn check_database(connection: &Connection) {
     let verdict: String = connection
         .query_row("PRAGMA integrity_check", [], |row| row.get(0))
@@ -295,7 +296,7 @@ fn check_database(connection: &Connection) {
     check_manifests(connection);
 }
 
-/// Each manifest's bytes are what its digest says, and its references all that its bytes name.
+/// Checks that each manifest matches its digest, and its recorded references match its bytes.
 fn check_manifests(connection: &Connection) {
     let references = rows(
         connection,

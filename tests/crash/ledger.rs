@@ -1,13 +1,14 @@
-//! Promises of the server and its pending requests at a crash; every restart is judged by them.
+//! Acknowledgements of the server and requests pending at a crash; every restart is checked against
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// A repository, and a tag or a digest in it.
-pub type Place = (String, String);
+/// A repository and a tag or digest.
+pub type Reference = (String, String);
 
-/// Everything acknowledged by one data directory, over all lives of its servers.
+/// Everything acknowledged for one data directory, over all runs of its servers.
 #[derive(Default)]
 pub struct Ledger {
     state: Mutex<State>,
@@ -18,30 +19,30 @@ pub struct Ledger {
 #[derive(Default)]
 pub struct State {
     clock: u64,
-    /// Manifests by digest, and blobs, that a 201 promised.
-    pub manifests: BTreeSet<Place>,
-    pub blobs: BTreeSet<Place>,
-    pub tags: BTreeMap<Place, BTreeMap<u64, Attempt>>,
+    /// Manifests and blobs acknowledged with 201, by digest.
+    pub manifests: BTreeSet<Reference>,
+    pub blobs: BTreeSet<Reference>,
+    pub tags: BTreeMap<Reference, BTreeMap<u64, Attempt>>,
     /// Open sessions by their path.
     pub uploads: BTreeMap<String, Upload>,
 }
 
-/// A change of a tag: to this digest, or to nothing.
+/// An attempt to point a tag at this digest, or to remove it.
 pub struct Attempt {
     pub target: Option<String>,
     pub begun: u64,
-    /// Time of the acknowledgement; none if the server died first.
+    /// Time of the acknowledgement; `None` if the server died first.
     pub ended: Option<u64>,
 }
 
 pub struct Upload {
     pub repository: String,
     pub content: Arc<[u8]>,
-    /// Bytes that a 202 promised.
+    /// Bytes acknowledged with 202.
     pub acknowledged: usize,
-    /// Bytes that were sent, with an answer or without.
+    /// Bytes sent, acknowledged or not.
     pub sent: usize,
-    /// True if a request was sent that finishes the upload.
+    /// True if a finishing request was sent.
     pub is_finishing: bool,
 }
 
@@ -50,19 +51,19 @@ impl Ledger {
         self.state.lock().expect("no client panicked")
     }
 
-    /// To be said before the server is killed: from here on requests may fail.
-    pub fn end_life(&self) {
+    /// Call before the server is killed: from now on requests may fail.
+    pub fn server_killed(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }
 
-    /// To be said before the power is cut: from here on nothing that comes back counts. With the power goes the network,
-    /// and a file system that is being shut down may call a sync done that was not.
-    pub fn end_world(&self) {
+    /// Call before the power is cut: from now on responses do not count. The network fails with the
+    /// power, and a file system that is being shut down may report a sync that never happened.
+    pub fn power_lost(&self) {
         self.deaf.store(true, Ordering::SeqCst);
-        self.end_life();
+        self.server_killed();
     }
 
-    pub fn begin_life(&self) {
+    pub fn server_started(&self) {
         self.deaf.store(false, Ordering::SeqCst);
         self.ended.store(false, Ordering::SeqCst);
     }
@@ -89,7 +90,7 @@ impl Ledger {
             .insert((repository.to_owned(), digest.to_owned()));
     }
 
-    /// Some manifest that the repository surely holds.
+    /// A manifest that the repository certainly holds.
     pub fn any_manifest(&self, repository: &str, number: u64) -> Option<String> {
         let state = self.state();
         let mut held = state
@@ -105,7 +106,7 @@ impl Ledger {
             .flatten()
     }
 
-    /// Some repository that surely shows the blob.
+    /// A repository that certainly has the blob.
     pub fn holder(&self, digest: &str) -> Option<String> {
         self.state()
             .blobs
@@ -114,7 +115,8 @@ impl Ledger {
             .map(|(repository, _)| repository.clone())
     }
 
-    /// Notes that a tag is about to be pointed at `target`; the number is for [`Self::tag_acknowledged`].
+    /// Records the intent to point a tag at `target`; the returned number is for
+    /// [`Self::tag_acknowledged`].
     pub fn begin_tag(&self, repository: &str, tag: &str, target: Option<&str>) -> u64 {
         let mut state = self.state();
         state.clock += 1;
@@ -146,7 +148,7 @@ impl Ledger {
             .ended = Some(now);
     }
 
-    /// Notes that an attempt was refused, and so changed nothing.
+    /// Records that an attempt was refused, and so changed nothing.
     pub fn tag_refused(&self, repository: &str, tag: &str, number: u64) {
         self.state()
             .tags
@@ -155,8 +157,8 @@ impl Ledger {
             .remove(&number);
     }
 
-    /// Judges what a tag was found to point at after a restart, and makes that its history.
-    pub fn settle_tag(&self, place: &Place, found: Option<String>) {
+    /// Checks the target of a tag after a restart, and records it as the tag's only state.
+    pub fn settle_tag(&self, place: &Reference, found: Option<String>) {
         let mut state = self.state();
         state.clock += 1;
         let now = state.clock;
@@ -166,7 +168,7 @@ impl Ledger {
             begun: 0,
             ended: Some(0),
         };
-        // the first that can be last: no acknowledged change began after it had ended
+        // the first attempt that can be the last: no acknowledged change began after it had ended
         let may_be_last = |attempt: &Attempt| {
             let later = |other: &&Attempt| {
                 attempt
@@ -202,7 +204,7 @@ impl Ledger {
         self.state().uploads.insert(path.to_owned(), upload);
     }
 
-    /// Changes what is known of an open session.
+    /// Updates the record of an open session.
     pub fn upload(&self, path: &str, change: impl FnOnce(&mut Upload)) {
         change(self.state().uploads.get_mut(path).expect("an open session"));
     }

@@ -1,4 +1,4 @@
-//! Every kind of leftover of a crash, made by hand, each on its own.
+//! Every kind of leftover of a crash, each made separately.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -12,14 +12,14 @@ use crate::support::{Client, Image, Server, eventually, noise, sha256};
 
 const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 
-/// A server that is down, and its directory.
+/// A stopped server and its directory.
 struct Crashed {
     server: Server,
     _temporary: TempDir,
 }
 
 impl Crashed {
-    /// After one image and one open session, whose path it gives.
+    /// Crashes a server after one image and one open session; returns the session's path too.
     fn new() -> (Self, String) {
         let temporary = TempDir::new().expect("a temporary directory");
         let mut server = Server::at(&temporary.path().join("data"), &[]);
@@ -57,7 +57,7 @@ impl Crashed {
             .join(hex)
     }
 
-    /// Gives an upload's file the name of its blob as well, as a server does just before it commits.
+    /// Links an upload's file to its blob name, as a server does just before it commits.
     fn publish(&self, id: &str, content: &[u8]) {
         let blob = self.blob(&sha256(content));
         fs::create_dir_all(blob.parent().expect("a shard")).expect("a shard");
@@ -71,7 +71,7 @@ impl Crashed {
         database.execute(sql, params![id]).expect("a change");
     }
 
-    /// Starts the server, and waits until it has cleared everything.
+    /// Starts the server and waits until it has cleared all leftovers.
     fn clear(&mut self) -> Client {
         self.server.restart();
         audit::check_cleared(self.server.directory());
@@ -110,7 +110,7 @@ fn finish(client: &mut Client, session: &str, seed: u64) {
 }
 
 #[test]
-fn a_file_of_no_session_is_removed_and_an_open_session_goes_on() {
+fn a_file_without_session_is_removed_and_an_open_session_can_be_resumed() {
     let (mut crashed, session) = Crashed::new();
     fs::write(crashed.upload(SESSION), b"bytes of nobody").expect("a file");
     let mut client = crashed.clear();
@@ -123,7 +123,7 @@ fn a_file_of_no_session_is_removed_and_an_open_session_goes_on() {
 }
 
 #[test]
-fn an_expired_session_goes_with_its_file() {
+fn an_expired_session_is_removed_with_its_file() {
     let (mut crashed, session) = Crashed::new();
     crashed.execute(
         "UPDATE uploads SET expires_at = 1 WHERE id = ?1",
@@ -139,7 +139,7 @@ fn an_expired_session_goes_with_its_file() {
 }
 
 #[test]
-fn a_blob_that_was_published_and_not_committed_is_removed_and_can_be_pushed_again() {
+fn a_published_but_uncommitted_blob_is_removed_and_can_be_pushed_again() {
     let (mut crashed, _) = Crashed::new();
     let content = noise(7, 5000);
     fs::write(crashed.upload(SESSION), &content).expect("a file");
@@ -157,7 +157,7 @@ fn a_blob_that_was_published_and_not_committed_is_removed_and_can_be_pushed_agai
 }
 
 #[test]
-fn a_blob_that_was_committed_stays_when_its_uploads_name_goes() {
+fn a_committed_blob_stays_when_its_upload_file_is_removed() {
     let (mut crashed, _) = Crashed::new();
     let layer = &Image::small(1).layers[0];
     fs::hard_link(crashed.blob(&sha256(layer)), crashed.upload(SESSION)).expect("a second name");
@@ -178,7 +178,7 @@ fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
     fs::write(crashed.upload(SESSION), &content).expect("a file");
     crashed.publish(SESSION, &content);
     crashed.server.restart();
-    // at once, beside the clearing
+    // immediately, while leftovers are being cleared
     let mut client = crashed.server.client();
     client.push_blob("app", &content);
     audit::check_cleared(crashed.server.directory());
@@ -198,9 +198,9 @@ fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
 }
 
 #[test]
-fn a_session_cut_off_before_its_commit_goes_on() {
+fn a_session_interrupted_before_its_commit_can_be_resumed() {
     let (mut crashed, session) = Crashed::new();
-    // the last request appended the rest, and published; the commit that ends the session never came
+    // the last request appended the rest and published; the commit that ends the session is missing
     let content = noise(1, 5000);
     fs::write(crashed.upload(id_of(&session)), &content).expect("the rest");
     crashed.publish(id_of(&session), &content);
@@ -209,12 +209,12 @@ fn a_session_cut_off_before_its_commit_goes_on() {
 }
 
 #[test]
-fn what_is_left_is_cleared_by_a_server_without_roots_privileges_too() {
+fn leftovers_are_cleared_without_root_privileges() {
     let (mut crashed, session) = Crashed::new();
     let content = noise(7, 5000);
     fs::write(crashed.upload(SESSION), &content).expect("a file");
     crashed.publish(SESSION, &content);
-    // as after a second push of the same blob: the first one's file has only its own name left
+    // as after a second push of the same blob: the first file has only its upload name left
     fs::remove_file(crashed.blob(&sha256(&content))).expect("one name less");
     let expired = "00000000-89ab-4cde-8f01-23456789abcd";
     crashed.execute(

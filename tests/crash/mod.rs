@@ -1,7 +1,7 @@
-//! The server is killed, again and again, while clients push to it: nothing that was acknowledged may be missing after
-//! that, nothing may be half there, and what is left lying about must be cleared.
+//! The server is killed repeatedly during pushes: every acknowledged change must survive, no
+//! partial change may be visible, and leftovers must be cleared.
 //!
-//! `CRASH_SEED` makes the same clients do the same things, and the kills come after the same times.
+//! `CRASH_SEED` makes clients repeat the same actions, with kills after the same delays.
 
 pub mod audit;
 pub mod ledger;
@@ -22,23 +22,23 @@ use ledger::Ledger;
 use random::Random;
 use worker::Worker;
 
-/// Directories that are filled, one after the other, from nothing.
+/// Data directories, each filled from empty.
 const CAMPAIGNS: u64 = 6;
 const MOST_CAMPAIGNS: u64 = 36;
-/// Number of images that must have been acknowledged for a run to count.
+/// Minimum number of acknowledged images for a run to count.
 const IMAGES: usize = 100;
 const ROUNDS: u64 = 10;
 const WORKERS: u64 = 6;
 /// Log level that hides the expected cleanup after each kill.
 const QUIET: &[(&str, &str)] = &[("REGISTRY_LOG_LEVEL", "error")];
-/// The longest that clients work before the server is killed.
+/// Longest time that clients work before a kill.
 const LONGEST_LIFE: u64 = 240;
 
 #[test]
-fn killed_at_any_moment_it_keeps_what_it_promised_and_clears_what_it_left() {
+fn a_server_killed_at_any_moment_keeps_acknowledged_content_and_clears_leftovers() {
     let seed = Random::seed_from("CRASH_SEED");
     let (mut kills, mut promised, mut number) = (0, 0, 0);
-    // a busy machine gets less done in each
+    // a busy machine does less per round
     while number < CAMPAIGNS || (promised < IMAGES && number < MOST_CAMPAIGNS) {
         let directory = TempDir::new().expect("a temporary directory");
         let mut campaign = Campaign::new(
@@ -56,7 +56,7 @@ fn killed_at_any_moment_it_keeps_what_it_promised_and_clears_what_it_left() {
     assert!(promised >= IMAGES, "an experiment of {promised} images");
 }
 
-/// One data directory, and all that happens to it.
+/// One data directory and its history.
 struct Campaign {
     server: Server,
     ledger: Ledger,
@@ -68,7 +68,7 @@ struct Campaign {
 impl Campaign {
     fn new(root: &Path, seed: u64) -> Self {
         let mut random = Random::new(seed);
-        // an empty directory, and one where the first start came only so far
+        // an empty directory, and one with an interrupted first start
         for _ in 0..3 {
             kill_while_starting(root, Duration::from_micros(random.below(12_000)));
         }
@@ -82,16 +82,16 @@ impl Campaign {
         }
     }
 
-    /// A life of the server, or of two on one directory, from first push to kill, and the start after it.
+    /// Runs one server, or two on one directory, from the first push to the kill, and restarts.
     fn round(&mut self, round: u64) {
-        self.ledger.begin_life();
+        self.ledger.server_started();
         match round % 3 {
-            2 => self.live_together(round),
-            _ => self.live_alone(round),
+            2 => self.run_two_servers(round),
+            _ => self.run_one_server(round),
         }
-        let seen = audit::check_dead(self.server.directory());
+        let seen = audit::check_crashed(self.server.directory());
         if self.random.one_in(3) {
-            // in the middle of clearing up
+            // in the middle of the cleanup
             self.server.restart();
             pause(&mut self.random, 8);
             self.server.kill();
@@ -107,14 +107,14 @@ impl Campaign {
         }
     }
 
-    /// Waits until everything is in place, and looks after the sessions that are open.
+    /// Waits for the cleanup, then checks everything and resumes open sessions.
     fn settle(&mut self) {
         audit::check_cleared(self.server.directory());
         let random = &mut self.random;
         promises::check_sessions(self.server.address(), &self.ledger, || random.one_in(2));
     }
 
-    fn live_alone(&mut self, round: u64) {
+    fn run_one_server(&mut self, round: u64) {
         let Self {
             server,
             ledger,
@@ -129,14 +129,15 @@ impl Campaign {
                 scope.spawn(move || worker.run());
             }
             pause(random, LONGEST_LIFE);
-            ledger.end_life();
+            ledger.server_killed();
             server.kill();
         });
         *kills += 1;
     }
 
-    /// A second server starts, and clears up, while the first works; they then work together, until one dies.
-    fn live_together(&mut self, round: u64) {
+    /// A second server starts and cleans up while the first works; both then work until one is
+    /// killed.
+    fn run_two_servers(&mut self, round: u64) {
         let Self {
             server,
             ledger,
@@ -157,7 +158,7 @@ impl Campaign {
                 scope.spawn(move || worker.run());
             }
             pause(random, LONGEST_LIFE);
-            ledger.end_life();
+            ledger.server_killed();
             second.kill();
             pause(random, LONGEST_LIFE / 4);
             server.kill();
@@ -166,12 +167,12 @@ impl Campaign {
     }
 }
 
-/// The experiment: for how long things go on.
+/// Sleeps a random time; part of the experiment, not synchronisation.
 fn pause(random: &mut Random, most: u64) {
     std::thread::sleep(Duration::from_micros(random.below(most * 1000)));
 }
 
-/// Starts a server and kills it, however far it has come.
+/// Starts a server and kills it after a delay.
 fn kill_while_starting(root: &Path, after: Duration) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command

@@ -1,18 +1,18 @@
-//! Asks a restarted server for everything that was ever promised, and for everything it shows besides.
+//! Requests everything ever acknowledged, and everything visible, from a restarted server.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use super::audit::references_of;
-use super::ledger::{Ledger, Place};
+use super::ledger::{Ledger, Reference};
 use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Response, sha256};
 
-/// Connections that pull side by side.
+/// Number of parallel connections.
 const PULLERS: usize = 3;
 
-/// Asserts that what is promised, and each manifest `seen` in the database, pulls whole; and that tags and sessions are
-/// where their last change left them.
-pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
+/// Asserts that acknowledged content, and each manifest `seen` in the database, can be pulled
+/// whole, and that tags and sessions are where their last change left them.
+pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Reference>) {
     let (manifests, blobs) = {
         let state = ledger.state();
         let missing: Vec<_> = state.manifests.difference(seen).collect();
@@ -23,7 +23,7 @@ pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
         (seen.clone(), state.blobs.clone())
     };
     let blobs = Mutex::new(blobs);
-    side_by_side(address, manifests, |client, (repository, digest)| {
+    in_parallel(address, manifests, |client, (repository, digest)| {
         let references = pull_manifest(client, repository, digest);
         blobs.lock().expect("no panic").extend(
             references
@@ -31,7 +31,7 @@ pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
                 .map(|digest| (repository.clone(), digest)),
         );
     });
-    side_by_side(
+    in_parallel(
         address,
         blobs.into_inner().expect("no panic"),
         |client, (repository, digest)| {
@@ -46,7 +46,7 @@ pub fn check(address: &str, ledger: &Ledger, seen: &BTreeSet<Place>) {
     check_tags(&mut Client::new(address), ledger, seen);
 }
 
-/// Gives the blobs that it needs; children of an index are asserted to be there.
+/// Returns the blobs that it needs; asserts that children of an index exist.
 fn pull_manifest(client: &mut Client, repository: &str, digest: &str) -> BTreeSet<String> {
     let response = client.get(&format!("/v2/{repository}/manifests/{digest}"));
     assert_eq!(
@@ -71,8 +71,8 @@ fn pull_manifest(client: &mut Client, repository: &str, digest: &str) -> BTreeSe
     }
 }
 
-fn check_tags(client: &mut Client, ledger: &Ledger, seen: &BTreeSet<Place>) {
-    let places: Vec<Place> = ledger.state().tags.keys().cloned().collect();
+fn check_tags(client: &mut Client, ledger: &Ledger, seen: &BTreeSet<Reference>) {
+    let places: Vec<Reference> = ledger.state().tags.keys().cloned().collect();
     for place in places {
         let (repository, tag) = &place;
         let response = client.get(&format!("/v2/{repository}/manifests/{tag}"));
@@ -91,9 +91,9 @@ fn check_tags(client: &mut Client, ledger: &Ledger, seen: &BTreeSet<Place>) {
     }
 }
 
-/// Asserts that open sessions kept what was acknowledged, and finishes those that `which` picks from where they are.
+/// Asserts that open sessions kept acknowledged bytes, and finishes those selected by `which`.
 ///
-/// A session whose last request was cut off may have been finished, or may go on. It must not be lost.
+/// A session whose last request was interrupted may be finished or resumable, but not lost.
 pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() -> bool) {
     let client = &mut Client::new(address);
     let open = std::mem::take(&mut ledger.state().uploads);
@@ -135,7 +135,7 @@ pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() ->
     }
 }
 
-/// Bytes received by a session's own status. A range cannot tell none from one.
+/// Bytes received according to the session's status. A range cannot distinguish zero from one.
 fn received(status: &Response, acknowledged: usize) -> usize {
     let last = status
         .header("range")
@@ -148,8 +148,8 @@ fn received(status: &Response, acknowledged: usize) -> usize {
     }
 }
 
-/// Does the same with each item, on several connections.
-fn side_by_side<T: Send>(
+/// Processes all items over several connections.
+fn in_parallel<T: Send>(
     address: &str,
     items: impl IntoIterator<Item = T>,
     work: impl Fn(&mut Client, &T) + Sync,

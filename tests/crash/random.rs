@@ -1,6 +1,6 @@
-//! Decisions that a seed makes.
+//! Reproducible random decisions.
 
-/// SplitMix64: small, and the same everywhere.
+/// The SplitMix64 generator.
 pub struct Random(u64);
 
 impl Random {
@@ -8,12 +8,12 @@ impl Random {
         Self(seed)
     }
 
-    /// One for a part of an experiment, which then does not depend on how often its siblings asked.
+    /// A generator for part of an experiment, independent of the use of its siblings.
     pub fn part(seed: u64, number: u64) -> Self {
         Self(Self(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95)).next())
     }
 
-    /// The seed in the environment variable, or one that the clock gives; says which.
+    /// Reads the seed from an environment variable or takes it from the clock, and prints it.
     pub fn seed_from(variable: &str) -> u64 {
         let given = std::env::var(variable).ok().map(|text| {
             text.parse()

@@ -1,4 +1,5 @@
-//! A client that pushes overlapping images in every way the protocol has, and tells the ledger what it was promised.
+//! A client that pushes overlapping images in every way the protocol allows, and records
+//! acknowledgements in the ledger.
 
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use super::random::Random;
 use crate::support::client::Request;
 use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Response, descriptor, noise, sha256};
 
-/// The server has died, as it was meant to.
+/// The server died, as intended.
 #[derive(Debug)]
-pub struct Gone;
+pub struct ServerDied;
 
 pub const REPOSITORIES: u64 = 4;
 pub const TAGS: u64 = 6;
@@ -19,7 +20,7 @@ pub const TAGS: u64 = 6;
 const SHARED_LAYERS: u64 = 5;
 
 pub struct Worker<'l> {
-    /// One for each server on the directory; every request goes to any of them.
+    /// One client per server on the directory; each request goes to any of them.
     clients: Vec<Client>,
     random: Random,
     ledger: &'l Ledger,
@@ -52,19 +53,19 @@ impl<'l> Worker<'l> {
         }
     }
 
-    /// Works until the server is gone.
+    /// Works until the server has died.
     pub fn run(mut self) {
         while self.step().is_ok() {}
     }
 
-    pub fn step(&mut self) -> Result<(), Gone> {
+    pub fn step(&mut self) -> Result<(), ServerDied> {
         let repository = format!("crash/r{}", self.random.below(REPOSITORIES));
         let tag = format!("t{}", self.random.below(TAGS));
         match self.random.below(12) {
             0 => self.push_index(&repository, &tag),
-            1 => self.point_again(&repository, &tag),
+            1 => self.retag(&repository, &tag),
             2 => self.untag(&repository, &tag),
-            3 => self.leave_session(&repository),
+            3 => self.abandon_session(&repository),
             _ => {
                 let image = self.image();
                 self.push_image(&repository, &image)?;
@@ -76,22 +77,23 @@ impl<'l> Worker<'l> {
     pub fn send(
         &mut self,
         make: impl FnOnce(&mut Client) -> Request<'_>,
-    ) -> Result<Response, Gone> {
+    ) -> Result<Response, ServerDied> {
         let any = self.random.below(self.clients.len() as u64) as usize;
         match make(&mut self.clients[any]).try_send() {
             Ok(response) if response.status < 500 && self.ledger.is_listening() => Ok(response),
-            _ if self.ledger.has_ended() => Err(Gone),
+            _ if self.ledger.has_ended() => Err(ServerDied),
             failed => panic!("a living server answered {failed:?}"),
         }
     }
 
-    /// An image of its own, of layers that are not.
+    /// A unique image of shared layers.
     pub fn image(&mut self) -> Image {
         self.images += 1;
         let own = self.seed.wrapping_add(self.images);
         let mut layers = vec![noise(own, self.size())];
         for _ in 0..self.random.below(3) {
-            // mostly of this round, so that several clients push it for the first time at once
+            // mostly layers of this round, so that several clients push them for the first time at
+            // once
             let round = if self.random.one_in(4) {
                 self.random.below(self.round + 1)
             } else {
@@ -114,7 +116,7 @@ impl<'l> Worker<'l> {
     }
 
     /// Pushes an image's blobs, but not its manifest.
-    fn push_image(&mut self, repository: &str, image: &Image) -> Result<(), Gone> {
+    fn push_image(&mut self, repository: &str, image: &Image) -> Result<(), ServerDied> {
         image
             .layers
             .iter()
@@ -122,7 +124,7 @@ impl<'l> Worker<'l> {
             .try_for_each(|blob| self.push_blob(repository, blob))
     }
 
-    fn push_index(&mut self, repository: &str, tag: &str) -> Result<(), Gone> {
+    fn push_index(&mut self, repository: &str, tag: &str) -> Result<(), ServerDied> {
         let children = [self.image(), self.image()];
         for child in &children {
             self.push_image(repository, child)?;
@@ -137,8 +139,8 @@ impl<'l> Worker<'l> {
         self.put(repository, &[tag, "index"], OCI_INDEX, index.as_bytes())
     }
 
-    /// Points a tag at a manifest that is there already.
-    fn point_again(&mut self, repository: &str, tag: &str) -> Result<(), Gone> {
+    /// Points a tag at an existing manifest.
+    fn retag(&mut self, repository: &str, tag: &str) -> Result<(), ServerDied> {
         let Some(digest) = self.ledger.any_manifest(repository, self.random.next()) else {
             return Ok(());
         };
@@ -156,7 +158,7 @@ impl<'l> Worker<'l> {
         self.put(repository, &[tag], &media_type, &manifest.body)
     }
 
-    pub fn untag(&mut self, repository: &str, tag: &str) -> Result<(), Gone> {
+    pub fn untag(&mut self, repository: &str, tag: &str) -> Result<(), ServerDied> {
         let attempt = self.ledger.begin_tag(repository, tag, None);
         let path = format!("/v2/{repository}/manifests/{tag}");
         let response = self.send(|client| client.request("DELETE", &path))?;
@@ -168,14 +170,14 @@ impl<'l> Worker<'l> {
         Ok(())
     }
 
-    /// Puts a manifest, by tag where there is one, else by digest, with all the tags.
+    /// Puts a manifest with all its tags, by tag if there is one, else by digest.
     pub fn put(
         &mut self,
         repository: &str,
         tags: &[&str],
         media_type: &str,
         content: &[u8],
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ServerDied> {
         let digest = sha256(content);
         let attempts: Vec<_> = tags
             .iter()
@@ -206,7 +208,7 @@ impl<'l> Worker<'l> {
         Ok(())
     }
 
-    pub fn push_blob(&mut self, repository: &str, content: &[u8]) -> Result<(), Gone> {
+    pub fn push_blob(&mut self, repository: &str, content: &[u8]) -> Result<(), ServerDied> {
         let digest = sha256(content);
         match self.random.below(7) {
             0 => {
@@ -216,14 +218,14 @@ impl<'l> Worker<'l> {
                 }
                 self.push_in_chunks(repository, content, 0)
             }
-            1 => self.push_at_once(repository, content),
+            1 => self.push_monolithic(repository, content),
             2 => self.mount(repository, content),
             chunks => self.push_in_chunks(repository, content, chunks as usize - 3),
         }
     }
 
-    /// POST with everything in it.
-    pub fn push_at_once(&mut self, repository: &str, content: &[u8]) -> Result<(), Gone> {
+    /// Pushes a blob with a single POST.
+    pub fn push_monolithic(&mut self, repository: &str, content: &[u8]) -> Result<(), ServerDied> {
         let digest = sha256(content);
         let path = format!("/v2/{repository}/blobs/uploads/?digest={digest}");
         let response = self.send(|client| client.request("POST", &path).body(content))?;
@@ -232,8 +234,8 @@ impl<'l> Worker<'l> {
         Ok(())
     }
 
-    /// Mounts from wherever it is, or pushes where it is nowhere.
-    pub fn mount(&mut self, repository: &str, content: &[u8]) -> Result<(), Gone> {
+    /// Mounts a blob from any repository that has it; pushes it if none has.
+    pub fn mount(&mut self, repository: &str, content: &[u8]) -> Result<(), ServerDied> {
         let digest = sha256(content);
         let from = self.ledger.holder(&digest);
         let origin = from
@@ -246,7 +248,7 @@ impl<'l> Worker<'l> {
             201 => self.ledger.blob_acknowledged(repository, &digest),
             202 => {
                 let Some(location) = response.header("location") else {
-                    return Err(Gone);
+                    return Err(ServerDied);
                 };
                 self.ledger
                     .upload_opened(location, repository, &Arc::from(content));
@@ -257,13 +259,13 @@ impl<'l> Worker<'l> {
         Ok(())
     }
 
-    /// POST, so many PATCHes, and PUT with the rest.
+    /// Pushes with POST, `chunks` PATCHes, and PUT for the rest.
     pub fn push_in_chunks(
         &mut self,
         repository: &str,
         content: &[u8],
         chunks: usize,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ServerDied> {
         let location = self.open_session(repository, content)?;
         let length = content.len() / (chunks + 1);
         for number in 0..chunks {
@@ -276,8 +278,8 @@ impl<'l> Worker<'l> {
         self.finish(&location, &content[chunks * length..])
     }
 
-    /// A session that nobody finishes in this life of the server.
-    fn leave_session(&mut self, repository: &str) -> Result<(), Gone> {
+    /// Opens a session that is not finished during this run of the server.
+    fn abandon_session(&mut self, repository: &str) -> Result<(), ServerDied> {
         self.images += 1;
         let content = noise(self.seed.wrapping_sub(self.images), 4 * self.size());
         let location = self.open_session(repository, &content)?;
@@ -286,22 +288,27 @@ impl<'l> Worker<'l> {
         self.append(&location, &content[kept / 2..kept], kept / 2)
     }
 
-    pub fn open_session(&mut self, repository: &str, content: &[u8]) -> Result<String, Gone> {
+    pub fn open_session(&mut self, repository: &str, content: &[u8]) -> Result<String, ServerDied> {
         let path = format!("/v2/{repository}/blobs/uploads/");
         let response = self.send(|client| client.request("POST", &path))?;
         assert_eq!(response.status, 202, "{response:?}");
         let Some(location) = response.header("location") else {
-            return Err(Gone);
+            return Err(ServerDied);
         };
         self.ledger
             .upload_opened(location, repository, &Arc::from(content));
         Ok(location.to_owned())
     }
 
-    pub fn append(&mut self, location: &str, chunk: &[u8], offset: usize) -> Result<(), Gone> {
+    pub fn append(
+        &mut self,
+        location: &str,
+        chunk: &[u8],
+        offset: usize,
+    ) -> Result<(), ServerDied> {
         let end = offset + chunk.len();
         self.ledger.upload(location, |upload| upload.sent = end);
-        // with the range or without, as chunks and as streams
+        // with and without Content-Range, as chunks and as streams
         let ranged = !chunk.is_empty() && !self.random.one_in(2);
         let response = self.send(|client| {
             let request = client.request("PATCH", location).body(chunk);
@@ -320,7 +327,7 @@ impl<'l> Worker<'l> {
         Ok(())
     }
 
-    pub fn finish(&mut self, location: &str, rest: &[u8]) -> Result<(), Gone> {
+    pub fn finish(&mut self, location: &str, rest: &[u8]) -> Result<(), ServerDied> {
         let mut digest = String::new();
         self.ledger.upload(location, |upload| {
             digest = sha256(&upload.content);

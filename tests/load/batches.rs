@@ -1,4 +1,4 @@
-//! Group commit: changes that are committed together stand or fall each on its own.
+//! Group commit: changes committed together succeed or fail independently.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -9,10 +9,10 @@ use serde_json::json;
 
 use crate::support::{Image, OCI_MANIFEST, Response, Server, noise, sha256};
 
-/// As many as fit one commit, and some more.
+/// More changes than fit into one commit.
 const CLIENTS: usize = 300;
 
-/// Holds the database's write lock, as another process may, so that changes queue up behind it.
+/// Holds the database's write lock, as another process may, so that changes queue.
 struct Locked(Connection);
 
 impl Locked {
@@ -32,7 +32,7 @@ impl Locked {
     }
 }
 
-/// Commits in the log since it last began anew: frames that say how large the database is after them.
+/// Counts commits in the log since its last restart: frames with a database size.
 fn commits(root: &Path) -> usize {
     let log = std::fs::read(root.join("registry.db-wal")).expect("a log");
     let page = u32::from_be_bytes(log[8..12].try_into().expect("four bytes")) as usize;
@@ -45,7 +45,7 @@ fn commits(root: &Path) -> usize {
 }
 
 #[test]
-fn a_change_that_fails_takes_back_nothing_of_its_neighbours() {
+fn a_failed_manifest_push_does_not_affect_its_batch() {
     let server = Server::start();
     let mut client = server.client();
     let layer = client.push_blob("batch", &noise(1, 1000));
@@ -58,7 +58,7 @@ fn a_change_that_fails_takes_back_nothing_of_its_neighbours() {
             let (server, sent, layer, config) = (&server, &sent, &layer, &config);
             move || {
                 let mut client = server.client();
-                // the connection is there, and the server awake
+                // the connection is established and the server is running
                 assert_eq!(client.get("/v2/").status, 200);
                 sent.wait();
                 (
@@ -76,7 +76,7 @@ fn a_change_that_fails_takes_back_nothing_of_its_neighbours() {
             .map(|number| scope.spawn(send(number)))
             .collect();
         sent.wait();
-        // readers are not kept by the lock; by the time these are answered, most of the changes are waiting
+        // readers do not wait for the lock; once these are answered, most changes are queued
         (0..CLIENTS).for_each(|_| assert_eq!(client.get("/v2/batch/manifests/none").status, 404));
         lock.release();
         clients
@@ -111,7 +111,8 @@ fn is_valid(number: usize) -> bool {
     number % 3 != 1
 }
 
-/// A manifest whose second layer, where it is not valid, is nowhere: what comes before that is written by then.
+/// A manifest whose second layer is missing unless it is valid; what precedes it is already written
+/// by then.
 fn manifest(number: usize, layer: &str, config: &str) -> Vec<u8> {
     let descriptor = |digest: &str, size| json!({ "mediaType": "application/octet-stream", "digest": digest, "size": size });
     let mut layers = vec![descriptor(layer, 1000)];
@@ -125,7 +126,7 @@ fn manifest(number: usize, layer: &str, config: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_blob_that_fails_takes_back_nothing_of_its_neighbours() {
+fn a_failed_blob_push_does_not_affect_its_batch() {
     let server = Server::start();
     let sent = Barrier::new(60);
     std::thread::scope(|scope| {

@@ -1,4 +1,5 @@
-//! Many clients at once: nobody fails, nothing is stored twice, and memory does not follow their number.
+//! Many clients at once: no request fails, nothing is stored twice, and memory does not grow with
+//! their number.
 
 mod batches;
 mod slow;
@@ -9,15 +10,15 @@ use std::sync::{Arc, Barrier, Mutex};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, noise, sha256};
 
 const CLIENTS: usize = 32;
-/// Images that each client pushes, and then pulls of others.
+/// Images that each client pushes before it pulls others' images.
 const IMAGES: usize = 3;
-/// Layers that all clients push, at the same time, without asking first.
+/// Layers that all clients push at the same time without checking first.
 const LARGE_LAYERS: usize = 4;
 const LARGE: usize = 8 << 20;
 /// Peak memory allowed to the server, in KiB.
 const PEAK: u64 = 64 << 10;
 
-/// A figure of the server's memory, in KiB: `VmHWM` is its peak, `VmRSS` what it holds now.
+/// A memory figure of the server in KiB: `VmHWM` is the peak, `VmRSS` the current size.
 pub fn memory(server: &Server, figure: &str) -> u64 {
     let status =
         std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("Linux tells");
@@ -82,7 +83,7 @@ fn thirty_two_clients_push_and_pull_at_once() {
     crate::crash::audit::check_cleared(server.directory());
 }
 
-/// An image that is there: where, its manifest, and the digests of its blobs.
+/// A pushed image: its repository, manifest, and blob digests.
 #[derive(Clone)]
 struct Pushed {
     repository: String,
@@ -90,7 +91,8 @@ struct Pushed {
     blobs: Vec<String>,
 }
 
-/// One client's share: its images, each with a large layer of everybody's, and after each a pull of somebody's.
+/// One client's work: its images, each with a large shared layer, and a pull of another image after
+/// each.
 fn work(client: &mut Client, number: usize, large: &[Layer], pushed: &Mutex<Vec<Pushed>>) {
     let repository = format!("load/r{}", number % 5);
     for round in 0..IMAGES {
@@ -127,7 +129,7 @@ fn work(client: &mut Client, number: usize, large: &[Layer], pushed: &Mutex<Vec<
     }
 }
 
-/// Pushes a blob in one of the ways there are; gives its digest.
+/// Pushes a blob in one of several ways; returns its digest.
 fn push(client: &mut Client, repository: &str, content: &[u8], way: usize) -> String {
     let digest = sha256(content);
     let response = match way % 3 {

@@ -1,4 +1,4 @@
-//! Clients that take their time cost the others nothing, and the server next to nothing.
+//! Slow clients do not slow others down and cost the server little.
 
 use std::io::{BufReader, Write};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::support::{Client, Image, OCI_INDEX, Server, noise, sha256};
 const SLOW: usize = 200;
 /// Size of each slow upload, in bytes.
 const LENGTH: usize = 1000;
-/// Longest wait of a fast client, on a machine that is busy with other tests.
+/// Longest wait of a fast client on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Memory allowed for one slow client, in KiB.
 const COST: u64 = 80;
@@ -25,7 +25,7 @@ struct SlowUpload {
 }
 
 impl SlowUpload {
-    /// Opens a session, and a PATCH whose first few bytes it sends.
+    /// Opens a session and sends the first bytes of a PATCH.
     fn begin(client: &mut Client, number: usize) -> Self {
         let location = client.begin_upload("slow");
         let mut connection = client.connect();
@@ -49,7 +49,7 @@ impl SlowUpload {
             .expect("bytes are taken");
     }
 
-    /// Waits until the server has so many bytes.
+    /// Waits until the server has received `received` bytes.
     fn wait_for(&self, server: &Server, received: u64) {
         let deadline = Instant::now() + PATIENCE;
         while server.upload_length(&self.location) != received {
@@ -78,17 +78,17 @@ impl SlowUpload {
 }
 
 #[test]
-fn slow_and_idle_clients_stop_nobody_and_cost_little() {
+fn slow_and_idle_clients_neither_block_others_nor_cost_much() {
     let server = Server::start();
     let client = &mut server.client();
-    // what a client that hurries takes is not what the slow ones cost
-    hurry(&server, 0);
+    // a fast client's memory is not counted as the slow ones'
+    push_and_pull_quickly(&server, 0);
     let before = memory(&server, "VmHWM");
 
     let mut slow: Vec<_> = (0..SLOW)
         .map(|number| SlowUpload::begin(client, number))
         .collect();
-    // and some that say nothing at all, or not all of a request
+    // and some clients that send nothing, or part of a request
     let idle: Vec<_> = (0..SLOW).map(|_| client.connect()).collect();
     for mut connection in &idle[..SLOW / 2] {
         connection
@@ -96,13 +96,13 @@ fn slow_and_idle_clients_stop_nobody_and_cost_little() {
             .expect("half a request is taken");
     }
     slow.iter().for_each(|upload| upload.wait_for(&server, 7));
-    hurry(&server, 1);
+    push_and_pull_quickly(&server, 1);
     for sent in 7..27 {
         slow.iter_mut()
             .for_each(|upload| upload.send(sent..sent + 1));
     }
     slow.iter().for_each(|upload| upload.wait_for(&server, 27));
-    hurry(&server, 2);
+    push_and_pull_quickly(&server, 2);
 
     let grown = memory(&server, "VmHWM") - before;
     println!("{grown} KiB for {SLOW} slow uploads, {SLOW} idle connections");
@@ -116,8 +116,8 @@ fn slow_and_idle_clients_stop_nobody_and_cost_little() {
     assert!(server.upload_files().is_empty());
 }
 
-/// A client that does not want to wait for the slow ones.
-fn hurry(server: &Server, seed: u64) {
+/// Pushes and pulls an image within [`PATIENCE`].
+fn push_and_pull_quickly(server: &Server, seed: u64) {
     let begun = Instant::now();
     let client = &mut server.client();
     let image = Image::new(
@@ -133,9 +133,9 @@ fn hurry(server: &Server, seed: u64) {
     );
 }
 
-/// Large manifests wait for room in memory, and those that come slowly leave it to others.
+/// Large manifests wait for memory, and slow ones yield it to others.
 #[test]
-fn slow_manifests_stop_no_others() {
+fn slow_manifests_do_not_block_others() {
     let server = Server::start();
     let _slow: Vec<_> = (0..20)
         .map(|number| {

@@ -1,4 +1,4 @@
-//! The 401 as distribution sends it. What is expected here is what docker-registry 2.8.2 answered to the same requests.
+//! The 401 as distribution sends it. Expected answers are those of docker-registry 2.8.2.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::support::{Image, Server};
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 const UPLOAD: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Requests, and what they want.
+/// Requests and the scopes they require.
 fn requests() -> Vec<(&'static str, String, Value)> {
     let pull =
         |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "pull" });
@@ -87,7 +87,7 @@ fn requests() -> Vec<(&'static str, String, Value)> {
             format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
             json!([delete(name)]),
         ),
-        // these it does not have
+        // distribution does not have these
         (
             "GET",
             format!("/v2/{name}/referrers/{DIGEST}"),
@@ -104,7 +104,7 @@ fn requests() -> Vec<(&'static str, String, Value)> {
 }
 
 #[test]
-fn everything_asks_for_a_login_and_says_what_for() {
+fn every_request_is_challenged_for_its_scope() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     for (method, path, wanted) in requests() {
@@ -136,7 +136,7 @@ fn everything_asks_for_a_login_and_says_what_for() {
                 "HEAD {path}"
             );
         }
-        // with a login it is something else that may be wrong
+        // with a login, other errors may remain
         let answer = as_user(client.request(method, &path), "joe", "secret")
             .body(b"some content")
             .send();
@@ -147,9 +147,9 @@ fn everything_asks_for_a_login_and_says_what_for() {
     }
 }
 
-/// Nothing was changed by whom nobody knows, and what was refused can be followed by another request.
+/// A rejected request changes nothing, and its connection can be reused.
 #[test]
-fn a_refused_push_leaves_nothing() {
+fn a_rejected_push_leaves_nothing() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     let body = vec![b'x'; 3 << 20];
@@ -175,7 +175,7 @@ fn a_refused_push_leaves_nothing() {
 }
 
 #[test]
-fn what_watches_the_server_needs_no_login() {
+fn monitoring_needs_no_login() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     assert_eq!(client.get("/").status, 200);
@@ -184,7 +184,7 @@ fn what_watches_the_server_needs_no_login() {
 }
 
 #[test]
-fn silly_takes_whatever_it_is_shown() {
+fn silly_accepts_any_authorization_header() {
     let server = Server::with(&[(
         "REGISTRY_AUTH",
         "silly: {realm: https://silly/token, service: a service}",
@@ -226,7 +226,7 @@ fn silly_takes_whatever_it_is_shown() {
 }
 
 #[test]
-fn none_asks_nobody() {
+fn none_requires_no_login() {
     let server = Server::with(&[("REGISTRY_AUTH", "none: {}")]);
     let mut client = server.client();
     assert_eq!(client.get("/v2/").status, 200);

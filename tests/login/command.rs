@@ -1,5 +1,5 @@
-//! `registry htpasswd`: what it prints, says and exits with is what Apache's 2.4.68 does with the same arguments, except
-//! where a comment says so.
+//! `registry htpasswd`: output, messages and exit codes equal those of Apache's 2.4.68, except
+//! where a comment says otherwise.
 
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::Guarded;
 use crate::support::{Terminal, eventually};
 
-/// Runs it in a directory; gives the exit code, what it printed and what it said.
+/// Runs it in a directory; returns exit code, stdout and stderr.
 fn run(directory: &Path, arguments: &[&str], input: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command
@@ -29,7 +29,7 @@ fn with_input(mut command: Command, input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    // one that wants no input may have ended
+    // a process that reads no input may have ended
     let _ = child
         .stdin
         .take()
@@ -53,9 +53,9 @@ fn is_hash_of(line: &str, user: &str, password: &str, cost: u32) -> bool {
 }
 
 #[test]
-fn a_line_is_printed() {
+fn a_line_is_printed_to_stdout() {
     let directory = TempDir::new().expect("a directory");
-    // -B makes no difference here: without it Apache's would be MD5
+    // -B makes no difference here; without it Apache would use MD5
     for (arguments, input, cost) in [
         (&["-Bbn", "joe", "secret"][..], "", 10),
         (&["-B", "-b", "-n", "joe", "secret"], "", 10),
@@ -85,7 +85,7 @@ fn a_line_is_printed() {
 }
 
 #[test]
-fn a_file_is_made_changed_and_asked() {
+fn a_file_is_created_changed_and_verified() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("f");
     let does = |arguments: &[&str], code: i32, said: &str| {
@@ -170,7 +170,7 @@ fn a_file_is_made_changed_and_asked() {
 }
 
 #[test]
-fn mistakes() {
+fn usage_errors() {
     let directory = TempDir::new().expect("a directory");
     let long = "u".repeat(300);
     for (arguments, input, code, said) in [
@@ -228,7 +228,7 @@ fn mistakes() {
             3,
             "New password: Re-type new password: htpasswd: password verification error",
         ),
-        // these Apache's does, or says in other words
+        // Apache accepts these, or words the error differently
         (
             &["-Bn", "joe"],
             "",
@@ -282,9 +282,10 @@ fn mistakes() {
     );
 }
 
-/// As people do it: `registry htpasswd -Bbn USER PASSWORD >> FILE`, with the program under the name they are used to.
+/// As users do: `registry htpasswd -Bbn USER PASSWORD >> FILE`, also under the familiar program
+/// name.
 #[test]
-fn the_registry_takes_what_it_makes() {
+fn the_registry_accepts_generated_lines() {
     let guarded = Guarded::with("");
     let directory = TempDir::new().expect("a directory");
     let link = directory.path().join("htpasswd");
@@ -321,7 +322,7 @@ fn the_registry_takes_what_it_makes() {
 }
 
 #[test]
-fn a_password_is_not_shown_while_it_is_typed() {
+fn a_typed_password_is_not_echoed() {
     let directory = TempDir::new().expect("a directory");
     let mut terminal = Terminal::spawn(
         Command::new(env!("CARGO_BIN_EXE_registry"))
@@ -346,7 +347,7 @@ fn a_password_is_not_shown_while_it_is_typed() {
 }
 
 #[test]
-fn the_command_under_its_own_name_says_what_it_does() {
+fn the_command_is_available_as_htpasswd() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let link = directory.path().join("htpasswd");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_registry"), &link).expect("a link");

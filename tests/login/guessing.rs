@@ -1,11 +1,11 @@
-//! Guessing passwords gets slower, and harms nobody else.
+//! Guessing passwords is throttled, without harm to other clients.
 
 use std::time::{Duration, Instant};
 
 use super::{Guarded, as_user, line};
 
 #[test]
-fn an_address_that_guesses_has_to_wait() {
+fn an_address_that_guesses_is_locked_out() {
     let guarded = Guarded::with(&format!(
         "{}{}",
         line("joe", "secret"),
@@ -30,9 +30,9 @@ fn an_address_that_guesses_has_to_wait() {
     response.refused(429, "TOOMANYREQUESTS");
     assert_eq!(number, 11);
     assert_eq!(response.header("retry-after"), Some("1"));
-    // whoever was let in a moment ago is let in, from the same address
+    // a cached password is accepted, even from the same address
     assert_eq!(guarded.login("joe", "secret").status, 200);
-    // others wait, and then get in
+    // new logins wait, then succeed
     let waited = Instant::now();
     while guarded.login("ann", "other").status != 200 {
         assert!(
@@ -43,9 +43,10 @@ fn an_address_that_guesses_has_to_wait() {
     }
 }
 
-/// Behind a closed door what others got right is as wrong as anything: else it would be a way to guess for nothing.
+/// During a lockout, passwords that other addresses verified are rejected too; otherwise they would
+/// make guesses free.
 #[test]
-fn the_door_is_closed_to_what_others_know() {
+fn a_lockout_applies_to_passwords_that_others_verified() {
     let guarded = Guarded::set_up(
         &line("joe", "secret"),
         &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")],
@@ -59,7 +60,7 @@ fn the_door_is_closed_to_what_others_know() {
     };
     assert_eq!(login("secret", "192.0.2.1"), 200);
     let mut number = 0;
-    // until it is closed for four seconds
+    // until the lockout lasts four seconds
     while number < 13 {
         number += usize::from(login(&format!("guess {number}"), "192.0.2.2") == 401);
     }
@@ -69,9 +70,9 @@ fn the_door_is_closed_to_what_others_know() {
     );
 }
 
-/// podman and skopeo send these where nobody has logged in.
+/// podman and skopeo send this without a login.
 #[test]
-fn no_user_and_no_password_are_no_login() {
+fn an_empty_user_and_password_is_no_login() {
     let guarded = Guarded::with(&line("joe", "secret"));
     for _ in 0..30 {
         guarded.login("", "").refused(401, "UNAUTHORIZED");
@@ -81,7 +82,7 @@ fn no_user_and_no_password_are_no_login() {
     assert!(!log.contains("login failed"), "{log}");
 }
 
-/// A push with an old password is a dozen requests and one failure.
+/// A push with an outdated password makes a dozen requests and counts as one failure.
 #[test]
 fn the_same_wrong_password_counts_once() {
     let guarded = Guarded::with(&line("joe", "secret"));
@@ -95,9 +96,9 @@ fn the_same_wrong_password_counts_once() {
     );
 }
 
-/// The log has a line for each password that was looked at, and for each time that the door is closed; nothing else.
+/// The log has one line per verified failure and one per lockout.
 #[test]
-fn the_log_is_not_filled_by_guesses() {
+fn guesses_do_not_flood_the_log() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     let guesses: Vec<_> = (0..200)
@@ -129,7 +130,7 @@ fn the_log_is_not_filled_by_guesses() {
 
 /// Malformed credentials count as a wrong password: they cost work and a log line as well.
 #[test]
-fn malformed_logins_count_as_well() {
+fn malformed_logins_count_as_failures() {
     let guarded = Guarded::with(&line("joe", "secret"));
     assert_eq!(guarded.login("joe", "secret").status, 200);
     let mut client = guarded.client();
@@ -149,7 +150,7 @@ fn malformed_logins_count_as_well() {
         statuses[..11].iter().all(|status| *status == 401) && statuses[11] == 429 && looked_at < 30,
         "{statuses:?}"
     );
-    // a password has to wait as well, and one that was right a moment ago need not
+    // a new password waits as well, a cached one does not
     assert_eq!(
         (
             guarded.login("joe", "wrong").status,
@@ -162,9 +163,9 @@ fn malformed_logins_count_as_well() {
     assert!(log.contains(r#"reason="no user and password""#), "{log}");
 }
 
-/// A client cannot name another one by itself, not even through a tunnel that ends on this machine.
+/// A client cannot claim another address, not even through a tunnel that ends on this machine.
 #[test]
-fn a_header_is_no_way_round_the_door() {
+fn a_forwarded_header_does_not_evade_the_lockout() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     let mut guess = |number: usize| {
@@ -189,7 +190,7 @@ fn a_header_is_no_way_round_the_door() {
     );
 }
 
-/// Many guesses at once are not cheaper, and pulls of others are not slowed to the pace of the guesses.
+/// Parallel guesses are no cheaper, and other clients' pulls are not slowed by them.
 #[test]
 fn guesses_at_once_are_bounded() {
     let guarded = Guarded::with(&format!(

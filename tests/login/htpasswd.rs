@@ -1,4 +1,4 @@
-//! The file with users: what it may look like, and that it counts as it is now.
+//! The htpasswd file: its format, and that changes take effect at once.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use super::{Guarded, as_user, environment, line};
 use crate::support::{Image, OCI_MANIFEST, Server, eventually};
 
 #[test]
-fn the_right_password_only() {
+fn only_the_right_password_is_accepted() {
     let guarded = Guarded::with(&format!(
         "{}{}{}",
         line("joe", "secret"),
@@ -19,7 +19,7 @@ fn the_right_password_only() {
         line("empty", "")
     ));
     for (user, password) in [("joe", "secret"), ("ann", "a:b:"), ("empty", "")] {
-        // again from memory
+        // again, from the cache
         for _ in 0..3 {
             assert_eq!(guarded.login(user, password).status, 200, "{user}");
         }
@@ -38,7 +38,7 @@ fn the_right_password_only() {
 }
 
 #[test]
-fn headers_that_are_no_login() {
+fn malformed_authorization_headers() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let encoded = STANDARD.encode("joe:secret");
     let long = format!("Basic {}", STANDARD.encode(vec![b'x'; 30_000]));
@@ -69,8 +69,8 @@ fn headers_that_are_no_login() {
 }
 
 #[test]
-fn hashes_of_apache() {
-    // htpasswd -Bbn joe pw, and the same under its older names
+fn hashes_made_by_apache_are_accepted() {
+    // `htpasswd -Bbn joe pw`, and the same hash with older prefixes
     let hash = "05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO";
     let guarded = Guarded::with(&format!(
         "\u{feff}# users\r\n\r\njoe:$2y${hash}\r\nann:$2a${hash}\r\n  bob:$2b${hash}  "
@@ -82,7 +82,7 @@ fn hashes_of_apache() {
 }
 
 #[test]
-fn the_history_of_a_tag_tells_who_it_was() {
+fn tag_history_records_the_user() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let mut client = guarded.client();
     let image = Image::small(1);
@@ -108,11 +108,11 @@ fn the_history_of_a_tag_tells_who_it_was() {
 }
 
 #[test]
-fn users_come_and_go_at_once() {
+fn user_changes_take_effect_at_once() {
     let guarded = Guarded::with(&line("joe", "secret"));
     assert_eq!(guarded.login("joe", "secret").status, 200);
     assert_eq!(guarded.login("ann", "other").status, 401);
-    // appended, as `registry htpasswd -Bbn ann other >> FILE` does
+    // appended, as by `registry htpasswd -Bbn ann other >> FILE`
     let both = format!(
         "{}{}",
         fs::read_to_string(&guarded.path).expect("the file"),
@@ -121,12 +121,12 @@ fn users_come_and_go_at_once() {
     fs::write(&guarded.path, &both).expect("a file");
     assert_eq!(guarded.login("ann", "other").status, 200);
     assert_eq!(guarded.login("joe", "secret").status, 200);
-    // another password, in another file that takes its place
+    // another password, in a new file renamed over it
     let changed = guarded.path.with_extension("new");
     fs::write(&changed, line("joe", "new")).expect("a file");
     fs::rename(&changed, &guarded.path).expect("another file");
     assert_eq!(guarded.login("joe", "new").status, 200);
-    // a look at the file that is a millisecond old would do for these two, had it not been looked at for the new password
+    // a check one millisecond ago would serve these two, had the new password not forced another
     assert_eq!(
         guarded.login("joe", "secret").status,
         401,
@@ -140,7 +140,7 @@ fn users_come_and_go_at_once() {
 }
 
 #[test]
-fn what_cannot_be_used_changes_nothing() {
+fn an_invalid_file_changes_nothing() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let half = &line("ann", "other")[..40];
     for content in [
@@ -162,7 +162,7 @@ fn what_cannot_be_used_changes_nothing() {
         let log = guarded.server.log();
         log.contains("line 2, user 'ann'") && !log.contains("2jmj7l5")
     });
-    // once, however often it is looked at
+    // once, however often the file is checked
     let reported = Instant::now();
     while reported.elapsed() < Duration::from_millis(500) {
         assert_eq!(guarded.login("joe", "secret").status, 200);
@@ -186,14 +186,14 @@ fn what_cannot_be_used_changes_nothing() {
 }
 
 #[test]
-fn one_line_for_each_failed_login_and_no_password() {
+fn each_failed_login_logs_one_line_without_password() {
     let guarded = Guarded::with(&line("joe", "secret"));
     guarded.login("joe", "hunter2");
     guarded.login("ann", "hunter2");
     guarded.login(&"x".repeat(5000), "hunter2");
     guarded.login("quo\"te\u{202e}", "hunter2");
     guarded.login("joe", "secret");
-    // Basic with a line break in the name
+    // a user name with a line break
     guarded.login("joe\nlogin failed user=\"root\"", "hunter2");
     guarded.client().get("/v2/");
     let failures = || -> Vec<String> {
@@ -232,7 +232,7 @@ fn one_line_for_each_failed_login_and_no_password() {
     );
 }
 
-/// Error of a server that must not start with this file.
+/// Error output of a server that must not start with this file.
 fn refusal(content: Option<&str>, directory: &str) -> String {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join(directory).join("htpasswd");
@@ -255,7 +255,7 @@ fn refusal(content: Option<&str>, directory: &str) -> String {
 }
 
 #[test]
-fn a_start_with_a_file_that_cannot_be_used_is_refused() {
+fn a_start_with_an_invalid_file_is_refused() {
     let text = refusal(
         Some(&format!(
             "{}ann:$apr1$TVAkvpFM$TDu8Y1TeeHSc2Dp0O4EBm/\n",
@@ -272,7 +272,7 @@ fn a_start_with_a_file_that_cannot_be_used_is_refused() {
 }
 
 #[test]
-fn a_missing_file_is_made_with_one_user() {
+fn a_missing_file_is_created_with_one_user() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let path = temporary.path().join("htpasswd");
     let server = Server::with(&[("REGISTRY_AUTH", &environment(&path))]);

@@ -1,4 +1,4 @@
-//! Logins, and what is said to those who have none.
+//! Logins and challenges.
 
 mod challenges;
 mod command;
@@ -19,14 +19,14 @@ use tempfile::TempDir;
 use crate::support::Server;
 use crate::support::client::{Client, Request, Response};
 
-/// A server whose users stand in a file beside its data.
+/// A server with an htpasswd file beside its data.
 struct Guarded {
     server: Server,
     path: PathBuf,
     _directory: TempDir,
 }
 
-/// A line of the file, at the lowest cost there is.
+/// An htpasswd line with the lowest bcrypt cost.
 fn line(user: &str, password: &str) -> String {
     format!("{user}:{}\n", bcrypt::hash(password, 4).expect("a hash"))
 }
@@ -36,7 +36,7 @@ impl Guarded {
         Self::set_up(content, &[])
     }
 
-    /// With more variables.
+    /// As [`Self::with`], with more variables.
     fn set_up(content: &str, variables: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("htpasswd");

@@ -10,7 +10,7 @@ use crate::support::server::command;
 use crate::support::{Client, eventually};
 
 #[test]
-fn logins_begin_move_and_end_without_a_restart() {
+fn logins_are_enabled_moved_and_disabled_without_a_restart() {
     let directory = TempDir::new().expect("a directory");
     let place = |name: &str| directory.path().join(name);
     let config = place("config.yml");
@@ -55,7 +55,7 @@ fn logins_begin_move_and_end_without_a_restart() {
         (200, 401)
     );
     write(Some(&place("bad")));
-    // as mistyped
+    // a mistyped path
     write(Some(&place("none")));
     kill(&server, rustix::process::Signal::HUP);
     eventually("a missing file is rejected", || {
@@ -65,7 +65,7 @@ fn logins_begin_move_and_end_without_a_restart() {
         (status("joe", "secret"), place("none").exists()),
         (200, false)
     );
-    // and taken once it is there
+    // and accepted once the file exists
     std::fs::write(place("none"), line("eve", "third")).expect("a file");
     eventually("a file that appears later counts", || {
         status("eve", "third") == 200
@@ -74,7 +74,7 @@ fn logins_begin_move_and_end_without_a_restart() {
     eventually("the other file counts", || status("ann", "other") == 200);
     assert_eq!(status("joe", "secret"), 401);
     write(None);
-    // a file alone takes no login away
+    // removing the file does not disable logins
     kill(&server, rustix::process::Signal::HUP);
     eventually("no login is required any more", || {
         Client::new(address).get("/v2/").status == 200

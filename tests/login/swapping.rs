@@ -1,14 +1,14 @@
-//! The file is swapped under load.
+//! The htpasswd file is replaced under load.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::{Guarded, as_user, line};
 
-/// Another hash of the same password each time, so that nothing that is remembered helps; by turns another file in its
-/// place, and the same file written over.
+/// A new hash of the same password each time, which defeats the cache; alternately a new file in
+/// its place and the same file rewritten.
 #[test]
-fn a_hundred_swaps_fail_no_request() {
+fn a_hundred_password_file_swaps_fail_no_request() {
     let guarded = Guarded::with(&line("joe", "secret"));
     let (is_done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -26,7 +26,7 @@ fn a_hundred_swaps_fail_no_request() {
                 }
             });
         }
-        // also where an assertion fails, or the others would go on for ever
+        // also after a failed assertion, or the other threads would never end
         let _end = End(&is_done);
         for round in 0..100 {
             let before = answered.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Tokens of another server, through the whole registry. The claims, one by one, are checked beside the code.
+//! Tokens of a separate token server, end to end. Unit tests cover each claim.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -28,7 +28,7 @@ impl Signer {
         }
     }
 
-    /// A token of `joe` for these scopes, written as `repository:NAME:ACTION,…`.
+    /// A token for `joe` with scopes written as `repository:NAME:ACTION,…`.
     fn token(&self, scopes: &[&str]) -> String {
         let access = scopes.iter().map(|scope| {
             let parts: Vec<_> = scope.split(':').collect();
@@ -92,7 +92,7 @@ fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8])
 }
 
 #[test]
-fn a_token_opens_what_it_lists() {
+fn a_token_grants_the_access_it_lists() {
     let tokened = Tokened::start();
     let (mut client, signer) = (tokened.server.client(), &tokened.signer);
     let (pull, push) = (
@@ -166,7 +166,7 @@ fn a_token_opens_what_it_lists() {
 
 /// Distribution answers 401 to the whole request, and clients give up or start again without the mount.
 #[test]
-fn a_mount_from_where_one_may_not_read_is_an_upload() {
+fn a_mount_from_an_unreadable_repository_becomes_an_upload() {
     let tokened = Tokened::start();
     let (mut client, signer) = (tokened.server.client(), &tokened.signer);
     let digest = push_blob(
@@ -230,10 +230,10 @@ fn keys_are_rotated_without_a_restart() {
     )
     .expect("a file");
     std::fs::rename(path.with_extension("new"), &path).expect("another file");
-    // the new one first: for it the file is looked at now, and not only within a millisecond
+    // the new key first: it has the file read now, not only after a millisecond
     assert_eq!((status(&next), status(&tokened.signer)), (200, 401));
     std::fs::write(&path, "no keys").expect("a file");
-    // though nobody logs in meanwhile
+    // without any login meanwhile
     eventually("a file that stays broken is reported", || {
         tokened.server.log().contains("so the last good one stays")
     });
@@ -245,7 +245,7 @@ fn keys_are_rotated_without_a_restart() {
 }
 
 #[test]
-fn the_token_server_beside_the_registry() {
+fn tokens_of_a_server_behind_the_same_address() {
     let trusting = Tokened::with(
         &json!({ "autoredirect": true }),
         &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")],
@@ -285,7 +285,7 @@ fn the_token_server_beside_the_registry() {
         hostile,
         format!(r#"Bearer realm="https://{address}/auth/token",service="the service""#)
     );
-    // whom nobody trusts may say what it likes
+    // an untrusted peer's headers are ignored
     let elsewhere = Tokened::with(
         &json!({ "autoredirect": true, "autoredirectpath": "/token" }),
         &[],
@@ -314,7 +314,7 @@ fn ask(tokened: &Tokened, token: &str) -> u16 {
 
 /// Contents of a token are never logged, and an expired or outdated token is no attack.
 #[test]
-fn the_log_tells_of_forged_tokens_and_of_others_once() {
+fn the_log_names_forged_tokens_and_other_rejections_once() {
     let tokened = Tokened::start();
     let signed = |claims: Value| {
         let header = Header {
@@ -333,7 +333,7 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
     let elsewhere =
         signed(json!({ "iss": "the issuer", "aud": "another service", "exp": now + 60 }));
     let of_a_new_key = Signer::new("next").token(&[]);
-    // oftener than anybody may fail
+    // more often than the lockout allows failures
     for _ in 0..20 {
         for unfit in [&expired, &elsewhere, &of_a_new_key] {
             assert_eq!(ask(&tokened, unfit), 401);
@@ -365,9 +365,10 @@ fn the_log_tells_of_forged_tokens_and_of_others_once() {
     }
 }
 
-/// Whoever sends what no server has made has to wait, and the log is not filled; a good token is taken all the same.
+/// An address that sends tokens of no known server is throttled without flooding the log; a valid
+/// token is still accepted.
 #[test]
-fn an_address_that_sends_garbage_has_to_wait() {
+fn an_address_that_sends_invalid_tokens_is_throttled() {
     let tokened = Tokened::start();
     let garbage: Vec<_> = (0..40)
         .map(|number| ask(&tokened, &format!("garbage{number}")))

@@ -1,4 +1,4 @@
-//! Changes made by clients. If the server dies during a request, its next life is asked for the
+//! Changes made by clients. If the server dies during a request, its next process is asked for the
 //! outcome.
 
 use std::sync::Arc;
@@ -7,18 +7,18 @@ use std::time::Instant;
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Actor, Error, RestoreTarget, Restored};
 
+use super::client::{CheckedClient, ServerDied};
 use super::content::Item;
-use super::hand::{Gone, Hand};
 use super::journal::short;
 use super::repository::Repository;
 
-impl Hand<'_> {
+impl CheckedClient<'_> {
     /// Pushes a blob, in one request or two.
-    pub fn upload(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
-        let world = self.world;
-        let content = Some(("application/octet-stream", &*world.stock.blobs[digest]));
+    pub fn upload(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
+        let content = Some(("application/octet-stream", &*campaign.stock.blobs[digest]));
         let uploads = format!("/v2/{}/blobs/uploads/", repository.name);
-        // even where no answer comes it may be there from now on
+        // even without an answer it may be present from now on
         let answer = if self.random.one_in(2) {
             repository.blob_promised(digest, Instant::now());
             self.send_content("POST", &format!("{uploads}?digest={digest}"), content, "")?
@@ -33,21 +33,21 @@ impl Hand<'_> {
             self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?
         };
         if answer.status() != 201 {
-            self.wrong(repository, &[digest], &answer, "a blob was not taken");
+            self.report_violation(repository, &[digest], &answer, "a blob was not taken");
         }
-        repository.blob_promised(digest, answer.sent + world.terms.lease);
+        repository.blob_promised(digest, answer.sent + campaign.retention.lease);
         Ok(())
     }
 
-    /// Mounts a blob from a repository, or from wherever it is; uploads it where that is nowhere. Until
-    /// `until` it is sure to be somewhere that it can be mounted from.
+    /// Mounts a blob from one repository or from any; uploads it if no repository has it. Until
+    /// `until` it is certain that it can be mounted.
     pub fn mount(
         &mut self,
         repository: &mut Repository,
         digest: &str,
         from: Option<&str>,
         until: Option<Instant>,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ServerDied> {
         let from = from.map(|from| format!("&from={from}")).unwrap_or_default();
         repository.blob_promised(digest, Instant::now());
         let answer = self.send(
@@ -58,47 +58,55 @@ impl Hand<'_> {
             ),
         )?;
         match answer.status() {
-            201 => repository.blob_promised(digest, answer.sent + self.world.terms.promise()),
-            202 if until.is_some_and(|until| self.world.slack.is_sure(until, answer.now)) => self
-                .wrong(
+            201 => {
+                repository.blob_promised(digest, answer.sent + self.campaign.retention.promise())
+            }
+            202 if until.is_some_and(|until| self.campaign.slack.is_sure(until, answer.now)) => {
+                self.report_violation(
                     repository,
                     &[digest],
                     &answer,
                     "a blob cannot be mounted that another repository was sure to show",
-                ),
+                )
+            }
             202 => {
                 let location = answer
                     .response
                     .header("location")
                     .expect("a location")
                     .to_owned();
-                let world = self.world;
-                let content = Some(("application/octet-stream", &*world.stock.blobs[digest]));
+                let campaign = self.campaign;
+                let content = Some(("application/octet-stream", &*campaign.stock.blobs[digest]));
                 let answer =
                     self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?;
                 if answer.status() != 201 {
-                    self.wrong(repository, &[digest], &answer, "a blob was not taken");
+                    self.report_violation(repository, &[digest], &answer, "a blob was not taken");
                 }
-                repository.blob_promised(digest, answer.sent + self.world.terms.lease);
+                repository.blob_promised(digest, answer.sent + self.campaign.retention.lease);
             }
-            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+            _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(())
     }
 
-    /// Takes a blob out of the repository: nobody is promised it any more, but what was deleted and needs it can come back.
-    pub fn delete_blob(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
+    /// Deletes a blob from the repository. It is no longer promised, but deleted manifests that
+    /// need it can be restored.
+    pub fn delete_blob(
+        &mut self,
+        repository: &mut Repository,
+        digest: &str,
+    ) -> Result<(), ServerDied> {
         let Ok(answer) = self.send("DELETE", &format!("/v2/{}/blobs/{digest}", repository.name))
         else {
-            repository.blob_doubtful(digest);
-            return Err(Gone);
+            repository.blob_uncertain(digest);
+            return Err(ServerDied);
         };
         let needing: Vec<_> = repository
             .needing(digest)
             .map(|manifest| manifest.item.digest.clone())
             .collect();
         match answer.status() {
-            202 if !repository.blobs.contains_key(digest) => self.wrong(
+            202 if !repository.blobs.contains_key(digest) => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
@@ -108,15 +116,15 @@ impl Hand<'_> {
                 .iter()
                 .find(|manifest| repository.is_sure(manifest, answer.now))
             {
-                Some(manifest) => self.wrong(
+                Some(manifest) => self.report_violation(
                     repository,
                     &[digest, manifest],
                     &answer,
                     "deleted what a manifest needs",
                 ),
-                None => repository.blob_gone(digest),
+                None => repository.blob_found_absent(digest),
             },
-            405 if needing.is_empty() => self.wrong(
+            405 if needing.is_empty() => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
@@ -124,21 +132,22 @@ impl Hand<'_> {
             ),
             405 => {}
             404 if repository.is_blob_sure(digest, answer.now) => {
-                self.wrong(repository, &[digest], &answer, "a blob is missing")
+                self.report_violation(repository, &[digest], &answer, "a blob is missing")
             }
-            404 => repository.blob_gone(digest),
-            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+            404 => repository.blob_found_absent(digest),
+            _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(())
     }
 
-    /// Pushes a manifest, by tag or by digest; says whether it was taken: it must be, where all it needs is promised.
+    /// Pushes a manifest, by tag or by digest; returns whether it was accepted. It must be if
+    /// everything it needs is promised.
     pub fn put(
         &mut self,
         repository: &mut Repository,
         item: &Arc<Item>,
         tag: Option<&str>,
-    ) -> Result<bool, Gone> {
+    ) -> Result<bool, ServerDied> {
         let reference = tag.unwrap_or(&item.digest).to_owned();
         let needs: Vec<_> = item
             .blobs
@@ -160,20 +169,20 @@ impl Hand<'_> {
                     .is_none_or(|old| old.digest != item.digest),
                 None => !repository.manifests.contains_key(&item.digest),
             };
-            match self.peek(repository, &reference) {
+            match self.fetch_unchecked(repository, &reference) {
                 Some(bytes) if bytes == item.bytes && is_new => {
-                    self.came(repository, item, tag, sent, Instant::now())
+                    self.record_push(repository, item, tag, sent, Instant::now())
                 }
                 Some(_) if !is_new => tag
                     .into_iter()
                     .for_each(|tag| repository.perhaps_tagged(tag)),
                 _ => {}
             }
-            return Err(Gone);
+            return Err(ServerDied);
         };
-        self.world.counts.pushes.add(1);
-        // such a push may be refused, and so proves nothing
-        self.world
+        self.campaign.counts.pushes.add(1);
+        // a push of an incomplete manifest may be refused, and so proves nothing
+        self.campaign
             .counts
             .late
             .add(u64::from(!repository.is_complete(item, answer.now)));
@@ -185,22 +194,22 @@ impl Hand<'_> {
             .map(|digest| &**digest)
             .collect();
         match answer.status() {
-            201 if repository.is_lacking(item)
+            201 if repository.is_missing_content(item)
                 && !repository.manifests.contains_key(&item.digest) =>
             {
-                self.wrong(
+                self.report_violation(
                     repository,
                     &objects,
                     &answer,
                     "a manifest was taken though something it needs cannot be there",
                 )
             }
-            201 => self.came(repository, item, tag, sent, answer.now),
+            201 => self.record_push(repository, item, tag, sent, answer.now),
             400 | 404
                 if repository.is_complete(item, answer.now)
                     || repository.is_sure(&item.digest, answer.now) =>
             {
-                self.wrong(
+                self.report_violation(
                     repository,
                     &objects,
                     &answer,
@@ -208,13 +217,13 @@ impl Hand<'_> {
                 )
             }
             400 | 404 => {}
-            _ => self.wrong(repository, &objects, &answer, "no answer to expect"),
+            _ => self.report_violation(repository, &objects, &answer, "no answer to expect"),
         }
         Ok(answer.status() == 201)
     }
 
-    /// A manifest is there, and perhaps a tag points at it.
-    fn came(
+    /// Records a manifest, and perhaps a tag that points at it.
+    fn record_push(
         &mut self,
         repository: &mut Repository,
         item: &Arc<Item>,
@@ -222,7 +231,7 @@ impl Hand<'_> {
         sent: Instant,
         now: Instant,
     ) {
-        self.back(repository, item, now, |repository| {
+        self.record_presence(repository, item, now, |repository| {
             repository.stored(item, sent, now);
             if let Some(tag) = tag {
                 repository.tagged(tag, item, sent);
@@ -230,8 +239,9 @@ impl Hand<'_> {
         });
     }
 
-    /// Notes that a manifest is there, and looks which of the tags that go with it had gone before.
-    fn back(
+    /// Records that a manifest is present, and checks which of the tags bound to it were removed
+    /// before.
+    fn record_presence(
         &mut self,
         repository: &mut Repository,
         item: &Item,
@@ -245,27 +255,27 @@ impl Hand<'_> {
             .collect();
         note(repository);
         for tag in doubtful {
-            if self.peek(repository, &tag).is_none() {
-                repository.tag_lost(&tag);
+            if self.fetch_unchecked(repository, &tag).is_none() {
+                repository.tag_found_absent(&tag);
             }
         }
     }
 
-    pub fn delete(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
+    pub fn delete(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
         let sent = Instant::now();
         let Ok(answer) = self.send(
             "DELETE",
             &format!("/v2/{}/manifests/{digest}", repository.name),
         ) else {
-            self.learn(repository, digest, sent);
-            return Err(Gone);
+            self.learn_deletion(repository, digest, sent);
+            return Err(ServerDied);
         };
         let parents: Vec<_> = repository
             .parents(digest)
             .map(|parent| parent.item.digest.clone())
             .collect();
         match answer.status() {
-            202 if !repository.manifests.contains_key(digest) => self.wrong(
+            202 if !repository.manifests.contains_key(digest) => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
@@ -275,7 +285,7 @@ impl Hand<'_> {
                 .iter()
                 .find(|parent| repository.is_sure(parent, answer.now))
             {
-                Some(parent) => self.wrong(
+                Some(parent) => self.report_violation(
                     repository,
                     &[digest, parent],
                     &answer,
@@ -283,7 +293,7 @@ impl Hand<'_> {
                 ),
                 None => repository.deleted(digest, sent),
             },
-            405 if parents.is_empty() => self.wrong(
+            405 if parents.is_empty() => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
@@ -291,65 +301,65 @@ impl Hand<'_> {
             ),
             405 => {}
             404 if repository.is_sure(digest, answer.now) => {
-                self.wrong(repository, &[digest], &answer, "a manifest is missing")
+                self.report_violation(repository, &[digest], &answer, "a manifest is missing")
             }
-            404 => repository.found_gone(digest, answer.now),
-            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+            404 => repository.manifest_found_absent(digest, answer.now),
+            _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(())
     }
 
-    /// Finds out whether a manifest is still there after something that may have deleted it.
-    pub fn learn(&mut self, repository: &mut Repository, digest: &str, sent: Instant) {
-        if self.peek(repository, digest).is_none() {
+    /// Finds out if a manifest survived a request that may have deleted it.
+    pub fn learn_deletion(&mut self, repository: &mut Repository, digest: &str, sent: Instant) {
+        if self.fetch_unchecked(repository, digest).is_none() {
             if repository.is_sure(digest, Instant::now()) {
                 repository.deleted(digest, sent);
             } else {
-                // or a moment ago, when it was perhaps still sure
-                repository.found_gone(digest, sent);
+                // or a moment ago, when it was perhaps still certain
+                repository.manifest_found_absent(digest, sent);
             }
         }
     }
 
-    pub fn untag(&mut self, repository: &mut Repository, tag: &str) -> Result<(), Gone> {
+    pub fn untag(&mut self, repository: &mut Repository, tag: &str) -> Result<(), ServerDied> {
         let sent = Instant::now();
         let Ok(answer) = self.send(
             "DELETE",
             &format!("/v2/{}/manifests/{tag}", repository.name),
         ) else {
-            if self.peek(repository, tag).is_none() {
+            if self.fetch_unchecked(repository, tag).is_none() {
                 repository.untagged(tag, sent);
             }
-            return Err(Gone);
+            return Err(ServerDied);
         };
         match answer.status() {
-            202 if !repository.tags.contains_key(tag) => self.wrong(
+            202 if !repository.tags.contains_key(tag) => self.report_violation(
                 repository,
                 &[tag, &repository.name],
                 &answer,
                 "removed a tag that cannot be there",
             ),
             202 => repository.untagged(tag, sent),
-            404 if repository.is_tag_sure(tag, answer.now) => self.wrong(
+            404 if repository.is_tag_sure(tag, answer.now) => self.report_violation(
                 repository,
                 &[tag, &repository.name],
                 &answer,
                 "a tag is missing",
             ),
-            404 => repository.tag_lost(tag),
-            _ => self.wrong(repository, &[tag], &answer, "no answer to expect"),
+            404 => repository.tag_found_absent(tag),
+            _ => self.report_violation(repository, &[tag], &answer, "no answer to expect"),
         }
         Ok(())
     }
 
-    pub fn delete_repository(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    pub fn delete_repository(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let sent = Instant::now();
         let digests: Vec<_> = repository.manifests.keys().cloned().collect();
         let Ok(answer) = self.send("DELETE", &format!("/v2/{}/", repository.name)) else {
             digests
                 .iter()
-                .for_each(|digest| self.learn(repository, digest, sent));
-            return Err(Gone);
+                .for_each(|digest| self.learn_deletion(repository, digest, sent));
+            return Err(ServerDied);
         };
         let sure: Vec<_> = digests
             .iter()
@@ -357,14 +367,14 @@ impl Hand<'_> {
             .collect();
         match answer.status() {
             202 => {}
-            404 if sure.contains(&true) => self.wrong(
+            404 if sure.contains(&true) => self.report_violation(
                 repository,
                 &[&repository.name],
                 &answer,
                 "a repository is missing",
             ),
             404 => {}
-            _ => self.wrong(
+            _ => self.report_violation(
                 repository,
                 &[&repository.name],
                 &answer,
@@ -375,13 +385,13 @@ impl Hand<'_> {
             if is_sure {
                 repository.deleted(digest, sent)
             } else {
-                repository.found_gone(digest, sent)
+                repository.manifest_found_absent(digest, sent)
             }
         }
         Ok(())
     }
 
-    /// Brings a deleted manifest back: it must come, within the grace period, and whole.
+    /// Restores a deleted manifest; within the grace period it must be restored completely.
     pub fn restore(&mut self, repository: &mut Repository, digest: &str) {
         let Some(trashed) = repository.trash.get(digest) else {
             return;
@@ -392,7 +402,7 @@ impl Hand<'_> {
             trashed.until,
         );
         let sent = Instant::now();
-        let result = self.restore_blindly(&repository.name, digest);
+        let result = self.restore_unchecked(&repository.name, digest);
         let now = Instant::now();
         match result {
             Ok(restored) => {
@@ -406,27 +416,27 @@ impl Hand<'_> {
                             "{}: restoring {digest} gave the tags {:?} of {tags:?}",
                             repository.name, restored.tags
                         );
-                        self.world.violated(&[short(digest), tag], &message);
+                        self.campaign.violated(&[short(digest), tag], &message);
                     }
                 }
-                let world = self.world;
-                self.back(repository, &item, now, |repository| {
-                    repository.restored(&item, &world.stock.items, sent, now);
+                let campaign = self.campaign;
+                self.record_presence(repository, &item, now, |repository| {
+                    repository.restored(&item, &campaign.stock.items, sent, now);
                     for other in restored
                         .others
                         .iter()
-                        .filter_map(|other| world.stock.items.get(other.as_str()))
+                        .filter_map(|other| campaign.stock.items.get(other.as_str()))
                     {
-                        repository.restored(other, &world.stock.items, sent, now);
+                        repository.restored(other, &campaign.stock.items, sent, now);
                     }
                     restored.tags.iter().for_each(|(tag, digest)| {
-                        repository.tagged(tag, &world.stock.items[digest.as_str()], sent)
+                        repository.tagged(tag, &campaign.stock.items[digest.as_str()], sent)
                     });
                 });
-                world.counts.restores.add(1);
+                campaign.counts.restores.add(1);
             }
-            Err(error) if self.world.slack.is_sure(until, now) => {
-                let until = self.world.journal.seconds(until);
+            Err(error) if self.campaign.slack.is_sure(until, now) => {
+                let until = self.campaign.journal.seconds(until);
                 let words: Vec<_> = item
                     .blobs
                     .iter()
@@ -438,28 +448,31 @@ impl Hand<'_> {
                     "{}: {digest} was to be restorable until {until}, but: {error}",
                     repository.name
                 );
-                self.world.violated(&words, &message);
+                self.campaign.violated(&words, &message);
             }
             Err(_) => {
-                self.world.counts.refused_restores.add(1);
+                self.campaign.counts.refused_restores.add(1);
                 repository.trash.remove(digest);
             }
         }
     }
 
-    /// Restores, and leaves the judgement to others.
-    pub fn restore_blindly(&self, repository: &str, digest: &str) -> Result<Restored, Error> {
+    /// Restores without checking the result.
+    pub fn restore_unchecked(&self, repository: &str, digest: &str) -> Result<Restored, Error> {
         let name = RepositoryName::parse(repository).expect("a name");
         let parsed = Digest::parse(digest).expect("a digest");
         let began = Instant::now();
-        let result = self.world.block_on(self.world.registry.trash().restore(
-            &name,
-            &parsed,
-            Actor::default(),
-        ));
+        let result = self
+            .campaign
+            .block_on(
+                self.campaign
+                    .registry
+                    .trash()
+                    .restore(&name, &parsed, Actor::default()),
+            );
         let now = Instant::now();
-        self.world.slack.took(began, now);
-        self.world.journal.note(
+        self.campaign.slack.record(began, now);
+        self.campaign.journal.note(
             began,
             now,
             format!("restore {repository} {digest}: {result:?}"),
@@ -467,8 +480,8 @@ impl Hand<'_> {
         result
     }
 
-    /// Puts a tag back where it was before: that must work while it is remembered and what it pointed at is there, or in
-    /// the trash.
+    /// Restores a tag's earlier state; that must work while the state is remembered and its
+    /// manifest is present or in the trash.
     pub fn restore_tag(&mut self, repository: &mut Repository, tag: &str) {
         let Some((digest, ended)) = repository
             .past
@@ -477,21 +490,21 @@ impl Hand<'_> {
         else {
             return;
         };
-        let world = self.world;
+        let campaign = self.campaign;
         let (name, parsed) = (
             RepositoryName::parse(&repository.name).expect("a name"),
             TagName::parse(tag).expect("a tag"),
         );
         let sent = Instant::now();
-        let result = world.block_on(world.registry.tags().restore(
+        let result = campaign.block_on(campaign.registry.tags().restore(
             &name,
             &parsed,
             RestoreTarget::Previous,
             Actor::default(),
         ));
         let now = Instant::now();
-        world.slack.took(sent, now);
-        world.journal.note(
+        campaign.slack.record(sent, now);
+        campaign.journal.note(
             sent,
             now,
             format!(
@@ -503,19 +516,23 @@ impl Hand<'_> {
             || repository
                 .trash
                 .get(&digest)
-                .is_some_and(|trashed| self.world.slack.is_sure(trashed.until, now));
-        let is_due = is_kept && self.world.slack.is_sure(ended + world.terms.history, now);
+                .is_some_and(|trashed| self.campaign.slack.is_sure(trashed.until, now));
+        let is_due = is_kept
+            && self
+                .campaign
+                .slack
+                .is_sure(ended + campaign.retention.history, now);
         match result {
             Ok(found) if found.to_string() == digest => {
-                let item = Arc::clone(&world.stock.items[&digest]);
-                self.back(repository, &item, now, |repository| {
-                    repository.restored(&item, &world.stock.items, sent, now);
+                let item = Arc::clone(&campaign.stock.items[&digest]);
+                self.record_presence(repository, &item, now, |repository| {
+                    repository.restored(&item, &campaign.stock.items, sent, now);
                     repository.tagged(tag, &item, sent);
                 });
-                world.counts.restores.add(1);
+                campaign.counts.restores.add(1);
             }
             Err(_) if !is_due => {
-                world.counts.refused_restores.add(1);
+                campaign.counts.refused_restores.add(1);
                 repository.past.remove(tag);
             }
             other => {
@@ -523,7 +540,7 @@ impl Hand<'_> {
                     "{}: tag {tag} was to be put back to {digest}, but: {other:?}",
                     repository.name
                 );
-                world.violated(&[short(&digest), tag], &message);
+                campaign.violated(&[short(&digest), tag], &message);
             }
         }
     }

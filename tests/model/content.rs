@@ -16,7 +16,7 @@ const INDEXES: u64 = 12;
 const REFERRERS: u64 = 24;
 const PREY: u64 = 40;
 
-/// A manifest, and what it names.
+/// A manifest and its references.
 #[derive(Debug)]
 pub struct Item {
     pub digest: String,
@@ -25,11 +25,11 @@ pub struct Item {
     pub blobs: Vec<String>,
     pub children: Vec<String>,
     pub subject: Option<String>,
-    /// For an image that signs another by its tag: that other one, and the tag.
+    /// For a signature by tag: the signed image and the tag.
     pub signs: Option<(String, String)>,
 }
 
-/// All that there is to push in one campaign.
+/// All content to push in one campaign.
 pub struct Stock {
     pub items: BTreeMap<String, Arc<Item>>,
     pub blobs: BTreeMap<String, Vec<u8>>,
@@ -39,12 +39,12 @@ pub struct Stock {
     pub signatures: Vec<Arc<Item>>,
     /// Blobs of the manifests above.
     pub shared: Vec<String>,
-    /// Blobs that no manifest needs, each for one client alone.
-    pub prey: Vec<Vec<String>>,
+    /// Blobs that no manifest needs, per client.
+    pub unneeded: Vec<Vec<String>>,
 }
 
 impl Stock {
-    pub fn new(seed: u64, hunters: u64) -> Self {
+    pub fn new(seed: u64, racers: u64) -> Self {
         let mut stock = Self {
             items: BTreeMap::new(),
             blobs: BTreeMap::new(),
@@ -53,7 +53,7 @@ impl Stock {
             referrers: Vec::new(),
             signatures: Vec::new(),
             shared: Vec::new(),
-            prey: Vec::new(),
+            unneeded: Vec::new(),
         };
         let mut random = Random::part(seed, 1);
         let layers: Vec<_> = (0..LAYERS)
@@ -68,7 +68,7 @@ impl Stock {
             stock.images.push(image);
         }
         for _ in 0..INDEXES {
-            // of images that are pushed by themselves as well, and sometimes of other indexes
+            // of images that are pushed separately too, and sometimes of other indexes
             let count = 1 + random.below(3);
             let mut children = pick(&mut random, &stock.images, count);
             if random.one_in(4) {
@@ -93,14 +93,14 @@ impl Stock {
             stock.signatures.push(signature);
         }
         stock.shared = stock.blobs.keys().cloned().collect();
-        for hunter in 0..hunters {
-            let prey: Vec<_> = (0..PREY)
-                .map(|number| noise(seed ^ (1000 * (hunter + 1) + number), 30))
+        for racer in 0..racers {
+            let unneeded: Vec<_> = (0..PREY)
+                .map(|number| noise(seed ^ (1000 * (racer + 1) + number), 30))
                 .collect();
             stock
-                .prey
-                .push(prey.iter().map(|blob| sha256(blob)).collect());
-            stock.keep(prey);
+                .unneeded
+                .push(unneeded.iter().map(|blob| sha256(blob)).collect());
+            stock.keep(unneeded);
         }
         stock
     }
@@ -158,7 +158,7 @@ impl Stock {
         self.add(OCI_INDEX, index.to_string().into_bytes(), None, None)
     }
 
-    /// Something about a subject, as `oras attach` makes it.
+    /// A referrer as `oras attach` makes it.
     fn referrer(&mut self, subject: &Item, name: &str) -> Arc<Item> {
         let (config, layer) = (b"{}".to_vec(), format!("about {name}").into_bytes());
         let manifest = json!({
@@ -176,7 +176,7 @@ impl Stock {
         )
     }
 
-    /// A signature as cosign makes it: an image that only its tag ties to what it signs.
+    /// A signature as cosign makes it: an image tied to its subject only by the tag.
     fn signature(&mut self, subject: &Item, layer: &[u8]) -> Arc<Item> {
         let name = format!("{}.sig", subject.digest.replace(':', "-"));
         let Image {

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-/// More than happens in any time that matters to one object.
+/// More events than happen during the time relevant to one object.
 const CAPACITY: usize = 400_000;
 /// Maximum number of events printed for one object.
-const TOLD: usize = 200;
+const PRINTED_EVENTS: usize = 200;
 
 pub struct Journal {
     start: Instant,
@@ -23,7 +23,7 @@ impl Journal {
         }
     }
 
-    /// Notes a request, or something else, with when it began and ended.
+    /// Records an event with its start and end.
     pub fn note(&self, began: Instant, ended: Instant, text: String) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() == CAPACITY {
@@ -40,7 +40,7 @@ impl Journal {
             .rev()
             .filter(|(_, _, text)| words.iter().any(|word| text.contains(word)));
         let mut lines: Vec<_> = matching
-            .take(TOLD)
+            .take(PRINTED_EVENTS)
             .map(|(began, ended, text)| self.line(*began, *ended, text))
             .collect();
         lines.reverse();
@@ -52,7 +52,7 @@ impl Journal {
         format!("  {:9.4}..{:9.4} {text}", seconds(began), seconds(ended))
     }
 
-    /// A time as the entries show it.
+    /// A time as printed in the entries.
     pub fn seconds(&self, time: Instant) -> String {
         format!(
             "{:.4}",
@@ -61,7 +61,7 @@ impl Journal {
     }
 }
 
-/// As much of a digest as a reader needs.
+/// A shortened digest.
 pub fn short(digest: &str) -> &str {
     digest.get(7..19).unwrap_or(digest)
 }

@@ -1,19 +1,19 @@
-//! Processes that are killed now and then: the server, and collections beside it.
+//! Kills of the server and of collections beside it.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::world::World;
+use super::campaign::Campaign;
 use crate::crash::random::Random;
 use crate::support::Server;
 
-/// Kills the server again and again, until the clients have done enough.
-pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random) {
-    while !world.rest(Duration::from_millis(300 + random.below(2500))) {
+/// Kills and restarts the server until the campaign stops.
+pub fn kill_now_and_then(campaign: &Campaign, server: &mut Server, mut random: Random) {
+    while !campaign.rest(Duration::from_millis(300 + random.below(2500))) {
         let began = Instant::now();
-        world.life.renew(server);
-        world.counts.kills.add(1);
-        world.journal.note(
+        campaign.process.kill_and_restart(server);
+        campaign.counts.kills.add(1);
+        campaign.journal.note(
             began,
             Instant::now(),
             "server killed and started again".to_owned(),
@@ -21,32 +21,32 @@ pub fn kill_now_and_then(world: &World, server: &mut Server, mut random: Random)
     }
 }
 
-/// Runs `registry gc --online` again and again, and kills some of them.
-pub fn collect(world: &World, mut random: Random, pauses: bool) {
+/// Runs `registry gc --online` repeatedly, and kills some runs.
+pub fn collect(campaign: &Campaign, mut random: Random, pauses: bool) {
     loop {
-        // the experiment: anywhere between its first and its last change
+        // part of the experiment: anywhere between the first and the last change
         let kill_after = random
             .one_in(3)
             .then(|| Duration::from_micros(random.below(60_000)));
-        collect_once(world, kill_after);
+        collect_once(campaign, kill_after);
         let pause = if pauses {
             Duration::from_millis(random.below(200))
         } else {
             Duration::ZERO
         };
-        if world.rest(pause) {
+        if campaign.rest(pause) {
             return;
         }
     }
 }
 
 /// Runs `registry gc --online`, which must succeed unless it is killed.
-pub fn collect_once(world: &World, kill_after: Option<Duration>) {
+pub fn collect_once(campaign: &Campaign, kill_after: Option<Duration>) {
     let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command
         .args(["gc", "--online", "--output", "json", "--data-dir"])
-        .arg(&world.directory);
+        .arg(&campaign.directory);
     let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -57,18 +57,18 @@ pub fn collect_once(world: &World, kill_after: Option<Duration>) {
         child.kill().expect("gc can be killed");
     }
     let output = child.wait_with_output().expect("gc ends");
-    world.counts.collections.add(1);
+    campaign.counts.collections.add(1);
     let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()]
         .map(String::from_utf8_lossy)
         .join(" ");
     let is_killed = kill_after.is_some() && output.status.code().is_none();
-    world.journal.note(
+    campaign.journal.note(
         began,
         Instant::now(),
         format!("gc{} {said}", if is_killed { " killed" } else { "" }),
     );
     if !(output.status.success() || is_killed) {
-        world.violated(
+        campaign.violated(
             &["gc", "server killed"],
             &format!("gc failed: {} {said}", output.status),
         );

@@ -1,23 +1,23 @@
-//! The model check: many clients do everything that clients do, at random, to the real server, while other processes
-//! collect beside it and all of them are killed now and then; a reference model, which knows the rules and nothing of
-//! SQL, says what must be there and what must have gone.
+//! A model check: many clients perform random operations on the real server, while other processes
+//! collect beside it and all of them are killed at times. A reference model, which knows the
+//! documented rules but no SQL, says what must be present and what must be absent.
 //!
-//! `MODEL_SEED` makes the same stock and the same decisions; what threads and processes make of them in time differs from
-//! run to run. `MODEL_SECONDS` makes it go on for so long.
+//! `MODEL_SEED` reproduces the content and the decisions; the timing of threads and processes
+//! differs from run to run. `MODEL_SECONDS` sets how long the check runs.
 
+mod campaign;
 mod change;
+mod client;
+mod concurrent;
 mod content;
-mod duel;
-mod hand;
+mod expiry;
+mod final_state;
 mod journal;
 mod kills;
-mod life;
-mod quiet;
+mod process;
 mod repository;
-mod strike;
-mod terms;
+mod retention;
 mod worker;
-mod world;
 
 use std::time::{Duration, Instant};
 
@@ -25,29 +25,30 @@ use tempfile::TempDir;
 
 use crate::crash::random::Random;
 use crate::support::Server;
-use terms::Terms;
-use world::World;
+use campaign::Campaign;
+use retention::Retention;
 
 /// Minimum number of operations for a run to count.
 const OPERATIONS: u64 = 100_000;
-/// In one campaign.
+/// Minimum number of operations per campaign.
 const OPERATIONS_EACH: u64 = 17_000;
 const WORKERS: u64 = 6;
 /// Number of repositories.
 const REPOSITORIES: usize = 10;
-/// Clients that do nothing but want what is about to be collected, each in a repository of its own.
-const HUNTERS: usize = 3;
+/// Clients that only use content about to be collected, each in its own repository.
+const RACERS: usize = 3;
 
-/// Leases, grace periods and times for untagged manifests, in milliseconds: each longer than the others once.
-const TERMS: [Terms; 4] = [
-    Terms::new(500, 300, 700),
-    Terms::new(400, 700, 300),
-    Terms::new(600, 200, 400),
-    Terms::new(700, 700, 1200),
+/// Leases, grace periods and times for untagged manifests, in milliseconds; each is the longest
+/// once.
+const RETENTIONS: [Retention; 4] = [
+    Retention::new(500, 300, 700),
+    Retention::new(400, 700, 300),
+    Retention::new(600, 200, 400),
+    Retention::new(700, 700, 1200),
 ];
 
 #[test]
-fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_goes() {
+fn needed_content_stays_and_the_rest_is_collected() {
     let seed = Random::seed_from("MODEL_SEED");
     let seconds = std::env::var("MODEL_SECONDS")
         .ok()
@@ -55,82 +56,84 @@ fn whatever_clients_do_and_whoever_is_killed_what_is_needed_stays_and_the_rest_g
     let start = Instant::now();
     let (mut operations, mut number) = (0, 0);
     while seconds.map_or(operations < OPERATIONS, |seconds| start.elapsed() < seconds) {
-        let terms = TERMS[number as usize % TERMS.len()];
-        operations += campaign(seed, terms, number);
+        let retention = RETENTIONS[number as usize % RETENTIONS.len()];
+        operations += run_campaign(seed, retention, number);
         number += 1;
     }
     println!(
         "{operations} operations in {:.1} s",
         start.elapsed().as_secs_f64()
     );
-    assert!(
-        operations >= OPERATIONS,
-        "an experiment of {operations} operations"
-    );
+    assert!(operations >= OPERATIONS, "only {operations} operations");
 }
 
-/// Fills a directory, lets clients at it until they have done enough, and judges what is left; says how much was done.
-fn campaign(seed: u64, terms: Terms, number: u64) -> u64 {
+/// Runs clients on a fresh directory until they have done enough, and checks the final state;
+/// returns the number of operations.
+fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
     let name = format!("MODEL_SEED={seed}, campaign {number}");
     let seed = seed.wrapping_add(number);
     let directory = TempDir::new().expect("a temporary directory");
     let data = directory.path().join("data");
-    let environment = terms.environment();
+    let environment = retention.environment();
     let environment: Vec<_> = environment
         .iter()
         .map(|(name, value)| (&**name, &**value))
         .collect();
     let mut server = Server::at(&data, &environment);
-    let world = World::new(name, seed, terms, &server, REPOSITORIES, HUNTERS);
+    let campaign = Campaign::new(name, seed, retention, &server, REPOSITORIES, RACERS);
     let began = Instant::now();
     std::thread::scope(|scope| {
-        let world = &world;
+        let campaign = &campaign;
         for worker in 0..WORKERS {
             scope.spawn(move || {
-                let _stop = StopAtPanic(world);
-                worker::work(world, Random::part(seed, 100 + worker));
+                let _stop = StopAtPanic(campaign);
+                worker::work(campaign, Random::part(seed, 100 + worker));
             });
         }
-        for hunter in 0..HUNTERS {
+        for racer in 0..RACERS {
             scope.spawn(move || {
-                let _stop = StopAtPanic(world);
-                strike::hunt(
-                    world,
-                    Random::part(seed, 150 + hunter as u64),
-                    REPOSITORIES + hunter,
-                    hunter,
+                let _stop = StopAtPanic(campaign);
+                expiry::run(
+                    campaign,
+                    Random::part(seed, 150 + racer as u64),
+                    REPOSITORIES + racer,
+                    racer,
                 );
             });
         }
         for collector in 0..2 {
             scope.spawn(move || {
-                let _stop = StopAtPanic(world);
-                kills::collect(world, Random::part(seed, 200 + collector), collector == 1);
+                let _stop = StopAtPanic(campaign);
+                kills::collect(
+                    campaign,
+                    Random::part(seed, 200 + collector),
+                    collector == 1,
+                );
             });
         }
         let server = &mut server;
-        scope.spawn(move || kills::kill_now_and_then(world, server, Random::part(seed, 300)));
-        while !world.rest(Duration::from_millis(50)) {
-            if world.operations() >= OPERATIONS_EACH {
-                world.stop();
+        scope.spawn(move || kills::kill_now_and_then(campaign, server, Random::part(seed, 300)));
+        while !campaign.rest(Duration::from_millis(50)) {
+            if campaign.operations() >= OPERATIONS_EACH {
+                campaign.stop();
             }
         }
     });
     let worked = began.elapsed();
-    quiet::settle(&world, &server, Random::part(seed, 400));
+    final_state::check(&campaign, &server, Random::part(seed, 400));
     println!(
-        "campaign {number}: {}, {} so slow that promises count for less, {:.1} s of work and {:.1} s of rest",
-        world.counts,
-        world.slack.count(),
+        "campaign {number}: {}, {} slow requests, {:.1} s of work and {:.1} s of final checks",
+        campaign.counts,
+        campaign.slack.count(),
         worked.as_secs_f64(),
         (began.elapsed() - worked).as_secs_f64()
     );
-    world.counts.check();
-    world.operations()
+    campaign.counts.check();
+    campaign.operations()
 }
 
-/// Ends the experiment where one of those who make it has failed.
-struct StopAtPanic<'w>(&'w World);
+/// Stops the campaign if one of its threads panics.
+struct StopAtPanic<'w>(&'w Campaign);
 
 impl Drop for StopAtPanic<'_> {
     fn drop(&mut self) {

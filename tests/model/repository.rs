@@ -1,35 +1,36 @@
-//! The reference model of one repository: what was told to clients, and until when each thing is therefore sure to be
-//! there. It knows the rules in the words of the manual, and nothing of rows, counts or triggers.
+//! A reference model of one repository: what clients were told, and until when each object is
+//! therefore certain to be present. It follows the documented rules and knows nothing of rows,
+//! counts or triggers.
 //!
-//! Times are the client's. What a request brought about happened after it was sent and before its answer arrived: a
-//! promise counts from the sending, and must hold in every answer that arrives before it ends. What is sure until a time
-//! that has passed may be there or not; what is not in the model at all is surely not there.
+//! Times are the client's. A request takes effect between its sending and its answer: a promise
+//! counts from the sending, and must hold in every answer that arrives before it ends. An object
+//! whose time has passed may be present or not; an object missing in the model is certainly absent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::Item;
-use super::terms::{Slack, Terms};
+use super::retention::{Retention, Slack};
 
-/// A manifest that may be there.
+/// A manifest that may be present.
 pub struct Manifest {
     pub item: Arc<Item>,
-    /// End of the promises that clients got for it alone.
+    /// End of the promises made for this manifest itself.
     promised: Instant,
-    /// As long as it stays for never having been held by anything but tags.
+    /// End of its time as an untagged manifest that only tags have held.
     kept: Instant,
-    /// Its subject was there when it was, and so holds it.
+    /// True if it coexisted with its subject, which therefore holds it.
     is_held: bool,
 }
 
 pub struct Tag {
     pub digest: String,
-    /// For `sha256-<hex>.sig`: the image with which it goes.
+    /// For `sha256-<hex>.sig`: the image it is bound to.
     image: Option<String>,
-    /// Of such a one, apart from its image's life.
+    /// The end of such a tag, apart from its image's.
     safe: Instant,
-    /// Its image was not sure to be there, so that nothing may ever take it away.
+    /// True if its image may have been absent, so that nothing removes the tag.
     is_loose: bool,
 }
 
@@ -39,11 +40,11 @@ impl Tag {
     }
 }
 
-/// A manifest that was deleted.
+/// A deleted manifest.
 pub struct Trashed {
     pub item: Arc<Item>,
     pub tags: Vec<String>,
-    /// Until then it can be brought back.
+    /// End of the time in which it can be restored.
     pub until: Instant,
 }
 
@@ -56,25 +57,25 @@ pub struct Past {
 
 pub struct Repository {
     pub name: String,
-    terms: Terms,
+    retention: Retention,
     slack: Arc<Slack>,
-    /// Before anything, and after everything.
+    /// The earliest and the latest time.
     start: Instant,
     forever: Instant,
     pub manifests: BTreeMap<String, Manifest>,
     pub tags: BTreeMap<String, Tag>,
-    /// Every blob that was ever shown here, with what clients were promised of it by itself.
+    /// Every blob ever present here, with the end of the promises made for the blob itself.
     pub blobs: BTreeMap<String, Instant>,
     pub trash: BTreeMap<String, Trashed>,
     pub past: BTreeMap<String, Past>,
 }
 
 impl Repository {
-    pub fn new(name: String, terms: Terms, slack: Arc<Slack>, forever: Instant) -> Self {
+    pub fn new(name: String, retention: Retention, slack: Arc<Slack>, forever: Instant) -> Self {
         let (manifests, tags, blobs) = Default::default();
         Self {
             name,
-            terms,
+            retention,
             slack,
             start: Instant::now(),
             forever,
@@ -86,7 +87,7 @@ impl Repository {
         }
     }
 
-    /// Until when a manifest is sure to be there; none where it is surely not there.
+    /// Time until which a manifest is certainly present; `None` if it is certainly absent.
     pub fn manifest_until(&self, digest: &str) -> Option<Instant> {
         let manifest = self.manifests.get(digest)?;
         let own = manifest.promised.max(manifest.kept);
@@ -116,20 +117,20 @@ impl Repository {
             .is_some_and(|until| self.slack.is_sure(until, now))
     }
 
-    /// Indexes that may be there and name the manifest.
+    /// Indexes that may be present and list the manifest.
     pub fn parents(&self, digest: &str) -> impl Iterator<Item = &Manifest> {
         self.manifests
             .values()
             .filter(move |parent| parent.item.children.iter().any(|child| child == digest))
     }
 
-    /// Until when a tag is sure to be where it is.
+    /// Time until which a tag certainly keeps its target.
     pub fn tag_until(&self, tag: &Tag) -> Instant {
         match &tag.image {
             None => self.forever,
             Some(image) => self
                 .manifest_until(image)
-                .map_or(tag.safe, |until| tag.safe.max(until + self.terms.grace)),
+                .map_or(tag.safe, |until| tag.safe.max(until + self.retention.grace)),
         }
     }
 
@@ -139,11 +140,11 @@ impl Repository {
             .is_some_and(|tag| self.slack.is_sure(self.tag_until(tag), now))
     }
 
-    /// Until when a blob is sure to be there; none where it is surely not there.
+    /// Time until which a blob is certainly present; `None` if it is certainly absent.
     pub fn blob_until(&self, digest: &str) -> Option<Instant> {
         let own = *self.blobs.get(digest)?;
         let held = self.needing(digest).filter_map(|manifest| {
-            Some(self.manifest_until(&manifest.item.digest)? + self.terms.hold())
+            Some(self.manifest_until(&manifest.item.digest)? + self.retention.hold())
         });
         Some(held.fold(own, Instant::max))
     }
@@ -153,15 +154,16 @@ impl Repository {
             .is_some_and(|until| self.slack.is_sure(until, now))
     }
 
-    /// Manifests that may be there and need the blob.
+    /// Manifests that may be present and need the blob.
     pub fn needing(&self, digest: &str) -> impl Iterator<Item = &Manifest> {
         self.manifests
             .values()
             .filter(move |manifest| manifest.item.blobs.iter().any(|blob| blob == digest))
     }
 
-    /// A blob was perhaps taken out of the repository: nothing that was promised of it by itself counts.
-    pub fn blob_doubtful(&mut self, digest: &str) {
+    /// Records that a blob may have been deleted: promises made for the blob itself no longer
+    /// count.
+    pub fn blob_uncertain(&mut self, digest: &str) {
         let start = self.start;
         self.blobs
             .entry(digest.to_owned())
@@ -175,7 +177,7 @@ impl Repository {
     }
 
     /// True if something that a manifest needs is certainly absent.
-    pub fn is_lacking(&self, item: &Item) -> bool {
+    pub fn is_missing_content(&self, item: &Item) -> bool {
         item.blobs.iter().any(|blob| !self.blobs.contains_key(blob))
             || item
                 .children
@@ -183,23 +185,23 @@ impl Repository {
                 .any(|child| !self.manifests.contains_key(child))
     }
 
-    /// A client was told that the blob is there, by whatever was sent at `sent`.
+    /// Records that a client was told of the blob, by a request sent at `sent`.
     pub fn blob_promised(&mut self, digest: &str, until: Instant) {
         let promised = self.blobs.entry(digest.to_owned()).or_insert(until);
         *promised = until.max(*promised);
     }
 
-    /// A client was told that the manifest is there.
+    /// Records that a client was told of the manifest.
     pub fn manifest_promised(&mut self, digest: &str, sent: Instant) {
-        let until = sent + self.terms.promise();
+        let until = sent + self.retention.promise();
         if let Some(manifest) = self.manifests.get_mut(digest) {
             manifest.promised = manifest.promised.max(until);
         }
     }
 
-    /// A push was acknowledged.
+    /// Records an acknowledged push.
     pub fn stored(&mut self, item: &Arc<Item>, sent: Instant, now: Instant) {
-        let hold = sent + self.terms.hold();
+        let hold = sent + self.retention.hold();
         let has_subject = item
             .subject
             .as_ref()
@@ -212,11 +214,12 @@ impl Repository {
             .referrers(&item.digest)
             .map(|digest| (digest.clone(), self.is_sure(digest, now)))
             .collect();
-        // what an index or a subject has held goes after it, and not by the rule for untagged manifests
+        // content held by an index or a subject is collected after it, not by the rule for untagged
+        // manifests
         let kept = if has_subject {
             hold
         } else {
-            sent + self.terms.untagged()
+            sent + self.retention.untagged()
         };
         let fresh = Manifest {
             item: Arc::clone(item),
@@ -225,7 +228,7 @@ impl Repository {
             is_held,
         };
         let manifest = self.manifests.entry(item.digest.clone()).or_insert(fresh);
-        manifest.promised = manifest.promised.max(sent + self.terms.lease);
+        manifest.promised = manifest.promised.max(sent + self.retention.lease);
         manifest.is_held = is_held;
         if has_subject {
             manifest.kept = manifest.kept.min(hold);
@@ -259,7 +262,7 @@ impl Repository {
             .map(|manifest| &manifest.item.digest)
     }
 
-    /// A tag was pointed at a manifest.
+    /// Records that a tag was pointed at a manifest.
     pub fn tagged(&mut self, tag: &str, item: &Item, sent: Instant) {
         if self
             .tags
@@ -288,7 +291,8 @@ impl Repository {
         );
     }
 
-    /// A tag is where it was, perhaps because it was put there again: it may have gone with its image before.
+    /// Records an unchanged tag that may have been set again: it may have been removed with its
+    /// image before.
     pub fn perhaps_tagged(&mut self, tag: &str) {
         let now = Instant::now();
         let is_loose = self
@@ -301,7 +305,7 @@ impl Repository {
         }
     }
 
-    /// A tag is not where it was any more.
+    /// Records that a tag no longer has its target.
     pub fn untagged(&mut self, tag: &str, sent: Instant) {
         let Some(old) = self.tags.get(tag) else {
             return;
@@ -322,9 +326,9 @@ impl Repository {
         let is_lone = self.parents(&digest).next().is_none()
             && subject.is_none_or(|subject| !self.manifests.contains_key(subject));
         let stays = if is_lone {
-            self.terms.untagged()
+            self.retention.untagged()
         } else {
-            self.terms.hold()
+            self.retention.hold()
         };
         if let Some(manifest) = self.manifests.get_mut(&digest) {
             manifest.kept = manifest.kept.max(sent + stays);
@@ -338,13 +342,13 @@ impl Repository {
         );
     }
 
-    /// A tag was found to have gone, rightly: what it pointed at before is nobody's business any more.
-    pub fn tag_lost(&mut self, tag: &str) {
+    /// Records that a tag was rightly found absent: its earlier state no longer matters.
+    pub fn tag_found_absent(&mut self, tag: &str) {
         self.tags.remove(tag);
         self.past.remove(tag);
     }
 
-    /// The tags that go with an image.
+    /// Tags bound to an image.
     pub fn tags_with(&self, image: &str) -> impl Iterator<Item = &String> {
         self.tags
             .iter()
@@ -352,7 +356,7 @@ impl Repository {
             .map(|(name, _)| name)
     }
 
-    pub fn loose_tags(&self) -> Vec<String> {
+    pub fn orphaned_tags(&self) -> Vec<String> {
         self.tags
             .iter()
             .filter(|(_, tag)| tag.is_loose)
@@ -360,19 +364,19 @@ impl Repository {
             .collect()
     }
 
-    /// A blob was found to have gone, rightly, and so has all that needs it.
-    pub fn blob_gone(&mut self, digest: &str) {
+    /// Records that a blob, and so every manifest that needs it, was rightly found absent.
+    pub fn blob_found_absent(&mut self, digest: &str) {
         let needing: Vec<_> = self
             .needing(digest)
             .map(|manifest| manifest.item.digest.clone())
             .collect();
         needing
             .iter()
-            .for_each(|manifest| self.found_gone(manifest, Instant::now()));
+            .for_each(|manifest| self.manifest_found_absent(manifest, Instant::now()));
         self.blobs.remove(digest);
     }
 
-    /// A manifest was deleted by a request sent at `sent`.
+    /// Records a deletion requested at `sent`.
     pub fn deleted(&mut self, digest: &str, sent: Instant) {
         let now = Instant::now();
         let (tags, doubtful): (Vec<_>, Vec<_>) = self
@@ -380,32 +384,33 @@ impl Repository {
             .into_iter()
             .partition(|tag| self.is_tag_sure(tag, now));
         tags.iter().for_each(|tag| self.untagged(tag, sent));
-        doubtful.iter().for_each(|tag| self.tag_lost(tag));
-        if let Some(item) = self.removed(digest, sent, sent + self.terms.hold()) {
+        doubtful.iter().for_each(|tag| self.tag_found_absent(tag));
+        if let Some(item) = self.removed(digest, sent, sent + self.retention.hold()) {
             self.trash.insert(
                 digest.to_owned(),
                 Trashed {
                     item,
                     tags,
-                    until: sent + self.terms.grace,
+                    until: sent + self.retention.grace,
                 },
             );
         }
     }
 
-    /// A manifest was found to have gone: rightly, if it was sure to be there no longer than until now. It went no earlier
-    /// than `earliest`, unless it had been sure until before that.
-    pub fn found_gone(&mut self, digest: &str, earliest: Instant) {
+    /// Records that a manifest was found absent: rightly, if it was not certain to be present any
+    /// more. It was removed no earlier than `earliest`, unless it was certain only until before
+    /// that.
+    pub fn manifest_found_absent(&mut self, digest: &str, earliest: Instant) {
         let Some(until) = self.manifest_until(digest) else {
             return;
         };
         let until = until.min(earliest);
         self.tags_on(digest)
             .iter()
-            .for_each(|tag| self.tag_lost(tag));
-        // what only an expired manifest held goes with it
+            .for_each(|tag| self.tag_found_absent(tag));
+        // content held only by an expired manifest is removed with it
         if let Some(item) = self.removed(digest, until, until) {
-            // perhaps it can be brought back, perhaps not any more
+            // it may or may not still be restorable
             self.trash.insert(
                 digest.to_owned(),
                 Trashed {
@@ -425,7 +430,8 @@ impl Repository {
             .collect()
     }
 
-    /// `since` is the last time when it was sure to be there; what it held stays until `freed`.
+    /// `since` is the last time when it was certainly present; its former content stays until
+    /// `freed`.
     fn removed(&mut self, digest: &str, since: Instant, freed: Instant) -> Option<Arc<Item>> {
         let item = self.manifests.remove(digest)?.item;
         for child in &item.children {
@@ -444,18 +450,18 @@ impl Repository {
         }
         item.blobs
             .iter()
-            .for_each(|blob| self.blob_promised(blob, since + self.terms.hold()));
+            .for_each(|blob| self.blob_promised(blob, since + self.retention.hold()));
         for tag in self
             .tags
             .values_mut()
             .filter(|tag| tag.image.as_deref() == Some(digest))
         {
-            tag.safe = tag.safe.max(since + self.terms.grace);
+            tag.safe = tag.safe.max(since + self.retention.grace);
         }
         Some(item)
     }
 
-    /// A deleted manifest came back, with the children that had gone.
+    /// Records a restored manifest, with its formerly absent children.
     pub fn restored(
         &mut self,
         item: &Arc<Item>,
@@ -474,7 +480,7 @@ impl Repository {
         self.stored(item, sent, now);
     }
 
-    /// Nobody changes anything any more, and all that was to go has gone.
+    /// Records the final state: no more changes, and everything due has been collected.
     pub fn settled(&mut self, kept: &std::collections::BTreeSet<String>, now: Instant) {
         self.manifests.retain(|digest, _| kept.contains(digest));
         self.tags.retain(|_, tag| kept.contains(&tag.digest));

@@ -1,41 +1,41 @@
-//! Random actions of clients: everything that people and their tools do to a registry.
+//! Random operations of clients: everything that users and tools do with a registry.
 
 use std::sync::Arc;
 
+use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
 use super::content::Item;
-use super::hand::{Gone, Hand};
 use super::repository::Repository;
-use super::world::World;
 use crate::crash::random::Random;
 
 pub const TAGS: u64 = 5;
 
-/// Works until it is enough.
-pub fn work(world: &World, random: Random) {
-    let mut hand = Hand::new(world, random);
-    while !world.is_stopped() {
-        let number = hand.random.below(world.repositories.len() as u64) as usize;
-        let Ok(mut repository) = world.repositories[number].try_lock() else {
-            // somebody else's at the moment: look at it all the same
-            hand.wander(number);
+/// Performs operations until the campaign stops.
+pub fn work(campaign: &Campaign, random: Random) {
+    let mut client = CheckedClient::new(campaign, random);
+    while !campaign.is_stopped() {
+        let number = client.random.below(campaign.repositories.len() as u64) as usize;
+        let Ok(mut repository) = campaign.repositories[number].try_lock() else {
+            // another client changes it at the moment: read from it all the same
+            client.read_unlocked(number);
             continue;
         };
         for _ in 0..4 {
-            // what a killed server leaves undone is left undone
-            let _ = hand.step(&mut repository, number);
+            // operations interrupted by a kill are not repeated
+            let _ = client.step(&mut repository, number);
         }
     }
 }
 
-impl Hand<'_> {
-    fn step(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
+impl CheckedClient<'_> {
+    fn step(&mut self, repository: &mut Repository, number: usize) -> Result<(), ServerDied> {
         match self.random.below(100) {
-            0..24 => self.strike(repository, number),
+            0..24 => self.use_at_expiry(repository, number),
             24..42 => self.push(repository),
             42..47 => self.push_index(repository),
             47..52 => self.push_referrer(repository),
             52..55 => self.push_signature(repository),
-            55..60 => self.mount_something(repository, number),
+            55..60 => self.mount_blob(repository, number),
             60..64 => self.retag(repository),
             64..68 => match self.any_tag(repository) {
                 Some(tag) => self.untag(repository, &tag),
@@ -59,13 +59,13 @@ impl Hand<'_> {
                 }
                 Ok(())
             }
-            78..80 => self.duel(repository),
-            80..83 => self.change_of_mind(repository),
+            78..80 => self.push_during_change(repository),
+            80..83 => self.delete_and_restore(repository),
             83..86 => match self.any_of(repository.blobs.keys()) {
                 Some(blob) => self.delete_blob(repository, &blob),
                 None => Ok(()),
             },
-            _ => self.look_around(repository),
+            _ => self.read_something(repository),
         }
     }
 
@@ -93,11 +93,11 @@ impl Hand<'_> {
         format!("t{}", self.random.below(TAGS))
     }
 
-    /// Pushes an image as docker does: what the registry says it has is not sent.
-    fn push(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    /// Pushes an image as docker does: existing blobs are not sent.
+    fn push(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let image = Arc::clone(
-            &self.world.stock.images
-                [self.random.below(self.world.stock.images.len() as u64) as usize],
+            &self.campaign.stock.images
+                [self.random.below(self.campaign.stock.images.len() as u64) as usize],
         );
         let tag = if self.random.one_in(3) {
             None
@@ -107,24 +107,24 @@ impl Hand<'_> {
         self.push_image(repository, &image, tag.as_deref())
     }
 
-    /// The push itself, as of a tool that copies whatever it is given. It must not fail, unless it took so long that
-    /// something was promised no more: then it is repeated.
+    /// Pushes a manifest and everything it needs. It must succeed, unless it took so long that a
+    /// promise ended: then it is repeated.
     pub fn push_image(
         &mut self,
         repository: &mut Repository,
         item: &Arc<Item>,
         tag: Option<&str>,
-    ) -> Result<(), Gone> {
-        let world = self.world;
+    ) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
         for _ in 0..20 {
             for blob in &item.blobs {
-                if !self.look_blob(repository, "HEAD", blob)? {
+                if !self.read_blob(repository, "HEAD", blob)? {
                     self.upload(repository, blob)?;
                 }
             }
             for child in &item.children {
-                if !self.look(repository, "HEAD", child)? {
-                    self.push_image(repository, &world.stock.items[child], None)?;
+                if !self.read_manifest(repository, "HEAD", child)? {
+                    self.push_image(repository, &campaign.stock.items[child], None)?;
                 }
             }
             if self.put(repository, item, tag)? {
@@ -134,10 +134,10 @@ impl Hand<'_> {
         Ok(())
     }
 
-    fn push_index(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    fn push_index(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let index = Arc::clone(
-            &self.world.stock.indexes
-                [self.random.below(self.world.stock.indexes.len() as u64) as usize],
+            &self.campaign.stock.indexes
+                [self.random.below(self.campaign.stock.indexes.len() as u64) as usize],
         );
         let tag = if self.random.one_in(3) {
             None
@@ -147,9 +147,9 @@ impl Hand<'_> {
         self.push_image(repository, &index, tag.as_deref())
     }
 
-    /// Attaches something to what is there, or will be.
-    fn push_referrer(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let stock = &self.world.stock.referrers;
+    /// Pushes a referrer of a present or future subject.
+    fn push_referrer(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
+        let stock = &self.campaign.stock.referrers;
         let fits = |item: &&Arc<Item>| {
             item.subject
                 .as_ref()
@@ -170,16 +170,16 @@ impl Hand<'_> {
     }
 
     /// Signs an image by tag, as cosign does.
-    fn push_signature(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    fn push_signature(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let now = std::time::Instant::now();
-        let soon = now + self.world.terms.promise();
+        let soon = now + self.campaign.retention.promise();
         let there = |item: &&Arc<Item>| {
             item.signs
                 .as_ref()
                 .is_some_and(|(image, _)| repository.is_sure(image, soon))
         };
         let there: Vec<_> = self
-            .world
+            .campaign
             .stock
             .signatures
             .iter()
@@ -195,24 +195,24 @@ impl Hand<'_> {
         };
         self.push_image(repository, signature, Some(tag))?;
         if !repository.is_sure(image, std::time::Instant::now()) {
-            // too late: its image may be gone for good, and nobody would take the tag away
+            // too late: its image may be removed for good, and nothing would remove the tag
             return self.untag(repository, tag);
         }
         Ok(())
     }
 
-    fn mount_something(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
-        let other = self.random.below(self.world.repositories.len() as u64) as usize;
+    fn mount_blob(&mut self, repository: &mut Repository, number: usize) -> Result<(), ServerDied> {
+        let other = self.random.below(self.campaign.repositories.len() as u64) as usize;
         if other == number {
             return Ok(());
         }
-        // while nobody changes the other one it is known what it must give
-        let from = self.world.repositories[other].try_lock().ok();
+        // while the other repository is locked, its content is known
+        let from = self.campaign.repositories[other].try_lock().ok();
         let name = format!("model/r{other}");
         let known = from
             .as_ref()
             .and_then(|from| self.any_of(from.blobs.keys()));
-        let blob = known.or_else(|| self.any_of(self.world.stock.shared.iter()));
+        let blob = known.or_else(|| self.any_of(self.campaign.stock.shared.iter()));
         let Some(blob) = blob else { return Ok(()) };
         let until = from.as_ref().and_then(|from| from.blob_until(&blob));
         let from_name = if self.random.one_in(3) {
@@ -222,11 +222,11 @@ impl Hand<'_> {
         };
         self.mount(repository, &blob, from_name, until)?;
         drop(from);
-        self.look_blob(repository, "GET", &blob).map(|_| ())
+        self.read_blob(repository, "GET", &blob).map(|_| ())
     }
 
-    /// Deletes a manifest, and perhaps even its blobs, and wants it back.
-    fn change_of_mind(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    /// Deletes a manifest, perhaps its blobs too, and restores it.
+    fn delete_and_restore(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let Some(digest) = self.any_manifest(repository) else {
             return Ok(());
         };
@@ -244,37 +244,40 @@ impl Hand<'_> {
             }
         }
         if self.random.one_in(2) {
-            std::thread::sleep(self.world.terms.grace * self.random.below(9) as u32 / 10);
+            std::thread::sleep(self.campaign.retention.grace * self.random.below(9) as u32 / 10);
         }
         self.restore(repository, &digest);
         self.pull(repository, &digest)
     }
 
-    /// Points a tag at what is there already, by pushing the same bytes again.
-    fn retag(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    /// Points a tag at an existing manifest by pushing the same bytes again.
+    fn retag(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let Some(digest) = self.any_manifest(repository) else {
             return Ok(());
         };
-        let (item, tag) = (Arc::clone(&self.world.stock.items[&digest]), self.new_tag());
-        if item.signs.is_none() && self.look(repository, "HEAD", &digest)? {
+        let (item, tag) = (
+            Arc::clone(&self.campaign.stock.items[&digest]),
+            self.new_tag(),
+        );
+        if item.signs.is_none() && self.read_manifest(repository, "HEAD", &digest)? {
             self.put(repository, &item, Some(&tag))?;
         }
         Ok(())
     }
 
-    fn look_around(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    fn read_something(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         for _ in 0..8 {
             match self.random.below(10) {
                 0..4 => match self.any_of(repository.blobs.keys()) {
-                    Some(blob) => drop(self.look_blob(repository, "GET", &blob)?),
+                    Some(blob) => drop(self.read_blob(repository, "GET", &blob)?),
                     None => return Ok(()),
                 },
                 4 => match self.any_of(repository.blobs.keys()) {
-                    Some(blob) => drop(self.look_blob(repository, "HEAD", &blob)?),
+                    Some(blob) => drop(self.read_blob(repository, "HEAD", &blob)?),
                     None => return Ok(()),
                 },
                 5 => match self.any_manifest(repository) {
-                    Some(digest) => drop(self.look(repository, "HEAD", &digest)?),
+                    Some(digest) => drop(self.read_manifest(repository, "HEAD", &digest)?),
                     None => return Ok(()),
                 },
                 6 => match self.any_manifest(repository) {
@@ -285,12 +288,12 @@ impl Hand<'_> {
                     None => return Ok(()),
                 },
                 7 => match self.any_tag(repository) {
-                    Some(tag) => drop(self.look_tag(repository, "HEAD", &tag)?),
+                    Some(tag) => drop(self.read_tag(repository, "HEAD", &tag)?),
                     None => return Ok(()),
                 },
                 8 => match self.any_tag(repository) {
                     Some(tag) => {
-                        if let Some(digest) = self.look_tag(repository, "GET", &tag)? {
+                        if let Some(digest) = self.read_tag(repository, "GET", &tag)? {
                             self.pull(repository, &digest)?;
                         }
                     }
@@ -302,19 +305,19 @@ impl Hand<'_> {
         Ok(())
     }
 
-    /// Reads from a repository that somebody else is changing: whatever the answer, it must be one.
-    fn wander(&mut self, number: usize) {
-        let world = self.world;
-        let Some(blob) = self.any_of(world.stock.shared.iter()) else {
+    /// Reads from a repository that another client is changing: any valid answer will do.
+    fn read_unlocked(&mut self, number: usize) {
+        let campaign = self.campaign;
+        let Some(blob) = self.any_of(campaign.stock.shared.iter()) else {
             return;
         };
         let Ok(answer) = self.send("GET", &format!("/v2/model/r{number}/blobs/{blob}")) else {
             return;
         };
         match answer.status() {
-            200 if answer.response.body == world.stock.blobs[&blob] => {}
+            200 if answer.response.body == campaign.stock.blobs[&blob] => {}
             404 => {}
-            status => world.violated(
+            status => campaign.violated(
                 &[&blob[7..19]],
                 &format!("GET of a blob of model/r{number}: {status}, or other bytes"),
             ),

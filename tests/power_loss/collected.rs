@@ -1,5 +1,5 @@
-//! The power fails while files are being collected: nothing that is gone may have a row, and nothing that is back may be
-//! without one or a note.
+//! The power fails during collection: a removed file must have no row, and a reappearing file must
+//! have a row or a pending removal.
 
 use std::fs::File;
 use std::path::Path;
@@ -17,15 +17,15 @@ const HASTY: &[(&str, &str)] = &[
 ];
 const BLOBS: u64 = 20;
 
-/// A server with its database and its blobs on disks of their own, which has collected garbage.
-struct Scene {
+/// A server with database and blobs on separate disks, after a collection.
+struct CollectedServer {
     database: Disk,
     blobs: Disk,
     server: Server,
     _directory: TempDir,
 }
 
-impl Scene {
+impl CollectedServer {
     fn new() -> Result<Self, String> {
         let directory = TempDir::new().expect("a directory");
         let (blobs, database) = (
@@ -49,7 +49,7 @@ impl Scene {
         })
     }
 
-    /// Pushes what no image needs, and waits until its files are gone.
+    /// Pushes unneeded blobs and waits until their files are removed.
     fn collect(&self) {
         let client = &mut self.server.client();
         (0..BLOBS).for_each(|seed| drop(client.push_blob("garbage", &noise(seed, 2000))));
@@ -64,7 +64,7 @@ impl Scene {
             .expect("a count")
     }
 
-    /// The power fails, comes back, and everything is in order.
+    /// Cuts and restores the power, and checks the state.
     fn cut(mut self) {
         [&self.database, &self.blobs]
             .into_iter()
@@ -72,7 +72,7 @@ impl Scene {
         self.server.kill();
         [&self.database, &self.blobs]
             .into_iter()
-            .for_each(Disk::come_back);
+            .for_each(Disk::restore_power);
         audit::check_collected(self.server.directory());
         self.server.restart();
         eventually("what came back has been collected again", || {
@@ -87,8 +87,8 @@ fn sync(directory: &Path) {
         .expect("a sync");
 }
 
-fn experiment(run: impl FnOnce(Scene)) {
-    match Scene::new() {
+fn experiment(run: impl FnOnce(CollectedServer)) {
+    match CollectedServer::new() {
         Ok(scene) => run(scene),
         Err(error) => announce_skipped(
             "power loss amid collection",
@@ -97,9 +97,9 @@ fn experiment(run: impl FnOnce(Scene)) {
     }
 }
 
-/// The blobs' disk has written that the files are gone, and the database's nothing that it was not asked to.
+/// The blob disk has written the removal of the files, the database's disk only what was synced.
 #[test]
-fn a_file_that_is_gone_has_no_row_after_a_power_loss() {
+fn a_removed_file_has_no_row_after_a_power_loss() {
     experiment(|scene| {
         scene.collect();
         sync(scene.blobs.path());
@@ -107,9 +107,10 @@ fn a_file_that_is_gone_has_no_row_after_a_power_loss() {
     });
 }
 
-/// The database's disk has written that the notes are gone, and the blobs' nothing that it was not asked to.
+/// The database's disk has written the end of the pending removals, the blob disk only what was
+/// synced.
 #[test]
-fn a_file_that_comes_back_has_a_note_after_a_power_loss() {
+fn a_reappearing_file_has_a_pending_removal_after_a_power_loss() {
     experiment(|scene| {
         scene.collect();
         eventually("the notes are gone", || scene.notes() == 0);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use crate::crash::sys;
 
 const SIZE: u64 = 512 << 20;
-/// Nothing reaches the disk on its own: the journal is committed every ten minutes only, and no rename or truncation
-/// brings a file along. What is there after a cut is what was synced.
+/// Mount options that write nothing unasked: the journal is committed every ten minutes only, and
+/// no rename or truncation flushes a file. After a cut the disk has exactly what was synced.
 const OPTIONS: &str = "loop,commit=600,noauto_da_alloc,lazytime";
 /// Longest time for the kernel to release a file system.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,9 +20,10 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Makes and mounts an empty one inside `directory`.
+    /// Creates and mounts an empty disk inside `directory`.
     ///
     /// # Errors
+    ///
     /// Where this user or this machine cannot; says why.
     pub fn new(directory: &Path, name: &str) -> Result<Self, String> {
         let disk = Self {
@@ -35,7 +36,7 @@ impl Disk {
         run(Command::new("mkfs.ext4")
             .args(["-q", "-F"])
             .arg(&disk.image))?;
-        disk.plug_in()?;
+        disk.mount()?;
         Ok(disk)
     }
 
@@ -43,27 +44,27 @@ impl Disk {
         &self.mount
     }
 
-    fn plug_in(&self) -> Result<(), String> {
+    fn mount(&self) -> Result<(), String> {
         run(Command::new("mount")
             .args(["-t", "ext4", "-o", OPTIONS])
             .arg(&self.image)
             .arg(&self.mount))
     }
 
-    /// From here on nothing reaches the disk, and what has not been written is lost.
+    /// Cuts the power: nothing more reaches the disk, and unwritten data is lost.
     pub fn cut(&self) {
         let root = File::open(&self.mount).expect("the root of the disk");
         sys::cut_power(&root).expect("ext4 can be shut down");
     }
 
-    /// Brings it back as it was when the power went.
-    pub fn come_back(&self) {
+    /// Remounts the disk as it was when the power was cut.
+    pub fn restore_power(&self) {
         let deadline = Instant::now() + PATIENCE;
         while let Err(error) = run(Command::new("umount").arg(&self.mount)) {
             assert!(Instant::now() < deadline, "{error}");
         }
-        // as another file: whoever made a mount namespace meanwhile, as containers do, has a copy of the mount, and as long as
-        // that is there the same image would be the same file system, which has no power
+        // as another file: containers that created a mount namespace meanwhile hold a copy of the
+        // mount, and while it exists the same image would be the same file system, without power
         let copy = self.image.with_extension("copy");
         run(Command::new("cp")
             .arg("--sparse=always")
@@ -71,13 +72,13 @@ impl Disk {
             .arg(&copy))
         .expect("room for a copy");
         fs::rename(&copy, &self.image).expect("the same directory");
-        self.plug_in().expect("it was mounted before");
+        self.mount().expect("it was mounted before");
     }
 }
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        // not mounted where mounting is what failed
+        // not mounted if mounting failed
         let _ = Command::new("umount")
             .arg("--lazy")
             .arg(&self.mount)

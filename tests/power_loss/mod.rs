@@ -1,10 +1,11 @@
-//! The power fails while clients push: whatever was acknowledged must be on the disk by then, whole.
+//! The power fails while clients push: everything acknowledged must be on the disk, complete.
 //!
-//! A kill alone proves nothing of the kind, since the kernel goes on writing what a dead process had handed to it. Here
-//! the file system stops at a random moment, and comes back with what it had really written. Not modelled is a disk
-//! that loses what it had promised to hold: such a cache is the kernel's to flush, and SQLite's and ours to ask for it.
+//! A kill alone proves nothing of the kind, since the kernel goes on writing a dead process's data.
+//! Here the file system stops at a random moment and returns with what was really written. Disks
+//! that lose data they claimed to have written are not modelled: flushing their caches is the
+//! kernel's task, requested by SQLite and the server.
 //!
-//! `POWER_SEED` repeats a run, as far as the disk does.
+//! `POWER_SEED` repeats a run, as far as the disk allows.
 
 mod collected;
 pub mod disk;
@@ -18,29 +19,29 @@ use crate::crash::audit;
 use crate::crash::ledger::Ledger;
 use crate::crash::promises;
 use crate::crash::random::Random;
-use crate::crash::worker::{Gone, Worker};
+use crate::crash::worker::{ServerDied, Worker};
 use crate::support::{OCI_MANIFEST, Server, announce_skipped, noise};
 use disk::Disk;
 
 const ROUNDS: u64 = 16;
 const MOST_ROUNDS: u64 = 96;
-/// Number of images that must have been acknowledged for a run to count.
+/// Minimum number of acknowledged images for a run to count.
 const IMAGES: usize = 50;
 const WORKERS: u64 = 5;
-/// The longest that clients work before the power fails, in milliseconds.
+/// Longest time that clients work before the power fails, in milliseconds.
 const LONGEST_LIFE: u64 = 500;
 
 #[test]
-fn what_was_acknowledged_survives_a_power_loss() {
+fn acknowledged_content_survives_a_power_loss() {
     experiment("one disk", |directory| {
         Ok(vec![Disk::new(directory, "data")?])
     });
 }
 
-/// With the database on a disk of its own, its syncs cannot make the names of blobs durable by accident: on one ext4
-/// they share a journal.
+/// With the database on a separate disk, its syncs cannot accidentally persist the names of blobs:
+/// on one ext4 they share a journal.
 #[test]
-fn what_was_acknowledged_survives_a_power_loss_of_two_disks() {
+fn acknowledged_content_survives_a_power_loss_of_two_disks() {
     experiment("two disks", |directory| {
         Ok(vec![
             Disk::new(directory, "data")?,
@@ -53,13 +54,13 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
     let directory = TempDir::new().expect("a temporary directory");
     match make(directory.path()) {
         Ok(disks) => {
-            let mut rig = Rig::new(disks, Random::seed_from("POWER_SEED"));
+            let mut rig = PoweredServer::new(disks, Random::seed_from("POWER_SEED"));
             KINDS
                 .iter()
                 .for_each(|(kind, promise)| rig.cut_after(kind, *promise));
             (0..ROUNDS).for_each(|_| rig.cut_at_random());
-            let promised = |rig: &Rig| rig.ledger.state().manifests.len();
-            // a busy machine gets less done between two of them
+            let promised = |rig: &PoweredServer| rig.ledger.state().manifests.len();
+            // a busy machine does less between two cuts
             let mut more = ROUNDS..MOST_ROUNDS;
             while promised(&rig) < IMAGES && more.next().is_some() {
                 rig.cut_at_random();
@@ -78,12 +79,13 @@ fn experiment(what: &str, make: impl FnOnce(&Path) -> Result<Vec<Disk>, String>)
     }
 }
 
-type Promise = fn(&mut Worker<'_>) -> Result<(), Gone>;
+type Acknowledge = fn(&mut Worker<'_>) -> Result<(), ServerDied>;
 
-/// Each kind of acknowledgement, as the last thing before the power fails: no later sync can help it.
-const KINDS: [(&str, Promise); 9] = [
+/// Every kind of acknowledgement, as the last event before the power fails: no later sync can
+/// persist it.
+const KINDS: [(&str, Acknowledge); 9] = [
     ("a blob in one request", |worker| {
-        worker.push_at_once("quiet/a", &noise(1, 5000))
+        worker.push_monolithic("quiet/a", &noise(1, 5000))
     }),
     ("a blob in two requests", |worker| {
         worker.push_in_chunks("quiet/a", &noise(2, 70_000), 0)
@@ -103,7 +105,7 @@ const KINDS: [(&str, Promise); 9] = [
         worker.append(&session, &content[..2000], 0)
     }),
     ("a mount", |worker| {
-        worker.push_at_once("quiet/a", &noise(7, 5000))?;
+        worker.push_monolithic("quiet/a", &noise(7, 5000))?;
         worker.mount("quiet/b", &noise(7, 5000))
     }),
     ("a manifest", |worker| {
@@ -112,7 +114,7 @@ const KINDS: [(&str, Promise); 9] = [
             .layers
             .iter()
             .chain([&image.config])
-            .try_for_each(|blob| worker.push_at_once("quiet/a", blob))?;
+            .try_for_each(|blob| worker.push_monolithic("quiet/a", blob))?;
         worker.put(
             "quiet/a",
             &["latest", "other"],
@@ -123,8 +125,8 @@ const KINDS: [(&str, Promise); 9] = [
     ("a tag less", |worker| worker.untag("quiet/a", "latest")),
 ];
 
-/// A server, and the disks that its data directory is on.
-struct Rig {
+/// A server and the disks of its data directory.
+struct PoweredServer {
     disks: Vec<Disk>,
     server: Server,
     ledger: Ledger,
@@ -133,7 +135,7 @@ struct Rig {
     life: u64,
 }
 
-impl Rig {
+impl PoweredServer {
     fn new(disks: Vec<Disk>, seed: u64) -> Self {
         let root = disks[0].path().join("data");
         if let Some(second) = disks.get(1) {
@@ -153,10 +155,10 @@ impl Rig {
         }
     }
 
-    /// The power fails as soon as something has been promised, with nobody else at work.
-    fn cut_after(&mut self, kind: &str, promise: Promise) {
+    /// Cuts the power right after an acknowledgement, with no other client.
+    fn cut_after(&mut self, kind: &str, promise: Acknowledge) {
         println!("cut after {kind}");
-        self.ledger.begin_life();
+        self.ledger.server_started();
         let mut worker = Worker::new(
             &[self.server.address().to_owned()],
             &self.ledger,
@@ -165,7 +167,7 @@ impl Rig {
             0,
         );
         promise(&mut worker).expect("a server that is alive");
-        self.ledger.end_world();
+        self.ledger.power_lost();
         self.disks.iter().for_each(Disk::cut);
         self.server.kill();
         self.recover();
@@ -180,7 +182,7 @@ impl Rig {
             seed,
             life,
         } = self;
-        ledger.begin_life();
+        ledger.server_started();
         let addresses = [server.address().to_owned()];
         std::thread::scope(|scope| {
             for number in 0..WORKERS {
@@ -188,19 +190,19 @@ impl Rig {
                 scope.spawn(move || worker.run());
             }
             std::thread::sleep(Duration::from_micros(random.below(LONGEST_LIFE * 1000)));
-            ledger.end_world();
+            ledger.power_lost();
             disks.iter().for_each(Disk::cut);
             server.kill();
         });
         self.recover();
     }
 
-    /// The power comes back, and the server with it.
+    /// Restores the power and starts the server.
     fn recover(&mut self) {
         self.life += 1;
-        self.disks.iter().for_each(Disk::come_back);
+        self.disks.iter().for_each(Disk::restore_power);
         let root = self.server.directory();
-        let seen = audit::check_dead(root);
+        let seen = audit::check_crashed(root);
         self.server.restart();
         audit::check_cleared(self.server.directory());
         promises::check(self.server.address(), &self.ledger, &seen);
@@ -209,7 +211,7 @@ impl Rig {
     }
 }
 
-/// Syncs the experiment's own files on the disk.
+/// Syncs the test's own files on the disk.
 fn sync(directory: &Path) {
     let directory = std::fs::File::open(directory).expect("a directory");
     directory.sync_all().expect("a sync");

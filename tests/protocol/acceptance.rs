@@ -7,7 +7,7 @@ use crate::support::{Client, OCI_MANIFEST, Server, descriptor};
 
 const FOREIGN: &str = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip";
 
-/// An image of one layer, which is said to be at `url` as well; what it needs is pushed.
+/// Pushes the content of an image whose layer also names `url`; returns the manifest.
 fn image_with_url(client: &mut Client, layer_type: &str, url: &str) -> Value {
     client.push_blob("a", b"{}");
     client.push_blob("a", b"layer");
@@ -16,7 +16,7 @@ fn image_with_url(client: &mut Client, layer_type: &str, url: &str) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, b"{}"), "layers": [layer] })
 }
 
-/// The statuses of pushing layers with a good URL, a denied one and one that is allowed by nothing.
+/// Statuses of pushes of layers with an allowed URL, a denied one, and one that no rule allows.
 fn statuses(environment: &[(&str, &str)]) -> [u16; 3] {
     let server = Server::with(environment);
     let mut client = server.client();
@@ -46,7 +46,7 @@ fn statuses(environment: &[(&str, &str)]) -> [u16; 3] {
 }
 
 #[test]
-fn urls_of_layers_are_what_the_rules_say() {
+fn layer_urls_follow_the_validation_rules() {
     const ALLOW: (&str, &str) = (
         "REGISTRY_VALIDATION_MANIFESTS_URLS_ALLOW",
         "['^https?://example\\.com/']",
@@ -61,14 +61,14 @@ fn urls_of_layers_are_what_the_rules_say() {
     assert_eq!(statuses(&[DENY]), [201, 400, 201]);
     assert_eq!(statuses(&[ALLOW, DENY]), [201, 400, 400]);
     assert_eq!(statuses(&[ALLOW, DENY, DISABLED]), [201, 201, 201]);
-    // which goes over the other, as in distribution
+    // deny overrides allow, as in distribution
     const ENABLED: (&str, &str) = ("REGISTRY_VALIDATION_ENABLED", "true");
     assert_eq!(statuses(&[ALLOW, DENY, DISABLED, ENABLED]), [201, 400, 400]);
     assert_eq!(statuses(&[ENABLED]), [400, 400, 400]);
 }
 
 #[test]
-fn children_of_an_index_may_be_missing_where_the_rules_say_so() {
+fn children_of_an_index_may_be_missing_if_configured() {
     let of = |os: &str, architecture: &str| {
         let mut child = descriptor(OCI_MANIFEST, format!("never pushed: {os}").as_bytes());
         child["platform"] = json!({ "os": os, "architecture": architecture });
@@ -111,15 +111,15 @@ fn children_of_an_index_may_be_missing_where_the_rules_say_so() {
             .iter()
             .filter(|answer| answer.status != 201)
             .for_each(|answer| answer.refused(400, "MANIFEST_BLOB_UNKNOWN"));
-        // the blobs of an image are another matter
+        // blobs of an image must still exist
         put(&mut client, "a", "v2", &super::image(b"{}", &[b"missing"]))
             .refused(400, "MANIFEST_BLOB_UNKNOWN");
     }
 }
 
-/// A child that may be missing is held once it comes, as in sparse manifests.
+/// A child that may be missing is protected once pushed, as in sparse manifests.
 #[test]
-fn a_missing_child_that_comes_later_is_held() {
+fn a_missing_child_pushed_later_is_protected() {
     let server = Server::with(&[("REGISTRY_VALIDATION_MANIFESTS_INDEXES_PLATFORMS", "none")]);
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -132,7 +132,7 @@ fn a_missing_child_that_comes_later_is_held() {
         client.delete(&format!("/v2/a/manifests/{parent}")).status,
         202
     );
-    // restored without its child's rule being asked again
+    // a restore does not apply the rule for children again
     assert!(
         server
             .cli(&["restore", &format!("a@{parent}")])
@@ -143,7 +143,7 @@ fn a_missing_child_that_comes_later_is_held() {
 }
 
 #[test]
-fn only_the_classes_that_are_named_are_taken() {
+fn only_the_configured_classes_are_accepted() {
     for (classes, expected) in [
         ("[image]", [201, 201, 403, 403]),
         ("[plugin]", [403, 403, 201, 403]),
@@ -180,7 +180,7 @@ fn only_the_classes_that_are_named_are_taken() {
 }
 
 #[test]
-fn what_is_no_regular_expression_is_named_at_the_start() {
+fn an_invalid_regular_expression_is_reported_at_start() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let mut command = crate::support::server::command(&directory.path().join("data"));
     let output = command

@@ -3,7 +3,7 @@
 use super::{CONFIG, Wire, image, push, sha512};
 use crate::support::{Server, noise, sha256};
 
-/// Around every size at which the server changes its way of sending.
+/// Sizes around which the server changes its method of sending.
 const SIZES: [usize; 9] = [
     0,
     1,
@@ -17,7 +17,7 @@ const SIZES: [usize; 9] = [
 ];
 
 #[test]
-fn blobs_of_every_size_come_back_whole_and_described() {
+fn blobs_of_every_size_are_served_completely() {
     let server = Server::start();
     let mut client = server.client();
     for (seed, size) in (1..).zip(SIZES) {
@@ -52,7 +52,7 @@ fn blobs_of_every_size_come_back_whole_and_described() {
 }
 
 #[test]
-fn held_blobs_are_not_sent_again() {
+fn blobs_with_a_matching_etag_are_not_sent_again() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("a", &noise(1, 100_000));
@@ -78,7 +78,7 @@ fn held_blobs_are_not_sent_again() {
 }
 
 #[test]
-fn unknown_blobs_are_refused_with_a_body_only_where_there_may_be_one() {
+fn a_refusal_has_a_body_only_if_the_method_allows_one() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("known", b"something");
@@ -93,14 +93,14 @@ fn unknown_blobs_are_refused_with_a_body_only_where_there_may_be_one() {
                 "HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n"
             ));
             assert_eq!(wire.head_answer().status, 404);
-            // a body after the first would be read as the second answer
+            // a body after the first head would be read as the second answer
             assert_eq!(wire.answer().body, b"{}");
         }
     }
 }
 
 #[test]
-fn a_blob_is_seen_only_where_it_was_pushed() {
+fn a_blob_is_visible_only_in_its_repositories() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("team/a", b"a secret");
@@ -121,9 +121,9 @@ fn a_blob_is_seen_only_where_it_was_pushed() {
     );
 }
 
-/// containerd does, before it reports what really went wrong.
+/// containerd does this before it reports the actual error.
 #[test]
-fn manifests_may_be_asked_for_as_blobs() {
+fn manifests_may_be_requested_as_blobs() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");

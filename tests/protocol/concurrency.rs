@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use super::{Wire, digest_of, image, index, pointer, push, push_image};
 use crate::support::{Image, OCI_MANIFEST, Server, eventually, noise, sha256};
 
-/// Runs `work` on several threads, all from the same moment on; gives what each came to.
+/// Runs `work` on several threads that start at the same moment; returns their results.
 fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
@@ -25,7 +25,7 @@ fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> 
 }
 
 #[test]
-fn the_same_blob_from_many_clients_is_one_file() {
+fn a_blob_pushed_by_many_clients_is_stored_once() {
     let server = Server::start();
     for (seed, size) in (1..).zip([0, 1000, 100_000, 4 << 20]) {
         let content = noise(seed, size);
@@ -61,7 +61,7 @@ fn the_same_blob_from_many_clients_is_one_file() {
 }
 
 #[test]
-fn the_same_image_from_many_clients_is_pushed_once() {
+fn an_image_pushed_by_many_clients_is_stored_once() {
     let server = Server::start();
     let image = Image::new("shared", vec![noise(1, 50_000), noise(2, 80_000)]);
     at_once(6, |number| {
@@ -74,7 +74,7 @@ fn the_same_image_from_many_clients_is_pushed_once() {
 }
 
 #[test]
-fn of_two_clients_on_one_session_one_goes_on_and_one_is_told() {
+fn of_two_clients_on_one_session_one_is_refused() {
     let server = Server::start();
     let mut client = server.client();
     let location = client.begin_upload("a");
@@ -83,7 +83,7 @@ fn of_two_clients_on_one_session_one_goes_on_and_one_is_told() {
     eventually("the first holds the session", || {
         server.upload_length(&location) == 4
     });
-    // the second waits for a while, in case the first is dead, and is then refused
+    // the second waits for a while, in case the first is dead, before it is refused
     let refusal = client
         .request("PATCH", &location)
         .header("Content-Range", "0-3")
@@ -105,7 +105,7 @@ fn of_two_clients_on_one_session_one_goes_on_and_one_is_told() {
 }
 
 #[test]
-fn a_session_is_finished_once() {
+fn a_session_can_be_finished_once() {
     let server = Server::start();
     for round in 0..5_u8 {
         let content = noise(u64::from(round), 10_000);
@@ -138,9 +138,9 @@ fn a_session_is_finished_once() {
     assert!(server.upload_files().is_empty());
 }
 
-/// Of a push that needs something and a delete of it, at the same moment, one must lose.
+/// Of a push and a simultaneous deletion of content that it needs, one must fail.
 #[test]
-fn deleting_and_needing_the_same_thing_never_both_succeed() {
+fn a_push_and_a_deletion_of_its_content_never_both_succeed() {
     let server = Server::start();
     for round in 0..20_u8 {
         let mut client = server.client();

@@ -1,4 +1,4 @@
-//! Connections that are used again, broken off, or answered before the client has finished.
+//! Connections that are reused, interrupted, or answered before the client has finished.
 
 use std::io::{BufRead, Read};
 use std::net::Shutdown;
@@ -11,7 +11,7 @@ use crate::support::{Response, Server, eventually, noise};
 
 /// Requests sent between large blobs.
 #[derive(Clone, Copy, Debug)]
-enum Ask {
+enum Pipelined {
     Blob(usize),
     BlobHead(usize),
     Range(usize, u64, u64),
@@ -49,21 +49,21 @@ impl Store {
         }
     }
 
-    fn request(&self, ask: Ask) -> String {
+    fn request(&self, ask: Pipelined) -> String {
         let blob = |which: usize| format!("/v2/a/blobs/{}", self.digests[which]);
         let (method, path, extra) = match ask {
-            Ask::Blob(which) => ("GET", blob(which), String::new()),
-            Ask::BlobHead(which) => ("HEAD", blob(which), String::new()),
-            Ask::Range(which, first, last) => (
+            Pipelined::Blob(which) => ("GET", blob(which), String::new()),
+            Pipelined::BlobHead(which) => ("HEAD", blob(which), String::new()),
+            Pipelined::Range(which, first, last) => (
                 "GET",
                 blob(which),
                 format!("Range: bytes={first}-{last}\r\n"),
             ),
-            Ask::Ranges(which) => ("GET", blob(which), "Range: bytes=0-9,-10\r\n".to_owned()),
-            Ask::Manifest => ("GET", "/v2/a/manifests/v1".to_owned(), String::new()),
-            Ask::Missing => ("GET", "/v2/a/manifests/v2".to_owned(), String::new()),
-            Ask::Refused => ("PATCH", "/v2/".to_owned(), String::new()),
-            Ask::Held(which) => (
+            Pipelined::Ranges(which) => ("GET", blob(which), "Range: bytes=0-9,-10\r\n".to_owned()),
+            Pipelined::Manifest => ("GET", "/v2/a/manifests/v1".to_owned(), String::new()),
+            Pipelined::Missing => ("GET", "/v2/a/manifests/v2".to_owned(), String::new()),
+            Pipelined::Refused => ("PATCH", "/v2/".to_owned(), String::new()),
+            Pipelined::Held(which) => (
                 "GET",
                 blob(which),
                 format!("If-None-Match: {}\r\n", self.digests[which]),
@@ -72,22 +72,22 @@ impl Store {
         format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{extra}\r\n")
     }
 
-    fn assert_answers(&self, ask: Ask, response: &Response) {
+    fn assert_answers(&self, ask: Pipelined, response: &Response) {
         let (status, body): (u16, &[u8]) = match ask {
-            Ask::Blob(which) => (200, &self.blobs[which]),
-            Ask::BlobHead(_) => (200, b""),
-            Ask::Range(which, first, last) => {
+            Pipelined::Blob(which) => (200, &self.blobs[which]),
+            Pipelined::BlobHead(_) => (200, b""),
+            Pipelined::Range(which, first, last) => {
                 (206, &self.blobs[which][first as usize..=last as usize])
             }
-            Ask::Ranges(_) => (206, &response.body),
-            Ask::Manifest => (200, &self.manifest),
-            Ask::Missing => (404, &response.body),
-            Ask::Refused => (405, &response.body),
-            Ask::Held(_) => (304, b""),
+            Pipelined::Ranges(_) => (206, &response.body),
+            Pipelined::Manifest => (200, &self.manifest),
+            Pipelined::Missing => (404, &response.body),
+            Pipelined::Refused => (405, &response.body),
+            Pipelined::Held(_) => (304, b""),
         };
         assert_eq!(response.status, status, "{ask:?}");
         assert!(response.body == body, "{ask:?} got other bytes");
-        if let Ask::Ranges(which) = ask {
+        if let Pipelined::Ranges(which) = ask {
             let blob = &self.blobs[which];
             let has = |piece: &[u8]| {
                 response
@@ -100,16 +100,16 @@ impl Store {
     }
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+fn ask() -> impl Strategy<Value = Pipelined> {
     prop_oneof![
-        3 => (0_usize..4).prop_map(Ask::Blob),
-        1 => (0_usize..4).prop_map(Ask::BlobHead),
-        2 => (2_usize..4, 0_u64..500_000, 0_u64..500_000).prop_map(|(which, first, more)| Ask::Range(which, first, first + more)),
-        1 => (1_usize..4).prop_map(Ask::Ranges),
-        1 => Just(Ask::Manifest),
-        1 => Just(Ask::Missing),
-        1 => Just(Ask::Refused),
-        1 => (0_usize..4).prop_map(Ask::Held),
+        3 => (0_usize..4).prop_map(Pipelined::Blob),
+        1 => (0_usize..4).prop_map(Pipelined::BlobHead),
+        2 => (2_usize..4, 0_u64..500_000, 0_u64..500_000).prop_map(|(which, first, more)| Pipelined::Range(which, first, first + more)),
+        1 => (1_usize..4).prop_map(Pipelined::Ranges),
+        1 => Just(Pipelined::Manifest),
+        1 => Just(Pipelined::Missing),
+        1 => Just(Pipelined::Refused),
+        1 => (0_usize..4).prop_map(Pipelined::Held),
     ]
 }
 
@@ -133,7 +133,7 @@ fn answers_on_one_connection_are_never_mixed() {
                 if !is_pipelined {
                     wire.send(store.request(ask));
                 }
-                let response = if matches!(ask, Ask::BlobHead(_)) {
+                let response = if matches!(ask, Pipelined::BlobHead(_)) {
                     wire.head_answer()
                 } else {
                     wire.answer()
@@ -182,7 +182,7 @@ fn uploads_and_downloads_may_be_pipelined() {
 }
 
 #[test]
-fn clients_that_leave_in_the_middle_of_a_blob_harm_nobody() {
+fn clients_that_disconnect_during_a_blob_do_no_harm() {
     let server = Server::start();
     let mut client = server.client();
     let content = noise(3, 16 << 20);
@@ -211,7 +211,7 @@ fn clients_that_leave_in_the_middle_of_a_blob_harm_nobody() {
 }
 
 #[test]
-fn many_ranges_at_once_are_all_right() {
+fn many_concurrent_ranges_are_answered_correctly() {
     let server = Server::start();
     let content = noise(4, 12 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &content));
@@ -229,7 +229,7 @@ fn many_ranges_at_once_are_all_right() {
                         response.status == 206 && response.body == content[first..=last],
                         "{range}"
                     );
-                    // as containerd does: ask for the rest, and leave
+                    // as containerd does: request the rest and disconnect
                     let mut wire = Wire::open(server);
                     wire.send(format!(
                         "GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes={first}-\r\n\r\n"
@@ -246,7 +246,7 @@ fn many_ranges_at_once_are_all_right() {
 fn an_early_refusal_reaches_a_client_that_is_still_sending() {
     let server = Server::start();
     let body = noise(5, 50 << 20);
-    let unknown = uuid_of_nobody();
+    let unknown = unused_uuid();
     for (method, path, status, code) in [
         (
             "PUT",
@@ -274,7 +274,7 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
             "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
             body.len()
         ));
-        // the server may stop reading, but must not reset what it has already answered
+        // the server may stop reading, but must not reset an answered connection
         wire.write(&body)
             .unwrap_or_else(|error| panic!("{method} {path}: reset while sending: {error}"));
         read_response(&mut wire.0, false)
@@ -284,7 +284,7 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
 }
 
 #[test]
-fn a_refusal_comes_instead_of_a_continue() {
+fn a_refusal_is_sent_instead_of_100_continue() {
     let server = Server::start();
     let mut client = server.client();
     let digest = crate::support::sha256(b"content");
@@ -292,7 +292,7 @@ fn a_refusal_comes_instead_of_a_continue() {
     let mut wire = Wire::open(&server);
     wire.send(format!(
         "PUT /v2/a/blobs/uploads/{}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}",
-        uuid_of_nobody()
+        unused_uuid()
     ));
     wire.answer().refused(404, "BLOB_UPLOAD_UNKNOWN");
 
@@ -313,9 +313,9 @@ fn a_refusal_comes_instead_of_a_continue() {
     assert_eq!(wire.answer().status, 201);
 }
 
-/// Clients that send large manifests slowly must not keep others from pushing theirs.
+/// Clients that send large manifests slowly must not delay other pushes.
 #[test]
-fn slow_manifests_do_not_hold_up_others() {
+fn slow_manifests_do_not_delay_others() {
     let server = Server::start();
     let manifest = super::index(&[]).to_string().into_bytes();
     let head = |coding: &str| {
@@ -353,11 +353,11 @@ fn slow_manifests_do_not_hold_up_others() {
     drop(slow);
 }
 
-/// A client sends its next request on a connection unless it has been told that this was the last.
+/// Clients reuse a connection unless the answer announced its close.
 #[test]
-fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {
+fn a_refusal_keeps_the_connection_or_announces_its_close() {
     let server = Server::start();
-    let unknown = format!("/v2/a/blobs/uploads/{}", uuid_of_nobody());
+    let unknown = format!("/v2/a/blobs/uploads/{}", unused_uuid());
     for (method, path) in [
         ("PUT", "/v2/UPPER/manifests/v1"),
         ("PATCH", &unknown),
@@ -389,6 +389,6 @@ fn a_refusal_keeps_the_connection_or_says_that_it_does_not() {
     }
 }
 
-fn uuid_of_nobody() -> &'static str {
+fn unused_uuid() -> &'static str {
     "0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001"
 }

@@ -1,4 +1,4 @@
-//! Deleting tags, manifests and blobs; what is needed stays.
+//! Deletion of tags, manifests and blobs; referenced content cannot be deleted.
 
 use serde_json::json;
 
@@ -41,7 +41,7 @@ fn deleting_by_tag_only_untags() {
         .refused(404, "MANIFEST_UNKNOWN");
     assert_eq!(texts(&client.get("/v2/a/tags/list").json()["tags"]), ["v2"]);
     assert_eq!(client.delete("/v2/a/manifests/v2").status, 202);
-    // a repository of untagged manifests is still one
+    // a repository with only untagged manifests still exists
     assert_eq!(
         client.get("/v2/a/tags/list").json(),
         json!({ "name": "a", "tags": [] })
@@ -55,7 +55,7 @@ fn deleting_by_tag_only_untags() {
 }
 
 #[test]
-fn deleting_by_digest_takes_the_tags_along_and_the_repository_if_it_was_the_last() {
+fn deleting_by_digest_removes_tags_and_an_emptied_repository() {
     let server = Server::start();
     let mut client = server.client();
     let (one, two) = (
@@ -102,7 +102,7 @@ fn deleting_by_digest_takes_the_tags_along_and_the_repository_if_it_was_the_last
 }
 
 #[test]
-fn a_blob_is_deleted_once_no_manifest_needs_it() {
+fn a_blob_can_be_deleted_once_no_manifest_needs_it() {
     let server = Server::start();
     let mut client = server.client();
     let (one, two) = (
@@ -147,7 +147,7 @@ fn a_blob_is_deleted_once_no_manifest_needs_it() {
 }
 
 #[test]
-fn a_blob_deleted_here_stays_elsewhere_and_may_come_back() {
+fn a_deleted_blob_stays_in_other_repositories_and_can_be_pushed_again() {
     let server = Server::start();
     let mut client = server.client();
     for repository in ["a", "b"] {
@@ -163,7 +163,7 @@ fn a_blob_deleted_here_stays_elsewhere_and_may_come_back() {
 }
 
 #[test]
-fn children_stay_while_an_index_lives() {
+fn children_cannot_be_deleted_while_an_index_references_them() {
     let server = Server::start();
     let mut client = server.client();
     let child = push_image(&mut client, "a", "child", "1");
@@ -174,7 +174,7 @@ fn children_stay_while_an_index_lives() {
     let path = |manifest| format!("/v2/a/manifests/{}", digest_of(manifest));
     assert_held(&mut client, &path(&child), &digest_of(&inner));
     assert_held(&mut client, &path(&inner), &digest_of(&outer));
-    // the tag of a child is nobody's need
+    // a child's own tag does not matter
     assert_eq!(client.delete("/v2/a/manifests/child").status, 202);
     assert_held(&mut client, &path(&child), &digest_of(&inner));
     for manifest in [&outer, &inner, &child] {
@@ -184,9 +184,10 @@ fn children_stay_while_an_index_lives() {
     assert_eq!(client.delete(&blob("a", "layer 1")).status, 202);
 }
 
-/// A child that was there as a blob when its index came, and is pushed as a manifest afterwards, is a child all the same.
+/// A child present as a blob when its index is pushed, and pushed as a manifest later, is still
+/// protected.
 #[test]
-fn a_child_known_first_as_a_blob_stays_as_a_manifest() {
+fn a_child_first_pushed_as_a_blob_is_kept_as_a_manifest() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");

@@ -1,4 +1,4 @@
-//! Refusals: the right status and code for everything that is asked wrongly, always as OCI JSON.
+//! Refusals: the right status and code for every invalid request, always as OCI JSON.
 
 use std::cell::RefCell;
 
@@ -28,7 +28,7 @@ const CODES: [&str; 18] = [
     "TOOMANYREQUESTS",
 ];
 
-/// Asserts that a refusal under `/v2/` is one that clients can read.
+/// Asserts that a refusal under `/v2/` is OCI JSON.
 pub(super) fn assert_oci(response: &Response) {
     assert!((400..500).contains(&response.status), "{response:?}");
     assert_eq!(response.header("content-type"), Some("application/json"));
@@ -49,7 +49,7 @@ pub(super) fn assert_oci(response: &Response) {
 }
 
 #[test]
-fn wrong_methods_are_told_the_right_ones() {
+fn a_wrong_method_lists_the_allowed_ones() {
     let server = Server::start();
     let mut client = server.client();
     let (blob, id) = (sha256(b""), "0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001");
@@ -94,7 +94,7 @@ fn wrong_methods_are_told_the_right_ones() {
 }
 
 #[test]
-fn names_tags_and_digests_that_are_none() {
+fn invalid_names_tags_and_digests() {
     let server = Server::start();
     let mut client = server.client();
     let digest = sha256(b"");
@@ -125,7 +125,7 @@ fn names_tags_and_digests_that_are_none() {
             ("GET", format!("referrers/{digest}")),
         ] {
             let response = client.request(method, &format!("/v2/{name}/{rest}")).send();
-            // a slash too many is what programs make of a base and a path; who only reads is shown the way
+            // programs that join a base and a path produce surplus slashes; readers are redirected
             if method == "GET" && name.split('/').any(str::is_empty) {
                 assert_eq!(response.status, 301, "{name}");
                 continue;
@@ -179,7 +179,7 @@ fn names_tags_and_digests_that_are_none() {
         client
             .delete(&format!("/v2/a/blobs/{wrong}"))
             .refused(400, "DIGEST_INVALID");
-        // what cannot be mounted is to be uploaded
+        // a failed mount becomes an upload
         assert_eq!(
             client
                 .request("POST", &format!("/v2/a/blobs/uploads/?mount={wrong}"))
@@ -195,7 +195,7 @@ fn names_tags_and_digests_that_are_none() {
 }
 
 #[test]
-fn paths_that_lead_nowhere() {
+fn unknown_paths() {
     let server = Server::start();
     let mut client = server.client();
     for path in [
@@ -226,7 +226,7 @@ fn paths_that_lead_nowhere() {
 }
 
 #[test]
-fn slashes_too_many_are_redirected_from() {
+fn surplus_slashes_are_redirected() {
     let server = Server::start();
     let mut client = server.client();
     for (path, right) in [
@@ -246,15 +246,16 @@ fn slashes_too_many_are_redirected_from() {
     }
 }
 
-/// Any request at all: never a failure of the server's, always an answer that can be read, and the server lives on.
+/// Arbitrary requests: never a server error, always a readable answer, and the server keeps
+/// running.
 #[test]
-fn no_request_upsets_the_server() {
+fn no_request_causes_a_server_error() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("a", b"content");
     push(&mut client, "a", "v1", &index(&[]));
     let location = client.begin_upload("a");
-    // one connection for all, as long as the server keeps it
+    // one connection as long as the server keeps it open
     let (client, id) = (
         RefCell::new(client),
         location.rsplit('/').next().unwrap().to_owned(),
@@ -331,7 +332,7 @@ fn no_request_upsets_the_server() {
         let mut client = client.borrow_mut();
         let mut request = client.request(method, &path).body(&body);
         for (name, value) in &headers {
-            // an expectation is waited for, and this client waits for nobody
+            // this client does not wait for 100 Continue
             request = request.header(name, value.trim().trim_start_matches("100-continue"));
         }
         let response = request.send();

@@ -1,4 +1,5 @@
-//! An upload's hash is kept in its session's row: it goes on after a restart without its file being read back.
+//! An upload's hash state is stored in its session's row: it continues after a restart without
+//! reading the file back.
 
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use tarkeep::oci::Algorithm;
 use super::sha512;
 use crate::support::{Server, noise, sha256};
 
-/// Not a whole number of the hash's blocks.
+/// Length that is no multiple of the hash's block size.
 const ARRIVED: usize = (64 << 20) + 13;
 
 /// Number of bytes that the server has read from files.
@@ -24,8 +25,9 @@ fn bytes_read(server: &Server) -> usize {
         .expect("a number")
 }
 
-/// Sends `chunks` of `content`, kills the server, lets `change` at its database, and sends the rest to a new one. Returns how
-/// much that one has read of files, having checked the digest and the bytes.
+/// Sends `chunks` of `content`, kills the server, applies `change` to its database, and sends the
+/// rest to a new process. Verifies the digest and the bytes, and returns how much the new process
+/// read from files.
 fn finish_after_crash(
     content: &[u8],
     chunks: &[usize],
@@ -47,7 +49,7 @@ fn finish_after_crash(
         assert_eq!(response.status, 202, "{response:?}");
         sent += chunk;
     }
-    // neither does the next chunk need what came before it
+    // the next chunk does not need the earlier ones either
     let read = bytes_read(&server);
     assert!(read < 1 << 20, "{algorithm:?}: {read} bytes were read");
     server.kill();
@@ -88,7 +90,7 @@ fn set_hash_state(database: &Connection, state: &[u8]) {
 }
 
 #[test]
-fn an_upload_goes_on_after_a_crash_without_being_read_back() {
+fn an_upload_resumes_after_a_crash_without_rereading_its_file() {
     let content = noise(1, ARRIVED + 1000);
     for algorithm in Algorithm::ALL {
         let is_saved = Hasher::new(algorithm).save().is_some();
@@ -96,7 +98,7 @@ fn an_upload_goes_on_after_a_crash_without_being_read_back() {
         let read = finish_after_crash(&content, &chunks, algorithm, |database| {
             assert_eq!(hash_state(database).is_some(), is_saved);
         });
-        // the database is read as well
+        // includes reads of the database
         let expected = if is_saved {
             0..1 << 20
         } else {
@@ -110,7 +112,7 @@ fn an_upload_goes_on_after_a_crash_without_being_read_back() {
 }
 
 #[test]
-fn a_hash_state_that_cannot_be_used_is_ignored_and_the_file_read() {
+fn an_unusable_hash_state_is_replaced_by_rereading_the_file() {
     let content = noise(2, 2_000_013);
     let check = |change: &dyn Fn(&Connection)| {
         let read = finish_after_crash(&content, &[500_001, 999_000], Algorithm::Sha256, change);
@@ -132,7 +134,7 @@ fn a_hash_state_that_cannot_be_used_is_ignored_and_the_file_read() {
     if Hasher::new(Algorithm::Sha256).save().is_none() {
         return;
     }
-    // the format, the length, the hash itself, the unfinished block, the checksum
+    // format, length, hash value, unfinished block, checksum
     for place in [0, 2, 20, 60, 114] {
         check(&|database| {
             let mut state = hash_state(database).expect("a state");

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::support::{Client, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
-/// Pushes, and asserts that what comes back is what went.
+/// Pushes a manifest and asserts that it is returned unchanged.
 fn round_trip(client: &mut Client, repository: &str, manifest: &Value) {
     let digest = push(client, repository, "latest", manifest);
     for reference in ["latest", &digest] {
@@ -102,7 +102,7 @@ fn artifacts_of_any_type() {
 
 /// An index, or a Docker list, whose "manifests" are layers and a cache config.
 #[test]
-fn build_caches_whose_children_are_blobs() {
+fn build_caches_with_blobs_as_children() {
     let server = Server::start();
     let mut client = server.client();
     let cache_config = b"{\"layers\":[{\"blob\":\"x\"}]}";
@@ -129,7 +129,7 @@ fn build_caches_whose_children_are_blobs() {
 }
 
 #[test]
-fn what_a_manifest_names_must_be_there_and_all_that_is_missing_is_said() {
+fn missing_references_are_refused_and_all_listed() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"here");
@@ -170,7 +170,7 @@ fn what_a_manifest_names_must_be_there_and_all_that_is_missing_is_said() {
     client.get("/v2/a/tags/list").refused(404, "NAME_UNKNOWN");
     assert_eq!(client.get("/v2/_catalog").json()["repositories"], json!([]));
 
-    // a manifest of another repository is as absent as a blob of it
+    // a manifest of another repository counts as absent, as does a blob
     let image = push_image(&mut client, "elsewhere", "v1", "x");
     assert_eq!(
         missing(put(&mut client, "a", "v1", &index(&[pointer(&image)]))),
@@ -179,7 +179,7 @@ fn what_a_manifest_names_must_be_there_and_all_that_is_missing_is_said() {
 }
 
 #[test]
-fn foreign_layers_need_not_be_there() {
+fn foreign_layers_may_be_absent() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("windows", b"{}");

@@ -1,4 +1,4 @@
-//! The two questions of the first API that `docker search` still asks, and the front door.
+//! The two requests of API v1 that `docker search` still makes, and the root page.
 
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn found(client: &mut Client, query: &str) -> Vec<String> {
 }
 
 #[test]
-fn repositories_are_searched_by_a_part_of_their_name() {
+fn repositories_are_found_by_a_part_of_their_name() {
     let server = Server::start();
     let mut client = server.client();
     for name in ["team/app", "team/db", "other/application", "x"] {
@@ -67,7 +67,7 @@ fn repositories_are_searched_by_a_part_of_their_name() {
 }
 
 #[test]
-fn the_front_door_is_open() {
+fn the_root_page_answers() {
     let server = Server::start();
     let mut client = server.client();
     for path in ["/v2/", "/v2", "/v2/?ns=docker.io"] {

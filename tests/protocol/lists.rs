@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{check, digest_of, image, next_page, pages, push, put, texts};
 use crate::support::Server;
 
-/// Expected page of at most `n` of these names after `last`.
+/// The expected page of at most `n` of these names after `last`.
 fn model(names: &BTreeSet<String>, last: &str, n: Option<usize>) -> Vec<String> {
     names
         .iter()
@@ -111,7 +111,7 @@ fn pages_of_repositories_are_those_of_the_model() {
     for name in &names {
         push(&mut client, name, "v1", &super::index(&[]));
     }
-    // what holds nothing is not listed, whatever was begun there
+    // empty repositories are not listed, even with open uploads
     client.push_blob("only/blobs", b"x");
     client.begin_upload("only/uploads");
     check_pages(&server, "/v2/_catalog", "repositories", &names);
@@ -166,7 +166,7 @@ fn the_size_of_a_page_is_clamped_and_never_refused_for_being_large() {
 }
 
 #[test]
-fn numbers_that_are_none_are_refused() {
+fn invalid_page_sizes_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     push(&mut client, "a", "v1", &super::index(&[]));

@@ -1,4 +1,4 @@
-//! A registry under maintenance: read-only, and its uploads purged.
+//! Maintenance: read-only mode and upload purging.
 
 use std::process::Stdio;
 
@@ -6,7 +6,7 @@ use super::put;
 use crate::support::{Image, Server, eventually};
 
 #[test]
-fn a_read_only_registry_gives_and_takes_nothing() {
+fn a_read_only_registry_serves_and_refuses_changes() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
     let image = Image::small(1);
@@ -59,7 +59,7 @@ fn a_read_only_registry_gives_and_takes_nothing() {
     );
 }
 
-/// The ends of sessions follow the rules in force, not those under which they began.
+/// Sessions expire by the current rules, not by those at their start.
 #[test]
 fn uploads_are_purged_by_the_rules_in_force() {
     const AGE: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE";
@@ -94,7 +94,7 @@ fn uploads_are_purged_by_the_rules_in_force() {
         ],
     );
     let second = switched_off.client().begin_upload("a");
-    // for longer than many looks would take
+    // longer than many purge intervals
     for _ in 0..50 {
         assert_eq!(switched_off.client().get(&second).status, 204, "it stays");
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -135,7 +135,7 @@ fn uploads_are_purged_by_the_rules_in_force() {
 }
 
 #[test]
-fn pages_are_as_long_as_the_owner_says() {
+fn the_page_size_is_configurable() {
     let server = Server::with(&[
         ("REGISTRY_CATALOG_MAXENTRIES", "2"),
         ("REGISTRY_TAGS_MAXTAGS", "3"),

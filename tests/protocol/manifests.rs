@@ -44,7 +44,7 @@ fn a_manifest_is_found_by_tag_and_by_digest() {
         (pushed.header("oci-subject"), pushed.header("oci-tag")),
         (None, None)
     );
-    // a client that takes this registry for a mirror adds ?ns=
+    // clients that use this registry as a mirror add ?ns=
     for reference in ["v1", &digest, "v1?ns=docker.io"] {
         let path = format!("/v2/a/b/manifests/{reference}");
         let (head, got) = (client.head(&path), client.get(&path));
@@ -97,7 +97,7 @@ fn accept_changes_nothing() {
 }
 
 #[test]
-fn held_manifests_are_not_sent_again() {
+fn manifests_with_a_matching_etag_are_not_sent_again() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -172,7 +172,7 @@ fn every_byte_of_a_manifest_is_kept() {
 }
 
 #[test]
-fn a_push_by_digest_may_bring_its_tags() {
+fn a_push_by_digest_may_set_tags() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -218,9 +218,10 @@ fn a_push_by_digest_may_bring_its_tags() {
     );
 }
 
-/// Their names come back as headers, which proxies take only so many of: better refused than done and not told.
+/// The tags are returned as headers, of which proxies accept only so many: a refusal is better than
+/// a success that is not reported.
 #[test]
-fn a_push_brings_only_so_many_tags() {
+fn a_push_sets_a_limited_number_of_tags() {
     let server = Server::start();
     let mut client = server.client();
     let manifest = super::index(&[]);
@@ -255,7 +256,7 @@ fn a_push_by_a_wrong_digest_leaves_nothing() {
 }
 
 #[test]
-fn manifests_may_be_named_by_sha512() {
+fn manifests_may_have_sha512_digests() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -277,9 +278,9 @@ fn manifests_may_be_named_by_sha512() {
     }
 }
 
-/// A tag may move between images, indexes and formats, and nothing of its past shows.
+/// A tag may move between images, indexes and formats; nothing of its past remains visible.
 #[test]
-fn a_tag_moves_to_whatever_is_pushed_last() {
+fn a_tag_points_at_the_last_push() {
     let server = Server::start();
     let mut client = server.client();
     let first = push_image(&mut client, "a", "v1", "first");
@@ -308,7 +309,7 @@ fn a_tag_moves_to_whatever_is_pushed_last() {
 }
 
 #[test]
-fn the_media_type_comes_from_either_side() {
+fn the_media_type_comes_from_the_header_or_the_body() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -347,9 +348,9 @@ fn the_media_type_comes_from_either_side() {
     }
 }
 
-/// A 304 has no body, and tells the length of none (RFC 9110, section 8.6).
+/// A 304 has no body and no length (RFC 9110, section 8.6).
 #[test]
-fn what_has_not_changed_has_no_length() {
+fn a_not_modified_response_has_no_length() {
     let server = Server::start();
     let mut client = server.client();
     Image::small(1).push(&mut client, "a", "v1");

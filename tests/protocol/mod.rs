@@ -1,4 +1,4 @@
-//! The protocol over the socket: what every endpoint answers, to good clients, to odd ones and to bad ones.
+//! The protocol over the socket: answers of every endpoint to valid, unusual and invalid requests.
 
 mod acceptance;
 mod blobs;
@@ -41,7 +41,7 @@ const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 
-/// Checks a property on `cases` values, and shrinks what fails.
+/// Checks a property on `cases` values and shrinks failing ones.
 fn check<S: Strategy>(cases: u32, strategy: &S, property: impl Fn(S::Value))
 where
     S::Value: Debug,
@@ -73,7 +73,7 @@ fn image(config: &[u8], layers: &[&[u8]]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(CONFIG, config), "layers": layers })
 }
 
-/// An artifact about `subject`, with the empty config and no layer but that.
+/// An artifact with a subject, the empty config, and that as its only layer.
 fn artifact(artifact_type: &str, subject: Value) -> Value {
     json!({
         "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": artifact_type,
@@ -85,7 +85,7 @@ fn index(children: &[Value]) -> Value {
     json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": children })
 }
 
-/// A pointer to a manifest by its own media type.
+/// A descriptor of a manifest, with its own media type.
 fn pointer(manifest: &Value) -> Value {
     descriptor(media_type(manifest), manifest.to_string().as_bytes())
 }
@@ -108,7 +108,7 @@ fn put(client: &mut Client, repository: &str, reference: &str, manifest: &Value)
     )
 }
 
-/// As [`put`], for manifests that must be taken; gives the digest.
+/// As [`put`], for manifests that must be accepted; returns the digest.
 fn push(client: &mut Client, repository: &str, reference: &str, manifest: &Value) -> String {
     let response = put(client, repository, reference, manifest);
     assert_eq!(
@@ -120,7 +120,7 @@ fn push(client: &mut Client, repository: &str, reference: &str, manifest: &Value
     digest_of(manifest)
 }
 
-/// Pushes an image of one layer that `seed` decides; gives its manifest.
+/// Pushes an image with one layer made from `seed`; returns its manifest.
 fn push_image(client: &mut Client, repository: &str, reference: &str, seed: &str) -> Value {
     let (config, layer) = (format!("{{\"seed\":\"{seed}\"}}"), format!("layer {seed}"));
     client.push_blob(repository, config.as_bytes());
@@ -130,7 +130,7 @@ fn push_image(client: &mut Client, repository: &str, reference: &str, seed: &str
     manifest
 }
 
-/// Content in the chunked transfer encoding, a chunk a piece.
+/// The pieces in chunked transfer encoding, one chunk each.
 fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     let mut coded = Vec::new();
     for piece in pieces {
@@ -142,7 +142,7 @@ fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
     coded
 }
 
-/// A connection on which requests are written by hand.
+/// A connection for raw requests.
 struct Wire(BufReader<TcpStream>);
 
 impl Wire {
@@ -167,7 +167,7 @@ impl Wire {
     }
 }
 
-/// The path of the next page, if the answer says there is one.
+/// The path of the next page, from the Link header.
 fn next_page(response: &Response) -> Option<String> {
     let (path, relation) = response.header("link")?.split_once(">; ").expect("a link");
     assert_eq!(relation, "rel=\"next\"");

@@ -1,4 +1,4 @@
-//! Mounting blobs of other repositories.
+//! Cross-repository blob mounts.
 
 use super::{image, push, put, sha512};
 use crate::support::{Client, Response, Server, sha256};
@@ -10,7 +10,7 @@ fn mount(client: &mut Client, repository: &str, query: &str) -> Response {
 }
 
 #[test]
-fn a_mounted_blob_is_as_good_as_a_pushed_one() {
+fn a_mounted_blob_equals_a_pushed_one() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base/image", b"layer");
@@ -42,7 +42,7 @@ fn a_mounted_blob_is_as_good_as_a_pushed_one() {
 }
 
 #[test]
-fn what_cannot_be_mounted_becomes_an_upload() {
+fn a_failed_mount_becomes_an_upload() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base", b"layer");
@@ -89,9 +89,9 @@ fn what_cannot_be_mounted_becomes_an_upload() {
     );
 }
 
-/// Some clients try names of other registries, which this one could not even have.
+/// Some clients try repository names of other registries, invalid here.
 #[test]
-fn an_impossible_source_is_an_unknown_one() {
+fn an_invalid_source_counts_as_unknown() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base", b"layer");
@@ -113,7 +113,7 @@ fn an_impossible_source_is_an_unknown_one() {
 }
 
 #[test]
-fn a_blob_that_nobody_shows_any_more_is_not_mounted() {
+fn a_blob_of_no_repository_is_not_mounted() {
     let server = Server::start();
     let mut client = server.client();
     let digest = client.push_blob("base", b"layer");

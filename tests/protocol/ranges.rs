@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use super::{check, image, push};
 use crate::support::{Response, Server, noise};
 
-/// A range as a client may ask for it, of a content of a known size.
+/// A requested range of content of a known size.
 #[derive(Clone, Debug)]
-enum Asked {
+enum RequestedRange {
     Closed(u64, u64),
     Open(u64),
     Suffix(u64),
 }
 
-impl Asked {
+impl RequestedRange {
     fn text(&self) -> String {
         match self {
             Self::Closed(first, last) => format!("{first}-{last}"),
@@ -25,7 +25,7 @@ impl Asked {
         }
     }
 
-    /// Range selected of `size` bytes; none if it cannot be satisfied.
+    /// The selected range of `size` bytes; `None` if it is unsatisfiable.
     fn selects(&self, size: u64) -> Option<Range<u64>> {
         let range = match *self {
             Self::Closed(first, last) if first > last => return None,
@@ -37,7 +37,7 @@ impl Asked {
     }
 }
 
-/// Positions where one way of sending ends and another begins, and a little around them.
+/// Positions around the sizes at which the server changes its method of sending.
 fn position() -> impl Strategy<Value = u64> {
     let edges = prop::sample::select(vec![
         0_u64,
@@ -53,18 +53,24 @@ fn position() -> impl Strategy<Value = u64> {
     prop_oneof![4 => (edges, -4_i64..5).prop_map(|(edge, off)| edge.saturating_add_signed(off)), 1 => 0_u64..6_000_000]
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn asked() -> impl Strategy<Value = RequestedRange> {
     prop_oneof![
-        4 => (position(), position()).prop_map(|(a, b)| Asked::Closed(a.min(b), a.max(b))),
-        2 => (position(), 0_u64..600).prop_map(|(first, more)| Asked::Closed(first, first.saturating_add(more))),
-        1 => (position(), position()).prop_map(|(a, b)| Asked::Closed(a, b)),
-        1 => position().prop_map(Asked::Open),
-        1 => position().prop_map(Asked::Suffix),
+        4 => (position(), position()).prop_map(|(a, b)| RequestedRange::Closed(a.min(b), a.max(b))),
+        2 => (position(), 0_u64..600).prop_map(|(first, more)| RequestedRange::Closed(first, first.saturating_add(more))),
+        1 => (position(), position()).prop_map(|(a, b)| RequestedRange::Closed(a, b)),
+        1 => position().prop_map(RequestedRange::Open),
+        1 => position().prop_map(RequestedRange::Suffix),
     ]
 }
 
-/// Asserts that an answer to `ranges` is what RFC 9110 has it be. Asking for more than all there is gives all there is.
-fn assert_answers(response: &Response, content: &[u8], media_type: &str, ranges: &[Asked]) {
+/// Asserts that an answer to `ranges` follows RFC 9110. A total above the content's size returns
+/// the whole content.
+fn assert_answers(
+    response: &Response,
+    content: &[u8],
+    media_type: &str,
+    ranges: &[RequestedRange],
+) {
     let size = content.len() as u64;
     let selected: Vec<_> = ranges
         .iter()
@@ -117,7 +123,8 @@ fn assert_answers(response: &Response, content: &[u8], media_type: &str, ranges:
     }
 }
 
-/// Takes a `multipart/byteranges` body apart (RFC 2046, section 5.1): lower-cased header lines and bytes of each part.
+/// Parses a `multipart/byteranges` body (RFC 2046, section 5.1): lower-cased header lines and bytes
+/// of each part.
 fn parse_multipart(response: &Response) -> Vec<(Vec<String>, &[u8])> {
     let media_type = response.header("content-type").expect("a content type");
     let boundary = media_type
@@ -154,19 +161,19 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
         .position(|window| window == needle)
 }
 
-fn header(ranges: &[Asked]) -> String {
+fn header(ranges: &[RequestedRange]) -> String {
     format!(
         "bytes={}",
         ranges
             .iter()
-            .map(Asked::text)
+            .map(RequestedRange::text)
             .collect::<Vec<_>>()
             .join(", ")
     )
 }
 
 #[test]
-fn any_ranges_of_any_blob_are_what_they_should_be() {
+fn ranges_of_blobs_match_the_reference() {
     let server = Server::start();
     let mut client = server.client();
     let sizes = [
@@ -189,7 +196,7 @@ fn any_ranges_of_any_blob_are_what_they_should_be() {
         .iter()
         .map(|blob| format!("/v2/a/blobs/{}", client.push_blob("a", blob)))
         .collect();
-    // one connection for all, so that what one answer leaves behind spoils the next
+    // one connection for all, so that leftovers of one answer would corrupt the next
     let client = RefCell::new(client);
     let any = (0..blobs.len(), prop::collection::vec(asked(), 1..5));
     check(150, &any, |(which, ranges)| {
@@ -208,7 +215,7 @@ fn any_ranges_of_any_blob_are_what_they_should_be() {
 }
 
 #[test]
-fn any_ranges_of_a_manifest_are_what_they_should_be() {
+fn ranges_of_manifests_match_the_reference() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -238,7 +245,7 @@ fn any_ranges_of_a_manifest_are_what_they_should_be() {
 }
 
 #[test]
-fn ranges_that_name_nothing_are_refused_or_passed_over() {
+fn unsatisfiable_ranges_are_refused_and_malformed_ones_ignored() {
     let server = Server::start();
     let mut client = server.client();
     let content = noise(1, 100_000);
@@ -289,7 +296,7 @@ fn ranges_that_name_nothing_are_refused_or_passed_over() {
     );
 }
 
-/// A short request must not make the server hold and send far more than there is.
+/// A short request must not make the server hold and send far more than the content.
 #[test]
 fn thousands_of_ranges_are_not_answered_one_by_one() {
     let server = Server::start();
@@ -316,7 +323,7 @@ fn thousands_of_ranges_are_not_answered_one_by_one() {
 }
 
 #[test]
-fn a_range_of_another_version_gives_the_whole() {
+fn a_range_conditional_on_another_version_returns_everything() {
     let server = Server::start();
     let mut client = server.client();
     let content = noise(2, 70_000);

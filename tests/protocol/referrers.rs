@@ -1,4 +1,4 @@
-//! Referrers: what was pushed about a manifest.
+//! The referrers API.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn digests(descriptors: &[Value]) -> BTreeSet<String> {
         .collect()
 }
 
-/// Pushes with a subject, and asserts that the server says so.
+/// Pushes a manifest with a subject and asserts that the server confirms the subject.
 fn push_about(client: &mut Client, repository: &str, manifest: &Value) -> String {
     let digest = digest_of(manifest);
     let response = put(client, repository, &digest, manifest);
@@ -50,7 +50,7 @@ fn referrers_are_described_and_filtered() {
     let mut signature = artifact(SIGNATURE, pointer(&subject));
     signature["annotations"] = json!({ "org.example.created": "today", "quote": "\"\\\u{1}" });
     let sbom = artifact(SBOM, pointer(&subject));
-    // what has no type of its own has its config's
+    // without an artifact type, the config's media type counts
     let mut untyped = artifact("", pointer(&subject));
     untyped.as_object_mut().unwrap().remove("artifactType");
     untyped["config"]["mediaType"] = SBOM.into();
@@ -92,7 +92,7 @@ fn referrers_are_described_and_filtered() {
     );
 }
 
-/// A media type has no space in it: an unencoded plus can only be a plus.
+/// A media type contains no space: an unencoded plus can only be a plus.
 #[test]
 fn a_filter_with_a_bare_plus_is_understood() {
     let server = Server::start();
@@ -108,7 +108,7 @@ fn a_filter_with_a_bare_plus_is_understood() {
 }
 
 #[test]
-fn whatever_is_unknown_has_an_empty_index() {
+fn an_unknown_subject_has_an_empty_index() {
     let server = Server::start();
     let mut client = server.client();
     push_image(&mut client, "a", "v1", "1");
@@ -129,7 +129,7 @@ fn whatever_is_unknown_has_an_empty_index() {
 }
 
 #[test]
-fn a_subject_may_come_later_go_and_come_back() {
+fn a_subject_may_be_pushed_later_deleted_and_pushed_again() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -148,7 +148,7 @@ fn a_subject_may_come_later_go_and_come_back() {
     );
     assert_eq!(digests(&listed(&client.get(&path))), expected);
     push(&mut client, "a", "v1", &subject);
-    // a signature of a signature, and one that goes
+    // a signature of a signature, and one that is deleted
     let second = artifact(SBOM, pointer(&signature));
     push_about(&mut client, "a", &second);
     assert_eq!(
@@ -167,7 +167,7 @@ fn a_subject_may_come_later_go_and_come_back() {
 }
 
 #[test]
-fn more_than_a_page_of_referrers_is_followed_by_links() {
+fn pages_of_referrers_are_linked() {
     const COUNT: usize = 1050;
     let server = Server::start();
     server.client().push_blob("a", b"{}");
@@ -247,9 +247,9 @@ fn a_page_of_large_referrers_stays_readable() {
     assert_eq!((all.len(), digests(&all)), (5, pushed));
 }
 
-/// A list is made of the manifests themselves: a few large ones are not all read for one page.
+/// The list is built from the manifests themselves: large ones are not all read for one page.
 #[test]
-fn a_page_of_referrers_reads_only_so_much() {
+fn a_page_of_referrers_reads_a_bounded_amount() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -257,7 +257,7 @@ fn a_page_of_referrers_reads_only_so_much() {
     let mut pushed = BTreeSet::new();
     for number in 0..5 {
         let mut manifest = artifact(SIGNATURE, subject.clone());
-        // of which nothing is listed
+        // invalid, so not listed
         manifest["padding"] = format!("{number}{}", " ".repeat(7 << 19)).into();
         pushed.insert(push_about(&mut client, "a", &manifest));
     }

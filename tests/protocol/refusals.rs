@@ -1,4 +1,4 @@
-//! Manifests that are none, too large, or two things at once.
+//! Invalid, oversized and ambiguous manifests.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn assert_nothing_stored(client: &mut Client) {
 }
 
 #[test]
-fn documents_that_are_no_manifest_are_refused() {
+fn documents_other_than_manifests_are_refused() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -64,7 +64,7 @@ fn documents_that_are_no_manifest_are_refused() {
     assert_nothing_stored(&mut client);
 }
 
-/// Two readers must not be able to take one document for two different things (CVE-2021-41190).
+/// Two readers must not interpret one document differently (CVE-2021-41190).
 #[test]
 fn ambiguous_documents_are_refused() {
     let server = Server::start();
@@ -104,7 +104,7 @@ fn ambiguous_documents_are_refused() {
 }
 
 #[test]
-fn the_limit_is_four_mebibytes_and_not_a_byte_less() {
+fn manifests_of_up_to_four_mebibytes_are_accepted() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -152,9 +152,9 @@ fn a_truncated_manifest_leaves_nothing() {
     assert_nothing_stored(&mut client);
 }
 
-/// Depth outside of what the registry reads is the client's own business.
+/// Nesting in fields that the registry does not read is not limited.
 #[test]
-fn unknown_fields_may_be_as_deep_as_they_like() {
+fn unknown_fields_may_be_deeply_nested() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");
@@ -165,9 +165,9 @@ fn unknown_fields_may_be_as_deep_as_they_like() {
     assert_eq!(client.get("/v2/").status, 200);
 }
 
-/// Thousands of references, each of them missing: an answer, and soon.
+/// Thousands of missing references are answered soon.
 #[test]
-fn a_manifest_of_very_many_references_is_judged() {
+fn a_manifest_with_very_many_references_is_answered() {
     let server = Server::start();
     let mut client = server.client();
     client.push_blob("a", b"{}");

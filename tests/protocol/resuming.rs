@@ -1,11 +1,11 @@
-//! Uploads that break off: the client dies, the server dies, a body ends early.
+//! Interrupted uploads: the client dies, the server dies, a body ends early.
 
 use std::os::unix::fs::FileExt;
 
 use super::Wire;
 use crate::support::{Client, Server, eventually, noise, sha256};
 
-/// Number of bytes received, by a session's status.
+/// Number of received bytes according to the session's status.
 fn received(client: &mut Client, location: &str) -> usize {
     let response = client.get(location);
     assert_eq!(response.status, 204, "{response:?}");
@@ -18,7 +18,7 @@ fn received(client: &mut Client, location: &str) -> usize {
     if last == 0 { 0 } else { last + 1 }
 }
 
-/// Sends what is missing of `content`, and asserts that the blob is whole then.
+/// Sends the missing part of `content` and asserts that the blob is complete.
 fn finish(client: &mut Client, location: &str, content: &[u8]) {
     let start = received(client, location);
     let range = format!("{start}-{}", content.len() - 1);
@@ -44,7 +44,7 @@ fn patch_head(location: &str, promised: usize) -> String {
 }
 
 #[test]
-fn a_client_that_died_goes_on_where_it_was() {
+fn an_interrupted_client_can_resume() {
     let server = Server::start();
     let mut client = server.client();
     for (seed, arrived) in [(1, 1000), (2, 100_000), (3, 1_000_000)] {
@@ -71,7 +71,7 @@ fn a_client_that_died_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_last_chunk_that_breaks_off_may_be_sent_again() {
+fn an_interrupted_last_chunk_can_be_sent_again() {
     let server = Server::start();
     let mut client = server.client();
     let content = noise(4, 400_000);
@@ -99,7 +99,7 @@ fn a_last_chunk_that_breaks_off_may_be_sent_again() {
 }
 
 #[test]
-fn a_session_outlives_the_server() {
+fn a_session_survives_a_restart() {
     let mut server = Server::start();
     let content = noise(5, 1_000_000);
     let location = server.client().begin_upload("a");
@@ -133,7 +133,7 @@ fn a_session_outlives_the_server() {
 }
 
 #[test]
-fn a_restarted_server_knows_which_hash_a_session_asked_for() {
+fn a_restarted_server_knows_the_algorithm_of_a_session() {
     let mut server = Server::start();
     let content = noise(8, 200_000);
     let begun = server
@@ -167,7 +167,7 @@ fn a_restarted_server_knows_which_hash_a_session_asked_for() {
 }
 
 #[test]
-fn a_server_killed_in_the_middle_of_a_chunk_goes_on_after_the_last_one() {
+fn an_upload_resumes_after_the_last_complete_chunk_before_a_kill() {
     let mut server = Server::start();
     let content = noise(6, 3_000_000);
     let location = server.client().begin_upload("a");
@@ -187,7 +187,7 @@ fn a_server_killed_in_the_middle_of_a_chunk_goes_on_after_the_last_one() {
         server.upload_length(&location) > 500_000
     });
     server.kill();
-    // as a power failure may leave it: of the right length, and not written
+    // as after a power failure: of the right length, but not written
     let file = std::fs::OpenOptions::new()
         .write(true)
         .open(&server.upload_files()[0])
@@ -224,7 +224,7 @@ fn a_truncated_push_in_one_request_leaves_nothing() {
         eventually("nothing is left", || server.upload_files().is_empty());
         assert_eq!(client.head(&format!("/v2/a/blobs/{digest}")).status, 404);
     }
-    // and what a killed server leaves of one, the next start clears
+    // the next start clears what a killed server left of such a push
     let mut wire = Wire::open(&server);
     wire.send(format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
@@ -238,9 +238,9 @@ fn a_truncated_push_in_one_request_leaves_nothing() {
     assert!(server.blob_files().is_empty());
 }
 
-/// The next start must not take a session that waits for its client for garbage.
+/// A start must not remove a session that waits for its client.
 #[test]
-fn a_start_leaves_open_sessions_alone() {
+fn a_start_keeps_open_sessions() {
     let mut server = Server::start();
     let location = server.client().begin_upload("a");
     assert_eq!(

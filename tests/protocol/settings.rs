@@ -4,7 +4,7 @@ use super::{image, push_image, put};
 use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise};
 
 #[test]
-fn without_deletes_nothing_goes() {
+fn disabled_deletes_are_refused() {
     let server = Server::with(&[("REGISTRY_STORAGE_DELETE_ENABLED", "false")]);
     let mut client = server.client();
     let manifest = push_image(&mut client, "a", "v1", "1");
@@ -29,13 +29,13 @@ fn without_deletes_nothing_goes() {
         manifest.to_string().into_bytes()
     );
     assert_eq!(client.head(&format!("/v2/a/blobs/{layer}")).status, 200);
-    // an upload is the client's own until it is finished
+    // an unfinished upload may still be cancelled
     let location = client.begin_upload("a");
     assert_eq!(client.delete(&location).status, 204);
 }
 
 #[test]
-fn a_full_disk_takes_nothing_and_still_gives_and_deletes() {
+fn a_full_disk_refuses_pushes_but_serves_and_deletes() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
     let image = Image::new("before", vec![noise(1, 100_000)]);
@@ -115,7 +115,7 @@ fn a_full_disk_takes_nothing_and_still_gives_and_deletes() {
 }
 
 #[test]
-fn the_limit_of_manifests_may_be_moved() {
+fn the_manifest_limit_is_configurable() {
     let server = Server::with(&[("REGISTRY_MANIFESTS_LIMIT", "1000")]);
     let mut client = server.client();
     client.push_blob("a", b"{}");

@@ -1,4 +1,5 @@
-//! Sparse manifests, which mirrors need: accepted where a setting says so, and no hole in what protects their parts.
+//! Sparse manifests, as mirrors need them: accepted if configured, without weakening the protection
+//! of their parts.
 
 use super::{LAYER, digest_of, image, index, pointer, push, put};
 use crate::support::{Client, OCI_MANIFEST, Server, descriptor, sha256};
@@ -18,7 +19,7 @@ fn assert_held(client: &mut Client, path: &str, holder: &str) {
 }
 
 #[test]
-fn what_is_missing_may_be_pushed_later_and_is_protected_then() {
+fn missing_content_may_be_pushed_later_and_is_then_protected() {
     let server = sparse();
     let mut client = server.client();
     let child = image(b"{}", &[b"layer"]);
@@ -43,7 +44,7 @@ fn what_is_missing_may_be_pushed_later_and_is_protected_then() {
         .refused(404, "BLOB_UNKNOWN");
     let layer = format!("/v2/a/blobs/{}", client.push_blob("a", b"layer"));
     assert_held(&mut client, &layer, &child_digest);
-    // a mount is a push
+    // a mount counts as a push
     let config = client.push_blob("elsewhere", b"{}");
     let mounted = client
         .request(
@@ -69,9 +70,9 @@ fn what_is_missing_may_be_pushed_later_and_is_protected_then() {
     assert_eq!(client.delete(&layer).status, 202);
 }
 
-/// The gaps of one repository are not filled by what another one is given.
+/// Content pushed to one repository fills no gap in another.
 #[test]
-fn a_push_elsewhere_fills_no_gap() {
+fn a_push_to_another_repository_fills_no_gap() {
     let server = sparse();
     let mut client = server.client();
     client.push_blob("b", b"layer");
@@ -88,9 +89,9 @@ fn a_push_elsewhere_fills_no_gap() {
     );
 }
 
-/// A missing child may arrive as a blob first, and as the manifest that it is only then.
+/// A missing child may be pushed as a blob first, and as a manifest later.
 #[test]
-fn a_child_that_comes_as_a_blob_first_is_protected_as_both() {
+fn a_child_pushed_as_a_blob_first_is_protected_as_both() {
     let server = sparse();
     let mut client = server.client();
     let child = image(b"{}", &[]);
@@ -110,9 +111,9 @@ fn a_child_that_comes_as_a_blob_first_is_protected_as_both() {
     );
 }
 
-/// Each of several manifests that miss the same thing comes to hold it.
+/// Each of several manifests that miss the same content comes to hold it.
 #[test]
-fn every_holder_counts() {
+fn content_missing_in_several_manifests_is_held_by_all() {
     let server = sparse();
     let mut client = server.client();
     let (one, two) = (
@@ -139,7 +140,7 @@ fn every_holder_counts() {
 }
 
 #[test]
-fn the_setting_may_be_switched_off_again() {
+fn sparse_manifests_stay_valid_after_the_setting_is_disabled() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
     let manifest = index(&[

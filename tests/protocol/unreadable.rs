@@ -1,4 +1,4 @@
-//! Requests that no handler gets to see, because hyper cannot read their heads: refused as everything else is.
+//! Requests whose heads hyper cannot read, so that no handler sees them: refused as all others are.
 
 use std::io::Read;
 use std::net::Shutdown;
@@ -32,7 +32,7 @@ fn path(length: usize) -> Vec<u8> {
     .into_bytes()
 }
 
-/// One of each kind that hyper answers by itself.
+/// One request of each kind that hyper answers by itself.
 fn unreadable() -> Vec<(&'static str, Vec<u8>, u16)> {
     let raw = |text: &str| text.as_bytes().to_vec();
     vec![
@@ -132,7 +132,7 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, u16)> {
 }
 
 impl Wire {
-    /// Everything up to the end of the connection, which must not be a reset.
+    /// Reads to the end of the connection, which must not be a reset.
     fn rest(&mut self, what: &str) -> Vec<u8> {
         let mut rest = Vec::new();
         self.0
@@ -141,7 +141,7 @@ impl Wire {
         rest
     }
 
-    /// Asserts that what is left of the connection is this refusal, to the byte.
+    /// Asserts that the rest of the connection is exactly this refusal.
     fn assert_refused(&mut self, status: u16, what: &str) {
         let rest = self.rest(what);
         let response = crate::support::client::read_response(&mut &*rest, false)
@@ -179,7 +179,7 @@ impl Wire {
 }
 
 #[test]
-fn a_request_that_cannot_be_read_is_told_why() {
+fn an_unreadable_request_is_refused_with_a_reason() {
     let server = Server::start();
     for (what, bytes, status) in unreadable() {
         let mut wire = Wire::open(&server);
@@ -190,7 +190,7 @@ fn a_request_that_cannot_be_read_is_told_why() {
 }
 
 #[test]
-fn the_limits_themselves_are_not_exceeded() {
+fn requests_at_the_limits_are_accepted() {
     let server = Server::start();
     let get =
         |lines: String| format!("GET /v2/ HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n").into_bytes();
@@ -212,9 +212,9 @@ fn the_limits_themselves_are_not_exceeded() {
     }
 }
 
-/// A client that goes on sending must not lose the answer to a reset.
+/// A client that keeps sending must not lose the answer to a reset.
 #[test]
-fn the_refusal_reaches_a_client_that_is_still_sending() {
+fn a_refusal_reaches_a_client_that_is_still_sending() {
     let server = Server::start();
     let more = noise(1, 4 << 20);
     for (what, bytes, status) in unreadable() {
@@ -229,13 +229,14 @@ fn the_refusal_reaches_a_client_that_is_still_sending() {
     wire.assert_refused(431, "a head of 1 MiB that does not end");
 }
 
-/// Whatever the server has answered before, and however it was sent, it is answered in full, and refuses what comes next.
+/// All earlier answers, however they were sent, are complete, and the following unreadable request
+/// is refused.
 #[test]
-fn good_answers_come_first_and_are_not_touched() {
+fn earlier_answers_are_complete_and_unchanged() {
     let server = Server::start();
     let mut client = server.client();
     let (small, large) = (noise(2, 500), noise(3, (6 << 20) + 7));
-    // content that reads as hyper's own refusal
+    // content that looks like hyper's own refusal
     let imitation = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         .repeat(20_000);
     let blob = |method: &str, content: &[u8], extra: &str| {
@@ -339,7 +340,7 @@ fn good_answers_come_first_and_are_not_touched() {
     }
 }
 
-/// Asserts that two answers are the same but for their dates, and for the id of an upload.
+/// Asserts that two answers are equal except for dates and upload ids.
 fn assert_same(one: &Response, other: &Response, what: &str) {
     assert_eq!(one.status, other.status, "{what}");
     assert!(
@@ -360,9 +361,9 @@ fn assert_same(one: &Response, other: &Response, what: &str) {
     assert_eq!(one.headers.len(), other.headers.len(), "{what}");
 }
 
-/// Chunks that are none are found out by whoever reads the body, and so by a handler.
+/// Invalid chunks are detected while the body is read, hence by a handler.
 #[test]
-fn a_body_that_cannot_be_read_is_refused_by_its_handler() {
+fn an_unreadable_body_is_refused_by_its_handler() {
     let server = Server::start();
     for body in ["FFFFFFFFFFFFFFFFF\r\n", "zz\r\n", "1\r\n{}\r\n"] {
         let mut wire = Wire::open(&server);
@@ -373,9 +374,10 @@ fn a_body_that_cannot_be_read_is_refused_by_its_handler() {
     }
 }
 
-/// There is nobody to answer: a client that speaks HTTP/2 only, and ones that gave up in the middle of a head.
+/// Clients without an answer: one that speaks HTTP/2 only, and ones that close in the middle of a
+/// head.
 #[test]
-fn what_has_no_reader_gets_no_answer() {
+fn a_client_that_cannot_read_gets_no_answer() {
     let server = Server::start();
     for bytes in [
         &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],

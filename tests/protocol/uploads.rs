@@ -1,4 +1,4 @@
-//! Upload sessions: every way of bringing a blob.
+//! Upload sessions: every way to push a blob.
 
 use std::cell::RefCell;
 
@@ -83,9 +83,9 @@ fn a_session_opens_at_a_relative_path_under_v2() {
     assert!(server.upload_files().is_empty());
 }
 
-/// Whatever mixture of PATCH forms brings the bytes, the last of them perhaps with the PUT.
+/// Any mixture of PATCH forms, with or without a last part in the PUT.
 #[test]
-fn a_blob_may_come_in_any_pieces() {
+fn a_blob_may_be_sent_in_any_chunks() {
     let server = Server::start();
     let client = RefCell::new(server.client());
     let piece = (
@@ -159,7 +159,7 @@ fn a_blob_may_come_in_any_pieces() {
 }
 
 #[test]
-fn a_blob_may_come_in_one_request() {
+fn a_blob_may_be_sent_in_one_request() {
     let server = Server::start();
     let mut client = server.client();
     for (seed, size) in (1..).zip([0, 1, 70_000, (3 << 20) + 1]) {
@@ -187,7 +187,7 @@ fn a_blob_may_come_in_one_request() {
 }
 
 #[test]
-fn chunks_out_of_order_are_refused_and_told_where_to_go_on() {
+fn chunks_out_of_order_are_refused_with_the_current_offset() {
     let server = Server::start();
     let mut client = server.client();
     let location = client.begin_upload("a");
@@ -250,7 +250,7 @@ fn assert_progress_headers(response: &Response, location: &str, range: &str) {
 }
 
 #[test]
-fn a_chunk_that_is_not_what_it_says_is_dropped() {
+fn a_chunk_of_another_length_is_discarded() {
     let server = Server::start();
     let mut client = server.client();
     let location = client.begin_upload("a");
@@ -282,7 +282,7 @@ fn a_chunk_that_is_not_what_it_says_is_dropped() {
             .header("Transfer-Encoding", "chunked");
         request.body(&coded).send().refused(400, "SIZE_INVALID");
     }
-    // some clients announce an empty chunk as one that ends before it starts
+    // some clients announce an empty chunk as one that ends before its start
     let empty = client
         .request("PATCH", &location)
         .header("Content-Range", "4-3")
@@ -354,7 +354,7 @@ fn a_wrong_digest_leaves_nothing() {
 }
 
 #[test]
-fn the_algorithm_may_be_said_first_or_last() {
+fn the_algorithm_may_be_given_first_or_last() {
     let server = Server::start();
     let mut client = server.client();
     let content = noise(9, 200_000);

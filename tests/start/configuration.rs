@@ -27,7 +27,7 @@ fn configured_by(path: &Path) -> Command {
 }
 
 #[test]
-fn the_file_is_read_variables_go_over_it_and_flags_over_both() {
+fn flags_override_variables_and_variables_override_the_file() {
     let text = "version: 0.1\nlog:\n  level: warn\nhttp:\n  addr: 127.0.0.1:1\nstorage:\n  filesystem:\n    rootdirectory: ROOT\n  delete:\n    enabled: false\n";
     let (temporary, path) = configured(text);
     let mut by_variable = command(&["serve", path.to_str().expect("a path")]);
@@ -73,7 +73,7 @@ fn the_file_is_read_variables_go_over_it_and_flags_over_both() {
 }
 
 #[test]
-fn what_is_not_known_is_an_error_with_its_line() {
+fn unknown_keys_are_reported_with_their_line() {
     for (text, words) in [
         (
             "version: 0.1\nhttp:\n  adr: :5000\n",
@@ -93,7 +93,7 @@ fn what_is_not_known_is_an_error_with_its_line() {
         ("- a\n- list\n", &["config.yml"]),
     ] {
         let (_temporary, path) = configured(text);
-        // more than a sentence here: the place in the file may be shown
+        // longer than a sentence: the place in the file may be shown
         let message = refusal(configured_by(&path));
         for word in words {
             assert!(message.contains(word), "'{word}' is not in: {message}");
@@ -108,7 +108,7 @@ fn what_is_not_known_is_an_error_with_its_line() {
 }
 
 #[test]
-fn variables_that_are_not_known_are_named() {
+fn unknown_variables_are_reported() {
     let (_temporary, path) = configured("version: 0.1\n");
     for (name, value) in [
         ("REGISTRY_HTTP_ADR", ":5000"),
@@ -123,9 +123,9 @@ fn variables_that_are_not_known_are_named() {
     }
 }
 
-/// Kubernetes sets such variables in every container beside a service that is called "registry".
+/// Kubernetes sets such variables in every container next to a service called "registry".
 #[test]
-fn variables_of_others_are_passed_over_and_said_so() {
+fn foreign_variables_are_ignored_with_a_log_line() {
     const FOREIGN: [(&str, &str); 4] = [
         ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
         ("REGISTRY_PORT_5000_TCP_ADDR", "10.0.0.1"),

@@ -1,4 +1,4 @@
-//! The data directory: nobody else's to read, and more than one server's to use.
+//! The data directory: private, and shared by several servers.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -82,7 +82,7 @@ fn two_servers_share_one_directory() {
         image.push(&mut servers[here].client(), "a", "v1");
         image.assert_pulls(&mut servers[there].client(), "a", "v1");
     }
-    // a session may wander between them, a chunk here and a chunk there
+    // a session may alternate between the servers, chunk by chunk
     let content = noise(9, 400_000);
     let location = servers[0].client().begin_upload("a");
     for (number, chunk) in content.chunks(100_000).enumerate() {
@@ -160,7 +160,7 @@ fn two_servers_under_load_agree() {
 
 /// A cached response of one process is not repeated after another has changed the content.
 #[test]
-fn a_change_by_one_server_is_seen_by_the_other_at_once() {
+fn a_change_by_one_server_is_visible_to_the_other_at_once() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let servers: Vec<_> = (0..2).map(|_| Server::at(temporary.path(), &[])).collect();
     let mut clients: Vec<_> = servers.iter().map(Server::client).collect();
@@ -205,7 +205,7 @@ fn contents(path: &Path) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn the_store_of_distribution_is_named_and_left_alone() {
+fn a_store_of_distribution_is_reported_and_not_changed() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let root = temporary.path();
     let theirs = root.join("docker/registry/v2");
@@ -252,7 +252,7 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     Image::small(1).push(&mut server.client(), "team/app", "v1");
     server.terminate();
     server.end();
-    // from now on there is a registry in it, and no need to say so again
+    // the directory now holds a registry, and the warning is not repeated
     let mut server = Running::start(serve(root));
     Image::small(1).assert_pulls(&mut server.client(), "team/app", "v1");
     server.terminate();
@@ -265,9 +265,9 @@ fn the_store_of_distribution_is_named_and_left_alone() {
     );
 }
 
-/// Two that start on an empty directory at the same moment both make it, and both serve.
+/// Two servers that start on an empty directory at the same moment both initialise it and serve.
 #[test]
-fn two_servers_may_start_at_once() {
+fn two_servers_may_start_simultaneously() {
     for _ in 0..5 {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let directory = temporary.path().join("data");

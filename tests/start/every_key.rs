@@ -1,4 +1,4 @@
-//! Every key whose change a running server takes: its effect is another one from then on.
+//! Every key that a running server reloads: each change takes effect.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,7 +13,8 @@ use super::live::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
 use crate::wire::pki::{Authority, secure};
 
-/// A key, what it is, what it becomes, and whether that is so. `DIR` has two pairs of certificates.
+/// A key, its value before and after, and a probe of its effect. `DIR` has two pairs of
+/// certificates.
 struct Case(
     &'static str,
     &'static str,
@@ -55,7 +56,7 @@ impl Seen {
     }
 }
 
-/// True if the server closes a connection that sends these bytes and nothing more.
+/// True if the server closes a connection after these bytes alone.
 fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bool {
     socket
         .set_read_timeout(Some(Duration::from_secs(2)))
@@ -330,7 +331,7 @@ const CASES: &[Case] = &[
 
 const TLS: &str = "http: {tls: {certificate: DIR/old/cert.pem, key: DIR/old/key.pem}}";
 
-/// The level of the log is seen by what the log says of it.
+/// The log level is recognised by the log's own message.
 const LEVELS: [(&str, &str, &str); 2] = [
     ("log.level", "log: {level: error}", "log: {level: info}"),
     ("loglevel", "loglevel: error", "loglevel: info"),
@@ -360,7 +361,7 @@ fn start(directory: &Path, before: &str) -> Seen {
     }
 }
 
-/// A file that says `text`, and what the tests' machines need.
+/// A configuration of `text` and settings that test machines need.
 fn file(directory: &Path, text: &str) -> String {
     let mut tree: serde_json::Value = serde_saphyr::from_str(text).expect("YAML");
     if tree.is_null() {
@@ -380,7 +381,7 @@ fn file(directory: &Path, text: &str) -> String {
 }
 
 #[test]
-fn a_change_of_every_live_key_is_taken() {
+fn a_change_of_every_live_key_takes_effect() {
     for Case(key, before, after, is_new) in CASES {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let mut seen = start(temporary.path(), &file(temporary.path(), before));
@@ -410,7 +411,7 @@ fn a_change_of_every_live_key_is_taken() {
     }
 }
 
-/// No key is live without a case above.
+/// Every live key has a case above.
 #[test]
 fn every_live_key_has_a_case() {
     let names: Vec<_> = CASES

@@ -10,7 +10,7 @@ use super::{Running, command};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A server with a configuration file, and what it says.
+/// A server with a configuration file, and its log.
 pub struct Configured {
     pub server: Running,
     lines: Receiver<String>,
@@ -41,7 +41,7 @@ impl Configured {
         let mut server = Running::start(command);
         let (sender, lines) = channel();
         let errors = BufReader::new(server.child.stderr.take().expect("a pipe"));
-        // ends with the server
+        // the thread ends with the server
         std::thread::spawn(move || {
             errors
                 .lines()
@@ -56,7 +56,7 @@ impl Configured {
         }
     }
 
-    /// Puts another file in the place of the old one, as careful editors do.
+    /// Replaces the file by rename, as careful editors do.
     pub fn replace(&self, text: &str) {
         let new = self.path.with_extension("new");
         std::fs::write(&new, text).expect("a file");
@@ -67,7 +67,7 @@ impl Configured {
         self.server.signal(rustix::process::Signal::HUP);
     }
 
-    /// Waits for a line of the log with all of these words in it.
+    /// Waits for a log line with all of these words.
     pub fn says(&self, words: &[&str]) -> String {
         let start = Instant::now();
         loop {
@@ -93,7 +93,7 @@ const KEEPING: &str = "version: 0.1\nstorage: {delete: {enabled: false}}\n";
 const DELETING: &str = "version: 0.1\nstorage: {delete: {enabled: true}}\n";
 
 #[test]
-fn a_changed_file_holds_at_once() {
+fn a_changed_file_takes_effect_at_once() {
     let configured = Configured::start(KEEPING);
     assert!(!configured.deletes());
     configured.replace(DELETING);
@@ -106,7 +106,7 @@ fn a_changed_file_holds_at_once() {
 }
 
 #[test]
-fn a_signal_has_the_file_read_at_once() {
+fn a_signal_reloads_the_file_at_once() {
     let configured = Configured::start(KEEPING);
     configured.hang_up();
     configured.says(&["configuration reloaded, nothing changed"]);
@@ -116,9 +116,9 @@ fn a_signal_has_the_file_read_at_once() {
     assert!(configured.deletes());
 }
 
-/// Nothing is said of a file that somebody is writing, however long it takes.
+/// A file that is being written is not reported, however long that takes.
 #[test]
-fn a_file_that_is_being_written_is_waited_for() {
+fn a_file_being_written_is_not_read_early() {
     let configured = Configured::start(KEEPING);
     let mut text = "version: 0.1\nnot: finished\n".to_owned();
     for _ in 0..30 {
@@ -136,7 +136,7 @@ fn a_file_that_is_being_written_is_waited_for() {
 
 /// Trusted proxies are checked for each request, also on open connections.
 #[test]
-fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections() {
+fn distrust_of_a_proxy_applies_to_open_connections() {
     let text = |proxies: &str| {
         format!("version: 0.1\nhttp: {{relativeurls: false, trustedproxies: [{proxies}]}}\n")
     };
@@ -158,9 +158,9 @@ fn a_proxy_that_is_not_trusted_any_more_is_not_believed_on_its_open_connections(
     assert!(!is_believed());
 }
 
-/// Kubernetes gives a new directory to a link, and the file's own name stays a link all the time.
+/// Kubernetes points a link at a new directory, while the file's own name stays a link.
 #[test]
-fn a_swapped_link_is_a_change() {
+fn a_replaced_link_is_a_change() {
     let configured = Configured::start(KEEPING);
     let directory = configured.path.parent().expect("a directory");
     let publish = |version: &str, text: &str| {
@@ -184,14 +184,14 @@ fn link(target: &Path, name: &Path) {
 }
 
 #[test]
-fn a_broken_file_changes_nothing_and_is_named_once() {
+fn an_invalid_file_changes_nothing_and_is_reported_once() {
     let configured = Configured::start(DELETING);
     for broken in [
         "version: 0.1\nhttp: {adr: 1}\n",
         "version: 0.1\nstorage: [",
         "version: 7\n",
         "version: 0.1\npolicies: [{repositories: '['}]\n",
-        // what is only taken at a start, and would keep it from succeeding
+        // a value read only at start, which would prevent one
         "version: 0.1\nhealth: {http: [{uri: nonsense}]}\n",
         "version: 0.1\nhttp: {debug: {addr: nonsense}}\n",
     ] {
@@ -199,7 +199,7 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
         configured.says(&["new configuration is rejected", "stays in force"]);
         assert!(configured.deletes());
     }
-    // longer than it takes to look twice
+    // longer than two checks take
     assert_eq!(
         configured
             .lines
@@ -221,7 +221,7 @@ fn a_broken_file_changes_nothing_and_is_named_once() {
 }
 
 #[test]
-fn what_needs_a_restart_is_named_as_long_as_it_differs() {
+fn keys_that_need_a_restart_are_reported_while_they_differ() {
     let configured = Configured::start(KEEPING);
     configured.replace(&format!(
         "{KEEPING}http: {{addr: ':1', limits: {{connections: 5}}}}\n"
@@ -245,9 +245,9 @@ fn what_needs_a_restart_is_named_as_long_as_it_differs() {
     assert!(said.contains("log.level, storage.delete.enabled"), "{said}");
 }
 
-/// Maintenance begins and ends under clients.
+/// Maintenance mode changes while clients are connected.
 #[test]
-fn a_registry_becomes_read_only_and_takes_pushes_again() {
+fn read_only_mode_is_switched_on_and_off_at_run_time() {
     const READ_ONLY: &str = "version: 0.1\nstorage: {maintenance: {readonly: {enabled: true}}}\n";
     let configured = Configured::start("version: 0.1\n");
     let begin = || {
@@ -267,9 +267,9 @@ fn a_registry_becomes_read_only_and_takes_pushes_again() {
     assert_eq!(begin(), 202);
 }
 
-/// Truncated first and written then, as over NFS or by rsync --inplace.
+/// Truncated first, then written, as over NFS or by rsync --inplace.
 #[test]
-fn a_file_that_is_half_written_opens_nothing() {
+fn a_half_written_file_disables_no_protection() {
     const CLOSED: &str = "version: 0.1\nstorage: {delete: {enabled: false}}\nauth: {silly: {realm: a, service: b}}\n";
     let configured = Configured::at("0.0.0.0:0", CLOSED, |command| command);
     let status = || configured.server.client().get("/v2/").status;
@@ -315,7 +315,7 @@ fn a_file_that_is_half_written_opens_nothing() {
 }
 
 #[test]
-fn what_of_a_changed_file_has_no_effect_is_said() {
+fn ignored_keys_of_a_changed_file_are_reported() {
     let configured = Configured::start(KEEPING);
     configured.replace(&format!("{KEEPING}http: {{secret: x}}\n"));
     configured.says(&["configuration reloaded, nothing changed"]);

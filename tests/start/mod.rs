@@ -79,14 +79,14 @@ impl Running {
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
             .expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("the server can be told");
+        rustix::process::kill_process(pid, signal).expect("the server can be signalled");
     }
 
     fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
     }
 
-    /// Waits for the end; returns the exit code, the rest of stdout, and stderr.
+    /// Waits for the exit; returns the code, the rest of stdout, and stderr.
     fn end(&mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).expect("text");
@@ -144,7 +144,7 @@ fn sentence(command: Command) -> String {
 }
 
 #[test]
-fn a_start_says_one_line_and_answers_at_once() {
+fn a_start_prints_one_line_and_serves_at_once() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let directory = temporary.path().join("new/data");
     let mut server = Running::start(serve(&directory));
@@ -182,10 +182,10 @@ fn the_announced_address_can_be_pushed_to() {
 
 /// 100 ms is the promise; the factor is for a busy machine and an unoptimised build.
 #[test]
-fn a_start_does_not_wait_for_left_over_uploads() {
+fn a_start_does_not_wait_for_leftover_uploads() {
     const PROMISE: Duration = Duration::from_millis(100);
     let temporary = tempfile::TempDir::new().expect("a directory");
-    drop_gracefully(Running::start(serve(temporary.path())));
+    stop_gracefully(Running::start(serve(temporary.path())));
     let database =
         rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
     let fill = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
@@ -207,7 +207,7 @@ fn a_start_does_not_wait_for_left_over_uploads() {
     assert!(fastest < Some(PROMISE * 5), "{fastest:?}");
 }
 
-fn drop_gracefully(mut server: Running) {
+fn stop_gracefully(mut server: Running) {
     server.terminate();
     assert_eq!(server.end().0, Some(0));
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{Running, command, sentence, serve};
 
-/// Asserts that serving on this directory is refused with a sentence that has these words in it.
+/// Asserts that serving this directory is refused with a sentence that contains these words.
 fn refused(directory: &Path, words: &[&str]) {
     let message = sentence(serve(directory));
     for word in words {
@@ -35,7 +35,7 @@ fn names(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_taken_port() {
+fn a_port_in_use() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
@@ -47,7 +47,7 @@ fn a_taken_port() {
 }
 
 #[test]
-fn addresses_that_are_none() {
+fn invalid_addresses() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     for address in [
         "",
@@ -68,7 +68,7 @@ fn addresses_that_are_none() {
 }
 
 #[test]
-fn directories_that_cannot_be_used() {
+fn unusable_directories() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let file = temporary.path().join("file");
     std::fs::write(&file, "a file").expect("a file");
@@ -87,7 +87,7 @@ fn directories_that_cannot_be_used() {
 }
 
 #[test]
-fn files_of_others_in_the_place_of_the_database() {
+fn foreign_files_in_place_of_the_database() {
     for content in [
         "too short",
         &"text that is long enough to be taken for a database. ".repeat(100),
@@ -106,7 +106,7 @@ fn files_of_others_in_the_place_of_the_database() {
 }
 
 #[test]
-fn databases_of_others() {
+fn foreign_databases() {
     for setup in [
         "CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)",
         "PRAGMA journal_mode = WAL; CREATE TABLE theirs (x)",
@@ -135,7 +135,7 @@ fn databases_of_others() {
 #[test]
 fn a_database_of_a_newer_version() {
     let temporary = tempfile::TempDir::new().expect("a directory");
-    super::drop_gracefully(Running::start(serve(temporary.path())));
+    super::stop_gracefully(Running::start(serve(temporary.path())));
     let database =
         rusqlite::Connection::open(temporary.path().join("registry.db")).expect("the database");
     database

@@ -1,4 +1,4 @@
-//! Ending: requests in flight are finished, everything else is not waited for.
+//! Stopping: requests in flight are finished, nothing else is waited for.
 
 use std::io::{BufReader, Read, Write};
 use std::net::TcpStream;
@@ -73,7 +73,7 @@ fn an_upload_in_flight_is_finished_and_kept() {
 }
 
 #[test]
-fn idle_connections_are_not_waited_for() {
+fn a_stop_does_not_wait_for_idle_connections() {
     for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT] {
         assert_at_once(|| {
             let (_directory, mut server) = fresh();
@@ -90,8 +90,8 @@ fn idle_connections_are_not_waited_for() {
     }
 }
 
-/// Asserts that something takes no time to speak of. It may be tried again, because closing a database waits for a disk
-/// that others use as well.
+/// Asserts that an attempt is fast. It may be retried, because closing a database waits for a disk
+/// that others use too.
 fn assert_at_once(attempt: impl Fn() -> Duration) {
     let times: Vec<_> = (0..3)
         .map(|_| attempt())
@@ -100,8 +100,8 @@ fn assert_at_once(attempt: impl Fn() -> Duration) {
     assert!(times.len() < 3, "it took {times:?}");
 }
 
-/// An upload whose client has fallen silent, so that a stopping server waits for it.
-fn stuck(server: &Running, directory: &Path) -> TcpStream {
+/// Starts an upload whose client falls silent, so that a stopping server waits for it.
+fn start_stalled_upload(server: &Running, directory: &Path) -> TcpStream {
     let location = server.client().begin_upload("a");
     let mut stream = server.client().connect();
     write!(
@@ -113,7 +113,7 @@ fn stuck(server: &Running, directory: &Path) -> TcpStream {
     stream
 }
 
-/// Waits until something of an upload has arrived: from then on it is in flight for the server as well.
+/// Waits until part of an upload has arrived, so that the server sees it in flight.
 fn wait_until_received(directory: &Path, location: &str) {
     let start = Instant::now();
     while upload_length(directory, location) == 0 {
@@ -122,10 +122,10 @@ fn wait_until_received(directory: &Path, location: &str) {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_signal_stops_at_once() {
     assert_at_once(|| {
         let (directory, mut server) = fresh();
-        let _stuck = stuck(&server, directory.path());
+        let _stuck = start_stalled_upload(&server, directory.path());
         server.terminate();
         wait_until_closed(&server.address());
         assert!(
@@ -140,14 +140,14 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn a_client_that_says_nothing_is_waited_for_only_so_long() {
+fn a_stop_waits_for_silent_clients_for_a_bounded_time() {
     const DRAIN: Duration = Duration::from_millis(300);
     assert_at_once(|| {
         let temporary = tempfile::TempDir::new().expect("a directory");
         let mut command = serve(temporary.path());
         command.env("REGISTRY_HTTP_DRAINTIMEOUT", "300ms");
         let mut server = Running::start(command);
-        let _stuck = stuck(&server, temporary.path());
+        let _stuck = start_stalled_upload(&server, temporary.path());
         let start = Instant::now();
         server.terminate();
         let (code, _, err) = server.end();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Running, serve};
 use crate::support::{Client, eventually, noise, sha256};
 
-fn told(environment: &[(&str, &str)], phrase: &str) -> usize {
+fn logged(environment: &[(&str, &str)], phrase: &str) -> usize {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let mut command = serve(temporary.path());
     command.envs(environment.iter().copied());
@@ -20,33 +20,33 @@ fn told(environment: &[(&str, &str)], phrase: &str) -> usize {
 }
 
 #[test]
-fn leases_that_no_push_can_rely_on_are_warned_of() {
+fn a_lease_too_short_for_pushes_is_warned_about() {
     let phrase = "pushes that take longer may fail";
     assert_eq!(
-        told(
+        logged(
             &[("REGISTRY_GC_LEASE", "0s"), ("REGISTRY_GC_GRACE", "0s")],
             phrase
         ),
         1
     );
     assert_eq!(
-        told(
+        logged(
             &[("REGISTRY_GC_LEASE", "59s"), ("REGISTRY_GC_GRACE", "1s")],
             phrase
         ),
         1
     );
     assert_eq!(
-        told(
+        logged(
             &[("REGISTRY_GC_LEASE", "1m"), ("REGISTRY_GC_GRACE", "0s")],
             phrase
         ),
         0
     );
-    // everything stays for the longer of both
-    assert_eq!(told(&[("REGISTRY_GC_LEASE", "0s")], phrase), 0);
+    // content is kept for the longer of both times
+    assert_eq!(logged(&[("REGISTRY_GC_LEASE", "0s")], phrase), 0);
     assert_eq!(
-        told(
+        logged(
             &[
                 ("REGISTRY_GC_LEASE", "0s"),
                 ("REGISTRY_GC_GRACE", "0s"),
@@ -56,7 +56,7 @@ fn leases_that_no_push_can_rely_on_are_warned_of() {
         ),
         0
     );
-    assert_eq!(told(&[], phrase), 0);
+    assert_eq!(logged(&[], phrase), 0);
 }
 
 fn file_of(directory: &Path, digest: &str) -> PathBuf {
@@ -64,14 +64,14 @@ fn file_of(directory: &Path, digest: &str) -> PathBuf {
     directory.join("blobs/sha256").join(&hex[..2]).join(hex)
 }
 
-/// Pushes something that nothing needs, and waits until a pass has collected it.
+/// Pushes an unneeded blob and waits until a pass has collected it.
 fn await_pass(client: &mut Client, directory: &Path, seed: u64) {
     let file = file_of(directory, &client.push_blob("app", &noise(seed, 100)));
     eventually("the file is removed", || !file.exists());
 }
 
 #[test]
-fn a_file_that_cannot_be_removed_is_told_of_once_for_each_reason() {
+fn an_unremovable_file_is_logged_once_per_reason() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let mut command = serve(temporary.path());
     command.envs([

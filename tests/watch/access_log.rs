@@ -71,7 +71,7 @@ fn each_request_is_one_line_in_combined_format() {
 
 /// A prefix is part of what was asked for; a trusted proxy says who asked.
 #[test]
-fn lines_tell_of_the_client_and_of_its_own_words() {
+fn lines_contain_the_client_address_and_its_request() {
     let mut server = Watched::start(&[
         ("REGISTRY_HTTP_PREFIX", "/registry/"),
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
@@ -95,16 +95,17 @@ fn lines_tell_of_the_client_and_of_its_own_words() {
 }
 
 #[test]
-fn it_may_be_switched_off() {
+fn the_access_log_may_be_disabled() {
     let mut server = Watched::start(&[("REGISTRY_LOG_ACCESSLOG_DISABLED", "true")]);
     assert_eq!(server.client().get("/v2/").status, 200);
     server.stop();
     assert_eq!(server.out().len(), 1);
 }
 
-/// Nobody reads on: requests go on all the same, lines are dropped and counted, and those that come are whole.
+/// While nobody reads, requests continue, lines are dropped and counted, and lines written are
+/// complete.
 #[test]
-fn a_reader_that_is_stuck_holds_nobody_up() {
+fn a_stalled_reader_does_not_block_requests() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let environment = [
         ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false"),
@@ -125,7 +126,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
         .split_once("://")
         .and_then(|(_, rest)| rest.split(',').next())
         .expect("an address");
-    // of which the log keeps so much; each byte becomes four
+    // the log buffers that much; each byte is escaped to four
     let agent = "é".repeat(512);
     let mut client = Client::new(address);
     for _ in 0..1500 {
@@ -138,7 +139,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
             200
         );
     }
-    let debug = eventually_some("the debug port is said", || {
+    let debug = eventually_some("the debug port is logged", || {
         let log = std::fs::read_to_string(&log).expect("a log");
         log.lines()
             .find(|line| line.contains("debug port listening"))?
@@ -159,7 +160,7 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
     child.wait().expect("it ends");
     let mut rest = String::new();
     out.read_to_string(&mut rest).expect("text");
-    // what was in the pipe when it died; its last line may be cut
+    // the pipe's content at the kill; the last line may be incomplete
     assert!(
         rest.split_inclusive('\n')
             .filter(|line| line.ends_with('\n'))

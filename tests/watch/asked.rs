@@ -6,8 +6,8 @@ use std::process::{Command, Output, Stdio};
 use crate::support::Server;
 use crate::wire::pki::{Authority, params};
 
-/// Result of the command for a server with these variables, which the command gets as well.
-fn asked(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+/// Runs the command for a server with these variables, which the command gets too.
+fn run_health(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     let output = command
         .arg("health")
@@ -16,10 +16,10 @@ fn asked(environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, Stri
         .envs(environment.iter().copied())
         .output()
         .expect("the command runs");
-    said(&output)
+    outcome(&output)
 }
 
-fn said(output: &Output) -> (Option<i32>, String) {
+fn outcome(output: &Output) -> (Option<i32>, String) {
     let text = [&*output.stdout, &*output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     assert_eq!(text.lines().count(), 1, "{text}");
@@ -27,7 +27,7 @@ fn said(output: &Output) -> (Option<i32>, String) {
 }
 
 #[test]
-fn a_server_is_asked_where_its_configuration_has_it() {
+fn health_uses_the_configured_address() {
     let files = tempfile::TempDir::new().expect("a directory");
     let path = |name: &str| files.path().join(name).display().to_string();
     let authority = Authority::new("an authority");
@@ -76,7 +76,7 @@ fn a_server_is_asked_where_its_configuration_has_it() {
             "http"
         };
         let place = [("REGISTRY_HTTP_ADDR", server.address())];
-        let (code, text) = asked(
+        let (code, text) = run_health(
             &[&environment[..], &place].concat(),
             &["--addr", server.address()][..if environment.contains(&unix[0]) { 0 } else { 2 }],
         );
@@ -104,7 +104,7 @@ fn a_certificate_that_has_expired_is_not_ready() {
         ("REGISTRY_HTTP_TLS_KEY", &key),
     ];
     let server = Server::with(&tls);
-    let (code, text) = asked(&tls, &["--addr", server.address()]);
+    let (code, text) = run_health(&tls, &["--addr", server.address()]);
     assert!(
         code == Some(1) && text.contains("is not ready: certificate: the certificate has expired"),
         "{text}"
@@ -112,16 +112,16 @@ fn a_certificate_that_has_expired_is_not_ready() {
 }
 
 #[test]
-fn what_is_not_well_is_said_and_is_the_exit_status() {
+fn problems_are_printed_and_set_the_exit_status() {
     let full = Server::with(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
-    let (code, text) = asked(&[], &["--addr", full.address()]);
+    let (code, text) = run_health(&[], &["--addr", full.address()]);
     assert!(
         code == Some(1) && text.contains("is not ready: disk: no disk is free beyond the reserve"),
         "{text}"
     );
     let address = full.address().to_owned();
     drop(full);
-    let (code, text) = asked(&[], &["--addr", &address]);
+    let (code, text) = run_health(&[], &["--addr", &address]);
     assert!(
         code == Some(1) && text.contains(&format!("http://{address} does not respond: ")),
         "{text}"
@@ -151,26 +151,27 @@ fn what_is_not_well_is_said_and_is_the_exit_status() {
             let _ = std::io::Read::read(&mut stream, &mut [0; 1000]);
             let _ = std::io::Write::write_all(&mut stream, answer.as_bytes());
         });
-        let (code, text) = asked(&[], &["--addr", &address]);
+        let (code, text) = run_health(&[], &["--addr", &address]);
         assert!(
             code == Some(i32::from(cause != " is ready")) && text.contains(cause),
             "{text}"
         );
     }
-    let (code, text) = asked(&[("REGISTRY_HTTP_ADR", "a")], &["--addr", &address]);
+    let (code, text) = run_health(&[("REGISTRY_HTTP_ADR", "a")], &["--addr", &address]);
     assert!(
         code == Some(1) && text.contains("did you mean REGISTRY_HTTP_ADDR?"),
         "{text}"
     );
 }
 
-/// In a container nobody says which configuration the server was started with.
+/// In a container, the command does not know the server's configuration.
 #[test]
-fn the_only_server_there_is_is_found() {
+fn health_finds_the_only_running_server() {
     let temporary = tempfile::TempDir::new().expect("a directory");
-    // a program of its own, for other tests have servers as well
+    // a copy of the program, because other tests run servers too
     let program = temporary.path().join("registry");
-    // by a process of its own: what this one has open for writing, other tests' children may have as well
+    // copied by another process: a file this process has open for writing may be inherited by other
+    // tests' children
     assert!(
         Command::new("cp")
             .arg(env!("CARGO_BIN_EXE_registry"))
@@ -215,7 +216,7 @@ fn the_only_server_there_is_is_found() {
         child
     };
     let health = || {
-        said(
+        outcome(
             &Command::new(&program)
                 .arg("health")
                 .env_clear()

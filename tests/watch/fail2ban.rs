@@ -1,4 +1,5 @@
-//! The filter in `docs/fail2ban` finds the address in what is really logged; `tests/clients/fail2ban.rs` asks fail2ban itself.
+//! The filter in `docs/fail2ban` finds the address in real log lines; `tests/clients/fail2ban.rs`
+//! runs fail2ban itself.
 
 use std::process::Command;
 
@@ -9,7 +10,8 @@ use regex::Regex;
 use super::Watched;
 use crate::support::eventually_some;
 
-/// The expressions of the filter, as fail2ban reads them: the time is taken out of the line, and `<HOST>` is an address.
+/// The filter's expressions as fail2ban reads them: the time is removed from the line, and `<HOST>`
+/// is an address.
 fn filter() -> (Regex, Regex) {
     let text = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -37,7 +39,7 @@ fn filter() -> (Regex, Regex) {
 }
 
 #[test]
-fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
+fn the_filter_finds_the_address_of_each_failure_and_no_other() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let users = temporary.path().join("htpasswd");
     let made = Command::new(env!("CARGO_BIN_EXE_registry"))
@@ -87,7 +89,7 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
     }
     assert_eq!(log_in("user", "hunter2", "2001:db8::7"), 401);
     assert_eq!(show("Basic !!!", "192.0.2.100"), 401);
-    // as often as it takes to close the door, and behind it no failure is a line: there was no attempt
+    // enough guesses for a lockout, during which a rejected login is no attempt and logs no line
     let guesses: Vec<_> = (0..14)
         .map(|number| log_in("user", &format!("hunter2{number}"), "192.0.2.101"))
         .collect();
@@ -136,7 +138,7 @@ fn whoever_fails_to_log_in_is_found_and_nobody_else_can_be_accused() {
         .into_iter()
         .filter(|line| !line.contains("login failed"));
     others.for_each(|line| assert!(!failure.is_match(&time.replace(&line, "")), "{line}"));
-    // the access log knows who it was, and not who merely said so
+    // the access log names authenticated users only
     let users: Vec<_> = server
         .out()
         .iter()

@@ -1,4 +1,4 @@
-//! Distribution's health checks, and the debug port that tells of them.
+//! Distribution's health checks, and their state on the debug port.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
@@ -10,8 +10,8 @@ use crate::support::{Server, eventually_some};
 
 const SOON: &str = "interval: 5ms";
 
-/// Waits until every request is refused, and the debug port names this check.
-fn wait_until_ill(server: &Watched, check: &str) -> String {
+/// Waits until every request is refused and the debug port names this check.
+fn wait_until_unhealthy(server: &Watched, check: &str) -> String {
     let mut debug = server.debug();
     let cause = eventually_some("the check fails", || {
         let answer = debug.get("/debug/health");
@@ -46,7 +46,7 @@ fn wait_until_ill(server: &Watched, check: &str) -> String {
     cause
 }
 
-fn wait_until_well(server: &Watched) {
+fn wait_until_healthy(server: &Watched) {
     eventually_some("the check is passed", || {
         Some(server.client().get("/v2/")).filter(|answer| answer.status == 200)
     });
@@ -55,7 +55,7 @@ fn wait_until_well(server: &Watched) {
 }
 
 #[test]
-fn a_file_takes_the_server_out_of_service() {
+fn a_file_check_takes_the_server_out_of_service() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let file = temporary.path().join("down");
     let checks = format!("[{{file: {}, {SOON}}}]", file.display());
@@ -66,17 +66,17 @@ fn a_file_takes_the_server_out_of_service() {
             "{enabled: true, interval: 5ms}",
         ),
     ]);
-    wait_until_well(&server);
+    wait_until_healthy(&server);
     let start = Instant::now();
     std::fs::write(&file, "").expect("a file");
     assert_eq!(
-        wait_until_ill(&server, &file.display().to_string()),
+        wait_until_unhealthy(&server, &file.display().to_string()),
         "file exists"
     );
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     assert_eq!(server.debug().head("/debug/health").status, 503);
     std::fs::remove_file(&file).expect("the file goes");
-    wait_until_well(&server);
+    wait_until_healthy(&server);
     let log = server.err();
     assert_eq!(
         log.iter()
@@ -88,16 +88,16 @@ fn a_file_takes_the_server_out_of_service() {
 }
 
 #[test]
-fn another_server_must_answer_as_expected() {
+fn an_http_check_requires_the_expected_status() {
     let other = Server::start();
     let uri = format!("http://{}/v2/", other.address());
     let checks = format!(
         "[{{uri: '{uri}', headers: {{X-Test: [a, b]}}, timeout: 5s, {SOON}, threshold: 2}}]"
     );
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
-    wait_until_well(&server);
+    wait_until_healthy(&server);
     drop(other);
-    assert!(!wait_until_ill(&server, &uri).is_empty());
+    assert!(!wait_until_unhealthy(&server, &uri).is_empty());
 
     let other = Server::start();
     let uri = format!("http://{}/nothing", other.address());
@@ -106,12 +106,12 @@ fn another_server_must_answer_as_expected() {
         &format!("[{{uri: '{uri}', {SOON}}}]"),
     )]);
     assert_eq!(
-        wait_until_ill(&server, &uri),
+        wait_until_unhealthy(&server, &uri),
         "downstream service returned unexpected status: 404"
     );
 }
 
-/// A server that answers every request with this status, and tells what it was sent.
+/// A server that answers every request with this status and reports the requests.
 fn peer(status: &'static str) -> (String, Receiver<String>) {
     peer_with(std::iter::repeat(status))
 }
@@ -123,7 +123,7 @@ fn peer_with(
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let (sender, heads) = channel();
-    // ends once nobody listens to it
+    // ends once the receiver is dropped
     std::thread::spawn(move || {
         for (stream, status) in listener.incoming().zip(statuses) {
             let Ok(mut stream) = stream else { continue };
@@ -151,14 +151,14 @@ fn peer_with(
 }
 
 /// Request head of the next check, after one was judged.
-fn second(heads: &Receiver<String>) -> String {
+fn next_request(heads: &Receiver<String>) -> String {
     heads.recv_timeout(PATIENCE).expect("a look");
     heads.recv_timeout(PATIENCE).expect("another look")
 }
 
-/// As distribution's client does; what stands in `headers` goes over a login in the URL.
+/// As distribution's client does; `headers` overrides credentials in the URL.
 #[test]
-fn a_login_in_a_url_and_headers_are_sent() {
+fn an_http_check_sends_url_credentials_and_headers() {
     for (user, headers, sent) in [
         (
             "",
@@ -180,50 +180,50 @@ fn a_login_in_a_url_and_headers_are_sent() {
         let checks =
             format!("[{{uri: 'http://{user}{address}/v2/?x', headers: {headers}, {SOON}}}]");
         let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
-        let head = second(&heads);
+        let head = next_request(&heads);
         sent.iter()
             .for_each(|words| assert!(head.contains(words), "{words} is not in {head}"));
-        wait_until_well(&server);
+        wait_until_healthy(&server);
     }
 }
 
-/// A redirection is followed, and what is meant for one server is not shown to another.
+/// A redirection is followed without headers meant for the first server.
 #[test]
-fn headers_are_not_sent_elsewhere() {
+fn headers_are_not_sent_to_another_host() {
     let (elsewhere, other) = peer("200 OK");
     let there = format!("302 Found\r\nLocation: http://{elsewhere}/x");
     let (address, heads) = peer(there.leak());
     let checks =
         format!("[{{uri: 'http://joe:hidden@{address}/', headers: {{X-Test: [hidden]}}, {SOON}}}]");
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
-    assert!(second(&heads).contains("x-test: hidden"));
-    let head = second(&other);
+    assert!(next_request(&heads).contains("x-test: hidden"));
+    let head = next_request(&other);
     assert!(
         head.starts_with("head /x ") && !head.contains("x-test") && !head.contains("authorization"),
         "{head}"
     );
-    wait_until_well(&server);
+    wait_until_healthy(&server);
 }
 
 #[test]
-fn any_status_may_be_the_expected_one() {
+fn any_status_may_be_expected() {
     let (address, heads) = peer("204 No Content");
     let server = Watched::start(&[(
         "REGISTRY_HEALTH_HTTP",
         &format!("[{{uri: 'http://{address}/', statuscode: 204, {SOON}}}]"),
     )]);
-    second(&heads);
-    wait_until_well(&server);
+    next_request(&heads);
+    wait_until_healthy(&server);
 }
 
-/// So many failures in a row, and no fewer: a look in between that succeeds begins anew.
+/// Only failures in a row count: a success in between resets the counter.
 #[test]
 fn a_threshold_counts_failures_in_a_row() {
     let (address, heads) = peer("500 Oh");
     let failing = format!("{{uri: 'http://{address}/', {SOON}, threshold: 1000000}}");
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &format!("[{failing}]"))]);
     (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
-    wait_until_well(&server);
+    wait_until_healthy(&server);
     let (address, heads) = peer_with(["500 Oh", "200 OK"].into_iter().cycle());
     let checks = format!("[{{uri: 'http://{address}/', {SOON}, threshold: 2}}]");
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &checks)]);
@@ -236,7 +236,7 @@ fn a_threshold_counts_failures_in_a_row() {
         "{:?}",
         server.err()
     );
-    // one that counts, and one that does not
+    // one with a threshold, one without
     let closed = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a port");
@@ -248,7 +248,7 @@ fn a_threshold_counts_failures_in_a_row() {
         ("REGISTRY_HEALTH_TCP", &tcp),
     ]);
     (0..5).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
-    wait_until_ill(&server, &format!("http://{address}/"));
+    wait_until_unhealthy(&server, &format!("http://{address}/"));
     assert_eq!(
         server
             .debug()
@@ -264,9 +264,9 @@ fn a_threshold_counts_failures_in_a_row() {
 /// The longest that anything may take which is asked for every 5 ms, and less than it takes by default.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The checks without a server to ask, with a threshold and without one.
+/// Checks of the storage, with and without a threshold.
 #[test]
-fn a_data_directory_that_is_gone_is_noticed() {
+fn a_missing_data_directory_is_noticed() {
     let (address, heads) = peer("200 OK");
     let looks = format!("[{{uri: 'http://{address}/', {SOON}}}]");
     for (threshold, is_ill) in [(1, true), (1_000_000, false)] {
@@ -275,29 +275,29 @@ fn a_data_directory_that_is_gone_is_noticed() {
             ("REGISTRY_HEALTH_STORAGEDRIVER", &driver),
             ("REGISTRY_HEALTH_HTTP", &looks),
         ]);
-        second(&heads);
+        next_request(&heads);
         let (data, away) = (server.path("data"), server.path("away"));
         let start = Instant::now();
         std::fs::rename(&data, &away).expect("it is moved");
         if is_ill {
-            wait_until_ill(&server, "storagedriver_filesystem");
+            wait_until_unhealthy(&server, "storagedriver_filesystem");
             assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
         } else {
             (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
-            wait_until_well(&server);
+            wait_until_healthy(&server);
         }
         std::fs::rename(&away, &data).expect("it is moved");
-        wait_until_well(&server);
+        wait_until_healthy(&server);
     }
     let server = Watched::start(&[("REGISTRY_HEALTH_HTTP", &looks)]);
     std::fs::rename(server.path("data"), server.path("away")).expect("it is moved");
     (0..20).for_each(|_| drop(heads.recv_timeout(PATIENCE).expect("a look")));
-    wait_until_well(&server);
+    wait_until_healthy(&server);
 }
 
-/// Nobody accepts, and no more connections are kept waiting: the system leaves those who come without an answer.
+/// A full backlog that accepts nothing: the system leaves new connections unanswered.
 #[test]
-fn a_port_at_which_nothing_happens_is_given_up() {
+fn a_check_of_an_unresponsive_port_times_out() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build()
@@ -317,37 +317,37 @@ fn a_port_at_which_nothing_happens_is_given_up() {
         "REGISTRY_HEALTH_TCP",
         &format!("[{{addr: '{address}', timeout: 30ms, {SOON}}}]"),
     )]);
-    assert!(wait_until_ill(&server, &address.to_string()).ends_with("no answer within 30ms"));
+    assert!(wait_until_unhealthy(&server, &address.to_string()).ends_with("no answer within 30ms"));
 }
 
 #[test]
-fn a_server_that_says_nothing_is_given_up() {
+fn a_check_of_a_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let uri = format!("http://{}/", listener.local_addr().expect("an address"));
     let server = Watched::start(&[(
         "REGISTRY_HEALTH_HTTP",
         &format!("[{{uri: '{uri}', timeout: 30ms, {SOON}}}]"),
     )]);
-    assert_eq!(wait_until_ill(&server, &uri), "no answer within 30ms");
+    assert_eq!(wait_until_unhealthy(&server, &uri), "no answer within 30ms");
 }
 
 #[test]
-fn a_port_must_be_open() {
+fn a_tcp_check_requires_an_open_port() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address").to_string();
     let server = Watched::start(&[(
         "REGISTRY_HEALTH_TCP",
         &format!("[{{addr: '{address}', timeout: 1s, {SOON}}}]"),
     )]);
-    wait_until_well(&server);
+    wait_until_healthy(&server);
     let start = Instant::now();
     drop(listener);
-    assert!(wait_until_ill(&server, &address).contains(&address));
+    assert!(wait_until_unhealthy(&server, &address).contains(&address));
     assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
 }
 
 #[test]
-fn a_debug_port_that_cannot_be_had_is_named() {
+fn an_unavailable_debug_port_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address").to_string();
     let directory = tempfile::TempDir::new().expect("a directory");
@@ -366,7 +366,7 @@ fn a_debug_port_that_cannot_be_had_is_named() {
 }
 
 #[test]
-fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
+fn the_debug_port_serves_metrics_only_if_configured() {
     let server = Watched::start(&[("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "false")]);
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
     server.client().get("/metrics").refused(404, "UNSUPPORTED");
@@ -384,9 +384,9 @@ fn the_debug_port_gives_metrics_only_where_it_is_told_to() {
     server.debug().get("/metrics").refused(404, "UNSUPPORTED");
 }
 
-/// The port has few places, so that nobody may keep one by not reading.
+/// The port allows few connections, so a client may not keep one by not reading.
 #[test]
-fn answers_of_the_debug_port_that_nobody_takes_are_given_up() {
+fn unread_answers_of_the_debug_port_are_dropped() {
     let server = Watched::start(&[]);
     let mut stream = server.debug().connect();
     stream
@@ -394,7 +394,7 @@ fn answers_of_the_debug_port_that_nobody_takes_are_given_up() {
         .expect("a timeout");
     let requests = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".repeat(100);
     let start = Instant::now();
-    // the server stops reading once nothing can be written, and ends some time after that
+    // the server stops reading once it cannot write, and closes the connection some time later
     loop {
         match stream.write(&requests) {
             Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {

@@ -1,4 +1,4 @@
-//! The log on standard error, in its three shapes.
+//! The log on standard error, in its three formats.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -24,7 +24,7 @@ fn objects(formatter: &str) -> Vec<Value> {
 }
 
 #[test]
-fn json_is_one_object_a_line() {
+fn json_lines_are_one_object_each() {
     let lines = objects("json");
     assert!(lines.len() > 1);
     for line in &lines {
@@ -52,7 +52,7 @@ fn json_is_one_object_a_line() {
 }
 
 #[test]
-fn logstash_has_its_own_names() {
+fn logstash_uses_its_own_field_names() {
     for line in objects("logstash") {
         assert_eq!(line["@version"], "1", "{line}");
         assert!(
@@ -65,7 +65,7 @@ fn logstash_has_its_own_names() {
 }
 
 #[test]
-fn text_is_for_people_and_only_as_much_as_is_asked_for() {
+fn text_format_follows_the_level() {
     let mut server = Watched::start(&[("REGISTRY_LOG_FIELDS", "{service: registry}")]);
     server.stop();
     let lines = server.err();
@@ -79,10 +79,10 @@ fn text_is_for_people_and_only_as_much_as_is_asked_for() {
     assert_eq!(server.err(), Vec::<String>::new());
 }
 
-/// Nobody reads on: requests go on all the same, and once somebody does, all of it is there, in order and with the end.
+/// While nobody reads, requests continue; afterwards the whole log is there, in order.
 #[test]
-fn a_reader_that_is_stuck_holds_nobody_up() {
-    // more than the 64 KiB of a pipe
+fn a_stalled_reader_does_not_block_requests() {
+    // more than the 64 KiB that a pipe holds
     const GUESSES: usize = 800;
     let temporary = tempfile::TempDir::new().expect("a directory");
     let users = temporary.path().join("htpasswd");
@@ -140,9 +140,10 @@ fn a_reader_that_is_stuck_holds_nobody_up() {
     );
 }
 
-/// A refused push is told once for each reason, under distribution's names, and everything else where all is asked for.
+/// A refused push is logged once per reason, under distribution's names; more detail appears at
+/// debug level.
 #[test]
-fn why_a_push_was_refused_is_in_the_log() {
+fn the_log_gives_the_reason_of_a_refused_push() {
     let failures = |level: &str| -> Vec<Value> {
         let mut server = Watched::start(&[
             ("REGISTRY_LOG_FORMATTER", "json"),
@@ -226,16 +227,16 @@ fn why_a_push_was_refused_is_in_the_log() {
     );
 }
 
-/// Whoever does not see the password cannot log in.
+/// Without the password in the log, no one could log in.
 #[test]
-fn a_generated_password_is_said_at_every_level() {
+fn a_generated_password_is_logged_at_every_level() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let auth = format!(
         "{{htpasswd: {{realm: a, path: {}}}}}",
         temporary.path().join("htpasswd").display()
     );
     let server = Watched::start(&[("REGISTRY_AUTH", &auth), ("REGISTRY_LOG_LEVEL", "error")]);
-    let line = eventually_some("it is said", || {
+    let line = eventually_some("it is logged", || {
         server
             .err()
             .into_iter()

@@ -1,4 +1,4 @@
-//! Metrics, as Prometheus reads them.
+//! Metrics in the Prometheus formats.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use regex::Regex;
 use super::Watched;
 use crate::support::{Image, eventually_some, sha256};
 
-/// The value of a sample, by its name and labels as they are written.
+/// The value of a sample, by its name and labels as written.
 fn value(metrics: &str, sample: &str) -> Option<f64> {
     metrics
         .lines()
@@ -27,7 +27,7 @@ pub fn families(metrics: &str) -> BTreeMap<String, String> {
 }
 
 /// A server with everything that is counted, the certificate included.
-pub fn everything() -> Watched {
+pub fn start_with_all_metrics() -> Watched {
     let certified =
         rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let temporary = tempfile::TempDir::new().expect("a directory");
@@ -52,7 +52,7 @@ pub fn everything() -> Watched {
 }
 
 #[test]
-fn what_clients_do_is_counted_under_distributions_names() {
+fn requests_are_counted_under_distributions_names() {
     let server = Watched::start(&[]);
     let mut client = server.client();
     let image = Image::small(1);
@@ -139,7 +139,7 @@ fn what_clients_do_is_counted_under_distributions_names() {
         ("registry_healthy", 1.0),
         ("registry_config_last_reload_successful", 1.0),
     ];
-    // what is counted once an answer has been handed over may come a moment after the client has it
+    // counts made after an answer is sent may lag behind the client
     let metrics = eventually_some("everything is counted", || {
         let metrics = server.metrics();
         expected
@@ -157,7 +157,7 @@ fn what_clients_do_is_counted_under_distributions_names() {
 }
 
 #[test]
-fn the_store_and_its_collection_are_told() {
+fn the_store_and_its_collection_are_measured() {
     let server = Watched::start(&[
         ("REGISTRY_GC_INTERVAL", "10ms"),
         ("REGISTRY_GC_LEASE", "0s"),
@@ -195,15 +195,15 @@ fn the_store_and_its_collection_are_told() {
 
 /// Two families of the same name, or one that is said twice, would be refused by Prometheus as a whole.
 #[test]
-fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
-    let server = everything();
+fn the_documented_metrics_are_exactly_the_exported_ones() {
+    let server = start_with_all_metrics();
     let metrics = server.metrics();
-    let said = metrics
+    let declared = metrics
         .lines()
         .filter(|line| line.starts_with("# TYPE "))
         .count();
     let families = families(&metrics);
-    assert_eq!(families.len(), said);
+    assert_eq!(families.len(), declared);
     let exported: BTreeSet<String> = families.keys().cloned().collect();
     let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
         .expect("the table");
@@ -226,8 +226,8 @@ fn every_metric_is_in_the_operators_table_and_the_other_way_round() {
     assert!(expiry > 4e9, "{expiry}");
 }
 
-/// Checks what a parser relies on, in both text formats: every sample stands below the help and
-/// type of its family, and every histogram ends in a +Inf bucket.
+/// Checks the structure in both text formats: every sample follows its family's help and type, and
+/// every histogram ends in a +Inf bucket.
 fn assert_well_formed(text: &str, is_open: bool) {
     let bound = Regex::new(r#"le="([^"]*)",?"#).expect("an expression");
     let (mut helped, mut family, mut seen) = ("", ("", ""), BTreeSet::new());
@@ -238,7 +238,7 @@ fn assert_well_formed(text: &str, is_open: bool) {
             ["#", "HELP", name, _, ..] => helped = name,
             ["#", "TYPE", name, kind] => {
                 assert_eq!(name, helped, "no help: {line}");
-                assert!(seen.insert(name), "said twice: {line}");
+                assert!(seen.insert(name), "declared twice: {line}");
                 family = (name, kind);
             }
             ["#", "EOF"] => assert!(
@@ -304,9 +304,10 @@ fn assert_well_formed(text: &str, is_open: bool) {
     assert_eq!(text.ends_with("# EOF\n"), is_open);
 }
 
-/// Prometheus asks for OpenMetrics by name; whoever does not gets the older text, where a counter's whole name is its family's.
+/// Prometheus requests OpenMetrics by name; other clients get the older text format, where a
+/// counter's full name is its family's.
 #[test]
-fn the_text_is_what_is_asked_for_and_well_formed() {
+fn the_text_has_the_requested_format_and_is_well_formed() {
     let server = Watched::start(&[]);
     Image::small(1).push(&mut server.client(), "a", "v1");
     let scrape = |accept: &str| {
@@ -344,7 +345,7 @@ fn the_text_is_what_is_asked_for_and_well_formed() {
 
 /// Received bytes are counted, chunked or not; announced ones are not.
 #[test]
-fn received_bytes_are_those_that_were_read() {
+fn received_bytes_are_counted_as_read() {
     let server = Watched::start(&[]);
     let mut client = server.client();
     let begun = client.request("POST", "/v2/a/blobs/uploads/").send();
@@ -396,7 +397,7 @@ fn received_bytes_are_those_that_were_read() {
     );
 }
 
-/// Sends this as it is; the answer has this status.
+/// Sends a raw request and checks the status of the answer.
 fn raw(address: &str, request: &str, status: &str) {
     let mut stream = std::net::TcpStream::connect(address).expect("a connection");
     stream.write_all(request.as_bytes()).expect("it is sent");
@@ -408,9 +409,9 @@ fn raw(address: &str, request: &str, status: &str) {
     );
 }
 
-/// A dashboard would tell of 56 years, for ever where collection is switched off.
+/// A dashboard would show an age of 56 years, for ever if collection is disabled.
 #[test]
-fn what_never_happened_has_no_time() {
+fn events_that_never_happened_have_no_time() {
     let server = Watched::start(&[("REGISTRY_GC_ENABLED", "false")]);
     let metrics = server.metrics();
     assert!(metrics.contains("# TYPE registry_gc_last_success_timestamp_seconds gauge\n"));

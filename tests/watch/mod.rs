@@ -26,7 +26,7 @@ struct Watched {
 }
 
 impl Watched {
-    /// Starts with the debug port open and metrics on it, and whatever else the environment says.
+    /// Starts with the debug port and metrics enabled, and the given environment.
     fn start(environment: &[(&str, &str)]) -> Self {
         let temporary = TempDir::new().expect("a directory");
         let common = [
@@ -61,12 +61,12 @@ impl Watched {
         self.temporary.path().join(name)
     }
 
-    /// Whole lines of standard output.
+    /// Complete lines of standard output.
     fn out(&self) -> Vec<String> {
         lines(&self.path("out"))
     }
 
-    /// Whole lines of standard error.
+    /// Complete lines of standard error.
     fn err(&self) -> Vec<String> {
         lines(&self.path("err"))
     }
@@ -77,7 +77,7 @@ impl Watched {
 
     /// A client of the debug port.
     fn debug(&self) -> Client {
-        let line = eventually_some("the debug port is said", || {
+        let line = eventually_some("the debug port is logged", || {
             self.err()
                 .into_iter()
                 .find(|line| line.contains("debug port listening"))
@@ -103,7 +103,7 @@ impl Watched {
         self.end();
     }
 
-    /// Tells it to stop.
+    /// Sends SIGTERM without waiting.
     fn terminate(&self) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
             .expect("a pid");
@@ -111,7 +111,7 @@ impl Watched {
             .expect("the server can be told to stop");
     }
 
-    /// Waits until it has ended.
+    /// Waits for a successful exit.
     fn end(&mut self) {
         assert!(self.child.wait().expect("it ends").success());
     }

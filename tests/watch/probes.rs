@@ -6,7 +6,7 @@ use super::Watched;
 use crate::support::{Response, Server, eventually_some};
 
 #[test]
-fn a_server_that_can_work_says_so() {
+fn a_working_server_is_ready() {
     let server = Watched::start(&[("REGISTRY_HTTP_PREFIX", "/registry/")]);
     for mut client in [server.client(), server.debug()] {
         for path in ["/livez", "/readyz"] {
@@ -52,18 +52,18 @@ fn problem(answer: &Response, check: &str) -> Option<String> {
         .flatten()
 }
 
-/// Its owner is told at once, by the names of the settings; clients are told what it is about; and pulls go on.
+/// The administrator gets setting names at once, clients a general reason, and pulls continue.
 #[test]
-fn a_disk_without_room_is_not_ready_and_alive() {
+fn a_server_with_a_full_disk_is_alive_but_not_ready() {
     let server = Watched::start(&[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")]);
-    let said = || -> Vec<String> {
+    let logged = || -> Vec<String> {
         server
             .err()
             .into_iter()
             .filter(|line| line.contains("storage.reserve"))
             .collect()
     };
-    let line = eventually_some("the log says so", || said().pop());
+    let line = eventually_some("the log says so", || logged().pop());
     assert!(
         line.contains(" WARN ")
             && line.contains("reserve=18446744073709551615")
@@ -109,12 +109,13 @@ fn a_disk_without_room_is_not_ready_and_alive() {
             "Kubernetes takes pulls down by {path}"
         );
     }
-    assert_eq!(said().len(), 1, "{:?}", said());
+    assert_eq!(logged().len(), 1, "{:?}", logged());
 }
 
-/// While requests are finished, nobody is to be sent here: the debug port says so, as the main one is closed.
+/// While requests are finished, no new client should be sent here: the debug port says so, as the
+/// main port is closed.
 #[test]
-fn a_server_that_is_being_stopped_is_not_ready() {
+fn a_stopping_server_is_not_ready() {
     let mut server = Watched::start(&[]);
     let mut debug = server.debug();
     let location = server.client().begin_upload("a");
@@ -136,10 +137,10 @@ fn a_server_that_is_being_stopped_is_not_ready() {
     server.end();
 }
 
-/// A database that somebody else holds cannot be written to; the probe answers all the same, in bounded time, and without
-/// making a queue.
+/// A database locked by another process is not writable; the probe still answers in bounded time,
+/// without queueing.
 #[test]
-fn a_database_that_cannot_be_written_to_is_not_ready_until_it_can() {
+fn a_server_with_a_locked_database_is_not_ready() {
     let server = Server::start();
     let database =
         rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");

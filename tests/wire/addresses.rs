@@ -24,7 +24,7 @@ fn location(environment: &[(&str, &str)], path: &str, headers: &[(&str, &str)]) 
 const UPLOADS: &str = "/v2/a/blobs/uploads/";
 
 #[test]
-fn locations_are_made_of_what_the_owner_says() {
+fn locations_follow_host_prefix_and_proxy_headers() {
     let forwarded = [
         ("X-Forwarded-Proto", "https"),
         ("X-Forwarded-Host", "r.example:8443"),
@@ -120,7 +120,7 @@ fn locations_are_made_of_what_the_owner_says() {
     }
 }
 
-/// An upload whose every request goes where the answer before it said.
+/// Uploads a blob; every request goes to the location of the previous answer.
 fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: &[u8]) {
     let path = |location: &Response| {
         let location = location.header("location").expect("a location").to_owned();
@@ -149,7 +149,7 @@ fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: 
 }
 
 #[test]
-fn everything_lies_below_the_prefix() {
+fn all_paths_are_below_the_prefix() {
     for relative in ["true", "false"] {
         let server = Server::with(&[
             ("REGISTRY_HTTP_PREFIX", "/r/x/"),
@@ -168,7 +168,7 @@ fn everything_lies_below_the_prefix() {
         ] {
             client.get(outside).refused(404, "UNSUPPORTED");
         }
-        // load balancers and orchestrators do not know of prefixes
+        // load balancers and orchestrators do not know prefixes
         for path in ["/", "/livez", "/readyz", "/r/x/livez"] {
             assert_eq!(client.get(path).status, 200, "{path}");
         }
@@ -197,7 +197,7 @@ fn everything_lies_below_the_prefix() {
 }
 
 #[test]
-fn an_owners_headers_go_with_every_answer() {
+fn configured_headers_are_sent_with_every_answer() {
     let headers =
         "{X-Content-Type-Options: [nosniff], X-Twice: [a, b], Docker-Content-Digest: [mine]}";
     let server = Server::with(&[("REGISTRY_HTTP_HEADERS", headers)]);
@@ -248,9 +248,9 @@ fn an_owners_headers_go_with_every_answer() {
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
 }
 
-/// Tag history records the deleting client's address, also behind a trusted proxy.
+/// Tag history records the client's address, also behind a trusted proxy.
 #[test]
-fn the_address_of_a_client_is_the_one_before_the_proxies() {
+fn the_client_address_is_the_one_before_trusted_proxies() {
     for (trusted, expected) in [
         (Some("[127.0.0.1]"), "192.0.2.7"),
         (Some("[10.0.0.0/8]"), "127.0.0.1"),
@@ -276,11 +276,11 @@ fn the_address_of_a_client_is_the_one_before_the_proxies() {
     }
 }
 
-/// Whoever forgot to name a proxy hears of it, once.
+/// A proxy missing in the settings is logged once.
 #[test]
-fn a_peer_that_is_not_believed_is_named_in_the_log() {
+fn an_untrusted_proxy_is_logged_once() {
     let server = Server::with(&[]);
-    let said = |server: &Server| server.log().matches("http.trustedproxies").count();
+    let logged = |server: &Server| server.log().matches("http.trustedproxies").count();
     let ask = |server: &Server, header: &str| {
         assert_eq!(
             server
@@ -294,13 +294,13 @@ fn a_peer_that_is_not_believed_is_named_in_the_log() {
     };
     ask(&server, "X-Forwarded-Proto");
     assert_eq!(server.client().get("/v2/").status, 200);
-    assert_eq!(said(&server), 0, "{}", server.log());
+    assert_eq!(logged(&server), 0, "{}", server.log());
     for header in ["Forwarded", "X-Forwarded-For", "X-Forwarded-For"] {
         ask(&server, header);
     }
     let log = server.log();
     assert!(
-        said(&server) == 1
+        logged(&server) == 1
             && log.contains("add 127.0.0.1 to http.trustedproxies")
             && log.contains("nothing need be done"),
         "{log}"
@@ -308,5 +308,5 @@ fn a_peer_that_is_not_believed_is_named_in_the_log() {
     assert!(!log.contains("192.0.2.7"), "{log}");
     let trusting = Server::with(&[("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]")]);
     ask(&trusting, "X-Forwarded-For");
-    assert_eq!(said(&trusting), 0, "{}", trusting.log());
+    assert_eq!(logged(&trusting), 0, "{}", trusting.log());
 }

@@ -1,4 +1,4 @@
-//! Certificates that are wrong, and certificates that are renewed.
+//! Invalid and renewed certificates.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use super::pki::{Authority, Issued, params, secure};
 use super::{Secure, serve};
 use crate::support::{Image, eventually, eventually_some, sha256};
 
-/// The one sentence of a server that must not start.
+/// The one-sentence error of a server that must not start.
 pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command
@@ -43,7 +43,7 @@ pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn what_cannot_be_used_is_said_in_plain_words() {
+fn unusable_certificates_are_reported() {
     let authority = Authority::new("an authority");
     let (own, other) = (
         authority.issue(&["localhost"]),
@@ -111,7 +111,7 @@ fn what_cannot_be_used_is_said_in_plain_words() {
 }
 
 #[test]
-fn settings_that_do_not_go_together_are_refused() {
+fn inconsistent_settings_are_refused() {
     let files = tempfile::TempDir::new().expect("a directory");
     Authority::new("an authority")
         .issue(&["localhost"])
@@ -215,9 +215,9 @@ fn settings_that_do_not_go_together_are_refused() {
     }
 }
 
-/// An expired certificate is served, since clients may accept it, and logged.
+/// An expired certificate is served, since clients may accept it, with a warning.
 #[test]
-fn a_certificate_out_of_its_time_is_warned_about() {
+fn an_expired_or_future_certificate_is_warned_about() {
     for (from, until, words) in [
         (2001, 2002, "expired at 2002-"),
         (2101, 2102, "not valid before 2101-"),
@@ -257,9 +257,9 @@ fn a_certificate_out_of_its_time_is_warned_about() {
     }
 }
 
-/// A chain that leads elsewhere is served, for some clients know the authority itself, and the owner is told.
+/// An incomplete chain is served with a warning, since some clients trust the issuer directly.
 #[test]
-fn a_chain_with_a_gap_is_warned_about() {
+fn an_incomplete_chain_is_warned_about() {
     let authority = Authority::new("an authority");
     for (next, is_gap) in [
         (Authority::new("another").pem(), true),
@@ -281,7 +281,7 @@ fn a_chain_with_a_gap_is_warned_about() {
     }
 }
 
-/// The certificate that a new connection is shown.
+/// The certificate presented to a new connection.
 fn shown(server: &Secure) -> Vec<u8> {
     let config = std::sync::Arc::new(server.authority.client_config(None, &["http/1.1"]));
     let stream = secure(server.server.address(), &config).expect("a handshake");
@@ -301,12 +301,12 @@ fn await_words(server: &Secure, words: &str) {
 }
 
 #[test]
-fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
+fn a_renewed_certificate_is_loaded_and_an_invalid_one_is_not() {
     let server = Secure::start();
     let mut kept = server.client();
     assert_eq!(kept.get("/v2/").status, 200);
     let first = shown(&server);
-    // a key alone: nothing goes together until the certificate comes as well
+    // a key alone: it does not match until the certificate is replaced too
     let next = server.authority.issue(&["localhost"]);
     std::fs::copy(
         server.files.path().join("key.pem"),
@@ -316,12 +316,12 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
     await_words(&server, "stays in force");
     assert!(shown(&server) == first);
-    // put back, it is well again
+    // restoring the files ends the warning
     let key = std::fs::read(server.files.path().join("former")).expect("a file");
     std::fs::write(server.files.path().join("key.pem"), key).expect("a file");
     await_words(&server, "can be used again");
     std::fs::write(server.files.path().join("key.pem"), &next.key).expect("a file");
-    // said once, however often it is looked at
+    // logged once, however often it is looked at
     assert_eq!(
         server.server.log().matches("stays in force").count(),
         1,
@@ -330,7 +330,7 @@ fn a_renewed_certificate_is_taken_and_a_broken_one_is_not() {
     );
     std::fs::write(server.files.path().join("cert.pem"), &next.certificate).expect("a file");
     let second = wait_for_another(&server, &first);
-    // as Kubernetes does it: the directory behind a link is another one
+    // as in Kubernetes: a link to another directory
     let links = server.files.path();
     assert_eq!(kept.get("/v2/").status, 200, "an open connection stays");
     for file in ["cert.pem", "key.pem"] {
@@ -370,7 +370,7 @@ fn a_hundred_renewals_under_load_fail_no_request() {
             scope.spawn(move || {
                 let mut kept = secure.client();
                 while !is_over.load(Ordering::Relaxed) {
-                    // connections of all ages: kept, and made anew
+                    // old and new connections
                     image.assert_pulls(&mut kept, "a", "v1");
                     let response = secure
                         .client()
@@ -386,7 +386,7 @@ fn a_hundred_renewals_under_load_fail_no_request() {
                 .authority
                 .issue(&["localhost", "127.0.0.1"])
                 .write(secure.files.path());
-            // at once; the files are looked at every second as well
+            // at once; the files are also checked every second
             secure.server.hang_up();
             before = wait_for_another(&secure, &before);
         }

@@ -3,7 +3,7 @@
 use super::Secure;
 use super::pki::{Authority, Issued, client, params};
 
-/// The status that a client gets; none where the connection is refused.
+/// The status that a client gets; `None` if the connection is refused.
 fn status(server: &Secure, identity: Option<&Issued>) -> Option<u16> {
     let mut client = client(
         server.server.address(),
@@ -17,7 +17,7 @@ fn status(server: &Secure, identity: Option<&Issued>) -> Option<u16> {
 }
 
 #[test]
-fn each_mode_asks_for_what_its_name_says() {
+fn each_mode_requires_what_its_name_says() {
     let files = tempfile::TempDir::new().expect("a directory");
     let (known, stranger) = (Authority::new("known"), Authority::new("stranger"));
     let path = files.path().join("ca.pem");
@@ -37,14 +37,14 @@ fn each_mode_asks_for_what_its_name_says() {
         let server = Secure::with(&environment);
         let found =
             [None, Some(&bad), Some(&good)].map(|identity| status(&server, identity) == Some(200));
-        // a certificate that was made without an authority, as Docker's documentation has it
+        // a certificate made without an authority, as in Docker's documentation
         assert_eq!(
-            status(&server, Some(&known.itself())),
+            status(&server, Some(&known.self_signed())),
             Some(200),
             "{mode:?}"
         );
         assert_eq!(
-            status(&server, Some(&stranger.itself())) == Some(200),
+            status(&server, Some(&stranger.self_signed())) == Some(200),
             found[1],
             "{mode:?}"
         );
@@ -57,7 +57,7 @@ fn each_mode_asks_for_what_its_name_says() {
 
 /// A listed client certificate is accepted without an authority, until it expires.
 #[test]
-fn a_listed_certificate_has_its_time_as_well() {
+fn a_listed_certificate_expires_too() {
     let files = tempfile::TempDir::new().expect("a directory");
     let mut params = params(&[]);
     (params.not_before, params.not_after) = (
@@ -71,8 +71,8 @@ fn a_listed_certificate_has_its_time_as_well() {
     let server = Secure::with(&[("REGISTRY_HTTP_TLS_CLIENTCAS", &authorities)]);
     assert_eq!(
         (
-            status(&server, Some(&good.itself())),
-            status(&server, Some(&old.itself()))
+            status(&server, Some(&good.self_signed())),
+            status(&server, Some(&old.self_signed()))
         ),
         (Some(200), None)
     );

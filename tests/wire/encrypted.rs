@@ -32,7 +32,7 @@ fn images_are_pushed_and_pulled() {
 }
 
 #[test]
-fn plain_http_is_told_so_in_words() {
+fn plain_http_on_a_tls_port_is_explained() {
     let secure = Secure::with(&[("REGISTRY_HTTP_HEADERS", "{X-Owner: [me]}")]);
     let mut plain = secure.server.client();
     for _ in 0..2 {
@@ -55,7 +55,7 @@ fn plain_http_is_told_so_in_words() {
 
 /// hyper's own error responses become JSON here as well.
 #[test]
-fn what_is_no_request_is_refused_in_json() {
+fn invalid_requests_are_refused_in_json() {
     let server = Secure::start();
     let config = Arc::new(server.authority.client_config(None, &["http/1.1"]));
     for nonsense in ["HELLO\r\n\r\n", "GET /v2/ HTTP/1.1\r\nbad header\r\n\r\n"] {
@@ -65,7 +65,7 @@ fn what_is_no_request_is_refused_in_json() {
             .expect("bytes are taken");
         let response = read_response(&mut BufReader::new(&mut stream), false).expect("an answer");
         response.refused(400, "UNSUPPORTED");
-        // and the connection ends as TLS wants it to
+        // the connection ends with a TLS close
         assert_eq!(stream.read(&mut [0; 1]).expect("an end"), 0);
     }
 }
@@ -89,9 +89,9 @@ fn an_early_refusal_reaches_a_client_that_is_still_sending() {
         .refused(413, "MANIFEST_INVALID");
 }
 
-/// Those who do not finish their handshake keep nobody waiting, and are sent away in the end.
+/// Unfinished handshakes delay no other client, and time out.
 #[test]
-fn slow_handshakes_stop_nobody() {
+fn slow_handshakes_block_no_others() {
     let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HANDSHAKE", "1s")]);
     let silent: Vec<_> = (0..100)
         .map(|number| {
@@ -107,14 +107,14 @@ fn slow_handshakes_stop_nobody() {
     assert_eq!(server.client().get("/v2/").status, 200);
     assert!(start.elapsed() < Duration::from_secs(10));
     for mut stream in silent {
-        // at once or by a reset, and long before the client gives up
+        // at once or by a reset, long before the client's timeout
         let _ = stream.read(&mut [0; 64]);
         assert!(start.elapsed() < Duration::from_secs(30), "they may stay");
     }
 }
 
 #[test]
-fn a_handshake_does_not_hold_up_the_end() {
+fn an_open_handshake_does_not_delay_a_stop() {
     let mut server = Secure::start();
     let _silent = dial_tcp(server.server.address()).expect("a connection");
     assert_eq!(server.client().get("/v2/").status, 200);
@@ -127,15 +127,15 @@ fn a_handshake_does_not_hold_up_the_end() {
     );
 }
 
-/// Many large blobs at once: what is held of each is a window, not the blob.
+/// Many concurrent large blobs: only a window of each is in memory.
 #[test]
-fn memory_stays_flat_whatever_is_pulled() {
+fn memory_does_not_grow_with_pulled_blobs() {
     const CLIENTS: usize = 32;
     let server = Secure::start();
     let blob = noise(7, 64 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
     let config = Arc::new(server.authority.client_config(None, &["http/1.1"]));
-    // all of them have begun to read, and then stop
+    // all clients begin to read, then stop
     let stalled: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let mut stream = secure(server.server.address(), &config).expect("a handshake");

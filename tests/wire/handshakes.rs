@@ -1,4 +1,4 @@
-//! Handshakes that fail: the log says why, in words, and not without end.
+//! Failed handshakes: the log gives reasons, and is bounded.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use super::pki::{Authority, Issued, client, params, secure};
 use crate::support::client::dial_tcp;
 use crate::support::eventually_some;
 
-/// Log lines about failed handshakes, once these words appear.
-fn said(server: &Secure, words: &str) -> Vec<String> {
+/// Waits for these words, and returns all log lines about failed handshakes.
+fn logged(server: &Secure, words: &str) -> Vec<String> {
     eventually_some(&format!("the log has '{words}'"), || {
         let log = server.server.log();
         let failed = log.lines().filter(|line| line.contains("handshake failed"));
@@ -28,8 +28,9 @@ fn said(server: &Secure, words: &str) -> Vec<String> {
     })
 }
 
-/// A handshake, and a request in it: over TLS 1.3 a client hears only then that its certificate will not do.
-fn fails(server: &Secure, config: ClientConfig) {
+/// Asserts that a handshake or its first request fails: with TLS 1.3 a client learns of a rejected
+/// certificate only then.
+fn assert_handshake_fails(server: &Secure, config: ClientConfig) {
     let Ok(mut stream) = secure(server.server.address(), &Arc::new(config)) else {
         return;
     };
@@ -37,8 +38,8 @@ fn fails(server: &Secure, config: ClientConfig) {
     assert!(!matches!(stream.read(&mut [0; 1]), Ok(1)), "it is let in");
 }
 
-/// A server that knows the certificates of an authority's clients.
-fn asking(mode: &str) -> (Secure, Authority) {
+/// A server that verifies client certificates.
+fn start_with_client_auth(mode: &str) -> (Secure, Authority) {
     let files = tempfile::TempDir::new().expect("a directory");
     let known = Authority::new("known");
     let path = files.path().join("ca.pem");
@@ -54,8 +55,8 @@ fn asking(mode: &str) -> (Secure, Authority) {
 }
 
 #[test]
-fn the_log_says_what_is_wrong_with_a_clients_certificate() {
-    let (server, known) = asking("require-and-verify-client-cert");
+fn the_log_explains_a_rejected_client_certificate() {
+    let (server, known) = start_with_client_auth("require-and-verify-client-cert");
     let between = |from: i32, until: i32| {
         let mut params = params(&["client"]);
         params.not_before = rcgen::date_time_ymd(from, 1, 1);
@@ -83,28 +84,28 @@ fn the_log_says_what_is_wrong_with_a_clients_certificate() {
             &["an authority's own", "http.tls.clientcas"],
         ),
     ] {
-        fails(
+        assert_handshake_fails(
             &server,
             server
                 .authority
                 .client_config(identity.as_ref(), &["http/1.1"]),
         );
-        let lines = said(&server, words[0]);
+        let lines = logged(&server, words[0]);
         let line = lines.last().expect("a line");
         assert!(
             words.iter().all(|word| line.contains(word)) && line.contains("127.0.0.1"),
             "{words:?}: {line}"
         );
-        // Rust's own names are not words
+        // no Rust type names
         assert!(
             !line.contains("InvalidCertificate") && !line.contains("{ "),
             "{line}"
         );
     }
-    assert_eq!(said(&server, "an authority's own").len(), 6);
+    assert_eq!(logged(&server, "an authority's own").len(), 6);
 }
 
-/// The value that a DER element holds, and what comes behind it.
+/// The value of the first DER element, and the rest.
 fn element(der: &[u8]) -> (&[u8], &[u8]) {
     let (header, length) = match der[1] {
         short @ 0..=0x7f => (2, usize::from(short)),
@@ -146,7 +147,7 @@ fn of_version_one(issued: &Issued) -> CertificateDer<'static> {
     sequence(&[&sequence(&kept), signature].concat()).into()
 }
 
-/// Has a client show a certificate as if it had its key.
+/// Makes a client present a certificate without having its key.
 fn show(config: &mut ClientConfig, certificate: CertificateDer<'static>, key: &str) {
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
     let key = aws_lc_rs::sign::any_supported_type(&key).expect("a key");
@@ -156,9 +157,9 @@ fn show(config: &mut ClientConfig, certificate: CertificateDer<'static>, key: &s
     )));
 }
 
-/// Certificates are no secret: whoever shows one has to have its key.
+/// Certificates are public: a client must have the key.
 #[test]
-fn a_certificate_without_its_key_opens_nothing() {
+fn a_certificate_without_its_key_is_rejected() {
     use rustls::version::{TLS12, TLS13};
     for mode in [
         "request-client-cert",
@@ -166,15 +167,15 @@ fn a_certificate_without_its_key_opens_nothing() {
         "verify-client-cert-if-given",
         "require-and-verify-client-cert",
     ] {
-        let (server, known) = asking(mode);
+        let (server, known) = start_with_client_auth(mode);
         let (issued, other) = (known.issue(&["client"]), known.issue(&["client"]));
         let certificate =
             CertificateDer::from_pem_slice(issued.certificate.as_bytes()).expect("a certificate");
         for version in [&TLS12, &TLS13] {
-            let mut config = only(&server, &[version], None);
+            let mut config = client_limited_to(&server, &[version], None);
             show(&mut config, certificate.clone(), &other.key);
-            fails(&server, config);
-            let mut config = only(&server, &[version], None);
+            assert_handshake_fails(&server, config);
+            let mut config = client_limited_to(&server, &[version], None);
             show(&mut config, certificate.clone(), &issued.key);
             let mut client = client(server.server.address(), config);
             assert_eq!(client.get("/v2/").status, 200, "{mode}: {version:?}");
@@ -183,14 +184,14 @@ fn a_certificate_without_its_key_opens_nothing() {
 }
 
 #[test]
-fn certificates_of_version_one_are_refused_with_the_remedy() {
+fn version_one_certificates_are_refused_with_a_remedy() {
     for mode in ["require-any-client-cert", "require-and-verify-client-cert"] {
-        let (server, known) = asking(mode);
+        let (server, known) = start_with_client_auth(mode);
         let issued = known.issue(&["client"]);
         let mut config = server.authority.client_config(None, &["http/1.1"]);
         show(&mut config, of_version_one(&issued), &issued.key);
-        fails(&server, config);
-        let lines = said(&server, "version 1 of X.509");
+        assert_handshake_fails(&server, config);
+        let lines = logged(&server, "version 1 of X.509");
         assert!(
             lines.len() == 1 && lines[0].contains("openssl x509 -req an -extfile"),
             "{mode}: {lines:?}"
@@ -199,13 +200,13 @@ fn certificates_of_version_one_are_refused_with_the_remedy() {
 }
 
 #[test]
-fn the_log_says_when_a_client_does_not_take_the_servers_certificate() {
+fn the_log_reports_a_client_that_rejects_the_server_certificate() {
     let server = Secure::start();
-    fails(
+    assert_handshake_fails(
         &server,
         Authority::new("another").client_config(None, &["http/1.1"]),
     );
-    let lines = said(
+    let lines = logged(
         &server,
         "does not know the authority of this server's certificate",
     );
@@ -224,11 +225,11 @@ fn the_log_says_when_a_client_does_not_take_the_servers_certificate() {
     {
         assert!(Instant::now() < deadline, "the certificate is not renewed");
     }
-    said(&server, "a name that is not in the certificate");
+    logged(&server, "a name that is not in the certificate");
 }
 
 /// A client that speaks only this.
-fn only(
+fn client_limited_to(
     server: &Secure,
     versions: &[&'static SupportedProtocolVersion],
     suite: Option<rustls::CipherSuite>,
@@ -258,21 +259,21 @@ fn only(
 }
 
 #[test]
-fn the_log_says_when_nothing_is_spoken_by_both() {
+fn the_log_reports_a_handshake_without_common_parameters() {
     use rustls::version::{TLS12, TLS13};
     let least = Secure::with(&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]);
-    fails(&least, only(&least, &[&TLS12], None));
-    assert!(said(&least, "no version of TLS")[0].contains("http.tls.minimumtls"));
-    // and what is new enough is spoken
+    assert_handshake_fails(&least, client_limited_to(&least, &[&TLS12], None));
+    assert!(logged(&least, "no version of TLS")[0].contains("http.tls.minimumtls"));
+    // a recent client is accepted
     assert!(
         secure(
             least.server.address(),
-            &Arc::new(only(&least, &[&TLS13], None))
+            &Arc::new(client_limited_to(&least, &[&TLS13], None))
         )
         .is_ok()
     );
 
-    // the first words of TLS 1.1, with a suite of its time
+    // the ClientHello of TLS 1.1 with a contemporary suite
     let any = Secure::start();
     let hello = [
         &[0x03, 0x02][..],
@@ -292,7 +293,7 @@ fn the_log_says_when_nothing_is_spoken_by_both() {
     let mut stream = dial_tcp(any.server.address()).expect("a connection");
     stream.write_all(&record).expect("bytes are taken");
     let _ = stream.read_to_end(&mut Vec::new());
-    said(&any, "no version of TLS");
+    logged(&any, "no version of TLS");
 
     let chosen = Secure::with(&[(
         "REGISTRY_HTTP_TLS_CIPHERSUITES",
@@ -302,12 +303,12 @@ fn the_log_says_when_nothing_is_spoken_by_both() {
         rustls::CipherSuite::TLS13_AES_128_GCM_SHA256,
         rustls::CipherSuite::TLS13_AES_256_GCM_SHA384,
     );
-    fails(&chosen, only(&chosen, &[&TLS13], Some(small)));
-    assert!(said(&chosen, "no cipher suite")[0].contains("http.tls.ciphersuites"));
+    assert_handshake_fails(&chosen, client_limited_to(&chosen, &[&TLS13], Some(small)));
+    assert!(logged(&chosen, "no cipher suite")[0].contains("http.tls.ciphersuites"));
     assert!(
         secure(
             chosen.server.address(),
-            &Arc::new(only(&chosen, &[&TLS13], Some(large)))
+            &Arc::new(client_limited_to(&chosen, &[&TLS13], Some(large)))
         )
         .is_ok()
     );
@@ -315,7 +316,7 @@ fn the_log_says_when_nothing_is_spoken_by_both() {
     assert!(
         secure(
             chosen.server.address(),
-            &Arc::new(only(&chosen, &[&TLS12], Some(old)))
+            &Arc::new(client_limited_to(&chosen, &[&TLS12], Some(old)))
         )
         .is_err()
     );
@@ -323,27 +324,27 @@ fn the_log_says_when_nothing_is_spoken_by_both() {
     assert!(
         secure(
             chosen.server.address(),
-            &Arc::new(only(&chosen, &[&TLS12], Some(old)))
+            &Arc::new(client_limited_to(&chosen, &[&TLS12], Some(old)))
         )
         .is_ok()
     );
 }
 
-/// A scanner does not fill the disk: what is wrong with one client is said once.
+/// A scanner does not flood the log: each client's error is logged once.
 #[test]
-fn the_same_is_not_said_again() {
+fn repeated_handshake_errors_are_logged_once() {
     let server = Secure::start();
     let stranger = Arc::new(Authority::new("another").client_config(None, &["http/1.1"]));
     for number in 0..50_u32 {
         assert!(secure(server.server.address(), &stranger).is_err());
         assert_eq!(server.server.client().get("/v2/").status, 400);
-        // no TLS, and nothing like HTTP
+        // neither TLS nor HTTP
         let mut stream = dial_tcp(server.server.address()).expect("a connection");
         stream
             .write_all(&[&[0x80, 0x2e, 0x01], &number.to_be_bytes()[..], &[0; 60]].concat())
             .expect("bytes are taken");
         let _ = stream.read_to_end(&mut Vec::new());
-        // gone without a word
+        // closed without sending
         drop(dial_tcp(server.server.address()).expect("a connection"));
     }
     assert_eq!(server.client().get("/v2/").status, 200);
@@ -352,12 +353,17 @@ fn the_same_is_not_said_again() {
         "speaks HTTP without TLS",
         "not TLS",
     ] {
-        let lines = said(&server, words);
+        let lines = logged(&server, words);
         assert_eq!(
             lines.iter().filter(|line| line.contains(words)).count(),
             1,
             "{words}: {lines:?}"
         );
     }
-    assert_eq!(said(&server, "not TLS").len(), 3, "{}", server.server.log());
+    assert_eq!(
+        logged(&server, "not TLS").len(),
+        3,
+        "{}",
+        server.server.log()
+    );
 }

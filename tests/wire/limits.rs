@@ -1,4 +1,4 @@
-//! Slow and greedy clients, and the settings against them.
+//! Slow and greedy clients, and the limits on them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,27 +11,27 @@ use super::pki::secure_over;
 use crate::load::memory;
 use crate::support::{Client, Server, noise};
 
-/// The longest that a connection which should end may stay, on a busy machine.
+/// Longest time until the server closes a connection, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads until the server ends the connection; gives what it said.
+/// Reads until the server closes the connection; returns the received bytes.
 fn end_of(stream: &mut TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let mut said = Vec::new();
+    let mut received = Vec::new();
     let mut buffer = [0; 65_536];
     loop {
         match stream.read(&mut buffer) {
-            Ok(0) => return said,
-            Ok(length) => said.extend_from_slice(&buffer[..length]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return said,
+            Ok(0) => return received,
+            Ok(length) => received.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return received,
             Err(error) => panic!("the connection stays: {error}"),
         }
     }
 }
 
 #[test]
-fn heads_that_do_not_end_are_given_up() {
-    // where HTTP/2 may come the first bytes are looked at by ourselves
+fn unfinished_heads_time_out() {
+    // with HTTP/2 enabled, the server inspects the first bytes itself
     let server = Server::with(&[
         ("REGISTRY_HTTP_LIMITS_HEADER", "1s"),
         ("REGISTRY_HTTP_H2C_ENABLED", "true"),
@@ -55,7 +55,7 @@ fn heads_that_do_not_end_are_given_up() {
             .expect("bytes are taken");
         end_of(&mut stream);
     }
-    // dribbling does not help
+    // single bytes do not extend the timeout
     let mut stream = server.client().connect();
     stream
         .write_all(b"GET /v2/ HTTP/1.1\r\n")
@@ -65,7 +65,7 @@ fn heads_that_do_not_end_are_given_up() {
         assert!(start.elapsed() < PATIENCE, "the connection stays");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // nor does a request that was answered, after which nothing comes
+    // nor does an idle connection after an answered request
     let mut stream = server.client().connect();
     stream
         .write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -74,7 +74,7 @@ fn heads_that_do_not_end_are_given_up() {
 }
 
 #[test]
-fn bodies_that_bring_nothing_are_given_up_and_slow_ones_are_not() {
+fn stalled_bodies_time_out_and_slow_ones_do_not() {
     let server = Server::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
     let mut client = server.client();
     let location = client.begin_upload("a");
@@ -85,10 +85,10 @@ fn bodies_that_bring_nothing_are_given_up_and_slow_ones_are_not() {
     stream
         .write_all(head(&location).as_bytes())
         .expect("bytes are taken");
-    let said = String::from_utf8_lossy(&end_of(&mut stream)).into_owned();
+    let received = String::from_utf8_lossy(&end_of(&mut stream)).into_owned();
     assert!(
-        said.contains("400 Bad Request") && said.contains("sent nothing for 2s"),
-        "{said}"
+        received.contains("400 Bad Request") && received.contains("sent nothing for 2s"),
+        "{received}"
     );
 
     let location = client.begin_upload("a");
@@ -113,7 +113,7 @@ fn open_files(server: &Server) -> usize {
 }
 
 #[test]
-fn answers_that_nobody_takes_are_given_up() {
+fn unread_answers_time_out() {
     let server = Server::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
     let blob = noise(1, 64 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
@@ -125,7 +125,7 @@ fn answers_that_nobody_takes_are_given_up() {
     stream.read_exact(&mut [0; 1000]).expect("bytes");
     assert!(open_files(&server) > before);
     let start = Instant::now();
-    // the client's own connection from before may end as well, so there may be fewer
+    // the client's earlier connection may be closed too, so there may be fewer
     while open_files(&server) > before {
         assert!(start.elapsed() < PATIENCE, "the connection stays");
         std::thread::sleep(Duration::from_millis(50));
@@ -134,13 +134,13 @@ fn answers_that_nobody_takes_are_given_up() {
     assert!(taken < blob.len(), "{taken}");
 }
 
-/// Encryption takes the last of an answer as written, and only its flush waits: whatever the answer's length, the client is
-/// given up.
+/// TLS buffers the end of an answer, so only its flush waits: the timeout applies whatever the
+/// answer's length.
 #[test]
-fn encrypted_answers_that_nobody_takes_are_given_up() {
+fn unread_encrypted_answers_time_out() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
-    // the system keeps just as much for the client of such a socket each time
+    // the kernel buffers equally much for each of these sockets
     let address = ("REGISTRY_HTTP_ADDR", path.to_str().expect("a path"));
     let server = Secure::with(&[
         ("REGISTRY_HTTP_NET", "unix"),
@@ -159,7 +159,7 @@ fn encrypted_answers_that_nobody_takes_are_given_up() {
     let blob = format!("/v2/a/blobs/{}", client.push_blob("a", &noise(1, 1 << 20)));
     drop(client);
     let before = open_files(&server.server);
-    // 64 KiB are taken as written
+    // 64 KiB count as written
     let held: Vec<_> = (1..20_u32)
         .map(|number| {
             let mut stream = connect().expect("a connection");
@@ -173,7 +173,7 @@ fn encrypted_answers_that_nobody_takes_are_given_up() {
         })
         .collect();
     let start = Instant::now();
-    // those whose answers fit into the system's buffers wait for the next request
+    // connections whose answers fit into the kernel's buffers wait for the next request
     let mut open = open_files(&server.server);
     while open > before + 10 {
         assert!(
@@ -187,9 +187,9 @@ fn encrypted_answers_that_nobody_takes_are_given_up() {
     }
 }
 
-/// A list of ranges that is longer than anybody needs is passed over, and costs no more than its own bytes.
+/// An overlong list of ranges is ignored and costs no more than its own bytes.
 #[test]
-fn endless_lists_of_ranges_cost_nothing() {
+fn very_long_range_lists_are_ignored() {
     let server = Server::start();
     let mut client = server.client();
     let path = format!("/v2/a/blobs/{}", client.push_blob("a", &noise(1, 8 << 20)));
@@ -207,9 +207,9 @@ fn endless_lists_of_ranges_cost_nothing() {
             stream
                 .write_all(ask(count).as_bytes())
                 .expect("bytes are taken");
-            let mut said = [0; 12];
-            stream.read_exact(&mut said).expect("an answer");
-            assert_eq!(said, format!("HTTP/1.1 {status}").as_bytes());
+            let mut status_line = [0; 12];
+            stream.read_exact(&mut status_line).expect("an answer");
+            assert_eq!(status_line, format!("HTTP/1.1 {status}").as_bytes());
             held.push(stream);
         }
         let grown = memory(&server, "VmRSS").saturating_sub(before);
@@ -219,7 +219,7 @@ fn endless_lists_of_ranges_cost_nothing() {
 }
 
 #[test]
-fn one_address_has_only_so_many_connections() {
+fn connections_per_address_are_limited() {
     let environment = [
         ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "5"),
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
@@ -231,13 +231,13 @@ fn one_address_has_only_so_many_connections() {
     let mut sixth = server.client().connect();
     let _ = sixth.write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(end_of(&mut sixth).is_empty());
-    // whoever leaves makes room
+    // a closed connection frees its slot
     held.pop();
     let start = Instant::now();
     while server.client().request("GET", "/v2/").try_send().is_err() {
         assert!(start.elapsed() < PATIENCE, "no room was made");
     }
-    // a trusted proxy stands for many
+    // a trusted proxy represents many clients
     let server = Server::with(&environment);
     let mut held: Vec<_> = (0..20).map(|_| server.client()).collect();
     held.iter_mut()
@@ -245,12 +245,12 @@ fn one_address_has_only_so_many_connections() {
 }
 
 #[test]
-fn all_together_have_only_so_many_connections() {
+fn connections_are_limited_in_total() {
     let server = Server::with(&[("REGISTRY_HTTP_LIMITS_CONNECTIONS", "3")]);
     let mut held: Vec<_> = (0..3).map(|_| server.client()).collect();
     held.iter_mut()
         .for_each(|client| assert_eq!(client.get("/v2/").status, 200));
-    // one more waits, and is served once there is room
+    // another connection waits, and is served once a slot is free
     let mut fourth = server.client().connect();
     fourth
         .write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
@@ -263,9 +263,10 @@ fn all_together_have_only_so_many_connections() {
     assert!(String::from_utf8_lossy(&end_of(&mut fourth)).contains("200 OK"));
 }
 
-/// Whoever is refused while it sends is listened to for a moment, so that it can read why, and not for longer.
+/// A client refused while sending is read for a moment, so that it gets the reason, but not for
+/// longer.
 #[test]
-fn a_refused_client_that_stays_is_let_go() {
+fn a_refused_client_that_keeps_sending_is_disconnected() {
     let server = Server::start();
     let before = open_files(&server);
     let mut stream = server.client().connect();
@@ -281,11 +282,11 @@ fn a_refused_client_that_stays_is_let_go() {
 }
 
 #[test]
-fn a_head_has_only_so_many_bytes() {
+fn the_size_of_a_head_is_limited() {
     let server = Server::start();
     for (size, status) in [(100 << 10, 200), (129 << 10, 431), (200 << 10, 431)] {
         let mut client = server.client();
-        // in pieces, and in one
+        // in pieces, and in one write
         assert_eq!(
             client
                 .request("GET", "/v2/")

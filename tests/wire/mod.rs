@@ -16,7 +16,7 @@ use std::path::Path;
 use crate::support::Server;
 use pki::Authority;
 
-/// A server of HTTPS, and the authority that its clients know.
+/// An HTTPS server and the authority that its clients trust.
 struct Secure {
     server: Server,
     authority: Authority,

@@ -1,4 +1,4 @@
-//! Certificates, made as needed, and clients that check them.
+//! Generated certificates, and clients that verify them.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -18,7 +18,7 @@ pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
-/// A certificate, and its key, in PEM.
+/// A certificate and its key in PEM.
 pub struct Issued {
     pub certificate: String,
     pub key: String,
@@ -59,8 +59,8 @@ impl Authority {
         self.issuer.pem()
     }
 
-    /// Its own certificate, for clients that have no other.
-    pub fn itself(&self) -> Issued {
+    /// The authority's own certificate and key.
+    pub fn self_signed(&self) -> Issued {
         Issued {
             certificate: self.pem(),
             key: self.issuer.key().serialize_pem(),
@@ -105,20 +105,20 @@ impl Authority {
         config
     }
 
-    /// A client of `HOST:PORT` that knows this authority alone.
+    /// A client of `HOST:PORT` that trusts this authority alone.
     pub fn client(&self, address: &str) -> Client {
         client(address, self.client_config(None, &["http/1.1"]))
     }
 }
 
-pub type Secured = StreamOwned<ClientConnection, TcpStream>;
+pub type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Connects, and ends the handshake, so that a refusal shows.
-pub fn secure(address: &str, config: &Arc<ClientConfig>) -> io::Result<Secured> {
+/// Connects and completes the handshake, so that a refusal is visible.
+pub fn secure(address: &str, config: &Arc<ClientConfig>) -> io::Result<TlsStream> {
     secure_over(dial_tcp(address)?, config)
 }
 
-/// As [`secure`], over whatever connection.
+/// As [`secure`], over any connection.
 pub fn secure_over<S: Read + Write>(
     connection: S,
     config: &Arc<ClientConfig>,

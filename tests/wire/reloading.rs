@@ -1,11 +1,11 @@
-//! The `http` section may change under a running server, while certificates are being renewed as well.
+//! Reload of the `http` section, also during a renewal of certificates.
 
 use std::path::{Path, PathBuf};
 
 use super::pki::Authority;
 use crate::support::{Server, eventually};
 
-/// A server with a configuration file, all of its encryption in that.
+/// A server whose configuration file contains its TLS settings.
 struct Configured {
     server: Server,
     authority: Authority,
@@ -34,7 +34,7 @@ impl Configured {
         std::fs::write(file(self.files.path()), text).expect("a file");
     }
 
-    /// Waits until the log has these words.
+    /// Waits until the log contains these words.
     fn says(&self, words: &str) {
         eventually(&format!("the log has '{words}'"), || {
             self.server.log().contains(words)
@@ -61,7 +61,7 @@ fn encrypted(directory: &Path, more: &str) -> String {
 }
 
 #[test]
-fn a_file_that_is_half_written_takes_no_encryption_away() {
+fn a_half_written_file_does_not_disable_tls() {
     let configured = Configured::start();
     configured.write("version: 0.1\nhttp:\n");
     configured.says("http.tls is missing");
@@ -71,7 +71,7 @@ fn a_file_that_is_half_written_takes_no_encryption_away() {
     assert_eq!(configured.server.client().get("/v2/").status, 200);
 }
 
-/// A certificate without its key is there for as long as it takes to copy both.
+/// During a copy, a certificate briefly exists without its key.
 #[test]
 fn a_change_while_a_certificate_is_renewed_is_not_lost() {
     let configured = Configured::start();

@@ -1,4 +1,4 @@
-//! HTTP/2, agreed upon in a handshake or known before.
+//! HTTP/2, negotiated in TLS or with prior knowledge.
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ use crate::load::memory;
 use crate::support::client::dial_tcp;
 use crate::support::{Image, Server, noise, sha256};
 
-/// A connection of HTTP/2; a window of 0 takes hyper's.
+/// An HTTP/2 connection.
 struct Second {
     sender: SendRequest<BoxBody<Bytes, Infallible>>,
     scheme: &'static str,
@@ -119,8 +119,8 @@ impl Second {
     }
 }
 
-/// Pushes and pulls an image, and is refused what there is not.
-async fn image_goes_both_ways(mut second: Second) {
+/// Pushes and pulls an image, and requests absent content.
+async fn push_and_pull_image(mut second: Second) {
     let image = Image::new(
         "second",
         vec![noise(1, 100), noise(2, 80_000), noise(3, (9 << 20) + 1)],
@@ -145,7 +145,7 @@ async fn image_goes_both_ways(mut second: Second) {
     );
     let (status, manifest) = second.exchange("GET", "/v2/a/manifests/v1", b"").await;
     assert!(status == 200 && manifest == image.manifest);
-    // all at once
+    // all concurrently
     let mut answers = Vec::new();
     for _ in 0..3 {
         for layer in &image.layers {
@@ -171,7 +171,7 @@ async fn image_goes_both_ways(mut second: Second) {
     }
     let (status, body) = second.exchange("GET", "/v2/a/manifests/v2", b"").await;
     assert!(status == 404 && String::from_utf8_lossy(&body).contains("MANIFEST_UNKNOWN"));
-    // refused before its body has come, and the connection goes on
+    // refused before its body is sent; the connection continues
     let (status, _) = second
         .exchange("PUT", "/v2/UPPER/manifests/v1", &noise(4, 200_000))
         .await;
@@ -182,9 +182,9 @@ async fn image_goes_both_ways(mut second: Second) {
     );
 }
 
-/// Go's clients end bodies with a piece that is empty, and may send one at any time.
+/// Go's clients end bodies with an empty DATA frame, and may send one at any time.
 #[test]
-fn pieces_without_bytes_are_part_of_a_body() {
+fn empty_data_frames_are_accepted() {
     let server = Secure::start();
     wait_for(async {
         let mut second = Second::encrypted(&server, None).await;
@@ -220,22 +220,22 @@ fn wait_for<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn images_go_both_ways_over_tls() {
+fn images_are_pushed_and_pulled_over_tls() {
     let server = Secure::start();
-    wait_for(async { image_goes_both_ways(Second::encrypted(&server, None).await).await });
+    wait_for(async { push_and_pull_image(Second::encrypted(&server, None).await).await });
 }
 
 #[test]
-fn images_go_both_ways_without_tls_where_that_is_enabled() {
+fn images_are_pushed_and_pulled_without_tls_if_enabled() {
     let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
-    wait_for(async { image_goes_both_ways(Second::plain(&server).await).await });
-    // and HTTP/1.1 is spoken as ever, odd beginnings included
+    wait_for(async { push_and_pull_image(Second::plain(&server).await).await });
+    // HTTP/1.1 still works, even with unusual beginnings
     assert_eq!(server.client().get("/v2/").status, 200);
     assert_eq!(server.client().request("PRI", "/v2/").send().status, 405);
 }
 
 #[test]
-fn what_is_agreed_upon_is_what_the_owner_wants() {
+fn the_negotiated_protocol_follows_the_settings() {
     for (environment, offered, expected) in [
         (&[][..], &["h2", "http/1.1"][..], Some(&b"h2"[..])),
         (&[], &["http/1.1"], Some(b"http/1.1")),
@@ -258,7 +258,7 @@ fn what_is_agreed_upon_is_what_the_owner_wants() {
 }
 
 #[test]
-fn a_version_older_than_the_least_is_refused() {
+fn a_version_below_the_minimum_is_refused() {
     let server = Secure::with(&[("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.3")]);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = rustls::RootCertStore::empty();
@@ -280,9 +280,9 @@ fn a_version_older_than_the_least_is_refused() {
     );
 }
 
-/// A client that opens its window no further loses what it asked for, and nothing else.
+/// A client that stops opening its window loses only the answers it requested.
 #[test]
-fn an_answer_that_nobody_takes_is_given_up() {
+fn an_unread_answer_is_dropped() {
     const WINDOW: u32 = 100_000;
     let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_IDLE", "2s")]);
     let blob = noise(1, 5 << 20);
@@ -291,7 +291,7 @@ fn an_answer_that_nobody_takes_is_given_up() {
         let mut second = Second::encrypted(&server, Some(WINDOW)).await;
         let stalled = second.send("GET", &path, b"").await.expect("an answer");
         let start = Instant::now();
-        // others on the same connection get theirs meanwhile
+        // other requests on the same connection are answered meanwhile
         while start.elapsed() < Duration::from_secs(4) {
             assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -301,13 +301,13 @@ fn an_answer_that_nobody_takes_is_given_up() {
     });
 }
 
-/// Answers that a client asks for and does not take are not read from their files meanwhile.
+/// Answers that a client does not read are not read from their files either.
 #[test]
-fn many_answers_that_nobody_takes_cost_little_memory() {
+fn many_unread_answers_cost_little_memory() {
     let server = Secure::start();
     let blob = noise(1, 4 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
-    // with windows of one byte, also of many parts each, and with windows that are opened for a while
+    // with windows of one byte, with many parts each, and with windows that open for a while
     for (window, ranges) in [(1, 0), (1, 1024), (100_000, 0)] {
         wait_for(async {
             let mut second = Second::encrypted(&server, Some(window)).await;
@@ -333,7 +333,7 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
                         .expect("an answer"),
                 );
             }
-            // what has been begun is read by the time that another request is answered a few times
+            // started answers are read by the time that another request was answered a few times
             for _ in 0..50 {
                 assert_eq!(second.exchange("GET", "/livez", b"").await.0, 200);
             }
@@ -346,7 +346,7 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
                 grown < 12 << 10,
                 "window {window}, {ranges} ranges: {grown} KiB"
             );
-            // whoever takes its answers gets them all the same, one and all
+            // clients that read get all their answers
             let mut bodies = Vec::new();
             for answer in answers.drain(..).take(if window == 1 { 0 } else { 20 }) {
                 bodies.push(tokio::spawn(answer.into_body().collect()));
@@ -358,9 +358,9 @@ fn many_answers_that_nobody_takes_cost_little_memory() {
     }
 }
 
-/// The access log's data of a request is kept until its response has been read.
+/// The access log keeps a request's data until its response has been read.
 #[test]
-fn what_clients_call_themselves_costs_little_memory() {
+fn long_user_agents_cost_little_memory() {
     let server = Server::with(&[
         ("REGISTRY_HTTP_H2C_ENABLED", "true"),
         ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false"),
@@ -388,9 +388,9 @@ fn what_clients_call_themselves_costs_little_memory() {
     });
 }
 
-/// A request that waits for its client costs about as much as a connection does, and counts for something.
+/// A request that waits for its client costs about as much as a connection, and is counted.
 #[test]
-fn one_address_has_only_so_many_requests() {
+fn requests_per_address_are_limited() {
     let server = Server::with(&[
         ("REGISTRY_HTTP_H2C_ENABLED", "true"),
         ("REGISTRY_HTTP_LIMITS_CONNECTIONSPERADDRESS", "2"),
@@ -420,7 +420,7 @@ fn one_address_has_only_so_many_requests() {
             ),
             (429, &b"1"[..])
         );
-        // whoever takes an answer makes room
+        // reading an answer frees its slot
         drop(held.pop());
         let start = Instant::now();
         while connections[0]
@@ -439,7 +439,7 @@ fn one_address_has_only_so_many_requests() {
 }
 
 #[test]
-fn a_connection_without_requests_ends() {
+fn a_connection_without_requests_is_closed() {
     let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
     wait_for(async {
         let mut second = Second::encrypted(&server, None).await;
@@ -456,7 +456,7 @@ fn a_connection_without_requests_ends() {
 }
 
 #[test]
-fn the_end_waits_for_requests_and_not_for_connections() {
+fn a_stop_waits_for_requests_but_not_for_connections() {
     let mut server = Secure::start();
     let blob = noise(1, 20 << 20);
     let path = format!("/v2/a/blobs/{}", server.client().push_blob("a", &blob));
@@ -484,7 +484,7 @@ const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// hyper enforces the settings that it announces (RFC 9113, section 6.5).
 #[test]
-fn clients_are_told_of_the_bounds() {
+fn the_limits_are_announced_to_clients() {
     let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
     let mut stream = dial_tcp(server.address()).expect("a connection");
     stream.write_all(HELLO).expect("bytes are taken");
@@ -504,9 +504,9 @@ fn clients_are_told_of_the_bounds() {
     assert_eq!((streams, window, head_size), (128, 1 << 20, 128 << 10));
 }
 
-/// A client that says nothing any more does not keep the server from ending.
+/// A silent client does not keep the server from stopping.
 #[test]
-fn the_end_does_not_wait_for_goodbyes() {
+fn a_stop_does_not_wait_for_clients_to_close() {
     let mut server = Server::with(&[
         ("REGISTRY_HTTP_H2C_ENABLED", "true"),
         ("REGISTRY_HTTP_DRAINTIMEOUT", "2m"),
@@ -523,12 +523,12 @@ fn the_end_does_not_wait_for_goodbyes() {
     );
 }
 
-/// Work may take as long as it takes: patience is with clients that take nothing.
+/// Work may take longer than the timeout, which applies to clients that do not read.
 #[test]
-fn an_answer_may_take_longer_than_the_patience() {
+fn an_answer_may_take_longer_than_the_client_timeout() {
     let files = tempfile::TempDir::new().expect("a directory");
     let path = files.path().join("htpasswd");
-    // which nothing is known of but that it takes long to compare
+    // known only to take long to hash
     let hash = "$2y$14$ZzHhZzHhZzHhZzHhZzHhZu0000000000000000000000000000000";
     std::fs::write(&path, format!("joe:{hash}\n")).expect("a file");
     let auth = format!("{{htpasswd: {{realm: r, path: {}}}}}", path.display());

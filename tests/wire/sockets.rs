@@ -20,7 +20,7 @@ fn start(path: &Path) -> Server {
 }
 
 #[test]
-fn a_socket_serves_as_a_port_does_and_goes_with_the_server() {
+fn a_socket_serves_like_a_port_and_is_removed_at_stop() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
     let mut server = start(&path);
@@ -35,7 +35,7 @@ fn a_socket_serves_as_a_port_does_and_goes_with_the_server() {
 }
 
 #[test]
-fn what_a_killed_server_left_is_replaced_and_what_a_live_one_has_is_not() {
+fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
     let mut first = start(&path);
@@ -59,7 +59,7 @@ fn what_a_killed_server_left_is_replaced_and_what_a_live_one_has_is_not() {
     assert_eq!(client(&path).get("/v2/").status, 200);
     drop(second);
 
-    // nor is a file that is no socket, nor one of somebody who is only slow
+    // nor is a regular file, nor the socket of a slow server
     std::fs::remove_file(&path).expect("it can be removed");
     std::fs::write(&path, "precious").expect("a file");
     super::certificates::refusal(
@@ -82,9 +82,9 @@ fn what_a_killed_server_left_is_replaced_and_what_a_live_one_has_is_not() {
     assert!(UnixStream::connect(&path).is_ok());
 }
 
-/// Whoever may connect to a socket is of this machine, and believed like a proxy on it.
+/// Peers of a socket are local, and trusted like a local proxy.
 #[test]
-fn the_peer_of_a_socket_is_trusted_as_this_machine_is() {
+fn the_peer_of_a_socket_is_a_trusted_proxy() {
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("registry.sock");
     let address = path.to_str().expect("a path");

@@ -47,11 +47,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let ordinary = registry.settings().retention.clone();
     let mut retention = ordinary.clone();
     if arguments.delete_untagged {
-        retention.untagged = KeepUntagged::Never;
+        retention.keep_untagged = KeepUntagged::For(Duration::ZERO);
         retention
             .policies
             .iter_mut()
-            .for_each(|policy| policy.untagged = policy.untagged.map(|_| KeepUntagged::Never));
+            .for_each(|policy| policy.keep_untagged = None);
     }
     if alone.is_some() {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);

@@ -72,7 +72,15 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
         return Err(Error::Registry(registry::Error::NameUnknown(name.clone())));
     }
     let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&["TAG", "SIZE", "PLATFORMS", "PUSHED", "PULLED", "DIGEST"]);
+    let mut table = Table::new(&[
+        "TAG",
+        "SIZE",
+        "PLATFORMS",
+        "PUSHED",
+        "PULLED",
+        "CHECKED",
+        "DIGEST",
+    ]);
     let mut array = JsonArray::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
@@ -87,11 +95,12 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
                 let value = json!({
                     "tag": row.name, "digest": row.digest.as_str(), "mediaType": summary.media_type, "size": summary.size,
                     "platforms": summary.platforms, "pushed": time(row.updated_at),
-                    "pulled": row.pulled_at.map(time), "pulls": row.pulls,
+                    "pulled": row.pulled_at.map(time), "pulls": row.pulls, "checked": row.checked_at.map(time),
                 });
                 written(array.push(&mut out, &value))?;
             } else {
-                let pulled = row.pulled_at.map_or("never".to_owned(), time);
+                let [pulled, checked] =
+                    [row.pulled_at, row.checked_at].map(|at| at.map_or("never".to_owned(), time));
                 let platforms = summary.platforms.join(",");
                 table.row(vec![
                     row.name,
@@ -99,6 +108,7 @@ async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Res
                     platforms,
                     time(row.updated_at),
                     pulled,
+                    checked,
                     row.digest.to_string(),
                 ]);
             }

@@ -1,6 +1,7 @@
 //! `registry policy preview`: the decision of the retention rules about each tag.
 
 use std::io::{BufWriter, Write, stdout};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
@@ -193,7 +194,7 @@ fn as_row(name: &RepositoryName, preview: &PolicyPreview, decision: TagDecision)
 fn untagged_row(name: &RepositoryName, preview: &PolicyPreview) -> Vec<String> {
     let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
-        KeepUntagged::Never => (
+        KeepUntagged::For(Duration::ZERO) => (
             "removed",
             "untagged manifests are kept only for the lease and grace period".to_owned(),
         ),

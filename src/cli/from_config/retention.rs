@@ -17,17 +17,16 @@ pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
         interval: gc.interval.map_or(defaults.interval, |interval| interval.0),
         lease: gc.lease.map_or(defaults.lease, |lease| lease.0),
         grace: gc.grace.map_or(defaults.grace, |grace| grace.0),
-        untagged: gc.untagged.map_or(defaults.untagged, keep),
+        keep_untagged: gc.keepuntagged.map_or(defaults.keep_untagged, keep),
         history: gc.history.map_or(defaults.history, |history| history.0),
         policies,
     })
 }
 
-fn keep(untagged: config::Untagged) -> KeepUntagged {
-    match untagged {
-        config::Untagged::Never => KeepUntagged::Never,
-        config::Untagged::For(interval) => KeepUntagged::For(interval.0),
-        config::Untagged::Forever => KeepUntagged::Forever,
+fn keep(keepuntagged: config::KeepUntagged) -> KeepUntagged {
+    match keepuntagged {
+        config::KeepUntagged::For(interval) => KeepUntagged::For(interval.0),
+        config::KeepUntagged::Forever => KeepUntagged::Forever,
     }
 }
 
@@ -47,7 +46,7 @@ fn policy(name: &str, policy: &config::Policy) -> Result<Policy, Violations> {
     let (repositories, immutable, tags) = combine((repositories, immutable, rules))?;
     Ok(Policy {
         repositories,
-        untagged: policy.untagged.map(keep),
+        keep_untagged: policy.keepuntagged.map(keep),
         immutable,
         expire_immutable: policy.expireimmutable,
         tags,

@@ -155,7 +155,7 @@ async fn shutdown(mut signals: Signals) {
 
 /// Writes what is still in memory: counts of pulls, and the access log.
 async fn finish(registry: &Registry, access_log: AccessLog) {
-    if let Err(error) = registry.manifests().record_pulls().await {
+    if let Err(error) = registry.manifests().record_uses().await {
         tracing::warn!(%error, "cannot record the last pulls");
     }
     let _ = tokio::task::spawn_blocking(move || access_log.flush(LAST_LINES)).await;

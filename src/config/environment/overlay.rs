@@ -75,11 +75,15 @@ fn report_unknown(
             ),
         );
     } else {
+        let key = keys::join(&unknown.path, &unknown.part);
+        if let Some(sentence) = keys::renamed(&unknown.path, &unknown.part, Some(value)) {
+            report.variable(name, &key, format!("{key} {sentence}"));
+            return;
+        }
         let near = keys::nearest(&unknown.path, &unknown.part);
         let hint = near
             .map(|path| format!(": did you mean {}?", name_of(&path)))
             .unwrap_or_default();
-        let key = keys::join(&unknown.path, &unknown.part);
         report.variable(name, &key, format!("unknown key {key}{hint}"));
     }
 }

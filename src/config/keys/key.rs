@@ -40,7 +40,7 @@ pub enum Kind {
     GoTime,
     /// A URL; without a scheme it is ignored, as in distribution.
     BaseUrl,
-    /// A duration, `never` or `forever`.
+    /// A duration, or `forever`.
     Keep,
     /// One of these words, in any case.
     Word(&'static [&'static str]),

@@ -7,6 +7,7 @@ mod distribution_only;
 mod key;
 mod lookup;
 mod nearest;
+mod renamed;
 mod supported;
 
 pub(in crate::config) use key::{Effect, switch};
@@ -16,3 +17,4 @@ pub(in crate::config) use lookup::{
     alternatives, find, is_list, is_within, join, members, other_name,
 };
 pub(in crate::config) use nearest::nearest;
+pub(in crate::config) use renamed::{KEEP_OR_REMOVE, renamed};

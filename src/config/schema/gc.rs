@@ -17,8 +17,8 @@ pub struct Gc {
     pub lease: Option<Interval>,
     /// Time for which content is kept after its last reference is removed.
     pub grace: Option<Interval>,
-    /// Time for which untagged manifests are kept, `never` or `forever`.
-    pub untagged: Option<Untagged>,
+    /// Time for which untagged manifests are kept.
+    pub keepuntagged: Option<KeepUntagged>,
     /// Time for which tag history is kept.
     pub history: Option<Interval>,
 }
@@ -28,9 +28,9 @@ pub struct Gc {
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     pub repositories: String,
-    /// Overrides `gc.untagged`.
+    /// Overrides `gc.keepuntagged`.
     #[serde(default)]
-    pub untagged: Option<Untagged>,
+    pub keepuntagged: Option<KeepUntagged>,
     /// Globs of tags that clients can neither move nor delete.
     #[serde(default)]
     pub immutable: Vec<String>,
@@ -65,22 +65,20 @@ pub struct TagRule {
 /// Retention of untagged manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Value")]
-pub enum Untagged {
-    Never,
+pub enum KeepUntagged {
     For(Interval),
     Forever,
 }
 
-impl TryFrom<Value> for Untagged {
+impl TryFrom<Value> for KeepUntagged {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
         match value.as_str() {
-            Some("never") => Ok(Self::Never),
             Some("forever") => Ok(Self::Forever),
             _ => Interval::try_from(value)
                 .map(Self::For)
-                .map_err(|error| format!("{error}, never or forever")),
+                .map_err(|error| format!("{error}, or forever")),
         }
     }
 }

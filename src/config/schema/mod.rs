@@ -11,7 +11,7 @@ mod storage;
 mod validation;
 
 pub use auth::{Auth, Htpasswd, Silly, Token};
-pub use gc::{Gc, Policy, TagRule, Untagged};
+pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
 pub use http::{
     ClientAuth, DebugServer, H2c, Http, Http2, LetsEncrypt, Limits, MinimumTls, Net, Prometheus,

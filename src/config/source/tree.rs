@@ -39,6 +39,14 @@ impl Node {
         }
     }
 
+    /// Returns the text of a scalar.
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Scalar(scalar) => Some(&scalar.text),
+            _ => None,
+        }
+    }
+
     /// True for null, and for an empty text, list or section.
     pub fn is_empty(&self) -> bool {
         match &self.content {

@@ -235,7 +235,27 @@ const REJECTED: &[(&str, &[&str])] = &[
         "policy: {repository: {classes: [helm]}}",
         &["classes", "helm"],
     ),
-    ("gc: {untagged: sometimes}", &["gc.untagged", "forever"]),
+    (
+        "gc: {keepuntagged: sometimes}",
+        &["gc.keepuntagged", "forever"],
+    ),
+    (
+        "gc: {keepuntagged: never}",
+        &["gc.keepuntagged", "0s to remove", "forever to keep"],
+    ),
+    (
+        "gc: {untagged: never}",
+        &[
+            "gc.untagged is now keepuntagged",
+            "are not kept",
+            "0s to remove",
+            "forever to keep",
+        ],
+    ),
+    (
+        "policies: [{repositories: a, untagged: 3d}]",
+        &["policies[0].untagged", "keepuntagged: 3d"],
+    ),
     ("version: 0.2", &["0.2", "0.1"]),
     ("- a\n", &["map of sections"]),
     ("http: [", &["config.yml line", "not YAML"]),

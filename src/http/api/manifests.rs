@@ -50,9 +50,11 @@ pub(crate) async fn get(
         is_immutable: matches!(reference, ManifestReference::Digest(_)),
     };
     if let Some(answer) = content.unneeded(&head.headers)? {
+        registry.manifests().count_check(&manifest, reference);
         return Ok(answer);
     }
     if is_head {
+        registry.manifests().count_check(&manifest, reference);
         return content.answer(&head.headers, ContentSource::Nothing);
     }
     registry.manifests().count_pull(&manifest, reference);

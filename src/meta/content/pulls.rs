@@ -1,4 +1,4 @@
-//! Times and numbers of pulls.
+//! Times of pulls and checks, and numbers of pulls.
 
 use rusqlite::params;
 
@@ -8,37 +8,55 @@ use crate::meta::ids::ManifestId;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::Digest;
 
-/// Pulls of one manifest by one name, counted over a while.
+/// Uses of one manifest by one name, gathered over a while.
 #[derive(Clone, Debug)]
-pub struct Pulls {
+pub struct ManifestUses {
     pub manifest: ManifestId,
     /// Compared when recording, because the number may have been given to another manifest by then.
     pub digest: Digest,
-    /// The tag it was pulled by; `None` if by digest.
+    /// The tag it was used by; `None` if by digest.
     pub tag: Option<String>,
-    pub count: u64,
-    pub last: Millis,
+    pub pulls: u64,
+    /// Time of the last pull, if any.
+    pub pulled_at: Option<Millis>,
+    /// Time of the last check, if any: a HEAD, or a GET that was answered with 304.
+    pub checked_at: Option<Millis>,
 }
 
+/// Advances both times; either may be NULL, before and after.
+const ADVANCE_TIMES: &str = "pulled_at = coalesce(max(pulled_at, ?3), ?3, pulled_at),
+    checked_at = coalesce(max(checked_at, ?4), ?4, checked_at)";
+
 impl WriteTx<'_> {
-    /// Adds pulls to a manifest, and to the tag if it still points there.
+    /// Adds uses to a manifest, and to the tag if it still points there.
     ///
-    /// Pulls by digest count for every tag that points there.
-    pub fn add_pulls(&self, pulls: &Pulls) -> Result<(), Error> {
+    /// Uses by digest count for every tag that points there.
+    pub fn add_uses(&self, uses: &ManifestUses) -> Result<(), Error> {
         let is_there = self
             .connection
-            .prepare_cached(
-                "UPDATE manifests SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3) WHERE id = ?1 AND digest = ?4",
-            )?
-            .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.digest.as_str()])?;
+            .prepare_cached(&format!(
+                "UPDATE manifests SET pulls = pulls + ?2, {ADVANCE_TIMES} WHERE id = ?1 AND digest = ?5"
+            ))?
+            .execute(params![
+                uses.manifest.0,
+                uses.pulls,
+                uses.pulled_at,
+                uses.checked_at,
+                uses.digest.as_str()
+            ])?;
         if is_there > 0 {
             // containerd resolves a tag by HEAD and pulls by digest
             self.connection
-                .prepare_cached(
-                    "UPDATE tags SET pulls = pulls + ?2, pulled_at = max(coalesce(pulled_at, 0), ?3)
-                     WHERE manifest_id = ?1 AND (?4 IS NULL OR name = ?4)",
-                )?
-                .execute(params![pulls.manifest.0, pulls.count, pulls.last, pulls.tag])?;
+                .prepare_cached(&format!(
+                    "UPDATE tags SET pulls = pulls + ?2, {ADVANCE_TIMES} WHERE manifest_id = ?1 AND (?5 IS NULL OR name = ?5)"
+                ))?
+                .execute(params![
+                    uses.manifest.0,
+                    uses.pulls,
+                    uses.pulled_at,
+                    uses.checked_at,
+                    uses.tag
+                ])?;
         }
         Ok(())
     }

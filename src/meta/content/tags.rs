@@ -19,13 +19,15 @@ pub struct TagActivity {
     /// Time when it was last pointed at another manifest.
     pub updated_at: Millis,
     pub pulled_at: Option<Millis>,
+    /// Time of the last HEAD, or of the last GET that was answered with 304.
+    pub checked_at: Option<Millis>,
 }
 
 impl Reader<'_> {
     /// Returns all tags of a repository, with the times of their last uses.
     pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1",
+            "SELECT name, updated_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1",
         )?;
         Ok(statement
             .query_map([repository.0], tag_activity)?
@@ -50,7 +52,7 @@ impl Reader<'_> {
         tag: &str,
     ) -> Result<Option<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, updated_at, pulled_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+            "SELECT name, updated_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1 AND name = ?2",
         )?;
         Ok(statement
             .query_row(params![repository.0, tag], tag_activity)
@@ -151,5 +153,6 @@ fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
         name: row.get(0)?,
         updated_at: row.get(1)?,
         pulled_at: row.get(2)?,
+        checked_at: row.get(3)?,
     })
 }

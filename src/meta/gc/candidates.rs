@@ -23,6 +23,7 @@ pub struct IdleManifest {
     pub size: u64,
     pub idle_since: Millis,
     pub pulled_at: Option<Millis>,
+    pub checked_at: Option<Millis>,
     /// True if an index or a subject was the last to hold it.
     pub has_lost_parent: bool,
 }
@@ -62,8 +63,7 @@ pub struct DueCounts {
     pub removals: u64,
 }
 
-const IDLE_MANIFEST: &str =
-    "manifests.id, repositories.name, digest, size, idle_since, pulled_at, is_freed";
+const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, checked_at, has_lost_parent";
 
 impl Reader<'_> {
     /// Lists manifests unreferenced since `cutoff`, without those that a rule deferred beyond `deferred_to`.
@@ -83,7 +83,7 @@ impl Reader<'_> {
                 ))?
                 .query_map(params![deferred_to, after.time, after.number, cutoff, limit], |row| {
                     let manifest = idle_manifest(row)?;
-                    Ok((Cursor::after(row.get(7)?, manifest.id.0), manifest))
+                    Ok((Cursor::after(row.get(8)?, manifest.id.0), manifest))
                 })?
                 .collect()
         })
@@ -247,7 +247,8 @@ fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
         size: row.get(3)?,
         idle_since: row.get(4)?,
         pulled_at: row.get(5)?,
-        has_lost_parent: row.get(6)?,
+        checked_at: row.get(6)?,
+        has_lost_parent: row.get(7)?,
     })
 }
 

@@ -28,6 +28,8 @@ pub struct TagRow {
     /// Time of the last pull; the server records pulls with a delay of some seconds.
     pub pulled_at: Option<Millis>,
     pub pulls: u64,
+    /// Time of the last HEAD, or of the last GET that was answered with 304.
+    pub checked_at: Option<Millis>,
 }
 
 /// A manifest that has another one as its subject.
@@ -109,7 +111,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls FROM repositories
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
@@ -121,6 +123,7 @@ impl Reader<'_> {
                         updated_at: row.get(2)?,
                         pulled_at: row.get(3)?,
                         pulls: row.get(4)?,
+                        checked_at: row.get(5)?,
                     })
                 })?
                 .collect()

@@ -42,11 +42,12 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
     include_str!("../../../migrations/04-upload-hash-state.sql"),
+    include_str!("../../../migrations/05-checks.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -377,5 +378,27 @@ mod tests {
         let empty = directory.path().join("empty");
         std::fs::write(&empty, "").unwrap();
         check_header(&empty).unwrap();
+    }
+
+    #[test]
+    fn recorded_rules_keep_their_meaning() {
+        let directory = tempfile::tempdir().unwrap();
+        let with_rules = directory.path().join("with-rules");
+        let connection = Connection::open(&with_rules).unwrap();
+        for sql in &MIGRATIONS[..4] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            r#"PRAGMA user_version = 4; PRAGMA application_id = {APPLICATION_ID};
+               INSERT INTO settings VALUES ('retention', '{{"untagged":"Never","policies":[{{"untagged":"Forever"}},{{"untagged":null}}]}}')"#
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        assert_eq!(
+            open_writer(&with_rules)
+                .unwrap()
+                .query_row("SELECT value FROM settings", [], |row| row.get::<_, String>(0)),
+            Ok(r#"{"keep_untagged":{"For":{"secs":0,"nanos":0}},"policies":[{"keep_untagged":"Forever"},{"keep_untagged":null}]}"#.to_owned())
+        );
     }
 }

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::registry::policy::duration::format_duration;
 
-/// Retention period of unreferenced manifests.
+/// Retention period of manifests without tags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeepUntagged {
-    /// No longer than leases and the grace period require.
-    Never,
+    /// For this time, and at least as long as leases and the grace period require.
     For(Duration),
     Forever,
 }
@@ -20,7 +19,6 @@ impl fmt::Display for KeepUntagged {
     /// Writes the period as in the configuration.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Never => f.write_str("never"),
             Self::For(time) => f.write_str(&format_duration(*time)),
             Self::Forever => f.write_str("forever"),
         }

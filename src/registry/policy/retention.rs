@@ -23,7 +23,7 @@ pub struct Retention {
     /// Time for which content is kept after its last use: the window for backups and for undo.
     pub grace: Duration,
     /// Retention of manifests without tags, unless a policy overrides it.
-    pub untagged: KeepUntagged,
+    pub keep_untagged: KeepUntagged,
     /// Time for which former targets of tags are remembered.
     pub history: Duration,
     pub policies: Vec<Policy>,
@@ -39,7 +39,7 @@ impl Default for Retention {
             interval: Duration::from_secs(60),
             lease: 24 * HOUR,
             grace: 24 * HOUR,
-            untagged: KeepUntagged::For(14 * DAY),
+            keep_untagged: KeepUntagged::For(14 * DAY),
             history: 90 * DAY,
             policies: Vec::new(),
         }
@@ -75,8 +75,8 @@ impl Retention {
     /// Returns the retention of manifests without tags in the repository.
     pub fn untagged_rule(&self, repository: &str) -> KeepUntagged {
         self.policy(repository)
-            .and_then(|policy| policy.untagged)
-            .unwrap_or(self.untagged)
+            .and_then(|policy| policy.keep_untagged)
+            .unwrap_or(self.keep_untagged)
     }
 
     /// Returns the time at which an unreferenced manifest is due; `None` if never.
@@ -87,7 +87,6 @@ impl Retention {
         }
         match self.untagged_rule(&manifest.repository) {
             KeepUntagged::Forever => None,
-            KeepUntagged::Never => Some(since.saturating_add(self.hold_period())),
             KeepUntagged::For(time) => {
                 Some(since.saturating_add(millis(time).max(self.hold_period())))
             }
@@ -100,6 +99,7 @@ fn last_needed(manifest: &IdleManifest) -> Millis {
     manifest
         .idle_since
         .max(manifest.pulled_at.unwrap_or(Millis::MIN))
+        .max(manifest.checked_at.unwrap_or(Millis::MIN))
 }
 
 #[cfg(test)]
@@ -107,10 +107,10 @@ mod tests {
     use super::*;
     use crate::registry::policy::glob::Glob;
 
-    fn policy(repositories: &str, untagged: Option<KeepUntagged>) -> Policy {
+    fn policy(repositories: &str, keep_untagged: Option<KeepUntagged>) -> Policy {
         Policy {
             repositories: Glob::try_from(repositories.to_owned()).unwrap(),
-            untagged,
+            keep_untagged,
             immutable: Vec::new(),
             expire_immutable: false,
             tags: Vec::new(),
@@ -121,16 +121,19 @@ mod tests {
     fn the_first_matching_policy_counts() {
         let retention = Retention {
             policies: vec![
-                policy("team/*", Some(KeepUntagged::Never)),
+                policy("team/*", Some(KeepUntagged::Forever)),
                 policy("**", None),
             ],
             ..Retention::default()
         };
         assert_eq!(
-            retention.policy("team/app").unwrap().untagged,
-            Some(KeepUntagged::Never)
+            retention.policy("team/app").unwrap().keep_untagged,
+            Some(KeepUntagged::Forever)
         );
-        assert_eq!(retention.policy("team/app/more").unwrap().untagged, None);
+        assert_eq!(
+            retention.policy("team/app/more").unwrap().keep_untagged,
+            None
+        );
         assert_eq!(Retention::default().policy("a"), None);
     }
 }

@@ -23,8 +23,8 @@ use crate::registry::policy::keep_untagged::KeepUntagged;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     pub repositories: Glob,
-    /// Overrides [`Retention::untagged`](crate::registry::Retention::untagged).
-    pub untagged: Option<KeepUntagged>,
+    /// Overrides [`Retention::keep_untagged`](crate::registry::Retention::keep_untagged).
+    pub keep_untagged: Option<KeepUntagged>,
     /// Tags that clients can neither move nor remove.
     pub immutable: Vec<Glob>,
     /// Let the tag rules remove immutable tags.
@@ -42,7 +42,7 @@ pub struct TagRule {
     pub newest: Option<u64>,
     /// Keep tags last set within this time.
     pub younger: Option<Duration>,
-    /// Keep tags pulled or set within this time.
+    /// Keep tags pulled, checked or set within this time.
     pub pulled: Option<Duration>,
 }
 
@@ -159,11 +159,13 @@ impl Policy {
                     time,
                 )
             }),
-            // a push counts as a pull: what nobody could pull yet stays as well
+            // a push counts as a pull, because what was just pushed could not be pulled yet; so does a
+            // check, because a client that has the image asks for no more
             rule.pulled.map(|time| {
                 (
                     tag.updated_at
                         .max(tag.pulled_at.unwrap_or_default())
+                        .max(tag.checked_at.unwrap_or_default())
                         .saturating_add(millis(time)),
                     "pulled within",
                     time,
@@ -237,6 +239,7 @@ mod tests {
             name: name.to_owned(),
             updated_at,
             pulled_at,
+            checked_at: None,
         }
     }
 
@@ -257,7 +260,7 @@ mod tests {
     fn policy(tags: Vec<TagRule>) -> Policy {
         Policy {
             repositories: pattern("**"),
-            untagged: None,
+            keep_untagged: None,
             immutable: vec![pattern("v*")],
             expire_immutable: false,
             tags,
@@ -292,6 +295,10 @@ mod tests {
             tag("pr-4", 95, None),
             tag("nightly", 1, Some(60)),
             tag("old", 1, None),
+            TagActivity {
+                checked_at: Some(80),
+                ..tag("deployed", 1, None)
+            },
             tag("v1", 1, None),
             tag(&format!("sha256-{}.sig", "a".repeat(64)), 1, None),
         ];
@@ -299,7 +306,7 @@ mod tests {
         let signature = format!("sha256-{}.sig", "a".repeat(64));
         assert_eq!(
             kept(&decisions),
-            ["nightly", "pr-3", "pr-4", &signature, "v1"]
+            ["deployed", "nightly", "pr-3", "pr-4", &signature, "v1"]
         );
         let until = |name: &str| {
             decisions
@@ -309,8 +316,13 @@ mod tests {
                 .until
         };
         assert_eq!(
-            (until("nightly"), until("pr-4"), until("v1")),
-            (Some(110), None, None)
+            (
+                until("nightly"),
+                until("deployed"),
+                until("pr-4"),
+                until("v1")
+            ),
+            (Some(110), Some(130), None, None)
         );
     }
 

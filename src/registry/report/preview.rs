@@ -218,6 +218,7 @@ fn as_tag_activity(row: TagRow) -> TagActivity {
         name: row.name,
         updated_at: row.updated_at,
         pulled_at: row.pulled_at,
+        checked_at: row.checked_at,
     }
 }
 

@@ -198,6 +198,7 @@ impl<'m> Simulation<'m> {
             size: manifest.size,
             idle_since: loss.at,
             pulled_at: None,
+            checked_at: None,
             has_lost_parent: false,
         };
         let Some(at) = self.retention.due(&idle) else {

@@ -1,6 +1,7 @@
 //! Reasons why content is kept: its holders, and theirs, up to tags, leases and rules.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::meta::{self, HeldManifest, Millis, Reader, TrashRow, millis, now};
 use crate::oci::Digest;
@@ -303,9 +304,11 @@ impl HolderWalk<'_> {
             self.retention.untagged_rule(&manifest.repository),
         ) {
             (true, _) => format!("its index or subject is gone; it is kept for {hold}"),
-            (false, KeepUntagged::Never) => format!("no tag points at it; it is kept for {hold}"),
             (false, KeepUntagged::Forever) => {
                 "no tag points at it; such manifests are kept forever".to_owned()
+            }
+            (false, KeepUntagged::For(Duration::ZERO)) => {
+                format!("no tag points at it; it is kept for {hold}")
             }
             (false, time) => format!("no tag points at it; such manifests are kept for {time}"),
         };

@@ -1,30 +1,38 @@
-//! Pull counts, gathered in memory and written in batches.
+//! Uses of manifests, gathered in memory and written in batches.
 
 use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use crate::meta::{ManifestId, Millis, Pulls, StoredManifest, now};
+use crate::meta::{ManifestId, ManifestUses, StoredManifest, now};
 use crate::oci::Digest;
 use crate::registry::content::reference::ManifestReference;
 
-/// Maximum number of manifests counted between two writes; pulls of further manifests are not
+/// Maximum number of manifests counted between two writes; uses of further manifests are not
 /// counted.
 const CAPACITY: usize = 10_000;
 
-/// Pulls since the last write: for each manifest and name, their number and the time of the last.
-#[derive(Default)]
-pub(in crate::registry) struct PullCounts(Mutex<HashMap<(ManifestId, Digest), Vec<Count>>>);
-
-struct Count {
-    tag: Option<String>,
-    count: u64,
-    last: Millis,
+/// A use of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The client got the manifest.
+    Pull,
+    /// The client made sure that what it has is up to date.
+    Check,
 }
 
-impl PullCounts {
-    /// Counts a pull.
-    pub(super) fn count(&self, manifest: &StoredManifest, reference: &ManifestReference) {
+/// Uses since the last write, by manifest and name.
+#[derive(Default)]
+pub(in crate::registry) struct UseCounts(Mutex<HashMap<(ManifestId, Digest), Vec<ManifestUses>>>);
+
+impl UseCounts {
+    /// Counts a use.
+    pub(super) fn count(
+        &self,
+        kind: Use,
+        manifest: &StoredManifest,
+        reference: &ManifestReference,
+    ) {
         let tag = match reference {
             ManifestReference::Tag(tag) => Some(tag.as_str()),
             ManifestReference::Digest(_) => None,
@@ -35,35 +43,31 @@ impl PullCounts {
             return;
         }
         let names = counts.entry(key).or_default();
-        match names.iter_mut().find(|count| count.tag.as_deref() == tag) {
-            Some(count) => {
-                count.count += 1;
-                count.last = now();
-            }
-            None => names.push(Count {
+        let known = names.iter().position(|uses| uses.tag.as_deref() == tag);
+        let position = known.unwrap_or_else(|| {
+            names.push(ManifestUses {
+                manifest: manifest.id,
+                digest: manifest.digest.clone(),
                 tag: tag.map(str::to_owned),
-                count: 1,
-                last: now(),
-            }),
+                pulls: 0,
+                pulled_at: None,
+                checked_at: None,
+            });
+            names.len() - 1
+        });
+        let uses = &mut names[position];
+        match kind {
+            Use::Pull => {
+                uses.pulls += 1;
+                uses.pulled_at = Some(now());
+            }
+            Use::Check => uses.checked_at = Some(now()),
         }
     }
 
-    /// Takes the counts since the last call.
-    pub(super) fn take(&self) -> Vec<Pulls> {
+    /// Takes the uses since the last call.
+    pub(super) fn take(&self) -> Vec<ManifestUses> {
         let counts = std::mem::take(&mut *self.0.lock());
-        counts
-            .into_iter()
-            .flat_map(|((manifest, digest), names)| {
-                names
-                    .into_iter()
-                    .map(move |Count { tag, count, last }| Pulls {
-                        manifest,
-                        digest: digest.clone(),
-                        tag,
-                        count,
-                        last,
-                    })
-            })
-            .collect()
+        counts.into_values().flatten().collect()
     }
 }

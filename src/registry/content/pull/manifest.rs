@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::meta::{StoredManifest, now};
 use crate::oci::RepositoryName;
+use crate::registry::content::pull::counts::Use;
 use crate::registry::content::push::manifest_budget::ManifestReservation;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -70,20 +71,25 @@ impl Manifests<'_> {
     }
 
     /// Counts a pull.
-    ///
-    /// HEAD requests and "not modified" responses do not count.
     pub fn count_pull(self, manifest: &StoredManifest, reference: &ManifestReference) {
-        self.registry.pulls.count(manifest, reference);
+        self.registry.uses.count(Use::Pull, manifest, reference);
     }
 
-    /// Writes the pulls counted since the last call to the database.
-    pub async fn record_pulls(self) -> Result<(), Error> {
-        for some in self.registry.pulls.take().chunks(200) {
+    /// Counts a HEAD, or a GET that is answered with "not modified".
+    ///
+    /// It is no pull, but a use: a client that has the image already asks for no more.
+    pub fn count_check(self, manifest: &StoredManifest, reference: &ManifestReference) {
+        self.registry.uses.count(Use::Check, manifest, reference);
+    }
+
+    /// Writes the pulls and checks counted since the last call to the database.
+    pub async fn record_uses(self) -> Result<(), Error> {
+        for some in self.registry.uses.take().chunks(200) {
             let some = some.to_vec();
             self.registry
                 .meta
                 .write(move |tx| {
-                    Ok::<_, Error>(some.iter().try_for_each(|pulls| tx.add_pulls(pulls))?)
+                    Ok::<_, Error>(some.iter().try_for_each(|uses| tx.add_uses(uses))?)
                 })
                 .await?;
         }

@@ -1,11 +1,11 @@
-//! The lives of a server that is killed and restarted.
+//! The process of a server that is killed and restarted.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::support::Server;
 
-/// Current address of the server.
-pub struct Life {
+/// The current server process and its address.
+pub struct ServerProcess {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -14,16 +14,16 @@ pub struct Life {
 struct State {
     number: u64,
     address: String,
-    is_dying: bool,
+    is_stopping: bool,
 }
 
-impl Life {
+impl ServerProcess {
     pub fn new(address: &str) -> Self {
         Self {
             state: Mutex::new(State {
                 number: 0,
                 address: address.to_owned(),
-                is_dying: false,
+                is_stopping: false,
             }),
             changed: Condvar::new(),
         }
@@ -33,30 +33,30 @@ impl Life {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a server that lives; gives the number of its life, and its address.
-    pub fn present(&self) -> (u64, String) {
+    /// Waits for a running server; returns its process number and address.
+    pub fn current(&self) -> (u64, String) {
         let state = self
             .changed
-            .wait_while(self.state(), |state| state.is_dying)
+            .wait_while(self.state(), |state| state.is_stopping)
             .unwrap_or_else(PoisonError::into_inner);
         (state.number, state.address.clone())
     }
 
-    /// True if requests of that life may fail.
-    pub fn is_over(&self, number: u64) -> bool {
+    /// True if requests to that process may fail.
+    pub fn has_died(&self, number: u64) -> bool {
         let state = self.state();
-        state.is_dying || state.number != number
+        state.is_stopping || state.number != number
     }
 
-    pub fn renew(&self, server: &mut Server) {
-        self.state().is_dying = true;
+    pub fn kill_and_restart(&self, server: &mut Server) {
+        self.state().is_stopping = true;
         server.kill();
         server.restart();
         let mut state = self.state();
         *state = State {
             number: state.number + 1,
             address: server.address().to_owned(),
-            is_dying: false,
+            is_stopping: false,
         };
         self.changed.notify_all();
     }

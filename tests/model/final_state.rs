@@ -1,15 +1,16 @@
-//! Checks at rest: exactly the needed content is left, in responses, on disk and in the database.
+//! Checks of the final state: exactly the needed content is left, in responses, on disk and in the
+//! database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::hand::{Gone, Hand};
+use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
 use super::journal::short;
 use super::kills;
 use super::repository::Repository;
-use super::world::World;
 use crate::crash::audit;
 use crate::crash::random::Random;
 use crate::support::Server;
@@ -17,39 +18,41 @@ use crate::support::Server;
 /// Expected content of each repository at the end.
 type Kept = Vec<BTreeSet<String>>;
 
-/// Judges a registry that nobody uses, and waits until it has collected what there is to collect.
-pub fn settle(world: &World, server: &Server, random: Random) {
-    let mut hand = Hand::new(world, random);
+/// Checks an idle registry after waiting until it has collected everything due.
+pub fn check(campaign: &Campaign, server: &Server, random: Random) {
+    let mut client = CheckedClient::new(campaign, random);
     let now = Instant::now();
-    world.journal.note(now, now, "everybody stopped".to_owned());
-    let alive = "nobody kills the server now";
-    let kept: Kept = (0..world.repositories.len())
-        .map(|number| hand.take_stock(&mut world.lock(number)).expect(alive))
+    campaign
+        .journal
+        .note(now, now, "all clients stopped".to_owned());
+    let alive = "the server is not killed any more";
+    let kept: Kept = (0..campaign.repositories.len())
+        .map(|number| client.read_all(&mut campaign.lock(number)).expect(alive))
         .collect();
-    wait_for_disk(world, server, &kept);
-    wait_for_links(world, server, &kept);
-    wait_for_memories(world);
+    wait_for_disk(campaign, server, &kept);
+    wait_for_links(campaign, server, &kept);
+    wait_for_trash(campaign);
     for (number, kept) in kept.iter().enumerate() {
-        let mut repository = world.lock(number);
+        let mut repository = campaign.lock(number);
         repository.settled(kept, Instant::now());
-        hand.check_exactly(&mut repository, kept).expect(alive);
+        client.check_exactly(&mut repository, kept).expect(alive);
     }
-    // of uploads, what killed servers and killed collectors left of each other's work
-    kills::collect_once(world, None);
+    // uploads of killed servers, and unfinished work of killed collections
+    kills::collect_once(campaign, None);
     audit::check_cleared(server.directory());
-    check_counts(world, server);
+    check_counts(campaign, server);
 }
 
-fn shown(world: &World, kept: &BTreeSet<String>) -> BTreeSet<String> {
+fn shown(campaign: &Campaign, kept: &BTreeSet<String>) -> BTreeSet<String> {
     kept.iter()
-        .flat_map(|digest| world.stock.items[digest].blobs.clone())
+        .flat_map(|digest| campaign.stock.items[digest].blobs.clone())
         .collect()
 }
 
-/// Waits until the files are those of the blobs that are needed.
-fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
-    let expected: BTreeSet<String> = kept.iter().flat_map(|kept| shown(world, kept)).collect();
-    let deadline = Instant::now() + world.terms.all_over();
+/// Waits until exactly the needed blobs have files.
+fn wait_for_disk(campaign: &Campaign, server: &Server, kept: &Kept) {
+    let expected: BTreeSet<String> = kept.iter().flat_map(|kept| shown(campaign, kept)).collect();
+    let deadline = Instant::now() + campaign.retention.all_over();
     loop {
         let name = |path: &std::path::PathBuf| {
             path.file_name()
@@ -70,7 +73,7 @@ fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
                 .take(4)
                 .map(|digest| short(digest))
                 .collect();
-            world.violated(
+            campaign.violated(
                 &words,
                 &format!(
                     "at rest, the files of {lost:?} are missing, and those of {left:?} are left"
@@ -81,18 +84,18 @@ fn wait_for_disk(world: &World, server: &Server, kept: &Kept) {
     }
 }
 
-/// Waits until each repository shows the blobs that its manifests need. Asked in the database, since to be asked for a blob
-/// is a reason to keep it.
-fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
+/// Waits until each repository has exactly the blobs that its manifests need. Reads the database,
+/// because a request for a blob would extend its lease.
+fn wait_for_links(campaign: &Campaign, server: &Server, kept: &Kept) {
     let connection = open(server);
-    let names = (0..kept.len()).map(|number| world.lock(number).name.clone());
+    let names = (0..kept.len()).map(|number| campaign.lock(number).name.clone());
     let links = |(name, kept): (String, &BTreeSet<String>)| {
-        shown(world, kept)
+        shown(campaign, kept)
             .into_iter()
             .map(move |blob| (name.clone(), blob))
     };
     let expected: BTreeSet<(String, String)> = names.zip(kept).flat_map(links).collect();
-    let deadline = Instant::now() + world.terms.all_over();
+    let deadline = Instant::now() + campaign.retention.all_over();
     let sql = "SELECT name, digest FROM repository_blobs JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id";
     loop {
         let mut statement = connection.prepare(sql).expect("a schema as expected");
@@ -118,13 +121,13 @@ fn wait_for_links(world: &World, server: &Server, kept: &Kept) {
                 .flat_map(|(repository, blob)| holders(&connection, repository, blob))
                 .collect();
             words.extend(holders.iter().map(|(manifest, _)| short(manifest)));
-            world.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown, held by {holders:#?}"));
+            campaign.violated(&words, &format!("at rest, {lost:?} are not shown, and {left:?} are still shown, held by {holders:#?}"));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// The manifests that need a blob in a repository, each with all that its row and its tags say.
+/// The manifests that need a blob in a repository, with their rows and tags.
 fn holders(connection: &Connection, repository: &str, blob: &str) -> Vec<(String, String)> {
     let sql = "SELECT manifests.digest, 'holders ' || manifests.holders || ', idle since ' || ifnull(manifests.idle_since, '-') || ', review from '
             || ifnull(manifests.review_from, '-') || ', held by ' || ifnull(held_by, '-') || ', link idle since ' || ifnull(link.idle_since, '-')
@@ -149,12 +152,12 @@ fn open(server: &Server) -> Connection {
     connection
 }
 
-/// Waits until nothing that is over can be brought back, and no tag's past is remembered.
-fn wait_for_memories(world: &World) {
-    let deadline = Instant::now() + world.terms.all_over();
+/// Waits until the trash is empty and no tag history is left.
+fn wait_for_trash(campaign: &Campaign) {
+    let deadline = Instant::now() + campaign.retention.all_over();
     loop {
-        let trash = world
-            .block_on(world.registry.trash().list(None, String::new()))
+        let trash = campaign
+            .block_on(campaign.registry.trash().list(None, String::new()))
             .expect("the trash")
             .items;
         if trash.is_empty() {
@@ -162,7 +165,7 @@ fn wait_for_memories(world: &World) {
         }
         if Instant::now() > deadline {
             let digest = trash[0].digest.to_string();
-            world.violated(
+            campaign.violated(
                 &[short(&digest)],
                 &format!("at rest, the trash still holds {trash:?}"),
             );
@@ -171,20 +174,20 @@ fn wait_for_memories(world: &World) {
     }
 }
 
-impl Hand<'_> {
-    /// Looks at all that is sure to be there; gives the manifests that are to stay for good: those with tags, what they
-    /// need, and what is about them.
-    fn take_stock(&mut self, repository: &mut Repository) -> Result<BTreeSet<String>, Gone> {
+impl CheckedClient<'_> {
+    /// Reads everything that is certainly present; returns the manifests that stay for good: tagged
+    /// ones, what they need, and their referrers.
+    fn read_all(&mut self, repository: &mut Repository) -> Result<BTreeSet<String>, ServerDied> {
         for digest in repository.manifests.keys().cloned().collect::<Vec<_>>() {
-            self.look(repository, "GET", &digest)?;
+            self.read_manifest(repository, "GET", &digest)?;
         }
         for blob in repository.blobs.keys().cloned().collect::<Vec<_>>() {
-            self.look_blob(repository, "GET", &blob)?;
+            self.read_blob(repository, "GET", &blob)?;
         }
         for tag in repository.tags.keys().cloned().collect::<Vec<_>>() {
-            self.look_tag(repository, "GET", &tag)?;
+            self.read_tag(repository, "GET", &tag)?;
         }
-        for tag in repository.loose_tags() {
+        for tag in repository.orphaned_tags() {
             self.untag(repository, &tag)?;
         }
         let mut kept: BTreeSet<String> = BTreeSet::new();
@@ -192,7 +195,7 @@ impl Hand<'_> {
             let before = kept.len();
             let now = Instant::now();
             for (name, tag) in &repository.tags {
-                // one that goes with an image goes if that does
+                // a tag bound to an image is removed with it
                 if tag.image().is_none_or(|image| kept.contains(image))
                     && repository.is_tag_sure(name, now)
                 {
@@ -216,8 +219,8 @@ impl Hand<'_> {
                 .map(|manifest| manifest.item.digest.clone())
                 .collect::<Vec<_>>()
             {
-                // its subject is there for good: if it is there now, it is so as well
-                if self.look(repository, "GET", &referrer)? {
+                // its subject stays for good, so if the referrer is present now, it stays too
+                if self.read_manifest(repository, "GET", &referrer)? {
                     kept.insert(referrer);
                 }
             }
@@ -227,15 +230,15 @@ impl Hand<'_> {
         }
     }
 
-    /// All of the stock is asked for, and there is what is needed and nothing else.
+    /// Requests all known content and asserts that exactly the needed content is present.
     fn check_exactly(
         &mut self,
         repository: &mut Repository,
         kept: &BTreeSet<String>,
-    ) -> Result<(), Gone> {
-        let world = self.world;
-        for digest in world.stock.items.keys() {
-            if self.look(repository, "GET", digest)? != kept.contains(digest) {
+    ) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
+        for digest in campaign.stock.items.keys() {
+            if self.read_manifest(repository, "GET", digest)? != kept.contains(digest) {
                 let message = format!(
                     "{}: at rest, {digest} is {}",
                     repository.name,
@@ -245,12 +248,12 @@ impl Hand<'_> {
                         "there"
                     }
                 );
-                world.violated(&[short(digest)], &message);
+                campaign.violated(&[short(digest)], &message);
             }
         }
-        let shown = shown(world, kept);
-        for blob in world.stock.blobs.keys() {
-            if self.look_blob(repository, "GET", blob)? != shown.contains(blob) {
+        let shown = shown(campaign, kept);
+        for blob in campaign.stock.blobs.keys() {
+            if self.read_blob(repository, "GET", blob)? != shown.contains(blob) {
                 let message = format!(
                     "{}: at rest, {blob} is {}",
                     repository.name,
@@ -260,7 +263,7 @@ impl Hand<'_> {
                         "there"
                     }
                 );
-                world.violated(&[short(blob)], &message);
+                campaign.violated(&[short(blob)], &message);
             }
         }
         kept.iter()
@@ -269,10 +272,10 @@ impl Hand<'_> {
     }
 }
 
-/// Counts that the registry keeps are those that its rows give.
-fn check_counts(world: &World, server: &Server) {
+/// Checks that stored counts match the rows.
+fn check_counts(campaign: &Campaign, server: &Server) {
     let connection = open(server);
-    let deadline = Instant::now() + world.terms.all_over();
+    let deadline = Instant::now() + campaign.retention.all_over();
     for (what, sql) in COUNTS {
         loop {
             let mut statement = connection.prepare(sql).expect("a schema as expected");
@@ -284,10 +287,10 @@ fn check_counts(world: &World, server: &Server) {
             if found.is_empty() {
                 break;
             }
-            // removals are forgotten a moment after the files have gone, and histories with time
+            // pending removals are cleared a moment after the files, and histories with time
             if Instant::now() > deadline {
                 let words: Vec<_> = found.keys().map(|key| short(key)).collect();
-                world.violated(&words, &format!("at rest, {what}: {found:?}"));
+                campaign.violated(&words, &format!("at rest, {what}: {found:?}"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

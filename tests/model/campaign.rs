@@ -9,9 +9,9 @@ use tarkeep::registry::{Registry, RegistrySettings};
 
 use super::content::Stock;
 use super::journal::Journal;
-use super::life::Life;
+use super::process::ServerProcess;
 use super::repository::Repository;
-use super::terms::{Slack, Terms};
+use super::retention::{Retention, Slack};
 use crate::support::Server;
 
 #[derive(Default)]
@@ -27,41 +27,41 @@ impl Count {
     }
 }
 
-/// Counts of what happened, so that a run that did too little is no evidence.
+/// Counts of operations; a run with too few proves nothing.
 #[derive(Default)]
 pub struct Counts {
     pub requests: Count,
     pub collections: Count,
     pub kills: Count,
-    /// Pushes as docker's, and those of them that took so long that they might have failed.
+    /// Pushes as by docker, and those slow enough that they might have failed.
     pub pushes: Count,
     pub late: Count,
-    pub strikes: Count,
-    pub duels: Count,
+    pub expiry_races: Count,
+    pub concurrent_changes: Count,
     pub restores: Count,
     pub refused_restores: Count,
-    /// Things found to have gone once they were no longer promised.
-    pub gone: Count,
+    /// Objects found absent after their promise ended.
+    pub absent: Count,
 }
 
 impl Counts {
-    /// Fails where too little happened of what is to be looked at.
+    /// Panics if too few operations of a kind happened.
     pub fn check(&self) {
         let enough = [
             (&self.collections, 20),
             (&self.kills, 2),
-            (&self.strikes, 50),
-            (&self.duels, 10),
+            (&self.expiry_races, 50),
+            (&self.concurrent_changes, 10),
             (&self.restores, 10),
-            (&self.gone, 50),
+            (&self.absent, 50),
         ];
         assert!(
             enough.iter().all(|(count, least)| count.get() >= *least),
-            "too little of an experiment: {self}"
+            "too few operations to count: {self}"
         );
         assert!(
             self.late.get() * 3 < self.pushes.get(),
-            "on a machine this busy most pushes prove nothing: {self}"
+            "the machine is too busy, most pushes prove nothing: {self}"
         );
     }
 }
@@ -74,73 +74,80 @@ impl std::fmt::Display for Counts {
             kills,
             pushes,
             late,
-            strikes,
-            duels,
+            expiry_races,
+            concurrent_changes,
             restores,
             refused_restores,
-            gone,
+            absent,
         } = self;
         let [requests, collections, kills, pushes, late] =
             [requests, collections, kills, pushes, late].map(Count::get);
-        let [strikes, duels, restores, refused, gone] =
-            [strikes, duels, restores, refused_restores, gone].map(Count::get);
+        let [expiry_races, concurrent_changes, restores, refused, absent] = [
+            expiry_races,
+            concurrent_changes,
+            restores,
+            refused_restores,
+            absent,
+        ]
+        .map(Count::get);
         write!(
             f,
-            "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {strikes} strikes, {duels} duels, \
-             {restores} restores (and {refused} refused), {gone} found gone"
+            "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {expiry_races} expiry races, {concurrent_changes} concurrent changes, \
+             {restores} restores (and {refused} refused), {absent} found absent"
         )
     }
 }
 
-pub struct World {
-    pub terms: Terms,
+pub struct Campaign {
+    pub retention: Retention,
     pub slack: Arc<Slack>,
     pub stock: Stock,
     pub directory: PathBuf,
-    pub life: Life,
+    pub process: ServerProcess,
     pub journal: Journal,
     pub counts: Counts,
-    /// For what has no HTTP: a process of its own beside the server, as a command would be.
+    /// The library on the same directory, for operations without an HTTP API.
     pub registry: Registry,
     pub repositories: Vec<Mutex<Repository>>,
     runtime: tokio::runtime::Runtime,
-    /// By which it can be told from others.
+    /// Name of the campaign in messages.
     name: String,
     stopped: Mutex<bool>,
     stopping: Condvar,
     is_broken: AtomicBool,
 }
 
-impl World {
-    /// Around a server that is running, with so many repositories for workers and for hunters.
+impl Campaign {
+    /// Creates the state for a running server, with repositories for workers and for clients at
+    /// expiry.
     pub fn new(
         name: String,
         seed: u64,
-        terms: Terms,
+        retention: Retention,
         server: &Server,
         repositories: usize,
-        hunters: usize,
+        racers: usize,
     ) -> Self {
         let forever = Instant::now() + Duration::from_secs(365 * 24 * 3600);
-        let slack = Arc::new(Slack::new(&terms));
+        let slack = Arc::new(Slack::new(&retention));
         let repository = |number| {
             Repository::new(
                 format!("model/r{number}"),
-                terms,
+                retention,
                 Arc::clone(&slack),
                 forever,
             )
         };
-        let repositories = (0..repositories + hunters)
+        let repositories = (0..repositories + racers)
             .map(repository)
             .map(Mutex::new)
             .collect();
         Self {
-            terms,
+            retention,
             slack,
-            stock: Stock::new(seed, hunters as u64),
+            stock: Stock::new(seed, racers as u64),
             directory: server.directory().to_owned(),
-            life: Life::new(server.address()),
+            process: ServerProcess::new(server.address()),
             journal: Journal::new(),
             counts: Counts::default(),
             registry: Registry::open_existing(server.directory(), RegistrySettings::default())
@@ -168,7 +175,7 @@ impl World {
         self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everybody that it is enough.
+    /// Stops all threads.
     pub fn stop(&self) {
         *self.stopped() = true;
         self.stopping.notify_all();
@@ -178,7 +185,7 @@ impl World {
         *self.stopped()
     }
 
-    /// Rests that long, or until it is enough; says whether it is.
+    /// Waits for a time or for the stop; returns true if stopped.
     pub fn rest(&self, time: Duration) -> bool {
         let (stopped, _) = self
             .stopping
@@ -192,7 +199,7 @@ impl World {
         self.runtime.block_on(work)
     }
 
-    /// Everything that was done.
+    /// Total number of operations.
     pub fn operations(&self) -> u64 {
         self.counts.requests.get()
             + self.counts.collections.get()
@@ -200,15 +207,15 @@ impl World {
             + self.counts.refused_restores.get()
     }
 
-    /// Reports that the registry broke a rule, with what happened to the objects concerned, and ends the test.
+    /// Reports a violated rule with the history of the objects concerned, and ends the test.
     pub fn violated(&self, words: &[&str], message: &str) -> ! {
-        // the first is the news; others follow from it
+        // only the first violation matters; others follow from it
         if !self.is_broken.swap(true, Ordering::SeqCst) {
             let now = self.journal.seconds(Instant::now());
             eprintln!(
                 "{}, {:?}\nat {now}: {message}\n{}",
                 self.name,
-                self.terms,
+                self.retention,
                 self.journal.about(words)
             );
         }

@@ -1,14 +1,14 @@
-//! The rules that a server of the experiment keeps, and what follows from them for what a client may rely on.
+//! Retention times of the server under test, and the promises to clients that follow from them.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Clocks tick in milliseconds on the other side: a promise counts as over this much too early.
+/// The server's clock has millisecond resolution: a promise counts as ended this much earlier.
 const TICK: Duration = Duration::from_millis(5);
 
 /// Retention times of one campaign.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub struct Retention {
     pub lease: Duration,
     pub grace: Duration,
     pub untagged: Duration,
@@ -16,7 +16,7 @@ pub struct Terms {
     pub interval: Duration,
 }
 
-impl Terms {
+impl Retention {
     pub const fn new(lease: u64, grace: u64, untagged: u64) -> Self {
         Self {
             lease: Duration::from_millis(lease),
@@ -33,7 +33,7 @@ impl Terms {
         [
             ("REGISTRY_GC_LEASE", text(self.lease)),
             ("REGISTRY_GC_GRACE", text(self.grace)),
-            ("REGISTRY_GC_UNTAGGED", text(self.untagged)),
+            ("REGISTRY_GC_KEEPUNTAGGED", text(self.untagged)),
             ("REGISTRY_GC_HISTORY", text(self.history)),
             ("REGISTRY_GC_INTERVAL", text(self.interval)),
             ("REGISTRY_LOG_LEVEL", "error".to_owned()),
@@ -57,39 +57,40 @@ impl Terms {
         self.lease / 2
     }
 
-    /// Latest time at which all unneeded content is gone, if each level of references takes its
+    /// Latest time at which all unneeded content is absent, if each level of references takes its
     /// time.
     pub fn all_over(&self) -> Duration {
         2 * self.untagged() + 6 * self.hold() + self.history + Duration::from_secs(30)
     }
 }
 
-/// By how much promises of the last moments may have been too long.
+/// Excess by which recent promises may have been too long.
 ///
-/// A change is stamped when it runs and seen when it is committed; who asks in between is told of the state before. What is
-/// promised then ends sooner by as much as the commit took longer than what is left of the time things are held
-/// (docs/decisions/collection.md, "A promise assumes"). No commit takes longer than the requests that waited for it.
+/// A change is stamped when it runs and visible when it is committed; a request in between is
+/// answered from the state before. Its promise then ends sooner, by the time that the commit took
+/// beyond the rest of the holding time (docs/decisions/collection.md, "A promise assumes"). No
+/// commit takes longer than the requests that waited for it.
 pub struct Slack {
     /// The longest commit that costs nothing.
     margin: Duration,
-    /// For so long a promise that was too long can be relied on, with what hangs on it.
+    /// Time for which content may depend on a promise that was too long.
     window: Duration,
     /// End times of slow requests, with the allowance for each.
     slow: Mutex<Vec<(Instant, Duration)>>,
 }
 
 impl Slack {
-    pub fn new(terms: &Terms) -> Self {
-        let window = 3 * (terms.hold() + terms.lease);
+    pub fn new(retention: &Retention) -> Self {
+        let window = 3 * (retention.hold() + retention.lease);
         Self {
-            margin: terms.hold() - terms.promise(),
+            margin: retention.hold() - retention.promise(),
             window,
             slow: Mutex::default(),
         }
     }
 
-    /// Takes note of how long a request took.
-    pub fn took(&self, sent: Instant, now: Instant) {
+    /// Records the duration of a request.
+    pub fn record(&self, sent: Instant, now: Instant) {
         if let Some(excess) = (now - sent).checked_sub(self.margin) {
             self.slow
                 .lock()

@@ -1,9 +1,9 @@
-//! Two clients at one repository at the same time: one pushes what the other deletes, or brings back.
+//! Two clients in one repository at the same time: one pushes what the other deletes or restores.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::hand::{Gone, Hand};
+use super::client::{CheckedClient, ServerDied};
 use super::repository::Repository;
 use crate::crash::random::Random;
 
@@ -16,14 +16,14 @@ enum Other {
     Restore,
 }
 
-impl Hand<'_> {
-    /// The push must succeed whatever the other does: deleting takes no blob away before its time. What is left of it is
-    /// then asked.
-    pub fn duel(&mut self, repository: &mut Repository) -> Result<(), Gone> {
-        let world = self.world;
-        world.counts.duels.add(1);
+impl CheckedClient<'_> {
+    /// Pushes while another client changes the same content. The push must succeed, since deleting
+    /// never removes a blob early; the outcome is read afterwards.
+    pub fn push_during_change(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
+        campaign.counts.concurrent_changes.add(1);
         let mut image = Arc::clone(
-            &world.stock.images[self.random.below(world.stock.images.len() as u64) as usize],
+            &campaign.stock.images[self.random.below(campaign.stock.images.len() as u64) as usize],
         );
         let mut other =
             [Other::Repository, Other::Digest, Other::Tag][self.random.below(3) as usize];
@@ -41,24 +41,29 @@ impl Hand<'_> {
         let random = Random::new(self.random.next());
         let sent = Instant::now();
         let pushed = std::thread::scope(|scope| {
-            let other = scope
-                .spawn(move || Hand::new(world, random).interfere(other, &name, &digest, &wanted));
+            let other = scope.spawn(move || {
+                CheckedClient::new(campaign, random)
+                    .change_concurrently(other, &name, &digest, &wanted)
+            });
             let pushed = self.push_image(repository, &image, Some(&tag));
             if other.join().is_err() {
-                world.violated(&[&repository.name], "the other client in a duel failed");
+                campaign.violated(
+                    &[&repository.name],
+                    "the other client of a concurrent change failed",
+                );
             }
             pushed
         });
         if !repository.manifests.contains_key(&image.digest)
-            && self.peek(repository, &image.digest).is_some()
+            && self.fetch_unchecked(repository, &image.digest).is_some()
         {
             repository.stored(&image, sent, Instant::now());
         }
-        self.sort_out(repository, sent);
+        self.learn_outcome(repository, sent);
         pushed
     }
 
-    fn interfere(&mut self, what: Other, name: &str, digest: &str, tag: &str) {
+    fn change_concurrently(&mut self, what: Other, name: &str, digest: &str, tag: &str) {
         let pause = std::time::Duration::from_micros(self.random.below(20_000));
         std::thread::sleep(pause);
         let path = match what {
@@ -66,42 +71,42 @@ impl Hand<'_> {
             Other::Digest => format!("/v2/{name}/manifests/{digest}"),
             Other::Tag => format!("/v2/{name}/manifests/{tag}"),
             Other::Restore => {
-                self.world.counts.restores.add(1);
-                drop(self.restore_blindly(name, digest));
+                self.campaign.counts.restores.add(1);
+                drop(self.restore_unchecked(name, digest));
                 return;
             }
         };
         if let Ok(answer) = self.send("DELETE", &path)
             && !matches!(answer.status(), 202 | 404 | 405)
         {
-            self.world
+            self.campaign
                 .violated(&[name], &format!("DELETE {path}: {}", answer.status()));
         }
     }
 
-    /// Learns what two clients together came to.
-    fn sort_out(&mut self, repository: &mut Repository, sent: Instant) {
-        // what was restored brings its referrers along
+    /// Reads the outcome of two concurrent clients.
+    fn learn_outcome(&mut self, repository: &mut Repository, sent: Instant) {
+        // a restore brings referrers along
         for digest in repository.trash.keys().cloned().collect::<Vec<_>>() {
-            if self.peek(repository, &digest).is_some() {
-                repository.stored(&self.world.stock.items[&digest], sent, Instant::now());
+            if self.fetch_unchecked(repository, &digest).is_some() {
+                repository.stored(&self.campaign.stock.items[&digest], sent, Instant::now());
             }
         }
         let digests: Vec<_> = repository.manifests.keys().cloned().collect();
         digests
             .iter()
-            .for_each(|digest| self.learn(repository, digest, sent));
+            .for_each(|digest| self.learn_deletion(repository, digest, sent));
         let mut names: Vec<_> = repository.tags.keys().cloned().collect();
         names.extend((0..super::worker::TAGS).map(|number| format!("t{number}")));
         for tag in names {
             let found = self
-                .peek(repository, &tag)
+                .fetch_unchecked(repository, &tag)
                 .map(|bytes| crate::support::sha256(&bytes));
             let known = repository.tags.get(&tag).map(|tag| tag.digest.clone());
             match found {
                 None => repository.untagged(&tag, sent),
                 Some(found) if Some(&found) != known.as_ref() => {
-                    let item = Arc::clone(&self.world.stock.items[&found]);
+                    let item = Arc::clone(&self.campaign.stock.items[&found]);
                     if !repository.manifests.contains_key(&found) {
                         repository.stored(&item, sent, Instant::now());
                     }
@@ -109,7 +114,7 @@ impl Hand<'_> {
                 }
                 Some(_) => {}
             }
-            // which of the two was last is not known
+            // the order of the two changes is unknown
             repository.past.remove(&tag);
         }
     }

@@ -1,115 +1,126 @@
-//! Races that chance alone seldom hits: content is needed again at the moment of its collection.
+//! Races that random timing seldom hits: content is used again at the moment of its collection.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::hand::{Gone, Hand};
+use super::campaign::Campaign;
+use super::client::{CheckedClient, ServerDied};
 use super::repository::Repository;
-use super::world::World;
 use crate::crash::random::Random;
 use crate::support::sha256;
 
 /// Longest time before an expiry at which a client begins to wait for it.
 const AHEAD: Duration = Duration::from_millis(40);
 
-/// Something that may go any moment.
-enum Doomed {
+/// Content about to expire.
+enum Expiring {
     Blob(String),
     Manifest(String),
     Trashed(String),
 }
 
-/// In a repository of its own, does nothing else until it is enough.
-pub fn hunt(world: &World, random: Random, number: usize, hunter: usize) {
-    let mut hand = Hand::new(world, random);
-    while !world.is_stopped() {
-        let Ok(mut repository) = world.repositories[number].try_lock() else {
+/// Uses expiring content of its own repository until the campaign stops.
+pub fn run(campaign: &Campaign, random: Random, number: usize, racer: usize) {
+    let mut client = CheckedClient::new(campaign, random);
+    while !campaign.is_stopped() {
+        let Ok(mut repository) = campaign.repositories[number].try_lock() else {
             continue;
         };
-        let _ = if hand.random.one_in(6) {
-            hand.strike(&mut repository, number)
+        let _ = if client.random.one_in(6) {
+            client.use_at_expiry(&mut repository, number)
         } else {
-            hand.chase(&mut repository, hunter)
+            client.push_at_expiry(&mut repository, racer)
         };
     }
 }
 
-impl Hand<'_> {
-    pub fn strike(&mut self, repository: &mut Repository, number: usize) -> Result<(), Gone> {
+impl CheckedClient<'_> {
+    pub fn use_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        number: usize,
+    ) -> Result<(), ServerDied> {
         let now = Instant::now();
         let is_near = |until: &Instant| *until > now && *until < now + AHEAD;
         let blobs = repository
             .blobs
             .keys()
-            .filter_map(|blob| Some((repository.blob_until(blob)?, Doomed::Blob(blob.clone()))));
+            .filter_map(|blob| Some((repository.blob_until(blob)?, Expiring::Blob(blob.clone()))));
         let manifests = repository.manifests.keys().filter_map(|digest| {
             Some((
                 repository.manifest_until(digest)?,
-                Doomed::Manifest(digest.clone()),
+                Expiring::Manifest(digest.clone()),
             ))
         });
         let trashed = repository
             .trash
             .iter()
-            .map(|(digest, trashed)| (trashed.until, Doomed::Trashed(digest.clone())));
+            .map(|(digest, trashed)| (trashed.until, Expiring::Trashed(digest.clone())));
         let mut near: Vec<_> = blobs
             .chain(manifests)
             .chain(trashed)
             .filter(|(until, _)| is_near(until))
             .collect();
         if near.is_empty() {
-            return self.prepare(repository);
+            return self.push_expiring_blobs(repository);
         }
-        let (until, doomed) = near.swap_remove(self.random.below(near.len() as u64) as usize);
-        // the experiment: just before its end, or while a sweep is at it
+        let (until, expiring) = near.swap_remove(self.random.below(near.len() as u64) as usize);
+        // part of the experiment: just before the expiry, or during a sweep
         let early = self.random.below(8_000);
         let moment =
             until + Duration::from_micros(self.random.below(24_000)) - Duration::from_micros(early);
         std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-        self.world.counts.strikes.add(1);
-        match doomed {
-            Doomed::Blob(blob) => self.strike_blob(repository, number, &blob),
-            Doomed::Manifest(digest) => self.strike_manifest(repository, &digest),
-            Doomed::Trashed(digest) => {
+        self.campaign.counts.expiry_races.add(1);
+        match expiring {
+            Expiring::Blob(blob) => self.use_blob_at_expiry(repository, number, &blob),
+            Expiring::Manifest(digest) => self.use_manifest_at_expiry(repository, &digest),
+            Expiring::Trashed(digest) => {
                 self.restore(repository, &digest);
                 self.pull(repository, &digest)
             }
         }
     }
 
-    /// Pushes blobs that no manifest needs, again and again, each in the moment in which it is collected: its row, its file
-    /// and the note of its removal come and go all the time.
-    fn chase(&mut self, repository: &mut Repository, hunter: usize) -> Result<(), Gone> {
-        let world = self.world;
-        let prey = &world.stock.prey[hunter];
-        if let Some(new) = prey
+    /// Keeps pushing unneeded blobs at the moment of their collection, so that their rows, files
+    /// and pending removals come and go all the time.
+    fn push_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        racer: usize,
+    ) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
+        let unneeded = &campaign.stock.unneeded[racer];
+        if let Some(new) = unneeded
             .iter()
             .find(|blob| !repository.blobs.contains_key(*blob))
         {
             return self.upload(repository, new);
         }
-        let Some((until, blob)) = prey.iter().map(|blob| (repository.blobs[blob], blob)).min()
+        let Some((until, blob)) = unneeded
+            .iter()
+            .map(|blob| (repository.blobs[blob], blob))
+            .min()
         else {
             return Ok(());
         };
         let moment = until + Duration::from_micros(self.random.below(20_000));
         std::thread::sleep(moment.saturating_duration_since(Instant::now()));
-        world.counts.strikes.add(1);
+        campaign.counts.expiry_races.add(1);
         self.upload(repository, blob)?;
-        self.litter(repository)?;
-        // of this one and of another that was pushed a while ago: the sweep that had judged them may only now be done
-        let other = &prey[self.random.below(prey.len() as u64) as usize];
+        self.push_unique_blob(repository)?;
+        // this blob and one pushed a while ago: the sweep that selected them may finish only now
+        let other = &unneeded[self.random.below(unneeded.len() as u64) as usize];
         for blob in [blob, other] {
             if repository.is_blob_sure(blob, Instant::now()) {
-                self.look_blob(repository, "GET", blob)?;
+                self.read_blob(repository, "GET", blob)?;
             }
         }
         Ok(())
     }
 
-    /// Pushes a blob that nobody pushes a second time: should its file be forgotten, nothing ever mends that.
-    fn litter(&mut self, repository: &Repository) -> Result<(), Gone> {
-        let content = format!("nobody's {:x}", self.random.next()).into_bytes();
+    /// Pushes a blob once only: if its file were leaked, no later push would mend it.
+    fn push_unique_blob(&mut self, repository: &Repository) -> Result<(), ServerDied> {
+        let content = format!("unique {:x}", self.random.next()).into_bytes();
         let path = format!(
             "/v2/{}/blobs/uploads/?digest={}",
             repository.name,
@@ -124,51 +135,51 @@ impl Hand<'_> {
         .map(|_| ())
     }
 
-    /// Leaves something that will be due soon.
-    fn prepare(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    /// Pushes blobs that will expire soon.
+    fn push_expiring_blobs(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         for _ in 0..3 {
-            if let Some(blob) = self.any_of(self.world.stock.shared.iter()) {
+            if let Some(blob) = self.any_of(self.campaign.stock.shared.iter()) {
                 self.upload(repository, &blob)?;
             }
         }
         Ok(())
     }
 
-    fn strike_blob(
+    fn use_blob_at_expiry(
         &mut self,
         repository: &mut Repository,
         number: usize,
         blob: &str,
-    ) -> Result<(), Gone> {
-        let world = self.world;
+    ) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
         match self.random.below(6) {
             0..3 => {
                 self.upload(repository, blob)?;
-                self.look_blob(repository, "GET", blob)?;
-                // the sweep that had already judged it may still be at work
+                self.read_blob(repository, "GET", blob)?;
+                // the sweep that selected it may still be running
                 std::thread::sleep(Duration::from_millis(self.random.below(12)));
-                self.look_blob(repository, "GET", blob)?;
+                self.read_blob(repository, "GET", blob)?;
                 Ok(())
             }
             3 => {
                 let mut other =
-                    world.repositories[(number + 1) % world.repositories.len()].try_lock();
+                    campaign.repositories[(number + 1) % campaign.repositories.len()].try_lock();
                 match &mut other {
-                    // this one is about to lose it, and the other wants it from here
+                    // this repository is about to lose the blob while the other mounts it
                     Ok(other) => {
                         let until = repository.blob_until(blob);
                         self.mount(other, blob, Some(&repository.name), until)?;
-                        self.look_blob(other, "GET", blob).map(|_| ())
+                        self.read_blob(other, "GET", blob).map(|_| ())
                     }
                     Err(_) => Ok(()),
                 }
             }
             _ => {
-                // docker: it is there, so it is not sent
-                if !self.look_blob(repository, "HEAD", blob)? {
+                // as docker does: an existing blob is not sent
+                if !self.read_blob(repository, "HEAD", blob)? {
                     return self.upload(repository, blob);
                 }
-                let needing: Vec<_> = world
+                let needing: Vec<_> = campaign
                     .stock
                     .images
                     .iter()
@@ -180,16 +191,18 @@ impl Hand<'_> {
                     return Ok(());
                 };
                 for other in image.blobs.iter().filter(|other| *other != blob) {
-                    if !self.look_blob(repository, "HEAD", other)? {
+                    if !self.read_blob(repository, "HEAD", other)? {
                         self.upload(repository, other)?;
                     }
                 }
-                // as late as the promise allows, and sometimes later
+                // as late as the promise allows, sometimes later
                 if self.random.one_in(3) {
-                    std::thread::sleep(world.terms.promise() * self.random.below(9) as u32 / 10);
+                    std::thread::sleep(
+                        campaign.retention.promise() * self.random.below(9) as u32 / 10,
+                    );
                 }
                 if self.random.one_in(30) {
-                    std::thread::sleep(world.terms.promise());
+                    std::thread::sleep(campaign.retention.promise());
                 }
                 let tag = self.new_tag();
                 if self.put(repository, image, Some(&tag))? {
@@ -201,9 +214,13 @@ impl Hand<'_> {
         }
     }
 
-    fn strike_manifest(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
-        let world = self.world;
-        let item = Arc::clone(&world.stock.items[digest]);
+    fn use_manifest_at_expiry(
+        &mut self,
+        repository: &mut Repository,
+        digest: &str,
+    ) -> Result<(), ServerDied> {
+        let campaign = self.campaign;
+        let item = Arc::clone(&campaign.stock.items[digest]);
         match self.random.below(5) {
             0 => drop(self.put(repository, &item, None)?),
             1 if item.signs.is_none() => {
@@ -211,7 +228,7 @@ impl Hand<'_> {
                 self.put(repository, &item, Some(&tag))?;
             }
             2 => {
-                let about: Vec<_> = world
+                let about: Vec<_> = campaign
                     .stock
                     .referrers
                     .iter()
@@ -225,7 +242,7 @@ impl Hand<'_> {
                 }
             }
             _ => {
-                let above: Vec<_> = world
+                let above: Vec<_> = campaign
                     .stock
                     .indexes
                     .iter()
@@ -233,7 +250,7 @@ impl Hand<'_> {
                     .collect();
                 let Some(index) = above.get(self.random.below(above.len().max(1) as u64) as usize)
                 else {
-                    return self.look(repository, "HEAD", digest).map(|_| ());
+                    return self.read_manifest(repository, "HEAD", digest).map(|_| ());
                 };
                 let tag = self.new_tag();
                 self.push_image(repository, index, Some(&tag))?;

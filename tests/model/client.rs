@@ -1,19 +1,19 @@
-//! One client: it asks, judges the answer by the model, and tells the model what it was promised.
+//! A client that checks each answer against the model and records promises in it.
 
 use std::time::Instant;
 
+use super::campaign::Campaign;
 use super::content::Item;
 use super::journal::short;
 use super::repository::Repository;
-use super::world::World;
 use crate::crash::random::Random;
 use crate::support::{Client, Response};
 
-/// The server was killed, and nobody knows what became of the request.
+/// The server was killed, and the outcome of the request is unknown.
 #[derive(Debug)]
-pub struct Gone;
+pub struct ServerDied;
 
-/// An answer, and between which moments it was made.
+/// An answer, and the times between which it was made.
 pub struct Answer {
     pub response: Response,
     pub sent: Instant,
@@ -26,39 +26,39 @@ impl Answer {
     }
 }
 
-pub struct Hand<'w> {
-    pub world: &'w World,
+pub struct CheckedClient<'w> {
+    pub campaign: &'w Campaign,
     pub random: Random,
     client: Client,
-    life: u64,
+    process: u64,
 }
 
-impl<'w> Hand<'w> {
-    pub fn new(world: &'w World, random: Random) -> Self {
-        let (life, address) = world.life.present();
+impl<'w> CheckedClient<'w> {
+    pub fn new(campaign: &'w Campaign, random: Random) -> Self {
+        let (process, address) = campaign.process.current();
         Self {
-            world,
+            campaign,
             random,
             client: Client::new(&address),
-            life,
+            process,
         }
     }
 
-    pub fn send(&mut self, method: &str, path: &str) -> Result<Answer, Gone> {
+    pub fn send(&mut self, method: &str, path: &str) -> Result<Answer, ServerDied> {
         self.send_content(method, path, None, "")
     }
 
-    /// `what` goes into the journal.
+    /// Sends a request; `what` is added to its journal entry.
     pub fn send_content(
         &mut self,
         method: &str,
         path: &str,
         content: Option<(&str, &[u8])>,
         what: &str,
-    ) -> Result<Answer, Gone> {
-        let (life, address) = self.world.life.present();
-        if life != self.life {
-            (self.client, self.life) = (Client::new(&address), life);
+    ) -> Result<Answer, ServerDied> {
+        let (process, address) = self.campaign.process.current();
+        if process != self.process {
+            (self.client, self.process) = (Client::new(&address), process);
         }
         let mut request = self.client.request(method, path);
         if let Some((media_type, bytes)) = content {
@@ -67,11 +67,11 @@ impl<'w> Hand<'w> {
         let sent = Instant::now();
         let result = request.try_send();
         let now = Instant::now();
-        self.world.slack.took(sent, now);
-        self.world.counts.requests.add(1);
+        self.campaign.slack.record(sent, now);
+        self.campaign.counts.requests.add(1);
         match result {
             Ok(response) if response.status < 500 => {
-                self.world.journal.note(
+                self.campaign.journal.note(
                     sent,
                     now,
                     format!("{method} {path} {what} {}", response.status),
@@ -82,19 +82,19 @@ impl<'w> Hand<'w> {
                     now,
                 })
             }
-            _ if self.world.life.is_over(self.life) => {
-                self.world.journal.note(
+            _ if self.campaign.process.has_died(self.process) => {
+                self.campaign.journal.note(
                     sent,
                     now,
                     format!("{method} {path} {what} was not answered"),
                 );
-                Err(Gone)
+                Err(ServerDied)
             }
-            Ok(response) => self.world.violated(
+            Ok(response) => self.campaign.violated(
                 &[path],
                 &format!("{method} {path}: {} {}", response.status, text(&response)),
             ),
-            Err(error) => self.world.violated(
+            Err(error) => self.campaign.violated(
                 &[path],
                 &format!("{method} {path}: a living server did not answer: {error}"),
             ),
@@ -102,7 +102,7 @@ impl<'w> Hand<'w> {
     }
 
     /// Reports a violation that concerns a manifest, a blob or a tag.
-    pub fn wrong(
+    pub fn report_violation(
         &self,
         repository: &Repository,
         objects: &[&str],
@@ -117,14 +117,14 @@ impl<'w> Hand<'w> {
                 "{} is sure until {}",
                 short(object),
                 until.map_or("never".to_owned(), |until| self
-                    .world
+                    .campaign
                     .journal
                     .seconds(until))
             )
         });
         let until: Vec<_> = until.collect();
-        // those that have gone as well, and whatever a tag of the repository meant
-        let items = self.world.stock.items.values();
+        // include absent manifests and all tags of the repository
+        let items = self.campaign.stock.items.values();
         let needing = items
             .filter(|item| item.blobs.iter().any(|blob| objects.contains(&&**blob)))
             .map(|item| short(&item.digest));
@@ -139,7 +139,7 @@ impl<'w> Hand<'w> {
             .chain(["server killed", &*tags, &*all])
             .collect();
         let answered = format!("{} {}", answer.status(), text(&answer.response));
-        self.world.violated(
+        self.campaign.violated(
             &words,
             &format!(
                 "{}: {message}; {}; the answer was {answered}",
@@ -149,8 +149,8 @@ impl<'w> Hand<'w> {
         )
     }
 
-    /// Asks until there is an answer, and leaves the judgement to others.
-    pub fn peek(&mut self, repository: &Repository, reference: &str) -> Option<Vec<u8>> {
+    /// Repeats the request until it is answered; does not check the answer.
+    pub fn fetch_unchecked(&mut self, repository: &Repository, reference: &str) -> Option<Vec<u8>> {
         let path = format!("/v2/{}/manifests/{reference}", repository.name);
         loop {
             if let Ok(answer) = self.send("GET", &path) {
@@ -159,42 +159,42 @@ impl<'w> Hand<'w> {
         }
     }
 
-    /// GET or HEAD of a manifest by digest; says whether it is there.
-    pub fn look(
+    /// Requests a manifest by digest with GET or HEAD; returns whether it is present.
+    pub fn read_manifest(
         &mut self,
         repository: &mut Repository,
         method: &str,
         digest: &str,
-    ) -> Result<bool, Gone> {
+    ) -> Result<bool, ServerDied> {
         let answer = self.send(
             method,
             &format!("/v2/{}/manifests/{digest}", repository.name),
         )?;
         let until = repository.manifest_until(digest);
         match (answer.status(), until) {
-            (200, None) => self.wrong(
+            (200, None) => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
                 "a manifest that cannot be there",
             ),
             (200, Some(_)) if method == "HEAD" => repository.manifest_promised(digest, answer.sent),
-            (200, Some(_)) => self.compare(repository, &self.world.stock.items[digest], &answer),
-            (404, Some(until)) if self.world.slack.is_sure(until, answer.now) => {
-                self.wrong(repository, &[digest], &answer, "a manifest is missing")
+            (200, Some(_)) => self.compare(repository, &self.campaign.stock.items[digest], &answer),
+            (404, Some(until)) if self.campaign.slack.is_sure(until, answer.now) => {
+                self.report_violation(repository, &[digest], &answer, "a manifest is missing")
             }
             (404, _) => {
-                self.world.counts.gone.add(1);
-                repository.found_gone(digest, answer.now);
+                self.campaign.counts.absent.add(1);
+                repository.manifest_found_absent(digest, answer.now);
             }
-            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+            _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(answer.status() == 200)
     }
 
     fn compare(&self, repository: &Repository, item: &Item, answer: &Answer) {
         if answer.response.body != item.bytes {
-            self.wrong(
+            self.report_violation(
                 repository,
                 &[&item.digest],
                 answer,
@@ -203,13 +203,13 @@ impl<'w> Hand<'w> {
         }
     }
 
-    /// GET or HEAD of a tag; gives the digest that it points at.
-    pub fn look_tag(
+    /// Requests a tag with GET or HEAD; returns the digest it points at.
+    pub fn read_tag(
         &mut self,
         repository: &mut Repository,
         method: &str,
         tag: &str,
-    ) -> Result<Option<String>, Gone> {
+    ) -> Result<Option<String>, ServerDied> {
         let answer = self.send(method, &format!("/v2/{}/manifests/{tag}", repository.name))?;
         let expected = repository
             .tags
@@ -218,7 +218,7 @@ impl<'w> Hand<'w> {
         match (answer.status(), expected) {
             (200, Some((digest, _))) => {
                 if answer.response.header("docker-content-digest") != Some(&digest) {
-                    self.wrong(
+                    self.report_violation(
                         repository,
                         &[&digest, tag],
                         &answer,
@@ -226,84 +226,88 @@ impl<'w> Hand<'w> {
                     );
                 }
                 if method == "GET" {
-                    self.compare(repository, &self.world.stock.items[&digest], &answer);
+                    self.compare(repository, &self.campaign.stock.items[&digest], &answer);
                 }
                 Ok(Some(digest))
             }
-            (200, None) => self.wrong(
+            (200, None) => self.report_violation(
                 repository,
                 &[tag, &repository.name],
                 &answer,
                 "a tag that cannot be there",
             ),
-            (_, Some((digest, until))) if self.world.slack.is_sure(until, answer.now) => {
-                self.wrong(repository, &[&digest, tag], &answer, "a tag is missing")
+            (_, Some((digest, until))) if self.campaign.slack.is_sure(until, answer.now) => {
+                self.report_violation(repository, &[&digest, tag], &answer, "a tag is missing")
             }
             _ => {
-                repository.tag_lost(tag);
+                repository.tag_found_absent(tag);
                 Ok(None)
             }
         }
     }
 
-    /// GET or HEAD of a blob; says whether it is there.
-    pub fn look_blob(
+    /// Requests a blob with GET or HEAD; returns whether it is present.
+    pub fn read_blob(
         &mut self,
         repository: &mut Repository,
         method: &str,
         digest: &str,
-    ) -> Result<bool, Gone> {
+    ) -> Result<bool, ServerDied> {
         let answer = self.send(method, &format!("/v2/{}/blobs/{digest}", repository.name))?;
         let until = repository.blob_until(digest);
         match (answer.status(), until) {
-            (200, None) => self.wrong(
+            (200, None) => self.report_violation(
                 repository,
                 &[digest],
                 &answer,
                 "a blob that cannot be there",
             ),
             (200, Some(_)) if method == "HEAD" => {
-                repository.blob_promised(digest, answer.sent + self.world.terms.promise())
+                repository.blob_promised(digest, answer.sent + self.campaign.retention.promise())
             }
-            (200, Some(_)) if answer.response.body != self.world.stock.blobs[digest] => {
-                self.wrong(repository, &[digest], &answer, "a blob with other bytes")
+            (200, Some(_)) if answer.response.body != self.campaign.stock.blobs[digest] => {
+                self.report_violation(repository, &[digest], &answer, "a blob with other bytes")
             }
             (200, Some(_)) => {}
-            (404, Some(until)) if self.world.slack.is_sure(until, answer.now) => {
-                self.wrong(repository, &[digest], &answer, "a blob is missing")
+            (404, Some(until)) if self.campaign.slack.is_sure(until, answer.now) => {
+                self.report_violation(repository, &[digest], &answer, "a blob is missing")
             }
             (404, _) => {
-                self.world.counts.gone.add(1);
-                repository.blob_gone(digest);
+                self.campaign.counts.absent.add(1);
+                repository.blob_found_absent(digest);
             }
-            _ => self.wrong(repository, &[digest], &answer, "no answer to expect"),
+            _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(answer.status() == 200)
     }
 
-    /// Everything behind a manifest that is sure to be there.
-    pub fn pull(&mut self, repository: &mut Repository, digest: &str) -> Result<(), Gone> {
-        if !self.look(repository, "GET", digest)? {
+    /// Reads everything that a manifest needs and that is certainly present.
+    pub fn pull(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
+        if !self.read_manifest(repository, "GET", digest)? {
             return Ok(());
         }
-        let world = self.world;
-        let item = &world.stock.items[digest];
+        let campaign = self.campaign;
+        let item = &campaign.stock.items[digest];
         item.children
             .iter()
             .try_for_each(|child| self.pull(repository, child))?;
         item.blobs
             .iter()
-            .try_for_each(|blob| self.look_blob(repository, "GET", blob).map(|_| ()))
+            .try_for_each(|blob| self.read_blob(repository, "GET", blob).map(|_| ()))
     }
 
-    /// The list of what is about a manifest.
-    pub fn referrers(&mut self, repository: &mut Repository, subject: &str) -> Result<(), Gone> {
+    /// Reads and checks the referrers of a manifest.
+    pub fn referrers(
+        &mut self,
+        repository: &mut Repository,
+        subject: &str,
+    ) -> Result<(), ServerDied> {
         let answer = self.send(
             "GET",
             &format!("/v2/{}/referrers/{subject}", repository.name),
         )?;
         if answer.status() != 200 {
-            self.wrong(repository, &[subject], &answer, "no list of referrers");
+            self.report_violation(repository, &[subject], &answer, "no list of referrers");
         }
         let list = answer.response.json();
         let listed: Vec<_> = list["manifests"]
@@ -314,7 +318,7 @@ impl<'w> Hand<'w> {
             .collect();
         for digest in &listed {
             if !repository.manifests.contains_key(*digest) {
-                self.wrong(
+                self.report_violation(
                     repository,
                     &[subject, digest],
                     &answer,
@@ -329,7 +333,7 @@ impl<'w> Hand<'w> {
         {
             let digest = &referrer.item.digest;
             if !listed.contains(&&**digest) && repository.is_sure(digest, answer.now) {
-                self.wrong(
+                self.report_violation(
                     repository,
                     &[subject, digest],
                     &answer,
@@ -340,7 +344,7 @@ impl<'w> Hand<'w> {
         Ok(())
     }
 
-    pub fn list_tags(&mut self, repository: &mut Repository) -> Result<(), Gone> {
+    pub fn list_tags(&mut self, repository: &mut Repository) -> Result<(), ServerDied> {
         let answer = self.send("GET", &format!("/v2/{}/tags/list", repository.name))?;
         let list = if answer.status() == 200 {
             answer.response.json()
@@ -357,7 +361,7 @@ impl<'w> Hand<'w> {
             .iter()
             .find(|tag| !repository.tags.contains_key(**tag))
         {
-            self.wrong(
+            self.report_violation(
                 repository,
                 &[extra, &repository.name],
                 &answer,
@@ -369,7 +373,7 @@ impl<'w> Hand<'w> {
             .keys()
             .find(|tag| !listed.contains(&&***tag) && repository.is_tag_sure(tag, answer.now))
         {
-            self.wrong(
+            self.report_violation(
                 repository,
                 &[missing, &repository.name],
                 &answer,

@@ -1,0 +1,18 @@
+//! Former names of our own keys.
+
+/// The two values that `never` could mean.
+pub(in crate::config) const KEEP_OR_REMOVE: &str = "write 0s to remove untagged manifests once lease and grace period are over, or forever to keep them";
+
+/// Continues a sentence about a former name of a key in the section `path`; `None` for all other names.
+pub(in crate::config) fn renamed(path: &str, name: &str, value: Option<&str>) -> Option<String> {
+    if name != "untagged" || !matches!(path, "gc" | "policies[]") {
+        return None;
+    }
+    Some(match value {
+        Some("never") => format!(
+            "is now keepuntagged, and never meant that untagged manifests are not kept: {KEEP_OR_REMOVE}"
+        ),
+        Some(value) => format!("is now keepuntagged: write keepuntagged: {value}"),
+        None => "is now keepuntagged".to_owned(),
+    })
+}
