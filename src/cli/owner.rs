@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use tarkeep::meta;
 use tarkeep::registry::Error as Failure;
 
 use crate::cli::account;
@@ -12,13 +11,9 @@ use crate::cli::error::Error;
 
 /// Names the owner of a data directory that this user may not use, and the command that works.
 pub(crate) fn explained(failure: Failure, directory: &Path) -> Error {
-    let is_about_rights = matches!(
-        failure,
-        Failure::DataDirectory { .. } | Failure::Meta(meta::Error::Open { .. })
-    );
     let owner = directory.metadata().map(|metadata| metadata.uid());
     match owner {
-        Ok(owner) if is_about_rights && is_another(owner) => Error::Other(format!(
+        Ok(owner) if failure.is_unopened() && is_another(owner) => Error::Other(format!(
             "the data directory {} is {}",
             directory.display(),
             owned_by(owner)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 
 /// A failure to read or change the metadata.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -50,13 +51,15 @@ pub enum Fault {
     Foreign,
     /// The content of the file is inconsistent.
     Damaged,
+    /// The disk has no space for the index of the log.
+    IndexFull,
     Other,
 }
 
 impl Error {
     /// True if the disk has no space for the change.
     pub fn is_full(&self) -> bool {
-        self.is(Fault::Full)
+        self.is(Fault::Full) || self.is(Fault::IndexFull)
     }
 
     /// Names the file if it is damaged: SQLite's own message does not.
@@ -80,7 +83,9 @@ impl Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
+        let extended = error.sqlite_error().map(|error| error.extended_code);
         let kind = match error.sqlite_error_code() {
+            _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Fault::IndexFull,
             Some(ErrorCode::DiskFull) => Fault::Full,
             Some(ErrorCode::DatabaseBusy) => Fault::Busy,
             Some(ErrorCode::NotADatabase) => Fault::Foreign,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::content::manifests::StoredManifest;
-use super::sqlite::connection;
+use super::sqlite::beside::beside;
 use crate::sys::SharedWords;
 
 /// Words of one copy of the header; the file starts with two copies.
@@ -50,7 +50,7 @@ impl ManifestCache {
     ///
     /// This process must keep a connection to it open: the index is recreated after the last one closes.
     pub(in crate::meta) fn beside(path: &Path) -> Self {
-        let index = File::open(connection::beside(path, "-shm")).and_then(SharedWords::new);
+        let index = File::open(beside(path, "-shm")).and_then(SharedWords::new);
         if let Err(error) = &index {
             tracing::warn!(%error, "cannot read the index of the database's log: pulls read every manifest from the database");
         }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::content::manifests::StoredManifest;
 use super::error::Error;
 use super::manifest_cache::ManifestCache;
+use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
+use super::sqlite::copy_on_write::KeptFiles;
 use super::sqlite::reader::{PointReader, Read, point};
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
@@ -22,6 +24,8 @@ pub struct Meta {
     log: Arc<Path>,
     writer: Arc<Writer>,
     stats: Arc<Stats>,
+    /// Dropped after all connections.
+    _files: Arc<KeptFiles>,
 }
 
 impl Meta {
@@ -36,9 +40,10 @@ impl Meta {
             path: path.into(),
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
-            log: connection::beside(path, "-wal").into(),
+            log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
             stats,
+            _files: Arc::new(KeptFiles::of(path)),
         })
     }
 

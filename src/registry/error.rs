@@ -109,6 +109,15 @@ impl From<meta::Error> for Error {
 }
 
 impl Error {
+    /// True if the data directory or the database in it could not be opened.
+    #[must_use]
+    pub fn is_unopened(&self) -> bool {
+        matches!(
+            self,
+            Self::DataDirectory { .. } | Self::Meta(meta::Error::Open { .. })
+        )
+    }
+
     /// Adds the failed action to a file system error; recognises a full disk.
     pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |cause| match cause.kind() {

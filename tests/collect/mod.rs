@@ -3,6 +3,7 @@
 mod backup;
 mod classic;
 mod endless;
+mod file_systems;
 mod full_disk;
 mod numbers;
 mod races;

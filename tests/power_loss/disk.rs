@@ -14,28 +14,57 @@ const OPTIONS: &str = "loop,commit=600,noauto_da_alloc,lazytime";
 /// Longest time for the kernel to release a file system.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A kind of file system: its type, the arguments of mkfs, and the options of mounts.
+pub struct FileSystem {
+    pub kind: &'static str,
+    pub format: &'static [&'static str],
+    pub options: &'static str,
+}
+
+const EXT4: FileSystem = FileSystem {
+    kind: "ext4",
+    format: &["-q", "-F"],
+    options: OPTIONS,
+};
+
 pub struct Disk {
     image: PathBuf,
     mount: PathBuf,
+    file_system: &'static FileSystem,
 }
 
 impl Disk {
-    /// Creates and mounts an empty disk inside `directory`.
+    /// Creates and mounts an empty disk inside `directory`, with ext4.
     ///
     /// # Errors
     ///
     /// Where this user or this machine cannot; says why.
     pub fn new(directory: &Path, name: &str) -> Result<Self, String> {
+        Self::with(directory, name, &EXT4)
+    }
+
+    /// Creates and mounts an empty disk inside `directory`, with a file system of that kind.
+    ///
+    /// # Errors
+    /// Where this user or this machine cannot; says why.
+    pub fn with(
+        directory: &Path,
+        name: &str,
+        file_system: &'static FileSystem,
+    ) -> Result<Self, String> {
         let disk = Self {
-            image: directory.join(format!("{name}.ext4")),
+            image: directory.join(format!("{name}.{}", file_system.kind)),
             mount: directory.join(name),
+            file_system,
         };
         let image = File::create(&disk.image).map_err(|error| error.to_string())?;
         image.set_len(SIZE).map_err(|error| error.to_string())?;
         fs::create_dir(&disk.mount).map_err(|error| error.to_string())?;
-        run(Command::new("mkfs.ext4")
-            .args(["-q", "-F"])
-            .arg(&disk.image))?;
+        if file_system.kind != "tmpfs" {
+            run(Command::new(format!("mkfs.{}", file_system.kind))
+                .args(file_system.format)
+                .arg(&disk.image))?;
+        }
         disk.mount()?;
         Ok(disk)
     }
@@ -46,7 +75,7 @@ impl Disk {
 
     fn mount(&self) -> Result<(), String> {
         run(Command::new("mount")
-            .args(["-t", "ext4", "-o", OPTIONS])
+            .args(["-t", self.file_system.kind, "-o", self.file_system.options])
             .arg(&self.image)
             .arg(&self.mount))
     }

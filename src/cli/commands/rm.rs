@@ -51,14 +51,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .preview_deletion(selection.deletions.clone(), &retention)
         .await?;
     consequence.dependents = unselected(consequence.dependents, &selection);
-    if !dry_run {
-        confirmation.check_possible()?;
-    }
-    let mut consequence = registry
-        .reports()
-        .preview_deletion(selection.deletions.clone(), &retention)
-        .await?;
-    consequence.dependents = unselected(consequence.dependents, &selection);
     if output == Format::Table {
         show(&selection, &consequence, &retention)?;
     }

@@ -10,7 +10,7 @@ pub(in crate::config) fn renamed(path: &str, name: &str, value: Option<&str>) ->
     }
     Some(match value {
         Some("never") => format!(
-            "is now keepuntagged, and never meant that untagged manifests are not kept: {KEEP_OR_REMOVE}"
+            "is now keepuntagged; its value 'never' meant that untagged manifests are not kept: {KEEP_OR_REMOVE}"
         ),
         Some(value) => format!("is now keepuntagged: write keepuntagged: {value}"),
         None => "is now keepuntagged".to_owned(),

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::fs::OpenOptions;
 use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use crate::meta::error::{Error, Fault};
+use crate::meta::sqlite::beside::beside;
+use crate::meta::sqlite::copy_on_write::{Index, exempt_log, reserve_log, sync_file_system};
 
 /// Marks the file as this registry's, for `file(1)` and against mistaken paths: "oreg".
 const APPLICATION_ID: i32 = 0x6f72_6567;
@@ -28,9 +30,6 @@ const BUSY_TRIES: i32 = 60_000;
 /// Number of attempts to open a database that another process is opening, and the pause between them.
 const START_TRIES: u32 = 500;
 const START_PAUSE: Duration = Duration::from_millis(10);
-
-/// Disk space reserved for the log, in bytes: one and a half times its usual size.
-const LOG_RESERVE: u64 = 6 << 20;
 
 /// Prepared statements kept per connection: more than there are.
 const STATEMENT_CACHE: usize = 64;
@@ -114,16 +113,6 @@ impl Pools {
 /// Retries while another process does the same: SQLite does not wait for a lock while it holds one that the other process
 /// may wait for, as when a new database gets its log.
 pub(in crate::meta) fn open_writer(path: &Path) -> Result<Connection, Error> {
-    for _ in 0..START_TRIES {
-        match try_open_writer(path) {
-            Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
-            other => return other.map_err(|error| error.in_file(path)),
-        }
-    }
-    try_open_writer(path).map_err(|error| error.in_file(path))
-}
-
-fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     // created here to be private from the start; SQLite gives -wal and -shm the same mode
     OpenOptions::new()
         .read(true)
@@ -132,6 +121,34 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
         .mode(0o600)
         .open(path)
         .map_err(|error| open_error(path, error))?;
+    let index = Index::open(path).unwrap_or_else(|error| {
+        tracing::debug!(%error, "cannot open the index of the database's log");
+        None
+    });
+    let opened = match wait_and_open_writer(path) {
+        // SQLite cuts the index and extends it again; btrfs gives freed blocks out again after it has committed
+        Err(error) if error.is(Fault::IndexFull) => {
+            sync_file_system(path);
+            wait_and_open_writer(path)
+        }
+        other => other,
+    };
+    let opened = opened.map_err(|error| error.in_file(path))?;
+    reserve_disk_space(&opened, path, index.as_ref());
+    Ok(opened)
+}
+
+fn wait_and_open_writer(path: &Path) -> Result<Connection, Error> {
+    for _ in 0..START_TRIES {
+        match try_open_writer(path) {
+            Err(error) if error.is(Fault::Busy) => std::thread::sleep(START_PAUSE),
+            other => return other,
+        }
+    }
+    try_open_writer(path)
+}
+
+fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open(path).map_err(|error| open_error(path, error))?;
     connection.busy_handler(Some(wait_for_others))?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
@@ -151,21 +168,22 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
     migrate(&mut connection)?;
     // else the journal of a savepoint is a file once it exceeds 64 KiB: half the work of a change
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
-    reserve_log(path);
     Ok(connection)
 }
 
-/// Reserves disk space for the log, so that content can still be deleted on a disk that others have filled.
+/// Reserves disk space for the log and its index, so that content can still be read and deleted on a full disk.
 ///
-/// If the file system cannot do that, the log grows as needed.
-fn reserve_log(path: &Path) {
+/// If the file system cannot do that, they grow as needed.
+fn reserve_disk_space(connection: &Connection, path: &Path, index: Option<&Index>) {
+    if let Err(error) =
+        exempt_log(connection, path).and_then(|()| index.map_or(Ok(()), Index::reserve))
+    {
+        tracing::debug!(%error, "cannot reserve disk space for the index of the database's log");
+    }
     // SQLite holds no lock on the log itself, so it may be opened and closed
     let log = OpenOptions::new().write(true).open(beside(path, "-wal"));
-    let reserved = log.map(|log| {
-        rustix::fs::fallocate(log, rustix::fs::FallocateFlags::KEEP_SIZE, 0, LOG_RESERVE)
-    });
-    if !matches!(reserved, Ok(Ok(()))) {
-        tracing::debug!("cannot reserve disk space for the log of the database");
+    if let Err(error) = log.and_then(|log| reserve_log(&log)) {
+        tracing::debug!(%error, "cannot reserve disk space for the log of the database");
     }
 }
 
@@ -201,7 +219,13 @@ fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
         Err(cause) => {
             return Err(match Error::from(cause) {
                 error if error.is(Fault::Foreign) => foreign(),
-                error if error.is(Fault::Busy) || error.is(Fault::Damaged) => error,
+                error
+                    if [Fault::Busy, Fault::Damaged, Fault::IndexFull]
+                        .iter()
+                        .any(|fault| error.is(*fault)) =>
+                {
+                    error
+                }
                 Error::Database { message, .. } => open_error(path, message),
                 error => error,
             });
@@ -291,16 +315,6 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     }
     Ok(transaction.commit()?)
-}
-
-/// Path of one of SQLite's own files, which lie beside the database that a symbolic link leads to.
-pub(in crate::meta) fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path
-        .canonicalize()
-        .unwrap_or_else(|_| path.to_owned())
-        .into_os_string();
-    name.push(suffix);
-    name.into()
 }
 
 fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {

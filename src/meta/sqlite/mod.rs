@@ -1,6 +1,8 @@
 //! SQLite: connections, readers and the one writer.
 
+pub(super) mod beside;
 pub(super) mod connection;
+pub(super) mod copy_on_write;
 pub(super) mod reader;
 pub(super) mod row;
 pub(super) mod writer;

@@ -1,6 +1,6 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
-use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx};
+use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
@@ -23,7 +23,30 @@ enum Target {
     Absent,
 }
 
-impl RepositoryChange<'_> {
+impl<'c> RepositoryChange<'c> {
+    /// Begins a change of a repository that exists.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`] if it does not.
+    pub fn of_known(
+        tx: &'c WriteTx<'c>,
+        name: &'c RepositoryName,
+        settings: &'c RegistrySettings,
+        actor: &'c Actor,
+    ) -> Result<Self, Error> {
+        let id = tx
+            .repository(name)?
+            .ok_or_else(|| Error::NameUnknown(name.clone()))?;
+        Ok(Self {
+            tx,
+            id,
+            name,
+            settings,
+            actor,
+            now: now(),
+        })
+    }
+
     /// Records a manifest with its references, or renews the lease of one that is already there.
     ///
     /// # Errors

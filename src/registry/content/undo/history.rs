@@ -1,6 +1,6 @@
 //! Tag history, and restoring a tag's former target.
 
-use crate::meta::{Actor, HistoryCursor, Millis, TagState, now};
+use crate::meta::{Actor, HistoryCursor, Millis, TagState};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::RepositoryChange;
@@ -71,16 +71,7 @@ impl Tags<'_> {
         );
         self.registry
             .write(actor, move |tx, actor| {
-                let change = RepositoryChange {
-                    tx,
-                    id: tx
-                        .repository(&name)?
-                        .ok_or_else(|| Error::NameUnknown(name.clone()))?,
-                    name: &name,
-                    settings: &settings,
-                    actor,
-                    now: now(),
-                };
+                let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let manifest = match tx.manifest(change.id, &wanted)? {
                     Some(manifest) => manifest,
                     None => change.restore_manifest(&wanted, &mut Vec::new())?,

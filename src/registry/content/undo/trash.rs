@@ -85,16 +85,7 @@ impl Trash<'_> {
             (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
-                let change = RepositoryChange {
-                    tx,
-                    id: tx
-                        .repository(&name)?
-                        .ok_or_else(|| Error::NameUnknown(name.clone()))?,
-                    name: &name,
-                    settings: &settings,
-                    actor,
-                    now: now(),
-                };
+                let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let mut back = Vec::new();
                 change.restore_manifest(&digest, &mut back)?;
                 change.restore_referrers(&mut back)?;

@@ -1,0 +1,138 @@
+//! A full disk of every kind that can be mounted: the server starts, serves pulls and deletes there.
+
+use std::fs::File;
+
+use tempfile::TempDir;
+
+use super::full_disk::fill;
+use crate::power_loss::disk::{Disk, FileSystem};
+use crate::support::{Client, Image, Server, announce_skipped, eventually, noise, sha256};
+
+const EXT4: FileSystem = FileSystem {
+    kind: "ext4",
+    format: &["-q", "-F"],
+    options: "loop",
+};
+const XFS: FileSystem = FileSystem {
+    kind: "xfs",
+    format: &["-q", "-f", "-m", "reflink=0"],
+    options: "loop",
+};
+const XFS_WITH_REFLINKS: FileSystem = FileSystem {
+    kind: "xfs",
+    format: &["-q", "-f", "-m", "reflink=1"],
+    options: "loop",
+};
+const BTRFS: FileSystem = FileSystem {
+    kind: "btrfs",
+    format: &["-q", "-f"],
+    options: "loop",
+};
+const TMPFS: FileSystem = FileSystem {
+    kind: "tmpfs",
+    format: &[],
+    options: "size=96m",
+};
+
+/// Pulls everything several times, with what was changed in memory written back in between: only then does a change of a
+/// mapped page ask the file system again.
+fn pull_often(server: &Server, disk: &Disk, image: &Image) {
+    for _ in 0..3 {
+        let client = &mut server.client();
+        image.assert_pulls(client, "app", "kept");
+        assert_eq!(client.get("/v2/_catalog").status, 200);
+        assert_eq!(client.get("/v2/app/tags/list").status, 200);
+        write_back(disk);
+    }
+}
+
+fn write_back(disk: &Disk) {
+    let root = File::open(disk.path()).expect("the root of the disk");
+    // fails where the disk is full, after it has tried
+    let _ = rustix::fs::syncfs(root);
+}
+
+fn push_is_refused(client: &mut Client) {
+    let blob = noise(3, 50_000);
+    let path = format!("/v2/app/blobs/uploads/?digest={}", sha256(&blob));
+    client
+        .request("POST", &path)
+        .body(&blob)
+        .send()
+        .refused(507, "UNAVAILABLE");
+}
+
+/// Runs the test on a file system.
+fn on_a_full(file_system: &'static FileSystem) {
+    let name = file_system.kind;
+    let directory = TempDir::new().expect("a directory");
+    let disk = match Disk::with(directory.path(), "full", file_system) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root, loop mounts and mkfs.{name} are required: {error}");
+            return announce_skipped(&format!("a full {name}"), &reason);
+        }
+    };
+    let data = disk.path().join("data");
+    let rules = [
+        ("REGISTRY_GC_LEASE", "2s"),
+        ("REGISTRY_GC_GRACE", "2s"),
+        ("REGISTRY_GC_INTERVAL", "50ms"),
+    ];
+    let mut server = Server::at(&data, &rules);
+    let client = &mut server.client();
+    let (kept, deleted) = (
+        Image::new("kept", vec![noise(1, 100_000)]),
+        Image::new("deleted", vec![noise(2, 8 << 20)]),
+    );
+    kept.push(client, "app", "kept");
+    deleted.push(client, "app", "deleted");
+    write_back(&disk);
+
+    fill(&disk);
+    pull_often(&server, &disk, &kept);
+    push_is_refused(client);
+    pull_often(&server, &disk, &kept);
+
+    let path = format!("/v2/app/manifests/{}", deleted.digest());
+    assert_eq!(client.delete(&path).status, 202, "{name}");
+    eventually("the deleted image's files are gone", || {
+        server.blob_files().len() == 2
+    });
+    pull_often(&server, &disk, &kept);
+
+    // as after a crash, and as after an ordinary end whose freed space others have taken
+    server.kill();
+    fill(&disk);
+    server.restart();
+    pull_often(&server, &disk, &kept);
+    assert!(server.stop().success(), "{name}");
+    fill(&disk);
+    server.restart();
+    pull_often(&server, &disk, &kept);
+}
+
+#[test]
+fn a_full_ext4() {
+    on_a_full(&EXT4);
+}
+
+#[test]
+fn a_full_xfs() {
+    on_a_full(&XFS);
+}
+
+#[test]
+fn a_full_xfs_with_reflinks() {
+    on_a_full(&XFS_WITH_REFLINKS);
+}
+
+#[test]
+fn a_full_btrfs() {
+    on_a_full(&BTRFS);
+}
+
+#[test]
+fn a_full_tmpfs() {
+    on_a_full(&TMPFS);
+}
