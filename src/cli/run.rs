@@ -111,7 +111,7 @@ pub fn main() -> ExitCode {
             failure
                 .to_string()
                 .lines()
-                .for_each(|line| eprintln!("registry: {}", output::plain(line)));
+                .for_each(|line| eprintln!("registry: {line}"));
             ExitCode::FAILURE
         }
     }
