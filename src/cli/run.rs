@@ -34,7 +34,6 @@ struct Arguments {
 enum Command {
     /// Run the server
     Serve(serve::Arguments),
-    /// List repositories, or the tags of one
     Ls(ls::Arguments),
     /// Show an image: its layers, tags, platforms and referrers
     Inspect(inspect::Arguments),

@@ -101,6 +101,7 @@ macro_rules! combine_tuple {
 combine_tuple!(A, B);
 combine_tuple!(A, B, C);
 combine_tuple!(A, B, C, D);
+combine_tuple!(A, B, C, D, E);
 
 /// Returns the values of a tuple of results.
 ///

@@ -14,8 +14,9 @@ use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
 use crate::auth::{Access, Identity};
-use crate::http::api::action::Action;
-use crate::http::api::{authorize, blobs, lists, manifests, route, tag_history, uploads, validate};
+use crate::http::api::handlers::{blobs, lists, manifests, tag_history, uploads};
+use crate::http::api::request::action::Action;
+use crate::http::api::request::{authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::connection::serve::Application;
@@ -41,7 +42,7 @@ pub(crate) struct App {
     pages: Router,
 }
 
-/// A request's path and what it asks for.
+/// Path and action of a request.
 struct Parsed {
     /// Below the prefix; `None` if the request lies outside of it.
     inner: Option<Uri>,
@@ -82,7 +83,7 @@ impl App {
         let uri = request.uri();
         // orchestrators need not know the prefix
         let probe = || endpoint::is_probe(uri.path()).then_some(Cow::Borrowed(uri));
-        let inner = settings.site.prefix().strip(uri).or_else(probe);
+        let inner = settings.external_url.prefix().strip(uri).or_else(probe);
         let path = inner
             .as_ref()
             .map(|uri| percent_decode_str(uri.path()).decode_utf8_lossy());
@@ -116,9 +117,11 @@ impl App {
 
 /// Responds to a request in the client's terms: paths below the prefix, locations that the client can follow.
 async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
-    let settings = app.settings.look();
+    let settings = app.settings.load();
     let client = request.extensions().get::<Client>();
-    let base = settings.site.base(request.uri(), request.headers(), client);
+    let base = settings
+        .external_url
+        .base(request.uri(), request.headers(), client);
     let client = client.and_then(|client| client.address);
     let Parsed {
         inner,
@@ -152,7 +155,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         Err(error) => Err(error),
     };
     let mut response = response.unwrap_or_else(ApiError::render);
-    app.error_log.tell(client, &method, &uri, &response);
+    app.error_log.log(client, &method, &uri, &response);
     if method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
@@ -166,8 +169,8 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         builder::mark_v2(&mut response);
     }
     base_url::relocate(response.headers_mut(), &base);
-    let settings = app.settings.look();
-    settings.site.headers().add_to(response.headers_mut());
+    let settings = app.settings.load();
+    settings.headers.add_to(response.headers_mut());
     observation.answer(response)
 }
 

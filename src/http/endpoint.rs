@@ -58,7 +58,7 @@ pub(crate) struct EndpointInfo {
 /// Declares [`Endpoint`] and its table; a row without all five columns does not compile.
 macro_rules! endpoints {
     ($($name:ident: $method:ident $path:literal, $right:expr, $effect:ident, $label:ident;)*) => {
-        /// Kind of request. [`crate::http::api::action::Action`] has one variant for each.
+        /// Kind of request. [`crate::http::api::request::action::Action`] has one variant for each.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Endpoint {
             $($name,)*
@@ -161,9 +161,9 @@ impl RouteLabel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MatchedPath<'p> {
     template: &'static str,
-    /// Text in the place of `{name}`; empty if the template has none.
+    /// Text that stands for `{name}`; empty if the template has none.
     pub name: &'p str,
-    /// Text in the place of the last parameter; empty if the template has none.
+    /// Text that stands for the last parameter; empty if the template has none.
     pub last: &'p str,
 }
 

@@ -5,4 +5,4 @@
 pub(crate) const CONNECTION_BUFFER: usize = 128 << 10;
 
 /// Maximum number of tags in one push. Each becomes a header of the response, whose size proxies limit.
-pub(crate) const MOST_TAGS: usize = 100;
+pub(crate) const MAX_TAGS: usize = 100;

@@ -2,7 +2,7 @@
 //!
 //! No SQL, no path and no rule of the registry lives here.
 //!
-//! - `server`: listens, limits, drains. `app`: one request from start to end. `endpoint`: what can be asked.
+//! - `server`: listens, limits, drains. `app`: one request from start to end. `endpoint`: every kind of request.
 //! - `api`: parsing, authorization and handlers of the distribution API.
 //! - `connection`: sockets, HTTP/1.1 and HTTP/2, zero-copy sending.
 //! - `response`: building responses; the one place where an error becomes a status and JSON.
@@ -24,8 +24,9 @@ pub use connection::listener::Address;
 pub use observe::access_log::AccessLog;
 pub use observe::debug_server::DebugServer;
 pub use observe::monitoring::{Monitor, Monitoring, Reloads};
-pub use proxy::base_url::{BaseUrl, Locations, PathPrefix, Site};
+pub use proxy::base_url::{BaseUrl, ExternalUrl, Locations};
 pub use proxy::client::TrustedProxies;
+pub use proxy::path_prefix::PathPrefix;
 pub use response::extra_headers::ExtraHeaders;
 pub use server::Server;
 pub use settings::{Limits, LiveSettings, ServerSettings};

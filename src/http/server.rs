@@ -87,7 +87,7 @@ impl Server {
             self.settings.clone(),
             self.monitor.clone(),
         ));
-        let slots = Arc::new(Semaphore::new(self.settings.look().limits.connections));
+        let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
         let total_budget = TotalBudget::default();
@@ -141,7 +141,7 @@ impl Server {
         renewal.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
-        tokio::time::timeout(self.settings.look().limits.drain_timeout, stopping.closed())
+        tokio::time::timeout(self.settings.load().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
     }
@@ -168,7 +168,7 @@ async fn accept(
         .await
         .map_err(io::Error::other)?;
     let (socket, client) = listener
-        .accept(|| settings.look().limits.idle_timeout)
+        .accept(|| settings.load().limits.idle_timeout)
         .await?;
     Ok((socket, client, slot))
 }

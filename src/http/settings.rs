@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use crate::http::proxy::base_url::Site;
+use crate::http::proxy::base_url::ExternalUrl;
 use crate::http::proxy::client::TrustedProxies;
+use crate::http::response::extra_headers::ExtraHeaders;
 use crate::tls::Tls;
 
 /// Settings of the HTTP server. The default is HTTP/1.1 without encryption, with relative locations.
 #[derive(Clone, Default)]
 pub struct ServerSettings {
-    pub site: Site,
+    pub external_url: ExternalUrl,
+    /// Headers of every response.
+    pub headers: ExtraHeaders,
     pub proxies: TrustedProxies,
     pub limits: Limits,
     /// Accept HTTP/2 by prior knowledge on unencrypted connections. Encrypted ones negotiate in the handshake
@@ -22,7 +25,7 @@ pub struct ServerSettings {
     pub tls: Option<Arc<Tls>>,
 }
 
-/// Limits on what clients may use.
+/// Limits on clients.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Maximum number of connections; more wait to be accepted.
@@ -73,7 +76,7 @@ impl LiveSettings {
         self.0.load_full()
     }
 
-    pub(crate) fn look(&self) -> arc_swap::Guard<Arc<ServerSettings>> {
+    pub(crate) fn load(&self) -> arc_swap::Guard<Arc<ServerSettings>> {
         self.0.load()
     }
 }

@@ -21,8 +21,8 @@ mod upload;
 
 pub use crate::blob::{BlobContent, BlobFile, Operation, UploadId};
 pub use crate::meta::{
-    Actor, DatabaseSize, Idle, Millis, RemovedTagRow, TagEnd, TagState, Totals, TrashRow, Usage,
-    now,
+    Actor, DatabaseSize, Idle, Millis, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState,
+    Totals, TrashRow, Usage, now,
 };
 pub use content::describe::{ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
@@ -47,7 +47,9 @@ pub use report::dependents::Dependent;
 pub use report::forecast::Forecast;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
+pub use report::ranking::{ListOrder, ListQuery, TagKey};
 pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals};
+pub use report::rule_effects::RuleEffect;
 pub use report::simulation::CollectionBaseline;
 pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};

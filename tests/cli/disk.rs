@@ -80,12 +80,7 @@ fn usage<'d>(du: &'d Value, repository: &str) -> &'d Value {
 fn du_figures_match_the_file_system() {
     let server = Server::start();
     let mut client = server.client();
-    let Store {
-        versions,
-        web,
-        platforms,
-        index,
-    } = push_store(&mut client);
+    let store = push_store(&mut client);
     let location = client.begin_upload("app");
     assert_eq!(
         client
@@ -95,70 +90,86 @@ fn du_figures_match_the_file_system() {
             .status,
         202
     );
-
     let du = json(&server, &["du"]);
-    let app = usage(&du, "app");
-    let configs = config(&versions[0]) + config(&versions[1]);
+    assert_repositories(&du, &store);
+    assert_totals(&server, &du, &store);
+    assert_tags(&server, usage(&du, "app"), &store);
+}
+
+/// Asserts the figures of each repository.
+fn assert_repositories(du: &Value, store: &Store) {
+    let app = usage(du, "app");
+    let configs = config(&store.versions[0]) + config(&store.versions[1]);
     assert_eq!((&app["tags"], &app["manifests"]), (&3.into(), &2.into()));
     assert_eq!(
-        number(&app["logical"]),
+        number(&app["logicalSize"]),
         2 * 71_000 + configs,
         "every image whole"
     );
     assert_eq!(
-        number(&app["deduplicated"]),
+        number(&app["size"]),
         50_000 + 20_000 + 2000 + configs,
         "every blob once"
     );
     assert_eq!(
-        number(&app["exclusive"]),
+        number(&app["exclusiveSize"]),
         20_000 + 2000 + configs,
         "all but the base"
     );
     assert_eq!(
-        number(&app["manifestBytes"]),
-        (versions[0].manifest.len() + versions[1].manifest.len()) as u64
+        number(&app["manifestSize"]),
+        (store.versions[0].manifest.len() + store.versions[1].manifest.len()) as u64
     );
-    assert_eq!(number(&usage(&du, "web")["exclusive"]), 3000 + config(&web));
     assert_eq!(
-        number(&usage(&du, "multi")["exclusive"]),
-        7000 + config(&platforms[1]),
+        number(&usage(du, "web")["exclusiveSize"]),
+        3000 + config(&store.web)
+    );
+    assert_eq!(
+        number(&usage(du, "multi")["exclusiveSize"]),
+        7000 + config(&store.platforms[1]),
         "its other platform is in copy as well"
     );
     assert_eq!(
-        number(&usage(&du, "multi")["logical"]),
-        2 * 57_000 + config(&platforms[0]) + config(&platforms[1])
+        number(&usage(du, "multi")["logicalSize"]),
+        2 * 57_000 + config(&store.platforms[0]) + config(&store.platforms[1])
     );
-    assert_eq!(number(&usage(&du, "copy")["exclusive"]), 0);
+    assert_eq!(number(&usage(du, "copy")["exclusiveSize"]), 0);
+}
 
-    let store = &du["store"];
-    assert_eq!(number(&store["blobs"]["bytes"]), bytes_on_disk(&server));
+/// Asserts the figures of the whole store.
+fn assert_totals(server: &Server, du: &Value, store: &Store) {
+    let figures = &du["store"];
+    assert_eq!(number(&figures["blobs"]["size"]), bytes_on_disk(server));
     assert_eq!(
-        number(&store["blobs"]["count"]),
+        number(&figures["blobs"]["count"]),
         server.blob_files().len() as u64
     );
     assert_eq!(
-        (&store["uploads"]["count"], &store["uploads"]["bytes"]),
+        (&figures["uploads"]["count"], &figures["uploads"]["size"]),
         (&1.into(), &12_345.into())
     );
-    let manifests = versions
+    let manifests = store
+        .versions
         .iter()
-        .chain(&platforms)
-        .chain([&web, &platforms[0]])
+        .chain(&store.platforms)
+        .chain([&store.web, &store.platforms[0]])
         .map(|image| image.manifest.len())
         .sum::<usize>()
-        + index.len();
-    assert_eq!(number(&store["manifests"]["bytes"]), manifests as u64);
+        + store.index.len();
+    assert_eq!(number(&figures["manifests"]["size"]), manifests as u64);
     assert_eq!(
         (
-            &store["garbage"]["now"]["bytes"],
-            &store["garbage"]["later"]["bytes"]
+            &figures["garbage"]["now"]["size"],
+            &figures["garbage"]["later"]["size"]
         ),
         (&0.into(), &0.into())
     );
-    assert!(number(&store["database"]["bytes"]) >= 4096 && number(&store["freeDisk"]) > 0);
+    assert!(number(&figures["database"]["size"]) >= 4096 && number(&figures["freeDisk"]) > 0);
+}
 
-    let du = json(&server, &["du", "app"]);
+/// Asserts the figures of each tag.
+fn assert_tags(server: &Server, app: &Value, store: &Store) {
+    let du = json(server, &["du", "app", "--sort", "name"]);
     let tag = |name: &str| {
         du["tags"]
             .as_array()
@@ -168,19 +179,25 @@ fn du_figures_match_the_file_system() {
             .expect("a tag")
             .clone()
     };
-    assert_eq!(number(&tag("v1")["logical"]), 71_000 + config(&versions[0]));
-    assert_eq!(number(&tag("v1")["exclusive"]), 1000 + config(&versions[0]));
-    assert_eq!(number(&tag("v2")["exclusive"]), 0, "latest is the same");
-    assert_eq!(du["usage"], *app);
-    let du = json(&server, &["du", "multi"]);
     assert_eq!(
-        number(&du["tags"][0]["logical"]),
-        50_000 + 14_000 + config(&platforms[0]) + config(&platforms[1]),
+        number(&tag("v1")["logicalSize"]),
+        71_000 + config(&store.versions[0])
+    );
+    assert_eq!(
+        number(&tag("v1")["exclusiveSize"]),
+        1000 + config(&store.versions[0])
+    );
+    assert_eq!(number(&tag("v2")["exclusiveSize"]), 0, "latest is the same");
+    assert_eq!(du["repositories"], serde_json::json!([app]));
+    let du = json(server, &["du", "multi"]);
+    assert_eq!(
+        number(&du["tags"][0]["logicalSize"]),
+        50_000 + 14_000 + config(&store.platforms[0]) + config(&store.platforms[1]),
         "the base once"
     );
     assert_eq!(
-        number(&du["tags"][0]["exclusive"]),
-        7000 + config(&platforms[1])
+        number(&du["tags"][0]["exclusiveSize"]),
+        7000 + config(&store.platforms[1])
     );
 }
 
@@ -201,24 +218,25 @@ fn predicted_space_equals_the_space_freed() {
         assert_eq!(bytes_on_disk(server), left, "{what}");
         let total = json(server, &["du"]);
         assert_eq!(
-            number(&total["store"]["blobs"]["bytes"]),
+            number(&total["store"]["blobs"]["size"]),
             left,
             "du after {what}"
         );
-        assert_eq!(total["store"]["garbage"]["later"]["bytes"], 0, "{what}");
+        assert_eq!(total["store"]["garbage"]["later"]["size"], 0, "{what}");
     };
 
-    let frees = number(&json(&server, &["du", "app"])["tags"][1]["exclusive"]);
+    let frees =
+        number(&json(&server, &["du", "app", "--sort", "name"])["tags"][1]["exclusiveSize"]);
     text(
         &server,
         &["rm", &format!("app@{}", store.versions[0].digest())],
     );
     gone(&server, frees, "app:v1");
-    let frees = number(&json(&server, &["du", "multi"])["tags"][0]["exclusive"]);
+    let frees = number(&json(&server, &["du", "multi"])["tags"][0]["exclusiveSize"]);
     text(&server, &["rm", &format!("multi@{}", sha256(&store.index))]);
     gone(&server, frees, "the index");
     for repository in ["app", "copy", "web"] {
-        let frees = number(&usage(&json(&server, &["du"]), repository)["exclusive"]);
+        let frees = number(&usage(&json(&server, &["du"]), repository)["exclusiveSize"]);
         assert!(frees > 0, "{repository}");
         text(&server, &["rm", repository]);
         gone(&server, frees, repository);
@@ -231,18 +249,18 @@ fn waiting_garbage_is_listed_with_its_date() {
     let server = Server::start();
     let mut client = server.client();
     let store = push_store(&mut client);
-    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
+    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusiveSize"]);
     text(&server, &["rm", "web"]);
     let garbage = json(&server, &["du"])["store"]["garbage"].clone();
     assert_eq!(
-        (&garbage["now"]["bytes"], number(&garbage["later"]["bytes"])),
+        (&garbage["now"]["size"], number(&garbage["later"]["size"])),
         (&0.into(), frees)
     );
     let tomorrow = std::time::SystemTime::now() + std::time::Duration::from_secs(24 * 3600);
     let tomorrow = crate::support::format_time(tomorrow);
     assert_eq!(
         garbage["later"]["days"],
-        serde_json::json!([{ "date": tomorrow[..10], "bytes": frees, "blobs": 2 }])
+        serde_json::json!([{ "date": tomorrow[..10], "size": frees, "blobs": 2 }])
     );
     let table = text(&server, &["du"]);
     assert!(
@@ -253,16 +271,16 @@ fn waiting_garbage_is_listed_with_its_date() {
     // an untagged image keeps its layers for two weeks, so a later deletion of them frees nothing
     // of its own
     text(&server, &["rm", "app:v1"]);
-    let tags = json(&server, &["du", "app"])["tags"].clone();
+    let tags = json(&server, &["du", "app", "--sort", "name"])["tags"].clone();
     assert_eq!(tags.as_array().expect("tags").len(), 2);
     text(&server, &["rm", "app:v2"]);
-    let latest = json(&server, &["du", "app"])["tags"][0].clone();
+    let latest = json(&server, &["du", "app", "--sort", "name"])["tags"][0].clone();
     assert_eq!(
-        number(&latest["exclusive"]),
+        number(&latest["exclusiveSize"]),
         20_000 + 1000 + config(&store.versions[1]),
         "what v1 shares with it goes after both"
     );
-    let table = text(&server, &["du", "app"]);
+    let table = text(&server, &["du", "app", "--sort", "name"]);
     assert!(
         table.contains("latest") && table.contains(" exclusive to it"),
         "{table}"
@@ -277,24 +295,24 @@ fn collectable_garbage_is_listed_until_collected() {
         ("REGISTRY_GC_GRACE", "0s"),
     ]);
     let store = push_store(&mut server.client());
-    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusive"]);
+    let frees = number(&usage(&json(&server, &["du"]), "web")["exclusiveSize"]);
     text(&server, &["rm", &format!("web@{}", store.web.digest())]);
     std::thread::sleep(std::time::Duration::from_millis(10));
     let before = json(&server, &["du"])["store"].clone();
-    assert_eq!(number(&before["garbage"]["now"]["bytes"]), frees);
-    assert_eq!(number(&before["blobs"]["bytes"]), bytes_on_disk(&server));
+    assert_eq!(number(&before["garbage"]["now"]["size"]), frees);
+    assert_eq!(number(&before["blobs"]["size"]), bytes_on_disk(&server));
     let swept = json(&server, &["gc"]);
-    assert_eq!(number(&swept["bytes"]), frees, "gc tells the same");
+    assert_eq!(number(&swept["size"]), frees, "gc tells the same");
     let after = json(&server, &["du"])["store"].clone();
     assert_eq!(
         (
-            &after["garbage"]["now"]["bytes"],
-            number(&after["blobs"]["bytes"])
+            &after["garbage"]["now"]["size"],
+            number(&after["blobs"]["size"])
         ),
         (&0.into(), bytes_on_disk(&server))
     );
     assert_eq!(
-        number(&before["blobs"]["bytes"]) - number(&after["blobs"]["bytes"]),
+        number(&before["blobs"]["size"]) - number(&after["blobs"]["size"]),
         frees
     );
 }

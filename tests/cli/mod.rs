@@ -1,13 +1,14 @@
 //! The command line, with and without a running server.
 
+mod data_directory;
 mod disk;
-mod looking;
+mod gc;
+mod listing;
+mod output;
 mod policies;
 mod removing;
 mod restoring;
-mod sweeping;
 mod tags;
-mod whose;
 mod why;
 
 use serde_json::Value;

@@ -21,7 +21,7 @@ fn delete(client: &mut Client, repository: &str, digest: &str) {
 fn restorable_manifests_are_listed() {
     let server = Server::start();
     let mut client = server.client();
-    assert_eq!(json(&server, &["restore"]), value!([]));
+    assert_eq!(json(&server, &["restore"])["deleted"], value!([]));
     let (image, other) = (Image::small(1), Image::small(2));
     image.push(&mut client, "app", "v1");
     image.push(&mut client, "app", "latest");
@@ -29,7 +29,7 @@ fn restorable_manifests_are_listed() {
     delete(&mut client, "app", &image.digest());
     assert_eq!(client.delete("/v2/web/manifests/v1").status, 202);
 
-    let list = json(&server, &["restore"]);
+    let list = json(&server, &["restore"])["deleted"].clone();
     let (manifest, tag) = (&list[0], &list[1]);
     assert_eq!(
         (
@@ -44,7 +44,7 @@ fn restorable_manifests_are_listed() {
         manifest["size"],
         image.manifest.len() + image.config.len() + 1000
     );
-    assert_eq!(manifest["by"]["address"], "127.0.0.1");
+    assert_eq!(manifest["who"]["address"], "127.0.0.1");
     assert_eq!(
         (&tag["kind"], &tag["repository"], &tag["digest"]),
         (&"tag".into(), &"web".into(), &other.digest().into())
@@ -97,7 +97,7 @@ fn an_index_is_restored_with_children_and_signature() {
         .get("/v2/team/app/tags/list")
         .refused(404, "NAME_UNKNOWN");
 
-    let restored = json(&server, &["restore", &format!("team/app@{index}")]);
+    let restored = json(&server, &["restore", &format!("team/app@{index}")])["restored"].clone();
     assert_eq!(
         (&restored[0]["digest"], &restored[0]["children"]),
         (&index.as_str().into(), &3.into()),
@@ -143,13 +143,13 @@ fn a_whole_repository_is_restored() {
         client.delete("/v2/team/app/manifests/gone-alone").status,
         202
     );
-    let before = json(&server, &["ls", "team/app"]);
+    let before = json(&server, &["ls", "team/app"])["tags"].clone();
     text(&server, &["rm", "team/app"]);
     client
         .get("/v2/team/app/tags/list")
         .refused(404, "NAME_UNKNOWN");
 
-    let restored = json(&server, &["restore", "team/app"]);
+    let restored = json(&server, &["restore", "team/app"])["restored"].clone();
     assert!(
         restored.as_array().is_some_and(|all| !all.is_empty()),
         "{restored}"
@@ -161,7 +161,7 @@ fn a_whole_repository_is_restored() {
     // the manifest removed earlier by itself is restored too: it was still in the trash
     tags.retain(|tag| tag != "gone-alone");
     assert_eq!(tags, [value!("extra"), value!("v1")]);
-    let after = json(&server, &["ls", "team/app"]);
+    let after = json(&server, &["ls", "team/app"])["tags"].clone();
     let sizes = |list: &serde_json::Value| -> Vec<_> {
         let rows = list
             .as_array()
@@ -186,7 +186,7 @@ fn a_whole_repository_is_restored() {
     );
     image.assert_pulls(&mut client, "team/app", "extra");
     assert_eq!(
-        json(&server, &["restore"]),
+        json(&server, &["restore"])["deleted"],
         value!([]),
         "nothing is left to be brought back"
     );
@@ -228,7 +228,7 @@ fn nothing_is_restored_after_the_grace_period() {
     let (_directory, server) = with_fast_collection(&[], |client| image.push(client, "app", "v1"));
     delete(&mut server.client(), "app", &image.digest());
     eventually("the trash is empty", || {
-        json(&server, &["restore"]) == value!([])
+        json(&server, &["restore"])["deleted"] == value!([])
     });
     let sentence = refusal(&server, &["restore", &format!("app@{}", image.digest())]);
     assert!(

@@ -33,11 +33,12 @@ fn a_chain_leads_up_to_the_tag() {
         why["chains"][0]["end"]["tags"],
         value!([{ "tag": "v1", "rule": null }])
     );
-    assert_eq!(why["goes"], value!([]));
-    let said = text(&server, &["why", &layer]);
+    assert_eq!(why["removals"], value!([]));
+    let printed = text(&server, &["why", &layer]);
     assert!(
-        said.contains(&format!(" <- index {index} <- tag team/app:v1")) && said.contains("6.8 KiB"),
-        "{said}"
+        printed.contains(&format!(" <- index {index} <- tag team/app:v1"))
+            && printed.contains("6.8 KiB"),
+        "{printed}"
     );
 
     let signature = inspected["referrers"][0]["digest"]
@@ -62,25 +63,25 @@ fn leases_and_untagged_manifests_have_an_end_time() {
         (shape(&why["chains"][0]), &why["chains"][0]["repository"]),
         (vec!["lease"], &"app".into())
     );
-    assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
+    assert_eq!(why["removals"][0]["at"], why["chains"][0]["end"]["until"]);
 
     let image = Image::small(1);
     image.push(&mut client, "app", "v1");
     text(&server, &["rm", "app:v1"]);
     let why = json(&server, &["why", &image.digest()]);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "untagged"]);
-    assert_eq!(why["goes"][0]["at"], why["chains"][0]["end"]["until"]);
+    assert_eq!(why["removals"][0]["at"], why["chains"][0]["end"]["until"]);
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
     assert_eq!(shape(&layer["chains"][0]), ["manifest", "untagged"]);
     assert!(
-        layer["goes"][0]["at"].as_str() > why["goes"][0]["at"].as_str(),
+        layer["removals"][0]["at"].as_str() > why["removals"][0]["at"].as_str(),
         "the layer goes a grace period after its manifest"
     );
-    let said = text(&server, &["why", &image.digest()]);
+    let printed = text(&server, &["why", &image.digest()]);
     assert!(
-        said.contains("no tag points at it; such manifests are kept for 14d")
-            && said.contains("is removed at"),
-        "{said}"
+        printed.contains("no tag points at it; such manifests are kept for 14d")
+            && printed.contains("is removed at"),
+        "{printed}"
     );
 }
 
@@ -107,7 +108,7 @@ fn chains_show_the_rules_of_their_tags() {
     text(&server, &["rm", "kept:v1"]);
     let why = json(&server, &["why", &other.digest()]);
     assert_eq!(
-        (&why["chains"][0]["end"]["until"], &why["goes"]),
+        (&why["chains"][0]["end"]["until"], &why["removals"]),
         (&Value::Null, &value!([]))
     );
     assert!(text(&server, &["why", &other.digest()]).contains("kept forever"));
@@ -125,10 +126,10 @@ fn deleted_content_is_distinguished_from_unknown() {
         (&why["deleted"][0]["repository"], &why["deleted"][0]["tags"]),
         (&"app".into(), &value!(["v1"]))
     );
-    let said = text(&server, &["why", &image.digest()]);
+    let printed = text(&server, &["why", &image.digest()]);
     assert!(
-        said.contains(&format!("registry restore app@{}", image.digest())),
-        "{said}"
+        printed.contains(&format!("registry restore app@{}", image.digest())),
+        "{printed}"
     );
     let layer = json(&server, &["why", &sha256(&image.layers[0])]);
     assert_eq!(
@@ -172,9 +173,9 @@ fn many_chains_are_summarised() {
         (20, &10.into(), &true.into())
     );
     assert!(text(&server, &["why", &sha256(&shared)]).contains("and 10 more"));
-    let said = text(&server, &["why", &Image::small(5).digest()]);
+    let printed = text(&server, &["why", &Image::small(5).digest()]);
     assert!(
-        said.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"),
-        "{said}"
+        printed.contains("tag many:t0, many:t1, many:t2, many:t3, many:t4 and 4 more"),
+        "{printed}"
     );
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Printed};
 use crate::docker::{engine, pushed};
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
@@ -46,7 +46,7 @@ pub fn lacks() -> Option<String> {
     (!is_there).then(|| format!("the target {TARGET} is not installed: rustup target add {TARGET}"))
 }
 
-/// Builds the image `tarkeep` from the Dockerfile.
+/// Builds the images `tarkeep` and `tarkeep:bare` from the Dockerfile.
 fn build(bench: &Bench) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join(".ci/image-files"))
@@ -60,7 +60,11 @@ fn build(bench: &Bench) {
         String::from_utf8_lossy(&output.stderr)
     );
     fs::copy(root.join("Dockerfile"), bench.path("image/Dockerfile")).unwrap();
-    bench.run("docker build --quiet --build-arg FILES=given --tag tarkeep image");
+    for target in ["--tag tarkeep", "--target bare --tag tarkeep:bare"] {
+        bench.run(format!(
+            "docker build --quiet --build-arg FILES=given {target} image"
+        ));
+    }
 }
 
 /// A port that was free a moment ago.
@@ -141,25 +145,37 @@ fn push_and_pull(bench: &Bench, address: &str, name: &str) {
     bench.run(format!("docker pull {image}"));
 }
 
-/// The ways in which people start it.
+/// Starts of containers, as people start `registry:2`.
 pub fn in_place_of_registry_2(bench: &Bench) {
     let _engine = engine(bench);
     build(bench);
-    let (address, other) = (
-        format!("127.0.0.1:{}", port()),
-        format!("127.0.0.1:{}", port()),
-    );
+    keeps_content_over_a_restart(bench);
+    for image in ["tarkeep", "tarkeep:bare"] {
+        reads_a_mounted_configuration(bench, image);
+        runs_commands(bench, image);
+    }
+    runs_programs(bench);
+    has_no_shell_in_the_bare_image(bench);
+    keeps_away_from_an_old_store(bench);
+}
 
-    // as it is, with a volume and a variable, and what was pushed is there after a restart
-    let data = bench.path("volume");
+fn volume(bench: &Bench) -> String {
+    format!(
+        "--volume {}:/var/lib/registry",
+        bench.path("volume").display()
+    )
+}
+
+fn keeps_content_over_a_restart(bench: &Bench) {
+    let address = format!("127.0.0.1:{}", port());
     let plain = format!(
-        "--env REGISTRY_HTTP_ADDR={address} --volume {}:/var/lib/registry tarkeep",
-        data.display()
+        "--env REGISTRY_HTTP_ADDR={address} {} tarkeep",
+        volume(bench)
     );
     {
         let container = Container::run(bench, "plain", &plain, &address);
         push_and_pull(bench, &address, "team/app");
-        assert!(data.join("registry.db").is_file());
+        assert!(bench.path("volume/registry.db").is_file());
         assert!(
             container.log().contains("data in /var/lib/registry"),
             "{}",
@@ -191,72 +207,138 @@ pub fn in_place_of_registry_2(bench: &Bench) {
             .json()[0]["name"],
         "team/app"
     );
+}
 
-    // another configuration in the place of either version's, by the arguments of either version
+/// Mounts a configuration where either version of distribution reads its own, and names it by either version's arguments.
+fn reads_a_mounted_configuration(bench: &Bench, image: &str) {
+    let address = format!("127.0.0.1:{}", port());
     bench.write(
         "config.yml",
-        format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: /var/lib/registry}}}}\nhttp: {{addr: '{other}'}}\n"),
+        format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: /var/lib/registry}}}}\nhttp: {{addr: '{address}'}}\n"),
     );
     let file = bench.path("config.yml");
-    for (place, arguments) in [
-        ("/etc/docker/registry/config.yml", ""),
-        (
-            "/etc/docker/registry/config.yml",
-            "/etc/docker/registry/config.yml",
-        ),
-        (
-            "/etc/docker/registry/config.yml",
-            "serve /etc/docker/registry/config.yml",
-        ),
-        (
-            "/etc/docker/registry/config.yml",
-            "registry serve /etc/docker/registry/config.yml",
-        ),
-        (
-            "/etc/docker/registry/config.yml",
-            "/entrypoint.sh /etc/docker/registry/config.yml",
-        ),
-        (
-            "/etc/distribution/config.yml",
-            "serve /etc/distribution/config.yml",
-        ),
-        ("/etc/distribution/config.yml", ""),
-        ("/config.yaml", "/config.yaml"),
+    let (second, third) = (
+        "/etc/docker/registry/config.yml",
+        "/etc/distribution/config.yml",
+    );
+    for (path, arguments) in [
+        (second, String::new()),
+        (second, second.to_owned()),
+        (second, format!("serve {second}")),
+        (second, format!("registry serve {second}")),
+        (second, format!("/entrypoint.sh {second}")),
+        (third, format!("serve {third}")),
+        (third, String::new()),
+        ("/config.yaml", "/config.yaml".to_owned()),
     ] {
-        let rest = format!("--volume {}:{place}:ro tarkeep {arguments}", file.display());
-        // looked at more often than the image has it, and healthy whichever configuration it is
-        let container = Container::run(
-            bench,
-            "other",
-            &format!("--health-interval 200ms {rest}"),
-            &other,
+        // checked more often than the image sets, and healthy whichever configuration it is
+        let rest = format!(
+            "--health-interval 200ms --volume {}:{path}:ro {image} {arguments}",
+            file.display()
         );
+        let container = Container::run(bench, "other", &rest, &address);
         assert_eq!(
             bench.run("docker exec other registry health").line(),
-            format!("http://{other} is ready"),
-            "{arguments}"
+            format!("http://{address} is ready"),
+            "{image} {arguments}"
         );
         container.wait_until("healthy");
     }
-    let whoever = format!(
-        "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml tarkeep /config.yml",
+    let rest = format!(
+        "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml {image} /config.yml",
         file.display()
     );
-    drop(Container::run(bench, "whoever", &whoever, &other));
+    drop(Container::run(bench, "unprivileged", &rest, &address));
+    let rest = format!(
+        "--entrypoint /entrypoint.sh --volume {}:{second} {image} {second}",
+        file.display()
+    );
+    drop(Container::run(bench, "entrypoint", &rest, &address));
+}
 
-    let run = |rest: &str| {
-        bench.run(format!(
-            "docker run --rm --network host --volume {}:/var/lib/registry {rest}",
-            data.display()
-        ))
-    };
-    assert!(run("tarkeep --version").line().starts_with("registry "));
-    let user = run("--entrypoint htpasswd tarkeep -Bbn joe secret");
+/// Runs a container to its end on the volume.
+fn run_once(bench: &Bench, rest: &str) -> Printed {
+    bench.run(format!(
+        "docker run --rm --network host {} {rest}",
+        volume(bench)
+    ))
+}
+
+fn runs_commands(bench: &Bench, image: &str) {
+    let version = run_once(bench, &format!("{image} --version"));
+    assert!(version.line().starts_with("registry "));
+    // a builtin of the shell has this name
+    let help = run_once(bench, &format!("{image} help"));
+    assert!(help.stdout.contains("garbage-collect"), "{}", help.both());
+    let user = run_once(
+        bench,
+        &format!("--entrypoint htpasswd {image} -Bbn joe secret"),
+    );
     assert!(user.line().starts_with("joe:$2y$"), "{}", user.both());
-    let collected = run("tarkeep garbage-collect --dry-run /etc/docker/registry/config.yml").both();
+    let collected = run_once(
+        bench,
+        &format!("{image} garbage-collect --dry-run /etc/docker/registry/config.yml"),
+    )
+    .both();
     assert!(collected.contains("blobs marked"), "{collected}");
+    // a command of the registry, although the default image has a program of this name
+    let listed = run_once(
+        bench,
+        &format!("{image} ls --output json --data-dir /var/lib/registry"),
+    );
+    assert_eq!(listed.json()[0]["name"], "team/app");
+}
 
-    // the store of registry:2 is not touched
+/// Runs what people run in a container of `registry:2` beside the registry: a shell, and health checks by `wget`.
+fn runs_programs(bench: &Bench) {
+    // by name, as most compose files do
+    let address = format!("localhost:{}", port());
+    bench.set(
+        "CHECK",
+        format!("wget --spider -q http://{address}/v2/ || exit 1"),
+    );
+    bench.write(
+        "checked",
+        "#!/bin/sh\nexec docker run --health-cmd \"$CHECK\" \"$@\"\n",
+    );
+    let rest = format!(
+        "--detach --name checked --network host --health-interval 200ms --env REGISTRY_HTTP_ADDR={address} tarkeep"
+    );
+    bench.run(format!("sh checked {rest}"));
+    let container = Container {
+        bench,
+        name: "checked",
+    };
+    container.wait_until("healthy");
+    for program in ["sh", "/bin/sh", "ash"] {
+        let printed = bench.run(format!("docker exec checked {program} -c pwd"));
+        assert_eq!(printed.line(), "/");
+    }
+    bench.run(format!(
+        "docker exec checked wget --spider -q http://{address}/v2/"
+    ));
+    bench.refused(format!(
+        "docker exec checked wget --spider -q http://{address}/absent"
+    ));
+    assert_eq!(run_once(bench, "tarkeep sh -c pwd").line(), "/");
+    let shown = run_once(bench, "tarkeep cat /etc/docker/registry/config.yml");
+    assert!(shown.stdout.contains("rootdirectory: /var/lib/registry"));
+    let entered = run_once(bench, "--entrypoint /entrypoint.sh tarkeep sh -c pwd");
+    assert_eq!(entered.line(), "/");
+    let shell = run_once(bench, "--entrypoint sh tarkeep -c pwd");
+    assert_eq!(shell.line(), "/");
+}
+
+fn has_no_shell_in_the_bare_image(bench: &Bench) {
+    for program in ["sh", "busybox", "wget"] {
+        bench.refused(format!(
+            "docker run --rm --network none --entrypoint {program} tarkeep:bare"
+        ));
+    }
+}
+
+/// Refuses to start on the store of `registry:2`, and leaves it as it is.
+fn keeps_away_from_an_old_store(bench: &Bench) {
     fs::create_dir_all(bench.path("theirs/docker/registry/v2/repositories")).unwrap();
     let refused = bench.refused(format!(
         "docker run --rm --network host --volume {}:/var/lib/registry tarkeep",

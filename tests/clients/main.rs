@@ -22,6 +22,7 @@ mod containerd;
 mod content;
 mod cosign;
 mod crane;
+mod curl;
 mod differential;
 mod docker;
 mod encrypted;
@@ -40,6 +41,7 @@ mod runner;
 mod server;
 mod skopeo;
 mod switching;
+mod unit;
 mod way;
 
 use std::process::ExitCode;
@@ -75,6 +77,7 @@ const TESTS: &[Test] = &[
     Test::new("skopeo-delete", &["skopeo"], skopeo::delete).everywhere(),
     Test::new("crane", &["crane"], crane::push_and_pull).everywhere(),
     Test::new("crane-edit", &["crane"], crane::edit).everywhere(),
+    Test::new("curl-closing", &["curl"], curl::closing_again),
     Test::new("regctl", &["regctl"], regctl::copy_and_tags).everywhere(),
     Test::new("regctl-blobs", &["regctl"], regctl::blobs).everywhere(),
     Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),
@@ -165,10 +168,15 @@ const TESTS: &[Test] = &[
     ),
     Test::root(
         "image",
-        &["docker", "dockerd", "curl", "musl-gcc"],
+        &["docker", "dockerd", "curl", "musl-gcc", "busybox"],
         image::in_place_of_registry_2,
     )
     .unless(image::lacks),
+    Test::new(
+        "systemd-unit",
+        &["systemd-analyze"],
+        unit::is_valid_as_installed,
+    ),
     Test::new(
         "differential",
         &["docker-registry"],

@@ -197,7 +197,7 @@ fn unrecordable_pulls_do_not_stop_collection() {
                 assert_eq!(client.get("/v2/app/manifests/kept").status, 200);
             }
         });
-        let _stop = super::endless::StopAtEnd(&stop);
+        let _stop = super::termination::StopAtEnd(&stop);
         set_removable(&files, "-i");
         eventually("the files are removed", || {
             files.iter().all(|file| !file.exists())

@@ -1,13 +1,13 @@
 //! Collection beside a running server, and content it must never remove.
 
 mod backup;
-mod classic;
-mod endless;
 mod file_systems;
 mod full_disk;
-mod numbers;
+mod garbage_collect;
 mod races;
+mod row_ids;
 mod rules;
+mod termination;
 
 use crate::support::{Server, sha256};
 

@@ -263,14 +263,14 @@ fn one_bad_file_does_not_stop_collection() {
     std::fs::remove_file(&bad).expect("it can be removed");
     std::fs::create_dir_all(bad.join("more")).expect("a directory");
     let output = server.cli(&["gc", "--online", "--output", "json"]);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && said.contains("1 item could not be removed"),
-        "{said}"
+        !output.status.success() && printed.contains("1 item could not be removed"),
+        "{printed}"
     );
     let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(
-        (&swept["blobs"], &swept["files"], &swept["bytes"]),
+        (&swept["blobs"], &swept["files"], &swept["size"]),
         (&5.into(), &4.into(), &4000.into()),
         "{swept}"
     );

@@ -37,7 +37,7 @@ fn a_pull_by_digest_counts_for_its_tags_and_a_push_counts_as_a_pull() {
         serde_json::from_slice(&server.cli(&["ls", "app", "--output", "json"]).stdout)
             .expect("JSON");
     assert!(
-        listed[0]["pulls"].as_u64() > Some(0) && listed[0]["pulled"].is_string(),
+        listed["tags"][0]["pulls"].as_u64() > Some(0) && listed["tags"][0]["pulled"].is_string(),
         "{listed}"
     );
 }
@@ -94,10 +94,10 @@ fn a_rule_that_keeps_nothing_must_say_so() {
             .arg("--data-dir")
             .arg(directory.path().join("data"));
         let output = command.stdout(Stdio::null()).output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
-            !output.status.success() && said.contains(complaint),
-            "{rules}: {said}"
+            !output.status.success() && printed.contains(complaint),
+            "{rules}: {printed}"
         );
     }
 }

@@ -36,13 +36,13 @@ fn a_check_reports_every_error_on_its_own_line() {
     let (_temporary, path) =
         written("http:\n  adr: :5000\nstorage:\n  s3: {bucket: b}\nlog:\n  level: loud\n");
     let output = run(&["check", &path], &[("REGISTRY_HTTP_NET", "udp")]);
-    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = String::from_utf8_lossy(&output.stderr);
     assert!(
         !output.status.success() && output.stdout.is_empty(),
         "{output:?}"
     );
-    let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 4, "{said}");
+    let lines: Vec<_> = printed.lines().collect();
+    assert_eq!(lines.len(), 4, "{printed}");
     for (line, words) in lines.iter().zip([
         format!("{path} line 2: unknown key http.adr"),
         format!("{path} line 4: storage.s3"),
@@ -59,16 +59,16 @@ fn a_check_reports_keys_without_effect() {
         "version: 0.1\nstorage:\n  cache: {blobdescriptor: inmemory}\n  filesystem: {maxthreads: 100}\n",
     );
     let output = run(&["check", &path], &[]);
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && output.stderr.is_empty(),
         "{output:?}"
     );
-    assert_eq!(said.lines().count(), 3, "{said}");
+    assert_eq!(printed.lines().count(), 3, "{printed}");
     assert!(
-        said.contains("note: storage.cache.blobdescriptor")
-            && said.contains(&format!("{path} line 4")),
-        "{said}"
+        printed.contains("note: storage.cache.blobdescriptor")
+            && printed.contains(&format!("{path} line 4")),
+        "{printed}"
     );
     // rules that other parts of the server check
     let (_temporary, path) = written("policies: [{repositories: '['}]\n");
@@ -83,17 +83,17 @@ fn show_names_the_origin_of_each_value() {
         ("REGISTRY_LOG_LEVEL", "warn"),
     ];
     let output = run(&["show"], &variables);
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        said.contains(&format!("addr: \":5000\"  # {path} line 3")),
-        "{said}"
+        printed.contains(&format!("addr: \":5000\"  # {path} line 3")),
+        "{printed}"
     );
     assert!(
-        said.contains("level: warn  # variable REGISTRY_LOG_LEVEL")
-            && said.contains("net: tcp  # default"),
-        "{said}"
+        printed.contains("level: warn  # variable REGISTRY_LOG_LEVEL")
+            && printed.contains("net: tcp  # default"),
+        "{printed}"
     );
-    assert!(!said.contains("hidden"), "{said}");
+    assert!(!printed.contains("hidden"), "{printed}");
     // settings that exist only outside the file are shown too
     for line in [
         "  # trustedproxies: none  # default",
@@ -101,11 +101,11 @@ fn show_names_the_origin_of_each_value() {
         "auth: none  # default",
     ] {
         assert!(
-            said.lines().any(|shown| shown == line),
-            "'{line}' is not in {said}"
+            printed.lines().any(|shown| shown == line),
+            "'{line}' is not in {printed}"
         );
     }
-    assert!(!said.contains("minimumtls"), "{said}");
+    assert!(!printed.contains("minimumtls"), "{printed}");
     let (_encrypted, encrypted) = written(
         "version: 0.1\nhttp: {tls: {certificate: a, key: b}}\nauth: {silly: {realm: a, service: b}}\n",
     );
@@ -116,18 +116,18 @@ fn show_names_the_origin_of_each_value() {
         "{shown}"
     );
     let output = run(&["show", "--output", "json"], &variables);
-    let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(
         (
-            &said["config"]["http"]["addr"],
-            &said["origins"]["log.level"]
+            &printed["config"]["http"]["addr"],
+            &printed["origins"]["log.level"]
         ),
         (&":5000".into(), &"variable REGISTRY_LOG_LEVEL".into())
     );
     assert_eq!(
         (
-            &said["config"]["auth"],
-            &said["origins"]["http.trustedproxies"]
+            &printed["config"]["auth"],
+            &printed["origins"]["http.trustedproxies"]
         ),
         (&"none".into(), &"default: none".into())
     );
@@ -141,9 +141,10 @@ fn every_spelling_of_version_prints_it() {
             .arg(flag)
             .output()
             .expect("the command runs");
-        let said = String::from_utf8_lossy(&output.stdout);
+        let printed = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && said == format!("registry {}\n", env!("CARGO_PKG_VERSION")),
+            output.status.success()
+                && printed == format!("registry {}\n", env!("CARGO_PKG_VERSION")),
             "{flag}: {output:?}"
         );
     }

@@ -103,7 +103,7 @@ fn distributions_examples_start_or_are_refused_with_one_sentence() {
         .kinds
         .iter()
         .for_each(|(kind, number)| println!("{number:4} {kind}"));
-    println!("what is said of those, of some more than one thing:");
+    println!("sentences printed for those, more than one for some:");
     tally
         .refused
         .iter()
@@ -125,7 +125,7 @@ fn judge(text: &str, place: &str, tally: &mut Tally) {
         Ok(()) => tally.started += 1,
         Err(_) => match start(&provided(text, temporary.path()), &path, place) {
             Ok(()) => tally.started_with_files += 1,
-            Err(said) => refused(&said, &path, place, tally),
+            Err(printed) => refused(&printed, &path, place, tally),
         },
     }
 }
@@ -202,29 +202,29 @@ fn start(text: &str, path: &Path, place: &str) -> Result<(), String> {
         child.wait().expect("it ends");
         return Ok(());
     }
-    let mut said = String::new();
+    let mut printed = String::new();
     child
         .stderr
         .take()
         .expect("a pipe")
-        .read_to_string(&mut said)
+        .read_to_string(&mut printed)
         .expect("text");
     assert!(
-        !child.wait().expect("it ends").success() && !said.contains("panicked"),
-        "{place}: {said}"
+        !child.wait().expect("it ends").success() && !printed.contains("panicked"),
+        "{place}: {printed}"
     );
-    Err(said)
+    Err(printed)
 }
 
-fn refused(said: &str, path: &Path, place: &str, tally: &mut Tally) {
-    let sentences: BTreeSet<String> = said
+fn refused(printed: &str, path: &Path, place: &str, tally: &mut Tally) {
+    let sentences: BTreeSet<String> = printed
         .lines()
         .filter(|line| line.starts_with("registry: "))
         .map(|line| general(line, path))
         .collect();
     assert!(
         !sentences.is_empty(),
-        "{place} does not start, and nothing is said: {said}"
+        "{place} does not start, and nothing is printed: {printed}"
     );
     let is_plain = |sentence: &String| WORDS.iter().any(|(words, _)| sentence.contains(words));
     let kind = WORDS

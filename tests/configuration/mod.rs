@@ -3,7 +3,7 @@
 mod accepted;
 mod command;
 mod examples;
-mod named;
+mod named_files;
 mod secrets;
-mod swapped;
 mod table;
+mod under_load;

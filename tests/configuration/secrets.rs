@@ -37,12 +37,12 @@ proxy: {username: hidden, password: hidden}
 #[test]
 fn show_hides_secrets() {
     let (_temporary, path) = written(FULL);
-    for format in ["yaml", "json"] {
+    for format in ["text", "json"] {
         let output = run(&["show", "--output", format, &path], &[]);
-        let said = String::from_utf8_lossy(&output.stdout);
+        let printed = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && !said.contains("hidden"),
-            "{said}"
+            output.status.success() && !printed.contains("hidden"),
+            "{printed}"
         );
         for shown in [
             "https://registry.example.com",
@@ -54,7 +54,7 @@ fn show_hides_secrets() {
             "X-Any",
             "service",
         ] {
-            assert!(said.contains(shown), "{shown} is not in {said}");
+            assert!(printed.contains(shown), "{shown} is not in {printed}");
         }
     }
 }
@@ -83,11 +83,11 @@ fn urls_are_shown_without_their_secrets() {
         }
         let (_temporary, path) = written(&text);
         let output = run(&["show", &path], &[]);
-        let said = [output.stdout, output.stderr].concat();
+        let printed = [output.stdout, output.stderr].concat();
         assert!(
-            !String::from_utf8_lossy(&said).contains("hidden"),
+            !String::from_utf8_lossy(&printed).contains("hidden"),
             "{text}{}",
-            String::from_utf8_lossy(&said)
+            String::from_utf8_lossy(&printed)
         );
     }
 }
@@ -119,10 +119,10 @@ fn errors_do_not_repeat_possible_secrets() {
     ] {
         let (_temporary, path) = written(text);
         let output = run(&["check", &path], &[]);
-        let said = String::from_utf8_lossy(&output.stderr);
+        let printed = String::from_utf8_lossy(&output.stderr);
         assert!(
-            !output.status.success() && !said.contains("hidden"),
-            "{text}: {said}"
+            !output.status.success() && !printed.contains("hidden"),
+            "{text}: {printed}"
         );
     }
     for text in [
@@ -157,11 +157,11 @@ fn errors_do_not_repeat_possible_secrets() {
         ("REGISTRY_SECRET", "hidden"),
     ] {
         let output = run(&["check"], &[(name, value)]);
-        let said = [output.stdout, output.stderr].concat();
+        let printed = [output.stdout, output.stderr].concat();
         assert!(
-            !String::from_utf8_lossy(&said).contains("hidden"),
+            !String::from_utf8_lossy(&printed).contains("hidden"),
             "{name}={value}: {}",
-            String::from_utf8_lossy(&said)
+            String::from_utf8_lossy(&printed)
         );
     }
 }
@@ -185,8 +185,8 @@ fn the_log_contains_no_secrets() {
     eventually("the configuration is read again", || {
         log().contains("configuration reloaded")
     });
-    let said = log();
-    let debug = said
+    let printed = log();
+    let debug = printed
         .lines()
         .find(|line| line.contains("debug port listening"))
         .expect("a line");
@@ -208,7 +208,7 @@ fn the_log_contains_no_secrets() {
     );
     let metrics = crate::support::Client::new(address).get("/metrics");
     for text in [
-        &*said,
+        &*printed,
         &*String::from_utf8_lossy(&answer.body),
         &*String::from_utf8_lossy(&metrics.body),
     ] {

@@ -8,98 +8,117 @@ use crate::support::{Image, Server};
 const DIGEST: &str = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
 const UPLOAD: &str = "00000000-0000-4000-8000-000000000000";
 
-/// Requests and the scopes they require.
-fn requests() -> Vec<(&'static str, String, Value)> {
-    let pull =
-        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "pull" });
-    let push =
-        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "push" });
-    let delete =
-        |name: &str| json!({ "Type": "repository", "Class": "", "Name": name, "Action": "delete" });
+const NAME: &str = "team/app";
+
+/// A method, a path, and the scopes they require.
+type Request = (&'static str, String, Value);
+
+fn scope(name: &str, action: &str) -> Value {
+    json!({ "Type": "repository", "Class": "", "Name": name, "Action": action })
+}
+
+/// The scopes of a push to [`NAME`].
+fn pull_and_push() -> Value {
+    json!([scope(NAME, "pull"), scope(NAME, "push")])
+}
+
+fn requests() -> Vec<Request> {
     let catalog = json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }]);
-    let name = "team/app";
-    vec![
+    let whole = [
         ("GET", "/v2/".to_owned(), Value::Null),
         ("GET", "/v2/_catalog?n=3".to_owned(), catalog.clone()),
-        (
-            "GET",
-            format!("/v2/{name}/manifests/latest"),
-            json!([pull(name)]),
-        ),
+        ("GET", "/v1/search?q=app".to_owned(), catalog),
+    ];
+    [whole.to_vec(), content_requests(), upload_requests()].concat()
+}
+
+/// Requests for the content of [`NAME`].
+fn content_requests() -> Vec<Request> {
+    let name = NAME;
+    let pull = json!([scope(name, "pull")]);
+    let delete = json!([scope(name, "delete")]);
+    vec![
+        ("GET", format!("/v2/{name}/manifests/latest"), pull.clone()),
         (
             "PUT",
             format!("/v2/{name}/manifests/latest"),
-            json!([pull(name), push(name)]),
+            pull_and_push(),
         ),
         (
             "DELETE",
             format!("/v2/{name}/manifests/{DIGEST}"),
-            json!([delete(name)]),
+            delete.clone(),
         ),
-        (
-            "GET",
-            format!("/v2/{name}/blobs/{DIGEST}"),
-            json!([pull(name)]),
-        ),
+        ("GET", format!("/v2/{name}/blobs/{DIGEST}"), pull.clone()),
         (
             "DELETE",
             format!("/v2/{name}/blobs/{DIGEST}"),
-            json!([delete(name)]),
+            delete.clone(),
         ),
-        ("GET", format!("/v2/{name}/tags/list"), json!([pull(name)])),
-        (
-            "POST",
-            format!("/v2/{name}/blobs/uploads/"),
-            json!([pull(name), push(name)]),
-        ),
-        (
-            "POST",
-            format!("/v2/{name}/blobs/uploads/?digest={DIGEST}"),
-            json!([pull(name), push(name)]),
-        ),
-        (
-            "POST",
-            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}"),
-            json!([pull(name), push(name)]),
-        ),
-        (
-            "POST",
-            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}&from=c/d"),
-            json!([pull(name), push(name), pull("c/d")]),
-        ),
-        (
-            "GET",
-            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
-            json!([pull(name)]),
-        ),
-        (
-            "PATCH",
-            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
-            json!([pull(name), push(name)]),
-        ),
-        (
-            "PUT",
-            format!("/v2/{name}/blobs/uploads/{UPLOAD}?digest={DIGEST}"),
-            json!([pull(name), push(name)]),
-        ),
-        (
-            "DELETE",
-            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
-            json!([delete(name)]),
-        ),
+        ("GET", format!("/v2/{name}/tags/list"), pull.clone()),
         // distribution does not have these
         (
             "GET",
             format!("/v2/{name}/referrers/{DIGEST}"),
-            json!([pull(name)]),
+            pull.clone(),
         ),
         (
             "GET",
             format!("/v2/{name}/_oci/tag-history/latest"),
-            json!([pull(name)]),
+            pull.clone(),
         ),
-        ("DELETE", format!("/v2/{name}/"), json!([delete(name)])),
-        ("GET", "/v1/search?q=app".to_owned(), catalog),
+        ("DELETE", format!("/v2/{name}/"), delete.clone()),
+    ]
+}
+
+/// Requests for uploads to [`NAME`].
+fn upload_requests() -> Vec<Request> {
+    let name = NAME;
+    vec![
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/"),
+            pull_and_push(),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?digest={DIGEST}"),
+            pull_and_push(),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}"),
+            pull_and_push(),
+        ),
+        (
+            "POST",
+            format!("/v2/{name}/blobs/uploads/?mount={DIGEST}&from=c/d"),
+            json!([
+                scope(name, "pull"),
+                scope(name, "push"),
+                scope("c/d", "pull")
+            ]),
+        ),
+        (
+            "GET",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            json!([scope(name, "pull")]),
+        ),
+        (
+            "PATCH",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            pull_and_push(),
+        ),
+        (
+            "PUT",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}?digest={DIGEST}"),
+            pull_and_push(),
+        ),
+        (
+            "DELETE",
+            format!("/v2/{name}/blobs/uploads/{UPLOAD}"),
+            json!([scope(name, "delete")]),
+        ),
     ]
 }
 

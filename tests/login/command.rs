@@ -84,61 +84,58 @@ fn a_line_is_printed_to_stdout() {
     assert_eq!(directory.path().read_dir().expect("a directory").count(), 0);
 }
 
+/// Runs `htpasswd` in a directory; asserts its exit code and message, and that it prints nothing.
+fn assert_run(directory: &TempDir, arguments: &[&str], code: i32, printed: &str) {
+    assert_eq!(
+        run(directory.path(), arguments, ""),
+        (code, String::new(), format!("{printed}\n")),
+        "{arguments:?}"
+    );
+}
+
+#[test]
+fn a_missing_file_requires_the_create_flag() {
+    let directory = TempDir::new().expect("a directory");
+    let missing = "htpasswd: cannot modify file f; use '-c' to create it";
+    assert_run(&directory, &["-Bb", "f", "joe", "pw"], 1, missing);
+    assert_run(&directory, &["-D", "f", "joe"], 1, missing);
+    assert_run(&directory, &["-vb", "f", "joe", "pw"], 1, missing);
+}
+
 #[test]
 fn a_file_is_created_changed_and_verified() {
     let directory = TempDir::new().expect("a directory");
     let path = directory.path().join("f");
-    let does = |arguments: &[&str], code: i32, said: &str| {
-        assert_eq!(
-            run(directory.path(), arguments, ""),
-            (code, String::new(), format!("{said}\n")),
-            "{arguments:?}"
-        );
-    };
-    does(
-        &["-Bb", "f", "joe", "pw"],
-        1,
-        "htpasswd: cannot modify file f; use '-c' to create it",
-    );
-    does(
-        &["-D", "f", "joe"],
-        1,
-        "htpasswd: cannot modify file f; use '-c' to create it",
-    );
-    does(
-        &["-vb", "f", "joe", "pw"],
-        1,
-        "htpasswd: cannot modify file f; use '-c' to create it",
-    );
-    does(
-        &["-cBbC4", "f", "joe", "pw"],
-        0,
-        "Adding password for user joe",
-    );
+    let create = ["-cBbC4", "f", "joe", "pw"];
+    assert_run(&directory, &create, 0, "Adding password for user joe");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
-    does(
-        &["-BbC4", "f", "joe", "pw2"],
-        0,
-        "Updating password for user joe",
-    );
-    does(
-        &["-BbC4", "f", "ann", "x"],
-        0,
-        "Adding password for user ann",
-    );
-    does(
-        &["-vb", "f", "joe", "pw2"],
-        0,
-        "Password for user joe correct.",
-    );
-    does(
-        &["-vb", "f", "joe", "pw"],
-        3,
-        "password verification failed",
-    );
-    does(&["-vb", "f", "nobody", "pw"], 6, "User nobody not found");
-    does(&["-D", "f", "ann"], 0, "Deleting password for user ann");
-    does(&["-D", "f", "nobody"], 0, "User nobody not found");
+    for (arguments, code, printed) in [
+        (
+            &["-BbC4", "f", "joe", "pw2"][..],
+            0,
+            "Updating password for user joe",
+        ),
+        (
+            &["-BbC4", "f", "ann", "x"],
+            0,
+            "Adding password for user ann",
+        ),
+        (
+            &["-vb", "f", "joe", "pw2"],
+            0,
+            "Password for user joe correct.",
+        ),
+        (
+            &["-vb", "f", "joe", "pw"],
+            3,
+            "password verification failed",
+        ),
+        (&["-vb", "f", "nobody", "pw"], 6, "User nobody not found"),
+        (&["-D", "f", "ann"], 0, "Deleting password for user ann"),
+        (&["-D", "f", "nobody"], 0, "User nobody not found"),
+    ] {
+        assert_run(&directory, arguments, code, printed);
+    }
     let content = fs::read_to_string(&path).expect("the file");
     assert!(is_hash_of(content.trim_end(), "joe", "pw2", 4), "{content}");
     assert_eq!(
@@ -151,17 +148,23 @@ fn a_file_is_created_changed_and_verified() {
         1,
         "something was left"
     );
-    does(
-        &["-cBbC4", "f", "bob", "pw"],
-        0,
-        "Adding password for user bob",
-    );
+}
+
+#[test]
+fn a_file_is_recreated_and_an_invalid_one_kept() {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("f");
+    for user in ["joe", "bob"] {
+        let printed = format!("Adding password for user {user}");
+        assert_run(&directory, &["-cBbC4", "f", user, "pw"], 0, &printed);
+    }
     assert_eq!(
         fs::read_to_string(&path).expect("the file").lines().count(),
         1
     );
     fs::write(&path, "garbage\n").expect("a file");
-    does(
+    assert_run(
+        &directory,
         &["-Bb", "f", "joe", "pw"],
         7,
         "htpasswd: The file f does not appear to be a valid htpasswd file.",
@@ -169,116 +172,124 @@ fn a_file_is_created_changed_and_verified() {
     assert_eq!(fs::read_to_string(&path).expect("the file"), "garbage\n");
 }
 
+/// A name and a password beyond the limits.
+const LONG: &str = match std::str::from_utf8(&[b'u'; 300]) {
+    Ok(text) => text,
+    Err(_) => panic!("not ASCII"),
+};
+
+/// Arguments and input, with the exit code and message they cause.
+const USAGE_ERRORS: &[(&[&str], &str, i32, &str)] = &[
+    (
+        &["-Bbn", "jo:e", "x"],
+        "",
+        6,
+        "htpasswd: username contains illegal character ':'",
+    ),
+    (
+        &["-Bbn", LONG, "x"],
+        "",
+        5,
+        "htpasswd: username too long (> 255)",
+    ),
+    (
+        &["-Bbn", "a", LONG],
+        "",
+        5,
+        "htpasswd: password too long (> 256)",
+    ),
+    (
+        &["-BbnC", "x", "a", "b"],
+        "",
+        2,
+        "htpasswd: argument to -C must be a positive integer",
+    ),
+    (
+        &["-BbnC", "3", "a", "b"],
+        "",
+        3,
+        "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 3",
+    ),
+    (
+        &["-BbnC", "18", "a", "b"],
+        "",
+        3,
+        "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 18",
+    ),
+    (
+        &["-cn", "f", "x"],
+        "",
+        2,
+        "htpasswd: only one of -c -n -v -D may be specified",
+    ),
+    (
+        &["-cD", "f", "x"],
+        "",
+        2,
+        "htpasswd: only one of -c -n -v -D may be specified",
+    ),
+    (
+        &["-Bn", "-C4", "joe"],
+        "a\nb\n",
+        3,
+        "New password: Re-type new password: htpasswd: password verification error",
+    ),
+    // Apache accepts these, or words the error differently
+    (
+        &["-Bn", "joe"],
+        "",
+        3,
+        "New password: htpasswd: cannot read the password: there is none",
+    ),
+    (
+        &["-mbn", "a", "b"],
+        "",
+        2,
+        "htpasswd: -m makes hashes that the registry rejects: omit it to use bcrypt",
+    ),
+    (
+        &["-Bbn", "a\nb", "x"],
+        "",
+        6,
+        r"htpasswd: username contains illegal character '\n'",
+    ),
+    (
+        &["-Bbn", "#a", "x"],
+        "",
+        6,
+        "htpasswd: a username must not begin with # or a space, or end with a space",
+    ),
+    (
+        &["-Bb", "f"],
+        "",
+        2,
+        "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
+    ),
+    (
+        &["-Bb", "f", "joe", "x", "y"],
+        "",
+        2,
+        "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
+    ),
+];
+
 #[test]
 fn usage_errors() {
     let directory = TempDir::new().expect("a directory");
-    let long = "u".repeat(300);
-    for (arguments, input, code, said) in [
-        (
-            &["-Bbn", "jo:e", "x"][..],
-            "",
-            6,
-            "htpasswd: username contains illegal character ':'",
-        ),
-        (
-            &["-Bbn", &long, "x"],
-            "",
-            5,
-            "htpasswd: username too long (> 255)",
-        ),
-        (
-            &["-Bbn", "a", &long],
-            "",
-            5,
-            "htpasswd: password too long (> 256)",
-        ),
-        (
-            &["-BbnC", "x", "a", "b"],
-            "",
-            2,
-            "htpasswd: argument to -C must be a positive integer",
-        ),
-        (
-            &["-BbnC", "3", "a", "b"],
-            "",
-            3,
-            "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 3",
-        ),
-        (
-            &["-BbnC", "18", "a", "b"],
-            "",
-            3,
-            "htpasswd: Unable to encode with bcrypt: the cost of bcrypt is a number from 4 to 17, not 18",
-        ),
-        (
-            &["-cn", "f", "x"],
-            "",
-            2,
-            "htpasswd: only one of -c -n -v -D may be specified",
-        ),
-        (
-            &["-cD", "f", "x"],
-            "",
-            2,
-            "htpasswd: only one of -c -n -v -D may be specified",
-        ),
-        (
-            &["-Bn", "-C4", "joe"],
-            "a\nb\n",
-            3,
-            "New password: Re-type new password: htpasswd: password verification error",
-        ),
-        // Apache accepts these, or words the error differently
-        (
-            &["-Bn", "joe"],
-            "",
-            3,
-            "New password: htpasswd: cannot read the password: there is none",
-        ),
-        (
-            &["-mbn", "a", "b"],
-            "",
-            2,
-            "htpasswd: -m makes hashes that the registry rejects: omit it to use bcrypt",
-        ),
-        (
-            &["-Bbn", "a\nb", "x"],
-            "",
-            6,
-            r"htpasswd: username contains illegal character '\n'",
-        ),
-        (
-            &["-Bbn", "#a", "x"],
-            "",
-            6,
-            "htpasswd: a username must not begin with # or a space, or end with a space",
-        ),
-        (
-            &["-Bb", "f"],
-            "",
-            2,
-            "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
-        ),
-        (
-            &["-Bb", "f", "joe", "x", "y"],
-            "",
-            2,
-            "htpasswd: these flags take FILE USER PASSWORD; see htpasswd --help",
-        ),
-    ] {
+    for &(arguments, input, code, printed) in USAGE_ERRORS {
         assert_eq!(
             run(directory.path(), arguments, input),
-            (code, String::new(), format!("{said}\n")),
+            (code, String::new(), format!("{printed}\n")),
             "{arguments:?}"
         );
     }
     for arguments in [&[][..], &["-q"], &["-bi", "f", "x", "y"]] {
         assert_eq!(run(directory.path(), arguments, "").0, 2, "{arguments:?}");
     }
-    let (code, _, said) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
+    let (code, _, printed) = run(directory.path(), &["-cBb", "not/there/f", "joe", "x"], "");
     assert!(
-        code == 1 && said.starts_with("htpasswd: cannot create file not/there/f: "),
-        "{said}"
+        code == 1 && printed.starts_with("htpasswd: cannot create file not/there/f: "),
+        "{printed}"
     );
 }
 
@@ -355,9 +366,9 @@ fn the_command_is_available_as_htpasswd() {
         .arg("--help")
         .output()
         .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let printed = String::from_utf8_lossy(&output.stdout);
     assert!(
-        said.starts_with("Create or change a password file"),
-        "{said}"
+        printed.starts_with("Create or change a password file"),
+        "{printed}"
     );
 }

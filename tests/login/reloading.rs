@@ -32,10 +32,10 @@ fn logins_are_enabled_moved_and_disabled_without_a_restart() {
         .stdout(std::process::Stdio::piped())
         .stderr(std::fs::File::create(place("log")).expect("a log"));
     let mut server = Killed(starting.spawn().expect("it starts"));
-    let mut said = String::new();
+    let mut printed = String::new();
     let mut out = std::io::BufReader::new(server.0.stdout.take().expect("a pipe"));
-    std::io::BufRead::read_line(&mut out, &mut said).expect("a line");
-    let address = said
+    std::io::BufRead::read_line(&mut out, &mut printed).expect("a line");
+    let address = printed
         .split("http://")
         .nth(1)
         .and_then(|rest| rest.split(',').next())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, Request};
-use crate::support::{Image, OCI_MANIFEST, Server, eventually, sha256};
+use crate::support::{Image, OCI_MANIFEST, Response, Server, eventually, sha256};
 
 /// A token server's key.
 struct Signer {
@@ -91,6 +91,31 @@ fn push_blob(client: &mut Client, token: &str, repository: &str, content: &[u8])
     digest
 }
 
+fn get(client: &mut Client, token: &str, path: &str) -> Response {
+    with_token(client.request("GET", path), token).send()
+}
+
+/// A lost answer is given again to those who may push, and to them only.
+#[test]
+fn a_repeated_close_takes_the_right_to_push() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let digest = sha256(b"content");
+    let path =
+        format!("/v2/team/app/blobs/uploads/0b5b9a1a-9f6c-4c36-8c34-9f1a3f0ea001?digest={digest}");
+    let push = signer.token(&["repository:team/app:pull,push"]);
+    push_blob(&mut client, &push, "team/app", b"content");
+    for (access, status) in [
+        ("repository:team/app:pull,push", 201),
+        ("repository:team/app:pull", 401),
+        ("repository:team/other:pull,push", 401),
+    ] {
+        let token = signer.token(&[access]);
+        let answer = with_token(client.request("PUT", &path), &token).send();
+        assert_eq!(answer.status, status, "{access}");
+    }
+}
+
 #[test]
 fn a_token_grants_the_access_it_lists() {
     let tokened = Tokened::start();
@@ -116,9 +141,6 @@ fn a_token_grants_the_access_it_lists() {
     assert_eq!(put(&mut client, &push, "team/app").status, 201);
     assert_eq!(put(&mut client, &pull, "team/app").status, 401);
     assert_eq!(put(&mut client, &push, "team/other").status, 401);
-    let get = |client: &mut Client, token: &str, path: &str| {
-        with_token(client.request("GET", path), token).send()
-    };
     for path in [
         "/v2/",
         "/v2/team/app/manifests/v1",
@@ -127,23 +149,6 @@ fn a_token_grants_the_access_it_lists() {
     ] {
         assert_eq!(get(&mut client, &pull, path).status, 200, "{path}");
     }
-    let refused = get(&mut client, &pull, "/v2/_catalog");
-    refused.refused(401, "UNAUTHORIZED");
-    assert_eq!(
-        refused.json()["errors"][0]["detail"],
-        json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }])
-    );
-    let challenge = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
-    assert_eq!(refused.header("www-authenticate"), Some(challenge));
-    assert_eq!(
-        get(
-            &mut client,
-            &signer.token(&["registry:catalog:*"]),
-            "/v2/_catalog"
-        )
-        .status,
-        200
-    );
     let delete = |client: &mut Client, token: &str| {
         with_token(client.request("DELETE", "/v2/team/app/manifests/v1"), token)
             .send()
@@ -162,6 +167,23 @@ fn a_token_grants_the_access_it_lists() {
             .expect("text")
             .contains("joe")
     );
+}
+
+#[test]
+fn the_catalog_needs_a_token_of_its_own() {
+    let tokened = Tokened::start();
+    let (mut client, signer) = (tokened.server.client(), &tokened.signer);
+    let pull = signer.token(&["repository:team/app:pull"]);
+    let refused = get(&mut client, &pull, "/v2/_catalog");
+    refused.refused(401, "UNAUTHORIZED");
+    assert_eq!(
+        refused.json()["errors"][0]["detail"],
+        json!([{ "Type": "registry", "Class": "", "Name": "catalog", "Action": "*" }])
+    );
+    let challenge = r#"Bearer realm="https://auth.example.com/token",service="the service",scope="registry:catalog:*",error="insufficient_scope""#;
+    assert_eq!(refused.header("www-authenticate"), Some(challenge));
+    let catalog = signer.token(&["registry:catalog:*"]);
+    assert_eq!(get(&mut client, &catalog, "/v2/_catalog").status, 200);
 }
 
 /// Distribution answers 401 to the whole request, and clients give up or start again without the mount.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags};
 
 use super::campaign::Campaign;
-use super::client::{CheckedClient, ServerDied};
+use super::clients::checked::{CheckedClient, ServerDied};
 use super::journal::short;
 use super::kills;
 use super::repository::Repository;

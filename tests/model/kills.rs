@@ -58,19 +58,19 @@ pub fn collect_once(campaign: &Campaign, kill_after: Option<Duration>) {
     }
     let output = child.wait_with_output().expect("gc ends");
     campaign.counts.collections.add(1);
-    let said = [output.stdout.trim_ascii(), output.stderr.trim_ascii()]
+    let printed = [output.stdout.trim_ascii(), output.stderr.trim_ascii()]
         .map(String::from_utf8_lossy)
         .join(" ");
     let is_killed = kill_after.is_some() && output.status.code().is_none();
     campaign.journal.note(
         began,
         Instant::now(),
-        format!("gc{} {said}", if is_killed { " killed" } else { "" }),
+        format!("gc{} {printed}", if is_killed { " killed" } else { "" }),
     );
     if !(output.status.success() || is_killed) {
         campaign.violated(
             &["gc", "server killed"],
-            &format!("gc failed: {} {said}", output.status),
+            &format!("gc failed: {} {printed}", output.status),
         );
     }
 }

@@ -6,18 +6,14 @@
 //! differs from run to run. `MODEL_SECONDS` sets how long the check runs.
 
 mod campaign;
-mod change;
-mod client;
-mod concurrent;
+mod clients;
 mod content;
-mod expiry;
 mod final_state;
 mod journal;
 mod kills;
 mod process;
 mod repository;
 mod retention;
-mod worker;
 
 use std::time::{Duration, Instant};
 
@@ -87,13 +83,13 @@ fn run_campaign(seed: u64, retention: Retention, number: u64) -> u64 {
         for worker in 0..WORKERS {
             scope.spawn(move || {
                 let _stop = StopAtPanic(campaign);
-                worker::work(campaign, Random::part(seed, 100 + worker));
+                clients::worker::work(campaign, Random::part(seed, 100 + worker));
             });
         }
         for racer in 0..RACERS {
             scope.spawn(move || {
                 let _stop = StopAtPanic(campaign);
-                expiry::run(
+                clients::expiry::run(
                     campaign,
                     Random::part(seed, 150 + racer as u64),
                     REPOSITORIES + racer,

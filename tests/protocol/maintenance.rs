@@ -1,5 +1,6 @@
 //! Maintenance: read-only mode and upload purging.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use super::put;
@@ -59,17 +60,40 @@ fn a_read_only_registry_serves_and_refuses_changes() {
     );
 }
 
+const PURGE_AGE: (&str, &str) = ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE", "1ms");
+const PURGE_INTERVAL: (&str, &str) = (
+    "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL",
+    "10ms",
+);
+
+/// Runs a server that only logs the sessions it would purge, until it has named all of these.
+fn assert_dry_run_names(data: &Path, sessions: [&str; 2]) {
+    let log = data.with_extension("log");
+    let mut dry = crate::support::server::command(data);
+    dry.envs([
+        PURGE_INTERVAL,
+        PURGE_AGE,
+        ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", "true"),
+    ]);
+    dry.stdout(Stdio::null())
+        .stderr(std::fs::File::create(&log).expect("a file"));
+    let mut dry = dry.spawn().expect("the server starts");
+    eventually("the log names both", || {
+        let log = std::fs::read_to_string(&log).expect("a log");
+        sessions
+            .iter()
+            .all(|session| log.contains(session.rsplit_once('/').expect("a path").1))
+    });
+    dry.kill().expect("the server can be killed");
+    dry.wait().expect("the server ends");
+}
+
 /// Sessions expire by the current rules, not by those at their start.
 #[test]
 fn uploads_are_purged_by_the_rules_in_force() {
-    const AGE: &str = "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE";
-    const INTERVAL: (&str, &str) = (
-        "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL",
-        "10ms",
-    );
     let directory = tempfile::TempDir::new().expect("a directory");
     let path = directory.path().join("data");
-    let mut server = Server::at(&path, &[INTERVAL]);
+    let mut server = Server::at(&path, &[PURGE_INTERVAL]);
     let location = server.client().begin_upload("a");
     assert_eq!(
         server
@@ -85,8 +109,8 @@ fn uploads_are_purged_by_the_rules_in_force() {
     let mut switched_off = Server::at(
         &path,
         &[
-            INTERVAL,
-            (AGE, "1ms"),
+            PURGE_INTERVAL,
+            PURGE_AGE,
             (
                 "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED",
                 "false",
@@ -101,26 +125,9 @@ fn uploads_are_purged_by_the_rules_in_force() {
     }
     assert!(switched_off.stop().success());
 
-    let log = directory.path().join("log");
-    let mut dry = crate::support::server::command(&path);
-    dry.envs([
-        INTERVAL,
-        (AGE, "1ms"),
-        ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", "true"),
-    ]);
-    dry.stdout(Stdio::null())
-        .stderr(std::fs::File::create(&log).expect("a file"));
-    let mut dry = dry.spawn().expect("the server starts");
-    eventually("the log names both", || {
-        let log = std::fs::read_to_string(&log).expect("a log");
-        [&location, &second]
-            .iter()
-            .all(|session| log.contains(session.rsplit_once('/').expect("a path").1))
-    });
-    dry.kill().expect("the server can be killed");
-    dry.wait().expect("the server ends");
+    assert_dry_run_names(&path, [&location, &second]);
 
-    let server = Server::at(&path, &[INTERVAL, (AGE, "1ms")]);
+    let server = Server::at(&path, &[PURGE_INTERVAL, PURGE_AGE]);
     let mut client = server.client();
     eventually("both are gone", || {
         [&location, &second]

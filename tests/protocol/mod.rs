@@ -1,25 +1,17 @@
 //! The protocol over the socket: answers of every endpoint to valid, unusual and invalid requests.
 
-mod acceptance;
 mod blobs;
+mod closing;
 mod concurrency;
 mod connections;
-mod deleting;
 mod errors;
-mod hash_state;
-mod kinds;
 mod legacy;
 mod lists;
 mod maintenance;
 mod manifests;
-mod mount;
 mod ranges;
 mod referrers;
-mod refusals;
-mod resuming;
 mod settings;
-mod sparse;
-mod unreadable;
 mod uploads;
 
 use std::fmt::Debug;

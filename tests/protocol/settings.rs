@@ -1,7 +1,7 @@
 //! Settings that change what the protocol answers.
 
 use super::{image, push_image, put};
-use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise};
+use crate::support::{Client, Image, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
 #[test]
 fn disabled_deletes_are_refused() {
@@ -34,6 +34,36 @@ fn disabled_deletes_are_refused() {
     assert_eq!(client.delete(&location).status, 204);
 }
 
+/// Asserts that nothing new is accepted, and that the upload at `location` keeps its bytes.
+fn assert_pushes_refused(client: &mut Client, location: &str) {
+    let digest = sha256(b"new");
+    let requests = [
+        ("POST", "/v2/a/blobs/uploads/".to_owned(), &b""[..]),
+        (
+            "POST",
+            format!("/v2/a/blobs/uploads/?digest={digest}"),
+            b"new",
+        ),
+        ("POST", format!("/v2/b/blobs/uploads/?mount={digest}"), b""),
+        ("PATCH", location.to_owned(), b"more"),
+        ("PUT", format!("{location}?digest={digest}"), b"more"),
+    ];
+    for (method, path, body) in requests {
+        let request = client.request(method, &path);
+        let answer = match body {
+            [] => request.send(),
+            body => request.body(body).send(),
+        };
+        answer.refused(507, "UNAVAILABLE");
+    }
+    put(client, "a", "v2", &super::index(&[])).refused(507, "UNAVAILABLE");
+    assert_eq!(
+        client.get(location).header("range"),
+        Some("0-4"),
+        "a refusal must not cost what had arrived"
+    );
+}
+
 #[test]
 fn a_full_disk_refuses_pushes_but_serves_and_deletes() {
     let directory = tempfile::TempDir::new().expect("a directory");
@@ -58,38 +88,7 @@ fn a_full_disk_refuses_pushes_but_serves_and_deletes() {
         &[("REGISTRY_STORAGE_RESERVE", "18446744073709551615")],
     );
     let mut client = server.client();
-    let digest = crate::support::sha256(b"new");
-    let new = super::index(&[]);
-    client
-        .request("POST", "/v2/a/blobs/uploads/")
-        .send()
-        .refused(507, "UNAVAILABLE");
-    client
-        .request("POST", &format!("/v2/a/blobs/uploads/?digest={digest}"))
-        .body(b"new")
-        .send()
-        .refused(507, "UNAVAILABLE");
-    client
-        .request("POST", &format!("/v2/b/blobs/uploads/?mount={digest}"))
-        .send()
-        .refused(507, "UNAVAILABLE");
-    client
-        .request("PATCH", &location)
-        .body(b"more")
-        .send()
-        .refused(507, "UNAVAILABLE");
-    client
-        .request("PUT", &format!("{location}?digest={digest}"))
-        .body(b"more")
-        .send()
-        .refused(507, "UNAVAILABLE");
-    put(&mut client, "a", "v2", &new).refused(507, "UNAVAILABLE");
-    assert_eq!(
-        client.get(&location).header("range"),
-        Some("0-4"),
-        "a refusal must not cost what had arrived"
-    );
-
+    assert_pushes_refused(&mut client, &location);
     image.assert_pulls(&mut client, "a", "v1");
     assert_eq!(
         super::texts(&client.get("/v2/a/tags/list").json()["tags"]),
@@ -106,7 +105,7 @@ fn a_full_disk_refuses_pushes_but_serves_and_deletes() {
     for blob in image.layers.iter().chain([&image.config]) {
         assert_eq!(
             client
-                .delete(&format!("/v2/a/blobs/{}", crate::support::sha256(blob)))
+                .delete(&format!("/v2/a/blobs/{}", sha256(blob)))
                 .status,
             202
         );

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tarkeep::config::keys::all;
 
-use super::live::Configured;
+use super::reloading::Configured;
 use crate::support::{Client, Image, OCI_MANIFEST, descriptor};
 use crate::wire::pki::{Authority, secure};
 
@@ -57,11 +57,11 @@ impl Seen {
 }
 
 /// True if the server closes a connection after these bytes alone.
-fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, said: &str) -> bool {
+fn is_ended(mut stream: impl Read + Write, socket: &TcpStream, printed: &str) -> bool {
     socket
         .set_read_timeout(Some(Duration::from_secs(2)))
         .expect("a timeout");
-    let _ = stream.write_all(said.as_bytes());
+    let _ = stream.write_all(printed.as_bytes());
     let mut rest = Vec::new();
     !matches!(stream.read_to_end(&mut rest), Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
 }
@@ -74,13 +74,13 @@ const CASES: &[Case] = &[
         |seen| {
             seen.status("GET", "/v2/");
             seen.configured.server.terminate();
-            let mut said = String::new();
+            let mut printed = String::new();
             seen.configured
                 .server
                 .out
-                .read_to_string(&mut said)
+                .read_to_string(&mut printed)
                 .expect("text");
-            said.contains("GET /v2/ ")
+            printed.contains("GET /v2/ ")
         },
     ),
     Case(

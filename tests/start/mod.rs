@@ -3,8 +3,8 @@
 mod configuration;
 mod directory;
 mod every_key;
-mod live;
-mod refusing;
+mod failures;
+mod reloading;
 mod stopping;
 mod warning;
 
@@ -18,7 +18,7 @@ use crate::support::server::announced_address;
 use crate::support::{Client, Image, show_if_failing};
 
 /// Prepares a command without the `REGISTRY_` variables of the test environment.
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("REGISTRY_")) {
         command.env_remove(name);
@@ -137,7 +137,7 @@ fn refusal(command: Command) -> String {
 }
 
 /// As [`refusal`], for errors of one sentence.
-fn sentence(command: Command) -> String {
+pub fn sentence(command: Command) -> String {
     let err = refusal(command);
     assert_eq!(err.trim_end().lines().count(), 1, "{err}");
     err

@@ -24,9 +24,14 @@ fn markdown(directory: &Path, found: &mut Vec<PathBuf>) {
 
 /// Reads every page of the documentation.
 fn pages() -> Vec<(PathBuf, String)> {
-    let mut paths: Vec<_> = ["README.md", "CONTRIBUTING.md", "benches/README.md"]
-        .map(|page| root().join(page))
-        .into();
+    let mut paths: Vec<_> = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "benches/README.md",
+    ]
+    .map(|page| root().join(page))
+    .into();
     markdown(&root().join("docs"), &mut paths);
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("a page");

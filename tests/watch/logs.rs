@@ -6,7 +6,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::Watched;
-use crate::support::{Client, eventually_some};
+use crate::support::{Client, OCI_MANIFEST, eventually_some};
 
 fn objects(formatter: &str) -> Vec<Value> {
     let environment = [
@@ -128,7 +128,7 @@ fn a_stalled_reader_does_not_block_requests() {
         rustix::process::Pid::from_raw(i32::try_from(child.id()).expect("a pid")).expect("a pid");
     let mut text = String::new();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-        .expect("the server can be told to stop");
+        .expect("the server can be logged to stop");
     log.read_to_string(&mut text).expect("text");
     assert!(child.wait().expect("it ends").success());
     assert_eq!(text.matches("login failed").count(), GUESSES);
@@ -140,64 +140,52 @@ fn a_stalled_reader_does_not_block_requests() {
     );
 }
 
+/// Log lines of a server at this level about five refused requests.
+fn logged_failures(level: &str) -> Vec<Value> {
+    let mut server = Watched::start(&[
+        ("REGISTRY_LOG_FORMATTER", "json"),
+        ("REGISTRY_LOG_LEVEL", level),
+    ]);
+    let mut client = server.client();
+    for repository in ["app", "app", "other"] {
+        client
+            .put_manifest(repository, "v1", OCI_MANIFEST, b"{")
+            .refused(400, "MANIFEST_INVALID");
+    }
+    client
+        .get("/v2/app/manifests/none?account=secret")
+        .refused(404, "MANIFEST_UNKNOWN");
+    client
+        .delete("/v2/app/manifests/none")
+        .refused(404, "MANIFEST_UNKNOWN");
+    server.stop();
+    let lines = server.err();
+    assert!(
+        !lines.iter().any(|line| line.contains("secret")),
+        "{lines:?}"
+    );
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .filter(|line: &Value| line["msg"] == "response completed with error")
+        .collect()
+}
+
 /// A refused push is logged once per reason, under distribution's names; more detail appears at
 /// debug level.
 #[test]
 fn the_log_gives_the_reason_of_a_refused_push() {
-    let failures = |level: &str| -> Vec<Value> {
-        let mut server = Watched::start(&[
-            ("REGISTRY_LOG_FORMATTER", "json"),
-            ("REGISTRY_LOG_LEVEL", level),
-        ]);
-        let mut client = server.client();
-        for _ in 0..2 {
-            client
-                .put_manifest(
-                    "app",
-                    "v1",
-                    "application/vnd.oci.image.manifest.v1+json",
-                    b"{",
-                )
-                .refused(400, "MANIFEST_INVALID");
-        }
-        client
-            .get("/v2/app/manifests/none?account=secret")
-            .refused(404, "MANIFEST_UNKNOWN");
-        client
-            .delete("/v2/app/manifests/none")
-            .refused(404, "MANIFEST_UNKNOWN");
-        client
-            .put_manifest(
-                "other",
-                "v1",
-                "application/vnd.oci.image.manifest.v1+json",
-                b"{",
-            )
-            .refused(400, "MANIFEST_INVALID");
-        server.stop();
-        let lines = server.err();
-        assert!(
-            !lines.iter().any(|line| line.contains("secret")),
-            "{lines:?}"
-        );
-        let objects = lines
-            .iter()
-            .map(|line| serde_json::from_str(line).expect("an object"));
-        objects
-            .filter(|line: &Value| line["msg"] == "response completed with error")
-            .collect()
-    };
-    let told = failures("info");
-    let paths: Vec<_> = told
+    let logged = logged_failures("info");
+    let paths: Vec<_> = logged
         .iter()
         .map(|line| line["http.request.uri"].as_str().expect("a path"))
         .collect();
     assert_eq!(
         paths,
         ["/v2/app/manifests/v1", "/v2/other/manifests/v1"],
-        "{told:?}"
+        "{logged:?}"
     );
-    let first = &told[0];
+    let first = &logged[0];
     assert_eq!(
         (&first["err.code"], &first["http.response.status"]),
         (&"MANIFEST_INVALID".into(), &400.into()),
@@ -217,13 +205,13 @@ fn the_log_gives_the_reason_of_a_refused_push() {
             .is_some_and(|message| message.len() > 10),
         "{first}"
     );
-    let told = failures("debug");
-    assert_eq!(told.len(), 5, "{told:?}");
+    let logged = logged_failures("debug");
+    assert_eq!(logged.len(), 5, "{logged:?}");
     assert!(
-        told.iter().any(|line| line["err.detail"]
+        logged.iter().any(|line| line["err.detail"]
             .as_str()
             .is_some_and(|detail| detail.contains("none"))),
-        "{told:?}"
+        "{logged:?}"
     );
 }
 

@@ -51,6 +51,72 @@ pub fn start_with_all_metrics() -> Watched {
     server
 }
 
+/// Samples after the requests of one test, with their values.
+const COUNTED: &[(&str, f64)] = &[
+    (
+        r#"registry_http_requests_total{handler="manifest",method="put",code="201"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="manifest",method="get",code="200"}"#,
+        3.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="manifest",method="get",code="404"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="manifest",method="get",code="400"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="blob",method="get",code="200"}"#,
+        6.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="blob",method="delete",code="404"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="blob_upload",method="post",code="202"}"#,
+        2.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="blob_upload_chunk",method="put",code="201"}"#,
+        2.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="tags",method="get",code="200"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="catalog",method="get",code="200"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_requests_total{handler="base",method="unknown",code="405"}"#,
+        1.0,
+    ),
+    (
+        r#"registry_http_request_duration_seconds_count{handler="blob",method="get"}"#,
+        6.0,
+    ),
+    (
+        r#"registry_http_response_size_bytes_count{handler="blob"}"#,
+        7.0,
+    ),
+    (r#"registry_http_in_flight_requests{handler="blob"}"#, 0.0),
+    (
+        r#"registry_storage_action_seconds_count{driver="filesystem",action="Move"}"#,
+        2.0,
+    ),
+    ("registry_storage_cache_requests_total", 4.0),
+    ("registry_storage_cache_hits_total", 2.0),
+    ("registry_http_connections", 1.0),
+    ("registry_healthy", 1.0),
+    ("registry_config_last_reload_successful", 1.0),
+];
+
 #[test]
 fn requests_are_counted_under_distributions_names() {
     let server = Watched::start(&[]);
@@ -75,74 +141,10 @@ fn requests_are_counted_under_distributions_names() {
     client
         .delete(&format!("/v2/secret/name/blobs/{}", sha256(b"none")))
         .refused(404, "BLOB_UNKNOWN");
-    let expected = [
-        (
-            r#"registry_http_requests_total{handler="manifest",method="put",code="201"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="manifest",method="get",code="200"}"#,
-            3.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="manifest",method="get",code="404"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="manifest",method="get",code="400"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="blob",method="get",code="200"}"#,
-            6.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="blob",method="delete",code="404"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="blob_upload",method="post",code="202"}"#,
-            2.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="blob_upload_chunk",method="put",code="201"}"#,
-            2.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="tags",method="get",code="200"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="catalog",method="get",code="200"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_requests_total{handler="base",method="unknown",code="405"}"#,
-            1.0,
-        ),
-        (
-            r#"registry_http_request_duration_seconds_count{handler="blob",method="get"}"#,
-            6.0,
-        ),
-        (
-            r#"registry_http_response_size_bytes_count{handler="blob"}"#,
-            7.0,
-        ),
-        (r#"registry_http_in_flight_requests{handler="blob"}"#, 0.0),
-        (
-            r#"registry_storage_action_seconds_count{driver="filesystem",action="Move"}"#,
-            2.0,
-        ),
-        ("registry_storage_cache_requests_total", 4.0),
-        ("registry_storage_cache_hits_total", 2.0),
-        ("registry_http_connections", 1.0),
-        ("registry_healthy", 1.0),
-        ("registry_config_last_reload_successful", 1.0),
-    ];
     // counts made after an answer is sent may lag behind the client
     let metrics = eventually_some("everything is counted", || {
         let metrics = server.metrics();
-        expected
+        COUNTED
             .iter()
             .all(|(sample, count)| value(&metrics, sample) == Some(*count))
             .then_some(metrics)
@@ -226,13 +228,62 @@ fn the_documented_metrics_are_exactly_the_exported_ones() {
     assert!(expiry > 4e9, "{expiry}");
 }
 
+/// Histograms of a metrics text, by series.
+#[derive(Default)]
+struct Histograms {
+    buckets: BTreeMap<String, Vec<(f64, u64)>>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Histograms {
+    fn add_bucket(&mut self, sample: &str, value: &str) {
+        let bound = Regex::new(r#"le="([^"]*)",?"#).expect("an expression");
+        let limit = &bound
+            .captures(sample)
+            .unwrap_or_else(|| panic!("no bound: {sample}"))[1];
+        let limit = if limit == "+Inf" {
+            f64::INFINITY
+        } else {
+            limit.parse().expect("a number")
+        };
+        let series = bound
+            .replace(sample, "")
+            .replace("_bucket", "")
+            .replace("{}", "");
+        self.buckets
+            .entry(series)
+            .or_default()
+            .push((limit, value.parse().expect("a number")));
+    }
+
+    fn add_count(&mut self, sample: &str, value: &str) {
+        let series = sample.replace("_count", "");
+        self.counts.insert(series, value.parse().expect("a number"));
+    }
+
+    /// Asserts that buckets rise, and end in a +Inf bucket of the whole count.
+    fn assert_complete(&self) {
+        assert!(self.buckets.len() > 20, "{} histograms", self.buckets.len());
+        for (series, buckets) in &self.buckets {
+            assert!(
+                buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1),
+                "{series} does not rise: {buckets:?}"
+            );
+            assert_eq!(
+                buckets.last(),
+                Some(&(f64::INFINITY, self.counts[series])),
+                "{series} does not end in a bucket of everything"
+            );
+        }
+        assert_eq!(self.buckets.len(), self.counts.len());
+    }
+}
+
 /// Checks the structure in both text formats: every sample follows its family's help and type, and
 /// every histogram ends in a +Inf bucket.
 fn assert_well_formed(text: &str, is_open: bool) {
-    let bound = Regex::new(r#"le="([^"]*)",?"#).expect("an expression");
     let (mut helped, mut family, mut seen) = ("", ("", ""), BTreeSet::new());
-    let mut buckets: BTreeMap<String, Vec<(f64, u64)>> = BTreeMap::new();
-    let mut counts = BTreeMap::new();
+    let mut histograms = Histograms::default();
     for line in text.lines() {
         match line.split_whitespace().collect::<Vec<_>>()[..] {
             ["#", "HELP", name, _, ..] => helped = name,
@@ -258,49 +309,14 @@ fn assert_well_formed(text: &str, is_open: bool) {
                     ("counter", Some("_total")) if is_open => {}
                     ("counter", Some("")) if !is_open && family.0.ends_with("_total") => {}
                     ("histogram", Some("_sum")) => {}
-                    ("histogram", Some("_count")) => {
-                        _ = counts.insert(
-                            sample.replace("_count", ""),
-                            value.parse().expect("a number"),
-                        )
-                    }
-                    ("histogram", Some("_bucket")) => {
-                        let limit = bound
-                            .captures(sample)
-                            .unwrap_or_else(|| panic!("no bound: {line}"))[1]
-                            .to_owned();
-                        let limit = if limit == "+Inf" {
-                            f64::INFINITY
-                        } else {
-                            limit.parse().expect("a number")
-                        };
-                        let series = bound
-                            .replace(sample, "")
-                            .replace("_bucket", "")
-                            .replace("{}", "");
-                        buckets
-                            .entry(series)
-                            .or_default()
-                            .push((limit, value.parse().expect("a number")));
-                    }
+                    ("histogram", Some("_count")) => histograms.add_count(sample, value),
+                    ("histogram", Some("_bucket")) => histograms.add_bucket(sample, value),
                     _ => panic!("{line} is no sample of the {} {}", family.1, family.0),
                 }
             }
         }
     }
-    assert!(buckets.len() > 20, "{} histograms", buckets.len());
-    for (series, buckets) in &buckets {
-        assert!(
-            buckets.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1),
-            "{series} does not rise: {buckets:?}"
-        );
-        assert_eq!(
-            buckets.last(),
-            Some(&(f64::INFINITY, counts[series])),
-            "{series} does not end in a bucket of everything"
-        );
-    }
-    assert_eq!(buckets.len(), counts.len());
+    histograms.assert_complete();
     assert_eq!(text.ends_with("# EOF\n"), is_open);
 }
 

@@ -1,10 +1,10 @@
 //! A running server seen from outside: log, access log, health, readiness and metrics.
 
 mod access_log;
-mod asked;
 mod dashboard;
 mod fail2ban;
 mod health;
+mod health_command;
 mod logs;
 mod metrics;
 mod probes;

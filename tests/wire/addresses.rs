@@ -23,95 +23,101 @@ fn location(environment: &[(&str, &str)], path: &str, headers: &[(&str, &str)]) 
 
 const UPLOADS: &str = "/v2/a/blobs/uploads/";
 
+type Pairs = &'static [(&'static str, &'static str)];
+
+const FORWARDED: Pairs = &[
+    ("X-Forwarded-Proto", "https"),
+    ("X-Forwarded-Host", "r.example:8443"),
+];
+const PREFIXED: Pairs = &[("X-Forwarded-Prefix", "/outer")];
+const TRUSTING: (&str, &str) = ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]");
+
+/// Settings, a path and headers, with the beginning of the location in the answer.
+const LOCATIONS: &[(Pairs, &str, Pairs, &str)] = &[
+    (&[], UPLOADS, &[], "/v2/a/"),
+    (&[], UPLOADS, FORWARDED, "/v2/a/"),
+    (&[], UPLOADS, PREFIXED, "/v2/a/"),
+    (&[TRUSTING], UPLOADS, PREFIXED, "/outer/v2/a/"),
+    (
+        &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]")],
+        UPLOADS,
+        PREFIXED,
+        "/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "true")],
+        UPLOADS,
+        FORWARDED,
+        "/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        &[],
+        "http://SELF/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false"), TRUSTING],
+        UPLOADS,
+        FORWARDED,
+        "https://r.example:8443/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        FORWARDED,
+        "http://SELF/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false"), TRUSTING],
+        UPLOADS,
+        &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
+        "https://f.example/v2/a/",
+    ),
+    (
+        &[
+            ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+            ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]"),
+        ],
+        UPLOADS,
+        FORWARDED,
+        "http://SELF/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_HOST", "https://r.example/")],
+        UPLOADS,
+        &[],
+        "https://r.example/v2/a/",
+    ),
+    (
+        &[
+            ("REGISTRY_HTTP_HOST", "https://r.example/sub"),
+            ("REGISTRY_HTTP_RELATIVEURLS", "true"),
+        ],
+        UPLOADS,
+        &[],
+        "https://r.example/sub/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_PREFIX", "/inner/")],
+        "/inner/v2/a/blobs/uploads/",
+        &[],
+        "/inner/v2/a/",
+    ),
+    (
+        &[
+            ("REGISTRY_HTTP_PREFIX", "/inner/"),
+            ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+        ],
+        "/inner/v2/a/blobs/uploads/",
+        &[],
+        "http://SELF/inner/v2/a/",
+    ),
+];
+
 #[test]
 fn locations_follow_host_prefix_and_proxy_headers() {
-    let forwarded = [
-        ("X-Forwarded-Proto", "https"),
-        ("X-Forwarded-Host", "r.example:8443"),
-    ];
-    let prefixed = [("X-Forwarded-Prefix", "/outer")];
-    let trusting = ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]");
-    for (environment, path, headers, expected) in [
-        (&[][..], UPLOADS, &[][..], "/v2/a/"),
-        (&[], UPLOADS, &forwarded[..], "/v2/a/"),
-        (&[], UPLOADS, &prefixed, "/v2/a/"),
-        (&[trusting], UPLOADS, &prefixed, "/outer/v2/a/"),
-        (
-            &[("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]")],
-            UPLOADS,
-            &prefixed,
-            "/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "true")],
-            UPLOADS,
-            &forwarded,
-            "/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
-            UPLOADS,
-            &[],
-            "http://SELF/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting],
-            UPLOADS,
-            &forwarded,
-            "https://r.example:8443/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
-            UPLOADS,
-            &forwarded,
-            "http://SELF/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_RELATIVEURLS", "false"), trusting],
-            UPLOADS,
-            &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
-            "https://f.example/v2/a/",
-        ),
-        (
-            &[
-                ("REGISTRY_HTTP_RELATIVEURLS", "false"),
-                ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]"),
-            ],
-            UPLOADS,
-            &forwarded,
-            "http://SELF/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_HOST", "https://r.example/")],
-            UPLOADS,
-            &[],
-            "https://r.example/v2/a/",
-        ),
-        (
-            &[
-                ("REGISTRY_HTTP_HOST", "https://r.example/sub"),
-                ("REGISTRY_HTTP_RELATIVEURLS", "true"),
-            ],
-            UPLOADS,
-            &[],
-            "https://r.example/sub/v2/a/",
-        ),
-        (
-            &[("REGISTRY_HTTP_PREFIX", "/inner/")],
-            "/inner/v2/a/blobs/uploads/",
-            &[],
-            "/inner/v2/a/",
-        ),
-        (
-            &[
-                ("REGISTRY_HTTP_PREFIX", "/inner/"),
-                ("REGISTRY_HTTP_RELATIVEURLS", "false"),
-            ],
-            "/inner/v2/a/blobs/uploads/",
-            &[],
-            "http://SELF/inner/v2/a/",
-        ),
-    ] {
+    for &(environment, path, headers, expected) in LOCATIONS {
         let found = location(environment, path, headers);
         assert!(
             found.starts_with(expected),

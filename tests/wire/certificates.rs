@@ -3,43 +3,21 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use super::pki::{Authority, Issued, params, secure};
 use super::{Secure, serve};
+use crate::start;
 use crate::support::{Image, eventually, eventually_some, sha256};
 
 /// The one-sentence error of a server that must not start.
 pub fn refusal(directory: &Path, environment: &[(&str, &str)]) -> String {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
+    // a flag would override the address in the environment
+    let mut command = start::command(&["serve", "--data-dir"]);
     command
-        .args(["serve", "--data-dir"])
         .arg(directory.join("data"))
-        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0");
-    let mut child = command
-        .envs(environment.iter().copied())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while child.try_wait().expect("a child").is_none() {
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("it started");
-        }
-        std::thread::yield_now();
-    }
-    let output = child.wait_with_output().expect("its end");
-    let err = String::from_utf8_lossy(&output.stderr)
-        .trim_end()
-        .to_owned();
-    assert!(
-        !output.status.success() && !err.contains("panicked"),
-        "{err}"
-    );
-    assert_eq!(err.lines().count(), 1, "{err}");
-    err
+        .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
+        .envs(environment.iter().copied());
+    start::sentence(command)
 }
 
 #[test]
@@ -111,7 +89,7 @@ fn unusable_certificates_are_reported() {
 }
 
 #[test]
-fn inconsistent_settings_are_refused() {
+fn inconsistent_tls_settings_are_refused() {
     let files = tempfile::TempDir::new().expect("a directory");
     Authority::new("an authority")
         .issue(&["localhost"])
@@ -176,9 +154,18 @@ fn inconsistent_settings_are_refused() {
             &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")],
             &["http.tls.minimumtls is tls1.0", "rustls", "write tls1.2"],
         ),
+    ] {
+        assert_refused(files.path(), environment, words);
+    }
+}
+
+#[test]
+fn invalid_http_settings_are_refused() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    for (environment, words) in [
         (
-            &[("REGISTRY_HTTP_PREFIX", "/a b/")],
-            &["http.prefix", "/a b/"],
+            &[("REGISTRY_HTTP_PREFIX", "/a b/")][..],
+            &["http.prefix", "/a b/"][..],
         ),
         (
             &[("REGISTRY_HTTP_HOST", "registry.example.com")],
@@ -208,10 +195,15 @@ fn inconsistent_settings_are_refused() {
             &["/nowhere/at/all.sock", "http.addr"],
         ),
     ] {
-        let err = refusal(files.path(), environment);
-        for word in words {
-            assert!(err.contains(word), "'{word}' is not in: {err}");
-        }
+        assert_refused(directory.path(), environment, words);
+    }
+}
+
+/// Asserts that a server does not start with these settings, and names these words.
+fn assert_refused(directory: &Path, environment: &[(&str, &str)], words: &[&str]) {
+    let err = refusal(directory, environment);
+    for word in words {
+        assert!(err.contains(word), "'{word}' is not in: {err}");
     }
 }
 

@@ -2,14 +2,14 @@
 
 mod addresses;
 mod certificates;
-mod clients;
-mod encrypted;
+mod client_certificates;
 mod handshakes;
+mod http2;
 mod limits;
 pub mod pki;
 mod reloading;
-mod second;
 mod sockets;
+mod tls;
 
 use std::path::Path;
 

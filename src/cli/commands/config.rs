@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde_json::{Value, json};
 use tarkeep::config::{self, Config, Loaded, Origin, Problem};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
 use crate::cli::from_config::defaults;
-use crate::cli::terminal::output;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -24,37 +25,23 @@ enum Command {
         /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
         #[arg(value_name = "CONFIG.yml")]
         config: Option<PathBuf>,
-        /// Output format: text, or JSON for scripts
-        #[arg(long, value_name = "FORMAT", default_value = "text")]
-        output: Report,
+        #[command(flatten)]
+        output: Output,
     },
     /// Print the effective configuration, with the origin of each value; secrets are redacted
     Show {
         /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
         #[arg(value_name = "CONFIG.yml")]
         config: Option<PathBuf>,
-        /// Output format: YAML, or JSON for scripts
-        #[arg(long, value_name = "FORMAT", default_value = "yaml")]
-        output: Format,
+        #[command(flatten)]
+        output: Output,
     },
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Report {
-    Text,
-    Json,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Format {
-    Yaml,
-    Json,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
-        Command::Check { config, output } => check(config, output),
-        Command::Show { config, output } => show(config, output),
+        Command::Check { config, output } => check(config, output.format),
+        Command::Show { config, output } => show(config, output.format),
     }
 }
 
@@ -69,10 +56,10 @@ fn validated(file: Option<PathBuf>) -> Result<Loaded, config::Error> {
     draft.finish()
 }
 
-fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
+fn check(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
     let validated = validated(file);
-    match report {
-        Report::Text => {
+    match format {
+        Format::Text => {
             let notes: String = validated?
                 .notes
                 .iter()
@@ -80,7 +67,7 @@ fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
                 .collect();
             output::print(format!("{notes}the configuration is valid\n").as_bytes())
         }
-        Report::Json => {
+        Format::Json => {
             let (problems, notes) = match &validated {
                 Ok(loaded) => (Vec::new(), loaded.notes.clone()),
                 Err(config::Error::Problems(problems)) => {
@@ -93,7 +80,7 @@ fn check(file: Option<PathBuf>, report: Report) -> Result<(), Error> {
             };
             let object =
                 json!({ "valid": validated.is_ok(), "problems": problems, "notes": notes });
-            output::print(format!("{object:#}\n").as_bytes())?;
+            json::print(&object)?;
             validated.map(drop).map_err(|_| Error::Reported)
         }
     }
@@ -121,7 +108,7 @@ fn show(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
         std::env::vars_os(),
     )?;
     match format {
-        Format::Yaml => output::print(loaded.to_yaml().as_bytes()),
-        Format::Json => output::print(format!("{:#}\n", loaded.to_json()).as_bytes()),
+        Format::Text => output::print(loaded.to_yaml().as_bytes()),
+        Format::Json => json::print(&loaded.to_json()),
     }
 }

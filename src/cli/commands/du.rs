@@ -1,98 +1,130 @@
 //! `registry du`: disk usage by repository and tag.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write, stdout};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{
-    Forecast, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagUsage, Usage,
+    self, Forecast, ListQuery, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagKey,
+    TagUsage, Usage,
 };
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{Format, JsonArray, Table, count, size, time, written};
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::table::{Cell, Column};
+use crate::cli::terminal::values::{count, size, time};
+
+/// Maximum number of tags whose usage is computed at once.
+const BATCH: usize = 200;
 
 /// Show disk usage by repository or tag, and what is shared
 ///
-/// Sizes are those of blobs on disk. LOGICAL counts every image in full, DEDUPLICATED counts each blob once, and EXCLUSIVE
-/// counts only blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see
-/// how much disk space a deletion frees, and when, run registry rm --dry-run.
+/// Sizes are those of blobs on disk. SIZE counts each blob once, LOGICAL counts every image in full, and EXCLUSIVE counts only
+/// blobs that nothing else uses: deleting the repository or tag frees that much after garbage collection. To see how much disk
+/// space a deletion frees, and when, run registry rm --dry-run.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Show the tags of this repository instead of all repositories and the store
-    repository: Option<String>,
+    /// Repository whose tags are shown, or a quoted glob: 'team/*' for repositories, 'team/*:pr-*' for tags [default: all
+    /// repositories, and the store]
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
-        repository,
+        reference,
+        selection,
         store,
-        output,
+        output: Output { format },
     } = arguments;
-    let name = repository
-        .map(|name| RepositoryName::parse(&name).map_err(|error| Error::Other(error.to_string())))
-        .transpose()?;
+    let reference = reference.as_deref().map(Reference::parse).transpose()?;
     let (registry, retention) = store.open_with_rules().await?;
-    let mut out = BufWriter::new(stdout().lock());
-    match name {
-        None => whole(&registry, &retention, output, &mut out).await,
-        Some(name) => one(&registry, &retention, &name, output, &mut out).await,
+    let Some(reference) = reference else {
+        let listed = selection.of(None, Sort::Size, &registry, "du").await?;
+        let Listed::Repositories(query) = listed else {
+            return Ok(());
+        };
+        return whole(&registry, &retention, query, format).await;
+    };
+    let named = reference.resolve(&registry, "du").await?;
+    let text = named.text.clone();
+    match selection
+        .of(Some(named), Sort::Size, &registry, "du")
+        .await?
+    {
+        Listed::Repositories(query) => {
+            let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
+            push_repositories(&registry, query, &mut list).await?;
+            list.finish()
+        }
+        Listed::Tags(names, query) => {
+            let must_match = query.pattern.is_some() && query.since.is_none();
+            let keys = registry.tags().find(names.clone(), query).await?;
+            if keys.is_empty() && must_match {
+                return Err(nothing_matches(&text));
+            }
+            tags(&registry, &retention, &names, keys, format).await
+        }
     }
 }
+
+const REPOSITORY_COLUMNS: [Column; 6] = [
+    Column::name("REPOSITORY"),
+    Column::number("TAGS"),
+    Column::number("MANIFESTS"),
+    Column::number("SIZE"),
+    Column::number("LOGICAL"),
+    Column::number("EXCLUSIVE"),
+];
 
 async fn whole(
     registry: &Registry,
     retention: &Retention,
-    output: Format,
-    out: &mut impl Write,
+    query: ListQuery,
+    format: Format,
 ) -> Result<(), Error> {
-    let mut table = Table::new(&[
-        "REPOSITORY",
-        "TAGS",
-        "MANIFESTS",
-        "LOGICAL",
-        "DEDUPLICATED",
-        "EXCLUSIVE",
-    ]);
-    let mut array = JsonArray::new();
-    if output == Format::Json {
-        written(write!(out, "{{ \"repositories\": "))?;
-    }
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.reports().usage_by_repository(last).await?;
-        for (name, usage) in &page.items {
-            match output {
-                Format::Json => written(array.push(out, &usage_json(name, usage)))?,
-                Format::Table => table.row(usage_row(name, usage)),
-            }
-        }
-        if output == Format::Table {
-            written(table.print(out))?;
-        }
-        after = page.next;
-    }
+    let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
+    push_repositories(registry, query, &mut list).await?;
     let (store, forecast) = (
         registry.reports().store_usage().await?,
         registry.reports().forecast(retention).await?,
     );
-    written(match output {
-        Format::Json => array
-            .finish(out)
-            .and_then(|()| writeln!(out, ", \"store\": {:#} }}", store_json(&store, &forecast)))
-            .and_then(|()| out.flush()),
-        Format::Table => print_store(out, &store, &forecast),
-    })
+    list.field("store", &store_json(&store, &forecast))?;
+    list.finish()?;
+    match format {
+        Format::Json => Ok(()),
+        Format::Text => print_store(&store, &forecast),
+    }
 }
 
-fn usage_row(name: &RepositoryName, usage: &Usage) -> Vec<String> {
+async fn push_repositories(
+    registry: &Registry,
+    query: ListQuery,
+    list: &mut List,
+) -> Result<(), Error> {
+    for row in registry.repositories().find(query).await? {
+        let name = reference::repository(&row.name)?;
+        match registry.reports().repository_usage(&name).await {
+            // removed since the row was read
+            Err(registry::Error::NameUnknown(_)) => {}
+            usage => push_usage(list, &name, &usage?)?,
+        }
+    }
+    Ok(())
+}
+
+fn push_usage(list: &mut List, name: &RepositoryName, usage: &Usage) -> Result<(), Error> {
     let Usage {
         tags,
         manifests,
@@ -101,20 +133,23 @@ fn usage_row(name: &RepositoryName, usage: &Usage) -> Vec<String> {
         exclusive,
         ..
     } = *usage;
-    vec![
-        name.to_string(),
-        tags.to_string(),
-        manifests.to_string(),
-        size(logical),
-        size(deduplicated),
-        size(exclusive),
-    ]
+    let cells = || {
+        vec![
+            name.as_str().into(),
+            Cell::Count(tags),
+            Cell::Count(manifests),
+            Cell::Size(deduplicated),
+            Cell::Size(logical),
+            Cell::Size(exclusive),
+        ]
+    };
+    list.push(cells, || usage_json(name, usage))
 }
 
 fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     json!({
-        "repository": name.as_str(), "tags": usage.tags, "manifests": usage.manifests, "manifestBytes": usage.manifest_bytes,
-        "logical": usage.logical, "deduplicated": usage.deduplicated, "exclusive": usage.exclusive,
+        "repository": name.as_str(), "tags": usage.tags, "manifests": usage.manifests, "manifestSize": usage.manifest_bytes,
+        "size": usage.deduplicated, "logicalSize": usage.logical, "exclusiveSize": usage.exclusive,
     })
 }
 
@@ -135,7 +170,7 @@ fn days(forecast: &Forecast) -> BTreeMap<String, RemovalTotals> {
     days
 }
 
-fn print_store(out: &mut impl Write, store: &StoreUsage, forecast: &Forecast) -> io::Result<()> {
+fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
     let StoreUsage {
         totals,
         upload_bytes,
@@ -185,11 +220,10 @@ fn print_store(out: &mut impl Write, store: &StoreUsage, forecast: &Forecast) ->
         ),
         ("Free disk", size(*free_disk)),
     ]);
-    writeln!(out)?;
+    output::print(b"\n")?;
     facts
         .iter()
-        .try_for_each(|(label, fact)| writeln!(out, "{label:14} {fact}"))?;
-    out.flush()
+        .try_for_each(|(label, fact)| output::say(&format!("{label:14} {fact}")))
 }
 
 fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
@@ -202,94 +236,113 @@ fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
     let (now, later) = (forecast.due(), forecast.later());
     let days = days(forecast)
         .into_iter()
-        .map(|(day, share)| json!({ "date": day, "bytes": share.bytes, "blobs": share.blobs }));
+        .map(|(day, share)| json!({ "date": day, "size": share.bytes, "blobs": share.blobs }));
     json!({
         "repositories": totals.repositories,
         "tags": totals.tags,
-        "manifests": { "count": totals.manifests, "bytes": totals.manifest_bytes },
-        "blobs": { "count": totals.blobs, "bytes": totals.blob_bytes },
-        "uploads": { "count": totals.uploads, "bytes": upload_bytes },
+        "manifests": { "count": totals.manifests, "size": totals.manifest_bytes },
+        "blobs": { "count": totals.blobs, "size": totals.blob_bytes },
+        "uploads": { "count": totals.uploads, "size": upload_bytes },
         "garbage": {
             "now": {
                 "tags": now.tags, "manifests": now.manifests, "blobs": now.blobs + totals.removals,
-                "bytes": now.bytes + totals.removal_bytes,
+                "size": now.bytes + totals.removal_bytes,
             },
             "later": {
-                "tags": later.tags, "manifests": later.manifests, "blobs": later.blobs, "bytes": later.bytes,
+                "tags": later.tags, "manifests": later.manifests, "blobs": later.blobs, "size": later.bytes,
                 "days": days.collect::<Vec<_>>(),
             },
         },
-        "deleted": { "manifests": totals.trash, "bytes": totals.trash_bytes },
-        "database": { "bytes": database.file, "free": database.free, "log": database.log },
+        "deleted": { "count": totals.trash, "size": totals.trash_bytes },
+        "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
         "freeDisk": free_disk,
     })
 }
 
-async fn one(
+async fn tags(
     registry: &Registry,
     retention: &Retention,
-    name: &RepositoryName,
-    output: Format,
-    out: &mut impl Write,
+    names: &[RepositoryName],
+    keys: Vec<TagKey>,
+    format: Format,
 ) -> Result<(), Error> {
-    let usage = registry.reports().repository_usage(name).await?;
-    let garbage = Arc::new(registry.reports().baseline(name, retention).await?);
-    let mut table = Table::new(&["TAG", "LOGICAL", "EXCLUSIVE", "DIGEST"]);
-    let mut array = JsonArray::new();
-    if output == Format::Json {
-        written(write!(
-            out,
-            "{{ \"usage\": {}, \"tags\": ",
-            usage_json(name, &usage)
+    let baseline = Arc::new(registry.reports().baseline(names, retention).await?);
+    let mut usages = Vec::new();
+    for name in names {
+        let usage = registry.reports().repository_usage(name).await?;
+        usages.push((name, usage));
+    }
+    let is_one = names.len() == 1;
+    let mut columns = vec![
+        Column::name("TAG"),
+        Column::number("LOGICAL"),
+        Column::number("EXCLUSIVE"),
+        Column::fixed("DIGEST"),
+    ];
+    if !is_one {
+        columns.insert(0, Column::name("REPOSITORY"));
+    }
+    let mut list = List::object(format, &columns);
+    let repositories: Vec<_> = usages
+        .iter()
+        .map(|(name, usage)| usage_json(name, usage))
+        .collect();
+    list.field("repositories", &Value::from(repositories))?;
+    list.next("tags")?;
+    for keys in keys.chunks(BATCH) {
+        let usages = registry
+            .reports()
+            .tag_usage(keys.to_vec(), retention, Arc::clone(&baseline));
+        for usage in usages.await? {
+            push_tag(&mut list, &usage, is_one)?;
+        }
+    }
+    list.finish()?;
+    match format {
+        Format::Json => Ok(()),
+        Format::Text => say_totals(&usages),
+    }
+}
+
+fn push_tag(list: &mut List, usage: &TagUsage, is_one: bool) -> Result<(), Error> {
+    let TagUsage {
+        key,
+        digest,
+        logical,
+        exclusive,
+    } = usage;
+    let cells = || {
+        let mut cells = vec![
+            Cell::from(&*key.name),
+            Cell::Size(*logical),
+            Cell::Size(*exclusive),
+            Cell::from(digest),
+        ];
+        if !is_one {
+            cells.insert(0, key.repository.as_str().into());
+        }
+        cells
+    };
+    list.push(cells, || {
+        json!({
+            "repository": key.repository.as_str(), "tag": key.name, "digest": digest.as_str(),
+            "logicalSize": logical, "exclusiveSize": exclusive,
+        })
+    })
+}
+
+/// Prints the usage of the repositories whose tags were listed.
+fn say_totals(usages: &[(&RepositoryName, Usage)]) -> Result<(), Error> {
+    output::print(b"\n")?;
+    for (name, usage) in usages {
+        output::say(&format!(
+            "{name}: {} and {}; {}, {} logical, {} exclusive to it",
+            count(usage.tags, "tag"),
+            count(usage.manifests, "manifest"),
+            size(usage.deduplicated),
+            size(usage.logical),
+            size(usage.exclusive)
         ))?;
     }
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry
-            .reports()
-            .tag_usage(name, retention, Arc::clone(&garbage), last)
-            .await?;
-        for TagUsage {
-            name,
-            digest,
-            logical,
-            exclusive,
-        } in page.items
-        {
-            match output {
-                Format::Json => {
-                    written(
-                        array.push(out, &json!({ "tag": name, "digest": digest.as_str(), "logical": logical, "exclusive": exclusive })),
-                    )?;
-                }
-                Format::Table => table.row(vec![
-                    name,
-                    size(logical),
-                    size(exclusive),
-                    digest.to_string(),
-                ]),
-            }
-        }
-        if output == Format::Table {
-            written(table.print(out))?;
-        }
-        after = page.next;
-    }
-    if output == Format::Json {
-        return written(
-            array
-                .finish(out)
-                .and_then(|()| writeln!(out, "}}"))
-                .and_then(|()| out.flush()),
-        );
-    }
-    let text = format!(
-        "{name}: {} and {}; {} logical, {} deduplicated, {} exclusive to it",
-        count(usage.tags, "tag"),
-        count(usage.manifests, "manifest"),
-        size(usage.logical),
-        size(usage.deduplicated),
-        size(usage.exclusive)
-    );
-    written(writeln!(out, "\n{text}").and_then(|()| out.flush()))
+    Ok(())
 }

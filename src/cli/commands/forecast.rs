@@ -1,56 +1,71 @@
 //! Output of `gc --dry-run` and `garbage-collect`: what would be removed.
 
-use std::io::stdout;
-
 use serde_json::{Value, json};
 use tarkeep::registry::{
     Forecast, PlannedRemoval, Registry, RemovalKind, RemovalTotals, Retention,
 };
 
 use crate::cli::error::Error;
-use crate::cli::terminal::output::{self, Format, Table, count, size, time, written};
+use crate::cli::terminal::json;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::output::{self, Format};
+use crate::cli::terminal::table::{Cell, Column};
+use crate::cli::terminal::values::{count, size, time};
 
 /// Prints the output of `registry gc --dry-run`.
 pub(super) async fn print(
     registry: &Registry,
     retention: &Retention,
-    output: Format,
+    format: Format,
 ) -> Result<(), Error> {
     let forecast = registry.reports().forecast(retention).await?;
-    match output {
-        Format::Json => output::print(format!("{:#}\n", as_json(&forecast)).as_bytes()),
-        Format::Table => {
-            let mut table = Table::new(&["WHEN", "WHAT", "DIGEST", "SIZE", "WHY"]);
-            for removal in &forecast.removals {
-                let when = if removal.at <= forecast.now {
-                    "now".to_owned()
-                } else {
-                    time(removal.at)
-                };
-                table.row(vec![
-                    when,
-                    what(removal),
-                    removal.digest.to_string(),
-                    size(removal.size),
-                    removal.why.clone(),
-                ]);
-            }
-            written(table.print(&mut stdout().lock()))?;
-            let (due, later) = (forecast.due(), forecast.later());
-            let until = later
-                .last
-                .map(|last| format!(", the last until {}", time(last)))
-                .unwrap_or_default();
-            output::print(
-                format!(
-                    "{} would be removed now; {} later{until}\n",
-                    summary(&due),
-                    summary(&later)
-                )
-                .as_bytes(),
-            )
-        }
+    let columns = [
+        Column::fixed("WHEN"),
+        Column::name("WHAT"),
+        Column::fixed("DIGEST"),
+        Column::number("SIZE"),
+        Column::text("WHY"),
+    ];
+    let (due, later) = (forecast.due(), forecast.later());
+    let mut list = List::object(format, &columns);
+    list.field("now", &share(&due))?;
+    list.field("later", &share(&later))?;
+    list.next("removals")?;
+    for removal in &forecast.removals {
+        list.push(|| cells(removal, &forecast), || as_json(removal, &forecast))?;
     }
+    list.finish()?;
+    if format == Format::Json {
+        return Ok(());
+    }
+    let until = later
+        .last
+        .map(|last| format!(", the last until {}", time(last)))
+        .unwrap_or_default();
+    output::say(&format!(
+        "{} would be removed now; {} later{until}",
+        summary(&due),
+        summary(&later)
+    ))
+}
+
+fn cells(removal: &PlannedRemoval, forecast: &Forecast) -> Vec<Cell> {
+    let when = if removal.at <= forecast.now {
+        "now".into()
+    } else {
+        Cell::Time(removal.at)
+    };
+    let bytes = match removal.kind {
+        RemovalKind::Tag => Cell::Empty,
+        RemovalKind::Manifest | RemovalKind::Blob => Cell::Size(removal.size),
+    };
+    vec![
+        when,
+        what(removal).into(),
+        Cell::from(&removal.digest),
+        bytes,
+        (&*removal.why).into(),
+    ]
 }
 
 fn summary(share: &RemovalTotals) -> String {
@@ -78,27 +93,21 @@ fn what(removal: &PlannedRemoval) -> String {
     }
 }
 
-fn as_json(forecast: &Forecast) -> Value {
-    let items = forecast.removals.iter().map(|removal| {
-        json!({
-            "kind": removal.kind,
-            "repository": removal.repository,
-            "tag": removal.tag,
-            "digest": removal.digest.as_str(),
-            "size": removal.size,
-            "at": time(removal.at),
-            "due": removal.at <= forecast.now,
-            "why": removal.why,
-        })
-    });
-    let share = |RemovalTotals {
-                     tags,
-                     manifests,
-                     blobs,
-                     bytes,
-                     ..
-                 }| json!({ "tags": tags, "manifests": manifests, "blobs": blobs, "bytes": bytes });
-    json!({ "items": items.collect::<Vec<_>>(), "now": share(forecast.due()), "later": share(forecast.later()) })
+fn as_json(removal: &PlannedRemoval, forecast: &Forecast) -> Value {
+    json!({
+        "kind": removal.kind,
+        "repository": removal.repository,
+        "tag": removal.tag,
+        "digest": removal.digest.as_str(),
+        "size": removal.size,
+        "at": json::time(removal.at),
+        "due": removal.at <= forecast.now,
+        "why": removal.why,
+    })
+}
+
+fn share(share: &RemovalTotals) -> Value {
+    json!({ "tags": share.tags, "manifests": share.manifests, "blobs": share.blobs, "size": share.bytes })
 }
 
 /// Returns the lines of distribution's `garbage-collect`, which scripts look for.

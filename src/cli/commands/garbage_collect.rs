@@ -10,7 +10,8 @@ use crate::cli::commands::{forecast, gc};
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
 use crate::cli::owner;
-use crate::cli::terminal::output::{self, size, time};
+use crate::cli::terminal::output;
+use crate::cli::terminal::values::{size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

@@ -1,14 +1,16 @@
 //! `registry gc`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tarkeep::registry::{Registry, SweepCounts, SweepOptions};
 
 use crate::cli::commands::forecast;
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{self, Format, count, size};
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Bar;
+use crate::cli::terminal::values::{count, size};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -20,9 +22,8 @@ pub(crate) struct Arguments {
     dry_run: bool,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
@@ -31,12 +32,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         online: _,
         dry_run,
         store,
-        output,
+        output: Output { format },
     } = arguments;
     log::start_quiet()?;
     let (registry, retention) = store.open_with_rules().await?;
     if dry_run {
-        return forecast::print(&registry, &retention, output).await;
+        return forecast::print(&registry, &retention, format).await;
     }
     let uses_server_rules = registry.gc().recorded_retention().await?.as_ref() == Some(&retention);
     let cleared = registry.uploads().recover().await?;
@@ -47,13 +48,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             retention,
             uses_server_rules,
         },
-        output == Format::Json,
+        format == Format::Json,
     )
     .await?;
     swept.uploads += (expired + cleared.files) as u64;
-    match output {
-        Format::Json => output::print(format!("{}\n", json!(swept)).as_bytes())?,
-        Format::Table => output::print(sentence(&swept).as_bytes())?,
+    match format {
+        Format::Json => json::print(&as_json(&swept))?,
+        Format::Text => output::say(&sentence(&swept))?,
     }
     failed(&swept)
 }
@@ -75,7 +76,7 @@ pub(super) async fn sweep(
 
 fn sentence(swept: &SweepCounts) -> String {
     format!(
-        "collected {}, {}, {} and {}; {} with {} {} removed\n",
+        "collected {}, {}, {} and {}; {} with {} {} removed",
         count(swept.tags, "tag"),
         count(swept.manifests, "manifest"),
         count(swept.blobs, "blob"),
@@ -84,6 +85,13 @@ fn sentence(swept: &SweepCounts) -> String {
         size(swept.bytes),
         if swept.files == 1 { "was" } else { "were" }
     )
+}
+
+fn as_json(swept: &SweepCounts) -> Value {
+    json!({
+        "tags": swept.tags, "manifests": swept.manifests, "blobs": swept.blobs, "uploads": swept.uploads,
+        "files": swept.files, "size": swept.bytes, "failures": swept.failures,
+    })
 }
 
 pub(super) fn failed(swept: &SweepCounts) -> Result<(), Error> {

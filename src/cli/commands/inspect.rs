@@ -1,6 +1,6 @@
 //! `registry inspect`.
 
-use std::io::{self, Write, stdout};
+use std::io::stdout;
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Descriptor, RepositoryName};
@@ -8,32 +8,38 @@ use tarkeep::registry::{ImageDescription, Registry};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{self, Format, Table, plain, size, time, written};
-use crate::cli::terminal::reference::Target;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output, Screen, written};
+use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::table::{Cell, Column, Table};
+use crate::cli::terminal::values::{plain, short_digest, size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Image: REPOSITORY:TAG or REPOSITORY@DIGEST [default tag: latest]
-    #[arg(value_name = "REF")]
+    /// Image; the digest may be shortened [default tag: latest]
+    #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
     reference: String,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let target = Target::parse(&arguments.reference)?;
-    let (name, reference) = target.manifest_or_latest()?;
-    let registry = arguments.store.open().await?;
+    let Arguments {
+        reference,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = Reference::parse(&reference)?;
+    let registry = store.open().await?;
+    let named = reference.resolve(&registry, "inspect").await?;
+    let (name, reference) = named.manifest(&registry, "inspect").await?;
     let description = registry.manifests().describe(&name, &reference).await?;
     let referrers = referrers(&registry, &name, &description).await?;
-    match arguments.output {
-        Format::Json => {
-            output::print(format!("{:#}\n", as_json(&name, &description, &referrers)).as_bytes())
-        }
-        Format::Table => written(print(&name, &description, &referrers)),
+    match format {
+        Format::Json => json::print(&as_json(&name, &description, &referrers)),
+        Format::Text => print(&name, &description, &referrers),
     }
 }
 
@@ -74,7 +80,7 @@ fn as_json(
         "artifactType": manifest.artifact_type,
         "size": summary.size,
         "platforms": summary.platforms,
-        "pushed": time(summary.pushed_at),
+        "pushed": json::time(summary.pushed_at),
         "tags": tags,
         "referrers": referrers,
         "referencedBy": parents.iter().map(tarkeep::oci::Digest::as_str).collect::<Vec<_>>(),
@@ -86,7 +92,7 @@ fn print(
     name: &RepositoryName,
     description: &ImageDescription,
     referrers: &[Descriptor],
-) -> io::Result<()> {
+) -> Result<(), Error> {
     let ImageDescription {
         summary,
         manifest,
@@ -94,7 +100,6 @@ fn print(
         parents,
         ..
     } = description;
-    let mut out = stdout().lock();
     let mut facts = vec![
         ("Repository", name.to_string()),
         ("Digest", summary.digest.to_string()),
@@ -122,10 +127,15 @@ fn print(
             .map(|parent| ("Referenced by", parent.to_string())),
     );
     for (label, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
-        writeln!(out, "{label:14} {}", plain(value))?;
+        output::say(&format!("{label:14} {}", plain(value)))?;
     }
     for (key, value) in &manifest.annotations {
-        writeln!(out, "{:14} {}={}", "Annotation", plain(key), plain(value))?;
+        output::say(&format!(
+            "{:14} {}={}",
+            "Annotation",
+            plain(key),
+            plain(value)
+        ))?;
     }
     let config: Vec<_> = manifest.config.iter().cloned().collect();
     for (heading, descriptors) in [
@@ -134,21 +144,24 @@ fn print(
         ("Manifests", &manifest.children),
         ("Referrers", referrers),
     ] {
-        print_descriptors(&mut out, heading, descriptors)?;
+        print_descriptors(heading, descriptors)?;
     }
     Ok(())
 }
 
-fn print_descriptors(
-    out: &mut impl Write,
-    heading: &str,
-    descriptors: &[Descriptor],
-) -> io::Result<()> {
+fn print_descriptors(heading: &str, descriptors: &[Descriptor]) -> Result<(), Error> {
     if descriptors.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{heading}:")?;
-    let mut table = Table::new(&["  DIGEST", "SIZE", "TYPE", "PLATFORM"]);
+    output::print(format!("\n{heading}:\n").as_bytes())?;
+    let columns = [
+        Column::fixed("DIGEST"),
+        Column::number("SIZE"),
+        Column::text("TYPE"),
+        Column::text("PLATFORM"),
+    ];
+    let screen = Screen::of_stdout();
+    let mut table = Table::new(&columns, screen);
     for descriptor in descriptors {
         let platform = descriptor
             .platform
@@ -158,13 +171,16 @@ fn print_descriptors(
             .artifact_type
             .clone()
             .unwrap_or_else(|| descriptor.media_type.clone());
-        let bytes = u64::try_from(descriptor.size).unwrap_or_default();
-        table.row(vec![
-            format!("  {}", descriptor.digest),
-            size(bytes),
-            kind,
-            platform.unwrap_or_default(),
-        ]);
+        let digest = match screen {
+            Screen::Terminal { .. } => short_digest(&descriptor.digest),
+            Screen::Pipe => &descriptor.digest,
+        };
+        written(table.row(vec![
+            digest.into(),
+            Cell::Size(u64::try_from(descriptor.size).unwrap_or_default()),
+            kind.into(),
+            platform.into(),
+        ]))?;
     }
-    table.print(out)
+    written(table.print(&mut stdout().lock()))
 }

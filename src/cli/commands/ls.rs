@@ -1,123 +1,176 @@
-//! `registry ls`.
-
-use std::io::{BufWriter, stdout};
+//! `registry ls`: repositories, or tags.
 
 use serde_json::json;
-use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{self, Registry};
+use tarkeep::registry::{self, ImageSummary, ListQuery, Registry, RepositoryRow, TagKey, TagRow};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{Format, JsonArray, Table, size, time, written};
+use crate::cli::terminal::json;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::output::{Format, Output};
+use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::table::{Cell, Column};
 
+/// Maximum number of tags whose details are read at once.
+const BATCH: usize = 500;
+
+/// List repositories, or the tags of one
+///
+/// registry ls                        all repositories
+/// registry ls team/app               tags of a repository
+/// registry ls 'team/**'              repositories that match a glob (quoted)
+/// registry ls 'team/app:pr-*'        tags that match a glob
+/// registry ls --sort size --limit 10 the ten largest repositories
 #[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// List the tags of this repository instead of the repositories
-    repository: Option<String>,
+    /// Repository whose tags are listed, or a quoted glob: 'team/*' for repositories, 'team/*:pr-*' for tags [default: all
+    /// repositories]
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let registry = arguments.store.open().await?;
-    match arguments.repository {
-        None => repositories(&registry, arguments.output).await,
-        Some(name) => {
-            let name =
-                RepositoryName::parse(&name).map_err(|error| Error::Other(error.to_string()))?;
-            tags(&registry, &name, arguments.output).await
+    let Arguments {
+        reference,
+        selection,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = reference.as_deref().map(Reference::parse).transpose()?;
+    let registry = store.open().await?;
+    let (text, named) = match reference {
+        None => (String::new(), None),
+        Some(reference) => {
+            let named = reference.resolve(&registry, "ls").await?;
+            (named.text.clone(), Some(named))
         }
-    }
-}
-
-async fn repositories(registry: &Registry, format: Format) -> Result<(), Error> {
-    let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&["REPOSITORY", "TAGS", "MANIFESTS", "PUSHED"]);
-    let mut array = JsonArray::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.repositories().list(last, None).await?;
-        for row in page.items {
-            if format == Format::Json {
-                let value = json!({ "name": row.name, "tags": row.tags, "manifests": row.manifests, "pushed": time(row.pushed_at) });
-                written(array.push(&mut out, &value))?;
-            } else {
-                table.row(vec![
-                    row.name,
-                    row.tags.to_string(),
-                    row.manifests.to_string(),
-                    time(row.pushed_at),
-                ]);
+    };
+    match selection.of(named, Sort::Name, &registry, "ls").await? {
+        Listed::Repositories(query) => repositories(&registry, query, format).await,
+        Listed::Tags(names, query) => {
+            // an empty repository is no mistake, but a tag that does not exist is
+            let must_match = query.pattern.is_some() && query.since.is_none();
+            let is_one = names.len() == 1;
+            let keys = registry.tags().find(names, query).await?;
+            if keys.is_empty() && must_match {
+                return Err(nothing_matches(&text));
             }
+            tags(&registry, keys, is_one, format).await
         }
-        after = page.next;
     }
-    written(if format == Format::Json {
-        array.finish(&mut out)
-    } else {
-        table.print(&mut out)
-    })
 }
 
-async fn tags(registry: &Registry, name: &RepositoryName, format: Format) -> Result<(), Error> {
-    if registry
-        .tags()
-        .list(name, String::new(), Some(0))
-        .await
-        .is_err()
-    {
-        return Err(Error::Registry(registry::Error::NameUnknown(name.clone())));
+async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> Result<(), Error> {
+    let columns = [
+        Column::name("REPOSITORY"),
+        Column::number("TAGS"),
+        Column::number("MANIFESTS"),
+        Column::number("SIZE"),
+        Column::fixed("PUSHED"),
+        Column::fixed("PULLED"),
+        Column::fixed("CHECKED").optional(),
+    ];
+    let mut list = List::begin(format, "repositories", &columns)?;
+    for row in registry.repositories().find(query).await? {
+        let RepositoryRow {
+            name,
+            tags,
+            manifests,
+            size,
+            pushed_at,
+            pulled_at,
+            checked_at,
+        } = row;
+        list.push(
+            || {
+                vec![
+                    (&*name).into(),
+                    Cell::Count(tags),
+                    Cell::Count(manifests),
+                    Cell::Size(size),
+                    Cell::Time(pushed_at),
+                    Cell::time(pulled_at),
+                    Cell::time(checked_at),
+                ]
+            },
+            || {
+                json!({
+                    "repository": name, "tags": tags, "manifests": manifests, "size": size,
+                    "pushed": json::time(pushed_at), "pulled": pulled_at.map(json::time),
+                    "checked": checked_at.map(json::time),
+                })
+            },
+        )?;
     }
-    let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&[
-        "TAG",
-        "SIZE",
-        "PLATFORMS",
-        "PUSHED",
-        "PULLED",
-        "CHECKED",
-        "DIGEST",
-    ]);
-    let mut array = JsonArray::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.tags().list_detailed(name, last, None).await?;
-        for row in page.items {
-            let summary = match registry.manifests().summarise(name, &row.digest).await {
-                // deleted since the page was read
+    list.finish()
+}
+
+async fn tags(
+    registry: &Registry,
+    keys: Vec<TagKey>,
+    is_one: bool,
+    format: Format,
+) -> Result<(), Error> {
+    let mut columns = vec![
+        Column::name("TAG"),
+        Column::number("SIZE"),
+        Column::text("PLATFORMS").optional(),
+        Column::fixed("PUSHED"),
+        Column::fixed("PULLED"),
+        Column::fixed("CHECKED").optional(),
+        Column::fixed("DIGEST"),
+    ];
+    if !is_one {
+        columns.insert(0, Column::name("REPOSITORY"));
+    }
+    let mut list = List::begin(format, "tags", &columns)?;
+    for keys in keys.chunks(BATCH) {
+        for (key, row) in registry.tags().details(keys.to_vec()).await? {
+            let summary = match registry
+                .manifests()
+                .summarise(&key.repository, &row.digest)
+                .await
+            {
+                // deleted since the row was read
                 Err(registry::Error::ManifestUnknown { .. }) => continue,
                 other => other?,
             };
-            if format == Format::Json {
-                let value = json!({
-                    "tag": row.name, "digest": row.digest.as_str(), "mediaType": summary.media_type, "size": summary.size,
-                    "platforms": summary.platforms, "pushed": time(row.updated_at),
-                    "pulled": row.pulled_at.map(time), "pulls": row.pulls, "checked": row.checked_at.map(time),
-                });
-                written(array.push(&mut out, &value))?;
-            } else {
-                let [pulled, checked] =
-                    [row.pulled_at, row.checked_at].map(|at| at.map_or("never".to_owned(), time));
-                let platforms = summary.platforms.join(",");
-                table.row(vec![
-                    row.name,
-                    size(summary.size),
-                    platforms,
-                    time(row.updated_at),
-                    pulled,
-                    checked,
-                    row.digest.to_string(),
-                ]);
-            }
+            list.push(
+                || tag_cells(&key, &row, &summary, is_one),
+                || {
+                    json!({
+                        "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
+                        "mediaType": summary.media_type, "size": summary.size, "platforms": summary.platforms,
+                        "pushed": json::time(row.updated_at), "pulled": row.pulled_at.map(json::time), "pulls": row.pulls,
+                        "checked": row.checked_at.map(json::time),
+                    })
+                },
+            )?;
         }
-        after = page.next;
     }
-    written(if format == Format::Json {
-        array.finish(&mut out)
-    } else {
-        table.print(&mut out)
-    })
+    list.finish()
+}
+
+fn tag_cells(key: &TagKey, row: &TagRow, summary: &ImageSummary, is_one: bool) -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::from(&*row.name),
+        Cell::Size(summary.size),
+        summary.platforms.join(",").into(),
+        Cell::Time(row.updated_at),
+        row.pulled_at.map_or("never".into(), Cell::Time),
+        Cell::time(row.checked_at),
+        Cell::from(&row.digest),
+    ];
+    if !is_one {
+        cells.insert(0, key.repository.as_str().into());
+    }
+    cells
 }

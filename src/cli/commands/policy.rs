@@ -1,16 +1,22 @@
 //! `registry policy preview`: the decision of the retention rules about each tag.
 
-use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tarkeep::oci::RepositoryName;
-use tarkeep::registry::{Glob, KeepUntagged, PolicyPreview, Registry, Retention, TagDecision};
+use tarkeep::oci::{RepositoryName, TagName};
+use tarkeep::registry::{
+    KeepUntagged, Millis, PolicyPreview, Registry, Retention, RuleEffect, TagDecision, now,
+};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{Format, JsonArray, Table, exact_time, time, written};
-use crate::cli::terminal::selection::{is_glob, pattern};
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::listing::{check_listed, nothing_matches, repositories};
+use crate::cli::terminal::output::{self, Format, Output, Screen, written};
+use crate::cli::terminal::reference::{Names, Reference};
+use crate::cli::terminal::table::{Cell, Column, Table};
+use crate::cli::terminal::values::{count, size};
+use crate::cli::terminal::{json, time_arg};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -20,178 +26,223 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Subcommand)]
 enum Command {
-    /// List every tag, whether the rules keep or remove it, why, and until when; changes nothing
-    Preview(Look),
+    /// Sum up what each rule removes, then list every tag, whether it is kept, why, and until when; changes nothing
+    Preview(PreviewArguments),
 }
 
 #[derive(clap::Args)]
-struct Look {
-    /// Repository, or a quoted glob such as 'team/**' [default: all]
-    #[arg(value_name = "REPOSITORY|GLOB")]
-    repositories: Option<String>,
+struct PreviewArguments {
+    /// Repository, tag, or a quoted glob: 'team/**', 'team/*:pr-*' [default: all]
+    #[arg(value_name = "REPOSITORY[:TAG]")]
+    reference: Option<String>,
+    /// List only tags that are removed
+    #[arg(long)]
+    removed_only: bool,
+    /// Decide as at a time: 2027-01-31, 2027-01-31T10:29:00Z, or +30d for 30 days from now [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let Command::Preview(Look {
-        repositories,
+    let Command::Preview(PreviewArguments {
+        reference,
+        removed_only,
+        at,
         store,
-        output,
+        output: Output { format },
     }) = arguments.command;
+    let reference = reference.as_deref().map(Reference::parse).transpose()?;
+    let at = at.map_or(Ok(now()), |text| time_arg::parse(&text, now()))?;
     let (registry, retention) = store.open_with_rules().await?;
-    let out = BufWriter::new(stdout().lock());
-    let table = Table::new(&["REPOSITORY", "TAG", "DECISION", "UNTIL", "WHY", "POLICY"]);
-    let mut list = List {
+    let (repositories, tags) = match reference {
+        None => (repositories(&registry, None).await?, None),
+        Some(reference) => meant(&registry, reference).await?,
+    };
+    let effects = registry
+        .reports()
+        .rule_effects(repositories.clone(), &retention, at)
+        .await?;
+    if format == Format::Text {
+        show_summary(&effects)?;
+    }
+    let preview = Preview {
         registry: &registry,
         retention: &retention,
-        output,
-        out,
-        table,
-        array: JsonArray::new(),
+        at,
+        tags,
+        removed_only,
     };
-    match repositories.as_deref() {
-        Some(name) if !is_glob(name) => {
-            let name =
-                RepositoryName::parse(name).map_err(|error| Error::Other(error.to_string()))?;
-            // fails for an unknown repository
-            registry.tags().list(&name, String::new(), Some(0)).await?;
-            list.repository(&name).await?;
-        }
-        glob => {
-            let pattern = glob.map(pattern).transpose()?;
-            let is_any = list.matching(pattern.as_ref()).await?;
-            if let (false, Some(glob)) = (is_any, glob) {
-                return Err(Error::Other(format!(
-                    "no repository matches '{glob}': run registry ls to list them"
-                )));
-            }
-        }
-    }
-    list.finish()
+    preview.list(&repositories, &effects, format).await
 }
 
-/// Prints decisions page by page, without holding all of them in memory.
-struct List<'r, W: Write> {
+/// Returns the repositories that a reference means, and which of their tags.
+async fn meant(
+    registry: &Registry,
+    reference: Reference,
+) -> Result<(Vec<RepositoryName>, Option<Names<TagName>>), Error> {
+    let named = reference.resolve(registry, "policy preview").await?;
+    let text = named.text.clone();
+    let (names, tags) = named.tags("policy preview")?;
+    let names = match names {
+        Names::One(name) => {
+            check_listed(registry, &name).await?;
+            vec![name]
+        }
+        Names::Matching(glob) => repositories(registry, Some(&glob)).await?,
+    };
+    if names.is_empty() {
+        return Err(nothing_matches(&text));
+    }
+    Ok((names, tags))
+}
+
+/// Prints what each rule removes.
+fn show_summary(effects: &[RuleEffect]) -> Result<(), Error> {
+    let columns = [
+        Column::name("POLICY"),
+        Column::text("RULE"),
+        Column::number("TAGS"),
+        Column::number("REMOVED"),
+        Column::number("FREES"),
+    ];
+    let mut table = Table::new(&columns, Screen::of_stdout());
+    for effect in effects.iter().filter(|effect| effect.removed_tags > 0) {
+        written(table.row(vec![
+            (&*effect.policy).into(),
+            (&*effect.rule).into(),
+            Cell::Count(effect.tags),
+            Cell::Count(effect.removed_tags),
+            Cell::Size(effect.bytes),
+        ]))?;
+    }
+    let removed: u64 = effects.iter().map(|effect| effect.removed_tags).sum();
+    if removed == 0 {
+        return output::say("the rules remove no tags\n");
+    }
+    written(table.print(&mut std::io::stdout().lock()))?;
+    let bytes = effects.iter().map(|effect| effect.bytes).sum();
+    output::say(&format!(
+        "{} removed, which frees {} once nothing else keeps the images\n",
+        count(removed, "tag"),
+        size(bytes)
+    ))
+}
+
+/// A list of decisions.
+struct Preview<'r> {
     registry: &'r Registry,
     retention: &'r Retention,
-    output: Format,
-    out: W,
-    table: Table,
-    array: JsonArray,
+    at: Millis,
+    tags: Option<Names<TagName>>,
+    removed_only: bool,
 }
 
-impl<W: Write> List<'_, W> {
-    /// Prints all repositories whose names match, and reports whether there were any.
-    async fn matching(&mut self, pattern: Option<&Glob>) -> Result<bool, Error> {
-        let mut is_any = false;
-        let mut after = Some(String::new());
-        while let Some(last) = after {
-            let page = self.registry.repositories().catalog(last, None).await?;
-            for name in page
-                .items
-                .iter()
-                .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)))
-            {
-                if let Ok(name) = RepositoryName::parse(name) {
-                    is_any = true;
-                    self.repository(&name).await?;
+impl Preview<'_> {
+    /// Lists decisions page by page, without holding all of them in memory.
+    async fn list(
+        &self,
+        repositories: &[RepositoryName],
+        effects: &[RuleEffect],
+        format: Format,
+    ) -> Result<(), Error> {
+        let columns = [
+            Column::name("REPOSITORY"),
+            Column::name("TAG"),
+            Column::fixed("DECISION"),
+            Column::fixed("UNTIL"),
+            Column::text("WHY"),
+            Column::name("POLICY"),
+        ];
+        let mut list = List::object(format, &columns);
+        list.field("at", &json::time(self.at))?;
+        let summary: Vec<_> = effects.iter().map(effect_json).collect();
+        list.field("summary", &Value::from(summary))?;
+        list.next("tags")?;
+        let mut rules = Vec::new();
+        for name in repositories {
+            let preview = self
+                .registry
+                .reports()
+                .preview_policy(name, self.retention, self.at)
+                .await?;
+            self.tags_of(name, &preview, &mut list).await?;
+            if format == Format::Text {
+                if !self.removed_only && self.tags.is_none() {
+                    list.push(|| untagged_cells(name, &preview), || Value::Null)?;
                 }
+            } else {
+                rules.push(json!({
+                    "repository": name.as_str(), "policy": preview.policy, "keepUntagged": preview.untagged.to_string(),
+                }));
             }
-            after = page.next;
         }
-        Ok(is_any)
+        list.field("repositories", &Value::from(rules))?;
+        list.finish()
     }
 
-    async fn repository(&mut self, name: &RepositoryName) -> Result<(), Error> {
-        let preview = self
-            .registry
-            .reports()
-            .preview_policy(name, self.retention)
-            .await?;
-        let mut tags = JsonArray::new();
-        if self.output == Format::Json {
-            let text = |value: Option<&str>| json!(value);
-            written(self.array.begin_item(&mut self.out).and_then(|()| {
-                let (policy, untagged) = (
-                    text(preview.policy.as_deref()),
-                    preview.untagged.to_string(),
-                );
-                write!(
-                    self.out,
-                    "{{ \"repository\": {}, \"policy\": {policy}, ",
-                    json!(name.as_str())
-                )?;
-                write!(
-                    self.out,
-                    "\"keepUntagged\": {}, \"tags\": ",
-                    json!(untagged)
-                )
-            }))?;
-        }
+    async fn tags_of(
+        &self,
+        name: &RepositoryName,
+        preview: &PolicyPreview,
+        list: &mut List,
+    ) -> Result<(), Error> {
         let mut after = Some(String::new());
         while let Some(last) = after {
             let page = self
                 .registry
                 .reports()
-                .preview_tags(name, &preview, last)
+                .preview_tags(name, preview, last)
                 .await?;
-            for decision in page.items {
-                match self.output {
-                    Format::Json => written(tags.push(&mut self.out, &as_json(&decision)))?,
-                    Format::Table => self.table.row(as_row(name, &preview, decision)),
-                }
-            }
-            if self.output == Format::Table {
-                written(self.table.print(&mut self.out))?;
+            for decision in page
+                .items
+                .iter()
+                .filter(|decision| self.is_listed(decision))
+            {
+                list.push(
+                    || cells(name, preview, decision),
+                    || as_json(name, preview, decision),
+                )?;
             }
             after = page.next;
         }
-        written(match self.output {
-            Format::Json => tags
-                .end(&mut self.out)
-                .and_then(|()| write!(self.out, " }}")),
-            Format::Table => {
-                self.table.row(untagged_row(name, &preview));
-                self.table.print(&mut self.out)
-            }
-        })
+        Ok(())
     }
 
-    fn finish(mut self) -> Result<(), Error> {
-        written(match self.output {
-            Format::Json => self.array.finish(&mut self.out),
-            Format::Table => self.table.print(&mut self.out),
-        })
+    fn is_listed(&self, decision: &TagDecision) -> bool {
+        let is_named = match &self.tags {
+            None => true,
+            Some(Names::One(tag)) => tag.as_str() == decision.tag,
+            Some(Names::Matching(glob)) => glob.matches(&decision.tag),
+        };
+        is_named && !(self.removed_only && decision.is_kept)
     }
 }
 
-fn as_row(name: &RepositoryName, preview: &PolicyPreview, decision: TagDecision) -> Vec<String> {
-    let TagDecision {
-        tag,
-        is_kept,
-        reason,
-        until,
-    } = decision;
-    let (verdict, until) = (
-        if is_kept { "kept" } else { "removed" },
-        until.map_or_else(|| "-".to_owned(), time),
-    );
+fn effect_json(effect: &RuleEffect) -> Value {
+    json!({
+        "policy": effect.policy, "rule": effect.rule, "tags": effect.tags, "removed": effect.removed_tags,
+        "frees": { "size": effect.bytes, "blobs": effect.blobs },
+    })
+}
+
+fn cells(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision) -> Vec<Cell> {
+    let verdict = if decision.is_kept { "kept" } else { "removed" };
     vec![
-        name.to_string(),
-        tag,
-        verdict.to_owned(),
-        until,
-        reason,
-        policy_of(preview),
+        name.as_str().into(),
+        (&*decision.tag).into(),
+        verdict.into(),
+        Cell::time(decision.until),
+        (&*decision.reason).into(),
+        preview.policy.as_deref().into(),
     ]
 }
 
 /// Returns the row about untagged manifests.
-fn untagged_row(name: &RepositoryName, preview: &PolicyPreview) -> Vec<String> {
+fn untagged_cells(name: &RepositoryName, preview: &PolicyPreview) -> Vec<Cell> {
     let (verdict, why) = match preview.untagged {
         KeepUntagged::Forever => ("kept", "untagged manifests are kept forever".to_owned()),
         KeepUntagged::For(Duration::ZERO) => (
@@ -201,25 +252,18 @@ fn untagged_row(name: &RepositoryName, preview: &PolicyPreview) -> Vec<String> {
         time => ("removed", format!("untagged manifests are kept for {time}")),
     };
     vec![
-        name.to_string(),
-        "(untagged)".to_owned(),
-        verdict.to_owned(),
-        "-".to_owned(),
-        why,
-        policy_of(preview),
+        name.as_str().into(),
+        "(untagged)".into(),
+        verdict.into(),
+        Cell::Empty,
+        why.into(),
+        preview.policy.as_deref().into(),
     ]
 }
 
-fn policy_of(preview: &PolicyPreview) -> String {
-    preview.policy.clone().unwrap_or_else(|| "-".to_owned())
-}
-
-fn as_json(decision: &TagDecision) -> Value {
-    let TagDecision {
-        tag,
-        is_kept,
-        reason,
-        until,
-    } = decision;
-    json!({ "tag": tag, "kept": is_kept, "reason": reason, "until": until.map(exact_time) })
+fn as_json(name: &RepositoryName, preview: &PolicyPreview, decision: &TagDecision) -> Value {
+    json!({
+        "repository": name.as_str(), "tag": decision.tag, "policy": preview.policy, "kept": decision.is_kept,
+        "reason": decision.reason, "until": decision.until.map(json::time),
+    })
 }

@@ -1,21 +1,20 @@
 //! `registry restore`: lists deleted content, or restores it.
 
-use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{
-    self, ManifestReference, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow,
-};
+use tarkeep::registry::{self, Millis, Registry, RemovedTagRow, Restored, Retention, TrashRow};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{
-    self, Format, JsonArray, Table, exact_time, size, time, written,
-};
-use crate::cli::terminal::reference::{self, Target};
+use crate::cli::terminal::json;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::reference::{self, Names, Part, Reference};
+use crate::cli::terminal::table::{Cell, Column};
+use crate::cli::terminal::values::{count, plain};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,34 +24,37 @@ pub(crate) struct Arguments {
     reference: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    let target = arguments
-        .reference
-        .as_deref()
-        .map(Target::parse)
-        .transpose()?;
-    let (registry, retention) = arguments.store.open_with_rules().await?;
-    let Some(Target {
-        repository,
-        manifest,
-    }) = target
-    else {
-        return list(&registry, &retention, arguments.output).await;
+    let Arguments {
+        reference,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = reference.as_deref().map(Reference::parse).transpose()?;
+    let (registry, retention) = store.open_with_rules().await?;
+    let Some(reference) = reference else {
+        return list(&registry, &retention, format).await;
     };
+    let named = reference.resolve(&registry, "restore").await?;
+    let (repository, part) = named.one_repository("restore")?;
     let mut restorer = Restorer {
         repository,
-        output: arguments.output,
-        array: JsonArray::new(),
+        json: (format == Format::Json).then(Vec::new),
     };
-    let outcome = match manifest {
-        Some(ManifestReference::Digest(digest)) => restorer.manifest(&registry, &digest).await,
-        Some(ManifestReference::Tag(tag)) => restorer.tag(&registry, &tag).await,
-        None => restorer.everything(&registry, &retention).await,
+    let outcome = match part {
+        Part::Digest(prefix) => {
+            let name = restorer.repository.clone();
+            let digest = reference::digest(&registry, Some(&name), &prefix).await?;
+            restorer.manifest(&registry, &digest).await
+        }
+        Part::Tags(Names::One(tag)) => restorer.tag(&registry, &tag).await,
+        Part::Tags(Names::Matching(_)) | Part::Whole => {
+            restorer.everything(&registry, &retention).await
+        }
     };
     restorer.finish().and(outcome)
 }
@@ -60,8 +62,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 /// Restores content, and prints each item.
 struct Restorer {
     repository: RepositoryName,
-    output: Format,
-    array: JsonArray,
+    /// Restored items, if they are to be printed as JSON.
+    json: Option<Vec<Value>>,
 }
 
 impl Restorer {
@@ -106,7 +108,7 @@ impl Restorer {
         match first {
             Some((digest, error)) => Err(Error::Other(format!(
                 "{} could not be restored; the first, {digest}: {error}",
-                output::count(failed, "manifest")
+                count(failed, "manifest")
             ))),
             None if manifests.is_empty() && tags.is_empty() => {
                 let remedy = "run registry restore to list what can be restored";
@@ -161,15 +163,13 @@ impl Restorer {
             tags,
         } = restored;
         let tags: Vec<&str> = tags.iter().map(|(tag, _)| tag.as_str()).collect();
-        if self.output == Format::Json {
-            return self.push(
-                &json!({ "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags }),
-            );
+        if let Some(items) = &mut self.json {
+            items.push(json!({
+                "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags,
+            }));
+            return Ok(());
         }
-        let children = format!(
-            "its {}",
-            output::count(others.len() as u64, "child manifest")
-        );
+        let children = format!("its {}", count(others.len() as u64, "child manifest"));
         let names = format!(
             "{} {}",
             if tags.len() == 1 { "tag" } else { "tags" },
@@ -181,168 +181,119 @@ impl Restorer {
             (_, 0) => format!(" with {children}"),
             (_, _) => format!(" with {children} and {names}"),
         };
-        output::print(
-            format!(
-                "restored {digest} in {}{}\n",
-                self.repository,
-                output::plain(&with)
-            )
-            .as_bytes(),
-        )
+        output::say(&format!(
+            "restored {digest} in {}{}",
+            self.repository,
+            plain(&with)
+        ))
     }
 
     fn tell_tag(&mut self, tag: &str, digest: &str) -> Result<(), Error> {
-        if self.output == Format::Json {
-            return self.push(&json!({ "repository": self.repository.as_str(), "digest": digest, "children": 0, "tags": [tag] }));
+        let repository = &self.repository;
+        if let Some(items) = &mut self.json {
+            items.push(json!({
+                "repository": repository.as_str(), "digest": digest, "children": 0, "tags": [tag],
+            }));
+            return Ok(());
         }
-        output::print(
-            format!(
-                "restored tag {tag} in {}, which points at {digest}\n",
-                self.repository
-            )
-            .as_bytes(),
-        )
+        output::say(&format!(
+            "restored tag {tag} in {repository}, which points at {digest}"
+        ))
     }
 
-    fn push(&mut self, value: &Value) -> Result<(), Error> {
-        written(self.array.push(&mut stdout().lock(), value))
-    }
-
-    /// Ends the JSON array, if anything was printed.
+    /// Prints the restored items as JSON, unless nothing was restored.
     fn finish(&mut self) -> Result<(), Error> {
-        if self.array.is_empty() {
-            Ok(())
-        } else {
-            written(self.array.finish(&mut stdout().lock()))
+        match self.json.take() {
+            Some(items) if !items.is_empty() => json::print(&json!({ "restored": items })),
+            _ => Ok(()),
         }
     }
 }
 
-/// Printer of the list of deleted content.
-struct List<W: Write> {
-    out: W,
-    output: Format,
-    table: Table,
-    array: JsonArray,
-    grace: Duration,
-}
-
-async fn list(registry: &Registry, retention: &Retention, output: Format) -> Result<(), Error> {
-    let mut list = List {
-        out: BufWriter::new(stdout().lock()),
-        output,
-        table: Table::new(&[
-            "WHAT",
-            "REPOSITORY",
-            "DIGEST",
-            "TAGS",
-            "SIZE",
-            "DELETED",
-            "BY",
-            "UNTIL",
-        ]),
-        array: JsonArray::new(),
-        grace: retention.grace,
-    };
+/// Lists what can be restored.
+async fn list(registry: &Registry, retention: &Retention, format: Format) -> Result<(), Error> {
+    let columns = [
+        Column::fixed("WHAT"),
+        Column::name("REPOSITORY"),
+        Column::fixed("DIGEST"),
+        Column::name("TAGS"),
+        Column::number("SIZE"),
+        Column::fixed("DELETED"),
+        Column::text("BY"),
+        Column::fixed("UNTIL"),
+    ];
+    let mut list = List::begin(format, "deleted", &columns)?;
+    let grace = retention.grace;
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.trash().list(None, last).await?;
-        page.items.iter().try_for_each(|row| list.manifest(row))?;
-        list.print()?;
+        page.items
+            .iter()
+            .try_for_each(|row| push_manifest(&mut list, row, grace))?;
         after = page.next;
     }
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.trash().removed_tags(None, retention, last).await?;
-        page.items.iter().try_for_each(|row| list.tag(row))?;
-        list.print()?;
+        page.items
+            .iter()
+            .try_for_each(|row| push_tag(&mut list, row, grace))?;
         after = page.next;
     }
-    if output == Format::Json {
-        written(list.array.finish(&mut list.out))
-    } else {
-        Ok(())
-    }
+    list.finish()
 }
 
-impl<W: Write> List<W> {
-    /// Returns the end of the grace period of a deletion.
-    fn until(&self, deleted_at: Millis) -> Millis {
-        deleted_at.saturating_add(Millis::try_from(self.grace.as_millis()).unwrap_or(Millis::MAX))
-    }
+/// Returns the end of the grace period of a deletion.
+fn until(deleted_at: Millis, grace: Duration) -> Millis {
+    deleted_at.saturating_add(Millis::try_from(grace.as_millis()).unwrap_or(Millis::MAX))
+}
 
-    fn manifest(&mut self, row: &TrashRow) -> Result<(), Error> {
-        let until = self.until(row.deleted_at);
-        if self.output == Format::Json {
-            let value = json!({
+fn push_manifest(list: &mut List, row: &TrashRow, grace: Duration) -> Result<(), Error> {
+    let until = until(row.deleted_at, grace);
+    list.push(
+        || {
+            vec![
+                "manifest".into(),
+                (&*row.repository).into(),
+                Cell::from(&row.digest),
+                row.tags.join(",").into(),
+                Cell::Size(row.size),
+                Cell::Time(row.deleted_at),
+                Cell::actor(&row.deleted_by),
+                Cell::Time(until),
+            ]
+        },
+        || {
+            json!({
                 "kind": "manifest", "repository": row.repository, "digest": row.digest.as_str(), "mediaType": row.media_type,
-                "tags": row.tags, "size": row.size, "deleted": exact_time(row.deleted_at),
-                "by": { "name": row.deleted_by.name, "address": row.deleted_by.address }, "until": exact_time(until),
-            });
-            return written(self.array.push(&mut self.out, &value));
-        }
-        let TrashRow {
-            repository,
-            digest,
-            tags,
-            deleted_at,
-            deleted_by,
-            ..
-        } = row;
-        let tags = if tags.is_empty() {
-            "-".to_owned()
-        } else {
-            tags.join(",")
-        };
-        self.table.row(vec![
-            "manifest".to_owned(),
-            repository.clone(),
-            digest.to_string(),
-            tags,
-            size(row.size),
-            time(*deleted_at),
-            output::actor(deleted_by),
-            time(until),
-        ]);
-        Ok(())
-    }
+                "tags": row.tags, "size": row.size, "deleted": json::time(row.deleted_at),
+                "who": json::who(&row.deleted_by), "until": json::time(until),
+            })
+        },
+    )
+}
 
-    /// Prints a tag that was removed without its manifest.
-    fn tag(&mut self, row: &RemovedTagRow) -> Result<(), Error> {
-        let until = self.until(row.removed_at);
-        if self.output == Format::Json {
-            let value = json!({
+/// Lists a tag that was removed without its manifest.
+fn push_tag(list: &mut List, row: &RemovedTagRow, grace: Duration) -> Result<(), Error> {
+    let until = until(row.removed_at, grace);
+    list.push(
+        || {
+            vec![
+                "tag".into(),
+                (&*row.repository).into(),
+                Cell::from(&row.digest),
+                (&*row.tag).into(),
+                Cell::Empty,
+                Cell::Time(row.removed_at),
+                Cell::actor(&row.removed_by),
+                Cell::Time(until),
+            ]
+        },
+        || {
+            json!({
                 "kind": "tag", "repository": row.repository, "digest": row.digest.as_str(), "tags": [row.tag],
-                "deleted": exact_time(row.removed_at), "by": { "name": row.removed_by.name, "address": row.removed_by.address },
-                "until": exact_time(until),
-            });
-            return written(self.array.push(&mut self.out, &value));
-        }
-        let RemovedTagRow {
-            repository,
-            tag,
-            digest,
-            removed_at,
-            removed_by,
-        } = row;
-        self.table.row(vec![
-            "tag".to_owned(),
-            repository.clone(),
-            digest.to_string(),
-            tag.clone(),
-            "-".to_owned(),
-            time(*removed_at),
-            output::actor(removed_by),
-            time(until),
-        ]);
-        Ok(())
-    }
-
-    fn print(&mut self) -> Result<(), Error> {
-        if self.output == Format::Table {
-            written(self.table.print(&mut self.out))
-        } else {
-            Ok(())
-        }
-    }
+                "deleted": json::time(row.removed_at), "who": json::who(&row.removed_by), "until": json::time(until),
+            })
+        },
+    )
 }

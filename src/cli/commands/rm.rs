@@ -1,6 +1,7 @@
 //! `registry rm`: shows what a deletion removes and frees, asks for confirmation, and deletes.
 
 use std::collections::HashSet;
+use std::io::stdout;
 
 use serde_json::{Value, json};
 use tarkeep::oci::TagName;
@@ -10,8 +11,12 @@ use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::confirm::Confirmation;
-use crate::cli::terminal::output::{self, Format, Table, size, time, written};
-use crate::cli::terminal::selection::{Selection, Selector};
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output, Screen, written};
+use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::selection::Selection;
+use crate::cli::terminal::table::{Cell, Column, Table};
+use crate::cli::terminal::values::{count, size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -26,9 +31,8 @@ pub(crate) struct Arguments {
     confirmation: Confirmation,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
@@ -37,11 +41,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         dry_run,
         confirmation,
         store,
-        output,
+        output: Output { format },
     } = arguments;
-    let selector = Selector::parse(&reference)?;
+    let parsed = Reference::parse(&reference)?;
     let (registry, retention) = store.open_with_rules().await?;
-    let selection = selector.select(&registry).await?;
+    let named = parsed.resolve(&registry, "rm").await?;
+    let selection = named.select(&registry).await?;
     check_mutable(&selection, &retention)?;
     if !dry_run {
         confirmation.check_possible()?;
@@ -51,7 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         .preview_deletion(selection.deletions.clone(), &retention)
         .await?;
     consequence.dependents = unselected(consequence.dependents, &selection);
-    if output == Format::Table {
+    if format == Format::Text {
         show(&selection, &consequence, &retention)?;
     }
     if !dry_run {
@@ -62,17 +67,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         ))?;
         remove(&registry, &selection).await?;
     }
-    match output {
-        Format::Json => {
-            let removed = if dry_run {
-                Value::Null
-            } else {
-                json!(reference)
-            };
-            output::print(format!("{:#}\n", as_json(removed, &selection, &consequence)).as_bytes())
-        }
-        Format::Table if dry_run => Ok(()),
-        Format::Table => output::print(format!("removed {}\n", what(&selection)).as_bytes()),
+    match format {
+        Format::Json => json::print(&as_json(!dry_run, &selection, &consequence)),
+        Format::Text if dry_run => Ok(()),
+        Format::Text => output::say(&format!("removed {}", what(&selection))),
     }
 }
 
@@ -91,17 +89,22 @@ fn show(
     consequence: &DeletionEffect,
     retention: &Retention,
 ) -> Result<(), Error> {
-    let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST"]);
+    let columns = [
+        Column::name("REPOSITORY"),
+        Column::name("TAG"),
+        Column::fixed("DIGEST"),
+    ];
+    let mut table = Table::new(&columns, Screen::of_stdout());
     for row in &selection.rows {
-        table.row(vec![
-            row.repository.to_string(),
-            row.tag.clone().unwrap_or_else(|| "-".to_owned()),
-            row.digest.to_string(),
-        ]);
+        written(table.row(vec![
+            row.repository.as_str().into(),
+            row.tag.as_deref().into(),
+            Cell::from(&row.digest),
+        ]))?;
     }
-    written(table.print(&mut std::io::stdout().lock()))?;
+    written(table.print(&mut stdout().lock()))?;
     show_dependents(&consequence.dependents)?;
-    output::print(format!("{}\n", sentence(selection, consequence, retention)).as_bytes())
+    output::say(&sentence(selection, consequence, retention))
 }
 
 /// Leaves out dependents that are shown among the selected content.
@@ -125,24 +128,25 @@ fn show_dependents(dependents: &[Dependent]) -> Result<(), Error> {
     if dependents.is_empty() {
         return Ok(());
     }
-    let mut table = Table::new(&["REPOSITORY", "TAG", "DIGEST", "TYPE", "OF"]);
+    let columns = [
+        Column::name("REPOSITORY"),
+        Column::name("TAG"),
+        Column::fixed("DIGEST"),
+        Column::text("TYPE"),
+        Column::fixed("OF"),
+    ];
+    let mut table = Table::new(&columns, Screen::of_stdout());
     for dependent in dependents {
-        table.row(vec![
-            dependent.repository.to_string(),
-            dependent
-                .tag
-                .as_ref()
-                .map_or_else(|| "-".to_owned(), ToString::to_string),
-            dependent.digest.to_string(),
-            dependent
-                .kind
-                .clone()
-                .unwrap_or_else(|| "signature".to_owned()),
-            dependent.subject.to_string(),
-        ]);
+        written(table.row(vec![
+            dependent.repository.as_str().into(),
+            dependent.tag.as_ref().map(TagName::as_str).into(),
+            Cell::from(&dependent.digest),
+            dependent.kind.as_deref().unwrap_or("signature").into(),
+            Cell::from(&dependent.subject),
+        ]))?;
     }
     output::print(b"\nsignatures and other referrers that go along:\n")?;
-    written(table.print(&mut std::io::stdout().lock()))?;
+    written(table.print(&mut stdout().lock()))?;
     output::print(b"\n")
 }
 
@@ -173,7 +177,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         .into_iter()
         .filter(|(number, _)| *number > 0);
     let mut text = numbers
-        .map(|(number, noun)| output::count(number, noun))
+        .map(|(number, noun)| count(number, noun))
         .collect::<Vec<_>>()
         .join(" and ")
         + "; ";
@@ -187,7 +191,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
             text += &format!(
                 "frees {} in {} {when} {}",
                 size(goes.bytes),
-                output::count(goes.blobs, "blob"),
+                count(goes.blobs, "blob"),
                 time(last)
             );
         }
@@ -204,7 +208,7 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
         } else {
             "lose their last tag and are kept"
         };
-        let manifests = output::count(*untagged, "manifest");
+        let manifests = count(*untagged, "manifest");
         text += &format!(
             " ({manifests} {they} as long as the rules keep untagged manifests; registry rm REPOSITORY@DIGEST removes one now)"
         );
@@ -274,7 +278,7 @@ fn what(selection: &Selection) -> String {
     }
 }
 
-fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) -> Value {
+fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect) -> Value {
     let items =
         selection.rows.iter().map(|row| json!({ "repository": row.repository.as_str(), "tag": row.tag, "digest": row.digest.as_str() }));
     let DeletionEffect {
@@ -294,11 +298,14 @@ fn as_json(removed: Value, selection: &Selection, consequence: &DeletionEffect) 
         })
     });
     json!({
-        "removed": removed,
+        "removed": is_removed,
         "items": items.collect::<Vec<_>>(),
         "referrers": dependents.collect::<Vec<_>>(),
         "manifests": deleted,
         "untagged": { "manifests": untagged, "keptForever": kept },
-        "comesBack": { "bytes": goes.bytes, "blobs": goes.blobs, "by": goes.last.filter(|_| goes.bytes > 0).map(time) },
+        "frees": {
+            "size": goes.bytes, "blobs": goes.blobs,
+            "at": goes.last.filter(|_| goes.bytes > 0).map(json::time),
+        },
     })
 }

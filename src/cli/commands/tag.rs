@@ -1,17 +1,18 @@
 //! `registry tag`: the history of a tag, and moving it back.
 
-use std::io::{BufWriter, stdout};
-
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Actor, ManifestReference, Registry, RestoreTarget, TagState, now};
+use tarkeep::registry::{Registry, RestoreTarget, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{self, Format, JsonArray, Table, exact_time, written};
-use crate::cli::terminal::reference::Target;
-use crate::cli::terminal::time_arg;
+use crate::cli::terminal::json;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::table::{Cell, Column};
+use crate::cli::terminal::{time_arg, values};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -34,9 +35,8 @@ struct History {
     reference: String,
     #[command(flatten)]
     store: Store,
-    /// Output format: table, or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(clap::Args)]
@@ -50,9 +50,8 @@ struct RestoreArguments {
     to: Option<String>,
     #[command(flatten)]
     store: Store,
-    /// Output format: text (table), or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
@@ -62,128 +61,140 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
 }
 
-/// Parses a reference that must have a tag.
-fn tag_of(text: &str) -> Result<(RepositoryName, TagName), Error> {
-    match Target::parse(text)? {
-        Target {
-            repository,
-            manifest: Some(ManifestReference::Tag(tag)),
-        } => Ok((repository, tag)),
-        _ => Err(Error::Other(format!(
-            "'{text}' names no tag: write REPOSITORY:TAG"
-        ))),
-    }
-}
-
 async fn history(arguments: History) -> Result<(), Error> {
-    let (repository, tag) = tag_of(&arguments.reference)?;
-    let registry = arguments.store.open().await?;
-    let mut out = BufWriter::new(stdout().lock());
-    let mut table = Table::new(&["DIGEST", "SINCE", "BY", "FROM", "UNTIL", "ENDED"]);
-    let mut array = JsonArray::new();
+    let History {
+        reference,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = Reference::parse(&reference)?;
+    let registry = store.open().await?;
+    let named = reference.resolve(&registry, "tag history").await?;
+    let (repository, tag) = named.tag("tag history")?;
+    let columns = [
+        Column::fixed("DIGEST"),
+        Column::fixed("SINCE"),
+        Column::text("BY"),
+        Column::text("FROM"),
+        Column::fixed("UNTIL"),
+        Column::text("ENDED"),
+    ];
+    let mut list = List::object(format, &columns);
     let (mut before, mut is_known) = (None, false);
     loop {
         let page = registry.tags().history(&repository, &tag, before).await?;
-        is_known |= !page.items.is_empty();
         if !is_known {
-            return Err(Error::Other(format!(
-                "{repository} has no tag {tag}, and no history of it: run registry ls {repository} to list its tags"
-            )));
+            if page.items.is_empty() {
+                return Err(Error::Other(format!(
+                    "{repository} has no tag {tag}, and no history of it: registry ls {repository} lists its tags"
+                )));
+            }
+            is_known = true;
+            list.field("repository", &json!(repository.as_str()))?;
+            list.field("tag", &json!(tag.as_str()))?;
+            list.next("states")?;
         }
         for state in &page.items {
-            match arguments.output {
-                Format::Json => written(array.push(&mut out, &as_json(state)))?,
-                Format::Table => table.row(as_row(state)),
-            }
-        }
-        if arguments.output == Format::Table {
-            written(table.print(&mut out))?;
+            list.push(|| as_row(state), || as_json(state))?;
         }
         before = page.next.and_then(|next| next.parse().ok());
         if before.is_none() {
-            break;
+            return list.finish();
         }
-    }
-    if arguments.output == Format::Json {
-        written(array.finish(&mut out))
-    } else {
-        Ok(())
     }
 }
 
-fn as_row(state: &TagState) -> Vec<String> {
-    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+fn as_row(state: &TagState) -> Vec<Cell> {
     let (until, ended) = match &state.end {
-        None => ("now".to_owned(), String::new()),
-        Some(end) => (
-            exact_time(end.at),
-            format!(
-                "{} by {}",
-                if end.is_deletion { "removed" } else { "moved" },
-                output::actor(&end.by)
-            ),
-        ),
+        None => (Cell::from("now"), Cell::Empty),
+        Some(end) => {
+            let how = if end.is_deletion { "removed" } else { "moved" };
+            let ended = format!("{how} by {}", values::actor(&end.by));
+            (Cell::Time(end.at), ended.into())
+        }
     };
     vec![
-        state.digest.to_string(),
-        exact_time(state.since),
-        text(&state.set_by.name),
-        text(&state.set_by.address),
+        Cell::from(&state.digest),
+        Cell::Time(state.since),
+        state.set_by.name.as_deref().into(),
+        state.set_by.address.as_deref().into(),
         until,
         ended,
     ]
 }
 
 fn as_json(state: &TagState) -> Value {
-    let person = |actor: &Actor| json!({ "name": actor.name, "address": actor.address });
-    let end = state
-        .end
-        .as_ref()
-        .map(|end| json!({ "at": exact_time(end.at), "how": if end.is_deletion { "removed" } else { "moved" }, "by": person(&end.by) }));
+    let end = state.end.as_ref().map(|end| {
+        let how = if end.is_deletion { "removed" } else { "moved" };
+        json!({ "at": json::time(end.at), "how": how, "who": json::who(&end.by) })
+    });
     json!({
         "digest": state.digest.as_str(),
         "mediaType": state.media_type,
         "size": state.size,
-        "since": exact_time(state.since),
-        "by": person(&state.set_by),
+        "since": json::time(state.since),
+        "who": json::who(&state.set_by),
         "end": end,
     })
 }
 
 async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
-    let (repository, tag) = tag_of(&arguments.reference)?;
-    let to = match &arguments.to {
-        None => RestoreTarget::Previous,
-        Some(text) => match Digest::parse(text) {
-            Ok(digest) => RestoreTarget::Digest(digest),
-            Err(_) if text.starts_with("sha") => {
-                return Err(Error::Other(format!(
-                    "'{text}' is not a digest: write sha256: and 64 hex digits"
-                )));
-            }
-            Err(_) => RestoreTarget::At(time_arg::parse(text, now())?),
-        },
-    };
-    let registry = arguments.store.open().await?;
+    let RestoreArguments {
+        reference,
+        to,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = Reference::parse(&reference)?;
+    let registry = store.open().await?;
+    let named = reference.resolve(&registry, "tag restore").await?;
+    let (repository, tag) = named.tag("tag restore")?;
+    let to = target(&registry, &repository, to.as_deref()).await?;
     let before = present(&registry, &repository, &tag).await?;
     let digest = registry
         .tags()
         .restore(&repository, &tag, to, actor::local_user())
         .await?;
-    output::print(
-        match arguments.output {
-            Format::Json => {
-                let was = before.as_ref().map(Digest::as_str);
-                format!("{}\n", json!({ "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str(), "was": was }))
-            }
-            Format::Table => match before {
-                Some(before) if before == digest => format!("tag {tag} of {repository} already points at {digest}\n"),
-                Some(before) => format!("moved tag {tag} of {repository} from {before} to {digest}\n"),
-                None => format!("restored tag {tag} of {repository}, which points at {digest}\n"),
-            },
+    match format {
+        Format::Json => {
+            let was = before.as_ref().map(Digest::as_str);
+            json::print(
+                &json!({ "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str(), "was": was }),
+            )
         }
-        .as_bytes(),
-    )
+        Format::Text => output::say(&match before {
+            Some(before) if before == digest => {
+                format!("tag {tag} of {repository} already points at {digest}")
+            }
+            Some(before) => format!("moved tag {tag} of {repository} from {before} to {digest}"),
+            None => format!("restored tag {tag} of {repository}, which points at {digest}"),
+        }),
+    }
+}
+
+/// Parses the value of `--to`: a digest or a prefix of one, or a time.
+async fn target(
+    registry: &Registry,
+    repository: &RepositoryName,
+    text: Option<&str>,
+) -> Result<RestoreTarget, Error> {
+    let Some(text) = text else {
+        return Ok(RestoreTarget::Previous);
+    };
+    if let Ok(time) = time_arg::parse(text, now()) {
+        return Ok(RestoreTarget::At(time));
+    }
+    let parsed = Reference::parse(text);
+    match parsed.as_ref().ok().and_then(Reference::digest_alone) {
+        Some(prefix) => {
+            let digest = reference::digest(registry, Some(repository), prefix).await?;
+            Ok(RestoreTarget::Digest(digest))
+        }
+        None if text.starts_with("sha") => Err(Error::Other(format!(
+            "'{text}' is not a digest: write sha256: and 64 hex digits, or enough of them to be unique"
+        ))),
+        None => time_arg::parse(text, now()).map(RestoreTarget::At),
+    }
 }
 
 /// Returns the manifest that a tag points at, or `None` if it was removed.

@@ -5,45 +5,72 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use tarkeep::oci::Digest;
 use tarkeep::registry::{
-    ChainEnd, Explanation, HolderChain, Millis, PlannedRemoval, RemovalKind, Retention, StepKind,
+    ChainEnd, Explanation, HolderChain, ManifestReference, Millis, Registry, Retention, StepKind,
     TagDecision, TagHold, TrashRow, now,
 };
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
-use crate::cli::terminal::output::{self, Format, exact_time, size, time};
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output, Screen, wrapped};
+use crate::cli::terminal::reference::{self, Names, Part, Reference};
+use crate::cli::terminal::values::{actor, plain, size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Digest of a blob or a manifest, in any repository: sha256:…, as registry inspect shows it
-    digest: String,
+    /// Tag, manifest, or digest of a blob or manifest in any repository; digests may be shortened
+    #[arg(value_name = "DIGEST|REPOSITORY:TAG|REPOSITORY@DIGEST")]
+    reference: String,
     #[command(flatten)]
     store: Store,
-    /// Output format: text (table), or JSON for scripts
-    #[arg(long, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    // also accepts REPOSITORY@DIGEST, as other commands do
-    let text = arguments
-        .digest
-        .rsplit_once('@')
-        .map_or(&*arguments.digest, |(_, digest)| digest);
-    let digest = Digest::parse(text)
-        .map_err(|error| Error::Other(format!("cannot read '{}': {error}", arguments.digest)))?;
-    let (registry, retention) = arguments.store.open_with_rules().await?;
+    let Arguments {
+        reference,
+        store,
+        output: Output { format },
+    } = arguments;
+    let parsed = Reference::parse(&reference)?;
+    let (registry, retention) = store.open_with_rules().await?;
+    let digest = digest(&registry, parsed).await?;
     let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(format!(
             "{digest} is unknown: it was never pushed, or is permanently removed"
         )));
     }
-    match arguments.output {
-        Format::Json => {
-            output::print(format!("{:#}\n", as_json(&digest, &why, &retention)).as_bytes())
+    match format {
+        Format::Json => json::print(&as_json(&digest, &why, &retention)),
+        Format::Text => output::print(
+            wrapped(&as_text(&digest, &why, &retention), Screen::of_stdout()).as_bytes(),
+        )
+        .and_then(|()| output::print(b"\n")),
+    }
+}
+
+/// Finds the digest that is meant.
+async fn digest(registry: &Registry, reference: Reference) -> Result<Digest, Error> {
+    if let Some(prefix) = reference.digest_alone() {
+        return reference::digest(registry, None, prefix).await;
+    }
+    let named = reference.resolve(registry, "why").await?;
+    match named.one_repository("why")? {
+        // also blobs, which have no repository of their own
+        (_, Part::Digest(prefix)) => reference::digest(registry, None, &prefix).await,
+        (repository, Part::Whole) => Err(Error::Other(format!(
+            "registry why takes a tag or a digest, and '{repository}' is a repository: registry ls {repository} lists its tags"
+        ))),
+        (_, Part::Tags(Names::Matching(_))) => Err(Error::Other(
+            "registry why takes one tag or digest".to_owned(),
+        )),
+        (repository, Part::Tags(Names::One(tag))) => {
+            let tag = ManifestReference::Tag(tag);
+            let manifest = registry.manifests().get(&repository, &tag).await?;
+            Ok(manifest.digest.clone())
         }
-        Format::Table => output::print(as_text(&digest, &why, &retention).as_bytes()),
     }
 }
 
@@ -64,11 +91,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
         .unwrap_or_default();
     let mut text = format!("{digest} is a {}{bytes}\n", what(why));
     for chain in &why.chains {
-        let _ = writeln!(
-            text,
-            "  {}",
-            output::plain(&line(chain, why.blob.is_some()))
-        );
+        let _ = writeln!(text, "  {}", plain(&line(chain, why.blob.is_some())));
     }
     if why.more > 0 || why.is_cut {
         let _ = writeln!(
@@ -100,7 +123,7 @@ fn as_text(digest: &Digest, why: &Explanation, retention: &Retention) -> String 
                 ..
             },
             by,
-        ) = (row, output::plain(&output::actor(&row.deleted_by)));
+        ) = (row, plain(&actor(&row.deleted_by)));
         let until = time(restorable(row, retention));
         let _ = writeln!(
             text,
@@ -202,26 +225,17 @@ fn kind(kind: StepKind) -> &'static str {
 }
 
 fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
-    let goes = why.removals.iter().map(
-        |PlannedRemoval {
-             kind,
-             repository,
-             at,
-             why,
-             ..
-         }| {
-            let kind = if *kind == RemovalKind::Blob {
-                "blob"
-            } else {
-                "manifest"
-            };
-            json!({ "kind": kind, "repository": repository, "at": exact_time(*at), "why": why })
-        },
-    );
-    let trash = why.trash.iter().map(|row| {
+    let removals = why.removals.iter().map(|removal| {
         json!({
-            "repository": row.repository, "deleted": exact_time(row.deleted_at), "tags": row.tags,
-            "by": { "name": row.deleted_by.name, "address": row.deleted_by.address }, "until": exact_time(restorable(row, retention)),
+            "kind": removal.kind, "repository": removal.repository, "digest": removal.digest.as_str(),
+            "at": json::time(removal.at), "why": removal.why,
+        })
+    });
+    let deleted = why.trash.iter().map(|row| {
+        json!({
+            "repository": row.repository, "digest": digest.as_str(), "tags": row.tags,
+            "deleted": json::time(row.deleted_at), "who": json::who(&row.deleted_by),
+            "until": json::time(restorable(row, retention)),
         })
     });
     json!({
@@ -231,9 +245,9 @@ fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
         "chains": why.chains.iter().map(chain_json).collect::<Vec<_>>(),
         "more": why.more,
         "moreIsExact": !why.is_cut,
-        "goes": goes.collect::<Vec<_>>(),
-        "deleted": trash.collect::<Vec<_>>(),
-        "removal": why.is_removal,
+        "removals": removals.collect::<Vec<_>>(),
+        "deleted": deleted.collect::<Vec<_>>(),
+        "awaitsRemoval": why.is_removal,
     })
 }
 
@@ -247,16 +261,16 @@ fn chain_json(chain: &HolderChain) -> Value {
         ChainEnd::Tags { tags, more } => {
             let tags = tags.iter().map(|TagHold { name, decision }| {
                 let decision = decision.as_ref().map(
-                    |TagDecision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(exact_time) }),
+                    |TagDecision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(json::time) }),
                 );
                 json!({ "tag": name, "rule": decision })
             });
             json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
         }
         ChainEnd::Idle { until, why } => {
-            json!({ "kind": "untagged", "until": until.map(exact_time), "why": why })
+            json!({ "kind": "untagged", "until": until.map(json::time), "why": why })
         }
-        ChainEnd::Lease { until } => json!({ "kind": "lease", "until": exact_time(*until) }),
+        ChainEnd::Lease { until } => json!({ "kind": "lease", "until": json::time(*until) }),
     };
     json!({ "repository": chain.repository, "steps": steps, "end": end })
 }

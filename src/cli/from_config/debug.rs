@@ -54,7 +54,7 @@ pub(crate) fn metrics_path(debug: &config::DebugServer) -> Result<Option<String>
         Some(path) if path.starts_with('/') => path.to_owned(),
         Some(path) => format!("/{path}"),
     };
-    if DebugServer::is_taken(&path) {
+    if DebugServer::is_reserved(&path) {
         let sentence = format!(
             "http.debug.prometheus.path is {path}, which is in use: choose another one, such as /metrics"
         );

@@ -2,7 +2,7 @@
 
 use tarkeep::config::{self, Violations, collect, combine};
 use tarkeep::http::{
-    Address, BaseUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings, Site,
+    Address, BaseUrl, ExternalUrl, ExtraHeaders, Limits, Locations, PathPrefix, ServerSettings,
     TrustedProxies,
 };
 
@@ -18,10 +18,16 @@ pub(crate) fn settings(
 ) -> Result<ServerSettings, Violations> {
     let running = running.and_then(|running| running.tls.as_ref());
     let tls = tls::open(http, running);
-    let (site, proxies, limits, tls) =
-        combine((site(http), proxies(http), limits(http, connections), tls))?;
+    let (external_url, headers, proxies, limits, tls) = combine((
+        external_url(http),
+        headers(http),
+        proxies(http),
+        limits(http, connections),
+        tls,
+    ))?;
     Ok(ServerSettings {
-        site,
+        external_url,
+        headers,
         proxies,
         limits,
         h2c: http.h2c.enabled,
@@ -37,7 +43,8 @@ pub(crate) fn notes(http: &config::Http) -> Vec<String> {
 /// Validates the section as [`settings`] does, without changing anything.
 pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
     combine((
-        site(http),
+        external_url(http),
+        headers(http),
         proxies(http),
         limits(http, usize::MAX),
         tls::check(http),
@@ -67,7 +74,7 @@ fn violation_of(key: &'static str) -> impl Fn(String) -> Violations {
     move |problem| Violations::of(key, format!("{key}: {problem}"))
 }
 
-fn site(http: &config::Http) -> Result<Site, Violations> {
+fn external_url(http: &config::Http) -> Result<ExternalUrl, Violations> {
     let prefix = http
         .prefix
         .as_deref()
@@ -84,14 +91,17 @@ fn site(http: &config::Http) -> Result<Site, Violations> {
         (None, Some(false)) => Ok(Locations::Absolute),
         (None, Some(true) | None) => Ok(Locations::Relative),
     };
+    let (prefix, locations) = combine((prefix, locations))?;
+    Ok(ExternalUrl::new(prefix, locations))
+}
+
+fn headers(http: &config::Http) -> Result<ExtraHeaders, Violations> {
     let pairs = http.headers.iter().flat_map(|(name, values)| {
         values
             .iter()
             .map(move |value| (name.as_str(), value.as_str()))
     });
-    let headers = ExtraHeaders::parse(pairs).map_err(violation_of("http.headers"));
-    let (prefix, locations, headers) = combine((prefix, locations, headers))?;
-    Ok(Site::new(prefix, locations, headers))
+    ExtraHeaders::parse(pairs).map_err(violation_of("http.headers"))
 }
 
 fn proxies(http: &config::Http) -> Result<TrustedProxies, Violations> {

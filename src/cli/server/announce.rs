@@ -13,10 +13,9 @@ use crate::cli::error::Error;
 /// Minimum lease of real use; shorter ones are for tests.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
-/// Prints the line that scripts wait for, with an address to push to.
-pub(super) fn announce(address: &Address, is_encrypted: bool, directory: &Path) {
-    let scheme = if is_encrypted { "https" } else { "http" };
-    let place = match address.local() {
+/// Prints the line that scripts wait for, with an address to push to: `scheme` is `http` or `https`.
+pub(super) fn announce(address: &Address, scheme: &str, directory: &Path) {
+    let url = match address.local() {
         Address::Tcp(address) => format!("{scheme}://{address}"),
         Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
     };
@@ -27,7 +26,7 @@ pub(super) fn announce(address: &Address, is_encrypted: bool, directory: &Path) 
     }
     let mut out = std::io::stdout();
     // a closed standard output is no reason not to serve
-    let _ = writeln!(out, "listening on {place}, data in {}", directory.display())
+    let _ = writeln!(out, "listening on {url}, data in {}", directory.display())
         .and_then(|()| out.flush());
 }
 

@@ -11,7 +11,7 @@ use crate::cli::from_config::{debug, health};
 /// Prepares monitoring. The access log is still off: the first line on standard output must be the announcement.
 pub(super) fn start(config: &Config, reloads: Arc<Reloads>) -> Result<Monitoring, Error> {
     let health = health::checks(&config.health)?;
-    let access_log = AccessLog::start(std::io::stdout(), false);
+    let access_log = AccessLog::start(std::io::stdout());
     let access_log = access_log.map_err(|error| {
         Error::Other(format!("cannot start a thread for the access log: {error}"))
     })?;

@@ -144,7 +144,7 @@ impl Reloader {
     fn reload(&mut self, trigger: Trigger, logged: Option<String>) {
         match self.prepare(trigger) {
             Ok((loaded, changes)) => {
-                self.reloads.count(true);
+                self.reloads.count_applied();
                 changes.into_iter().for_each(|apply| apply());
                 self.log(&loaded);
                 self.current = loaded;
@@ -153,7 +153,7 @@ impl Reloader {
             Err(error) => {
                 let sentence = error.to_string().replace('\n', "; ");
                 if logged.as_ref() != Some(&sentence) {
-                    self.reloads.count(false);
+                    self.reloads.count_rejected();
                     tracing::error!(
                         "the new configuration is rejected, the previous one stays in force: {sentence}"
                     );

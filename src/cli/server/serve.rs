@@ -89,7 +89,7 @@ async fn serve(
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
-    let is_encrypted = http.tls.is_some();
+    let scheme = if http.tls.is_some() { "https" } else { "http" };
     let server = Server::bind(address, registry.clone(), access.clone(), http, monitoring).await;
     let server = server.map_err(|error| cannot_bind(address, &error))?;
     let address = server
@@ -100,7 +100,7 @@ async fn serve(
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), address.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server).await?;
-    announce(&address, is_encrypted, directory);
+    announce(&address, scheme, directory);
     if access.is_open() {
         warn_open_to_network(&address);
     }

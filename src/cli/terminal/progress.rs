@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr};
 use indicatif::{ProgressBar, ProgressStyle};
 use tarkeep::registry::Progress;
 
-use crate::cli::terminal::output::size;
+use crate::cli::terminal::values::size;
 
 const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
 

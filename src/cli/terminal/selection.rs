@@ -1,30 +1,11 @@
-//! Selection of content by a reference or globs: `REPOSITORY[:TAG|@DIGEST]`.
+//! Selection of content by a reference, with globs or without.
 
 use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{self, Deletion, Glob, ManifestReference, Registry};
 
 use crate::cli::error::Error;
-use crate::cli::terminal::reference::Target;
-
-/// A name, or a glob that matches many.
-enum Names<T> {
-    One(T),
-    Matching(Glob),
-}
-
-/// The selected part of a repository.
-enum Part {
-    Everything,
-    Manifest(Digest),
-    Tags(Names<TagName>),
-}
-
-/// A reference whose repository and tag may be globs.
-pub(crate) struct Selector {
-    text: String,
-    repositories: Names<RepositoryName>,
-    part: Part,
-}
+use crate::cli::terminal::listing;
+use crate::cli::terminal::reference::{self, Named, Names, Part};
 
 /// A selected tag or manifest.
 pub(crate) struct Row {
@@ -41,63 +22,7 @@ pub(crate) struct Selection {
     pub deletions: Vec<(RepositoryName, Deletion)>,
 }
 
-/// True if a text is a glob: names cannot contain these characters.
-pub(crate) fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
-}
-
-/// Parses a glob.
-pub(crate) fn pattern(text: &str) -> Result<Glob, Error> {
-    Glob::try_from(text.to_owned()).map_err(Error::Other)
-}
-
-impl Selector {
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        if !is_glob(text) {
-            let Target {
-                repository,
-                manifest,
-            } = Target::parse(text)?;
-            let part = match manifest {
-                None => Part::Everything,
-                Some(ManifestReference::Digest(digest)) => Part::Manifest(digest),
-                Some(ManifestReference::Tag(tag)) => Part::Tags(Names::One(tag)),
-            };
-            return Ok(Self {
-                text: text.to_owned(),
-                repositories: Names::One(repository),
-                part,
-            });
-        }
-        let invalid =
-            |error: &dyn std::fmt::Display| Error::Other(format!("cannot read '{text}': {error}"));
-        let (name, part) = if let Some((name, digest)) = text.split_once('@') {
-            (
-                name,
-                Part::Manifest(Digest::parse(digest).map_err(|error| invalid(&error))?),
-            )
-        } else if let Some((name, tag)) = text.split_once(':') {
-            let tags = if is_glob(tag) {
-                Names::Matching(pattern(tag)?)
-            } else {
-                Names::One(TagName::parse(tag).map_err(|error| invalid(&error))?)
-            };
-            (name, Part::Tags(tags))
-        } else {
-            (text, Part::Everything)
-        };
-        let repositories = if is_glob(name) {
-            Names::Matching(pattern(name)?)
-        } else {
-            Names::One(RepositoryName::parse(name).map_err(|error| invalid(&error))?)
-        };
-        Ok(Self {
-            text: text.to_owned(),
-            repositories,
-            part,
-        })
-    }
-
+impl Named {
     /// Finds the selected content.
     ///
     /// # Errors
@@ -107,7 +32,7 @@ impl Selector {
         match &self.repositories {
             Names::One(name) => self.select_in(registry, name, &mut selection).await?,
             Names::Matching(pattern) => {
-                for name in matching_repositories(registry, Some(pattern)).await? {
+                for name in listing::repositories(registry, Some(pattern)).await? {
                     match self.select_in(registry, &name, &mut selection).await {
                         // not in this repository, or deleted meanwhile
                         Err(Error::Registry(
@@ -120,10 +45,7 @@ impl Selector {
             }
         }
         if selection.deletions.is_empty() {
-            return Err(Error::Other(format!(
-                "nothing matches '{}': run registry ls to list repositories and tags",
-                self.text
-            )));
+            return Err(listing::nothing_matches(&self.text));
         }
         Ok(selection)
     }
@@ -140,11 +62,14 @@ impl Selector {
             digest: digest.clone(),
         };
         let deletion = match &self.part {
-            Part::Everything => {
+            Part::Whole => {
                 selection.rows.extend(tags(registry, name, None).await?);
                 Deletion::Everything
             }
-            Part::Manifest(digest) => {
+            Part::Digest(prefix) => {
+                // a glob matches repositories that may not have it
+                let within = self.repositories.glob().is_none().then_some(name);
+                let digest = &reference::digest(registry, within, prefix).await?;
                 let description = registry
                     .manifests()
                     .describe(name, &ManifestReference::Digest(digest.clone()))
@@ -216,23 +141,4 @@ async fn tags(
         after = page.next;
     }
     Ok(rows)
-}
-
-/// Lists repositories whose names match the pattern, if any.
-pub(crate) async fn matching_repositories(
-    registry: &Registry,
-    pattern: Option<&Glob>,
-) -> Result<Vec<RepositoryName>, Error> {
-    let mut names = Vec::new();
-    let mut after = Some(String::new());
-    while let Some(last) = after {
-        let page = registry.repositories().catalog(last, None).await?;
-        let matching = page
-            .items
-            .iter()
-            .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
-        names.extend(matching.filter_map(|name| RepositoryName::parse(name).ok()));
-        after = page.next;
-    }
-    Ok(names)
 }

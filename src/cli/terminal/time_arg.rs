@@ -8,25 +8,40 @@ use tarkeep::registry::Millis;
 use crate::cli::error::Error;
 
 /// Parses a time: RFC 3339 (`2026-11-21T10:29:00Z`, `2026-11-21 12:29+02:00`), a date (midnight UTC), or a duration before
-/// `now` (`2h`, `14d`).
+/// `now` (`2h`, `14d`) or after it (`+2h`).
 pub(crate) fn parse(text: &str, now: Millis) -> Result<Millis, Error> {
     let text = text.trim();
-    let time = before(text, now).or_else(|| absolute(text));
+    let time = match text.strip_prefix('+') {
+        Some(span) => distance(span, now, Direction::After),
+        None => {
+            let ago = text.strip_suffix("ago").unwrap_or(text).trim_end();
+            distance(ago, now, Direction::Before).or_else(|| absolute(text))
+        }
+    };
     time.map(Timestamp::as_millisecond).ok_or_else(|| {
         Error::Other(format!(
-            "'{text}' is not a time: write 2026-11-21T10:29:00Z, 2026-11-21, or 2h for two hours ago"
+            "'{text}' is not a time: write 2026-11-21T10:29:00Z, 2026-11-21, 2h for two hours ago, or +2h for two hours from now"
         ))
     })
 }
 
-fn before(text: &str, now: Millis) -> Option<Timestamp> {
-    let ago = text.strip_suffix("ago").unwrap_or(text).trim_end();
-    let span: Span = ago.parse().ok()?;
+#[derive(Clone, Copy)]
+enum Direction {
+    Before,
+    After,
+}
+
+fn distance(text: &str, now: Millis, direction: Direction) -> Option<Timestamp> {
+    let span: Span = text.parse().ok()?;
     // days have 24 hours in UTC
     let now = Timestamp::from_millisecond(now)
         .ok()?
         .to_zoned_datetime(TimeZone::UTC);
-    let then = now.checked_sub(span).ok()?;
+    let then = match direction {
+        Direction::Before => now.checked_sub(span),
+        Direction::After => now.checked_add(span),
+    };
+    let then = then.ok()?;
     (!span.is_negative()).then(|| then.timestamp())
 }
 
@@ -66,8 +81,11 @@ mod tests {
         assert_eq!(read("2026-11-21"), whole - (10 * 60 + 29) * MINUTE);
         assert_eq!(read("2h"), now - 120 * MINUTE);
         assert_eq!(read("1d 2h ago"), now - 26 * 60 * MINUTE);
+        assert_eq!(read("+1d 2h"), now + 26 * 60 * MINUTE);
         for text in [
             "",
+            "+",
+            "+2026-11-21",
             "yesterday",
             "2026-13-01",
             "10:29",

@@ -21,7 +21,7 @@ struct Counts {
     connections: usize,
     requests: usize,
     /// True if the limit has been logged.
-    is_told: bool,
+    is_logged: bool,
 }
 
 /// Permit of a connection, which counts until it is dropped.
@@ -40,8 +40,8 @@ impl AddressLimiter {
         let mut counts = self.counts();
         let count = counts.entry(address).or_default();
         if count.connections >= limit {
-            if !std::mem::replace(&mut count.is_told, true) {
-                tracing::warn!(%address, limit, "too many connections from one address: more are closed (http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
+            if !std::mem::replace(&mut count.is_logged, true) {
+                tracing::warn!(%address, limit, "too many connections from one address: further ones are closed (http.limits.connectionsperaddress; addresses in http.trustedproxies have no limit)");
             }
             return None;
         }
@@ -64,8 +64,8 @@ impl ConnectionPermit {
         let (mut counts, limit) = (limiter.counts(), limit.saturating_mul(REQUESTS));
         let count = counts.entry(*address).or_default();
         if count.requests >= limit {
-            if !std::mem::replace(&mut count.is_told, true) {
-                tracing::warn!(%address, limit, "too many requests at once from one address: more are refused (four times http.limits.connectionsperaddress, unless it is one of http.trustedproxies)");
+            if !std::mem::replace(&mut count.is_logged, true) {
+                tracing::warn!(%address, limit, "too many requests at once from one address: further ones are rejected (four times http.limits.connectionsperaddress; addresses in http.trustedproxies have no limit)");
             }
             return None;
         }
@@ -76,7 +76,7 @@ impl ConnectionPermit {
 }
 
 /// Counts one less, and removes addresses without connections and requests.
-fn leave(of: Option<&(AddressLimiter, IpAddr)>, change: impl FnOnce(&mut Counts)) {
+fn release(of: Option<&(AddressLimiter, IpAddr)>, change: impl FnOnce(&mut Counts)) {
     let Some((limiter, address)) = of else { return };
     if let Entry::Occupied(mut count) = limiter.counts().entry(*address) {
         change(count.get_mut());
@@ -88,13 +88,13 @@ fn leave(of: Option<&(AddressLimiter, IpAddr)>, change: impl FnOnce(&mut Counts)
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        leave(self.0.as_ref(), |count| count.connections -= 1);
+        release(self.0.as_ref(), |count| count.connections -= 1);
     }
 }
 
 impl Drop for RequestPermit {
     fn drop(&mut self) {
-        leave(self.0.as_ref(), |count| count.requests -= 1);
+        release(self.0.as_ref(), |count| count.requests -= 1);
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_has_its_own_limit_and_what_ends_makes_room() {
+    fn each_address_has_its_own_limit_and_ended_connections_do_not_count() {
         let limiter = AddressLimiter::default();
         let from = |text: &str| limiter.admit(Some(text.parse().unwrap()), 2);
         let first = from("192.0.2.1").unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_of_those_who_left() {
+    fn addresses_without_connections_are_forgotten() {
         let limiter = AddressLimiter::default();
         let permit = limiter
             .admit(Some("192.0.2.1".parse().unwrap()), 2)

@@ -1,7 +1,7 @@
 //! Responses to requests that hyper could not parse: malformed ones, and those whose head is too large.
 //!
 //! Hyper rejects such requests by itself, before any handler, with a status and no body, and has no hook for more. On
-//! the connection's stream its responses are easily told from a handler's (`sendfile.rs`), and replaced.
+//! the connection's stream its responses are easily distinguished from a handler's (`sendfile.rs`), and replaced.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -16,8 +16,8 @@ use crate::http::response::extra_headers::ExtraHeaders;
 
 /// Returns the response to send instead of `head`, which is hyper's, with the same status and date.
 ///
-/// It has a body although the request may have been a `HEAD`: nobody can tell, and nothing follows it.
-pub(crate) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
+/// It has a body although the request may have been a `HEAD`: its method is unknown, and nothing follows it.
+pub(crate) fn replacing_hyper(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     let head = String::from_utf8_lossy(head);
     let status = head
         .get(9..12)
@@ -28,24 +28,24 @@ pub(crate) fn in_place_of(head: &[u8], headers: &ExtraHeaders) -> Bytes {
     if let Some(date) = date.and_then(|date| date.parse().ok()) {
         response.headers_mut().insert(DATE, date);
     }
-    last_word(response, headers)
+    closing_response(response, headers)
 }
 
 /// Returns the response to a client that speaks HTTP where TLS is expected.
-pub(crate) fn of_plain_http(headers: &ExtraHeaders) -> Bytes {
-    last_word(ApiError::NotEncrypted.render(), headers)
+pub(crate) fn for_plain_http(headers: &ExtraHeaders) -> Bytes {
+    closing_response(ApiError::NotEncrypted.render(), headers)
 }
 
-fn last_word(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
+fn closing_response(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
     builder::mark_v2(&mut response);
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));
     headers.add_to(response.headers_mut());
-    on_the_wire(response)
+    serialize(response)
 }
 
-fn on_the_wire(response: Response<Body>) -> Bytes {
+fn serialize(response: Response<Body>) -> Bytes {
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     for (name, value) in response.headers() {
         bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());

@@ -31,29 +31,29 @@ pub(crate) struct TotalBudget(Arc<Budget>);
 struct Budget {
     limit: u64,
     held: AtomicU64,
-    above: Option<Arc<Budget>>,
+    parent: Option<Arc<Budget>>,
 }
 
 impl Budget {
     /// Returns the size of the largest window that fits.
     fn window(&self) -> u64 {
         let own = self.limit.saturating_sub(self.held.load(Ordering::Relaxed)) / SHARE;
-        self.above
+        self.parent
             .as_ref()
-            .map_or(own, |above| own.min(above.window()))
+            .map_or(own, |parent| own.min(parent.window()))
     }
 
-    fn take(&self, bytes: u64) {
+    fn charge(&self, bytes: u64) {
         self.held.fetch_add(bytes, Ordering::Relaxed);
-        if let Some(above) = &self.above {
-            above.take(bytes);
+        if let Some(parent) = &self.parent {
+            parent.charge(bytes);
         }
     }
 
-    fn give_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         self.held.fetch_sub(bytes, Ordering::Relaxed);
-        if let Some(above) = &self.above {
-            above.give_back(bytes);
+        if let Some(parent) = &self.parent {
+            parent.release(bytes);
         }
     }
 }
@@ -63,18 +63,18 @@ impl Default for TotalBudget {
         Self(Arc::new(Budget {
             limit: IN_TOTAL,
             held: AtomicU64::default(),
-            above: None,
+            parent: None,
         }))
     }
 }
 
 impl TotalBudget {
     pub(crate) fn connection(&self) -> SendBudget {
-        let above = Some(Arc::clone(&self.0));
+        let parent = Some(Arc::clone(&self.0));
         SendBudget(Arc::new(Budget {
             limit: PER_CONNECTION,
             held: AtomicU64::default(),
-            above,
+            parent,
         }))
     }
 }
@@ -97,11 +97,11 @@ impl SendBudget {
 /// Windows of one body.
 pub(crate) struct Windows {
     account: Arc<Budget>,
-    own: Arc<Own>,
+    own: Arc<Held>,
 }
 
 #[derive(Default)]
-struct Own {
+struct Held {
     held: AtomicU64,
     /// Woken when nothing is held.
     waker: AtomicWaker,
@@ -114,7 +114,7 @@ impl Windows {
         if size >= SMALLEST {
             return Poll::Ready(size.min(LARGEST));
         }
-        // before the check, or a release in between would wake nobody
+        // before the check, or a release in between would wake no task
         self.own.waker.register(cx.waker());
         if self.own.held.load(Ordering::Acquire) == 0 {
             Poll::Ready(SMALLEST)
@@ -131,7 +131,7 @@ impl Windows {
     /// Creates a window of bytes that are in memory already.
     pub(crate) fn hold(&self, bytes: Vec<u8>) -> Window {
         let cost = bytes.len() as u64 + OVERHEAD;
-        self.account.take(cost);
+        self.account.charge(cost);
         self.own.held.fetch_add(cost, Ordering::Relaxed);
         Window {
             bytes,
@@ -147,7 +147,7 @@ pub(crate) struct Window {
     pub bytes: Vec<u8>,
     cost: u64,
     account: Arc<Budget>,
-    own: Arc<Own>,
+    own: Arc<Held>,
 }
 
 impl Window {
@@ -164,7 +164,7 @@ impl AsRef<[u8]> for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        self.account.give_back(self.cost);
+        self.account.release(self.cost);
         if self.own.held.fetch_sub(self.cost, Ordering::AcqRel) == self.cost {
             self.own.waker.wake();
         }
@@ -177,8 +177,8 @@ mod tests {
 
     use super::*;
 
-    /// Takes windows until there is none; gives what they hold.
-    fn hoard(windows: &Windows, held: &mut Vec<Window>) -> u64 {
+    /// Takes windows until the budget is used up; returns their total size.
+    fn take_all(windows: &Windows, held: &mut Vec<Window>) -> u64 {
         let mut sum = 0;
         while let Poll::Ready(size) = windows.poll_size(&mut Context::from_waker(Waker::noop())) {
             held.push(windows.open(size));
@@ -188,14 +188,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_nothing_holds_little_and_others_get_on() {
+    fn a_client_that_reads_nothing_holds_little_and_delays_no_other() {
         let all = TotalBudget::default();
         let mut held = Vec::new();
-        let hoarder = all.connection();
-        let bodies: Vec<_> = (0..128).map(|_| hoarder.body()).collect();
-        let sum: u64 = bodies.iter().map(|windows| hoard(windows, &mut held)).sum();
+        let greedy = all.connection();
+        let bodies: Vec<_> = (0..128).map(|_| greedy.body()).collect();
+        let sum: u64 = bodies
+            .iter()
+            .map(|windows| take_all(windows, &mut held))
+            .sum();
         assert!(sum <= PER_CONNECTION + 128 * SMALLEST, "{sum}");
-        // another connection has all its own room
+        // another connection has its whole budget
         assert_eq!(
             all.connection()
                 .body()
@@ -206,30 +209,30 @@ mod tests {
         let sum: u64 = sum
             + connections
                 .iter()
-                .map(|connection| hoard(&connection.body(), &mut held))
+                .map(|connection| take_all(&connection.body(), &mut held))
                 .sum::<u64>();
         assert!(sum <= IN_TOTAL + 400 * SMALLEST, "{sum}");
-        // and small windows, one after the other, are always to be had
+        // small windows, one after the other, are always available
         let late = all.connection().body();
         for _ in 0..10 {
             let mut one = Vec::new();
-            assert_eq!(hoard(&late, &mut one), SMALLEST);
+            assert_eq!(take_all(&late, &mut one), SMALLEST);
         }
         held.clear();
         assert_eq!(
             (
                 all.0.held.load(Ordering::Relaxed),
-                hoarder.0.held.load(Ordering::Relaxed)
+                greedy.0.held.load(Ordering::Relaxed)
             ),
             (0, 0)
         );
     }
 
     #[test]
-    fn what_is_taken_wakes_its_body() {
+    fn a_received_window_wakes_its_body() {
         let all = TotalBudget::default();
         let (connection, mut held) = (all.connection(), Vec::new());
-        hoard(&connection.body(), &mut held);
+        take_all(&connection.body(), &mut held);
         let windows = connection.body();
         let (counter, waker) = counting_waker();
         let small = windows.open(SMALLEST);

@@ -1,16 +1,16 @@
 //! Sending blobs without copying them, through an unmodified hyper.
 //!
-//! The body of a large blob yields slices of a [`Mapping`](crate::sys::Mapping) of its file, which nobody reads. They
+//! The body of a large blob yields slices of a [`Mapping`](crate::sys::Mapping) of its file, which is never read. They
 //! travel through hyper as any bytes would and come out here, as the buffers of a vectored write on the connection's
 //! stream. A buffer that lies inside the mapping registered for this connection is not written: `sendfile` is called
 //! for the same bytes of the file. Everything else takes the usual way, and so would the slices, correctly, if this
-//! were taken out.
+//! were removed.
 //!
 //! The registration holds the mapping itself, so that its addresses cannot come to mean something else, and ends once
 //! the response is flushed.
 //!
-//! What hyper writes while no request is being answered is its own refusal of one that it could not read, without a
-//! body. The stream sends one that says why in its place (`refusal.rs`).
+//! While no request is being answered, hyper writes only its own rejections of requests that it could not parse, without
+//! a body. The stream replaces them with errors that name the cause (`raw_error.rs`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -140,7 +140,7 @@ pub(crate) struct Connection {
     headers: ExtraHeaders,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Unwritten rest of the error that replaces hyper's.
-    refusal: Option<Bytes>,
+    raw_error: Option<Bytes>,
 }
 
 impl Connection {
@@ -150,25 +150,25 @@ impl Connection {
             state,
             headers,
             lingering: None,
-            refusal: None,
+            raw_error: None,
         }
     }
 
-    /// Writes the registry's error in place of hyper's, which comes in one piece and counts as written when that is
+    /// Writes the registry's error instead of hyper's, which comes in one piece and counts as written when that is
     /// done.
-    fn poll_refuse(
+    fn poll_write_raw_error(
         &mut self,
         cx: &mut Context<'_>,
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let refusal = self.refusal.get_or_insert_with(|| {
+        let raw_error = self.raw_error.get_or_insert_with(|| {
             // the client may send more, and its end is unknown
             self.state.set_unread(true);
-            raw_error::in_place_of(buffers.first().map_or(&[], |buffer| buffer), &self.headers)
+            raw_error::replacing_hyper(buffers.first().map_or(&[], |buffer| buffer), &self.headers)
         });
-        while refusal.has_remaining() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, refusal))?;
-            refusal.advance(written);
+        while raw_error.has_remaining() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, raw_error))?;
+            raw_error.advance(written);
         }
         Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
     }
@@ -179,7 +179,7 @@ impl Connection {
         buffers: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if !self.state.is_answering() {
-            return self.poll_refuse(cx, buffers);
+            return self.poll_write_raw_error(cx, buffers);
         }
         let buffers = &buffers[buffers
             .iter()

@@ -42,7 +42,7 @@ const STREAMS: u32 = 128;
 /// Maximum of a response that hyper buffers for an HTTP/2 client, in bytes.
 const SEND_BUFFER: usize = 256 << 10;
 /// Time for an HTTP/2 client to learn that the connection ends.
-const GOODBYE: Duration = Duration::from_secs(5);
+const SHUTDOWN_NOTICE: Duration = Duration::from_secs(5);
 
 /// Handler of the requests that connections carry.
 pub(crate) trait Application: Clone + Send + 'static {
@@ -64,7 +64,7 @@ pub(crate) struct Context<A> {
     pub warnings: Arc<ConnectionWarnings>,
     /// Permit that counts it for its address.
     pub permit: ConnectionPermit,
-    /// Budget of memory for what it is sent.
+    /// Budget of memory for its responses.
     pub budget: SendBudget,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
@@ -112,15 +112,15 @@ async fn open<A: Application>(
         );
         return opening
             .await
-            .unwrap_or_else(|_| Err(late("the TLS handshake took too long")));
+            .unwrap_or_else(|_| Err(timed_out("the TLS handshake took too long")));
     }
     if !settings.h2c {
         return Ok(Some((Stream::Plain(socket), Version::Http1)));
     }
-    let looking = timeout(limits.header_timeout, socket.look(is_preface));
+    let looking = timeout(limits.header_timeout, socket.peek(is_preface));
     let is_http2 = looking
         .await
-        .unwrap_or_else(|_| Err(late("no request came")))?;
+        .unwrap_or_else(|_| Err(timed_out("no request came")))?;
     let version = if is_http2 == Some(true) {
         Version::Http2
     } else {
@@ -129,7 +129,7 @@ async fn open<A: Application>(
     Ok(Some((Stream::Plain(socket), version)))
 }
 
-fn late(what: &str) -> io::Error {
+fn timed_out(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
@@ -149,13 +149,13 @@ async fn open_encrypted<A: Application>(
 ) -> io::Result<Option<(Stream, Version)>> {
     // no TLS record begins with a letter, and every HTTP method does
     let is_plain = socket
-        .look(|seen| seen.first().map(u8::is_ascii_alphabetic))
+        .peek(|seen| seen.first().map(u8::is_ascii_alphabetic))
         .await?;
     if is_plain == Some(true) {
         context
             .warnings
             .handshake(context.address, Failure::PlainHttp);
-        refuse_plain(socket, &context.settings).await?;
+        reject_plain(socket, &context.settings).await?;
         return Ok(None);
     }
     let Some(stream) = tls.accept(socket).await? else {
@@ -172,14 +172,14 @@ async fn open_encrypted<A: Application>(
     )))
 }
 
-async fn refuse_plain(socket: Socket, settings: &ServerSettings) -> io::Result<()> {
-    let headers = settings.site.headers();
+async fn reject_plain(socket: Socket, settings: &ServerSettings) -> io::Result<()> {
+    let headers = &settings.headers;
     let (mut connection, state) = connection(Stream::Plain(socket), settings);
     let _guard = state.begin();
     // unread bytes of the client would reset the connection before it has read the response
     state.set_unread(true);
     connection
-        .write_all(&raw_error::of_plain_http(headers))
+        .write_all(&raw_error::for_plain_http(headers))
         .await?;
     connection.shutdown().await
 }
@@ -187,7 +187,7 @@ async fn refuse_plain(socket: Socket, settings: &ServerSettings) -> io::Result<(
 fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, ConnectionState) {
     let state = ConnectionState::new(&stream);
     (
-        Connection::new(stream, state.clone(), settings.site.headers().clone()),
+        Connection::new(stream, state.clone(), settings.headers.clone()),
         state,
     )
 }
@@ -206,7 +206,7 @@ impl<A: Application> Context<A> {
         peer: Peer,
         mut request: Request<Incoming>,
     ) -> impl Future<Output = Response<Body>> + use<A> {
-        let client = self.live.look().proxies.client(peer, request.headers());
+        let client = self.live.load().proxies.client(peer, request.headers());
         if !client.is_by_proxy {
             self.warnings.untrusted(peer, request.headers());
         }
@@ -275,7 +275,7 @@ impl Drop for Open {
 }
 
 /// Response to a request beyond the limit. It has no body, which the client could leave unread to keep the stream open.
-fn crowded() -> Response<Body> {
+fn too_many_requests() -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     answer
@@ -300,7 +300,7 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
         async {
             let Some((answer, request_permit)) = answer else {
                 return Ok::<_, Infallible>(
-                    crowded().map(|body| ResponseBody::new(body, open).keeping(None)),
+                    too_many_requests().map(|body| ResponseBody::new(body, open).keeping(None)),
                 );
             };
             let answer = answer.await;
@@ -320,24 +320,24 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
         outcome = connection.as_mut() => return outcome,
-        () = quiet(&mut open, limits.header_timeout) => {}
+        () = until_idle(&mut open, limits.header_timeout) => {}
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
     // a request may have arrived just before
     tokio::select! {
         outcome = connection => outcome,
-        () = quiet(&mut open, GOODBYE) => Ok(()),
+        () = until_idle(&mut open, SHUTDOWN_NOTICE) => Ok(()),
     }
 }
 
 /// Waits until no request has been open for the given time.
-async fn quiet(open: &mut watch::Receiver<usize>, wanted: Duration) {
+async fn until_idle(open: &mut watch::Receiver<usize>, period: Duration) {
     loop {
-        let is_quiet = *open.borrow_and_update() == 0;
+        let is_idle = *open.borrow_and_update() == 0;
         let change = open.changed();
-        let outcome = if is_quiet {
-            timeout(wanted, change).await
+        let outcome = if is_idle {
+            timeout(period, change).await
         } else {
             Ok(change.await)
         };

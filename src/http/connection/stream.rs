@@ -70,7 +70,7 @@ impl Socket {
     }
 
     /// Peeks at the client's first bytes until `judge` can decide or the client has sent all. They can be read again.
-    pub(crate) async fn look<T>(
+    pub(crate) async fn peek<T>(
         &mut self,
         judge: impl Fn(&[u8]) -> Option<T>,
     ) -> io::Result<Option<T>> {

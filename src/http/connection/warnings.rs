@@ -12,25 +12,25 @@ use crate::tls::Failure;
 
 /// Minimum interval between lines about the same client.
 const HANDSHAKES_EVERY: Duration = Duration::from_secs(3600);
-const STRANGERS_EVERY: Duration = Duration::from_secs(24 * 3600);
+const UNTRUSTED_PEERS_EVERY: Duration = Duration::from_secs(24 * 3600);
 /// Maximum number of lines in that interval.
 const HANDSHAKES: usize = 500;
-const STRANGERS: usize = 100;
+const UNTRUSTED_PEERS: usize = 100;
 
 /// Warnings about connections, limited per client.
 pub(crate) struct ConnectionWarnings {
     handshakes: LogLimiter<(Option<IpAddr>, Failure)>,
-    strangers: LogLimiter<Option<IpAddr>>,
+    untrusted_peers: LogLimiter<Option<IpAddr>>,
 }
 
 impl Default for ConnectionWarnings {
     fn default() -> Self {
         Self {
             handshakes: LogLimiter::new("failed handshakes", HANDSHAKES_EVERY, HANDSHAKES),
-            strangers: LogLimiter::new(
-                "peers that are believed nothing",
-                STRANGERS_EVERY,
-                STRANGERS,
+            untrusted_peers: LogLimiter::new(
+                "untrusted peers that name other clients",
+                UNTRUSTED_PEERS_EVERY,
+                UNTRUSTED_PEERS,
             ),
         }
     }
@@ -52,12 +52,16 @@ impl ConnectionWarnings {
 
     /// Logs that an untrusted peer names another client: it may be a proxy that is missing in the configuration.
     pub fn untrusted(&self, peer: Peer, headers: &HeaderMap) {
-        if names_another(headers) && self.strangers.may_log(peer.address.map(client_key::of)) {
+        if names_another(headers)
+            && self
+                .untrusted_peers
+                .may_log(peer.address.map(client_key::of))
+        {
             // 127.0.0.1 stands for Unix sockets as well
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(
                 peer = named(peer.address),
-                "X-Forwarded-For, X-Real-IP or Forwarded of a peer that is not trusted does not count: if this is a proxy of yours, add {trust} to http.trustedproxies, or all its clients are one here, and with relativeurls: false locations are wrong; if not, a client has made it up, and nothing need be done"
+                "ignored X-Forwarded-For, X-Real-IP or Forwarded of an untrusted peer: if it is your proxy, add {trust} to http.trustedproxies, or all its clients count as one and locations are wrong with relativeurls: false; if not, the client made the header up, and there is nothing to do"
             );
         }
     }

@@ -15,7 +15,7 @@ use crate::background_writer::BackgroundWriter;
 
 /// Maximum length of each text from a request (target, referrer, user agent), in bytes. They are held until the
 /// response ends.
-const KEPT: usize = 1024;
+const MAX_TEXT: usize = 1024;
 /// Time for which lines are collected before they are written.
 const GATHERING: Duration = Duration::from_millis(10);
 
@@ -27,13 +27,13 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// Starts the thread that writes to `out`. A disabled log discards lines uncounted.
+    /// Starts the thread that writes to `out`. The log is disabled at first, and discards lines uncounted meanwhile.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(out: impl Write + Send + 'static, is_enabled: bool) -> std::io::Result<Self> {
+    pub fn start(out: impl Write + Send + 'static) -> std::io::Result<Self> {
         Ok(Self {
-            is_enabled: Arc::new(is_enabled.into()),
+            is_enabled: Arc::default(),
             writer: BackgroundWriter::start("access log", out, GATHERING)?,
         })
     }
@@ -64,22 +64,22 @@ impl AccessLog {
 /// Part of a line that is known when the request arrives.
 pub(crate) struct Entry {
     client: Option<IpAddr>,
-    user: Option<Kept>,
+    user: Option<Truncated>,
     time: SystemTime,
-    method: Kept,
-    target: Kept,
+    method: Truncated,
+    target: Truncated,
     version: Version,
-    referer: Kept,
-    agent: Kept,
+    referer: Truncated,
+    agent: Truncated,
 }
 
 /// Truncated copy of text from a request: a header would keep the whole head in memory.
-struct Kept(Box<[u8]>);
+struct Truncated(Box<[u8]>);
 
-impl Kept {
+impl Truncated {
     fn new(text: &[u8]) -> Self {
-        Self(if text.len() > KEPT {
-            [&text[..KEPT], b"..."].concat().into()
+        Self(if text.len() > MAX_TEXT {
+            [&text[..MAX_TEXT], b"..."].concat().into()
         } else {
             text.into()
         })
@@ -97,14 +97,15 @@ impl Entry {
         let target = uri
             .path_and_query()
             .map_or_else(|| uri.path(), |target| target.as_str());
-        let header =
-            |name: HeaderName| Kept::new(headers.get(name).map_or(b"-", |value| value.as_bytes()));
+        let header = |name: HeaderName| {
+            Truncated::new(headers.get(name).map_or(b"-", |value| value.as_bytes()))
+        };
         Self {
             client,
             user: None,
             time: SystemTime::now(),
-            method: Kept::new(method.as_str().as_bytes()),
-            target: Kept::new(target.as_bytes()),
+            method: Truncated::new(method.as_str().as_bytes()),
+            target: Truncated::new(target.as_bytes()),
             version,
             referer: header(REFERER),
             agent: header(USER_AGENT),
@@ -112,7 +113,7 @@ impl Entry {
     }
 
     pub(crate) fn set_user(&mut self, user: &str) {
-        self.user = Some(Kept::new(user.as_bytes()));
+        self.user = Some(Truncated::new(user.as_bytes()));
     }
 
     /// Formats the line of a request with its status and the bytes of body sent.
@@ -142,7 +143,7 @@ impl Entry {
         let _ = write!(
             line,
             " - {} [{}] \"{} {} {version:?}\"",
-            ForwardedInfo(user),
+            Unquoted(user),
             Moment(self.time),
             Quoted(&method.0),
             Quoted(&target.0)
@@ -166,10 +167,10 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
-/// As [`Quoted`], but without quotes and spaces.
-struct ForwardedInfo<'t>(&'t [u8]);
+/// Escaped text without quotes: spaces are escaped as well.
+struct Unquoted<'t>(&'t [u8]);
 
-impl fmt::Display for ForwardedInfo<'_> {
+impl fmt::Display for Unquoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         escape(f, self.0, |_| false)
     }
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_apaches() {
+    fn a_line_has_apaches_format() {
         let mut entry = entry("/v2/a/tags/list?n=1", b"curl/8 \"x\"\xff");
         entry.time = UNIX_EPOCH + Duration::from_secs(1_795_282_205);
         assert_eq!(
@@ -247,16 +248,16 @@ mod tests {
     }
 
     #[test]
-    fn only_so_much_is_kept_of_what_a_client_says() {
+    fn long_texts_of_clients_are_truncated() {
         let target = format!("/v2/{}", "a".repeat(5000));
         let mut entry = entry(&target, &[0x80; 5000]);
         entry.set_user(&"u".repeat(5000));
         let line = entry.line(StatusCode::OK, 0);
         let cut = |letter: &str, count| format!("{}...", letter.repeat(count));
         for expected in [
-            format!("\"GET /v2/{} HTTP/1.1\"", cut("a", KEPT - 4)),
-            format!("\"{}\"", cut("\\x80", KEPT)),
-            cut("u", KEPT),
+            format!("\"GET /v2/{} HTTP/1.1\"", cut("a", MAX_TEXT - 4)),
+            format!("\"{}\"", cut("\\x80", MAX_TEXT)),
+            cut("u", MAX_TEXT),
         ] {
             assert!(line.contains(&expected), "{line}");
         }
@@ -264,7 +265,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_a_client_says_makes_a_second_line_or_ends_a_field(user in any::<String>(), agent in proptest::collection::vec(32_u8..=255, 0..40)) {
+        fn no_text_of_a_client_makes_a_second_line_or_ends_a_field(user in any::<String>(), agent in proptest::collection::vec(32_u8..=255, 0..40)) {
             prop_assume!(!agent.contains(&127));
             let mut entry = entry("/v2/", &agent);
             entry.set_user(&user);

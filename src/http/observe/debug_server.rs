@@ -21,9 +21,9 @@ use tokio::sync::Semaphore;
 
 use crate::http::connection::stream::Socket;
 use crate::http::endpoint;
+use crate::http::observe::metrics::prometheus::{self, Format};
 use crate::http::observe::monitoring::Monitor;
 use crate::http::observe::probes;
-use crate::http::observe::prometheus::{self, Format};
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 
@@ -50,7 +50,7 @@ const HEALTH: &str = "/debug/health";
 impl DebugServer {
     /// Reports whether a path serves something other than metrics.
     #[must_use]
-    pub fn is_taken(path: &str) -> bool {
+    pub fn is_reserved(path: &str) -> bool {
         path == HEALTH || endpoint::is_probe(path)
     }
 

@@ -13,12 +13,12 @@ use crate::log_limit::LogLimiter;
 /// Minimum interval between lines of the same client, code and repository.
 const EVERY: Duration = Duration::from_secs(3600);
 /// Maximum number of lines in that interval, except at level `debug`.
-const MOST: usize = 500;
+const MAX_LINES: usize = 500;
 /// Maximum length of text from a client, in bytes.
-const LONGEST: usize = 1000;
+const MAX_TEXT: usize = 1000;
 
 /// A macro, because an event's level must be a constant.
-macro_rules! say {
+macro_rules! log_error {
     ($level:expr, $client:expr, $method:expr, $path:expr, $status:expr, $reason:expr) => {
         tracing::event!(
             $level,
@@ -39,13 +39,17 @@ pub(crate) struct ErrorLog(LogLimiter<(Option<IpAddr>, &'static str, String)>);
 
 impl Default for ErrorLog {
     fn default() -> Self {
-        Self(LogLimiter::new("refused pushes and deletions", EVERY, MOST))
+        Self(LogLimiter::new(
+            "rejected pushes and deletions",
+            EVERY,
+            MAX_LINES,
+        ))
     }
 }
 
 impl ErrorLog {
     /// Logs a request if it failed; without its query, which may hold a secret.
-    pub(crate) fn tell<B>(
+    pub(crate) fn log<B>(
         &self,
         client: Option<IpAddr>,
         method: &Method,
@@ -64,9 +68,9 @@ impl ErrorLog {
                 repository(path).to_owned(),
             ))
         {
-            say!(tracing::Level::INFO, client, method, path, status, reason);
+            log_error!(tracing::Level::INFO, client, method, path, status, reason);
         } else {
-            say!(tracing::Level::DEBUG, client, method, path, status, reason);
+            log_error!(tracing::Level::DEBUG, client, method, path, status, reason);
         }
     }
 }
@@ -95,5 +99,5 @@ fn repository(path: &str) -> &str {
 }
 
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
+    &text[..text.floor_char_boundary(MAX_TEXT)]
 }

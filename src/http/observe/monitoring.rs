@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::auth::Access;
 use crate::health::Health;
 use crate::http::observe::access_log::AccessLog;
-use crate::http::observe::metrics::HttpMetrics;
+use crate::http::observe::metrics::requests::HttpMetrics;
 use crate::http::observe::observer::Observer;
 use crate::http::observe::probes::Readiness;
 use crate::http::settings::LiveSettings;
@@ -16,24 +16,24 @@ use crate::telemetry::Counter;
 /// Counters of configuration reloads.
 #[derive(Debug, Default)]
 pub struct Reloads {
-    pub taken: Counter,
-    pub refused: Counter,
-    is_refused: AtomicBool,
+    pub applied: Counter,
+    pub rejected: Counter,
+    is_last_rejected: AtomicBool,
 }
 
 impl Reloads {
-    /// Counts a reload.
-    pub fn count(&self, is_taken: bool) {
-        if is_taken {
-            self.taken.add(1)
-        } else {
-            self.refused.add(1)
-        }
-        self.is_refused.store(!is_taken, Ordering::Relaxed);
+    pub fn count_applied(&self) {
+        self.applied.add(1);
+        self.is_last_rejected.store(false, Ordering::Relaxed);
+    }
+
+    pub fn count_rejected(&self) {
+        self.rejected.add(1);
+        self.is_last_rejected.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_current(&self) -> bool {
-        !self.is_refused.load(Ordering::Relaxed)
+        !self.is_last_rejected.load(Ordering::Relaxed)
     }
 }
 

@@ -15,7 +15,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::http::endpoint::RouteLabel;
 use crate::http::observe::access_log::{AccessLog, Entry};
-use crate::http::observe::metrics::{HttpMetrics, method_number};
+use crate::http::observe::metrics::requests::{HttpMetrics, method_number};
 
 /// Counts and logs requests; clones share it.
 #[derive(Clone)]

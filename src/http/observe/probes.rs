@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::health::Health;
-use crate::http::api::query::ReadinessQuery;
+use crate::http::api::request::query::ReadinessQuery;
 use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
@@ -92,10 +92,10 @@ impl Readiness {
         ));
         report.retain(|(name, _)| !query.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
-        let told = report
+        let listed = report
             .into_iter()
             .filter(|(_, problem)| query.is_verbose || problem.is_some());
-        let checks: Map<_, _> = told
+        let checks: Map<_, _> = listed
             .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
             .collect();
         let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
@@ -124,10 +124,10 @@ impl Readiness {
             Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
             Err(error) => {
                 tracing::warn!(%error, "not ready");
-                Some("the data directory cannot be looked at")
+                Some("the data directory cannot be examined")
             }
         };
-        let tls = self.settings.look().tls.clone();
+        let tls = self.settings.load().tls.clone();
         let is_expired = tls.is_some_and(|tls| {
             tls.certificates()
                 .iter()
@@ -157,7 +157,7 @@ impl Readiness {
             tokio::spawn(async move { registry.status().check_database_writable().await })
         });
         let Ok(done) = tokio::time::timeout(PATIENCE, change).await else {
-            return Some("the database does not answer in time");
+            return Some("the database does not respond in time");
         };
         *pending = None;
         match done {

@@ -119,12 +119,12 @@ fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
 }
 
 /// Returns a parameter of one element of `Forwarded`.
-pub(crate) fn parameter<'e>(element: &'e str, wanted: &str) -> Option<&'e str> {
+pub(crate) fn parameter<'e>(element: &'e str, name: &str) -> Option<&'e str> {
     let mut pairs = element
         .split(';')
         .filter_map(|pair| pair.trim().split_once('='));
     pairs
-        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
         .map(|(_, value)| value.trim_matches('"'))
 }
 
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn trusted_proxies_are_believed_up_to_the_first_stranger() {
+    fn trusted_proxies_are_believed_up_to_the_last_untrusted_hop() {
         let both: &[&str] = &[PEER, "10.0.0.0/8"];
         let many = "1.1.1.1, 192.0.2.1, 10.9.9.9";
         let parameter = "for=1.1.1.1, For=\"[2001:db8::1]:4711\";proto=https";
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_not_believed() {
+    fn untrusted_peers_are_not_believed() {
         assert_clients(&[
             (LOCAL, "203.0.113.7", &[(FOR, CLIENT)], "203.0.113.7"),
             (&[], PEER, &[("x-real-ip", CLIENT)], PEER),
@@ -219,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_by_default_and_least_of_all_this_machine() {
-        let nobody = TrustedProxies::default();
+    fn no_peer_is_trusted_by_default_not_even_this_machine() {
+        let none = TrustedProxies::default();
         for peer in [
             None,
             Some("127.0.0.1"),
@@ -229,12 +229,12 @@ mod tests {
             Some("10.0.0.1"),
         ] {
             let address: Option<IpAddr> = peer.map(|text| text.parse().unwrap());
-            assert!(!nobody.contains(address), "{peer:?}");
+            assert!(!none.contains(address), "{peer:?}");
         }
     }
 
     #[test]
-    fn what_is_no_network_is_refused_by_name() {
+    fn malformed_networks_are_rejected_by_name() {
         for text in ["10.0.0.0/33", "proxy", "", "10.0.0", "1.2.3.4:80"] {
             assert!(
                 TrustedProxies::parse(&[text])
@@ -246,12 +246,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_stranger_changes_nothing_by_what_it_claims(claims in "[ -~]{0,40}", name in "(forwarded|x-forwarded-for|x-real-ip)") {
+        fn claims_of_an_untrusted_peer_change_nothing(claims in "[ -~]{0,40}", name in "(forwarded|x-forwarded-for|x-real-ip)") {
             prop_assert_eq!(client(&["127.0.0.1"], "203.0.113.7", &[(&name, &claims)]), "203.0.113.7");
         }
 
         #[test]
-        fn what_comes_before_the_last_stranger_does_not_count(claims in "[ -~]{0,40}") {
+        fn hops_before_the_last_untrusted_one_do_not_count(claims in "[ -~]{0,40}") {
             let headers = [("x-forwarded-for", &*format!("{claims}, 192.0.2.1"))];
             prop_assert_eq!(client(&["127.0.0.1"], "127.0.0.1", &headers), "192.0.2.1");
         }

@@ -2,3 +2,4 @@
 
 pub(crate) mod base_url;
 pub(crate) mod client;
+pub(crate) mod path_prefix;

@@ -13,71 +13,71 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::auth::{RequiredScopes, Scope};
 use crate::http::limits::CONNECTION_BUFFER;
-use crate::http::limits::MOST_TAGS;
+use crate::http::limits::MAX_TAGS;
 use crate::http::response::builder;
 use crate::oci::{DigestError, NameError};
 use crate::registry::Error;
 
-/// Error of a request. The client is told its text, unless the registry itself failed.
+/// Error of a request. Its text is sent to the client, unless the registry itself failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     /// Request that hyper could not parse and rejected with this status.
     #[error("{}", unreadable(*.0))]
     Unreadable(StatusCode),
-    #[error("Client sent an HTTP request to an HTTPS server: use https:// in its place")]
+    #[error("Client sent an HTTP request to an HTTPS server: use https://")]
     NotEncrypted,
     /// Missing, repeated or malformed `Host`.
-    #[error("a request of HTTP/1.1 has one Host header, which names a host")]
+    #[error("an HTTP/1.1 request must have exactly one valid Host header")]
     Host,
     #[error("no such path in this API")]
     UnknownPath,
     /// Failure of a configured health check.
     #[error("service unavailable")]
     Unhealthy,
-    #[error("this path takes {allowed} only")]
+    #[error("this path supports only {allowed}")]
     Method { allowed: String },
     #[error(transparent)]
     Name(#[from] NameError),
     #[error(transparent)]
     Digest(#[from] DigestError),
-    #[error("finishing an upload takes ?digest=")]
+    #[error("finishing an upload requires ?digest=")]
     DigestMissing,
-    #[error("that is not the id of an upload")]
+    #[error("malformed upload id")]
     MalformedUpload,
-    #[error("n must be a number from 0 up, not '{0}'")]
+    #[error("n must be a non-negative number, not '{0}'")]
     PageNumber(String),
-    #[error("one push may bring {MOST_TAGS} tags: push the manifest again with the others")]
+    #[error("a push may set at most {MAX_TAGS} tags: push the manifest again for the others")]
     TooManyTags,
     /// Invalid time in a query.
     #[error("{key} must be a time such as 2026-11-21T10:29:00Z, not '{text}'")]
     Time { key: String, text: String },
     /// Invalid `Content-Range` of an upload.
-    #[error("Content-Range must read FIRST-LAST, not '{0}'")]
+    #[error("Content-Range must have the form FIRST-LAST, not '{0}'")]
     MalformedChunk(String),
     /// `Range` outside the content.
-    #[error("the content has {size} bytes, none of which was asked for")]
+    #[error("the requested range lies outside the content, which has {size} bytes")]
     Unsatisfiable { size: u64 },
-    #[error("the content is not what If-Match asks for")]
+    #[error("the content does not match If-Match")]
     Precondition,
     /// Missing or insufficient credentials.
     #[error("authentication required")]
     Unauthorized {
         challenge: String,
-        wanted: RequiredScopes,
+        required: RequiredScopes,
     },
-    #[error("too many logins have failed, or wait to be checked: try again in {} seconds", seconds(*.wait))]
+    #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("{INTERNAL}")]
     Panicked,
     #[error(transparent)]
     Registry(#[from] Error),
-    /// Error of an upload whose state the response tells as well.
+    /// Error of an upload, with the location at which the client continues.
     #[error("{error}")]
     Upload { location: String, error: Error },
 }
 
-/// Text for an error whose cause is the registry's own, and in its log.
-const INTERNAL: &str = "the registry failed; its log says more";
+/// Text for an internal error, whose cause is in the log.
+const INTERNAL: &str = "internal error: the registry's log has the details";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response<Body> {
@@ -85,7 +85,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Error that a client is told; an extension of the response, for the log.
+/// Error as sent to the client; an extension of the response, for the log.
 #[derive(Clone)]
 pub(crate) struct ReportedError {
     pub code: &'static str,
@@ -146,7 +146,7 @@ struct ErrorBody<'r> {
 /// Scope in the body of a 401, in the key order of distribution.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct WantedScope<'s> {
+struct RequiredScope<'s> {
     r#type: &'s str,
     class: &'s str,
     name: &'s str,
@@ -160,13 +160,13 @@ impl ApiError {
             Self::Registry(error) => (None, registry_error(&error)),
             other => (None, other.request_error()),
         };
-        let told = ErrorBody {
+        let body = ErrorBody {
             code: rendered.code,
             message: &rendered.message,
             detail: rendered.detail.as_deref(),
         };
         // serializing text and JSON cannot fail
-        let errors = serde_json::to_string(&Errors { errors: [told] }).unwrap_or_default();
+        let errors = serde_json::to_string(&Errors { errors: [body] }).unwrap_or_default();
         let mut response = builder::json(rendered.status, errors);
         response.extensions_mut().insert(ReportedError {
             code: rendered.code,
@@ -195,8 +195,11 @@ impl ApiError {
             Self::Unsatisfiable { size } => {
                 rendered.header(CONTENT_RANGE, format!("bytes */{size}"))
             }
-            Self::Unauthorized { challenge, wanted } => rendered
-                .detail(wanted_detail(&wanted))
+            Self::Unauthorized {
+                challenge,
+                required,
+            } => rendered
+                .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
             Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
             _ => rendered,
@@ -236,14 +239,14 @@ fn seconds(wait: Duration) -> u128 {
 }
 
 /// Detail of a 401, which is null if the request requires no scope, as in distribution.
-fn wanted_detail(wanted: &RequiredScopes) -> Option<Vec<WantedScope<'_>>> {
-    let scopes: Vec<_> = wanted.all().map(told).collect();
+fn required_detail(required: &RequiredScopes) -> Option<Vec<RequiredScope<'_>>> {
+    let scopes: Vec<_> = required.all().map(required_scope).collect();
     (!scopes.is_empty()).then_some(scopes)
 }
 
-fn told(scope: &Scope) -> WantedScope<'_> {
+fn required_scope(scope: &Scope) -> RequiredScope<'_> {
     let (resource, action) = (&scope.resource, scope.permission.as_str());
-    WantedScope {
+    RequiredScope {
         r#type: resource.kind(),
         class: "",
         name: resource.name(),
@@ -254,12 +257,19 @@ fn told(scope: &Scope) -> WantedScope<'_> {
 /// Explains the status with which hyper rejected a request.
 fn unreadable(status: StatusCode) -> String {
     match status {
-        StatusCode::URI_TOO_LONG => "the path and query of a request may have 65534 bytes".to_owned(),
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-            format!("the head of a request may have {} KiB and 100 headers, and announce a body of 2^64-3 bytes", CONNECTION_BUFFER >> 10)
+        StatusCode::URI_TOO_LONG => {
+            "the path and query of a request may have at most 65534 bytes".to_owned()
         }
-        StatusCode::NOT_IMPLEMENTED => "the body of a request may be sent in chunks, and in no other transfer encoding".to_owned(),
-        _ => "the head of the request is malformed: its first line, a header, or the length it announces".to_owned(),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            format!(
+                "the head of a request may have at most {} KiB and 100 headers, and announce a body of at most 2^64-3 bytes",
+                CONNECTION_BUFFER >> 10
+            )
+        }
+        StatusCode::NOT_IMPLEMENTED => {
+            "a request body may have no transfer encoding but chunked".to_owned()
+        }
+        _ => "malformed request: its first line, a header or its announced length".to_owned(),
     }
 }
 

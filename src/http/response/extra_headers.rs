@@ -28,7 +28,7 @@ impl ExtraHeaders {
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
     ) -> Result<Self, String> {
         // setting these would break the connection's framing
-        const OWN: [HeaderName; 6] = [
+        const RESERVED: [HeaderName; 6] = [
             CONNECTION,
             CONTENT_LENGTH,
             TE,
@@ -40,12 +40,12 @@ impl ExtraHeaders {
             let parsed: HeaderName = name
                 .parse()
                 .map_err(|_| format!("'{name}' is not the name of a header"))?;
-            if OWN.contains(&parsed) {
-                return Err(format!("the header {name} is the server's own to set"));
+            if RESERVED.contains(&parsed) {
+                return Err(format!("the header {name} is set by the server itself"));
             }
-            let value: HeaderValue = value.parse().map_err(|_| {
-                format!("the header {name} has a value with bytes that no header may have")
-            })?;
+            let value: HeaderValue = value
+                .parse()
+                .map_err(|_| format!("the value of the header {name} contains invalid bytes"))?;
             Ok((parsed, value))
         };
         headers
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owners_headers_do_not_replace_an_answers_own() {
+    fn extra_headers_do_not_replace_those_of_the_response() {
         let extra =
             ExtraHeaders::parse([("X-A", "1"), ("X-A", "2"), ("ETag", "\"mine\"")]).unwrap();
         let mut headers = HeaderMap::new();
@@ -86,5 +86,22 @@ mod tests {
             headers.get_all("etag").iter().collect::<Vec<_>>(),
             ["\"its\""]
         );
+    }
+
+    #[test]
+    fn malformed_and_reserved_headers_are_rejected_by_name() {
+        for (name, value) in [
+            ("X Y", "1"),
+            ("", "1"),
+            ("X", "a\nb"),
+            ("content-length", "1"),
+            ("Transfer-Encoding", "chunked"),
+        ] {
+            assert!(
+                ExtraHeaders::parse([(name, value)])
+                    .unwrap_err()
+                    .contains(name)
+            );
+        }
     }
 }

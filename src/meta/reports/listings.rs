@@ -1,6 +1,6 @@
 //! Lists, read by key: the cost of a page does not grow with the store.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
@@ -14,8 +14,14 @@ pub struct RepositoryRow {
     pub name: String,
     pub tags: u64,
     pub manifests: u64,
+    /// Size of the blobs that its manifests need, each counted once, in bytes.
+    pub size: u64,
     /// Time of the last push of a manifest.
     pub pushed_at: Millis,
+    /// Time of the last pull of a manifest.
+    pub pulled_at: Option<Millis>,
+    /// Time of the last check of a manifest, as of a tag.
+    pub checked_at: Option<Millis>,
 }
 
 /// An entry of the list of tags.
@@ -52,19 +58,31 @@ impl Reader<'_> {
         })
     }
 
-    /// Like [`Self::catalog`], with details of each.
-    pub fn repositories(&self, after: &str, limit: usize) -> Result<Vec<RepositoryRow>, Error> {
+    /// Returns the details of a repository; `None` if it holds no manifest.
+    pub fn repository_row(&self, name: &str) -> Result<Option<RepositoryRow>, Error> {
         self.query(|connection| {
             connection
                 .prepare_cached(
                     "SELECT name, (SELECT count(*) FROM tags WHERE repository_id = repositories.id), manifests,
-                            (SELECT max(pushed_at) FROM manifests WHERE repository_id = repositories.id)
-                     FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2",
+                            (SELECT coalesce(sum(size), 0) FROM repository_blobs AS link JOIN blobs ON blobs.id = blob_id
+                             WHERE repository_id = repositories.id AND link.holders > 0),
+                            (SELECT max(pushed_at) FROM manifests WHERE repository_id = repositories.id),
+                            (SELECT max(pulled_at) FROM manifests WHERE repository_id = repositories.id),
+                            (SELECT max(checked_at) FROM manifests WHERE repository_id = repositories.id)
+                     FROM repositories WHERE manifests > 0 AND name = ?1",
                 )?
-                .query_map(params![after, limit], |row| {
-                    Ok(RepositoryRow { name: row.get(0)?, tags: row.get(1)?, manifests: row.get(2)?, pushed_at: row.get(3)? })
-                })?
-                .collect()
+                .query_row([name], |row| {
+                    Ok(RepositoryRow {
+                        name: row.get(0)?,
+                        tags: row.get(1)?,
+                        manifests: row.get(2)?,
+                        size: row.get(3)?,
+                        pushed_at: row.get(4)?,
+                        pulled_at: row.get(5)?,
+                        checked_at: row.get(6)?,
+                    })
+                })
+                .optional()
         })
     }
 
@@ -116,17 +134,22 @@ impl Reader<'_> {
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
                 )?
-                .query_map(params![repository.as_str(), after, limit], |row| {
-                    Ok(TagRow {
-                        name: row.get(0)?,
-                        digest: digest(row, 1)?,
-                        updated_at: row.get(2)?,
-                        pulled_at: row.get(3)?,
-                        pulls: row.get(4)?,
-                        checked_at: row.get(5)?,
-                    })
-                })?
+                .query_map(params![repository.as_str(), after, limit], tag_row)?
                 .collect()
+        })
+    }
+
+    /// Returns the details of one tag.
+    pub fn tag_row(&self, repository: &RepositoryName, tag: &str) -> Result<Option<TagRow>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
+                     JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
+                     JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1",
+                )?
+                .query_row(params![repository.as_str(), tag], tag_row)
+                .optional()
         })
     }
 
@@ -173,4 +196,15 @@ impl Reader<'_> {
                 .collect()
         })
     }
+}
+
+fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
+    Ok(TagRow {
+        name: row.get(0)?,
+        digest: digest(row, 1)?,
+        updated_at: row.get(2)?,
+        pulled_at: row.get(3)?,
+        pulls: row.get(4)?,
+        checked_at: row.get(5)?,
+    })
 }

@@ -1,6 +1,6 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
-use crate::meta::{self, RepositoryRow, TagRow};
+use crate::meta::{self, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::error::Error;
@@ -51,20 +51,6 @@ impl Repositories<'_> {
                 meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
             })
             .await
-    }
-
-    /// Lists repositories with their details, after `after`.
-    pub async fn list(
-        self,
-        after: String,
-        wanted: Option<usize>,
-    ) -> Result<Page<RepositoryRow>, Error> {
-        let limit = limit(wanted);
-        let rows = self
-            .registry
-            .scan(move |meta| meta.repositories(&after, limit + 1))
-            .await?;
-        Ok(Page::cut(rows, limit, |row| row.name.clone()))
     }
 }
 

@@ -3,6 +3,7 @@
 pub(super) mod delete;
 pub(super) mod describe;
 pub(super) mod listings;
+pub(super) mod lookup;
 pub(super) mod page;
 pub(super) mod pull;
 pub(super) mod push;

@@ -120,6 +120,11 @@ impl Policy {
         matching.ok_or("no rule matches it")
     }
 
+    /// Returns the number of the rule that decides about a tag, if any does.
+    pub(in crate::registry) fn rule_number(&self, tag: &str) -> Option<usize> {
+        self.rule_of(tag).ok().map(|(number, _)| number)
+    }
+
     pub(in crate::registry) fn decide_one(
         &self,
         tag: TagActivity,
@@ -136,12 +141,7 @@ impl Policy {
             Ok((_, rule)) => rule,
             Err(reason) => return kept(reason.to_owned(), None),
         };
-        let name = rule
-            .tags
-            .iter()
-            .map(Glob::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let name = rule.name();
         if rule.always {
             return kept(format!("'{name}' is always kept"), None);
         }
@@ -189,6 +189,14 @@ impl Policy {
                 tag: tag.name,
             },
         }
+    }
+}
+
+impl TagRule {
+    /// Returns the globs of the rule, which name it.
+    pub(in crate::registry) fn name(&self) -> String {
+        let globs: Vec<_> = self.tags.iter().map(Glob::as_str).collect();
+        globs.join(", ")
     }
 }
 

@@ -3,9 +3,12 @@
 pub(super) mod dependents;
 pub(super) mod forecast;
 pub(super) mod measurement;
+mod natural;
 pub(super) mod preview;
+pub(super) mod ranking;
 pub(super) mod readiness;
 pub(super) mod removal;
+pub(super) mod rule_effects;
 pub(super) mod simulation;
 pub(super) mod status;
 pub(super) mod usage;

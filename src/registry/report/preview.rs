@@ -69,8 +69,8 @@ pub struct PolicyPreview {
 struct TagRules {
     policy: Policy,
     ranks: TagRanks,
-    /// Time at which the tags were ranked.
-    now: Millis,
+    /// Time for which is decided.
+    at: Millis,
 }
 
 impl Reports<'_> {
@@ -132,13 +132,14 @@ impl Reports<'_> {
             .await
     }
 
-    /// Prepares the policy of a repository for [`Self::preview_tags`].
+    /// Prepares the policy of a repository, as at a time, for [`Self::preview_tags`].
     ///
     /// Holds the names of the tags that the rules keep by number, and no others.
     pub async fn preview_policy(
         self,
         repository: &RepositoryName,
         retention: &Retention,
+        at: Millis,
     ) -> Result<PolicyPreview, Error> {
         let untagged = retention.untagged_rule(repository.as_str());
         let Some(policy) = retention.policy(repository.as_str()).cloned() else {
@@ -166,11 +167,7 @@ impl Reports<'_> {
         Ok(PolicyPreview {
             policy: Some(pattern),
             untagged,
-            rules: Some(Arc::new(TagRules {
-                policy,
-                ranks,
-                now: now(),
-            })),
+            rules: Some(Arc::new(TagRules { policy, ranks, at })),
         })
     }
 
@@ -191,7 +188,7 @@ impl Reports<'_> {
                     Some(rules) => {
                         rules
                             .policy
-                            .decide_one(as_tag_activity(row), rules.now, &rules.ranks)
+                            .decide_one(as_tag_activity(row), rules.at, &rules.ranks)
                     }
                     None => {
                         let reason = "no policy matches the repository".to_owned();

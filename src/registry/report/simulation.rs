@@ -70,6 +70,10 @@ impl<'m> Simulation<'m> {
         }
     }
 
+    pub fn meta(&self) -> &'m Reader<'m> {
+        self.meta
+    }
+
     /// Simulates everything that collection removes, sooner or later.
     pub fn collect_all(&mut self, now: Millis) -> Result<(), meta::Error> {
         self.all_tags(now)?;
@@ -93,7 +97,11 @@ impl<'m> Simulation<'m> {
         self.collect_unreferenced(|repository| repositories.contains(repository))
     }
 
-    fn collect_unreferenced(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
+    /// Simulates the removal of what is unreferenced, in the repositories that are meant.
+    pub fn collect_unreferenced(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<(), meta::Error> {
         self.manifests(is_meant)?;
         self.links()?;
         self.blobs()

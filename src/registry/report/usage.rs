@@ -6,22 +6,19 @@ use std::sync::Arc;
 use crate::meta::{Usage, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
-use crate::registry::content::page::Page;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::StoreUsage;
+use crate::registry::report::ranking::TagKey;
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::CollectionBaseline;
 use crate::registry::report::simulation::Simulation;
 
-/// Maximum number of repositories or tags in a page.
-const PAGE: usize = 200;
-
 /// Disk usage of a tag, in bytes of blobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagUsage {
-    pub name: String,
+    pub key: TagKey,
     pub digest: Digest,
     /// Bytes of everything that the manifest references, each item counted once.
     pub logical: u64,
@@ -30,31 +27,6 @@ pub struct TagUsage {
 }
 
 impl Reports<'_> {
-    /// Lists the usage of repositories, by name, after `after`.
-    pub async fn usage_by_repository(
-        self,
-        after: String,
-    ) -> Result<Page<(RepositoryName, Usage)>, Error> {
-        self.registry
-            .scan(move |meta| {
-                let names = Page::cut(meta.catalog(&after, PAGE + 1)?, PAGE, String::clone);
-                let mut items = Vec::with_capacity(names.items.len());
-                for name in names
-                    .items
-                    .iter()
-                    .filter_map(|name| RepositoryName::parse(name).ok())
-                {
-                    // absent if removed since the page was read
-                    items.extend(meta.usage(&name)?.map(|usage| (name, usage)));
-                }
-                Ok(Page {
-                    items,
-                    next: names.next,
-                })
-            })
-            .await
-    }
-
     /// Returns the usage of a repository.
     ///
     /// # Errors
@@ -67,13 +39,14 @@ impl Reports<'_> {
             .ok_or_else(|| Error::NameUnknown(repository.clone()))
     }
 
-    /// Simulates what collection removes in a repository, as the baseline of [`Self::tag_usage`].
+    /// Simulates what collection removes in some repositories, as the baseline of [`Self::tag_usage`].
     pub async fn baseline(
         self,
-        repository: &RepositoryName,
+        repositories: &[RepositoryName],
         retention: &Retention,
     ) -> Result<CollectionBaseline, Error> {
-        let (within, retention) = (BTreeSet::from([repository.to_string()]), retention.clone());
+        let within: BTreeSet<_> = repositories.iter().map(ToString::to_string).collect();
+        let retention = retention.clone();
         self.registry
             .scan(move |meta| {
                 let mut simulation = Simulation::new(meta, &retention, None);
@@ -83,44 +56,39 @@ impl Reports<'_> {
             .await
     }
 
-    /// Lists the usage of a repository's tags, by name, after `after`.
+    /// Returns the usage of tags, without those that were removed meanwhile.
     pub async fn tag_usage(
         self,
-        repository: &RepositoryName,
+        keys: Vec<TagKey>,
         retention: &Retention,
         baseline: Arc<CollectionBaseline>,
-        after: String,
-    ) -> Result<Page<TagUsage>, Error> {
-        let (name, retention) = (repository.clone(), retention.clone());
+    ) -> Result<Vec<TagUsage>, Error> {
+        let retention = retention.clone();
         self.registry
             .scan(move |meta| {
-                let rows = Page::cut(meta.tags(&name, &after, PAGE + 1)?, PAGE, |row| {
-                    row.name.clone()
-                });
-                let mut items = Vec::with_capacity(rows.items.len());
-                for row in rows.items {
-                    // deleted since the page was read
-                    let Some(weight) = meta.manifest_size(&name, &row.digest)? else {
+                let mut usages = Vec::with_capacity(keys.len());
+                for key in keys {
+                    let Some(row) = meta.tag_row(&key.repository, &key.name)? else {
+                        continue;
+                    };
+                    let Some(weight) = meta.manifest_size(&key.repository, &row.digest)? else {
                         continue;
                     };
                     let mut simulation = Simulation::new(meta, &retention, Some(&baseline));
-                    if let Some(manifest) = meta.manifest_in(&name, &row.digest)?
+                    if let Some(manifest) = meta.manifest_in(&key.repository, &row.digest)?
                         && simulation.is_last_hold(&manifest, &row.name)
                     {
                         simulation.remove_manifest(manifest, now(), String::new())?;
                     }
                     let exclusive = RemovalTotals::of(simulation.removals.iter()).bytes;
-                    items.push(TagUsage {
-                        name: row.name,
+                    usages.push(TagUsage {
+                        key,
                         digest: row.digest,
                         logical: weight.blobs,
                         exclusive,
                     });
                 }
-                Ok(Page {
-                    items,
-                    next: rows.next,
-                })
+                Ok(usages)
             })
             .await
     }

@@ -36,13 +36,17 @@ impl Uploads<'_> {
             .ok_or_else(|| Error::UploadUnknown(id.clone()))
     }
 
-    /// Opens a session's file and hash, and checks that the next chunk starts at its end.
+    /// Opens a session's file and hash for another chunk.
+    ///
+    /// `is_in_order` decides on the chunk's range, given the number of bytes received so far.
     pub(super) async fn resume(
         self,
         repository: &RepositoryName,
         id: &UploadId,
         range: Option<ChunkRange>,
+        is_in_order: fn(ChunkRange, u64) -> bool,
     ) -> Result<HashedFile, Error> {
+        self.session(repository, id).await?;
         self.registry.check_disk_space(0)?;
         let (file, row) = self.lock_session(repository, id).await?;
         let file = match row.received {
@@ -55,7 +59,7 @@ impl Uploads<'_> {
             _ => file,
         };
         let received = file.length();
-        if range.is_some_and(|range| range.first != received) {
+        if range.is_some_and(|range| !is_in_order(range, received)) {
             return Err(Error::ChunkOutOfOrder { received });
         }
         match self.hash_so_far(id, &row, received) {
@@ -84,16 +88,14 @@ impl Uploads<'_> {
             .or(unsaved.filter(|hasher| hasher.length() == length))
     }
 
-    /// Opens and locks a session's file.
+    /// Opens and locks the file of a session whose row was found.
     ///
-    /// The row is checked before, so that only sessions get a file, and again under the lock,
-    /// because the last holder may have finished the session.
+    /// The row is read again under the lock, because the last holder may have finished the session.
     pub(super) async fn lock_session(
         self,
         repository: &RepositoryName,
         id: &UploadId,
     ) -> Result<(UploadFile, UploadRow), Error> {
-        self.session(repository, id).await?;
         let file = self.open_file(id).await?;
         match self.session(repository, id).await {
             Ok(row) => Ok((file, row)),

@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::StreamExt;
+
 use crate::blob::{Hasher, UploadId};
 use crate::meta::{Actor, Millis, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
@@ -85,9 +87,19 @@ impl Uploads<'_> {
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<UploadStatus, Error> {
-        let upload = self.resume(repository, id, range).await?;
+        let upload = self
+            .resume(repository, id, range, ChunkRange::continues)
+            .await?;
         let start = upload.file.length();
-        let upload = self.receive(id, upload, range, body, &actor).await?;
+        let length = range.map(ChunkRange::length);
+        let upload = match self.receive(upload, length, body).await {
+            Ok(upload) => upload,
+            Err(IngestError::Body(upload, error)) => {
+                self.acknowledge(id, *upload, start, &actor).await?;
+                return Err(error);
+            }
+            Err(IngestError::Broken(_, error)) => return Err(error),
+        };
         let received = upload.file.length();
         self.acknowledge(id, upload, start, &actor).await?;
         Ok(UploadStatus {
@@ -97,6 +109,10 @@ impl Uploads<'_> {
     }
 
     /// Appends the last chunk, if any, and publishes the upload as a blob of the repository.
+    ///
+    /// If it fails, nothing of its body stays, so that the client can send the same request again.
+    /// A repetition of the request that has ended the session succeeds, because its response may
+    /// have been lost.
     ///
     /// # Errors
     /// [`Error::DigestMismatch`] if the content has another digest; the session is then removed.
@@ -109,12 +125,24 @@ impl Uploads<'_> {
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<(), Error> {
-        let mut upload = self.resume(repository, id, range).await?;
+        let mut body = body.fuse();
+        let resumed = self
+            .resume(repository, id, range, ChunkRange::can_close)
+            .await;
+        let mut upload = match resumed {
+            Err(unknown @ Error::UploadUnknown(_)) => {
+                self.find_finished(repository, digest, unknown).await?;
+                // a client that is still sending might never read the response
+                while body.next().await.is_some_and(|chunk| chunk.is_ok()) {}
+                return Ok(());
+            }
+            other => other?,
+        };
         if upload.file.length() == 0 {
             upload.hasher = Hasher::new(digest.algorithm());
         }
         let start = upload.file.length();
-        let upload = self.receive(id, upload, range, body, &actor).await?;
+        let upload = self.receive_last(upload, range, body).await?;
         let origin = Origin::Session;
         let (file, stored) = self
             .store(repository, id, digest, upload, origin, &actor)
@@ -134,6 +162,43 @@ impl Uploads<'_> {
         stored
     }
 
+    /// Returns `unknown`, the error about a missing session, unless the repository holds the blob.
+    async fn find_finished(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        unknown: Error,
+    ) -> Result<(), Error> {
+        match self.registry.blobs().find(repository, digest).await {
+            Ok(_) => Ok(()),
+            Err(Error::BlobUnknown { .. }) => Err(unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Receives the body of the request that closes a session; after a failure nothing of it stays.
+    async fn receive_last(
+        self,
+        upload: HashedFile,
+        range: Option<ChunkRange>,
+        mut body: impl BodyStream,
+    ) -> Result<HashedFile, Error> {
+        let start = upload.file.length();
+        let is_repeated = range.is_some_and(|range| !range.continues(start));
+        if is_repeated && !is_empty(&mut body).await? {
+            return Err(Error::ChunkOutOfOrder { received: start });
+        }
+        let length = range.filter(|_| !is_repeated).map(ChunkRange::length);
+        match self.receive(upload, length, body).await {
+            Ok(upload) => Ok(upload),
+            Err(IngestError::Body(upload, error)) => {
+                roll_back(upload.file, start).await?;
+                Err(error)
+            }
+            Err(IngestError::Broken(_, error)) => Err(error),
+        }
+    }
+
     /// Ends a session and removes what it received.
     pub async fn cancel(
         self,
@@ -141,42 +206,44 @@ impl Uploads<'_> {
         id: &UploadId,
         actor: Actor,
     ) -> Result<(), Error> {
+        self.session(repository, id).await?;
         // waits for a request that is still writing, so that it cannot finish a cancelled session
         let (file, _) = self.lock_session(repository, id).await?;
         self.discard(id, file, actor).await
     }
 
-    /// Receives the body of one request; after a failure the client can continue the session.
+    /// Receives the body of one request, which has `length` bytes if that is given.
+    ///
+    /// # Errors
+    /// [`IngestError::Body`] with what had arrived; after any other failure nothing of it stays.
     async fn receive(
         self,
-        id: &UploadId,
         upload: HashedFile,
-        range: Option<ChunkRange>,
+        length: Option<u64>,
         body: impl BodyStream,
-        actor: &Actor,
-    ) -> Result<HashedFile, Error> {
+    ) -> Result<HashedFile, IngestError> {
         let start = upload.file.length();
-        match self.ingest(upload, body).await {
+        let (file, error) = match self.ingest(upload, body).await {
             Ok(upload) => {
                 let received = upload.file.length() - start;
-                let promised = range.map_or(received, ChunkRange::length);
+                let promised = length.unwrap_or(received);
                 if promised == received {
                     return Ok(upload);
                 }
-                roll_back(upload.file, start).await?;
-                Err(Error::SizeMismatch { promised, received })
+                let error = Error::SizeMismatch { promised, received };
+                (Some(upload.file), error)
             }
-            Err(IngestError::Body(upload, error)) => {
-                self.acknowledge(id, *upload, start, actor).await?;
-                Err(error)
-            }
-            Err(IngestError::Broken(file, error)) => {
-                if let Some(file) = file {
-                    roll_back(file, start).await?;
-                }
-                Err(error)
-            }
-        }
+            Err(IngestError::Broken(file, error)) => (file, error),
+            Err(cut_off @ IngestError::Body(..)) => return Err(cut_off),
+        };
+        let rolled_back = match file {
+            Some(file) => roll_back(file, start).await,
+            None => Ok(()),
+        };
+        Err(IngestError::Broken(
+            None,
+            rolled_back.err().unwrap_or(error),
+        ))
     }
 
     /// Makes what has arrived since `start` durable, then records the progress and the state of the
@@ -238,4 +305,15 @@ impl Uploads<'_> {
         };
         self.registry.write(actor.clone(), record).await
     }
+}
+
+/// Reads a body to its end or to its first content; true if it has none.
+async fn is_empty(body: &mut impl BodyStream) -> Result<bool, Error> {
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|cause| Error::Body(cause.to_string()))?;
+        if !chunk.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

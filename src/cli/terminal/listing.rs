@@ -1,0 +1,139 @@
+//! Flags of commands that list repositories or tags, and the repositories that are meant.
+
+use tarkeep::oci::{RepositoryName, TagName};
+use tarkeep::registry::{self, Glob, ListOrder, ListQuery, Registry, now};
+
+use crate::cli::error::Error;
+use crate::cli::terminal::reference::{Named, Names};
+use crate::cli::terminal::time_arg;
+
+/// Order of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Sort {
+    Name,
+    /// Largest first
+    Size,
+    /// Last pushed first
+    Pushed,
+    /// Last pulled first
+    Pulled,
+}
+
+/// Flags that choose and sort what is listed.
+#[derive(clap::Args)]
+pub(crate) struct Selection {
+    /// Order: name, size, pushed or pulled; largest and newest first
+    #[arg(long, value_name = "ORDER", hide_possible_values = true)]
+    sort: Option<Sort>,
+    /// List only the first N
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// List only what was pushed since a time: 2026-11-21, 2026-11-21T10:29:00Z, or 2h for two hours ago
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+}
+
+/// Listed content.
+pub(crate) enum Listed {
+    Repositories(ListQuery),
+    /// Tags of these repositories.
+    Tags(Vec<RepositoryName>, ListQuery),
+}
+
+impl Selection {
+    /// Turns the flags into a query, and finds out whether repositories or tags are listed: tags if one repository is named.
+    ///
+    /// # Errors
+    /// Nothing has that name, or the time is invalid.
+    pub(crate) async fn of(
+        self,
+        named: Option<Named>,
+        default: Sort,
+        registry: &Registry,
+        command: &str,
+    ) -> Result<Listed, Error> {
+        let since = self.since.map(|text| time_arg::parse(&text, now()));
+        let query = |pattern| -> Result<ListQuery, Error> {
+            Ok(ListQuery {
+                pattern,
+                since: since.transpose()?,
+                order: match self.sort.unwrap_or(default) {
+                    Sort::Name => ListOrder::Name,
+                    Sort::Size => ListOrder::Size,
+                    Sort::Pushed => ListOrder::Pushed,
+                    Sort::Pulled => ListOrder::Pulled,
+                },
+                limit: self.limit,
+            })
+        };
+        let Some(named) = named else {
+            return Ok(Listed::Repositories(query(None)?));
+        };
+        let text = named.text.clone();
+        Ok(match named.tags(command)? {
+            (Names::Matching(glob), None) => {
+                if repositories(registry, Some(&glob)).await?.is_empty() {
+                    return Err(nothing_matches(&text));
+                }
+                Listed::Repositories(query(Some(glob))?)
+            }
+            (names, tags) => {
+                let names = match names {
+                    Names::One(name) => {
+                        check_listed(registry, &name).await?;
+                        vec![name]
+                    }
+                    Names::Matching(glob) => repositories(registry, Some(&glob)).await?,
+                };
+                Listed::Tags(names, query(tags.map(as_glob).transpose()?)?)
+            }
+        })
+    }
+}
+
+/// Explains that a reference matches nothing.
+pub(crate) fn nothing_matches(text: &str) -> Error {
+    Error::Other(format!(
+        "nothing matches '{text}': registry ls lists repositories, and registry ls REPOSITORY its tags"
+    ))
+}
+
+/// Fails for a repository without content.
+pub(crate) async fn check_listed(registry: &Registry, name: &RepositoryName) -> Result<(), Error> {
+    let listed = registry.tags().list(name, String::new(), Some(0)).await;
+    match listed {
+        Ok(_) => Ok(()),
+        Err(registry::Error::NameUnknown(_)) => {
+            Err(Error::Registry(registry::Error::NameUnknown(name.clone())))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Lists repositories whose names match the pattern, if any.
+pub(crate) async fn repositories(
+    registry: &Registry,
+    pattern: Option<&Glob>,
+) -> Result<Vec<RepositoryName>, Error> {
+    let mut names = Vec::new();
+    let mut after = Some(String::new());
+    while let Some(last) = after {
+        let page = registry.repositories().catalog(last, None).await?;
+        let matching = page
+            .items
+            .iter()
+            .filter(|name| pattern.is_none_or(|pattern| pattern.matches(name)));
+        names.extend(matching.filter_map(|name| RepositoryName::parse(name).ok()));
+        after = page.next;
+    }
+    Ok(names)
+}
+
+/// Turns a tag into the glob that matches it alone.
+fn as_glob(tags: Names<TagName>) -> Result<Glob, Error> {
+    match tags {
+        Names::Matching(glob) => Ok(glob),
+        // no tag contains a special character of globs
+        Names::One(tag) => Glob::try_from(tag.to_string()).map_err(Error::Other),
+    }
+}

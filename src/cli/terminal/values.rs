@@ -1,0 +1,159 @@
+//! Values as people read them: sizes, counts, times and names.
+
+use jiff::Timestamp;
+use tarkeep::oci::Digest;
+use tarkeep::registry::{Actor, Millis, now};
+
+use crate::cli::terminal::output::Screen;
+
+/// Length of a short digest, in hexadecimal digits.
+const SHORT_DIGEST: usize = 12;
+
+/// Formats a size: `1.4 MiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
+}
+
+/// Formats a count: `1 tag`, `2 tags`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Formats a time: `2026-11-21T10:29:00Z`.
+pub(crate) fn time(millis: Millis) -> String {
+    format!("{:.0}", timestamp(millis))
+}
+
+/// Formats a time with milliseconds (`2026-11-21T10:29:00.123Z`), to tell close ones apart and to be typed again.
+pub(crate) fn exact_time(millis: Millis) -> String {
+    format!("{:.3}", timestamp(millis))
+}
+
+/// Formats a time for a table: relative on a terminal, in RFC 3339 elsewhere.
+pub(crate) fn time_on(screen: Screen, millis: Millis) -> String {
+    match screen {
+        Screen::Terminal { .. } => relative(millis, now()),
+        Screen::Pipe => exact_time(millis),
+    }
+}
+
+/// Formats a digest for a table: 12 digits on a terminal, whole elsewhere.
+pub(crate) fn digest_on(screen: Screen, digest: &Digest) -> String {
+    match screen {
+        Screen::Terminal { .. } => short_digest(digest.as_str()).to_owned(),
+        Screen::Pipe => digest.to_string(),
+    }
+}
+
+/// Returns the first digits of a digest, without its algorithm.
+pub(crate) fn short_digest(digest: &str) -> &str {
+    let hex = digest.split_once(':').map_or(digest, |(_, hex)| hex);
+    hex.get(..SHORT_DIGEST).unwrap_or(hex)
+}
+
+/// Formats the distance of a time from now: `2 h ago`, `in 3 d`.
+pub(crate) fn relative(at: Millis, now: Millis) -> String {
+    const SECOND: u64 = 1000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    const MONTH: u64 = 30 * DAY;
+    const YEAR: u64 = 365 * DAY;
+    let distance = at.abs_diff(now);
+    let (unit, name) = match () {
+        _ if distance < SECOND => return "now".to_owned(),
+        _ if distance < MINUTE => (SECOND, "s"),
+        _ if distance < HOUR => (MINUTE, "min"),
+        _ if distance < 2 * DAY => (HOUR, "h"),
+        _ if distance < 2 * MONTH => (DAY, "d"),
+        _ if distance < 2 * YEAR => (MONTH, "mo"),
+        _ => (YEAR, "y"),
+    };
+    let number = distance / unit;
+    if at > now {
+        format!("in {number} {name}")
+    } else {
+        format!("{number} {name} ago")
+    }
+}
+
+/// Converts a time, clamped to the year 9999, because a rule may ask for thousands of years.
+fn timestamp(millis: Millis) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+}
+
+/// Formats the actor of a change: name and address, as far as known.
+pub(crate) fn actor(actor: &Actor) -> String {
+    match (&actor.name, &actor.address) {
+        (Some(name), Some(address)) => format!("{name} from {address}"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => "-".to_owned(),
+    }
+}
+
+/// Escapes control characters in text of clients.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect::<Vec<_>>()
+            } else {
+                vec![c]
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_500_000, "1.4 MiB"),
+            (u64::MAX, "16384.0 PiB"),
+        ] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn times_are_utc() {
+        assert_eq!(time(1_795_256_940_000), "2026-11-21T10:29:00Z");
+    }
+
+    #[test]
+    fn distances_have_one_unit() {
+        const NOW: Millis = 1_795_256_940_000;
+        const HOUR: Millis = 3_600_000;
+        for (distance, text) in [
+            (0, "now"),
+            (-999, "now"),
+            (-59_999, "59 s ago"),
+            (-60_000, "1 min ago"),
+            (-2 * HOUR, "2 h ago"),
+            (-47 * HOUR, "47 h ago"),
+            (-72 * HOUR, "3 d ago"),
+            (-70 * 24 * HOUR, "2 mo ago"),
+            (-800 * 24 * HOUR, "2 y ago"),
+            (72 * HOUR, "in 3 d"),
+        ] {
+            assert_eq!(relative(NOW + distance, NOW), text);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Responses with content that a digest names. Conditions, ranges and HEAD are the same for manifests and blobs.
+
+use std::ops::Range;
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG};
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::http::api::download::file_body::{ContentBody, FileSource, Part};
+use crate::http::api::download::range::{self, Selection};
+use crate::http::response::builder::{self, ResponseBuilder};
+use crate::http::response::error::ApiError;
+use crate::oci::Digest;
+
+/// Content to serve, whole or in parts.
+pub(crate) struct Content<'c> {
+    pub digest: &'c Digest,
+    pub media_type: &'c str,
+    /// Size in bytes.
+    pub size: u64,
+    /// True if caches may keep it without revalidation.
+    pub is_immutable: bool,
+}
+
+/// Source of the bytes of content.
+pub(crate) enum ContentSource {
+    Memory(Bytes),
+    File(FileSource),
+    /// A response to HEAD has no body.
+    Nothing,
+}
+
+impl Content<'_> {
+    /// Checks `If-Match` and `If-None-Match`. Returns a 304 if the client has this content already.
+    ///
+    /// # Errors
+    /// `If-Match` names other content.
+    pub(crate) fn check_preconditions(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<Response<Body>>, ApiError> {
+        if range::if_match_fails(headers, self.digest.as_str()) {
+            return Err(ApiError::Precondition);
+        }
+        Ok(
+            range::if_none_match_matches(headers, self.digest.as_str())
+                .then(|| self.not_modified()),
+        )
+    }
+
+    fn not_modified(&self) -> Response<Body> {
+        let mut response = self.start(StatusCode::NOT_MODIFIED).finish();
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        response
+    }
+
+    /// Responds to a GET or HEAD.
+    pub(crate) fn answer(
+        &self,
+        headers: &HeaderMap,
+        bytes: ContentSource,
+    ) -> Result<Response<Body>, ApiError> {
+        match range::select(headers, self.size, self.digest.as_str())? {
+            Selection::Whole => {
+                let answer = self
+                    .start(StatusCode::OK)
+                    .header(CONTENT_TYPE, self.media_type);
+                Ok(bytes.fill(answer, 0..self.size))
+            }
+            Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
+                Ok([part]) => {
+                    let answer = self
+                        .start(StatusCode::PARTIAL_CONTENT)
+                        .header(CONTENT_TYPE, self.media_type);
+                    let answer = answer.header(CONTENT_RANGE, content_range(&part, self.size));
+                    Ok(bytes.fill(answer, part))
+                }
+                Err(parts) => {
+                    let multipart = Multipart::new(self, parts);
+                    let answer = self
+                        .start(StatusCode::PARTIAL_CONTENT)
+                        .header(CONTENT_TYPE, multipart.content_type());
+                    Ok(bytes.fill_many(answer, multipart))
+                }
+            },
+        }
+    }
+
+    fn start(&self, status: StatusCode) -> ResponseBuilder {
+        let answer = builder::empty(status)
+            .digest(self.digest)
+            .header(ETAG, format!("\"{}\"", self.digest));
+        let answer = answer.header(ACCEPT_RANGES, "bytes");
+        if self.is_immutable {
+            answer.header(CACHE_CONTROL, "max-age=31536000")
+        } else {
+            answer
+        }
+    }
+}
+
+fn content_range(part: &Range<u64>, size: u64) -> String {
+    format!("bytes {}-{}/{size}", part.start, part.end - 1)
+}
+
+/// Several parts in one body (RFC 9110, section 14.6). The delimiters of each part are made when it is sent: they are
+/// much longer than the range that requests it.
+struct Multipart {
+    boundary: String,
+    media_type: String,
+    size: u64,
+    parts: Vec<Range<u64>>,
+}
+
+enum Piece {
+    Content(Range<u64>),
+    Extra(String),
+}
+
+impl Multipart {
+    fn new(content: &Content<'_>, parts: Vec<Range<u64>>) -> Self {
+        let boundary = uuid::Uuid::new_v4().simple().to_string();
+        Self {
+            boundary,
+            media_type: content.media_type.to_owned(),
+            size: content.size,
+            parts,
+        }
+    }
+
+    fn content_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
+    }
+
+    fn head(&self, number: usize) -> String {
+        let Self {
+            boundary,
+            media_type,
+            size,
+            parts,
+        } = self;
+        let (range, end) = (
+            content_range(&parts[number], *size),
+            if number == 0 { "" } else { "\r\n" },
+        );
+        format!("{end}--{boundary}\r\nContent-Range: {range}\r\nContent-Type: {media_type}\r\n\r\n")
+    }
+
+    /// Returns the piece with this number; each part has two. `None` after the end.
+    fn piece(&self, number: usize) -> Option<Piece> {
+        let part = number / 2;
+        match self.parts.get(part) {
+            Some(range) if number % 2 == 1 => Some(Piece::Content(range.clone())),
+            Some(_) => Some(Piece::Extra(self.head(part))),
+            None => (number == self.parts.len() * 2)
+                .then(|| Piece::Extra(format!("\r\n--{}--\r\n", self.boundary))),
+        }
+    }
+
+    fn length(&self) -> u64 {
+        let length = |piece| match piece {
+            Piece::Content(range) => range.end - range.start,
+            Piece::Extra(text) => text.len() as u64,
+        };
+        (0..)
+            .map_while(|number| self.piece(number))
+            .map(length)
+            .sum()
+    }
+}
+
+impl ContentSource {
+    fn fill(self, answer: ResponseBuilder, range: Range<u64>) -> Response<Body> {
+        let length = range.end - range.start;
+        let body = match self {
+            Self::Nothing => Body::empty(),
+            Self::Memory(bytes) => Body::from(slice(&bytes, range)),
+            Self::File(source) => Body::new(ContentBody::new(
+                std::iter::once(Part::File(range)),
+                length,
+                Some(source),
+            )),
+        };
+        answer.body(length, body).finish()
+    }
+
+    fn fill_many(self, answer: ResponseBuilder, multipart: Multipart) -> Response<Body> {
+        let length = multipart.length();
+        let pieces = (0..).map_while(move |number| multipart.piece(number));
+        let body = match self {
+            Self::Nothing => Body::empty(),
+            Self::Memory(bytes) => {
+                let part = move |piece| match piece {
+                    Piece::Extra(text) => Part::Memory(text.into()),
+                    Piece::Content(range) => Part::Memory(slice(&bytes, range)),
+                };
+                Body::new(ContentBody::new(pieces.map(part), length, None))
+            }
+            Self::File(source) => {
+                let part = |piece| match piece {
+                    Piece::Extra(text) => Part::Memory(text.into()),
+                    Piece::Content(range) => Part::File(range),
+                };
+                Body::new(ContentBody::new(pieces.map(part), length, Some(source)))
+            }
+        };
+        answer.body(length, body).finish()
+    }
+}
+
+/// Returns part of a manifest, whose size is limited far below what an index can hold.
+fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    bytes.slice(range.start as usize..range.end as usize)
+}

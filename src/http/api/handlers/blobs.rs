@@ -1,0 +1,71 @@
+//! Handlers of blobs.
+
+use axum::body::Body;
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+
+use crate::http::api::download::content::{Content, ContentSource};
+use crate::http::api::download::file_body::FileSource;
+use crate::http::api::handlers::manifests;
+use crate::http::api::request::actor::actor;
+use crate::http::connection::send_budget::SendBudget;
+use crate::http::connection::sendfile::ConnectionState;
+use crate::http::response::builder;
+use crate::http::response::error::ApiError;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{BlobContent, Error, ManifestReference, Registry};
+
+const OCTET_STREAM: &str = "application/octet-stream";
+
+pub(crate) async fn get(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let blob = match registry.blobs().find(name, digest).await {
+        // containerd requests manifests here before it reports the original error
+        Err(unknown @ Error::BlobUnknown { .. }) => {
+            let reference = ManifestReference::Digest(digest.clone());
+            return manifests::get(registry, name, &reference, head)
+                .await
+                .map_err(|_| ApiError::Registry(unknown));
+        }
+        other => other?,
+    };
+    let content = Content {
+        digest,
+        media_type: OCTET_STREAM,
+        size: blob.size,
+        is_immutable: true,
+    };
+    if let Some(answer) = content.check_preconditions(&head.headers)? {
+        return Ok(answer);
+    }
+    if head.method == Method::HEAD {
+        return content.answer(&head.headers, ContentSource::Nothing);
+    }
+    let BlobContent::File(file) = blob.open().await?;
+    let budget = head
+        .extensions
+        .get::<SendBudget>()
+        .cloned()
+        .unwrap_or_default();
+    let source = FileSource::new(
+        file,
+        blob.size,
+        head.extensions.get::<ConnectionState>(),
+        &budget,
+    );
+    content.answer(&head.headers, ContentSource::File(source))
+}
+
+pub(crate) async fn delete(
+    registry: &Registry,
+    name: &RepositoryName,
+    digest: &Digest,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    registry.blobs().delete(name, digest, actor(head)).await?;
+    Ok(builder::empty(StatusCode::ACCEPTED).finish())
+}

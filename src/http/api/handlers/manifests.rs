@@ -1,0 +1,163 @@
+//! Handlers of manifests.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::api::download::content::{Content, ContentSource};
+use crate::http::api::request::actor::actor;
+use crate::http::response::builder;
+use crate::http::response::error::ApiError;
+use crate::oci::{RepositoryName, TagName};
+use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
+
+/// Maximum time for a manifest to arrive; it is held in memory meanwhile.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Maximum time for the rest of a manifest while others wait for memory.
+const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Maximum size of a manifest that needs no reservation of memory, in bytes.
+const UNRESERVED_SIZE: usize = 64 << 10;
+
+const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
+const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
+
+pub(crate) async fn get(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    let is_head = head.method == Method::HEAD;
+    let manifest = if is_head {
+        registry.manifests().promise(name, reference).await?
+    } else {
+        registry.manifests().get(name, reference).await?
+    };
+    let content = Content {
+        digest: &manifest.digest,
+        media_type: &manifest.media_type,
+        size: manifest.bytes.len() as u64,
+        // a tag may move
+        is_immutable: matches!(reference, ManifestReference::Digest(_)),
+    };
+    if let Some(answer) = content.check_preconditions(&head.headers)? {
+        registry.manifests().count_check(&manifest, reference);
+        return Ok(answer);
+    }
+    if is_head {
+        registry.manifests().count_check(&manifest, reference);
+        return content.answer(&head.headers, ContentSource::Nothing);
+    }
+    registry.manifests().count_pull(&manifest, reference);
+    content.answer(&head.headers, ContentSource::Memory(manifest.bytes.clone()))
+}
+
+pub(crate) async fn put(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: ManifestReference,
+    tags: Vec<TagName>,
+    head: &Parts,
+    body: Body,
+) -> Result<Response<Body>, ApiError> {
+    let content_type = head
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    let limit = registry.settings().manifest_limit;
+    // rejected before the body is read, if the client announces its length
+    if body.size_hint().lower() > limit as u64 {
+        return Err(Error::ManifestTooLarge { limit }.into());
+    }
+    let (bytes, reservation) = read(registry, body).await?;
+    let pushed = registry
+        .manifests()
+        .push(
+            name,
+            reference,
+            tags.clone(),
+            content_type,
+            bytes,
+            actor(head),
+        )
+        .await?;
+    let mut answer = builder::empty(StatusCode::CREATED)
+        .location(format!("/v2/{name}/manifests/{}", pushed.digest))
+        .digest(&pushed.digest);
+    if let Some(subject) = &pushed.subject {
+        answer = answer.header(OCI_SUBJECT, subject.as_str());
+    }
+    drop(reservation);
+    for tag in &tags {
+        answer = answer.another(OCI_TAG, tag.as_str());
+    }
+    Ok(answer.finish())
+}
+
+/// Reads a whole manifest, in limited time. A large one reserves memory as it arrives; the reservation ends when the
+/// manifest is stored.
+async fn read(registry: &Registry, mut body: Body) -> Result<(Bytes, ManifestReservation), Error> {
+    let limit = registry.settings().manifest_limit;
+    let (mut bytes, mut reservation) = (BytesMut::new(), registry.manifests().reserve_memory());
+    let mut deadline = Instant::now() + BODY_TIMEOUT;
+    let late = |_| {
+        Error::ManifestBody(
+            "it took too long to arrive: more than a minute, or ten seconds while other pushes waited"
+                .to_owned(),
+        )
+    };
+    while let Some(frame) = timeout_at(deadline, body.frame()).await.map_err(late)? {
+        let chunk = frame
+            .map_err(|error| Error::ManifestBody(error.to_string()))?
+            .into_data()
+            .unwrap_or_default();
+        let length = bytes.len() + chunk.len();
+        if length > limit {
+            return Err(Error::ManifestTooLarge { limit });
+        }
+        if length > UNRESERVED_SIZE {
+            let was_overdraft = reservation.is_overdraft();
+            timeout_at(deadline, reservation.grow_to(length))
+                .await
+                .map_err(late)?;
+            if reservation.is_overdraft() && !was_overdraft {
+                deadline = deadline.min(Instant::now() + CONTENDED_TIMEOUT);
+            }
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok((bytes.freeze(), reservation))
+}
+
+pub(crate) async fn delete(
+    registry: &Registry,
+    name: &RepositoryName,
+    reference: &ManifestReference,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    registry
+        .manifests()
+        .delete(name, reference, actor(head))
+        .await?;
+    Ok(builder::empty(StatusCode::ACCEPTED).finish())
+}
+
+/// Deletes a repository, an extension of the specification.
+pub(crate) async fn delete_repository(
+    registry: &Registry,
+    name: &RepositoryName,
+    head: &Parts,
+) -> Result<Response<Body>, ApiError> {
+    registry.repositories().delete(name, actor(head)).await?;
+    Ok(builder::empty(StatusCode::ACCEPTED).finish())
+}

@@ -1,0 +1,170 @@
+//! Actions: a request becomes one before anything else happens.
+
+use crate::http::api::request::query::{HistoryFilter, PageQuery};
+use crate::http::endpoint::Endpoint;
+use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
+use crate::registry::{ManifestReference, UploadId};
+
+/// A request, parsed and validated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// `GET /`, as load balancers send it.
+    Root,
+    /// Liveness probe.
+    Liveness,
+    /// Readiness probe.
+    Readiness,
+    CheckApi,
+    /// `OPTIONS`, which browsers send before a request from a page of another origin.
+    Options {
+        allowed: String,
+    },
+    /// A path with an extra slash, as joining `HOST/` and `/v2/` produces.
+    Redirect {
+        to: String,
+    },
+    GetManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    PutManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+        tags: Vec<TagName>,
+    },
+    DeleteManifest {
+        name: RepositoryName,
+        reference: ManifestReference,
+    },
+    /// An extension of the specification.
+    DeleteRepository {
+        name: RepositoryName,
+    },
+    GetBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    DeleteBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    BeginUpload {
+        name: RepositoryName,
+        algorithm: Algorithm,
+    },
+    PushBlob {
+        name: RepositoryName,
+        digest: Digest,
+    },
+    MountBlob {
+        name: RepositoryName,
+        digest: Digest,
+        from: Option<RepositoryName>,
+    },
+    GetUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    AppendUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    FinishUpload {
+        name: RepositoryName,
+        id: UploadId,
+        digest: Digest,
+    },
+    CancelUpload {
+        name: RepositoryName,
+        id: UploadId,
+    },
+    ListTags {
+        name: RepositoryName,
+        page: PageQuery,
+    },
+    ListReferrers {
+        name: RepositoryName,
+        digest: Digest,
+        artifact_type: Option<String>,
+        last: String,
+    },
+    /// A draft (distribution-spec, pull request 606).
+    TagHistory {
+        name: RepositoryName,
+        tag: TagName,
+        filter: HistoryFilter,
+    },
+    ListRepositories {
+        page: PageQuery,
+    },
+    /// `docker search` uses version 1 of the API; nothing else does.
+    PingV1,
+    SearchV1 {
+        term: String,
+        count: usize,
+        page: usize,
+    },
+}
+
+impl Action {
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Root => Endpoint::Root,
+            Self::Liveness => Endpoint::Liveness,
+            Self::Readiness => Endpoint::Readiness,
+            Self::CheckApi => Endpoint::CheckApi,
+            Self::Options { .. } => Endpoint::Options,
+            Self::Redirect { .. } => Endpoint::Redirect,
+            Self::GetManifest { .. } => Endpoint::GetManifest,
+            Self::PutManifest { .. } => Endpoint::PutManifest,
+            Self::DeleteManifest { .. } => Endpoint::DeleteManifest,
+            Self::DeleteRepository { .. } => Endpoint::DeleteRepository,
+            Self::GetBlob { .. } => Endpoint::GetBlob,
+            Self::DeleteBlob { .. } => Endpoint::DeleteBlob,
+            Self::BeginUpload { .. } => Endpoint::BeginUpload,
+            Self::PushBlob { .. } => Endpoint::PushBlob,
+            Self::MountBlob { .. } => Endpoint::MountBlob,
+            Self::GetUpload { .. } => Endpoint::GetUpload,
+            Self::AppendUpload { .. } => Endpoint::AppendUpload,
+            Self::FinishUpload { .. } => Endpoint::FinishUpload,
+            Self::CancelUpload { .. } => Endpoint::CancelUpload,
+            Self::ListTags { .. } => Endpoint::ListTags,
+            Self::ListReferrers { .. } => Endpoint::ListReferrers,
+            Self::TagHistory { .. } => Endpoint::TagHistory,
+            Self::ListRepositories { .. } => Endpoint::ListRepositories,
+            Self::PingV1 => Endpoint::PingV1,
+            Self::SearchV1 { .. } => Endpoint::SearchV1,
+        }
+    }
+
+    /// Repository that the path names.
+    pub(crate) fn repository(&self) -> Option<&RepositoryName> {
+        match self {
+            Self::GetManifest { name, .. }
+            | Self::PutManifest { name, .. }
+            | Self::DeleteManifest { name, .. }
+            | Self::DeleteRepository { name }
+            | Self::GetBlob { name, .. }
+            | Self::DeleteBlob { name, .. }
+            | Self::BeginUpload { name, .. }
+            | Self::PushBlob { name, .. }
+            | Self::MountBlob { name, .. }
+            | Self::GetUpload { name, .. }
+            | Self::AppendUpload { name, .. }
+            | Self::FinishUpload { name, .. }
+            | Self::CancelUpload { name, .. }
+            | Self::ListTags { name, .. }
+            | Self::ListReferrers { name, .. }
+            | Self::TagHistory { name, .. } => Some(name),
+            Self::Root
+            | Self::Liveness
+            | Self::Readiness
+            | Self::CheckApi
+            | Self::Options { .. }
+            | Self::Redirect { .. }
+            | Self::ListRepositories { .. }
+            | Self::PingV1
+            | Self::SearchV1 { .. } => None,
+        }
+    }
+}

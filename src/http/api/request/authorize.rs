@@ -1,0 +1,97 @@
+//! Authentication and authorization of requests, by the right that the table of endpoints names.
+
+use axum::body::Body;
+use http::Request;
+use http::header::AUTHORIZATION;
+
+use crate::auth::{
+    Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
+    is_unrestricted,
+};
+use crate::http::api::request::action::Action;
+use crate::http::endpoint::Right;
+use crate::http::proxy::base_url;
+use crate::http::proxy::client::Client;
+use crate::http::response::error::ApiError;
+
+/// Authenticates a request and authorizes its action.
+///
+/// The request carries the [`Identity`] from here on. Returns the action to run, which may be less than the client asked
+/// for.
+pub(crate) async fn admit(
+    access: &Access,
+    action: Action,
+    request: &mut Request<Body>,
+) -> Result<Action, ApiError> {
+    let Some(required) = required_scopes(&action) else {
+        return Ok(action);
+    };
+    let client = request.extensions().get::<Client>();
+    let site = base_url::address(request.uri(), request.headers(), client);
+    let login = Login {
+        authorization: request
+            .headers()
+            .get(AUTHORIZATION)
+            .map(|value| value.as_bytes()),
+        address: client.and_then(|client| client.address),
+    };
+    let admitted = access.admit(login, &required, &site).await;
+    let identity = admitted.map_err(|refusal| match refusal {
+        Refusal::Challenge(challenge) => ApiError::Unauthorized {
+            challenge,
+            required,
+        },
+        Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
+    })?;
+    let action = without_denied_mount(action, &identity);
+    request.extensions_mut().insert(identity);
+    Ok(action)
+}
+
+/// Scopes that an action requires; `None` if it is public.
+fn required_scopes(action: &Action) -> Option<RequiredScopes> {
+    let required = match action.endpoint().info().right {
+        Right::Public => return None,
+        Right::Login => Vec::new(),
+        Right::Catalog => vec![Scope::catalog()],
+        Right::Repository(permissions) => match action.repository() {
+            Some(name) => permissions
+                .iter()
+                .map(|permission| Scope::repository(name, *permission))
+                .collect(),
+            // does not happen; fails closed if it does
+            None => vec![Scope::catalog()],
+        },
+    };
+    let optional = match action {
+        Action::MountBlob {
+            from: Some(from), ..
+        } => vec![Scope::repository(from, Permission::Pull)],
+        _ => Vec::new(),
+    };
+    Some(RequiredScopes { required, optional })
+}
+
+/// Turns a mount that the identity may not make into an upload, as any other mount that fails.
+///
+/// Distribution rejects the whole request, and with it the push of a client that has the blob at hand. A mount that names
+/// no source searches all repositories, so it takes permission to read them all.
+fn without_denied_mount(action: Action, identity: &Identity) -> Action {
+    match action {
+        Action::MountBlob { name, digest, from } => {
+            let may_mount = match &from {
+                Some(from) => is_authorized(identity, &Scope::repository(from, Permission::Pull)),
+                None => is_unrestricted(identity),
+            };
+            if may_mount {
+                Action::MountBlob { name, digest, from }
+            } else {
+                Action::BeginUpload {
+                    name,
+                    algorithm: digest.algorithm(),
+                }
+            }
+        }
+        other => other,
+    }
+}

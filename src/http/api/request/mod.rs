@@ -1,0 +1,8 @@
+//! Requests: parsed into an `Action`, validated and authorized before a handler runs.
+
+pub(crate) mod action;
+pub(crate) mod actor;
+pub(crate) mod authorize;
+pub(crate) mod query;
+pub(crate) mod route;
+pub(crate) mod validate;

@@ -1,0 +1,4 @@
+//! Errors of invalid and unreadable requests.
+
+mod requests;
+mod unreadable;

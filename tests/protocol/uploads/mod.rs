@@ -1,0 +1,6 @@
+//! Uploads: sessions, resuming, hash state and mounts.
+
+mod hash_state;
+mod mounts;
+mod resuming;
+mod sessions;
