@@ -223,10 +223,7 @@ async fn a_wrong_password_for_a_cheap_hash_takes_as_long_as_for_an_unknown_user(
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_at_a_costly_hash_leave_threads_to_other_users() {
     let (cache, pool) = pool();
-    let (usual, costly) = (
-        BcryptHash::of(b"secret", 4).unwrap(),
-        BcryptHash::dummy(15),
-    );
+    let (usual, costly) = (BcryptHash::of(b"secret", 4).unwrap(), BcryptHash::dummy(15));
     let guesses = (0..pool.0.threads).map(|number| {
         let number = u8::try_from(number).unwrap();
         let check = PasswordCheck {
@@ -240,7 +237,8 @@ async fn guesses_at_a_costly_hash_leave_threads_to_other_users() {
         while pool.queued() == 0 {
             tokio::task::yield_now().await;
         }
-        pool.check(check_of(&cache, "secret", &usual, host(200))).await
+        pool.check(check_of(&cache, "secret", &usual, host(200)))
+            .await
     };
     tokio::select! {
         biased;
