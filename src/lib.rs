@@ -8,6 +8,7 @@ pub mod atomic_file;
 pub mod dir_check;
 pub mod file_watch;
 pub mod redact;
+pub mod regular_file;
 
 pub mod log;
 pub mod telemetry;

@@ -1,6 +1,8 @@
 //! Reading a configuration: the file, then variables over it, then validation against the table of keys.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use crate::config::loaded::Loaded;
 use crate::config::schema::Config;
 use crate::config::source::{Content, Node, Origin, read_file};
 use crate::config::{environment, keys, validate};
+use crate::regular_file;
 
 impl Config {
     /// Reads `file`, if given, and overrides it with the `REGISTRY_…` variables of `environment`.
@@ -52,7 +55,7 @@ impl Config {
 }
 
 fn read(path: &Path) -> Result<Node, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::Read {
+    let text = read_text(path).map_err(|cause| Error::Read {
         path: path.to_owned(),
         cause,
     })?;
@@ -68,6 +71,17 @@ fn read(path: &Path) -> Result<Node, Error> {
             sentence: error.cause,
         }])
     })
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    // a shell passes a pipe to `registry serve <(...)`, and its own input, by such a name
+    let is_passed = path == Path::new("/dev/stdin") || path.starts_with("/dev/fd");
+    let content = if is_passed {
+        regular_file::read_bounded(File::open(path)?)
+    } else {
+        regular_file::read(path)
+    };
+    String::from_utf8(content?).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 /// Turns the short form `auth: none` into `auth: {none: {}}`.

@@ -123,7 +123,7 @@ fn redacted(kind: Kind, value: &Value) -> Value {
             .iter()
             .map(|(name, value)| (name.clone(), by_name(name, value)))
             .collect(),
-        (Kind::Url, Value::String(text)) => Value::from(redact::url(text)),
+        (Kind::Url | Kind::BaseUrl, Value::String(text)) => Value::from(redact::url(text)),
         // a URL given in place of a path or a name
         (Kind::Text, Value::String(text)) if text.contains("://") => Value::from(redact::url(text)),
         _ => value.clone(),

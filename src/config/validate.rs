@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::config::error::Report;
-use crate::config::keys::{self, Key, Kind, Status};
+use crate::config::keys::{self, Effect, Key, Kind, Status};
 use crate::config::schema::Interval;
 use crate::config::source::{Content, Node, Origin, Scalar};
 
@@ -72,19 +72,21 @@ impl Check<'_> {
 
     fn key(&mut self, key: &Key, node: &Node, shown: &str) -> Option<Value> {
         match key.status {
-            Status::Rejected(when, why) if when.applies(node) => {
-                self.report.problem(
-                    &node.origin,
-                    shown,
-                    format!("{shown} is not supported: {why}"),
-                );
+            Status::Rejected(when, why) => {
+                match when.effect(node) {
+                    Effect::Rejected => self.report.problem(
+                        &node.origin,
+                        shown,
+                        format!("{shown} is not supported: {why}"),
+                    ),
+                    Effect::Ignored(why) => self.no_effect(node, shown, why),
+                    Effect::Nothing => {}
+                }
                 None
             }
-            Status::Rejected(..) => None,
             Status::Ignored(why) => {
                 if !node.is_empty() {
-                    self.report
-                        .note(&node.origin, &format!("{shown} has no effect: {why}"));
+                    self.no_effect(node, shown, why);
                 }
                 None
             }
@@ -92,6 +94,10 @@ impl Check<'_> {
                 Ok(value) => {
                     if value.is_some() {
                         self.origins.insert(shown.to_owned(), node.origin.clone());
+                    }
+                    if let Some(difference) = difference(key.kind, node) {
+                        self.report
+                            .note(&node.origin, &format!("{shown} {difference}"));
                     }
                     value
                 }
@@ -102,6 +108,11 @@ impl Check<'_> {
                 }
             },
         }
+    }
+
+    fn no_effect(&mut self, node: &Node, shown: &str, why: &str) {
+        self.report
+            .note(&node.origin, &format!("{shown} has no effect: {why}"));
     }
 
     fn list(&mut self, node: &Node, path: &str, shown: &str) -> Option<Value> {
@@ -279,6 +290,11 @@ fn scalar(kind: Kind, scalar: &Scalar) -> Result<Option<Value>, String> {
             _ => Err(format!("must be a whole number, not '{text}'")),
         },
         Kind::Time => time(text).map(Some),
+        Kind::GoTime => match text.parse::<u64>() {
+            Ok(nanoseconds) => Ok(Some(Value::from(format!("{nanoseconds}ns")))),
+            Err(_) => time(text).map(Some),
+        },
+        Kind::BaseUrl if !text.contains("://") => Ok(None),
         Kind::Keep => match &*text.to_ascii_lowercase() {
             "forever" => Ok(Some(Value::from("forever"))),
             "never" => Err(format!(
@@ -306,12 +322,33 @@ fn word(words: &[&str], text: &str) -> Result<String, String> {
 }
 
 fn tls_version(text: &str) -> Result<String, String> {
-    match &*text.to_lowercase() {
-        // distribution documents them, but no longer supports them either
-        old @ ("tls1.0" | "tls1.1") => Err(format!(
-            "is {old}, which rustls does not support: write tls1.2, the default, or tls1.3"
+    if is_old_tls(text) {
+        return Ok("tls1.2".to_owned());
+    }
+    word(&["tls1.2", "tls1.3"], text)
+}
+
+fn is_old_tls(text: &str) -> bool {
+    matches!(&*text.to_lowercase(), "tls1.0" | "tls1.1")
+}
+
+/// Returns a difference to distribution that an accepted value makes; it continues the sentence begun by the key name.
+fn difference(kind: Kind, node: &Node) -> Option<String> {
+    let Content::Scalar(Scalar { text, .. }) = &node.content else {
+        return None;
+    };
+    match kind {
+        Kind::TlsVersion if is_old_tls(text) => Some(format!(
+            "is {text}, and the lowest version here is tls1.2, which every client of registries has"
         )),
-        _ => word(&["tls1.2", "tls1.3"], text),
+        Kind::GoTime if text.parse::<u64>().is_ok_and(|number| number > 0) => Some(format!(
+            "is {text} nanoseconds, as in distribution, because it has no unit: did you mean {text}s?"
+        )),
+        Kind::BaseUrl if !text.is_empty() && !text.contains("://") => Some(
+            "has no effect: it has no scheme, and distribution ignores it too: write https://registry.example.com"
+                .to_owned(),
+        ),
+        _ => None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Content of a small file, parsed again whenever the file changes.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +10,7 @@ use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
 use super::stamp::Stamp;
-
-/// Maximum size of a file, in bytes.
-const LARGEST: u64 = 64 << 20;
+use crate::regular_file;
 
 /// Time during which unusable content counts as half written, and is not complained about.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -97,7 +94,7 @@ impl<T: Send + Sync + 'static> ParsedFile<T> {
         parse: fn(&[u8]) -> Result<T, String>,
     ) -> Result<Self, Error> {
         let stamp = Stamp::of(&path);
-        let content = match read(&path) {
+        let content = match regular_file::read(&path) {
             Ok(content) => content,
             Err(cause) => return Err(Error::Read { what, path, cause }),
         };
@@ -223,28 +220,15 @@ impl<T: Send + Sync + 'static> ParsedFile<T> {
 fn read_at_rest(path: &Path) -> (Option<Stamp>, io::Result<Vec<u8>>) {
     const TRIES: usize = 10;
     let mut stamp = Stamp::of(path);
-    let mut content = read(path);
+    let mut content = regular_file::read(path);
     for _ in 1..TRIES {
         let after = Stamp::of(path);
         if after == stamp {
             break;
         }
-        (stamp, content) = (after, read(path));
+        (stamp, content) = (after, regular_file::read(path));
     }
     (stamp, content)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    File::open(path)?
-        .take(LARGEST + 1)
-        .read_to_end(&mut content)?;
-    if content.len() as u64 > LARGEST {
-        return Err(io::Error::other(format!(
-            "it has more than {LARGEST} bytes"
-        )));
-    }
-    Ok(content)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::error::Error;
+use crate::regular_file;
 
 /// Names and validity period of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +217,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> {
 }
 
 fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, Error> {
-    std::fs::read(path).map_err(|cause| Error::Read {
+    regular_file::read(path).map_err(|cause| Error::Read {
         what,
         path: path.to_owned(),
         cause,

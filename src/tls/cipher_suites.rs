@@ -32,6 +32,23 @@ fn go_name(suite: &SupportedCipherSuite) -> String {
     name.replace("TLS13_", "TLS_")
 }
 
+/// Returns the suites that are left out because they are weak.
+///
+/// One is left out only beside a suite for certificates of the same kind, which every client of registries has.
+pub(super) fn omitted(names: &[String]) -> Vec<&str> {
+    let kind = |name: &str| name.contains("_ECDSA_");
+    let has_strong = |of: bool| {
+        names.iter().any(|name| {
+            name.starts_with("TLS_ECDHE_") && !WEAK.contains(&&**name) && kind(name) == of
+        })
+    };
+    names
+        .iter()
+        .map(String::as_str)
+        .filter(|name| WEAK.contains(name) && has_strong(kind(name)))
+        .collect()
+}
+
 /// Selects the suites and the versions of the protocol to offer.
 ///
 /// As in Go, naming suites of TLS 1.2 does not restrict those of TLS 1.3: if none of these is named, all are offered.
@@ -45,8 +62,12 @@ pub(super) fn choose(
     let mut provider = aws_lc_rs::default_provider();
     let offered = std::mem::take(&mut provider.cipher_suites);
     let known = || offered.iter().map(go_name).collect::<Vec<_>>().join(", ");
+    let omitted = omitted(names);
     let mut chosen = Vec::new();
-    for name in names {
+    for name in names
+        .iter()
+        .filter(|name| !omitted.contains(&name.as_str()))
+    {
         // Go's older names lack the suffix
         let wanted = if name.ends_with("_CHACHA20_POLY1305") {
             format!("{name}_SHA256")
@@ -148,6 +169,26 @@ mod tests {
             MinimumVersion::Tls13,
         );
         assert_eq!((suites.len(), versions), (3, 1));
+    }
+
+    #[test]
+    fn a_weak_suite_beside_a_strong_one_is_left_out() {
+        let (strong, weak) = (
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            "TLS_RSA_WITH_AES_128_CBC_SHA",
+        );
+        let (suites, versions) = chosen(&[weak, strong], MinimumVersion::Tls12);
+        assert_eq!((&*suites[0], suites.len(), versions), (strong, 4, 2));
+        // clients without TLS 1.3, and those of the other kind of certificate, would have none
+        for names in [
+            [weak, "TLS_AES_128_GCM_SHA256"],
+            [weak, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"],
+            [weak, "TLS_X"],
+        ] {
+            let names = names.map(str::to_owned);
+            let error = choose(&names, MinimumVersion::Tls12).unwrap_err();
+            assert!(error.to_string().contains(weak), "{error}");
+        }
     }
 
     #[test]

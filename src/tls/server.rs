@@ -117,6 +117,12 @@ impl Tls {
         found
     }
 
+    /// Returns the configured cipher suites that are not offered because they are weak.
+    #[must_use]
+    pub fn omitted_suites(names: &[String]) -> Vec<&str> {
+        cipher_suites::omitted(names)
+    }
+
     /// Returns the settings that this was made from.
     #[must_use]
     pub fn settings(&self) -> &Settings {

@@ -1,5 +1,6 @@
 //! Configuration: the documented table, distribution's examples, and changes under load.
 
+mod accepted;
 mod command;
 mod examples;
 mod named_files;

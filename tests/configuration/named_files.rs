@@ -316,7 +316,7 @@ const MUCH: &str = "\
 version: 0.1
 http:
   adr: :5000
-  host: nowhere
+  host: 'ftp://nowhere'
   prefix: 'a b'
   limits: {idle: 0s, header: 0s}
   tls:
@@ -338,7 +338,7 @@ health:
   - uri: https://ok.example
     intervall: 1s
   tcp:
-  - timeout: 5
+  - timeout: -5
 ";
 
 /// Unknown keys, invalid values and invalid files are reported in the order of the file.
@@ -361,7 +361,7 @@ fn all_errors_are_reported_at_once() {
         (16, "in policies"),
         (19, "has no condition"),
         (24, "unknown key health.http[1].intervall"),
-        (26, "health.tcp[0].timeout is 5 without a unit"),
+        (26, "health.tcp[0].timeout is -5 without a unit"),
         (26, "health.tcp[0].addr is missing"),
     ];
     let lines: Vec<_> = printed.lines().collect();
@@ -391,7 +391,7 @@ fn all_errors_are_reported_at_once() {
 #[test]
 fn json_output_has_the_same_errors() {
     let temporary = prepared();
-    let path = write(temporary.path(), "http:\n  adr: a\n  host: nowhere\n");
+    let path = write(temporary.path(), "http:\n  adr: a\n  host: ftp://nowhere\n");
     let checked = run(
         &["check", "--output", "json", &path],
         &[("REGISTRY_LOG_LEVEL", "loud")],

@@ -97,7 +97,6 @@ fn urls_are_shown_without_their_secrets() {
 fn errors_do_not_repeat_possible_secrets() {
     for text in [
         "http: {host: 'https://joe:hidden@example.com/'}",
-        "http: {host: 'joe:hidden@example.com'}",
         "http: {headers: {X-Token: [\"hidden\\u0001\"]}}",
         "http: {secret: {a: hidden}, adr: hidden}",
         "http: {tls: {letsencrypt: {cachefile: /tmp/none, hosts: [a.example], directoryurl: 'http://u:hidden@acme.example'}}}",
@@ -107,7 +106,6 @@ fn errors_do_not_repeat_possible_secrets() {
         "health: {http: [{uri: 'http://example.com', headers: {Cookie: \"hidden\\u0001\"}}]}",
         "auth: {token: {realm: hidden, service: a, issuer: b, autoredirectpath: 'https://u:hidden@example.com'}}",
         "auth: {token: {passwort: hidden}}",
-        "redis: {password: hidden}",
         "storage: {s3: {secretkey: hidden, accesskey: hidden}}",
         "storage: {azure: {accountkey: hidden}}",
         "proxy: {remoteurl: 'https://u:hidden@example.com'}",
@@ -125,6 +123,22 @@ fn errors_do_not_repeat_possible_secrets() {
         assert!(
             !output.status.success() && !printed.contains("hidden"),
             "{text}: {printed}"
+        );
+    }
+    for text in [
+        "http: {host: 'joe:hidden@example.com'}",
+        "redis: {password: hidden}",
+        "middleware: {storage: [{name: cloudfront, options: {privatekey: hidden}}]}",
+        "compatibility: {schema1: {signingkeyfile: hidden}}",
+        "reporting: {newrelic: {name: hidden}}",
+    ] {
+        let (_temporary, path) = written(text);
+        let output = run(&["check", &path], &[]);
+        let said = [&*output.stdout, &*output.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            output.status.success() && said.contains("has no effect") && !said.contains("hidden"),
+            "{text}: {said}"
         );
     }
     for (name, value) in [

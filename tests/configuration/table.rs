@@ -8,23 +8,23 @@ use tarkeep::config::keys::{self, Key, Status, When};
 const START: &str = "<!-- keys: written by a test -->\n";
 const END: &str = "<!-- end of keys -->\n";
 
-/// A row per key; for a section rejected as a whole, one row with all its keys.
+/// A row per key; for a section rejected or ignored as a whole, one row with all its keys.
 fn rows(section: &str) -> String {
     let mut text =
         String::from("| Key | Status | Default | Meaning |\n| --- | --- | --- | --- |\n");
-    let mut rejected: Option<&Key> = None;
+    let mut whole: Option<&Key> = None;
     let mut rows: Vec<(&Key, Vec<&str>)> = Vec::new();
     for key in keys::all()
         .iter()
         .filter(|key| keys::section(&key.path) == section)
     {
-        let outer = rejected
+        let outer = whole
             .and_then(|outer| key.path.strip_prefix(&*outer.path))
             .filter(|rest| rest.starts_with(['.', '[']));
         match (outer, rows.last_mut()) {
             (Some(rest), Some((_, members))) => members.push(rest.trim_start_matches('.')),
             _ => {
-                rejected = matches!(key.status, Status::Rejected(..)).then_some(key);
+                whole = (key.status != Status::Supported).then_some(key);
                 rows.push((key, Vec::new()));
             }
         }
@@ -70,8 +70,14 @@ fn status(key: &Key) -> String {
             let when = match when {
                 When::Named => "rejected",
                 When::Given => "rejected unless empty",
-                When::On => "rejected if true",
                 When::Enabled => "rejected unless empty or disabled",
+                When::EnabledExcept(names, reason) => {
+                    return format!(
+                        "rejected unless empty, disabled or {}: {why}; {}: {reason}",
+                        names.join(", "),
+                        names.join(", ")
+                    );
+                }
             };
             format!("{when}: {why}")
         }

@@ -4,6 +4,7 @@ mod challenges;
 mod command;
 mod guessing;
 mod htpasswd;
+mod odd_files;
 mod reloading;
 mod swapping;
 mod tokens;

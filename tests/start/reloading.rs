@@ -324,3 +324,30 @@ fn ignored_keys_of_a_changed_file_are_reported() {
     configured.says(&["configuration reloaded, nothing changed"]);
     configured.says(&["WARN", "http.secret has no effect"]);
 }
+
+/// A FIFO in the place of the file blocks nothing, and a file that follows counts.
+#[test]
+fn a_fifo_in_the_place_of_the_file_is_named() {
+    let configured = Configured::start(KEEPING);
+    let fifo = configured.path.with_extension("fifo");
+    let made = Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.expect("mkfifo").success());
+    std::fs::rename(fifo, &configured.path).expect("it is replaced");
+    configured.hang_up();
+    configured.says(&["cannot read", "it is a FIFO"]);
+    assert!(!configured.deletes());
+    configured.replace(DELETING);
+    configured.says(&["now in force", "storage.delete.enabled"]);
+    assert!(configured.deletes());
+}
+
+/// A shell passes what a program prints as `<(program)`, under the name of a pipe.
+#[test]
+fn a_configuration_may_be_piped() {
+    let script = format!("exec \"$0\" config check <(printf '%s' '{KEEPING}')");
+    let output = Command::new("bash")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_registry")])
+        .output()
+        .expect("bash");
+    assert!(output.status.success(), "{output:?}");
+}

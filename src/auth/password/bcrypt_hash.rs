@@ -93,9 +93,15 @@ impl FromStr for BcryptHash {
             return Err(malformed());
         }
         let digits = &text[4..6];
-        let cost = digits.parse().ok().filter(|cost| {
+        let cost: Option<u32> = digits.parse().ok().filter(|cost| {
             digits.bytes().all(|digit| digit.is_ascii_digit()) && (4..=31).contains(cost)
         });
+        if let Some(cost) = cost.filter(|&cost| cost > MAX_COST) {
+            // a single check at 31 takes a day
+            return Err(format!(
+                "its cost is {cost}, and every login would take too long: {MAX_COST} is the highest accepted"
+            ));
+        }
         let (cost, salt, digest) = (
             cost.ok_or_else(malformed)?,
             BASE64.decode(&text[7..29]),
@@ -167,6 +173,18 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_that_blocks_every_login_is_named() {
+        let hash = |cost: &str| {
+            format!("$2y${cost}$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO")
+        };
+        assert!(hash("17").parse::<BcryptHash>().is_ok());
+        for cost in ["18", "31"] {
+            let error = hash(cost).parse::<BcryptHash>().unwrap_err();
+            assert!(error.contains(&format!("its cost is {cost}")), "{error}");
+        }
+    }
+
+    #[test]
     fn malformed_hashes_are_rejected() {
         let good = "$2y$05$wEPT.PzhL0nkRag3myfE.erSvqPIbeZFihnVf9YXscnxJXVXw/ChO";
         let bad = [
@@ -179,6 +197,8 @@ mod tests {
         for text in bad.iter().map(|text| (*text).to_owned()).chain([
             good.replacen("2y", "2x", 1),
             good.replacen("05", "03", 1),
+            good.replacen("05", "18", 1),
+            good.replacen("05", "31", 1),
             good.replacen("05", "32", 1),
             good.replacen("05", "+5", 1),
             good.replacen('w', "!", 1),

@@ -33,10 +33,10 @@ pub(super) struct PasswordCheck {
     pub(super) fingerprint: Fingerprint,
     pub(super) user: String,
     pub(super) password: Vec<u8>,
-    /// The user's hash; for an unknown user, one as costly as the costliest.
+    /// The user's hash; for an unknown user, `usual`.
     pub(super) hash: BcryptHash,
-    /// A hash as costly as the costliest in the file.
-    pub(super) costliest: BcryptHash,
+    /// A hash of the commonest cost in the file.
+    pub(super) usual: BcryptHash,
     pub(super) is_user: bool,
     pub(super) address: Option<IpAddr>,
 }
@@ -57,7 +57,8 @@ pub(super) enum Outcome {
 pub(super) struct BcryptPool(Arc<Shared>);
 
 struct Shared {
-    cores: usize,
+    /// As many as there are cores, but two at least, so that costly hashes leave one to the others.
+    threads: usize,
     work: Mutex<Work>,
     cache: Arc<PasswordCache>,
     throttle: Arc<Throttle>,
@@ -69,6 +70,9 @@ struct Work {
     /// Checks that are queued or running, to be joined by equal ones.
     pending: HashMap<Fingerprint, watch::Receiver<Option<Outcome>>>,
     queue: FairQueue<Option<IpAddr>, Job>,
+    /// Checks of hashes costlier than the usual one, which run on half of the threads only.
+    costly: FairQueue<Option<IpAddr>, Job>,
+    costly_running: usize,
     /// Number of pending checks of each client.
     clients: HashMap<Option<IpAddr>, usize>,
     workers: usize,
@@ -79,12 +83,30 @@ struct Job {
     outcome: watch::Sender<Option<Outcome>>,
 }
 
+impl PasswordCheck {
+    /// True if the user's hash is costlier than most.
+    fn is_costly(&self) -> bool {
+        self.hash.cost() > self.usual.cost()
+    }
+}
+
+impl Work {
+    fn queue_for(&mut self, check: &PasswordCheck) -> &mut FairQueue<Option<IpAddr>, Job> {
+        if check.is_costly() {
+            &mut self.costly
+        } else {
+            &mut self.queue
+        }
+    }
+}
+
 impl BcryptPool {
     pub(super) fn new(cache: Arc<PasswordCache>, throttle: Arc<Throttle>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let threads = cores.max(2);
         let full = LogLimiter::new("full queue of passwords", FULL_LOG_INTERVAL, 1);
         Self(Arc::new(Shared {
-            cores,
+            threads,
             work: Mutex::default(),
             cache,
             throttle,
@@ -94,8 +116,8 @@ impl BcryptPool {
 
     /// Compares a password with a user's hash; a wrong one counts as a failed login.
     ///
-    /// The check continues if the client disconnects, so that every guess has its full price: the time of the costliest hash,
-    /// even if the user's own is cheaper, so that time does not reveal who is a user.
+    /// The check continues if the client disconnects, so that every guess has its full price: the time of a hash of
+    /// the commonest cost, even if the user's own is cheaper, so that time does not reveal who is a user.
     pub(super) async fn check(&self, check: PasswordCheck) -> Outcome {
         let Some(mut outcome) = self.join(check) else {
             // not a failed login: the client has done nothing wrong
@@ -132,8 +154,9 @@ impl BcryptPool {
         if let Some(outcome) = work.pending.get(&check.fingerprint) {
             return Some(outcome.clone());
         }
-        let capacity = capacity(check.costliest.cost(), self.0.cores);
-        if work.queue.len() >= capacity || work.queue.len_of(&client) >= capacity / 2 {
+        let capacity = capacity(check.usual.cost().max(check.hash.cost()), self.0.threads);
+        let queue = work.queue_for(&check);
+        if queue.len() >= capacity || queue.len_of(&client) >= capacity / 2 {
             return None;
         }
         let (sender, outcome) = watch::channel(None);
@@ -143,8 +166,8 @@ impl BcryptPool {
             check,
             outcome: sender,
         };
-        work.queue.push(client, job);
-        if work.workers < self.0.cores {
+        work.queue_for(&job.check).push(client, job);
+        if work.workers < self.0.threads {
             work.workers += 1;
             drop(work);
             Shared::spawn_worker(Arc::clone(&self.0));
@@ -154,12 +177,12 @@ impl BcryptPool {
 }
 
 /// Returns the queue's capacity for hashes of this cost.
-fn capacity(cost: u32, cores: usize) -> usize {
+fn capacity(cost: u32, threads: usize) -> usize {
     let time = TIME_AT_COST_10.as_micros() << cost >> 10;
     let per_core = u64::try_from(DRAIN_TIME.as_micros() / time.max(1))
         .unwrap_or(u64::MAX)
         .clamp(4, QUEUED_PER_CORE);
-    cores * usize::try_from(per_core).unwrap_or(usize::MAX)
+    threads * usize::try_from(per_core).unwrap_or(usize::MAX)
 }
 
 impl Shared {
@@ -178,6 +201,12 @@ impl Shared {
     /// Returns a worker's next job; without one the worker ends.
     fn next(&self) -> Option<Job> {
         let mut work = self.work.lock();
+        if work.costly_running < self.threads / 2
+            && let Some(job) = work.costly.pop()
+        {
+            work.costly_running += 1;
+            return Some(job);
+        }
         let job = work.queue.pop();
         if job.is_none() {
             work.workers -= 1;
@@ -199,6 +228,7 @@ impl Shared {
             self.cache.insert(check.fingerprint, client);
         }
         let mut work = self.work.lock();
+        work.costly_running -= usize::from(check.is_costly());
         work.pending.remove(&check.fingerprint);
         if let Entry::Occupied(mut count) = work.clients.entry(client) {
             *count.get_mut() -= 1;
@@ -218,7 +248,7 @@ impl Shared {
         if check.hash.matches(&check.password) && check.is_user {
             return Outcome::Correct;
         }
-        pay_difference(&check.hash, &check.costliest, &check.password);
+        pay_difference(&check.hash, &check.usual, &check.password);
         let failed = FailedLogin {
             fingerprint: Some(check.fingerprint),
             user: &check.user,
@@ -234,11 +264,11 @@ impl Shared {
     }
 }
 
-/// Spends the time by which the costliest hash exceeds `hash`.
+/// Spends the time by which the usual hash exceeds `hash`.
 ///
-/// Each cost takes twice as long as the one before, so those from the hash's own up to the costliest add up to it.
-fn pay_difference(hash: &BcryptHash, costliest: &BcryptHash, password: &[u8]) {
-    for cost in hash.cost()..costliest.cost() {
+/// Each cost takes twice as long as the one before, so those from the hash's own up to the usual one add up to it.
+fn pay_difference(hash: &BcryptHash, usual: &BcryptHash, password: &[u8]) {
+    for cost in hash.cost()..usual.cost() {
         std::hint::black_box(BcryptHash::dummy(cost).matches(password));
     }
 }

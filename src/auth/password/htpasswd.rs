@@ -163,7 +163,7 @@ impl Htpasswd {
             user: user.clone(),
             password,
             hash: hash.clone(),
-            costliest: users.dummy().clone(),
+            usual: users.dummy().clone(),
             is_user,
             address: login.address,
         };

@@ -1,6 +1,6 @@
 //! Content of a htpasswd file: a user and a bcrypt hash on each line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::basic::text;
 use super::bcrypt_hash::{BcryptHash, DEFAULT_COST};
@@ -59,7 +59,7 @@ pub fn entries(content: &[u8]) -> impl Iterator<Item = Result<Entry, UserError>>
 #[derive(Debug)]
 pub(super) struct Users {
     hashes: HashMap<String, BcryptHash>,
-    /// Hash for unknown users, as costly as the costliest: their logins take as long.
+    /// Hash for unknown users, of the commonest cost: their logins take as long as most.
     dummy: BcryptHash,
 }
 
@@ -105,7 +105,7 @@ impl Users {
             };
             return Err(format!("{}{more}", bad.join("; ")));
         }
-        let dummy = BcryptHash::dummy(highest_cost(&hashes));
+        let dummy = BcryptHash::dummy(commonest_cost(&hashes));
         Ok(Self { hashes, dummy })
     }
 
@@ -124,13 +124,16 @@ impl Users {
     }
 }
 
-/// Returns the cost of the costliest hash. With a cheaper dummy, the time of a login would reveal the users with costlier ones.
-fn highest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
-    hashes
-        .values()
-        .map(BcryptHash::cost)
-        .max()
-        .unwrap_or(DEFAULT_COST)
+/// Returns the commonest cost, of two the higher: a single costly hash must not slow down every failed login.
+fn commonest_cost(hashes: &HashMap<String, BcryptHash>) -> u32 {
+    let mut numbers: BTreeMap<u32, usize> = BTreeMap::new();
+    for hash in hashes.values() {
+        *numbers.entry(hash.cost()).or_default() += 1;
+    }
+    numbers
+        .into_iter()
+        .max_by_key(|&(cost, number)| (number, cost))
+        .map_or(DEFAULT_COST, |(cost, _)| cost)
 }
 
 #[cfg(test)]
@@ -190,15 +193,26 @@ mod tests {
     }
 
     #[test]
-    fn unknown_users_cost_as_much_as_the_costliest_hash() {
-        let (cheap, dear) = (BcryptHash::dummy(4), BcryptHash::dummy(12));
-        let file = format!(
-            "a:{}\nb:{}\nc:{}\n",
-            cheap.as_str(),
-            cheap.as_str(),
-            dear.as_str()
+    fn unknown_users_cost_as_much_as_most_users() {
+        let hash = |cost| BcryptHash::dummy(cost).as_str().to_owned();
+        let cost_of = |costs: &[u32]| {
+            let line = |(number, &cost): (usize, &u32)| format!("user{number}:{}\n", hash(cost));
+            let file: String = costs.iter().enumerate().map(line).collect();
+            Users::parse(file.as_bytes()).unwrap().dummy().cost()
+        };
+        assert_eq!(cost_of(&[4, 4, 12]), 4);
+        assert_eq!(cost_of(&[17, 10, 10, 5]), 10);
+        assert_eq!(cost_of(&[5, 12]), 12);
+        assert_eq!(cost_of(&[]), DEFAULT_COST);
+    }
+
+    #[test]
+    fn a_cost_that_blocks_logins_is_an_invalid_line() {
+        let costly = HASH.replacen("05", "31", 1);
+        let message = Users::parse(format!("joe:{HASH}\nann:{costly}\n").as_bytes()).unwrap_err();
+        assert!(
+            message.starts_with("line 2, user 'ann': its cost is 31"),
+            "{message}"
         );
-        assert_eq!(Users::parse(file.as_bytes()).unwrap().dummy().cost(), 12);
-        assert_eq!(Users::parse(b"").unwrap().dummy().cost(), DEFAULT_COST);
     }
 }

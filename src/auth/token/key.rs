@@ -34,12 +34,10 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
                 );
             }
             Ok(algorithm) => found.push(algorithm),
-            Err(_) if name == "ES512" => {
-                return Err(
-                    "auth.token.signingalgorithms: ES512 is not supported, use ES384 or EdDSA"
-                        .to_owned(),
-                );
-            }
+            // the list of distribution's documentation has it
+            Err(_) if name == "ES512" => tracing::warn!(
+                "auth.token.signingalgorithms: ES512 is ignored: it is not supported, use ES384 or EdDSA"
+            ),
             Err(_) => {
                 let known: Vec<_> = PUBLIC
                     .iter()
@@ -55,7 +53,7 @@ pub(super) fn algorithms(names: &[String]) -> Result<Vec<Algorithm>, String> {
     match (names, &*found) {
         ([], _) => Ok(PUBLIC.to_vec()),
         (_, []) => Err(
-            "auth.token.signingalgorithms names no algorithm with public keys: add ES256 or RS256"
+            "auth.token.signingalgorithms names no supported algorithm with public keys: add ES256, ES384 or RS256"
                 .to_owned(),
         ),
         _ => Ok(found),

@@ -21,7 +21,9 @@ pub(crate) fn restart_only(draft: &mut Draft, flags: &Flags) {
     draft.validated(debug::check(&config.http.debug));
     debug::notes(&config.http.debug)
         .into_iter()
-        .for_each(|note| draft.note(note.to_owned()));
+        .map(str::to_owned)
+        .chain(http::notes(&config.http))
+        .for_each(|note| draft.note(note));
 }
 
 /// Validates the whole configuration, the files that it names and the data directory; logs the warnings of a start.

@@ -45,7 +45,7 @@ pub(crate) fn checks(health: &config::Health) -> Result<Health, Violations> {
     for tcp in &health.tcp {
         let probe = Probe::Tcp {
             address: tcp.addr.clone(),
-            timeout: tcp.timeout.map_or(TIMEOUT, |timeout| timeout.0),
+            timeout: unless_zero(tcp.timeout, TIMEOUT),
         };
         checks.push(check(tcp.addr.clone(), probe, tcp.interval, tcp.threshold));
     }
@@ -57,9 +57,17 @@ fn check(name: String, probe: Probe, interval: Option<Interval>, threshold: Opti
     Check {
         name,
         probe,
-        interval: interval.map_or(INTERVAL, |interval| interval.0),
+        interval: unless_zero(interval, INTERVAL),
         threshold: threshold.unwrap_or(1),
     }
+}
+
+/// Returns the default for a duration that is not given, or 0 as in distribution.
+fn unless_zero(given: Option<Interval>, default: Duration) -> Duration {
+    given
+        .map(|given| given.0)
+        .filter(|given| !given.is_zero())
+        .unwrap_or(default)
 }
 
 /// Numbers checks of the same target, so that none hides another: `a`, `a (2)`, `a (3)`.
@@ -100,13 +108,9 @@ fn web((number, check): (usize, &config::HttpCheck)) -> Result<Web, Violations> 
             .iter()
             .map(move |value| (name.as_str(), value.as_str()))
     });
-    let timeout = check.timeout.map_or(TIMEOUT, |timeout| timeout.0);
-    let web = Web::new(
-        &check.uri,
-        headers,
-        check.statuscode.unwrap_or(200),
-        timeout,
-    );
+    let timeout = unless_zero(check.timeout, TIMEOUT);
+    let expected = check.statuscode.filter(|&status| status > 0);
+    let web = Web::new(&check.uri, headers, expected.unwrap_or(200), timeout);
     web.map_err(|problem| {
         Violations::of(
             format!("health.http[{number}].uri"),

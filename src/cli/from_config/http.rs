@@ -35,6 +35,11 @@ pub(crate) fn settings(
     })
 }
 
+/// Returns notes about keys without effect.
+pub(crate) fn notes(http: &config::Http) -> Vec<String> {
+    tls::notes(&http.tls)
+}
+
 /// Validates the section as [`settings`] does, without changing anything.
 pub(crate) fn check(http: &config::Http) -> Result<(), Violations> {
     combine((

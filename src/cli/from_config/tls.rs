@@ -1,5 +1,6 @@
 //! The settings of TLS, from the section `http.tls`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tarkeep::config::{self, ClientAuth, MinimumTls, Violations};
@@ -9,6 +10,33 @@ use tarkeep::tls::{self, MinimumVersion, Source, Tls, acme};
 /// True if the server speaks TLS.
 pub(crate) fn is_encrypted(http: &config::Http) -> Result<bool, Violations> {
     Ok(source(&http.tls)?.is_some())
+}
+
+/// Returns notes about keys without effect.
+pub(super) fn notes(tls: &config::Tls) -> Vec<String> {
+    let omitted = Tls::omitted_suites(&tls.ciphersuites);
+    let suites = (!omitted.is_empty()).then(|| {
+        format!(
+            "http.tls.ciphersuites: these are weak and not offered, and every client has one of the others: {}",
+            omitted.join(", ")
+        )
+    });
+    let wants_acme = tls.letsencrypt != config::LetsEncrypt::default();
+    let has_files = tls.certificate.is_some() && tls.key.is_some();
+    let letsencrypt =
+        (wants_acme && has_files && cache_of(&tls.letsencrypt).is_none()).then(|| {
+            "http.tls.letsencrypt has no effect without cachefile: http.tls.certificate is served"
+                .to_owned()
+        });
+    suites.into_iter().chain(letsencrypt).collect()
+}
+
+/// Returns the directory for certificates of an authority.
+fn cache_of(letsencrypt: &config::LetsEncrypt) -> Option<&PathBuf> {
+    letsencrypt
+        .cachefile
+        .as_ref()
+        .filter(|path| !path.as_os_str().is_empty())
 }
 
 /// Reads the certificates; settings equal to the `running` ones are reused.
@@ -116,7 +144,7 @@ fn source(tls: &config::Tls) -> Result<Option<Source>, Violations> {
         )),
         (Some(_), None) => missing("http.tls.certificate", "http.tls.key"),
         (None, Some(_)) => missing("http.tls.key", "http.tls.certificate"),
-        (Some(_), Some(_)) if wants_acme => Err(incomplete(
+        (Some(_), Some(_)) if cache_of(&tls.letsencrypt).is_some() => Err(incomplete(
             "http.tls has both certificate and letsencrypt: remove one of them".to_owned(),
         )),
         (Some(certificate), Some(key)) => Ok(Some(Source::Files { certificate: certificate.clone(), key: key.clone() })),
@@ -128,11 +156,7 @@ fn incomplete(sentence: String) -> Violations {
 }
 
 fn acme(letsencrypt: &config::LetsEncrypt) -> Result<Source, Violations> {
-    let Some(cache) = letsencrypt
-        .cachefile
-        .clone()
-        .filter(|path| !path.as_os_str().is_empty())
-    else {
+    let Some(cache) = cache_of(letsencrypt).cloned() else {
         return Err(incomplete(
             "http.tls.letsencrypt requires cachefile, the directory for certificates".to_owned(),
         ));

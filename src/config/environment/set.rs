@@ -168,16 +168,20 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
         }) if takes_texts || is_inside => Ok(as_text()),
         Ok(_) if takes_text => Ok(as_text()),
         Ok(node) => Ok(node),
-        // a single glob or regular expression need not be YAML
+        // a single glob or regular expression need not be YAML, unless it begins like a list, a map or a quotation
         Err(_)
-            if takes_text
-                || takes_texts
-                || is_inside
-                || matches!(key.map(|key| key.kind), Some(Kind::Anything)) =>
+            if !text.starts_with(['[', '{', '"', '\''])
+                && (takes_text
+                    || takes_texts
+                    || is_inside
+                    || matches!(key.map(|key| key.kind), Some(Kind::Anything))) =>
         {
             Ok(as_text())
         }
         // the parser's message could repeat parts of a secret
-        Err(_) => Err("its value is not YAML".to_owned()),
+        Err(_) => Err(
+            "its value is not YAML: close every bracket and quote, or put all of it in quotes"
+                .to_owned(),
+        ),
     }
 }

@@ -1,6 +1,7 @@
-//! Distribution's keys without effect here: ignored if nobody could tell the difference, otherwise rejected.
+//! Distribution's keys without effect here: ignored if their owner loses nothing he had, otherwise rejected.
 
 use crate::config::keys::key::{Key, Kind, Status, When};
+use crate::config::keys::lookup::is_within;
 use Status::{Ignored, Rejected};
 
 /// Distribution's storage drivers, of older versions too; only the first is supported.
@@ -19,7 +20,12 @@ pub(super) const DRIVERS: [&str; 10] = [
 
 const ON_DISK: &str = "content is stored only in a directory: remove this section and set storage.filesystem.rootdirectory";
 const IN_MEMORY: &str = "content is stored only in a directory: set storage.filesystem.rootdirectory, to a tmpfs if need be";
-const NO_REDIS: &str = "descriptors are rows of the database and need no Redis: remove it";
+const NO_REDIS: &str = "descriptors are rows of the database and need no Redis";
+const NO_MIDDLEWARE: &str = "middleware cannot be loaded: remove it, or set disabled: true";
+/// Middleware that rewrites the URLs of object stores; distribution warns, and serves the files itself.
+const URL_MIDDLEWARE: &[&str] = &["cloudfront", "alicdn", "rewrite"];
+const NO_URLS: &str = "files in a directory have no URLs of their own, so clients get them from here, as from distribution";
+const NO_REPORTS: &str = "errors go to the log only: remove it";
 const LATER: &str = "this is planned for a later version: remove it, or set disabled: true";
 const ROWS: &str = "descriptors are rows of the database and need no cache";
 
@@ -63,16 +69,16 @@ const GROUPS: &[Group] = &[
           "insecureskipverify", "region", "container", "prefix", "rootdirectory", "chunksize", "secretkey", "accesskey", "authversion",
           "endpointtype", "tempurlcontainerkey", "tempurlmethods"],
         "OpenStack Swift (distribution 2)"),
-    Group("middleware", Rejected(When::Enabled, "middleware cannot be loaded: remove it, or set disabled: true"),
-        &["registry[].name", "registry[].disabled", "registry[].options", "repository[].name", "repository[].disabled",
-          "repository[].options", "storage[].name", "storage[].disabled", "storage[].options"],
-        "Middleware, such as redirection to a CDN"),
+    Group("middleware.registry", Rejected(When::Enabled, NO_MIDDLEWARE), MIDDLEWARE, "Middleware compiled into the registry"),
+    Group("middleware.repository", Rejected(When::Enabled, NO_MIDDLEWARE), MIDDLEWARE, "Middleware compiled into the registry"),
+    Group("middleware.storage", Rejected(When::EnabledExcept(URL_MIDDLEWARE, NO_URLS), NO_MIDDLEWARE), MIDDLEWARE,
+        "Redirection of clients to a CDN"),
     Group("notifications.events.includereferences", Ignored("no events are sent"), &[], "Include the references of a manifest in its event"),
     Group("notifications.endpoints", Rejected(When::Enabled, LATER),
         &["[].name", "[].disabled", "[].url", "[].headers", "[].timeout", "[].threshold", "[].backoff", "[].ignoredmediatypes",
           "[].ignore.mediatypes", "[].ignore.actions"],
         "Endpoints for events"),
-    Group("redis", Rejected(When::Given, NO_REDIS),
+    Group("redis", Ignored(NO_REDIS),
         &["addrs", "addr", "clientname", "db", "protocol", "username", "password", "sentinelusername", "sentinelpassword", "maxretries",
           "minretrybackoff", "maxretrybackoff", "dialtimeout", "readtimeout", "writetimeout", "contexttimeoutenabled", "poolfifo", "poolsize",
           "pooltimeout", "minidleconns", "maxidleconns", "maxactiveconns", "connmaxidletime", "connmaxlifetime", "maxredirects", "readonly",
@@ -85,16 +91,17 @@ const GROUPS: &[Group] = &[
     Group("proxy", Ignored("nothing is mirrored without proxy.remoteurl"),
         &["username", "password", "exec.command", "exec.lifetime", "ttl", "cachewritetimeout"],
         "Options of mirroring"),
-    Group("reporting", Rejected(When::Given, "errors go to the log only: remove it"),
-        &["bugsnag.apikey", "bugsnag.releasestage", "bugsnag.endpoint", "newrelic.licensekey", "newrelic.name", "newrelic.verbose"],
-        "Error reporting services (distribution 2)"),
-    Group("compatibility.schema1.enabled",
-        Rejected(When::On, "manifests of schema 1 are rejected, as by distribution 3: remove it"), &[],
+    Group("reporting.bugsnag.apikey", Rejected(When::Given, NO_REPORTS), &[], "Error reporting service (distribution 2)"),
+    Group("reporting.newrelic.licensekey", Rejected(When::Given, NO_REPORTS), &[], "Error reporting service (distribution 2)"),
+    Group("reporting", Ignored("nothing is reported without a key of the service"),
+        &["bugsnag.releasestage", "bugsnag.endpoint", "newrelic.name", "newrelic.verbose"],
+        "Options of reporting"),
+    Group("compatibility", Ignored("manifests of schema 1 are rejected, as by distribution 3"),
+        &["schema1.enabled", "schema1.signingkeyfile", "schema1.disablesignaturestore"],
         "Accept manifests of schema 1 (distribution 2)"),
-    Group("compatibility.schema1.signingkeyfile", Ignored("manifests of schema 1 are rejected, so nothing is signed"), &[],
-        "Key that signs them (distribution 2)"),
-    Group("compatibility.schema1.disablesignaturestore", Ignored("no signatures are stored"), &[], "Do not store signatures (distribution before 2.5)"),
 ];
+
+const MIDDLEWARE: &[&str] = &["[].name", "[].disabled", "[].options"];
 
 const S3: &[&str] = &[
     "accesskey",
@@ -144,8 +151,11 @@ pub(super) fn keys() -> Vec<Key> {
                 is_live: false,
             }
         };
-        // an ignored section is ignored key by key, a rejected one as a whole
-        if members.is_empty() || matches!(status, Rejected(..)) {
+        // a section is rejected or ignored as a whole, unless some of its keys have a status of their own
+        let is_whole = !GROUPS
+            .iter()
+            .any(|Group(other, ..)| *other != path && is_within(other, path));
+        if is_whole {
             keys.push(key(path.to_owned()));
         }
         keys.extend(members.iter().map(|member| {

@@ -36,6 +36,10 @@ pub enum Kind {
     Page,
     /// A duration.
     Time,
+    /// A duration; a number without unit is nanoseconds, as in distribution.
+    GoTime,
+    /// A URL; without a scheme it is ignored, as in distribution.
+    BaseUrl,
     /// A duration, or `forever`.
     Keep,
     /// One of these words, in any case.
@@ -70,40 +74,57 @@ pub enum Status {
     Rejected(When, &'static str),
 }
 
-/// Values of a rejected key that are rejected; all others are ignored silently, because they change nothing.
+/// Values of a rejected key that are rejected; all others change nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Any value, even an empty section.
     Named,
     /// Any value that is not empty.
     Given,
-    /// A switch that is not off.
-    On,
-    /// A list, or a map of lists, with an item that is not `disabled: true`.
+    /// A list with an item that is not `disabled: true`.
     Enabled,
+    /// As `Enabled`, unless each such item has one of these names; these have no effect for the reason that follows.
+    EnabledExcept(&'static [&'static str], &'static str),
+}
+
+/// Effect of a rejected key's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Effect {
+    Rejected,
+    /// None, for this reason.
+    Ignored(&'static str),
+    /// None, because the value is empty or switched off.
+    Nothing,
 }
 
 impl When {
-    pub(in crate::config) fn applies(self, node: &Node) -> bool {
+    pub(in crate::config) fn effect(self, node: &Node) -> Effect {
+        let enabled = || match &node.content {
+            Content::List(items) => items.iter().filter(|item| !is_disabled(item)).collect(),
+            _ if node.is_empty() => Vec::new(),
+            _ => vec![node],
+        };
         match self {
-            Self::Named => true,
-            Self::Given => !node.is_empty(),
-            Self::On => {
-                matches!(&node.content, Content::Scalar(scalar) if switch(&scalar.text) != Some(false))
-            }
-            Self::Enabled => match &node.content {
-                Content::List(items) => items.iter().any(|item| !is_disabled(item)),
-                Content::Map(members)
-                    if members
-                        .iter()
-                        .all(|(name, _)| name.parse::<usize>().is_err()) =>
-                {
-                    members.iter().any(|(_, member)| self.applies(member))
+            Self::Named => Effect::Rejected,
+            Self::Given if node.is_empty() => Effect::Nothing,
+            Self::Given => Effect::Rejected,
+            Self::Enabled if enabled().is_empty() => Effect::Nothing,
+            Self::Enabled => Effect::Rejected,
+            Self::EnabledExcept(names, why) => {
+                let enabled = enabled();
+                match () {
+                    () if enabled.is_empty() => Effect::Nothing,
+                    () if enabled.iter().all(|item| is_named(item, names)) => Effect::Ignored(why),
+                    () => Effect::Rejected,
                 }
-                _ => !node.is_empty(),
-            },
+            }
         }
     }
+}
+
+fn is_named(item: &Node, names: &[&str]) -> bool {
+    let name = item.member("name").map(|node| &node.content);
+    matches!(name, Some(Content::Scalar(scalar)) if names.contains(&&*scalar.text))
 }
 
 fn is_disabled(item: &Node) -> bool {

@@ -10,7 +10,7 @@ mod nearest;
 mod renamed;
 mod supported;
 
-pub(in crate::config) use key::switch;
+pub(in crate::config) use key::{Effect, switch};
 pub use key::{Key, Kind, Status, When};
 pub use lookup::{all, is_live, section};
 pub(in crate::config) use lookup::{

@@ -2,8 +2,8 @@
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
-    Fields, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time, TlsVersion, Url,
-    Version, Word, Words,
+    BaseUrl, Fields, GoTime, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time,
+    TlsVersion, Url, Version, Word, Words,
 };
 use Reload::{Live, Restart};
 
@@ -42,9 +42,9 @@ const DISTRIBUTION: &[Row] = &[
     Row("http.addr", Text, "127.0.0.1:5000", Restart, "Listen address: HOST:PORT, :PORT for all addresses, or a socket's path if net is unix"),
     Row("http.net", Word(&["tcp", "unix"]), "tcp", Restart, "Socket type"),
     Row("http.prefix", Text, "", Live, "Path prefix of all URLs, with a slash at both ends"),
-    Row("http.host", Url, "(what the request says)", Live, "Public URL of the registry, for the URLs that it sends to clients"),
+    Row("http.host", BaseUrl, "(what the request says)", Live, "Public URL of the registry, for the URLs that it sends to clients"),
     Row("http.relativeurls", Switch, "(true unless http.host is given)", Live, "Send URLs without scheme and host; distribution's default is false"),
-    Row("http.draintimeout", Time, "30s", Live, "Maximum wait for requests in flight when the server stops"),
+    Row("http.draintimeout", GoTime, "30s", Live, "Maximum wait for requests in flight when the server stops"),
     Row("http.headers", Headers, "", Live, "Headers added to every response"),
     Row("http.tls.certificate", Text, "", Live, "PEM file: the server's certificate, followed by its chain; read again when it changes"),
     Row("http.tls.key", Text, "", Live, "PEM file: the certificate's private key"),
@@ -82,19 +82,19 @@ const DISTRIBUTION: &[Row] = &[
     Row("auth.token.autoredirect", Switch, "false", Live, "Put the host name of the client's request into the realm"),
     Row("auth.token.autoredirectpath", Text, "/auth/token", Live, "Path of that realm"),
     Row("health.storagedriver.enabled", Switch, "false", Restart, "Check that the data directory is usable"),
-    Row("health.storagedriver.interval", Time, "10s", Restart, "Interval between checks"),
+    Row("health.storagedriver.interval", GoTime, "10s", Restart, "Interval between checks"),
     Row("health.storagedriver.threshold", SMALL, "1", Restart, "Consecutive failures before the server is unhealthy"),
     Row("health.file[].file", Text, "", Restart, "The server is unhealthy while this file exists"),
-    Row("health.file[].interval", Time, "10s", Restart, "Interval between checks"),
+    Row("health.file[].interval", GoTime, "10s", Restart, "Interval between checks"),
     Row("health.http[].uri", Url, "", Restart, "The server is unhealthy unless a HEAD request to this URL succeeds"),
     Row("health.http[].headers", SecretHeaders, "", Restart, "Headers of the request"),
     Row("health.http[].statuscode", Kind::Count(999), "200", Restart, "Expected status"),
-    Row("health.http[].timeout", Time, "5s", Restart, "Timeout of the request"),
-    Row("health.http[].interval", Time, "10s", Restart, "Interval between checks"),
+    Row("health.http[].timeout", GoTime, "5s", Restart, "Timeout of the request"),
+    Row("health.http[].interval", GoTime, "10s", Restart, "Interval between checks"),
     Row("health.http[].threshold", SMALL, "1", Restart, "Consecutive failures before the server is unhealthy"),
     Row("health.tcp[].addr", Text, "", Restart, "The server is unhealthy unless this address (HOST:PORT) accepts connections"),
-    Row("health.tcp[].timeout", Time, "5s", Restart, "Timeout of the connection"),
-    Row("health.tcp[].interval", Time, "10s", Restart, "Interval between checks"),
+    Row("health.tcp[].timeout", GoTime, "5s", Restart, "Timeout of the connection"),
+    Row("health.tcp[].interval", GoTime, "10s", Restart, "Interval between checks"),
     Row("health.tcp[].threshold", SMALL, "1", Restart, "Consecutive failures before the server is unhealthy"),
     Row("validation.enabled", Switch, "", Live, "Override disabled; if true, also reject layers with URLs unless a rule below allows them"),
     Row("validation.disabled", Switch, "false", Live, "Turn off the rules below"),

@@ -58,8 +58,47 @@ fn what_has_no_effect_is_accepted_with_a_word() {
             &[],
         ),
         (
-            "compatibility: {schema1: {enabled: false}}\nmiddleware: {storage: []}\nredis: {}\nproxy: {remoteurl: ''}\nreporting:\n",
+            "compatibility: {schema1: {}}\nmiddleware: {storage: []}\nredis: {}\nproxy: {remoteurl: ''}\nreporting:\n",
             &[],
+        ),
+        (
+            "redis: {addr: 'localhost:6379', password: hidden, pool: {maxidle: 16}}",
+            &["redis has no effect: descriptors are rows of the database"],
+        ),
+        (
+            "compatibility: {schema1: {enabled: true, signingkeyfile: /key.pem}}",
+            &["compatibility has no effect: manifests of schema 1 are rejected"],
+        ),
+        (
+            "middleware: {storage: [{name: cloudfront, options: {baseurl: 'https://hidden'}}, {name: redirect, disabled: true}, {name: rewrite}]}",
+            &["middleware.storage has no effect: files in a directory have no URLs"],
+        ),
+        (
+            "reporting: {bugsnag: {apikey: '', releasestage: hidden}}",
+            &["reporting.bugsnag.releasestage has no effect"],
+        ),
+        (
+            "http: {tls: {certificate: a, key: b, minimumtls: tls1.0}}",
+            &["http.tls.minimumtls is tls1.0, and the lowest version here is tls1.2"],
+        ),
+        (
+            "http: {tls: {certificate: a, key: b, minimumtls: TLS1.1}}",
+            &["http.tls.minimumtls is TLS1.1, and"],
+        ),
+        (
+            "http: {draintimeout: 30}\nhealth: {tcp: [{addr: 'a:1', timeout: 1000000000}]}",
+            &[
+                "http.draintimeout is 30 nanoseconds, as in distribution, because it has no unit: did you mean 30s?",
+                "health.tcp[0].timeout is 1000000000 nanoseconds",
+            ],
+        ),
+        (
+            "http: {host: registry.example.com}",
+            &["http.host has no effect: it has no scheme"],
+        ),
+        (
+            "http: {host: 'localhost:5000'}",
+            &["http.host has no effect: it has no scheme"],
         ),
         ("proxy: {ttl: 168h}", &["proxy.ttl"]),
         (
@@ -112,14 +151,14 @@ const REJECTED: &[(&str, &[&str])] = &[
         "storage: {s4: {bucket: b}}",
         &["storage.s4", "did you mean"],
     ),
-    (
-        "redis: {addr: 'localhost:6379'}",
-        &["redis is not supported", "database"],
-    ),
     ("log: {hooks: [{type: mail}]}", &["log.hooks", "mail"]),
     (
-        "middleware: {storage: [{name: cloudfront}]}",
-        &["middleware"],
+        "middleware: {storage: [{name: cloudfront}, {name: redirect, options: {baseurl: 'https://hidden'}}]}",
+        &["middleware.storage is not supported", "disabled: true"],
+    ),
+    (
+        "middleware: {registry: [{name: cloudfront}]}",
+        &["middleware.registry is not supported"],
     ),
     (
         "proxy: {remoteurl: 'https://registry-1.docker.io'}",
@@ -129,8 +168,14 @@ const REJECTED: &[(&str, &[&str])] = &[
         "notifications: {endpoints: [{name: a, url: 'http://x'}]}",
         &["notifications.endpoints", "later version"],
     ),
-    ("compatibility: {schema1: {enabled: true}}", &["schema1"]),
-    ("reporting: {bugsnag: {apikey: hidden}}", &["reporting"]),
+    (
+        "reporting: {bugsnag: {apikey: hidden}}",
+        &["reporting.bugsnag.apikey is not supported"],
+    ),
+    (
+        "reporting: {newrelic: {licensekey: hidden}}",
+        &["reporting.newrelic.licensekey is not supported"],
+    ),
     (
         "auth:\n  silly: {realm: a, service: b}\n  none:\n",
         &["line 3", "auth has both silly", "none"],
@@ -152,26 +197,16 @@ const REJECTED: &[(&str, &[&str])] = &[
         "health:\n  tcp:\n  - addr: a\n    intervall: 1s\n",
         &["line 4", "health.tcp[0].intervall", "interval"],
     ),
+    ("gc: {interval: 30}", &["gc.interval", "nanoseconds", "30s"]),
     (
-        "http: {draintimeout: 30}",
-        &["http.draintimeout", "nanoseconds", "30s"],
+        "storage: {maintenance: {uploadpurging: {age: 168}}}",
+        &["uploadpurging.age", "nanoseconds", "168s"],
     ),
+    ("http: {draintimeout: -30}", &["http.draintimeout", "-30"]),
+    ("http: {draintimeout: 1.5}", &["http.draintimeout", "1.5s"]),
     (
         "http: {draintimeout: soon}",
         &["http.draintimeout", "'soon'"],
-    ),
-    (
-        "http: {tls: {minimumtls: tls1.0}}",
-        &[
-            "line 1",
-            "http.tls.minimumtls is tls1.0",
-            "rustls",
-            "write tls1.2",
-        ],
-    ),
-    (
-        "http: {tls: {minimumtls: TLS1.1}}",
-        &["http.tls.minimumtls is tls1.1", "rustls", "write tls1.2"],
     ),
     (
         "http: {tls: {minimumtls: 1.2}}",
@@ -250,6 +285,27 @@ fn what_cannot_be_done_is_refused_with_a_sentence() {
     )
     .unwrap_err();
     assert_eq!(all.lines().count(), 4, "{all}");
+}
+
+/// Values of distribution that differ only in what they say here.
+#[test]
+fn what_is_accepted_means_what_it_means_to_distribution() {
+    let config = config(
+        "http: {draintimeout: 30, host: nowhere, tls: {minimumtls: tls1.0}}\nhealth: {tcp: [{addr: 'a:1', timeout: 1000000000}]}",
+        &[],
+    );
+    assert_eq!(
+        config.http.draintimeout,
+        Some(Interval(Duration::from_nanos(30)))
+    );
+    assert_eq!(
+        config.health.tcp[0].timeout,
+        Some(Interval(Duration::from_secs(1)))
+    );
+    assert_eq!(
+        (config.http.host.as_deref(), config.http.tls.minimumtls),
+        (None, Some(MinimumTls::Tls12))
+    );
 }
 
 #[test]

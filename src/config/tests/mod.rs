@@ -47,7 +47,7 @@ fn sample(key: &Key) -> String {
     match key.kind {
         Kind::Switch => "true".to_owned(),
         Kind::Count(_) | Kind::Page => "7".to_owned(),
-        Kind::Time => "1m30s".to_owned(),
+        Kind::Time | Kind::GoTime => "1m30s".to_owned(),
         Kind::Keep => "forever".to_owned(),
         Kind::Word(words) => words[0].to_owned(),
         Kind::TlsVersion => "tls1.3".to_owned(),
@@ -57,7 +57,7 @@ fn sample(key: &Key) -> String {
         Kind::Fields => "{e: 1, f: 'yes'}".to_owned(),
         Kind::Version => "0.1".to_owned(),
         Kind::Nothing => "{}".to_owned(),
-        Kind::Url => "https://example.com/x".to_owned(),
+        Kind::Url | Kind::BaseUrl => "https://example.com/x".to_owned(),
         Kind::Text | Kind::Secret | Kind::Anything => "'5 #x'".to_owned(),
     }
 }

@@ -11,7 +11,7 @@ use instant_acme::AccountCredentials;
 
 use crate::tls::certificate::{self, Pair};
 use crate::tls::error::Error;
-use crate::{atomic_file, dir_check};
+use crate::{atomic_file, dir_check, regular_file};
 
 /// Account in the library's format, which differs from autocert's (`acme_account+key`).
 const ACCOUNT: &str = "acme_account.json";
@@ -76,7 +76,7 @@ impl Cache {
 
     /// Returns the account with the authority at `directory`.
     pub(super) fn account(&self, directory: &str) -> Option<AccountCredentials> {
-        let text = std::fs::read(self.0.join(ACCOUNT)).ok()?;
+        let text = regular_file::read(&self.0.join(ACCOUNT)).ok()?;
         let tree: serde_json::Value = serde_json::from_slice(&text).ok()?;
         let is_theirs = tree.get("directory").is_some_and(|url| url == directory);
         if is_theirs {

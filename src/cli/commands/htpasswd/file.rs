@@ -5,13 +5,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tarkeep::auth;
+use tarkeep::{auth, regular_file};
 
 use crate::cli::commands::htpasswd::end::{Code, End, end};
 
 /// Reads a password file.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, End> {
-    let content = match std::fs::read(file) {
+    let content = match regular_file::read(file) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(end(

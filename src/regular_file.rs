@@ -1,0 +1,116 @@
+//! Reading small files that an owner names, which may turn out to be something else.
+
+use std::fs::{File, FileType, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Maximum size of a file, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Reads a regular file.
+///
+/// Anything else is an error at once: a FIFO would block its reader for as long as nobody writes to it.
+///
+/// # Errors
+/// A file that cannot be read, is too large, or is not a regular file.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = File::options()
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        // sockets cannot be opened at all
+        Err(error) => {
+            return Err(path
+                .metadata()
+                .ok()
+                .and_then(|found| irregularity(&found))
+                .unwrap_or(error));
+        }
+    };
+    match irregularity(&file.metadata()?) {
+        Some(error) => Err(error),
+        None => read_bounded(file),
+    }
+}
+
+/// Reads to the end, up to the maximum size.
+///
+/// # Errors
+/// A failed read, or more bytes than that.
+pub fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!(
+            "it has more than {LARGEST} bytes"
+        )));
+    }
+    Ok(content)
+}
+
+fn irregularity(found: &Metadata) -> Option<io::Error> {
+    let kind = found.file_type();
+    (!kind.is_file()).then(|| {
+        io::Error::other(format!(
+            "it is {}, and must be a regular file",
+            name_of(kind)
+        ))
+    })
+}
+
+fn name_of(kind: FileType) -> &'static str {
+    match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("file"), "content").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("fifo"),
+            rustix::fs::FileType::Fifo,
+            mode,
+            0,
+        )
+        .unwrap();
+        let _listener = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for name in ["file", "link"] {
+            assert_eq!(read(&path(name)).unwrap(), b"content", "{name}");
+        }
+        for (path, kind) in [
+            (path("fifo"), "a FIFO"),
+            (path("socket"), "a socket"),
+            (path(""), "a directory"),
+            ("/dev/zero".into(), "a device"),
+        ] {
+            let error = read(&path).unwrap_err().to_string();
+            assert!(error.contains(kind), "{error}");
+        }
+        let error = read(&path("none")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        assert!(read_bounded(io::repeat(0)).is_err());
+    }
+}
