@@ -8,7 +8,7 @@ use super::error::Error;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
-use super::sqlite::copy_on_write::KeptFiles;
+use super::sqlite::copy_on_write::{KeptFiles, SharedIndex};
 use super::sqlite::reader::{PointReader, Read, point};
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
@@ -41,7 +41,12 @@ impl Meta {
             pools: Pools::open(path)?,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: beside(path, "-wal").into(),
-            writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
+            writer: Arc::new(Writer::start(
+                writing,
+                SharedIndex::of(path),
+                before_commit,
+                Arc::clone(&stats),
+            )),
             stats,
             _files: Arc::new(KeptFiles::of(path)),
         })
