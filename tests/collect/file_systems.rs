@@ -140,7 +140,7 @@ fn a_full_tmpfs() {
 }
 
 /// A backup by reflinks shares the blocks of the database's index, and every change of a shared block needs a new one: the
-/// server copies them while there is space.
+/// server copies them while it is idle.
 #[test]
 fn a_full_xfs_after_a_reflink_copy() {
     let directory = TempDir::new().expect("a directory");
@@ -160,10 +160,8 @@ fn a_full_xfs_after_a_reflink_copy() {
     reflink(&data, &disk.path().join("backup"));
     let index = data.join("registry.db-shm");
     assert!(is_shared(&index), "the copy shares nothing");
-    eventually("the index has blocks of its own", || {
-        assert_eq!(client.get("/readyz").status, 200);
-        !is_shared(&index)
-    });
+    // without a request, which would have the blocks copied
+    eventually("the index has blocks of its own", || !is_shared(&index));
     fill(&disk);
     pull_often(&server, &disk, &kept);
 }

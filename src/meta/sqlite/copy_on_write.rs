@@ -10,7 +10,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, IFlags, OFlags, fallocate};
@@ -23,8 +23,8 @@ const BTRFS: i64 = 0x9123_683E;
 /// Type of XFS in `statfs`.
 const XFS: i64 = 0x5846_5342;
 
-/// Interval at which shared blocks of the index are looked for.
-const UNSHARE_INTERVAL: Duration = Duration::from_secs(1);
+/// Idle time after which shared blocks of the index are copied.
+const UNSHARE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Disk space of the index, in bytes: enough for a log of 256 MiB.
 const INDEX_SIZE: u64 = 512 << 10;
@@ -76,11 +76,12 @@ impl Index {
     }
 }
 
-/// The index on XFS, where a reflink copy of a running server's files shares its blocks until they are copied.
+/// The index on XFS, where a reflink copy of a running server's files shares its blocks until they are changed.
+///
+/// A change copies the blocks around it, so only those of an idle server stay shared.
 pub(in crate::meta) struct SharedIndex {
     /// Never closed, as [`Index`]. `None` on other file systems, which share nothing or cannot undo it.
     file: Option<ManuallyDrop<File>>,
-    checked: Option<Instant>,
 }
 
 impl SharedIndex {
@@ -99,20 +100,20 @@ impl SharedIndex {
                 .then(open)
                 .and_then(Result::ok)
                 .map(ManuallyDrop::new),
-            checked: None,
         }
     }
 
-    /// Gives the index blocks of its own, while the disk has some; at most once a second.
-    pub(in crate::meta) fn unshare(&mut self) {
-        let Some(file) = &self.file else { return };
-        if self
-            .checked
-            .is_some_and(|last| last.elapsed() < UNSHARE_INTERVAL)
-        {
-            return;
+    /// Returns the idle time after which [`Self::unshare`] is due.
+    pub(in crate::meta) fn interval(&self) -> Duration {
+        match self.file {
+            Some(_) => UNSHARE_INTERVAL,
+            None => Duration::MAX,
         }
-        self.checked = Some(Instant::now());
+    }
+
+    /// Gives the index blocks of its own, while the disk has some.
+    pub(in crate::meta) fn unshare(&self) {
+        let Some(file) = &self.file else { return };
         let length = file.metadata().map_or(0, |found| found.len());
         if length > 0
             && let Err(error) = fallocate(&**file, FallocateFlags::UNSHARE_RANGE, 0, length)

@@ -14,7 +14,7 @@
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -230,10 +230,15 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            self.index.unshare();
-            self.run_batch(first);
-            checkpoint(&self.connection);
+        loop {
+            match self.jobs.recv_timeout(self.index.interval()) {
+                Ok(first) => {
+                    self.run_batch(first);
+                    checkpoint(&self.connection);
+                }
+                Err(RecvTimeoutError::Timeout) => self.index.unshare(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
     }
 
