@@ -87,7 +87,7 @@ pub(in crate::meta) struct SharedIndex {
 impl SharedIndex {
     /// Opens the index of a database that SQLite has open.
     pub(in crate::meta) fn of(database: &Path) -> Self {
-        let is_xfs = rustix::fs::statfs(database).is_ok_and(|found| found.f_type as i64 == XFS);
+        let is_xfs = rustix::fs::statfs(database).is_ok_and(|found| found.f_type == XFS);
         let open = || {
             OpenOptions::new()
                 .read(true)
