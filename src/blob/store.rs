@@ -94,7 +94,8 @@ impl BlobStore {
         self.root.join("blobs")
     }
 
-    pub(super) fn root(&self) -> &Path {
+    /// The data directory.
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
@@ -216,6 +217,25 @@ impl BlobStore {
             names.unsynced.insert(parent.to_owned());
         }
         linked
+    }
+
+    /// True unless the file system is certain to have no hard links, which [`Self::publish`] needs.
+    pub fn has_hard_links(&self) -> bool {
+        // a start clears what a crash leaves under such names
+        let (own, other) = (UploadId::random(), UploadId::random());
+        // a full disk tells nothing of links
+        let Ok(Some(_file)) = self.open_upload(&own) else {
+            return true;
+        };
+        let linked = fs::hard_link(self.upload_path(&own), self.upload_path(&other));
+        let _ = self.remove_upload(&own);
+        let _ = self.remove_upload(&other);
+        !linked.is_err_and(|error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
+            )
+        })
     }
 
     /// Makes every name given by [`Self::publish`] durable, with one sync per directory.

@@ -83,6 +83,8 @@ pub enum Error {
     Reserve,
     #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
+    #[error("the file system of the data directory {path} has no hard links, which the registry needs: name a directory on another one with --data-dir", path = .0.display())]
+    NoHardLinks(PathBuf),
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),
     #[error("the registry is overloaded, try again later: {0}")]

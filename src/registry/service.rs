@@ -133,12 +133,15 @@ impl Registry {
     /// [`Self::lock_alone`]; logs a warning if another server runs.
     ///
     /// # Errors
-    /// An error if another process has the directory to itself.
+    /// [`Error::NoHardLinks`], and an error if another process has the directory to itself.
     pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
         let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
         let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
             Error::Internal("registry garbage-collect has locked the data directory: start again when it has finished".to_owned())
         })?;
+        if !self.blobs.has_hard_links() {
+            return Err(Error::NoHardLinks(self.blobs.root().to_owned()));
+        }
         let (presence, company) = self
             .blobs
             .announce_server()

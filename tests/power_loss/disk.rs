@@ -61,7 +61,8 @@ impl Disk {
         image.set_len(SIZE).map_err(|error| error.to_string())?;
         fs::create_dir(&disk.mount).map_err(|error| error.to_string())?;
         if file_system.kind != "tmpfs" {
-            run(Command::new(format!("mkfs.{}", file_system.kind))
+            let kind = file_system.kind.trim_end_matches("-fuse");
+            run(Command::new(format!("mkfs.{kind}"))
                 .args(file_system.format)
                 .arg(&disk.image))?;
         }

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Running, command, sentence, serve};
+use crate::power_loss::disk::{Disk, FileSystem};
+use crate::support::announce_skipped;
 
 /// Asserts that serving this directory is refused with a sentence that contains these words.
 fn refused(directory: &Path, words: &[&str]) {
@@ -84,6 +86,31 @@ fn unusable_directories() {
     std::fs::create_dir(temporary.path().join("registry.db"))
         .expect("a directory in the database's place");
     refused(temporary.path(), &["registry.db"]);
+}
+
+/// exFAT through FUSE. A push could not publish its blob there.
+#[test]
+fn a_file_system_without_hard_links() {
+    const EXFAT: FileSystem = FileSystem {
+        kind: "exfat-fuse",
+        format: &[],
+        options: "loop",
+    };
+    let directory = tempfile::TempDir::new().expect("a directory");
+    match Disk::with(directory.path(), "exfat", &EXFAT) {
+        Ok(disk) => {
+            let data = disk.path().join("data");
+            refused(
+                &data,
+                &["no hard links", "--data-dir", &data.display().to_string()],
+            );
+            assert_eq!(names(&data.join("uploads")), [""; 0]);
+        }
+        Err(error) => announce_skipped(
+            "a file system without hard links",
+            &format!("root, /dev/fuse and exfat-fuse are required: {error}"),
+        ),
+    }
 }
 
 #[test]

@@ -323,6 +323,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
+        | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
         | Error::Meta(_)
         | Error::Files { .. }
