@@ -19,12 +19,14 @@
 
 mod content;
 mod hasher;
+mod space;
 mod stats;
 mod store;
 mod upload;
 
 pub use content::{BlobContent, BlobFile};
 pub use hasher::Hasher;
+pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
 pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
 pub use upload::{UploadFile, UploadId};

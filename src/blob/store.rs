@@ -94,7 +94,11 @@ impl BlobStore {
         self.root.join("blobs")
     }
 
-    fn uploads(&self) -> PathBuf {
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }
 
@@ -314,12 +318,6 @@ impl BlobStore {
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
         Ok((KeptOpen { _file: mark }, company))
-    }
-
-    /// Returns the free disk space of the store's file system, in bytes.
-    pub fn free_bytes(&self) -> io::Result<u64> {
-        let stats = rustix::fs::statvfs(&self.root)?;
-        Ok(stats.f_bavail.saturating_mul(stats.f_frsize))
     }
 }
 

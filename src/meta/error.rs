@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
 
 /// A failure to read or change the metadata.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -53,6 +53,8 @@ pub enum Fault {
     Damaged,
     /// The disk has no space for the index of the log.
     IndexFull,
+    /// The file could not be written, which a quota may prevent.
+    Unwritten,
     Other,
 }
 
@@ -60,6 +62,11 @@ impl Error {
     /// True if the disk has no space for the change.
     pub fn is_full(&self) -> bool {
         self.is(Fault::Full) || self.is(Fault::IndexFull)
+    }
+
+    /// True if a file could not be written: the file system knows why.
+    pub fn is_unwritten(&self) -> bool {
+        self.is(Fault::Unwritten) || matches!(self, Self::Commit(_))
     }
 
     /// Names the file if it is damaged: SQLite's own message does not.
@@ -86,6 +93,10 @@ impl From<rusqlite::Error> for Error {
         let extended = error.sqlite_error().map(|error| error.extended_code);
         let kind = match error.sqlite_error_code() {
             _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Fault::IndexFull,
+            // SQLite knows no quotas
+            _ if matches!(extended, Some(SQLITE_IOERR_WRITE | SQLITE_IOERR_FSYNC)) => {
+                Fault::Unwritten
+            }
             Some(ErrorCode::DiskFull) => Fault::Full,
             Some(ErrorCode::DatabaseBusy) => Fault::Busy,
             Some(ErrorCode::NotADatabase) => Fault::Foreign,

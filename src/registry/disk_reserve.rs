@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::blob::BlobStore;
+use crate::blob::{BlobStore, Shortage};
 use crate::log_limit::LogLimiter;
 use crate::registry::error::Error;
 
@@ -10,16 +10,20 @@ use crate::registry::error::Error;
 const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Guards the free disk that pushes must leave.
-pub(super) struct DiskReserve(LogLimiter<()>);
+pub(super) struct DiskReserve(LogLimiter<Shortage>);
 
 impl Default for DiskReserve {
     fn default() -> Self {
-        Self(LogLimiter::new("shortages of disk", LOG_INTERVAL, 1))
+        Self(LogLimiter::new(
+            "shortages of disk",
+            LOG_INTERVAL,
+            Shortage::ALL.len(),
+        ))
     }
 }
 
 impl DiskReserve {
-    /// Rejects `incoming` more bytes if they would leave less than `reserve` bytes free.
+    /// Rejects `incoming` more bytes if they would leave less than `reserve` bytes free, or if no file can be created.
     ///
     /// Logs the shortage once a minute at most.
     pub(super) fn check(
@@ -29,12 +33,16 @@ impl DiskReserve {
         incoming: u64,
     ) -> Result<(), Error> {
         let free = blobs
-            .free_bytes()
+            .free_space()
             .map_err(Error::files("reading the free disk space"))?;
+        if free.inodes == Some(0) {
+            return self.report(Shortage::Inodes);
+        }
+        let free = free.bytes;
         if free >= reserve.saturating_add(incoming) {
             return Ok(());
         }
-        if self.0.may_log(()) {
+        if self.0.may_log(Shortage::Blocks) {
             tracing::warn!(
                 free,
                 reserve,
@@ -42,5 +50,28 @@ impl DiskReserve {
             );
         }
         Err(Error::Reserve)
+    }
+
+    /// Fails if nothing can be written; names the resource that has run out.
+    pub(super) fn check_writable(&self, blobs: &BlobStore) -> Result<(), Error> {
+        let shortage = blobs
+            .find_shortage()
+            .map_err(Error::files("reading the free disk space"))?;
+        shortage.map_or(Ok(()), |shortage| self.report(shortage))
+    }
+
+    fn report(&self, shortage: Shortage) -> Result<(), Error> {
+        if self.0.may_log(shortage) {
+            let remedy = match shortage {
+                Shortage::Blocks => "free some space",
+                Shortage::Inodes => "remove files, or move to a file system with more inodes",
+                Shortage::Quota => "raise the quota, or free some space",
+            };
+            tracing::warn!(
+                resource = shortage.name(),
+                "the {shortage} for the data directory, so pushes are rejected with 507: {remedy}"
+            );
+        }
+        Err(Error::StorageFull(shortage))
     }
 }

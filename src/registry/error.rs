@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::blob::UploadId;
+use crate::blob::{Shortage, UploadId};
 use crate::meta;
 use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
 
@@ -75,8 +75,8 @@ pub enum Error {
     ManifestBody(String),
     #[error("the body ended early: {0}")]
     Body(String),
-    #[error("the registry's disk is full: its owner must free space before anything can be pushed")]
-    StorageFull,
+    #[error("the registry's {0}: its owner must free space before anything can be pushed")]
+    StorageFull(Shortage),
     #[error(
         "the registry's disk has no free space beyond its reserve: its owner must free space before anything can be pushed"
     )]
@@ -101,7 +101,7 @@ pub enum Error {
 impl From<meta::Error> for Error {
     fn from(error: meta::Error) -> Self {
         match error {
-            full if full.is_full() => Self::StorageFull,
+            full if full.is_full() => Self::StorageFull(Shortage::Blocks),
             meta::Error::Exhausted(cause) => Self::Overloaded(cause),
             other => Self::Meta(other),
         }
@@ -120,9 +120,9 @@ impl Error {
 
     /// Adds the failed action to a file system error; recognises a full disk.
     pub(in crate::registry) fn files(doing: &'static str) -> impl Fn(io::Error) -> Self {
-        move |cause| match cause.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
-            _ => Self::Files { doing, cause },
+        move |cause| match Shortage::of(&cause) {
+            Some(shortage) => Self::StorageFull(shortage),
+            None => Self::Files { doing, cause },
         }
     }
 }

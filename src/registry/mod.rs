@@ -19,7 +19,7 @@ mod service;
 mod settings;
 mod upload;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
     TagRow, TagState, Totals, TrashRow, Usage, now,

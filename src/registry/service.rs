@@ -217,7 +217,14 @@ impl Registry {
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
     {
-        self.meta.write(move |tx| change(tx, &actor)).await
+        let outcome = self.meta.write(move |tx| change(tx, &actor)).await;
+        outcome.map_err(|error| match error {
+            Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
+                Ok(Some(shortage)) => Error::StorageFull(shortage),
+                _ => Error::Meta(cause),
+            },
+            other => other,
+        })
     }
 
     /// Fails if `incoming` more bytes would use up the disk reserve.

@@ -10,7 +10,7 @@ use super::Watched;
 use crate::support::{Image, eventually_some, sha256};
 
 /// The value of a sample, by its name and labels as written.
-fn value(metrics: &str, sample: &str) -> Option<f64> {
+pub fn value(metrics: &str, sample: &str) -> Option<f64> {
     metrics
         .lines()
         .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())

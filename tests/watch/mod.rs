@@ -8,9 +8,10 @@ mod health_command;
 mod logs;
 mod metrics;
 mod probes;
+mod shortages;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use tempfile::TempDir;
@@ -29,12 +30,22 @@ impl Watched {
     /// Starts with the debug port and metrics enabled, and the given environment.
     fn start(environment: &[(&str, &str)]) -> Self {
         let temporary = TempDir::new().expect("a directory");
+        let data = temporary.path().join("data");
+        Self::run(temporary, &data, environment)
+    }
+
+    /// As [`Self::start`], on a data directory that outlives the server.
+    fn at(data: &Path, environment: &[(&str, &str)]) -> Self {
+        Self::run(TempDir::new().expect("a directory"), data, environment)
+    }
+
+    fn run(temporary: TempDir, data: &Path, environment: &[(&str, &str)]) -> Self {
         let common = [
             ("REGISTRY_HTTP_DEBUG_ADDR", "127.0.0.1:0"),
             ("REGISTRY_HTTP_DEBUG_PROMETHEUS_ENABLED", "true"),
             ("REGISTRY_LOG_ACCESSLOG_DISABLED", "false"),
         ];
-        let mut command = command(&temporary.path().join("data"));
+        let mut command = command(data);
         command.envs(common).envs(environment.iter().copied());
         let file =
             |name: &str| Stdio::from(File::create(temporary.path().join(name)).expect("a file"));

@@ -83,7 +83,7 @@ async fn serve(
         .map_err(|failure| owner::explained(failure, directory))?;
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
-    let _ = registry.status().check_disk_reserve();
+    let _ = registry.status().check_disk();
     let _serving = registry.lock_serving()?;
     let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;

@@ -19,7 +19,7 @@ use crate::http::api::request::query::ReadinessQuery;
 use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
-use crate::registry::{Error, Registry};
+use crate::registry::{Error, Registry, Shortage};
 
 /// Time for which a report is cached: the database is written to at most once in it.
 const FRESH: Duration = Duration::from_secs(1);
@@ -119,8 +119,13 @@ impl Readiness {
             return report.clone();
         }
         let database = self.database(&mut state.pending).await;
-        let disk = match self.registry.status().check_disk_reserve() {
+        let disk = match self.registry.status().check_disk() {
             Ok(()) => None,
+            Err(Error::StorageFull(shortage)) => Some(match shortage {
+                Shortage::Blocks => "the disk is full",
+                Shortage::Inodes => "no inodes are free on the disk",
+                Shortage::Quota => "the disk quota is used up",
+            }),
             Err(Error::Reserve) => Some("no disk is free beyond the reserve"),
             Err(error) => {
                 tracing::warn!(%error, "not ready");

@@ -320,7 +320,7 @@ fn registry_error(error: &Error) -> Rendered {
             rendered(S::METHOD_NOT_ALLOWED, "UNSUPPORTED").header(ALLOW, "GET, HEAD")
         }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
-        Error::StorageFull | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
         | Error::NoRegistry(_)

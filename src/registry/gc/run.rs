@@ -166,7 +166,7 @@ where
     while let Some(item) = waiting.pop_front() {
         match tx.attempt(|| act(tx, &item)) {
             Ok(done) => swept += done,
-            Err(Error::StorageFull) => return Err(Error::StorageFull),
+            Err(Error::StorageFull(shortage)) => return Err(Error::StorageFull(shortage)),
             Err(error) => {
                 tracing::warn!(%error, "cannot collect an item; continuing with the next");
                 swept.failures += 1;

@@ -17,7 +17,7 @@ impl Status<'_> {
         let blobs = Arc::clone(&self.registry.blobs);
         blocking(move || {
             blobs
-                .free_bytes()
+                .free_space()
                 .map(drop)
                 .map_err(Error::files("reading the data directory"))
         })
@@ -35,11 +35,14 @@ impl Status<'_> {
             .await
     }
 
-    /// Fails if the disk reserve is reached; logged once a minute at most.
+    /// Fails if the disk reserve is reached, or blocks, inodes or a quota have run out; logged once a minute at most.
     ///
     /// # Errors
-    /// [`Error::Reserve`], and file system errors.
-    pub fn check_disk_reserve(self) -> Result<(), Error> {
-        self.registry.check_disk_space(0)
+    /// [`Error::Reserve`], [`Error::StorageFull`], and file system errors.
+    pub fn check_disk(self) -> Result<(), Error> {
+        self.registry.check_disk_space(0)?;
+        self.registry
+            .disk_reserve
+            .check_writable(&self.registry.blobs)
     }
 }

@@ -32,9 +32,14 @@ impl<'r> Status<'r> {
         &blocking::TASKS
     }
 
-    /// Returns the free bytes on the disk.
-    pub fn free_disk(self) -> Option<u64> {
-        self.registry.blobs.free_bytes().ok()
+    /// Returns the free space on the disk.
+    pub fn free_space(self) -> Option<blob::FreeSpace> {
+        self.registry.blobs.free_space().ok()
+    }
+
+    /// Returns the resource of the disk that has run out.
+    pub fn disk_shortage(self) -> Option<blob::Shortage> {
+        self.registry.blobs.find_shortage().ok().flatten()
     }
 
     /// Returns the last measurement of the store; starts a new one if it is stale.

@@ -114,8 +114,9 @@ impl Reports<'_> {
         let free_disk = self
             .registry
             .blobs
-            .free_bytes()
-            .map_err(Error::files("reading the free disk space"))?;
+            .free_space()
+            .map_err(Error::files("reading the free disk space"))?
+            .bytes;
         Ok(StoreUsage {
             totals,
             upload_bytes,

@@ -152,7 +152,7 @@ impl Uploads<'_> {
             Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
             // not a published file: a crash may bring back the commit that failed on a full disk,
             // and with it the blob
-            Err(Error::Files { .. } | Error::StorageFull)
+            Err(Error::Files { .. } | Error::StorageFull(_))
                 if file.is_published().is_ok_and(|published| !published) =>
             {
                 roll_back(file, start).await?;

@@ -13,7 +13,7 @@ use crate::http::endpoint::RouteLabel;
 use crate::http::observe::metrics::families::{ConstHistogram, Families, count};
 use crate::http::observe::metrics::requests::{METHODS, RouteMetrics, STATUSES};
 use crate::http::observe::monitoring::Monitor;
-use crate::registry::{Operation, StoreMeasurement};
+use crate::registry::{Operation, Shortage, StoreMeasurement};
 use crate::tls::Tls;
 
 const MILLISECONDS: f64 = 1e3;
@@ -258,14 +258,36 @@ impl Collected {
         )
     }
 
-    fn store(&self, out: &mut Families<'_>) -> fmt::Result {
-        if let Some(free) = self.monitor.registry.status().free_disk() {
+    fn disk(&self, out: &mut Families<'_>) -> fmt::Result {
+        let status = self.monitor.registry.status();
+        if let Some(free) = status.free_space() {
             out.metric(
                 "registry_disk_free_bytes",
                 "What may still be written to the data directory's disk",
-                ConstGauge::new(free),
+                ConstGauge::new(free.bytes),
             )?;
+            if let Some(inodes) = free.inodes {
+                out.metric(
+                    "registry_disk_free_inodes",
+                    "Files that may still be created on the data directory's disk",
+                    ConstGauge::new(inodes),
+                )?;
+            }
         }
+        let shortage = status.disk_shortage();
+        out.by(
+            "resource",
+            "registry_disk_shortage",
+            "1 if this resource has run out, so that nothing can be written",
+            Shortage::ALL.map(|resource| {
+                let is_short = shortage == Some(resource);
+                (resource.name(), ConstGauge::new(u64::from(is_short)))
+            }),
+        )
+    }
+
+    fn store(&self, out: &mut Families<'_>) -> fmt::Result {
+        self.disk(out)?;
         let Some(measured) = &self.measured else {
             return Ok(());
         };
