@@ -7,7 +7,7 @@ use arc_swap::ArcSwapOption;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::meta::clock::Millis;
-use crate::meta::timeline::{Reading, Timeline};
+use crate::meta::timeline::{Reading, Timeline, is_step};
 
 /// The clock as the database records it; `None` before its first record, when the system's counts.
 ///
@@ -36,6 +36,16 @@ pub fn lived_cutoff(cutoff: Millis) -> Millis {
         .load()
         .as_ref()
         .map_or(cutoff, |timeline| timeline.cutoff(cutoff))
+}
+
+/// Returns a time that was noted a moment ago, or the present if the clock has jumped since.
+pub(in crate::meta) fn since_jump(time: Millis) -> Millis {
+    let now = now();
+    if is_step(now.saturating_sub(time)) {
+        time
+    } else {
+        now
+    }
 }
 
 /// Follows the recorded clock from now on.

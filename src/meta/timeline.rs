@@ -236,7 +236,8 @@ impl Skipped {
     }
 }
 
-fn is_step(difference: Millis) -> bool {
+/// True if a difference is small enough to be followed without further ado.
+pub(in crate::meta) fn is_step(difference: Millis) -> bool {
     difference.abs() <= MAX_STEP
 }
 
