@@ -9,7 +9,7 @@ use super::gc::clock_record::ClockState;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
-use super::sqlite::copy_on_write::KeptFiles;
+use super::sqlite::copy_on_write::{KeptFiles, SharedIndex};
 use super::sqlite::reader::{PointReader, Read, point};
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
 use super::stats::Stats;
@@ -47,7 +47,12 @@ impl Meta {
             pools,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: beside(path, "-wal").into(),
-            writer: Arc::new(Writer::start(writing, before_commit, Arc::clone(&stats))),
+            writer: Arc::new(Writer::start(
+                writing,
+                SharedIndex::of(path),
+                before_commit,
+                Arc::clone(&stats),
+            )),
             stats,
             _files: Arc::new(KeptFiles::of(path)),
         })

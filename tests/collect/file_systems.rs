@@ -1,6 +1,8 @@
 //! A full disk of every kind that can be mounted: the server starts, serves pulls and deletes there.
 
 use std::fs::File;
+use std::path::Path;
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -135,4 +137,49 @@ fn a_full_btrfs() {
 #[test]
 fn a_full_tmpfs() {
     on_a_full(&TMPFS);
+}
+
+/// A backup by reflinks shares the blocks of the database's index, and every change of a shared block needs a new one: the
+/// server copies them while it is idle.
+#[test]
+fn a_full_xfs_after_a_reflink_copy() {
+    let directory = TempDir::new().expect("a directory");
+    let disk = match Disk::with(directory.path(), "full", &XFS_WITH_REFLINKS) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root, loop mounts and mkfs.xfs are required: {error}");
+            return announce_skipped("a full xfs after a reflink copy", &reason);
+        }
+    };
+    let data = disk.path().join("data");
+    let server = Server::at(&data, &[]);
+    let client = &mut server.client();
+    let kept = Image::new("kept", vec![noise(1, 100_000)]);
+    kept.push(client, "app", "kept");
+    write_back(&disk);
+    reflink(&data, &disk.path().join("backup"));
+    let index = data.join("registry.db-shm");
+    assert!(is_shared(&index), "the copy shares nothing");
+    // without a request, which would have the blocks copied
+    eventually("the index has blocks of its own", || !is_shared(&index));
+    fill(&disk);
+    pull_often(&server, &disk, &kept);
+}
+
+/// True if a block of the file belongs to another file too.
+fn is_shared(file: &Path) -> bool {
+    let output = Command::new("filefrag").arg("-v").arg(file).output();
+    let output = output.expect("filefrag");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).contains("shared")
+}
+
+/// Copies a directory without copying its blocks.
+fn reflink(from: &Path, to: &Path) {
+    let output = Command::new("cp")
+        .args(["--recursive", "--reflink=always"])
+        .args([from, to])
+        .output()
+        .expect("cp");
+    assert!(output.status.success(), "{output:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! SQLite maps the index (`-shm`), and readers change it as well. Where a changed page is written to a new block, as on btrfs
 //! and on XFS after a reflink copy, a full disk or an exhausted quota has none: the kernel then ends the process with SIGBUS.
-//! So the index gets its blocks at the start, and keeps them. The log is overwritten as well, so the same is done for it. SQLite
+//! So the index gets its blocks at the start, and keeps them; on XFS, shared blocks are copied while there is space. The log is overwritten as well, so the same is done for it. SQLite
 //! removes both files with its last connection; on btrfs they are then created again, or the next start would need free space.
 
 use std::fs::{File, Metadata, OpenOptions};
@@ -10,6 +10,7 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, IFlags, OFlags, fallocate};
@@ -18,6 +19,12 @@ use crate::meta::sqlite::beside::beside;
 
 /// Type of btrfs in `statfs`.
 const BTRFS: i64 = 0x9123_683E;
+
+/// Type of XFS in `statfs`.
+const XFS: i64 = 0x5846_5342;
+
+/// Idle time after which shared blocks of the index are copied.
+const UNSHARE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Disk space of the index, in bytes: enough for a log of 256 MiB.
 const INDEX_SIZE: u64 = 512 << 10;
@@ -56,18 +63,63 @@ impl Index {
         Ok(Some(Self(file)))
     }
 
-    /// Takes the disk space that the index may need, and gives it blocks of its own.
+    /// Takes the disk space that the index may need.
     ///
     /// Call it while SQLite has the index open: the first to open it cuts it.
     pub(in crate::meta) fn reserve(&self) -> io::Result<()> {
-        let length = self.0.metadata()?.len();
         // SQLite cuts the file within its first block; btrfs frees an extent only as a whole
         let (first, rest) = (BLOCK, INDEX_SIZE - BLOCK);
         fallocate(&*self.0, FallocateFlags::empty(), 0, first)?;
         fallocate(&*self.0, FallocateFlags::empty(), first, rest)?;
-        // supported by XFS only; elsewhere nothing is shared, or cannot be helped
-        let _ = fallocate(&*self.0, FallocateFlags::UNSHARE_RANGE, 0, length.max(1));
+
         Ok(())
+    }
+}
+
+/// The index on XFS, where a reflink copy of a running server's files shares its blocks until they are changed.
+///
+/// A change copies the blocks around it, so only those of an idle server stay shared.
+pub(in crate::meta) struct SharedIndex {
+    /// Never closed, as [`Index`]. `None` on other file systems, which share nothing or cannot undo it.
+    file: Option<ManuallyDrop<File>>,
+}
+
+impl SharedIndex {
+    /// Opens the index of a database that SQLite has open.
+    pub(in crate::meta) fn of(database: &Path) -> Self {
+        let is_xfs = rustix::fs::statfs(database).is_ok_and(|found| found.f_type == XFS);
+        let open = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .custom_flags(OFlags::NOFOLLOW.bits() as i32)
+                .open(beside(database, "-shm"))
+        };
+        Self {
+            file: is_xfs
+                .then(open)
+                .and_then(Result::ok)
+                .map(ManuallyDrop::new),
+        }
+    }
+
+    /// Returns the idle time after which [`Self::unshare`] is due.
+    pub(in crate::meta) fn interval(&self) -> Duration {
+        match self.file {
+            Some(_) => UNSHARE_INTERVAL,
+            None => Duration::MAX,
+        }
+    }
+
+    /// Gives the index blocks of its own, while the disk has some.
+    pub(in crate::meta) fn unshare(&self) {
+        let Some(file) = &self.file else { return };
+        let length = file.metadata().map_or(0, |found| found.len());
+        if length > 0
+            && let Err(error) = fallocate(&**file, FallocateFlags::UNSHARE_RANGE, 0, length)
+        {
+            tracing::debug!(%error, "cannot copy shared blocks of the index of the database's log");
+        }
     }
 }
 

@@ -14,7 +14,7 @@
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::meta::error::Error;
 use crate::meta::sqlite::connection::has_waited;
+use crate::meta::sqlite::copy_on_write::SharedIndex;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::stats::Stats;
 
@@ -157,12 +158,14 @@ where
 impl Writer {
     pub(in crate::meta) fn start(
         connection: Connection,
+        index: SharedIndex,
         before_commit: BeforeCommit,
         stats: Arc<Stats>,
     ) -> Self {
         let (queue, jobs) = channel();
         let worker = Worker {
             connection,
+            index,
             jobs,
             before_commit,
             stats: Arc::clone(&stats),
@@ -218,6 +221,7 @@ impl Drop for Writer {
 /// The writer's thread.
 struct Worker {
     connection: Connection,
+    index: SharedIndex,
     jobs: Receiver<Box<dyn Job>>,
     before_commit: BeforeCommit,
     stats: Arc<Stats>,
@@ -226,9 +230,15 @@ struct Worker {
 
 impl Worker {
     fn run(mut self) {
-        while let Ok(first) = self.jobs.recv() {
-            self.run_batch(first);
-            checkpoint(&self.connection);
+        loop {
+            match self.jobs.recv_timeout(self.index.interval()) {
+                Ok(first) => {
+                    self.run_batch(first);
+                    checkpoint(&self.connection);
+                }
+                Err(RecvTimeoutError::Timeout) => self.index.unshare(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
         }
     }
 
