@@ -5,18 +5,85 @@
 
 use std::time::Duration;
 
-use crate::registry::{Error, Registry, Retention, SweepCounts, SweepOptions};
+use jiff::fmt::friendly::SpanPrinter;
+
+use crate::registry::{Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions};
 
 /// Interval at which uploads are checked for what crashes left.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(3600);
 /// Minimum interval between rounds, whatever the configuration says.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
+/// Maximum interval between two looks at the clock.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Works until it is dropped.
 pub async fn run(registry: &Registry) {
-    tokio::join!(uploads(registry), collect(registry), record_uses(registry));
+    let mut watch = ClockWatch::default();
+    // first, because what follows removes what is due
+    watch.look(registry).await;
+    tokio::join!(
+        uploads(registry),
+        collect(registry),
+        record_uses(registry),
+        watch.run(registry)
+    );
+}
+
+/// Watch over the system's clock, which may jump.
+#[derive(Default)]
+struct ClockWatch {
+    is_behind: bool,
+}
+
+impl ClockWatch {
+    async fn run(mut self, registry: &Registry) {
+        loop {
+            let interval = registry.settings().retention.interval;
+            tokio::time::sleep(interval.clamp(MIN_INTERVAL, CLOCK_INTERVAL)).await;
+            self.look(registry).await;
+        }
+    }
+
+    /// Follows the clock, and logs its jumps.
+    async fn look(&mut self, registry: &Registry) {
+        let state = match registry.gc().follow_clock().await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%error, "cannot follow the clock; retention goes on as before");
+                return;
+            }
+        };
+        match state.jump {
+            Some(Jump::Ahead(by)) => tracing::warn!(
+                by = %length(by),
+                "the clock is ahead of its last record: it was set, or the machine was off; this time does not count for retention"
+            ),
+            Some(Jump::Back(by)) => tracing::warn!(
+                by = %length(by),
+                "the clock is back from a time ahead; recorded times are corrected"
+            ),
+            Some(Jump::Confirmed(by)) => tracing::warn!(
+                by = %length(by),
+                "the clock is set back, as confirmed; recorded times are corrected"
+            ),
+            None => {}
+        }
+        if let Some(lag) = state.lag.filter(|_| !self.is_behind) {
+            tracing::warn!(
+                by = %length(lag),
+                "the system's clock is behind the registry's, which goes on by itself; if the system's is right: registry gc --accept-clock"
+            );
+        }
+        self.is_behind = state.lag.is_some();
+    }
+}
+
+/// Formats a length of time for the log.
+fn length(time: Millis) -> String {
+    let time = Duration::from_millis(time.unsigned_abs());
+    SpanPrinter::new().unsigned_duration_to_string(&Duration::from_secs(time.as_secs()))
 }
 
 async fn uploads(registry: &Registry) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::content::manifests::StoredManifest;
 use super::error::Error;
+use super::gc::clock_record::ClockState;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
@@ -36,9 +37,14 @@ impl Meta {
     pub fn open(path: &Path, before_commit: BeforeCommit) -> Result<Self, Error> {
         let writing = connection::open_writer(path)?;
         let stats = Arc::<Stats>::default();
+        let pools = Pools::open(path)?;
+        PointReader {
+            connection: &*pools.points.connection()?,
+        }
+        .follow_clock()?;
         Ok(Self {
             path: path.into(),
-            pools: Pools::open(path)?,
+            pools,
             manifest_cache: Arc::new(ManifestCache::beside(path)),
             log: beside(path, "-wal").into(),
             writer: Arc::new(Writer::start(
@@ -152,6 +158,21 @@ impl Meta {
             .submit(change, Durability::Lazy)
             .await
             .unwrap_or_else(|_| Err(Error::Stopped.into()))
+    }
+
+    /// Follows the system's clock, and corrects recorded times after a jump of it.
+    ///
+    /// For one process on the data directory, its server. The others go on as recorded.
+    pub async fn follow_clock(&self) -> Result<ClockState, Error> {
+        if let Some(state) = self.read(point(|reader| reader.follow_clock())).await? {
+            return Ok(state);
+        }
+        let recorded = self.write_lazily(|tx| tx.record_clock()).await;
+        if recorded.is_err() {
+            // what was not committed must not be followed
+            self.read(point(|reader| reader.follow_clock())).await?;
+        }
+        recorded
     }
 
     /// Makes everything durable that any process has committed so far. Blocks.

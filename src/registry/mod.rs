@@ -21,8 +21,8 @@ mod upload;
 
 pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, UploadId};
 pub use crate::meta::{
-    Actor, DatabaseSize, Idle, Millis, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState,
-    Totals, TrashRow, Usage, now,
+    Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
+    TagRow, TagState, Totals, TrashRow, Usage, now,
 };
 pub use content::describe::{ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};

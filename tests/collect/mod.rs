@@ -1,6 +1,7 @@
 //! Collection beside a running server, and content it must never remove.
 
 mod backup;
+mod clock;
 mod file_systems;
 mod full_disk;
 mod garbage_collect;

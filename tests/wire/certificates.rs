@@ -146,13 +146,13 @@ fn inconsistent_tls_settings_are_refused() {
             &[
                 pair[0],
                 pair[1],
-                ("REGISTRY_HTTP_TLS_LETSENCRYPT_EMAIL", "a@b.example"),
+                ("REGISTRY_HTTP_TLS_LETSENCRYPT_CACHEFILE", "/nowhere/cache"),
             ],
             &["both certificate and letsencrypt", "remove"],
         ),
         (
-            &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "tls1.0")],
-            &["http.tls.minimumtls is tls1.0", "rustls", "write tls1.2"],
+            &[pair[0], pair[1], ("REGISTRY_HTTP_TLS_MINIMUMTLS", "ssl3.0")],
+            &["http.tls.minimumtls", "tls1.2, tls1.3", "ssl3.0"],
         ),
     ] {
         assert_refused(files.path(), environment, words);
@@ -168,7 +168,7 @@ fn invalid_http_settings_are_refused() {
             &["http.prefix", "/a b/"][..],
         ),
         (
-            &[("REGISTRY_HTTP_HOST", "registry.example.com")],
+            &[("REGISTRY_HTTP_HOST", "ftp://registry.example.com")],
             &["http.host", "https://"],
         ),
         (

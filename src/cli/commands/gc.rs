@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Only list what would be removed, when and why
     #[arg(long)]
     dry_run: bool,
+    /// Follow the system's clock although it is behind the registry's: it was ahead, and is right now
+    #[arg(long, conflicts_with = "dry_run")]
+    accept_clock: bool,
     #[command(flatten)]
     store: Store,
     #[command(flatten)]
@@ -31,11 +34,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         online: _,
         dry_run,
+        accept_clock,
         store,
         output: Output { format },
     } = arguments;
     log::start_quiet()?;
     let (registry, retention) = store.open_with_rules().await?;
+    if accept_clock {
+        return accept(&registry).await;
+    }
     if dry_run {
         return forecast::print(&registry, &retention, format).await;
     }
@@ -57,6 +64,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Format::Text => output::say(&sentence(&swept))?,
     }
     failed(&swept)
+}
+
+/// Has the server set the registry's clock back.
+async fn accept(registry: &Registry) -> Result<(), Error> {
+    if registry.gc().confirm_clock().await? {
+        output::say(
+            "the clock is accepted: a running server corrects the recorded times within a minute, another when it starts",
+        )
+    } else {
+        Err(Error::Other(
+            "the system's clock is not behind the registry's by more than a day: there is nothing to accept"
+                .to_owned(),
+        ))
+    }
 }
 
 /// Sweeps, with a progress bar if standard error is a terminal and `is_quiet` is false.

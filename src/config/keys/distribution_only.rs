@@ -1,7 +1,6 @@
 //! Distribution's keys without effect here: ignored if their owner loses nothing he had, otherwise rejected.
 
-use crate::config::keys::key::{Key, Kind, Status, When};
-use crate::config::keys::lookup::is_within;
+use crate::config::keys::key::{Key, Kind, Status, When, is_within};
 use Status::{Ignored, Rejected};
 
 /// Distribution's storage drivers, of older versions too; only the first is supported.

@@ -122,6 +122,12 @@ impl When {
     }
 }
 
+/// True if `key` is `section`, or below it.
+pub(in crate::config) fn is_within(key: &str, section: &str) -> bool {
+    key.strip_prefix(section)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 fn is_named(item: &Node, names: &[&str]) -> bool {
     let name = item.member("name").map(|node| &node.content);
     matches!(name, Some(Content::Scalar(scalar)) if names.contains(&&*scalar.text))

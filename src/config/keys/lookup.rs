@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::config::keys::key::Key;
+use crate::config::keys::key::{Key, is_within};
 use crate::config::keys::{distribution_only, supported};
 
 /// Returns every key, grouped by section.
@@ -44,12 +44,6 @@ pub fn is_live(path: &str) -> bool {
         .iter()
         .find(|key| is_within(&key.path, path) || is_within(path, &key.path))
         .is_some_and(|key| key.is_live)
-}
-
-/// True if `key` is `section`, or below it.
-pub(in crate::config) fn is_within(key: &str, section: &str) -> bool {
-    key.strip_prefix(section)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// Returns the path of a member of a section.

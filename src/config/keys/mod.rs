@@ -10,11 +10,9 @@ mod nearest;
 mod renamed;
 mod supported;
 
-pub(in crate::config) use key::{Effect, switch};
+pub(in crate::config) use key::{Effect, is_within, switch};
 pub use key::{Key, Kind, Status, When};
 pub use lookup::{all, is_live, section};
-pub(in crate::config) use lookup::{
-    alternatives, find, is_list, is_within, join, members, other_name,
-};
+pub(in crate::config) use lookup::{alternatives, find, is_list, join, members, other_name};
 pub(in crate::config) use nearest::nearest;
 pub(in crate::config) use renamed::{KEEP_OR_REMOVE, renamed};

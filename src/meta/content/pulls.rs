@@ -5,6 +5,7 @@ use rusqlite::params;
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::ManifestId;
+use crate::meta::process_clock::since_jump;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::Digest;
 
@@ -32,6 +33,8 @@ impl WriteTx<'_> {
     ///
     /// Uses by digest count for every tag that points there.
     pub fn add_uses(&self, uses: &ManifestUses) -> Result<(), Error> {
+        let pulled_at = uses.pulled_at.map(since_jump);
+        let checked_at = uses.checked_at.map(since_jump);
         let is_there = self
             .connection
             .prepare_cached(&format!(
@@ -40,8 +43,8 @@ impl WriteTx<'_> {
             .execute(params![
                 uses.manifest.0,
                 uses.pulls,
-                uses.pulled_at,
-                uses.checked_at,
+                pulled_at,
+                checked_at,
                 uses.digest.as_str()
             ])?;
         if is_there > 0 {
@@ -53,8 +56,8 @@ impl WriteTx<'_> {
                 .execute(params![
                     uses.manifest.0,
                     uses.pulls,
-                    uses.pulled_at,
-                    uses.checked_at,
+                    pulled_at,
+                    checked_at,
                     uses.tag
                 ])?;
         }

@@ -7,12 +7,15 @@ use crate::meta::clock::Millis;
 use crate::meta::content::tag_history::Ending;
 use crate::meta::error::Error;
 use crate::meta::ids::{ManifestId, RepositoryId};
+use crate::meta::process_clock::lived;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Digest, RepositoryName, TagName};
 
 /// A tag with the times of its last uses, on which the rules about tags decide.
+///
+/// Time that the clock has skipped does not count: it moves the times before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagActivity {
     pub name: String,
@@ -151,8 +154,8 @@ impl WriteTx<'_> {
 fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
     Ok(TagActivity {
         name: row.get(0)?,
-        updated_at: row.get(1)?,
-        pulled_at: row.get(2)?,
-        checked_at: row.get(3)?,
+        updated_at: lived(row.get(1)?),
+        pulled_at: row.get::<_, Option<_>>(2)?.map(lived),
+        checked_at: row.get::<_, Option<_>>(3)?.map(lived),
     })
 }

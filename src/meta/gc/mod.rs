@@ -1,6 +1,7 @@
 //! Queries and changes of garbage collection.
 
 pub(super) mod candidates;
+pub(super) mod clock_record;
 pub(super) mod free_space;
 pub(super) mod removals;
 pub(super) mod tag_reviews;

@@ -9,10 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::sync::Semaphore;
 
 use crate::meta::error::{Error, Fault};
+use crate::meta::process_clock::now;
 use crate::meta::sqlite::beside::beside;
 use crate::meta::sqlite::copy_on_write::{Index, exempt_log, reserve_log, sync_file_system};
 
@@ -165,10 +167,18 @@ fn try_open_writer(path: &Path) -> Result<Connection, Error> {
          PRAGMA journal_size_limit = 67108864;
          PRAGMA cache_size = -8192;",
     )?;
+    go_by_process_clock(&connection)?;
     migrate(&mut connection)?;
     // else the journal of a savepoint is a file once it exceeds 64 KiB: half the work of a change
     connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     Ok(connection)
+}
+
+/// Gives triggers and migrations the registry's time in place of the system's, which may jump.
+fn go_by_process_clock(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_INNOCUOUS;
+    // half a millisecond more, because they multiply by 1000 and truncate
+    connection.create_scalar_function("unixepoch", 1, flags, |_| Ok((now() as f64 + 0.5) / 1000.0))
 }
 
 /// Reserves disk space for the log and its index, so that content can still be read and deleted on a full disk.

@@ -1,5 +1,6 @@
 //! Garbage collection: sweeps, tag rules, and their counters.
 
+mod clock;
 pub(super) mod counters;
 pub(super) mod failed_removals;
 pub(super) mod files;

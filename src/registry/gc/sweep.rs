@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::meta::{self, Millis, Reader, WriteTx, millis, now};
+use crate::meta::{self, Millis, Reader, WriteTx, lived_cutoff, millis, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Gc;
 use crate::registry::gc::progress::{Progress, Watcher};
@@ -198,7 +198,7 @@ impl SweepRun<'_> {
     }
 
     async fn history(&mut self) -> Result<(), Error> {
-        let cutoff = now().saturating_sub(millis(self.sweep.retention.history));
+        let cutoff = lived_cutoff(now().saturating_sub(millis(self.sweep.retention.history)));
         while self
             .registry
             .scan(move |meta| meta.has_expired_history(cutoff))

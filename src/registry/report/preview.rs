@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::meta::{self, HeldManifest, Millis, Reader, TagActivity, TagRow, now};
+use crate::meta::{self, HeldManifest, Millis, Reader, TagActivity, TagRow, lived, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::reference::ManifestReference;
@@ -213,9 +213,9 @@ impl Reports<'_> {
 fn as_tag_activity(row: TagRow) -> TagActivity {
     TagActivity {
         name: row.name,
-        updated_at: row.updated_at,
-        pulled_at: row.pulled_at,
-        checked_at: row.checked_at,
+        updated_at: lived(row.updated_at),
+        pulled_at: row.pulled_at.map(lived),
+        checked_at: row.checked_at.map(lived),
     }
 }
 
