@@ -2,11 +2,14 @@
 
 #![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A read-only memory mapping of a whole file.
@@ -140,5 +143,69 @@ pub fn keep_buffers() {
     ] {
         // SAFETY: takes no pointers; a rejected value changes nothing.
         unsafe { libc::mallopt(threshold, bytes) };
+    }
+}
+
+/// A file to remove when a mapped page cannot be changed, and its file system.
+struct Removable {
+    path: CString,
+    directory: File,
+}
+
+static REMOVABLE: OnceLock<Removable> = OnceLock::new();
+static BUS_ERRORS: AtomicU32 = AtomicU32::new(0);
+/// Faults after which the process ends: they have another cause.
+const MOST_BUS_ERRORS: u32 = 200;
+
+/// Has `path` removed when the kernel finds no block for a changed page of a mapping (SIGBUS), and the change repeated.
+///
+/// Only the first call of a process has an effect.
+pub fn remove_on_bus_error(path: &Path, directory: File) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    if REMOVABLE.set(Removable { path, directory }).is_err() {
+        return Ok(());
+    }
+    // SAFETY: all-zero is a valid sigaction, whose mask is set before it is used.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = on_bus_error as extern "C" fn(libc::c_int) as libc::sighandler_t;
+    action.sa_flags = libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: both pointers are valid, and the handler makes async-signal-safe calls only.
+    let outcome = unsafe {
+        libc::sigemptyset(&raw mut action.sa_mask);
+        libc::sigaction(libc::SIGBUS, &raw const action, std::ptr::null_mut())
+    };
+    if outcome == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// True if a mapped page could not be changed since the last [`forget_bus_errors`].
+pub fn had_bus_error() -> bool {
+    BUS_ERRORS.load(Ordering::Relaxed) > 0
+}
+
+pub fn forget_bus_errors() {
+    BUS_ERRORS.store(0, Ordering::Relaxed);
+}
+
+extern "C" fn on_bus_error(signal: libc::c_int) {
+    let errors = BUS_ERRORS.fetch_add(1, Ordering::Relaxed);
+    // SAFETY: every call is async-signal-safe, its arguments live as long as the process, and `errno` is restored. The
+    // interrupted instruction is repeated, with the default action if nothing helped.
+    unsafe {
+        let errno = *libc::__errno_location();
+        match REMOVABLE.get() {
+            Some(removable) if errors < MOST_BUS_ERRORS => {
+                libc::unlink(removable.path.as_ptr());
+                // btrfs counts what is freed when it commits
+                libc::syncfs(removable.directory.as_raw_fd());
+            }
+            _ => {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+        }
+        *libc::__errno_location() = errno;
     }
 }

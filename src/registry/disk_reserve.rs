@@ -60,7 +60,8 @@ impl DiskReserve {
         shortage.map_or(Ok(()), |shortage| self.report(shortage))
     }
 
-    fn report(&self, shortage: Shortage) -> Result<(), Error> {
+    /// Logs a shortage once a minute at most, and returns it as an error.
+    pub(super) fn report(&self, shortage: Shortage) -> Result<(), Error> {
         if self.0.may_log(shortage) {
             let remedy = match shortage {
                 Shortage::Blocks => "free some space",

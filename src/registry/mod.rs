@@ -10,6 +10,7 @@
 mod blocking;
 mod content;
 mod disk_reserve;
+mod emergency_space;
 mod error;
 mod facades;
 mod gc;

@@ -9,11 +9,12 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, Company, DirectoryLock, Hasher, KeptOpen, UploadId};
+use crate::blob::{BlobStore, Company, DirectoryLock, Hasher, KeptOpen, Shortage, UploadId};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::disk_reserve::DiskReserve;
+use crate::registry::emergency_space::EmergencySpace;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
@@ -42,6 +43,7 @@ pub struct Registry {
     /// Memory for large manifests that are being received.
     pub(super) manifest_budget: ManifestBudget,
     pub(super) disk_reserve: Arc<DiskReserve>,
+    pub(super) emergency_space: Arc<EmergencySpace>,
     /// Memory for batches of upload bytes.
     pub(super) batches: BatchBudget,
     pub(super) collection: Arc<GcCounters>,
@@ -59,6 +61,7 @@ impl Registry {
             cause,
         };
         make_root(root).map_err(unusable)?;
+        let emergency_space = EmergencySpace::set_aside(root);
         let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
         // the database first: nothing must be left beside one that belongs to another program
@@ -77,6 +80,7 @@ impl Registry {
             failed_removals: Arc::default(),
             manifest_budget: ManifestBudget::default(),
             disk_reserve: Arc::default(),
+            emergency_space: Arc::new(emergency_space),
             batches: BatchBudget::default(),
             collection: Arc::default(),
             measurements: Arc::default(),
@@ -232,6 +236,9 @@ impl Registry {
 
     /// Fails if `incoming` more bytes would use up the disk reserve.
     pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
+        if !self.emergency_space.is_held() {
+            return self.disk_reserve.report(Shortage::Quota);
+        }
         let reserve = self.settings.load().reserve;
         self.disk_reserve.check(&self.blobs, reserve, incoming)
     }

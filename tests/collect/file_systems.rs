@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use super::full_disk::fill;
 use crate::power_loss::disk::{Disk, FileSystem};
 use crate::support::{Client, Image, Server, announce_skipped, eventually, noise, sha256};
+use crate::watch::shortages::limited_subvolume;
 
 const EXT4: FileSystem = FileSystem {
     kind: "ext4",
@@ -91,7 +92,7 @@ fn on_a_full(file_system: &'static FileSystem) {
     deleted.push(client, "app", "deleted");
     write_back(&disk);
 
-    fill(&disk);
+    fill(disk.path());
     pull_often(&server, &disk, &kept);
     push_is_refused(client);
     pull_often(&server, &disk, &kept);
@@ -105,11 +106,11 @@ fn on_a_full(file_system: &'static FileSystem) {
 
     // as after a crash, and as after an ordinary end whose freed space others have taken
     server.kill();
-    fill(&disk);
+    fill(disk.path());
     server.restart();
     pull_often(&server, &disk, &kept);
     assert!(server.stop().success(), "{name}");
-    fill(&disk);
+    fill(disk.path());
     server.restart();
     pull_often(&server, &disk, &kept);
 }
@@ -162,7 +163,7 @@ fn a_full_xfs_after_a_reflink_copy() {
     assert!(is_shared(&index), "the copy shares nothing");
     // without a request, which would have the blocks copied
     eventually("the index has blocks of its own", || !is_shared(&index));
-    fill(&disk);
+    fill(disk.path());
     pull_often(&server, &disk, &kept);
 }
 
@@ -182,4 +183,42 @@ fn reflink(from: &Path, to: &Path) {
         .output()
         .expect("cp");
     assert!(output.status.success(), "{output:?}");
+}
+
+/// A quota is charged even for a block that exists: the server frees space that it has set aside.
+#[test]
+fn a_full_quota_on_btrfs() {
+    let directory = TempDir::new().expect("a directory");
+    let limited = Disk::with(directory.path(), "full", &BTRFS)
+        .and_then(|disk| limited_subvolume(&disk).map(|path| (disk, path)));
+    let (disk, path) = match limited {
+        Ok(limited) => limited,
+        Err(error) => {
+            let reason = format!("root, loop mounts and btrfs quotas are required: {error}");
+            return announce_skipped("a full quota on btrfs", &reason);
+        }
+    };
+    let mut server = Server::at(&path.join("data"), &[]);
+    let client = &mut server.client();
+    let kept = Image::new("kept", vec![noise(1, 100_000)]);
+    kept.push(client, "app", "kept");
+    write_back(&disk);
+
+    fill(&path);
+    pull_often(&server, &disk, &kept);
+    push_is_refused(client);
+    pull_often(&server, &disk, &kept);
+    assert_eq!(client.delete("/v2/app/manifests/kept").status, 202);
+    assert!(server.stop().success());
+    std::fs::remove_file(path.join("filler")).expect("the filler can be removed");
+    write_back(&disk);
+    server.restart();
+    let client = &mut server.client();
+    eventually("pushes are accepted again", || {
+        client
+            .request("POST", "/v2/app/blobs/uploads/")
+            .send()
+            .status
+            == 202
+    });
 }

@@ -21,8 +21,8 @@ fn disk(directory: &TempDir, what: &str) -> Option<Disk> {
     .ok()
 }
 
-pub fn fill(disk: &Disk) {
-    let mut filler = File::create(disk.path().join("filler")).expect("a file");
+pub fn fill(directory: &Path) {
+    let mut filler = File::create(directory.join("filler")).expect("a file");
     for size in [1 << 20, 4096, 1] {
         let block = vec![0; size];
         let full = loop {
@@ -61,7 +61,7 @@ fn collection_frees_a_full_disk() {
     kept.push(client, "app", "kept");
     deleted.push(client, "app", "deleted");
 
-    fill(&disk);
+    fill(disk.path());
     let refused = client.request(
         "POST",
         &format!(
@@ -181,7 +181,7 @@ fn unrecordable_pulls_do_not_stop_collection() {
     eventually("nothing is left to be done but to remove the files", || {
         (count("trash"), count("blobs"), count("removals")) == (0, 2, 2)
     });
-    fill(&disk);
+    fill(disk.path());
     let log = fill_log(&database);
     let client = &mut server.client();
     assert_eq!(

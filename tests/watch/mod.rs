@@ -8,7 +8,7 @@ mod health_command;
 mod logs;
 mod metrics;
 mod probes;
-mod shortages;
+pub mod shortages;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,7 @@ fn use_up_space(directory: &Path) -> PathBuf {
 }
 
 /// A subvolume that may hold 96 MiB.
-fn limited_subvolume(disk: &Disk) -> Result<PathBuf, String> {
+pub fn limited_subvolume(disk: &Disk) -> Result<PathBuf, String> {
     let path = disk.path().join("limited");
     let (root, limited) = (disk.path().as_os_str(), path.as_os_str());
     for arguments in [
