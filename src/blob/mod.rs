@@ -18,6 +18,7 @@
 //! file and asking for its length are short enough for callers to do in place.
 
 mod content;
+mod emergency_space;
 mod hasher;
 mod space;
 mod stats;
@@ -25,6 +26,7 @@ mod store;
 mod upload;
 
 pub use content::{BlobContent, BlobFile};
+pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};

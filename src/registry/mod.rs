@@ -10,7 +10,6 @@
 mod blocking;
 mod content;
 mod disk_reserve;
-mod emergency_space;
 mod error;
 mod facades;
 mod gc;

@@ -9,12 +9,13 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use crate::blob::{BlobStore, Company, DirectoryLock, Hasher, KeptOpen, Shortage, UploadId};
+use crate::blob::{
+    BlobStore, Company, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId,
+};
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::disk_reserve::DiskReserve;
-use crate::registry::emergency_space::EmergencySpace;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
@@ -61,7 +62,7 @@ impl Registry {
             cause,
         };
         make_root(root).map_err(unusable)?;
-        let emergency_space = EmergencySpace::set_aside(root);
+        let emergency_space = EmergencySpace::of(root);
         let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
         // the database first: nothing must be left beside one that belongs to another program
@@ -70,6 +71,7 @@ impl Registry {
             Box::new(move || published.sync_published()),
         )?;
         blobs.prepare().map_err(unusable)?;
+        emergency_space.hold();
         Ok(Self {
             meta,
             blobs,
@@ -236,7 +238,7 @@ impl Registry {
 
     /// Fails if `incoming` more bytes would use up the disk reserve.
     pub(super) fn check_disk_space(&self, incoming: u64) -> Result<(), Error> {
-        if !self.emergency_space.is_held() {
+        if !self.emergency_space.hold() {
             return self.disk_reserve.report(Shortage::Quota);
         }
         let reserve = self.settings.load().reserve;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
+use super::space::Shortage;
 use crate::sys;
 
 const SIZE: u64 = 4 << 20;
@@ -20,52 +21,48 @@ const SIZE: u64 = 4 << 20;
 const BTRFS: i64 = 0x9123_683E;
 
 /// Space set aside in a data directory.
-pub(super) struct EmergencySpace {
+pub struct EmergencySpace {
     /// `None` where no quota can end the server.
     path: Option<PathBuf>,
     is_held: AtomicBool,
 }
 
 impl EmergencySpace {
-    /// Sets space aside in `root`, as far as there is any, and has it freed when the kernel needs it.
+    /// Has space that is set aside in `root` freed when the kernel needs it.
     ///
-    /// Call it before the database is opened.
-    pub(super) fn set_aside(root: &Path) -> Self {
+    /// Call it before the database is opened, and [`Self::hold`] after it.
+    pub fn of(root: &Path) -> Self {
         let is_btrfs = rustix::fs::statfs(root).is_ok_and(|found| found.f_type == BTRFS);
         let path = is_btrfs.then(|| root.join("emergency-space"));
-        let space = Self {
-            path,
-            is_held: AtomicBool::new(true),
-        };
-        if let Some(path) = &space.path {
-            let held = hold(path);
-            space.is_held.store(held.is_ok(), Ordering::Relaxed);
-            if let Err(error) =
-                held.and(File::open(root).and_then(|root| sys::remove_on_bus_error(path, root)))
-            {
-                tracing::debug!(%error, "cannot set disk space aside for a used-up quota");
-            }
+        if let Some(path) = &path
+            && let Err(error) =
+                File::open(root).and_then(|root| sys::remove_on_bus_error(path, root))
+        {
+            tracing::debug!(%error, "cannot prepare for a used-up quota");
         }
-        space
+        Self {
+            path,
+            is_held: AtomicBool::default(),
+        }
     }
 
-    /// True unless the space was needed, and cannot be set aside again.
-    pub(super) fn is_held(&self) -> bool {
+    /// Sets the space aside unless it is; false if there is too little.
+    pub fn hold(&self) -> bool {
         let Some(path) = &self.path else { return true };
-        let was_removed = sys::had_bus_error();
-        if self.is_held.load(Ordering::Relaxed) && !was_removed {
+        if self.is_held.load(Ordering::Relaxed) && !sys::had_bus_error() {
             return true;
         }
-        let is_held = hold(path).is_ok();
-        if is_held {
+        let held = set_aside(path);
+        if held.is_ok() {
             sys::forget_bus_errors();
         }
-        self.is_held.store(is_held, Ordering::Relaxed);
-        is_held
+        self.is_held.store(held.is_ok(), Ordering::Relaxed);
+        // in a directory that cannot be written, nothing is pushed anyway
+        !held.is_err_and(|error| Shortage::of(&error).is_some())
     }
 }
 
-fn hold(path: &Path) -> io::Result<()> {
+fn set_aside(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
