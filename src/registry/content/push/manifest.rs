@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, now};
+use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{Algorithm, Digest, Manifest, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
@@ -78,7 +78,7 @@ impl Manifests<'_> {
                 };
                 let manifest = change.record_manifest(&manifest.references, &new)?;
                 tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, manifest))
+                    .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
         Ok(pushed)
