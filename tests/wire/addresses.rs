@@ -254,6 +254,72 @@ fn configured_headers_are_sent_with_every_answer() {
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
 }
 
+/// Nothing that clients stored runs in a browser, with the rights of a page of the same origin.
+#[test]
+fn scripts_are_forbidden_below_v2_unless_the_owner_says_otherwise() {
+    use std::io::Write;
+    const NAMES: [&str; 2] = ["x-content-type-options", "content-security-policy"];
+    let both = |response: &crate::support::Response| {
+        NAMES.map(|name| {
+            let values: Vec<_> = response
+                .headers
+                .iter()
+                .filter(|(found, _)| found == name)
+                .map(|(_, value)| value.clone())
+                .collect();
+            values.join(" and ")
+        })
+    };
+    let own = "{Content-Security-Policy: ['default-src *'], X-Content-Type-Options: [off]}";
+    let ours = [
+        "nosniff",
+        "default-src 'none'; frame-ancestors 'none'; sandbox",
+    ];
+    for (environment, expected) in [
+        (&[][..], ours),
+        (&[("REGISTRY_HTTP_HEADERS", own)], ["off", "default-src *"]),
+        (
+            &[(
+                "REGISTRY_HTTP_HEADERS",
+                "{X-Content-Type-Options: [nosniff]}",
+            )],
+            ours,
+        ),
+    ] {
+        let server = Server::with(environment);
+        let mut client = server.client();
+        let small = format!("/v2/a/blobs/{}", client.push_blob("a", b"<script>"));
+        let large = format!("/v2/a/blobs/{}", client.push_blob("a", &[b'<'; 200_000]));
+        for (method, path, status) in [
+            ("GET", &*small, 200),
+            ("HEAD", &*small, 200),
+            ("GET", &*large, 200),
+            ("GET", "/v2/", 200),
+            ("OPTIONS", "/v2/", 200),
+            ("GET", "/v2/_catalog", 200),
+            ("GET", "/v2/<script>/tags/list", 400),
+            ("GET", "/v2/a/manifests/v1", 404),
+            ("PATCH", "/v2/", 405),
+            ("POST", "/v2/a/blobs/uploads/", 202),
+        ] {
+            let response = client.request(method, path).send();
+            assert_eq!(response.status, status, "{method} {path}");
+            assert_eq!(both(&response), expected, "{method} {path}");
+        }
+        let etag = format!("\"{}\"", sha256(b"<script>"));
+        let unchanged = client.request("GET", &small).header("If-None-Match", &etag);
+        assert_eq!(both(&unchanged.send()), expected);
+        let mut stream = client.connect();
+        stream
+            .write_all(b"nonsense\r\n\r\n")
+            .expect("bytes are taken");
+        let mut stream = std::io::BufReader::new(stream);
+        let response =
+            crate::support::client::read_response(&mut stream, false).expect("an answer");
+        assert_eq!(both(&response), expected);
+    }
+}
+
 /// Tag history records the client's address, also behind a trusted proxy.
 #[test]
 fn the_client_address_is_the_one_before_trusted_proxies() {

@@ -101,6 +101,11 @@ impl Second {
     async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
         let response = self.send(method, path, body).await.expect("an answer");
         assert_eq!(response.version(), Version::HTTP_2);
+        if path.starts_with("/v2/") {
+            let headers = response.headers();
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            assert!(headers.contains_key("content-security-policy"));
+        }
         let status = response.status().as_u16();
         (
             status,

@@ -37,11 +37,11 @@ pub(crate) fn for_plain_http(headers: &ExtraHeaders) -> Bytes {
 }
 
 fn closing_response(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
-    builder::mark_v2(&mut response);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.add_to(response.headers_mut());
+    let all = response.headers_mut();
+    builder::mark_v2(all);
+    all.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.add_to(all);
+    builder::forbid_scripts(all);
     serialize(response)
 }
 

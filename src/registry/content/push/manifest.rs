@@ -57,6 +57,9 @@ impl Manifests<'_> {
         let rules = Arc::clone(&settings);
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            if !manifest.media_type.is_json() {
+                return Err(ManifestError::NotJson(manifest.media_type).into());
+            }
             check_manifest(&new.bytes).map_err(ManifestError::from)?;
             rules.manifest_rules.check(&manifest)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
