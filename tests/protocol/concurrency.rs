@@ -39,7 +39,7 @@ fn a_blob_pushed_by_many_clients_is_stored_once() {
             } else {
                 let location = client.begin_upload(&repository);
                 client
-                    .request("PUT", &format!("{location}?digest={digest}"))
+                    .request("PUT", &format!("{location}&digest={digest}"))
                     .body(&content)
                     .send()
                     .status
@@ -99,7 +99,7 @@ fn of_two_clients_on_one_session_one_is_refused() {
         .send();
     late.refused(416, "RANGE_INVALID");
     let finished = client
-        .request("PUT", &format!("{location}?digest={}", sha256(b"fourmore")))
+        .request("PUT", &format!("{location}&digest={}", sha256(b"fourmore")))
         .send();
     assert_eq!(finished.status, 201);
 }
@@ -120,7 +120,7 @@ fn a_session_ends_once() {
                 .status,
             202
         );
-        let path = format!("{location}?digest={}", sha256(&content));
+        let path = format!("{location}&digest={}", sha256(&content));
         let mut statuses = at_once(3, |number| match number {
             0 | 1 => server.client().request("PUT", &path).send().status,
             _ => server.client().delete(&location).status,

@@ -147,7 +147,7 @@ fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: 
     assert_eq!(appended.status, 202, "{appended:?}");
     let digest = sha256(blob);
     let done = client
-        .request("PUT", &format!("{}?digest={digest}", path(&appended)))
+        .request("PUT", &format!("{}&digest={digest}", path(&appended)))
         .body(&blob[blob.len() / 2..])
         .send();
     assert_eq!(done.status, 201, "{done:?}");
