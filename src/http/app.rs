@@ -168,7 +168,7 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
     if is_v2 {
         builder::mark_v2(&mut response);
     }
-    base_url::relocate(response.headers_mut(), &base);
+    base_url::relocate(&mut response, &base);
     let settings = app.settings.load();
     settings.headers.add_to(response.headers_mut());
     observation.answer(response)
