@@ -24,7 +24,7 @@ fn names(wire: &mut Wire, is_head: bool) -> Vec<String> {
 }
 
 /// Name as Go's `http.CanonicalHeaderKey` returns it.
-fn canonical(name: &str) -> String {
+pub(super) fn canonical(name: &str) -> String {
     let part = |part: &str| part[..1].to_uppercase() + &part[1..].to_lowercase();
     name.split('-').map(part).collect::<Vec<_>>().join("-")
 }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::Shutdown;
 
 use super::requests::assert_oci;
+use crate::protocol::header_names::canonical;
 use crate::protocol::{Wire, chunked, image, push};
 use crate::support::{Client, Response, Server, noise, sha256};
 
@@ -191,7 +192,7 @@ impl Wire {
         response
             .headers
             .iter()
-            .for_each(|(name, value)| whole += &format!("{name}: {value}\r\n"));
+            .for_each(|(name, value)| whole += &format!("{}: {value}\r\n", canonical(name)));
         whole += &format!("\r\n{}", String::from_utf8_lossy(&response.body));
         assert!(
             rest == whole.as_bytes(),
