@@ -91,7 +91,7 @@ impl ExternalUrl {
             believed: Believed::Anybody,
         };
         // the prefix that a proxy strips precedes our own
-        let path = claims.from_proxies().prefix() + self.prefix.as_str();
+        let path = claims.as_proxies_say().prefix() + self.prefix.as_str();
         // HTTP/1.0 may name no host
         let host = claims
             .host()
@@ -173,7 +173,7 @@ struct ForwardedInfo<'r> {
 
 impl<'r> ForwardedInfo<'r> {
     /// Returns what trusted proxies say of the same request.
-    fn from_proxies(self) -> Self {
+    fn as_proxies_say(self) -> Self {
         Self {
             believed: Believed::TrustedProxies,
             ..self
