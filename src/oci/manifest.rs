@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::digest::{Digest, DigestError};
 use super::media_type::{MediaType, Shape};
+use super::unambiguous::check_config;
 
 /// Manifest or index, as far as a registry reads it.
 ///
@@ -72,6 +73,16 @@ pub struct Platform {
     pub os: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Reads the platform from an image's config; `None` if it is none, or readers could see another one in it.
+    pub fn of_config(bytes: &[u8]) -> Option<Self> {
+        check_config(bytes).ok()?;
+        serde_json::from_slice::<Object<Self>>(bytes)
+            .ok()
+            .map(|config| config.0)
+    }
 }
 
 /// Reason why a manifest is rejected.
