@@ -165,11 +165,11 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let headers = response.headers_mut();
     if is_v2 {
-        builder::mark_v2(headers);
+        builder::mark_v2(response.headers_mut());
     }
-    base_url::relocate(headers, &base);
+    base_url::relocate(&mut response, &base);
+    let headers = response.headers_mut();
     app.settings.load().headers.add_to(headers);
     if is_v2 {
         builder::forbid_scripts(headers);

@@ -370,7 +370,7 @@ fn a_cut_off_close_is_sent_again_whole() {
     for (seed, start, is_alone) in [(1, 0, true), (2, 50_000, true), (3, 50_000, false)] {
         let content = noise(seed, 300_000);
         let location = server.client().begin_upload("a");
-        let path = format!("{location}?digest={}", sha256(&content));
+        let path = format!("{location}&digest={}", sha256(&content));
         wait_for(async {
             let mut second = Second::plain(&server).await;
             if start > 0 {
