@@ -10,6 +10,7 @@ mod legacy;
 mod lists;
 mod maintenance;
 mod manifests;
+mod preconditions;
 mod ranges;
 mod referrers;
 mod settings;
