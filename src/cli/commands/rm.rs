@@ -232,7 +232,12 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
                 let reference = ManifestReference::Digest(digest.clone());
                 registry
                     .manifests()
-                    .delete(repository, &reference, Precondition::default(), actor.clone())
+                    .delete(
+                        repository,
+                        &reference,
+                        Precondition::default(),
+                        actor.clone(),
+                    )
                     .await?;
             }
             Deletion::Tags(tags) => {

@@ -6,8 +6,8 @@ use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
 use crate::meta::{Actor, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
-use crate::registry::error::Error;
 use crate::registry::content::precondition::Precondition;
+use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::ingest::HashedFile;
 

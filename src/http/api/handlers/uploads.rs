@@ -12,7 +12,9 @@ use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::registry::{BodyError, BodyStream, ClosingRequest, Error, Registry, UploadId, UploadStatus};
+use crate::registry::{
+    BodyError, BodyStream, ClosingRequest, Error, Registry, UploadId, UploadStatus,
+};
 
 pub(crate) async fn begin(
     registry: &Registry,

@@ -51,14 +51,12 @@ impl<'c> RepositoryChange<'c> {
     /// Returns the digest of the manifest that a reference names now, if any.
     pub fn stored(&self, reference: &ManifestReference) -> Result<Option<Digest>, Error> {
         Ok(match reference {
-            ManifestReference::Tag(tag) => self
-                .tx
-                .tag_target(self.id, tag)?
-                .map(|(_, digest)| digest),
-            ManifestReference::Digest(digest) => self
-                .tx
-                .manifest(self.id, digest)?
-                .map(|_| digest.clone()),
+            ManifestReference::Tag(tag) => {
+                self.tx.tag_target(self.id, tag)?.map(|(_, digest)| digest)
+            }
+            ManifestReference::Digest(digest) => {
+                self.tx.manifest(self.id, digest)?.map(|_| digest.clone())
+            }
         })
     }
 
