@@ -54,31 +54,6 @@ fn damaged_manifests_and_tags_are_named_and_left_out() {
         "more than this registry accepts",
     );
 
-    for (tag, content, reason) in [
-        ("emptylink", "", "the link is empty"),
-        ("malformed", "latest", "does not hold a digest"),
-    ] {
-        store.write(&store.tag_path("app", tag), content.as_bytes());
-        expected.push((store.tag_path("app", tag), reason));
-    }
-    let untargeted = store.repository("app").join("_manifests/tags/untargeted");
-    fs::create_dir_all(&untargeted).expect("a folder");
-    expected.push((untargeted, "no target"));
-    for (name, reason) in [
-        ("app/_manifests/tags/-bad", "is not a tag"),
-        ("Upper/_manifests", "is not a repository name"),
-    ] {
-        let path = store.path().join("repositories").join(name);
-        fs::create_dir_all(&path).expect("a folder");
-        let path = path.strip_suffix_manifests();
-        expected.push((path, reason));
-    }
-    let stray = store.repository("app").join("notes.txt");
-    store.write(&stray, b"mine");
-    expected.push((stray, "belongs to no store"));
-    let link = store.repository("alias");
-    std::os::unix::fs::symlink(store.repository("app"), &link).expect("a link");
-    expected.push((link, "symbolic link"));
     let before = store.snapshot();
 
     let server = taken_over(temporary.path());
@@ -88,10 +63,6 @@ fn damaged_manifests_and_tags_are_named_and_left_out() {
     }
     assert_eq!(tags(&mut client, "app"), json!(["sound"]));
     sound.assert_pulls(&mut client, "app", "sound");
-    assert_eq!(
-        client.get("/v2/_catalog").json()["repositories"],
-        json!(["app"])
-    );
     for digest in [&missing, &empty, &altered] {
         let answer = client.get(&format!("/v2/app/manifests/{digest}"));
         answer.refused(404, "MANIFEST_UNKNOWN");
@@ -99,18 +70,45 @@ fn damaged_manifests_and_tags_are_named_and_left_out() {
     assert_eq!(store.snapshot(), before);
 }
 
-trait StripManifests {
-    fn strip_suffix_manifests(&self) -> std::path::PathBuf;
-}
-
-impl StripManifests for std::path::PathBuf {
-    /// The repository, for the directory of its manifests.
-    fn strip_suffix_manifests(&self) -> std::path::PathBuf {
-        match self.file_name() {
-            Some(name) if name == "_manifests" => self.parent().expect("a folder").to_owned(),
-            _ => self.clone(),
-        }
+#[test]
+fn links_and_names_that_are_wrong_are_named_and_left_out() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    store.image("app", "sound", &Image::small(1));
+    let mut expected = Vec::new();
+    for (tag, content, reason) in [
+        ("emptylink", "", "the link is empty"),
+        ("malformed", "latest", "does not hold a digest"),
+    ] {
+        store.write(&store.tag_path("app", tag), content.as_bytes());
+        expected.push((store.tag_path("app", tag), reason));
     }
+    for (path, folder, reason) in [
+        ("app/_manifests/tags/untargeted", "", "no target"),
+        ("app/_manifests/tags/-bad", "", "is not a tag"),
+        ("Upper", "_manifests", "is not a repository name"),
+    ] {
+        let path = store.repository(path);
+        fs::create_dir_all(path.join(folder)).expect("a folder");
+        expected.push((path, reason));
+    }
+    let stray = store.repository("app").join("notes.txt");
+    store.write(&stray, b"mine");
+    expected.push((stray, "belongs to no store"));
+    let link = store.repository("alias");
+    std::os::unix::fs::symlink(store.repository("app"), &link).expect("a link");
+    expected.push((link, "symbolic link"));
+
+    let server = taken_over(temporary.path());
+    let mut client = server.client();
+    for (path, reason) in &expected {
+        named(&server, path, reason);
+    }
+    assert_eq!(tags(&mut client, "app"), json!(["sound"]));
+    assert_eq!(
+        client.get("/v2/_catalog").json()["repositories"],
+        json!(["app"])
+    );
 }
 
 /// Its links are lost, but their paths and the digests of the content tell what they said.
@@ -132,68 +130,76 @@ fn empty_links_of_sound_content_are_mended() {
         .for_each(|link| named(&server, link, "the link is empty, but"));
 }
 
-#[test]
-fn damaged_blobs_are_not_served_until_they_are_pushed_again() {
-    let temporary = tempfile::TempDir::new().expect("a directory");
-    let store = Store::new(temporary.path());
-    let kinds = ["missing", "unlinked", "short", "altered"];
-    let images: Vec<_> = (10..14)
-        .map(|seed| Image::new("x", vec![noise(seed, 4000), noise(seed + 100, 4000)]))
-        .collect();
-    for (kind, image) in kinds.iter().zip(&images) {
+const KINDS: [&str; 4] = ["missing", "unlinked", "short", "altered"];
+
+/// Writes one image with a damaged layer of each kind, each in two repositories; returns them with the digests of the layers.
+fn damaged_images(store: &Store) -> Vec<(Image, String)> {
+    let image = |seed| Image::new("x", vec![noise(seed, 4000), noise(seed + 100, 4000)]);
+    let images: Vec<_> = (10..14).map(image).collect();
+    for (kind, image) in KINDS.iter().zip(&images) {
         store.image(kind, "v1", image);
-        // the same blob is damaged for another repository, too
         store.image(&format!("{kind}/twin"), "v1", image);
     }
-    let digests: Vec<_> = images
-        .iter()
-        .map(|image| sha256(&image.layers[0]))
-        .collect();
-    fs::remove_file(store.blob_path(&digests[0])).expect("removed");
-    for twin in ["unlinked", "unlinked/twin"] {
-        fs::remove_file(store.link_path(twin, "_layers", &digests[1])).expect("removed");
-    }
-    store.write(&store.blob_path(&digests[2]), &images[2].layers[0][..100]);
-    let mut altered = images[3].layers[0].clone();
-    altered[2000] ^= 1;
-    store.write(&store.blob_path(&digests[3]), &altered);
-    let before = store.snapshot();
-
-    let server = taken_over(temporary.path());
-    let mut client = server.client();
-    // what its size gives away is not served from the start
-    let short = client.get(&format!("/v2/short/blobs/{}", digests[2]));
-    short.refused(404, "BLOB_UNKNOWN");
-    let revision = |kind: &str, image: &Image| {
-        store.link_path(kind, "_manifests/revisions", &sha256(&image.manifest))
+    let with_digest = |image: Image| {
+        let digest = sha256(&image.layers[0]);
+        (image, digest)
     };
-    named(
-        &server,
-        &revision("short", &images[2]),
-        "is not the content that its digest says",
-    );
-    named(
-        &server,
-        &revision("unlinked", &images[1]),
-        "an image with a gap",
-    );
-    named(
-        &server,
-        &store.link_path("missing", "_layers", &digests[0]),
-        "is missing",
-    );
+    let images: Vec<_> = images.into_iter().map(with_digest).collect();
+    let path = |number: usize| store.blob_path(&images[number].1);
+    fs::remove_file(path(0)).expect("removed");
+    for repository in ["unlinked", "unlinked/twin"] {
+        let link = store.link_path(repository, "_layers", &images[1].1);
+        fs::remove_file(link).expect("removed");
+    }
+    store.write(&path(2), &images[2].0.layers[0][..100]);
+    let mut altered = images[3].0.layers[0].clone();
+    altered[2000] ^= 1;
+    store.write(&path(3), &altered);
+    images
+}
+
+#[test]
+fn damaged_blobs_are_named_and_not_served() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    let images = damaged_images(&store);
+    let server = taken_over(temporary.path());
+    // what its size gives away is not served from the start
+    let short = format!("/v2/short/blobs/{}", images[2].1);
+    server.client().get(&short).refused(404, "BLOB_UNKNOWN");
+    for (number, reason) in [
+        (1, "an image with a gap"),
+        (2, "is not the content that its digest says"),
+    ] {
+        let manifest = sha256(&images[number].0.manifest);
+        let path = store.link_path(KINDS[number], "_manifests/revisions", &manifest);
+        named(&server, &path, reason);
+    }
+    let missing = store.link_path("missing", "_layers", &images[0].1);
+    named(&server, &missing, "is missing");
     let line = checked(&server);
     assert!(line.contains("damaged=1"), "{line}");
-    let log = server.log();
+    let log = server.log().replace('"', "");
     for repository in ["repository=altered ", "repository=altered/twin "] {
-        let named = log.lines().any(|line| {
+        let is_named = log.lines().any(|line| {
             line.contains("this image needs the damaged blob")
-                && line.replace('"', "").contains(repository)
-                && line.contains(&digests[3])
+                && line.contains(repository)
+                && line.contains(&images[3].1)
         });
-        assert!(named, "{repository} is not named");
+        assert!(is_named, "{repository} is not named");
     }
-    for (kind, (image, digest)) in kinds.iter().zip(images.iter().zip(&digests)) {
+}
+
+#[test]
+fn a_push_heals_an_image_with_a_damaged_blob() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    let images = damaged_images(&store);
+    let before = store.snapshot();
+    let server = taken_over(temporary.path());
+    checked(&server);
+    let mut client = server.client();
+    for (kind, (image, digest)) in KINDS.iter().zip(&images) {
         for repository in [(*kind).to_owned(), format!("{kind}/twin")] {
             let blob = format!("/v2/{repository}/blobs/{digest}");
             client.get(&blob).refused(404, "BLOB_UNKNOWN");
@@ -247,9 +253,6 @@ fn a_wrong_size_in_a_manifest_is_no_damage_of_its_blob() {
     let server = taken_over(temporary.path());
     let answer = server.client().get(&format!("/v2/app/blobs/{digest}"));
     assert!(answer.body == layer);
-    assert!(
-        !server.log().contains("not taken over as it is"),
-        "{}",
-        server.log()
-    );
+    let log = server.log();
+    assert!(!log.contains("not taken over as it is"), "{log}");
 }

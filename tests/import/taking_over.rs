@@ -25,29 +25,10 @@ fn index(children: &[&[u8]], media_type: Option<&str>) -> Vec<u8> {
 fn every_image_is_served_as_before_and_the_store_stays_as_it_is() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let store = Store::new(temporary.path());
-    let images: Vec<_> = (0..4).map(Image::small).collect();
+    let images: Vec<_> = (0..3).map(Image::small).collect();
     store.image("team/app", "v1", &images[0]);
     store.image("team/app/nested", "v1", &images[0]);
-    let child = store.image("plain", "amd64", &images[1]);
-    let list = index(&[&images[1].manifest], Some(OCI_INDEX));
-    let untyped = index(&[&images[1].manifest], None);
-    for (tag, bytes) in [("list", &list), ("untyped", &untyped)] {
-        let digest = store.manifest("plain", bytes);
-        store.tag("plain", tag, &digest);
-    }
-    // a signature by tag, and a referrer by subject
-    store.image(
-        "plain",
-        &format!("{}.sig", child.replace(':', "-")),
-        &images[2],
-    );
-    let referrer = json!({
-        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test",
-        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
-        "layers": [], "subject": descriptor(OCI_MANIFEST, &images[1].manifest),
-    });
-    store.layer("plain", b"{}");
-    let referrer = store.manifest("plain", referrer.to_string().as_bytes());
+    let digest = store.image("plain", "v1", &images[1]);
     let before = store.snapshot();
 
     let server = taken_over(temporary.path());
@@ -58,25 +39,8 @@ fn every_image_is_served_as_before_and_the_store_stays_as_it_is() {
     );
     images[0].assert_pulls(&mut client, "team/app", "v1");
     images[0].assert_pulls(&mut client, "team/app/nested", "v1");
-    images[1].assert_pulls(&mut client, "plain", "amd64");
-    images[1].assert_pulls(&mut client, "plain", &child);
-    let signature = format!("{}.sig", child.replace(':', "-"));
-    images[2].assert_pulls(&mut client, "plain", &signature);
-    for (tag, bytes) in [("list", &list), ("untyped", &untyped)] {
-        let answer = client.get(&format!("/v2/plain/manifests/{tag}"));
-        assert_eq!(&answer.body, bytes);
-        assert_eq!(answer.header("content-type"), Some(OCI_INDEX), "{tag}");
-    }
-    let referrers = client.get(&format!("/v2/plain/referrers/{child}")).json();
-    assert_eq!(referrers["manifests"][0]["digest"], referrer.as_str());
-    // a child of an index is held by it
-    assert_eq!(
-        client
-            .delete(&format!("/v2/plain/manifests/{child}"))
-            .status,
-        405
-    );
-
+    images[1].assert_pulls(&mut client, "plain", "v1");
+    images[1].assert_pulls(&mut client, "plain", &digest);
     let line = checked(&server);
     assert!(
         line.contains("damaged=0") && line.contains("unreadable=0"),
@@ -87,14 +51,54 @@ fn every_image_is_served_as_before_and_the_store_stays_as_it_is() {
         assert_eq!(links, 2, "{} was copied", file.display());
     }
     // a push and a delete change nothing there either
-    images[3].push(&mut client, "team/app", "v1");
-    assert_eq!(client.delete("/v2/plain/manifests/list").status, 202);
+    images[2].push(&mut client, "team/app", "v1");
+    assert_eq!(client.delete("/v2/plain/manifests/v1").status, 202);
     assert_eq!(store.snapshot(), before);
-    assert!(
-        !server.log().contains("not taken over as it is"),
-        "{}",
-        server.log()
-    );
+    assert_no_damage(&server);
+}
+
+#[track_caller]
+fn assert_no_damage(server: &Server) {
+    let log = server.log();
+    assert!(!log.contains("not taken over as it is"), "{log}");
+}
+
+#[test]
+fn indexes_signatures_and_referrers_keep_their_ties() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    let (image, signature) = (Image::small(1), Image::small(2));
+    let child = store.image("app", "amd64", &image);
+    let list = index(&[&image.manifest], Some(OCI_INDEX));
+    let untyped = index(&[&image.manifest], None);
+    for (tag, bytes) in [("list", &list), ("untyped", &untyped)] {
+        let digest = store.manifest("app", bytes);
+        store.tag("app", tag, &digest);
+    }
+    let signed = format!("{}.sig", child.replace(':', "-"));
+    store.image("app", &signed, &signature);
+    store.layer("app", b"{}");
+    let referrer = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test",
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [], "subject": descriptor(OCI_MANIFEST, &image.manifest),
+    });
+    let referrer = store.manifest("app", referrer.to_string().as_bytes());
+
+    let server = taken_over(temporary.path());
+    let mut client = server.client();
+    signature.assert_pulls(&mut client, "app", &signed);
+    for (tag, bytes) in [("list", &list), ("untyped", &untyped)] {
+        let answer = client.get(&format!("/v2/app/manifests/{tag}"));
+        assert_eq!(&answer.body, bytes);
+        assert_eq!(answer.header("content-type"), Some(OCI_INDEX), "{tag}");
+    }
+    let referrers = client.get(&format!("/v2/app/referrers/{child}")).json();
+    assert_eq!(referrers["manifests"][0]["digest"], referrer.as_str());
+    // a child of an index is held by it
+    let refused = client.delete(&format!("/v2/app/manifests/{child}"));
+    assert_eq!(refused.status, 405);
+    assert_no_damage(&server);
 }
 
 #[test]
@@ -212,11 +216,7 @@ fn manifests_of_docker_and_foreign_layers_are_taken_over() {
     let answer = server.client().get("/v2/windows/manifests/v1");
     assert_eq!(answer.header("content-type"), Some(DOCKER_MANIFEST));
     assert_eq!(answer.body, manifest);
-    assert!(
-        !server.log().contains("not taken over as it is"),
-        "{}",
-        server.log()
-    );
+    assert_no_damage(&server);
 }
 
 /// 5,000 images of 20 layers: `cargo test --release --test integration five_thousand -- --ignored --nocapture`.
