@@ -6,6 +6,7 @@ pub mod oci;
 
 pub mod atomic_file;
 pub mod dir_check;
+pub mod escape;
 pub mod file_watch;
 pub mod redact;
 pub mod regular_file;

@@ -99,7 +99,7 @@ pub fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
-            output::print(&script)
+            output::print_raw(&script)
         }
     };
     tarkeep::log::flush();
@@ -110,7 +110,7 @@ pub fn main() -> ExitCode {
             failure
                 .to_string()
                 .lines()
-                .for_each(|line| eprintln!("registry: {line}"));
+                .for_each(|line| output::complain(&format!("registry: {line}")));
             ExitCode::FAILURE
         }
     }

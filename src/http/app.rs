@@ -171,11 +171,14 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_v2 {
-        builder::mark_v2(&mut response);
+        builder::mark_v2(response.headers_mut());
     }
-    base_url::relocate(response.headers_mut(), &base);
-    let settings = app.settings.load();
-    settings.headers.add_to(response.headers_mut());
+    base_url::relocate(&mut response, &base);
+    let headers = response.headers_mut();
+    app.settings.load().headers.add_to(headers);
+    if is_v2 {
+        builder::forbid_scripts(headers);
+    }
     observation.answer(response)
 }
 

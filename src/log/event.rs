@@ -1,9 +1,11 @@
 //! Message and fields of an event.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde_json::Value;
 use tracing::field::{Field, Visit};
+
+use crate::escape::OneLine;
 
 /// Message and fields, in the order in which they were recorded.
 #[derive(Default)]
@@ -36,7 +38,7 @@ impl fmt::Display for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
-            Self::Shown(text) => write!(f, "{}", Escaped(text)),
+            Self::Shown(text) => write!(f, "{}", OneLine(text)),
             Self::Other(value) => write!(f, "{value}"),
         }
     }
@@ -77,20 +79,6 @@ impl EventText {
     }
 }
 
-/// Text with control characters escaped.
-///
-/// They could end the line or control a terminal, and some text comes from clients.
-pub(super) struct Escaped<'t>(pub &'t str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| match char {
-            '"' | '\'' | '\\' => f.write_char(char),
-            other => write!(f, "{}", other.escape_debug()),
-        })
-    }
-}
-
 /// Configured value as in `key=value`, quoted if it would not read as one word.
 pub(super) struct Configured<'v>(pub &'v Value);
 
@@ -100,7 +88,7 @@ impl fmt::Display for Configured<'_> {
             Value::String(text) if text.is_empty() || text.contains([' ', '"', '=']) => {
                 write!(f, "{text:?}")
             }
-            Value::String(text) => write!(f, "{}", Escaped(text)),
+            Value::String(text) => write!(f, "{}", OneLine(text)),
             other => write!(f, "{other}"),
         }
     }

@@ -9,8 +9,9 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::event::{Configured, Escaped, EventText};
+use super::event::{Configured, EventText};
 use super::settings::Formatter;
+use crate::escape::{self, OneLine};
 
 /// Formatter of events, by the log's settings.
 pub(super) struct Lines {
@@ -60,7 +61,8 @@ impl Lines {
                     ("level", level(*about.level()).to_owned()),
                     ("msg", recorded.message.clone()),
                 ];
-                writeln!(out, "{}", self.object(own, about, recorded))
+                let object = self.object(own, about, recorded).to_string();
+                writeln!(out, "{}", escape::json(&object))
             }
             Formatter::Logstash => {
                 let own = [
@@ -69,7 +71,8 @@ impl Lines {
                     ("level", level(*about.level()).to_owned()),
                     ("message", recorded.message.clone()),
                 ];
-                writeln!(out, "{}", self.object(own, about, recorded))
+                let object = self.object(own, about, recorded).to_string();
+                writeln!(out, "{}", escape::json(&object))
             }
         }
     }
@@ -92,7 +95,7 @@ impl Lines {
             "{dim}{}{off} {colour}{:>5}{off} {}",
             time(now),
             about.level().as_str(),
-            Escaped(&recorded.message)
+            OneLine(&recorded.message)
         )?;
         for (key, value) in &recorded.fields {
             write!(out, " {dim}{key}={off}{value}")?;
@@ -102,7 +105,7 @@ impl Lines {
             .iter()
             .filter(|(key, _)| !recorded.fields.iter().any(|(name, _)| name == key));
         for (key, value) in rest {
-            write!(out, " {dim}{}={off}{}", Escaped(key), Configured(value))?;
+            write!(out, " {dim}{}={off}{}", OneLine(key), Configured(value))?;
         }
         if let Some(location) = self.has_caller.then(|| caller(about)).flatten() {
             write!(out, " {dim}file={off}{location}")?;
@@ -298,7 +301,7 @@ mod tests {
         fn an_event_is_one_line_whatever_it_says(message in any::<String>(), value in any::<String>()) {
             for formatter in [Formatter::Text, Formatter::Json, Formatter::Logstash] {
                 let line = written(formatter, json!({ "key": value }), false, || tracing::info!(value, error = %value, "{message}"));
-                prop_assert_eq!(line.matches(char::is_control).count(), 1, "{}", line);
+                prop_assert_eq!(line.matches(escape::is_hidden).count(), 1, "{}", line);
                 if formatter != Formatter::Text {
                     let line: Value = serde_json::from_str(&line).unwrap();
                     prop_assert_eq!(&line["value"], &Value::from(value.clone()));

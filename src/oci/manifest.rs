@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::digest::{Digest, DigestError};
 use super::media_type::{MediaType, Shape};
+use super::unambiguous::check_config;
 
 /// Manifest or index, as far as a registry reads it.
 ///
@@ -74,6 +75,16 @@ pub struct Platform {
     pub variant: Option<String>,
 }
 
+impl Platform {
+    /// Reads the platform from an image's config; `None` if it is none, or readers could see another one in it.
+    pub fn of_config(bytes: &[u8]) -> Option<Self> {
+        check_config(bytes).ok()?;
+        serde_json::from_slice::<Object<Self>>(bytes)
+            .ok()
+            .map(|config| config.0)
+    }
+}
+
 /// Reason why a manifest is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -83,6 +94,10 @@ pub enum ManifestError {
     MediaType { inside: String, outside: MediaType },
     #[error("'{0}' is not a media type")]
     MalformedMediaType(String),
+    #[error(
+        "'{0}' is no JSON type, as every manifest's is: application/json, or one that ends in +json"
+    )]
+    NotJson(MediaType),
     #[error("neither the Content-Type nor a mediaType names the kind of manifest")]
     Untyped,
     #[error("an image manifest must not have 'manifests', an index neither 'config' nor 'layers'")]

@@ -33,6 +33,7 @@ impl MediaType {
         "application/vnd.docker.distribution.manifest.v1+json",
         "application/vnd.docker.distribution.manifest.v1+prettyjws",
     ];
+    const PLAIN_JSON: [&'static str; 2] = ["application/json", "text/json"];
     const FOREIGN_LAYERS: [&'static str; 2] = [
         "application/vnd.docker.image.rootfs.foreign.diff.tar",
         "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -68,6 +69,26 @@ impl MediaType {
         }
     }
 
+    /// Reports whether content of this type is JSON (WHATWG MIME Sniffing Standard, "JSON MIME type").
+    pub fn is_json(&self) -> bool {
+        let text = self.0.to_ascii_lowercase();
+        text.ends_with("+json") || Self::PLAIN_JSON.contains(&&*text)
+    }
+
+    /// Reports whether this type says more about a manifest than `other`: a kind of manifest that the registry knows
+    /// more than any other, and any other more than plain JSON.
+    pub fn is_more_specific_than(&self, other: &Self) -> bool {
+        self.specificity() > other.specificity()
+    }
+
+    fn specificity(&self) -> u8 {
+        match self.shape() {
+            Shape::Other if Self::PLAIN_JSON.contains(&&*self.0) => 0,
+            Shape::Other => 1,
+            Shape::Image | Shape::Artifact | Shape::Index | Shape::Obsolete => 2,
+        }
+    }
+
     /// Reports whether a layer of this type need not be stored.
     ///
     /// See OCI image-spec 1.1, "Non-Distributable Layers".
@@ -87,5 +108,31 @@ impl fmt::Display for MediaType {
 impl fmt::Debug for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn specificity_has_one_direction() {
+        let types = [
+            "application/json",
+            "application/vnd.example.thing+json",
+            MediaType::OCI_MANIFEST,
+        ]
+        .map(|text| MediaType::parse(text).unwrap());
+        for (more, one) in types.iter().enumerate() {
+            for (less, other) in types.iter().enumerate() {
+                assert_eq!(
+                    one.is_more_specific_than(other),
+                    more > less,
+                    "{one} {other}"
+                );
+            }
+        }
+        let docker = MediaType::parse(MediaType::DOCKER_MANIFEST).unwrap();
+        assert!(!docker.is_more_specific_than(&types[2]));
     }
 }

@@ -6,8 +6,10 @@ mod digest;
 mod manifest;
 mod media_type;
 mod name;
+mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
+pub use unambiguous::check_manifest;

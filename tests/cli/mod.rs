@@ -3,6 +3,7 @@
 mod data_directory;
 mod disk;
 mod gc;
+mod hostile_text;
 mod listing;
 mod output;
 mod policies;

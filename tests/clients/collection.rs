@@ -129,7 +129,7 @@ pub fn as_ever(bench: &Bench) {
         .stdout;
     let digest = head
         .lines()
-        .find_map(|line| line.strip_prefix("docker-content-digest: "))
+        .find_map(|line| line.strip_prefix("Docker-Content-Digest: "))
         .unwrap_or_else(|| panic!("{head}"))
         .trim();
     let code = "--silent --output /dev/null --write-out %{http_code}";

@@ -103,7 +103,7 @@ fn two_servers_share_one_directory() {
     assert_eq!(
         servers[0]
             .client()
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .send()
             .status,
         201

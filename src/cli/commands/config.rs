@@ -65,7 +65,7 @@ fn check(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
                 .iter()
                 .map(|note| format!("note: {note}\n"))
                 .collect();
-            output::print(format!("{notes}the configuration is valid\n").as_bytes())
+            output::print(&format!("{notes}the configuration is valid\n"))
         }
         Format::Json => {
             let (problems, notes) = match &validated {
@@ -108,7 +108,7 @@ fn show(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
         std::env::vars_os(),
     )?;
     match format {
-        Format::Text => output::print(loaded.to_yaml().as_bytes()),
+        Format::Text => output::print(&loaded.to_yaml()),
         Format::Json => json::print(&loaded.to_json()),
     }
 }

@@ -220,7 +220,7 @@ fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
         ),
         ("Free disk", size(*free_disk)),
     ]);
-    output::print(b"\n")?;
+    output::print("\n")?;
     facts
         .iter()
         .try_for_each(|(label, fact)| output::say(&format!("{label:14} {fact}")))
@@ -333,7 +333,7 @@ fn push_tag(list: &mut List, usage: &TagUsage, is_one: bool) -> Result<(), Error
 
 /// Prints the usage of the repositories whose tags were listed.
 fn say_totals(usages: &[(&RepositoryName, Usage)]) -> Result<(), Error> {
-    output::print(b"\n")?;
+    output::print("\n")?;
     for (name, usage) in usages {
         output::say(&format!(
             "{name}: {} and {}; {}, {} logical, {} exclusive to it",

@@ -59,7 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     let forecast = registry.reports().forecast(&retention).await?;
     if !arguments.quiet {
-        output::print(forecast::classic_lines(&forecast).as_bytes())?;
+        output::print(&forecast::classic_lines(&forecast))?;
     }
     if arguments.dry_run {
         return Ok(());
@@ -79,13 +79,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         let later = forecast.later();
         if let Some(last) = later.last {
             let until = time(last);
-            output::print(
-                format!(
-                    "a server is using the data directory: another {} must wait for leases, grace periods and rules, until {until}\n",
-                    size(later.bytes)
-                )
-                .as_bytes(),
-            )?;
+            output::print(&format!(
+                "a server is using the data directory: another {} must wait for leases, grace periods and rules, until {until}\n",
+                size(later.bytes)
+            ))?;
         }
     }
     gc::failed(&swept)

@@ -63,10 +63,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let tls = tls.map_err(|error| Error::Other(error.to_string()))?;
     match tokio::time::timeout(PATIENCE, readiness(&endpoint, tls)).await {
         Ok(Ok(response)) => report(&place, &response),
-        Ok(Err(error)) if error.is_asked_for_certificate() => output::print(
-            format!("{place} is up, but reports readiness only to clients with a certificate\n")
-                .as_bytes(),
-        ),
+        Ok(Err(error)) if error.is_asked_for_certificate() => output::print(&format!(
+            "{place} is up, but reports readiness only to clients with a certificate\n"
+        )),
         Ok(Err(error)) if error.is_not_http() => Err(Error::Other(format!(
             "{place} is not a registry: it does not respond in HTTP"
         ))),
@@ -111,7 +110,7 @@ fn running() -> Option<Target> {
 fn report(place: &str, response: &Response<Bytes>) -> Result<(), Error> {
     let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
     match (response.status(), body["checks"].as_object()) {
-        (StatusCode::OK, _) => output::print(format!("{place} is ready\n").as_bytes()),
+        (StatusCode::OK, _) => output::print(&format!("{place} is ready\n")),
         (StatusCode::SERVICE_UNAVAILABLE, Some(checks)) => {
             let causes: Vec<_> = checks
                 .iter()

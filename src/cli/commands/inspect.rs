@@ -153,7 +153,7 @@ fn print_descriptors(heading: &str, descriptors: &[Descriptor]) -> Result<(), Er
     if descriptors.is_empty() {
         return Ok(());
     }
-    output::print(format!("\n{heading}:\n").as_bytes())?;
+    output::print(&format!("\n{heading}:\n"))?;
     let columns = [
         Column::fixed("DIGEST"),
         Column::number("SIZE"),

@@ -145,9 +145,9 @@ fn show_dependents(dependents: &[Dependent]) -> Result<(), Error> {
             Cell::from(&dependent.subject),
         ]))?;
     }
-    output::print(b"\nsignatures and other referrers that go along:\n")?;
+    output::print("\nsignatures and other referrers that go along:\n")?;
     written(table.print(&mut stdout().lock()))?;
-    output::print(b"\n")
+    output::print("\n")
 }
 
 /// Describes the dependents in a question: `, and 2 signatures or other referrers`.

@@ -44,10 +44,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     }
     match format {
         Format::Json => json::print(&as_json(&digest, &why, &retention)),
-        Format::Text => output::print(
-            wrapped(&as_text(&digest, &why, &retention), Screen::of_stdout()).as_bytes(),
-        )
-        .and_then(|()| output::print(b"\n")),
+        Format::Text => output::print(&wrapped(
+            &as_text(&digest, &why, &retention),
+            Screen::of_stdout(),
+        ))
+        .and_then(|()| output::print("\n")),
     }
 }
 

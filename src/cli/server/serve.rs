@@ -80,6 +80,7 @@ async fn serve(
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
+    signals::ignore_foreign()?;
     let registry = Registry::open(directory, registry::settings(config)?)
         .map_err(|failure| owner::explained(failure, directory))?;
     warn_short_leases(&registry.settings().retention);

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
 
+use tarkeep::escape::OneLine;
+
 use crate::cli::error::Error;
 
 /// The `--yes` flag of a destructive command.
@@ -35,7 +37,7 @@ impl Confirmation {
 }
 
 fn is_confirmed(question: &str) -> std::io::Result<bool> {
-    write!(stderr(), "{question} [y/N] ")?;
+    write!(stderr(), "{} [y/N] ", OneLine(question))?;
     stderr().flush()?;
     let mut answer = String::new();
     if stdin().lock().read_line(&mut answer)? == 0 {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use serde_json::{Value, json};
+use tarkeep::escape;
 use tarkeep::registry::{Actor, Millis};
 
 use crate::cli::error::Error;
@@ -11,7 +12,7 @@ use crate::cli::terminal::values::exact_time;
 
 /// Prints an object.
 pub(crate) fn print(object: &Value) -> Result<(), Error> {
-    output::print(format!("{object:#}\n").as_bytes())
+    output::print_raw(escape::json(&format!("{object:#}\n")).as_bytes())
 }
 
 /// Converts the actor of a change.
@@ -44,7 +45,7 @@ impl<W: Write> JsonObject<W> {
     /// Prints a key with its value.
     pub(crate) fn field(&mut self, key: &str, value: &Value) -> io::Result<()> {
         self.key(key)?;
-        write!(self.out, "{value}")
+        write!(self.out, "{}", escape::json(&value.to_string()))
     }
 
     /// Begins a list.
@@ -58,7 +59,11 @@ impl<W: Write> JsonObject<W> {
     pub(crate) fn item(&mut self, value: &Value) -> io::Result<()> {
         let separator = if self.list == Some(true) { "," } else { "" };
         self.list = Some(true);
-        write!(self.out, "{separator}\n    {value}")
+        write!(
+            self.out,
+            "{separator}\n    {}",
+            escape::json(&value.to_string())
+        )
     }
 
     /// Ends the open list, if there is one.

@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write, stdout};
 
+use tarkeep::escape::{self, OneLine};
 use unicode_width::UnicodeWidthStr;
 
 use crate::cli::error::Error;
@@ -63,7 +64,7 @@ impl Screen {
 
 /// Prints a sentence and ends its line; on a terminal, lines break between words.
 pub(crate) fn say(sentence: &str) -> Result<(), Error> {
-    print(format!("{}\n", wrapped(sentence, Screen::of_stdout())).as_bytes())
+    print(&format!("{}\n", wrapped(sentence, Screen::of_stdout())))
 }
 
 /// Breaks lines between words so that they fit the screen; a word that is wider stays whole, so that it can be copied.
@@ -100,10 +101,20 @@ fn wrapped_line(line: &str, columns: usize) -> String {
     text
 }
 
-/// Prints to standard output; a failing write is an error.
-pub(crate) fn print(text: &[u8]) -> Result<(), Error> {
+/// Prints text to standard output, with hidden characters escaped; a failing write is an error.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    print_raw(escape::lines(text).as_bytes())
+}
+
+/// Prints bytes to standard output as they are; a failing write is an error.
+pub(crate) fn print_raw(bytes: &[u8]) -> Result<(), Error> {
     let mut out = stdout().lock();
-    written(out.write_all(text).and_then(|()| out.flush()))
+    written(out.write_all(bytes).and_then(|()| out.flush()))
+}
+
+/// Prints a line to standard error, with hidden characters escaped.
+pub(crate) fn complain(line: &str) {
+    eprintln!("{}", OneLine(line));
 }
 
 /// Converts the result of a write; a closed pipe is not an error.

@@ -1,6 +1,7 @@
 //! Values as people read them: sizes, counts, times and names.
 
 use jiff::Timestamp;
+use tarkeep::escape::OneLine;
 use tarkeep::oci::Digest;
 use tarkeep::registry::{Actor, Millis, now};
 
@@ -102,17 +103,9 @@ pub(crate) fn actor(actor: &Actor) -> String {
     }
 }
 
-/// Escapes control characters in text of clients.
+/// Escapes hidden characters and ends of lines in text of clients.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect::<Vec<_>>()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    OneLine(text).to_string()
 }
 
 #[cfg(test)]

@@ -118,6 +118,16 @@ impl Reader<'_> {
             .optional()?)
     }
 
+    /// Returns the media type of a manifest; `None` if it is absent.
+    pub fn media_type(&self, manifest: ManifestId) -> Result<Option<String>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT media_type FROM manifests WHERE id = ?1")?;
+        Ok(statement
+            .query_row([manifest.0], |row| row.get(0))
+            .optional()?)
+    }
+
     /// Returns the newest manifest of the repository.
     pub fn newest_manifest(&self, repository: RepositoryId) -> Result<Option<ManifestId>, Error> {
         let mut statement = self
@@ -223,6 +233,14 @@ impl WriteTx<'_> {
             .prepare_cached("DELETE FROM trash WHERE repository_id = ?1 AND digest = ?2")?
             .execute(params![repository.0, manifest.digest.as_str()])?;
         Ok(id)
+    }
+
+    /// Replaces the media type under which a manifest is served.
+    pub fn set_media_type(&self, manifest: ManifestId, media_type: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE manifests SET media_type = ?2 WHERE id = ?1")?
+            .execute(params![manifest.0, media_type])?;
+        Ok(())
     }
 
     /// Renews the lease of an unreferenced manifest; false if it is absent.

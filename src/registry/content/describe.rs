@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use crate::blob::BlobStore;
 use crate::meta::{Millis, StoredManifest};
 use crate::oci::{Digest, Manifest, Platform, RepositoryName};
@@ -133,14 +131,7 @@ impl Manifests<'_> {
 /// Returns the platform named by an image's config, if it is one.
 fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
     let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
-    #[derive(Deserialize)]
-    struct Config {
-        #[serde(flatten)]
-        platform: Platform,
-    }
-    serde_json::from_slice::<Config>(&text)
-        .ok()
-        .map(|config| config.platform)
+    Platform::of_config(&text)
 }
 
 /// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.

@@ -140,7 +140,7 @@ fn every_byte_of_a_manifest_is_kept() {
         space,
         "[a-zA-Z]{3,9}",
         "\\PC{0,40}",
-        "application/vnd\\.[a-z]{1,9}(\\.[a-z0-9]{1,5})?(\\+json)?",
+        "application/vnd\\.[a-z]{1,9}(\\.[a-z0-9]{1,5})?\\+json",
         any::<bool>(),
     );
     check(
@@ -367,4 +367,49 @@ fn a_not_modified_response_has_no_length() {
             "{method}"
         );
     }
+}
+
+/// Bytes without a `mediaType` have the type that a push names: the right one counts, whichever came first.
+#[test]
+fn a_push_under_the_right_type_mends_one_under_another() {
+    let server = Server::start();
+    let mut client = server.client();
+    let mut manifest = image(b"{}", &[]);
+    manifest.as_object_mut().unwrap().remove("mediaType");
+    let (body, digest) = (manifest.to_string().into_bytes(), digest_of(&manifest));
+    let served = |client: &mut Client, repository: &str| {
+        ["v1", &digest].map(|reference| {
+            let path = format!("/v2/{repository}/manifests/{reference}");
+            let types = [client.get(&path), client.head(&path)]
+                .map(|answer| answer.header("content-type").unwrap_or("").to_owned());
+            assert_eq!(types[0], types[1]);
+            types[0].clone()
+        })
+    };
+    for repository in ["a", "b"] {
+        client.push_blob(repository, b"{}");
+        let answer = client.put_manifest(repository, "v1", "application/json", &body);
+        assert_eq!(answer.status, 201);
+        assert_eq!(served(&mut client, repository), ["application/json"; 2]);
+    }
+    for (media_type, expected) in [
+        (
+            "application/vnd.example+json",
+            "application/vnd.example+json",
+        ),
+        ("application/json", "application/vnd.example+json"),
+        (OCI_MANIFEST, OCI_MANIFEST),
+        (DOCKER_MANIFEST, OCI_MANIFEST),
+        ("application/vnd.example+json", OCI_MANIFEST),
+        ("application/json", OCI_MANIFEST),
+    ] {
+        let answer = client.put_manifest("a", "v1", media_type, &body);
+        assert_eq!(answer.status, 201);
+        assert_eq!(served(&mut client, "a"), [expected; 2], "{media_type}");
+        // a repository has the type that was pushed to it
+        assert_eq!(served(&mut client, "b"), ["application/json"; 2]);
+    }
+    client
+        .put_manifest("b", "v1", OCI_INDEX, &body)
+        .refused(400, "MANIFEST_INVALID");
 }

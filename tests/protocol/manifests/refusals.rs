@@ -103,6 +103,103 @@ fn ambiguous_documents_are_refused() {
     assert_nothing_stored(&mut client);
 }
 
+/// Go's clients take a key for a field's name if only its case differs: they would pull what no rule has seen.
+#[test]
+fn keys_that_differ_from_known_ones_in_case_are_refused() {
+    let server = Server::with(&[("REGISTRY_VALIDATION_MANIFESTS_URLS_DENY", "['.']")]);
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let image = image(b"{}", &[b"{}"]).to_string();
+    let layer = descriptor(LAYER, b"{}").to_string();
+    let mut child = descriptor(OCI_MANIFEST, b"{}");
+    child["platform"] =
+        json!({ "os": "linux", "architecture": "amd64", "variant": "v8", "os.version": "1" });
+    let index = index(&[child]).to_string();
+    let with = |members: &str| image.replacen('{', &format!("{{{members},"), 1);
+    let refused = [
+        (OCI_MANIFEST, image.replace("\"layers\"", "\"Layers\"")),
+        (
+            OCI_MANIFEST,
+            image.replace("\"layers\"", "\"\\u004cayers\""),
+        ),
+        (OCI_MANIFEST, with(&format!("\"LAYERS\":[{layer}]"))),
+        (OCI_MANIFEST, with("\"Subject\":{}")),
+        (OCI_MANIFEST, with("\"Annotations\":{}")),
+        (OCI_MANIFEST, with("\"artifacttype\":\"a/b\"")),
+        (OCI_MANIFEST, with("\"manife\u{17f}ts\":[]")),
+        (OCI_MANIFEST, with("\"x\":1,\"X\":2")),
+        (OCI_MANIFEST, with("\"\u{212a}ind\":1,\"kind\":2")),
+        (
+            OCI_MANIFEST,
+            image.replace("\"size\"", "\"URLs\":[\"https://example.com/\"],\"size\""),
+        ),
+        (
+            OCI_MANIFEST,
+            image.replace("\"size\"", "\"Digest\":\"x\",\"size\""),
+        ),
+        (OCI_INDEX, index.replace("\"os\"", "\"OS\"")),
+        (
+            OCI_INDEX,
+            index.replace("\"os.version\"", "\"o\u{17f}.version\""),
+        ),
+        (OCI_INDEX, index.replace("\"variant\"", "\"Variant\"")),
+        (OCI_INDEX, index.replace("\"platform\"", "\"Platform\"")),
+    ];
+    for (media_type, body) in refused {
+        let response = client.put_manifest("a", "v1", media_type, body.as_bytes());
+        assert_eq!(response.status, 400, "{body}");
+        response.refused(400, "MANIFEST_INVALID");
+    }
+    assert_nothing_stored(&mut client);
+    // annotations have no names of fields, and neither has what nobody reads
+    let free =
+        r#""annotations":{"Layers":"","layers":"","URLs":""},"x-vendor":{"Layers":1,"layers":2}"#;
+    for (media_type, body) in [(OCI_MANIFEST, with(free)), (OCI_INDEX, index)] {
+        let response = client.put_manifest("a", "v1", media_type, body.as_bytes());
+        assert_eq!(response.status, 201, "{body}");
+    }
+}
+
+/// A browser runs what is `text/html` or `image/svg+xml`, with the rights of a page of the same origin.
+#[test]
+fn types_that_are_not_json_are_refused() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let mut image = image(b"{}", &[]);
+    for media_type in [
+        "text/html",
+        "Text/HTML",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "text/javascript",
+        "text/plain",
+        "application/octet-stream",
+        "application/vnd.example.jsonx",
+        "text/html; charset=utf-8+json",
+    ] {
+        image["mediaType"] = media_type.into();
+        let typed = image.to_string();
+        image.as_object_mut().unwrap().remove("mediaType");
+        let untyped = image.to_string();
+        for body in [typed, untyped] {
+            client
+                .put_manifest("a", "v1", media_type, body.as_bytes())
+                .refused(400, "MANIFEST_INVALID");
+        }
+    }
+    assert_nothing_stored(&mut client);
+    for media_type in [
+        "application/json",
+        "application/vnd.example+JSON",
+        "text/json",
+    ] {
+        let answer = client.put_manifest("a", "v1", media_type, image.to_string().as_bytes());
+        assert_eq!(answer.status, 201, "{media_type}");
+        image["annotations"] = json!({ "pushed": media_type });
+    }
+}
+
 #[test]
 fn manifests_of_up_to_four_mebibytes_are_accepted() {
     let server = Server::start();

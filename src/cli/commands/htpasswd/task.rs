@@ -12,6 +12,7 @@ use crate::cli::commands::htpasswd::arguments::Arguments;
 use crate::cli::commands::htpasswd::end::{Code, End, end};
 use crate::cli::commands::htpasswd::file::{hash_of, read, with_line};
 use crate::cli::commands::htpasswd::password::{ask, line_of};
+use crate::cli::terminal::output::complain;
 
 /// A validated command line.
 struct Task<'a> {
@@ -41,7 +42,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     match task(arguments).and_then(|task| task.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(End(code, message)) => {
-            eprintln!("{message}");
+            complain(&message);
             ExitCode::from(code as u8)
         }
     }
@@ -148,16 +149,14 @@ impl Task<'_> {
                         format!("htpasswd: cannot {failed} file {}: {error}", file.display()),
                     )
                 })?;
-                eprintln!(
-                    "{} password for user {user}",
-                    if was_there { "Updating" } else { "Adding" }
-                );
+                let done = if was_there { "Updating" } else { "Adding" };
+                complain(&format!("{done} password for user {user}"));
                 Ok(())
             }
             Action::Delete { file } => {
                 let (content, was_there) = with_line(&read(file)?, self.user, None);
                 if !was_there {
-                    eprintln!("User {user} not found");
+                    complain(&format!("User {user} not found"));
                     return Ok(());
                 }
                 tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
@@ -166,7 +165,7 @@ impl Task<'_> {
                         format!("htpasswd: cannot modify file {}: {error}", file.display()),
                     )
                 })?;
-                eprintln!("Deleting password for user {user}");
+                complain(&format!("Deleting password for user {user}"));
                 Ok(())
             }
             Action::Verify { file } => self.verify(&read(file)?),
@@ -212,7 +211,7 @@ impl Task<'_> {
             ));
         }
         if password.len() > 72 {
-            eprintln!("htpasswd: warning: bcrypt uses only the first 72 bytes of this password");
+            complain("htpasswd: warning: bcrypt uses only the first 72 bytes of this password");
         }
         let hash = BcryptHash::of(&password, self.cost).map_err(|cause| {
             end(
@@ -264,7 +263,7 @@ impl Task<'_> {
         if !hash.matches(&password) {
             return Err(end(Code::Password, "password verification failed"));
         }
-        eprintln!("Password for user {user} correct.");
+        complain(&format!("Password for user {user} correct."));
         Ok(())
     }
 }

@@ -116,8 +116,10 @@ fn content(body: Body) -> impl BodyStream {
     body.into_data_stream().map_err(BodyError::from)
 }
 
+/// Returns the location of an upload, which has a query, as in distribution: many clients append `&digest=` to it
+/// without looking. The parameter means nothing.
 fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
-    format!("/v2/{name}/blobs/uploads/{id}")
+    format!("/v2/{name}/blobs/uploads/{id}?_state=open")
 }
 
 /// Adds the upload's location to the error of a rejected chunk, so that the client can continue.

@@ -1,7 +1,7 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
 use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
-use crate::oci::{Digest, Reference, RepositoryName, TagName};
+use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
 
@@ -54,7 +54,7 @@ impl<'c> RepositoryChange<'c> {
         })
     }
 
-    /// Records a manifest with its references, or renews the lease of one that is already there.
+    /// Records a manifest with its references, or renews the lease of one that is already there and mends its type.
     ///
     /// # Errors
     /// [`Error::ReferencesUnknown`] if the repository lacks content that it must hold.
@@ -66,6 +66,7 @@ impl<'c> RepositoryChange<'c> {
         let tx = self.tx;
         if let Some(manifest) = tx.manifest(self.id, &new.digest)? {
             tx.renew_manifest(manifest, self.now)?;
+            self.mend_media_type(manifest, new)?;
             return Ok(manifest);
         }
         let absent = if self.settings.sparse {
@@ -98,6 +99,23 @@ impl<'c> RepositoryChange<'c> {
         }
         tx.hold_referrers(self.id, manifest, new)?;
         Ok(manifest)
+    }
+
+    /// Replaces the media type of a manifest that was pushed under a less specific one before.
+    ///
+    /// Bytes without a `mediaType` have the type that a push names. The reverse changes nothing, so no push makes an
+    /// image unreadable.
+    fn mend_media_type(&self, manifest: ManifestId, new: &NewManifest) -> Result<(), Error> {
+        let Some(stored) = self.tx.media_type(manifest)? else {
+            return Ok(());
+        };
+        let types = (MediaType::parse(&new.media_type), MediaType::parse(&stored));
+        if let (Some(new), Some(stored)) = types
+            && new.is_more_specific_than(&stored)
+        {
+            self.tx.set_media_type(manifest, new.as_str())?;
+        }
+        Ok(())
     }
 
     /// Points a tag at a manifest.

@@ -6,7 +6,9 @@ use bytes::Bytes;
 
 use crate::blob::Hasher;
 use crate::meta::{Actor, NewManifest, now};
-use crate::oci::{Algorithm, Digest, Manifest, RepositoryName, TagName};
+use crate::oci::{
+    Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
+};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::content::reference::ManifestReference;
@@ -55,6 +57,10 @@ impl Manifests<'_> {
         let rules = Arc::clone(&settings);
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            if !manifest.media_type.is_json() {
+                return Err(ManifestError::NotJson(manifest.media_type).into());
+            }
+            check_manifest(&new.bytes).map_err(ManifestError::from)?;
             rules.manifest_rules.check(&manifest)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
             Ok::<_, Error>((manifest, new))

@@ -315,6 +315,12 @@ fn types(script: &mut Script) {
         "application/vnd.example+json",
         oci.to_string().as_bytes(),
     );
+    put(
+        script,
+        "html",
+        "text/html",
+        with(&oci, "mediaType", Value::Null).as_slice(),
+    );
     put(script, "malformed", "nonsense", oci.to_string().as_bytes());
     put(
         script,
@@ -391,7 +397,11 @@ fn malformed(script: &mut Script) {
         .to_string()
         .replacen('{', r#"{"schemaVersion":2,"#, 1)
         .into_bytes();
-    let bodies: [(&str, Vec<u8>); 29] = [
+    let folded = oci
+        .to_string()
+        .replacen('{', r#"{"Layers":[],"#, 1)
+        .into_bytes();
+    let bodies: [(&str, Vec<u8>); 30] = [
         ("empty", Vec::new()),
         ("null", b"null".to_vec()),
         ("array", b"[]".to_vec()),
@@ -416,6 +426,7 @@ fn malformed(script: &mut Script) {
         ("deep", [b"[".repeat(20_000), b"]".repeat(20_000)].concat()),
         ("spaced", spaced),
         ("doubled", doubled),
+        ("folded", folded),
         ("schema-3", with(&oci, "schemaVersion", json!(3))),
         ("schema-1", with(&oci, "schemaVersion", json!(1))),
         ("schema-none", with(&oci, "schemaVersion", Value::Null)),
