@@ -122,7 +122,9 @@ fn tags_keep_their_history_and_manifests_the_times_of_their_pushes() {
         written(store.link_path("app", "_manifests/tags/latest/index", &digests[1])),
     ];
 
-    let server = taken_over(temporary.path());
+    // history that ended longer ago than gc.history is forgotten as ever
+    let server = Server::at(temporary.path(), &[("REGISTRY_GC_HISTORY", "876000h")]);
+    super::wait_until_available(&server);
     let history = server.client().get("/v2/app/_oci/tag-history/latest");
     let history = String::from_utf8(history.body).expect("text");
     // newest first: each state with its digest and the time of its push
