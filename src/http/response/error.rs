@@ -74,6 +74,9 @@ pub(crate) enum ApiError {
     Upload { location: String, error: Error },
 }
 
+/// Pause before a request is worth repeating while another registry's store is taken over.
+const RETRY_SECONDS: u32 = 5;
+
 /// Text for an internal error, whose cause is in the log.
 const INTERNAL: &str = "internal error: the registry's log has the details";
 
@@ -319,10 +322,14 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::TakingOver(_) => {
+            rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
+        }
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
+        | Error::Link(_)
         | Error::Meta(_)
         | Error::Files { .. }
         | Error::Internal(_) => {

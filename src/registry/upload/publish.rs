@@ -78,16 +78,22 @@ impl Uploads<'_> {
                     let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
                     condition.check(stored)?;
                 }
-                let blob = match tx.blob(&digest)? {
-                    Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
-                    known => {
-                        // a row without a file means manual interference: the verified file repairs
-                        // it
-                        blobs
-                            .publish(&session, &file, &digest)
-                            .map_err(Error::files("publishing a blob"))?;
-                        known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
-                    }
+                let known = tx.blob(&digest)?;
+                let is_stored = match known {
+                    // content that nobody has verified may be damaged: this one is not
+                    Some(blob) => blobs.has_blob(&digest, blob.size) && !tx.is_unverified(blob)?,
+                    None => false,
+                };
+                if !is_stored {
+                    // a row without a file means manual interference: the verified file repairs it
+                    blobs
+                        .publish(&session, &file, &digest)
+                        .map_err(Error::files("publishing a blob"))?;
+                }
+                let blob = match known {
+                    Some(blob) if is_stored => blob,
+                    Some(blob) => tx.confirm_blob(blob, file.length())?,
+                    None => tx.insert_blob(&digest, file.length(), now)?,
                 };
                 Ok(tx.link_blob(repository, &digest, blob, now)?)
             })

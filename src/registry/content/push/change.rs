@@ -16,6 +16,13 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub now: Millis,
 }
 
+/// Treatment of references to content that the repository lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum AbsentReferences {
+    Allowed,
+    Rejected,
+}
+
 /// Target of a manifest's reference.
 enum Target {
     Blob(BlobRow),
@@ -75,7 +82,26 @@ impl<'c> RepositoryChange<'c> {
             self.mend_media_type(manifest, new)?;
             return Ok(manifest);
         }
-        let targets = self.resolve_references(references)?;
+        let absent = if self.settings.sparse {
+            AbsentReferences::Allowed
+        } else {
+            AbsentReferences::Rejected
+        };
+        self.insert_manifest(references, new, absent)
+    }
+
+    /// Records a manifest that the repository does not hold, with its references.
+    ///
+    /// # Errors
+    /// As [`Self::record_manifest`].
+    pub fn insert_manifest(
+        &self,
+        references: &[Reference],
+        new: &NewManifest,
+        absent: AbsentReferences,
+    ) -> Result<ManifestId, Error> {
+        let tx = self.tx;
+        let targets = self.resolve_references(references, absent)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
         for (reference, target) in references.iter().zip(targets) {
             match target {
@@ -131,12 +157,19 @@ impl<'c> RepositoryChange<'c> {
     ///
     /// # Errors
     /// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
-    fn resolve_references(&self, references: &[Reference]) -> Result<Vec<Target>, Error> {
+    fn resolve_references(
+        &self,
+        references: &[Reference],
+        absent: AbsentReferences,
+    ) -> Result<Vec<Target>, Error> {
         let mut missing = Vec::new();
         let mut targets = Vec::with_capacity(references.len());
         for reference in references {
             let target = self.resolve(reference)?;
-            if matches!(target, Target::Absent) && !reference.is_optional && !self.settings.sparse {
+            if matches!(target, Target::Absent)
+                && !reference.is_optional
+                && absent == AbsentReferences::Rejected
+            {
                 missing.push(reference.digest.clone());
             }
             targets.push(target);
