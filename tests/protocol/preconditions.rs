@@ -53,7 +53,7 @@ fn assert_answer(response: &Response, holds: bool, success: u16, what: &str) {
 }
 
 struct Images {
-    server: Server,
+    _server: Server,
     client: Client,
     one: serde_json::Value,
     two: serde_json::Value,
@@ -66,7 +66,7 @@ impl Images {
         let mut client = server.client();
         let [one, two] = ["one", "two"].map(|tag| push_image(&mut client, "a", tag, tag));
         Self {
-            server,
+            _server: server,
             client,
             one,
             two,
