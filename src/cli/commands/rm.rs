@@ -300,7 +300,7 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
             "repository": dependent.repository.as_str(),
             "tag": dependent.tag.as_ref().map(TagName::as_str),
             "digest": dependent.digest.as_str(),
-            "type": dependent.kind,
+            "artifactType": dependent.kind,
             "subject": dependent.subject.as_str(),
         })
     });
@@ -308,10 +308,10 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
         "removed": is_removed,
         "items": items.collect::<Vec<_>>(),
         "referrers": dependents.collect::<Vec<_>>(),
-        "manifests": deleted,
-        "untagged": { "manifests": untagged, "keptForever": kept },
+        "manifestCount": deleted,
+        "untagged": { "manifestCount": untagged, "keptCount": kept },
         "frees": {
-            "size": goes.bytes, "blobs": goes.blobs,
+            "size": goes.bytes, "blobCount": goes.blobs,
             "at": goes.last.filter(|_| goes.bytes > 0).map(json::time),
         },
     })
