@@ -25,23 +25,23 @@ close() { curl -s -o /dev/null -w '%{http_code}\n' -X PUT -H 'Content-Type: appl
 
 # cut off after a second, at half a megabyte per second
 L=$(begin whole)
-curl -s -m 1 --limit-rate 500k -X PUT --data-binary @blob "$R$L?digest=$D" || true
+curl -s -m 1 --limit-rate 500k -X PUT --data-binary @blob "$R$L&digest=$D" || true
 close --data-binary @blob "$R$L?digest=$D"
-close --data-binary @blob "$R$L?digest=$D"
+close --data-binary @blob "$R$L&digest=$D"
 curl -s "$R/v2/whole/blobs/$D" | cmp - blob
 
 # with a Content-Range, after a chunk
 L=$(begin chunked)
 curl -s -o /dev/null -X PATCH --data-binary @first "$R$L"
-curl -s -m 1 --limit-rate 500k -X PUT -H 'Content-Range: 1048576-3145727' --data-binary @rest "$R$L?digest=$D" || true
-close -H 'Content-Range: 1048576-3145727' --data-binary @rest "$R$L?digest=$D"
-close "$R$L?digest=$D"
+curl -s -m 1 --limit-rate 500k -X PUT -H 'Content-Range: 1048576-3145727' --data-binary @rest "$R$L&digest=$D" || true
+close -H 'Content-Range: 1048576-3145727' --data-binary @rest "$R$L&digest=$D"
+close "$R$L&digest=$D"
 curl -s "$R/v2/chunked/blobs/$D" | cmp - blob
 
 # nothing to add, and the range of everything
 L=$(begin ranged)
 curl -s -o /dev/null -X PATCH --data-binary @blob "$R$L"
-close -H 'Content-Range: 0-3145727' "$R$L?digest=$D"
+close -H 'Content-Range: 0-3145727' "$R$L&digest=$D"
 "#,
     );
     assert_eq!(printed, "201\n201\n201\n201\n201\n");

@@ -5,6 +5,7 @@ mod directory;
 mod every_key;
 mod failures;
 mod reloading;
+mod signals;
 mod stopping;
 mod warning;
 

@@ -210,10 +210,9 @@ fn the_documented_metrics_are_exactly_the_exported_ones() {
     let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md"))
         .expect("the table");
     let named = |line: &str| {
-        line.strip_prefix("| `registry_")?
-            .split(['`', '{'])
-            .next()
-            .map(|name| format!("registry_{name}"))
+        let name = line.strip_prefix("| `")?.split(['`', '{']).next()?;
+        let is_metric = name.starts_with("registry_") || name.starts_with("process_");
+        is_metric.then(|| name.to_owned())
     };
     let documented: BTreeSet<String> = table.lines().filter_map(named).collect();
     assert_eq!(exported, documented);
@@ -434,5 +433,51 @@ fn events_that_never_happened_have_no_time() {
     assert_eq!(
         value(&metrics, "registry_gc_last_success_timestamp_seconds"),
         None
+    );
+}
+
+/// Waits for a scrape that satisfies `holds`, because the kernel's numbers lag behind.
+fn scrape_until(server: &Watched, what: &str, holds: impl Fn(&str) -> bool) -> String {
+    eventually_some(what, || Some(server.metrics()).filter(|text| holds(text)))
+}
+
+#[test]
+fn the_process_has_the_metrics_of_every_prometheus_client() {
+    let before = std::time::SystemTime::now();
+    let server = Watched::start(&[]);
+    let number = |text: &str, name: &str| {
+        value(text, name).unwrap_or_else(|| panic!("{name} is missing: {text}"))
+    };
+    let metrics = server.metrics();
+    let start = number(&metrics, "process_start_time_seconds");
+    let expected = before
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("a time")
+        .as_secs_f64();
+    // ticks of the kernel are hundredths of seconds
+    assert!((start - expected).abs() < 30.0, "{start}, {expected}");
+    assert!(number(&metrics, "process_resident_memory_bytes") > 1e6);
+    assert!(
+        number(&metrics, "process_virtual_memory_bytes")
+            > number(&metrics, "process_resident_memory_bytes")
+    );
+    assert!(number(&metrics, "process_virtual_memory_max_bytes") > 1e12);
+    let (cpu, open) = (
+        number(&metrics, "process_cpu_seconds_total"),
+        number(&metrics, "process_open_fds"),
+    );
+    assert!(cpu > 0.0 && open > 5.0 && number(&metrics, "process_max_fds") >= open);
+    let clients: Vec<_> = (0..50).map(|_| server.client().connect()).collect();
+    scrape_until(&server, "50 connections are open files", |text| {
+        number(text, "process_open_fds") >= open + 50.0
+    });
+    drop(clients);
+    let later = scrape_until(&server, "and none once they are closed", |text| {
+        number(text, "process_open_fds") < open + 10.0
+            && number(text, "process_cpu_seconds_total") > cpu
+    });
+    assert!(
+        (number(&later, "process_start_time_seconds") - start).abs() < f64::EPSILON,
+        "it started once"
     );
 }

@@ -5,7 +5,9 @@ use std::io::stdout;
 
 use serde_json::{Value, json};
 use tarkeep::oci::TagName;
-use tarkeep::registry::{Deletion, DeletionEffect, Dependent, Registry, Retention};
+use tarkeep::registry::{
+    Deletion, DeletionEffect, Dependent, ManifestReference, Precondition, Registry, Retention,
+};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -227,10 +229,15 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
                     .await?
             }
             Deletion::Manifest(digest) => {
-                let reference = tarkeep::registry::ManifestReference::Digest(digest.clone());
+                let reference = ManifestReference::Digest(digest.clone());
                 registry
                     .manifests()
-                    .delete(repository, &reference, actor.clone())
+                    .delete(
+                        repository,
+                        &reference,
+                        Precondition::default(),
+                        actor.clone(),
+                    )
                     .await?;
             }
             Deletion::Tags(tags) => {

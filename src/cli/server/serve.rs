@@ -7,6 +7,7 @@ use tarkeep::auth::Access;
 use tarkeep::config::Config;
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
+use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
 
 use crate::cli::configuration::Configuration;
@@ -92,12 +93,14 @@ async fn serve(
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
+    signals::ignore_foreign()?;
     let registry = Registry::open(directory, registry::settings(config)?)
         .map_err(|failure| owner::explained(failure, directory))?;
     warn_short_leases(&registry.settings().retention);
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
     let _serving = registry.lock_serving()?;
+    let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
@@ -119,7 +122,13 @@ async fn serve(
     }
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
-    let background = tokio::spawn(background(registry.clone(), health, access, debug));
+    let background = tokio::spawn(background(
+        registry.clone(),
+        takeover,
+        health,
+        access,
+        debug,
+    ));
     let reloading = tokio::spawn(reloader.run(hangup));
     if !server.run(shutdown(signals)).await {
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
@@ -135,6 +144,7 @@ async fn serve(
 /// Runs everything but requests, until it is dropped.
 async fn background(
     registry: Registry,
+    takeover: Option<TakeOver>,
     health: Health,
     access: Access,
     debug: Option<DebugServer>,
@@ -144,12 +154,14 @@ async fn background(
             debug.run().await;
         }
     };
-    tokio::join!(
-        tarkeep::background::run(&registry),
-        health.run(&registry),
-        access.watch(),
-        debug
-    );
+    let work = async {
+        // first, because collection would judge what is not complete
+        if let Some(takeover) = takeover {
+            takeover.run(&registry).await;
+        }
+        tarkeep::background::run(&registry).await;
+    };
+    tokio::join!(work, health.run(&registry), access.watch(), debug);
 }
 
 /// Completes on the first signal; the second one exits the process.

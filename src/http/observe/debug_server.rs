@@ -100,6 +100,7 @@ impl DebugServer {
             let service = TowerToHyperService::new(router.clone());
             connections.spawn(async move {
                 let mut http = http1::Builder::new();
+                http.title_case_headers(true);
                 http.timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT);
                 let socket = TokioIo::new(Socket::tcp(stream, PATIENCE));

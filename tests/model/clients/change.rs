@@ -30,7 +30,7 @@ impl CheckedClient<'_> {
                 .expect("a location")
                 .to_owned();
             repository.blob_promised(digest, Instant::now());
-            self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?
+            self.send_content("PUT", &format!("{location}&digest={digest}"), content, "")?
         };
         if answer.status() != 201 {
             self.report_violation(repository, &[digest], &answer, "a blob was not taken");
@@ -78,7 +78,7 @@ impl CheckedClient<'_> {
                 let campaign = self.campaign;
                 let content = Some(("application/octet-stream", &*campaign.stock.blobs[digest]));
                 let answer =
-                    self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?;
+                    self.send_content("PUT", &format!("{location}&digest={digest}"), content, "")?;
                 if answer.status() != 201 {
                     self.report_violation(repository, &[digest], &answer, "a blob was not taken");
                 }

@@ -13,10 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::api::download::content::{Content, ContentSource};
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
-use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
+use crate::registry::{Error, ManifestPush, ManifestReference, ManifestReservation, Registry};
 
 /// Maximum time for a manifest to arrive; it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -80,17 +81,14 @@ pub(crate) async fn put(
         return Err(Error::ManifestTooLarge { limit }.into());
     }
     let (bytes, reservation) = read(registry, body).await?;
-    let pushed = registry
-        .manifests()
-        .push(
-            name,
-            reference,
-            tags.clone(),
-            content_type,
-            bytes,
-            actor(head),
-        )
-        .await?;
+    let push = ManifestPush {
+        reference,
+        tags: tags.clone(),
+        content_type,
+        bytes,
+        condition: precondition(&head.headers),
+    };
+    let pushed = registry.manifests().push(name, push, actor(head)).await?;
     let mut answer = builder::empty(StatusCode::CREATED)
         .location(format!("/v2/{name}/manifests/{}", pushed.digest))
         .digest(&pushed.digest);
@@ -147,7 +145,7 @@ pub(crate) async fn delete(
 ) -> Result<Response<Body>, ApiError> {
     registry
         .manifests()
-        .delete(name, reference, actor(head))
+        .delete(name, reference, precondition(&head.headers), actor(head))
         .await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::http::endpoint::RouteLabel;
 use crate::http::observe::metrics::families::{ConstHistogram, Families, count};
+use crate::http::observe::metrics::process::ProcessUsage;
 use crate::http::observe::metrics::requests::{METHODS, RouteMetrics, STATUSES};
 use crate::http::observe::monitoring::Monitor;
 use crate::registry::{Operation, Shortage, StoreMeasurement};
@@ -23,6 +24,8 @@ pub(crate) struct Collected {
     monitor: Monitor,
     /// `None` before the store has been measured.
     measured: Option<Arc<StoreMeasurement>>,
+    /// `None` if no thread was left to read it.
+    process: Option<ProcessUsage>,
 }
 
 impl fmt::Debug for Collected {
@@ -42,7 +45,10 @@ impl Collector for Collected {
         self.collection(&mut out)?;
         self.store(&mut out)?;
         self.logins(&mut out)?;
-        self.process(&mut out)
+        self.server(&mut out)?;
+        self.process
+            .as_ref()
+            .map_or(Ok(()), |process| process.encode(&mut out))
     }
 }
 
@@ -50,8 +56,16 @@ impl Collector for Collected {
 type Handler = (&'static str, &'static str);
 
 impl Collected {
-    pub(crate) fn new(monitor: Monitor, measured: Option<Arc<StoreMeasurement>>) -> Self {
-        Self { monitor, measured }
+    pub(crate) fn new(
+        monitor: Monitor,
+        measured: Option<Arc<StoreMeasurement>>,
+        process: Option<ProcessUsage>,
+    ) -> Self {
+        Self {
+            monitor,
+            measured,
+            process,
+        }
     }
 
     fn routes(&self) -> impl Iterator<Item = (Handler, &RouteMetrics)> {
@@ -357,7 +371,7 @@ impl Collected {
         )
     }
 
-    fn process(&self, out: &mut Families<'_>) -> fmt::Result {
+    fn server(&self, out: &mut Families<'_>) -> fmt::Result {
         let blocking = self.monitor.registry.status().blocking();
         let states = [
             ("waiting", &blocking.waiting),

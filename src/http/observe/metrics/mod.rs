@@ -2,5 +2,6 @@
 
 pub(crate) mod collector;
 pub(crate) mod families;
+pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod requests;

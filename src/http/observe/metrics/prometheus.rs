@@ -11,7 +11,9 @@ use http::header::ACCEPT;
 use http::request::Parts;
 use prometheus_client::encoding::text::encode;
 
+use crate::blocking;
 use crate::http::observe::metrics::collector::Collected;
+use crate::http::observe::metrics::process::ProcessUsage;
 use crate::http::observe::monitoring::Monitor;
 
 /// Suffix of counters, which text 0.0.4 has in the family's name as well.
@@ -70,8 +72,9 @@ impl Format {
 /// Renders all metrics.
 pub(crate) async fn text(monitor: &Monitor, format: Format) -> String {
     let measured = monitor.registry.status().store().await;
+    let process = blocking::run(ProcessUsage::read).await.ok();
     let mut registry = prometheus_client::registry::Registry::default();
-    registry.register_collector(Box::new(Collected::new(monitor.clone(), measured)));
+    registry.register_collector(Box::new(Collected::new(monitor.clone(), measured, process)));
     let mut text = String::new();
     // writing to a String cannot fail
     let _ = encode(&mut text, &registry);
