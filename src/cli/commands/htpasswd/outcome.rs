@@ -34,14 +34,14 @@ impl Outcome {
 
     /// Prints it as JSON.
     pub(super) fn print(&self, user: &str) -> Result<(), Error> {
-        let (outcome, line) = match self {
-            Self::Printed(line) => ("printed", Some(String::from_utf8_lossy(line.trim_ascii()))),
+        let (outcome, entry) = match self {
+            Self::Printed(entry) => ("printed", Some(String::from_utf8_lossy(entry.trim_ascii()))),
             Self::Added => ("added", None),
             Self::Updated => ("updated", None),
             Self::Deleted => ("deleted", None),
             Self::Absent => ("absent", None),
             Self::Correct => ("correct", None),
         };
-        json::print(&json!({ "user": user, "outcome": outcome, "line": line }))
+        json::print(&json!({ "user": user, "outcome": outcome, "entry": entry }))
     }
 }
