@@ -5,6 +5,7 @@ mod closing;
 mod concurrency;
 mod connections;
 mod errors;
+mod half_closed;
 mod header_names;
 mod legacy;
 mod lists;

@@ -28,6 +28,10 @@ const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum size of a manifest that needs no reservation of memory, in bytes.
 const UNRESERVED_SIZE: usize = 64 << 10;
 
+/// Maximum number of headers that name tags. Common clients fail at 100 headers in a response; 64 in all leave room for
+/// proxies.
+const TAG_HEADERS: usize = 40;
+
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
 
@@ -96,8 +100,14 @@ pub(crate) async fn put(
         answer = answer.header(OCI_SUBJECT, subject.as_str());
     }
     drop(reservation);
-    for tag in &tags {
+    let (single, rest) = tags.split_at(tags.len().min(TAG_HEADERS - 1));
+    for tag in single {
         answer = answer.another(OCI_TAG, tag.as_str());
+    }
+    if !rest.is_empty() {
+        // a list in one header means the same (RFC 9110, section 5.3)
+        let rest: Vec<_> = rest.iter().map(TagName::as_str).collect();
+        answer = answer.another(OCI_TAG, &rest.join(", "));
     }
     Ok(answer.finish())
 }
