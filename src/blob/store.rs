@@ -86,7 +86,7 @@ impl BlobStore {
         &self.stats
     }
 
-    fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
+    pub(super) fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
         self.stats.operation(operation).time(work)
     }
 
@@ -103,7 +103,7 @@ impl BlobStore {
         self.root.join("uploads")
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let mut path = self.blobs();
         path.extend([digest.algorithm().as_str(), &hex[..2], hex]);
@@ -134,7 +134,7 @@ impl BlobStore {
         Ok(bytes)
     }
 
-    fn open_file(&self, digest: &Digest) -> io::Result<File> {
+    pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
         self.timed(Operation::Reader, || File::open(self.blob_path(digest)))
     }
 
@@ -341,7 +341,7 @@ impl BlobStore {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

@@ -37,7 +37,7 @@ impl Store {
         let (Loaded { config, .. }, rules) =
             Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
         let directory = directory(self.data_dir, &config)?;
-        defaults::check_foreign_store(&directory, &config)?;
+        defaults::check_taken_over(&directory)?;
         // the owner may delete even if clients may not
         let settings = RegistrySettings {
             delete: true,

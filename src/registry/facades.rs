@@ -41,6 +41,12 @@ pub struct Trash<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Content taken over from another registry.
+#[derive(Clone, Copy)]
+pub struct Import<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Garbage collection.
 #[derive(Clone, Copy)]
 pub struct Gc<'r> {
@@ -88,6 +94,11 @@ impl Registry {
     /// Operations on the trash.
     pub fn trash(&self) -> Trash<'_> {
         Trash { registry: self }
+    }
+
+    /// Content taken over from another registry.
+    pub fn import(&self) -> Import<'_> {
+        Import { registry: self }
     }
 
     /// Garbage collection.

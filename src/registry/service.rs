@@ -19,6 +19,7 @@ use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
+use crate::registry::import::progress::ImportProgress;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
@@ -49,6 +50,7 @@ pub struct Registry {
     pub(super) batches: BatchBudget,
     pub(super) collection: Arc<GcCounters>,
     pub(super) measurements: Arc<Measurements>,
+    pub(super) import: ImportProgress,
 }
 
 impl Registry {
@@ -86,6 +88,7 @@ impl Registry {
             batches: BatchBudget::default(),
             collection: Arc::default(),
             measurements: Arc::default(),
+            import: ImportProgress::default(),
         })
     }
 
@@ -196,6 +199,17 @@ impl Registry {
     /// Completes once [`Self::set_settings`] is called after this call.
     pub fn settings_changed(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// Rejects clients while another registry's store is taken over.
+    ///
+    /// # Errors
+    /// [`Error::TakingOver`].
+    pub fn check_available(&self) -> Result<(), Error> {
+        match self.import.running() {
+            Some(counts) => Err(Error::TakingOver(counts)),
+            None => Ok(()),
+        }
     }
 
     /// Rejects clients' changes in read-only mode.

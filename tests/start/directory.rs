@@ -205,7 +205,7 @@ fn contents(path: &Path) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn a_store_of_distribution_is_reported_and_not_changed() {
+fn a_store_of_distribution_that_is_not_to_be_taken_over_is_reported_and_not_changed() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let root = temporary.path();
     let theirs = root.join("docker/registry/v2");
@@ -225,10 +225,13 @@ fn a_store_of_distribution_is_reported_and_not_changed() {
         std::fs::write(file, content).expect("a file");
     }
     let before = contents(root);
-    let message = sentence(serve(root));
+    let mut command = serve(root);
+    command.env("REGISTRY_STORAGE_IMPORT", "off");
+    let message = sentence(command);
     for word in [
         &*theirs.display().to_string(),
         "a store of registry:2",
+        "storage.import: auto",
         "REGISTRY_STORAGE_STARTEMPTY",
     ] {
         assert!(message.contains(word), "'{word}' is not in: {message}");

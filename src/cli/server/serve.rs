@@ -7,8 +7,10 @@ use tarkeep::auth::Access;
 use tarkeep::config::Config;
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
+use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
 
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::{auth, defaults, http, log, registry};
@@ -20,6 +22,7 @@ use crate::cli::server::connection_limit::connection_limit;
 use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::{monitoring, parts};
+use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
 /// hundreds of stacks.
@@ -30,15 +33,16 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Configuration in distribution's format, optional [default: $REGISTRY_CONFIGURATION_PATH]
-    #[arg(value_name = "CONFIG.yml")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: Configuration,
     /// Listen address; :PORT opens the registry to the network [default: 127.0.0.1:5000]
     #[arg(long, value_name = "HOST:PORT")]
     pub addr: Option<String>,
     /// Data directory [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
@@ -46,7 +50,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         addr: arguments.addr,
         data_dir: arguments.data_dir,
     };
-    let mut reloader = Reloader::open(defaults::configuration(arguments.config), flags.clone())?;
+    let mut reloader = Reloader::open(
+        defaults::configuration(arguments.config.path()),
+        flags.clone(),
+    )?;
     let log = log::start(&reloader.loaded().config)?;
     reloader
         .loaded()
@@ -65,7 +72,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         .build();
     let runtime =
         runtime.map_err(|error| Error::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(&address, &directory, &config, reloader));
+    let outcome = runtime.block_on(serve(
+        &address,
+        &directory,
+        &config,
+        reloader,
+        arguments.output.format,
+    ));
     // tasks still running belong to clients whose drain timeout has passed
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
@@ -76,6 +89,7 @@ async fn serve(
     directory: &Path,
     config: &Config,
     mut reloader: Reloader,
+    format: Format,
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
@@ -86,6 +100,7 @@ async fn serve(
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
     let _serving = registry.lock_serving()?;
+    let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
@@ -101,13 +116,19 @@ async fn serve(
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), address.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server).await?;
-    announce(&address, scheme, directory);
+    announce(&address, scheme, directory, format);
     if access.is_open() {
         warn_open_to_network(&address);
     }
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
-    let background = tokio::spawn(background(registry.clone(), health, access, debug));
+    let background = tokio::spawn(background(
+        registry.clone(),
+        takeover,
+        health,
+        access,
+        debug,
+    ));
     let reloading = tokio::spawn(reloader.run(hangup));
     if !server.run(shutdown(signals)).await {
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
@@ -123,6 +144,7 @@ async fn serve(
 /// Runs everything but requests, until it is dropped.
 async fn background(
     registry: Registry,
+    takeover: Option<TakeOver>,
     health: Health,
     access: Access,
     debug: Option<DebugServer>,
@@ -132,12 +154,14 @@ async fn background(
             debug.run().await;
         }
     };
-    tokio::join!(
-        tarkeep::background::run(&registry),
-        health.run(&registry),
-        access.watch(),
-        debug
-    );
+    let work = async {
+        // first, because collection would judge what is not complete
+        if let Some(takeover) = takeover {
+            takeover.run(&registry).await;
+        }
+        tarkeep::background::run(&registry).await;
+    };
+    tokio::join!(work, health.run(&registry), access.watch(), debug);
 }
 
 /// Completes on the first signal; the second one exits the process.

@@ -120,6 +120,7 @@ const OURS: &[Row] = &[
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
+    Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
     Row("manifests.sparse", Switch, "false", Live, "Accept manifests whose references are not stored"),
     Row("manifests.limit", COUNT, "4194304", Live, "Maximum size of a manifest, in bytes"),
