@@ -1,12 +1,15 @@
 //! The command line: its arguments, and the dispatch to commands.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::commands::{
-    config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore, rm, tag, why,
+    completions, config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore,
+    rm, tag, why,
 };
+use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
 use crate::cli::server::serve;
@@ -56,11 +59,7 @@ enum Command {
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
     Config(config::Arguments),
-    /// Print a shell completion script
-    Completions {
-        /// Shell, as in: registry completions bash > /etc/bash_completion.d/registry
-        shell: clap_complete::Shell,
-    },
+    Completions(completions::Arguments),
 }
 
 /// Runs the command line.
@@ -68,11 +67,14 @@ pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
     let is_called_htpasswd = given
         .first()
-        .is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+        .is_some_and(|path| Path::new(path).file_name() == Some("htpasswd".as_ref()));
     let mut words = if is_called_htpasswd {
         given
     } else {
-        docker_entrypoint::arguments(given.into_iter())
+        configuration::with_flag(
+            docker_entrypoint::arguments(given.into_iter()),
+            Path::is_file,
+        )
     };
     if is_called_htpasswd || words.get(1).is_some_and(|command| command == "htpasswd") {
         let rest = words.split_off(words.len().min(if is_called_htpasswd { 1 } else { 2 }));
@@ -96,11 +98,7 @@ pub fn main() -> ExitCode {
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
-            output::print_raw(&script)
-        }
+        Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();
     match outcome {

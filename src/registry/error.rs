@@ -45,6 +45,8 @@ pub enum Error {
         repository: RepositoryName,
         digests: Vec<Digest>,
     },
+    #[error("what is stored does not meet If-Match or If-None-Match of the request")]
+    PreconditionFailed,
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
     #[error(

@@ -27,8 +27,9 @@ pub use crate::meta::{
 };
 pub use content::describe::{ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
+pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
-pub use content::push::manifest::PushedManifest;
+pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
@@ -63,4 +64,4 @@ pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
-pub use upload::session::UploadStatus;
+pub use upload::session::{ClosingRequest, UploadStatus};

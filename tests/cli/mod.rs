@@ -4,6 +4,7 @@ mod data_directory;
 mod disk;
 mod gc;
 mod hostile_text;
+mod json;
 mod listing;
 mod output;
 mod policies;

@@ -6,7 +6,7 @@ use super::{Wire, digest_of, image, index, pointer, push, push_image};
 use crate::support::{Image, OCI_MANIFEST, Server, eventually, noise, sha256};
 
 /// Runs `work` on several threads that start at the same moment; returns their results.
-fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(super) fn at_once<T: Send>(threads: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(threads);
     std::thread::scope(|scope| {
         let start = |number| {

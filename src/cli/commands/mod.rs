@@ -1,5 +1,6 @@
 //! The commands, a file each: its arguments, and what it does and prints.
 
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod du;
 mod forecast;

@@ -10,6 +10,7 @@ use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
 
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::{auth, defaults, http, log, registry};
@@ -21,6 +22,7 @@ use crate::cli::server::connection_limit::connection_limit;
 use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::{monitoring, parts};
+use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
 /// hundreds of stacks.
@@ -31,15 +33,16 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Configuration in distribution's format, optional [default: $REGISTRY_CONFIGURATION_PATH]
-    #[arg(value_name = "CONFIG.yml")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: Configuration,
     /// Listen address; :PORT opens the registry to the network [default: 127.0.0.1:5000]
     #[arg(long, value_name = "HOST:PORT")]
     pub addr: Option<String>,
     /// Data directory [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
@@ -47,7 +50,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         addr: arguments.addr,
         data_dir: arguments.data_dir,
     };
-    let mut reloader = Reloader::open(defaults::configuration(arguments.config), flags.clone())?;
+    let mut reloader = Reloader::open(
+        defaults::configuration(arguments.config.path()),
+        flags.clone(),
+    )?;
     let log = log::start(&reloader.loaded().config)?;
     reloader
         .loaded()
@@ -66,7 +72,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         .build();
     let runtime =
         runtime.map_err(|error| Error::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(&address, &directory, &config, reloader));
+    let outcome = runtime.block_on(serve(
+        &address,
+        &directory,
+        &config,
+        reloader,
+        arguments.output.format,
+    ));
     // tasks still running belong to clients whose drain timeout has passed
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
@@ -77,6 +89,7 @@ async fn serve(
     directory: &Path,
     config: &Config,
     mut reloader: Reloader,
+    format: Format,
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
@@ -103,7 +116,7 @@ async fn serve(
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), address.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server).await?;
-    announce(&address, scheme, directory);
+    announce(&address, scheme, directory, format);
     if access.is_open() {
         warn_open_to_network(&address);
     }

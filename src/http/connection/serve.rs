@@ -246,6 +246,8 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let mut http = http1::Builder::new();
     // as Go sends them: scripts search for them with `grep`
     http.title_case_headers(true);
+    // clients that have ended their side get their answer; those that do not read it stall, and time out
+    http.half_close(true);
     http.timer(TokioTimer::new())
         .header_read_timeout(header_timeout);
     // without the second, a slightly larger head is accepted if it arrives in one piece

@@ -57,8 +57,6 @@ pub(crate) enum ApiError {
     /// `Range` outside the content.
     #[error("the requested range lies outside the content, which has {size} bytes")]
     Unsatisfiable { size: u64 },
-    #[error("the content does not match If-Match")]
-    Precondition,
     /// Missing or insufficient credentials.
     #[error("authentication required")]
     Unauthorized {
@@ -226,7 +224,6 @@ impl ApiError {
             Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
-            Self::Precondition => (S::PRECONDITION_FAILED, "UNSUPPORTED"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
@@ -310,6 +307,7 @@ fn registry_error(error: &Error) -> Rendered {
                 .collect();
             rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
+        Error::PreconditionFailed => rendered(S::PRECONDITION_FAILED, "UNSUPPORTED"),
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
             .detail(json!({ "holder": holder.as_str() }))
             .header(ALLOW, "GET, HEAD"),

@@ -5,6 +5,7 @@ pub(super) mod describe;
 pub(super) mod listings;
 pub(super) mod lookup;
 pub(super) mod page;
+pub(super) mod precondition;
 pub(super) mod pull;
 pub(super) mod push;
 pub(super) mod reference;

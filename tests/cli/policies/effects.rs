@@ -164,7 +164,11 @@ fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
     for row in rows.as_array().expect("rows") {
         let is_checked = row["tag"] != "unused";
         assert_eq!(
-            (&row["pulled"], &row["pulls"], row["checked"].is_string()),
+            (
+                &row["pulled"],
+                &row["pullCount"],
+                row["checked"].is_string()
+            ),
             (&Value::Null, &0.into(), is_checked),
             "{row}"
         );

@@ -2,6 +2,7 @@
 
 use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
+use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
 
@@ -51,6 +52,18 @@ impl<'c> RepositoryChange<'c> {
             settings,
             actor,
             now: now(),
+        })
+    }
+
+    /// Returns the digest of the manifest that a reference names now, if any.
+    pub fn stored(&self, reference: &ManifestReference) -> Result<Option<Digest>, Error> {
+        Ok(match reference {
+            ManifestReference::Tag(tag) => {
+                self.tx.tag_target(self.id, tag)?.map(|(_, digest)| digest)
+            }
+            ManifestReference::Digest(digest) => {
+                self.tx.manifest(self.id, digest)?.map(|_| digest.clone())
+            }
         })
     }
 

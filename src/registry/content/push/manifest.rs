@@ -10,10 +10,23 @@ use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
 };
 use crate::registry::blocking::blocking;
+use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
+
+/// Request to push a manifest.
+pub struct ManifestPush {
+    /// Tag or digest in the request's path.
+    pub reference: ManifestReference,
+    /// Tags to set in addition.
+    pub tags: Vec<TagName>,
+    pub content_type: Option<String>,
+    pub bytes: Bytes,
+    /// Condition on what the reference names now.
+    pub condition: Precondition,
+}
 
 /// Result of a manifest push.
 #[derive(Clone, Debug)]
@@ -27,30 +40,33 @@ pub struct PushedManifest {
 impl Manifests<'_> {
     /// Stores a manifest byte for byte and sets tags, in one transaction.
     ///
-    /// `reference` comes from the request's path; `tags` are set in addition.
-    ///
     /// # Errors
+    /// [`Error::PreconditionFailed`] if the condition does not hold;
     /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
     /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
     pub async fn push(
         self,
         repository: &RepositoryName,
-        reference: ManifestReference,
-        mut tags: Vec<TagName>,
-        content_type: Option<String>,
-        bytes: Bytes,
+        push: ManifestPush,
         actor: Actor,
     ) -> Result<PushedManifest, Error> {
+        let ManifestPush {
+            reference,
+            mut tags,
+            content_type,
+            bytes,
+            condition,
+        } = push;
         let settings = self.registry.settings();
         let limit = settings.manifest_limit;
         if bytes.len() > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
         self.registry.check_disk_space(bytes.len() as u64)?;
-        let expected = match reference {
-            ManifestReference::Digest(digest) => Some(digest),
+        let expected = match &reference {
+            ManifestReference::Digest(digest) => Some(digest.clone()),
             ManifestReference::Tag(tag) => {
-                tags.push(tag);
+                tags.push(tag.clone());
                 None
             }
         };
@@ -82,6 +98,7 @@ impl Manifests<'_> {
                     actor,
                     now,
                 };
+                condition.check(change.stored(&reference)?.as_ref())?;
                 let manifest = change.record_manifest(&manifest.references, &new)?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest))
