@@ -417,7 +417,7 @@ fn an_untrusted_proxy_is_logged_once() {
     assert!(
         logged(&server) == 1
             && log.contains("add 127.0.0.1 to http.trustedproxies")
-            && log.contains("there is nothing to do"),
+            && log.contains("nothing need be done"),
         "{log}"
     );
     assert!(!log.contains("192.0.2.7"), "{log}");

@@ -188,7 +188,7 @@ impl Wire {
             Some(&*response.body.len().to_string()),
             "{what}"
         );
-        assert_eq!(response.headers.len(), 5, "{what}: {response:?}");
+        assert_eq!(response.headers.len(), 7, "{what}: {response:?}");
         response
             .headers
             .iter()
