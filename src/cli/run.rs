@@ -45,7 +45,7 @@ enum Command {
     Rm(rm::Arguments),
     /// List deleted content that can still be restored, or restore it
     Restore(restore::Arguments),
-    /// Show the history of a tag, or move it back
+    /// Point a tag at an image, as docker tag does; show its history, or move it back
     Tag(tag::Arguments),
     /// Show why a blob or manifest is kept (tags, references, leases, rules), or when it will be removed
     Why(why::Arguments),

@@ -31,6 +31,7 @@ pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
+pub use content::push::promotion::Promotion;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};

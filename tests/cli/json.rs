@@ -184,6 +184,10 @@ fn show(printed: &mut Printed) {
             "registry tag restore",
             &["tag", "restore", "ruled/app:gone"],
         ),
+        (
+            "registry tag",
+            &["tag", "ruled/app:gone", "ruled/app:promoted"],
+        ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let arguments: Vec<_> = arguments

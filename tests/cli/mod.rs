@@ -9,6 +9,7 @@ mod json;
 mod listing;
 mod output;
 mod policies;
+mod promotion;
 mod removing;
 mod restoring;
 mod tags;
