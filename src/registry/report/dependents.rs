@@ -53,7 +53,7 @@ pub(super) fn of_removed(
             tag: Some(tag),
             digest,
             kind: None,
-            subject: subject.clone(),
+            subject: Digest::clone(subject),
         }));
     }
     Ok(found)
