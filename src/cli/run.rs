@@ -60,6 +60,8 @@ enum Command {
     /// Check a configuration, or show the effective one
     Config(config::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Complete(completions::Names),
 }
 
 /// Runs the command line.
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),
+        Command::Complete(arguments) => wait_for(completions::complete(arguments)),
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();

@@ -1,5 +1,6 @@
 //! The command line, with and without a running server.
 
+mod completion;
 mod data_directory;
 mod disk;
 mod gc;
