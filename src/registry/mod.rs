@@ -33,7 +33,7 @@ pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
-pub use content::undo::history::RestoreTarget;
+pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
 pub use facades::{

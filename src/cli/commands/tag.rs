@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Registry, RestoreTarget, TagState, now};
+use tarkeep::registry::{Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -48,6 +48,9 @@ struct RestoreArguments {
     /// ago [default: the previous manifest]
     #[arg(long, value_name = "DIGEST|TIME")]
     to: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     store: Store,
     #[command(flatten)]
@@ -142,6 +145,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let RestoreArguments {
         reference,
         to,
+        dry_run,
         store,
         output: Output { format },
     } = arguments;
@@ -150,26 +154,59 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let named = reference.resolve(&registry, "tag restore").await?;
     let (repository, tag) = named.tag("tag restore")?;
     let to = target(&registry, &repository, to.as_deref()).await?;
-    let before = present(&registry, &repository, &tag).await?;
-    let digest = registry
-        .tags()
-        .restore(&repository, &tag, to, actor::local_user())
-        .await?;
-    match format {
-        Format::Json => {
-            let was = before.as_ref().map(Digest::as_str);
-            json::print(
-                &json!({ "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str(), "was": was }),
-            )
+    let restoration = match dry_run {
+        true => registry.tags().plan_restore(&repository, &tag, to).await?,
+        false => {
+            let actor = actor::local_user();
+            registry
+                .tags()
+                .restore(&repository, &tag, to, actor)
+                .await?
         }
-        Format::Text => output::say(&match before {
-            Some(before) if before == digest => {
-                format!("tag {tag} of {repository} already points at {digest}")
-            }
-            Some(before) => format!("moved tag {tag} of {repository} from {before} to {digest}"),
-            None => format!("restored tag {tag} of {repository}, which points at {digest}"),
-        }),
+    };
+    match format {
+        Format::Json => json::print(&json!({
+            "repository": repository.as_str(),
+            "tag": tag.as_str(),
+            "digest": restoration.digest.as_str(),
+            "was": restoration.was.as_ref().map(Digest::as_str),
+            "pushed": restoration.pushed_at.map(json::time),
+            "restored": !dry_run,
+        })),
+        Format::Text => output::say(&sentence(&repository, &tag, &restoration, dry_run)),
     }
+}
+
+/// Says what a restore has done or would do.
+fn sentence(
+    repository: &RepositoryName,
+    tag: &TagName,
+    restoration: &TagRestoration,
+    dry_run: bool,
+) -> String {
+    let digest = &restoration.digest;
+    let done = match (&restoration.was, dry_run) {
+        (Some(was), _) if was == digest => {
+            return format!("tag {tag} of {repository} already points at {digest}");
+        }
+        (Some(was), false) => format!("moved tag {tag} of {repository} from {was} to {digest}"),
+        (Some(was), true) => {
+            format!("would move tag {tag} of {repository} from {was} to {digest}")
+        }
+        (None, false) => format!("restored tag {tag} of {repository}, which points at {digest}"),
+        (None, true) => format!("would restore tag {tag} of {repository} to {digest}"),
+    };
+    let pushed = restoration
+        .pushed_at
+        .map(|time| format!(", pushed {}", values::time(time)));
+    let deleted = restoration
+        .is_deleted
+        .then_some(", whose manifest comes back from the trash");
+    format!(
+        "{done}{}{}",
+        pushed.unwrap_or_default(),
+        deleted.unwrap_or_default()
+    )
 }
 
 /// Parses the value of `--to`: a digest or a prefix of one, or a time.
@@ -195,22 +232,4 @@ async fn target(
         ))),
         None => time_arg::parse(text, now()).map(RestoreTarget::At),
     }
-}
-
-/// Returns the manifest that a tag points at, or `None` if it was removed.
-pub(crate) async fn present(
-    registry: &Registry,
-    repository: &RepositoryName,
-    tag: &TagName,
-) -> Result<Option<Digest>, Error> {
-    let newest = registry
-        .tags()
-        .history(repository, tag, None)
-        .await?
-        .items
-        .into_iter()
-        .next();
-    Ok(newest
-        .filter(|state| state.end.is_none())
-        .map(|state| state.digest))
 }
