@@ -38,7 +38,6 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     Ls(ls::Arguments),
-    /// Show an image: its layers, tags, platforms and referrers
     Inspect(inspect::Arguments),
     Du(du::Arguments),
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees

@@ -25,7 +25,7 @@ pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
     TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
 };
-pub use content::describe::{ImageDescription, ImageSummary};
+pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;

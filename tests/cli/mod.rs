@@ -5,6 +5,7 @@ mod data_directory;
 mod disk;
 mod gc;
 mod hostile_text;
+mod inspecting;
 mod json;
 mod listing;
 mod output;
