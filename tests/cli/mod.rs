@@ -11,6 +11,7 @@ mod policies;
 mod removing;
 mod restoring;
 mod tags;
+mod verify;
 mod why;
 
 use serde_json::Value;
