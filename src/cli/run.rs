@@ -38,14 +38,13 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     Ls(ls::Arguments),
-    /// Show an image: its layers, tags, platforms and referrers
     Inspect(inspect::Arguments),
     Du(du::Arguments),
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     Rm(rm::Arguments),
     /// List deleted content that can still be restored, or restore it
     Restore(restore::Arguments),
-    /// Show the history of a tag, or move it back
+    /// Point a tag at an image, as docker tag does; show its history, or move it back
     Tag(tag::Arguments),
     /// Show why a blob or manifest is kept (tags, references, leases, rules), or when it will be removed
     Why(why::Arguments),
@@ -62,6 +61,8 @@ enum Command {
     /// Check a configuration, or show the effective one
     Config(config::Arguments),
     Completions(completions::Arguments),
+    #[command(hide = true)]
+    Complete(completions::Names),
 }
 
 /// Runs the command line.
@@ -101,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),
+        Command::Complete(arguments) => wait_for(completions::complete(arguments)),
         Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();

@@ -26,15 +26,16 @@ pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
     TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
 };
-pub use content::describe::{ImageDescription, ImageSummary};
+pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
+pub use content::push::promotion::Promotion;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
-pub use content::undo::history::RestoreTarget;
+pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
 pub use facades::{

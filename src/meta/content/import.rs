@@ -253,8 +253,8 @@ impl WriteTx<'_> {
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion)
-                 SELECT ?1, ?2, digest, media_type, size, ?4, ?5, 0 FROM manifests WHERE id = ?3",
+                "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion, pushed_at)
+                 SELECT ?1, ?2, digest, media_type, size, ?4, ?5, 0, ?4 FROM manifests WHERE id = ?3",
             )?
             .execute(params![
                 repository.0,
