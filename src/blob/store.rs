@@ -135,7 +135,9 @@ impl BlobStore {
     }
 
     pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
-        self.timed(Operation::Reader, || File::open(self.blob_path(digest)))
+        let path = self.blob_path(digest);
+        self.timed(Operation::Reader, || File::open(&path))
+            .map_err(|error| unopened(&path, error))
     }
 
     /// True if the blob's file exists and has `size` bytes. Its content is not verified.
@@ -350,6 +352,18 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Adds the file and the remedy to an error, unless the file is simply absent.
+fn unopened(path: &Path, error: io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => return error,
+        io::ErrorKind::PermissionDenied => {
+            ": it belongs to another user; give it (chown) to the user that runs the server"
+        }
+        _ => ": restore the file from a backup, or remove it and push the blob again",
+    };
+    io::Error::new(error.kind(), format!("{}: {error}{remedy}", path.display()))
 }
 
 #[cfg(test)]

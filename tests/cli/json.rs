@@ -155,12 +155,16 @@ fn show(printed: &mut Printed) {
     }
     client.get("/v2/ruled/app/manifests/pr-2");
     client.push_blob("ruled/app", b"leased");
+    let signature = format!("{}.sig", Image::small(6).digest().replace(':', "-"));
+    Image::small(8).push(&mut client, "other", &signature);
     Image::small(6).push(&mut client, "other", "v1");
     Image::small(7).push(&mut client, "other", "v2");
     for (heading, arguments) in [
         ("registry ls", &["ls"][..]),
         ("registry ls REPOSITORY", &["ls", "ruled/app"]),
         ("registry inspect", &["inspect", "team/app:v1"]),
+        ("registry inspect", &["inspect", "ruled/app:pr-2"]),
+        ("registry inspect", &["inspect", "other:v1"]),
         ("registry rm", &["rm", "team/app", "--dry-run"]),
         ("registry rm", &["rm", "ruled/app:gone", "--yes"]),
         ("registry rm", &["rm", "other@sha256:", "--yes"]),
@@ -184,6 +188,10 @@ fn show(printed: &mut Printed) {
             "registry tag restore",
             &["tag", "restore", "ruled/app:gone"],
         ),
+        (
+            "registry tag",
+            &["tag", "ruled/app:gone", "ruled/app:promoted"],
+        ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let arguments: Vec<_> = arguments
@@ -198,6 +206,10 @@ fn show(printed: &mut Printed) {
             .collect();
         printed.run(&server, heading, &arguments);
     }
+    for file in server.blob_files() {
+        std::fs::remove_file(file).expect("removed");
+    }
+    printed.run(&server, "registry verify", &["verify"]);
 }
 
 /// Commands that collect, and those about a server.

@@ -31,7 +31,7 @@ fn a_chain_leads_up_to_the_tag() {
     assert_eq!(why["chains"][0]["steps"][1]["digest"], *index);
     assert_eq!(
         why["chains"][0]["end"]["tags"],
-        value!([{ "tag": "v1", "rule": null }])
+        value!([{ "tag": "v1", "decision": null }])
     );
     assert_eq!(why["removals"], value!([]));
     let printed = text(&server, &["why", &layer]);
@@ -93,7 +93,7 @@ fn chains_show_the_rules_of_their_tags() {
     let image = Image::small(1);
     image.push(&mut client, "app", "pr-1");
     let why = json(&server, &["why", &image.digest()]);
-    let rule = &why["chains"][0]["end"]["tags"][0]["rule"];
+    let rule = &why["chains"][0]["end"]["tags"][0]["decision"];
     assert_eq!(
         (&rule["kept"], &rule["reason"]),
         (&true.into(), &"number 1 of the newest 2 of 'pr-*'".into())

@@ -219,19 +219,35 @@ fn a_push_heals_an_image_with_a_damaged_blob() {
 fn a_push_replaces_a_blob_that_was_not_checked() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let store = Store::new(temporary.path());
-    // long enough that the check is not there yet
-    let first = Image::new("x", vec![noise(1, 60_000_000)]);
-    store.image("a", "v1", &first);
+    // the check comes to it first, and has a minute's work with it
+    let first = format!("sha256:{}", "0".repeat(64));
+    let link = store.link_path("app", "_layers", &first);
+    store.write(&link, first.as_bytes());
+    store.write(&store.blob_path(&first), b"");
+    let set_length = |length| {
+        let file = fs::File::options()
+            .write(true)
+            .open(store.blob_path(&first));
+        file.and_then(|file| file.set_len(length))
+            .expect("a length");
+    };
+    set_length(100 << 30);
     let content = noise(2, 5000);
     let mut altered = content.clone();
     altered[7] ^= 1;
-    let digest = store.layer("z", &content);
+    let digest = store.layer("app", &content);
     store.write(&store.blob_path(&digest), &altered);
-    let server = taken_over(temporary.path());
-    let mut client = server.client();
-    client.push_blob("b", &content);
-    checked(&server);
-    assert!(client.get(&format!("/v2/b/blobs/{digest}")).body == content);
+
+    let mut server = taken_over(temporary.path());
+    let blob = format!("/v2/app/blobs/{digest}");
+    assert!(server.client().get(&blob).body == altered);
+    assert_eq!(server.client().push_blob("app", &content), digest);
+    server.kill();
+    set_length(0);
+    server.restart();
+    let line = checked(&server);
+    assert!(line.contains("sound=0 damaged=1"), "{line}");
+    assert!(server.client().get(&blob).body == content);
 }
 
 /// The manifest is wrong about the size, and the blob is right.

@@ -165,6 +165,15 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "http.limits.keepalive",
+        "http: {limits: {keepalive: 60s}}",
+        "http: {limits: {keepalive: 50ms}}",
+        |seen| {
+            let socket = seen.dial();
+            is_ended(&socket, &socket, "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        },
+    ),
+    Case(
         "http.limits.idle",
         "http: {limits: {idle: 60s}}",
         "http: {limits: {idle: 50ms}}",
@@ -391,6 +400,7 @@ fn a_change_of_every_live_key_takes_effect() {
                 | "http.draintimeout"
                 | "http.limits.handshake"
                 | "http.limits.header"
+                | "http.limits.keepalive"
                 | "http.limits.idle"
         );
         assert!(

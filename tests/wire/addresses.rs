@@ -102,6 +102,13 @@ const LOCATIONS: &[(Pairs, &str, Pairs, &str)] = &[
         FORWARDED,
         "https://own.example/v2/a/",
     ),
+    // the zone of an IPv6 address is escaped in URLs
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        &[("X-Forwarded-Host", "[fe80::1%eth0]:5000")],
+        "http://[fe80::1%25eth0]:5000/v2/a/",
+    ),
     (
         &[("REGISTRY_HTTP_HOST", "https://r.example/")],
         UPLOADS,

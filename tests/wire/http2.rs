@@ -489,7 +489,7 @@ fn requests_per_address_are_limited() {
 
 #[test]
 fn a_connection_without_requests_is_closed() {
-    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
+    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_KEEPALIVE", "1s")]);
     wait_for(async {
         let mut second = Second::encrypted(&server, None).await;
         assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);

@@ -254,7 +254,7 @@ fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
                 "days": days.collect::<Vec<_>>(),
             },
         },
-        "restorable": { "count": totals.trash, "size": totals.trash_bytes },
+        "trash": { "count": totals.trash, "size": totals.trash_bytes },
         "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
         "disk": { "freeSize": free_disk },
     })

@@ -275,10 +275,10 @@ fn chain_json(chain: &HolderChain) -> Value {
 }
 
 fn hold_json(hold: &TagHold) -> Value {
-    let rule = hold.decision.as_ref().map(|decision| {
+    let decision = hold.decision.as_ref().map(|decision| {
         json!({
             "kept": decision.is_kept, "reason": decision.reason, "until": decision.until.map(json::time),
         })
     });
-    json!({ "tag": hold.name, "rule": rule })
+    json!({ "tag": hold.name, "decision": decision })
 }

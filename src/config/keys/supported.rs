@@ -117,6 +117,7 @@ const OURS: &[Row] = &[
     Row("http.limits.connectionsperaddress", COUNT, "1024", Live, "Maximum number of connections from one address; further ones are closed"),
     Row("http.limits.handshake", Time, "10s", Live, "Timeout of a TLS handshake"),
     Row("http.limits.header", Time, "60s", Live, "Timeout for the headers of a request"),
+    Row("http.limits.keepalive", Time, "90s", Live, "Timeout for a connection without a request; above that of load balancers"),
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),

@@ -1,5 +1,7 @@
 //! Address by which clients know the registry: the prefix of its paths, and the base of its locations.
 
+use std::borrow::Cow;
+
 use http::header::{FORWARDED, HOST, HeaderName, HeaderValue, LINK, LOCATION};
 use http::uri::Authority;
 use http::{HeaderMap, Response, Uri};
@@ -98,7 +100,7 @@ impl ExternalUrl {
             .filter(|_| self.locations == Locations::Absolute);
         let location = host.map_or_else(
             || path.clone(),
-            |host| format!("{}://{host}{path}", claims.scheme()),
+            |host| format!("{}://{}{path}", claims.scheme(), with_escaped_zone(host)),
         );
         Base { location, path }
     }
@@ -125,8 +127,18 @@ pub(crate) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -
     format!(
         "{}://{}",
         forwarded.reported_scheme().unwrap_or("https"),
-        forwarded.host().unwrap_or_default()
+        with_escaped_zone(forwarded.host().unwrap_or_default())
     )
+}
+
+/// Escapes the zone of an IPv6 address, as URLs require (RFC 6874): a Host header may name it as it is.
+fn with_escaped_zone(host: &str) -> Cow<'_, str> {
+    match host.split_once('%') {
+        Some((address, zone)) if address.starts_with('[') && !zone.starts_with("25") => {
+            format!("{address}%25{zone}").into()
+        }
+        _ => host.into(),
+    }
 }
 
 /// Prepends the base to paths in a response's headers.
@@ -324,6 +336,24 @@ mod tests {
                 ("", DIRECT, &[HOSTED, host("user@evil")], own),
                 ("", DIRECT, &[HOSTED, ("x-forwarded-prefix", "/evil")], own),
                 ("", PROXIED, &[HOSTED, gopher], own),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1%e0]:5000")],
+                    "http://[fe80::1%25e0]:5000",
+                ),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1%25e0]")],
+                    "http://[fe80::1%25e0]",
+                ),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1]:5000")],
+                    "http://[fe80::1]:5000",
+                ),
                 ("/a", DIRECT, &[], "/a"),
             ],
         );

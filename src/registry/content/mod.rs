@@ -9,4 +9,5 @@ pub(super) mod precondition;
 pub(super) mod pull;
 pub(super) mod push;
 pub(super) mod reference;
+pub(super) mod signature_tags;
 pub(super) mod undo;

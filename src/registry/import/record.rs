@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::SourceFile;
-use crate::meta::{Actor, FormerTarget, Millis, TakeOver, WithdrawnFrom, WriteTx, now};
+use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WithdrawnFrom, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{AbsentReferences, RepositoryChange};
@@ -199,13 +199,17 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
         .into_iter()
         .rev()
         .try_for_each(|state| tx.add_former_target(id, &tag.name, state))?;
-    Ok(tx.set_tag(id, &tag.name, target, change.actor, since)?)
+    let origin = TagOrigin::push(since);
+    Ok(tx.set_tag(id, &tag.name, target, origin, change.actor, since)?)
 }
 
-/// Takes a blob out of all repositories that nobody has verified; a verified one stays.
-pub(super) fn withdraw(tx: &WriteTx<'_>, digest: &Digest) -> Result<Vec<WithdrawnFrom>, Error> {
+/// Takes a blob out of all repositories that nobody has verified; a verified one stays, and the result is `None`.
+pub(in crate::registry) fn withdraw(
+    tx: &WriteTx<'_>,
+    digest: &Digest,
+) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
     match tx.blob(digest)? {
-        Some(blob) if tx.is_unverified(blob)? => Ok(tx.withdraw_blob(digest, blob)?),
-        _ => Ok(Vec::new()),
+        Some(blob) if tx.is_unverified(blob)? => Ok(Some(tx.withdraw_blob(digest, blob)?)),
+        _ => Ok(None),
     }
 }

@@ -1,6 +1,8 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
-use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
+use crate::meta::{
+    Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, TagOrigin, WriteTx, now,
+};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -135,7 +137,19 @@ impl<'c> RepositoryChange<'c> {
     ///
     /// # Errors
     /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
-    pub fn set_tag(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
+    pub fn set_tag(
+        &self,
+        tag: &TagName,
+        manifest: ManifestId,
+        origin: TagOrigin,
+    ) -> Result<(), Error> {
+        self.check_movable(tag, manifest)?;
+        Ok(self
+            .tx
+            .set_tag(self.id, tag, manifest, origin, self.actor, self.now)?)
+    }
+
+    fn check_movable(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
         let mutable = self
             .settings
             .retention
@@ -148,9 +162,7 @@ impl<'c> RepositoryChange<'c> {
         {
             return Err(immutable);
         }
-        Ok(self
-            .tx
-            .set_tag(self.id, tag, manifest, self.actor, self.now)?)
+        Ok(())
     }
 
     /// Resolves each reference.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, now};
+use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
 };
@@ -101,7 +101,7 @@ impl Manifests<'_> {
                 condition.check(change.stored(&reference)?.as_ref())?;
                 let manifest = change.record_manifest(&manifest.references, &new)?;
                 tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, manifest))
+                    .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
         Ok(pushed)
