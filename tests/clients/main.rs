@@ -194,12 +194,12 @@ const TESTS: &[Test] = &[
         switching::tokens::of_another_server,
     )
     .on_every_engine(),
+    // 20.10 alone: 29 runs containers in a namespace that Debian's runc does not know
     Test::root(
         "image",
         &["docker", "dockerd", "curl", "musl-gcc", "busybox"],
         image::in_place_of_registry_2,
     )
-    .on_every_engine()
     .unless(image::lacks),
     Test::new(
         "systemd-unit",
