@@ -3,6 +3,7 @@
 //! A caller of the operations, like HTTP and the command line. All of it may die with the process
 //! at any moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::friendly::SpanPrinter;
@@ -164,12 +165,16 @@ async fn collect(registry: &Registry) {
     let mut recorded = None;
     loop {
         let changed = registry.settings_changed();
-        let retention = registry.settings().retention.clone();
-        if recorded.as_ref() != Some(&retention) {
-            if let Err(error) = registry.gc().record_retention().await {
-                tracing::warn!(%error, "cannot record the retention rules for other commands");
+        let settings = registry.settings();
+        let retention = settings.retention.clone();
+        if recorded
+            .as_ref()
+            .is_none_or(|recorded| !Arc::ptr_eq(recorded, &settings))
+        {
+            if let Err(error) = registry.gc().record_rules().await {
+                tracing::warn!(%error, "cannot record the rules for other commands");
             }
-            recorded = Some(retention.clone());
+            recorded = Some(settings);
         }
         if !retention.enabled {
             changed.await;

@@ -46,6 +46,14 @@ impl Store {
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)
             .map_err(|failure| owner::explained(failure, &directory))?;
+        let rules = match is_named {
+            true => None,
+            false => registry.gc().recorded_manifest_rules().await?,
+        };
+        let registry = match rules {
+            Some(rules) => registry.with_manifest_rules(rules),
+            None => registry,
+        };
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {

@@ -15,6 +15,7 @@ use crate::blob::{
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
+use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
@@ -175,6 +176,19 @@ impl Registry {
     pub fn with_retention(self, retention: Retention) -> Self {
         let settings = RegistrySettings {
             retention,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
+    }
+
+    /// Replaces the rules about pushed manifests.
+    #[must_use]
+    pub fn with_manifest_rules(self, manifest_rules: ManifestRules) -> Self {
+        let settings = RegistrySettings {
+            manifest_rules,
             ..(*self.settings()).clone()
         };
         Self {

@@ -188,6 +188,10 @@ fn show(printed: &mut Printed) {
             "registry tag restore",
             &["tag", "restore", "ruled/app:gone"],
         ),
+        (
+            "registry tag",
+            &["tag", "ruled/app:gone", "ruled/app:promoted"],
+        ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let arguments: Vec<_> = arguments
@@ -202,6 +206,10 @@ fn show(printed: &mut Printed) {
             .collect();
         printed.run(&server, heading, &arguments);
     }
+    for file in server.blob_files() {
+        std::fs::remove_file(file).expect("removed");
+    }
+    printed.run(&server, "registry verify", &["verify"]);
 }
 
 /// Commands that collect, and those about a server.

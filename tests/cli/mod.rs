@@ -10,9 +10,11 @@ mod json;
 mod listing;
 mod output;
 mod policies;
+mod promotion;
 mod removing;
 mod restoring;
 mod tags;
+mod verify;
 mod why;
 
 use serde_json::Value;

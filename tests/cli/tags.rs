@@ -159,7 +159,7 @@ fn each_restore_goes_one_manifest_further_back() {
     let restore = |more: &[&str]| json(&server, &[&["tag", "restore", "app:v1"], more].concat());
 
     let planned = restore(&["--dry-run"]);
-    assert_eq!(planned["restored"], false);
+    assert_eq!(planned["dryRun"], true);
     assert!(
         text(&server, &["tag", "restore", "app:v1", "--dry-run"]).starts_with(&format!(
             "would move tag v1 of app from {} to {}, pushed 20",
@@ -171,7 +171,7 @@ fn each_restore_goes_one_manifest_further_back() {
     for back in [second, first] {
         let restored = restore(&[]);
         assert_eq!(restored["digest"], back.digest());
-        assert_eq!(restored["restored"], true);
+        assert_eq!(restored["dryRun"], false);
         back.assert_pulls(&mut client, "app", "v1");
     }
     for arguments in [

@@ -1,8 +1,8 @@
-//! `registry tag`: the history of a tag, and moving it back.
+//! `registry tag`: pointing a tag at an image, its history, and moving it back.
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Registry, RestoreTarget, TagRestoration, TagState, now};
+use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -15,9 +15,20 @@ use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::{time_arg, values};
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    /// Image that the tag is to point at
+    #[arg(value_name = "SOURCE", required = true)]
+    source: Option<String>,
+    /// Tag, new or existing, of the same repository or of another one
+    #[arg(value_name = "REPOSITORY:TAG", required = true)]
+    target: Option<String>,
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(clap::Subcommand)]
@@ -58,9 +69,56 @@ struct RestoreArguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    match arguments.command {
-        Command::History(arguments) => history(arguments).await,
-        Command::Restore(arguments) => restore(arguments).await,
+    match arguments {
+        Arguments {
+            command: Some(Command::History(arguments)),
+            ..
+        } => history(arguments).await,
+        Arguments {
+            command: Some(Command::Restore(arguments)),
+            ..
+        } => restore(arguments).await,
+        Arguments {
+            source,
+            target,
+            store,
+            output: Output { format },
+            command: None,
+        } => {
+            let (source, target) = (source.unwrap_or_default(), target.unwrap_or_default());
+            promote(&source, &target, store, format).await
+        }
+    }
+}
+
+async fn promote(source: &str, target: &str, store: Store, format: Format) -> Result<(), Error> {
+    let (source, target) = (Reference::parse(source)?, Reference::parse(target)?);
+    let registry = store.open().await?;
+    let source = source.resolve(&registry, "tag").await?;
+    let said = source.text.clone();
+    let (from, reference) = source.manifest(&registry, "tag").await?;
+    let (repository, tag) = target.resolve(&registry, "tag").await?.tag("tag")?;
+    let Promotion { was, digest } = registry
+        .tags()
+        .promote(&from, &reference, &repository, &tag, actor::local_user())
+        .await?;
+    match format {
+        Format::Json => json::print(&json!({
+            "repository": repository.as_str(),
+            "tag": tag.as_str(),
+            "digest": digest.as_str(),
+            "was": was.as_ref().map(Digest::as_str),
+        })),
+        Format::Text => output::say(&match was {
+            Some(was) if was == digest => {
+                format!("tag {tag} of {repository} already points at {digest}")
+            }
+            Some(was) => format!(
+                "moved tag {tag} of {repository} from {was} to {digest}, which is {said}; registry tag restore {repository}:{tag} \
+                 takes that back"
+            ),
+            None => format!("tag {tag} of {repository} points at {digest}, which is {said}"),
+        }),
     }
 }
 
@@ -171,7 +229,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "digest": restoration.digest.as_str(),
             "was": restoration.was.as_ref().map(Digest::as_str),
             "pushed": restoration.pushed_at.map(json::time),
-            "restored": !dry_run,
+            "dryRun": dry_run,
         })),
         Format::Text => output::say(&sentence(&repository, &tag, &restoration, dry_run)),
     }
