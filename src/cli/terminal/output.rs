@@ -70,19 +70,21 @@ pub(crate) fn say(sentence: &str) -> Result<(), Error> {
     print(&format!("{}\n", wrapped(sentence, Screen::of_stdout())))
 }
 
-/// Prints a fact beside its label; on a terminal, further lines are indented like the first.
+/// Prints a fact beside its label; on a terminal, further lines are indented like the first, and what is too wide is below.
 pub(crate) fn fact(label: &str, fact: &str) -> Result<(), Error> {
     print(&labelled(label, fact, Screen::of_stdout()))
 }
 
 fn labelled(label: &str, fact: &str, screen: Screen) -> String {
-    let fact = match screen {
-        Screen::Pipe => fact.to_owned(),
-        Screen::Terminal { columns } => {
-            let columns = columns.saturating_sub(LABEL_WIDTH + 1);
-            wrapped(fact, Screen::Terminal { columns })
-        }
+    let Screen::Terminal { columns } = screen else {
+        return format!("{label:LABEL_WIDTH$} {fact}\n");
     };
+    let beside = columns.saturating_sub(LABEL_WIDTH + 1);
+    if fact.split_whitespace().any(|word| word.width() > beside) {
+        // below its label, so that a digest stays whole and can be copied
+        return format!("{label}\n{}\n", wrapped(&format!("  {fact}"), screen));
+    }
+    let fact = wrapped(fact, Screen::Terminal { columns: beside });
     let gap = format!("\n{:LABEL_WIDTH$} ", "");
     format!("{label:LABEL_WIDTH$} {}\n", fact.replace('\n', &gap))
 }
@@ -157,6 +159,10 @@ mod tests {
         assert_eq!(
             labelled("Command", "sh -c 'exec something long'", terminal),
             "Command        sh -c 'exec\n                 something\n                 long'\n"
+        );
+        assert_eq!(
+            labelled("Digest", "sha256:0123456789abcdef", terminal),
+            "Digest\n  sha256:0123456789abcdef\n"
         );
         assert_eq!(
             labelled("", "  2026-11-21  1 B in 1 blob", Screen::Pipe),
