@@ -1,6 +1,7 @@
 //! `registry serve`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::auth::Access;
@@ -8,6 +9,7 @@ use tarkeep::config::Config;
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::registry::Registry;
+use tarkeep::service_manager::Notifier;
 
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
@@ -19,11 +21,15 @@ use crate::cli::server::announce::{
 use crate::cli::server::connection_limit::connection_limit;
 use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
+use crate::cli::server::sockets::Inherited;
 use crate::cli::server::{monitoring, parts};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
 /// hundreds of stacks.
 const BLOCKING_THREADS: usize = 64;
+
+/// Time, beside that of requests in flight, in which a stopping server has ended.
+const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// Timeout for writing the last lines of the access log.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -42,6 +48,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+    // first, while their descriptors cannot have come to mean something else
+    let inherited = Inherited::take()?;
     let flags = Flags {
         addr: arguments.addr,
         data_dir: arguments.data_dir,
@@ -65,7 +73,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         .build();
     let runtime =
         runtime.map_err(|error| Error::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(&address, &directory, &config, reloader));
+    let outcome = runtime.block_on(serve(&address, inherited, &directory, &config, reloader));
     // tasks still running belong to clients whose drain timeout has passed
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
@@ -73,6 +81,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 async fn serve(
     address: &Address,
+    mut inherited: Inherited,
     directory: &Path,
     config: &Config,
     mut reloader: Reloader,
@@ -91,25 +100,39 @@ async fn serve(
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
-    let server = Server::bind(address, registry.clone(), access.clone(), http, monitoring).await;
-    let server = server.map_err(|error| cannot_bind(address, &error))?;
-    let address = server
-        .address()
+    let listener = inherited.main(address).await?;
+    let addresses = listener
+        .addresses()
         .map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
-    reloader.register(parts::access(access.clone(), address.clone()));
-    let debug = monitoring::debug_server(&config.http.debug, &server).await?;
-    announce(&address, scheme, directory);
+    reloader.register(parts::access(access.clone(), addresses.clone()));
+    let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
+    announce(&addresses, scheme, directory);
     if access.is_open() {
-        warn_open_to_network(&address);
+        warn_open_to_network(&addresses);
     }
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
-    let background = tokio::spawn(background(registry.clone(), health, access, debug));
+    let notifier = Arc::new(Notifier::from_environment());
+    let background = background(
+        registry.clone(),
+        health,
+        access,
+        debug,
+        Arc::clone(&notifier),
+    );
+    let background = tokio::spawn(background);
     let reloading = tokio::spawn(reloader.run(hangup));
-    if !server.run(shutdown(signals)).await {
+    notifier.ready();
+    let live = server.settings();
+    let stop = async {
+        shutdown(signals).await;
+        notifier.stopping(live.get().limits.drain_timeout + LAST_WORK);
+    };
+    if !server.run(stop).await {
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
     }
     reloading.abort();
@@ -126,6 +149,7 @@ async fn background(
     health: Health,
     access: Access,
     debug: Option<DebugServer>,
+    notifier: Arc<Notifier>,
 ) {
     let debug = async {
         if let Some(debug) = debug {
@@ -136,6 +160,7 @@ async fn background(
         tarkeep::background::run(&registry),
         health.run(&registry),
         access.watch(),
+        notifier.keep_alive(),
         debug
     );
 }
