@@ -3,14 +3,19 @@
 //! A caller of the operations, like HTTP and the command line. All of it may die with the process
 //! at any moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::friendly::SpanPrinter;
 
-use crate::registry::{Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions};
+use crate::registry::{
+    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions,
+};
 
 /// Interval at which uploads are checked for what crashes left.
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(3600);
+/// Interval between two checks of blobs that were taken over and could not be read.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Minimum interval between rounds, whatever the configuration says.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum interval between two looks at the clock.
@@ -26,6 +31,7 @@ pub async fn run(registry: &Registry) {
     tokio::join!(
         uploads(registry),
         collect(registry),
+        check_imported(registry),
         record_uses(registry),
         watch.run(registry)
     );
@@ -86,6 +92,26 @@ fn length(time: Millis) -> String {
     SpanPrinter::new().unsigned_duration_to_string(&Duration::from_secs(time.as_secs()))
 }
 
+/// Checks the blobs of a store that was taken over, until none is left.
+async fn check_imported(registry: &Registry) {
+    loop {
+        match registry.import().check_blobs().await {
+            Ok(checked) if checked == BlobCheck::default() => return,
+            Ok(checked) => tracing::info!(
+                sound = checked.sound,
+                damaged = checked.damaged,
+                unreadable = checked.unreadable,
+                "checked the blobs that were taken over"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "cannot check the blobs that were taken over; continuing in an hour")
+            }
+        }
+        // what could not be read, and what failed
+        tokio::time::sleep(CHECK_INTERVAL).await;
+    }
+}
+
 async fn uploads(registry: &Registry) {
     let mut rounds = tokio::time::interval(RECOVERY_INTERVAL);
     rounds.tick().await;
@@ -139,12 +165,16 @@ async fn collect(registry: &Registry) {
     let mut recorded = None;
     loop {
         let changed = registry.settings_changed();
-        let retention = registry.settings().retention.clone();
-        if recorded.as_ref() != Some(&retention) {
-            if let Err(error) = registry.gc().record_retention().await {
-                tracing::warn!(%error, "cannot record the retention rules for other commands");
+        let settings = registry.settings();
+        let retention = settings.retention.clone();
+        if recorded
+            .as_ref()
+            .is_none_or(|recorded| !Arc::ptr_eq(recorded, &settings))
+        {
+            if let Err(error) = registry.gc().record_rules().await {
+                tracing::warn!(%error, "cannot record the rules for other commands");
             }
-            recorded = Some(retention.clone());
+            recorded = Some(settings);
         }
         if !retention.enabled {
             changed.await;

@@ -30,6 +30,8 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod import;
+
 pub mod http;
 
 pub mod tls;

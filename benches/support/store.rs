@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use tarkeep::blob::Hasher;
-use tarkeep::meta::{Actor, Error, Meta, NewManifest, WriteTx, now};
+use tarkeep::meta::{Actor, Error, Meta, NewManifest, TagOrigin, WriteTx, now};
 use tarkeep::oci::{Algorithm, Digest, MediaType, Reference, RepositoryName, TagName};
 
 /// Size of a blob, in bytes.
@@ -96,7 +96,8 @@ fn fill(tx: &WriteTx<'_>, plan: Plan, number: usize) -> Result<(), Error> {
         for tag in 0..plan.tags {
             let tag = format!("v{}", image * plan.tags + tag);
             let tag = TagName::parse(&tag).expect("a tag");
-            tx.set_tag(repository, &tag, manifest, &Actor::default(), now)?;
+            let origin = TagOrigin::push(now);
+            tx.set_tag(repository, &tag, manifest, origin, &Actor::default(), now)?;
         }
     }
     Ok(())

@@ -20,6 +20,7 @@
 mod content;
 mod emergency_space;
 mod hasher;
+mod source;
 mod space;
 mod stats;
 mod store;
@@ -28,6 +29,7 @@ mod upload;
 pub use content::{BlobContent, BlobFile};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
+pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
 pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};

@@ -86,7 +86,7 @@ impl BlobStore {
         &self.stats
     }
 
-    fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
+    pub(super) fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
         self.stats.operation(operation).time(work)
     }
 
@@ -103,7 +103,7 @@ impl BlobStore {
         self.root.join("uploads")
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
+    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
         let mut path = self.blobs();
         path.extend([digest.algorithm().as_str(), &hex[..2], hex]);
@@ -134,8 +134,10 @@ impl BlobStore {
         Ok(bytes)
     }
 
-    fn open_file(&self, digest: &Digest) -> io::Result<File> {
-        self.timed(Operation::Reader, || File::open(self.blob_path(digest)))
+    pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
+        let path = self.blob_path(digest);
+        self.timed(Operation::Reader, || File::open(&path))
+            .map_err(|error| unopened(&path, error))
     }
 
     /// True if the blob's file exists and has `size` bytes. Its content is not verified.
@@ -341,7 +343,7 @@ impl BlobStore {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -350,6 +352,18 @@ fn make_directory(path: &Path) -> io::Result<()> {
 
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Adds the file and the remedy to an error, unless the file is simply absent.
+fn unopened(path: &Path, error: io::Error) -> io::Error {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => return error,
+        io::ErrorKind::PermissionDenied => {
+            ": it belongs to another user; give it (chown) to the user that runs the server"
+        }
+        _ => ": restore the file from a backup, or remove it and push the blob again",
+    };
+    io::Error::new(error.kind(), format!("{}: {error}{remedy}", path.display()))
 }
 
 #[cfg(test)]

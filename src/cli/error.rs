@@ -11,6 +11,8 @@ pub(crate) enum Error {
     Violations(#[from] Violations),
     #[error(transparent)]
     Registry(#[from] tarkeep::registry::Error),
+    #[error(transparent)]
+    Import(#[from] tarkeep::import::Error),
     #[error("{0}")]
     Other(String),
     /// The output already says why.

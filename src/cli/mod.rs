@@ -7,6 +7,7 @@
 mod account;
 mod actor;
 mod commands;
+mod configuration;
 mod docker_entrypoint;
 mod error;
 mod from_config;

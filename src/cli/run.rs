@@ -1,12 +1,15 @@
 //! The command line: its arguments, and the dispatch to commands.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::commands::{
-    config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore, rm, tag, why,
+    completions, config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore,
+    rm, tag, verify, why,
 };
+use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
 use crate::cli::server::serve;
@@ -35,19 +38,20 @@ enum Command {
     /// Run the server
     Serve(serve::Arguments),
     Ls(ls::Arguments),
-    /// Show an image: its layers, tags, platforms and referrers
     Inspect(inspect::Arguments),
     Du(du::Arguments),
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
     Rm(rm::Arguments),
     /// List deleted content that can still be restored, or restore it
     Restore(restore::Arguments),
-    /// Show the history of a tag, or move it back
+    /// Point a tag at an image, as docker tag does; show its history, or move it back
     Tag(tag::Arguments),
     /// Show why a blob or manifest is kept (tags, references, leases, rules), or when it will be removed
     Why(why::Arguments),
     /// Preview the effect of the retention rules
     Policy(policy::Arguments),
+    /// Read everything that is stored and compare it with its digests; a server may be running
+    Verify(verify::Arguments),
     /// Remove unreferenced content now; a server may be running
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
@@ -56,11 +60,9 @@ enum Command {
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
     Config(config::Arguments),
-    /// Print a shell completion script
-    Completions {
-        /// Shell, as in: registry completions bash > /etc/bash_completion.d/registry
-        shell: clap_complete::Shell,
-    },
+    Completions(completions::Arguments),
+    #[command(hide = true)]
+    Complete(completions::Names),
 }
 
 /// Runs the command line.
@@ -68,11 +70,14 @@ pub fn main() -> ExitCode {
     let given: Vec<_> = std::env::args_os().collect();
     let is_called_htpasswd = given
         .first()
-        .is_some_and(|path| std::path::Path::new(path).file_name() == Some("htpasswd".as_ref()));
+        .is_some_and(|path| Path::new(path).file_name() == Some("htpasswd".as_ref()));
     let mut words = if is_called_htpasswd {
         given
     } else {
-        docker_entrypoint::arguments(given.into_iter())
+        configuration::with_flag(
+            docker_entrypoint::arguments(given.into_iter()),
+            Path::is_file,
+        )
     };
     if is_called_htpasswd || words.get(1).is_some_and(|command| command == "htpasswd") {
         let rest = words.split_off(words.len().min(if is_called_htpasswd { 1 } else { 2 }));
@@ -91,16 +96,14 @@ pub fn main() -> ExitCode {
         Command::Tag(arguments) => wait_for(tag::run(arguments)),
         Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
+        Command::Verify(arguments) => wait_for(verify::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "registry", &mut script);
-            output::print_raw(&script)
-        }
+        Command::Complete(arguments) => wait_for(completions::complete(arguments)),
+        Command::Completions(arguments) => completions::run(arguments, Arguments::command()),
     };
     tarkeep::log::flush();
     match outcome {

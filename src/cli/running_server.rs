@@ -49,7 +49,7 @@ impl RunningServer {
                 .find(|(name, path)| name == tarkeep::config::FILE_VARIABLE && !path.is_empty())?;
             Some(PathBuf::from(path))
         };
-        let path = self.arguments.config.clone().or_else(from_environment)?;
+        let path = self.arguments.config.path().or_else(from_environment)?;
         // relative to the server's working directory
         let working_directory = self.process.join("cwd").read_link().unwrap_or_default();
         Some(working_directory.join(path))

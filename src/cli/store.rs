@@ -37,7 +37,7 @@ impl Store {
         let (Loaded { config, .. }, rules) =
             Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
         let directory = directory(self.data_dir, &config)?;
-        defaults::check_foreign_store(&directory, &config)?;
+        defaults::check_taken_over(&directory)?;
         // the owner may delete even if clients may not
         let settings = RegistrySettings {
             delete: true,
@@ -46,6 +46,14 @@ impl Store {
         let own = settings.retention.clone();
         let registry = Registry::open_existing(&directory, settings)
             .map_err(|failure| owner::explained(failure, &directory))?;
+        let rules = match is_named {
+            true => None,
+            false => registry.gc().recorded_manifest_rules().await?,
+        };
+        let registry = match rules {
+            Some(rules) => registry.with_manifest_rules(rules),
+            None => registry,
+        };
         let recorded = if is_named || registry::names_retention(&config) {
             None
         } else {

@@ -95,19 +95,24 @@ impl App {
             (Err(_), Some(path)) => route::label_of(path),
             (Err(_), None) => RouteLabel::Other,
         };
-        // as in distribution, health checks stop every request but probes, even invalid ones
-        let is_served = self.monitor.health.is_healthy()
-            || action
-                .as_ref()
-                .is_ok_and(|action| action.endpoint().is_probe());
+        // as in distribution, health checks stop every request but probes, even invalid ones; so does a take-over
+        let is_probe = action
+            .as_ref()
+            .is_ok_and(|action| action.endpoint().is_probe());
+        let action = if is_probe {
+            action
+        } else if self.monitor.health.is_healthy() {
+            self.registry
+                .check_available()
+                .map_err(ApiError::from)
+                .and(action)
+        } else {
+            Err(ApiError::Unhealthy)
+        };
         Parsed {
             label,
             is_v2: path.is_some_and(|path| path.starts_with("/v2")),
-            action: if is_served {
-                action
-            } else {
-                Err(ApiError::Unhealthy)
-            },
+            action,
             inner: inner
                 .filter(|inner| matches!(inner, Cow::Owned(_)))
                 .map(Cow::into_owned),
@@ -166,11 +171,14 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if is_v2 {
-        builder::mark_v2(&mut response);
+        builder::mark_v2(response.headers_mut());
     }
-    base_url::relocate(response.headers_mut(), &base);
-    let settings = app.settings.load();
-    settings.headers.add_to(response.headers_mut());
+    base_url::relocate(&mut response, &base);
+    let headers = response.headers_mut();
+    app.settings.load().headers.add_to(headers);
+    if is_v2 {
+        builder::forbid_scripts(headers);
+    }
     observation.answer(response)
 }
 

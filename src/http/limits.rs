@@ -4,5 +4,5 @@
 /// times this much memory.
 pub(crate) const CONNECTION_BUFFER: usize = 128 << 10;
 
-/// Maximum number of tags in one push. Each becomes a header of the response, whose size proxies limit.
+/// Maximum number of tags in one push. The response names them in its headers, whose size proxies limit.
 pub(crate) const MAX_TAGS: usize = 100;

@@ -34,8 +34,11 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// Maximum time for a TLS handshake.
     pub handshake_timeout: Duration,
-    /// Maximum time for the head of a request, and for an idle connection.
+    /// Maximum time for the head of a request.
     pub header_timeout: Duration,
+    /// Maximum time until the next request on a connection. Longer than the minute for which load balancers commonly
+    /// keep connections: the end that closes first must be theirs, or a request meets a connection that has ended.
+    pub keep_alive_timeout: Duration,
     /// Maximum time without progress, of a request body that arrives or of a response that is sent.
     pub idle_timeout: Duration,
     /// Time that requests in flight have when the server stops.
@@ -49,6 +52,7 @@ impl Default for Limits {
             connections_per_address: 1024,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(60),
+            keep_alive_timeout: Duration::from_secs(90),
             idle_timeout: Duration::from_secs(120),
             drain_timeout: Duration::from_secs(30),
         }

@@ -56,7 +56,7 @@ impl Cursor {
 }
 
 /// A position in a tag's history, which is read from the newest state to the oldest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HistoryCursor(pub(super) i64);
 
 impl HistoryCursor {

@@ -94,6 +94,10 @@ pub enum ManifestError {
     MediaType { inside: String, outside: MediaType },
     #[error("'{0}' is not a media type")]
     MalformedMediaType(String),
+    #[error(
+        "'{0}' is no JSON type, as every manifest's is: application/json, or one that ends in +json"
+    )]
+    NotJson(MediaType),
     #[error("neither the Content-Type nor a mediaType names the kind of manifest")]
     Untyped,
     #[error("an image manifest must not have 'manifests', an index neither 'config' nor 'layers'")]

@@ -69,6 +69,12 @@ impl MediaType {
         }
     }
 
+    /// Reports whether content of this type is JSON (WHATWG MIME Sniffing Standard, "JSON MIME type").
+    pub fn is_json(&self) -> bool {
+        let text = self.0.to_ascii_lowercase();
+        text.ends_with("+json") || Self::PLAIN_JSON.contains(&&*text)
+    }
+
     /// Reports whether this type says more about a manifest than `other`: a kind of manifest that the registry knows
     /// more than any other, and any other more than plain JSON.
     pub fn is_more_specific_than(&self, other: &Self) -> bool {

@@ -3,12 +3,14 @@
 //! Nothing here accesses files, clocks or the network, so that every layer can use it.
 
 mod digest;
+mod image_config;
 mod manifest;
 mod media_type;
 mod name;
 mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
+pub use image_config::ImageConfig;
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};

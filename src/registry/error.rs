@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::blob::{Shortage, UploadId};
 use crate::meta;
 use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+use crate::registry::import::progress::ImportCounts;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,6 +45,8 @@ pub enum Error {
         repository: RepositoryName,
         digests: Vec<Digest>,
     },
+    #[error("what is stored does not meet If-Match or If-None-Match of the request")]
+    PreconditionFailed,
     #[error("{digest} is needed by manifest {holder}: delete that one first")]
     InUse { digest: Digest, holder: Digest },
     #[error(
@@ -89,6 +92,10 @@ pub enum Error {
     NoRegistry(PathBuf),
     #[error("the registry is overloaded, try again later: {0}")]
     Overloaded(String),
+    #[error("the registry is taking over the images of registry:2, try again later: {0}")]
+    TakingOver(ImportCounts),
+    #[error("cannot link a blob of registry:2 into the data directory: {cause}{remedy}", cause = .0, remedy = link_remedy(.0))]
+    Link(io::Error),
     #[error(transparent)]
     Meta(meta::Error),
     #[error("{doing} failed: {cause}")]
@@ -126,6 +133,19 @@ impl Error {
             Some(shortage) => Self::StorageFull(shortage),
             None => Self::Files { doing, cause },
         }
+    }
+}
+
+/// Ends the sentence about a file that cannot be linked.
+fn link_remedy(cause: &io::Error) -> &'static str {
+    match cause.kind() {
+        io::ErrorKind::CrossesDevices => {
+            "; its store must be on the same file system, and below the same mount, as registry.db"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; run the server as the user that owns the files of registry:2, or as root"
+        }
+        _ => "",
     }
 }
 

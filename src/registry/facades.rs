@@ -41,6 +41,12 @@ pub struct Trash<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Content taken over from another registry.
+#[derive(Clone, Copy)]
+pub struct Import<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Garbage collection.
 #[derive(Clone, Copy)]
 pub struct Gc<'r> {
@@ -50,6 +56,12 @@ pub struct Gc<'r> {
 /// Read-only reports: disk usage, forecasts, previews, and why something is kept.
 #[derive(Clone, Copy)]
 pub struct Reports<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// Verification of everything that is stored.
+#[derive(Clone, Copy)]
+pub struct Verify<'r> {
     pub(super) registry: &'r Registry,
 }
 
@@ -90,6 +102,11 @@ impl Registry {
         Trash { registry: self }
     }
 
+    /// Content taken over from another registry.
+    pub fn import(&self) -> Import<'_> {
+        Import { registry: self }
+    }
+
     /// Garbage collection.
     pub fn gc(&self) -> Gc<'_> {
         Gc { registry: self }
@@ -98,6 +115,11 @@ impl Registry {
     /// Read-only reports.
     pub fn reports(&self) -> Reports<'_> {
         Reports { registry: self }
+    }
+
+    /// Verification of everything that is stored.
+    pub fn verify(&self) -> Verify<'_> {
+        Verify { registry: self }
     }
 
     /// Counters and checks for monitoring.

@@ -5,7 +5,7 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `gc`, `policy` and `report`.
+//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy`, `report` and `verify`.
 
 mod blocking;
 mod content;
@@ -13,32 +13,41 @@ mod disk_reserve;
 mod error;
 mod facades;
 mod gc;
+mod import;
 mod policy;
 mod report;
 mod service;
 mod settings;
 mod upload;
+mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, Totals, TrashRow, Usage, now,
+    TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
 };
-pub use content::describe::{ImageDescription, ImageSummary};
+pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
+pub use content::precondition::{EntityTags, Precondition};
 pub use content::pull::blob::FoundBlob;
-pub use content::push::manifest::PushedManifest;
+pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
+pub use content::push::promotion::Promotion;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
-pub use content::undo::history::RestoreTarget;
+pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
-pub use facades::{Blobs, Gc, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads};
+pub use facades::{
+    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
+};
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::SweepCounts;
+pub use import::check::BlobCheck;
+pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
+pub use import::progress::{ImportCounts, ImportProgress};
 pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
@@ -57,4 +66,5 @@ pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
-pub use upload::session::UploadStatus;
+pub use upload::session::{ClosingRequest, UploadStatus};
+pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};

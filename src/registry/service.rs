@@ -15,10 +15,12 @@ use crate::blob::{
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
+use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::gc::failed_removals::FailedRemovals;
+use crate::registry::import::progress::ImportProgress;
 use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
@@ -49,6 +51,7 @@ pub struct Registry {
     pub(super) batches: BatchBudget,
     pub(super) collection: Arc<GcCounters>,
     pub(super) measurements: Arc<Measurements>,
+    pub(super) import: ImportProgress,
 }
 
 impl Registry {
@@ -86,6 +89,7 @@ impl Registry {
             batches: BatchBudget::default(),
             collection: Arc::default(),
             measurements: Arc::default(),
+            import: ImportProgress::default(),
         })
     }
 
@@ -180,6 +184,19 @@ impl Registry {
         }
     }
 
+    /// Replaces the rules about pushed manifests.
+    #[must_use]
+    pub fn with_manifest_rules(self, manifest_rules: ManifestRules) -> Self {
+        let settings = RegistrySettings {
+            manifest_rules,
+            ..(*self.settings()).clone()
+        };
+        Self {
+            settings: Arc::new(ArcSwap::from_pointee(settings)),
+            ..self
+        }
+    }
+
     /// Returns the settings in force.
     ///
     /// An operation that needs several reads them once, so that they belong together.
@@ -196,6 +213,17 @@ impl Registry {
     /// Completes once [`Self::set_settings`] is called after this call.
     pub fn settings_changed(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// Rejects clients while another registry's store is taken over.
+    ///
+    /// # Errors
+    /// [`Error::TakingOver`].
+    pub fn check_available(&self) -> Result<(), Error> {
+        match self.import.running() {
+            Some(counts) => Err(Error::TakingOver(counts)),
+            None => Ok(()),
+        }
     }
 
     /// Rejects clients' changes in read-only mode.

@@ -100,7 +100,10 @@ fn du_figures_match_the_file_system() {
 fn assert_repositories(du: &Value, store: &Store) {
     let app = usage(du, "app");
     let configs = config(&store.versions[0]) + config(&store.versions[1]);
-    assert_eq!((&app["tags"], &app["manifests"]), (&3.into(), &2.into()));
+    assert_eq!(
+        (&app["tagCount"], &app["manifestCount"]),
+        (&3.into(), &2.into())
+    );
     assert_eq!(
         number(&app["logicalSize"]),
         2 * 71_000 + configs,
@@ -164,7 +167,9 @@ fn assert_totals(server: &Server, du: &Value, store: &Store) {
         ),
         (&0.into(), &0.into())
     );
-    assert!(number(&figures["database"]["size"]) >= 4096 && number(&figures["freeDisk"]) > 0);
+    assert!(
+        number(&figures["database"]["size"]) >= 4096 && number(&figures["disk"]["freeSize"]) > 0
+    );
 }
 
 /// Asserts the figures of each tag.
@@ -260,7 +265,7 @@ fn waiting_garbage_is_listed_with_its_date() {
     let tomorrow = crate::support::format_time(tomorrow);
     assert_eq!(
         garbage["later"]["days"],
-        serde_json::json!([{ "date": tomorrow[..10], "size": frees, "blobs": 2 }])
+        serde_json::json!([{ "date": tomorrow[..10], "size": frees, "blobCount": 2 }])
     );
     let table = text(&server, &["du"]);
     assert!(

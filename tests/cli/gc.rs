@@ -88,5 +88,5 @@ fn counts_of_one_are_in_the_singular() {
             && shown.contains("; 0 tags, 1 manifest and 2 blobs with "),
         "{shown}"
     );
-    assert_eq!(json(&server, &["gc"])["blobs"], 2);
+    assert_eq!(json(&server, &["gc"])["blobCount"], 2);
 }

@@ -14,8 +14,8 @@ fn pushed_content_is_listed_and_inspected() {
     assert_eq!(
         (
             &repositories[1]["repository"],
-            &repositories[1]["tags"],
-            &repositories[1]["manifests"]
+            &repositories[1]["tagCount"],
+            &repositories[1]["manifestCount"]
         ),
         (&"team/app".into(), &1.into(), &4.into())
     );

@@ -1,15 +1,20 @@
 //! The command line, with and without a running server.
 
+mod completion;
 mod data_directory;
 mod disk;
 mod gc;
 mod hostile_text;
+mod inspecting;
+mod json;
 mod listing;
 mod output;
 mod policies;
+mod promotion;
 mod removing;
 mod restoring;
 mod tags;
+mod verify;
 mod why;
 
 use serde_json::Value;

@@ -46,7 +46,7 @@ fn a_glob_previews_and_then_removes() {
         ]
     );
     assert_eq!(
-        (&shown["removed"], &shown["untagged"]["manifests"]),
+        (&shown["removed"], &shown["untagged"]["manifestCount"]),
         (&value!(false), &value!(3))
     );
     let own = |image: &Image| (image.config.len() + 1000) as u64;
@@ -259,11 +259,11 @@ fn signatures_and_referrers_that_go_along_are_named() {
             value!([
                 {
                     "repository": "team/app", "tag": null, "digest": referrer,
-                    "type": "application/vnd.test.signature", "subject": index
+                    "artifactType": "application/vnd.test.signature", "subject": index
                 },
                 {
                     "repository": "team/app", "tag": tag, "digest": signature.digest(),
-                    "type": null, "subject": index
+                    "artifactType": null, "subject": index
                 },
             ]),
             "{reference}"

@@ -21,7 +21,7 @@ fn delete(client: &mut Client, repository: &str, digest: &str) {
 fn restorable_manifests_are_listed() {
     let server = Server::start();
     let mut client = server.client();
-    assert_eq!(json(&server, &["restore"])["deleted"], value!([]));
+    assert_eq!(json(&server, &["restore"])["restorable"], value!([]));
     let (image, other) = (Image::small(1), Image::small(2));
     image.push(&mut client, "app", "v1");
     image.push(&mut client, "app", "latest");
@@ -29,7 +29,7 @@ fn restorable_manifests_are_listed() {
     delete(&mut client, "app", &image.digest());
     assert_eq!(client.delete("/v2/web/manifests/v1").status, 202);
 
-    let list = json(&server, &["restore"])["deleted"].clone();
+    let list = json(&server, &["restore"])["restorable"].clone();
     let (manifest, tag) = (&list[0], &list[1]);
     assert_eq!(
         (
@@ -99,7 +99,7 @@ fn an_index_is_restored_with_children_and_signature() {
 
     let restored = json(&server, &["restore", &format!("team/app@{index}")])["restored"].clone();
     assert_eq!(
-        (&restored[0]["digest"], &restored[0]["children"]),
+        (&restored[0]["digest"], &restored[0]["childCount"]),
         (&index.as_str().into(), &3.into()),
         "its children and its signature"
     );
@@ -186,7 +186,7 @@ fn a_whole_repository_is_restored() {
     );
     image.assert_pulls(&mut client, "team/app", "extra");
     assert_eq!(
-        json(&server, &["restore"])["deleted"],
+        json(&server, &["restore"])["restorable"],
         value!([]),
         "nothing is left to be brought back"
     );
@@ -228,7 +228,7 @@ fn nothing_is_restored_after_the_grace_period() {
     let (_directory, server) = with_fast_collection(&[], |client| image.push(client, "app", "v1"));
     delete(&mut server.client(), "app", &image.digest());
     eventually("the trash is empty", || {
-        json(&server, &["restore"])["deleted"] == value!([])
+        json(&server, &["restore"])["restorable"] == value!([])
     });
     let sentence = refusal(&server, &["restore", &format!("app@{}", image.digest())]);
     assert!(

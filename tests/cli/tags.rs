@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::{json, refusal, text};
-use crate::support::{Image, Server};
+use super::{json, refusal, text, with_fast_collection};
+use crate::support::{Image, Server, eventually};
 
 /// Digests of a history, each with the end of its state.
 fn states(history: &Value) -> Vec<(String, Option<String>)> {
@@ -145,6 +145,87 @@ fn a_tag_is_restored_to_an_earlier_state() {
         user.as_str().is_some_and(|name| !name.is_empty()),
         "somebody at the shell did that: {user}"
     );
+}
+
+#[test]
+fn each_restore_goes_one_manifest_further_back() {
+    let server = Server::start();
+    let mut client = server.client();
+    let images = [1, 2, 1, 2, 3].map(Image::small);
+    for image in &images {
+        image.push(&mut client, "app", "v1");
+    }
+    let [first, second, .., last] = &images;
+    let restore = |more: &[&str]| json(&server, &[&["tag", "restore", "app:v1"], more].concat());
+
+    let planned = restore(&["--dry-run"]);
+    assert_eq!(planned["dryRun"], true);
+    assert!(
+        text(&server, &["tag", "restore", "app:v1", "--dry-run"]).starts_with(&format!(
+            "would move tag v1 of app from {} to {}, pushed 20",
+            last.digest(),
+            second.digest()
+        ))
+    );
+    last.assert_pulls(&mut client, "app", "v1");
+    for back in [second, first] {
+        let restored = restore(&[]);
+        assert_eq!(restored["digest"], back.digest());
+        assert_eq!(restored["dryRun"], false);
+        back.assert_pulls(&mut client, "app", "v1");
+    }
+    for arguments in [
+        &["tag", "restore", "app:v1"][..],
+        &["tag", "restore", "app:v1", "--dry-run"],
+    ] {
+        let sentence = refusal(&server, arguments);
+        let (newer, newest) = (second.digest(), last.digest());
+        assert!(
+            sentence.contains("nothing earlier")
+                && sentence.contains(&format!("{newer}, {newest}")),
+            "{sentence}"
+        );
+    }
+    first.assert_pulls(&mut client, "app", "v1");
+    // forward by name, and back from there
+    restore(&["--to", &last.digest()]);
+    assert_eq!(restore(&[])["digest"], second.digest());
+    // a push begins anew
+    let newest = Image::small(4);
+    newest.push(&mut client, "app", "v1");
+    for back in [second, first] {
+        assert_eq!(restore(&[])["digest"], back.digest());
+    }
+    // removal and restoring it is no step
+    text(&server, &["rm", "app:v1"]);
+    text(&server, &["restore", "app:v1"]);
+    assert!(refusal(&server, &["tag", "restore", "app:v1"]).contains("nothing earlier"));
+
+    Image::small(9).push(&mut client, "app", "only");
+    assert!(refusal(&server, &["tag", "restore", "app:only"]).contains("registry ls app"));
+}
+
+#[test]
+fn a_state_whose_manifest_is_gone_is_not_restored() {
+    let (_directory, server) = with_fast_collection(&[("REGISTRY_GC_HISTORY", "1h")], |client| {
+        for number in [1, 2, 3] {
+            Image::small(number).push(client, "app", "v1");
+        }
+        Image::small(1).push(client, "app", "kept");
+    });
+    eventually("the second is collected", || {
+        refuses(&server, &["tag", "restore", "app:v1", "--dry-run"])
+    });
+    let sentence = refusal(&server, &["tag", "restore", "app:v1"]);
+    assert!(
+        sentence.contains(&Image::small(2).digest())
+            && sentence.contains(&format!("pointed at {}", Image::small(1).digest())),
+        "{sentence}"
+    );
+}
+
+fn refuses(server: &Server, arguments: &[&str]) -> bool {
+    !server.cli(arguments).status.success()
 }
 
 #[test]

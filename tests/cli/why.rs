@@ -25,13 +25,13 @@ fn a_chain_leads_up_to_the_tag() {
     let layer = sha256(&noise(2, 7000));
 
     let why = json(&server, &["why", &layer]);
-    assert_eq!(why["blob"]["size"], 7000);
+    assert_eq!(why["size"], 7000);
     assert_eq!(why["chains"].as_array().expect("chains").len(), 1);
     assert_eq!(shape(&why["chains"][0]), ["manifest", "index", "tags"]);
     assert_eq!(why["chains"][0]["steps"][1]["digest"], *index);
     assert_eq!(
         why["chains"][0]["end"]["tags"],
-        value!([{ "tag": "v1", "rule": null }])
+        value!([{ "tag": "v1", "decision": null }])
     );
     assert_eq!(why["removals"], value!([]));
     let printed = text(&server, &["why", &layer]);
@@ -93,7 +93,7 @@ fn chains_show_the_rules_of_their_tags() {
     let image = Image::small(1);
     image.push(&mut client, "app", "pr-1");
     let why = json(&server, &["why", &image.digest()]);
-    let rule = &why["chains"][0]["end"]["tags"][0]["rule"];
+    let rule = &why["chains"][0]["end"]["tags"][0]["decision"];
     assert_eq!(
         (&rule["kept"], &rule["reason"]),
         (&true.into(), &"number 1 of the newest 2 of 'pr-*'".into())
@@ -123,7 +123,10 @@ fn deleted_content_is_distinguished_from_unknown() {
     text(&server, &["rm", "app"]);
     let why = json(&server, &["why", &image.digest()]);
     assert_eq!(
-        (&why["deleted"][0]["repository"], &why["deleted"][0]["tags"]),
+        (
+            &why["restorable"][0]["repository"],
+            &why["restorable"][0]["tags"]
+        ),
         (&"app".into(), &value!(["v1"]))
     );
     let printed = text(&server, &["why", &image.digest()]);
@@ -167,7 +170,7 @@ fn many_chains_are_summarised() {
     assert_eq!(
         (
             why["chains"].as_array().expect("chains").len(),
-            &why["more"],
+            &why["moreCount"],
             &why["moreIsExact"]
         ),
         (20, &10.into(), &true.into())

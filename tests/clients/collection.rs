@@ -129,8 +129,10 @@ pub fn as_ever(bench: &Bench) {
         .stdout;
     let digest = head
         .lines()
-        .find_map(|line| line.strip_prefix("docker-content-digest: "))
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("docker-content-digest"))
         .unwrap_or_else(|| panic!("{head}"))
+        .1
         .trim();
     let code = "--silent --output /dev/null --write-out %{http_code}";
     assert_eq!(

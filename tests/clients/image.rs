@@ -204,7 +204,7 @@ fn keeps_content_over_a_restart(bench: &Bench) {
     assert_eq!(
         bench
             .run("docker exec again registry ls --output json --data-dir /var/lib/registry")
-            .json()[0]["name"],
+            .json()["repositories"][0]["repository"],
         "team/app"
     );
 }
@@ -286,7 +286,7 @@ fn runs_commands(bench: &Bench, image: &str) {
         bench,
         &format!("{image} ls --output json --data-dir /var/lib/registry"),
     );
-    assert_eq!(listed.json()[0]["name"], "team/app");
+    assert_eq!(listed.json()["repositories"][0]["repository"], "team/app");
 }
 
 /// Runs what people run in a container of `registry:2` beside the registry: a shell, and health checks by `wget`.

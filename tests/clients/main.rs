@@ -78,6 +78,9 @@ const TESTS: &[Test] = &[
     Test::new("crane", &["crane"], crane::push_and_pull).everywhere(),
     Test::new("crane-edit", &["crane"], crane::edit).everywhere(),
     Test::new("curl-closing", &["curl"], curl::closing_again),
+    Test::new("curl-headers", &["curl"], curl::header_names),
+    Test::new("curl-absolute", &["curl"], curl::absolute)
+        .with(&[("REGISTRY_HTTP_RELATIVEURLS", "false")]),
     Test::new("regctl", &["regctl"], regctl::copy_and_tags).everywhere(),
     Test::new("regctl-blobs", &["regctl"], regctl::blobs).everywhere(),
     Test::new("regctl-artifacts", &["regctl"], regctl::artifacts).everywhere(),

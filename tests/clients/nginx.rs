@@ -246,7 +246,7 @@ fn push_by_hand(bench: &Bench, site: &str, path: &str) {
     let appended = send("PATCH", &format!("{site}{begun}"), "first");
     let done = send(
         "PUT",
-        &format!("{site}{appended}?digest={digest}"),
+        &format!("{site}{appended}&digest={digest}"),
         "second",
     );
     bench.run(format!("{CURL} --output back {site}{done}"));

@@ -235,8 +235,10 @@ fn a_clock_that_was_always_ahead_is_set_back_once_its_owner_says_so() {
     });
     clock.collect();
     kept.assert_pulls(&mut server.client(), "app", "kept");
-    let accepted = clock.cli(&["gc", "--accept-clock"]);
+    let accepted = clock.cli(&["gc", "--accept-clock", "--output", "json"]);
     assert!(accepted.status.success(), "{accepted:?}");
+    let accepted: serde_json::Value = serde_json::from_slice(&accepted.stdout).expect("JSON");
+    assert_eq!(accepted, serde_json::json!({ "accepted": true }));
     eventually("it is set back", || {
         server.log().contains("the clock is set back")
     });

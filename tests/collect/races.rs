@@ -270,7 +270,7 @@ fn one_bad_file_does_not_stop_collection() {
     );
     let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(
-        (&swept["blobs"], &swept["files"], &swept["size"]),
+        (&swept["blobCount"], &swept["fileCount"], &swept["size"]),
         (&5.into(), &4.into(), &4000.into()),
         "{swept}"
     );

@@ -37,7 +37,8 @@ fn a_pull_by_digest_counts_for_its_tags_and_a_push_counts_as_a_pull() {
         serde_json::from_slice(&server.cli(&["ls", "app", "--output", "json"]).stdout)
             .expect("JSON");
     assert!(
-        listed["tags"][0]["pulls"].as_u64() > Some(0) && listed["tags"][0]["pulled"].is_string(),
+        listed["tags"][0]["pullCount"].as_u64() > Some(0)
+            && listed["tags"][0]["pulled"].is_string(),
         "{listed}"
     );
 }

@@ -72,7 +72,7 @@ fn a_sweep_ends_although_clients_keep_releasing_manifests() {
         let output = sweep.wait_with_output().expect("its output");
         let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert!(
-            output.status.success() && swept["manifests"].as_u64() > Some(0),
+            output.status.success() && swept["manifestCount"].as_u64() > Some(0),
             "{output:?}"
         );
     });

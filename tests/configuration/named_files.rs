@@ -210,7 +210,7 @@ const REFUSED: &[(&str, &str)] = &[
         "the data directory",
     ),
     (
-        "storage: {filesystem: {rootdirectory: DIR/theirs}}",
+        "storage: {import: off, filesystem: {rootdirectory: DIR/theirs}}",
         "a store of registry:2",
     ),
     (
@@ -287,6 +287,10 @@ fn a_usable_configuration_is_valid_and_creates_nothing() {
         (
             "storage: {startempty: true, filesystem: {rootdirectory: DIR/theirs}}",
             Some("stay untouched"),
+        ),
+        (
+            "storage: {filesystem: {rootdirectory: DIR/theirs}}",
+            Some("the first start takes it over"),
         ),
     ] {
         let path = write(directory, text);

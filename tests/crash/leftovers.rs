@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 use super::audit;
-use crate::support::{Client, Image, Server, eventually, noise, sha256};
+use crate::support::{Client, Image, Server, eventually, noise, sha256, upload_id};
 
 const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 
@@ -88,10 +88,6 @@ fn half(seed: u64) -> Vec<u8> {
     content
 }
 
-fn id_of(session: &str) -> &str {
-    session.rsplit_once('/').expect("a path").1
-}
-
 fn finish(client: &mut Client, session: &str, seed: u64) {
     let content = noise(seed, 5000);
     let status = client.get(session);
@@ -101,7 +97,7 @@ fn finish(client: &mut Client, session: &str, seed: u64) {
         "{status:?}"
     );
     let response = client
-        .request("PUT", &format!("{session}?digest={}", sha256(&content)))
+        .request("PUT", &format!("{session}&digest={}", sha256(&content)))
         .body(&content[2000..])
         .send();
     assert_eq!(response.status, 201, "{response:?}");
@@ -116,7 +112,7 @@ fn a_file_without_session_is_removed_and_an_open_session_can_be_resumed() {
     let mut client = crashed.clear();
     assert_eq!(
         crashed.server.upload_files(),
-        [crashed.upload(id_of(&session))]
+        [crashed.upload(upload_id(&session))]
     );
     finish(&mut client, &session, 1);
     assert!(crashed.server.upload_files().is_empty());
@@ -127,7 +123,7 @@ fn an_expired_session_is_removed_with_its_file() {
     let (mut crashed, session) = Crashed::new();
     crashed.execute(
         "UPDATE uploads SET expires_at = 1 WHERE id = ?1",
-        id_of(&session),
+        upload_id(&session),
     );
     crashed.server.restart();
     let mut client = crashed.server.client();
@@ -202,8 +198,8 @@ fn a_session_interrupted_before_its_commit_can_be_resumed() {
     let (mut crashed, session) = Crashed::new();
     // the last request appended the rest and published; the commit that ends the session is missing
     let content = noise(1, 5000);
-    fs::write(crashed.upload(id_of(&session)), &content).expect("the rest");
-    crashed.publish(id_of(&session), &content);
+    fs::write(crashed.upload(upload_id(&session)), &content).expect("the rest");
+    crashed.publish(upload_id(&session), &content);
     let mut client = crashed.clear();
     finish(&mut client, &session, 1);
 }

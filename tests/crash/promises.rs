@@ -123,7 +123,7 @@ pub fn check_sessions(address: &str, ledger: &Ledger, mut which: impl FnMut() ->
             continue;
         }
         let response = client
-            .request("PUT", &format!("{path}?digest={digest}"))
+            .request("PUT", &format!("{path}&digest={digest}"))
             .body(&upload.content[received..])
             .send();
         assert_eq!(

@@ -334,7 +334,7 @@ impl<'l> Worker<'l> {
             upload.sent = upload.content.len();
             upload.is_finishing = true;
         });
-        let path = format!("{location}?digest={digest}");
+        let path = format!("{location}&digest={digest}");
         let response = self.send(|client| client.request("PUT", &path).body(rest))?;
         assert_eq!(response.status, 201, "{response:?}");
         self.ledger.upload_finished(location, &digest);

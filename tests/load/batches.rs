@@ -144,7 +144,7 @@ fn a_failed_blob_push_does_not_affect_its_batch() {
                 let location = client.begin_upload("batch");
                 sent.wait();
                 let response = client
-                    .request("PUT", &format!("{location}?digest={digest}"))
+                    .request("PUT", &format!("{location}&digest={digest}"))
                     .body(&image.layers[0])
                     .send();
                 let found = client.get(&format!("/v2/batch/blobs/{digest}"));

@@ -151,7 +151,7 @@ fn push(client: &mut Client, repository: &str, content: &[u8], way: usize) -> St
                 );
             }
             client
-                .request("PUT", &format!("{location}?digest={digest}"))
+                .request("PUT", &format!("{location}&digest={digest}"))
                 .send()
         }
     };

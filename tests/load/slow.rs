@@ -71,7 +71,7 @@ impl SlowUpload {
         );
         let digest = sha256(&self.content);
         let response = client
-            .request("PUT", &format!("{}?digest={digest}", self.location))
+            .request("PUT", &format!("{}&digest={digest}", self.location))
             .send();
         assert_eq!(response.status, 201, "{response:?}");
     }

@@ -11,6 +11,7 @@ mod content;
 mod final_state;
 mod journal;
 mod kills;
+mod past;
 mod process;
 mod repository;
 mod retention;

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::content::Item;
+use super::past::{Origin, Past};
 use super::retention::{Retention, Slack};
 
 /// A manifest that may be present.
@@ -46,13 +47,6 @@ pub struct Trashed {
     pub tags: Vec<String>,
     /// End of the time in which it can be restored.
     pub until: Instant,
-}
-
-/// Earlier state of a tag.
-pub struct Past {
-    pub digest: String,
-    /// Earliest end of that state.
-    pub ended: Instant,
 }
 
 pub struct Repository {
@@ -262,8 +256,32 @@ impl Repository {
             .map(|manifest| &manifest.item.digest)
     }
 
-    /// Records that a tag was pointed at a manifest.
+    /// Records that a tag was pointed at a manifest by a push.
     pub fn tagged(&mut self, tag: &str, item: &Item, sent: Instant) {
+        self.pointed(tag, item, sent, |_| Origin::Push);
+    }
+
+    /// Records that a removed tag was restored with its manifest.
+    pub fn tag_restored(&mut self, tag: &str, item: &Item, sent: Instant) {
+        if self.tags.contains_key(tag) {
+            // it must have been removed meanwhile
+            self.past.remove(tag);
+        }
+        self.pointed(tag, item, sent, |past| past.restore_of_newest(&item.digest));
+    }
+
+    /// Records that a tag went back to the state with that number.
+    pub fn went_back(&mut self, tag: &str, item: &Item, sent: Instant, number: usize) {
+        self.pointed(tag, item, sent, |past| past.restore_of(number));
+    }
+
+    fn pointed(
+        &mut self,
+        tag: &str,
+        item: &Item,
+        sent: Instant,
+        origin: impl FnOnce(&Past) -> Origin,
+    ) {
         if self
             .tags
             .get(tag)
@@ -289,12 +307,26 @@ impl Repository {
                 is_loose,
             },
         );
+        let past = self.past.entry(tag.to_owned()).or_default();
+        past.begin(origin(past));
+    }
+
+    /// Tags whose former state is certain, so that they can be restored to it.
+    pub fn restorable_tags(&self) -> Vec<String> {
+        let certain = self.past.iter().filter(|(tag, past)| {
+            let present = self.tags.get(*tag).map(|tag| &*tag.digest);
+            past.previous(present).is_some()
+        });
+        certain.map(|(tag, _)| tag.clone()).collect()
     }
 
     /// Records an unchanged tag that may have been set again: it may have been removed with its
     /// image before.
     pub fn perhaps_tagged(&mut self, tag: &str) {
         let now = Instant::now();
+        if !self.is_tag_sure(tag, now) {
+            self.past.remove(tag);
+        }
         let is_loose = self
             .tags
             .get(tag)
@@ -333,13 +365,10 @@ impl Repository {
         if let Some(manifest) = self.manifests.get_mut(&digest) {
             manifest.kept = manifest.kept.max(sent + stays);
         }
-        self.past.insert(
-            tag.to_owned(),
-            Past {
-                digest,
-                ended: sent,
-            },
-        );
+        self.past
+            .entry(tag.to_owned())
+            .or_default()
+            .end(digest, sent);
     }
 
     /// Records that a tag was rightly found absent: its earlier state no longer matters.

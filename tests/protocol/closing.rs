@@ -44,7 +44,7 @@ impl Form {
             format!("Content-Length: {}", content.len() - self.start)
         };
         format!(
-            "PUT {location}?digest={} HTTP/1.1\r\nHost: x\r\n{}{framing}\r\n\r\n",
+            "PUT {location}&digest={} HTTP/1.1\r\nHost: x\r\n{}{framing}\r\n\r\n",
             sha256(content),
             if self.has_range { &range } else { "" }
         )
@@ -119,7 +119,7 @@ fn a_cut_off_close_takes_back_what_it_brought() {
         let patch = client.request("PATCH", &location);
         let answer = patch.body(&content[form.start..]).send();
         assert_eq!(answer.status, 202, "{form:?} {answer:?}");
-        let path = format!("{location}?digest={}", sha256(&content));
+        let path = format!("{location}&digest={}", sha256(&content));
         assert_eq!(client.request("PUT", &path).send().status, 201, "{form:?}");
         assert_blob(&server, &content);
     }
@@ -159,7 +159,7 @@ fn a_close_whose_answer_was_lost_is_answered_again() {
             server.kill();
             server.restart();
         }
-        let path = format!("{location}?digest={}", sha256(&content));
+        let path = format!("{location}&digest={}", sha256(&content));
         let again = server.client().request("PUT", &path).send();
         assert_eq!(again.status, 201, "{form:?} {again:?}");
         assert_blob(&server, &content);
@@ -175,7 +175,7 @@ fn the_body_of_a_repeated_close_is_read() {
     let mut client = server.client();
     client.push_blob("a", &content);
     let location = client.begin_upload("a");
-    let path = format!("{location}?digest={}", sha256(&content));
+    let path = format!("{location}&digest={}", sha256(&content));
     for _ in 0..2 {
         // on one connection
         let answer = client.request("PUT", &path).body(&content).send();
@@ -190,7 +190,7 @@ fn a_close_is_answered_again_only_where_the_blob_is() {
     let mut client = server.client();
     let content = b"content";
     let location = client.begin_upload("a");
-    let close = |location: &str, content: &[u8]| format!("{location}?digest={}", sha256(content));
+    let close = |location: &str, content: &[u8]| format!("{location}&digest={}", sha256(content));
     let request = client.request("PUT", &close(&location, content));
     assert_eq!(request.body(content).send().status, 201);
     let elsewhere = location.replace("/v2/a/", "/v2/b/");
@@ -224,7 +224,7 @@ fn an_empty_close_may_repeat_the_range_of_what_is_there() {
                 let request = client.request("PATCH", &location).body(part);
                 assert_eq!(request.send().status, 202);
             }
-            let path = format!("{location}?digest={}", sha256(&content));
+            let path = format!("{location}&digest={}", sha256(&content));
             let range = format!("{first}-{last}");
             let refusal = client
                 .request("PUT", &path)
@@ -247,4 +247,45 @@ fn an_empty_close_may_repeat_the_range_of_what_is_there() {
             assert_blob(&server, &content);
         }
     }
+}
+
+/// Clients append `&digest=` or `?digest=` without looking, or build the query anew.
+#[test]
+fn the_query_of_a_location_takes_a_digest_in_any_way() {
+    let server = Server::start();
+    let mut client = server.client();
+    let content = noise(60, 3000);
+    let digest = sha256(&content);
+    let encoded = digest.replace(':', "%3A");
+    for query in [
+        format!("?_state=open&digest={digest}"),
+        format!("?_state=open?digest={digest}"),
+        format!("?_state=open&digest={encoded}"),
+        format!("?digest={digest}"),
+        format!("?digest={digest}&_state=open"),
+        format!("?a=b&digest={digest}&_state=open&c"),
+        format!("?_state=other&digest={digest}"),
+    ] {
+        let location = client.begin_upload("a");
+        let (path, state) = location.split_once('?').expect("a query");
+        assert_eq!(state, "_state=open");
+        for at in [&*location, path] {
+            let status = client.get(at);
+            assert_eq!(status.header("location"), Some(&*location));
+        }
+        let patched = client.request("PATCH", path).body(&content[..1000]).send();
+        assert_eq!(
+            (patched.status, patched.header("location")),
+            (202, Some(&*location))
+        );
+        for none in ["", "?_state=open", "?_state=open&digests=x", "?digest"] {
+            let refusal = client.request("PUT", &format!("{path}{none}")).send();
+            refusal.refused(400, "DIGEST_INVALID");
+        }
+        let close = client.request("PUT", &format!("{path}{query}"));
+        assert_eq!(close.body(&content[1000..]).send().status, 201, "{query}");
+        assert_blob(&server, &content);
+    }
+    let location = client.begin_upload("a");
+    assert_eq!(client.delete(&location).status, 204);
 }

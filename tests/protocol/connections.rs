@@ -306,7 +306,7 @@ fn a_refusal_is_sent_instead_of_100_continue() {
     let location = client.begin_upload("a");
     let mut wire = Wire::open(&server);
     wire.send(format!(
-        "PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}"
+        "PUT {location}&digest={digest} HTTP/1.1\r\nHost: x\r\n{expect}"
     ));
     assert_eq!(wire.head_answer().status, 100);
     wire.send("content");

@@ -46,7 +46,7 @@ fn assert_pushes_refused(client: &mut Client, location: &str) {
         ),
         ("POST", format!("/v2/b/blobs/uploads/?mount={digest}"), b""),
         ("PATCH", location.to_owned(), b"more"),
-        ("PUT", format!("{location}?digest={digest}"), b"more"),
+        ("PUT", format!("{location}&digest={digest}"), b"more"),
     ];
     for (method, path, body) in requests {
         let request = client.request(method, &path);

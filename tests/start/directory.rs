@@ -1,10 +1,11 @@
 //! The data directory: private, and shared by several servers.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use super::{Running, sentence, serve};
-use crate::support::{Client, Image, OCI_MANIFEST, Server, noise, sha256};
+use crate::support::{Client, Image, OCI_MANIFEST, Server, announce_skipped, noise, sha256};
 
 /// Every file and directory from `path` down, with the bits of its mode.
 fn modes(path: &Path, found: &mut Vec<(String, u32)>) {
@@ -103,7 +104,7 @@ fn two_servers_share_one_directory() {
     assert_eq!(
         servers[0]
             .client()
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .send()
             .status,
         201
@@ -205,7 +206,7 @@ fn contents(path: &Path) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn a_store_of_distribution_is_reported_and_not_changed() {
+fn a_store_of_distribution_that_is_not_to_be_taken_over_is_reported_and_not_changed() {
     let temporary = tempfile::TempDir::new().expect("a directory");
     let root = temporary.path();
     let theirs = root.join("docker/registry/v2");
@@ -225,10 +226,13 @@ fn a_store_of_distribution_is_reported_and_not_changed() {
         std::fs::write(file, content).expect("a file");
     }
     let before = contents(root);
-    let message = sentence(serve(root));
+    let mut command = serve(root);
+    command.env("REGISTRY_STORAGE_IMPORT", "off");
+    let message = sentence(command);
     for word in [
         &*theirs.display().to_string(),
         "a store of registry:2",
+        "storage.import: auto",
         "REGISTRY_STORAGE_STARTEMPTY",
     ] {
         assert!(message.contains(word), "'{word}' is not in: {message}");
@@ -285,4 +289,40 @@ fn two_servers_may_start_simultaneously() {
             .iter()
             .for_each(|server| Image::small(1).assert_pulls(&mut server.client(), "a", "v1"));
     }
+}
+
+/// As another user wrote it, with `docker run` as root for example.
+#[test]
+fn the_log_names_a_blob_that_cannot_be_opened() {
+    const OTHER: u32 = 65_534;
+    if !rustix::process::geteuid().is_root() {
+        announce_skipped("a blob of another user", "it takes root");
+        return;
+    }
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let directory = temporary.path().join("data");
+    std::fs::create_dir(&directory).expect("a directory");
+    for path in [temporary.path(), &directory] {
+        chown(path, Some(OTHER), Some(OTHER)).expect("another owner");
+    }
+    let mut command = serve(&directory);
+    command.uid(OTHER).gid(OTHER);
+    let mut server = Running::start(command);
+    let mut client = server.client();
+    let digest = client.push_blob("a", &noise(1, 100_000));
+    let (algorithm, hex) = digest.split_once(':').expect("a digest");
+    let file = directory.join(format!("blobs/{algorithm}/{}/{hex}", &hex[..2]));
+    chown(&file, Some(0), Some(0)).expect("another owner");
+    let path = format!("/v2/a/blobs/{digest}");
+    client.get(&path).refused(500, "UNKNOWN");
+    chown(&file, Some(OTHER), Some(OTHER)).expect("its owner");
+    assert_eq!(client.get(&path).status, 200);
+    server.terminate();
+    let (_, _, log) = server.end();
+    let named = log.lines().find(|line| line.contains("Permission denied"));
+    let named = named.unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        named.contains(&file.display().to_string()) && named.contains("(chown)"),
+        "{named}"
+    );
 }

@@ -42,7 +42,7 @@ impl Seen {
         let mut client = self.client();
         let begun = client
             .request("POST", "/v2/a/blobs/uploads/")
-            .header("X-Forwarded-Proto", "https")
+            .header("X-Forwarded-Prefix", "/outer")
             .send();
         begun.header("location").unwrap_or_default().to_owned()
     }
@@ -165,6 +165,15 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "http.limits.keepalive",
+        "http: {limits: {keepalive: 60s}}",
+        "http: {limits: {keepalive: 50ms}}",
+        |seen| {
+            let socket = seen.dial();
+            is_ended(&socket, &socket, "GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        },
+    ),
+    Case(
         "http.limits.idle",
         "http: {limits: {idle: 60s}}",
         "http: {limits: {idle: 50ms}}",
@@ -205,9 +214,9 @@ const CASES: &[Case] = &[
     ),
     Case(
         "http.trustedproxies",
-        "http: {relativeurls: false, trustedproxies: []}",
-        "http: {relativeurls: false, trustedproxies: [127.0.0.1]}",
-        |seen| seen.location().starts_with("https://"),
+        "http: {trustedproxies: []}",
+        "http: {trustedproxies: [127.0.0.1]}",
+        |seen| seen.location().starts_with("/outer/"),
     ),
     Case(
         "storage.delete",
@@ -391,6 +400,7 @@ fn a_change_of_every_live_key_takes_effect() {
                 | "http.draintimeout"
                 | "http.limits.handshake"
                 | "http.limits.header"
+                | "http.limits.keepalive"
                 | "http.limits.idle"
         );
         assert!(

@@ -48,7 +48,7 @@ fn an_upload_in_flight_is_finished_and_kept() {
     let location = server.client().begin_upload("a");
     let mut stream = BufReader::new(server.client().connect());
     let head = format!(
-        "PUT {location}?digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        "PUT {location}&digest={digest} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
         content.len()
     );
     stream.get_mut().write_all(head.as_bytes()).expect("a head");

@@ -158,6 +158,20 @@ const RULES: &[Rule] = &[
         "operations do not know the transport, SQL or files",
     ),
     rule(
+        "tarkeep::import",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "r2d2",
+            "axum",
+            "hyper",
+        ],
+        "an import calls operations",
+    ),
+    rule(
         "tarkeep::auth",
         &[
             "tarkeep::registry",

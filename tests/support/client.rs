@@ -100,7 +100,7 @@ impl Client {
         let digest = super::sha256(content);
         let location = self.begin_upload(repository);
         let response = self
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .body(content)
             .send();
         assert_eq!(response.status, 201, "{response:?}");
@@ -193,6 +193,12 @@ impl Request<'_> {
             .expect("the connection is half closed");
         read_response(&mut BufReader::new(stream), false).ok()
     }
+}
+
+/// Returns the id of an upload from its location.
+pub fn upload_id(location: &str) -> &str {
+    let path = location.split('?').next().expect("a path");
+    path.rsplit('/').next().expect("an id")
 }
 
 /// Reads one response from a connection.

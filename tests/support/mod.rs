@@ -10,7 +10,7 @@ mod terminal;
 mod time;
 mod wait;
 
-pub use client::{Client, Response};
+pub use client::{Client, Response, upload_id};
 pub use content::{DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, noise, sha256};
 pub use image::{Image, descriptor};
 pub use log::show_if_failing;

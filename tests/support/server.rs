@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::client::Client;
+use super::client::{Client, upload_id};
 use super::log::Log;
 use super::terminal::{Shown, Terminal};
 
@@ -164,8 +164,8 @@ impl Server {
 
 /// As [`Server::upload_length`], for any data directory.
 pub fn upload_length(directory: &Path, location: &str) -> u64 {
-    let (_, id) = location.rsplit_once('/').expect("a path");
-    std::fs::metadata(directory.join("uploads").join(id)).map_or(0, |metadata| metadata.len())
+    std::fs::metadata(directory.join("uploads").join(upload_id(location)))
+        .map_or(0, |metadata| metadata.len())
 }
 
 impl Drop for Server {

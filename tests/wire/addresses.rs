@@ -63,25 +63,51 @@ const LOCATIONS: &[(Pairs, &str, Pairs, &str)] = &[
         "https://r.example:8443/v2/a/",
     ),
     (
-        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
-        UPLOADS,
-        FORWARDED,
-        "http://SELF/v2/a/",
-    ),
-    (
         &[("REGISTRY_HTTP_RELATIVEURLS", "false"), TRUSTING],
         UPLOADS,
         &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
         "https://f.example/v2/a/",
     ),
+    // as in distribution, of peers that are not trusted as well
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        FORWARDED,
+        "https://r.example:8443/v2/a/",
+    ),
     (
         &[
             ("REGISTRY_HTTP_RELATIVEURLS", "false"),
-            ("REGISTRY_HTTP_TRUSTEDPROXIES", "[]"),
+            ("REGISTRY_HTTP_TRUSTEDPROXIES", "[10.0.0.0/8]"),
         ],
         UPLOADS,
-        FORWARDED,
+        &[("Forwarded", "for=1.2.3.4;host=f.example;proto=https")],
+        "https://f.example/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        &[("X-Forwarded-Proto", "https")],
+        "https://SELF/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        PREFIXED,
         "http://SELF/v2/a/",
+    ),
+    (
+        &[("REGISTRY_HTTP_HOST", "https://own.example/")],
+        UPLOADS,
+        FORWARDED,
+        "https://own.example/v2/a/",
+    ),
+    // the zone of an IPv6 address is escaped in URLs
+    (
+        &[("REGISTRY_HTTP_RELATIVEURLS", "false")],
+        UPLOADS,
+        &[("X-Forwarded-Host", "[fe80::1%eth0]:5000")],
+        "http://[fe80::1%25eth0]:5000/v2/a/",
     ),
     (
         &[("REGISTRY_HTTP_HOST", "https://r.example/")],
@@ -126,6 +152,30 @@ fn locations_follow_host_prefix_and_proxy_headers() {
     }
 }
 
+/// A cache that is shared would keep them for other clients.
+#[test]
+fn links_and_redirects_name_no_host_that_a_client_makes_up() {
+    for trusted in ["[]", "[127.0.0.1]"] {
+        let server = Server::with(&[
+            ("REGISTRY_HTTP_RELATIVEURLS", "false"),
+            ("REGISTRY_HTTP_TRUSTEDPROXIES", trusted),
+        ]);
+        let mut client = server.client();
+        for repository in ["a", "b"] {
+            Image::small(1).push(&mut client, repository, "v1");
+        }
+        let mut get = |path: &str| {
+            let request = client.request("GET", path);
+            request.header("X-Forwarded-Host", "evil.example").send()
+        };
+        let redirect = get("//v2//_catalog");
+        assert_eq!(redirect.header("location"), Some("/v2/_catalog"));
+        let link = get("/v2/_catalog?n=1");
+        let link = link.header("link").expect("a next page");
+        assert!(link.starts_with("</v2/_catalog?"), "{link}");
+    }
+}
+
 /// Uploads a blob; every request goes to the location of the previous answer.
 fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: &[u8]) {
     let path = |location: &Response| {
@@ -147,7 +197,7 @@ fn push_by_locations(client: &mut Client, prefix: &str, repository: &str, blob: 
     assert_eq!(appended.status, 202, "{appended:?}");
     let digest = sha256(blob);
     let done = client
-        .request("PUT", &format!("{}?digest={digest}", path(&appended)))
+        .request("PUT", &format!("{}&digest={digest}", path(&appended)))
         .body(&blob[blob.len() / 2..])
         .send();
     assert_eq!(done.status, 201, "{done:?}");
@@ -198,7 +248,7 @@ fn all_paths_are_below_the_prefix() {
         let path = &link
             [link.find("/r/x/v2/").expect("below the prefix")..link.find('>').expect("a link")];
         assert_eq!(client.get(path).json()["tags"][0], "v2");
-        assert_eq!(link.starts_with("<http://"), relative == "false", "{link}");
+        assert!(link.starts_with("</r/x/v2/"), "{link}");
     }
 }
 
@@ -252,6 +302,72 @@ fn configured_headers_are_sent_with_every_answer() {
         crate::support::client::read_response(&mut std::io::BufReader::new(stream), false)
             .expect("an answer");
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+}
+
+/// Nothing that clients stored runs in a browser, with the rights of a page of the same origin.
+#[test]
+fn scripts_are_forbidden_below_v2_unless_the_owner_says_otherwise() {
+    use std::io::Write;
+    const NAMES: [&str; 2] = ["x-content-type-options", "content-security-policy"];
+    let both = |response: &crate::support::Response| {
+        NAMES.map(|name| {
+            let values: Vec<_> = response
+                .headers
+                .iter()
+                .filter(|(found, _)| found == name)
+                .map(|(_, value)| value.clone())
+                .collect();
+            values.join(" and ")
+        })
+    };
+    let own = "{Content-Security-Policy: ['default-src *'], X-Content-Type-Options: [off]}";
+    let ours = [
+        "nosniff",
+        "default-src 'none'; frame-ancestors 'none'; sandbox",
+    ];
+    for (environment, expected) in [
+        (&[][..], ours),
+        (&[("REGISTRY_HTTP_HEADERS", own)], ["off", "default-src *"]),
+        (
+            &[(
+                "REGISTRY_HTTP_HEADERS",
+                "{X-Content-Type-Options: [nosniff]}",
+            )],
+            ours,
+        ),
+    ] {
+        let server = Server::with(environment);
+        let mut client = server.client();
+        let small = format!("/v2/a/blobs/{}", client.push_blob("a", b"<script>"));
+        let large = format!("/v2/a/blobs/{}", client.push_blob("a", &[b'<'; 200_000]));
+        for (method, path, status) in [
+            ("GET", &*small, 200),
+            ("HEAD", &*small, 200),
+            ("GET", &*large, 200),
+            ("GET", "/v2/", 200),
+            ("OPTIONS", "/v2/", 200),
+            ("GET", "/v2/_catalog", 200),
+            ("GET", "/v2/<script>/tags/list", 400),
+            ("GET", "/v2/a/manifests/v1", 404),
+            ("PATCH", "/v2/", 405),
+            ("POST", "/v2/a/blobs/uploads/", 202),
+        ] {
+            let response = client.request(method, path).send();
+            assert_eq!(response.status, status, "{method} {path}");
+            assert_eq!(both(&response), expected, "{method} {path}");
+        }
+        let etag = format!("\"{}\"", sha256(b"<script>"));
+        let unchanged = client.request("GET", &small).header("If-None-Match", &etag);
+        assert_eq!(both(&unchanged.send()), expected);
+        let mut stream = client.connect();
+        stream
+            .write_all(b"nonsense\r\n\r\n")
+            .expect("bytes are taken");
+        let mut stream = std::io::BufReader::new(stream);
+        let response =
+            crate::support::client::read_response(&mut stream, false).expect("an answer");
+        assert_eq!(both(&response), expected);
+    }
 }
 
 /// Tag history records the client's address, also behind a trusted proxy.

@@ -101,6 +101,11 @@ impl Second {
     async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
         let response = self.send(method, path, body).await.expect("an answer");
         assert_eq!(response.version(), Version::HTTP_2);
+        if path.starts_with("/v2/") {
+            let headers = response.headers();
+            assert_eq!(headers["x-content-type-options"], "nosniff");
+            assert!(headers.contains_key("content-security-policy"));
+        }
         let status = response.status().as_u16();
         (
             status,
@@ -365,7 +370,7 @@ fn a_cut_off_close_is_sent_again_whole() {
     for (seed, start, is_alone) in [(1, 0, true), (2, 50_000, true), (3, 50_000, false)] {
         let content = noise(seed, 300_000);
         let location = server.client().begin_upload("a");
-        let path = format!("{location}?digest={}", sha256(&content));
+        let path = format!("{location}&digest={}", sha256(&content));
         wait_for(async {
             let mut second = Second::plain(&server).await;
             if start > 0 {
@@ -484,7 +489,7 @@ fn requests_per_address_are_limited() {
 
 #[test]
 fn a_connection_without_requests_is_closed() {
-    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
+    let server = Secure::with(&[("REGISTRY_HTTP_LIMITS_KEEPALIVE", "1s")]);
     wait_for(async {
         let mut second = Second::encrypted(&server, None).await;
         assert_eq!(second.exchange("GET", "/v2/", b"").await.0, 200);

@@ -65,12 +65,44 @@ fn unfinished_heads_time_out() {
         assert!(start.elapsed() < PATIENCE, "the connection stays");
         std::thread::sleep(Duration::from_millis(100));
     }
-    // nor does an idle connection after an answered request
+    // nor do they after an answered request
     let mut stream = server.client().connect();
-    stream
-        .write_all(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        .expect("bytes are taken");
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request).expect("bytes are taken");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).expect("an answer");
+    stream.write_all(b"GET /v2/ HT").expect("bytes are taken");
+    end_of(&mut stream);
+}
+
+/// Load balancers close connections first, if the server waits longer than they do.
+#[test]
+fn idle_connections_have_a_time_of_their_own() {
+    let request = b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_KEEPALIVE", "1s")]);
+    let mut stream = server.client().connect();
+    stream.write_all(request).expect("bytes are taken");
+    let start = Instant::now();
     assert!(String::from_utf8_lossy(&end_of(&mut stream)).contains("200 OK"));
+    assert!(start.elapsed() >= Duration::from_millis(900), "too early");
+    // a short time for heads does not end an idle connection, nor does a request's length
+    let server = Server::with(&[("REGISTRY_HTTP_LIMITS_HEADER", "1s")]);
+    let mut client = server.client();
+    assert_eq!(client.get("/v2/").status, 200);
+    let mut unused = server.client().connect();
+    end_of(&mut unused);
+    let mut stream = client.connect();
+    for _ in 0..2 {
+        stream.write_all(request).expect("bytes are taken");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        // as long as an unused connection lives
+        let mut unused = server.client().connect();
+        end_of(&mut unused);
+        let mut rest = vec![0; 4096];
+        let _ = stream.read(&mut rest).expect("the rest of the answer");
+    }
 }
 
 #[test]

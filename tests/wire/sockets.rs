@@ -89,8 +89,8 @@ fn the_peer_of_a_socket_is_a_trusted_proxy() {
     let path = directory.path().join("registry.sock");
     let address = path.to_str().expect("a path");
     for (trusted, expected) in [
-        (Some("[127.0.0.1]"), "https://r.example"),
-        (None, "http://localhost"),
+        (Some("[127.0.0.1]"), "https://r.example/outer"),
+        (None, "https://r.example"),
     ] {
         let mut environment = vec![
             ("REGISTRY_HTTP_NET", "unix"),
@@ -102,7 +102,8 @@ fn the_peer_of_a_socket_is_a_trusted_proxy() {
         let mut client = client(&path);
         let request = client
             .request("POST", "/v2/a/blobs/uploads/")
-            .header("X-Forwarded-Host", "r.example");
+            .header("X-Forwarded-Host", "r.example")
+            .header("X-Forwarded-Prefix", "/outer");
         let response = request.header("X-Forwarded-Proto", "https").send();
         assert!(
             response

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use tarkeep::config::{self, Config, Loaded, Origin, Problem};
 
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::{self, Flags};
 use crate::cli::from_config::defaults;
@@ -22,17 +23,15 @@ pub(crate) struct Arguments {
 enum Command {
     /// Report all errors in a configuration and in the files that it names, and keys without effect
     Check {
-        /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
-        #[arg(value_name = "CONFIG.yml")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        config: Configuration,
         #[command(flatten)]
         output: Output,
     },
     /// Print the effective configuration, with the origin of each value; secrets are redacted
     Show {
-        /// Configuration in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
-        #[arg(value_name = "CONFIG.yml")]
-        config: Option<PathBuf>,
+        #[command(flatten)]
+        config: Configuration,
         #[command(flatten)]
         output: Output,
     },
@@ -40,8 +39,8 @@ enum Command {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
     match arguments.command {
-        Command::Check { config, output } => check(config, output.format),
-        Command::Show { config, output } => show(config, output.format),
+        Command::Check { config, output } => check(config.path(), output.format),
+        Command::Show { config, output } => show(config.path(), output.format),
     }
 }
 
@@ -74,7 +73,9 @@ fn check(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
                     (problems.iter().map(object).collect(), Vec::new())
                 }
                 Err(unreadable @ config::Error::Read { path, .. }) => (
-                    vec![json!({ "file": path, "sentence": unreadable.to_string() })],
+                    vec![json!({
+                        "key": null, "file": path, "line": null, "variable": null, "reason": unreadable.to_string(),
+                    })],
                     Vec::new(),
                 ),
             };
@@ -87,19 +88,15 @@ fn check(file: Option<PathBuf>, format: Format) -> Result<(), Error> {
 }
 
 fn object(problem: &Problem) -> Value {
-    let mut object = json!({ "sentence": problem.sentence });
-    if !problem.about.is_empty() {
-        object["key"] = Value::from(&*problem.about);
-    }
-    match &problem.origin {
-        Origin::File { path, line } => {
-            object["file"] = json!(&**path);
-            object["line"] = Value::from(*line);
-        }
-        Origin::Variable(name) => object["variable"] = Value::from(&**name),
-        Origin::Default => {}
-    }
-    object
+    let (file, line, variable) = match &problem.origin {
+        Origin::File { path, line } => (Some(&**path), Some(*line), None),
+        Origin::Variable(name) => (None, None, Some(&**name)),
+        Origin::Default => (None, None, None),
+    };
+    let key = Some(&*problem.about).filter(|key| !key.is_empty());
+    json!({
+        "key": key, "file": file, "line": line, "variable": variable, "reason": problem.sentence,
+    })
 }
 
 fn show(file: Option<PathBuf>, format: Format) -> Result<(), Error> {

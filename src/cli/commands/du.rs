@@ -66,6 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Listed::Repositories(query) => {
             let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
             push_repositories(&registry, query, &mut list).await?;
+            list.field("store", &Value::Null)?;
             list.finish()
         }
         Listed::Tags(names, query) => {
@@ -148,7 +149,7 @@ fn push_usage(list: &mut List, name: &RepositoryName, usage: &Usage) -> Result<(
 
 fn usage_json(name: &RepositoryName, usage: &Usage) -> Value {
     json!({
-        "repository": name.as_str(), "tags": usage.tags, "manifests": usage.manifests, "manifestSize": usage.manifest_bytes,
+        "repository": name.as_str(), "tagCount": usage.tags, "manifestCount": usage.manifests, "manifestSize": usage.manifest_bytes,
         "size": usage.deduplicated, "logicalSize": usage.logical, "exclusiveSize": usage.exclusive,
     })
 }
@@ -236,26 +237,26 @@ fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {
     let (now, later) = (forecast.due(), forecast.later());
     let days = days(forecast)
         .into_iter()
-        .map(|(day, share)| json!({ "date": day, "size": share.bytes, "blobs": share.blobs }));
+        .map(|(day, share)| json!({ "date": day, "size": share.bytes, "blobCount": share.blobs }));
     json!({
-        "repositories": totals.repositories,
-        "tags": totals.tags,
+        "repositoryCount": totals.repositories,
+        "tagCount": totals.tags,
         "manifests": { "count": totals.manifests, "size": totals.manifest_bytes },
         "blobs": { "count": totals.blobs, "size": totals.blob_bytes },
         "uploads": { "count": totals.uploads, "size": upload_bytes },
         "garbage": {
             "now": {
-                "tags": now.tags, "manifests": now.manifests, "blobs": now.blobs + totals.removals,
+                "tagCount": now.tags, "manifestCount": now.manifests, "blobCount": now.blobs + totals.removals,
                 "size": now.bytes + totals.removal_bytes,
             },
             "later": {
-                "tags": later.tags, "manifests": later.manifests, "blobs": later.blobs, "size": later.bytes,
+                "tagCount": later.tags, "manifestCount": later.manifests, "blobCount": later.blobs, "size": later.bytes,
                 "days": days.collect::<Vec<_>>(),
             },
         },
-        "deleted": { "count": totals.trash, "size": totals.trash_bytes },
+        "trash": { "count": totals.trash, "size": totals.trash_bytes },
         "database": { "size": database.file, "freeSize": database.free, "logSize": database.log },
-        "freeDisk": free_disk,
+        "disk": { "freeSize": free_disk },
     })
 }
 

@@ -19,25 +19,11 @@ pub(super) async fn print(
     format: Format,
 ) -> Result<(), Error> {
     let forecast = registry.reports().forecast(retention).await?;
-    let columns = [
-        Column::fixed("WHEN"),
-        Column::name("WHAT"),
-        Column::fixed("DIGEST"),
-        Column::number("SIZE"),
-        Column::text("WHY"),
-    ];
-    let (due, later) = (forecast.due(), forecast.later());
-    let mut list = List::object(format, &columns);
-    list.field("now", &share(&due))?;
-    list.field("later", &share(&later))?;
-    list.next("removals")?;
-    for removal in &forecast.removals {
-        list.push(|| cells(removal, &forecast), || as_json(removal, &forecast))?;
-    }
-    list.finish()?;
+    as_list(&forecast, format)?.finish()?;
     if format == Format::Json {
         return Ok(());
     }
+    let (due, later) = (forecast.due(), forecast.later());
     let until = later
         .last
         .map(|last| format!(", the last until {}", time(last)))
@@ -47,6 +33,25 @@ pub(super) async fn print(
         summary(&due),
         summary(&later)
     ))
+}
+
+/// Lists what is removed, now and later.
+pub(super) fn as_list(forecast: &Forecast, format: Format) -> Result<List, Error> {
+    let columns = [
+        Column::fixed("WHEN"),
+        Column::name("WHAT"),
+        Column::fixed("DIGEST"),
+        Column::number("SIZE"),
+        Column::text("WHY"),
+    ];
+    let mut list = List::object(format, &columns);
+    list.field("now", &share(&forecast.due()))?;
+    list.field("later", &share(&forecast.later()))?;
+    list.next("removals")?;
+    for removal in &forecast.removals {
+        list.push(|| cells(removal, forecast), || as_json(removal, forecast))?;
+    }
+    Ok(list)
 }
 
 fn cells(removal: &PlannedRemoval, forecast: &Forecast) -> Vec<Cell> {
@@ -102,12 +107,14 @@ fn as_json(removal: &PlannedRemoval, forecast: &Forecast) -> Value {
         "size": removal.size,
         "at": json::time(removal.at),
         "due": removal.at <= forecast.now,
-        "why": removal.why,
+        "reason": removal.why,
     })
 }
 
 fn share(share: &RemovalTotals) -> Value {
-    json!({ "tags": share.tags, "manifests": share.manifests, "blobs": share.blobs, "size": share.bytes })
+    json!({
+        "tagCount": share.tags, "manifestCount": share.manifests, "blobCount": share.blobs, "size": share.bytes,
+    })
 }
 
 /// Returns the lines of distribution's `garbage-collect`, which scripts look for.

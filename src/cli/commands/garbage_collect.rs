@@ -1,23 +1,22 @@
 //! `registry garbage-collect`, with distribution's flags and output.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tarkeep::config::{Config, Loaded};
 use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
 
 use crate::cli::commands::{forecast, gc};
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};
 use crate::cli::owner;
-use crate::cli::terminal::output;
+use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::values::{size, time};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The server's configuration
-    #[arg(value_name = "CONFIG.yml")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: Configuration,
     /// Only print what would be removed
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     #[arg(action = clap::ArgAction::Set)]
@@ -30,6 +29,8 @@ pub(crate) struct Arguments {
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     #[arg(action = clap::ArgAction::Set)]
     quiet: bool,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Runs garbage collection as distribution's command does: everything unreferenced is removed now.
@@ -37,9 +38,9 @@ pub(crate) struct Arguments {
 /// If a server is running, leases and the grace period still apply, because clients rely on them.
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     log::start_quiet()?;
+    let file = defaults::configuration(arguments.config.path()).ok_or_else(unnamed)?;
     let (Loaded { config, .. }, rules) =
-        Config::draft(Some(&arguments.config), std::env::vars_os())?
-            .finish_with(registry::settings)?;
+        Config::draft(Some(&file), std::env::vars_os())?.finish_with(registry::settings)?;
     let directory = defaults::data_directory(None, &config)?;
     defaults::check_foreign_store(&directory, &config)?;
     let registry = Registry::open_existing(&directory, rules)
@@ -58,8 +59,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         (retention.lease, retention.grace) = (Duration::ZERO, Duration::ZERO);
     }
     let forecast = registry.reports().forecast(&retention).await?;
-    if !arguments.quiet {
+    let is_text = !arguments.quiet && arguments.output.format == Format::Text;
+    if is_text {
         output::print(&forecast::classic_lines(&forecast))?;
+    }
+    if !arguments.quiet && arguments.output.format == Format::Json {
+        forecast::as_list(&forecast, Format::Json)?.finish()?;
     }
     if arguments.dry_run {
         return Ok(());
@@ -72,10 +77,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             uses_server_rules: retention == ordinary,
             retention,
         },
-        arguments.quiet,
+        !is_text,
     )
     .await?;
-    if !arguments.quiet && alone.is_none() {
+    if is_text && alone.is_none() {
         let later = forecast.later();
         if let Some(last) = later.last {
             let until = time(last);
@@ -86,4 +91,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         }
     }
     gc::failed(&swept)
+}
+
+fn unnamed() -> Error {
+    Error::Other(
+        "name the server's configuration, as in registry garbage-collect config.yml; registry gc needs none"
+            .to_owned(),
+    )
 }

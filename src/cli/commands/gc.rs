@@ -41,7 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     log::start_quiet()?;
     let (registry, retention) = store.open_with_rules().await?;
     if accept_clock {
-        return accept(&registry).await;
+        return accept(&registry, format).await;
     }
     if dry_run {
         return forecast::print(&registry, &retention, format).await;
@@ -67,8 +67,11 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 /// Has the server set the registry's clock back.
-async fn accept(registry: &Registry) -> Result<(), Error> {
+async fn accept(registry: &Registry, format: Format) -> Result<(), Error> {
     if registry.gc().confirm_clock().await? {
+        if format == Format::Json {
+            return json::print(&json!({ "accepted": true }));
+        }
         output::say(
             "the clock is accepted: a running server corrects the recorded times within a minute, another when it starts",
         )
@@ -110,8 +113,8 @@ fn sentence(swept: &SweepCounts) -> String {
 
 fn as_json(swept: &SweepCounts) -> Value {
     json!({
-        "tags": swept.tags, "manifests": swept.manifests, "blobs": swept.blobs, "uploads": swept.uploads,
-        "files": swept.files, "size": swept.bytes, "failures": swept.failures,
+        "tagCount": swept.tags, "manifestCount": swept.manifests, "blobCount": swept.blobs, "uploadCount": swept.uploads,
+        "fileCount": swept.files, "size": swept.bytes, "failureCount": swept.failures,
     })
 }
 

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use ::http::{Response, StatusCode};
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tarkeep::config::{Config, Loaded};
 use tarkeep::health::{Endpoint, readiness};
 use tarkeep::http::Address;
 use tarkeep::tls::unverified_client;
 
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
 use crate::cli::running_server::RunningServer;
-use crate::cli::terminal::output;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output};
 
 /// Timeout of the whole check.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,25 +25,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Check that the running server is ready; the exit status is 1 if it is not
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The server's configuration [default: that of the only server running on this machine or in this container]
-    #[arg(value_name = "CONFIG.yml")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: Configuration,
     /// The server's listen address [default: that of its configuration]
     #[arg(long, value_name = "HOST:PORT")]
     addr: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Readiness of a server, as far as it is known.
+enum Readiness {
+    Ready,
+    /// It reports readiness only to clients with a certificate.
+    Reachable,
+    /// Failing checks, with their causes.
+    Failing(Vec<(String, String)>),
+    /// The end of a sentence that begins with the address.
+    Unknown(String),
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let format = arguments.output.format;
     let Target {
         config,
         addr,
         environment,
-    } = match arguments {
-        Arguments {
-            config: None,
-            addr: None,
-        } => running().unwrap_or_default(),
-        Arguments { config, addr } => Target {
+    } = match (arguments.config.path(), arguments.addr) {
+        (None, None) => running().unwrap_or_default(),
+        (config, addr) => Target {
             config,
             addr,
             ..Target::default()
@@ -61,19 +73,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     };
     let tls = is_encrypted.then(unverified_client).transpose();
     let tls = tls.map_err(|error| Error::Other(error.to_string()))?;
-    match tokio::time::timeout(PATIENCE, readiness(&endpoint, tls)).await {
-        Ok(Ok(response)) => report(&place, &response),
-        Ok(Err(error)) if error.is_asked_for_certificate() => output::print(&format!(
-            "{place} is up, but reports readiness only to clients with a certificate\n"
-        )),
-        Ok(Err(error)) if error.is_not_http() => Err(Error::Other(format!(
-            "{place} is not a registry: it does not respond in HTTP"
-        ))),
-        Ok(Err(error)) => Err(Error::Other(format!("{place} does not respond: {error}"))),
-        Err(_) => Err(Error::Other(format!(
-            "{place} does not respond within {} seconds",
+    let readiness = match tokio::time::timeout(PATIENCE, readiness(&endpoint, tls)).await {
+        Ok(Ok(response)) => Readiness::of(&response),
+        Ok(Err(error)) if error.is_asked_for_certificate() => Readiness::Reachable,
+        Ok(Err(error)) if error.is_not_http() => {
+            Readiness::Unknown("is not a registry: it does not respond in HTTP".to_owned())
+        }
+        Ok(Err(error)) => Readiness::Unknown(format!("does not respond: {error}")),
+        Err(_) => Readiness::Unknown(format!(
+            "does not respond within {} seconds",
             PATIENCE.as_secs()
-        ))),
+        )),
+    };
+    match format {
+        Format::Text => readiness.say(&place),
+        Format::Json => readiness.print(&place),
     }
 }
 
@@ -107,23 +121,61 @@ fn running() -> Option<Target> {
     })
 }
 
-fn report(place: &str, response: &Response<Bytes>) -> Result<(), Error> {
-    let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
-    match (response.status(), body["checks"].as_object()) {
-        (StatusCode::OK, _) => output::print(&format!("{place} is ready\n")),
-        (StatusCode::SERVICE_UNAVAILABLE, Some(checks)) => {
-            let causes: Vec<_> = checks
-                .iter()
-                .map(|(name, cause)| format!("{name}: {}", cause.as_str().unwrap_or_default()))
-                .collect();
-            Err(Error::Other(format!(
-                "{place} is not ready: {}",
-                causes.join("; ")
-            )))
+impl Readiness {
+    fn of(response: &Response<Bytes>) -> Self {
+        let body: Value = serde_json::from_slice(response.body()).unwrap_or_default();
+        match (response.status(), body["checks"].as_object()) {
+            (StatusCode::OK, _) => Self::Ready,
+            (StatusCode::SERVICE_UNAVAILABLE, Some(checks)) => Self::Failing(
+                checks
+                    .iter()
+                    .map(|(name, cause)| {
+                        (name.clone(), cause.as_str().unwrap_or_default().to_owned())
+                    })
+                    .collect(),
+            ),
+            (status, _) => Self::Unknown(format!(
+                "is not a registry: it responds with '{:?} {status}'",
+                response.version()
+            )),
         }
-        (status, _) => Err(Error::Other(format!(
-            "{place} is not a registry: it responds with '{:?} {status}'",
-            response.version()
-        ))),
+    }
+
+    fn say(self, place: &str) -> Result<(), Error> {
+        match self {
+            Self::Ready => output::print(&format!("{place} is ready\n")),
+            Self::Reachable => output::print(&format!(
+                "{place} is up, but reports readiness only to clients with a certificate\n"
+            )),
+            Self::Failing(checks) => {
+                let causes: Vec<_> = checks
+                    .iter()
+                    .map(|(name, cause)| format!("{name}: {cause}"))
+                    .collect();
+                Err(Error::Other(format!(
+                    "{place} is not ready: {}",
+                    causes.join("; ")
+                )))
+            }
+            Self::Unknown(end) => Err(Error::Other(format!("{place} {end}"))),
+        }
+    }
+
+    fn print(self, place: &str) -> Result<(), Error> {
+        let (is_ready, checks) = match self {
+            Self::Ready | Self::Reachable => (true, Vec::new()),
+            Self::Failing(checks) => (false, checks),
+            Self::Unknown(end) => (false, vec![("response".to_owned(), end)]),
+        };
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|(name, reason)| json!({ "name": name, "reason": reason }))
+            .collect();
+        json::print(&json!({ "address": place, "ready": is_ready, "checks": checks }))?;
+        if is_ready {
+            Ok(())
+        } else {
+            Err(Error::Reported)
+        }
     }
 }

@@ -103,7 +103,7 @@ async fn repositories(registry: &Registry, query: ListQuery, format: Format) -> 
             },
             || {
                 json!({
-                    "repository": name, "tags": tags, "manifests": manifests, "size": size,
+                    "repository": name, "tagCount": tags, "manifestCount": manifests, "size": size,
                     "pushed": json::time(pushed_at), "pulled": pulled_at.map(json::time),
                     "checked": checked_at.map(json::time),
                 })
@@ -149,7 +149,7 @@ async fn tags(
                     json!({
                         "repository": key.repository.as_str(), "tag": row.name, "digest": row.digest.as_str(),
                         "mediaType": summary.media_type, "size": summary.size, "platforms": summary.platforms,
-                        "pushed": json::time(row.updated_at), "pulled": row.pulled_at.map(json::time), "pulls": row.pulls,
+                        "pushed": json::time(row.pushed_at), "pulled": row.pulled_at.map(json::time), "pullCount": row.pulls,
                         "checked": row.checked_at.map(json::time),
                     })
                 },
@@ -164,7 +164,7 @@ fn tag_cells(key: &TagKey, row: &TagRow, summary: &ImageSummary, is_one: bool) -
         Cell::from(&*row.name),
         Cell::Size(summary.size),
         summary.platforms.join(",").into(),
-        Cell::Time(row.updated_at),
+        Cell::Time(row.pushed_at),
         row.pulled_at.map_or("never".into(), Cell::Time),
         Cell::time(row.checked_at),
         Cell::from(&row.digest),

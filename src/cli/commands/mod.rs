@@ -1,5 +1,6 @@
 //! The commands, a file each: its arguments, and what it does and prints.
 
+pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod du;
 mod forecast;
@@ -13,4 +14,5 @@ pub(crate) mod policy;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;
+pub(crate) mod verify;
 pub(crate) mod why;

@@ -224,8 +224,8 @@ impl Preview<'_> {
 
 fn effect_json(effect: &RuleEffect) -> Value {
     json!({
-        "policy": effect.policy, "rule": effect.rule, "tags": effect.tags, "removed": effect.removed_tags,
-        "frees": { "size": effect.bytes, "blobs": effect.blobs },
+        "policy": effect.policy, "rule": effect.rule, "tagCount": effect.tags, "removedCount": effect.removed_tags,
+        "frees": { "size": effect.bytes, "blobCount": effect.blobs },
     })
 }
 

@@ -165,7 +165,7 @@ impl Restorer {
         let tags: Vec<&str> = tags.iter().map(|(tag, _)| tag.as_str()).collect();
         if let Some(items) = &mut self.json {
             items.push(json!({
-                "repository": self.repository.as_str(), "digest": digest.as_str(), "children": others.len(), "tags": tags,
+                "repository": self.repository.as_str(), "digest": digest.as_str(), "childCount": others.len(), "tags": tags,
             }));
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl Restorer {
         let repository = &self.repository;
         if let Some(items) = &mut self.json {
             items.push(json!({
-                "repository": repository.as_str(), "digest": digest, "children": 0, "tags": [tag],
+                "repository": repository.as_str(), "digest": digest, "childCount": 0, "tags": [tag],
             }));
             return Ok(());
         }
@@ -222,7 +222,7 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
         Column::text("BY"),
         Column::fixed("UNTIL"),
     ];
-    let mut list = List::begin(format, "deleted", &columns)?;
+    let mut list = List::begin(format, "restorable", &columns)?;
     let grace = retention.grace;
     let mut after = Some(String::new());
     while let Some(last) = after {
@@ -291,7 +291,8 @@ fn push_tag(list: &mut List, row: &RemovedTagRow, grace: Duration) -> Result<(),
         },
         || {
             json!({
-                "kind": "tag", "repository": row.repository, "digest": row.digest.as_str(), "tags": [row.tag],
+                "kind": "tag", "repository": row.repository, "digest": row.digest.as_str(), "mediaType": null,
+                "tags": [row.tag], "size": null,
                 "deleted": json::time(row.removed_at), "who": json::who(&row.removed_by), "until": json::time(until),
             })
         },

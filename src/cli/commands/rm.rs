@@ -5,7 +5,9 @@ use std::io::stdout;
 
 use serde_json::{Value, json};
 use tarkeep::oci::TagName;
-use tarkeep::registry::{Deletion, DeletionEffect, Dependent, Registry, Retention};
+use tarkeep::registry::{
+    Deletion, DeletionEffect, Dependent, ManifestReference, Precondition, Registry, Retention,
+};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -227,10 +229,15 @@ async fn remove(registry: &Registry, selection: &Selection) -> Result<(), Error>
                     .await?
             }
             Deletion::Manifest(digest) => {
-                let reference = tarkeep::registry::ManifestReference::Digest(digest.clone());
+                let reference = ManifestReference::Digest(digest.clone());
                 registry
                     .manifests()
-                    .delete(repository, &reference, actor.clone())
+                    .delete(
+                        repository,
+                        &reference,
+                        Precondition::default(),
+                        actor.clone(),
+                    )
                     .await?;
             }
             Deletion::Tags(tags) => {
@@ -293,7 +300,7 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
             "repository": dependent.repository.as_str(),
             "tag": dependent.tag.as_ref().map(TagName::as_str),
             "digest": dependent.digest.as_str(),
-            "type": dependent.kind,
+            "artifactType": dependent.kind,
             "subject": dependent.subject.as_str(),
         })
     });
@@ -301,10 +308,10 @@ fn as_json(is_removed: bool, selection: &Selection, consequence: &DeletionEffect
         "removed": is_removed,
         "items": items.collect::<Vec<_>>(),
         "referrers": dependents.collect::<Vec<_>>(),
-        "manifests": deleted,
-        "untagged": { "manifests": untagged, "keptForever": kept },
+        "manifestCount": deleted,
+        "untagged": { "manifestCount": untagged, "keptCount": kept },
         "frees": {
-            "size": goes.bytes, "blobs": goes.blobs,
+            "size": goes.bytes, "blobCount": goes.blobs,
             "at": goes.last.filter(|_| goes.bytes > 0).map(json::time),
         },
     })

@@ -1,8 +1,8 @@
-//! `registry tag`: the history of a tag, and moving it back.
+//! `registry tag`: pointing a tag at an image, its history, and moving it back.
 
 use serde_json::{Value, json};
 use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{Registry, RestoreTarget, TagState, now};
+use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -15,9 +15,20 @@ use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::{time_arg, values};
 
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
+    /// Image that the tag is to point at
+    #[arg(value_name = "SOURCE", required = true)]
+    source: Option<String>,
+    /// Tag, new or existing, of the same repository or of another one
+    #[arg(value_name = "REPOSITORY:TAG", required = true)]
+    target: Option<String>,
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(clap::Subcommand)]
@@ -48,6 +59,9 @@ struct RestoreArguments {
     /// ago [default: the previous manifest]
     #[arg(long, value_name = "DIGEST|TIME")]
     to: Option<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     store: Store,
     #[command(flatten)]
@@ -55,9 +69,56 @@ struct RestoreArguments {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
-    match arguments.command {
-        Command::History(arguments) => history(arguments).await,
-        Command::Restore(arguments) => restore(arguments).await,
+    match arguments {
+        Arguments {
+            command: Some(Command::History(arguments)),
+            ..
+        } => history(arguments).await,
+        Arguments {
+            command: Some(Command::Restore(arguments)),
+            ..
+        } => restore(arguments).await,
+        Arguments {
+            source,
+            target,
+            store,
+            output: Output { format },
+            command: None,
+        } => {
+            let (source, target) = (source.unwrap_or_default(), target.unwrap_or_default());
+            promote(&source, &target, store, format).await
+        }
+    }
+}
+
+async fn promote(source: &str, target: &str, store: Store, format: Format) -> Result<(), Error> {
+    let (source, target) = (Reference::parse(source)?, Reference::parse(target)?);
+    let registry = store.open().await?;
+    let source = source.resolve(&registry, "tag").await?;
+    let said = source.text.clone();
+    let (from, reference) = source.manifest(&registry, "tag").await?;
+    let (repository, tag) = target.resolve(&registry, "tag").await?.tag("tag")?;
+    let Promotion { was, digest } = registry
+        .tags()
+        .promote(&from, &reference, &repository, &tag, actor::local_user())
+        .await?;
+    match format {
+        Format::Json => json::print(&json!({
+            "repository": repository.as_str(),
+            "tag": tag.as_str(),
+            "digest": digest.as_str(),
+            "was": was.as_ref().map(Digest::as_str),
+        })),
+        Format::Text => output::say(&match was {
+            Some(was) if was == digest => {
+                format!("tag {tag} of {repository} already points at {digest}")
+            }
+            Some(was) => format!(
+                "moved tag {tag} of {repository} from {was} to {digest}, which is {said}; registry tag restore {repository}:{tag} \
+                 takes that back"
+            ),
+            None => format!("tag {tag} of {repository} points at {digest}, which is {said}"),
+        }),
     }
 }
 
@@ -142,6 +203,7 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let RestoreArguments {
         reference,
         to,
+        dry_run,
         store,
         output: Output { format },
     } = arguments;
@@ -150,26 +212,59 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let named = reference.resolve(&registry, "tag restore").await?;
     let (repository, tag) = named.tag("tag restore")?;
     let to = target(&registry, &repository, to.as_deref()).await?;
-    let before = present(&registry, &repository, &tag).await?;
-    let digest = registry
-        .tags()
-        .restore(&repository, &tag, to, actor::local_user())
-        .await?;
-    match format {
-        Format::Json => {
-            let was = before.as_ref().map(Digest::as_str);
-            json::print(
-                &json!({ "repository": repository.as_str(), "tag": tag.as_str(), "digest": digest.as_str(), "was": was }),
-            )
+    let restoration = match dry_run {
+        true => registry.tags().plan_restore(&repository, &tag, to).await?,
+        false => {
+            let actor = actor::local_user();
+            registry
+                .tags()
+                .restore(&repository, &tag, to, actor)
+                .await?
         }
-        Format::Text => output::say(&match before {
-            Some(before) if before == digest => {
-                format!("tag {tag} of {repository} already points at {digest}")
-            }
-            Some(before) => format!("moved tag {tag} of {repository} from {before} to {digest}"),
-            None => format!("restored tag {tag} of {repository}, which points at {digest}"),
-        }),
+    };
+    match format {
+        Format::Json => json::print(&json!({
+            "repository": repository.as_str(),
+            "tag": tag.as_str(),
+            "digest": restoration.digest.as_str(),
+            "was": restoration.was.as_ref().map(Digest::as_str),
+            "pushed": restoration.pushed_at.map(json::time),
+            "dryRun": dry_run,
+        })),
+        Format::Text => output::say(&sentence(&repository, &tag, &restoration, dry_run)),
     }
+}
+
+/// Says what a restore has done or would do.
+fn sentence(
+    repository: &RepositoryName,
+    tag: &TagName,
+    restoration: &TagRestoration,
+    dry_run: bool,
+) -> String {
+    let digest = &restoration.digest;
+    let done = match (&restoration.was, dry_run) {
+        (Some(was), _) if was == digest => {
+            return format!("tag {tag} of {repository} already points at {digest}");
+        }
+        (Some(was), false) => format!("moved tag {tag} of {repository} from {was} to {digest}"),
+        (Some(was), true) => {
+            format!("would move tag {tag} of {repository} from {was} to {digest}")
+        }
+        (None, false) => format!("restored tag {tag} of {repository}, which points at {digest}"),
+        (None, true) => format!("would restore tag {tag} of {repository} to {digest}"),
+    };
+    let pushed = restoration
+        .pushed_at
+        .map(|time| format!(", pushed {}", values::time(time)));
+    let deleted = restoration
+        .is_deleted
+        .then_some(", whose manifest comes back from the trash");
+    format!(
+        "{done}{}{}",
+        pushed.unwrap_or_default(),
+        deleted.unwrap_or_default()
+    )
 }
 
 /// Parses the value of `--to`: a digest or a prefix of one, or a time.
@@ -195,22 +290,4 @@ async fn target(
         ))),
         None => time_arg::parse(text, now()).map(RestoreTarget::At),
     }
-}
-
-/// Returns the manifest that a tag points at, or `None` if it was removed.
-pub(crate) async fn present(
-    registry: &Registry,
-    repository: &RepositoryName,
-    tag: &TagName,
-) -> Result<Option<Digest>, Error> {
-    let newest = registry
-        .tags()
-        .history(repository, tag, None)
-        .await?
-        .items
-        .into_iter()
-        .next();
-    Ok(newest
-        .filter(|state| state.end.is_none())
-        .map(|state| state.digest))
 }

@@ -229,7 +229,7 @@ fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
     let removals = why.removals.iter().map(|removal| {
         json!({
             "kind": removal.kind, "repository": removal.repository, "digest": removal.digest.as_str(),
-            "at": json::time(removal.at), "why": removal.why,
+            "at": json::time(removal.at), "reason": removal.why,
         })
     });
     let deleted = why.trash.iter().map(|row| {
@@ -239,15 +239,19 @@ fn as_json(digest: &Digest, why: &Explanation, retention: &Retention) -> Value {
             "until": json::time(restorable(row, retention)),
         })
     });
+    let kinds: Vec<_> = [("blob", why.blob.is_some()), ("manifest", why.is_manifest)]
+        .into_iter()
+        .filter_map(|(kind, is_one)| is_one.then_some(kind))
+        .collect();
     json!({
         "digest": digest.as_str(),
-        "blob": why.blob.map(|bytes| json!({ "size": bytes })),
-        "manifest": why.is_manifest,
+        "kinds": kinds,
+        "size": why.blob,
         "chains": why.chains.iter().map(chain_json).collect::<Vec<_>>(),
-        "more": why.more,
+        "moreCount": why.more,
         "moreIsExact": !why.is_cut,
         "removals": removals.collect::<Vec<_>>(),
-        "deleted": deleted.collect::<Vec<_>>(),
+        "restorable": deleted.collect::<Vec<_>>(),
         "awaitsRemoval": why.is_removal,
     })
 }
@@ -258,20 +262,23 @@ fn chain_json(chain: &HolderChain) -> Value {
         .iter()
         .map(|step| json!({ "kind": kind(step.kind), "digest": step.digest.as_str() }))
         .collect();
-    let end = match &chain.end {
-        ChainEnd::Tags { tags, more } => {
-            let tags = tags.iter().map(|TagHold { name, decision }| {
-                let decision = decision.as_ref().map(
-                    |TagDecision { is_kept, reason, until, .. }| json!({ "kept": is_kept, "reason": reason, "until": until.map(json::time) }),
-                );
-                json!({ "tag": name, "rule": decision })
-            });
-            json!({ "kind": "tags", "tags": tags.collect::<Vec<_>>(), "more": more })
-        }
-        ChainEnd::Idle { until, why } => {
-            json!({ "kind": "untagged", "until": until.map(json::time), "why": why })
-        }
-        ChainEnd::Lease { until } => json!({ "kind": "lease", "until": json::time(*until) }),
+    let (kind, tags, more, until, reason) = match &chain.end {
+        ChainEnd::Tags { tags, more } => ("tags", &tags[..], *more, None, None),
+        ChainEnd::Idle { until, why } => ("untagged", &[][..], 0, *until, Some(why)),
+        ChainEnd::Lease { until } => ("lease", &[][..], 0, Some(*until), None),
     };
+    let end = json!({
+        "kind": kind, "tags": tags.iter().map(hold_json).collect::<Vec<_>>(), "moreCount": more,
+        "until": until.map(json::time), "reason": reason,
+    });
     json!({ "repository": chain.repository, "steps": steps, "end": end })
+}
+
+fn hold_json(hold: &TagHold) -> Value {
+    let decision = hold.decision.as_ref().map(|decision| {
+        json!({
+            "kept": decision.is_kept, "reason": decision.reason, "until": decision.until.map(json::time),
+        })
+    });
+    json!({ "tag": hold.name, "decision": decision })
 }

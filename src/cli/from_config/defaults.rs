@@ -4,15 +4,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use tarkeep::config::{Config, FILE_VARIABLE, Violations};
+use tarkeep::config::{Config, FILE_VARIABLE, Import, Violations};
+use tarkeep::import::{DistributionStore, Rule};
 use tarkeep::registry::Registry;
 
 use crate::cli::owner;
 
 const ROOT_DIRECTORY: &str = "storage.filesystem.rootdirectory";
-
-/// Distribution's store, relative to its root directory.
-const DISTRIBUTION_STORE: &str = "docker/registry/v2";
 
 /// The directory of `registry:2`, so that its volumes work.
 const SYSTEM_DIRECTORY: &str = "/var/lib/registry";
@@ -60,38 +58,80 @@ pub(crate) fn system_directory_of_others() -> Option<PathBuf> {
     owner::is_another(metadata.uid()).then(|| system.to_owned())
 }
 
-/// Rejects a directory that holds a store of distribution, unless the owner allows it.
+/// Returns the rule about a store of distribution in the data directory.
+pub(crate) fn import_rule(config: &Config) -> Rule {
+    match config.storage.import {
+        Import::Auto if !config.storage.startempty => Rule::Auto,
+        Import::Auto | Import::Off => Rule::Off,
+    }
+}
+
+/// Returns the store of distribution in a directory without a registry of ours.
+fn foreign_store(directory: &Path) -> Option<DistributionStore> {
+    DistributionStore::find(directory).filter(|_| !Registry::is_at(directory))
+}
+
+/// Rejects a directory that holds a store of distribution which is not to be taken over, unless the owner allows that.
 ///
 /// To clients its images would vanish, and new ones would have to be merged with them later. The store itself is neither
 /// read nor changed.
 ///
 /// # Errors
-/// There is such a store, no registry of ours, and `storage.startempty` is false.
+/// There is such a store, no registry of ours, `storage.import` is off and `storage.startempty` is false.
 pub(crate) fn check_foreign_store(directory: &Path, config: &Config) -> Result<(), Violations> {
-    let store = directory.join(DISTRIBUTION_STORE);
-    if !store.is_dir() {
-        return Ok(());
+    match foreign_store(directory) {
+        Some(store) if config.storage.import == Import::Off && !config.storage.startempty => {
+            let sentence = format!(
+                "{} is a store of registry:2, which storage.import: off leaves alone: set storage.import: auto to take it over without \
+                 copying it, choose another directory, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to start an \
+                 empty registry beside it; nothing was changed",
+                store.path().display()
+            );
+            Err(Violations::of(ROOT_DIRECTORY, sentence))
+        }
+        _ => Ok(()),
     }
-    if Registry::is_at(directory) || config.storage.startempty {
-        tracing::warn!(
-            "{} is a store of registry:2: its images are not served, and stay untouched",
-            store.display()
-        );
-        return Ok(());
+}
+
+/// Rejects a directory that holds nothing but a store of distribution, for commands that need a registry of ours.
+///
+/// # Errors
+/// The server has not taken it over yet.
+pub(crate) fn check_taken_over(directory: &Path) -> Result<(), Violations> {
+    match foreign_store(directory) {
+        Some(store) => {
+            let sentence = format!(
+                "{} is a store of registry:2, which was not taken over yet: start registry serve on {} first",
+                store.path().display(),
+                directory.display()
+            );
+            Err(Violations::of(ROOT_DIRECTORY, sentence))
+        }
+        None => Ok(()),
     }
-    let sentence = format!(
-        "{} is a store of registry:2, which this version cannot import: keep serving it with registry:2 and choose another directory \
-         here, or set storage.startempty: true (REGISTRY_STORAGE_STARTEMPTY=true) to start an empty registry beside it; nothing \
-         was changed",
-        store.display()
-    );
-    Err(Violations::of(ROOT_DIRECTORY, sentence))
+}
+
+/// Says what a start would do with a store of distribution.
+fn note_foreign_store(directory: &Path, config: &Config) {
+    let Some(store) = foreign_store(directory) else {
+        return;
+    };
+    let store = store.path().display();
+    match import_rule(config) {
+        Rule::Auto => tracing::warn!(
+            "{store} is a store of registry:2: the first start takes it over, and changes nothing in it"
+        ),
+        Rule::Off => tracing::warn!(
+            "{store} is a store of registry:2: its images are not served, and stay untouched"
+        ),
+    }
 }
 
 /// Checks that a server can use the data directory, without changing it.
 pub(crate) fn check_data_directory(flag: Option<&Path>, config: &Config) -> Result<(), Violations> {
     let directory = data_directory(flag, config)?;
     check_foreign_store(&directory, config)?;
+    note_foreign_store(&directory, config);
     Registry::check(&directory)
         .map_err(|failure| Violations::of(ROOT_DIRECTORY, owner::explained(failure, &directory)))
 }

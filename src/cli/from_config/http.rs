@@ -147,6 +147,11 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         ),
         time("http.limits.header", limits.header, defaults.header_timeout),
         time("http.limits.idle", limits.idle, defaults.idle_timeout),
+        time(
+            "http.limits.keepalive",
+            limits.keepalive,
+            defaults.keep_alive_timeout,
+        ),
     ];
     let (all, connections_per_address, times) = combine((all, of_one, collect(times)))?;
     Ok(Limits {
@@ -155,6 +160,7 @@ fn limits(http: &config::Http, connections: usize) -> Result<Limits, Violations>
         handshake_timeout: times[0],
         header_timeout: times[1],
         idle_timeout: times[2],
+        keep_alive_timeout: times[3],
         // 0 means no wait, as in distribution, where it is the default
         drain_timeout: http
             .draintimeout

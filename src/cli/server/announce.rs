@@ -5,16 +5,18 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use serde_json::json;
 use tarkeep::http::Address;
 use tarkeep::registry::Retention;
 
 use crate::cli::error::Error;
+use crate::cli::terminal::output::Format;
 
 /// Minimum lease of real use; shorter ones are for tests.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
 /// Prints the line that scripts wait for, with the first address to push to: `scheme` is `http` or `https`.
-pub(super) fn announce(addresses: &[Address], scheme: &str, directory: &Path) {
+pub(super) fn announce(addresses: &[Address], scheme: &str, directory: &Path, format: Format) {
     let urls: Vec<_> = addresses
         .iter()
         .map(|address| match address.local() {
@@ -37,8 +39,15 @@ pub(super) fn announce(addresses: &[Address], scheme: &str, directory: &Path) {
     }
     let mut out = std::io::stdout();
     // a closed standard output is no reason not to serve
-    let _ = writeln!(out, "listening on {url}, data in {}", directory.display())
-        .and_then(|()| out.flush());
+    let _ = match format {
+        Format::Text => writeln!(out, "listening on {url}, data in {}", directory.display()),
+        Format::Json => writeln!(
+            out,
+            "{}",
+            json!({ "address": url, "dataDirectory": directory })
+        ),
+    }
+    .and_then(|()| out.flush());
 }
 
 /// Warns about a registry without login that is open to the network.

@@ -8,9 +8,11 @@ use tarkeep::auth::Access;
 use tarkeep::config::Config;
 use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
+use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
 use tarkeep::service_manager::Notifier;
 
+use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::check::Flags;
 use crate::cli::from_config::{auth, defaults, http, log, registry};
@@ -23,6 +25,7 @@ use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
 use crate::cli::server::sockets::Inherited;
 use crate::cli::server::{monitoring, parts};
+use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
 /// hundreds of stacks.
@@ -36,15 +39,16 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Configuration in distribution's format, optional [default: $REGISTRY_CONFIGURATION_PATH]
-    #[arg(value_name = "CONFIG.yml")]
-    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub config: Configuration,
     /// Listen address; :PORT opens the registry to the network [default: 127.0.0.1:5000]
     #[arg(long, value_name = "HOST:PORT")]
     pub addr: Option<String>,
     /// Data directory [default: /var/lib/registry if it is writable, else ~/.local/share/registry]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
@@ -54,7 +58,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         addr: arguments.addr,
         data_dir: arguments.data_dir,
     };
-    let mut reloader = Reloader::open(defaults::configuration(arguments.config), flags.clone())?;
+    let mut reloader = Reloader::open(
+        defaults::configuration(arguments.config.path()),
+        flags.clone(),
+    )?;
     let log = log::start(&reloader.loaded().config)?;
     reloader
         .loaded()
@@ -73,7 +80,14 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         .build();
     let runtime =
         runtime.map_err(|error| Error::Other(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(serve(&address, inherited, &directory, &config, reloader));
+    let outcome = runtime.block_on(serve(
+        &address,
+        inherited,
+        &directory,
+        &config,
+        reloader,
+        arguments.output.format,
+    ));
     // tasks still running belong to clients whose drain timeout has passed
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
@@ -85,6 +99,7 @@ async fn serve(
     directory: &Path,
     config: &Config,
     mut reloader: Reloader,
+    format: Format,
 ) -> Result<(), Error> {
     // first of all, so that a signal during the start ends it too
     let (signals, hangup) = (Signals::listen()?, signals::hangup()?);
@@ -95,6 +110,7 @@ async fn serve(
     // logs a warning itself; pulls work without free disk
     let _ = registry.status().check_disk();
     let _serving = registry.lock_serving()?;
+    let takeover = TakeOver::find(&registry, directory, defaults::import_rule(config)).await?;
     let access = Access::open(auth::settings(config)?).map_err(|error| auth::violations(&error))?;
     let monitoring = monitoring::start(config, reloader.reloads())?;
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
@@ -110,21 +126,21 @@ async fn serve(
     reloader.register(parts::http(server.settings()));
     reloader.register(parts::access(access.clone(), addresses.clone()));
     let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
-    announce(&addresses, scheme, directory);
+    announce(&addresses, scheme, directory, format);
     if access.is_open() {
         warn_open_to_network(&addresses);
     }
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
     let notifier = Arc::new(Notifier::from_environment());
-    let background = background(
+    let background = tokio::spawn(background(
         registry.clone(),
+        takeover,
         health,
         access,
         debug,
         Arc::clone(&notifier),
-    );
-    let background = tokio::spawn(background);
+    ));
     let reloading = tokio::spawn(reloader.run(hangup));
     notifier.ready();
     let live = server.settings();
@@ -146,6 +162,7 @@ async fn serve(
 /// Runs everything but requests, until it is dropped.
 async fn background(
     registry: Registry,
+    takeover: Option<TakeOver>,
     health: Health,
     access: Access,
     debug: Option<DebugServer>,
@@ -156,8 +173,15 @@ async fn background(
             debug.run().await;
         }
     };
+    let work = async {
+        // first, because collection would judge what is not complete
+        if let Some(takeover) = takeover {
+            takeover.run(&registry).await;
+        }
+        tarkeep::background::run(&registry).await;
+    };
     tokio::join!(
-        tarkeep::background::run(&registry),
+        work,
         health.run(&registry),
         access.watch(),
         notifier.keep_alive(),

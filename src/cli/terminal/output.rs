@@ -22,7 +22,7 @@ pub(crate) enum Format {
 pub(crate) struct Output {
     /// Output format: text for people, or json for scripts (docs/json.md)
     #[arg(
-        short,
+        short = 'o',
         long = "output",
         value_name = "text|json",
         default_value = "text",

@@ -131,8 +131,10 @@ pub struct Limits {
     pub connectionsperaddress: Option<usize>,
     /// Timeout of a TLS handshake.
     pub handshake: Option<Interval>,
-    /// Timeout for the headers of a request, and for a connection without one.
+    /// Timeout for the headers of a request.
     pub header: Option<Interval>,
+    /// Timeout for a connection without a request.
+    pub keepalive: Option<Interval>,
     /// Timeout for a body without progress, in either direction.
     pub idle: Option<Interval>,
 }

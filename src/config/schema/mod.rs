@@ -20,7 +20,7 @@ pub use http::{
 pub use interval::Interval;
 pub use log::{AccessLog, Formatter, Level, Log};
 pub use root::{Config, Manifests};
-pub use storage::{Delete, Filesystem, Maintenance, ReadOnly, Storage, UploadPurging};
+pub use storage::{Delete, Filesystem, Import, Maintenance, ReadOnly, Storage, UploadPurging};
 pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,

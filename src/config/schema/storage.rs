@@ -14,8 +14,21 @@ pub struct Storage {
     pub maintenance: Maintenance,
     /// Minimum free disk, in bytes; below it pushes get 507. Ours.
     pub reserve: Option<u64>,
+    /// Take over the store of `registry:2` in the same directory. Ours.
+    pub import: Import,
     /// Allow an empty registry beside the store of `registry:2` in the same directory. Ours.
     pub startempty: bool,
+}
+
+/// Taking over the store of `registry:2` in the data directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Import {
+    /// At the first start.
+    #[default]
+    Auto,
+    /// Never: the server does not start beside it.
+    Off,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

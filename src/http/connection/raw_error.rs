@@ -24,7 +24,10 @@ pub(crate) fn replacing_hyper(head: &[u8], headers: &ExtraHeaders) -> Bytes {
         .and_then(|code| code.parse().ok())
         .unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = ApiError::Unreadable(status).render();
-    let date = head.lines().find_map(|line| line.strip_prefix("date: "));
+    let date = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("date").then_some(value)
+    });
     if let Some(date) = date.and_then(|date| date.parse().ok()) {
         response.headers_mut().insert(DATE, date);
     }
@@ -37,18 +40,33 @@ pub(crate) fn for_plain_http(headers: &ExtraHeaders) -> Bytes {
 }
 
 fn closing_response(mut response: Response<Body>, headers: &ExtraHeaders) -> Bytes {
-    builder::mark_v2(&mut response);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.add_to(response.headers_mut());
+    let all = response.headers_mut();
+    builder::mark_v2(all);
+    all.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.add_to(all);
+    builder::forbid_scripts(all);
     serialize(response)
+}
+
+/// Writes a header's name as hyper does for all other responses: `Content-Type`.
+fn title_case(name: &str) -> String {
+    let mut previous = '-';
+    let in_case = |letter: char| {
+        let is_first = std::mem::replace(&mut previous, letter) == '-';
+        if is_first {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
+    };
+    name.chars().map(in_case).collect()
 }
 
 fn serialize(response: Response<Body>) -> Bytes {
     let mut bytes = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
     for (name, value) in response.headers() {
-        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        let name = title_case(name.as_str());
+        bytes.extend([name.as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
     bytes.extend(b"\r\n");
     // an error's body is in memory, so ready

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::raw_error;
 use crate::http::connection::stream::Stream;
 use crate::http::response::extra_headers::ExtraHeaders;
@@ -50,6 +51,8 @@ struct Shared {
     unsent: AtomicUsize,
     /// True from a request to the flush of its response.
     is_answering: AtomicBool,
+    /// Number of requests so far.
+    requests: AtomicUsize,
 }
 
 struct Region {
@@ -92,11 +95,16 @@ impl ConnectionState {
     pub(crate) fn begin(&self) -> ResponseGuard {
         self.0.unsent.fetch_add(1, Ordering::Relaxed);
         self.0.is_answering.store(true, Ordering::Relaxed);
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
         ResponseGuard(self.clone())
     }
 
     fn is_answering(&self) -> bool {
         self.0.is_answering.load(Ordering::Relaxed)
+    }
+
+    fn requests(&self) -> usize {
+        self.0.requests.load(Ordering::Relaxed)
     }
 
     /// Announces that slices of `mapping`, a view of all of `file`, are about to be written in this response.
@@ -139,17 +147,24 @@ pub(crate) struct Connection {
     /// Headers that errors carry as well.
     headers: ExtraHeaders,
     lingering: Option<Pin<Box<Sleep>>>,
+    timer: HeadTimer,
     /// Unwritten rest of the error that replaces hyper's.
     raw_error: Option<Bytes>,
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream, state: ConnectionState, headers: ExtraHeaders) -> Self {
+    pub(crate) fn new(
+        stream: Stream,
+        state: ConnectionState,
+        headers: ExtraHeaders,
+        timer: HeadTimer,
+    ) -> Self {
         Self {
             stream,
             state,
             headers,
             lingering: None,
+            timer,
             raw_error: None,
         }
     }
@@ -200,11 +215,25 @@ impl Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        // bodies have limits of their own
+        if this.state.is_answering() {
+            return read;
+        }
+        let number = this.state.requests();
+        if buffer.filled().len() > before {
+            this.timer.arrived(number);
+        }
+        if read.is_pending() && this.timer.poll_late(number, cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        read
     }
 }
 

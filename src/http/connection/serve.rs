@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::http::connection::bodies::ResponseBody;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
+use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::per_address::ConnectionPermit;
 use crate::http::connection::raw_error;
 use crate::http::connection::send_budget::SendBudget;
@@ -194,9 +195,11 @@ async fn reject_plain(socket: Socket, settings: &ServerSettings) -> io::Result<(
 }
 
 fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, ConnectionState) {
-    let state = ConnectionState::new(&stream);
+    let (state, limits) = (ConnectionState::new(&stream), &settings.limits);
+    let timer = HeadTimer::new(limits.header_timeout, limits.keep_alive_timeout);
+    let headers = settings.headers.clone();
     (
-        Connection::new(stream, state.clone(), settings.headers.clone()),
+        Connection::new(stream, state.clone(), headers, timer),
         state,
     )
 }
@@ -241,7 +244,6 @@ fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
 
 async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, stopping) = (context.peer(&stream), context.stopping.clone());
-    let header_timeout = context.settings.limits.header_timeout;
     let (connection, state) = connection(stream, &context.settings);
     let is_stopping = stopping.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -260,8 +262,12 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
         }
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(header_timeout);
+    // as Go sends them: scripts search for them with `grep`
+    http.title_case_headers(true);
+    // clients that have ended their side get their answer; those that do not read it stall, and time out
+    http.half_close(true);
+    // the connection has its own timer
+    http.header_read_timeout(None);
     // without the second, a slightly larger head is accepted if it arrives in one piece
     http.max_buf_size(CONNECTION_BUFFER)
         .max_header_size(CONNECTION_BUFFER);
@@ -336,7 +342,7 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
         outcome = connection.as_mut() => return outcome,
-        () = until_idle(&mut open, limits.header_timeout) => {}
+        () = until_idle(&mut open, limits.keep_alive_timeout) => {}
         _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
     }
     connection.as_mut().graceful_shutdown();

@@ -61,7 +61,7 @@ impl ConnectionWarnings {
             let trust = named(Some(peer.address.unwrap_or(Ipv4Addr::LOCALHOST.into())));
             tracing::warn!(
                 peer = named(peer.address),
-                "ignored X-Forwarded-For, X-Real-IP or Forwarded of an untrusted peer: if it is your proxy, add {trust} to http.trustedproxies, or all its clients count as one and locations are wrong with relativeurls: false; if not, the client made the header up, and there is nothing to do"
+                "ignored X-Forwarded-For, X-Real-IP or Forwarded of an untrusted peer: if it is your proxy, add {trust} to http.trustedproxies, or all its clients count as one; if not, the client made the header up, and nothing need be done"
             );
         }
     }

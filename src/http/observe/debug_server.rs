@@ -83,6 +83,7 @@ impl DebugServer {
             let service = TowerToHyperService::new(router.clone());
             connections.spawn(async move {
                 let mut http = http1::Builder::new();
+                http.title_case_headers(true);
                 http.timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT);
                 if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {

@@ -1,5 +1,6 @@
 //! Probes `/livez` and `/readyz`, which need no login and reveal nothing confidential.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Checks with their problems, in texts that reveal nothing of the machine.
-type Report = Vec<(&'static str, Option<&'static str>)>;
+type Report = Vec<(&'static str, Option<Cow<'static, str>>)>;
 
 /// Checks of whether the server can do its work.
 pub(crate) struct Readiness {
@@ -88,7 +89,12 @@ impl Readiness {
             "stopping",
             self.is_draining
                 .load(Ordering::Relaxed)
-                .then_some("the server is being stopped"),
+                .then_some("the server is being stopped".into()),
+        ));
+        let import = self.registry.import().progress().running();
+        report.push((
+            "import",
+            import.map(|counts| format!("taking over the store of registry:2: {counts}").into()),
         ));
         report.retain(|(name, _)| !query.excluded.iter().any(|excluded| excluded == name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
@@ -96,7 +102,7 @@ impl Readiness {
             .into_iter()
             .filter(|(_, problem)| query.is_verbose || problem.is_some());
         let checks: Map<_, _> = listed
-            .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok"))))
+            .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok".into()))))
             .collect();
         let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
         if !checks.is_empty() {
@@ -141,13 +147,13 @@ impl Readiness {
         let health = (!self.health.is_healthy())
             .then_some("a configured check fails: /debug/health names it");
         let report = vec![
-            ("database", database),
-            ("disk", disk),
+            ("database", database.map(Cow::Borrowed)),
+            ("disk", disk.map(Cow::Borrowed)),
             (
                 "certificate",
-                is_expired.then_some("the certificate has expired"),
+                is_expired.then_some("the certificate has expired".into()),
             ),
-            ("health", health),
+            ("health", health.map(Cow::Borrowed)),
         ];
         state.report = Some((Instant::now(), report.clone()));
         report

@@ -1,8 +1,10 @@
 //! Address by which clients know the registry: the prefix of its paths, and the base of its locations.
 
+use std::borrow::Cow;
+
 use http::header::{FORWARDED, HOST, HeaderName, HeaderValue, LINK, LOCATION};
 use http::uri::Authority;
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Response, Uri};
 
 use crate::http::proxy::client::{Client, parameter};
 use crate::http::proxy::path_prefix::PathPrefix;
@@ -19,13 +21,13 @@ pub struct ExternalUrl {
     locations: Locations,
 }
 
-/// Form of the URLs in `Location` and `Link`.
+/// Form of the URLs in `Location`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Locations {
     /// Paths on the server that the client addressed, which is right behind every proxy.
     #[default]
     Relative,
-    /// Scheme and host as the request or a trusted proxy names them.
+    /// Scheme and host as the request names them, or any proxy in it: a client that makes them up misleads only itself.
     Absolute,
     /// This address, for every request.
     Fixed(BaseUrl),
@@ -76,29 +78,41 @@ impl ExternalUrl {
         &self.prefix
     }
 
-    /// Returns the base of locations, which precedes `/v2/`; empty for plain paths.
-    pub(crate) fn base(&self, uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> String {
-        let forwarded = ForwardedInfo {
+    /// Returns what precedes `/v2/` in the response to a request.
+    pub(crate) fn base(&self, uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -> Base {
+        if let Locations::Fixed(base) = &self.locations {
+            return Base {
+                location: base.0.clone(),
+                path: base.0.clone(),
+            };
+        }
+        let claims = ForwardedInfo {
             uri,
             headers,
             client,
+            believed: Believed::Anybody,
         };
-        match &self.locations {
-            Locations::Fixed(base) => base.0.clone(),
-            // the prefix that a proxy strips precedes our own
-            Locations::Relative => forwarded.prefix() + self.prefix.as_str(),
-            Locations::Absolute => match forwarded.host() {
-                Some(host) => format!(
-                    "{}://{host}{}{}",
-                    forwarded.scheme(),
-                    forwarded.prefix(),
-                    self.prefix.as_str()
-                ),
-                // HTTP/1.0 may name no host
-                None => forwarded.prefix() + self.prefix.as_str(),
-            },
-        }
+        // the prefix that a proxy strips precedes our own
+        let path = claims.as_proxies_say().prefix() + self.prefix.as_str();
+        // HTTP/1.0 may name no host
+        let host = claims
+            .host()
+            .filter(|_| self.locations == Locations::Absolute);
+        let location = host.map_or_else(
+            || path.clone(),
+            |host| format!("{}://{}{path}", claims.scheme(), with_escaped_zone(host)),
+        );
+        Base { location, path }
     }
+}
+
+/// What precedes `/v2/` in a response; empty for plain paths.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    /// In the location of what a request has made or found.
+    location: String,
+    /// In `Link` and in redirects, which caches may keep for others: nothing that any client can make up.
+    path: String,
 }
 
 /// Returns scheme and host by which the client reaches this server. Assumes `https` unless the client is known to use
@@ -108,20 +122,34 @@ pub(crate) fn address(uri: &Uri, headers: &HeaderMap, client: Option<&Client>) -
         uri,
         headers,
         client,
+        believed: Believed::TrustedProxies,
     };
     format!(
         "{}://{}",
         forwarded.reported_scheme().unwrap_or("https"),
-        forwarded.host().unwrap_or_default()
+        with_escaped_zone(forwarded.host().unwrap_or_default())
     )
 }
 
-/// Prepends the base to paths in a response's headers.
-pub(crate) fn relocate(answer: &mut HeaderMap, base: &str) {
-    if base.is_empty() {
-        return;
+/// Escapes the zone of an IPv6 address, as URLs require (RFC 6874): a Host header may name it as it is.
+fn with_escaped_zone(host: &str) -> Cow<'_, str> {
+    match host.split_once('%') {
+        Some((address, zone)) if address.starts_with('[') && !zone.starts_with("25") => {
+            format!("{address}%25{zone}").into()
+        }
+        _ => host.into(),
     }
-    for (name, opening) in [(LOCATION, ""), (LINK, "<")] {
+}
+
+/// Prepends the base to paths in a response's headers.
+pub(crate) fn relocate<B>(answer: &mut Response<B>, base: &Base) {
+    let location = if answer.status().is_redirection() {
+        &base.path
+    } else {
+        &base.location
+    };
+    let answer = answer.headers_mut();
+    for (name, opening, base) in [(LOCATION, "", location), (LINK, "<", &base.path)] {
         let Some(value) = answer.get(&name).and_then(|value| value.to_str().ok()) else {
             continue;
         };
@@ -138,17 +166,35 @@ pub(crate) fn relocate(answer: &mut HeaderMap, base: &str) {
     }
 }
 
-/// Address of a request, as the client or a trusted proxy names it. As in distribution (`urls.go`), `Forwarded` takes
+/// Whose `Forwarded` and `X-Forwarded-*` count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Believed {
+    TrustedProxies,
+    Anybody,
+}
+
+/// Address of a request, as the client or a proxy names it. As in distribution (`urls.go`), `Forwarded` takes
 /// precedence over `X-Forwarded-*`, and the first of several entries, the client's, over the others.
+#[derive(Clone, Copy)]
 struct ForwardedInfo<'r> {
     uri: &'r Uri,
     headers: &'r HeaderMap,
     client: Option<&'r Client>,
+    believed: Believed,
 }
 
 impl<'r> ForwardedInfo<'r> {
+    /// Returns what trusted proxies say of the same request.
+    fn as_proxies_say(self) -> Self {
+        Self {
+            believed: Believed::TrustedProxies,
+            ..self
+        }
+    }
+
     fn forwarded(&self, name: &HeaderName) -> Option<&'r str> {
-        let is_believed = self.client.is_some_and(|client| client.is_by_proxy);
+        let is_believed = self.believed == Believed::Anybody
+            || self.client.is_some_and(|client| client.is_by_proxy);
         let value = self
             .headers
             .get(name)
@@ -209,7 +255,8 @@ mod tests {
         for (name, value) in headers {
             map.append(name.parse::<HeaderName>().unwrap(), value.parse().unwrap());
         }
-        site.base(&Uri::from_static("/v2/"), &map, Some(&client))
+        let base = site.base(&Uri::from_static("/v2/"), &map, Some(&client));
+        base.location
     }
 
     fn site(prefix: &str, locations: Locations) -> ExternalUrl {
@@ -284,8 +331,29 @@ mod tests {
                 ),
                 ("", PROXIED, &[HOSTED, several], "http://out.example"),
                 ("", PROXIED, &[HOSTED, forwarded], "https://out:8443"),
-                ("", DIRECT, &[HOSTED, host("evil"), BY_HTTPS], own),
+                ("", DIRECT, &[HOSTED, host("out"), BY_HTTPS], "https://out"),
+                ("", DIRECT, &[HOSTED, forwarded], "https://out:8443"),
+                ("", DIRECT, &[HOSTED, host("user@evil")], own),
+                ("", DIRECT, &[HOSTED, ("x-forwarded-prefix", "/evil")], own),
                 ("", PROXIED, &[HOSTED, gopher], own),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1%e0]:5000")],
+                    "http://[fe80::1%25e0]:5000",
+                ),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1%25e0]")],
+                    "http://[fe80::1%25e0]",
+                ),
+                (
+                    "",
+                    DIRECT,
+                    &[("host", "[fe80::1]:5000")],
+                    "http://[fe80::1]:5000",
+                ),
                 ("/a", DIRECT, &[], "/a"),
             ],
         );

@@ -1,8 +1,11 @@
 //! Building of responses.
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
-use http::{Response, StatusCode};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::oci::Digest;
 
@@ -35,11 +38,28 @@ pub(crate) fn time(millis: i64) -> String {
 }
 
 /// Adds the header that names the protocol, which clients expect under `/v2/`.
-pub(crate) fn mark_v2(response: &mut Response<Body>) {
-    response.headers_mut().insert(
+pub(crate) fn mark_v2(headers: &mut HeaderMap) {
+    headers.insert(
         "docker-distribution-api-version",
         HeaderValue::from_static("registry/2.0"),
     );
+}
+
+/// Forbids browsers to run what clients have stored, unless the owner's headers say otherwise.
+///
+/// A page with a login may have the same origin, whose rights stored scripts would get.
+pub(crate) fn forbid_scripts(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; sandbox",
+        ),
+    ] {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
 }
 
 impl ResponseBuilder {

@@ -57,8 +57,6 @@ pub(crate) enum ApiError {
     /// `Range` outside the content.
     #[error("the requested range lies outside the content, which has {size} bytes")]
     Unsatisfiable { size: u64 },
-    #[error("the content does not match If-Match")]
-    Precondition,
     /// Missing or insufficient credentials.
     #[error("authentication required")]
     Unauthorized {
@@ -75,6 +73,9 @@ pub(crate) enum ApiError {
     #[error("{error}")]
     Upload { location: String, error: Error },
 }
+
+/// Pause before a request is worth repeating while another registry's store is taken over.
+const RETRY_SECONDS: u32 = 5;
 
 /// Text for an internal error, whose cause is in the log.
 const INTERNAL: &str = "internal error: the registry's log has the details";
@@ -223,7 +224,6 @@ impl ApiError {
             Self::Time { .. } => (S::BAD_REQUEST, "UNSUPPORTED"),
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
-            Self::Precondition => (S::PRECONDITION_FAILED, "UNSUPPORTED"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
@@ -307,6 +307,7 @@ fn registry_error(error: &Error) -> Rendered {
                 .collect();
             rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
         }
+        Error::PreconditionFailed => rendered(S::PRECONDITION_FAILED, "UNSUPPORTED"),
         Error::InUse { holder, .. } => rendered(S::METHOD_NOT_ALLOWED, "DENIED")
             .detail(json!({ "holder": holder.as_str() }))
             .header(ALLOW, "GET, HEAD"),
@@ -321,10 +322,14 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
+        Error::TakingOver(_) => {
+            rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
+        }
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
+        | Error::Link(_)
         | Error::Meta(_)
         | Error::Files { .. }
         | Error::Internal(_) => {

@@ -34,6 +34,7 @@ pub struct ManifestSize {
 }
 
 /// A manifest to be recorded, without its references.
+#[derive(Debug)]
 pub struct NewManifest {
     pub digest: Digest,
     pub media_type: String,

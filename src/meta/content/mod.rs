@@ -1,6 +1,7 @@
 //! Repositories and what is in them: the facts that clients read and change.
 
 pub(super) mod blobs;
+pub(super) mod import;
 pub(super) mod manifest_references;
 pub(super) mod manifests;
 pub(super) mod pulls;

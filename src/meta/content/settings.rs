@@ -8,14 +8,24 @@ use crate::meta::sqlite::reader::PointReader;
 use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
+const MANIFEST_RULES: &str = "manifest rules";
 
 impl PointReader<'_> {
     /// Returns the retention settings of the last server, in its own format; `None` before the first start.
     pub fn retention(&self) -> Result<Option<String>, Error> {
+        self.setting(RETENTION)
+    }
+
+    /// Returns the rules about pushed manifests of the last server, in its own format; `None` before the first start.
+    pub fn manifest_rules(&self) -> Result<Option<String>, Error> {
+        self.setting(MANIFEST_RULES)
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, Error> {
         self.query(|connection| {
             connection
                 .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
-                .query_row([RETENTION], |row| row.get(0))
+                .query_row([name], |row| row.get(0))
                 .optional()
         })
     }
@@ -27,6 +37,16 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached("INSERT INTO settings (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
             .execute([now.to_string()])?;
+        Ok(())
+    }
+
+    /// Records the rules about pushed manifests.
+    pub fn set_manifest_rules(&self, text: &str) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+            )?
+            .execute(params![MANIFEST_RULES, text])?;
         Ok(())
     }
 

@@ -40,7 +40,68 @@ pub struct TagEnd {
     pub by: Actor,
 }
 
+/// A state of a tag, as far as going back to it needs to know it.
+#[derive(Clone, Debug)]
+pub struct RecordedState {
+    /// [`HistoryCursor::NEWEST`] for the current state.
+    pub position: HistoryCursor,
+    pub digest: Digest,
+    pub since: Millis,
+    /// `None` for the current state.
+    pub until: Option<Millis>,
+    /// Time of the push that gave the tag this target.
+    pub pushed_at: Millis,
+    /// The state that a restore went back to, if this one comes from a restore.
+    pub restored_from: Option<HistoryCursor>,
+}
+
+impl RecordedState {
+    /// The position that counts for going further back: of the push, whatever restores came later.
+    pub fn origin(&self) -> HistoryCursor {
+        // ids may be given again, once all states have been forgotten: an origin is never younger
+        self.restored_from
+            .map_or(self.position, |origin| origin.min(self.position))
+    }
+}
+
 impl Reader<'_> {
+    /// Returns the current state of a tag; `None` if the tag is absent.
+    pub fn current_state(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+    ) -> Result<Option<RecordedState>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT ?3, digest, updated_at, NULL, tags.pushed_at, restored_from FROM tags
+                 JOIN manifests ON manifests.id = manifest_id WHERE tags.repository_id = ?1 AND name = ?2",
+            )?
+            .query_row(params![repository.0, tag.as_str(), HistoryCursor::NEWEST.0], recorded_state)
+            .optional()?)
+    }
+
+    /// Returns the newest ended state of a tag before `before` for which `is_wanted` returns true.
+    pub fn find_state(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+        before: HistoryCursor,
+        mut is_wanted: impl FnMut(&RecordedState) -> bool,
+    ) -> Result<Option<RecordedState>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, digest, since, until, pushed_at, restored_from FROM tag_history
+             WHERE repository_id = ?1 AND tag = ?2 AND id < ?3 ORDER BY id DESC",
+        )?;
+        let mut states = statement.query_map(
+            params![repository.0, tag.as_str(), before.0],
+            recorded_state,
+        )?;
+        Ok(states
+            .find(|state| state.as_ref().map_or(true, &mut is_wanted))
+            .transpose()?)
+    }
+
     /// Lists the states of a tag, newest first, each with the position of the page after it.
     ///
     /// The current state, if any, is part of the page that starts at [`HistoryCursor::NEWEST`] only.
@@ -102,8 +163,9 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, set_by, set_from,
-                     until, is_deletion, ended_by, ended_from)
-                 SELECT tags.repository_id, name, digest, media_type, size, updated_at, set_by, set_from, ?3, ?4, ?5, ?6
+                     until, is_deletion, ended_by, ended_from, pushed_at, restored_from)
+                 SELECT tags.repository_id, name, digest, media_type, size, updated_at, set_by, set_from, ?3, ?4, ?5, ?6,
+                     tags.pushed_at, restored_from
                  FROM tags JOIN manifests ON manifests.id = manifest_id WHERE tags.repository_id = ?1 AND name = ?2",
             )?
             .execute(params![repository.0, tag, now, ending == Ending::Removed, actor.name, actor.address])?;
@@ -127,6 +189,17 @@ impl WriteTx<'_> {
             .try_for_each(|repository| self.drop_empty_repository(repository))?;
         Ok(forgotten)
     }
+}
+
+fn recorded_state(row: &Row<'_>) -> rusqlite::Result<RecordedState> {
+    Ok(RecordedState {
+        position: HistoryCursor(row.get(0)?),
+        digest: digest(row, 1)?,
+        since: row.get(2)?,
+        until: row.get(3)?,
+        pushed_at: row.get(4)?,
+        restored_from: row.get::<_, Option<_>>(5)?.map(HistoryCursor),
+    })
 }
 
 /// Reads a state from six columns.

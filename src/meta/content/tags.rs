@@ -4,9 +4,9 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
-use crate::meta::content::tag_history::Ending;
+use crate::meta::content::tag_history::{Ending, RecordedState};
 use crate::meta::error::Error;
-use crate::meta::ids::{ManifestId, RepositoryId};
+use crate::meta::ids::{HistoryCursor, ManifestId, RepositoryId};
 use crate::meta::process_clock::lived;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
@@ -19,18 +19,52 @@ use crate::oci::{Digest, RepositoryName, TagName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TagActivity {
     pub name: String,
-    /// Time when it was last pointed at another manifest.
-    pub updated_at: Millis,
+    /// Time of the push that gave it its target; a restore does not change it.
+    pub pushed_at: Millis,
     pub pulled_at: Option<Millis>,
     /// Time of the last HEAD, or of the last GET that was answered with 304.
     pub checked_at: Option<Millis>,
+}
+
+/// Where a tag's new target comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct TagOrigin {
+    pushed_at: Millis,
+    /// The state that a restore went back to.
+    restored_from: Option<HistoryCursor>,
+}
+
+impl TagOrigin {
+    /// A push, from which the tag's age counts.
+    pub fn push(now: Millis) -> Self {
+        Self {
+            pushed_at: now,
+            restored_from: None,
+        }
+    }
+
+    /// A step back in history: the tag is as old as it was then.
+    pub fn step_back(state: &RecordedState) -> Self {
+        Self {
+            pushed_at: state.pushed_at,
+            restored_from: Some(state.origin()),
+        }
+    }
+
+    /// The undo of a removal: the rule that removed the tag must not remove it again at once.
+    pub fn undo(state: &RecordedState, now: Millis) -> Self {
+        Self {
+            pushed_at: now,
+            restored_from: Some(state.origin()),
+        }
+    }
 }
 
 impl Reader<'_> {
     /// Returns all tags of a repository, with the times of their last uses.
     pub fn tag_activities(&self, repository: RepositoryId) -> Result<Vec<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, updated_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1",
+            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1",
         )?;
         Ok(statement
             .query_map([repository.0], tag_activity)?
@@ -55,7 +89,7 @@ impl Reader<'_> {
         tag: &str,
     ) -> Result<Option<TagActivity>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT name, updated_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1 AND name = ?2",
+            "SELECT name, pushed_at, pulled_at, checked_at FROM tags WHERE repository_id = ?1 AND name = ?2",
         )?;
         Ok(statement
             .query_row(params![repository.0, tag], tag_activity)
@@ -114,6 +148,7 @@ impl WriteTx<'_> {
         repository: RepositoryId,
         tag: &TagName,
         manifest: ManifestId,
+        origin: TagOrigin,
         actor: &Actor,
         now: Millis,
     ) -> Result<(), Error> {
@@ -126,11 +161,22 @@ impl WriteTx<'_> {
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
-                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                  ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
-                     set_by = excluded.set_by, set_from = excluded.set_from",
+                     set_by = excluded.set_by, set_from = excluded.set_from,
+                     pushed_at = excluded.pushed_at, restored_from = excluded.restored_from",
             )?
-            .execute(params![repository.0, tag.as_str(), manifest.0, now, actor.name, actor.address])?;
+            .execute(params![
+                repository.0,
+                tag.as_str(),
+                manifest.0,
+                now,
+                actor.name,
+                actor.address,
+                origin.pushed_at,
+                origin.restored_from.map(|state| state.0)
+            ])?;
         Ok(())
     }
 
@@ -154,7 +200,7 @@ impl WriteTx<'_> {
 fn tag_activity(row: &Row<'_>) -> rusqlite::Result<TagActivity> {
     Ok(TagActivity {
         name: row.get(0)?,
-        updated_at: lived(row.get(1)?),
+        pushed_at: lived(row.get(1)?),
         pulled_at: row.get::<_, Option<_>>(2)?.map(lived),
         checked_at: row.get::<_, Option<_>>(3)?.map(lived),
     })

@@ -34,10 +34,12 @@ const RECORDS: &[(&str, &str)] = &[
     ("manifests", "pulled_at"),
     ("manifests", "checked_at"),
     ("tags", "updated_at"),
+    ("tags", "pushed_at"),
     ("tags", "pulled_at"),
     ("tags", "checked_at"),
     ("tag_history", "since"),
     ("tag_history", "until"),
+    ("tag_history", "pushed_at"),
 ];
 
 /// State of the system's clock beside the registry's.

@@ -29,8 +29,8 @@ pub struct RepositoryRow {
 pub struct TagRow {
     pub name: String,
     pub digest: Digest,
-    /// Time when the tag was last pointed at another manifest.
-    pub updated_at: Millis,
+    /// Time of the push that gave the tag its target; a restore does not change it.
+    pub pushed_at: Millis,
     /// Time of the last pull; the server records pulls with a delay of some seconds.
     pub pulled_at: Option<Millis>,
     pub pulls: u64,
@@ -129,7 +129,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name > ?2
                      JOIN manifests ON manifests.id = tags.manifest_id
                      WHERE repositories.name = ?1 ORDER BY tags.name LIMIT ?3",
@@ -144,7 +144,7 @@ impl Reader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT tags.name, manifests.digest, updated_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
+                    "SELECT tags.name, manifests.digest, tags.pushed_at, tags.pulled_at, tags.pulls, tags.checked_at FROM repositories
                      JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
                      JOIN manifests ON manifests.id = tags.manifest_id WHERE repositories.name = ?1",
                 )?
@@ -202,7 +202,7 @@ fn tag_row(row: &Row<'_>) -> rusqlite::Result<TagRow> {
     Ok(TagRow {
         name: row.get(0)?,
         digest: digest(row, 1)?,
-        updated_at: row.get(2)?,
+        pushed_at: row.get(2)?,
         pulled_at: row.get(3)?,
         pulls: row.get(4)?,
         checked_at: row.get(5)?,

@@ -43,12 +43,14 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
     include_str!("../../../migrations/04-upload-hash-state.sql"),
     include_str!("../../../migrations/05-checks.sql"),
+    include_str!("../../../migrations/06-unverified-blobs.sql"),
+    include_str!("../../../migrations/07-tag-age.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -402,6 +404,30 @@ mod tests {
         let empty = directory.path().join("empty");
         std::fs::write(&empty, "").unwrap();
         check_header(&empty).unwrap();
+    }
+
+    #[test]
+    fn tags_keep_their_age() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = directory.path().join("old");
+        let connection = Connection::open(&old).unwrap();
+        for sql in &MIGRATIONS[..5] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            "PRAGMA user_version = 5; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
+             INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 40);
+             INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion)
+             VALUES (1, 'v1', 'x', 'y', 2, 30, 40, 0);"
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let ages = "SELECT (SELECT pushed_at FROM tags), (SELECT pushed_at FROM tag_history)";
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let opened = open_writer(&old).unwrap();
+        assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
     }
 
     #[test]

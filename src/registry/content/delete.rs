@@ -6,6 +6,7 @@
 
 use crate::meta::{Actor, ManifestId, Millis, RepositoryId, WriteTx, now};
 use crate::oci::{Digest, RepositoryName, TagName};
+use crate::registry::content::precondition::Precondition;
 use crate::registry::content::pull::blob::blob_unknown;
 use crate::registry::content::pull::manifest::manifest_unknown;
 use crate::registry::content::reference::ManifestReference;
@@ -28,10 +29,15 @@ struct DeletionScope {
 
 impl Manifests<'_> {
     /// Deletes a tag alone or, by digest, a manifest with every tag that points at it.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] if the reference names something that does not meet the
+    /// condition.
     pub async fn delete(
         self,
         repository: &RepositoryName,
         reference: &ManifestReference,
+        condition: Precondition,
         actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_deletable()?;
@@ -47,12 +53,14 @@ impl Manifests<'_> {
                 match &reference {
                     ManifestReference::Tag(tag) => {
                         settings.retention.check_mutable(&name, tag.as_str())?;
-                        tx.delete_tag(repository, tag.as_str(), actor, now())?
-                            .then_some(())
-                            .ok_or_else(unknown)
+                        let (_, target) = tx.tag_target(repository, tag)?.ok_or_else(unknown)?;
+                        condition.check(Some(&target))?;
+                        tx.delete_tag(repository, tag.as_str(), actor, now())?;
+                        Ok(())
                     }
                     ManifestReference::Digest(digest) => {
                         let manifest = tx.manifest(repository, digest)?.ok_or_else(unknown)?;
+                        condition.check(Some(digest))?;
                         delete(tx, &settings, &name, manifest, digest, actor)
                     }
                 }
@@ -95,10 +103,14 @@ impl Tags<'_> {
 
 impl Blobs<'_> {
     /// Removes a blob from a repository; other repositories keep theirs.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] if the blob does not meet the condition.
     pub async fn delete(
         self,
         repository: &RepositoryName,
         digest: &Digest,
+        condition: Precondition,
         actor: Actor,
     ) -> Result<(), Error> {
         self.registry.check_deletable()?;
@@ -108,6 +120,7 @@ impl Blobs<'_> {
                 let unknown = || blob_unknown(&name, &digest);
                 let repository = tx.repository(&name)?.ok_or_else(unknown)?;
                 let blob = tx.blob_in(repository, &digest)?.ok_or_else(unknown)?;
+                condition.check(Some(&digest))?;
                 match tx.blob_holder(repository, blob)? {
                     Some(holder) => Err(Error::InUse {
                         digest: digest.clone(),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::blob::BlobStore;
-use crate::meta::{Millis, StoredManifest};
-use crate::oci::{Digest, Manifest, Platform, RepositoryName};
+use crate::meta::{self, Millis, Reader, StoredManifest};
+use crate::oci::{Descriptor, Digest, ImageConfig, Manifest, Platform, RepositoryName, TagName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::reference::ManifestReference;
+use crate::registry::content::signature_tags::signature_tags;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
 
@@ -35,6 +35,25 @@ pub struct ImageDescription {
     pub tags: Vec<String>,
     /// Indexes that reference the manifest.
     pub parents: Vec<Digest>,
+    /// Config, if it is an image's.
+    pub config: Option<ImageConfig>,
+    /// Children of an index, in its order.
+    pub children: Vec<ChildDescription>,
+    /// Tags that sign it by their name, with what they point at.
+    pub signature_tags: Vec<(TagName, Digest)>,
+}
+
+/// Child of an index.
+#[derive(Clone, Debug)]
+pub struct ChildDescription {
+    pub digest: String,
+    pub media_type: String,
+    /// Platform such as `linux/arm64/v8`; `None` for attestations and artifacts.
+    pub platform: Option<String>,
+    /// Size in bytes, with everything that it references; `None` if it is not stored.
+    pub size: Option<u64>,
+    /// Digest of the child that it attests, as buildx annotates it.
+    pub attested: Option<String>,
 }
 
 impl Manifests<'_> {
@@ -59,21 +78,34 @@ impl Manifests<'_> {
         let stored = self.get(repository, reference).await?;
         let (summary, manifest) = self.sum_up(repository, &stored).await?;
         let (name, digest) = (repository.clone(), stored.digest.clone());
-        let (tags, parents) = self
+        let children = manifest.children.clone();
+        let (tags, parents, children, signature_tags) = self
             .registry
             .scan(move |reader| {
                 Ok((
                     reader.tags_of(&name, &digest)?,
                     reader.parents(&name, &digest)?,
+                    children
+                        .iter()
+                        .map(|child| describe_child(reader, &name, child))
+                        .collect::<Result<_, _>>()?,
+                    signature_tags(reader, &name, &digest)?,
                 ))
             })
             .await?;
+        let config = match &manifest.config {
+            Some(config) => self.config(&config.digest).await?,
+            None => None,
+        };
         Ok(ImageDescription {
             summary,
             manifest,
             bytes: stored.bytes.clone(),
             tags,
             parents,
+            config: config.as_deref().and_then(ImageConfig::parse),
+            children,
+            signature_tags,
         })
     }
 
@@ -97,8 +129,9 @@ impl Manifests<'_> {
             Manifest::parse(Some(&stored.media_type), &stored.bytes).map_err(|_| gone())?;
         let platforms = match &manifest.config {
             Some(config) => self
-                .config_platform(&config.digest)
+                .config(&config.digest)
                 .await?
+                .and_then(|bytes| Platform::of_config(&bytes))
                 .iter()
                 .filter_map(name_of)
                 .collect(),
@@ -119,19 +152,35 @@ impl Manifests<'_> {
         Ok((summary, manifest))
     }
 
-    async fn config_platform(self, digest: &str) -> Result<Option<Platform>, Error> {
+    /// Reads a config; `None` if it is not stored here, or too large to be an image's.
+    async fn config(self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let Ok(digest) = Digest::parse(digest) else {
             return Ok(None);
         };
         let blobs = Arc::clone(&self.registry.blobs);
-        blocking(move || config_platform(&blobs, &digest)).await
+        blocking(move || blobs.read_blob(&digest, CONFIG_LIMIT).ok()).await
     }
 }
 
-/// Returns the platform named by an image's config, if it is one.
-fn config_platform(blobs: &BlobStore, digest: &Digest) -> Option<Platform> {
-    let text = blobs.read_blob(digest, CONFIG_LIMIT).ok()?;
-    Platform::of_config(&text)
+fn describe_child(
+    reader: &Reader<'_>,
+    repository: &RepositoryName,
+    child: &Descriptor,
+) -> Result<ChildDescription, meta::Error> {
+    let size = match Digest::parse(&child.digest) {
+        Ok(digest) => reader.manifest_size(repository, &digest)?,
+        Err(_) => None,
+    };
+    let annotation = |name: &str| child.annotations.as_ref()?.get(name).cloned();
+    let is_attestation =
+        annotation("vnd.docker.reference.type").as_deref() == Some("attestation-manifest");
+    Ok(ChildDescription {
+        digest: child.digest.clone(),
+        media_type: child.media_type.clone(),
+        platform: child.platform.as_ref().and_then(name_of),
+        size: size.map(|weight| weight.size),
+        attested: annotation("vnd.docker.reference.digest").filter(|_| is_attestation),
+    })
 }
 
 /// Formats a platform as `OS/ARCHITECTURE[/VARIANT]`.

@@ -97,7 +97,7 @@ impl Policy {
             && let Some(limit) = rule.newest.filter(|_| !rule.always)
         {
             let seen = newest.0.entry(number).or_default();
-            seen.insert((Reverse(tag.updated_at), tag.name.clone()));
+            seen.insert((Reverse(tag.pushed_at), tag.name.clone()));
             if seen.len() as u64 > limit {
                 seen.pop_last();
             }
@@ -154,7 +154,7 @@ impl Policy {
         let ends = [
             rule.younger.map(|time| {
                 (
-                    tag.updated_at.saturating_add(millis(time)),
+                    tag.pushed_at.saturating_add(millis(time)),
                     "younger than",
                     time,
                 )
@@ -163,7 +163,7 @@ impl Policy {
             // check, because a client that has the image asks for no more
             rule.pulled.map(|time| {
                 (
-                    tag.updated_at
+                    tag.pushed_at
                         .max(tag.pulled_at.unwrap_or_default())
                         .max(tag.checked_at.unwrap_or_default())
                         .saturating_add(millis(time)),
@@ -242,10 +242,10 @@ pub(in crate::registry) fn is_signature(tag: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn tag(name: &str, updated_at: Millis, pulled_at: Option<Millis>) -> TagActivity {
+    fn tag(name: &str, pushed_at: Millis, pulled_at: Option<Millis>) -> TagActivity {
         TagActivity {
             name: name.to_owned(),
-            updated_at,
+            pushed_at,
             pulled_at,
             checked_at: None,
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::meta::{self, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
-use crate::registry::policy::tag_policy::is_signature;
+use crate::registry::content::signature_tags::signature_tags;
 use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
 
 /// Maximum number of referrers read at once.
@@ -47,7 +47,14 @@ pub(super) fn of_removed(
                 .into_iter()
                 .filter(|referrer| removed.contains(&(repository.as_str(), &referrer.digest))),
         );
-        found.extend(signature_tags(meta, repository, subject)?);
+        let tags = signature_tags(meta, repository, subject)?;
+        found.extend(tags.into_iter().map(|(tag, digest)| Dependent {
+            repository: repository.clone(),
+            tag: Some(tag),
+            digest,
+            kind: None,
+            subject: Digest::clone(subject),
+        }));
     }
     Ok(found)
 }
@@ -72,31 +79,4 @@ fn referrers(
             subject: subject.clone(),
         }));
     }
-}
-
-fn signature_tags(
-    meta: &Reader<'_>,
-    repository: &RepositoryName,
-    subject: &Digest,
-) -> Result<Vec<Dependent>, meta::Error> {
-    let Some(id) = meta.repository(repository)? else {
-        return Ok(Vec::new());
-    };
-    let mut found = Vec::new();
-    let prefix = subject.as_str().replace(':', "-");
-    for name in meta.tags_with_prefix(id, &prefix)? {
-        let Some(tag) = TagName::parse(&name).ok().filter(|_| is_signature(&name)) else {
-            continue;
-        };
-        if let Some(manifest) = meta.held_by_tag(repository, &tag)? {
-            found.push(Dependent {
-                repository: repository.clone(),
-                tag: Some(tag),
-                digest: manifest.digest,
-                kind: None,
-                subject: subject.clone(),
-            });
-        }
-    }
-    Ok(found)
 }

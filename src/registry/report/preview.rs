@@ -213,7 +213,7 @@ impl Reports<'_> {
 fn as_tag_activity(row: TagRow) -> TagActivity {
     TagActivity {
         name: row.name,
-        updated_at: lived(row.updated_at),
+        pushed_at: lived(row.pushed_at),
         pulled_at: row.pulled_at.map(lived),
         checked_at: row.checked_at.map(lived),
     }

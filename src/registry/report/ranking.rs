@@ -120,14 +120,14 @@ where
         };
         after.clone_from(&last.name);
         for row in rows {
-            if !query.matches(&row.name) || !query.is_recent(row.updated_at) {
+            if !query.matches(&row.name) || !query.is_recent(row.pushed_at) {
                 continue;
             }
             let size = || {
                 let size = meta.manifest_size(repository, &row.digest)?;
                 Ok(size.map_or(0, |size| size.size))
             };
-            let key = query.key(size, row.updated_at, row.pulled_at)?;
+            let key = query.key(size, row.pushed_at, row.pulled_at)?;
             let repository = Arc::clone(repository);
             let name = row.name.into_boxed_str();
             ranking.push(key, TagKey { repository, name });

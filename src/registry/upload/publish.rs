@@ -6,15 +6,16 @@ use crate::blob::{BlobStore, Hasher, UploadFile, UploadId};
 use crate::meta::{Actor, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::ingest::HashedFile;
 
 /// Way in which an upload arrives.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// A session of several requests.
-    Session,
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'r> {
+    /// A session of several requests; the last one has a condition on the blob.
+    Session(&'r Precondition),
     /// A single request with the whole blob.
     Request,
 }
@@ -30,7 +31,7 @@ impl Uploads<'_> {
         id: &UploadId,
         digest: &Digest,
         upload: HashedFile,
-        origin: Origin,
+        origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(Arc<UploadFile>, Result<(), Error>), Error> {
         let (file, actual) =
@@ -57,28 +58,42 @@ impl Uploads<'_> {
         id: &UploadId,
         digest: &Digest,
         file: &Arc<UploadFile>,
-        origin: Origin,
+        origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(), Error> {
         let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
+        let condition = match origin {
+            Origin::Session(condition) => Some(condition.clone()),
+            Origin::Request => None,
+        };
         self.registry
             .write(actor.clone(), move |tx, _| {
-                if origin == Origin::Session && !tx.delete_upload(session.as_str())? {
+                if condition.is_some() && !tx.delete_upload(session.as_str())? {
                     return Err(Error::UploadUnknown(session));
                 }
                 let now = now();
                 let repository = tx.ensure_repository(&repository, now)?;
-                let blob = match tx.blob(&digest)? {
-                    Some(blob) if blobs.has_blob(&digest, blob.size) => blob,
-                    known => {
-                        // a row without a file means manual interference: the verified file repairs
-                        // it
-                        blobs
-                            .publish(&session, &file, &digest)
-                            .map_err(Error::files("publishing a blob"))?;
-                        known.map_or_else(|| tx.insert_blob(&digest, file.length(), now), Ok)?
-                    }
+                if let Some(condition) = condition {
+                    let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
+                    condition.check(stored)?;
+                }
+                let known = tx.blob(&digest)?;
+                let is_stored = match known {
+                    // content that nobody has verified may be damaged: this one is not
+                    Some(blob) => blobs.has_blob(&digest, blob.size) && !tx.is_unverified(blob)?,
+                    None => false,
+                };
+                if !is_stored {
+                    // a row without a file means manual interference: the verified file repairs it
+                    blobs
+                        .publish(&session, &file, &digest)
+                        .map_err(Error::files("publishing a blob"))?;
+                }
+                let blob = match known {
+                    Some(blob) if is_stored => blob,
+                    Some(blob) => tx.confirm_blob(blob, file.length())?,
+                    None => tx.insert_blob(&digest, file.length(), now)?,
                 };
                 Ok(tx.link_blob(repository, &digest, blob, now)?)
             })

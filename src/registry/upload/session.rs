@@ -13,6 +13,7 @@ use crate::blob::{Hasher, UploadId};
 use crate::meta::{Actor, Millis, WriteTx, now};
 use crate::oci::{Algorithm, Digest, RepositoryName};
 use crate::registry::blocking::blocking;
+use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::upload::chunk_range::ChunkRange;
@@ -25,6 +26,16 @@ pub struct UploadStatus {
     pub id: UploadId,
     /// Received bytes.
     pub received: u64,
+}
+
+/// Request that closes a session.
+#[derive(Clone, Debug)]
+pub struct ClosingRequest {
+    pub digest: Digest,
+    /// Range of its body within the upload.
+    pub range: Option<ChunkRange>,
+    /// Condition on the blob.
+    pub condition: Precondition,
 }
 
 impl Uploads<'_> {
@@ -116,15 +127,20 @@ impl Uploads<'_> {
     ///
     /// # Errors
     /// [`Error::DigestMismatch`] if the content has another digest; the session is then removed.
+    /// [`Error::PreconditionFailed`] if the condition does not hold.
     pub async fn finish(
         self,
         repository: &RepositoryName,
         id: &UploadId,
-        digest: &Digest,
-        range: Option<ChunkRange>,
+        request: ClosingRequest,
         body: impl BodyStream,
         actor: Actor,
     ) -> Result<(), Error> {
+        let ClosingRequest {
+            ref digest,
+            range,
+            ref condition,
+        } = request;
         let mut body = body.fuse();
         let resumed = self
             .resume(repository, id, range, ChunkRange::can_close)
@@ -143,7 +159,7 @@ impl Uploads<'_> {
         }
         let start = upload.file.length();
         let upload = self.receive_last(upload, range, body).await?;
-        let origin = Origin::Session;
+        let origin = Origin::Session(condition);
         let (file, stored) = self
             .store(repository, id, digest, upload, origin, &actor)
             .await?;
@@ -152,7 +168,7 @@ impl Uploads<'_> {
             Err(Error::DigestMismatch { .. }) => self.discard(id, file, actor).await?,
             // not a published file: a crash may bring back the commit that failed on a full disk,
             // and with it the blob
-            Err(Error::Files { .. } | Error::StorageFull(_))
+            Err(Error::Files { .. } | Error::StorageFull(_) | Error::PreconditionFailed)
                 if file.is_published().is_ok_and(|published| !published) =>
             {
                 roll_back(file, start).await?;

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::super::{FAST, json, refusal, text, texts, with_fast_collection};
-use super::push;
+use super::{configuration, push};
 use crate::support::{Image, OCI_MANIFEST, Server, eventually};
 
 #[test]
@@ -37,11 +37,33 @@ fn the_server_removes_tags_by_rule_and_records_history() {
     assert!(
         text(&server, &["tag", "history", "app:pr-2"]).contains("removed by garbage collection")
     );
-    // restoring gives the tag a newer time, so the rule now keeps it
+    // the undo of a removal gives the tag a newer time, so the rule now keeps it
     text(&server, &["restore", "app:pr-1"]);
     eventually("the rule is applied again", || {
         texts(&client.get("/v2/app/tags/list").json()["tags"]) == ["main", "pr-1", "pr-4"]
     });
+}
+
+#[test]
+fn a_tag_that_goes_back_is_as_old_as_before() {
+    let server = Server::start();
+    let mut client = server.client();
+    push(&mut client, "app", &["pr-1", "pr-2"]);
+    Image::small(3).push(&mut client, "app", "pr-1");
+    let rules = "\npolicies: [{repositories: '**', tags: [{match: ['pr-*'], newest: 1}]}]\n";
+    let file = configuration(&server, rules);
+    let removed = || {
+        let preview = json(&server, &["policy", "preview", "--config", &file]);
+        let tags = preview["tags"].as_array().expect("tags").iter();
+        let removed = tags.filter(|tag| tag["kept"] == false);
+        removed.map(|tag| tag["tag"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(removed(), ["pr-2"]);
+    text(&server, &["tag", "restore", "app:pr-1"]);
+    assert_eq!(removed(), ["pr-1"]);
+    let listed = json(&server, &["ls", "app"])["tags"].clone();
+    let history = json(&server, &["tag", "history", "app:pr-1"])["states"].clone();
+    assert_eq!(listed[0]["pushed"], history[2]["since"], "{history}");
 }
 
 #[test]
@@ -118,7 +140,7 @@ fn backdate_tags(server: &Server, age: Duration) {
     Connection::open(server.directory().join("registry.db"))
         .expect("the database")
         .execute(
-            "UPDATE tags SET updated_at = updated_at - ?1",
+            "UPDATE tags SET pushed_at = pushed_at - ?1",
             [i64::try_from(age.as_millis()).expect("an age")],
         )
         .expect("the tags are older");
@@ -164,7 +186,11 @@ fn a_check_counts_as_a_use_but_is_no_pull_and_writes_nothing() {
     for row in rows.as_array().expect("rows") {
         let is_checked = row["tag"] != "unused";
         assert_eq!(
-            (&row["pulled"], &row["pulls"], row["checked"].is_string()),
+            (
+                &row["pulled"],
+                &row["pullCount"],
+                row["checked"].is_string()
+            ),
             (&Value::Null, &0.into(), is_checked),
             "{row}"
         );

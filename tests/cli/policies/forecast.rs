@@ -24,7 +24,7 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
     let forecast = json(&server, &["gc", "--dry-run"]);
     assert_eq!(
         forecast["now"],
-        value!({ "tags": 2, "manifests": 1, "blobs": 2, "size": 1000 + Image::small(1).config.len() })
+        value!({ "tagCount": 2, "manifestCount": 1, "blobCount": 2, "size": 1000 + Image::small(1).config.len() })
     );
     assert_eq!(
         (
@@ -72,7 +72,7 @@ fn a_dry_run_lists_tags_that_a_rule_removes() {
 
     let swept = json(&server, &["gc"]);
     assert_eq!(
-        (&swept["tags"], &swept["manifests"], &swept["size"]),
+        (&swept["tagCount"], &swept["manifestCount"], &swept["size"]),
         (&2.into(), &1.into(), &forecast["now"]["size"])
     );
 }
@@ -140,7 +140,7 @@ fn the_forecast_includes_tags_that_a_rule_will_remove() {
     );
     assert_eq!(
         forecast["later"],
-        value!({ "tags": 5, "manifests": 4, "blobs": 8, "size": future_bytes() })
+        value!({ "tagCount": 5, "manifestCount": 4, "blobCount": 8, "size": future_bytes() })
     );
 }
 

@@ -30,7 +30,7 @@ impl CheckedClient<'_> {
                 .expect("a location")
                 .to_owned();
             repository.blob_promised(digest, Instant::now());
-            self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?
+            self.send_content("PUT", &format!("{location}&digest={digest}"), content, "")?
         };
         if answer.status() != 201 {
             self.report_violation(repository, &[digest], &answer, "a blob was not taken");
@@ -78,7 +78,7 @@ impl CheckedClient<'_> {
                 let campaign = self.campaign;
                 let content = Some(("application/octet-stream", &*campaign.stock.blobs[digest]));
                 let answer =
-                    self.send_content("PUT", &format!("{location}?digest={digest}"), content, "")?;
+                    self.send_content("PUT", &format!("{location}&digest={digest}"), content, "")?;
                 if answer.status() != 201 {
                     self.report_violation(repository, &[digest], &answer, "a blob was not taken");
                 }
@@ -448,7 +448,7 @@ impl CheckedClient<'_> {
                         repository.restored(other, &campaign.stock.items, sent, now);
                     }
                     restored.tags.iter().for_each(|(tag, digest)| {
-                        repository.tagged(tag, &campaign.stock.items[digest.as_str()], sent)
+                        repository.tag_restored(tag, &campaign.stock.items[digest.as_str()], sent)
                     });
                 });
                 campaign.counts.restores.add(1);
@@ -501,11 +501,13 @@ impl CheckedClient<'_> {
     /// Restores a tag's earlier state; that must work while the state is remembered and its
     /// manifest is present or in the trash.
     pub fn restore_tag(&mut self, repository: &mut Repository, tag: &str) {
-        let Some((digest, ended)) = repository
-            .past
-            .get(tag)
-            .map(|past| (past.digest.clone(), past.ended))
-        else {
+        let present = repository.tags.get(tag).map(|tag| &*tag.digest);
+        let known = repository.past.get(tag).and_then(|past| {
+            let number = past.previous(present)?;
+            let (digest, ended) = past.state(number);
+            Some((number, digest.to_owned(), ended))
+        });
+        let Some((number, digest, ended)) = known else {
             return;
         };
         let campaign = self.campaign;
@@ -541,11 +543,11 @@ impl CheckedClient<'_> {
                 .slack
                 .is_sure(ended + campaign.retention.history, now);
         match result {
-            Ok(found) if found.to_string() == digest => {
+            Ok(found) if found.digest.as_str() == digest => {
                 let item = Arc::clone(&campaign.stock.items[&digest]);
                 self.record_presence(repository, &item, now, |repository| {
                     repository.restored(&item, &campaign.stock.items, sent, now);
-                    repository.tagged(tag, &item, sent);
+                    repository.went_back(tag, &item, sent, number);
                 });
                 campaign.counts.restores.add(1);
             }

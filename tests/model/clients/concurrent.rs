@@ -40,6 +40,8 @@ impl CheckedClient<'_> {
         let (name, digest, wanted) = (repository.name.clone(), image.digest.clone(), tag.clone());
         let random = Random::new(self.random.next());
         let sent = Instant::now();
+        // the other client may remove the tag before the push moves it
+        repository.untagged(&tag, sent);
         let pushed = std::thread::scope(|scope| {
             let other = scope.spawn(move || {
                 CheckedClient::new(campaign, random)

@@ -54,7 +54,7 @@ impl CheckedClient<'_> {
                 None => Ok(()),
             },
             76..78 => {
-                if let Some(tag) = self.any_of(repository.past.keys()) {
+                if let Some(tag) = self.any_of(repository.restorable_tags().iter()) {
                     self.restore_tag(repository, &tag);
                 }
                 Ok(())

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use crate::protocol::{check, index, push};
-use crate::support::{Response, Server, sha256};
+use crate::support::{Response, Server, sha256, upload_id};
 
 const CODES: [&str; 18] = [
     "BLOB_UNKNOWN",
@@ -325,10 +325,7 @@ fn no_request_causes_a_server_error() {
     push(&mut client, "a", "v1", &index(&[]));
     let location = client.begin_upload("a");
     // one connection as long as the server keeps it open
-    let (client, id) = (
-        RefCell::new(client),
-        location.rsplit('/').next().unwrap().to_owned(),
-    );
+    let (client, id) = (RefCell::new(client), upload_id(&location).to_owned());
     let known = vec![
         "a".into(),
         "v1".into(),

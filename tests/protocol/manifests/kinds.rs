@@ -94,7 +94,7 @@ fn artifacts_of_any_type() {
         "mediaType": "application/vnd.oci.artifact.manifest.v1+json", "artifactType": "application/x",
         "blobs": [descriptor("text/spdx", b"sbom")],
     });
-    let unheard_of = json!({ "mediaType": "application/vnd.example.thing.v9+cbor", "whatever": [1, { "two": null }] });
+    let unheard_of = json!({ "mediaType": "application/vnd.example.thing.v9+json", "whatever": [1, { "two": null }] });
     for manifest in [helm, empty_config, artifact_manifest, unheard_of] {
         round_trip(&mut client, "things", &manifest);
     }

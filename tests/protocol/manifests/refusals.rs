@@ -160,6 +160,46 @@ fn keys_that_differ_from_known_ones_in_case_are_refused() {
     }
 }
 
+/// A browser runs what is `text/html` or `image/svg+xml`, with the rights of a page of the same origin.
+#[test]
+fn types_that_are_not_json_are_refused() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let mut image = image(b"{}", &[]);
+    for media_type in [
+        "text/html",
+        "Text/HTML",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "text/javascript",
+        "text/plain",
+        "application/octet-stream",
+        "application/vnd.example.jsonx",
+        "text/html; charset=utf-8+json",
+    ] {
+        image["mediaType"] = media_type.into();
+        let typed = image.to_string();
+        image.as_object_mut().unwrap().remove("mediaType");
+        let untyped = image.to_string();
+        for body in [typed, untyped] {
+            client
+                .put_manifest("a", "v1", media_type, body.as_bytes())
+                .refused(400, "MANIFEST_INVALID");
+        }
+    }
+    assert_nothing_stored(&mut client);
+    for media_type in [
+        "application/json",
+        "application/vnd.example+JSON",
+        "text/json",
+    ] {
+        let answer = client.put_manifest("a", "v1", media_type, image.to_string().as_bytes());
+        assert_eq!(answer.status, 201, "{media_type}");
+        image["annotations"] = json!({ "pushed": media_type });
+    }
+}
+
 #[test]
 fn manifests_of_up_to_four_mebibytes_are_accepted() {
     let server = Server::start();

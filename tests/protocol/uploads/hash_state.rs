@@ -64,7 +64,7 @@ fn finish_after_crash(
         Algorithm::Sha512 => sha512(content),
     };
     let response = client
-        .request("PUT", &format!("{location}?digest={digest}"))
+        .request("PUT", &format!("{location}&digest={digest}"))
         .body(&content[sent..])
         .send();
     assert_eq!(response.status, 201, "{response:?}");

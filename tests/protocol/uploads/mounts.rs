@@ -70,7 +70,7 @@ fn a_failed_mount_becomes_an_upload() {
 
     let response = mount(&mut client, "app", &format!("mount={}", sha512(b"late")));
     let path = format!(
-        "{}?digest={}",
+        "{}&digest={}",
         response.header("location").unwrap(),
         sha512(b"late")
     );

@@ -31,7 +31,7 @@ fn finish(client: &mut Client, location: &str, content: &[u8]) {
     let digest = sha256(content);
     assert_eq!(
         client
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .send()
             .status,
         201
@@ -84,7 +84,7 @@ fn an_interrupted_last_chunk_can_be_sent_again() {
             .status,
         202
     );
-    let path = format!("{location}?digest={}", sha256(&content));
+    let path = format!("{location}&digest={}", sha256(&content));
     let refusal = client
         .request("PUT", &path)
         .body(&content[1000..200_000])
@@ -161,7 +161,7 @@ fn a_restarted_server_knows_the_algorithm_of_a_session() {
     assert_eq!(received(&mut client, &location), 150_000);
     let digest = crate::protocol::sha512(&content);
     let finished = client
-        .request("PUT", &format!("{location}?digest={digest}"))
+        .request("PUT", &format!("{location}&digest={digest}"))
         .body(&content[150_000..])
         .send();
     assert_eq!(

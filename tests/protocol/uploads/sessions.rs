@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use proptest::prelude::*;
 
 use crate::protocol::{check, chunked, sha512};
-use crate::support::{Client, Response, Server, noise, sha256};
+use crate::support::{Client, Response, Server, noise, sha256, upload_id};
 
 /// Asserts that a session is open and has received `length` bytes.
 fn assert_progress(response: &Response, status: u16, location: &str, length: usize) {
@@ -20,7 +20,7 @@ fn assert_progress(response: &Response, status: u16, location: &str, length: usi
     );
     assert_eq!(
         response.header("docker-upload-uuid"),
-        location.rsplit('/').next()
+        Some(upload_id(location))
     );
 }
 
@@ -39,6 +39,7 @@ fn assert_created(response: &Response, repository: &str, digest: &str) {
     assert_eq!(response.header("content-length"), Some("0"));
 }
 
+/// Asserts that there is no such session, for a digest that was never stored either.
 fn assert_closed(client: &mut Client, location: &str) {
     client.get(location).refused(404, "BLOB_UPLOAD_UNKNOWN");
     client
@@ -48,7 +49,7 @@ fn assert_closed(client: &mut Client, location: &str) {
         .refused(404, "BLOB_UPLOAD_UNKNOWN");
     client.delete(location).refused(404, "BLOB_UPLOAD_UNKNOWN");
     client
-        .request("PUT", &format!("{location}?digest={}", sha256(b"")))
+        .request("PUT", &format!("{location}&digest={}", sha256(b"never")))
         .send()
         .refused(404, "BLOB_UPLOAD_UNKNOWN");
 }
@@ -76,7 +77,7 @@ fn a_session_opens_at_a_relative_path_under_v2() {
         let cancelled = client.delete(&location);
         assert_eq!(
             (cancelled.status, cancelled.header("docker-upload-uuid")),
-            (204, location.rsplit('/').next())
+            (204, Some(upload_id(&location)))
         );
         assert_closed(&mut client, &location);
     }
@@ -154,7 +155,7 @@ fn a_blob_may_be_sent_in_any_chunks() {
             assert_progress(&client.get(&location), 204, &location, sent);
         }
         let response = client
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .body(put_body)
             .send();
         assert_created(&response, "a", &digest);
@@ -222,7 +223,7 @@ fn chunks_out_of_order_are_refused_with_the_current_offset() {
         ("PUT", "5-8"),
     ] {
         let path = if method == "PUT" {
-            format!("{location}?digest={}", sha256(b"fourfour"))
+            format!("{location}&digest={}", sha256(b"fourfour"))
         } else {
             location.clone()
         };
@@ -236,7 +237,7 @@ fn chunks_out_of_order_are_refused_with_the_current_offset() {
         assert_progress(&client.get(&location), 204, &location, 4);
     }
     let digest = sha256(b"fourfour");
-    let path = format!("{location}?digest={digest}");
+    let path = format!("{location}&digest={digest}");
     assert_created(
         &client
             .request("PUT", &path)
@@ -317,7 +318,7 @@ fn a_chunk_of_another_length_is_discarded() {
     let digest = sha256(b"kept");
     assert_created(
         &client
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .send(),
         "a",
         &digest,
@@ -338,10 +339,10 @@ fn a_wrong_digest_leaves_nothing() {
             let mut request = client.request("PATCH", &location);
             if with_patch {
                 assert_eq!(request.body(sent).send().status, 202);
-                request = client.request("PUT", &format!("{location}?digest={wrong}"));
+                request = client.request("PUT", &format!("{location}&digest={wrong}"));
             } else {
                 request = client
-                    .request("PUT", &format!("{location}?digest={wrong}"))
+                    .request("PUT", &format!("{location}&digest={wrong}"))
                     .body(sent);
             }
             request.send().refused(400, "DIGEST_INVALID");
@@ -384,7 +385,7 @@ fn the_algorithm_may_be_given_first_or_last() {
             202
         );
         let finished = client
-            .request("PUT", &format!("{location}?digest={digest}"))
+            .request("PUT", &format!("{location}&digest={digest}"))
             .body(&content[100_000..])
             .send();
         assert_created(&finished, "a", &digest);
@@ -417,7 +418,7 @@ fn a_session_belongs_to_its_repository() {
     );
     assert_closed(&mut client, &elsewhere);
     assert_progress(&client.get(&location), 204, &location, 1);
-    let id = location.rsplit('/').next().unwrap();
+    let id = upload_id(&location);
     for other in [
         id.to_uppercase(),
         id.replace('-', ""),

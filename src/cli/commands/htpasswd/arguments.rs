@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
+use crate::cli::terminal::output::Output;
+
 /// Create or change a password file for auth.htpasswd; always with bcrypt
 ///
 /// Omit FILE with -n. FILE is replaced atomically and keeps its mode and owner; a running server picks up the change.
@@ -38,6 +40,8 @@ pub(crate) struct Arguments {
     pub verify: bool,
     #[command(flatten)]
     pub others: Others,
+    #[command(flatten)]
+    pub output: Output,
     #[arg(value_name = "FILE USER PASSWORD")]
     pub operands: Vec<OsString>,
 }
@@ -97,12 +101,13 @@ pub(crate) fn with_flags_ended(words: impl Iterator<Item = OsString>) -> Vec<OsS
         words.next_if(|word| word.len() > 1 && word.as_bytes().starts_with(b"-") && word != "--")
     {
         // the rest of the word, if there is any, is the flag's value
-        let takes_next = !flags.as_bytes().starts_with(b"--")
-            && flags
-                .as_bytes()
-                .iter()
-                .position(|byte| b"Cr".contains(byte))
-                == Some(flags.len() - 1);
+        let takes_next = flags == "--output"
+            || !flags.as_bytes().starts_with(b"--")
+                && flags
+                    .as_bytes()
+                    .iter()
+                    .position(|byte| b"Cor".contains(byte))
+                    == Some(flags.len() - 1);
         marked.push(flags);
         marked.extend(takes_next.then(|| words.next()).flatten());
     }
@@ -128,6 +133,8 @@ mod tests {
             ("-C4 -n joe", "-C4 -n -- joe"),
             ("-bnC4r 3 joe", "-bnC4r -- 3 joe"),
             ("-n -- -joe", "-n -- -joe"),
+            ("--output json -n joe", "--output json -n -- joe"),
+            ("-Bno json joe -x", "-Bno json -- joe -x"),
             ("--help", "--help"),
             ("-C", "-C"),
             ("", ""),

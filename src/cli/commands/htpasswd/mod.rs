@@ -5,6 +5,7 @@
 mod arguments;
 mod end;
 mod file;
+mod outcome;
 mod password;
 mod task;
 

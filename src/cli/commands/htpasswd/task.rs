@@ -1,7 +1,7 @@
 //! Running a validated command line.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,8 +11,9 @@ use tarkeep::auth::{BcryptHash, DEFAULT_COST};
 use crate::cli::commands::htpasswd::arguments::Arguments;
 use crate::cli::commands::htpasswd::end::{Code, End, end};
 use crate::cli::commands::htpasswd::file::{hash_of, read, with_line};
+use crate::cli::commands::htpasswd::outcome::Outcome;
 use crate::cli::commands::htpasswd::password::{ask, line_of};
-use crate::cli::terminal::output::complain;
+use crate::cli::terminal::output::{Format, complain};
 
 /// A validated command line.
 struct Task<'a> {
@@ -20,6 +21,7 @@ struct Task<'a> {
     user: &'a OsStr,
     password: Password<'a>,
     cost: u32,
+    format: Format,
 }
 
 #[derive(Clone, Copy)]
@@ -95,6 +97,7 @@ fn task(arguments: &Arguments) -> Result<Task<'_>, End> {
         user,
         password,
         cost,
+        format: arguments.output.format,
     })
 }
 
@@ -126,50 +129,38 @@ fn user_and_password<'a>(
 impl Task<'_> {
     fn run(&self) -> Result<(), End> {
         self.check_user()?;
-        let user = self.user.to_string_lossy();
-        match self.action {
-            Action::Print => {
-                let line = self.line()?;
-                let mut out = io::stdout().lock();
-                // with an empty line after it, as Apache's
-                let written = out
-                    .write_all(&line)
-                    .and_then(|()| out.write_all(b"\n"))
-                    .and_then(|()| out.flush());
-                written.map_err(|error| end(Code::File, format!("htpasswd: cannot print: {error}")))
-            }
+        let outcome = match self.action {
+            Action::Print => Outcome::Printed(self.line()?),
             Action::Set { file, is_new } => {
                 let content = if is_new { Vec::new() } else { read(file)? };
                 let (content, was_there) = with_line(&content, self.user, Some(&self.line()?));
-                let failed = if is_new { "create" } else { "modify" };
-                // readable as far as the umask allows: one user creates it, another one reads it
-                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
-                    end(
-                        Code::File,
-                        format!("htpasswd: cannot {failed} file {}: {error}", file.display()),
-                    )
-                })?;
-                let done = if was_there { "Updating" } else { "Adding" };
-                complain(&format!("{done} password for user {user}"));
-                Ok(())
+                replace(file, &content, if is_new { "create" } else { "modify" })?;
+                if was_there {
+                    Outcome::Updated
+                } else {
+                    Outcome::Added
+                }
             }
             Action::Delete { file } => {
                 let (content, was_there) = with_line(&read(file)?, self.user, None);
-                if !was_there {
-                    complain(&format!("User {user} not found"));
-                    return Ok(());
+                if was_there {
+                    replace(file, &content, "modify")?;
+                    Outcome::Deleted
+                } else {
+                    Outcome::Absent
                 }
-                tarkeep::atomic_file::replace(file, &content, 0o666).map_err(|error| {
-                    end(
-                        Code::File,
-                        format!("htpasswd: cannot modify file {}: {error}", file.display()),
-                    )
-                })?;
-                complain(&format!("Deleting password for user {user}"));
-                Ok(())
             }
-            Action::Verify { file } => self.verify(&read(file)?),
+            Action::Verify { file } => {
+                self.verify(&read(file)?)?;
+                Outcome::Correct
+            }
+        };
+        let user = self.user.to_string_lossy();
+        match self.format {
+            Format::Text => outcome.say(&user),
+            Format::Json => outcome.print(&user),
         }
+        .map_err(|error| end(Code::File, format!("htpasswd: {error}")))
     }
 
     fn check_user(&self) -> Result<(), End> {
@@ -263,7 +254,16 @@ impl Task<'_> {
         if !hash.matches(&password) {
             return Err(end(Code::Password, "password verification failed"));
         }
-        complain(&format!("Password for user {user} correct."));
         Ok(())
     }
+}
+
+/// Replaces a password file, readable as far as the umask allows: one user creates it, another one reads it.
+fn replace(file: &Path, content: &[u8], failed: &str) -> Result<(), End> {
+    tarkeep::atomic_file::replace(file, content, 0o666).map_err(|error| {
+        end(
+            Code::File,
+            format!("htpasswd: cannot {failed} file {}: {error}", file.display()),
+        )
+    })
 }

@@ -9,6 +9,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::http::api::download::file_body::{ContentBody, FileSource, Part};
 use crate::http::api::download::range::{self, Selection};
+use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder::{self, ResponseBuilder};
 use crate::http::response::error::ApiError;
 use crate::oci::Digest;
@@ -40,13 +41,10 @@ impl Content<'_> {
         &self,
         headers: &HeaderMap,
     ) -> Result<Option<Response<Body>>, ApiError> {
-        if range::if_match_fails(headers, self.digest.as_str()) {
-            return Err(ApiError::Precondition);
-        }
-        Ok(
-            range::if_none_match_matches(headers, self.digest.as_str())
-                .then(|| self.not_modified()),
-        )
+        let condition = precondition(headers);
+        condition.check_matching(Some(self.digest))?;
+        let is_held = condition.is_held(Some(self.digest));
+        Ok(is_held.then(|| self.not_modified()))
     }
 
     fn not_modified(&self) -> Response<Body> {

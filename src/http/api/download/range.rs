@@ -1,9 +1,9 @@
-//! Ranges and validators of requests (RFC 9110, sections 13 and 14).
+//! Ranges of requests (RFC 9110, section 14).
 
 use std::ops::Range;
 
 use http::HeaderMap;
-use http::header::{CONTENT_RANGE, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
+use http::header::{CONTENT_RANGE, HeaderName, IF_RANGE, RANGE};
 
 use crate::http::response::error::ApiError;
 use crate::registry::ChunkRange;
@@ -21,33 +21,6 @@ const MAX_PARTS: usize = 1024;
 pub(crate) enum Selection {
     Whole,
     Parts(Vec<Range<u64>>),
-}
-
-/// Reports whether `If-None-Match` names `etag`: the client has this content already.
-pub(crate) fn if_none_match_matches(headers: &HeaderMap, etag: &str) -> bool {
-    headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .any(|value| names(value, etag))
-}
-
-/// Reports whether `If-Match` is present and does not name `etag`.
-pub(crate) fn if_match_fails(headers: &HeaderMap, etag: &str) -> bool {
-    let lists = || headers.get_all(IF_MATCH).iter();
-    let names = |list: &str| {
-        list.split(',')
-            .map(str::trim)
-            .any(|one| one == "*" || one.trim_matches('"') == etag)
-    };
-    lists().next().is_some() && !lists().any(|list| list.to_str().is_ok_and(names))
-}
-
-/// Reports whether a list of entity tags, quoted or not, contains `etag`.
-fn names(list: &str, etag: &str) -> bool {
-    list.split(',')
-        .map(str::trim)
-        .any(|one| one == "*" || one.trim_start_matches("W/").trim_matches('"') == etag)
 }
 
 /// Parses `Range` for content of `size` bytes.
@@ -269,48 +242,5 @@ mod tests {
             select(&headers("\"etag\""), 9, "etag").unwrap(),
             Selection::Parts(std::iter::once(0..2).collect())
         );
-    }
-
-    #[test]
-    fn if_match_fails_for_other_content() {
-        for (value, fails) in [
-            ("\"etag\"", false),
-            ("*", false),
-            ("\"a\", \"etag\"", false),
-            ("\"a\"", true),
-            ("W/\"etag\"", true),
-            ("", true),
-        ] {
-            assert_eq!(
-                if_match_fails(
-                    &HeaderMap::from_iter([(IF_MATCH, value.parse().unwrap())]),
-                    "etag"
-                ),
-                fails,
-                "{value}"
-            );
-        }
-        assert!(!if_match_fails(&HeaderMap::new(), "etag"));
-    }
-
-    #[test]
-    fn if_none_match_matches_quoted_or_not() {
-        for (value, matches) in [
-            ("\"etag\"", true),
-            ("etag", true),
-            ("W/\"etag\"", true),
-            ("\"a\", \"etag\"", true),
-            ("*", true),
-            ("\"other\"", false),
-        ] {
-            assert_eq!(
-                if_none_match_matches(
-                    &HeaderMap::from_iter([(IF_NONE_MATCH, value.parse().unwrap())]),
-                    "etag"
-                ),
-                matches,
-                "{value}"
-            );
-        }
     }
 }

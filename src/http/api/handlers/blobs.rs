@@ -8,6 +8,7 @@ use crate::http::api::download::content::{Content, ContentSource};
 use crate::http::api::download::file_body::FileSource;
 use crate::http::api::handlers::manifests;
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::conditions::precondition;
 use crate::http::connection::send_budget::SendBudget;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::response::builder;
@@ -66,6 +67,10 @@ pub(crate) async fn delete(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    registry.blobs().delete(name, digest, actor(head)).await?;
+    let condition = precondition(&head.headers);
+    registry
+        .blobs()
+        .delete(name, digest, condition, actor(head))
+        .await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

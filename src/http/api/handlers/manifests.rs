@@ -13,10 +13,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::api::download::content::{Content, ContentSource};
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
-use crate::registry::{Error, ManifestReference, ManifestReservation, Registry};
+use crate::registry::{Error, ManifestPush, ManifestReference, ManifestReservation, Registry};
 
 /// Maximum time for a manifest to arrive; it is held in memory meanwhile.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -26,6 +27,10 @@ const CONTENDED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Maximum size of a manifest that needs no reservation of memory, in bytes.
 const UNRESERVED_SIZE: usize = 64 << 10;
+
+/// Maximum number of headers that name tags. Common clients fail at 100 headers in a response; 64 in all leave room for
+/// proxies.
+const TAG_HEADERS: usize = 40;
 
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 const OCI_TAG: HeaderName = HeaderName::from_static("oci-tag");
@@ -80,17 +85,14 @@ pub(crate) async fn put(
         return Err(Error::ManifestTooLarge { limit }.into());
     }
     let (bytes, reservation) = read(registry, body).await?;
-    let pushed = registry
-        .manifests()
-        .push(
-            name,
-            reference,
-            tags.clone(),
-            content_type,
-            bytes,
-            actor(head),
-        )
-        .await?;
+    let push = ManifestPush {
+        reference,
+        tags: tags.clone(),
+        content_type,
+        bytes,
+        condition: precondition(&head.headers),
+    };
+    let pushed = registry.manifests().push(name, push, actor(head)).await?;
     let mut answer = builder::empty(StatusCode::CREATED)
         .location(format!("/v2/{name}/manifests/{}", pushed.digest))
         .digest(&pushed.digest);
@@ -98,8 +100,14 @@ pub(crate) async fn put(
         answer = answer.header(OCI_SUBJECT, subject.as_str());
     }
     drop(reservation);
-    for tag in &tags {
+    let (single, rest) = tags.split_at(tags.len().min(TAG_HEADERS - 1));
+    for tag in single {
         answer = answer.another(OCI_TAG, tag.as_str());
+    }
+    if !rest.is_empty() {
+        // a list in one header means the same (RFC 9110, section 5.3)
+        let rest: Vec<_> = rest.iter().map(TagName::as_str).collect();
+        answer = answer.another(OCI_TAG, &rest.join(", "));
     }
     Ok(answer.finish())
 }
@@ -147,7 +155,7 @@ pub(crate) async fn delete(
 ) -> Result<Response<Body>, ApiError> {
     registry
         .manifests()
-        .delete(name, reference, actor(head))
+        .delete(name, reference, precondition(&head.headers), actor(head))
         .await?;
     Ok(builder::empty(StatusCode::ACCEPTED).finish())
 }

@@ -8,10 +8,13 @@ use http::{Response, StatusCode};
 
 use crate::http::api::download::range;
 use crate::http::api::request::actor::actor;
+use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder::{self, DOCKER_UPLOAD_UUID, ResponseBuilder};
 use crate::http::response::error::{ApiError, received_range};
 use crate::oci::{Algorithm, Digest, RepositoryName};
-use crate::registry::{BodyError, BodyStream, Error, Registry, UploadId, UploadStatus};
+use crate::registry::{
+    BodyError, BodyStream, ClosingRequest, Error, Registry, UploadId, UploadStatus,
+};
 
 pub(crate) async fn begin(
     registry: &Registry,
@@ -91,10 +94,14 @@ pub(crate) async fn finish(
     head: &Parts,
     body: Body,
 ) -> Result<Response<Body>, ApiError> {
-    let range = range::chunk(&head.headers)?;
+    let request = ClosingRequest {
+        digest: digest.clone(),
+        range: range::chunk(&head.headers)?,
+        condition: precondition(&head.headers),
+    };
     registry
         .uploads()
-        .finish(name, id, digest, range, content(body), actor(head))
+        .finish(name, id, request, content(body), actor(head))
         .await
         .map_err(|error| with_location(name, id, error))?;
     Ok(created(name, digest))
@@ -116,8 +123,10 @@ fn content(body: Body) -> impl BodyStream {
     body.into_data_stream().map_err(BodyError::from)
 }
 
+/// Returns the location of an upload, which has a query, as in distribution: many clients append `&digest=` to it
+/// without looking. The parameter means nothing.
 fn upload_path(name: &RepositoryName, id: &UploadId) -> String {
-    format!("/v2/{name}/blobs/uploads/{id}")
+    format!("/v2/{name}/blobs/uploads/{id}?_state=open")
 }
 
 /// Adds the upload's location to the error of a rejected chunk, so that the client can continue.

@@ -3,6 +3,7 @@
 pub(crate) mod action;
 pub(crate) mod actor;
 pub(crate) mod authorize;
+pub(crate) mod conditions;
 pub(crate) mod query;
 pub(crate) mod route;
 pub(crate) mod validate;

@@ -52,6 +52,16 @@ impl<'q> Query<'q> {
             .transpose()?)
     }
 
+    /// Reads the digest that a client has added to the location of an upload. Some add it with a second `?`, as if the
+    /// location had no query.
+    pub(crate) fn closing_digest(self) -> Result<Digest, ApiError> {
+        let digests = self.0.split('?').map(|query| Query(query).digest());
+        digests
+            .filter_map(Result::transpose)
+            .next()
+            .unwrap_or(Err(ApiError::DigestMissing))
+    }
+
     pub(crate) fn tags(self) -> Result<Vec<TagName>, ApiError> {
         let tags = || form_urlencoded::parse(self.0.as_bytes()).filter(|(name, _)| name == "tag");
         if tags().nth(MAX_TAGS).is_some() {

@@ -127,7 +127,7 @@ impl Action {
             Endpoint::AppendUpload => upload(path, |name, id| Self::AppendUpload { name, id })?,
             Endpoint::FinishUpload => {
                 let (name, id) = upload(path, |name, id| (name, id))?;
-                let digest = query.digest()?.ok_or(ApiError::DigestMissing)?;
+                let digest = query.closing_digest()?;
                 Self::FinishUpload { name, id, digest }
             }
             Endpoint::CancelUpload => upload(path, |name, id| Self::CancelUpload { name, id })?,

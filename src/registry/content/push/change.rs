@@ -1,7 +1,10 @@
 //! Changes of one repository: recording manifests, and pointing tags at them.
 
-use crate::meta::{Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, WriteTx, now};
+use crate::meta::{
+    Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, TagOrigin, WriteTx, now,
+};
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
+use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
 
@@ -13,6 +16,13 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub settings: &'c RegistrySettings,
     pub actor: &'c Actor,
     pub now: Millis,
+}
+
+/// Treatment of references to content that the repository lacks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::registry) enum AbsentReferences {
+    Allowed,
+    Rejected,
 }
 
 /// Target of a manifest's reference.
@@ -47,6 +57,18 @@ impl<'c> RepositoryChange<'c> {
         })
     }
 
+    /// Returns the digest of the manifest that a reference names now, if any.
+    pub fn stored(&self, reference: &ManifestReference) -> Result<Option<Digest>, Error> {
+        Ok(match reference {
+            ManifestReference::Tag(tag) => {
+                self.tx.tag_target(self.id, tag)?.map(|(_, digest)| digest)
+            }
+            ManifestReference::Digest(digest) => {
+                self.tx.manifest(self.id, digest)?.map(|_| digest.clone())
+            }
+        })
+    }
+
     /// Records a manifest with its references, or renews the lease of one that is already there and mends its type.
     ///
     /// # Errors
@@ -62,7 +84,26 @@ impl<'c> RepositoryChange<'c> {
             self.mend_media_type(manifest, new)?;
             return Ok(manifest);
         }
-        let targets = self.resolve_references(references)?;
+        let absent = if self.settings.sparse {
+            AbsentReferences::Allowed
+        } else {
+            AbsentReferences::Rejected
+        };
+        self.insert_manifest(references, new, absent)
+    }
+
+    /// Records a manifest that the repository does not hold, with its references.
+    ///
+    /// # Errors
+    /// As [`Self::record_manifest`].
+    pub fn insert_manifest(
+        &self,
+        references: &[Reference],
+        new: &NewManifest,
+        absent: AbsentReferences,
+    ) -> Result<ManifestId, Error> {
+        let tx = self.tx;
+        let targets = self.resolve_references(references, absent)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
         for (reference, target) in references.iter().zip(targets) {
             match target {
@@ -96,7 +137,19 @@ impl<'c> RepositoryChange<'c> {
     ///
     /// # Errors
     /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
-    pub fn set_tag(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
+    pub fn set_tag(
+        &self,
+        tag: &TagName,
+        manifest: ManifestId,
+        origin: TagOrigin,
+    ) -> Result<(), Error> {
+        self.check_movable(tag, manifest)?;
+        Ok(self
+            .tx
+            .set_tag(self.id, tag, manifest, origin, self.actor, self.now)?)
+    }
+
+    fn check_movable(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
         let mutable = self
             .settings
             .retention
@@ -109,21 +162,26 @@ impl<'c> RepositoryChange<'c> {
         {
             return Err(immutable);
         }
-        Ok(self
-            .tx
-            .set_tag(self.id, tag, manifest, self.actor, self.now)?)
+        Ok(())
     }
 
     /// Resolves each reference.
     ///
     /// # Errors
     /// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
-    fn resolve_references(&self, references: &[Reference]) -> Result<Vec<Target>, Error> {
+    fn resolve_references(
+        &self,
+        references: &[Reference],
+        absent: AbsentReferences,
+    ) -> Result<Vec<Target>, Error> {
         let mut missing = Vec::new();
         let mut targets = Vec::with_capacity(references.len());
         for reference in references {
             let target = self.resolve(reference)?;
-            if matches!(target, Target::Absent) && !reference.is_optional && !self.settings.sparse {
+            if matches!(target, Target::Absent)
+                && !reference.is_optional
+                && absent == AbsentReferences::Rejected
+            {
                 missing.push(reference.digest.clone());
             }
             targets.push(target);

@@ -5,15 +5,28 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::blob::Hasher;
-use crate::meta::{Actor, NewManifest, now};
+use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{
     Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
 };
 use crate::registry::blocking::blocking;
+use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
+
+/// Request to push a manifest.
+pub struct ManifestPush {
+    /// Tag or digest in the request's path.
+    pub reference: ManifestReference,
+    /// Tags to set in addition.
+    pub tags: Vec<TagName>,
+    pub content_type: Option<String>,
+    pub bytes: Bytes,
+    /// Condition on what the reference names now.
+    pub condition: Precondition,
+}
 
 /// Result of a manifest push.
 #[derive(Clone, Debug)]
@@ -27,36 +40,42 @@ pub struct PushedManifest {
 impl Manifests<'_> {
     /// Stores a manifest byte for byte and sets tags, in one transaction.
     ///
-    /// `reference` comes from the request's path; `tags` are set in addition.
-    ///
     /// # Errors
+    /// [`Error::PreconditionFailed`] if the condition does not hold;
     /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
     /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
     pub async fn push(
         self,
         repository: &RepositoryName,
-        reference: ManifestReference,
-        mut tags: Vec<TagName>,
-        content_type: Option<String>,
-        bytes: Bytes,
+        push: ManifestPush,
         actor: Actor,
     ) -> Result<PushedManifest, Error> {
+        let ManifestPush {
+            reference,
+            mut tags,
+            content_type,
+            bytes,
+            condition,
+        } = push;
         let settings = self.registry.settings();
         let limit = settings.manifest_limit;
         if bytes.len() > limit {
             return Err(Error::ManifestTooLarge { limit });
         }
         self.registry.check_disk_space(bytes.len() as u64)?;
-        let expected = match reference {
-            ManifestReference::Digest(digest) => Some(digest),
+        let expected = match &reference {
+            ManifestReference::Digest(digest) => Some(digest.clone()),
             ManifestReference::Tag(tag) => {
-                tags.push(tag);
+                tags.push(tag.clone());
                 None
             }
         };
         let rules = Arc::clone(&settings);
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
+            if !manifest.media_type.is_json() {
+                return Err(ManifestError::NotJson(manifest.media_type).into());
+            }
             check_manifest(&new.bytes).map_err(ManifestError::from)?;
             rules.manifest_rules.check(&manifest)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
@@ -79,9 +98,10 @@ impl Manifests<'_> {
                     actor,
                     now,
                 };
+                condition.check(change.stored(&reference)?.as_ref())?;
                 let manifest = change.record_manifest(&manifest.references, &new)?;
                 tags.iter()
-                    .try_for_each(|tag| change.set_tag(tag, manifest))
+                    .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
         Ok(pushed)

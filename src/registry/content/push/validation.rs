@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 
 use regex::RegexSet;
+use serde::{Deserialize, Serialize};
 
 use crate::oci::{Descriptor, Manifest, MediaType, Platform};
 use crate::registry::error::Error;
 
 /// Rules for pushed manifests.
 ///
-/// The default accepts everything that the specification allows.
-#[derive(Clone, Debug, Default)]
+/// The default accepts everything that the specification allows. Stored as JSON in the database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ManifestRules {
     pub urls: UrlRules,
     pub children: RequiredChildren,
@@ -20,7 +21,7 @@ pub struct ManifestRules {
 }
 
 /// Rules for descriptors with `urls`, whose content the registry need not hold.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum UrlRules {
     #[default]
     All,
@@ -28,13 +29,29 @@ pub enum UrlRules {
     /// Accept http and https URLs without a fragment that match one of `allow`, if any, and none of
     /// `deny`.
     Matching {
+        #[serde(with = "patterns")]
         allow: RegexSet,
+        #[serde(with = "patterns")]
         deny: RegexSet,
     },
 }
 
+/// Regular expressions as JSON.
+mod patterns {
+    use regex::RegexSet;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(set: &RegexSet, to: S) -> Result<S::Ok, S::Error> {
+        set.patterns().serialize(to)
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<RegexSet, D::Error> {
+        RegexSet::new(Vec::<String>::deserialize(from)?).map_err(de::Error::custom)
+    }
+}
+
 /// Children of an index that must exist when it is pushed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequiredChildren {
     #[default]
     All,
@@ -44,7 +61,7 @@ pub enum RequiredChildren {
 }
 
 /// Class of content, by the media type of an image's config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContentClass {
     Image,
     /// Plugin of the Docker engine.

@@ -1,4 +1,5 @@
-//! Undo: the history of tags, and the trash.
+//! Undo: the history of tags, going back in it, and the trash.
 
 pub(in crate::registry) mod history;
+pub(in crate::registry) mod tag_restore;
 pub(in crate::registry) mod trash;

@@ -98,7 +98,7 @@ impl Trash<'_> {
                     if let Ok(parsed) = TagName::parse(tag)
                         && tx.tag_target(change.id, &parsed)?.is_none()
                     {
-                        change.set_tag(&parsed, manifest)?;
+                        change.undo_tag_removal(&parsed, manifest, digest)?;
                         tags.push((tag.clone(), digest.clone()));
                     }
                 }

@@ -315,6 +315,12 @@ fn types(script: &mut Script) {
         "application/vnd.example+json",
         oci.to_string().as_bytes(),
     );
+    put(
+        script,
+        "html",
+        "text/html",
+        with(&oci, "mediaType", Value::Null).as_slice(),
+    );
     put(script, "malformed", "nonsense", oci.to_string().as_bytes());
     put(
         script,

@@ -1,0 +1,160 @@
+//! Blobs that another registry keeps in files of its own on the same file system.
+//!
+//! They get a blob's name here by a second link. The file itself belongs to the other registry too: its bytes, mode, owner
+//! and times are never changed, and its own name stays.
+
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::hasher::Hasher;
+use super::stats::Operation;
+use super::store::{BlobStore, make_directory};
+use crate::oci::{Algorithm, Digest};
+
+/// Buffer size for reading a file, in bytes.
+const READ_SIZE: usize = 256 << 10;
+
+/// A file of another registry with the content of a blob.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+}
+
+impl SourceFile {
+    /// Finds the file at `path`; `None` if there is none, or something that is no regular file.
+    pub fn at(path: PathBuf) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(Self {
+                path,
+                size: metadata.len(),
+            })),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hashes the content. Blocks.
+    pub fn hash(&self, algorithm: Algorithm) -> io::Result<Digest> {
+        hash(File::open(&self.path)?, algorithm)
+    }
+}
+
+impl BlobStore {
+    /// Gives a file of another registry the name of a blob, unless some file has that name already.
+    ///
+    /// Outside of a transaction, so that many threads can do it at once: [`Self::ensure_linked`] decides.
+    pub fn link_source(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
+        match self.link(&source.path, &self.blob_path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes sure that the name of a blob leads to this file of another registry.
+    ///
+    /// Call it only inside the write transaction that inserts the blob's row: another file of that name then has none.
+    pub fn ensure_linked(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
+        let path = self.blob_path(digest);
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let wanted = fs::symlink_metadata(&source.path).map(identity)?;
+        match fs::symlink_metadata(&path).map(identity) {
+            Ok(present) if present == wanted => return Ok(()),
+            Ok(_) => fs::remove_file(&path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        self.link(&source.path, &path)
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let linked = self.timed(Operation::Move, || fs::hard_link(from, to));
+        match (linked, to.parent()) {
+            (Err(error), Some(shard)) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(shard)?;
+                fs::hard_link(from, to)
+            }
+            (linked, _) => linked,
+        }
+    }
+
+    /// Makes everything on the data directory's file system durable, whoever wrote it. Blocks.
+    pub fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(self.root())?)?)
+    }
+
+    /// Hashes a blob's file. Blocks.
+    ///
+    /// # Errors
+    /// `NotFound` if its file is absent, and file system errors.
+    pub fn hash_blob(&self, digest: &Digest) -> io::Result<(Digest, u64)> {
+        let file = self.open_file(digest)?;
+        let size = file.metadata()?.len();
+        Ok((hash(file, digest.algorithm())?, size))
+    }
+}
+
+fn hash(mut file: File, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut hasher = Hasher::new(algorithm);
+    let mut buffer = vec![0; READ_SIZE];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_linked_file_replaces_one_without_a_row_and_nothing_of_it_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = BlobStore::new(directory.path());
+        store.prepare().unwrap();
+        let digest = Hasher::digest(Algorithm::Sha256, b"theirs");
+        let path = directory.path().join("theirs");
+        fs::write(&path, "theirs").unwrap();
+        let before = fs::metadata(&path).unwrap();
+        let source = SourceFile::at(path.clone()).unwrap().unwrap();
+
+        let name = store.blob_path(&digest);
+        make_directory(name.parent().unwrap()).unwrap();
+        fs::write(&name, "left over").unwrap();
+        store.link_source(&source, &digest).unwrap();
+        assert_eq!(fs::read(&name).unwrap(), b"left over");
+        for _ in 0..2 {
+            store.ensure_linked(&source, &digest).unwrap();
+            assert_eq!(store.hash_blob(&digest).unwrap(), (digest.clone(), 6));
+        }
+        let after = fs::metadata(&path).unwrap();
+        assert_eq!(
+            (after.ino(), after.mode(), after.uid(), after.mtime_nsec()),
+            (
+                before.ino(),
+                before.mode(),
+                before.uid(),
+                before.mtime_nsec()
+            )
+        );
+        assert_eq!(after.nlink(), 2);
+
+        std::os::unix::fs::symlink(&path, directory.path().join("link")).unwrap();
+        for other in ["link", "absent", "."] {
+            assert!(
+                SourceFile::at(directory.path().join(other))
+                    .unwrap()
+                    .is_none(),
+                "{other}"
+            );
+        }
+    }
+}

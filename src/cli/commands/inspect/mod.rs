@@ -1,0 +1,7 @@
+//! `registry inspect`.
+
+mod object;
+mod run;
+mod text;
+
+pub(crate) use run::{Arguments, run};

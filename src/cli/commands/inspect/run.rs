@@ -1,0 +1,59 @@
+//! Finding an image and everything about it.
+
+use tarkeep::oci::{Descriptor, RepositoryName};
+use tarkeep::registry::{ImageDescription, Registry};
+
+use crate::cli::commands::inspect::{object, text};
+use crate::cli::error::Error;
+use crate::cli::store::Store;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{Format, Output};
+use crate::cli::terminal::reference::Reference;
+
+/// Show an image: how it is run, its layers, tags, platforms, signatures and other referrers
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Image; the digest may be shortened [default tag: latest]
+    #[arg(value_name = "REPOSITORY[:TAG|@DIGEST]")]
+    reference: String,
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let Arguments {
+        reference,
+        store,
+        output: Output { format },
+    } = arguments;
+    let reference = Reference::parse(&reference)?;
+    let registry = store.open().await?;
+    let named = reference.resolve(&registry, "inspect").await?;
+    let (name, reference) = named.manifest(&registry, "inspect").await?;
+    let description = registry.manifests().describe(&name, &reference).await?;
+    let referrers = referrers(&registry, &name, &description).await?;
+    match format {
+        Format::Json => json::print(&object::of(&name, &description, &referrers)),
+        Format::Text => text::print(&name, &description, &referrers),
+    }
+}
+
+async fn referrers(
+    registry: &Registry,
+    name: &RepositoryName,
+    description: &ImageDescription,
+) -> Result<Vec<Descriptor>, Error> {
+    let mut found = Vec::new();
+    let mut after = Some(String::new());
+    while let Some(last) = after {
+        let page = registry
+            .manifests()
+            .referrers(name, &description.summary.digest, None, last)
+            .await?;
+        found.extend(page.items);
+        after = page.next;
+    }
+    Ok(found)
+}

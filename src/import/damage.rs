@@ -1,0 +1,42 @@
+//! Damage found in another registry's store.
+
+use crate::oci::Digest;
+
+/// A piece that is not taken over, or not as it is, and the reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    #[error("the link is empty")]
+    EmptyLink,
+    #[error("the link is empty, but its path names its content, which is taken over")]
+    MendedLink,
+    #[error("the link does not hold a digest")]
+    MalformedLink,
+    #[error("the tag has no target")]
+    NoTarget,
+    #[error("the tag's manifest {0} is not in the repository")]
+    DanglingTag(Digest),
+    #[error("the blob {0} is missing")]
+    MissingBlob(Digest),
+    #[error("the blob {0} is not the content that its digest says")]
+    AlteredBlob(Digest),
+    #[error("the manifest is empty")]
+    EmptyManifest,
+    #[error("the manifest has {0} bytes, more than this registry accepts")]
+    LargeManifest(u64),
+    #[error("the manifest has digest {0}, not the one that names it")]
+    AlteredManifest(Digest),
+    #[error("Docker's manifest schema 1 is not supported by this registry")]
+    Schema1,
+    #[error("the manifest is not accepted: {0}")]
+    InvalidManifest(String),
+    #[error("the manifest names {0}, which the repository does not hold: an image with a gap")]
+    Gap(Digest),
+    #[error("this registry accepts no such name: {0}")]
+    Name(String),
+    #[error("it belongs to no store of registry:2")]
+    Foreign,
+    #[error("it is a symbolic link, which is not followed")]
+    Symlink,
+    #[error("it cannot be read: {0}")]
+    Unreadable(String),
+}

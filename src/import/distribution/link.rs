@@ -1,0 +1,155 @@
+//! Link files, and the directories that are named by digests.
+
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::import::damage::Damage;
+use crate::import::error::Error;
+use crate::oci::Digest;
+use crate::registry::Millis;
+
+/// Maximum length of a link file that is read, in bytes; a digest has at most 135.
+const LINK_LIMIT: u64 = 200;
+/// `EIO`: the disk cannot read this piece; others it can.
+const IO_ERROR: i32 = 5;
+
+/// A link file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::import) struct Link {
+    pub target: Result<Digest, Damage>,
+    /// Time when it was written.
+    pub time: Millis,
+}
+
+/// Reads a link; `None` if there is none.
+pub(in crate::import) fn read(path: &Path) -> Result<Option<Link>, Error> {
+    let file = match fs::File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        other => other,
+    };
+    let content = file.and_then(|file| {
+        let time = file.metadata()?.modified()?;
+        let mut bytes = Vec::new();
+        file.take(LINK_LIMIT).read_to_end(&mut bytes)?;
+        Ok((bytes, time))
+    });
+    let (bytes, time) = match content {
+        Ok(content) => content,
+        Err(error) => {
+            let target = Err(damage(path, error)?);
+            return Ok(Some(Link { target, time: 0 }));
+        }
+    };
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let target = match text.trim() {
+        "" => Err(Damage::EmptyLink),
+        text => Digest::parse(text).map_err(|_| Damage::MalformedLink),
+    };
+    Ok(Some(Link {
+        target,
+        time: Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX),
+    }))
+}
+
+/// Tells an error of one piece from one that would make everything look damaged.
+pub(in crate::import) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
+    let is_of_this_piece = matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::InvalidData
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+    ) || error.raw_os_error() == Some(IO_ERROR);
+    if is_of_this_piece {
+        Ok(Damage::Unreadable(error.to_string()))
+    } else {
+        Err(Error::unreadable(path)(error))
+    }
+}
+
+/// An entry of a directory, with a name in UTF-8.
+pub(in crate::import) struct Entry {
+    pub name: String,
+    pub path: PathBuf,
+    pub kind: EntryKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::import) enum EntryKind {
+    Directory,
+    Symlink,
+    Other,
+}
+
+/// Lists a directory by name; empty if there is none. Passes names that are no text to `report`.
+pub(in crate::import) fn entries(
+    path: &Path,
+    report: &mut dyn FnMut(&Path, Damage),
+) -> Result<Vec<Entry>, Error> {
+    let listing = match fs::read_dir(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            report(path, damage(path, error)?);
+            return Ok(Vec::new());
+        }
+        Ok(listing) => listing,
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let read = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+        let (path, kind) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                report(path, damage(path, error)?);
+                continue;
+            }
+        };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            report(&path, Damage::Foreign);
+            continue;
+        };
+        found.push(Entry {
+            name: name.to_owned(),
+            kind: if kind.is_dir() {
+                EntryKind::Directory
+            } else if kind.is_symlink() {
+                EntryKind::Symlink
+            } else {
+                EntryKind::Other
+            },
+            path,
+        });
+    }
+    found.sort_by(|left, right| left.name.cmp(&right.name));
+    Ok(found)
+}
+
+/// Reads the links `<algorithm>/<hex>/link` below a directory, each with the digest that its path names.
+///
+/// Directories without a link belong to what was deleted, and are passed over.
+pub(in crate::import) fn links_by_digest(
+    path: &Path,
+    report: &mut dyn FnMut(&Path, Damage),
+) -> Result<Vec<(Digest, PathBuf, Link)>, Error> {
+    let mut found = Vec::new();
+    for algorithm in entries(path, report)? {
+        if algorithm.kind != EntryKind::Directory {
+            report(&algorithm.path, Damage::Foreign);
+            continue;
+        }
+        for entry in entries(&algorithm.path, report)? {
+            let Ok(digest) = Digest::parse(&format!("{}:{}", algorithm.name, entry.name)) else {
+                report(&entry.path, Damage::Foreign);
+                continue;
+            };
+            let path = entry.path.join("link");
+            if let Some(link) = read(&path)? {
+                found.push((digest, path, link));
+            }
+        }
+    }
+    Ok(found)
+}

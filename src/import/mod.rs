@@ -1,0 +1,16 @@
+//! Import: another registry's store becomes content of this one.
+//!
+//! A caller of the operations, like HTTP and the command line. `distribution` reads the files of `registry:2` and never changes
+//! them, `transfer` turns them into pieces of content, and [`TakeOver`] does so for a store inside the data directory, before the
+//! server answers its clients. Whatever is wrong with a store is named piece by piece ([`Damage`]) and stops nothing.
+
+mod damage;
+mod distribution;
+mod error;
+mod takeover;
+mod transfer;
+
+pub use damage::Damage;
+pub use distribution::store::DistributionStore;
+pub use error::Error;
+pub use takeover::{Rule, TakeOver};

@@ -1,0 +1,182 @@
+//! The take-over of a store of `registry:2` that lies in the data directory.
+//!
+//! It is repeated from the beginning after whatever interrupted it: what is there already costs a look at the database.
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::blocking;
+use crate::import::damage::Damage;
+use crate::import::distribution::repository::StoredRepository;
+use crate::import::distribution::store::DistributionStore;
+use crate::import::error::Error;
+use crate::import::transfer::Transfer;
+use crate::registry::{self, ImportPiece, Registry, TakeOver as State};
+
+/// Pause before a failed attempt is repeated.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Maximum number of pieces that wait to be recorded, and then are at once.
+const QUEUE: usize = 32;
+/// Maximum number of threads that read the other store.
+const MAX_THREADS: usize = 8;
+
+/// Rule about stores of `registry:2` in the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Take it over if the database is new.
+    Auto,
+    /// Leave it alone.
+    Off,
+}
+
+/// A take-over that is to be done.
+pub struct TakeOver {
+    store: DistributionStore,
+}
+
+impl TakeOver {
+    /// Finds out what is to be taken over into a data directory, and makes the registry unavailable until [`Self::run`] is done.
+    ///
+    /// A take-over that was begun goes on, whatever the rule says now.
+    ///
+    /// # Errors
+    /// [`Error::Gone`], and errors of the database.
+    pub async fn find(
+        registry: &Registry,
+        directory: &Path,
+        rule: Rule,
+    ) -> Result<Option<Self>, Error> {
+        let store = DistributionStore::find(directory);
+        let state = registry.import().take_over().await?;
+        let store = match (state, store) {
+            (State::Begun, None) => {
+                return Err(Error::Gone(DistributionStore::path_in(directory)));
+            }
+            (State::Complete, _) | (_, None) => return Ok(None),
+            (State::Unused, Some(store)) if rule == Rule::Auto => {
+                registry.import().begin_take_over().await?;
+                store
+            }
+            (State::Begun, Some(store)) => store,
+            (State::Unused | State::Declined, Some(store)) => {
+                tracing::warn!(
+                    "{} is a store of registry:2: its images are not served, and stay untouched",
+                    store.path().display()
+                );
+                return Ok(None);
+            }
+        };
+        registry.import().progress().begin();
+        Ok(Some(Self { store }))
+    }
+
+    /// Takes the store over, and repeats that until it succeeds.
+    pub async fn run(self, registry: &Registry) {
+        tracing::info!(
+            "taking over {}; clients get 503 until this is done",
+            self.store.path().display()
+        );
+        loop {
+            match self.attempt(registry).await {
+                Ok(()) => return,
+                Err(error) => {
+                    registry.import().progress().fail();
+                    tracing::error!(%error, "cannot take over the store of registry:2; trying again in 10 s");
+                    tokio::time::sleep(PAUSE).await;
+                    registry.import().progress().begin();
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, registry: &Registry) -> Result<(), Error> {
+        let begun = Instant::now();
+        let (sender, pieces) = channel(QUEUE);
+        let (store, reader) = (self.store.clone(), registry.clone());
+        let reading = blocking::run(move || {
+            let named = AtomicU64::new(0);
+            let report = |path: &Path, damage: Damage| {
+                named.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(path = %path.display(), "not taken over as it is: {damage}");
+            };
+            let transfer = || Transfer {
+                store: &store,
+                registry: &reader,
+                pieces: sender.clone(),
+                report: &report,
+            };
+            read_all(&store, &reader, &transfer, &report)?;
+            Ok::<_, Error>(named.into_inner())
+        });
+        let (read, recorded) = tokio::join!(reading, record_all(registry, pieces));
+        recorded?;
+        let damaged = read.map_err(|error| registry::Error::Internal(error.to_string()))??;
+        registry.import().complete_take_over().await?;
+        let progress = registry.import().progress();
+        let counts = progress.counts();
+        tracing::info!(
+            repositories = counts.repositories_done,
+            manifests = counts.manifests,
+            tags = counts.tags,
+            damaged,
+            "took over the store of registry:2 in {:.1} s; it stays as it is, and blobs are now checked in the background",
+            begun.elapsed().as_secs_f64()
+        );
+        progress.finish();
+        Ok(())
+    }
+}
+
+/// Reads all repositories, with several threads.
+fn read_all<'t>(
+    store: &DistributionStore,
+    registry: &Registry,
+    transfer: &(dyn Fn() -> Transfer<'t> + Sync),
+    report: &(dyn Fn(&Path, Damage) + Sync),
+) -> Result<(), Error> {
+    let repositories = store.repositories(&mut |path, damage| report(path, damage))?;
+    registry.import().progress().expect(repositories.len());
+    let waiting = Mutex::new(VecDeque::from(repositories));
+    let work = || {
+        let transfer = transfer();
+        loop {
+            let next: Option<StoredRepository> = waiting.lock().pop_front();
+            match next.map(|repository| transfer.repository(&repository)) {
+                None => return Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    // the other threads end with the repository that they are at
+                    waiting.lock().clear();
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads.min(MAX_THREADS))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let ends = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or(Err(Error::Interrupted)));
+        ends.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
+/// Records pieces, as many at once as are waiting, until there are no more.
+async fn record_all(
+    registry: &Registry,
+    mut pieces: Receiver<ImportPiece>,
+) -> Result<(), registry::Error> {
+    let mut batch = Vec::new();
+    while pieces.recv_many(&mut batch, QUEUE).await > 0 {
+        registry.import().record(std::mem::take(&mut batch)).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! Content taken over from the files of another registry.
+//!
+//! Its blobs come without having been read. Until they are, they are recorded as unverified.
+
+use rusqlite::{OptionalExtension, params};
+
+use crate::meta::clock::Millis;
+use crate::meta::content::blobs::BlobRow;
+use crate::meta::error::Error;
+use crate::meta::ids::{BlobId, ManifestId, RepositoryId};
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
+use crate::meta::sqlite::writer::WriteTx;
+use crate::oci::{Digest, TagName};
+
+const TAKE_OVER: &str = "takeover";
+
+/// State of taking over the store that another registry keeps in the data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakeOver {
+    /// Nothing has ever been recorded in this database.
+    Unused,
+    /// Begun, and not yet complete.
+    Begun,
+    Complete,
+    /// The database has content of its own, and nothing was taken over.
+    Declined,
+}
+
+impl TakeOver {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Unused => "unused",
+            Self::Begun => "begun",
+            Self::Complete => "complete",
+            Self::Declined => "declined",
+        }
+    }
+}
+
+/// A blob whose content has not been compared with its digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnverifiedBlob {
+    pub id: BlobId,
+    pub digest: Digest,
+}
+
+/// A manifest that names a blob that was withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithdrawnFrom {
+    pub repository: String,
+    pub manifest: Digest,
+    /// In byte order.
+    pub tags: Vec<String>,
+}
+
+/// A former target of a tag.
+#[derive(Clone, Copy, Debug)]
+pub struct FormerTarget {
+    pub manifest: ManifestId,
+    pub since: Millis,
+    pub until: Millis,
+}
+
+impl Reader<'_> {
+    /// Returns how far the take-over of another registry's store is.
+    pub fn take_over(&self) -> Result<TakeOver, Error> {
+        self.query(|connection| {
+            let recorded = connection
+                .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+                .query_row([TAKE_OVER], |row| row.get::<_, String>(0))
+                .optional()?;
+            if let Some(word) = recorded {
+                let known = [TakeOver::Begun, TakeOver::Complete];
+                let found = known.into_iter().find(|state| state.word() == word);
+                return Ok(found.unwrap_or(TakeOver::Declined));
+            }
+            let is_used = connection
+                .prepare_cached(
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM settings WHERE name <> 'probe')
+                     OR EXISTS (SELECT 1 FROM repositories) OR EXISTS (SELECT 1 FROM uploads)",
+                )?
+                .exists([])?;
+            Ok(if is_used {
+                TakeOver::Declined
+            } else {
+                TakeOver::Unused
+            })
+        })
+    }
+
+    /// Lists unverified blobs after `after`, at most `limit`.
+    pub fn unverified_blobs(
+        &self,
+        after: Option<BlobId>,
+        limit: usize,
+    ) -> Result<Vec<UnverifiedBlob>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT blob_id, digest FROM unverified_blobs JOIN blobs ON blobs.id = blob_id
+                     WHERE blob_id > ?1 ORDER BY blob_id LIMIT ?2",
+                )?
+                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                    Ok(UnverifiedBlob {
+                        id: BlobId(row.get(0)?),
+                        digest: digest(row, 1)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Lists the manifests that need a blob, by repository.
+    pub fn manifests_naming(&self, blob: BlobRow) -> Result<Vec<WithdrawnFrom>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT repositories.name, manifests.digest, manifests.id FROM manifest_blobs
+             JOIN manifests ON manifests.id = manifest_id JOIN repositories ON repositories.id = repository_id
+             WHERE blob_id = ?1 ORDER BY repositories.name, manifests.digest",
+        )?;
+        let found = statement.query_map([blob.id.0], |row| {
+            Ok((row.get(0)?, digest(row, 1)?, ManifestId(row.get(2)?)))
+        })?;
+        found
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .map(|(repository, manifest, id)| {
+                Ok(WithdrawnFrom {
+                    repository,
+                    manifest,
+                    tags: self.tags_on(id)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Reports whether a blob's content has not been compared with its digest.
+    pub fn is_unverified(&self, blob: BlobRow) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT 1 FROM unverified_blobs WHERE blob_id = ?1")?
+            .exists([blob.id.0])?)
+    }
+}
+
+impl WriteTx<'_> {
+    /// Records how far the take-over is.
+    pub fn set_take_over(&self, state: TakeOver) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET value = excluded.value",
+            )?
+            .execute(params![TAKE_OVER, state.word()])?;
+        Ok(())
+    }
+
+    /// Records a blob whose content is not known to be what its digest says.
+    ///
+    /// As with [`Self::insert_blob`], its complete file is published before this change commits.
+    pub fn insert_unverified_blob(
+        &self,
+        digest: &Digest,
+        size: u64,
+        now: Millis,
+    ) -> Result<BlobRow, Error> {
+        let blob = self.insert_blob(digest, size, now)?;
+        self.connection
+            .prepare_cached("INSERT INTO unverified_blobs (blob_id) VALUES (?1)")?
+            .execute([blob.id.0])?;
+        Ok(blob)
+    }
+
+    /// Records that a blob may not be what its digest says, so that the next push replaces it.
+    pub fn suspect_blob(&self, digest: &Digest) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO unverified_blobs (blob_id) SELECT id FROM blobs WHERE digest = ?1",
+            )?
+            .execute([digest.as_str()])?;
+        Ok(())
+    }
+
+    /// Records that a blob's file has `size` bytes and the content that its digest says.
+    pub fn confirm_blob(&self, blob: BlobRow, size: u64) -> Result<BlobRow, Error> {
+        self.connection
+            .prepare_cached("DELETE FROM unverified_blobs WHERE blob_id = ?1")?
+            .execute([blob.id.0])?;
+        if blob.size != size {
+            self.connection
+                .prepare_cached("UPDATE blobs SET size = ?2 WHERE id = ?1")?
+                .execute(params![blob.id.0, size])?;
+        }
+        Ok(BlobRow { size, ..blob })
+    }
+
+    /// Takes a damaged blob out of all repositories, and queues its file for removal.
+    ///
+    /// Manifests that name it stay, with a gap that the next push of the blob fills. Returns them.
+    pub fn withdraw_blob(
+        &self,
+        digest: &Digest,
+        blob: BlobRow,
+    ) -> Result<Vec<WithdrawnFrom>, Error> {
+        let affected = self.manifests_naming(blob)?;
+        let repositories = self.repositories_linking(blob)?;
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO absent_references (repository_id, digest, manifest_id, is_child)
+                 SELECT repository_id, ?2, manifest_id, is_child
+                 FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id WHERE blob_id = ?1",
+            )?
+            .execute(params![blob.id.0, digest.as_str()])?;
+        for sql in [
+            "DELETE FROM manifest_blobs WHERE blob_id = ?1",
+            "DELETE FROM repository_blobs WHERE blob_id = ?1",
+            "INSERT INTO removals (digest, size) SELECT digest, size FROM blobs WHERE id = ?1",
+            "DELETE FROM blobs WHERE id = ?1",
+        ] {
+            self.connection.prepare_cached(sql)?.execute([blob.id.0])?;
+        }
+        repositories
+            .into_iter()
+            .try_for_each(|repository| self.drop_empty_repository(repository))?;
+        Ok(affected)
+    }
+
+    fn repositories_linking(&self, blob: BlobRow) -> Result<Vec<RepositoryId>, Error> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT repository_id FROM repository_blobs WHERE blob_id = ?1")?;
+        Ok(statement
+            .query_map([blob.id.0], |row| row.get(0).map(RepositoryId))?
+            .collect::<Result<_, _>>()?)
+    }
+
+    /// Replaces the time when a manifest was pushed.
+    pub fn set_pushed_at(&self, manifest: ManifestId, pushed_at: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("UPDATE manifests SET pushed_at = ?2 WHERE id = ?1")?
+            .execute(params![manifest.0, pushed_at])?;
+        Ok(())
+    }
+
+    /// Records a target that a tag had before.
+    ///
+    /// States are listed in the order in which they are recorded: the oldest comes first.
+    pub fn add_former_target(
+        &self,
+        repository: RepositoryId,
+        tag: &TagName,
+        former: FormerTarget,
+    ) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO tag_history (repository_id, tag, digest, media_type, size, since, until, is_deletion, pushed_at)
+                 SELECT ?1, ?2, digest, media_type, size, ?4, ?5, 0, ?4 FROM manifests WHERE id = ?3",
+            )?
+            .execute(params![
+                repository.0,
+                tag.as_str(),
+                former.manifest.0,
+                former.since,
+                former.until
+            ])?;
+        Ok(())
+    }
+}

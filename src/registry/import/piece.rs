@@ -1,0 +1,91 @@
+//! Pieces of another registry's content, read and verified, ready to be recorded.
+
+use bytes::Bytes;
+
+use crate::blob::SourceFile;
+use crate::meta::{Millis, NewManifest};
+use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
+use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::error::Error;
+
+/// Content of one repository, recorded at once.
+///
+/// Pieces of a repository are recorded in the order of these variants: manifests find their blobs, and tags their manifests.
+#[derive(Debug)]
+pub enum ImportPiece {
+    Blobs(RepositoryName, Vec<ImportedBlob>),
+    /// A blob whose content is known to be another than its digest says.
+    Damaged(Digest),
+    Manifests(RepositoryName, Vec<ImportedManifest>),
+    Tags(RepositoryName, Vec<ImportedTag>),
+    /// The end of a repository, for the progress.
+    End,
+}
+
+/// A blob that a repository shows, in a file of the other registry.
+#[derive(Clone, Debug)]
+pub struct ImportedBlob {
+    pub digest: Digest,
+    pub source: SourceFile,
+}
+
+/// A manifest whose bytes have the right digest.
+#[derive(Debug)]
+pub struct ImportedManifest {
+    pub(super) manifest: Manifest,
+    pub(super) new: NewManifest,
+    pub(super) pushed_at: Millis,
+}
+
+/// A tag with the targets that it had before.
+#[derive(Debug)]
+pub struct ImportedTag {
+    pub name: TagName,
+    pub target: Digest,
+    pub since: Millis,
+    /// Former targets with the times from which on they were it, oldest first.
+    pub former: Vec<(Digest, Millis)>,
+}
+
+impl ImportedManifest {
+    /// Verifies and parses a manifest.
+    ///
+    /// # Errors
+    /// [`Error::DigestMismatch`] and [`Error::ManifestInvalid`].
+    pub fn parse(digest: Digest, bytes: Bytes, pushed_at: Millis) -> Result<Self, Error> {
+        let (manifest, new) = parse_manifest(Some(digest), None, bytes)?;
+        Ok(Self {
+            manifest,
+            new,
+            pushed_at,
+        })
+    }
+
+    pub fn digest(&self) -> &Digest {
+        &self.new.digest
+    }
+
+    /// Size of the manifest itself, in bytes.
+    pub fn size(&self) -> usize {
+        self.new.bytes.len()
+    }
+
+    /// Returns what the manifest must find in its repository, children of an index included.
+    pub fn required(&self) -> impl Iterator<Item = &Digest> {
+        let required = self.manifest.references.iter();
+        required
+            .filter(|reference| !reference.is_optional)
+            .map(|reference| &reference.digest)
+    }
+
+    /// Returns the descriptors of config, layers and children.
+    pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
+        let Manifest {
+            config,
+            layers,
+            children,
+            ..
+        } = &self.manifest;
+        config.iter().chain(layers).chain(children)
+    }
+}

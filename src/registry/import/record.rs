@@ -1,0 +1,215 @@
+//! Recording another registry's content. All of it can be repeated: what is there stays as it is.
+
+use std::sync::Arc;
+
+use crate::blob::SourceFile;
+use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WithdrawnFrom, WriteTx, now};
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::blocking::blocking;
+use crate::registry::content::push::change::{AbsentReferences, RepositoryChange};
+use crate::registry::error::Error;
+use crate::registry::facades::Import;
+use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
+use crate::registry::import::progress::ImportProgress;
+use crate::registry::service::Registry;
+use crate::registry::settings::RegistrySettings;
+
+impl<'r> Import<'r> {
+    /// Returns how far the take-over of another registry's store in the data directory is.
+    pub async fn take_over(self) -> Result<TakeOver, Error> {
+        self.registry.scan(|reader| reader.take_over()).await
+    }
+
+    /// Records durably that a take-over has begun.
+    pub async fn begin_take_over(self) -> Result<(), Error> {
+        let begun = move |tx: &WriteTx<'_>| Ok(tx.set_take_over(TakeOver::Begun)?);
+        self.registry.meta.write(begun).await
+    }
+
+    /// Makes everything durable that was taken over, then records that it is complete.
+    pub async fn complete_take_over(self) -> Result<(), Error> {
+        let blobs = Arc::clone(&self.registry.blobs);
+        blocking(move || blobs.sync_file_system())
+            .await?
+            .map_err(Error::files("syncing the file system"))?;
+        let complete = move |tx: &WriteTx<'_>| Ok(tx.set_take_over(TakeOver::Complete)?);
+        self.registry.meta.write(complete).await
+    }
+
+    /// The progress of the take-over, which decides whether the registry is available.
+    pub fn progress(self) -> &'r ImportProgress {
+        &self.registry.import
+    }
+
+    /// Gives a file of another registry the name of a blob, for [`Self::record`]. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::Link`] if that is impossible.
+    pub fn link(self, blob: &ImportedBlob) -> Result<(), Error> {
+        self.registry
+            .blobs
+            .link_source(&blob.source, &blob.digest)
+            .map_err(Error::Link)
+    }
+
+    /// Records pieces in one transaction, which a power failure may undo until [`Self::complete_take_over`].
+    ///
+    /// # Errors
+    /// [`Error::Link`], file system and database errors.
+    pub async fn record(self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
+        let (registry, settings) = (self.registry.clone(), self.registry.settings());
+        self.registry
+            .meta
+            .write_lazily(move |tx| {
+                let actor = Actor::default();
+                let recording = Recording {
+                    tx,
+                    registry: &registry,
+                    settings: &settings,
+                    actor: &actor,
+                    now: now(),
+                };
+                pieces
+                    .into_iter()
+                    .try_for_each(|piece| recording.record(piece))
+            })
+            .await
+    }
+}
+
+/// One change that records pieces.
+struct Recording<'c> {
+    tx: &'c WriteTx<'c>,
+    registry: &'c Registry,
+    settings: &'c RegistrySettings,
+    actor: &'c Actor,
+    now: Millis,
+}
+
+impl Recording<'_> {
+    fn record(&self, piece: ImportPiece) -> Result<(), Error> {
+        let progress = &self.registry.import;
+        match piece {
+            ImportPiece::Blobs(repository, blobs) => {
+                self.blobs(&repository, &blobs)?;
+                progress.add_blobs(blobs.len());
+            }
+            ImportPiece::Damaged(digest) => {
+                withdraw(self.tx, &digest)?;
+            }
+            ImportPiece::Manifests(repository, manifests) => {
+                progress.add_manifests(manifests.len());
+                self.in_repository(&repository, |change| {
+                    manifests
+                        .into_iter()
+                        .try_for_each(|manifest| record_manifest(change, manifest))
+                })?;
+            }
+            ImportPiece::Tags(repository, tags) => {
+                self.in_repository(&repository, |change| {
+                    tags.iter().try_for_each(|tag| record_tag(change, tag))
+                })?;
+                progress.add_tags(tags.len());
+            }
+            ImportPiece::End => progress.add_repository(),
+        }
+        Ok(())
+    }
+
+    fn blobs(&self, repository: &RepositoryName, blobs: &[ImportedBlob]) -> Result<(), Error> {
+        let id = self.tx.ensure_repository(repository, self.now)?;
+        for ImportedBlob { digest, source } in blobs {
+            let blob = match self.tx.blob(digest)? {
+                Some(blob) => blob,
+                None => self.insert_blob(digest, source)?,
+            };
+            self.tx.link_blob(id, digest, blob, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn insert_blob(
+        &self,
+        digest: &Digest,
+        source: &SourceFile,
+    ) -> Result<crate::meta::BlobRow, Error> {
+        self.registry
+            .blobs
+            .ensure_linked(source, digest)
+            .map_err(Error::Link)?;
+        Ok(self
+            .tx
+            .insert_unverified_blob(digest, source.size, self.now)?)
+    }
+
+    fn in_repository(
+        &self,
+        name: &RepositoryName,
+        work: impl FnOnce(&RepositoryChange<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        work(&RepositoryChange {
+            tx: self.tx,
+            id: self.tx.ensure_repository(name, self.now)?,
+            name,
+            settings: self.settings,
+            actor: self.actor,
+            now: self.now,
+        })
+    }
+}
+
+/// Records a manifest, which may have gaps: the other registry served it so, too.
+fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) -> Result<(), Error> {
+    let ImportedManifest {
+        manifest,
+        new,
+        pushed_at,
+    } = imported;
+    if change.tx.manifest(change.id, &new.digest)?.is_some() {
+        return Ok(());
+    }
+    let id = change.insert_manifest(&manifest.references, &new, AbsentReferences::Allowed)?;
+    Ok(change.tx.set_pushed_at(id, pushed_at.min(change.now))?)
+}
+
+/// Points a tag at its target, unless it exists or the target was left out.
+fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
+    let (tx, id) = (change.tx, change.id);
+    let Some(target) = tx.manifest(id, &tag.target)? else {
+        return Ok(());
+    };
+    if tx.tag_target(id, &tag.name)?.is_some() {
+        return Ok(());
+    }
+    let since = tag.since.min(change.now);
+    let mut next = since;
+    let mut former = Vec::new();
+    for (digest, time) in tag.former.iter().rev() {
+        if let Some(manifest) = tx.manifest(id, digest)? {
+            let until = next;
+            next = next.min(*time);
+            former.push(FormerTarget {
+                manifest,
+                since: next,
+                until,
+            });
+        }
+    }
+    former
+        .into_iter()
+        .rev()
+        .try_for_each(|state| tx.add_former_target(id, &tag.name, state))?;
+    let origin = TagOrigin::push(since);
+    Ok(tx.set_tag(id, &tag.name, target, origin, change.actor, since)?)
+}
+
+/// Takes a blob out of all repositories that nobody has verified; a verified one stays, and the result is `None`.
+pub(in crate::registry) fn withdraw(
+    tx: &WriteTx<'_>,
+    digest: &Digest,
+) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
+    match tx.blob(digest)? {
+        Some(blob) if tx.is_unverified(blob)? => Ok(Some(tx.withdraw_blob(digest, blob)?)),
+        _ => Ok(None),
+    }
+}
