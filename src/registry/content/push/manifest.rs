@@ -71,6 +71,8 @@ impl Manifests<'_> {
             }
         };
         let rules = Arc::clone(&settings);
+        // until the references are recorded
+        let _room = self.registry.parsing_space.take(&bytes).await?;
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
             if !manifest.media_type.is_json() {
@@ -79,9 +81,9 @@ impl Manifests<'_> {
             check_manifest(&new.bytes).map_err(ManifestError::from)?;
             rules.manifest_rules.check(&manifest)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
-            Ok::<_, Error>((manifest, new))
+            Ok::<_, Error>((manifest.references, new))
         };
-        let (manifest, new) = blocking(read).await??;
+        let (references, new) = blocking(read).await??;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
@@ -99,7 +101,7 @@ impl Manifests<'_> {
                     now,
                 };
                 condition.check(change.stored(&reference)?.as_ref())?;
-                let manifest = change.record_manifest(&manifest.references, &new)?;
+                let manifest = change.record_manifest(&references, &new)?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
