@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
 use crate::http::app::App;
+use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
 use crate::http::connection::send_budget::TotalBudget;
@@ -83,7 +84,7 @@ impl Server {
         let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
-        let total_budget = TotalBudget::default();
+        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
@@ -118,6 +119,7 @@ impl Server {
                 warnings,
                 permit,
                 budget: total_budget.connection(),
+                heads: heads.clone(),
                 stopping,
             };
             tokio::spawn(async move {

@@ -75,6 +75,37 @@ fn unfinished_heads_time_out() {
     end_of(&mut stream);
 }
 
+/// Unfinished heads share a budget, and large ones must hurry; ordinary requests do not notice.
+#[test]
+fn unfinished_heads_take_little_memory() {
+    let server = Server::start();
+    let before = memory(&server, "VmRSS");
+    let mut beginning = b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Large: ".to_vec();
+    beginning.resize(120 << 10, b'a');
+    let mut held: Vec<_> = (0..600)
+        .map(|_| {
+            let mut stream = server.client().connect();
+            // those beyond the budget are closed
+            let _ = stream.write_all(&beginning);
+            stream
+        })
+        .collect();
+    assert_eq!(server.client().get("/v2/").status, 200);
+    let grown = memory(&server, "VmRSS").saturating_sub(before);
+    assert!(grown < 60 << 10, "{grown} KiB more");
+    // the first is inside the budget, and has less time than a small head
+    let start = Instant::now();
+    end_of(&mut held[0]);
+    assert!(start.elapsed() > Duration::from_secs(1), "it had no time");
+    drop(held);
+    // the budget is there again
+    let mut stream = server.client().connect();
+    for part in [&*beginning, b"\r\nConnection: close\r\n\r\n"] {
+        stream.write_all(part).expect("bytes are taken");
+    }
+    assert!(end_of(&mut stream).starts_with(b"HTTP/1.1 200"));
+}
+
 /// Load balancers close connections first, if the server waits longer than they do.
 #[test]
 fn idle_connections_have_a_time_of_their_own() {

@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
+/// Maximum time for a head from when it is large: it takes memory that others may need.
+const LARGE_HEAD: Duration = Duration::from_secs(10);
+
 /// Event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
@@ -13,6 +16,8 @@ enum Wait {
     Next,
     /// The rest of its head.
     Head,
+    /// The rest of a large head.
+    LargeHead,
 }
 
 /// Timer of a connection over HTTP/1: a head has limited time from its first byte on, and the next request from the
@@ -39,7 +44,14 @@ impl HeadTimer {
 
     /// Notes that bytes of request `number` have arrived.
     pub(crate) fn arrived(&mut self, number: usize) {
-        self.wait(number, Wait::Head);
+        if self.waiting != Some((number, Wait::LargeHead)) {
+            self.wait(number, Wait::Head);
+        }
+    }
+
+    /// Notes that the head of request `number` is large, and not complete.
+    pub(crate) fn became_large(&mut self, number: usize) {
+        self.wait(number, Wait::LargeHead);
     }
 
     /// Completes when request `number` has not arrived in time.
@@ -61,6 +73,7 @@ impl HeadTimer {
         let patience = match wait {
             Wait::Next => self.keep_alive,
             Wait::Head => self.head,
+            Wait::LargeHead => self.head.min(LARGE_HEAD),
         };
         match &mut self.end {
             Some(end) => end.as_mut().reset(Instant::now() + patience),

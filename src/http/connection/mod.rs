@@ -2,7 +2,8 @@
 
 pub(crate) mod bodies;
 pub(crate) mod h2_executor;
-pub(crate) mod head_timer;
+pub(crate) mod head_budget;
+mod head_timer;
 pub(crate) mod listener;
 pub(crate) mod per_address;
 pub(crate) mod raw_error;

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::http::connection::head_budget::{Head, Size};
 use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::raw_error;
 use crate::http::connection::stream::Stream;
@@ -148,6 +149,7 @@ pub(crate) struct Connection {
     headers: ExtraHeaders,
     lingering: Option<Pin<Box<Sleep>>>,
     timer: HeadTimer,
+    head: Head,
     /// Unwritten rest of the error that replaces hyper's.
     raw_error: Option<Bytes>,
 }
@@ -158,6 +160,7 @@ impl Connection {
         state: ConnectionState,
         headers: ExtraHeaders,
         timer: HeadTimer,
+        head: Head,
     ) -> Self {
         Self {
             stream,
@@ -165,6 +168,7 @@ impl Connection {
             headers,
             lingering: None,
             timer,
+            head,
             raw_error: None,
         }
     }
@@ -196,6 +200,7 @@ impl Connection {
         if !self.state.is_answering() {
             return self.poll_write_raw_error(cx, buffers);
         }
+        self.head.finish();
         let buffers = &buffers[buffers
             .iter()
             .take_while(|buffer| buffer.is_empty())
@@ -220,14 +225,25 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         // bodies have limits of their own
         if this.state.is_answering() {
-            return read;
+            this.head.finish();
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
         let number = this.state.requests();
-        if buffer.filled().len() > before {
+        match this.head.wait_for(number) {
+            Size::Ordinary => {}
+            Size::Large => this.timer.became_large(number),
+            Size::Excessive => {
+                let cause = "unfinished heads of all connections take too much memory";
+                return Poll::Ready(Err(io::Error::other(cause)));
+            }
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        let arrived = buffer.filled().len() - before;
+        if arrived > 0 {
+            this.head.arrived(arrived);
             this.timer.arrived(number);
         }
         if read.is_pending() && this.timer.poll_late(number, cx).is_ready() {

@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::http::connection::bodies::ResponseBody;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
+use crate::http::connection::head_budget::{Head, HeadBudget};
 use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::per_address::ConnectionPermit;
 use crate::http::connection::raw_error;
@@ -70,6 +71,8 @@ pub(crate) struct Context<A> {
     pub permit: ConnectionPermit,
     /// Budget of memory for its responses.
     pub budget: SendBudget,
+    /// Budget of memory for unfinished heads, of all connections.
+    pub heads: HeadBudget,
     /// Becomes true when the server stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -165,7 +168,7 @@ async fn open_encrypted<A: Application>(
         context
             .warnings
             .handshake(context.address, Failure::PlainHttp);
-        reject_plain(socket, &context.settings).await?;
+        reject_plain(socket, context).await?;
         return Ok(None);
     }
     let Some(stream) = tls.accept(socket).await? else {
@@ -182,9 +185,9 @@ async fn open_encrypted<A: Application>(
     )))
 }
 
-async fn reject_plain(socket: Socket, settings: &ServerSettings) -> io::Result<()> {
-    let headers = &settings.headers;
-    let (mut connection, state) = connection(Stream::Plain(socket), settings);
+async fn reject_plain<A>(socket: Socket, context: &Context<A>) -> io::Result<()> {
+    let headers = &context.settings.headers;
+    let (mut connection, state) = connection(Stream::Plain(socket), context);
     let _guard = state.begin();
     // unread bytes of the client would reset the connection before it has read the response
     state.set_unread(true);
@@ -194,12 +197,19 @@ async fn reject_plain(socket: Socket, settings: &ServerSettings) -> io::Result<(
     connection.shutdown().await
 }
 
-fn connection(stream: Stream, settings: &ServerSettings) -> (Connection, ConnectionState) {
+fn connection<A>(stream: Stream, context: &Context<A>) -> (Connection, ConnectionState) {
+    let settings = &context.settings;
     let (state, limits) = (ConnectionState::new(&stream), &settings.limits);
     let timer = HeadTimer::new(limits.header_timeout, limits.keep_alive_timeout);
     let headers = settings.headers.clone();
     (
-        Connection::new(stream, state.clone(), headers, timer),
+        Connection::new(
+            stream,
+            state.clone(),
+            headers,
+            timer,
+            Head::new(context.heads.clone()),
+        ),
         state,
     )
 }
@@ -244,7 +254,7 @@ fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
 
 async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
     let (peer, stopping) = (context.peer(&stream), context.stopping.clone());
-    let (connection, state) = connection(stream, &context.settings);
+    let (connection, state) = connection(stream, &context);
     let is_stopping = stopping.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = state.begin();
@@ -310,7 +320,7 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
     let limits = context.settings.limits.clone();
     let per_address = limits.connections_per_address;
-    let (connection, state) = connection(stream, &context.settings);
+    let (connection, state) = connection(stream, &context);
     // everything written is intended: HTTP/2 rejects requests by other means
     let _guard = state.begin();
     let (streams, mut open) = watch::channel(0);

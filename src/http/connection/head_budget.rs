@@ -1,0 +1,107 @@
+//! Budget of memory for unfinished heads of HTTP/1, over all connections.
+//!
+//! Heads of ordinary size do not count, so that clients who send large ones slowly delay nobody else. Only what a
+//! client was waited for counts: a head that is complete when it is read is never refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Size of a head that does not count, in bytes: that of the buffer which every connection has anyway.
+const ORDINARY: usize = 8 << 10;
+/// Budget of all connections, in bytes.
+const IN_TOTAL: usize = 32 << 20;
+
+/// Budget of all connections: bytes that they hold.
+#[derive(Clone, Default)]
+pub(crate) struct HeadBudget(Arc<AtomicUsize>);
+
+/// Verdict on an unfinished head.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Ordinary,
+    /// It counts against the budget.
+    Large,
+    /// It counts, and the budget is used up: the connection must end.
+    Excessive,
+}
+
+/// Head that a connection waits for. It returns to the budget what it holds when it is dropped.
+pub(crate) struct Head {
+    budget: HeadBudget,
+    /// Number of its request.
+    number: usize,
+    arrived: usize,
+    held: usize,
+}
+
+impl Head {
+    pub(crate) fn new(budget: HeadBudget) -> Self {
+        Self {
+            budget,
+            number: 0,
+            arrived: 0,
+            held: 0,
+        }
+    }
+
+    /// Notes that `bytes` more have arrived.
+    pub(crate) fn arrived(&mut self, bytes: usize) {
+        self.arrived += bytes;
+    }
+
+    /// Counts what has arrived of the head of request `number`, which is not complete.
+    pub(crate) fn wait_for(&mut self, number: usize) -> Size {
+        if self.number != number {
+            self.finish();
+            self.number = number;
+        }
+        if self.arrived <= ORDINARY {
+            return Size::Ordinary;
+        }
+        let more = self.arrived - self.held;
+        self.held = self.arrived;
+        let before = self.budget.0.fetch_add(more, Ordering::Relaxed);
+        if before + more > IN_TOTAL {
+            Size::Excessive
+        } else {
+            Size::Large
+        }
+    }
+
+    /// Returns what it holds: the head is complete.
+    pub(crate) fn finish(&mut self) {
+        self.budget.0.fetch_sub(self.held, Ordering::Relaxed);
+        (self.arrived, self.held) = (0, 0);
+    }
+}
+
+impl Drop for Head {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_heads_share_a_budget_and_return_it() {
+        let budget = HeadBudget::default();
+        let wait = |bytes| {
+            let mut head = Head::new(budget.clone());
+            head.arrived(bytes);
+            (head.wait_for(0), head)
+        };
+        let mut held: Vec<_> = (0..32).map(|_| wait(1 << 20)).collect();
+        assert!(held.iter().all(|(size, _)| *size == Size::Large));
+        assert_eq!(wait(ORDINARY).0, Size::Ordinary);
+        assert_eq!(wait(ORDINARY + 1).0, Size::Excessive);
+        held[0].1.finish();
+        assert_eq!(wait(1 << 20).0, Size::Large);
+        // the next request over a connection begins anew
+        assert_eq!(held[1].1.wait_for(1), Size::Ordinary);
+        drop(held);
+        assert_eq!(budget.0.load(Ordering::Relaxed), 0);
+    }
+}
