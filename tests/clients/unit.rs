@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::bench::Bench;
 
-/// Where Debian has the units that ours refer to.
+/// Directory where Debian has the units that ours refer to.
 const SYSTEM_UNITS: &str = "/usr/lib/systemd/system";
 
 /// Returns the `install` commands of the README, without the prompt.
