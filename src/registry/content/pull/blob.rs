@@ -30,14 +30,9 @@ impl FoundBlob<'_> {
         match blocking(move || blobs.open_blob(&wanted)).await? {
             Ok(content) => Ok(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let link = self
-                    .registry
-                    .blobs()
-                    .link(self.repository, self.digest)
+                self.registry
+                    .is_intact(self.repository, self.digest, self.size)
                     .await?;
-                if link.is_some() {
-                    tracing::error!(digest = %self.digest, "blob file is missing; push the blob again to repair it");
-                }
                 Err(blob_unknown(self.repository, self.digest))
             }
             Err(error) => Err(Error::files("opening a blob")(error)),
@@ -48,7 +43,8 @@ impl FoundBlob<'_> {
 impl Blobs<'_> {
     /// Finds a blob of the repository, and promises that it stays for at least half a lease.
     ///
-    /// A client may rely on the promise instead of pushing the blob.
+    /// A client may rely on the promise instead of pushing the blob. One whose file is lost is absent,
+    /// so that it is pushed again.
     pub async fn find<'a>(
         self,
         repository: &'a RepositoryName,
@@ -62,11 +58,15 @@ impl Blobs<'_> {
         if !self.promise_link(repository, digest, &link).await? {
             return Err(unknown());
         }
+        let size = link.blob.size;
+        if !self.registry.is_intact(repository, digest, size).await? {
+            return Err(unknown());
+        }
         Ok(FoundBlob {
             registry: self.registry,
             repository,
             digest,
-            size: link.blob.size,
+            size,
         })
     }
 
