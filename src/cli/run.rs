@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::commands::{
     completions, config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore,
-    rm, tag, why,
+    rm, tag, verify, why,
 };
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
@@ -50,6 +50,8 @@ enum Command {
     Why(why::Arguments),
     /// Preview the effect of the retention rules
     Policy(policy::Arguments),
+    /// Read everything that is stored and compare it with its digests; a server may be running
+    Verify(verify::Arguments),
     /// Remove unreferenced content now; a server may be running
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
@@ -94,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Tag(arguments) => wait_for(tag::run(arguments)),
         Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
+        Command::Verify(arguments) => wait_for(verify::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),

@@ -40,6 +40,7 @@ pub use process_clock::{lived, lived_cutoff, now};
 pub use reports::listings::{ReferrerRow, RepositoryRow, TagRow};
 pub use reports::references::{HeldManifest, LinkedBlob, NeededBlob};
 pub use reports::usage::{DatabaseSize, Idle, Totals, Usage};
+pub use reports::verification::RecordedManifest;
 pub use sqlite::reader::{Point, PointReader, Read, Reader, Scan, point, scan};
 pub use sqlite::writer::{BeforeCommit, WriteTx};
 pub use stats::Stats;

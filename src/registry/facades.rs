@@ -59,6 +59,12 @@ pub struct Reports<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Verification of everything that is stored.
+#[derive(Clone, Copy)]
+pub struct Verify<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -109,6 +115,11 @@ impl Registry {
     /// Read-only reports.
     pub fn reports(&self) -> Reports<'_> {
         Reports { registry: self }
+    }
+
+    /// Verification of everything that is stored.
+    pub fn verify(&self) -> Verify<'_> {
+        Verify { registry: self }
     }
 
     /// Counters and checks for monitoring.

@@ -5,7 +5,7 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy` and `report`.
+//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy`, `report` and `verify`.
 
 mod blocking;
 mod content;
@@ -19,6 +19,7 @@ mod report;
 mod service;
 mod settings;
 mod upload;
+mod verify;
 
 pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
@@ -38,7 +39,7 @@ pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
 pub use facades::{
-    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
+    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
@@ -66,3 +67,4 @@ pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
 pub use upload::session::{ClosingRequest, UploadStatus};
+pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};

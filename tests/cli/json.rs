@@ -206,6 +206,10 @@ fn show(printed: &mut Printed) {
             .collect();
         printed.run(&server, heading, &arguments);
     }
+    for file in server.blob_files() {
+        std::fs::remove_file(file).expect("removed");
+    }
+    printed.run(&server, "registry verify", &["verify"]);
 }
 
 /// Commands that collect, and those about a server.

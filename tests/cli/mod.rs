@@ -14,6 +14,7 @@ mod promotion;
 mod removing;
 mod restoring;
 mod tags;
+mod verify;
 mod why;
 
 use serde_json::Value;

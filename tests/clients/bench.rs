@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::engine::Engine;
 use crate::program;
 use crate::server::Server;
-use crate::way::Way;
+use crate::transport::Transport;
 
 /// A client that hangs is a failure, not a hanging CI.
 const CLIENT_SECONDS: &str = "300";
@@ -36,7 +37,8 @@ pub trait Front {
 pub struct Bench {
     /// The server as tests see it; `host` is the one that clients use.
     pub server: Server,
-    pub way: Way,
+    pub transport: Transport,
+    pub engine: Engine,
     front: Option<Box<dyn Front>>,
     env: RefCell<Vec<(&'static str, String)>>,
     dir: TempDir,
@@ -65,7 +67,12 @@ impl Printed {
 }
 
 impl Bench {
-    pub fn new(name: &str, way: Way, environment: &[(&str, &str)]) -> Self {
+    pub fn new(
+        name: &str,
+        transport: Transport,
+        engine: Engine,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let dir = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
             .tempdir()
@@ -75,7 +82,8 @@ impl Bench {
         }
         Self {
             server: Server::start(dir.path(), environment),
-            way,
+            transport,
+            engine,
             front: None,
             env: RefCell::default(),
             dir,
@@ -187,7 +195,8 @@ impl Bench {
     fn command(&self, wrapper: &[&str], namespaces: &[&str], line: &str) -> Command {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap();
-        let found = program::find(name).unwrap_or_else(|| panic!("{name} is not installed"));
+        let found = program::find(self.engine.program(name))
+            .unwrap_or_else(|| panic!("{name} is not installed"));
         let mut command = Command::new(wrapper[0]);
         command.args(&wrapper[1..]);
         if program::is_root() {
@@ -196,7 +205,7 @@ impl Bench {
         }
         command
             .arg(found)
-            .args(words.filter(|word| self.way.has_place_for(word)))
+            .args(words.filter(|word| self.transport.has_place_for(word)))
             .current_dir(self.dir());
         command
             .env_clear()

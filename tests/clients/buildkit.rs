@@ -3,7 +3,7 @@
 use crate::bench::{Bench, Daemon};
 use crate::content::{OCI_INDEX, OCI_MANIFEST, noise};
 use crate::server::{Manifest, list, text};
-use crate::way::Way;
+use crate::transport::Transport;
 
 const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
 const STEPS: usize = 3;
@@ -31,7 +31,7 @@ enabled = false
 http = {}
 "#,
         bench.server.host,
-        bench.way == Way::Plain
+        bench.transport == Transport::Plain
     );
     bench.write(&format!("{name}.toml"), config);
     bench.set("BUILDKIT_HOST", format!("unix://{dir}.sock"));
@@ -57,22 +57,9 @@ fn build(bench: &Bench, options: &str) -> String {
     printed.both()
 }
 
-pub fn attested_multi_arch(bench: &Bench) {
-    let mut first = builder(bench, "first");
-    context(bench);
-    let image = format!("{}/team/app:v1", bench.server.host);
-    build(
-        bench,
-        &format!(
-            "--opt platform=linux/amd64,linux/arm64 --opt attest:provenance=mode=max \
-             --metadata-file built.json --output type=image,name={image},push=true"
-        ),
-    );
-    first.stop();
-    let built: serde_json::Value = serde_json::from_slice(&bench.read("built.json")).unwrap();
-    let index = bench.server.manifest("team/app", "v1");
+/// Asserts that an index of team/app names images for two platforms, and provenance of each.
+pub fn assert_attested(bench: &Bench, index: &Manifest) {
     assert_eq!(index.media_type, OCI_INDEX);
-    assert_eq!(index.digest, text(&built["containerimage.digest"]));
     let children = index.children();
     let platforms: Vec<String> = children
         .iter()
@@ -100,7 +87,25 @@ pub fn attested_multi_arch(bench: &Bench) {
             "{statement}"
         );
     }
-    bench.server.content("team/app", "v1");
+    bench.server.content("team/app", &index.digest);
+}
+
+pub fn attested_multi_arch(bench: &Bench) {
+    let mut first = builder(bench, "first");
+    context(bench);
+    let image = format!("{}/team/app:v1", bench.server.host);
+    build(
+        bench,
+        &format!(
+            "--opt platform=linux/amd64,linux/arm64 --opt attest:provenance=mode=max \
+             --metadata-file built.json --output type=image,name={image},push=true"
+        ),
+    );
+    first.stop();
+    let built: serde_json::Value = serde_json::from_slice(&bench.read("built.json")).unwrap();
+    let index = bench.server.manifest("team/app", "v1");
+    assert_eq!(index.digest, text(&built["containerimage.digest"]));
+    assert_attested(bench, &index);
 
     // another builder takes it for a base, for either platform
     let _second = builder(bench, "second");

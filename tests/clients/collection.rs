@@ -5,12 +5,20 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::bench::Bench;
 use crate::content::noise;
-use crate::docker::{engine, pushed};
+use crate::docker::pushed;
+use crate::engine::{self, Engine};
 use crate::server::text;
 
-const IMAGES: usize = 200;
 /// Each of so many images is pulled by docker; of all of them every byte is looked at.
 const PULLED: usize = 10;
+
+/// Number of images; fewer with 29, because the server does the same for both.
+const fn images(engine: Engine) -> usize {
+    match engine {
+        Engine::Debian => 100,
+        Engine::V29 => 40,
+    }
+}
 
 /// Settings of the server in `beside_pushes`: unreferenced content is removed within seconds.
 pub const HASTY: &[(&str, &str)] = &[
@@ -27,10 +35,11 @@ pub const BY_HAND: &[(&str, &str)] = &[
     ("REGISTRY_GC_GRACE", "0s"),
 ];
 
-/// 200 images, each pushed under a tag of its own and over `latest`, while `registry gc --online` runs in a loop.
+/// Many images, each pushed under a tag of its own and over `latest`, while `registry gc --online` runs in a loop.
 pub fn beside_pushes(bench: &Bench) {
-    let _engine = engine(bench);
+    let _engine = engine::start(bench);
     let host = &bench.server.host;
+    let images = images(bench.engine);
     let (stop, passes) = (AtomicBool::new(false), AtomicU32::new(0));
     let collect = bench.registry(&["gc", "--online", "--data-dir", "data"]);
     std::thread::scope(|scope| {
@@ -47,7 +56,7 @@ pub fn beside_pushes(bench: &Bench) {
             }
         });
         let _stops = Stops(&stop);
-        for number in 0..IMAGES {
+        for number in 0..images {
             let seed = number as u64;
             // a layer of its own, and one that it shares with a few others
             bench.write("image/own", noise(seed, 3000));
@@ -71,8 +80,8 @@ pub fn beside_pushes(bench: &Bench) {
             }
         }
     });
-    let kept: Vec<usize> = (0..IMAGES)
-        .filter(|number| number % 3 != 0 || number + 2 >= IMAGES)
+    let kept: Vec<usize> = (0..images)
+        .filter(|number| number % 3 != 0 || number + 2 >= images)
         .collect();
     assert_eq!(bench.server.tags("loop/app").len(), kept.len() + 1);
     for number in &kept {
@@ -90,7 +99,7 @@ pub fn beside_pushes(bench: &Bench) {
         bench.run(format!("docker pull {host}/loop/app:n{number}"));
     }
     println!(
-        "{IMAGES} images pushed beside {} passes",
+        "{images} images pushed beside {} passes",
         passes.load(Ordering::Relaxed)
     );
 }
@@ -107,7 +116,7 @@ impl Drop for Stops<'_> {
 /// Follows the manuals of registry:2: push, get the digest, DELETE, garbage-collect; the disk is
 /// free again.
 pub fn as_ever(bench: &Bench) {
-    let _engine = engine(bench);
+    let _engine = engine::start(bench);
     let host = &bench.server.host;
     for (name, size) in [("big", 8 << 20), ("small", 1000)] {
         bench.write(&format!("{name}/content"), noise(size as u64, size));

@@ -76,7 +76,7 @@ pub fn parallel_pull(bench: &Bench) {
     bench.run(format!(
         "ctr images import --base-name {base} --all-platforms source.tar"
     ));
-    let login = bench.way.login("--user");
+    let login = bench.transport.login("--user");
     bench.run(format!("ctr images push --plain-http {login} {image}"));
     first.stop();
     assert_same(&bench.server.content("team/app", "v1"), &source);

@@ -1,28 +1,18 @@
-//! Docker Engine, as Debian has it.
+//! Docker Engine: push and pull.
 
 use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, Daemon};
-use crate::content::{DOCKER_LIST, DOCKER_MANIFEST, noise, sha256};
+use crate::bench::Bench;
+use crate::buildkit::assert_attested;
+use crate::content::{noise, sha256};
+use crate::engine::{self, Engine};
+use crate::fixture::gunzip;
 use crate::server::{list, text};
 
-/// Neither iptables nor a bridge: no container is run, and the machine's network is left alone.
-pub fn engine(bench: &Bench) -> Daemon {
-    let dir = bench.dir().display();
-    let socket = format!("unix://{dir}/docker.sock");
-    bench.set("DOCKER_HOST", &socket);
-    bench.set("DOCKER_BUILDKIT", "1");
-    bench.daemon(
-        format!(
-            "dockerd --iptables=false --ip6tables=false --bridge=none --host {socket} \
-             --data-root {dir}/docker --exec-root {dir}/exec --pidfile {dir}/docker.pid"
-        ),
-        "docker version",
-    )
-}
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 fn context(bench: &Bench) {
     bench.write("context/big", noise(1, 9 << 20));
@@ -53,7 +43,7 @@ fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
     let config: Value = serde_json::from_slice(&read(&text(&manifest[0]["Config"]))).unwrap();
     let layers: Vec<Vec<u8>> = list(&manifest[0]["Layers"])
         .iter()
-        .map(|name| read(&text(name)))
+        .map(|name| unpacked(read(&text(name))))
         .collect();
     let found: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
     let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
@@ -64,8 +54,17 @@ fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
     layers
 }
 
+/// A layer as it is in containerd's store, where it is compressed, or in the store of 20.10.
+fn unpacked(layer: Vec<u8>) -> Vec<u8> {
+    if layer.starts_with(&GZIP_MAGIC) {
+        gunzip(&layer)
+    } else {
+        layer
+    }
+}
+
 pub fn push_and_pull(bench: &Bench) {
-    let _engine = engine(bench);
+    let _engine = engine::start(bench);
     context(bench);
     let host = &bench.server.host;
     let image = format!("{host}/team/app:v1");
@@ -77,8 +76,8 @@ pub fn push_and_pull(bench: &Bench) {
     let (digest, _) = pushed(bench, &image);
     let manifest = bench.server.manifest("team/app", "v1");
     assert_eq!(manifest.digest, digest);
-    assert_eq!(manifest.media_type, DOCKER_MANIFEST);
-    assert_eq!(manifest.config(), id);
+    assert_eq!(manifest.media_type, bench.engine.manifest_type());
+    assert_eq!(bench.engine.image_id(&manifest), id);
     // every blob is there, and what its digest says
     assert_eq!(bench.server.content("team/app", &digest).len(), 5);
 
@@ -124,7 +123,7 @@ pub fn push_and_pull(bench: &Bench) {
 }
 
 pub fn multi_arch(bench: &Bench) {
-    let _engine = engine(bench);
+    let _engine = engine::start(bench);
     context(bench);
     let list_name = format!("{}/team/app:multi", bench.server.host);
     let names = ["amd64", "arm64"].map(|arch| {
@@ -146,7 +145,7 @@ pub fn multi_arch(bench: &Bench) {
     let digest = bench.run(format!("{manifest} push --insecure --purge {list_name}"));
     let list = bench.server.manifest("team/app", "multi");
     assert_eq!(list.digest, digest.line());
-    assert_eq!(list.media_type, DOCKER_LIST);
+    assert_eq!(list.media_type, bench.engine.list_type());
     let platforms: Vec<String> = list
         .children()
         .iter()
@@ -161,11 +160,55 @@ pub fn multi_arch(bench: &Bench) {
     bench.run(format!("docker image rm --force {} {}", ids[0], ids[1]));
     for (arch, id) in ["amd64", "arm64"].iter().zip(&ids) {
         bench.run(format!("docker pull --platform linux/{arch} {list_name}"));
-        assert_eq!(id_of(bench, &list_name), *id);
+        assert_eq!(architecture(bench, arch, &list_name), *arch);
+        // what 29 names by it is the list
+        if bench.engine == Engine::Debian {
+            assert_eq!(id_of(bench, &list_name), *id);
+        }
     }
+}
+
+/// Returns the architecture of an image that was pulled for `arch`, of which 29 may have several.
+fn architecture(bench: &Bench, arch: &str, image: &str) -> String {
+    let platform = match bench.engine {
+        Engine::Debian => String::new(),
+        Engine::V29 => format!("--platform linux/{arch}"),
+    };
+    let shown = bench.run(format!(
+        "docker image inspect {platform} --format {{{{.Architecture}}}} {image}"
+    ));
+    shown.line().to_owned()
 }
 
 fn id_of(bench: &Bench, image: &str) -> String {
     let shown = bench.run(format!("docker image inspect --format {{{{.Id}}}} {image}"));
     shown.line().to_owned()
+}
+
+/// Images for two platforms with provenance, pushed by BuildKit, then by the engine out of its store.
+pub fn attested_multi_arch(bench: &Bench) {
+    let _engine = engine::start(bench);
+    context(bench);
+    let host = &bench.server.host;
+    let build = "docker buildx build --platform linux/amd64,linux/arm64 --provenance mode=max --metadata-file built.json";
+    let by_buildkit = format!("{host}/team/app:buildkit");
+    bench.run(format!("{build} --push --tag {by_buildkit} context"));
+    let built: Value = serde_json::from_slice(&bench.read("built.json")).unwrap();
+    let index = bench.server.manifest("team/app", "buildkit");
+    assert_eq!(index.digest, text(&built["containerimage.digest"]));
+    assert_attested(bench, &index);
+
+    let by_engine = format!("{host}/other/app:engine");
+    bench.run(format!("{build} --tag {by_engine} context"));
+    let (digest, _) = pushed(bench, &by_engine);
+    let index = bench.server.manifest("other/app", "engine");
+    assert_eq!(index.digest, digest);
+    assert_eq!(index.children().len(), 4);
+    bench.server.content("other/app", "engine");
+
+    bench.run(format!("docker image rm --force {by_engine}"));
+    for arch in ["amd64", "arm64"] {
+        bench.run(format!("docker pull --platform linux/{arch} {by_buildkit}"));
+        assert_eq!(architecture(bench, arch, &by_buildkit), arch);
+    }
 }

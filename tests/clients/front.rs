@@ -4,7 +4,7 @@ use crate::bench::{Bench, Front};
 use crate::nginx::Proxy;
 use crate::pki::Authority;
 use crate::server::{Server, address};
-use crate::way::{USER, Way};
+use crate::transport::{Transport, USER};
 
 const USER_IN_BASE64: &str = "dGVzdGVyOnNlY3JldA==";
 
@@ -22,13 +22,13 @@ impl Front for Proxy {
 
 /// Starts the front server of the bench's way, and configures clients for it.
 pub fn set_up(bench: &mut Bench, environment: &[(&str, &str)]) {
-    let (host, front): (String, Box<dyn Front>) = match bench.way {
-        Way::Plain => return,
-        Way::Guarded => {
+    let (host, front): (String, Box<dyn Front>) = match bench.transport {
+        Transport::Plain => return,
+        Transport::Guarded => {
             let guard = guard(bench, environment);
             (guard.host.clone(), Box::new(guard))
         }
-        Way::Proxied => {
+        Transport::Proxied => {
             let proxy = Proxy::start(bench, "https", &[]);
             let host = proxy.host.replace("localhost", &address());
             (host, Box::new(proxy))
@@ -38,7 +38,7 @@ pub fn set_up(bench: &mut Bench, environment: &[(&str, &str)]) {
         "SSL_CERT_FILE",
         bench.path("certs/ca.crt").display().to_string(),
     );
-    if bench.way == Way::Guarded {
+    if bench.transport == Transport::Guarded {
         let logins =
             serde_json::json!({ "auths": { &host: { "auth": USER_IN_BASE64 } } }).to_string();
         bench.write("home/.docker/config.json", &logins);

@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::bench::{Bench, Printed};
-use crate::docker::{engine, pushed};
+use crate::docker::pushed;
+use crate::engine;
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -147,7 +148,7 @@ fn push_and_pull(bench: &Bench, address: &str, name: &str) {
 
 /// Starts of containers, as people start `registry:2`.
 pub fn in_place_of_registry_2(bench: &Bench) {
-    let _engine = engine(bench);
+    let _engine = engine::start(bench);
     build(bench);
     keeps_content_over_a_restart(bench);
     for image in ["tarkeep", "tarkeep:bare"] {

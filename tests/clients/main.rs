@@ -26,6 +26,7 @@ mod curl;
 mod differential;
 mod docker;
 mod encrypted;
+mod engine;
 mod fail2ban;
 mod fixture;
 mod front;
@@ -41,32 +42,44 @@ mod runner;
 mod server;
 mod skopeo;
 mod switching;
+mod transport;
 mod unit;
-mod way;
 
 use std::process::ExitCode;
 
 use runner::Test;
 
 const TESTS: &[Test] = &[
-    Test::root("docker", &["docker", "dockerd"], docker::push_and_pull).everywhere(),
+    Test::root("docker", &["docker", "dockerd"], docker::push_and_pull)
+        .on_every_engine()
+        .everywhere(),
     Test::root(
         "docker-multi-arch",
         &["docker", "dockerd"],
         docker::multi_arch,
     )
+    .on_every_engine()
+    .everywhere(),
+    Test::root(
+        "docker-buildx",
+        &["docker", "dockerd"],
+        docker::attested_multi_arch,
+    )
+    .on_newest_engine()
     .everywhere(),
     Test::root(
         "docker-beside-gc",
         &["docker", "dockerd", "curl"],
         collection::beside_pushes,
     )
+    .on_every_engine()
     .with(collection::HASTY),
     Test::root(
         "docker-garbage-collect",
         &["docker", "dockerd", "curl", "du"],
         collection::as_ever,
     )
+    .on_every_engine()
     .with(collection::BY_HAND),
     Test::root("podman", &["podman"], podman::push_and_pull).everywhere(),
     Test::root("podman-multi-arch", &["podman"], podman::multi_arch).everywhere(),
@@ -143,32 +156,45 @@ const TESTS: &[Test] = &[
         "switching",
         &["docker", "dockerd", "curl", "skopeo"],
         switching::anonymous,
-    ),
+    )
+    .on_every_engine(),
+    Test::root(
+        "switching-insecure-registries",
+        &["docker", "dockerd"],
+        switching::insecure_registries,
+    )
+    .on_every_engine(),
     Test::root(
         "switching-tls",
         &["docker", "dockerd", "curl", "skopeo", "podman"],
         switching::tls::private_authority,
-    ),
+    )
+    .on_every_engine(),
     Test::root(
         "switching-client-certificates",
         &["docker", "dockerd", "curl", "skopeo"],
         switching::tls::client_certificates,
-    ),
+    )
+    .on_every_engine(),
     Test::root(
         "switching-logins",
         LOGIN_PROGRAMS,
         switching::logins::by_configuration,
-    ),
+    )
+    .on_every_engine(),
     Test::root(
         "switching-logins-variables",
         LOGIN_PROGRAMS,
         switching::logins::by_variables,
-    ),
+    )
+    .on_every_engine(),
     Test::root(
         "switching-tokens",
         &["docker", "dockerd", "skopeo", "podman"],
         switching::tokens::of_another_server,
-    ),
+    )
+    .on_every_engine(),
+    // 20.10 alone: 29 runs containers in a namespace that Debian's runc does not know
     Test::root(
         "image",
         &["docker", "dockerd", "curl", "musl-gcc", "busybox"],

@@ -11,10 +11,13 @@ pub const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const BUILT: &[&str] = &[
     "buildctl",
     "buildkitd",
+    "buildx",
     "containerd",
     "cosign",
     "crane",
     "ctr",
+    "docker-29",
+    "dockerd-29",
     "helm",
     "oras",
     "pebble",

@@ -8,9 +8,10 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::bench::Bench;
+use crate::engine::Engine;
 use crate::front;
 use crate::program;
-use crate::way::Way;
+use crate::transport::Transport;
 
 const AT_A_TIME: usize = 2;
 
@@ -27,14 +28,16 @@ pub struct Test {
     lacks: fn() -> Option<String>,
     /// Variables of the server.
     environment: &'static [(&'static str, &'static str)],
-    ways: &'static [Way],
+    transports: &'static [Transport],
+    engines: &'static [Engine],
     body: fn(&Bench),
 }
 
-/// A test over one of its ways.
-struct Trip {
+/// A test over one of its transports, with one of its engines.
+struct Case {
     test: &'static Test,
-    way: Way,
+    transport: Transport,
+    engine: Engine,
 }
 
 impl Test {
@@ -49,7 +52,8 @@ impl Test {
             needs_root: false,
             lacks: || None,
             environment: &[],
-            ways: &[Way::Plain],
+            transports: &[Transport::Plain],
+            engines: &[Engine::Debian],
             body,
         }
     }
@@ -65,10 +69,26 @@ impl Test {
         }
     }
 
-    /// Runs over all ways.
+    /// Runs over all transports.
     pub const fn everywhere(self) -> Self {
         Self {
-            ways: &Way::ALL,
+            transports: &Transport::ALL,
+            ..self
+        }
+    }
+
+    /// Runs with every version of Docker Engine.
+    pub const fn on_every_engine(self) -> Self {
+        Self {
+            engines: &Engine::ALL,
+            ..self
+        }
+    }
+
+    /// Runs with the newest version of Docker Engine alone.
+    pub const fn on_newest_engine(self) -> Self {
+        Self {
+            engines: &[Engine::V29],
             ..self
         }
     }
@@ -85,9 +105,22 @@ impl Test {
     }
 }
 
-impl Trip {
+impl Test {
+    fn cases(&'static self) -> impl Iterator<Item = Case> {
+        self.engines.iter().flat_map(move |engine| {
+            self.transports.iter().map(move |transport| Case {
+                test: self,
+                transport: *transport,
+                engine: *engine,
+            })
+        })
+    }
+}
+
+impl Case {
     fn name(&self) -> String {
-        format!("{}{}", self.test.name, self.way.suffix())
+        let (engine, transport) = (self.engine.suffix(), self.transport.suffix());
+        format!("{}{engine}{transport}", self.test.name)
     }
 
     fn missing(&self) -> Option<String> {
@@ -98,7 +131,9 @@ impl Trip {
             .test
             .programs
             .iter()
-            .chain(self.way.programs())
+            .map(|name| self.engine.program(name))
+            .chain(self.transport.programs().iter().copied())
+            .chain(self.engine.programs().iter().copied())
             .find(|name| program::find(name).is_none());
         absent
             .map(|absent| format!("{absent} is not installed"))
@@ -106,7 +141,12 @@ impl Trip {
     }
 
     fn run(&self) -> Result<(), String> {
-        let mut bench = Bench::new(self.test.name, self.way, self.test.environment);
+        let mut bench = Bench::new(
+            self.test.name,
+            self.transport,
+            self.engine,
+            self.test.environment,
+        );
         front::set_up(&mut bench, self.test.environment);
         caught(|| (self.test.body)(&bench)).map_err(|reason| format!("{reason}\n{}", bench.log()))
     }
@@ -125,20 +165,18 @@ struct Tally {
 
 pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
-    let trips = tests
-        .iter()
-        .flat_map(|test| test.ways.iter().map(move |way| Trip { test, way: *way }));
-    let is_wanted = |trip: &Trip| {
-        filters.is_empty() || filters.iter().any(|filter| trip.name().contains(filter))
+    let cases = tests.iter().flat_map(Test::cases);
+    let is_wanted = |case: &Case| {
+        filters.is_empty() || filters.iter().any(|filter| case.name().contains(filter))
     };
-    let queue: Mutex<VecDeque<Trip>> = Mutex::new(trips.filter(is_wanted).collect());
+    let queue: Mutex<VecDeque<Case>> = Mutex::new(cases.filter(is_wanted).collect());
     let tally = Mutex::new(Tally::default());
     let next = || queue.lock().unwrap().pop_front();
     thread::scope(|scope| {
         for _ in 0..AT_A_TIME {
             scope.spawn(|| {
-                while let Some(trip) = next() {
-                    report(&trip, &tally);
+                while let Some(case) = next() {
+                    report(&case, &tally);
                 }
             });
         }
@@ -154,15 +192,15 @@ pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn report(trip: &Trip, tally: &Mutex<Tally>) {
-    let name = trip.name();
-    if let Some(reason) = trip.missing() {
+fn report(case: &Case, tally: &Mutex<Tally>) {
+    let name = case.name();
+    if let Some(reason) = case.missing() {
         tally.lock().unwrap().skipped += 1;
         println!("skipped {name}: {reason}");
         return;
     }
     // a bench that cannot be set up is a failure of the test too
-    let outcome = caught(|| trip.run()).flatten();
+    let outcome = caught(|| case.run()).flatten();
     let mut tally = tally.lock().unwrap();
     match outcome {
         Ok(()) => tally.passed += 1,

@@ -7,7 +7,8 @@ pub mod tokens;
 use serde_json::json;
 
 use crate::bench::{Bench, Daemon};
-use crate::docker::{engine, pushed};
+use crate::docker::pushed;
+use crate::engine;
 use crate::server::{Server, address};
 
 /// A name that is no other machine's: tests have it in a /etc/hosts of their own.
@@ -16,13 +17,19 @@ const NAME: &str = "registry.test";
 const OTHER_NAME: &str = "other.test";
 const ACCEPT: &str = "--header Accept:application/vnd.docker.distribution.manifest.v2+json";
 
+/// Words of clients that ask for TLS and get plain HTTP.
+const NO_TLS: [&str; 2] = [
+    "server gave HTTP response to HTTPS client",
+    "http: server gave HTTP",
+];
+
 /// Docker, which knows the names of this test.
 fn docker(bench: &Bench) -> Daemon {
     bench.write(
         "hosts",
         format!("127.0.0.1 localhost\n{} {NAME} {OTHER_NAME}\n", address()),
     );
-    engine(bench)
+    engine::start(bench)
 }
 
 /// A server that others could reach, and a name for it.
@@ -106,7 +113,7 @@ fn restarted(bench: &Bench, mut daemon: Daemon) -> Daemon {
     daemon.stop();
     // a process of the new one may have the number that the old containerd had
     bench.run("rm -rf docker.pid docker.sock exec");
-    engine(bench)
+    engine::start(bench)
 }
 
 /// Without login and encryption: on this machine at once, from others once they are told to.
@@ -125,11 +132,7 @@ pub fn anonymous(bench: &Bench) {
 
     let (_server, host) = serve(bench, &[]);
     let remote = image(bench, &host);
-    let no_tls = [
-        "server gave HTTP response to HTTPS client",
-        "http: server gave HTTP",
-    ];
-    refused(bench, &format!("docker push {remote}"), &no_tls);
+    refused(bench, &format!("docker push {remote}"), &NO_TLS);
     let skopeo =
         format!("skopeo --insecure-policy copy --quiet docker-daemon:{remote} docker://{remote}");
     bench.run(format!("docker save --output saved.tar {remote}"));
@@ -137,15 +140,39 @@ pub fn anonymous(bench: &Bench) {
         &format!("docker-daemon:{remote}"),
         "docker-archive:saved.tar",
     );
-    refused(bench, &skopeo, &no_tls);
+    refused(bench, &skopeo, &NO_TLS);
     bench.run(skopeo.replace("copy", "copy --dest-tls-verify=false"));
 
-    bench.write(
-        "mask/etc/docker/daemon.json",
-        json!({"insecure-registries": [host]}).to_string(),
-    );
+    trust(bench, &host);
     let _daemon = restarted(bench, daemon);
     pushed(bench, &remote);
     bench.run(format!("docker rmi {remote}"));
     bench.run(format!("docker pull {remote}"));
+}
+
+/// Has the engine's next start take an entry for a registry without TLS.
+fn trust(bench: &Bench, entry: &str) {
+    bench.write(
+        "mask/etc/docker/daemon.json",
+        json!({"insecure-registries": [entry]}).to_string(),
+    );
+}
+
+/// Spellings of an entry for a registry whose name is not local, and whose port is not 80.
+pub fn insecure_registries(bench: &Bench) {
+    let mut daemon = docker(bench);
+    let (_server, host) = serve(bench, &[]);
+    let remote = image(bench, &host);
+    trust(bench, NAME);
+    daemon = restarted(bench, daemon);
+    refused(bench, &format!("docker push {remote}"), &NO_TLS);
+    for entry in [
+        host.clone(),
+        format!("http://{host}"),
+        format!("{}/32", address()),
+    ] {
+        trust(bench, &entry);
+        daemon = restarted(bench, daemon);
+        pushed(bench, &remote);
+    }
 }

@@ -14,4 +14,5 @@ pub(crate) mod policy;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;
+pub(crate) mod verify;
 pub(crate) mod why;

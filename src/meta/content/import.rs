@@ -111,6 +111,29 @@ impl Reader<'_> {
         })
     }
 
+    /// Lists the manifests that need a blob, by repository.
+    pub fn manifests_naming(&self, blob: BlobRow) -> Result<Vec<WithdrawnFrom>, Error> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT repositories.name, manifests.digest, manifests.id FROM manifest_blobs
+             JOIN manifests ON manifests.id = manifest_id JOIN repositories ON repositories.id = repository_id
+             WHERE blob_id = ?1 ORDER BY repositories.name, manifests.digest",
+        )?;
+        let found = statement.query_map([blob.id.0], |row| {
+            Ok((row.get(0)?, digest(row, 1)?, ManifestId(row.get(2)?)))
+        })?;
+        found
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .map(|(repository, manifest, id)| {
+                Ok(WithdrawnFrom {
+                    repository,
+                    manifest,
+                    tags: self.tags_on(id)?,
+                })
+            })
+            .collect()
+    }
+
     /// Reports whether a blob's content has not been compared with its digest.
     pub fn is_unverified(&self, blob: BlobRow) -> Result<bool, Error> {
         Ok(self
@@ -146,6 +169,16 @@ impl WriteTx<'_> {
             .prepare_cached("INSERT INTO unverified_blobs (blob_id) VALUES (?1)")?
             .execute([blob.id.0])?;
         Ok(blob)
+    }
+
+    /// Records that a blob may not be what its digest says, so that the next push replaces it.
+    pub fn suspect_blob(&self, digest: &Digest) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO unverified_blobs (blob_id) SELECT id FROM blobs WHERE digest = ?1",
+            )?
+            .execute([digest.as_str()])?;
+        Ok(())
     }
 
     /// Records that a blob's file has `size` bytes and the content that its digest says.
@@ -199,28 +232,6 @@ impl WriteTx<'_> {
         Ok(statement
             .query_map([blob.id.0], |row| row.get(0).map(RepositoryId))?
             .collect::<Result<_, _>>()?)
-    }
-
-    fn manifests_naming(&self, blob: BlobRow) -> Result<Vec<WithdrawnFrom>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT repositories.name, manifests.digest, manifests.id FROM manifest_blobs
-             JOIN manifests ON manifests.id = manifest_id JOIN repositories ON repositories.id = repository_id
-             WHERE blob_id = ?1 ORDER BY repositories.name, manifests.digest",
-        )?;
-        let found = statement.query_map([blob.id.0], |row| {
-            Ok((row.get(0)?, digest(row, 1)?, ManifestId(row.get(2)?)))
-        })?;
-        found
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .map(|(repository, manifest, id)| {
-                Ok(WithdrawnFrom {
-                    repository,
-                    manifest,
-                    tags: self.tags_on(id)?,
-                })
-            })
-            .collect()
     }
 
     /// Replaces the time when a manifest was pushed.

@@ -4,3 +4,4 @@ pub(super) mod listings;
 pub(super) mod lookup;
 pub(super) mod references;
 pub(super) mod usage;
+pub(super) mod verification;

@@ -1,10 +1,10 @@
-//! Comparison of unverified blobs with their digests, in the background of a running server.
+//! Comparison of blobs with their digests: of those that were taken over, in the background of a running server.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::meta::{UnverifiedBlob, WithdrawnFrom};
+use crate::meta::WithdrawnFrom;
 use crate::oci::Digest;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -25,10 +25,17 @@ pub struct BlobCheck {
     pub unreadable: u64,
 }
 
-/// What the content of a blob turned out to be.
-enum Verdict {
-    Sound { size: u64 },
-    Damaged { found: Option<Digest> },
+/// Result of comparing one blob with its digest.
+pub(in crate::registry) enum Comparison {
+    /// Its size is in bytes.
+    Sound {
+        size: u64,
+    },
+    /// It has another digest, or no file.
+    Damaged {
+        found: Option<Digest>,
+    },
+    Unreadable(io::Error),
 }
 
 impl Import<'_> {
@@ -48,45 +55,53 @@ impl Import<'_> {
             after = Some(last.id);
             for blob in batch {
                 let begun = Instant::now();
-                self.check_blob(blob, &mut counts).await?;
+                self.check_blob(blob.digest, &mut counts).await?;
                 tokio::time::sleep(begun.elapsed()).await;
             }
         }
     }
 
-    async fn check_blob(self, blob: UnverifiedBlob, counts: &mut BlobCheck) -> Result<(), Error> {
-        let UnverifiedBlob { digest, .. } = blob;
-        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), digest.clone());
-        let verdict = match blocking(move || blobs.hash_blob(&wanted)).await? {
-            Ok((found, size)) if found == digest => Verdict::Sound { size },
-            Ok((found, _)) => Verdict::Damaged { found: Some(found) },
-            Err(error) if error.kind() == ErrorKind::NotFound => Verdict::Damaged { found: None },
-            Err(error) => {
-                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
-                counts.unreadable += 1;
-                return Ok(());
-            }
-        };
-        match verdict {
-            Verdict::Sound { size } => {
+    async fn check_blob(self, digest: Digest, counts: &mut BlobCheck) -> Result<(), Error> {
+        match self.compare(&digest).await? {
+            Comparison::Sound { size } => {
                 self.confirm(digest, size).await?;
                 counts.sound += 1;
             }
-            Verdict::Damaged { found } => {
+            Comparison::Damaged { found } => {
                 let named = digest.clone();
                 let affected = self
                     .registry
                     .meta
                     .write(move |tx| withdraw(tx, &named))
                     .await?;
-                log_damage(&digest, found.as_ref(), &affected);
-                counts.damaged += 1;
+                if let Some(affected) = affected {
+                    log_damage(&digest, found.as_ref(), &affected);
+                    counts.damaged += 1;
+                }
+            }
+            Comparison::Unreadable(error) => {
+                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
+                counts.unreadable += 1;
             }
         }
         Ok(())
     }
 
-    async fn confirm(self, digest: Digest, size: u64) -> Result<(), Error> {
+    /// Compares a blob's file with its digest.
+    pub(in crate::registry) async fn compare(self, digest: &Digest) -> Result<Comparison, Error> {
+        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), digest.clone());
+        Ok(match blocking(move || blobs.hash_blob(&wanted)).await? {
+            Ok((found, size)) if found == *digest => Comparison::Sound { size },
+            Ok((found, _)) => Comparison::Damaged { found: Some(found) },
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Comparison::Damaged { found: None }
+            }
+            Err(error) => Comparison::Unreadable(error),
+        })
+    }
+
+    /// Records that a blob is what its digest says.
+    pub(in crate::registry) async fn confirm(self, digest: Digest, size: u64) -> Result<(), Error> {
         self.registry
             .meta
             .write_lazily(move |tx| {

@@ -203,10 +203,13 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
     Ok(tx.set_tag(id, &tag.name, target, origin, change.actor, since)?)
 }
 
-/// Takes a blob out of all repositories that nobody has verified; a verified one stays.
-pub(super) fn withdraw(tx: &WriteTx<'_>, digest: &Digest) -> Result<Vec<WithdrawnFrom>, Error> {
+/// Takes a blob out of all repositories that nobody has verified; a verified one stays, and the result is `None`.
+pub(in crate::registry) fn withdraw(
+    tx: &WriteTx<'_>,
+    digest: &Digest,
+) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
     match tx.blob(digest)? {
-        Some(blob) if tx.is_unverified(blob)? => Ok(tx.withdraw_blob(digest, blob)?),
-        _ => Ok(Vec::new()),
+        Some(blob) if tx.is_unverified(blob)? => Ok(Some(tx.withdraw_blob(digest, blob)?)),
+        _ => Ok(None),
     }
 }

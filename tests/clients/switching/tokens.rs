@@ -181,7 +181,12 @@ pub fn of_another_server(bench: &Bench) {
     refused(
         bench,
         &format!("docker push {host}/team/app:v2"),
-        &["denied", "unauthorized", "authentication required"],
+        &[
+            "denied",
+            "unauthorized",
+            "authentication required",
+            "insufficient_scope",
+        ],
     );
     bench.run(format!(
         "docker rmi {remote} {host}/team/app:v2 {host}/other/app:v1"

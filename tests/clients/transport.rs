@@ -1,7 +1,7 @@
 //! The ways from a client to the registry: client tests run over each of them.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// Plain HTTP without login.
     Plain,
     /// The registry's own TLS, with a private authority and a login.
@@ -27,7 +27,7 @@ const PLAIN: [&str; 9] = [
     "--tls=disabled",
 ];
 
-impl Way {
+impl Transport {
     pub const ALL: [Self; 3] = [Self::Plain, Self::Guarded, Self::Proxied];
 
     /// Suffix of the names of tests over this way.
