@@ -8,9 +8,7 @@ use std::collections::HashSet;
 use parking_lot::Mutex;
 
 use crate::meta::{self, HeldManifest, Reader};
-use crate::oci::{Digest, RepositoryName};
-use crate::registry::error::Error;
-use crate::registry::service::Registry;
+use crate::oci::Digest;
 
 /// Maximum number of images that a line of the log names.
 const MAX_IMAGES: usize = 10;
@@ -48,31 +46,6 @@ impl LostBlobs {
 
     pub fn count(&self) -> u64 {
         self.0.lock().len() as u64
-    }
-}
-
-impl Registry {
-    /// Reports whether the file of a blob that a repository links to is there with its length; one
-    /// `stat`. Logs a lost blob.
-    pub(in crate::registry) async fn is_intact(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-        size: u64,
-    ) -> Result<bool, Error> {
-        if !self.blobs.is_lost(digest, size) {
-            self.lost_blobs.forget(digest);
-            return Ok(true);
-        }
-        // a sweep may have removed it since the link was read
-        if self.blobs().link(repository, digest).await?.is_some() {
-            if !self.blobs.is_lost(digest, size) {
-                return Ok(true);
-            }
-            let (lost, digest) = (self.lost_blobs.clone(), digest.clone());
-            self.scan(move |meta| lost.report(meta, &digest)).await?;
-        }
-        Ok(false)
     }
 }
 

@@ -31,6 +31,7 @@ impl FoundBlob<'_> {
             Ok(content) => Ok(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.registry
+                    .blobs()
                     .is_intact(self.repository, self.digest, self.size)
                     .await?;
                 Err(blob_unknown(self.repository, self.digest))
@@ -59,7 +60,7 @@ impl Blobs<'_> {
             return Err(unknown());
         }
         let size = link.blob.size;
-        if !self.registry.is_intact(repository, digest, size).await? {
+        if !self.is_intact(repository, digest, size).await? {
             return Err(unknown());
         }
         Ok(FoundBlob {
@@ -78,6 +79,31 @@ impl Blobs<'_> {
     ) -> Result<Option<LinkRow>, Error> {
         let link = point(|reader| reader.link(repository, digest));
         Ok(self.registry.meta.read(link).await?)
+    }
+
+    /// Reports whether the file of a blob that a repository links to is there with its length; one
+    /// `stat`. Logs a lost blob.
+    pub(in crate::registry) async fn is_intact(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<bool, Error> {
+        if !self.registry.blobs.is_lost(digest, size) {
+            self.registry.lost_blobs.forget(digest);
+            return Ok(true);
+        }
+        // a sweep may have removed it since the link was read
+        if self.link(repository, digest).await?.is_some() {
+            if !self.registry.blobs.is_lost(digest, size) {
+                return Ok(true);
+            }
+            let (lost, digest) = (Arc::clone(&self.registry.lost_blobs), digest.clone());
+            self.registry
+                .scan(move |meta| lost.report(meta, &digest))
+                .await?;
+        }
+        Ok(false)
     }
 
     /// Renews the lease of an unreferenced link once half of it is over; reports whether the link

@@ -21,7 +21,7 @@ impl Blobs<'_> {
             Some(from) => match self.link(from, digest).await? {
                 Some(link) => {
                     let size = link.blob.size;
-                    self.registry.is_intact(from, digest, size).await?
+                    self.is_intact(from, digest, size).await?
                 }
                 None => false,
             },
@@ -37,7 +37,7 @@ impl Blobs<'_> {
             && self.promise_link(repository, digest, &link).await?
         {
             let size = link.blob.size;
-            return self.registry.is_intact(repository, digest, size).await;
+            return self.is_intact(repository, digest, size).await;
         }
         let (repository, digest) = (repository.clone(), digest.clone());
         let blobs = Arc::clone(&self.registry.blobs);
