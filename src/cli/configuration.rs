@@ -14,7 +14,7 @@ pub(crate) struct Configuration {
     /// The server's configuration, in distribution's format; REGISTRY_… variables override it [default: $REGISTRY_CONFIGURATION_PATH]
     #[arg(value_name = "CONFIG.yml", conflicts_with = "named")]
     position: Option<PathBuf>,
-    /// The same as CONFIG.yml
+    /// Another way to name CONFIG.yml
     #[arg(long = "config", value_name = "CONFIG.yml")]
     named: Option<PathBuf>,
 }

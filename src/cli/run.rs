@@ -15,6 +15,18 @@ use crate::cli::error::Error;
 use crate::cli::server::serve;
 use crate::cli::terminal::output;
 
+/// First steps, below the list of commands.
+const EXAMPLES: &str = "\
+Names are REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, with HOST:PORT/ before
+them or without; digests may be shortened, and globs are quoted.
+
+  registry serve                    run the server, on 127.0.0.1:5000
+  registry ls team/app              tags of a repository
+  registry rm 'team/app:pr-*'       delete tags, after asking
+  registry restore team/app         undo that
+  registry du --limit 10            where the disk space is
+  registry help COMMAND             more about a command";
+
 /// A container registry: one binary, one data directory.
 #[derive(Parser)]
 #[command(
@@ -22,7 +34,8 @@ use crate::cli::terminal::output;
     version,
     disable_version_flag = true,
     arg_required_else_help = true,
-    max_term_width = 100
+    max_term_width = 100,
+    after_help = EXAMPLES
 )]
 struct Arguments {
     /// Print version
@@ -37,12 +50,16 @@ struct Arguments {
 enum Command {
     /// Run the server
     Serve(serve::Arguments),
+    #[command(alias = "list")]
     Ls(ls::Arguments),
+    #[command(alias = "show")]
     Inspect(inspect::Arguments),
     Du(du::Arguments),
     /// Delete tags, a manifest or whole repositories, after showing how much disk space that frees
+    #[command(aliases = ["delete", "remove"])]
     Rm(rm::Arguments),
     /// List deleted content that can still be restored, or restore it
+    #[command(aliases = ["undo", "undelete"])]
     Restore(restore::Arguments),
     /// Point a tag at an image, as docker tag does; show its history, or move it back
     Tag(tag::Arguments),

@@ -220,6 +220,10 @@ fn every_command_has_help_and_completion() {
             "{command:?}"
         );
     }
+    let run = |words: &[&str]| server.cli(words).status.code();
+    for spelling in ["list", "show", "delete", "remove", "undo"] {
+        assert_eq!(run(&[spelling, "--help"]), Some(0), "{spelling}");
+    }
     let script = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
         .args(["completions", "bash"])
         .output()

@@ -72,6 +72,11 @@ fn a_terminal_gets_short_values_and_a_pipe_full_ones() {
         "{piped}"
     );
     assert!(piped.contains(LONG_TAG), "{piped}");
+    // facts stand below each other
+    let facts = server.at_terminal(&["inspect", "team/app:v1"], "").text;
+    for fact in ["Repository     team/app", "Tags           v1"] {
+        assert!(facts.contains(fact), "'{fact}' in {facts}");
+    }
     // columns without content are left out on a terminal
     let history = ["tag", "history", "team/app:v1"];
     assert!(!server.at_terminal(&history, "").text.contains("ENDED"));

@@ -224,7 +224,7 @@ fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
     output::print("\n")?;
     facts
         .iter()
-        .try_for_each(|(label, fact)| output::say(&format!("{label:14} {fact}")))
+        .try_for_each(|(label, fact)| output::fact(label, fact))
 }
 
 fn store_json(store: &StoreUsage, forecast: &Forecast) -> Value {

@@ -19,14 +19,29 @@ pub(crate) struct Arguments {
     config: Configuration,
     /// Only print what would be removed
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
     #[arg(action = clap::ArgAction::Set)]
     dry_run: bool,
     /// Also remove untagged manifests
     #[arg(short = 'm', long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
     #[arg(action = clap::ArgAction::Set)]
     delete_untagged: bool,
     /// Print nothing
     #[arg(short, long, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
+    #[arg(
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "BOOL"
+    )]
     #[arg(action = clap::ArgAction::Set)]
     quiet: bool,
     #[command(flatten)]

@@ -22,7 +22,9 @@ use crate::cli::terminal::output::{self, Format, Output};
 /// Timeout of the whole check.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Check that the running server is ready; the exit status is 1 if it is not
+/// Check that the running server is ready; the exit code is 1 if it is not
+///
+/// Without arguments it asks the only server that runs on this machine or in this container.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]

@@ -155,7 +155,7 @@ impl Preview<'_> {
             Column::fixed("DECISION"),
             Column::fixed("UNTIL"),
             Column::text("WHY"),
-            Column::name("POLICY"),
+            Column::name("POLICY").optional(),
         ];
         let mut list = List::object(format, &columns);
         list.field("at", &json::time(self.at))?;

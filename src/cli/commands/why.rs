@@ -47,8 +47,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Format::Text => output::print(&wrapped(
             &as_text(&digest, &why, &retention),
             Screen::of_stdout(),
-        ))
-        .and_then(|()| output::print("\n")),
+        )),
     }
 }
 

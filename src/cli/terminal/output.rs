@@ -41,6 +41,9 @@ pub(crate) enum Screen {
     Pipe,
 }
 
+/// Width of the labels of facts.
+const LABEL_WIDTH: usize = 14;
+
 /// Width of a terminal that does not state it.
 const DEFAULT_COLUMNS: usize = 80;
 
@@ -67,13 +70,32 @@ pub(crate) fn say(sentence: &str) -> Result<(), Error> {
     print(&format!("{}\n", wrapped(sentence, Screen::of_stdout())))
 }
 
+/// Prints a fact beside its label; on a terminal, further lines are indented like the first, and what is too wide is below.
+pub(crate) fn fact(label: &str, fact: &str) -> Result<(), Error> {
+    print(&labelled(label, fact, Screen::of_stdout()))
+}
+
+fn labelled(label: &str, fact: &str, screen: Screen) -> String {
+    let Screen::Terminal { columns } = screen else {
+        return format!("{label:LABEL_WIDTH$} {fact}\n");
+    };
+    let beside = columns.saturating_sub(LABEL_WIDTH + 1);
+    if fact.split_whitespace().any(|word| word.width() > beside) {
+        // below its label, so that a digest stays whole and can be copied
+        return format!("{label}\n{}\n", wrapped(&format!("  {fact}"), screen));
+    }
+    let fact = wrapped(fact, Screen::Terminal { columns: beside });
+    let gap = format!("\n{:LABEL_WIDTH$} ", "");
+    format!("{label:LABEL_WIDTH$} {}\n", fact.replace('\n', &gap))
+}
+
 /// Breaks lines between words so that they fit the screen; a word that is wider stays whole, so that it can be copied.
 pub(crate) fn wrapped(text: &str, screen: Screen) -> String {
     let Screen::Terminal { columns } = screen else {
         return text.to_owned();
     };
     let lines: Vec<_> = text
-        .lines()
+        .split('\n')
         .map(|line| wrapped_line(line, columns))
         .collect();
     lines.join("\n")
@@ -132,6 +154,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn facts_stand_beside_their_labels() {
+        let terminal = Screen::Terminal { columns: 30 };
+        assert_eq!(
+            labelled("Command", "sh -c 'exec something long'", terminal),
+            "Command        sh -c 'exec\n                 something\n                 long'\n"
+        );
+        assert_eq!(
+            labelled("Digest", "sha256:0123456789abcdef", terminal),
+            "Digest\n  sha256:0123456789abcdef\n"
+        );
+        assert_eq!(
+            labelled("", "  2026-11-21  1 B in 1 blob", Screen::Pipe),
+            "                 2026-11-21  1 B in 1 blob\n"
+        );
+    }
+
+    #[test]
     fn lines_break_between_words_on_a_terminal_only() {
         let text = "a sentence of words\n  indented words here";
         let terminal = Screen::Terminal { columns: 12 };
@@ -140,6 +179,7 @@ mod tests {
             "a sentence\n  of words\n  indented\n    words\n    here"
         );
         assert_eq!(wrapped(text, Screen::Pipe), text);
+        assert_eq!(wrapped("a line\n", terminal), "a line\n");
         assert_eq!(
             wrapped("restore sha256:0123456789abcdef", terminal),
             "restore\n  sha256:0123456789abcdef"

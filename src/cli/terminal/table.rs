@@ -16,6 +16,9 @@ const CELL_LIMIT: usize = 300;
 /// Minimum width to which a column is narrowed.
 const NARROWEST: usize = 8;
 
+/// Minimum width to which a column is narrowed while an optional one can be left out instead.
+const COMFORTABLE: usize = 20;
+
 /// Rows held in memory; further ones wait in a temporary file until all widths are known.
 const ROWS_IN_MEMORY: usize = 10_000;
 
@@ -235,18 +238,21 @@ impl Table {
         let mut shown: Vec<_> = all
             .filter(|&number| self.has_content[number] || !has_rows)
             .collect();
-        while !self.narrow(&shown, columns) {
+        loop {
             let last = shown
                 .iter()
                 .rposition(|&number| self.columns[number].is_optional);
-            let Some(last) = last else { break };
+            let narrowest = last.map_or(NARROWEST, |_| COMFORTABLE);
+            if self.narrow(&shown, columns, narrowest) {
+                return shown;
+            }
+            let Some(last) = last else { return shown };
             shown.remove(last);
         }
-        shown
     }
 
     /// Narrows names and texts until the columns fit; false if they do not fit at their narrowest.
-    fn narrow(&mut self, shown: &[usize], columns: usize) -> bool {
+    fn narrow(&mut self, shown: &[usize], columns: usize, narrowest: usize) -> bool {
         let mut widths = self.widths.clone();
         let gaps = 2 * shown.len().saturating_sub(1);
         while shown.iter().map(|&number| widths[number]).sum::<usize>() + gaps > columns {
@@ -255,7 +261,7 @@ impl Table {
                 .copied()
                 .filter(|&number| {
                     matches!(self.columns[number].kind, Kind::Name | Kind::Text)
-                        && widths[number] > NARROWEST
+                        && widths[number] > narrowest
                 })
                 .max_by_key(|&number| widths[number]);
             let Some(widest) = widest else { return false };
@@ -372,6 +378,18 @@ mod tests {
              team/so…me/app  19.5 KiB  -\n"
         );
         assert!(shown.lines().all(|line| line.width() <= 40));
+    }
+
+    #[test]
+    fn texts_stay_readable_while_optional_columns_can_go() {
+        let columns = [Column::text("WHY"), Column::name("POLICY").optional()];
+        let mut table = Table::new(&columns, Screen::Terminal { columns: 30 });
+        let cells = vec!["a reason of many words".into(), "team/policy".into()];
+        table.row(cells).unwrap();
+        let mut out = Vec::new();
+        table.print(&mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        assert_eq!(shown, "WHY\na reason of many words\n");
     }
 
     #[test]

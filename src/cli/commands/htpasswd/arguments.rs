@@ -42,6 +42,7 @@ pub(crate) struct Arguments {
     pub others: Others,
     #[command(flatten)]
     pub output: Output,
+    /// Password file, user, and with -b the password
     #[arg(value_name = "FILE USER PASSWORD")]
     pub operands: Vec<OsString>,
 }

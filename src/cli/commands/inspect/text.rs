@@ -18,7 +18,7 @@ pub(super) fn print(
 ) -> Result<(), Error> {
     for (label, value) in facts(name, description) {
         if !value.is_empty() {
-            output::say(&format!("{label:14} {}", plain(&value)))?;
+            output::fact(label, &plain(&value))?;
         }
     }
     let manifest = &description.manifest;
