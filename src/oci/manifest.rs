@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::digest::{Digest, DigestError};
 use super::media_type::{MediaType, Shape};
+use super::outline::MAX_DEPTH;
 use super::unambiguous::check_config;
 
 /// Manifest or index, as far as a registry reads it.
@@ -98,6 +99,12 @@ pub enum ManifestError {
         "'{0}' is no JSON type, as every manifest's is: application/json, or one that ends in +json"
     )]
     NotJson(MediaType),
+    #[error("objects and arrays are nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    #[error(
+        "the manifest has too many parts: parsing it takes up to {mib} MiB, and at most {limit} MiB are allowed"
+    )]
+    TooManyParts { mib: usize, limit: u32 },
     #[error("neither the Content-Type nor a mediaType names the kind of manifest")]
     Untyped,
     #[error("an image manifest must not have 'manifests', an index neither 'config' nor 'layers'")]

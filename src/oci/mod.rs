@@ -7,6 +7,7 @@ mod image_config;
 mod manifest;
 mod media_type;
 mod name;
+mod outline;
 mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
@@ -14,4 +15,5 @@ pub use image_config::ImageConfig;
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
+pub use outline::{MAX_DEPTH, Outline};
 pub use unambiguous::check_manifest;

@@ -16,6 +16,7 @@ use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::lost_blobs::LostBlobs;
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
+use crate::registry::content::push::parsing_space::ParsingSpace;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::disk_reserve::DiskReserve;
 use crate::registry::error::Error;
@@ -48,6 +49,8 @@ pub struct Registry {
     pub(super) lost_blobs: Arc<LostBlobs>,
     /// Memory for large manifests that are being received.
     pub(super) manifest_budget: ManifestBudget,
+    /// Memory for manifests that are being parsed.
+    pub(super) parsing_space: ParsingSpace,
     pub(super) disk_reserve: Arc<DiskReserve>,
     pub(super) emergency_space: Arc<EmergencySpace>,
     /// Memory for batches of upload bytes.
@@ -88,6 +91,7 @@ impl Registry {
             failed_removals: Arc::default(),
             lost_blobs: Arc::default(),
             manifest_budget: ManifestBudget::default(),
+            parsing_space: ParsingSpace::default(),
             disk_reserve: Arc::default(),
             emergency_space: Arc::new(emergency_space),
             batches: BatchBudget::default(),

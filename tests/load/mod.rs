@@ -2,6 +2,7 @@
 //! their number.
 
 mod batches;
+mod parsing;
 mod slow;
 
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@ use crate::blob::SourceFile;
 use crate::meta::{Millis, NewManifest};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
 use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::content::push::parsing_space::check_outline;
 use crate::registry::error::Error;
 
 /// Content of one repository, recorded at once.
@@ -53,6 +54,7 @@ impl ImportedManifest {
     /// # Errors
     /// [`Error::DigestMismatch`] and [`Error::ManifestInvalid`].
     pub fn parse(digest: Digest, bytes: Bytes, pushed_at: Millis) -> Result<Self, Error> {
+        check_outline(&bytes)?;
         let (manifest, new) = parse_manifest(Some(digest), None, bytes)?;
         Ok(Self {
             manifest,

@@ -8,6 +8,9 @@ use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
 
+/// Maximum number of missing digests that an error names: it is logged, and a manifest may have 25,000.
+const MISSING_NAMED: usize = 100;
+
 /// One change of a repository, with everything that is recorded of it.
 pub(in crate::registry) struct RepositoryChange<'c> {
     pub tx: &'c WriteTx<'c>,
@@ -168,7 +171,7 @@ impl<'c> RepositoryChange<'c> {
     /// Resolves each reference.
     ///
     /// # Errors
-    /// [`Error::ReferencesUnknown`] with all digests that the repository lacks.
+    /// [`Error::ReferencesUnknown`] with the first [`MISSING_NAMED`] digests that the repository lacks.
     fn resolve_references(
         &self,
         references: &[Reference],
@@ -183,6 +186,9 @@ impl<'c> RepositoryChange<'c> {
                 && absent == AbsentReferences::Rejected
             {
                 missing.push(reference.digest.clone());
+                if missing.len() == MISSING_NAMED {
+                    break;
+                }
             }
             targets.push(target);
         }

@@ -72,6 +72,8 @@ impl Manifests<'_> {
             }
         };
         let rules = Arc::clone(&settings);
+        // until the references are recorded
+        let _room = self.registry.parsing_space.take(&bytes).await?;
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
             if !manifest.media_type.is_json() {
@@ -80,9 +82,9 @@ impl Manifests<'_> {
             check_manifest(&new.bytes).map_err(ManifestError::from)?;
             rules.manifest_rules.check(&manifest)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
-            Ok::<_, Error>((manifest, new))
+            Ok::<_, Error>((manifest.references, new))
         };
-        let (manifest, new) = blocking(read).await??;
+        let (references, new) = blocking(read).await??;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
@@ -105,9 +107,9 @@ impl Manifests<'_> {
                 };
                 condition.check(change.stored(&reference)?.as_ref())?;
                 if tx.manifest(change.id, &new.digest)?.is_none() {
-                    change.check_files(&manifest.references, &blobs, &lost)?;
+                    change.check_files(&references, &blobs, &lost)?;
                 }
-                let manifest = change.record_manifest(&manifest.references, &new)?;
+                let manifest = change.record_manifest(&references, &new)?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })

@@ -4,5 +4,6 @@ pub(in crate::registry) mod change;
 pub(in crate::registry) mod manifest;
 pub(in crate::registry) mod manifest_budget;
 pub(in crate::registry) mod mount;
+pub(in crate::registry) mod parsing_space;
 pub(in crate::registry) mod promotion;
 pub(in crate::registry) mod validation;
