@@ -20,6 +20,8 @@ mod client_key;
 mod log_limit;
 mod sys;
 
+pub mod service_manager;
+
 pub mod blob;
 pub mod meta;
 

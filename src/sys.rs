@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -112,6 +112,22 @@ impl<const WORDS: usize> SharedWords<WORDS> {
         fence(Ordering::Acquire);
         words
     }
+}
+
+/// Takes ownership of a descriptor that this process was started with, and closes it in programs that it starts.
+///
+/// The caller guarantees that nothing else in this process owns `number`.
+///
+/// # Errors
+/// `EBADF` if it is not open.
+pub fn take_inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointers; fails for a descriptor that is not open.
+    let outcome = unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) };
+    if outcome == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it is open, and the caller guarantees that nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Asks the kernel to start writing `length` dirty bytes from `offset` on to disk, without waiting for them.

@@ -20,7 +20,7 @@ mod response;
 mod server;
 mod settings;
 
-pub use connection::listener::Address;
+pub use connection::listener::{Address, Listener};
 pub use observe::access_log::AccessLog;
 pub use observe::debug_server::DebugServer;
 pub use observe::monitoring::{Monitor, Monitoring, Reloads};

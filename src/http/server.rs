@@ -8,7 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
 use crate::http::app::App;
-use crate::http::connection::listener::{Address, Listener};
+use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
 use crate::http::connection::send_budget::TotalBudget;
 use crate::http::connection::serve::{self, Context};
@@ -34,17 +34,15 @@ pub struct Server {
 }
 
 impl Server {
-    /// Binds `address`.
-    ///
-    /// # Errors
-    /// Any error of the system, such as an address that is in use.
-    pub async fn bind(
-        address: &Address,
+    /// Creates a server that accepts from `listener`.
+    #[must_use]
+    pub fn new(
+        listener: Listener,
         registry: Registry,
         access: Access,
         settings: ServerSettings,
         monitoring: Monitoring,
-    ) -> io::Result<Self> {
+    ) -> Self {
         let settings = LiveSettings::new(settings);
         let monitor = Monitor::new(
             registry.clone(),
@@ -52,18 +50,13 @@ impl Server {
             settings.clone(),
             monitoring,
         );
-        Ok(Self {
-            listener: Listener::bind(address).await?,
+        Self {
+            listener,
             registry,
             access,
             settings,
             monitor,
-        })
-    }
-
-    /// Returns the address, with the port that the system chose if none was given.
-    pub fn address(&self) -> io::Result<Address> {
-        self.listener.address()
+        }
     }
 
     /// Returns the monitor of this server, for a [`crate::http::DebugServer`].

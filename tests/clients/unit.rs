@@ -46,7 +46,7 @@ pub fn is_valid_as_installed(sandbox: &Sandbox) {
     let root = sandbox.path("root");
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy/README.md");
     let commands = install_commands(&fs::read_to_string(readme).unwrap());
-    assert_eq!(commands.len(), 3, "{commands:?}");
+    assert_eq!(commands.len(), 4, "{commands:?}");
     for command in commands {
         install(&root, &command);
     }

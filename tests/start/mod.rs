@@ -1,5 +1,6 @@
 //! Starting and stopping the real binary.
 
+mod activation;
 mod configuration;
 mod directory;
 mod every_key;

@@ -92,6 +92,17 @@ const RULES: &[Rule] = &[
         &["tarkeep"],
         "a helper without knowledge of its callers",
     ),
+    rule(
+        "tarkeep::service_manager",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::registry",
+            "tarkeep::http",
+            "tarkeep::config",
+        ],
+        "it hands over sockets and does not know what is served on them",
+    ),
     rule("tarkeep::sys", &["tarkeep"], "a wrapper of system calls"),
     rule(
         "tarkeep::health",

@@ -15,16 +15,27 @@ use crate::cli::terminal::output::Format;
 /// Minimum lease of real use; shorter ones are for tests.
 const SHORTEST_LEASE: Duration = Duration::from_secs(60);
 
-/// Prints the line that scripts wait for, with an address to push to: `scheme` is `http` or `https`.
-pub(super) fn announce(address: &Address, scheme: &str, directory: &Path, format: Format) {
-    let url = match address.local() {
-        Address::Tcp(address) => format!("{scheme}://{address}"),
-        Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+/// Prints the line that scripts wait for, with the first address to push to: `scheme` is `http` or `https`.
+pub(super) fn announce(addresses: &[Address], scheme: &str, directory: &Path, format: Format) {
+    let urls: Vec<_> = addresses
+        .iter()
+        .map(|address| match address.local() {
+            Address::Tcp(address) => format!("{scheme}://{address}"),
+            Address::Unix(path) => format!("{scheme}+unix://{}", path.display()),
+        })
+        .collect();
+    for address in addresses {
+        if let Address::Tcp(bound) = address
+            && bound.ip().is_unspecified()
+        {
+            tracing::info!(address = %bound, "listening on all addresses of this machine");
+        }
+    }
+    let Some((url, others)) = urls.split_first() else {
+        return;
     };
-    if let Address::Tcp(bound) = address
-        && bound.ip().is_unspecified()
-    {
-        tracing::info!(address = %bound, "listening on all addresses of this machine");
+    for other in others {
+        tracing::info!("listening on {other} as well");
     }
     let mut out = std::io::stdout();
     // a closed standard output is no reason not to serve
@@ -40,9 +51,10 @@ pub(super) fn announce(address: &Address, scheme: &str, directory: &Path, format
 }
 
 /// Warns about a registry without login that is open to the network.
-pub(super) fn warn_open_to_network(address: &Address) {
-    if let Address::Tcp(address) = address
-        && !address.ip().is_loopback()
+pub(super) fn warn_open_to_network(addresses: &[Address]) {
+    if let Some(address) = addresses
+        .iter()
+        .find(|address| address.is_open_to_network())
     {
         tracing::warn!(
             "open to the network without login: anyone who reaches {address} can push and delete"

@@ -7,3 +7,4 @@ mod parts;
 mod reload;
 pub(crate) mod serve;
 mod signals;
+mod sockets;

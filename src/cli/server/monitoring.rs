@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tarkeep::config::{self, Config};
-use tarkeep::http::{AccessLog, DebugServer, Monitoring, Reloads, Server};
+use tarkeep::http::{AccessLog, Address, DebugServer, Listener, Monitoring, Reloads, Server};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::{debug, health};
@@ -22,26 +22,35 @@ pub(super) fn start(config: &Config, reloads: Arc<Reloads>) -> Result<Monitoring
     })
 }
 
-/// Binds the debug port, if configured.
+/// Opens the debug port, if one is configured or `inherited`.
 pub(super) async fn debug_server(
     section: &config::DebugServer,
     server: &Server,
+    inherited: Option<Listener>,
 ) -> Result<Option<DebugServer>, Error> {
-    let Some(address) = debug::address(section)? else {
-        return Ok(None);
+    let listener = match (inherited, debug::address(section)?) {
+        (Some(inherited), _) => inherited,
+        (None, Some(address)) => {
+            let bound = Listener::bind(&Address::Tcp(address)).await;
+            bound.map_err(|error| {
+                debug::violation(format!(
+                    "cannot listen on {address}: {error}; choose another port, or remove the key"
+                ))
+            })?
+        }
+        (None, None) => return Ok(None),
     };
-    let bound = DebugServer::bind(address, debug::metrics_path(section)?, server.monitor()).await;
-    let bound = bound.and_then(|bound| Ok((bound.local_address()?, bound)));
-    let (address, bound) = bound.map_err(|error| {
-        debug::violation(format!(
-            "cannot listen on {address}: {error}; choose another port, or remove the key"
-        ))
+    let addresses = listener.addresses().map_err(|error| {
+        Error::Other(format!("cannot find out the debug port's address: {error}"))
     })?;
-    tracing::info!(%address, "debug port listening");
-    if !address.ip().is_loopback() {
-        tracing::warn!(
-            "the debug port is open to the network: anyone who reaches {address} can read metrics and health"
-        );
+    for address in addresses {
+        tracing::info!(%address, "debug port listening");
+        if address.is_open_to_network() {
+            tracing::warn!(
+                "the debug port is open to the network: anyone who reaches {address} can read metrics and health"
+            );
+        }
     }
-    Ok(Some(bound))
+    let metrics = debug::metrics_path(section)?;
+    Ok(Some(DebugServer::new(listener, metrics, server.monitor())))
 }

@@ -49,17 +49,17 @@ pub(super) fn http(settings: LiveSettings) -> Part {
 }
 
 /// Applies the section `auth`.
-pub(super) fn access(access: Access, address: Address) -> Part {
+pub(super) fn access(access: Access, addresses: Vec<Address>) -> Part {
     Box::new(move |config| {
         let prepared = access
             .prepare(auth::settings(config)?)
             .map_err(|error| auth::violations(&error))?;
-        let (access, address) = (access.clone(), address.clone());
+        let (access, addresses) = (access.clone(), addresses.clone());
         Ok(Box::new(move || {
             let was_open = access.is_open();
             access.replace(prepared);
             if access.is_open() && !was_open {
-                warn_open_to_network(&address);
+                warn_open_to_network(&addresses);
             }
         }))
     })

@@ -1,6 +1,7 @@
 //! `registry serve`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tarkeep::auth::Access;
@@ -9,6 +10,7 @@ use tarkeep::health::Health;
 use tarkeep::http::{AccessLog, Address, DebugServer, Server};
 use tarkeep::import::TakeOver;
 use tarkeep::registry::Registry;
+use tarkeep::service_manager::Notifier;
 
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
@@ -21,12 +23,16 @@ use crate::cli::server::announce::{
 use crate::cli::server::connection_limit::connection_limit;
 use crate::cli::server::reload::Reloader;
 use crate::cli::server::signals::{self, Signals};
+use crate::cli::server::sockets::Inherited;
 use crate::cli::server::{monitoring, parts};
 use crate::cli::terminal::output::{Format, Output};
 
 /// Threads for blocking work: enough to keep a disk busy with syncs, few enough that a burst of uploads does not need
 /// hundreds of stacks.
 const BLOCKING_THREADS: usize = 64;
+
+/// Time, beside that of requests in flight, in which a stopping server has ended.
+const LAST_WORK: Duration = Duration::from_secs(15);
 
 /// Timeout for writing the last lines of the access log.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -46,6 +52,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+    // first, while their descriptors cannot have come to mean something else
+    let inherited = Inherited::take()?;
     let flags = Flags {
         addr: arguments.addr,
         data_dir: arguments.data_dir,
@@ -74,6 +82,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
         runtime.map_err(|error| Error::Other(format!("cannot start threads: {error}")))?;
     let outcome = runtime.block_on(serve(
         &address,
+        inherited,
         &directory,
         &config,
         reloader,
@@ -86,6 +95,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
 
 async fn serve(
     address: &Address,
+    mut inherited: Inherited,
     directory: &Path,
     config: &Config,
     mut reloader: Reloader,
@@ -106,31 +116,39 @@ async fn serve(
     let (health, access_log) = (monitoring.health.clone(), monitoring.access_log.clone());
     let http = http::settings(&config.http, connection_limit(), None)?;
     let scheme = if http.tls.is_some() { "https" } else { "http" };
-    let server = Server::bind(address, registry.clone(), access.clone(), http, monitoring).await;
-    let server = server.map_err(|error| cannot_bind(address, &error))?;
-    let address = server
-        .address()
+    let listener = inherited.main(address).await?;
+    let addresses = listener
+        .addresses()
         .map_err(|error| cannot_bind(address, &error))?;
+    let server = Server::new(listener, registry.clone(), access.clone(), http, monitoring);
     reloader.register(parts::registry(registry.clone()));
     reloader.register(parts::access_log(access_log.clone()));
     reloader.register(parts::http(server.settings()));
-    reloader.register(parts::access(access.clone(), address.clone()));
-    let debug = monitoring::debug_server(&config.http.debug, &server).await?;
-    announce(&address, scheme, directory, format);
+    reloader.register(parts::access(access.clone(), addresses.clone()));
+    let debug = monitoring::debug_server(&config.http.debug, &server, inherited.debug()?).await?;
+    announce(&addresses, scheme, directory, format);
     if access.is_open() {
-        warn_open_to_network(&address);
+        warn_open_to_network(&addresses);
     }
     // only now, because the first line on standard output is the announcement
     access_log.set_enabled(!config.log.accesslog.disabled);
+    let notifier = Arc::new(Notifier::from_environment());
     let background = tokio::spawn(background(
         registry.clone(),
         takeover,
         health,
         access,
         debug,
+        Arc::clone(&notifier),
     ));
     let reloading = tokio::spawn(reloader.run(hangup));
-    if !server.run(shutdown(signals)).await {
+    notifier.ready();
+    let live = server.settings();
+    let stop = async {
+        shutdown(signals).await;
+        notifier.stopping(live.get().limits.drain_timeout + LAST_WORK);
+    };
+    if !server.run(stop).await {
         tracing::warn!("drain timeout reached: cutting off the requests that are left");
     }
     reloading.abort();
@@ -148,6 +166,7 @@ async fn background(
     health: Health,
     access: Access,
     debug: Option<DebugServer>,
+    notifier: Arc<Notifier>,
 ) {
     let debug = async {
         if let Some(debug) = debug {
@@ -161,7 +180,13 @@ async fn background(
         }
         tarkeep::background::run(&registry).await;
     };
-    tokio::join!(work, health.run(&registry), access.watch(), debug);
+    tokio::join!(
+        work,
+        health.run(&registry),
+        access.watch(),
+        notifier.keep_alive(),
+        debug
+    );
 }
 
 /// Completes on the first signal; the second one exits the process.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -42,6 +42,9 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 const STREAMS: u32 = 128;
 /// Maximum of a response that hyper buffers for an HTTP/2 client, in bytes.
 const SEND_BUFFER: usize = 256 << 10;
+/// Time for which a stopping server still takes requests over connections that it has accepted: their clients may have
+/// sent one already.
+const STOP_GRACE: Duration = Duration::from_millis(500);
 /// Time for an HTTP/2 client to learn that the connection ends.
 const SHUTDOWN_NOTICE: Duration = Duration::from_secs(5);
 
@@ -78,11 +81,10 @@ enum Version {
 
 /// Serves a connection until it ends, or until the server stops and nothing is in flight.
 pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -> io::Result<()> {
-    let mut stopping = context.stopping.clone();
     // boxed: every connection would reserve memory for what few of them use
     let opened = tokio::select! {
         opened = Box::pin(open(socket, &context)) => opened,
-        _ = stopping.wait_for(|is_stopping| *is_stopping) => Ok(None),
+        () = end_of_grace(context.stopping.clone()) => Ok(None),
     };
     let opened = opened.inspect_err(|error| {
         if let Some(failure) = Failure::of(error) {
@@ -98,6 +100,13 @@ pub(crate) async fn serve<A: Application>(socket: Socket, context: Context<A>) -
             .await
             .map_err(io::Error::other),
     }
+}
+
+/// Completes once the server has been stopping for [`STOP_GRACE`].
+async fn end_of_grace(mut stopping: watch::Receiver<bool>) {
+    // an error means the same: the server has ended
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+    tokio::time::sleep(STOP_GRACE).await;
 }
 
 /// Detects the client's protocol. Returns `None` if the connection needs no further response.
@@ -234,14 +243,21 @@ fn without_false_length(mut answer: Response<Body>) -> Response<Body> {
 }
 
 async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyper::Result<()> {
-    let (peer, mut stopping) = (context.peer(&stream), context.stopping.clone());
+    let (peer, stopping) = (context.peer(&stream), context.stopping.clone());
     let (connection, state) = connection(stream, &context.settings);
+    let is_stopping = stopping.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let guard = state.begin();
         request.extensions_mut().insert(state.clone());
         let answer = context.call(peer, request);
-        async {
-            let response = answer.await;
+        let is_stopping = is_stopping.clone();
+        async move {
+            let mut response = answer.await;
+            if *is_stopping.borrow() {
+                // or the client would send its next request to a connection that is about to end
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response.map(|body| ResponseBody::new(body, guard)))
         }
     });
@@ -258,7 +274,7 @@ async fn serve_http1<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let mut connection = pin!(http.serve_connection(TokioIo::new(connection), service));
     tokio::select! {
         outcome = connection.as_mut() => return outcome,
-        _ = stopping.wait_for(|is_stopping| *is_stopping) => {}
+        () = end_of_grace(stopping) => {}
     }
     connection.as_mut().graceful_shutdown();
     connection.await

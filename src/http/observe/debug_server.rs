@@ -1,8 +1,6 @@
 //! Debug port for operators, without encryption or login: `/debug/health`, `/metrics` and the probes. Unlike
 //! distribution, it has no profiler.
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +14,9 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Map, Value};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::http::connection::stream::Socket;
+use crate::http::connection::listener::Listener;
 use crate::http::endpoint;
 use crate::http::observe::metrics::prometheus::{self, Format};
 use crate::http::observe::monitoring::Monitor;
@@ -38,7 +35,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bound debug port.
 pub struct DebugServer {
-    listener: TcpListener,
+    listener: Listener,
     /// Path of the metrics; `None` if they are disabled.
     metrics: Option<String>,
     monitor: Monitor,
@@ -54,28 +51,14 @@ impl DebugServer {
         path == HEALTH || endpoint::is_probe(path)
     }
 
-    /// Binds `address`. Metrics are served at the path `metrics`, if there is one.
-    ///
-    /// # Errors
-    /// Any error of the system.
-    pub async fn bind(
-        address: SocketAddr,
-        metrics: Option<String>,
-        monitor: Monitor,
-    ) -> io::Result<Self> {
-        Ok(Self {
-            listener: TcpListener::bind(address).await?,
+    /// Creates a debug port that accepts from `listener`. Metrics are served at the path `metrics`, if there is one.
+    #[must_use]
+    pub fn new(listener: Listener, metrics: Option<String>, monitor: Monitor) -> Self {
+        Self {
+            listener,
             metrics,
             monitor,
-        })
-    }
-
-    /// Returns the address.
-    ///
-    /// # Errors
-    /// Any error of the system.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        }
     }
 
     /// Serves until it is dropped, which interrupts responses.
@@ -89,8 +72,8 @@ impl DebugServer {
                 return;
             };
             while connections.try_join_next().is_some() {}
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
+            let socket = match self.listener.accept(|| PATIENCE).await {
+                Ok((socket, _)) => socket,
                 Err(error) => {
                     tracing::warn!(%error, "a connection to the debug port could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -103,8 +86,7 @@ impl DebugServer {
                 http.title_case_headers(true);
                 http.timer(TokioTimer::new())
                     .header_read_timeout(HEADER_TIMEOUT);
-                let socket = TokioIo::new(Socket::tcp(stream, PATIENCE));
-                if let Err(error) = http.serve_connection(socket, service).await {
+                if let Err(error) = http.serve_connection(TokioIo::new(socket), service).await {
                     tracing::debug!(%error, "connection to the debug port ended early");
                 }
                 drop(slot);
