@@ -340,11 +340,11 @@ fn has_no_shell_in_the_bare_image(sandbox: &Sandbox) {
     }
 }
 
-/// Refuses to start on the store of `registry:2`, and leaves it as it is.
+/// Refuses to start on a store of `registry:2` that is not to be taken over, and leaves it as it is.
 fn keeps_away_from_an_old_store(sandbox: &Sandbox) {
     fs::create_dir_all(sandbox.path("theirs/docker/registry/v2/repositories")).unwrap();
     let refused = sandbox.refused(format!(
-        "docker run --rm --network host --volume {}:/var/lib/registry tarkeep",
+        "docker run --rm --network host --env REGISTRY_STORAGE_IMPORT=off --volume {}:/var/lib/registry tarkeep",
         sandbox.path("theirs").display()
     ));
     assert!(
