@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crate::bench::Bench;
 use crate::content::noise;
 use crate::docker::pushed;
-use crate::engine::{self, Engine};
+use crate::engine;
+use crate::engine_version::Engine;
 use crate::server::text;
 
 /// Each of so many images is pulled by docker; of all of them every byte is looked at.

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 
 use crate::bench::Bench;
-use crate::engine::Engine;
+use crate::engine_version::Engine;
 use crate::front;
 use crate::program;
 use crate::transport::Transport;
