@@ -28,7 +28,7 @@ pub(super) struct Transfer<'t> {
     pub report: &'t (dyn Fn(&Path, Damage) + Sync),
 }
 
-/// What is known of a repository while it is read.
+/// Known facts of a repository while it is read.
 struct Content<'r> {
     repository: &'r StoredRepository,
     blobs: HashMap<Digest, ImportedBlob>,

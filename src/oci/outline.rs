@@ -1,4 +1,4 @@
-//! What it takes to parse a document, told from its punctuation alone.
+//! Space that parsing a document takes, told from its punctuation alone.
 //!
 //! A few bytes of JSON can stand for a structure in memory many times their size, so that the size of a document says little.
 

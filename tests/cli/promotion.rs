@@ -74,7 +74,7 @@ fn a_tag_is_moved_in_its_repository_and_back() {
     assert!(refusal(&server, &["tag", "app:1", "other"]).contains("REPOSITORY:TAG"));
 }
 
-/// What a push into the target would not be allowed, a promotion is not either.
+/// A promotion is refused wherever a push into the target would be.
 #[test]
 fn the_rules_for_pushes_apply() {
     let directory = TempDir::new().expect("a directory");

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::content::noise;
 use crate::docker::pushed;
-use crate::engine::{self, Engine};
+use crate::engine;
+use crate::engine_version::Engine;
 use crate::sandbox::Sandbox;
 use crate::server::text;
 

@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::buildkit::assert_attested;
 use crate::content::{noise, sha256};
-use crate::engine::{self, Engine};
+use crate::engine;
+use crate::engine_version::Engine;
 use crate::fixture::gunzip;
 use crate::sandbox::Sandbox;
 use crate::server::{list, text};

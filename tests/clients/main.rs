@@ -26,6 +26,7 @@ mod differential;
 mod docker;
 mod encrypted;
 mod engine;
+mod engine_version;
 mod fail2ban;
 mod fixture;
 mod front;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
-use crate::engine::Engine;
+use crate::engine_version::Engine;
 use crate::front;
 use crate::program;
 use crate::sandbox::Sandbox;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::engine::Engine;
+use crate::engine_version::Engine;
 use crate::program;
 use crate::server::Server;
 use crate::transport::Transport;

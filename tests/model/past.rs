@@ -21,7 +21,7 @@ struct Ended {
     origin: Origin,
 }
 
-/// How a state began.
+/// Beginning of a state.
 #[derive(Clone, Copy, Default)]
 pub enum Origin {
     Push,

@@ -26,7 +26,7 @@ pub struct TagActivity {
     pub checked_at: Option<Millis>,
 }
 
-/// Where a tag's new target comes from.
+/// Origin of a tag's new target.
 #[derive(Clone, Copy, Debug)]
 pub struct TagOrigin {
     pushed_at: Millis,

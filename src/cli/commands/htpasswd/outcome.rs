@@ -6,7 +6,7 @@ use crate::cli::error::Error;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{complain, print_raw};
 
-/// What became of a user.
+/// Result for a user.
 pub(super) enum Outcome {
     /// A line `USER:HASH` for a file.
     Printed(Vec<u8>),
