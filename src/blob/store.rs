@@ -146,6 +146,16 @@ impl BlobStore {
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
     }
 
+    /// True if the blob's file is certainly missing, or has another length than `size`.
+    ///
+    /// False where that cannot be seen, as without the right to: then its opening fails, and says why.
+    pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
+        match self.timed(Operation::Stat, || fs::metadata(self.blob_path(digest))) {
+            Ok(metadata) => !metadata.is_file() || metadata.len() != size,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        }
+    }
+
     /// Opens and locks an upload's file, creating it if absent.
     ///
     /// Returns `None` while another request, of this process or another, holds the lock.

@@ -1,4 +1,4 @@
-//! Why the metadata could not be read or changed.
+//! Reasons why the metadata could not be read or changed.
 
 use std::path::Path;
 

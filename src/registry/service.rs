@@ -13,6 +13,7 @@ use crate::blob::{
     BlobStore, Company, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::content::lost_blobs::LostBlobs;
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::content::push::parsing_space::ParsingSpace;
@@ -44,6 +45,8 @@ pub struct Registry {
     pub(super) uses: Arc<UseCounts>,
     /// Files that could not be removed.
     pub(super) failed_removals: Arc<FailedRemovals>,
+    /// Blobs whose files were found lost.
+    pub(super) lost_blobs: Arc<LostBlobs>,
     /// Memory for large manifests that are being received.
     pub(super) manifest_budget: ManifestBudget,
     /// Memory for manifests that are being parsed.
@@ -86,6 +89,7 @@ impl Registry {
             unsaved_hashes: Arc::default(),
             uses: Arc::default(),
             failed_removals: Arc::default(),
+            lost_blobs: Arc::default(),
             manifest_budget: ManifestBudget::default(),
             parsing_space: ParsingSpace::default(),
             disk_reserve: Arc::default(),

@@ -107,20 +107,10 @@ fn bit_rot_is_found_taken_out_and_healed_by_a_push() {
     assert_eq!(printed["blobCount"], 30 * 2 + 1);
 }
 
-#[test]
-fn an_altered_database_is_found() {
-    let server = Server::start();
-    let mut client = server.client();
-    for seed in 0..5 {
-        Image::small(seed).push(&mut client, "app", &format!("v{seed}"));
-    }
-    let database =
-        rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
-    database
-        .execute_batch("PRAGMA foreign_keys = OFF")
-        .expect("off");
+/// Statements that damage the database, with the kind and the name under which each is found.
+fn alterations() -> Vec<(String, &'static str, String)> {
     let digest = |seed| Image::small(seed).digest();
-    for (sql, kind, name) in [
+    vec![
         (
             format!(
                 "UPDATE manifest_bytes SET bytes = CAST('{{}}' AS BLOB) WHERE manifest_id = (SELECT id FROM manifests WHERE digest = '{}')",
@@ -174,7 +164,22 @@ fn an_altered_database_is_found() {
             "manifest",
             digest(3),
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn an_altered_database_is_found() {
+    let server = Server::start();
+    let mut client = server.client();
+    for seed in 0..5 {
+        Image::small(seed).push(&mut client, "app", &format!("v{seed}"));
+    }
+    let database =
+        rusqlite::Connection::open(server.directory().join("registry.db")).expect("the database");
+    database
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .expect("off");
+    for (sql, kind, name) in alterations() {
         database
             .execute_batch(&sql)
             .unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -3,11 +3,11 @@
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use crate::bench::Bench;
 use crate::content::noise;
 use crate::docker::pushed;
 use crate::engine;
 use crate::engine_version::Engine;
+use crate::sandbox::Sandbox;
 use crate::server::text;
 
 /// Each of so many images is pulled by docker; of all of them every byte is looked at.
@@ -29,7 +29,7 @@ pub const HASTY: &[(&str, &str)] = &[
     ("REGISTRY_GC_INTERVAL", "50ms"),
 ];
 
-/// Settings of the server in `as_ever`: nothing is removed in the background, and leases are zero.
+/// Settings of the server in `by_the_manuals`: nothing is removed in the background, and leases are zero.
 pub const BY_HAND: &[(&str, &str)] = &[
     ("REGISTRY_GC_ENABLED", "false"),
     ("REGISTRY_GC_LEASE", "0s"),
@@ -37,12 +37,12 @@ pub const BY_HAND: &[(&str, &str)] = &[
 ];
 
 /// Many images, each pushed under a tag of its own and over `latest`, while `registry gc --online` runs in a loop.
-pub fn beside_pushes(bench: &Bench) {
-    let _engine = engine::start(bench);
-    let host = &bench.server.host;
-    let images = images(bench.engine);
+pub fn beside_pushes(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    let host = &sandbox.server.host;
+    let images = images(sandbox.engine);
     let (stop, passes) = (AtomicBool::new(false), AtomicU32::new(0));
-    let collect = bench.registry(&["gc", "--online", "--data-dir", "data"]);
+    let collect = sandbox.registry(&["gc", "--online", "--data-dir", "data"]);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut collect = collect;
@@ -60,21 +60,21 @@ pub fn beside_pushes(bench: &Bench) {
         for number in 0..images {
             let seed = number as u64;
             // a layer of its own, and one that it shares with a few others
-            bench.write("image/own", noise(seed, 3000));
-            bench.write("image/shared", noise(1000 + seed / 7, 3000));
-            bench.write(
+            sandbox.write("image/own", noise(seed, 3000));
+            sandbox.write("image/shared", noise(1000 + seed / 7, 3000));
+            sandbox.write(
                 "image/Dockerfile",
                 "FROM scratch\nCOPY shared /\nCOPY own /\n",
             );
             let image = format!("{host}/loop/app:n{number}");
-            bench.run(format!(
+            sandbox.run(format!(
                 "docker build --quiet --tag {image} --tag {host}/loop/app:latest image"
             ));
-            pushed(bench, &image);
-            pushed(bench, &format!("{host}/loop/app:latest"));
+            pushed(sandbox, &image);
+            pushed(sandbox, &format!("{host}/loop/app:latest"));
             if number % 3 == 2 {
                 // and some garbage: the image of two pushes ago goes
-                bench.run(format!(
+                sandbox.run(format!(
                     "curl --silent --fail --request DELETE http://{host}/v2/loop/app/manifests/n{}",
                     number - 2
                 ));
@@ -84,10 +84,10 @@ pub fn beside_pushes(bench: &Bench) {
     let kept: Vec<usize> = (0..images)
         .filter(|number| number % 3 != 0 || number + 2 >= images)
         .collect();
-    assert_eq!(bench.server.tags("loop/app").len(), kept.len() + 1);
+    assert_eq!(sandbox.server.tags("loop/app").len(), kept.len() + 1);
     for number in &kept {
         assert_eq!(
-            bench
+            sandbox
                 .server
                 .content("loop/app", &format!("n{number}"))
                 .len(),
@@ -95,9 +95,9 @@ pub fn beside_pushes(bench: &Bench) {
             "image {number}"
         );
     }
-    bench.run("docker image prune --all --force");
+    sandbox.run("docker image prune --all --force");
     for number in kept.iter().step_by(kept.len() / PULLED) {
-        bench.run(format!("docker pull {host}/loop/app:n{number}"));
+        sandbox.run(format!("docker pull {host}/loop/app:n{number}"));
     }
     println!(
         "{images} images pushed beside {} passes",
@@ -116,23 +116,23 @@ impl Drop for Stops<'_> {
 
 /// Follows the manuals of registry:2: push, get the digest, DELETE, garbage-collect; the disk is
 /// free again.
-pub fn as_ever(bench: &Bench) {
-    let _engine = engine::start(bench);
-    let host = &bench.server.host;
+pub fn by_the_manuals(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    let host = &sandbox.server.host;
     for (name, size) in [("big", 8 << 20), ("small", 1000)] {
-        bench.write(&format!("{name}/content"), noise(size as u64, size));
-        bench.write(
+        sandbox.write(&format!("{name}/content"), noise(size as u64, size));
+        sandbox.write(
             &format!("{name}/Dockerfile"),
             "FROM scratch\nCOPY content /\n",
         );
-        bench.run(format!(
+        sandbox.run(format!(
             "docker build --quiet --tag {host}/app:{name} {name}"
         ));
-        pushed(bench, &format!("{host}/app:{name}"));
+        pushed(sandbox, &format!("{host}/app:{name}"));
     }
-    let before = disk(bench);
+    let before = disk(sandbox);
     let accept = "Accept:application/vnd.docker.distribution.manifest.v2+json";
-    let head = bench
+    let head = sandbox
         .run(format!(
             "curl --silent --head --header {accept} http://{host}/v2/app/manifests/big"
         ))
@@ -146,23 +146,23 @@ pub fn as_ever(bench: &Bench) {
         .trim();
     let code = "--silent --output /dev/null --write-out %{http_code}";
     assert_eq!(
-        bench
+        sandbox
             .run(format!(
                 "curl {code} --request DELETE http://{host}/v2/app/manifests/{digest}"
             ))
             .line(),
         "202"
     );
-    bench.write(
+    sandbox.write(
         "config.yml",
         format!(
             "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\n",
-            bench.path("data").display()
+            sandbox.path("data").display()
         ),
     );
 
     let collect = |arguments: &[&str]| {
-        let output = bench
+        let output = sandbox
             .registry(&[&["garbage-collect"], arguments, &["config.yml"]].concat())
             .envs(BY_HAND.iter().copied())
             .output()
@@ -179,7 +179,7 @@ pub fn as_ever(bench: &Bench) {
         planned.contains("3 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"),
         "{planned}"
     );
-    assert_eq!(disk(bench), before);
+    assert_eq!(disk(sandbox), before);
     let said = collect(&[]);
     assert_eq!(said, planned);
     assert_eq!(
@@ -187,16 +187,16 @@ pub fn as_ever(bench: &Bench) {
         2,
         "{said}"
     );
-    let after = disk(bench);
+    let after = disk(sandbox);
     assert!(
         before - after > 8 << 10,
         "{before} KiB before, {after} KiB after"
     );
-    assert_eq!(bench.server.tags("app"), ["small"]);
-    bench.run("docker image prune --all --force");
-    bench.run(format!("docker pull {host}/app:small"));
+    assert_eq!(sandbox.server.tags("app"), ["small"]);
+    sandbox.run("docker image prune --all --force");
+    sandbox.run(format!("docker pull {host}/app:small"));
     let gone = text(
-        &bench
+        &sandbox
             .run(format!(
                 "curl --silent http://{host}/v2/app/manifests/{digest}"
             ))
@@ -204,15 +204,15 @@ pub fn as_ever(bench: &Bench) {
     );
     assert_eq!(gone, "MANIFEST_UNKNOWN");
     // and a push brings everything back, for nothing says that it is there when it is not
-    bench.run(format!("docker build --quiet --tag {host}/app:big big"));
-    pushed(bench, &format!("{host}/app:big"));
-    assert_eq!(bench.server.content("app", "big").len(), 3);
+    sandbox.run(format!("docker build --quiet --tag {host}/app:big big"));
+    pushed(sandbox, &format!("{host}/app:big"));
+    assert_eq!(sandbox.server.content("app", "big").len(), 3);
 }
 
 /// Size of the blobs by `du`, in KiB.
-fn disk(bench: &Bench) -> u64 {
-    assert!(fs::exists(bench.path("data/blobs")).unwrap());
-    bench
+fn disk(sandbox: &Sandbox) -> u64 {
+    assert!(fs::exists(sandbox.path("data/blobs")).unwrap());
+    sandbox
         .run("du --summarize --block-size=1024 data/blobs")
         .line()
         .split_whitespace()

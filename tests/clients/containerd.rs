@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
-use crate::bench::{Bench, Daemon};
 use crate::content::noise;
 use crate::fixture::{Layout, assert_same, layout_content, tar};
+use crate::sandbox::{Daemon, Sandbox};
 
 const BIG: usize = 40 << 20;
 const RANGE: usize = 4 << 20;
 
 /// Starts containerd with a root called `name`; ctr finds it.
-fn containerd(bench: &Bench, name: &str) -> Daemon {
-    let dir = bench.path(name);
+fn containerd(sandbox: &Sandbox, name: &str) -> Daemon {
+    let dir = sandbox.path(name);
     let dir = dir.display();
     let config = format!(
         r#"version = 3
@@ -30,14 +30,14 @@ max_concurrent_downloads = 4
 concurrent_layer_fetch_buffer = {RANGE}
 "#
     );
-    bench.write(&format!("{name}.toml"), config);
-    bench.set("CONTAINERD_ADDRESS", format!("{dir}.sock"));
-    bench.daemon(format!("containerd --config {name}.toml"), "ctr version")
+    sandbox.write(&format!("{name}.toml"), config);
+    sandbox.set("CONTAINERD_ADDRESS", format!("{dir}.sock"));
+    sandbox.daemon(format!("containerd --config {name}.toml"), "ctr version")
 }
 
 /// A file as it was unpacked from the image's layers.
-fn unpacked(bench: &Bench, name: &str, file: &str) -> Vec<u8> {
-    let snapshots = bench
+fn unpacked(sandbox: &Sandbox, name: &str, file: &str) -> Vec<u8> {
+    let snapshots = sandbox
         .path(name)
         .join("io.containerd.snapshotter.v1.overlayfs/snapshots");
     let paths: Vec<PathBuf> = fs::read_dir(snapshots)
@@ -58,43 +58,43 @@ fn range_starts(log: &str) -> BTreeSet<usize> {
         .collect()
 }
 
-pub fn parallel_pull(bench: &Bench) {
+pub fn parallel_pull(sandbox: &Sandbox) {
     let files = [("big", BIG), ("middle", 3 << 20), ("small", 1000)];
     let layers: Vec<Vec<u8>> = files
         .iter()
         .map(|(name, len)| tar(name, &noise(*len as u64, *len)))
         .collect();
-    let layout = Layout::new(bench.path("source"));
+    let layout = Layout::new(sandbox.path("source"));
     layout.tag("v1", &layout.plain_image("amd64", &layers));
     drop(layers);
-    let source = layout_content(&bench.path("source"));
-    bench.run("tar --create --file source.tar --directory source .");
-    let image = format!("{}/team/app:v1", bench.server.host);
+    let source = layout_content(&sandbox.path("source"));
+    sandbox.run("tar --create --file source.tar --directory source .");
+    let image = format!("{}/team/app:v1", sandbox.server.host);
 
-    let mut first = containerd(bench, "first");
+    let mut first = containerd(sandbox, "first");
     let base = image.trim_end_matches(":v1");
-    bench.run(format!(
+    sandbox.run(format!(
         "ctr images import --base-name {base} --all-platforms source.tar"
     ));
-    let login = bench.transport.login("--user");
-    bench.run(format!("ctr images push --plain-http {login} {image}"));
+    let login = sandbox.transport.login("--user");
+    sandbox.run(format!("ctr images push --plain-http {login} {image}"));
     first.stop();
-    assert_same(&bench.server.content("team/app", "v1"), &source);
+    assert_same(&sandbox.server.content("team/app", "v1"), &source);
 
-    let mut second = containerd(bench, "second");
-    bench.run(format!("ctr images pull --plain-http {login} {image}"));
-    let listed = bench.run("ctr images ls").stdout;
+    let mut second = containerd(sandbox, "second");
+    sandbox.run(format!("ctr images pull --plain-http {login} {image}"));
+    let listed = sandbox.run("ctr images ls").stdout;
     assert!(
-        listed.contains(&bench.server.manifest("team/app", "v1").digest),
+        listed.contains(&sandbox.server.manifest("team/app", "v1").digest),
         "{listed}"
     );
     for (name, len) in files {
-        assert!(unpacked(bench, "second", name) == noise(len as u64, len));
+        assert!(unpacked(sandbox, "second", name) == noise(len as u64, len));
     }
     let log = second.stop();
-    let stored = bench.path("second/io.containerd.content.v1.content");
+    let stored = sandbox.path("second/io.containerd.content.v1.content");
     assert_same(&layout_content(&stored), &source);
     let starts = range_starts(&log);
-    let wanted: BTreeSet<usize> = (0..BIG).step_by(RANGE).collect();
-    assert!(starts.is_superset(&wanted), "{starts:?}");
+    let expected: BTreeSet<usize> = (0..BIG).step_by(RANGE).collect();
+    assert!(starts.is_superset(&expected), "{starts:?}");
 }

@@ -1,24 +1,24 @@
 //! Scripts that push, pull and delete with curl, as people write them.
 
-use crate::bench::Bench;
 use crate::content::{noise, sha256};
+use crate::sandbox::Sandbox;
 
-/// Runs a script with `$R`, the address of the registry, in the bench's directory; returns what it prints.
-fn script(bench: &Bench, text: &str) -> String {
-    let head = format!("set -eu\nR=http://{}\n", bench.server.host);
-    bench.write("script.sh", head + text);
-    bench.run("sh script.sh").stdout
+/// Runs a script with `$R`, the address of the registry, in the sandbox's directory; returns what it prints.
+fn script(sandbox: &Sandbox, text: &str) -> String {
+    let head = format!("set -eu\nR=http://{}\n", sandbox.server.host);
+    sandbox.write("script.sh", head + text);
+    sandbox.run("sh script.sh").stdout
 }
 
 /// A closing PUT that is cut off, or whose answer is lost, is sent again.
-pub fn closing_again(bench: &Bench) {
+pub fn closing_again(sandbox: &Sandbox) {
     let blob = noise(7, 3 << 20);
-    bench.write("blob", &blob);
-    bench.write("first", &blob[..1 << 20]);
-    bench.write("rest", &blob[1 << 20..]);
-    bench.set("D", sha256(&blob));
+    sandbox.write("blob", &blob);
+    sandbox.write("first", &blob[..1 << 20]);
+    sandbox.write("rest", &blob[1 << 20..]);
+    sandbox.set("D", sha256(&blob));
     let printed = script(
-        bench,
+        sandbox,
         r#"
 begin() { curl -s -i -X POST "$R/v2/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p'; }
 close() { curl -s -o /dev/null -w '%{http_code}\n' -X PUT -H 'Content-Type: application/octet-stream' "$@"; }
@@ -48,10 +48,10 @@ close -H 'Content-Range: 0-3145727' "$R$L&digest=$D"
 }
 
 /// Headers found with `grep`, and writes that depend on what is stored.
-pub fn header_names(bench: &Bench) {
-    bench.set("D", sha256(b"{}"));
+pub fn header_names(sandbox: &Sandbox) {
+    sandbox.set("D", sha256(b"{}"));
     let printed = script(
-        bench,
+        sandbox,
         r#"
 T='Content-Type: application/vnd.oci.image.manifest.v1+json'
 code() { curl -s -o /dev/null -w '%{http_code}\n' "$@"; }
@@ -77,9 +77,9 @@ code -I "$R/v2/app/manifests/v1"
 }
 
 /// With `relativeurls: false`, locations have the scheme and host that a proxy names.
-pub fn absolute(bench: &Bench) {
+pub fn absolute(sandbox: &Sandbox) {
     let printed = script(
-        bench,
+        sandbox,
         r#"
 begin() { curl -si -X POST "$@" "$R/v2/app/blobs/uploads/" | tr -d '\r' | grep '^Location: ' | cut -d/ -f1-3; }
 begin -H 'X-Forwarded-Proto: https' -H 'X-Forwarded-Host: registry.example'

@@ -5,27 +5,27 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::Bench;
 use crate::buildkit::assert_attested;
 use crate::content::{noise, sha256};
 use crate::engine;
 use crate::engine_version::Engine;
 use crate::fixture::gunzip;
+use crate::sandbox::Sandbox;
 use crate::server::{list, text};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-fn context(bench: &Bench) {
-    bench.write("context/big", noise(1, 9 << 20));
-    bench.write("context/small", "small\n");
-    bench.write("context/amd64", "built for amd64\n");
-    bench.write("context/arm64", "built for arm64\n");
-    bench.write("context/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY big /big\nCOPY small /etc/small\nCOPY $TARGETARCH /arch\n");
+fn context(sandbox: &Sandbox) {
+    sandbox.write("context/big", noise(1, 9 << 20));
+    sandbox.write("context/small", "small\n");
+    sandbox.write("context/amd64", "built for amd64\n");
+    sandbox.write("context/arm64", "built for arm64\n");
+    sandbox.write("context/Dockerfile", "FROM scratch\nARG TARGETARCH\nCOPY big /big\nCOPY small /etc/small\nCOPY $TARGETARCH /arch\n");
 }
 
 /// The digest that `docker push` ends with: `TAG: digest: sha256:… size: N`.
-pub fn pushed(bench: &Bench, image: &str) -> (String, String) {
-    let output = bench.run(format!("docker push {image}")).stdout;
+pub fn pushed(sandbox: &Sandbox, image: &str) -> (String, String) {
+    let output = sandbox.run(format!("docker push {image}")).stdout;
     let digest = output
         .split_once("digest: ")
         .and_then(|(_, rest)| rest.split_whitespace().next())
@@ -35,11 +35,11 @@ pub fn pushed(bench: &Bench, image: &str) -> (String, String) {
 }
 
 /// The layers of an image as the Engine saves them, each checked against the image's config.
-fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
-    fs::create_dir(bench.path(dir)).unwrap();
-    bench.run(format!("docker save --output {dir}.tar {image}"));
-    bench.run(format!("tar --extract --file {dir}.tar --directory {dir}"));
-    let read = |name: &str| bench.read(Path::new(dir).join(name).to_str().unwrap());
+fn saved_layers(sandbox: &Sandbox, image: &str, dir: &str) -> Vec<Vec<u8>> {
+    fs::create_dir(sandbox.path(dir)).unwrap();
+    sandbox.run(format!("docker save --output {dir}.tar {image}"));
+    sandbox.run(format!("tar --extract --file {dir}.tar --directory {dir}"));
+    let read = |name: &str| sandbox.read(Path::new(dir).join(name).to_str().unwrap());
     let manifest: Value = serde_json::from_slice(&read("manifest.json")).unwrap();
     let config: Value = serde_json::from_slice(&read(&text(&manifest[0]["Config"]))).unwrap();
     let layers: Vec<Vec<u8>> = list(&manifest[0]["Layers"])
@@ -47,11 +47,11 @@ fn saved_layers(bench: &Bench, image: &str, dir: &str) -> Vec<Vec<u8>> {
         .map(|name| unpacked(read(&text(name))))
         .collect();
     let found: Vec<String> = layers.iter().map(|layer| sha256(layer)).collect();
-    let wanted: Vec<String> = list(&config["rootfs"]["diff_ids"])
+    let expected: Vec<String> = list(&config["rootfs"]["diff_ids"])
         .iter()
         .map(text)
         .collect();
-    assert_eq!(found, wanted);
+    assert_eq!(found, expected);
     layers
 }
 
@@ -64,25 +64,25 @@ fn unpacked(layer: Vec<u8>) -> Vec<u8> {
     }
 }
 
-pub fn push_and_pull(bench: &Bench) {
-    let _engine = engine::start(bench);
-    context(bench);
-    let host = &bench.server.host;
+pub fn push_and_pull(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    context(sandbox);
+    let host = &sandbox.server.host;
     let image = format!("{host}/team/app:v1");
-    let id = bench.run(format!("docker build --quiet --tag {image} context"));
+    let id = sandbox.run(format!("docker build --quiet --tag {image} context"));
     let id = id.line();
-    let layers = saved_layers(bench, &image, "before");
+    let layers = saved_layers(sandbox, &image, "before");
     assert_eq!(layers.len(), 3);
 
-    let (digest, _) = pushed(bench, &image);
-    let manifest = bench.server.manifest("team/app", "v1");
+    let (digest, _) = pushed(sandbox, &image);
+    let manifest = sandbox.server.manifest("team/app", "v1");
     assert_eq!(manifest.digest, digest);
-    assert_eq!(manifest.media_type, bench.engine.manifest_type());
-    assert_eq!(bench.engine.image_id(&manifest), id);
+    assert_eq!(manifest.media_type, sandbox.engine.manifest_type());
+    assert_eq!(sandbox.engine.image_id(&manifest), id);
     // every blob is there, and what its digest says
-    assert_eq!(bench.server.content("team/app", &digest).len(), 5);
+    assert_eq!(sandbox.server.content("team/app", &digest).len(), 5);
 
-    let (again, output) = pushed(bench, &image);
+    let (again, output) = pushed(sandbox, &image);
     assert_eq!(again, digest);
     assert_eq!(
         output.matches("Layer already exists").count(),
@@ -90,126 +90,126 @@ pub fn push_and_pull(bench: &Bench) {
         "{output}"
     );
 
-    bench.run(format!("docker tag {image} {host}/team/app:v2"));
-    assert_eq!(pushed(bench, &format!("{host}/team/app:v2")).0, digest);
-    assert_eq!(bench.server.tags("team/app"), ["v1", "v2"]);
+    sandbox.run(format!("docker tag {image} {host}/team/app:v2"));
+    assert_eq!(pushed(sandbox, &format!("{host}/team/app:v2")).0, digest);
+    assert_eq!(sandbox.server.tags("team/app"), ["v1", "v2"]);
 
-    bench.run(format!("docker tag {image} {host}/other/app:v1"));
-    let (mounted, output) = pushed(bench, &format!("{host}/other/app:v1"));
+    sandbox.run(format!("docker tag {image} {host}/other/app:v1"));
+    let (mounted, output) = pushed(sandbox, &format!("{host}/other/app:v1"));
     assert_eq!(mounted, digest);
     assert_eq!(
         output.matches("Mounted from team/app").count(),
         3,
         "{output}"
     );
-    assert_eq!(bench.server.content("other/app", "v1").len(), 5);
+    assert_eq!(sandbox.server.content("other/app", "v1").len(), 5);
 
-    let found = bench
+    let found = sandbox
         .run(format!("docker search --format {{{{.Name}}}} {host}/app"))
         .stdout;
     assert_eq!(found.lines().collect::<Vec<_>>(), ["other/app", "team/app"]);
 
-    bench.run(format!("docker image rm --force {id}"));
-    assert_eq!(bench.run("docker image ls --all --quiet").line(), "");
-    bench.run(format!("docker pull {image}"));
-    let inspected = bench.run(format!("docker image inspect {image}")).json();
+    sandbox.run(format!("docker image rm --force {id}"));
+    assert_eq!(sandbox.run("docker image ls --all --quiet").line(), "");
+    sandbox.run(format!("docker pull {image}"));
+    let inspected = sandbox.run(format!("docker image inspect {image}")).json();
     assert_eq!(inspected[0]["Id"], id);
     assert_eq!(
         inspected[0]["RepoDigests"],
         serde_json::json!([format!("{host}/team/app@{digest}")])
     );
-    assert!(saved_layers(bench, &image, "after") == layers);
-    bench.run(format!("docker pull {host}/other/app@{digest}"));
-    bench.refused(format!("docker pull {host}/team/app:absent"));
+    assert!(saved_layers(sandbox, &image, "after") == layers);
+    sandbox.run(format!("docker pull {host}/other/app@{digest}"));
+    sandbox.refused(format!("docker pull {host}/team/app:absent"));
 }
 
-pub fn multi_arch(bench: &Bench) {
-    let _engine = engine::start(bench);
-    context(bench);
-    let list_name = format!("{}/team/app:multi", bench.server.host);
+pub fn multi_arch(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    context(sandbox);
+    let list_name = format!("{}/team/app:multi", sandbox.server.host);
     let names = ["amd64", "arm64"].map(|arch| {
-        let image = format!("{}/team/app:{arch}", bench.server.host);
-        bench.run(format!(
+        let image = format!("{}/team/app:{arch}", sandbox.server.host);
+        sandbox.run(format!(
             "docker build --quiet --platform linux/{arch} --tag {image} context"
         ));
-        pushed(bench, &image);
+        pushed(sandbox, &image);
         image
     });
-    let ids = names.clone().map(|image| id_of(bench, &image));
+    let ids = names.clone().map(|image| id_of(sandbox, &image));
     assert_ne!(ids[0], ids[1]);
 
     let manifest = "docker manifest";
-    bench.run(format!(
+    sandbox.run(format!(
         "{manifest} create --insecure {list_name} {}",
         names.join(" ")
     ));
-    let digest = bench.run(format!("{manifest} push --insecure --purge {list_name}"));
-    let list = bench.server.manifest("team/app", "multi");
+    let digest = sandbox.run(format!("{manifest} push --insecure --purge {list_name}"));
+    let list = sandbox.server.manifest("team/app", "multi");
     assert_eq!(list.digest, digest.line());
-    assert_eq!(list.media_type, bench.engine.list_type());
+    assert_eq!(list.media_type, sandbox.engine.list_type());
     let platforms: Vec<String> = list
         .children()
         .iter()
         .map(|child| text(&child["platform"]["architecture"]))
         .collect();
     assert_eq!(platforms, ["amd64", "arm64"]);
-    let shown = bench
+    let shown = sandbox
         .run(format!("{manifest} inspect --insecure {list_name}"))
         .json();
     assert_eq!(shown, list.json());
 
-    bench.run(format!("docker image rm --force {} {}", ids[0], ids[1]));
+    sandbox.run(format!("docker image rm --force {} {}", ids[0], ids[1]));
     for (arch, id) in ["amd64", "arm64"].iter().zip(&ids) {
-        bench.run(format!("docker pull --platform linux/{arch} {list_name}"));
-        assert_eq!(architecture(bench, arch, &list_name), *arch);
+        sandbox.run(format!("docker pull --platform linux/{arch} {list_name}"));
+        assert_eq!(architecture(sandbox, arch, &list_name), *arch);
         // what 29 names by it is the list
-        if bench.engine == Engine::Debian {
-            assert_eq!(id_of(bench, &list_name), *id);
+        if sandbox.engine == Engine::Debian {
+            assert_eq!(id_of(sandbox, &list_name), *id);
         }
     }
 }
 
 /// Returns the architecture of an image that was pulled for `arch`, of which 29 may have several.
-fn architecture(bench: &Bench, arch: &str, image: &str) -> String {
-    let platform = match bench.engine {
+fn architecture(sandbox: &Sandbox, arch: &str, image: &str) -> String {
+    let platform = match sandbox.engine {
         Engine::Debian => String::new(),
         Engine::V29 => format!("--platform linux/{arch}"),
     };
-    let shown = bench.run(format!(
+    let shown = sandbox.run(format!(
         "docker image inspect {platform} --format {{{{.Architecture}}}} {image}"
     ));
     shown.line().to_owned()
 }
 
-fn id_of(bench: &Bench, image: &str) -> String {
-    let shown = bench.run(format!("docker image inspect --format {{{{.Id}}}} {image}"));
+fn id_of(sandbox: &Sandbox, image: &str) -> String {
+    let shown = sandbox.run(format!("docker image inspect --format {{{{.Id}}}} {image}"));
     shown.line().to_owned()
 }
 
 /// Images for two platforms with provenance, pushed by BuildKit, then by the engine out of its store.
-pub fn attested_multi_arch(bench: &Bench) {
-    let _engine = engine::start(bench);
-    context(bench);
-    let host = &bench.server.host;
+pub fn attested_multi_arch(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    context(sandbox);
+    let host = &sandbox.server.host;
     let build = "docker buildx build --platform linux/amd64,linux/arm64 --provenance mode=max --metadata-file built.json";
     let by_buildkit = format!("{host}/team/app:buildkit");
-    bench.run(format!("{build} --push --tag {by_buildkit} context"));
-    let built: Value = serde_json::from_slice(&bench.read("built.json")).unwrap();
-    let index = bench.server.manifest("team/app", "buildkit");
+    sandbox.run(format!("{build} --push --tag {by_buildkit} context"));
+    let built: Value = serde_json::from_slice(&sandbox.read("built.json")).unwrap();
+    let index = sandbox.server.manifest("team/app", "buildkit");
     assert_eq!(index.digest, text(&built["containerimage.digest"]));
-    assert_attested(bench, &index);
+    assert_attested(sandbox, &index);
 
     let by_engine = format!("{host}/other/app:engine");
-    bench.run(format!("{build} --tag {by_engine} context"));
-    let (digest, _) = pushed(bench, &by_engine);
-    let index = bench.server.manifest("other/app", "engine");
+    sandbox.run(format!("{build} --tag {by_engine} context"));
+    let (digest, _) = pushed(sandbox, &by_engine);
+    let index = sandbox.server.manifest("other/app", "engine");
     assert_eq!(index.digest, digest);
     assert_eq!(index.children().len(), 4);
-    bench.server.content("other/app", "engine");
+    sandbox.server.content("other/app", "engine");
 
-    bench.run(format!("docker image rm --force {by_engine}"));
+    sandbox.run(format!("docker image rm --force {by_engine}"));
     for arch in ["amd64", "arm64"] {
-        bench.run(format!("docker pull --platform linux/{arch} {by_buildkit}"));
-        assert_eq!(architecture(bench, arch, &by_buildkit), arch);
+        sandbox.run(format!("docker pull --platform linux/{arch} {by_buildkit}"));
+        assert_eq!(architecture(sandbox, arch, &by_buildkit), arch);
     }
 }

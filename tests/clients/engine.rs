@@ -1,21 +1,21 @@
 //! Starting Docker Engine for a case.
 
-use crate::bench::{Bench, Daemon};
 use crate::engine_version::Engine;
 use crate::program;
+use crate::sandbox::{Daemon, Sandbox};
 
 /// Starts the case's engine with neither iptables nor a bridge, which leaves the machine's network alone.
-pub fn start(bench: &Bench) -> Daemon {
-    let dir = bench.dir().display();
+pub fn start(sandbox: &Sandbox) -> Daemon {
+    let dir = sandbox.dir().display();
     let socket = format!("unix://{dir}/docker.sock");
-    bench.set("DOCKER_HOST", &socket);
-    bench.set("DOCKER_BUILDKIT", "1");
+    sandbox.set("DOCKER_HOST", &socket);
+    sandbox.set("DOCKER_BUILDKIT", "1");
     // both build one manifest for one platform, except where a test asks for more
-    bench.set("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
-    if bench.engine == Engine::V29 {
-        add_buildx(bench);
+    sandbox.set("BUILDX_NO_DEFAULT_ATTESTATIONS", "1");
+    if sandbox.engine == Engine::V29 {
+        add_buildx(sandbox);
     }
-    bench.daemon(
+    sandbox.daemon(
         format!(
             "dockerd --iptables=false --ip6tables=false --bridge=none --host {socket} \
              --data-root {dir}/docker --exec-root {dir}/exec --pidfile {dir}/docker.pid"
@@ -25,8 +25,8 @@ pub fn start(bench: &Bench) -> Daemon {
 }
 
 /// Gives the command line its plugin that builds.
-fn add_buildx(bench: &Bench) {
-    let plugin = bench.path("home/.docker/cli-plugins/docker-buildx");
+fn add_buildx(sandbox: &Sandbox) {
+    let plugin = sandbox.path("home/.docker/cli-plugins/docker-buildx");
     if plugin.exists() {
         return;
     }

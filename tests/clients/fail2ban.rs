@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 use crate::server::Server;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/fail2ban");
@@ -36,13 +36,13 @@ const GUESSES: [(&str, &str); 3] = [
 ];
 
 /// A server that some have failed to log in to, who are said in `guarded.log`.
-fn guessed_at(bench: &Bench) -> Server {
-    let users = bench
+fn guessed_at(sandbox: &Sandbox) -> Server {
+    let users = sandbox
         .registry(&["htpasswd", "-Bbn", "-C", "4", "joe", "right"])
         .output()
         .unwrap();
-    bench.write("htpasswd", users.stdout);
-    let users = bench.path("htpasswd").display().to_string();
+    sandbox.write("htpasswd", users.stdout);
+    let users = sandbox.path("htpasswd").display().to_string();
     let environment = [
         ("REGISTRY_AUTH", "htpasswd"),
         ("REGISTRY_AUTH_HTPASSWD_REALM", "tests"),
@@ -50,17 +50,17 @@ fn guessed_at(bench: &Bench) -> Server {
         ("REGISTRY_HTTP_TRUSTEDPROXIES", "[127.0.0.1]"),
     ];
     let server = Server::launch(
-        bench.dir(),
+        sandbox.dir(),
         "guarded",
         &["--addr", "127.0.0.1:0", "--data-dir", "guarded"],
         &environment,
     );
     let show = |user: &str, password: &str, address: &str| {
-        bench.write(
+        sandbox.write(
             "options",
             format!("user = \"{user}:{password}\"\nheader = \"X-Forwarded-For: {address}\"\n"),
         );
-        bench.status(
+        sandbox.status(
             "GET",
             &format!("http://{}/v2/", server.host),
             "--config options",
@@ -78,15 +78,15 @@ fn addresses() -> Vec<&'static str> {
 }
 
 /// In a file, on machines of different zones: a time that is read wrongly is an hour old, and nobody is banned.
-pub fn in_a_file(bench: &Bench) {
-    let _server = guessed_at(bench);
+pub fn in_a_file(sandbox: &Sandbox) {
+    let _server = guessed_at(sandbox);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs_f64();
     for zone in ["UTC", "Europe/Berlin", "America/New_York"] {
-        bench.set("TZ", zone);
-        let printed = bench.run(format!(
+        sandbox.set("TZ", zone);
+        let printed = sandbox.run(format!(
             "fail2ban-regex --out=<time>,<ip> guarded.log {DOCS}/filter.d/registry.conf"
         ));
         let found: Vec<_> = printed
@@ -113,12 +113,12 @@ pub fn in_a_file(bench: &Bench) {
     }
 }
 
-pub fn in_the_journal(bench: &Bench) {
-    let _server = guessed_at(bench);
-    bench.write("journal.py", JOURNAL);
-    let printed = bench.run_with(
+pub fn in_the_journal(sandbox: &Sandbox) {
+    let _server = guessed_at(sandbox);
+    sandbox.write("journal.py", JOURNAL);
+    let printed = sandbox.run_with(
         format!("python3 journal.py {DOCS}/filter.d/registry.conf"),
-        &bench.read("guarded.log"),
+        &sandbox.read("guarded.log"),
     );
     assert_eq!(
         printed.stdout.lines().collect::<Vec<_>>(),
@@ -129,11 +129,11 @@ pub fn in_the_journal(bench: &Bench) {
 }
 
 /// fail2ban ends as a whole for one jail that it cannot start.
-pub fn jail(bench: &Bench) {
-    bench.run("cp -r /etc/fail2ban etc");
-    bench.run("rm -rf etc/jail.d");
-    bench.run(format!("cp -r {DOCS}/jail.d {DOCS}/filter.d etc"));
-    bench.run("fail2ban-client -c etc -t");
+pub fn jail(sandbox: &Sandbox) {
+    sandbox.run("cp -r /etc/fail2ban etc");
+    sandbox.run("rm -rf etc/jail.d");
+    sandbox.run(format!("cp -r {DOCS}/jail.d {DOCS}/filter.d etc"));
+    sandbox.run("fail2ban-client -c etc -t");
 }
 
 /// Debian's fail2ban does not need it.

@@ -1,8 +1,8 @@
-//! Servers in front of a bench's own: TLS with a login, or nginx.
+//! Servers in front of a sandbox's own: TLS with a login, or nginx.
 
-use crate::bench::{Bench, Front};
 use crate::nginx::Proxy;
 use crate::pki::Authority;
+use crate::sandbox::{Front, Sandbox};
 use crate::server::{Server, address};
 use crate::transport::{Transport, USER};
 
@@ -20,42 +20,42 @@ impl Front for Proxy {
     }
 }
 
-/// Starts the front server of the bench's way, and configures clients for it.
-pub fn set_up(bench: &mut Bench, environment: &[(&str, &str)]) {
-    let (host, front): (String, Box<dyn Front>) = match bench.transport {
+/// Starts the front server of the sandbox's way, and configures clients for it.
+pub fn set_up(sandbox: &mut Sandbox, environment: &[(&str, &str)]) {
+    let (host, front): (String, Box<dyn Front>) = match sandbox.transport {
         Transport::Plain => return,
         Transport::Guarded => {
-            let guard = guard(bench, environment);
+            let guard = guard(sandbox, environment);
             (guard.host.clone(), Box::new(guard))
         }
         Transport::Proxied => {
-            let proxy = Proxy::start(bench, "https", &[]);
+            let proxy = Proxy::start(sandbox, "https", &[]);
             let host = proxy.host.replace("localhost", &address());
             (host, Box::new(proxy))
         }
     };
-    bench.set(
+    sandbox.set(
         "SSL_CERT_FILE",
-        bench.path("certs/ca.crt").display().to_string(),
+        sandbox.path("certs/ca.crt").display().to_string(),
     );
-    if bench.transport == Transport::Guarded {
+    if sandbox.transport == Transport::Guarded {
         let logins =
             serde_json::json!({ "auths": { &host: { "auth": USER_IN_BASE64 } } }).to_string();
-        bench.write("home/.docker/config.json", &logins);
+        sandbox.write("home/.docker/config.json", &logins);
     }
-    bench.place_behind(host, front);
+    sandbox.place_behind(host, front);
 }
 
-fn guard(bench: &Bench, environment: &[(&str, &str)]) -> Server {
+fn guard(sandbox: &Sandbox, environment: &[(&str, &str)]) -> Server {
     let (user, password) = USER.split_once(':').unwrap();
-    let users = bench
+    let users = sandbox
         .registry(&["htpasswd", "-Bbn", user, password])
         .output()
         .unwrap();
-    bench.write("htpasswd", users.stdout);
-    Authority::new("our own").certify(bench);
+    sandbox.write("htpasswd", users.stdout);
+    Authority::new("our own").certify(sandbox);
     let [certificate, key, users] =
-        ["site.pem", "site.key", "htpasswd"].map(|name| bench.path(name).display().to_string());
+        ["site.pem", "site.key", "htpasswd"].map(|name| sandbox.path(name).display().to_string());
     let own = [
         ("REGISTRY_HTTP_TLS_CERTIFICATE", &*certificate),
         ("REGISTRY_HTTP_TLS_KEY", &key),
@@ -64,7 +64,7 @@ fn guard(bench: &Bench, environment: &[(&str, &str)]) -> Server {
         ("REGISTRY_AUTH_HTPASSWD_PATH", &users),
     ];
     Server::launch(
-        bench.dir(),
+        sandbox.dir(),
         "guard",
         &["--addr", &format!("{}:0", address()), "--data-dir", "data"],
         &[environment, &own].concat(),

@@ -1,20 +1,20 @@
 //! Helm: charts in the registry.
 
-use crate::bench::Bench;
 use crate::content::{OCI_MANIFEST, sha256};
+use crate::sandbox::Sandbox;
 use crate::server::list;
 
 const CHART_CONFIG: &str = "application/vnd.cncf.helm.config.v1+json";
 const CHART_LAYER: &str = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
 
-pub fn charts(bench: &Bench) {
-    let charts = format!("oci://{}/team/charts", bench.server.host);
-    bench.run("helm create web");
+pub fn charts(sandbox: &Sandbox) {
+    let charts = format!("oci://{}/team/charts", sandbox.server.host);
+    sandbox.run("helm create web");
     for version in ["1.0.0", "1.1.0"] {
-        bench.run(format!("helm package web --version {version}"));
+        sandbox.run(format!("helm package web --version {version}"));
         let push = format!("helm push --plain-http web-{version}.tgz {charts}");
-        let printed = bench.run(push).both();
-        let manifest = bench.server.manifest("team/charts/web", version);
+        let printed = sandbox.run(push).both();
+        let manifest = sandbox.server.manifest("team/charts/web", version);
         assert_eq!(manifest.media_type, OCI_MANIFEST);
         assert!(
             printed.contains(&format!("Digest: {}", manifest.digest)),
@@ -26,24 +26,24 @@ pub fn charts(bench: &Bench) {
         assert_eq!(layer["mediaType"], CHART_LAYER);
         assert_eq!(
             layer["digest"],
-            sha256(&bench.read(&format!("web-{version}.tgz")))
+            sha256(&sandbox.read(&format!("web-{version}.tgz")))
         );
-        bench.server.content("team/charts/web", version);
+        sandbox.server.content("team/charts/web", version);
     }
-    assert_eq!(bench.server.tags("team/charts/web"), ["1.0.0", "1.1.0"]);
+    assert_eq!(sandbox.server.tags("team/charts/web"), ["1.0.0", "1.1.0"]);
 
-    bench.write("pulled/.keep", "");
+    sandbox.write("pulled/.keep", "");
     let pull = format!("helm pull --plain-http --destination pulled {charts}/web");
-    bench.run(format!("{pull} --version 1.0.0"));
-    assert!(bench.read("pulled/web-1.0.0.tgz") == bench.read("web-1.0.0.tgz"));
+    sandbox.run(format!("{pull} --version 1.0.0"));
+    assert!(sandbox.read("pulled/web-1.0.0.tgz") == sandbox.read("web-1.0.0.tgz"));
     // without a version: the tags are listed, and the newest taken
-    bench.run(&pull);
-    assert!(bench.read("pulled/web-1.1.0.tgz") == bench.read("web-1.1.0.tgz"));
+    sandbox.run(&pull);
+    assert!(sandbox.read("pulled/web-1.1.0.tgz") == sandbox.read("web-1.1.0.tgz"));
 
     let show = format!("helm show chart --plain-http {charts}/web");
-    let shown = bench.run(format!("{show} --version ^1.0.0")).stdout;
+    let shown = sandbox.run(format!("{show} --version ^1.0.0")).stdout;
     assert!(shown.contains("version: 1.1.0"), "{shown}");
-    let rendered = bench.run(format!(
+    let rendered = sandbox.run(format!(
         "helm template --plain-http site {charts}/web --version 1.0.0"
     ));
     assert!(
@@ -51,5 +51,5 @@ pub fn charts(bench: &Bench) {
         "{}",
         rendered.stdout
     );
-    bench.refused(format!("{show} --version 2.0.0"));
+    sandbox.refused(format!("{show} --version 2.0.0"));
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, Printed};
 use crate::docker::pushed;
 use crate::engine;
+use crate::sandbox::{Printed, Sandbox};
 
 const TARGET: &str = "x86_64-unknown-linux-musl";
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,11 +48,11 @@ pub fn lacks() -> Option<String> {
 }
 
 /// Builds the images `tarkeep` and `tarkeep:bare` from the Dockerfile.
-fn build(bench: &Bench) {
+fn build(sandbox: &Sandbox) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join(".ci/image-files"))
         .arg(binary())
-        .arg(bench.path("image/files"))
+        .arg(sandbox.path("image/files"))
         .output()
         .unwrap();
     assert!(
@@ -60,9 +60,9 @@ fn build(bench: &Bench) {
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    fs::copy(root.join("Dockerfile"), bench.path("image/Dockerfile")).unwrap();
+    fs::copy(root.join("Dockerfile"), sandbox.path("image/Dockerfile")).unwrap();
     for target in ["--tag tarkeep", "--target bare --tag tarkeep:bare"] {
-        bench.run(format!(
+        sandbox.run(format!(
             "docker build --quiet --build-arg FILES=given {target} image"
         ));
     }
@@ -79,23 +79,23 @@ fn port() -> u16 {
 
 /// A container that goes with its value.
 struct Container<'b> {
-    bench: &'b Bench,
+    sandbox: &'b Sandbox,
     name: &'static str,
 }
 
 impl<'b> Container<'b> {
     /// `docker run` with the network of the host, until it answers at `address`.
-    fn run(bench: &'b Bench, name: &'static str, rest: &str, address: &str) -> Self {
-        bench.run(format!(
+    fn run(sandbox: &'b Sandbox, name: &'static str, rest: &str, address: &str) -> Self {
+        sandbox.run(format!(
             "docker run --detach --name {name} --network host {rest}"
         ));
-        let container = Self { bench, name };
+        let container = Self { sandbox, name };
         let start = Instant::now();
-        while bench.status("GET", &format!("http://{address}/v2/"), "") == "000" {
+        while sandbox.status("GET", &format!("http://{address}/v2/"), "") == "000" {
             assert!(
                 start.elapsed() < PATIENCE,
                 "{}",
-                bench.run(format!("docker logs {name}")).both()
+                sandbox.run(format!("docker logs {name}")).both()
             );
         }
         container
@@ -105,7 +105,7 @@ impl<'b> Container<'b> {
     fn wait_until(&self, health: &str) {
         let start = Instant::now();
         while self
-            .bench
+            .sandbox
             .run(format!(
                 "docker inspect --format {{{{.State.Health.Status}}}} {}",
                 self.name
@@ -116,7 +116,7 @@ impl<'b> Container<'b> {
             assert!(
                 start.elapsed() < PATIENCE,
                 "{}",
-                self.bench
+                self.sandbox
                     .run(format!("docker inspect {}", self.name))
                     .both()
             );
@@ -125,85 +125,87 @@ impl<'b> Container<'b> {
     }
 
     fn log(&self) -> String {
-        self.bench.run(format!("docker logs {}", self.name)).both()
+        self.sandbox
+            .run(format!("docker logs {}", self.name))
+            .both()
     }
 }
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        self.bench
+        self.sandbox
             .run(format!("docker rm --force --volumes {}", self.name));
     }
 }
 
-fn push_and_pull(bench: &Bench, address: &str, name: &str) {
+fn push_and_pull(sandbox: &Sandbox, address: &str, name: &str) {
     let image = format!("{address}/{name}:v1");
-    bench.write("content/file", name);
-    bench.write("content/Dockerfile", "FROM scratch\nCOPY file /\n");
-    bench.run(format!("docker build --quiet --tag {image} content"));
-    pushed(bench, &image);
-    bench.run(format!("docker rmi {image}"));
-    bench.run(format!("docker pull {image}"));
+    sandbox.write("content/file", name);
+    sandbox.write("content/Dockerfile", "FROM scratch\nCOPY file /\n");
+    sandbox.run(format!("docker build --quiet --tag {image} content"));
+    pushed(sandbox, &image);
+    sandbox.run(format!("docker rmi {image}"));
+    sandbox.run(format!("docker pull {image}"));
 }
 
 /// Starts of containers, as people start `registry:2`.
-pub fn in_place_of_registry_2(bench: &Bench) {
-    let _engine = engine::start(bench);
-    build(bench);
-    keeps_content_over_a_restart(bench);
+pub fn in_place_of_registry_2(sandbox: &Sandbox) {
+    let _engine = engine::start(sandbox);
+    build(sandbox);
+    keeps_content_over_a_restart(sandbox);
     for image in ["tarkeep", "tarkeep:bare"] {
-        reads_a_mounted_configuration(bench, image);
-        runs_commands(bench, image);
+        reads_a_mounted_configuration(sandbox, image);
+        runs_commands(sandbox, image);
     }
-    runs_programs(bench);
-    has_no_shell_in_the_bare_image(bench);
-    keeps_away_from_an_old_store(bench);
+    runs_programs(sandbox);
+    has_no_shell_in_the_bare_image(sandbox);
+    keeps_away_from_an_old_store(sandbox);
 }
 
-fn volume(bench: &Bench) -> String {
+fn volume(sandbox: &Sandbox) -> String {
     format!(
         "--volume {}:/var/lib/registry",
-        bench.path("volume").display()
+        sandbox.path("volume").display()
     )
 }
 
-fn keeps_content_over_a_restart(bench: &Bench) {
+fn keeps_content_over_a_restart(sandbox: &Sandbox) {
     let address = format!("127.0.0.1:{}", port());
     let plain = format!(
         "--env REGISTRY_HTTP_ADDR={address} {} tarkeep",
-        volume(bench)
+        volume(sandbox)
     );
     {
-        let container = Container::run(bench, "plain", &plain, &address);
-        push_and_pull(bench, &address, "team/app");
-        assert!(bench.path("volume/registry.db").is_file());
+        let container = Container::run(sandbox, "plain", &plain, &address);
+        push_and_pull(sandbox, &address, "team/app");
+        assert!(sandbox.path("volume/registry.db").is_file());
         assert!(
             container.log().contains("data in /var/lib/registry"),
             "{}",
             container.log()
         );
-        bench.run("docker stop --time 20 plain");
-        let state = bench.run("docker inspect --format {{.State.ExitCode}} plain");
+        sandbox.run("docker stop --time 20 plain");
+        let state = sandbox.run("docker inspect --format {{.State.ExitCode}} plain");
         assert_eq!(state.line(), "0");
     }
     // with as little as compose.yml leaves it
     let hardened = format!(
         "--read-only --cap-drop ALL --cap-add DAC_OVERRIDE --security-opt no-new-privileges {plain}"
     );
-    let _again = Container::run(bench, "again", &hardened, &address);
-    push_and_pull(bench, &address, "team/app");
+    let _again = Container::run(sandbox, "again", &hardened, &address);
+    push_and_pull(sandbox, &address, "team/app");
     assert_eq!(
-        bench.run("docker exec again registry health").line(),
+        sandbox.run("docker exec again registry health").line(),
         format!("http://{address} is ready")
     );
     assert_eq!(
-        bench
+        sandbox
             .run(format!("curl --silent --fail http://{address}/v2/_catalog"))
             .line(),
         r#"{"repositories":["team/app"]}"#
     );
     assert_eq!(
-        bench
+        sandbox
             .run("docker exec again registry ls --output json --data-dir /var/lib/registry")
             .json()["repositories"][0]["repository"],
         "team/app"
@@ -211,13 +213,13 @@ fn keeps_content_over_a_restart(bench: &Bench) {
 }
 
 /// Mounts a configuration where either version of distribution reads its own, and names it by either version's arguments.
-fn reads_a_mounted_configuration(bench: &Bench, image: &str) {
+fn reads_a_mounted_configuration(sandbox: &Sandbox, image: &str) {
     let address = format!("127.0.0.1:{}", port());
-    bench.write(
+    sandbox.write(
         "config.yml",
         format!("version: 0.1\nstorage: {{filesystem: {{rootdirectory: /var/lib/registry}}}}\nhttp: {{addr: '{address}'}}\n"),
     );
-    let file = bench.path("config.yml");
+    let file = sandbox.path("config.yml");
     let (second, third) = (
         "/etc/docker/registry/config.yml",
         "/etc/distribution/config.yml",
@@ -237,9 +239,9 @@ fn reads_a_mounted_configuration(bench: &Bench, image: &str) {
             "--health-interval 200ms --volume {}:{path}:ro {image} {arguments}",
             file.display()
         );
-        let container = Container::run(bench, "other", &rest, &address);
+        let container = Container::run(sandbox, "other", &rest, &address);
         assert_eq!(
-            bench.run("docker exec other registry health").line(),
+            sandbox.run("docker exec other registry health").line(),
             format!("http://{address} is ready"),
             "{image} {arguments}"
         );
@@ -249,101 +251,101 @@ fn reads_a_mounted_configuration(bench: &Bench, image: &str) {
         "--user 12345:12345 --tmpfs /var/lib/registry:uid=12345,mode=700 --volume {}:/config.yml {image} /config.yml",
         file.display()
     );
-    drop(Container::run(bench, "unprivileged", &rest, &address));
+    drop(Container::run(sandbox, "unprivileged", &rest, &address));
     let rest = format!(
         "--entrypoint /entrypoint.sh --volume {}:{second} {image} {second}",
         file.display()
     );
-    drop(Container::run(bench, "entrypoint", &rest, &address));
+    drop(Container::run(sandbox, "entrypoint", &rest, &address));
 }
 
 /// Runs a container to its end on the volume.
-fn run_once(bench: &Bench, rest: &str) -> Printed {
-    bench.run(format!(
+fn run_once(sandbox: &Sandbox, rest: &str) -> Printed {
+    sandbox.run(format!(
         "docker run --rm --network host {} {rest}",
-        volume(bench)
+        volume(sandbox)
     ))
 }
 
-fn runs_commands(bench: &Bench, image: &str) {
-    let version = run_once(bench, &format!("{image} --version"));
+fn runs_commands(sandbox: &Sandbox, image: &str) {
+    let version = run_once(sandbox, &format!("{image} --version"));
     assert!(version.line().starts_with("registry "));
     // a builtin of the shell has this name
-    let help = run_once(bench, &format!("{image} help"));
+    let help = run_once(sandbox, &format!("{image} help"));
     assert!(help.stdout.contains("garbage-collect"), "{}", help.both());
     let user = run_once(
-        bench,
+        sandbox,
         &format!("--entrypoint htpasswd {image} -Bbn joe secret"),
     );
     assert!(user.line().starts_with("joe:$2y$"), "{}", user.both());
     let collected = run_once(
-        bench,
+        sandbox,
         &format!("{image} garbage-collect --dry-run /etc/docker/registry/config.yml"),
     )
     .both();
     assert!(collected.contains("blobs marked"), "{collected}");
     // a command of the registry, although the default image has a program of this name
     let listed = run_once(
-        bench,
+        sandbox,
         &format!("{image} ls --output json --data-dir /var/lib/registry"),
     );
     assert_eq!(listed.json()["repositories"][0]["repository"], "team/app");
 }
 
 /// Runs what people run in a container of `registry:2` beside the registry: a shell, and health checks by `wget`.
-fn runs_programs(bench: &Bench) {
+fn runs_programs(sandbox: &Sandbox) {
     // by name, as most compose files do
     let address = format!("localhost:{}", port());
-    bench.set(
+    sandbox.set(
         "CHECK",
         format!("wget --spider -q http://{address}/v2/ || exit 1"),
     );
-    bench.write(
+    sandbox.write(
         "checked",
         "#!/bin/sh\nexec docker run --health-cmd \"$CHECK\" \"$@\"\n",
     );
     let rest = format!(
         "--detach --name checked --network host --health-interval 200ms --env REGISTRY_HTTP_ADDR={address} tarkeep"
     );
-    bench.run(format!("sh checked {rest}"));
+    sandbox.run(format!("sh checked {rest}"));
     let container = Container {
-        bench,
+        sandbox,
         name: "checked",
     };
     container.wait_until("healthy");
     for program in ["sh", "/bin/sh", "ash"] {
-        let printed = bench.run(format!("docker exec checked {program} -c pwd"));
+        let printed = sandbox.run(format!("docker exec checked {program} -c pwd"));
         assert_eq!(printed.line(), "/");
     }
-    bench.run(format!(
+    sandbox.run(format!(
         "docker exec checked wget --spider -q http://{address}/v2/"
     ));
-    bench.refused(format!(
+    sandbox.refused(format!(
         "docker exec checked wget --spider -q http://{address}/absent"
     ));
-    assert_eq!(run_once(bench, "tarkeep sh -c pwd").line(), "/");
-    let shown = run_once(bench, "tarkeep cat /etc/docker/registry/config.yml");
+    assert_eq!(run_once(sandbox, "tarkeep sh -c pwd").line(), "/");
+    let shown = run_once(sandbox, "tarkeep cat /etc/docker/registry/config.yml");
     assert!(shown.stdout.contains("rootdirectory: /var/lib/registry"));
-    let entered = run_once(bench, "--entrypoint /entrypoint.sh tarkeep sh -c pwd");
+    let entered = run_once(sandbox, "--entrypoint /entrypoint.sh tarkeep sh -c pwd");
     assert_eq!(entered.line(), "/");
-    let shell = run_once(bench, "--entrypoint sh tarkeep -c pwd");
+    let shell = run_once(sandbox, "--entrypoint sh tarkeep -c pwd");
     assert_eq!(shell.line(), "/");
 }
 
-fn has_no_shell_in_the_bare_image(bench: &Bench) {
+fn has_no_shell_in_the_bare_image(sandbox: &Sandbox) {
     for program in ["sh", "busybox", "wget"] {
-        bench.refused(format!(
+        sandbox.refused(format!(
             "docker run --rm --network none --entrypoint {program} tarkeep:bare"
         ));
     }
 }
 
-/// Refuses to start on the store of `registry:2`, and leaves it as it is.
-fn keeps_away_from_an_old_store(bench: &Bench) {
-    fs::create_dir_all(bench.path("theirs/docker/registry/v2/repositories")).unwrap();
-    let refused = bench.refused(format!(
-        "docker run --rm --network host --volume {}:/var/lib/registry tarkeep",
-        bench.path("theirs").display()
+/// Refuses to start on a store of `registry:2` that is not to be taken over, and leaves it as it is.
+fn keeps_away_from_an_old_store(sandbox: &Sandbox) {
+    fs::create_dir_all(sandbox.path("theirs/docker/registry/v2/repositories")).unwrap();
+    let refused = sandbox.refused(format!(
+        "docker run --rm --network host --env REGISTRY_STORAGE_IMPORT=off --volume {}:/var/lib/registry tarkeep",
+        sandbox.path("theirs").display()
     ));
     assert!(
         refused.both().contains("a store of registry:2"),

@@ -13,7 +13,6 @@
 )]
 
 mod acme;
-mod bench;
 mod buildah;
 mod buildkit;
 mod collection;
@@ -40,6 +39,7 @@ mod podman;
 mod program;
 mod regctl;
 mod runner;
+mod sandbox;
 mod server;
 mod skopeo;
 mod switching;
@@ -78,7 +78,7 @@ const TESTS: &[Test] = &[
     Test::root(
         "docker-garbage-collect",
         &["docker", "dockerd", "curl", "du"],
-        collection::as_ever,
+        collection::by_the_manuals,
     )
     .on_every_engine()
     .with(collection::BY_HAND),

@@ -2,10 +2,10 @@
 
 use std::net::TcpListener;
 
-use crate::bench::{Bench, Daemon};
 use crate::content::{noise, sha256};
 use crate::fixture::{Layout, assert_same, layout_content};
 use crate::pki::Authority;
+use crate::sandbox::{Daemon, Sandbox};
 
 const SITE: &str = include_str!("../../docs/nginx.conf");
 const LISTEN: &str = "listen 443 ssl;";
@@ -14,7 +14,7 @@ const PASS: &str = "proxy_pass http://127.0.0.1:5000;";
 /// A change to the recommended configuration.
 type Change<'c> = (&'c str, &'c str);
 
-/// nginx, before the bench's server.
+/// nginx, before the sandbox's server.
 pub struct Proxy {
     /// Host and port.
     pub host: String,
@@ -22,17 +22,17 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    pub fn start(bench: &Bench, scheme: &str, changes: &[Change<'_>]) -> Self {
+    pub fn start(sandbox: &Sandbox, scheme: &str, changes: &[Change<'_>]) -> Self {
         let port = free_port();
-        Authority::new("the proxy's").certify(bench);
-        let dir = bench.dir().display();
+        Authority::new("the proxy's").certify(sandbox);
+        let dir = sandbox.dir().display();
         let listen = if scheme == "https" {
             format!("listen {port} ssl;")
         } else {
             format!("listen {port};")
         };
         let (pem, key) = (format!("{dir}/site.pem"), format!("{dir}/site.key"));
-        let server = format!("proxy_pass http://{};", bench.server.host);
+        let server = format!("proxy_pass http://{};", sandbox.server.host);
         let own = [
             (LISTEN, &*listen),
             (
@@ -59,7 +59,7 @@ impl Proxy {
                 .collect::<Vec<_>>()
                 .join("\n");
         }
-        bench.write("site.conf", site.replace("SERVER", &bench.server.host));
+        sandbox.write("site.conf", site.replace("SERVER", &sandbox.server.host));
         let places = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {dir}/nginx-{kind};"));
         let main = format!(
@@ -67,12 +67,12 @@ impl Proxy {
              events {{}}\nhttp {{ access_log off; {} include {dir}/site.conf; }}\n",
             places.join(" ")
         );
-        bench.write("nginx.conf", main);
+        sandbox.write("nginx.conf", main);
         let host = format!("localhost:{port}");
         // any answer will do
         let ready =
             format!("curl --silent --output /dev/null --cacert certs/ca.crt {scheme}://{host}/");
-        let _daemon = bench.daemon(
+        let _daemon = sandbox.daemon(
             format!("nginx -p {dir} -c {dir}/nginx.conf -e stderr"),
             ready,
         );
@@ -89,23 +89,23 @@ pub fn free_port() -> u16 {
 }
 
 /// An image goes both ways, by crane and by skopeo, one layer of it larger than any buffer on the way.
-fn push_and_pull(bench: &Bench, proxy: &Proxy, skopeo: &str) {
-    let layout = Layout::new(bench.path("source"));
+fn push_and_pull(sandbox: &Sandbox, proxy: &Proxy, skopeo: &str) {
+    let layout = Layout::new(sandbox.path("source"));
     let image = layout.plain_image("amd64", &[noise(1, 100), noise(2, 20 << 20)]);
     layout.tag("v1", &image);
-    let source = layout_content(&bench.path("source"));
-    bench.set(
+    let source = layout_content(&sandbox.path("source"));
+    sandbox.set(
         "SSL_CERT_FILE",
-        bench.path("certs/ca.crt").display().to_string(),
+        sandbox.path("certs/ca.crt").display().to_string(),
     );
 
     let by_crane = format!("{}/by/crane:v1", proxy.host);
-    bench.run(format!("crane push source {by_crane}"));
-    assert_same(&bench.server.content("by/crane", "v1"), &source);
-    bench.run(format!("crane pull --format oci {by_crane} crane-back"));
-    assert_same(&layout_content(&bench.path("crane-back")), &source);
+    sandbox.run(format!("crane push source {by_crane}"));
+    assert_same(&sandbox.server.content("by/crane", "v1"), &source);
+    sandbox.run(format!("crane pull --format oci {by_crane} crane-back"));
+    assert_same(&layout_content(&sandbox.path("crane-back")), &source);
     assert_eq!(
-        bench
+        sandbox
             .run(format!("crane ls {}/by/crane", proxy.host))
             .line(),
         "v1"
@@ -113,28 +113,28 @@ fn push_and_pull(bench: &Bench, proxy: &Proxy, skopeo: &str) {
 
     let by_skopeo = format!("docker://{}/by/skopeo:v1", proxy.host);
     let copy = "skopeo --insecure-policy copy --quiet --preserve-digests";
-    bench.run(format!("{copy} --dest-{skopeo} oci:source:v1 {by_skopeo}"));
-    assert_same(&bench.server.content("by/skopeo", "v1"), &source);
-    bench.run(format!(
+    sandbox.run(format!("{copy} --dest-{skopeo} oci:source:v1 {by_skopeo}"));
+    assert_same(&sandbox.server.content("by/skopeo", "v1"), &source);
+    sandbox.run(format!(
         "{copy} --src-{skopeo} {by_skopeo} oci:skopeo-back:v1"
     ));
-    assert_same(&layout_content(&bench.path("skopeo-back")), &source);
+    assert_same(&layout_content(&sandbox.path("skopeo-back")), &source);
 }
 
 /// As recommended, before a registry that has not been told of it: whatever it says is not needed.
-pub fn encrypted(bench: &Bench) {
-    let proxy = Proxy::start(bench, "https", &[]);
-    push_and_pull(bench, &proxy, "cert-dir=certs");
+pub fn encrypted(sandbox: &Sandbox) {
+    let proxy = Proxy::start(sandbox, "https", &[]);
+    push_and_pull(sandbox, &proxy, "cert-dir=certs");
     // which 201s name paths on whatever server the client asked
     let begun = begin(
-        bench,
+        sandbox,
         &format!("https://{}/v2/a/blobs/uploads/", proxy.host),
     );
     assert!(begun.starts_with("/v2/a/blobs/uploads/"), "{begun}");
 }
 
 /// nginx takes uploads whole before the registry sees a byte of them.
-pub fn buffered(bench: &Bench) {
+pub fn buffered(sandbox: &Sandbox) {
     let changes = [
         (
             "proxy_request_buffering off;",
@@ -142,21 +142,21 @@ pub fn buffered(bench: &Bench) {
         ),
         ("proxy_buffering off;", "proxy_buffering on;"),
     ];
-    let proxy = Proxy::start(bench, "https", &changes);
-    push_and_pull(bench, &proxy, "cert-dir=certs");
+    let proxy = Proxy::start(sandbox, "https", &changes);
+    push_and_pull(sandbox, &proxy, "cert-dir=certs");
 }
 
-pub fn plain(bench: &Bench) {
-    let proxy = Proxy::start(bench, "http", &[]);
-    push_and_pull(bench, &proxy, "tls-verify=false");
+pub fn plain(sandbox: &Sandbox) {
+    let proxy = Proxy::start(sandbox, "http", &[]);
+    push_and_pull(sandbox, &proxy, "tls-verify=false");
 }
 
 /// Absolute locations (`relativeurls: false`), as distribution makes them: they have the clients' scheme, host and port.
-pub fn absolute(bench: &Bench) {
-    let proxy = Proxy::start(bench, "https", &[]);
-    push_and_pull(bench, &proxy, "cert-dir=certs");
+pub fn absolute(sandbox: &Sandbox) {
+    let proxy = Proxy::start(sandbox, "https", &[]);
+    push_and_pull(sandbox, &proxy, "cert-dir=certs");
     let begun = begin(
-        bench,
+        sandbox,
         &format!("https://{}/v2/a/blobs/uploads/", proxy.host),
     );
     assert!(
@@ -166,51 +166,51 @@ pub fn absolute(bench: &Bench) {
 }
 
 /// nginx cuts a path off before it asks the registry, and says so.
-pub fn stripped(bench: &Bench) {
+pub fn stripped(sandbox: &Sandbox) {
     let changes = [
         ("location / {", "location /images/ {"),
         (PASS, "proxy_pass http://SERVER/;"),
         ("X-Forwarded-Prefix \"\";", "X-Forwarded-Prefix /images;"),
     ];
-    let proxy = Proxy::start(bench, "http", &changes);
-    push_by_hand(bench, &format!("http://{}", proxy.host), "/images");
+    let proxy = Proxy::start(sandbox, "http", &changes);
+    push_by_hand(sandbox, &format!("http://{}", proxy.host), "/images");
 }
 
 /// nginx leaves the path as it is, for a registry that has it as its prefix.
-pub fn prefixed(bench: &Bench) {
-    let proxy = Proxy::start(bench, "http", &[("location / {", "location /images/ {")]);
-    push_by_hand(bench, &format!("http://{}", proxy.host), "/images");
+pub fn prefixed(sandbox: &Sandbox) {
+    let proxy = Proxy::start(sandbox, "http", &[("location / {", "location /images/ {")]);
+    push_by_hand(sandbox, &format!("http://{}", proxy.host), "/images");
 }
 
 /// Clients look for `/v2/` and nowhere else, so that a path is for nginx to add, and to take out of locations.
-pub fn added(bench: &Bench) {
+pub fn added(sandbox: &Sandbox) {
     let pass = "proxy_pass http://SERVER/images/v2/; proxy_redirect /images/ /;";
     let proxy = Proxy::start(
-        bench,
+        sandbox,
         "http",
         &[("location / {", "location /v2/ {"), (PASS, pass)],
     );
-    let layout = Layout::new(bench.path("source"));
+    let layout = Layout::new(sandbox.path("source"));
     layout.tag(
         "v1",
         &layout.plain_image("amd64", &[noise(1, 100), noise(2, 3 << 20)]),
     );
-    bench.run(format!("crane push source {}/by/crane:v1", proxy.host));
-    bench.run(format!(
+    sandbox.run(format!("crane push source {}/by/crane:v1", proxy.host));
+    sandbox.run(format!(
         "crane pull --format oci {}/by/crane:v1 back",
         proxy.host
     ));
     assert_same(
-        &layout_content(&bench.path("back")),
-        &layout_content(&bench.path("source")),
+        &layout_content(&sandbox.path("back")),
+        &layout_content(&sandbox.path("source")),
     );
 }
 
 const CURL: &str = "curl --silent --show-error --fail-with-body --cacert certs/ca.crt";
 
 /// Begins an upload; gives its location.
-fn begin(bench: &Bench, url: &str) -> String {
-    let head = bench
+fn begin(sandbox: &Sandbox, url: &str) -> String {
+    let head = sandbox
         .run(format!(
             "{CURL} --request POST --dump-header - --output /dev/null {url}"
         ))
@@ -229,19 +229,19 @@ fn location(head: &str) -> String {
 }
 
 /// Pushes below a path by hand, following each Location; no client does this by itself.
-fn push_by_hand(bench: &Bench, site: &str, path: &str) {
+fn push_by_hand(sandbox: &Sandbox, site: &str, path: &str) {
     let blob = noise(3, 5 << 20);
     let half = blob.len() / 2;
-    bench.write("first", &blob[..half]);
-    bench.write("second", &blob[half..]);
+    sandbox.write("first", &blob[..half]);
+    sandbox.write("second", &blob[half..]);
     let digest = sha256(&blob);
-    let begun = begin(bench, &format!("{site}{path}/v2/a/b/blobs/uploads/"));
+    let begun = begin(sandbox, &format!("{site}{path}/v2/a/b/blobs/uploads/"));
     assert!(
         begun.starts_with(&format!("{path}/v2/a/b/blobs/uploads/")),
         "{begun}"
     );
     let send = |method: &str, url: &str, file: &str| {
-        location(&bench.run(format!("{CURL} --request {method} --data-binary @{file} --dump-header - --output /dev/null {url}")).stdout)
+        location(&sandbox.run(format!("{CURL} --request {method} --data-binary @{file} --dump-header - --output /dev/null {url}")).stdout)
     };
     let appended = send("PATCH", &format!("{site}{begun}"), "first");
     let done = send(
@@ -249,6 +249,6 @@ fn push_by_hand(bench: &Bench, site: &str, path: &str) {
         &format!("{site}{appended}&digest={digest}"),
         "second",
     );
-    bench.run(format!("{CURL} --output back {site}{done}"));
-    assert!(bench.read("back") == blob);
+    sandbox.run(format!("{CURL} --output back {site}{done}"));
+    assert!(sandbox.read("back") == blob);
 }

@@ -5,7 +5,7 @@ use rcgen::{
     KeyPair,
 };
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 use crate::server::address;
 
 /// An authority that nobody knows until told.
@@ -30,11 +30,11 @@ impl Authority {
     }
 
     /// Leaves what a server on this machine needs, `site.pem` and `site.key`, and what its clients do, `certs/ca.crt`.
-    pub fn certify(&self, bench: &Bench) {
+    pub fn certify(&self, sandbox: &Sandbox) {
         let Issued { certificate, key } = self.issue(&["localhost", &address()]);
-        bench.write("certs/ca.crt", self.pem());
-        bench.write("site.pem", certificate);
-        bench.write("site.key", key);
+        sandbox.write("certs/ca.crt", self.pem());
+        sandbox.write("site.pem", certificate);
+        sandbox.write("site.key", key);
     }
 
     /// A certificate for servers of these names and addresses, and for clients.

@@ -1,4 +1,4 @@
-//! Runs the tests, two at a time, each on its own bench. Prints failures, skipped tests and counts.
+//! Runs the tests, two at a time, each in its own sandbox. Prints failures, skipped tests and counts.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 use std::thread;
 
-use crate::bench::Bench;
 use crate::engine_version::Engine;
 use crate::front;
 use crate::program;
+use crate::sandbox::Sandbox;
 use crate::transport::Transport;
 
 const AT_A_TIME: usize = 2;
@@ -30,7 +30,7 @@ pub struct Test {
     environment: &'static [(&'static str, &'static str)],
     transports: &'static [Transport],
     engines: &'static [Engine],
-    body: fn(&Bench),
+    body: fn(&Sandbox),
 }
 
 /// A test over one of its transports, with one of its engines.
@@ -44,7 +44,7 @@ impl Test {
     pub const fn new(
         name: &'static str,
         programs: &'static [&'static str],
-        body: fn(&Bench),
+        body: fn(&Sandbox),
     ) -> Self {
         Self {
             name,
@@ -61,7 +61,7 @@ impl Test {
     pub const fn root(
         name: &'static str,
         programs: &'static [&'static str],
-        body: fn(&Bench),
+        body: fn(&Sandbox),
     ) -> Self {
         Self {
             needs_root: true,
@@ -141,14 +141,15 @@ impl Case {
     }
 
     fn run(&self) -> Result<(), String> {
-        let mut bench = Bench::new(
+        let mut sandbox = Sandbox::new(
             self.test.name,
             self.transport,
             self.engine,
             self.test.environment,
         );
-        front::set_up(&mut bench, self.test.environment);
-        caught(|| (self.test.body)(&bench)).map_err(|reason| format!("{reason}\n{}", bench.log()))
+        front::set_up(&mut sandbox, self.test.environment);
+        caught(|| (self.test.body)(&sandbox))
+            .map_err(|reason| format!("{reason}\n{}", sandbox.log()))
     }
 }
 
@@ -166,10 +167,10 @@ struct Tally {
 pub fn run(tests: &'static [Test], filters: &[String]) -> ExitCode {
     panic::set_hook(Box::new(|info| PANIC.set(info.to_string())));
     let cases = tests.iter().flat_map(Test::cases);
-    let is_wanted = |case: &Case| {
+    let is_selected = |case: &Case| {
         filters.is_empty() || filters.iter().any(|filter| case.name().contains(filter))
     };
-    let queue: Mutex<VecDeque<Case>> = Mutex::new(cases.filter(is_wanted).collect());
+    let queue: Mutex<VecDeque<Case>> = Mutex::new(cases.filter(is_selected).collect());
     let tally = Mutex::new(Tally::default());
     let next = || queue.lock().unwrap().pop_front();
     thread::scope(|scope| {
@@ -199,7 +200,7 @@ fn report(case: &Case, tally: &Mutex<Tally>) {
         println!("skipped {name}: {reason}");
         return;
     }
-    // a bench that cannot be set up is a failure of the test too
+    // a sandbox that cannot be set up is a failure of the test too
     let outcome = caught(|| case.run()).flatten();
     let mut tally = tally.lock().unwrap();
     match outcome {

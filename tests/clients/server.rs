@@ -185,9 +185,9 @@ impl Server {
         manifest
     }
 
-    pub fn blob(&self, repo: &str, wanted: &str) -> Vec<u8> {
-        let blob = self.found(&format!("{repo}/blobs/{wanted}")).into_body();
-        assert_eq!(sha256(&blob), wanted);
+    pub fn blob(&self, repo: &str, expected: &str) -> Vec<u8> {
+        let blob = self.found(&format!("{repo}/blobs/{expected}")).into_body();
+        assert_eq!(sha256(&blob), expected);
         blob
     }
 

@@ -6,9 +6,9 @@ pub mod tokens;
 
 use serde_json::json;
 
-use crate::bench::{Bench, Daemon};
 use crate::docker::pushed;
 use crate::engine;
+use crate::sandbox::{Daemon, Sandbox};
 use crate::server::{Server, address};
 
 /// A name that is no other machine's: tests have it in a /etc/hosts of their own.
@@ -24,18 +24,18 @@ const NO_TLS: [&str; 2] = [
 ];
 
 /// Docker, which knows the names of this test.
-fn docker(bench: &Bench) -> Daemon {
-    bench.write(
+fn docker(sandbox: &Sandbox) -> Daemon {
+    sandbox.write(
         "hosts",
         format!("127.0.0.1 localhost\n{} {NAME} {OTHER_NAME}\n", address()),
     );
-    engine::start(bench)
+    engine::start(sandbox)
 }
 
 /// A server that others could reach, and a name for it.
-fn serve(bench: &Bench, environment: &[(&str, &str)]) -> (Server, String) {
+fn serve(sandbox: &Sandbox, environment: &[(&str, &str)]) -> (Server, String) {
     let server = Server::launch(
-        bench.dir(),
+        sandbox.dir(),
         "open",
         &["--addr", &format!("{}:0", address()), "--data-dir", "open"],
         environment,
@@ -45,17 +45,17 @@ fn serve(bench: &Bench, environment: &[(&str, &str)]) -> (Server, String) {
 }
 
 /// An image of one small layer under that name; gives what to push.
-fn image(bench: &Bench, host: &str) -> String {
+fn image(sandbox: &Sandbox, host: &str) -> String {
     let image = format!("{host}/team/app:v1");
-    bench.write("image/file", "content\n");
-    bench.write("image/Dockerfile", "FROM scratch\nCOPY file /\n");
-    bench.run(format!("docker build --quiet --tag {image} image"));
+    sandbox.write("image/file", "content\n");
+    sandbox.write("image/Dockerfile", "FROM scratch\nCOPY file /\n");
+    sandbox.run(format!("docker build --quiet --tag {image} image"));
     image
 }
 
 /// Asserts that a command line fails, and says why in one of these words.
-fn refused(bench: &Bench, line: &str, reasons: &[&str]) {
-    let said = bench.refused(line).both();
+fn refused(sandbox: &Sandbox, line: &str, reasons: &[&str]) {
+    let said = sandbox.refused(line).both();
     assert!(
         reasons.iter().any(|reason| said.contains(reason)),
         "{line}\nsaid none of {reasons:?}:\n{said}"
@@ -63,18 +63,18 @@ fn refused(bench: &Bench, line: &str, reasons: &[&str]) {
 }
 
 /// Lists, gets the digest, deletes and lists again, as the manuals do.
-fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
+fn look_and_delete(sandbox: &Sandbox, curl: &str, url: &str, digest: &str) {
     assert_eq!(
-        bench.run(format!("{curl} {url}/v2/_catalog")).json(),
+        sandbox.run(format!("{curl} {url}/v2/_catalog")).json(),
         json!({"repositories": ["team/app"]})
     );
     assert_eq!(
-        bench
+        sandbox
             .run(format!("{curl} {url}/v2/team/app/tags/list"))
             .json(),
         json!({"name": "team/app", "tags": ["v1"]})
     );
-    let head = bench
+    let head = sandbox
         .run(format!(
             "{curl} --head {ACCEPT} {url}/v2/team/app/manifests/v1"
         ))
@@ -86,7 +86,7 @@ fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
     );
     let code = format!("{curl} --output /dev/null --write-out %{{http_code}}");
     assert_eq!(
-        bench
+        sandbox
             .run(format!(
                 "{code} --request DELETE {url}/v2/team/app/manifests/{digest}"
             ))
@@ -94,85 +94,85 @@ fn look_and_delete(bench: &Bench, curl: &str, url: &str, digest: &str) {
         "202"
     );
     assert_eq!(
-        bench
+        sandbox
             .run(format!("{code} {url}/v2/team/app/manifests/v1"))
             .line(),
         "404"
     );
-    let tags = bench
+    let tags = sandbox
         .run(format!("{curl} {url}/v2/team/app/tags/list"))
         .json();
     assert_eq!(tags["errors"][0]["code"], "NAME_UNKNOWN", "{tags}");
     assert_eq!(
-        bench.run(format!("{curl} {url}/v2/_catalog")).json(),
+        sandbox.run(format!("{curl} {url}/v2/_catalog")).json(),
         json!({"repositories": []})
     );
 }
 
-fn restarted(bench: &Bench, mut daemon: Daemon) -> Daemon {
+fn restarted(sandbox: &Sandbox, mut daemon: Daemon) -> Daemon {
     daemon.stop();
     // a process of the new one may have the number that the old containerd had
-    bench.run("rm -rf docker.pid docker.sock exec");
-    engine::start(bench)
+    sandbox.run("rm -rf docker.pid docker.sock exec");
+    engine::start(sandbox)
 }
 
 /// Without login and encryption: on this machine at once, from others once they are told to.
-pub fn anonymous(bench: &Bench) {
-    let daemon = docker(bench);
-    let local = image(bench, &bench.server.host);
-    let (digest, _) = pushed(bench, &local);
-    bench.run(format!("docker rmi {local}"));
-    bench.run(format!("docker pull {local}"));
+pub fn anonymous(sandbox: &Sandbox) {
+    let daemon = docker(sandbox);
+    let local = image(sandbox, &sandbox.server.host);
+    let (digest, _) = pushed(sandbox, &local);
+    sandbox.run(format!("docker rmi {local}"));
+    sandbox.run(format!("docker pull {local}"));
     look_and_delete(
-        bench,
+        sandbox,
         "curl --silent",
-        &format!("http://{}", bench.server.host),
+        &format!("http://{}", sandbox.server.host),
         &digest,
     );
 
-    let (_server, host) = serve(bench, &[]);
-    let remote = image(bench, &host);
-    refused(bench, &format!("docker push {remote}"), &NO_TLS);
+    let (_server, host) = serve(sandbox, &[]);
+    let remote = image(sandbox, &host);
+    refused(sandbox, &format!("docker push {remote}"), &NO_TLS);
     let skopeo =
         format!("skopeo --insecure-policy copy --quiet docker-daemon:{remote} docker://{remote}");
-    bench.run(format!("docker save --output saved.tar {remote}"));
+    sandbox.run(format!("docker save --output saved.tar {remote}"));
     let skopeo = skopeo.replace(
         &format!("docker-daemon:{remote}"),
         "docker-archive:saved.tar",
     );
-    refused(bench, &skopeo, &NO_TLS);
-    bench.run(skopeo.replace("copy", "copy --dest-tls-verify=false"));
+    refused(sandbox, &skopeo, &NO_TLS);
+    sandbox.run(skopeo.replace("copy", "copy --dest-tls-verify=false"));
 
-    trust(bench, &host);
-    let _daemon = restarted(bench, daemon);
-    pushed(bench, &remote);
-    bench.run(format!("docker rmi {remote}"));
-    bench.run(format!("docker pull {remote}"));
+    trust(sandbox, &host);
+    let _daemon = restarted(sandbox, daemon);
+    pushed(sandbox, &remote);
+    sandbox.run(format!("docker rmi {remote}"));
+    sandbox.run(format!("docker pull {remote}"));
 }
 
 /// Has the engine's next start take an entry for a registry without TLS.
-fn trust(bench: &Bench, entry: &str) {
-    bench.write(
+fn trust(sandbox: &Sandbox, entry: &str) {
+    sandbox.write(
         "mask/etc/docker/daemon.json",
         json!({"insecure-registries": [entry]}).to_string(),
     );
 }
 
 /// Spellings of an entry for a registry whose name is not local, and whose port is not 80.
-pub fn insecure_registries(bench: &Bench) {
-    let mut daemon = docker(bench);
-    let (_server, host) = serve(bench, &[]);
-    let remote = image(bench, &host);
-    trust(bench, NAME);
-    daemon = restarted(bench, daemon);
-    refused(bench, &format!("docker push {remote}"), &NO_TLS);
+pub fn insecure_registries(sandbox: &Sandbox) {
+    let mut daemon = docker(sandbox);
+    let (_server, host) = serve(sandbox, &[]);
+    let remote = image(sandbox, &host);
+    trust(sandbox, NAME);
+    daemon = restarted(sandbox, daemon);
+    refused(sandbox, &format!("docker push {remote}"), &NO_TLS);
     for entry in [
         host.clone(),
         format!("http://{host}"),
         format!("{}/32", address()),
     ] {
-        trust(bench, &entry);
-        daemon = restarted(bench, daemon);
-        pushed(bench, &remote);
+        trust(sandbox, &entry);
+        daemon = restarted(sandbox, daemon);
+        pushed(sandbox, &remote);
     }
 }

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 
-/// Where Debian has the units that ours refer to.
+/// Directory where Debian has the units that ours refer to.
 const SYSTEM_UNITS: &str = "/usr/lib/systemd/system";
 
 /// Returns the `install` commands of the README, without the prompt.
@@ -42,8 +42,8 @@ fn install(root: &Path, command: &str) {
 }
 
 /// Installs everything as the README says, and lets systemd check the units.
-pub fn is_valid_as_installed(bench: &Bench) {
-    let root = bench.path("root");
+pub fn is_valid_as_installed(sandbox: &Sandbox) {
+    let root = sandbox.path("root");
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy/README.md");
     let commands = install_commands(&fs::read_to_string(readme).unwrap());
     assert_eq!(commands.len(), 4, "{commands:?}");
@@ -52,7 +52,7 @@ pub fn is_valid_as_installed(bench: &Bench) {
     }
     fs::create_dir_all(root.join("usr/lib/systemd")).unwrap();
     // copied, because systemd follows no links of units out of the directory
-    bench.run(format!(
+    sandbox.run(format!(
         "cp --archive {SYSTEM_UNITS} {}",
         root.join("usr/lib/systemd").display()
     ));
@@ -63,7 +63,7 @@ pub fn is_valid_as_installed(bench: &Bench) {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let printed = bench.run(format!(
+    let printed = sandbox.run(format!(
         "systemd-analyze verify --man=no --root={} {}",
         root.display(),
         units.join(" ")
@@ -74,7 +74,7 @@ pub fn is_valid_as_installed(bench: &Bench) {
     let mode = |path: &str| fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode("usr/local/bin/registry"), 0o755);
     assert_eq!(mode("etc/registry/config.yml"), 0o644);
-    let check = bench
+    let check = sandbox
         .registry(&["config", "check"])
         .arg(root.join("etc/registry/config.yml"))
         .output()

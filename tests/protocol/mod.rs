@@ -9,6 +9,7 @@ mod half_closed;
 mod header_names;
 mod legacy;
 mod lists;
+mod lost_blobs;
 mod maintenance;
 mod manifests;
 mod preconditions;

@@ -106,7 +106,7 @@ impl ExternalUrl {
     }
 }
 
-/// What precedes `/v2/` in a response; empty for plain paths.
+/// Part before `/v2/` in a response; empty for plain paths.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Base {
     /// In the location of what a request has made or found.
@@ -166,7 +166,7 @@ pub(crate) fn relocate<B>(answer: &mut Response<B>, base: &Base) {
     }
 }
 
-/// Whose `Forwarded` and `X-Forwarded-*` count.
+/// Peers whose `Forwarded` and `X-Forwarded-*` count.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Believed {
     TrustedProxies,

@@ -4,6 +4,7 @@ pub(super) mod delete;
 pub(super) mod describe;
 pub(super) mod listings;
 pub(super) mod lookup;
+pub(super) mod lost_blobs;
 pub(super) mod page;
 pub(super) mod precondition;
 pub(super) mod pull;

@@ -101,6 +101,7 @@ fn unlink_batch(
         match unlinked {
             Ok(file) => {
                 registry.failed_removals.forget(&removal.digest);
+                registry.lost_blobs.forget(&removal.digest);
                 let (files, bytes) = if file.is_some() {
                     (1, removal.size)
                 } else {

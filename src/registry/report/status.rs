@@ -27,6 +27,11 @@ impl<'r> Status<'r> {
         self.registry.blobs.stats()
     }
 
+    /// Returns the number of blobs whose files were found lost, and not repaired since.
+    pub fn lost_blobs(self) -> u64 {
+        self.registry.lost_blobs.count()
+    }
+
     /// Returns the counters of blocking tasks of the whole process.
     pub fn blocking(self) -> &'static blocking::Tasks {
         &blocking::TASKS

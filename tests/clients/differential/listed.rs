@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::compare::Difference;
 
-/// Why an answer is not the one that people are used to.
+/// Reason why an answer is not the one that people are used to.
 const REASONS: &[&str] = &["specification", "security", "better"];
 /// Any value; and in place of requests, all that show the difference.
 const ANY: &str = "…";

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::sandbox::Sandbox;
 use crate::server::Server;
 use compare::{Comparison, Difference};
 use listed::Document;
@@ -23,35 +23,36 @@ use script::Script;
 /// Minimum number of requests; a smaller script proves too little.
 const REQUESTS: usize = 500;
 
-pub fn without_login(bench: &Bench) {
-    let peer = Peer::start(bench.dir(), &Value::Null);
+pub fn without_login(sandbox: &Sandbox) {
+    let peer = Peer::start(sandbox.dir(), &Value::Null);
     let script = script::all();
     assert!(
         script.steps().len() >= REQUESTS,
         "{} requests",
         script.steps().len()
     );
-    let found = run(&script, &peer.address, &bench.server.host);
+    let found = run(&script, &peer.address, &sandbox.server.host);
     settle("differences.md", script.steps().len(), &found);
 }
 
 /// The same users of both, and whoever else.
-pub fn with_login(bench: &Bench) {
-    bench.write(
+pub fn with_login(sandbox: &Sandbox) {
+    sandbox.write(
         "htpasswd",
-        bench
+        sandbox
             .run(format!("htpasswd -Bbn {}", script::USER.replace(':', " ")))
             .stdout,
     );
-    let auth = json!({ "htpasswd": { "realm": "Registry Realm", "path": bench.path("htpasswd") } });
-    let peer = Peer::start(bench.dir(), &auth);
-    bench.write(
+    let auth =
+        json!({ "htpasswd": { "realm": "Registry Realm", "path": sandbox.path("htpasswd") } });
+    let peer = Peer::start(sandbox.dir(), &auth);
+    sandbox.write(
         "ours.yml",
         json!({ "version": 0.1, "auth": auth, "http": { "trustedproxies": ["127.0.0.1"] } })
             .to_string(),
     );
     let ours = Server::launch(
-        bench.dir(),
+        sandbox.dir(),
         "ours",
         &["ours.yml", "--addr", "127.0.0.1:0", "--data-dir", "ours"],
         &[],

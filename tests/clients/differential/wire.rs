@@ -104,8 +104,8 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find(bytes: &[u8], expected: &[u8]) -> Option<usize> {
     bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+        .windows(expected.len())
+        .position(|window| window == expected)
 }

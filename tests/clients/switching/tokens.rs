@@ -12,9 +12,9 @@ use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 
 use super::{docker, image, refused};
-use crate::bench::Bench;
 use crate::docker::pushed;
 use crate::pki::{Authority, Issued};
+use crate::sandbox::Sandbox;
 use crate::server::Server;
 
 /// A token signer that sends its certificate along.
@@ -130,18 +130,18 @@ fn serve_tokens(signer: Signer) -> String {
     address
 }
 
-pub fn of_another_server(bench: &Bench) {
-    let _daemon = docker(bench);
+pub fn of_another_server(sandbox: &Sandbox) {
+    let _daemon = docker(sandbox);
     let authority = Authority::new("token signers");
-    bench.write("signers.pem", authority.pem());
+    sandbox.write("signers.pem", authority.pem());
     let tokens = serve_tokens(Signer::new(&authority));
     let config = format!(
         "version: 0.1\nauth:\n  token:\n    realm: http://{tokens}/token\n    service: images\n    issuer: tokens\n    \
          rootcertbundle: signers.pem\n"
     );
-    bench.write("config.yml", config);
+    sandbox.write("config.yml", config);
     let server = Server::launch(
-        bench.dir(),
+        sandbox.dir(),
         "closed",
         &[
             "config.yml",
@@ -153,10 +153,10 @@ pub fn of_another_server(bench: &Bench) {
         &[],
     );
     let host = &server.host;
-    let remote = image(bench, host);
+    let remote = image(sandbox, host);
 
     refused(
-        bench,
+        sandbox,
         &format!("docker push {remote}"),
         &[
             "no basic auth credentials",
@@ -166,20 +166,20 @@ pub fn of_another_server(bench: &Bench) {
     );
     let login = |user: &str| format!("docker login --username {user} --password-stdin {host}");
     assert!(
-        !bench.succeeds(login("alice"), b"looking-glass"),
+        !sandbox.succeeds(login("alice"), b"looking-glass"),
         "a wrong password was taken"
     );
-    bench.run_with(login("alice"), b"wonderland");
-    let (digest, _) = pushed(bench, &remote);
-    bench.run(format!("docker tag {remote} {host}/other/app:v1"));
+    sandbox.run_with(login("alice"), b"wonderland");
+    let (digest, _) = pushed(sandbox, &remote);
+    sandbox.run(format!("docker tag {remote} {host}/other/app:v1"));
     // mounts ask for tokens of two repositories
-    let (_, output) = pushed(bench, &format!("{host}/other/app:v1"));
+    let (_, output) = pushed(sandbox, &format!("{host}/other/app:v1"));
     assert!(output.contains("Mounted from team/app"), "{output}");
 
-    bench.run_with(login("bob"), b"builder");
-    bench.run(format!("docker tag {remote} {host}/team/app:v2"));
+    sandbox.run_with(login("bob"), b"builder");
+    sandbox.run(format!("docker tag {remote} {host}/team/app:v2"));
     refused(
-        bench,
+        sandbox,
         &format!("docker push {host}/team/app:v2"),
         &[
             "denied",
@@ -188,20 +188,20 @@ pub fn of_another_server(bench: &Bench) {
             "insufficient_scope",
         ],
     );
-    bench.run(format!(
+    sandbox.run(format!(
         "docker rmi {remote} {host}/team/app:v2 {host}/other/app:v1"
     ));
-    bench.run(format!("docker pull {remote}"));
+    sandbox.run(format!("docker pull {remote}"));
 
     let inspect = format!("skopeo inspect --tls-verify=false docker://{remote}");
     assert_eq!(
-        bench
+        sandbox
             .run(inspect.replace("inspect", "inspect --creds bob:builder"))
             .json()["Digest"],
         digest
     );
     refused(
-        bench,
+        sandbox,
         &inspect.replace("inspect", "inspect --no-creds"),
         &[
             "unauthorized",
@@ -211,12 +211,12 @@ pub fn of_another_server(bench: &Bench) {
     );
     let delete = format!("skopeo delete --tls-verify=false docker://{remote}");
     refused(
-        bench,
+        sandbox,
         &delete.replace("delete", "delete --creds bob:builder"),
         &["unauthorized", "authentication required", "denied"],
     );
     let podman = "podman login --tls-verify=false --authfile auth.json --password-stdin --username";
-    assert!(!bench.succeeds(format!("{podman} bob {host}"), b"wonderland"));
-    bench.run_with(format!("{podman} alice {host}"), b"wonderland");
-    bench.run(delete.replace("delete", "delete --authfile auth.json"));
+    assert!(!sandbox.succeeds(format!("{podman} bob {host}"), b"wonderland"));
+    sandbox.run_with(format!("{podman} alice {host}"), b"wonderland");
+    sandbox.run(delete.replace("delete", "delete --authfile auth.json"));
 }

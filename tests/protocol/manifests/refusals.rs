@@ -249,7 +249,7 @@ fn a_truncated_manifest_leaves_nothing() {
     assert_nothing_stored(&mut client);
 }
 
-/// Nesting in fields that the registry does not read is not limited.
+/// Nesting is limited in fields that the registry does not read too.
 #[test]
 fn unknown_fields_may_be_deeply_nested() {
     let server = Server::start();
@@ -258,11 +258,11 @@ fn unknown_fields_may_be_deeply_nested() {
     let deep = format!("{{\"deep\":{}{},", "[".repeat(200_000), "]".repeat(200_000));
     let content = image(b"{}", &[]).to_string().replacen('{', &deep, 1);
     let response = client.put_manifest("a", "v1", OCI_MANIFEST, content.as_bytes());
-    assert!(matches!(response.status, 201 | 400), "{response:?}");
+    response.refused(400, "MANIFEST_INVALID");
     assert_eq!(client.get("/v2/").status, 200);
 }
 
-/// Thousands of missing references are answered soon.
+/// Of thousands of missing references the first hundred are named, because the log names them too.
 #[test]
 fn a_manifest_with_very_many_references_is_answered() {
     let server = Server::start();
@@ -280,7 +280,7 @@ fn a_manifest_with_very_many_references_is_answered() {
             .as_array()
             .unwrap()
             .len(),
-        20_000
+        100
     );
     manifest["layers"] = vec![descriptor(LAYER, b"{}"); 15_000].into();
     push(&mut client, "a", "v1", &manifest);

@@ -154,6 +154,11 @@ impl Collected {
     }
 
     fn files(&self, out: &mut Families<'_>) -> fmt::Result {
+        out.metric(
+            "registry_blobs_lost",
+            "Blobs whose files were found missing or of another length, and not repaired since",
+            ConstGauge::new(self.monitor.registry.status().lost_blobs()),
+        )?;
         let stats = self.monitor.registry.status().files();
         out.family(
             "registry_storage_action_seconds",

@@ -30,14 +30,10 @@ impl FoundBlob<'_> {
         match blocking(move || blobs.open_blob(&wanted)).await? {
             Ok(content) => Ok(content),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let link = self
-                    .registry
+                self.registry
                     .blobs()
-                    .link(self.repository, self.digest)
+                    .is_intact(self.repository, self.digest, self.size)
                     .await?;
-                if link.is_some() {
-                    tracing::error!(digest = %self.digest, "blob file is missing; push the blob again to repair it");
-                }
                 Err(blob_unknown(self.repository, self.digest))
             }
             Err(error) => Err(Error::files("opening a blob")(error)),
@@ -48,7 +44,8 @@ impl FoundBlob<'_> {
 impl Blobs<'_> {
     /// Finds a blob of the repository, and promises that it stays for at least half a lease.
     ///
-    /// A client may rely on the promise instead of pushing the blob.
+    /// A client may rely on the promise instead of pushing the blob. One whose file is lost is absent,
+    /// so that it is pushed again.
     pub async fn find<'a>(
         self,
         repository: &'a RepositoryName,
@@ -62,11 +59,15 @@ impl Blobs<'_> {
         if !self.promise_link(repository, digest, &link).await? {
             return Err(unknown());
         }
+        let size = link.blob.size;
+        if !self.is_intact(repository, digest, size).await? {
+            return Err(unknown());
+        }
         Ok(FoundBlob {
             registry: self.registry,
             repository,
             digest,
-            size: link.blob.size,
+            size,
         })
     }
 
@@ -78,6 +79,31 @@ impl Blobs<'_> {
     ) -> Result<Option<LinkRow>, Error> {
         let link = point(|reader| reader.link(repository, digest));
         Ok(self.registry.meta.read(link).await?)
+    }
+
+    /// Reports whether the file of a blob that a repository links to is there with its length; one
+    /// `stat`. Logs a lost blob.
+    pub(in crate::registry) async fn is_intact(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<bool, Error> {
+        if !self.registry.blobs.is_lost(digest, size) {
+            self.registry.lost_blobs.forget(digest);
+            return Ok(true);
+        }
+        // a sweep may have removed it since the link was read
+        if self.link(repository, digest).await?.is_some() {
+            if !self.registry.blobs.is_lost(digest, size) {
+                return Ok(true);
+            }
+            let (lost, digest) = (Arc::clone(&self.registry.lost_blobs), digest.clone());
+            self.registry
+                .scan(move |meta| lost.report(meta, &digest))
+                .await?;
+        }
+        Ok(false)
     }
 
     /// Renews the lease of an unreferenced link once half of it is over; reports whether the link

@@ -1,5 +1,7 @@
 //! Mounting blobs (OCI distribution-spec 1.1, "Mounting a blob from another repository").
 
+use std::sync::Arc;
+
 use crate::meta::{self, Actor, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
@@ -16,7 +18,13 @@ impl Blobs<'_> {
         actor: Actor,
     ) -> Result<bool, Error> {
         let is_there = match from {
-            Some(from) => self.link(from, digest).await?.is_some(),
+            Some(from) => match self.link(from, digest).await? {
+                Some(link) => {
+                    let size = link.blob.size;
+                    self.is_intact(from, digest, size).await?
+                }
+                None => false,
+            },
             None => {
                 let is_linked = meta::point(|reader| reader.is_blob_linked(digest));
                 self.registry.meta.read(is_linked).await?
@@ -28,14 +36,19 @@ impl Blobs<'_> {
         if let Some(link) = self.link(repository, digest).await?
             && self.promise_link(repository, digest, &link).await?
         {
-            return Ok(true);
+            let size = link.blob.size;
+            return self.is_intact(repository, digest, size).await;
         }
         let (repository, digest) = (repository.clone(), digest.clone());
+        let blobs = Arc::clone(&self.registry.blobs);
         self.registry
             .write(actor, move |tx, _| {
                 let Some(blob) = tx.blob(&digest)? else {
                     return Ok(false);
                 };
+                if blobs.is_lost(&digest, blob.size) {
+                    return Ok(false);
+                }
                 let now = now();
                 let repository = tx.ensure_repository(&repository, now)?;
                 tx.link_blob(repository, &digest, blob, now)?;

@@ -1,4 +1,4 @@
-//! Workbench of one test: its own directory, its own server, and its clients.
+//! Sandbox of one test: its own directory, its own server, and its clients.
 
 use std::cell::RefCell;
 use std::fs;
@@ -28,13 +28,13 @@ done
 [ ! -e "$0/hosts" ] || mount --bind "$0/hosts" /etc/hosts || exit 125
 exec "$@""#;
 
-/// A server between clients and the bench's own.
+/// A server between clients and the sandbox's own.
 pub trait Front {
     /// Returns the end of its log.
     fn log(&self) -> String;
 }
 
-pub struct Bench {
+pub struct Sandbox {
     /// The server as tests see it; `host` is the one that clients use.
     pub server: Server,
     pub transport: Transport,
@@ -66,7 +66,7 @@ impl Printed {
     }
 }
 
-impl Bench {
+impl Sandbox {
     pub fn new(
         name: &str,
         transport: Transport,
@@ -96,13 +96,13 @@ impl Bench {
         format!("{}\n{}", self.server.log(), front.unwrap_or_default())
     }
 
-    /// Directs clients to a server in front of the bench's own.
+    /// Directs clients to a server in front of the sandbox's own.
     pub fn place_behind(&mut self, host: String, front: Box<dyn Front>) {
         self.server.host = host;
         self.front = Some(front);
     }
 
-    /// The bench's directory: every client's working directory.
+    /// The sandbox's directory: every client's working directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -146,7 +146,7 @@ impl Bench {
         self.attempt(&line, b"").1.line().to_owned()
     }
 
-    /// The registry's own command line, in the bench's directory.
+    /// The registry's own command line, in the sandbox's directory.
     pub fn registry(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command.args(arguments).current_dir(self.dir());
@@ -191,7 +191,7 @@ impl Bench {
         (output.status.success(), printed)
     }
 
-    /// A command in the bench's directory and environment, in namespaces of its own if root.
+    /// A command in the sandbox's directory and environment, in namespaces of its own if root.
     fn command(&self, wrapper: &[&str], namespaces: &[&str], line: &str) -> Command {
         let mut words = line.split_whitespace();
         let name = words.next().unwrap();
