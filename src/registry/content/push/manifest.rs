@@ -13,6 +13,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::lost_blobs::LostBlobs;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
@@ -76,11 +77,7 @@ impl Manifests<'_> {
         let _room = self.registry.parsing_space.take(&bytes).await?;
         let read = move || {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
-            if !manifest.media_type.is_json() {
-                return Err(ManifestError::NotJson(manifest.media_type).into());
-            }
-            check_manifest(&new.bytes).map_err(ManifestError::from)?;
-            rules.manifest_rules.check(&manifest)?;
+            check_pushed(&manifest, &new, &rules.manifest_rules)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
             Ok::<_, Error>((manifest.references, new))
         };
@@ -149,6 +146,19 @@ impl RepositoryChange<'_> {
             }),
         }
     }
+}
+
+/// Checks what a pushed manifest must fulfil beyond its shape.
+fn check_pushed(
+    manifest: &Manifest,
+    new: &NewManifest,
+    rules: &ManifestRules,
+) -> Result<(), Error> {
+    if !manifest.media_type.is_json() {
+        return Err(ManifestError::NotJson(manifest.media_type.clone()).into());
+    }
+    check_manifest(&new.bytes).map_err(ManifestError::from)?;
+    rules.check(manifest)
 }
 
 /// Parses a manifest and verifies its digest.
