@@ -99,6 +99,18 @@ fn wait_for(sandbox: &Sandbox, what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+fn assert_private(folder: &std::path::Path) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
+    }
+}
+
 pub fn issued_and_renewed(sandbox: &Sandbox) {
     Authority::new("pebble's own").certify(sandbox);
     let [dns, names, directory, management, port] = std::array::from_fn(|_| free_port());
@@ -149,15 +161,7 @@ pub fn issued_and_renewed(sandbox: &Sandbox) {
         "curl --silent --insecure --resolve x.test:{port}:127.0.0.1 https://x.test:{port}/v2/"
     );
     sandbox.refused(stranger);
-    for entry in fs::read_dir(sandbox.path("acme-cache")).unwrap() {
-        let entry = entry.unwrap();
-        assert_eq!(
-            entry.metadata().unwrap().permissions().mode() & 0o777,
-            0o600,
-            "{:?}",
-            entry.path()
-        );
-    }
+    assert_private(&sandbox.path("acme-cache"));
 
     // two thirds of its life later there is another one, and nobody has noticed
     let first = kept("registry.test");

@@ -114,6 +114,36 @@ impl Drop for Stops<'_> {
     }
 }
 
+/// Returns the digest of a manifest as the manuals get it.
+fn digest_by_head(sandbox: &Sandbox, url: &str) -> String {
+    let accept = "Accept:application/vnd.docker.distribution.manifest.v2+json";
+    let head = sandbox
+        .run(format!("curl --silent --head --header {accept} {url}"))
+        .stdout;
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("docker-content-digest"))
+        .unwrap_or_else(|| panic!("{head}"))
+        .1
+        .trim()
+        .to_owned()
+}
+
+/// Runs registry:2's collection, and returns what it printed.
+fn collect_by_hand(sandbox: &Sandbox, arguments: &[&str]) -> String {
+    let output = sandbox
+        .registry(&[&["garbage-collect"], arguments, &["config.yml"]].concat())
+        .envs(BY_HAND.iter().copied())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Follows the manuals of registry:2: push, get the digest, DELETE, garbage-collect; the disk is
 /// free again.
 pub fn by_the_manuals(sandbox: &Sandbox) {
@@ -131,19 +161,7 @@ pub fn by_the_manuals(sandbox: &Sandbox) {
         pushed(sandbox, &format!("{host}/app:{name}"));
     }
     let before = disk(sandbox);
-    let accept = "Accept:application/vnd.docker.distribution.manifest.v2+json";
-    let head = sandbox
-        .run(format!(
-            "curl --silent --head --header {accept} http://{host}/v2/app/manifests/big"
-        ))
-        .stdout;
-    let digest = head
-        .lines()
-        .filter_map(|line| line.split_once(": "))
-        .find(|(name, _)| name.eq_ignore_ascii_case("docker-content-digest"))
-        .unwrap_or_else(|| panic!("{head}"))
-        .1
-        .trim();
+    let digest = digest_by_head(sandbox, &format!("http://{host}/v2/app/manifests/big"));
     let code = "--silent --output /dev/null --write-out %{http_code}";
     assert_eq!(
         sandbox
@@ -161,31 +179,20 @@ pub fn by_the_manuals(sandbox: &Sandbox) {
         ),
     );
 
-    let collect = |arguments: &[&str]| {
-        let output = sandbox
-            .registry(&[&["garbage-collect"], arguments, &["config.yml"]].concat())
-            .envs(BY_HAND.iter().copied())
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let planned = collect(&["--dry-run"]);
+    let planned = collect_by_hand(sandbox, &["--dry-run"]);
     assert!(
         planned.contains("3 blobs marked, 2 blobs and 0 manifests eligible for deletion\n"),
         "{planned}"
     );
     assert_eq!(disk(sandbox), before);
-    let said = collect(&[]);
-    assert_eq!(said, planned);
+    let printed = collect_by_hand(sandbox, &[]);
+    assert_eq!(printed, planned);
     assert_eq!(
-        said.matches("blob eligible for deletion: sha256:").count(),
+        printed
+            .matches("blob eligible for deletion: sha256:")
+            .count(),
         2,
-        "{said}"
+        "{printed}"
     );
     let after = disk(sandbox);
     assert!(

@@ -43,22 +43,8 @@ fn append(sandbox: &Sandbox, line: &str) {
     sandbox.write("auth/htpasswd", format!("{users}{}\n", line.trim()));
 }
 
-fn logins(sandbox: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) {
-    let _daemon = docker(sandbox);
-    let made = sandbox
-        .registry(&["htpasswd", "-Bbn", "alice", "wonderland"])
-        .output()
-        .unwrap();
-    append(sandbox, &String::from_utf8(made.stdout).unwrap());
-    let server = Server::launch(sandbox.dir(), "closed", arguments, variables);
-    let (host, url) = (&server.host, format!("http://{}", server.host));
-    let remote = image(sandbox, host);
-
-    refused(
-        sandbox,
-        &format!("docker push {remote}"),
-        &["no basic auth credentials"],
-    );
+/// Checks the answer to somebody without a login, as registry:2 gives it.
+fn assert_challenge(sandbox: &Sandbox, url: &str) {
     let asked = sandbox
         .run(format!("curl --silent --include {url}/v2/_catalog"))
         .stdout
@@ -76,6 +62,25 @@ fn logins(sandbox: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) {
         body,
         json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required", "detail": detail}]})
     );
+}
+
+fn logins(sandbox: &Sandbox, arguments: &[&str], variables: &[(&str, &str)]) {
+    let _daemon = docker(sandbox);
+    let made = sandbox
+        .registry(&["htpasswd", "-Bbn", "alice", "wonderland"])
+        .output()
+        .unwrap();
+    append(sandbox, &String::from_utf8(made.stdout).unwrap());
+    let server = Server::launch(sandbox.dir(), "closed", arguments, variables);
+    let (host, url) = (&server.host, format!("http://{}", server.host));
+    let remote = image(sandbox, host);
+
+    refused(
+        sandbox,
+        &format!("docker push {remote}"),
+        &["no basic auth credentials"],
+    );
+    assert_challenge(sandbox, &url);
 
     let login = |user: &str| format!("docker login --username {user} --password-stdin {host}");
     assert!(

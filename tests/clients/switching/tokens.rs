@@ -130,17 +130,14 @@ fn serve_tokens(signer: Signer) -> String {
     address
 }
 
-pub fn of_another_server(sandbox: &Sandbox) {
-    let _daemon = docker(sandbox);
-    let authority = Authority::new("token signers");
-    sandbox.write("signers.pem", authority.pem());
-    let tokens = serve_tokens(Signer::new(&authority));
+/// Starts a server that takes the tokens of the server at this address.
+fn trusting(sandbox: &Sandbox, tokens: &str) -> Server {
     let config = format!(
         "version: 0.1\nauth:\n  token:\n    realm: http://{tokens}/token\n    service: images\n    issuer: tokens\n    \
          rootcertbundle: signers.pem\n"
     );
     sandbox.write("config.yml", config);
-    let server = Server::launch(
+    Server::launch(
         sandbox.dir(),
         "closed",
         &[
@@ -151,7 +148,15 @@ pub fn of_another_server(sandbox: &Sandbox) {
             "closed",
         ],
         &[],
-    );
+    )
+}
+
+pub fn of_another_server(sandbox: &Sandbox) {
+    let _daemon = docker(sandbox);
+    let authority = Authority::new("token signers");
+    sandbox.write("signers.pem", authority.pem());
+    let tokens = serve_tokens(Signer::new(&authority));
+    let server = trusting(sandbox, &tokens.to_string());
     let host = &server.host;
     let remote = image(sandbox, host);
 
@@ -193,6 +198,11 @@ pub fn of_another_server(sandbox: &Sandbox) {
     ));
     sandbox.run(format!("docker pull {remote}"));
 
+    other_clients(sandbox, host, &remote, &digest);
+}
+
+/// Looks and deletes with skopeo and podman: alice may delete, bob may not.
+fn other_clients(sandbox: &Sandbox, host: &str, remote: &str, digest: &str) {
     let inspect = format!("skopeo inspect --tls-verify=false docker://{remote}");
     assert_eq!(
         sandbox

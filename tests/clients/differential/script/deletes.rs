@@ -61,6 +61,14 @@ pub fn add(script: &mut Script) {
         "layer-in-use-get",
         format!("/v2/del/app/blobs/{}", layer(&manifest)),
     );
+    blobs(script);
+    children(script, &manifest);
+    script
+        .ask("with-body", "DELETE", "/v2/del/app/manifests/three")
+        .body(b"{}");
+}
+
+fn blobs(script: &mut Script) {
     let free = script.blob("free", "del/app", b"no manifest needs it");
     script.ask("blob", "DELETE", format!("/v2/del/app/blobs/{free}"));
     script.ask("blob-again", "DELETE", format!("/v2/del/app/blobs/{free}"));
@@ -78,6 +86,9 @@ pub fn add(script: &mut Script) {
     ] {
         script.ask(name, "DELETE", path);
     }
+}
+
+fn children(script: &mut Script, manifest: &str) {
     manifests::content(script, "del/multi");
     script.manifest(
         "child",
@@ -86,8 +97,7 @@ pub fn add(script: &mut Script) {
         OCI_MANIFEST,
         manifest.as_bytes(),
     );
-    let child =
-        serde_json::json!({"mediaType": OCI_MANIFEST, "digest": own, "size": manifest.len()});
+    let child = serde_json::json!({"mediaType": OCI_MANIFEST, "digest": sha256(manifest.as_bytes()), "size": manifest.len()});
     let index =
         serde_json::json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]})
             .to_string();
@@ -95,7 +105,7 @@ pub fn add(script: &mut Script) {
     script.ask(
         "child-in-use",
         "DELETE",
-        format!("/v2/del/multi/manifests/{own}"),
+        format!("/v2/del/multi/manifests/{}", sha256(manifest.as_bytes())),
     );
     script.ask(
         "index-digest",
@@ -105,9 +115,6 @@ pub fn add(script: &mut Script) {
     script
         .get("index-get", "/v2/del/multi/manifests/index")
         .header("Accept", OCI_INDEX);
-    script
-        .ask("with-body", "DELETE", "/v2/del/app/manifests/three")
-        .body(b"{}");
 }
 
 fn layer(manifest: &str) -> String {

@@ -62,6 +62,25 @@ pub fn add(script: &mut Script) {
                 .header("Authorization", &basic(USER));
         }
     }
+    credentials(script);
+    let start = script.steps().len();
+    manifests::content(script, "in/app");
+    script.manifest(
+        "push",
+        "in/app",
+        "v1",
+        OCI_MANIFEST,
+        manifests::oci().to_string().as_bytes(),
+    );
+    script
+        .get("pull", "/v2/in/app/manifests/v1")
+        .header("Accept", OCI_MANIFEST);
+    script.get("list", "/v2/_catalog");
+    script.authorize_from(start, &basic(USER));
+}
+
+/// Adds a request for each form of the Authorization header.
+fn credentials(script: &mut Script) {
     for (name, value) in [
         ("unknown-user", basic("mallory:wonderland")),
         ("empty-password", basic("alice:")),
@@ -94,18 +113,4 @@ pub fn add(script: &mut Script) {
         .get("header-twice", "/v2/")
         .header("Authorization", "Basic !!!!")
         .header("Authorization", &basic(USER));
-    let start = script.steps().len();
-    manifests::content(script, "in/app");
-    script.manifest(
-        "push",
-        "in/app",
-        "v1",
-        OCI_MANIFEST,
-        manifests::oci().to_string().as_bytes(),
-    );
-    script
-        .get("pull", "/v2/in/app/manifests/v1")
-        .header("Accept", OCI_MANIFEST);
-    script.get("list", "/v2/_catalog");
-    script.authorize_from(start, &basic(USER));
 }

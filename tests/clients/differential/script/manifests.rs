@@ -69,6 +69,29 @@ pub fn add(script: &mut Script) {
     artifacts(script);
 }
 
+/// Forms of the Accept header; `None` for none.
+const ACCEPTS: &[(&str, Option<&str>)] = &[
+    ("none", None),
+    ("any", Some("*/*")),
+    ("application", Some("application/*")),
+    ("html", Some("text/html")),
+    ("empty", Some("")),
+    ("oci", Some(OCI_MANIFEST)),
+    ("docker", Some(DOCKER_MANIFEST)),
+    (
+        "quality",
+        Some(
+            "application/vnd.oci.image.manifest.v1+json;q=0.5, application/vnd.docker.distribution.manifest.v2+json;q=0.9",
+        ),
+    ),
+    (
+        "all",
+        Some(
+            "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json",
+        ),
+    ),
+];
+
 fn kinds(script: &mut Script) {
     let (oci, docker) = (oci().to_string(), docker().to_string());
     let list = index(DOCKER_LIST, DOCKER_MANIFEST, docker.as_bytes()).to_string();
@@ -101,28 +124,7 @@ fn kinds(script: &mut Script) {
             media_type,
             manifest.as_bytes(),
         );
-        for (how, accept) in [
-            ("own", Some(media_type)),
-            ("none", None),
-            ("any", Some("*/*")),
-            ("application", Some("application/*")),
-            ("html", Some("text/html")),
-            ("empty", Some("")),
-            ("oci", Some(OCI_MANIFEST)),
-            ("docker", Some(DOCKER_MANIFEST)),
-            (
-                "quality",
-                Some(
-                    "application/vnd.oci.image.manifest.v1+json;q=0.5, application/vnd.docker.distribution.manifest.v2+json;q=0.9",
-                ),
-            ),
-            (
-                "all",
-                Some(
-                    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json",
-                ),
-            ),
-        ] {
+        for (how, accept) in ACCEPTS.iter().copied().chain([("own", Some(media_type))]) {
             for (form, reference) in [("tag", name), ("digest", &by_digest)] {
                 let step = script.get(
                     &format!("{name}-{form}-accept-{how}"),
@@ -268,105 +270,59 @@ fn references(script: &mut Script) {
         .header("Accept", OCI_MANIFEST);
 }
 
+fn put(script: &mut Script, name: &str, media_type: &str, manifest: &[u8]) {
+    script.manifest(
+        &format!("type-{name}"),
+        REPOSITORY,
+        &format!("type-{name}"),
+        media_type,
+        manifest,
+    );
+    script
+        .get(
+            &format!("type-{name}-get"),
+            format!("/v2/{REPOSITORY}/manifests/type-{name}"),
+        )
+        .header("Accept", OCI_MANIFEST);
+}
+
 fn types(script: &mut Script) {
     let (oci, docker) = (oci(), docker());
-    let put = |script: &mut Script, name: &str, media_type: &str, manifest: &[u8]| {
-        script.manifest(
-            &format!("type-{name}"),
-            REPOSITORY,
-            &format!("type-{name}"),
-            media_type,
-            manifest,
-        );
-        script
-            .get(
-                &format!("type-{name}-get"),
-                format!("/v2/{REPOSITORY}/manifests/type-{name}"),
-            )
-            .header("Accept", OCI_MANIFEST);
-    };
-    put(
-        script,
-        "json",
-        "application/json",
-        oci.to_string().as_bytes(),
+    let (own, other) = (
+        oci.to_string().into_bytes(),
+        docker.to_string().into_bytes(),
     );
-    put(
-        script,
-        "octets",
-        "application/octet-stream",
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "charset",
-        &format!("{OCI_MANIFEST}; charset=utf-8"),
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "upper",
-        &OCI_MANIFEST.to_uppercase(),
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "unknown",
-        "application/vnd.example+json",
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "html",
-        "text/html",
-        with(&oci, "mediaType", Value::Null).as_slice(),
-    );
-    put(script, "malformed", "nonsense", oci.to_string().as_bytes());
-    put(
-        script,
-        "crossed",
-        DOCKER_MANIFEST,
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "crossed-back",
-        OCI_MANIFEST,
-        docker.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "index-as-image",
-        OCI_MANIFEST,
-        index(OCI_INDEX, OCI_MANIFEST, oci.to_string().as_bytes())
-            .to_string()
-            .as_bytes(),
-    );
-    put(
-        script,
-        "image-as-index",
-        OCI_INDEX,
-        oci.to_string().as_bytes(),
-    );
-    put(
-        script,
-        "untyped-oci",
-        OCI_MANIFEST,
-        &with(&oci, "mediaType", Value::Null),
-    );
-    put(
-        script,
-        "untyped-docker",
-        DOCKER_MANIFEST,
-        &with(&docker, "mediaType", Value::Null),
-    );
-    put(script, "schema1", SCHEMA1, br#"{"schemaVersion":1,"name":"man/app","tag":"x","architecture":"amd64","fsLayers":[],"history":[]}"#);
-    put(
-        script,
-        "schema1-signed",
-        SCHEMA1_SIGNED,
-        br#"{"schemaVersion":1,"name":"man/app","tag":"x","fsLayers":[],"history":[],"signatures":[]}"#,
-    );
+    let charset = format!("{OCI_MANIFEST}; charset=utf-8");
+    let upper = OCI_MANIFEST.to_uppercase();
+    let list = index(OCI_INDEX, OCI_MANIFEST, &own)
+        .to_string()
+        .into_bytes();
+    let untyped = with(&oci, "mediaType", Value::Null);
+    let schema1 = br#"{"schemaVersion":1,"name":"man/app","tag":"x","architecture":"amd64","fsLayers":[],"history":[]}"#;
+    let signed = br#"{"schemaVersion":1,"name":"man/app","tag":"x","fsLayers":[],"history":[],"signatures":[]}"#;
+    for (name, media_type, manifest) in [
+        ("json", "application/json", &own),
+        ("octets", "application/octet-stream", &own),
+        ("charset", &charset, &own),
+        ("upper", &upper, &own),
+        ("unknown", "application/vnd.example+json", &own),
+        ("html", "text/html", &untyped),
+        ("malformed", "nonsense", &own),
+        ("crossed", DOCKER_MANIFEST, &own),
+        ("crossed-back", OCI_MANIFEST, &other),
+        ("index-as-image", OCI_MANIFEST, &list),
+        ("image-as-index", OCI_INDEX, &own),
+        ("untyped-oci", OCI_MANIFEST, &untyped),
+        (
+            "untyped-docker",
+            DOCKER_MANIFEST,
+            &with(&docker, "mediaType", Value::Null),
+        ),
+        ("schema1", SCHEMA1, &schema1.to_vec()),
+        ("schema1-signed", SCHEMA1_SIGNED, &signed.to_vec()),
+    ] {
+        put(script, name, media_type, manifest);
+    }
     let step = script.ask(
         "type-none",
         "PUT",
@@ -382,16 +338,9 @@ fn types(script: &mut Script) {
         .chunked(oci.to_string().as_bytes());
 }
 
-fn malformed(script: &mut Script) {
+/// Bodies that are hardly JSON, by name.
+fn odd_json() -> Vec<(&'static str, Vec<u8>)> {
     let oci = oci();
-    let absent = descriptor(OCI_LAYER, b"never pushed");
-    let negative = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": -1}]);
-    let wrong_size = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": 1}]);
-    let odd_digest = json!([{"mediaType": OCI_LAYER, "digest": "sha256:abc", "size": 1}]);
-    let mut huge = with(&oci, "annotations", json!({"a": "b"}));
-    huge.resize(LIMIT + 10, b' ');
-    let mut largest = oci.to_string().into_bytes();
-    largest.resize(LIMIT, b' ');
     let spaced = serde_json::to_vec_pretty(&oci).unwrap();
     let doubled = oci
         .to_string()
@@ -401,7 +350,7 @@ fn malformed(script: &mut Script) {
         .to_string()
         .replacen('{', r#"{"Layers":[],"#, 1)
         .into_bytes();
-    let bodies: [(&str, Vec<u8>); 30] = [
+    vec![
         ("empty", Vec::new()),
         ("null", b"null".to_vec()),
         ("array", b"[]".to_vec()),
@@ -427,6 +376,17 @@ fn malformed(script: &mut Script) {
         ("spaced", spaced),
         ("doubled", doubled),
         ("folded", folded),
+    ]
+}
+
+/// Manifests of which one member is odd, by its name.
+fn odd_members() -> Vec<(&'static str, Vec<u8>)> {
+    let oci = oci();
+    let absent = descriptor(OCI_LAYER, b"never pushed");
+    let negative = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": -1}]);
+    let wrong_size = json!([{"mediaType": OCI_LAYER, "digest": sha256(LAYER), "size": 1}]);
+    let odd_digest = json!([{"mediaType": OCI_LAYER, "digest": "sha256:abc", "size": 1}]);
+    vec![
         ("schema-3", with(&oci, "schemaVersion", json!(3))),
         ("schema-1", with(&oci, "schemaVersion", json!(1))),
         ("schema-none", with(&oci, "schemaVersion", Value::Null)),
@@ -447,8 +407,12 @@ fn malformed(script: &mut Script) {
             "unknown-member",
             with(&oci, "x-vendor", json!({"a": [1, 2.5, null]})),
         ),
-    ];
-    for (name, body) in bodies {
+    ]
+}
+
+fn malformed(script: &mut Script) {
+    let oci = oci();
+    for (name, body) in odd_json().into_iter().chain(odd_members()) {
         script.manifest(
             &format!("bad-{name}"),
             REPOSITORY,
@@ -464,8 +428,31 @@ fn malformed(script: &mut Script) {
             )
             .header("Accept", OCI_MANIFEST);
     }
+    let mut huge = with(&oci, "annotations", json!({"a": "b"}));
+    huge.resize(LIMIT + 10, b' ');
+    let mut largest = oci.to_string().into_bytes();
+    largest.resize(LIMIT, b' ');
     script.manifest("bad-large", REPOSITORY, "bad-large", OCI_MANIFEST, &huge);
     script.manifest("largest", REPOSITORY, "largest", OCI_MANIFEST, &largest);
+    script.manifest(
+        "name-upper",
+        "MAN/app",
+        "v1",
+        OCI_MANIFEST,
+        oci.to_string().as_bytes(),
+    );
+    script.manifest(
+        "name-new",
+        "man/new",
+        "v1",
+        OCI_MANIFEST,
+        oci.to_string().as_bytes(),
+    );
+    incomplete_indexes(script);
+}
+
+fn incomplete_indexes(script: &mut Script) {
+    let oci = oci();
     let child = with(&oci, "annotations", json!({"child": "never pushed"}));
     for (name, media_type, child_type) in [
         ("index", OCI_INDEX, OCI_MANIFEST),
@@ -489,20 +476,6 @@ fn malformed(script: &mut Script) {
             empty.as_bytes(),
         );
     }
-    script.manifest(
-        "name-upper",
-        "MAN/app",
-        "v1",
-        OCI_MANIFEST,
-        oci.to_string().as_bytes(),
-    );
-    script.manifest(
-        "name-new",
-        "man/new",
-        "v1",
-        OCI_MANIFEST,
-        oci.to_string().as_bytes(),
-    );
 }
 
 fn artifacts(script: &mut Script) {

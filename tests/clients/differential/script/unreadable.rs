@@ -2,17 +2,20 @@
 
 use super::Script;
 
+const HOST: &str = "Host: localhost\r\nConnection: close\r\n";
+
+fn post(headers: &str, body: &str) -> String {
+    format!("POST /v2/un/app/blobs/uploads/ HTTP/1.1\r\n{HOST}{headers}\r\n\r\n{body}")
+}
+
+fn put(header: &str, body: &str) -> String {
+    format!("PUT /v2/un/app/manifests/v1 HTTP/1.1\r\n{HOST}{header}\r\n\r\n{body}")
+}
+
 pub fn add(script: &mut Script) {
-    let host = "Host: localhost\r\nConnection: close\r\n";
     let many: String = (0..90).map(|number| format!("X-{number}: y\r\n")).collect();
-    let get = |headers: &str| format!("GET /v2/ HTTP/1.1\r\n{host}{headers}\r\n");
-    let line = |line: &str| format!("{line}\r\n{host}\r\n");
-    let post = |headers: &str, body: &str| {
-        format!("POST /v2/un/app/blobs/uploads/ HTTP/1.1\r\n{host}{headers}\r\n\r\n{body}")
-    };
-    let put = |header: &str, body: &str| {
-        format!("PUT /v2/un/app/manifests/v1 HTTP/1.1\r\n{host}{header}\r\n\r\n{body}")
-    };
+    let get = |headers: &str| format!("GET /v2/ HTTP/1.1\r\n{HOST}{headers}\r\n");
+    let line = |line: &str| format!("{line}\r\n{HOST}\r\n");
     for (name, text) in [
         ("http-1.0", "GET /v2/ HTTP/1.0\r\n\r\n".to_owned()),
         (
@@ -57,6 +60,25 @@ pub fn add(script: &mut Script) {
         ("bare-cr", get("X-A: b\rc\r\n")),
         ("ninety-headers", get(&many)),
         ("length-negative", post("Content-Length: -1", "")),
+        ("preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
+        ("noise", "\u{1}\u{2}\u{3}\u{4}\r\n\r\n".to_owned()),
+        (
+            "long-target",
+            line(&format!("GET /v2/{} HTTP/1.1", "a".repeat(100_000))),
+        ),
+        (
+            "long-header",
+            get(&format!("X-A: {}\r\n", "a".repeat(100_000))),
+        ),
+    ] {
+        script.raw(name, text);
+    }
+    bodies(script);
+    cut_off(script);
+}
+
+fn bodies(script: &mut Script) {
+    for (name, text) in [
         ("length-word", post("Content-Length: one", "")),
         ("length-plus", post("Content-Length: +1", "a")),
         (
@@ -91,19 +113,12 @@ pub fn add(script: &mut Script) {
             "chunk-size-odd",
             put("Transfer-Encoding: chunked", "xyz\r\n\r\n"),
         ),
-        ("preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
-        ("noise", "\u{1}\u{2}\u{3}\u{4}\r\n\r\n".to_owned()),
-        (
-            "long-target",
-            line(&format!("GET /v2/{} HTTP/1.1", "a".repeat(100_000))),
-        ),
-        (
-            "long-header",
-            get(&format!("X-A: {}\r\n", "a".repeat(100_000))),
-        ),
     ] {
         script.raw(name, text);
     }
+}
+
+fn cut_off(script: &mut Script) {
     for (name, text) in [
         ("manifest-cut-off", put("Content-Length: 100", "{\"schema")),
         (

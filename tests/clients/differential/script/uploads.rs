@@ -45,6 +45,10 @@ fn whole(script: &mut Script) {
     octets
         .header("Content-Type", "application/octet-stream")
         .body(b"octets");
+    posts(script);
+}
+
+fn posts(script: &mut Script) {
     script.ask(
         "post-bare",
         "POST",
