@@ -4,21 +4,17 @@ pub mod background;
 pub mod config;
 pub mod oci;
 
-pub mod atomic_file;
-pub mod dir_check;
 pub mod escape;
-pub mod file_watch;
+pub mod files;
 pub mod redact;
-pub mod regular_file;
 
 pub mod log;
 pub mod telemetry;
 
-mod background_writer;
-mod blocking;
 mod client_key;
 mod log_limit;
 mod sys;
+mod threads;
 
 pub mod service_manager;
 

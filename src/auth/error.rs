@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::file_watch;
+use crate::files::file_watch;
 
 /// Problem with the authentication settings or their files.
 #[derive(Debug, thiserror::Error)]

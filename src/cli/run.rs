@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::commands::{
-    completions, config, du, garbage_collect, gc, health, htpasswd, inspect, ls, policy, restore,
-    rm, tag, verify, why,
-};
+use crate::cli::commands::changes::{restore, rm, tag};
+use crate::cli::commands::collection::{garbage_collect, gc, policy};
+use crate::cli::commands::reports::{du, inspect, ls, verify, why};
+use crate::cli::commands::setup::{completions, config, health, htpasswd};
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;

@@ -12,7 +12,7 @@ use crate::config::loaded::Loaded;
 use crate::config::schema::Config;
 use crate::config::source::{Content, Node, Origin, read_file};
 use crate::config::{environment, keys, validate};
-use crate::regular_file;
+use crate::files::regular_file;
 
 impl Config {
     /// Reads `file`, if given, and overrides it with the `REGISTRY_…` variables of `environment`.

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::blocking;
 use crate::import::damage::Damage;
 use crate::import::distribution::repository::StoredRepository;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
 use crate::import::transfer::Transfer;
 use crate::registry::{self, ImportPiece, Registry, TakeOver as State};
+use crate::threads::blocking;
 
 /// Pause before a failed attempt is repeated.
 const PAUSE: Duration = Duration::from_secs(10);

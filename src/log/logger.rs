@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::lines::Lines;
 use super::settings::{Formatter, Level, Settings};
-use crate::background_writer::BackgroundWriter;
+use crate::threads::background_writer::BackgroundWriter;
 
 /// Time that a reader of the last lines may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);

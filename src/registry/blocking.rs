@@ -1,7 +1,7 @@
 //! Blocking work and long computations, off the async workers.
 
-use crate::blocking;
 use crate::registry::error::Error;
+use crate::threads::blocking;
 
 /// Runs `work` on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(

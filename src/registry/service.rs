@@ -109,7 +109,7 @@ impl Registry {
     /// # Errors
     /// As [`Self::open`].
     pub fn check(root: &Path) -> Result<(), Error> {
-        crate::dir_check::check(root).map_err(|cause| Error::DataDirectory {
+        crate::files::dir_check::check(root).map_err(|cause| Error::DataDirectory {
             path: root.to_owned(),
             cause,
         })?;

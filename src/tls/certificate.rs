@@ -13,7 +13,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::error::Error;
-use crate::regular_file;
+use crate::files::regular_file;
 
 /// Names and validity period of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

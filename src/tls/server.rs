@@ -21,7 +21,7 @@ use super::certificate::{self, Certificate};
 use super::error::Error;
 use super::settings::{Settings, Source};
 use super::{cipher_suites, client_auth};
-use crate::file_watch::{Change, FileWatch};
+use crate::files::file_watch::{Change, FileWatch};
 
 /// Time during which unusable files count as being renewed one after the other.
 const PATIENCE: Duration = Duration::from_secs(5);

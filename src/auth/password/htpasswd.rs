@@ -16,7 +16,7 @@ use crate::auth::login::{Login, Rejection};
 use crate::auth::stats::Stats;
 use crate::auth::throttle::{FailedLogin, Lockout, Throttle};
 use crate::client_key;
-use crate::file_watch::ParsedFile;
+use crate::files::file_watch::ParsedFile;
 
 /// Settings of method `htpasswd`.
 #[derive(Clone, Debug, PartialEq, Eq)]

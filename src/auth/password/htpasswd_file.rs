@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::bcrypt_hash::{BcryptHash, DEFAULT_COST};
 use crate::auth::error::Error;
-use crate::{atomic_file, dir_check};
+use crate::files::{atomic_file, dir_check};
 
 /// User of a created file.
 const FIRST_USER: &str = "docker";

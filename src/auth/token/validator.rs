@@ -19,7 +19,7 @@ use crate::auth::error::Error;
 use crate::auth::login::{Login, Rejection};
 use crate::auth::throttle::{FailedLogin, Throttle};
 use crate::client_key;
-use crate::file_watch::ParsedFile;
+use crate::files::file_watch::ParsedFile;
 use crate::log_limit::LogLimiter;
 
 /// Period in which each reason for rejecting an address' tokens is logged once.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tarkeep::config::{Config, Loaded, Violations, collect, combine, keys};
-use tarkeep::file_watch::{Change, FileWatch};
+use tarkeep::files::file_watch::{Change, FileWatch};
 use tarkeep::http::Reloads;
 use tokio::signal::unix::Signal;
 

@@ -1,5 +1,5 @@
 //! Access log in Apache's Combined Log Format, as distribution writes it to standard output. A slow reader delays no
-//! request ([`crate::background_writer`]).
+//! request ([`crate::threads::background_writer`]).
 
 use std::fmt::{self, Write as _};
 use std::io::Write;
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use http::header::{HeaderName, REFERER, USER_AGENT};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 
-use crate::background_writer::BackgroundWriter;
+use crate::threads::background_writer::BackgroundWriter;
 
 /// Maximum length of each text from a request (target, referrer, user agent), in bytes. They are held until the
 /// response ends.

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use tokio::time::timeout;
 
-use crate::blocking;
 use crate::meta::error::Error;
 use crate::meta::sqlite::connection::{POOL_TIMEOUT, Pools};
+use crate::threads::blocking;
 
 /// A connection for look-ups of a few rows by key.
 pub struct PointReader<'c> {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::blob;
 use crate::meta::{self, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Status;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::report::measurement::StoreMeasurement;
-use crate::{blob, blocking};
+use crate::threads::blocking;
 
 /// Maximum wait for the first measurement.
 const PATIENCE: Duration = Duration::from_secs(2);

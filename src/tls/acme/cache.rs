@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
 
+use crate::files::{atomic_file, dir_check, regular_file};
 use crate::tls::certificate::{self, Pair};
 use crate::tls::error::Error;
-use crate::{atomic_file, dir_check, regular_file};
 
 /// Account in the library's format, which differs from autocert's (`acme_account+key`).
 const ACCOUNT: &str = "acme_account.json";

@@ -11,10 +11,10 @@ use http::header::ACCEPT;
 use http::request::Parts;
 use prometheus_client::encoding::text::encode;
 
-use crate::blocking;
 use crate::http::observe::metrics::collector::Collected;
 use crate::http::observe::metrics::process::ProcessUsage;
 use crate::http::observe::monitoring::Monitor;
+use crate::threads::blocking;
 
 /// Suffix of counters, which text 0.0.4 has in the family's name as well.
 const TOTAL: &str = "_total";

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 use sha2::{Digest, Sha256};
 
 use super::stamp::Stamp;
-use crate::regular_file;
+use crate::files::regular_file;
 
 /// Time during which unusable content counts as half written, and is not complained about.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use std::process::ExitCode;
 
 use tarkeep::auth::{BcryptHash, DEFAULT_COST};
 
-use crate::cli::commands::htpasswd::arguments::Arguments;
-use crate::cli::commands::htpasswd::end::{Code, End, end};
-use crate::cli::commands::htpasswd::file::{hash_of, read, with_line};
-use crate::cli::commands::htpasswd::outcome::Outcome;
-use crate::cli::commands::htpasswd::password::{ask, line_of};
+use crate::cli::commands::setup::htpasswd::arguments::Arguments;
+use crate::cli::commands::setup::htpasswd::end::{Code, End, end};
+use crate::cli::commands::setup::htpasswd::file::{hash_of, read, with_line};
+use crate::cli::commands::setup::htpasswd::outcome::Outcome;
+use crate::cli::commands::setup::htpasswd::password::{ask, line_of};
 use crate::cli::terminal::output::{Format, complain};
 
 /// A validated command line.
@@ -260,7 +260,7 @@ impl Task<'_> {
 
 /// Replaces a password file, readable as far as the umask allows: one user creates it, another one reads it.
 fn replace(file: &Path, content: &[u8], failed: &str) -> Result<(), End> {
-    tarkeep::atomic_file::replace(file, content, 0o666).map_err(|error| {
+    tarkeep::files::atomic_file::replace(file, content, 0o666).map_err(|error| {
         end(
             Code::File,
             format!("htpasswd: cannot {failed} file {}: {error}", file.display()),

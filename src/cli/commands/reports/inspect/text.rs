@@ -5,7 +5,7 @@ use std::io::stdout;
 use tarkeep::oci::{Descriptor, ImageConfig, RepositoryName, TagName};
 use tarkeep::registry::{ChildDescription, ImageDescription};
 
-use crate::cli::commands::inspect::object::created;
+use crate::cli::commands::reports::inspect::object::created;
 use crate::cli::error::Error;
 use crate::cli::terminal::output::{self, Screen, written};
 use crate::cli::terminal::table::{Cell, Column, Table};

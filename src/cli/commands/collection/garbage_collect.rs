@@ -5,7 +5,7 @@ use std::time::Duration;
 use tarkeep::config::{Config, Loaded};
 use tarkeep::registry::{KeepUntagged, Registry, SweepOptions};
 
-use crate::cli::commands::{forecast, gc};
+use crate::cli::commands::collection::{forecast, gc};
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, log, registry};

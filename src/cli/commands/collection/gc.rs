@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tarkeep::registry::{Registry, SweepCounts, SweepOptions};
 
-use crate::cli::commands::forecast;
+use crate::cli::commands::collection::forecast;
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use tarkeep::{auth, regular_file};
+use tarkeep::auth;
+use tarkeep::files::regular_file;
 
-use crate::cli::commands::htpasswd::end::{Code, End, end};
+use crate::cli::commands::setup::htpasswd::end::{Code, End, end};
 
 /// Reads a password file.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>, End> {

@@ -3,7 +3,7 @@
 use tarkeep::oci::{Descriptor, RepositoryName};
 use tarkeep::registry::{ImageDescription, Registry};
 
-use crate::cli::commands::inspect::{object, text};
+use crate::cli::commands::reports::inspect::{object, text};
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;

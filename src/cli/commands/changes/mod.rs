@@ -1,0 +1,5 @@
+//! Commands that change what is there.
+
+pub(crate) mod restore;
+pub(crate) mod rm;
+pub(crate) mod tag;

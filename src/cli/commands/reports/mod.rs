@@ -1,0 +1,7 @@
+//! Commands that show what is there.
+
+pub(crate) mod du;
+pub(crate) mod inspect;
+pub(crate) mod ls;
+pub(crate) mod verify;
+pub(crate) mod why;

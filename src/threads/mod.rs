@@ -1,0 +1,4 @@
+//! Threads beside the async workers.
+
+pub(crate) mod background_writer;
+pub(crate) mod blocking;
