@@ -20,6 +20,7 @@
 mod content;
 mod emergency_space;
 mod hasher;
+mod regular;
 mod source;
 mod space;
 mod stats;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use super::content::{BlobContent, BlobFile};
+use super::regular;
 use super::stats::{Operation, Stats};
 use super::upload::{UploadFile, UploadId};
 use crate::oci::{Algorithm, Digest};
@@ -136,13 +137,17 @@ impl BlobStore {
 
     pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
         let path = self.blob_path(digest);
-        self.timed(Operation::Reader, || File::open(&path))
-            .map_err(|error| unopened(&path, error))
+        self.timed(Operation::Reader, || {
+            regular::open(&path, File::options().read(true))
+        })
+        .map_err(|error| unopened(&path, error))
     }
 
     /// True if the blob's file exists and has `size` bytes. Its content is not verified.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
-        let metadata = self.timed(Operation::Stat, || fs::metadata(self.blob_path(digest)));
+        let metadata = self.timed(Operation::Stat, || {
+            fs::symlink_metadata(self.blob_path(digest))
+        });
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
     }
 
@@ -150,7 +155,9 @@ impl BlobStore {
     ///
     /// False where that cannot be seen, as without the right to: then its opening fails, and says why.
     pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
-        match self.timed(Operation::Stat, || fs::metadata(self.blob_path(digest))) {
+        match self.timed(Operation::Stat, || {
+            fs::symlink_metadata(self.blob_path(digest))
+        }) {
             Ok(metadata) => !metadata.is_file() || metadata.len() != size,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
@@ -167,7 +174,9 @@ impl BlobStore {
 
     /// Returns the number of bytes received of an upload: 0 if it has no file yet.
     pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
-        match self.timed(Operation::Stat, || fs::metadata(self.upload_path(id))) {
+        match self.timed(Operation::Stat, || {
+            fs::symlink_metadata(self.upload_path(id))
+        }) {
             Ok(metadata) => Ok(metadata.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
@@ -191,7 +200,7 @@ impl BlobStore {
     ///
     /// Its own name marks the blob's name as an orphan should the commit have failed.
     pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {
-        match fs::metadata(self.upload_path(id)) {
+        match fs::symlink_metadata(self.upload_path(id)) {
             Ok(metadata) if metadata.nlink() > 1 => Ok(()),
             _ => self.remove_upload(id),
         }
@@ -271,12 +280,14 @@ impl BlobStore {
         if let Some(shard) = path.parent() {
             self.names.lock().removed.insert(shard.to_owned());
         }
-        let file = match File::open(&path) {
+        let file = match regular::open(&path, File::options().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
+            // something in the blob's place, whose own content is nobody's here
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+            other => Some(other?),
         };
         self.timed(Operation::Delete, || fs::remove_file(&path))
-            .map(|()| Some(KeptOpen { _file: file }))
+            .map(|()| file.map(|file| KeptOpen { _file: file }))
     }
 
     /// Makes every removal by [`Self::unlink_blob`] durable, with one sync per directory.

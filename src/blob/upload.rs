@@ -9,6 +9,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::hasher::Hasher;
+use super::regular;
 use crate::oci::Algorithm;
 use crate::sys;
 
@@ -66,11 +67,11 @@ impl UploadFile {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         loop {
-            let file = match options.open(path) {
+            let file = match regular::open(path, &options) {
                 // a finished upload whose own name a crash left behind
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                    options.open(path)?
+                    regular::open(path, &options)?
                 }
                 other => other?,
             };
@@ -109,7 +110,7 @@ impl UploadFile {
         let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let here = self.file.metadata().map(identity);
         here.is_ok_and(|here| {
-            std::fs::metadata(path)
+            std::fs::symlink_metadata(path)
                 .map(identity)
                 .is_ok_and(|there| there == here)
         })
@@ -145,7 +146,15 @@ impl UploadFile {
     }
 
     /// Removes everything beyond `length`. Nothing can be appended through this handle afterwards.
+    ///
+    /// # Errors
+    /// A file with a second name, such as a blob's or one in a backup: it would lose its content too.
     pub fn truncate(&self, length: u64) -> io::Result<()> {
+        if self.is_published()? {
+            return Err(io::Error::other(
+                "it has a second name, whose content would be cut too",
+            ));
+        }
         self.file.set_len(length)
     }
 

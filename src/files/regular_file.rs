@@ -17,6 +17,14 @@ const LARGEST: u64 = 64 << 20;
 /// # Errors
 /// A file that cannot be read, is too large, or is not a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    read_bounded(open(path)?)
+}
+
+/// Opens a regular file for reading. Never waits.
+///
+/// # Errors
+/// `InvalidData` for anything else; file system errors.
+pub fn open(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let opened = File::options()
         .read(true)
@@ -35,7 +43,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     };
     match irregularity(&file.metadata()?) {
         Some(error) => Err(error),
-        None => read_bounded(file),
+        None => Ok(file),
     }
 }
 
@@ -57,10 +65,10 @@ pub fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
 fn irregularity(found: &Metadata) -> Option<io::Error> {
     let kind = found.file_type();
     (!kind.is_file()).then(|| {
-        io::Error::other(format!(
-            "it is {}, and must be a regular file",
-            name_of(kind)
-        ))
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is {}, and must be a regular file", name_of(kind)),
+        )
     })
 }
 

@@ -272,3 +272,24 @@ fn a_wrong_size_in_a_manifest_is_no_damage_of_its_blob() {
     let log = server.log();
     assert!(!log.contains("not taken over as it is"), "{log}");
 }
+
+/// Opening a FIFO would wait for whoever writes to it.
+#[test]
+fn a_fifo_in_place_of_a_link_holds_nothing_up() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(temporary.path());
+    store.image("app", "sound", &Image::small(1));
+    let digest = store.image("app", "odd", &Image::small(2));
+    let links = [
+        store.tag_path("app", "odd"),
+        store.link_path("app", "_manifests/revisions", &digest),
+    ];
+    for link in &links {
+        fs::remove_file(link).expect("removable");
+        let made = std::process::Command::new("mkfifo").arg(link).status();
+        assert!(made.expect("mkfifo").success());
+    }
+    let server = taken_over(temporary.path());
+    assert_eq!(tags(&mut server.client(), "app"), json!(["sound"]));
+    named(&server, &links[1], "it is a FIFO");
+}

@@ -8,13 +8,11 @@ use crate::start::{command, sentence};
 use crate::support::server::read_address;
 use crate::support::{Image, Server, eventually, eventually_some, noise};
 
-/// Opening this FIFO for reading waits for a writer, and so does a take-over that comes to it.
+/// Puts a link there that leads to itself. It cannot be read, so the take-over fails, and is tried again.
 fn stop_at(store: &Store) -> std::path::PathBuf {
     let path = store.tag_path("zz", "v1");
     fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
-    let kind = rustix::fs::FileType::Fifo;
-    rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).expect("a FIFO");
+    std::os::unix::fs::symlink(&path, &path).expect("a link");
     path
 }
 
@@ -24,7 +22,7 @@ fn clients_wait_and_probes_tell_how_far_it_is() {
     let store = Store::new(temporary.path());
     store.image("app", "v1", &Image::small(1));
     let digest = store.image("zz", "v2", &Image::small(2));
-    let fifo = stop_at(&store);
+    let obstacle = stop_at(&store);
     let mut server = Server::at(temporary.path(), &[]);
     let mut client = server.client();
     for path in [
@@ -50,8 +48,8 @@ fn clients_wait_and_probes_tell_how_far_it_is() {
 
     // killed here, it goes on at the next start
     server.kill();
-    fs::remove_file(&fifo).expect("removed");
-    fs::write(&fifo, &digest).expect("a link");
+    fs::remove_file(&obstacle).expect("removed");
+    fs::write(&obstacle, &digest).expect("a link");
     server.restart();
     super::wait_until_available(&server);
     eventually("it is ready", || {

@@ -48,7 +48,12 @@ const RULES: &[Rule] = &[
         "a helper without knowledge of its callers",
     ),
     rule(
-        "tarkeep::threads::background_writer",
+        "tarkeep::files",
+        &["tarkeep"],
+        "a helper without knowledge of its callers",
+    ),
+    rule(
+        "tarkeep::threads",
         &["tarkeep"],
         "a helper without knowledge of its callers",
     ),
@@ -64,31 +69,6 @@ const RULES: &[Rule] = &[
     ),
     rule(
         "tarkeep::escape",
-        &["tarkeep"],
-        "a helper without knowledge of its callers",
-    ),
-    rule(
-        "tarkeep::files::dir_check",
-        &["tarkeep"],
-        "a helper without knowledge of its callers",
-    ),
-    rule(
-        "tarkeep::files::regular_file",
-        &["tarkeep"],
-        "a helper without knowledge of its callers",
-    ),
-    rule(
-        "tarkeep::files::file_watch",
-        &["tarkeep"],
-        "a helper without knowledge of its callers",
-    ),
-    rule(
-        "tarkeep::files::atomic_file",
-        &["tarkeep"],
-        "a helper without knowledge of its callers",
-    ),
-    rule(
-        "tarkeep::threads::blocking",
         &["tarkeep"],
         "a helper without knowledge of its callers",
     ),
@@ -251,11 +231,6 @@ const RULES: &[Rule] = &[
 
 /// Exceptions: a file, the path that it may mention, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
-    (
-        "src/files/file_watch/",
-        "tarkeep::files::regular_file",
-        "a watched file may turn into a FIFO",
-    ),
     (
         "src/log/",
         "tarkeep::threads::background_writer",
