@@ -87,12 +87,19 @@ fn an_unremovable_file_is_logged_once_per_reason() {
     std::fs::create_dir_all(file.join("more")).expect("a directory in its place");
     (10..15).for_each(|seed| await_pass(&mut client, temporary.path(), seed));
     std::fs::remove_dir_all(&file).expect("it can be removed");
-    std::os::unix::fs::symlink(&file, &file).expect("a link in its place");
+    let (folder, aside) = (file.parent().expect("a folder"), temporary.path().join("x"));
+    std::fs::rename(folder, &aside).expect("it can be moved");
+    std::os::unix::fs::symlink(folder, folder).expect("a link to itself in the folder's place");
     (20..25).for_each(|seed| await_pass(&mut client, temporary.path(), seed));
-    std::fs::remove_file(&file).expect("it can be removed");
-    std::fs::write(&file, &content).expect("a file");
+    std::fs::remove_file(folder).expect("it can be removed");
+    std::fs::rename(&aside, folder).expect("it can be moved back");
+    // a link in a blob's place is removed, and not what it leads to
+    std::os::unix::fs::symlink(temporary.path(), &file).expect("a link");
     await_pass(&mut client, temporary.path(), 30);
-    assert!(!file.exists(), "mended, it goes with the next pass");
+    assert!(
+        std::fs::symlink_metadata(&file).is_err() && temporary.path().exists(),
+        "mended, it goes with the next pass"
+    );
     server.terminate();
     let log = server.end().2;
     let digest = sha256(&content);
