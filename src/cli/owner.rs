@@ -13,7 +13,7 @@ use crate::cli::error::Error;
 pub(crate) fn explained(failure: Failure, directory: &Path) -> Error {
     let owner = directory.metadata().map(|metadata| metadata.uid());
     match owner {
-        Ok(owner) if failure.is_unopened() && is_another(owner) => Error::Other(format!(
+        Ok(owner) if failure.is_unopened() && is_other_user(owner) => Error::Other(format!(
             "the data directory {} is {}",
             directory.display(),
             owned_by(owner)
@@ -23,7 +23,7 @@ pub(crate) fn explained(failure: Failure, directory: &Path) -> Error {
 }
 
 /// True if the user is not the one of this process, which is not root either.
-pub(crate) fn is_another(user: u32) -> bool {
+pub(crate) fn is_other_user(user: u32) -> bool {
     let own = rustix::process::geteuid();
     !own.is_root() && own.as_raw() != user
 }

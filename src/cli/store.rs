@@ -91,7 +91,7 @@ fn directory(flag: Option<PathBuf>, config: &Config) -> Result<PathBuf, Error> {
         return Ok(directory);
     }
     match running_server::foreign_owner() {
-        Some(owner) if owner::is_another(owner) => Err(Error::Other(format!(
+        Some(owner) if owner::is_other_user(owner) => Err(Error::Other(format!(
             "the running server is {}",
             owner::owned_by(owner)
         ))),

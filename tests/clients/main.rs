@@ -12,43 +12,20 @@
     reason = "tests fail by panicking"
 )]
 
-mod acme;
-mod buildah;
-mod buildkit;
-mod collection;
-mod containerd;
 #[path = "../support/content.rs"]
 mod content;
-mod cosign;
-mod crane;
-mod curl;
 mod differential;
-mod docker;
-mod encrypted;
-mod engine;
-mod engine_version;
-mod fail2ban;
-mod fixture;
-mod front;
-mod helm;
-mod image;
-mod nginx;
-mod oras;
-mod pki;
-mod podman;
-mod program;
-mod regctl;
-mod runner;
-mod sandbox;
-mod server;
-mod skopeo;
-mod switching;
-mod transport;
-mod unit;
+mod engines;
+mod harness;
+mod surroundings;
+mod tools;
 
 use std::process::ExitCode;
 
-use runner::Test;
+use engines::{buildkit, collection, containerd, docker, encrypted, image, switching};
+use harness::runner::{self, Test};
+use surroundings::{acme, fail2ban, nginx, unit};
+use tools::{buildah, cosign, crane, curl, helm, oras, podman, regctl, skopeo};
 
 const TESTS: &[Test] = &[
     Test::root("docker", &["docker", "dockerd"], docker::push_and_pull)

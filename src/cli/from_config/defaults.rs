@@ -55,7 +55,7 @@ pub(crate) fn data_directory(flag: Option<&Path>, config: &Config) -> Result<Pat
 pub(crate) fn system_directory_of_others() -> Option<PathBuf> {
     let system = Path::new(SYSTEM_DIRECTORY);
     let metadata = system.metadata().ok()?;
-    owner::is_another(metadata.uid()).then(|| system.to_owned())
+    owner::is_other_user(metadata.uid()).then(|| system.to_owned())
 }
 
 /// Returns the rule about a store of distribution in the data directory.

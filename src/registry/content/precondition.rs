@@ -39,7 +39,7 @@ impl Precondition {
     /// [`Error::PreconditionFailed`] if it does not hold.
     pub fn check(&self, stored: Option<&Digest>) -> Result<(), Error> {
         self.check_matching(stored)?;
-        if self.is_held(stored) {
+        if self.is_met(stored) {
             return Err(Error::PreconditionFailed);
         }
         Ok(())
@@ -60,7 +60,7 @@ impl Precondition {
 
     /// Reports whether something of `If-None-Match` is stored: a reader holds it already.
     #[must_use]
-    pub fn is_held(&self, stored: Option<&Digest>) -> bool {
+    pub fn is_met(&self, stored: Option<&Digest>) -> bool {
         let holds = |tags: &EntityTags| tags.contain(stored, Comparison::Weak);
         self.not_matching.as_ref().is_some_and(holds)
     }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn if_none_match_takes_any_tag_of_what_is_stored() {
-        for (list, is_held) in [
+        for (list, is_met) in [
             ("\"ours\"", true),
             ("ours", true),
             ("W/\"ours\"", true),
@@ -156,8 +156,8 @@ mod tests {
                 not_matching: tags(list),
                 ..Precondition::default()
             };
-            assert_eq!(condition.is_held(Some(&stored())), is_held, "{list}");
-            assert_eq!(condition.check(Some(&stored())).is_err(), is_held, "{list}");
+            assert_eq!(condition.is_met(Some(&stored())), is_met, "{list}");
+            assert_eq!(condition.check(Some(&stored())).is_err(), is_met, "{list}");
             assert!(condition.check(None).is_ok(), "{list}");
         }
     }

@@ -13,8 +13,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::sandbox::Sandbox;
-use crate::server::Server;
+use crate::harness::sandbox::Sandbox;
+use crate::harness::server::Server;
 use compare::{Comparison, Difference};
 use listed::Document;
 use peer::Peer;
@@ -73,7 +73,7 @@ fn run(script: &Script, theirs: &str, ours: &str) -> Vec<Difference> {
             let reply = wire::exchange(
                 address,
                 &step.bytes(address, &places[usize::from(is_ours)]),
-                step.ends(),
+                step.end(),
                 step.is_head(),
             );
             if let (Some(place), Some(location)) = (step.keeps(), reply.header("location")) {

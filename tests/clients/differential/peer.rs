@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::program;
+use crate::harness::program;
 
 pub struct Peer {
     pub address: String,
@@ -38,15 +38,15 @@ impl Peer {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut said = Vec::new();
+        let mut printed = Vec::new();
         let address = loop {
             let Some(Ok(line)) = lines.next() else {
-                panic!("it did not start:\n{}", said.join("\n"))
+                panic!("it did not start:\n{}", printed.join("\n"))
             };
             if let Some((_, rest)) = line.split_once("listening on ") {
                 break rest.split('"').next().unwrap().to_owned();
             }
-            said.push(line);
+            printed.push(line);
         };
         // it goes on to log every request, and must not wait for a reader
         thread::spawn(move || lines.for_each(drop));

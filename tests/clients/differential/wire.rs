@@ -23,14 +23,22 @@ impl Reply {
     }
 }
 
-/// Sends `bytes` on a connection of their own, half closes it where that `ends` the request, and gives what comes back
-/// until the server closes.
-pub fn exchange(address: &str, bytes: &[u8], ends: bool, is_head: bool) -> Reply {
+/// End of what a client sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The connection stays as it is.
+    Open,
+    /// The client half closes the connection, because the server would wait for more.
+    HalfClosed,
+}
+
+/// Sends `bytes` on a connection of their own, and returns what comes back until the server closes.
+pub fn exchange(address: &str, bytes: &[u8], end: End, is_head: bool) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     // a server may refuse before it has read everything
     let _ = stream.write_all(bytes);
-    if ends {
+    if end == End::HalfClosed {
         let _ = stream.shutdown(Shutdown::Write);
     }
     let mut answer = Vec::new();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::content::sha256;
+use crate::differential::wire::End;
 
 pub(super) const METHODS: &[&str] = &[
     "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW",
@@ -31,8 +32,8 @@ enum Content {
         headers: Vec<(String, String)>,
         body: Body,
     },
-    /// These bytes; `ends` where the server is to see that no more come, because it would wait for them.
-    Raw { bytes: Vec<u8>, ends: bool },
+    /// These bytes.
+    Raw { bytes: Vec<u8>, end: End },
 }
 
 enum Body {
@@ -94,7 +95,7 @@ impl Script {
             name,
             Content::Raw {
                 bytes: bytes.into(),
-                ends: false,
+                end: End::Open,
             },
         );
     }
@@ -104,7 +105,7 @@ impl Script {
             name,
             Content::Raw {
                 bytes: bytes.into(),
-                ends: true,
+                end: End::HalfClosed,
             },
         );
     }
@@ -160,8 +161,11 @@ impl Step {
     }
 
     /// Returns true if the connection is half closed after it.
-    pub fn ends(&self) -> bool {
-        matches!(self.content, Content::Raw { ends: true, .. })
+    pub fn end(&self) -> End {
+        match self.content {
+            Content::Raw { end, .. } => end,
+            Content::Request { .. } => End::Open,
+        }
     }
 
     pub(super) fn header(&mut self, header: &str, value: &str) -> &mut Self {

@@ -1,0 +1,6 @@
+//! Programs around the registry: proxies, certificate authorities, fail2ban and systemd.
+
+pub mod acme;
+pub mod fail2ban;
+pub mod nginx;
+pub mod unit;

@@ -1,0 +1,11 @@
+//! Command-line clients.
+
+pub mod buildah;
+pub mod cosign;
+pub mod crane;
+pub mod curl;
+pub mod helm;
+pub mod oras;
+pub mod podman;
+pub mod regctl;
+pub mod skopeo;
