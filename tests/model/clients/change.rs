@@ -12,6 +12,13 @@ use crate::model::content::Item;
 use crate::model::journal::short;
 use crate::model::repository::Repository;
 
+fn manifests_needing(repository: &Repository, digest: &str) -> Vec<String> {
+    let needing = repository.needing(digest);
+    needing
+        .map(|manifest| manifest.item.digest.clone())
+        .collect()
+}
+
 impl CheckedClient<'_> {
     /// Pushes a blob, in one request or two.
     pub fn upload(&mut self, repository: &mut Repository, digest: &str) -> Result<(), ServerDied> {
@@ -98,13 +105,10 @@ impl CheckedClient<'_> {
     ) -> Result<(), ServerDied> {
         let Ok(answer) = self.send("DELETE", &format!("/v2/{}/blobs/{digest}", repository.name))
         else {
-            repository.blob_uncertain(digest);
+            self.learn_blob_deletion(repository, digest);
             return Err(ServerDied);
         };
-        let needing: Vec<_> = repository
-            .needing(digest)
-            .map(|manifest| manifest.item.digest.clone())
-            .collect();
+        let needing = manifests_needing(repository, digest);
         match answer.status() {
             202 if !repository.blobs.contains_key(digest) => self.report_violation(
                 repository,
@@ -138,6 +142,19 @@ impl CheckedClient<'_> {
             _ => self.report_violation(repository, &[digest], &answer, "no answer to expect"),
         }
         Ok(())
+    }
+
+    /// Finds out what a deletion did that the server did not answer: it may have deleted the blob,
+    /// unless a manifest certainly needed it.
+    fn learn_blob_deletion(&mut self, repository: &mut Repository, digest: &str) {
+        let now = Instant::now();
+        repository.blob_uncertain(digest);
+        let is_needed = manifests_needing(repository, digest)
+            .iter()
+            .any(|manifest| repository.is_sure(manifest, now));
+        if !is_needed && !self.has_blob_unchecked(repository, digest) {
+            repository.blob_found_absent(digest);
+        }
     }
 
     /// Pushes a manifest, by tag or by digest; returns whether it was accepted. It must be if

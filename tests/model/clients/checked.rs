@@ -159,6 +159,16 @@ impl<'w> CheckedClient<'w> {
         }
     }
 
+    /// Requests a blob until that is answered; reports whether it is there, and checks nothing.
+    pub fn has_blob_unchecked(&mut self, repository: &Repository, digest: &str) -> bool {
+        let path = format!("/v2/{}/blobs/{digest}", repository.name);
+        loop {
+            if let Ok(answer) = self.send("GET", &path) {
+                return answer.status() == 200;
+            }
+        }
+    }
+
     /// Requests a manifest by digest with GET or HEAD; returns whether it is present.
     pub fn read_manifest(
         &mut self,
