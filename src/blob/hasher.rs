@@ -5,6 +5,10 @@
 //! as fast, and hashes although its state cannot be saved.
 //! `cargo bench --bench hash` compares the two.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
 use aws_lc_rs::digest::{Context, SHA256, SHA512};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -13,6 +17,8 @@ use crate::oci::{Algorithm, Digest};
 
 /// Version of [`Hasher::save`]'s layout, and of the state that `sha2` 0.11 serializes.
 const FORMAT: u8 = 1;
+/// Buffer size for reading a file, in bytes.
+const READ_SIZE: usize = 256 << 10;
 /// Length of a saved state's checksum, in bytes.
 const CHECKSUM: usize = 8;
 
@@ -39,6 +45,24 @@ impl Hasher {
             Self::with_sha2(algorithm)
         } else {
             Self::with_aws_lc(algorithm)
+        }
+    }
+
+    /// Hashes a whole file. Blocks.
+    pub(super) fn of_file(file: &File, algorithm: Algorithm) -> io::Result<Self> {
+        let mut hasher = Self::new(algorithm);
+        let mut buffer = vec![0; READ_SIZE];
+        let mut offset = 0;
+        loop {
+            match file.read_at(&mut buffer, offset) {
+                Ok(0) => return Ok(hasher),
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                    offset += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 

@@ -20,7 +20,6 @@
 mod content;
 mod emergency_space;
 mod hasher;
-mod regular;
 mod source;
 mod space;
 mod stats;

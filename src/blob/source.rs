@@ -4,17 +4,14 @@
 //! and times are never changed, and its own name stays.
 
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::hasher::Hasher;
-use super::stats::Operation;
-use super::store::{BlobStore, make_directory};
+use super::store::BlobStore;
+use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
-
-/// Buffer size for reading a file, in bytes.
-const READ_SIZE: usize = 256 << 10;
 
 /// A file of another registry with the content of a blob.
 #[derive(Clone, Debug)]
@@ -40,7 +37,8 @@ impl SourceFile {
 
     /// Hashes the content. Blocks.
     pub fn hash(&self, algorithm: Algorithm) -> io::Result<Digest> {
-        hash(File::open(&self.path)?, algorithm)
+        let file = regular_file::open(&self.path, File::options().read(true), Links::Reject)?;
+        Ok(Hasher::of_file(&file, algorithm)?.finish())
     }
 }
 
@@ -71,17 +69,6 @@ impl BlobStore {
         self.link(&source.path, &path)
     }
 
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let linked = self.timed(Operation::Move, || fs::hard_link(from, to));
-        match (linked, to.parent()) {
-            (Err(error), Some(shard)) if error.kind() == io::ErrorKind::NotFound => {
-                make_directory(shard)?;
-                fs::hard_link(from, to)
-            }
-            (linked, _) => linked,
-        }
-    }
-
     /// Makes everything on the data directory's file system durable, whoever wrote it. Blocks.
     pub fn sync_file_system(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(self.root())?)?)
@@ -94,20 +81,8 @@ impl BlobStore {
     pub fn hash_blob(&self, digest: &Digest) -> io::Result<(Digest, u64)> {
         let file = self.open_file(digest)?;
         let size = file.metadata()?.len();
-        Ok((hash(file, digest.algorithm())?, size))
-    }
-}
-
-fn hash(mut file: File, algorithm: Algorithm) -> io::Result<Digest> {
-    let mut hasher = Hasher::new(algorithm);
-    let mut buffer = vec![0; READ_SIZE];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        let hasher = Hasher::of_file(&file, digest.algorithm())?;
+        Ok((hasher.finish(), size))
     }
 }
 
@@ -127,7 +102,7 @@ mod tests {
         let source = SourceFile::at(path.clone()).unwrap().unwrap();
 
         let name = store.blob_path(&digest);
-        make_directory(name.parent().unwrap()).unwrap();
+        fs::create_dir_all(name.parent().unwrap()).unwrap();
         fs::write(&name, "left over").unwrap();
         store.link_source(&source, &digest).unwrap();
         assert_eq!(fs::read(&name).unwrap(), b"left over");

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 
 use super::content::{BlobContent, BlobFile};
-use super::regular;
 use super::stats::{Operation, Stats};
 use super::upload::{UploadFile, UploadId};
+use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
 
 /// The files of one data directory.
@@ -137,30 +137,29 @@ impl BlobStore {
 
     pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
         let path = self.blob_path(digest);
-        self.timed(Operation::Reader, || {
-            regular::open(&path, File::options().read(true))
-        })
-        .map_err(|error| unopened(&path, error))
+        self.timed(Operation::Reader, || open_for_reading(&path))
+            .map_err(|error| unopened(&path, error))
     }
 
     /// True if the blob's file exists and has `size` bytes. Its content is not verified.
     pub fn has_blob(&self, digest: &Digest, size: u64) -> bool {
-        let metadata = self.timed(Operation::Stat, || {
-            fs::symlink_metadata(self.blob_path(digest))
-        });
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.len() == size)
+        self.is_whole(digest, size).unwrap_or(false)
     }
 
     /// True if the blob's file is certainly missing, or has another length than `size`.
     ///
     /// False where that cannot be seen, as without the right to: then its opening fails, and says why.
     pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
-        match self.timed(Operation::Stat, || {
-            fs::symlink_metadata(self.blob_path(digest))
-        }) {
-            Ok(metadata) => !metadata.is_file() || metadata.len() != size,
+        match self.is_whole(digest, size) {
+            Ok(is_whole) => !is_whole,
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         }
+    }
+
+    fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
+        let path = self.blob_path(digest);
+        let metadata = self.timed(Operation::Stat, || fs::symlink_metadata(&path))?;
+        Ok(metadata.is_file() && metadata.len() == size)
     }
 
     /// Opens and locks an upload's file, creating it if absent.
@@ -223,11 +222,7 @@ impl BlobStore {
         else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let mut linked = self.timed(Operation::Move, || fs::hard_link(&from, &to));
-        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            make_directory(shard)?;
-            linked = fs::hard_link(&from, &to);
-        }
+        let mut linked = self.link(&from, &to);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             fs::remove_file(&to)?;
             linked = fs::hard_link(&from, &to);
@@ -238,6 +233,18 @@ impl BlobStore {
             names.unsynced.insert(parent.to_owned());
         }
         linked
+    }
+
+    /// Gives a file a second name, in a directory that may have to be made.
+    pub(super) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let linked = self.timed(Operation::Move, || fs::hard_link(from, to));
+        match (linked, to.parent()) {
+            (Err(error), Some(shard)) if error.kind() == io::ErrorKind::NotFound => {
+                make_directory(shard)?;
+                fs::hard_link(from, to)
+            }
+            (linked, _) => linked,
+        }
     }
 
     /// True unless the file system is certain to have no hard links, which [`Self::publish`] needs.
@@ -280,7 +287,7 @@ impl BlobStore {
         if let Some(shard) = path.parent() {
             self.names.lock().removed.insert(shard.to_owned());
         }
-        let file = match regular::open(&path, File::options().read(true)) {
+        let file = match open_for_reading(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             // something in the blob's place, whose own content is nobody's here
             Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
@@ -364,11 +371,15 @@ impl BlobStore {
     }
 }
 
-pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
+}
+
+fn open_for_reading(path: &Path) -> io::Result<File> {
+    regular_file::open(path, File::options().read(true), Links::Reject)
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {

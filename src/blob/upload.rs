@@ -3,20 +3,18 @@
 use std::fmt;
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, IoSlice, Write};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use bytes::Bytes;
 
 use super::hasher::Hasher;
-use super::regular;
+use crate::files::regular_file::{self, Links};
 use crate::oci::Algorithm;
 use crate::sys;
 
 /// Bytes written between two requests to the kernel to start writing them to disk.
 const WRITE_BACK_STEP: u64 = 8 << 20;
-/// Buffer size for reading a file back, in bytes.
-const READ_SIZE: usize = 256 << 10;
 
 /// The name of an upload session: a version 4 UUID.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -67,11 +65,11 @@ impl UploadFile {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         loop {
-            let file = match regular::open(path, &options) {
+            let file = match regular_file::open(path, &options, Links::Reject) {
                 // a finished upload whose own name a crash left behind
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                     std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                    regular::open(path, &options)?
+                    regular_file::open(path, &options, Links::Reject)?
                 }
                 other => other?,
             };
@@ -175,19 +173,6 @@ impl UploadFile {
 
     /// Hashes the whole file, for when the hash was not computed as the bytes arrived.
     pub fn rehash(&self, algorithm: Algorithm) -> io::Result<Hasher> {
-        let mut hasher = Hasher::new(algorithm);
-        let mut buffer = vec![0; READ_SIZE];
-        let mut offset = 0;
-        loop {
-            match self.file.read_at(&mut buffer, offset) {
-                Ok(0) => return Ok(hasher),
-                Ok(read) => {
-                    hasher.update(&buffer[..read]);
-                    offset += read as u64;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        Hasher::of_file(&self.file, algorithm)
     }
 }

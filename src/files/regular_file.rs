@@ -1,6 +1,6 @@
-//! Reading small files that an owner names, which may turn out to be something else.
+//! Opening files that may turn out to be something else: a FIFO would block whoever opens it.
 
-use std::fs::{File, FileType, Metadata};
+use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -10,35 +10,45 @@ use rustix::fs::OFlags;
 /// Maximum size of a file, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Reads a regular file.
-///
-/// Anything else is an error at once: a FIFO would block its reader for as long as nobody writes to it.
+/// Treatment of a symbolic link in a file's place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    Follow,
+    /// As for anything else that is no regular file. Links to its directories are followed.
+    Reject,
+}
+
+/// Reads a regular file, which may be behind a link.
 ///
 /// # Errors
 /// A file that cannot be read, is too large, or is not a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    read_bounded(open(path)?)
+    read_bounded(open(path, File::options().read(true), Links::Follow)?)
 }
 
-/// Opens a regular file for reading. Never waits.
+/// Opens a regular file. Never waits.
 ///
 /// # Errors
 /// `InvalidData` for anything else; file system errors.
-pub fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = File::options()
-        .read(true)
+pub fn open(path: &Path, options: &OpenOptions, links: Links) -> io::Result<File> {
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    if links == Links::Reject {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let opened = options
+        .clone()
         .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
         .open(path);
     let file = match opened {
         Ok(file) => file,
-        // sockets cannot be opened at all
+        // sockets, and links that are not followed, cannot be opened at all
         Err(error) => {
-            return Err(path
-                .metadata()
-                .ok()
-                .and_then(|found| irregularity(&found))
-                .unwrap_or(error));
+            let found = match links {
+                Links::Follow => path.metadata(),
+                Links::Reject => path.symlink_metadata(),
+            };
+            let irregularity = found.ok().and_then(|found| irregularity(&found));
+            return Err(irregularity.unwrap_or(error));
         }
     };
     match irregularity(&file.metadata()?) {
@@ -75,6 +85,7 @@ fn irregularity(found: &Metadata) -> Option<io::Error> {
 fn name_of(kind: FileType) -> &'static str {
     match () {
         () if kind.is_dir() => "a directory",
+        () if kind.is_symlink() => "a symbolic link",
         () if kind.is_fifo() => "a FIFO",
         () if kind.is_socket() => "a socket",
         () => "a device",

@@ -13,7 +13,7 @@ use crate::blob::{
     BlobStore, Company, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
-use crate::registry::content::lost_blobs::LostBlobs;
+use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::content::push::parsing_space::ParsingSpace;
@@ -221,6 +221,14 @@ impl Registry {
     /// Completes once [`Self::set_settings`] is called after this call.
     pub fn settings_changed(&self) -> Notified<'_> {
         self.changed.notified()
+    }
+
+    /// Returns what changes need that look at blobs' files.
+    pub(super) fn blob_files(&self) -> BlobFiles {
+        BlobFiles {
+            blobs: Arc::clone(&self.blobs),
+            lost: Arc::clone(&self.lost_blobs),
+        }
     }
 
     /// Rejects clients while another registry's store is taken over.

@@ -94,15 +94,17 @@ impl ExternalUrl {
         };
         // the prefix that a proxy strips precedes our own
         let path = claims.as_proxies_say().prefix() + self.prefix.as_str();
-        // HTTP/1.0 may name no host
-        let host = claims
-            .host()
-            .filter(|_| self.locations == Locations::Absolute);
-        let location = host.map_or_else(
-            || path.clone(),
-            |host| format!("{}://{}{path}", claims.scheme(), with_escaped_zone(host)),
-        );
-        Base { location, path }
+        let location = match self.locations {
+            // HTTP/1.0 may name no host
+            Locations::Absolute => claims
+                .host()
+                .map(|host| format!("{}://{}{path}", claims.scheme(), with_escaped_zone(host))),
+            _ => None,
+        };
+        Base {
+            location: location.unwrap_or_else(|| path.clone()),
+            path,
+        }
     }
 }
 
@@ -149,7 +151,8 @@ pub(crate) fn relocate<B>(answer: &mut Response<B>, base: &Base) {
         &base.location
     };
     let answer = answer.headers_mut();
-    for (name, opening, base) in [(LOCATION, "", location), (LINK, "<", &base.path)] {
+    let bases = [(LOCATION, "", location), (LINK, "<", &base.path)];
+    for (name, opening, base) in bases.into_iter().filter(|(_, _, base)| !base.is_empty()) {
         let Some(value) = answer.get(&name).and_then(|value| value.to_str().ok()) else {
             continue;
         };

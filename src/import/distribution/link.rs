@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use crate::files::regular_file;
+use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
 use crate::oci::Digest;
@@ -26,7 +26,7 @@ pub(in crate::import) struct Link {
 
 /// Reads a link; `None` if there is none.
 pub(in crate::import) fn read(path: &Path) -> Result<Option<Link>, Error> {
-    let file = match regular_file::open(path) {
+    let file = match regular_file::open(path, fs::File::options().read(true), Links::Follow) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other,
     };

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
 use crate::import::distribution::link::{self, EntryKind, entries};
 use crate::import::distribution::repository::StoredRepository;
@@ -107,7 +108,8 @@ impl DistributionStore {
         }
         let path = self.blob_path(digest);
         let mut bytes = Vec::new();
-        let read = File::open(&path).and_then(|file| file.take(size).read_to_end(&mut bytes));
+        let read = regular_file::open(&path, File::options().read(true), Links::Reject)
+            .and_then(|file| file.take(size).read_to_end(&mut bytes));
         Ok(match read {
             Ok(0) => Err(Damage::EmptyManifest),
             Ok(_) => Ok(bytes),

@@ -146,13 +146,7 @@ impl Reader<'_> {
 impl WriteTx<'_> {
     /// Records how far the take-over is.
     pub fn set_take_over(&self, state: TakeOver) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO settings (name, value) VALUES (?1, ?2)
-                 ON CONFLICT DO UPDATE SET value = excluded.value",
-            )?
-            .execute(params![TAKE_OVER, state.word()])?;
-        Ok(())
+        self.set_setting(TAKE_OVER, state.word()).map(drop)
     }
 
     /// Records a blob whose content is not known to be what its digest says.

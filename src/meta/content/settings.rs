@@ -34,32 +34,17 @@ impl PointReader<'_> {
 impl WriteTx<'_> {
     /// Records the time of a write probe.
     pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
-        self.connection
-            .prepare_cached("INSERT INTO settings (name, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = excluded.value")?
-            .execute([now.to_string()])?;
-        Ok(())
+        self.set_setting("probe", &now.to_string()).map(drop)
     }
 
     /// Records the rules about pushed manifests.
     pub fn set_manifest_rules(&self, text: &str) -> Result<(), Error> {
-        self.connection
-            .prepare_cached(
-                "INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
-            )?
-            .execute(params![MANIFEST_RULES, text])?;
-        Ok(())
+        self.set_setting(MANIFEST_RULES, text).map(drop)
     }
 
     /// Records the retention settings; if they changed, everything that a rule deferred is due for review.
     pub fn set_retention(&self, text: &str) -> Result<(), Error> {
-        let changed = self
-            .connection
-            .prepare_cached(
-                "INSERT INTO settings (name, value) VALUES (?1, ?2)
-                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
-            )?
-            .execute(params![RETENTION, text])?;
-        if changed > 0 {
+        if self.set_setting(RETENTION, text)? {
             self.connection.execute(
                 "UPDATE manifests SET review_from = idle_since WHERE review_from > idle_since",
                 [],
@@ -70,5 +55,17 @@ impl WriteTx<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Records a setting; reports whether it has changed.
+    pub(super) fn set_setting(&self, name: &str, value: &str) -> Result<bool, Error> {
+        let changed = self
+            .connection
+            .prepare_cached(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
+            )?
+            .execute(params![name, value])?;
+        Ok(changed > 0)
     }
 }

@@ -8,8 +8,8 @@ const SUFFIXES: [&str; 2] = ["-gzip", "-br"];
 
 /// Condition of a request; the default always holds.
 ///
-/// That of a change is checked inside the change, so that of two writers with the same condition
-/// one fails.
+/// A change checks its condition inside its transaction, so that of two writers with the same
+/// condition one fails.
 #[derive(Clone, Debug, Default)]
 pub struct Precondition {
     /// `If-Match`: something of this list is stored.
@@ -33,13 +33,19 @@ struct EntityTag {
 }
 
 impl Precondition {
+    /// Reports whether the request has no condition, so that nothing need be looked up for it.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.matching.is_none() && self.not_matching.is_none()
+    }
+
     /// Checks the condition against what is stored under the request's name, if anything.
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`] if it does not hold.
     pub fn check(&self, stored: Option<&Digest>) -> Result<(), Error> {
         self.check_matching(stored)?;
-        if self.is_met(stored) {
+        if self.excludes(stored) {
             return Err(Error::PreconditionFailed);
         }
         Ok(())
@@ -58,9 +64,9 @@ impl Precondition {
         }
     }
 
-    /// Reports whether something of `If-None-Match` is stored: a reader holds it already.
+    /// Reports whether `If-None-Match` excludes what is stored: a reader has it already.
     #[must_use]
-    pub fn is_met(&self, stored: Option<&Digest>) -> bool {
+    pub fn excludes(&self, stored: Option<&Digest>) -> bool {
         let holds = |tags: &EntityTags| tags.contain(stored, Comparison::Weak);
         self.not_matching.as_ref().is_some_and(holds)
     }
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn if_none_match_takes_any_tag_of_what_is_stored() {
-        for (list, is_met) in [
+        for (list, excludes) in [
             ("\"ours\"", true),
             ("ours", true),
             ("W/\"ours\"", true),
@@ -156,8 +162,12 @@ mod tests {
                 not_matching: tags(list),
                 ..Precondition::default()
             };
-            assert_eq!(condition.is_met(Some(&stored())), is_met, "{list}");
-            assert_eq!(condition.check(Some(&stored())).is_err(), is_met, "{list}");
+            assert_eq!(condition.excludes(Some(&stored())), excludes, "{list}");
+            assert_eq!(
+                condition.check(Some(&stored())).is_err(),
+                excludes,
+                "{list}"
+            );
             assert!(condition.check(None).is_ok(), "{list}");
         }
     }

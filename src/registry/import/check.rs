@@ -1,15 +1,12 @@
-//! Comparison of blobs with their digests: of those that were taken over, in the background of a running server.
+//! Check of the blobs that were taken over, in the background of a running server.
 
-use std::io::{self, ErrorKind};
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::meta::WithdrawnFrom;
 use crate::oci::Digest;
-use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
-use crate::registry::import::record::withdraw;
+use crate::registry::verify::comparison::{Comparison, withdraw};
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
@@ -23,19 +20,6 @@ pub struct BlobCheck {
     pub damaged: u64,
     /// Blobs that could not be read, and stay unverified.
     pub unreadable: u64,
-}
-
-/// Result of comparing one blob with its digest.
-pub(in crate::registry) enum Comparison {
-    /// Its size is in bytes.
-    Sound {
-        size: u64,
-    },
-    /// It has another digest, or no file.
-    Damaged {
-        found: Option<Digest>,
-    },
-    Unreadable(io::Error),
 }
 
 impl Import<'_> {
@@ -62,9 +46,9 @@ impl Import<'_> {
     }
 
     async fn check_blob(self, digest: Digest, counts: &mut BlobCheck) -> Result<(), Error> {
-        match self.compare(&digest).await? {
+        match self.registry.verify().compare(&digest).await? {
             Comparison::Sound { size } => {
-                self.confirm(digest, size).await?;
+                self.registry.verify().confirm(digest, size).await?;
                 counts.sound += 1;
             }
             Comparison::Damaged { found } => {
@@ -85,32 +69,6 @@ impl Import<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Compares a blob's file with its digest.
-    pub(in crate::registry) async fn compare(self, digest: &Digest) -> Result<Comparison, Error> {
-        let (blobs, wanted) = (Arc::clone(&self.registry.blobs), digest.clone());
-        Ok(match blocking(move || blobs.hash_blob(&wanted)).await? {
-            Ok((found, size)) if found == *digest => Comparison::Sound { size },
-            Ok((found, _)) => Comparison::Damaged { found: Some(found) },
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Comparison::Damaged { found: None }
-            }
-            Err(error) => Comparison::Unreadable(error),
-        })
-    }
-
-    /// Records that a blob is what its digest says.
-    pub(in crate::registry) async fn confirm(self, digest: Digest, size: u64) -> Result<(), Error> {
-        self.registry
-            .meta
-            .write_lazily(move |tx| {
-                if let Some(blob) = tx.blob(&digest)? {
-                    tx.confirm_blob(blob, size)?;
-                }
-                Ok::<_, Error>(())
-            })
-            .await
     }
 }
 

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use crate::blob::SourceFile;
-use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WithdrawnFrom, WriteTx, now};
+use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
-use crate::registry::content::push::change::{AbsentReferences, RepositoryChange};
+use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 use crate::registry::import::progress::ImportProgress;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
+use crate::registry::verify::comparison::withdraw;
 
 impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
@@ -168,7 +169,7 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
     if change.tx.manifest(change.id, &new.digest)?.is_some() {
         return Ok(());
     }
-    let id = change.insert_manifest(&manifest.references, &new, AbsentReferences::Allowed)?;
+    let id = change.insert_manifest(&manifest.references, &new, Needed::Nothing)?;
     Ok(change.tx.set_pushed_at(id, pushed_at.min(change.now))?)
 }
 
@@ -201,15 +202,4 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
         .try_for_each(|state| tx.add_former_target(id, &tag.name, state))?;
     let origin = TagOrigin::push(since);
     Ok(tx.set_tag(id, &tag.name, target, origin, change.actor, since)?)
-}
-
-/// Takes a blob out of all repositories that nobody has verified; a verified one stays, and the result is `None`.
-pub(in crate::registry) fn withdraw(
-    tx: &WriteTx<'_>,
-    digest: &Digest,
-) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
-    match tx.blob(digest)? {
-        Some(blob) if tx.is_unverified(blob)? => Ok(Some(tx.withdraw_blob(digest, blob)?)),
-        _ => Ok(None),
-    }
 }

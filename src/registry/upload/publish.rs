@@ -74,7 +74,7 @@ impl Uploads<'_> {
                 }
                 let now = now();
                 let repository = tx.ensure_repository(&repository, now)?;
-                if let Some(condition) = condition {
+                if let Some(condition) = condition.filter(|condition| !condition.is_absent()) {
                     let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
                     condition.check(stored)?;
                 }

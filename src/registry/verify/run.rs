@@ -11,8 +11,7 @@ use crate::oci::{Digest, Manifest};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Verify;
-use crate::registry::import::check::Comparison;
-use crate::registry::import::record::withdraw;
+use crate::registry::verify::comparison::{Comparison, withdraw};
 use crate::registry::verify::finding::{
     AffectedImage, Finding, FindingKind, Treatment, Verification,
 };
@@ -143,8 +142,7 @@ impl Verify<'_> {
         treatment: Treatment,
         result: &mut Verification,
     ) -> Result<(), Error> {
-        let import = self.registry.import();
-        let (problem, images) = match import.compare(&digest).await? {
+        let (problem, images) = match self.compare(&digest).await? {
             Comparison::Sound { size } => {
                 result.blobs += 1;
                 result.size += size;
@@ -195,14 +193,14 @@ impl Verify<'_> {
     ///
     /// It is unverified in between, so that whoever pushes it replaces it.
     async fn withdraw(self, digest: &Digest) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
-        let (registry, import) = (self.registry, self.registry.import());
+        let registry = self.registry;
         let suspect = digest.clone();
         registry
             .meta
             .write(move |tx| Ok::<_, Error>(tx.suspect_blob(&suspect)?))
             .await?;
-        if let Comparison::Sound { size } = import.compare(digest).await? {
-            import.confirm(digest.clone(), size).await?;
+        if let Comparison::Sound { size } = self.compare(digest).await? {
+            self.confirm(digest.clone(), size).await?;
             return Ok(None);
         }
         let digest = digest.clone();

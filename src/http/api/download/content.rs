@@ -43,8 +43,8 @@ impl Content<'_> {
     ) -> Result<Option<Response<Body>>, ApiError> {
         let condition = precondition(headers);
         condition.check_matching(Some(self.digest))?;
-        let is_met = condition.is_met(Some(self.digest));
-        Ok(is_met.then(|| self.not_modified()))
+        let is_known = condition.excludes(Some(self.digest));
+        Ok(is_known.then(|| self.not_modified()))
     }
 
     fn not_modified(&self) -> Response<Body> {

@@ -4,6 +4,7 @@ use crate::meta::{
     Actor, BlobRow, ManifestId, Millis, NewManifest, RepositoryId, TagOrigin, WriteTx, now,
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
+use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
@@ -21,11 +22,15 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub now: Millis,
 }
 
-/// Treatment of references to content that the repository lacks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::registry) enum AbsentReferences {
-    Allowed,
-    Rejected,
+/// What must be there of the content that a new manifest needs.
+#[derive(Clone, Copy)]
+pub(in crate::registry) enum Needed<'n> {
+    /// Nothing: gaps are accepted.
+    Nothing,
+    /// Its place in the repository.
+    Links,
+    /// Its blobs' files as well, so that a client pushes again what was lost.
+    Files(&'n BlobFiles),
 }
 
 /// Target of a manifest's reference.
@@ -80,6 +85,7 @@ impl<'c> RepositoryChange<'c> {
         &self,
         references: &[Reference],
         new: &NewManifest,
+        needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
         if let Some(manifest) = tx.manifest(self.id, &new.digest)? {
@@ -87,12 +93,12 @@ impl<'c> RepositoryChange<'c> {
             self.mend_media_type(manifest, new)?;
             return Ok(manifest);
         }
-        let absent = if self.settings.sparse {
-            AbsentReferences::Allowed
+        let needed = if self.settings.sparse {
+            Needed::Nothing
         } else {
-            AbsentReferences::Rejected
+            needed
         };
-        self.insert_manifest(references, new, absent)
+        self.insert_manifest(references, new, needed)
     }
 
     /// Records a manifest that the repository does not hold, with its references.
@@ -103,10 +109,10 @@ impl<'c> RepositoryChange<'c> {
         &self,
         references: &[Reference],
         new: &NewManifest,
-        absent: AbsentReferences,
+        needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
-        let targets = self.resolve_references(references, absent)?;
+        let targets = self.resolve_references(references, needed)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
         for (reference, target) in references.iter().zip(targets) {
             match target {
@@ -175,16 +181,13 @@ impl<'c> RepositoryChange<'c> {
     fn resolve_references(
         &self,
         references: &[Reference],
-        absent: AbsentReferences,
+        needed: Needed<'_>,
     ) -> Result<Vec<Target>, Error> {
         let mut missing = Vec::new();
         let mut targets = Vec::with_capacity(references.len());
         for reference in references {
             let target = self.resolve(reference)?;
-            if matches!(target, Target::Absent)
-                && !reference.is_optional
-                && absent == AbsentReferences::Rejected
-            {
+            if !reference.is_optional && self.is_missing(&target, &reference.digest, needed)? {
                 missing.push(reference.digest.clone());
                 if missing.len() == MISSING_NAMED {
                     break;
@@ -196,6 +199,22 @@ impl<'c> RepositoryChange<'c> {
             Ok(targets)
         } else {
             Err(self.references_unknown(missing))
+        }
+    }
+
+    fn is_missing(
+        &self,
+        target: &Target,
+        digest: &Digest,
+        needed: Needed<'_>,
+    ) -> Result<bool, Error> {
+        match (target, needed) {
+            (_, Needed::Nothing) => Ok(false),
+            (Target::Absent, _) => Ok(true),
+            (Target::Blob(blob), Needed::Files(files)) => {
+                Ok(files.is_lost(self.tx, digest, blob.size)?)
+            }
+            (Target::Blob(_) | Target::Manifest(_), _) => Ok(false),
         }
     }
 

@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::blob::{BlobStore, Hasher};
+use crate::blob::Hasher;
 use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{
-    Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
+    Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
 };
 use crate::registry::blocking::blocking;
-use crate::registry::content::lost_blobs::LostBlobs;
 use crate::registry::content::precondition::Precondition;
-use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -87,10 +86,7 @@ impl Manifests<'_> {
             subject: new.subject.clone(),
         };
         let repository = repository.clone();
-        let (blobs, lost) = (
-            Arc::clone(&self.registry.blobs),
-            Arc::clone(&self.registry.lost_blobs),
-        );
+        let files = self.registry.blob_files();
         self.registry
             .write(actor, move |tx, actor| {
                 let now = now();
@@ -102,49 +98,15 @@ impl Manifests<'_> {
                     actor,
                     now,
                 };
-                condition.check(change.stored(&reference)?.as_ref())?;
-                if tx.manifest(change.id, &new.digest)?.is_none() {
-                    change.check_files(&references, &blobs, &lost)?;
+                if !condition.is_absent() {
+                    condition.check(change.stored(&reference)?.as_ref())?;
                 }
-                let manifest = change.record_manifest(&references, &new)?;
+                let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
         Ok(pushed)
-    }
-}
-
-impl RepositoryChange<'_> {
-    /// Checks that the files of required blobs are there.
-    ///
-    /// # Errors
-    /// [`Error::ReferencesUnknown`] with the lost blobs, so that the client pushes them again.
-    fn check_files(
-        &self,
-        references: &[Reference],
-        blobs: &BlobStore,
-        lost: &LostBlobs,
-    ) -> Result<(), Error> {
-        if self.settings.sparse {
-            return Ok(());
-        }
-        let mut digests = Vec::new();
-        for Reference { digest, .. } in references.iter().filter(|one| !one.is_optional) {
-            if let Some(blob) = self.tx.blob_in(self.id, digest)?
-                && blobs.is_lost(digest, blob.size)
-            {
-                lost.report(self.tx, digest)?;
-                digests.push(digest.clone());
-            }
-        }
-        match digests[..] {
-            [] => Ok(()),
-            _ => Err(Error::ReferencesUnknown {
-                repository: self.name.clone(),
-                digests,
-            }),
-        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Pointing a tag at what another tag has, in the same repository or in another one.
 
-use crate::meta::{Actor, ManifestId, TagOrigin, now};
+use std::collections::HashSet;
+
+use crate::meta::{Actor, ManifestId, NewManifest, TagOrigin, now};
 use crate::oci::{Digest, Reference, RepositoryName, TagName};
+use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::pull::manifest::manifest_unknown;
-use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -36,6 +39,7 @@ impl Tags<'_> {
         self.registry.check_disk_space(0)?;
         let (source, reference) = (source.clone(), reference.clone());
         let (name, tag, settings) = (repository.clone(), tag.clone(), self.registry.settings());
+        let files = self.registry.blob_files();
         self.registry
             .write(actor, move |tx, actor| {
                 let found = match &reference {
@@ -55,7 +59,7 @@ impl Tags<'_> {
                     now,
                 };
                 let was = tx.tag_target(change.id, &tag)?.map(|(_, digest)| digest);
-                let manifest = change.adopt(&source, &digest)?;
+                let manifest = change.adopt(&source, &digest, &files)?;
                 change.set_tag(&tag, manifest, TagOrigin::push(now))?;
                 Ok(Promotion { was, digest })
             })
@@ -63,39 +67,78 @@ impl Tags<'_> {
     }
 }
 
+/// Step of a walk through an index and its children, which come first.
+enum Step {
+    Visit(Digest),
+    Record(Vec<Reference>, NewManifest),
+}
+
 impl RepositoryChange<'_> {
     /// Records a manifest of `source` with what it references, under the rules of a push.
-    fn adopt(&self, source: &RepositoryName, digest: &Digest) -> Result<ManifestId, Error> {
+    ///
+    /// Indexes nest as deep as their clients like, so no function calls itself for them.
+    fn adopt(
+        &self,
+        source: &RepositoryName,
+        digest: &Digest,
+        files: &BlobFiles,
+    ) -> Result<ManifestId, Error> {
+        let mut seen = HashSet::new();
+        let mut steps = vec![Step::Visit(digest.clone())];
+        while let Some(step) = steps.pop() {
+            match step {
+                Step::Visit(digest) => {
+                    if seen.insert(digest.clone()) {
+                        self.visit(source, &digest, &mut steps)?;
+                    }
+                }
+                Step::Record(references, new) => {
+                    self.record_manifest(&references, &new, Needed::Files(files))?;
+                }
+            }
+        }
+        let adopted = self.tx.manifest(self.id, digest)?;
+        adopted.ok_or_else(|| unknown(self.name, digest))
+    }
+
+    /// Reads a manifest of `source` and links its blobs; adds its children, to be visited before it is recorded.
+    fn visit(
+        &self,
+        source: &RepositoryName,
+        digest: &Digest,
+        steps: &mut Vec<Step>,
+    ) -> Result<(), Error> {
         let stored = self
             .tx
             .manifest_by_digest(source, digest)?
-            .ok_or_else(|| manifest_unknown(source, &ManifestReference::Digest(digest.clone())))?;
+            .ok_or_else(|| unknown(source, digest))?;
         let (mut manifest, new) =
             parse_manifest(Some(digest.clone()), Some(&stored.media_type), stored.bytes)?;
         self.settings.manifest_rules.check(&manifest)?;
         self.settings
             .manifest_rules
             .mark_optional_children(&mut manifest);
-        if source != self.name {
-            manifest
-                .references
-                .iter()
-                .try_for_each(|reference| self.adopt_reference(source, reference))?;
+        let mut children = Vec::new();
+        if source != self.name
+            && let Some(from) = self.tx.repository(source)?
+        {
+            for Reference {
+                digest, is_child, ..
+            } in &manifest.references
+            {
+                if *is_child && self.tx.manifest(from, digest)?.is_some() {
+                    children.push(Step::Visit(digest.clone()));
+                } else if let Some(blob) = self.tx.blob_in(from, digest)? {
+                    self.tx.link_blob(self.id, digest, blob, self.now)?;
+                }
+            }
         }
-        self.record_manifest(&manifest.references, &new)
-    }
-
-    fn adopt_reference(&self, source: &RepositoryName, reference: &Reference) -> Result<(), Error> {
-        let digest = &reference.digest;
-        let Some(from) = self.tx.repository(source)? else {
-            return Ok(());
-        };
-        if reference.is_child && self.tx.manifest(from, digest)?.is_some() {
-            return self.adopt(source, digest).map(|_| ());
-        }
-        if let Some(blob) = self.tx.blob_in(from, digest)? {
-            self.tx.link_blob(self.id, digest, blob, self.now)?;
-        }
+        steps.push(Step::Record(manifest.references, new));
+        steps.append(&mut children);
         Ok(())
     }
+}
+
+fn unknown(repository: &RepositoryName, digest: &Digest) -> Error {
+    manifest_unknown(repository, &ManifestReference::Digest(digest.clone()))
 }

@@ -3,7 +3,7 @@
 use crate::meta::{Actor, ManifestId, RemovedTagRow, TrashRow, millis, now};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
-use crate::registry::content::push::change::RepositoryChange;
+use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
 use crate::registry::error::Error;
 use crate::registry::facades::Trash;
@@ -180,7 +180,7 @@ impl RepositoryChange<'_> {
                     .link_blob(self.id, &reference.digest, blob, self.now)?;
             }
         }
-        let restored = self.record_manifest(&manifest.references, &new)?;
+        let restored = self.record_manifest(&manifest.references, &new, Needed::Links)?;
         back.push((restored, row));
         Ok(restored)
     }
