@@ -186,7 +186,8 @@ fn show(printed: &mut Printed) {
         ("registry gc --dry-run", &["gc", "--dry-run"]),
         ("registry gc", &["gc"]),
         ("registry gc --now --dry-run", &["gc", "--now", "--dry-run"]),
-        ("registry uploads", &["uploads"]),
+        ("registry uploads ls", &["uploads"]),
+        ("registry uploads ls", &["uploads", "ls", "ruled/*"]),
         ("registry uploads rm", &["uploads", "rm", "**", "--yes"]),
         ("registry restore REPOSITORY", &["restore", "other"]),
         (
@@ -201,12 +202,9 @@ fn show(printed: &mut Printed) {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let arguments: Vec<_> = arguments
             .iter()
-            .map(|word| {
-                if *word == "other@sha256:" {
-                    &*by_digest
-                } else {
-                    word
-                }
+            .map(|word| match *word {
+                "other@sha256:" => &*by_digest,
+                word => word,
             })
             .collect();
         printed.run(&server, heading, &arguments);

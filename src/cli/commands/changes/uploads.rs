@@ -107,7 +107,7 @@ async fn list(arguments: ListArguments) -> Result<(), Error> {
     if format == Format::Text && sessions.is_empty() {
         return output::say("no upload is open");
     }
-    let mut list = List::begin(format, "uploads", &COLUMNS)?;
+    let mut list = List::begin(format, "sessions", &COLUMNS)?;
     push_all(&sessions, &mut list)?;
     list.finish()?;
     match format {
