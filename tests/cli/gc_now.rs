@@ -150,6 +150,8 @@ fn what_cannot_be_restored_any_more_is_told() {
     let by_digest = format!("team/app@{}", image.digest());
     for arguments in [
         &["restore", &*by_digest][..],
+        &["restore", &by_digest[..by_digest.len() - 50]],
+        &["why", &image.digest()],
         &["restore", "team/app:v1"],
         &["tag", "restore", "team/app:v1"],
         &["tag", "restore", "team/app:v1", "--dry-run"],
