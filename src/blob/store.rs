@@ -91,7 +91,7 @@ impl BlobStore {
         self.stats.operation(operation).time(work)
     }
 
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
 

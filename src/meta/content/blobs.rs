@@ -56,6 +56,20 @@ impl PointReader<'_> {
         })
     }
 
+    /// Reports whether the database holds content, or ever had some.
+    pub fn has_ever_held_content(&self) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    // collection counts the files that it removes, and a take-over says when it begins
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM blobs) OR EXISTS (SELECT 1 FROM repositories)
+                     OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'removals')
+                     OR EXISTS (SELECT 1 FROM settings WHERE name = 'takeover')",
+                )?
+                .exists([])
+        })
+    }
+
     /// Reports whether any repository links to a blob of that digest.
     pub fn is_blob_linked(&self, digest: &Digest) -> Result<bool, Error> {
         self.query(|connection| {
