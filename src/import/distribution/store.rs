@@ -35,9 +35,7 @@ impl DistributionStore {
     /// # Errors
     /// [`Error::NoStore`].
     pub fn at(path: &Path) -> Result<Self, Error> {
-        let is_itself = path.ends_with(PLACE)
-            || (path.join("repositories").is_dir() && path.join("blobs").is_dir());
-        if is_itself && path.is_dir() {
+        if path.join("repositories").is_dir() {
             return Ok(Self {
                 root: path.to_owned(),
             });
