@@ -63,6 +63,9 @@ impl Uploads<'_> {
         origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(), Error> {
+        if let Some(repository) = repository {
+            self.registry.blobs().note_promise(repository, digest);
+        }
         let (repository, digest, session) = (repository.cloned(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
         let condition = match origin {
