@@ -104,10 +104,11 @@ impl Uploads<'_> {
                     Some(blob) => tx.confirm_blob(blob, file.length())?,
                     None => tx.insert_blob(&digest, file.length(), now)?,
                 };
-                Ok(match repository {
-                    Some(repository) => tx.link_blob(repository, &digest, blob, now)?,
-                    None => tx.renew_blob(blob, now)?,
-                })
+                let kept = match repository {
+                    Some(repository) => tx.link_blob(repository, &digest, blob, now),
+                    None => tx.renew_blob(blob, now),
+                };
+                Ok(kept?)
             })
             .await
     }
