@@ -334,6 +334,27 @@ fn what_a_push_was_told_of_before_the_deletion_stays() {
     assert_eq!(head(client, "early", &image.layers[0]), 404);
 }
 
+/// What a client was told since the deletion is on disk: no crash of the server takes it back.
+#[test]
+fn a_push_counts_on_deleted_content_across_a_crash() {
+    let mut server = Server::start();
+    let client = &mut server.client();
+    let image = Image::small(1);
+    image.push(client, "app", "v1");
+    text(&server, &["rm", &format!("app@{}", image.digest())]);
+    for blob in [&image.layers[0], &image.config] {
+        assert_eq!(head(client, "app", blob), 200);
+    }
+    server.kill();
+    server.restart();
+    assert_eq!(json(&server, &NOW)["blobCount"], 0);
+    let pushed =
+        server
+            .client()
+            .put_manifest("app", "v1", OCI_MANIFEST, &image.manifest);
+    assert_eq!(pushed.status, 201, "{pushed:?}");
+}
+
 /// Blobs that were taken out of their repository by hand go as well.
 #[test]
 fn blobs_deleted_by_hand_are_freed() {
