@@ -348,10 +348,9 @@ fn a_push_counts_on_deleted_content_across_a_crash() {
     server.kill();
     server.restart();
     assert_eq!(json(&server, &NOW)["blobCount"], 0);
-    let pushed =
-        server
-            .client()
-            .put_manifest("app", "v1", OCI_MANIFEST, &image.manifest);
+    let pushed = server
+        .client()
+        .put_manifest("app", "v1", OCI_MANIFEST, &image.manifest);
     assert_eq!(pushed.status, 201, "{pushed:?}");
 }
 
