@@ -252,7 +252,7 @@ fn manifests_of_removed_tags_go_and_others_stay() {
     images[0].assert_pulls(client, "kept/app", &images[0].digest());
 }
 
-/// What a client was told of since the deletion is promised to it, as is what was pushed.
+/// Content that a client was told of since the deletion is promised to it, as is what was pushed.
 #[test]
 fn what_a_push_counts_on_stays() {
     let server = Server::start();
@@ -334,7 +334,7 @@ fn what_a_push_was_told_of_before_the_deletion_stays() {
     assert_eq!(head(client, "early", &image.layers[0]), 404);
 }
 
-/// What a client was told since the deletion is on disk: no crash of the server takes it back.
+/// Promises made since the deletion are on disk: no crash of the server takes them back.
 #[test]
 fn a_push_counts_on_deleted_content_across_a_crash() {
     let mut server = Server::start();

@@ -27,7 +27,7 @@ const DEPTH: usize = 32;
 pub struct DeletedContent {
     /// Repositories that are meant; all if absent.
     pub repositories: Option<Vec<Glob>>,
-    /// Who ends its undo.
+    /// Author of the end of undo.
     pub actor: Actor,
 }
 

@@ -215,7 +215,7 @@ async fn chosen(
     Ok(sessions)
 }
 
-/// What an argument means.
+/// Meaning of an argument.
 enum Meant {
     Session(String),
     Repositories(Glob),

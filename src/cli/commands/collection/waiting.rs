@@ -8,7 +8,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::output;
 use crate::cli::terminal::values::{count, size, time};
 
-/// What a collection leaves.
+/// Leftovers of a collection: garbage that waits, and open uploads.
 pub(super) struct Leftovers {
     waiting: Vec<Waiting>,
     store: StoreUsage,
