@@ -4,9 +4,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{AbortHandle, Abortable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
+use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::app::App;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
@@ -15,12 +17,19 @@ use crate::http::connection::send_budget::TotalBudget;
 use crate::http::connection::serve::{self, Context};
 use crate::http::connection::stream::Socket;
 use crate::http::connection::warnings::ConnectionWarnings;
+use crate::http::observe::metrics::process;
 use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::registry::Registry;
+use crate::threads::blocking;
 
 /// Pause before accepting again after the system refused, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Interval at which memory is returned to the system.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(10);
+/// Memory in use, in bytes, up to which nothing is returned.
+const MEMORY_KEPT: u64 = 48 << 20;
 
 /// Interval at which the files of certificates are checked.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,18 +84,21 @@ impl Server {
     /// Serves until `stop` completes, then finishes the requests in flight. Returns false if they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
+        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
         let app = Arc::new(App::new(
             self.registry,
             self.access,
             self.settings.clone(),
             self.monitor.clone(),
+            ListRoom::new(&total_budget),
+            HeadBudget::default(),
         ));
         let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
-        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
         let (stopping, is_stopping) = watch::channel(false);
         let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
+        let returning = tokio::spawn(return_memory());
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -111,6 +123,7 @@ impl Server {
             let open = self.monitor.observer.metrics.open_connection();
             let (warnings, stopping) = (Arc::clone(&warnings), is_stopping.clone());
             let live = self.settings.clone();
+            let (end, is_ended) = AbortHandle::new_pair();
             let context = Context {
                 app: Arc::clone(&app),
                 settings,
@@ -118,13 +131,14 @@ impl Server {
                 address,
                 warnings,
                 permit,
-                budget: total_budget.connection(),
+                budget: total_budget.connection(end),
                 heads: heads.clone(),
                 stopping,
             };
             tokio::spawn(async move {
                 // a client may disconnect; what that interrupted is reported by its request
-                if let Err(error) = serve::serve(socket, context).await {
+                let connection = Abortable::new(serve::serve(socket, context), is_ended);
+                if let Ok(Err(error)) = connection.await {
                     tracing::debug!(%error, "a connection ended early");
                 }
                 drop((slot, open));
@@ -134,11 +148,24 @@ impl Server {
         self.monitor.readiness.drain();
         drop((self.listener, is_stopping));
         renewal.abort();
+        returning.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
         tokio::time::timeout(self.settings.load().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
+    }
+}
+
+/// Returns memory to the system that a burst of requests has left with the allocator.
+async fn return_memory() {
+    let mut interval = tokio::time::interval(MEMORY_INTERVAL);
+    loop {
+        interval.tick().await;
+        if process::memory_without_files().is_some_and(|bytes| bytes > MEMORY_KEPT) {
+            // ends early only if it panics
+            let _ = blocking::run(crate::sys::release_memory).await;
+        }
     }
 }
 
