@@ -29,7 +29,7 @@ impl Secure {
     }
 
     /// Starts with more variables set, for `127.0.0.1` and `localhost`.
-    fn with(environment: &[(&str, &str)]) -> Self {
+    pub fn with(environment: &[(&str, &str)]) -> Self {
         let files = tempfile::TempDir::new().expect("a directory");
         let authority = Authority::new("an authority");
         authority

@@ -79,8 +79,6 @@ const RETRY_SECONDS: u32 = 5;
 
 /// Maximum length of an error's message, in bytes: some quote what the client sent.
 const MAX_MESSAGE: usize = 2000;
-/// Maximum number of digests that the detail of an error names.
-const MAX_DIGESTS: usize = 100;
 
 /// Text for an internal error, whose cause is in the log.
 const INTERNAL: &str = "internal error: the registry's log has the details";
@@ -317,7 +315,6 @@ fn registry_error(error: &Error) -> Rendered {
         Error::ReferencesUnknown { digests, .. } => {
             let digests: Vec<_> = digests
                 .iter()
-                .take(MAX_DIGESTS)
                 .map(|digest| json!({ "digest": digest.as_str() }))
                 .collect();
             rendered(S::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN").detail(digests)
