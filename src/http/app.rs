@@ -21,6 +21,7 @@ use crate::http::api::request::action::Action;
 use crate::http::api::request::{authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
 use crate::http::connection::head_budget::HeadBudget;
+use crate::http::connection::send_budget::TotalBudget;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::connection::serve::Application;
 use crate::http::endpoint::{self, RouteLabel};
@@ -71,8 +72,7 @@ impl App {
         access: Access,
         settings: LiveSettings,
         monitor: Monitor,
-        list_room: ListRoom,
-        heads: HeadBudget,
+        budget: &TotalBudget,
     ) -> Self {
         let pages =
             probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
@@ -82,8 +82,8 @@ impl App {
             settings,
             monitor,
             error_log: ErrorLog::default(),
-            list_room,
-            heads,
+            list_room: ListRoom::new(budget),
+            heads: HeadBudget::default(),
             pages,
         }
     }
@@ -248,7 +248,7 @@ async fn dispatch(
             let request = Request::from_parts(head, body);
             Ok(app.pages.clone().call(request).await.into_response())
         }
-        Action::CheckApi => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
+        Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await
         }
@@ -293,7 +293,6 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
-        Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::SearchV1 { term, count, page } => lists().search(term, count, page).await,
     }
 }

@@ -4,17 +4,16 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
-use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::app::App;
 use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
 use crate::http::connection::send_budget::TotalBudget;
-use crate::http::connection::serve::{self, Context};
+use crate::http::connection::serve::{self, Application, Context};
 use crate::http::connection::stream::Socket;
 use crate::http::connection::warnings::ConnectionWarnings;
 use crate::http::observe::metrics::process;
@@ -90,15 +89,13 @@ impl Server {
             self.access,
             self.settings.clone(),
             self.monitor.clone(),
-            ListRoom::new(&total_budget),
-            HeadBudget::default(),
+            &total_budget,
         ));
         let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
         let (stopping, is_stopping) = watch::channel(false);
-        let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
-        let returning = tokio::spawn(return_memory());
+        let upkeep = tokio::spawn(keep_up(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -136,25 +133,38 @@ impl Server {
                 stopping,
             };
             tokio::spawn(async move {
-                // a client may disconnect; what that interrupted is reported by its request
-                let connection = Abortable::new(serve::serve(socket, context), is_ended);
-                if let Ok(Err(error)) = connection.await {
-                    tracing::debug!(%error, "a connection ended early");
-                }
+                run_connection(socket, context, is_ended).await;
                 drop((slot, open));
             });
         }
         // the debug port stays open
         self.monitor.readiness.drain();
         drop((self.listener, is_stopping));
-        renewal.abort();
-        returning.abort();
+        upkeep.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
         tokio::time::timeout(self.settings.load().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
     }
+}
+
+/// Serves a connection until it ends, or is ended.
+async fn run_connection<A: Application>(
+    socket: Socket,
+    context: Context<A>,
+    is_ended: AbortRegistration,
+) {
+    // a client may disconnect; what that interrupted is reported by its request
+    let connection = Abortable::new(serve::serve(socket, context), is_ended);
+    if let Ok(Err(error)) = connection.await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Works beside the connections until it is dropped.
+async fn keep_up(settings: LiveSettings) {
+    tokio::join!(renew_certificates(settings), return_memory());
 }
 
 /// Returns memory to the system that a burst of requests has left with the allocator.
