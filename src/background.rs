@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::fmt::friendly::SpanPrinter;
 
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions,
+    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
 };
 
 /// Interval at which uploads are checked for what crashes left.
@@ -20,6 +20,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum interval between two looks at the clock.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval between two looks for a collection that asks which pushes are under way.
+const PROMISES_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,7 @@ pub async fn run(registry: &Registry) {
         collect(registry),
         check_imported(registry),
         record_uses(registry),
+        write_promises(registry),
         watch.run(registry)
     );
 }
@@ -95,7 +98,12 @@ fn length(time: Millis) -> String {
 /// Checks the blobs of a store that was taken over, until none is left.
 async fn check_imported(registry: &Registry) {
     loop {
-        match registry.import().check_blobs().await {
+        let log = &mut |_: &BlobCheck, unsound: Option<UnsoundBlob>| {
+            if let Some(unsound) = unsound {
+                unsound.log();
+            }
+        };
+        match registry.import().check_blobs(log).await {
             Ok(checked) if checked == BlobCheck::default() => return,
             Ok(checked) => tracing::info!(
                 sound = checked.sound,
@@ -226,6 +234,15 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
             None,
         )
         .await
+}
+
+async fn write_promises(registry: &Registry) {
+    loop {
+        tokio::time::sleep(PROMISES_INTERVAL).await;
+        if let Err(error) = registry.gc().write_promises().await {
+            tracing::warn!(%error, "cannot tell a collection which pushes are under way");
+        }
+    }
 }
 
 async fn record_uses(registry: &Registry) {

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use super::{FAST, push_index};
+use crate::import::Store;
 use crate::support::{Image, Server, sha256};
 
 /// Objects that other tests compare.
@@ -155,6 +156,7 @@ fn show(printed: &mut Printed) {
     }
     client.get("/v2/ruled/app/manifests/pr-2");
     client.push_blob("ruled/app", b"leased");
+    client.begin_upload("ruled/app");
     let signature = format!("{}.sig", Image::small(6).digest().replace(':', "-"));
     Image::small(8).push(&mut client, "other", &signature);
     Image::small(6).push(&mut client, "other", "v1");
@@ -183,6 +185,10 @@ fn show(printed: &mut Printed) {
         ("registry du REPOSITORY", &["du", "ruled/app"]),
         ("registry policy preview", &["policy", "preview"]),
         ("registry gc --dry-run", &["gc", "--dry-run"]),
+        ("registry gc", &["gc"]),
+        ("registry gc --now --dry-run", &["gc", "--now", "--dry-run"]),
+        ("registry uploads ls", &["uploads"]),
+        ("registry uploads rm", &["uploads", "rm", "**", "--yes"]),
         ("registry restore REPOSITORY", &["restore", "other"]),
         (
             "registry tag restore",
@@ -194,22 +200,31 @@ fn show(printed: &mut Printed) {
         ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
-        let arguments: Vec<_> = arguments
-            .iter()
-            .map(|word| {
-                if *word == "other@sha256:" {
-                    &*by_digest
-                } else {
-                    word
-                }
-            })
-            .collect();
+        let replaced = arguments.iter().map(|word| match *word {
+            "other@sha256:" => &*by_digest,
+            word => word,
+        });
+        let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
     for file in server.blob_files() {
         std::fs::remove_file(file).expect("removed");
     }
     printed.run(&server, "registry verify", &["verify"]);
+}
+
+/// An import with a blob that is damaged and a link that is empty.
+fn import(printed: &mut Printed) {
+    let source = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(source.path());
+    let image = Image::small(1);
+    store.image("app", "v1", &image);
+    let mut altered = image.layers[0].clone();
+    altered[7] ^= 1;
+    store.write(&store.blob_path(&sha256(&image.layers[0])), &altered);
+    store.write(&store.tag_path("app", "empty"), b"");
+    let source = source.path().to_str().expect("text");
+    printed.run(&Server::start(), "registry import", &["import", source]);
 }
 
 /// Commands that collect, and those about a server.
@@ -303,6 +318,7 @@ fn first_line(data: &str) -> Output {
 fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
+    import(&mut printed);
     run_others(&mut printed);
     let documented = documented();
     for (heading, types) in &documented {
