@@ -28,13 +28,15 @@ pub(crate) struct Source {
 enum Stored {
     Memory(Bytes),
     /// In the database, and read for each window.
-    Manifest {
-        registry: Registry,
-        repository: RepositoryName,
-        digest: Digest,
-    },
+    Manifest(Arc<ManifestRow>),
     File(Arc<BlobFile>),
     Mapped(Mapped),
+}
+
+struct ManifestRow {
+    registry: Registry,
+    repository: RepositoryName,
+    digest: Digest,
 }
 
 struct Mapped {
@@ -82,14 +84,13 @@ impl Source {
         bytes: &Bytes,
         budget: SendBudget,
     ) -> Self {
-        let content = budget.hold(bytes).map_or_else(
-            || Stored::Manifest {
-                registry: registry.clone(),
-                repository: repository.clone(),
-                digest: digest.clone(),
-            },
-            Stored::Memory,
-        );
+        let row = || ManifestRow {
+            registry: registry.clone(),
+            repository: repository.clone(),
+            digest: digest.clone(),
+        };
+        let held = budget.hold(bytes).map(Stored::Memory);
+        let content = held.unwrap_or_else(|| Stored::Manifest(Arc::new(row())));
         Self { content, budget }
     }
 
@@ -132,25 +133,26 @@ impl Source {
                 let file = Arc::clone(file);
                 tokio::task::spawn_blocking(move || read(&file, range.start, window))
             }),
-            Stored::Manifest {
-                registry,
-                repository,
-                digest,
-            } => {
-                let (registry, mut window) = (registry.clone(), open());
-                let (repository, digest) = (repository.clone(), digest.clone());
-                Err(tokio::spawn(async move {
-                    let manifests = registry.manifests();
-                    // a manifest's length is a usize, and the range lies inside it
-                    let offset = range.start as usize;
-                    manifests
-                        .read_part(&repository, &digest, offset, &mut window.bytes)
-                        .await
-                        .map_err(io::Error::other)?;
-                    Ok(window.freeze())
-                }))
+            Stored::Manifest(row) => {
+                let (row, window) = (Arc::clone(row), open());
+                Err(tokio::spawn(
+                    async move { row.read(range.start, window).await },
+                ))
             }
         }
+    }
+}
+
+impl ManifestRow {
+    async fn read(&self, offset: u64, mut window: Window) -> io::Result<Bytes> {
+        let manifests = self.registry.manifests();
+        // a manifest's length is a usize, and the window lies inside it
+        let (offset, buffer) = (offset as usize, &mut window.bytes);
+        manifests
+            .read_part(&self.repository, &self.digest, offset, buffer)
+            .await
+            .map_err(io::Error::other)?;
+        Ok(window.freeze())
     }
 }
 
