@@ -31,11 +31,12 @@ const LEFT: u64 = 48 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Connection = BufReader<Box<dyn Transport>>;
+type Dial = dyn Fn(&str) -> std::io::Result<Box<dyn Transport>> + Send + Sync;
 
 /// A server, and a way to connect to it.
 struct Target {
     server: Server,
-    dial: Arc<dyn Fn(&str) -> std::io::Result<Box<dyn Transport>> + Send + Sync>,
+    dial: Arc<Dial>,
     _files: Vec<tempfile::TempDir>,
 }
 
