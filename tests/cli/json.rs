@@ -223,7 +223,7 @@ fn run_others(printed: &mut Printed) {
     // nobody listens there
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     let config = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n",
+        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\naccess: {{groups: {{team: joe}}, rules: [{{repositories: '**', who: '@team', may: pull, from: 10.0.0.0/8}}]}}\n",
         path("data")
     );
     std::fs::write(path("config.yml"), config).expect("a file");
@@ -245,6 +245,18 @@ fn run_others(printed: &mut Printed) {
         ("registry config check", "config check config.yml"),
         ("registry config check", "config check --config wrong.yml"),
         ("registry config show", "config show --config config.yml"),
+        (
+            "registry access check",
+            "access check joe push app config.yml",
+        ),
+        (
+            "registry access check",
+            "access check joe pull app --from 10.0.0.1 --config config.yml",
+        ),
+        (
+            "registry access show",
+            "access show joe --from 10.0.0.1 --config config.yml",
+        ),
         ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
         ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
         ("registry htpasswd", "htpasswd -D users ann"),
@@ -263,14 +275,15 @@ fn run_others(printed: &mut Printed) {
         // flags of htpasswd come first
         let (command, rest) = words.split_first().expect("a command");
         let words = [&[command.clone(), "-o".to_owned(), "json".to_owned()], rest].concat();
-        let words: Vec<_> = if command == "config" {
+        let has_commands = command == "config" || command == "access";
+        let words: Vec<_> = if has_commands {
             [rest, &["-o".to_owned(), "json".to_owned()]].concat()
         } else {
             words
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let output = if command == "config" {
-            alone(&[&["config"][..], &words].concat())
+        let output = if has_commands {
+            alone(&[&[command.as_str()][..], &words].concat())
         } else {
             alone(&words)
         };

@@ -140,7 +140,7 @@ fn each_request_is_judged_by_the_rules() {
     for repository in &REPOSITORIES[..5] {
         fill(&mut client, repository);
     }
-    let digest = crate::support::content::sha256(&manifest(1));
+    let digest = crate::support::sha256(&manifest(1));
     for repository in REPOSITORIES {
         for (number, who) in WHO.into_iter().enumerate() {
             let reads = [
@@ -218,7 +218,7 @@ fn lists_show_what_may_be_pulled() {
         loop {
             let response = send(&mut client, who, "GET", &path, b"");
             paged.extend(names(&response, "repositories"));
-            let Some(link) = response.header("Link") else {
+            let Some(link) = response.header("link") else {
                 break;
             };
             path = link
@@ -237,7 +237,7 @@ fn nothing_is_mounted_from_a_hidden_repository() {
     let guarded = guarded();
     let mut client = guarded.client();
     let blob = b"only in secret";
-    let digest = crate::support::content::sha256(blob);
+    let digest = crate::support::sha256(blob);
     let path = format!("/v2/secret/app/blobs/uploads/?digest={digest}");
     assert_eq!(
         send(&mut client, Some("boss"), "POST", &path, blob).status,
@@ -336,7 +336,11 @@ fn the_command_names_the_rule_that_decides() {
     std::fs::write(&config, text.to_string()).expect("a file");
     let config = config.to_str().expect("a path");
     let run = |words: &[&str]| {
-        let output = guarded.server.cli(&[words, &["--config", config]].concat());
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(words)
+            .args(["--config", config])
+            .output()
+            .expect("the command runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (output.status.code(), text)
     };

@@ -106,7 +106,7 @@ impl AccessRules {
     /// Returns the numbers of the rules that grant a client rights in a repository.
     fn granting(&self, client: Client<'_>, repository: &str) -> impl Iterator<Item = usize> {
         let candidates = self
-            .applicable(client.identity)
+            .applicable(client.name)
             .flat_map(move |rules| rules.candidates(repository));
         candidates.filter(move |number| {
             let rule = &self.rules[*number];
