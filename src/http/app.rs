@@ -278,8 +278,6 @@ async fn dispatch(
         }
         Action::ListRepositories { page } => lists::catalog(registry, page, &head).await,
         Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::SearchV1 { term, count, page } => {
-            lists::search(registry, term, count, page, &head).await
-        }
+        Action::SearchV1(query) => lists::search(registry, query, &head).await,
     }
 }

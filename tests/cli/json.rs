@@ -212,6 +212,34 @@ fn show(printed: &mut Printed) {
     printed.run(&server, "registry verify", &["verify"]);
 }
 
+/// Commands that need no server, by heading.
+const OTHERS: &[(&str, &str)] = &[
+    ("registry garbage-collect", "garbage-collect -m config.yml"),
+    (
+        "registry garbage-collect",
+        "garbage-collect --config config.yml",
+    ),
+    ("registry config check", "config check config.yml"),
+    ("registry config check", "config check --config wrong.yml"),
+    ("registry config show", "config show --config config.yml"),
+    (
+        "registry access check",
+        "access check joe push app config.yml",
+    ),
+    (
+        "registry access check",
+        "access check joe pull app --from 10.0.0.1 --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show joe --from 10.0.0.1 --config config.yml",
+    ),
+    ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
+    ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
+    ("registry htpasswd", "htpasswd -D users ann"),
+    ("registry completions", "completions bash"),
+];
+
 /// Commands that collect, and those about a server.
 fn run_others(printed: &mut Printed) {
     let directory = tempfile::TempDir::new().expect("a directory");
@@ -236,32 +264,7 @@ fn run_others(printed: &mut Printed) {
     Image::small(1).push(&mut patient.client(), "app", "v1");
     assert!(patient.cli(&["rm", "app:v1", "--yes"]).status.success());
     drop(patient);
-    for (heading, words) in [
-        ("registry garbage-collect", "garbage-collect -m config.yml"),
-        (
-            "registry garbage-collect",
-            "garbage-collect --config config.yml",
-        ),
-        ("registry config check", "config check config.yml"),
-        ("registry config check", "config check --config wrong.yml"),
-        ("registry config show", "config show --config config.yml"),
-        (
-            "registry access check",
-            "access check joe push app config.yml",
-        ),
-        (
-            "registry access check",
-            "access check joe pull app --from 10.0.0.1 --config config.yml",
-        ),
-        (
-            "registry access show",
-            "access show joe --from 10.0.0.1 --config config.yml",
-        ),
-        ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
-        ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
-        ("registry htpasswd", "htpasswd -D users ann"),
-        ("registry completions", "completions bash"),
-    ] {
+    for (heading, words) in OTHERS {
         let words: Vec<_> = words
             .split(' ')
             .map(|word| {

@@ -128,7 +128,7 @@ fn check(
             ))?;
         }
         Format::Json => json::print(&json!({
-            "who": who.who,
+            "name": who.who,
             "action": action,
             "repository": repository.as_str(),
             "allowed": is_allowed,
@@ -153,7 +153,7 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
         Column::text("FROM"),
     ];
     let mut list = List::object(source.output.format, &columns);
-    list.field("who", &Value::from(&*who.who))?;
+    list.field("name", &Value::from(&*who.who))?;
     list.field("groups", &json!(rules.groups_of(&who.who)))?;
     list.next("rules")?;
     for number in rules.rules_of(who.client(source.from)) {
@@ -173,7 +173,7 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
                     "rule": number,
                     "repositories": texts(&rule.repositories),
                     "may": names(rule.may),
-                    "who": texts(&rule.who),
+                    "clients": texts(&rule.who),
                     "from": texts(&rule.from),
                 })
             },

@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::http::api::request::query::PageQuery;
+use crate::http::api::request::query::{PageQuery, SearchQuery};
 use crate::http::api::request::rights::visibility;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
@@ -109,9 +109,7 @@ pub(crate) async fn referrers(
 /// Responds as `docker search HOST/TERM` expects of version 1 of the API.
 pub(crate) async fn search(
     registry: &Registry,
-    term: String,
-    count: usize,
-    page: usize,
+    SearchQuery { term, count, page }: SearchQuery,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let count = count.clamp(1, 100);
