@@ -142,6 +142,14 @@ fn alone(arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("it runs")
 }
 
+/// Verification of a store whose files are lost.
+fn verify(printed: &mut Printed, server: &Server) {
+    for file in server.blob_files() {
+        std::fs::remove_file(file).expect("removed");
+    }
+    printed.run(server, "registry verify", &["verify"]);
+}
+
 /// Commands that show, on content of every kind.
 fn show(printed: &mut Printed) {
     let server = Server::with(&[(
@@ -209,10 +217,7 @@ fn show(printed: &mut Printed) {
             .collect();
         printed.run(&server, heading, &arguments);
     }
-    for file in server.blob_files() {
-        std::fs::remove_file(file).expect("removed");
-    }
-    printed.run(&server, "registry verify", &["verify"]);
+    verify(printed, &server);
 }
 
 /// Commands that need no server, by heading.

@@ -377,7 +377,7 @@ fn the_command_names_the_rule_that_decides() {
         .as_array()
         .expect("a list")
         .iter()
-        .map(|rule| rule["rule"].clone())
+        .map(|rule| rule["ruleNumber"].clone())
         .collect();
     assert_eq!(numbers, [1, 4, 5, 6].map(Value::from));
 }

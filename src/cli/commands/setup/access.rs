@@ -133,7 +133,7 @@ fn check(
             "repository": repository.as_str(),
             "allowed": is_allowed,
             "rights": names(rights),
-            "rule": deciding,
+            "ruleNumber": deciding,
         }))?,
     }
     if is_allowed {
@@ -170,7 +170,7 @@ fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
             },
             || {
                 json!({
-                    "rule": number,
+                    "ruleNumber": number,
                     "repositories": texts(&rule.repositories),
                     "may": names(rule.may),
                     "clients": texts(&rule.who),

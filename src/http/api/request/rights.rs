@@ -1,4 +1,4 @@
-//! What access rules leave to an admitted request: the tags that it may change, and the repositories that it sees.
+//! Rights of an admitted request: the tags that it may change, and the repositories that it sees.
 
 use std::sync::Arc;
 
