@@ -73,7 +73,7 @@ enum Command {
     Import(import::Arguments),
     /// List uploads that are open, or drop them
     Uploads(uploads::Arguments),
-    /// Remove unreferenced content now; a server may be running
+    /// Remove what is due, and say what waits and why; a server may be running
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
     GarbageCollect(garbage_collect::Arguments),

@@ -196,7 +196,6 @@ fn show(printed: &mut Printed) {
         ("registry gc", &["gc"]),
         ("registry gc --now --dry-run", &["gc", "--now", "--dry-run"]),
         ("registry uploads ls", &["uploads"]),
-        ("registry uploads ls", &["uploads", "ls", "ruled/*"]),
         ("registry uploads rm", &["uploads", "rm", "**", "--yes"]),
         ("registry restore REPOSITORY", &["restore", "other"]),
         (
@@ -209,13 +208,11 @@ fn show(printed: &mut Printed) {
         ),
     ] {
         let by_digest = format!("other@{}", Image::small(6).digest());
-        let arguments: Vec<_> = arguments
-            .iter()
-            .map(|word| match *word {
-                "other@sha256:" => &*by_digest,
-                word => word,
-            })
-            .collect();
+        let replaced = arguments.iter().map(|word| match *word {
+            "other@sha256:" => &*by_digest,
+            word => word,
+        });
+        let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
     verify(printed, &server);
