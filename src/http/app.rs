@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
-use crate::auth::{Access, Identity};
+use crate::auth::{Access, Requester};
 use crate::http::api::handlers::list_room::ListRoom;
 use crate::http::api::handlers::lists::Lists;
 use crate::http::api::handlers::{blobs, manifests, tag_history, uploads};
@@ -166,8 +166,8 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         Ok(action) => authorize::admit(&app.access, action, &mut request).await,
         Err(error) => Err(error),
     };
-    let identity = request.extensions().get::<Identity>();
-    if let Some(user) = identity.and_then(Identity::name) {
+    let requester = request.extensions().get::<Requester>();
+    if let Some(user) = requester.and_then(|requester| requester.identity().name()) {
         observation.set_user(user);
     }
     let response = match action {
@@ -293,6 +293,6 @@ async fn dispatch(
             tag_history::get(&lists(), &name, &tag, filter).await
         }
         Action::ListRepositories { page } => lists().catalog(page).await,
-        Action::SearchV1 { term, count, page } => lists().search(term, count, page).await,
+        Action::SearchV1(query) => lists().search(query).await,
     }
 }

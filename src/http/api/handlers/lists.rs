@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::http::api::handlers::list_room::ListRoom;
-use crate::http::api::request::query::PageQuery;
+use crate::http::api::request::query::{PageQuery, SearchQuery};
+use crate::http::api::request::rights::visibility;
 use crate::http::connection::send_budget::SendBudget;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
@@ -21,7 +22,7 @@ const OCI_FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-app
 pub(crate) struct Lists<'l> {
     pub registry: &'l Registry,
     room: &'l ListRoom,
-    connection: SendBudget,
+    head: &'l Parts,
 }
 
 /// Page of tags, in the key order of distribution.
@@ -46,11 +47,11 @@ struct ReferrersIndex {
 }
 
 impl<'l> Lists<'l> {
-    pub(crate) fn new(registry: &'l Registry, room: &'l ListRoom, head: &Parts) -> Self {
+    pub(crate) fn new(registry: &'l Registry, room: &'l ListRoom, head: &'l Parts) -> Self {
         Self {
             registry,
             room,
-            connection: SendBudget::of(head),
+            head,
         }
     }
 
@@ -59,7 +60,7 @@ impl<'l> Lists<'l> {
     where
         F: Future<Output = Result<Response<String>, ApiError>>,
     {
-        self.room.answer(&self.connection, make).await
+        self.room.answer(&SendBudget::of(self.head), make).await
     }
 
     pub(crate) async fn tags(
@@ -83,7 +84,8 @@ impl<'l> Lists<'l> {
     pub(crate) async fn catalog(&self, query: PageQuery) -> Result<Response<Body>, ApiError> {
         let make = || async {
             let repositories = self.registry.repositories();
-            let page = repositories.catalog(query.last.clone(), query.n).await?;
+            let (shown, last) = (visibility(self.head), query.last.clone());
+            let page = repositories.catalog(shown, last, query.n).await?;
             let list = Catalog {
                 repositories: page.items,
             };
@@ -133,14 +135,15 @@ impl<'l> Lists<'l> {
     /// Responds as `docker search HOST/TERM` expects of version 1 of the API.
     pub(crate) async fn search(
         &self,
-        term: String,
-        count: usize,
-        page: usize,
+        SearchQuery { term, count, page }: SearchQuery,
     ) -> Result<Response<Body>, ApiError> {
         let (count, page) = (count.clamp(1, 100), page.max(1));
         let make = || async {
             let repositories = self.registry.repositories();
-            let names = repositories.search(term.clone(), count, page).await?;
+            let shown = visibility(self.head);
+            let names = repositories
+                .search(shown, term.clone(), count, page)
+                .await?;
             let results: Vec<_> = names
                 .iter()
                 .map(|name| json!({ "name": name, "description": "", "star_count": 0, "is_official": false, "is_automated": false, "is_trusted": false }))

@@ -15,6 +15,7 @@ use crate::http::api::download::content::Content;
 use crate::http::api::download::source::Source;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
+use crate::http::api::request::rights::tag_changes;
 use crate::http::connection::send_budget::SendBudget;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
@@ -91,6 +92,7 @@ pub(crate) async fn put(
         content_type,
         bytes,
         condition: precondition(&head.headers),
+        tag_changes: tag_changes(head, name),
     };
     let pushed = registry.manifests().push(name, push, actor(head)).await?;
     let mut answer = builder::empty(StatusCode::CREATED)
