@@ -21,7 +21,7 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Hasher, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
     TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, WithdrawnFrom, now,

@@ -41,7 +41,10 @@ impl TagFate {
         repository: &RepositoryName,
         retention: &Retention,
     ) -> Self {
-        let fate = Self::of(memory, &tag.target);
+        let fate = match Self::of(memory, &tag.target) {
+            Self::KeptHere | Self::ChangedOnBothSides if tag.is_asked_for => Self::Set,
+            fate => fate,
+        };
         if fate == Self::Set
             && memory.current.is_some()
             && let Err(immutable) = retention.check_mutable(repository, tag.name.as_str())
