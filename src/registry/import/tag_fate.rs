@@ -7,7 +7,7 @@ use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedTag;
 use crate::registry::policy::retention::Retention;
 
-/// What an import does with a tag of another registry.
+/// Outcome for a tag of another registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagFate {
     /// It gets the other registry's target, with the targets between.
