@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::content::{BlobContent, BlobFile};
 use super::stats::{Operation, Stats};
+use super::traffic::Traffic;
 use super::upload::{UploadFile, UploadId};
 use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
@@ -20,6 +21,7 @@ pub struct BlobStore {
     /// Only the writer's thread publishes and syncs.
     names: Mutex<Names>,
     stats: Stats,
+    pub(super) traffic: Traffic,
 }
 
 /// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
@@ -62,6 +64,7 @@ impl BlobStore {
             root: root.to_owned(),
             names: Mutex::default(),
             stats: Stats::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -121,7 +124,7 @@ impl BlobStore {
     /// `NotFound` if its file is absent, and file system errors.
     pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobContent> {
         let file = self.open_file(digest)?;
-        Ok(BlobContent::File(BlobFile::new(file)))
+        Ok(BlobContent::File(BlobFile::new(file, self.traffic.enter())))
     }
 
     /// Reads a blob into memory, at most its first `limit` bytes.
@@ -167,7 +170,7 @@ impl BlobStore {
     /// Returns `None` while another request, of this process or another, holds the lock.
     pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
         self.timed(Operation::Writer, || {
-            UploadFile::open(&self.upload_path(id))
+            UploadFile::open(&self.upload_path(id), &self.traffic)
         })
     }
 

@@ -1,24 +1,36 @@
-//! Progress bar of a collection, on a terminal.
+//! Progress bars of a collection and of a verification, on a terminal.
 
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tarkeep::registry::Progress;
+use tarkeep::registry::{Progress, VerifyProgress};
 
 use crate::cli::terminal::values::size;
 
-const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
+const COLLECTION: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
+const VERIFICATION: &str =
+    "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg} damaged, {elapsed}, {eta} left";
 
 /// A bar on standard error, removed when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
+    /// A bar of a collection.
+    pub(crate) fn of_collection() -> Option<Self> {
+        Self::new(COLLECTION, size(0))
+    }
+
+    /// A bar of a verification.
+    pub(crate) fn of_verification() -> Option<Self> {
+        Self::new(VERIFICATION, "0".to_owned())
+    }
+
     /// Returns `None` if standard error is not a terminal: scripts, pipes and logs never see a bar.
-    pub(crate) fn new() -> Option<Self> {
-        let style = ProgressStyle::with_template(TEMPLATE).ok()?;
+    fn new(template: &str, message: String) -> Option<Self> {
+        let style = ProgressStyle::with_template(template).ok()?;
         let bar = || {
             ProgressBar::new(0)
-                .with_message(size(0))
+                .with_message(message)
                 .with_style(style.progress_chars("= "))
         };
         stderr().is_terminal().then(bar).map(Self)
@@ -30,6 +42,17 @@ impl Bar {
             self.0.set_message(size(progress.swept.bytes));
             self.0.set_position(progress.done);
         }
+    }
+
+    pub(crate) fn show(&self, progress: &VerifyProgress) {
+        self.0.set_length(progress.all_size);
+        self.0.set_message(progress.damaged.to_string());
+        self.0.set_position(progress.size);
+    }
+
+    /// Prints something above the bar.
+    pub(crate) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
     }
 }
 
@@ -44,7 +67,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_valid() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    fn the_templates_are_valid() {
+        for template in [COLLECTION, VERIFICATION] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
     }
 }

@@ -9,6 +9,7 @@ mod log;
 mod root;
 mod storage;
 mod validation;
+mod verify;
 
 pub use auth::{Auth, Htpasswd, Silly, Token};
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
@@ -25,3 +26,4 @@ pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,
 };
+pub use verify::Verify;

@@ -288,6 +288,18 @@ fn registry_error(error: &Error) -> Rendered {
         Error::BlobUnknown { digest, .. } => {
             rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
         }
+        Error::ManifestDamaged {
+            repository,
+            reference,
+            digest,
+            problem,
+        } => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN").detail(json!({
+            "name": repository.as_str(), "reference": reference, "digest": digest.as_str(), "damage": problem,
+        })),
+        Error::BlobDamaged {
+            digest, problem, ..
+        } => rendered(S::NOT_FOUND, "BLOB_UNKNOWN")
+            .detail(json!({ "digest": digest.as_str(), "damage": problem })),
         Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")

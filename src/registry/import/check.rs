@@ -1,12 +1,11 @@
 //! Check of the blobs that were taken over, in the background of a running server.
 
-use std::time::Instant;
-
-use crate::meta::WithdrawnFrom;
 use crate::oci::Digest;
+use crate::registry::content::damage_log::names_needing;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::verify::comparison::{Comparison, withdraw};
+use crate::registry::verify::pace::Pace;
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
@@ -38,28 +37,36 @@ impl Import<'_> {
             };
             after = Some(last.id);
             for blob in batch {
-                let begun = Instant::now();
                 self.check_blob(blob.digest, &mut counts).await?;
-                tokio::time::sleep(begun.elapsed()).await;
             }
         }
     }
 
     async fn check_blob(self, digest: Digest, counts: &mut BlobCheck) -> Result<(), Error> {
-        match self.registry.verify().compare(&digest).await? {
+        match self.registry.verify().compare(&digest, Pace::Half).await? {
             Comparison::Sound { size } => {
                 self.registry.verify().confirm(digest, size).await?;
                 counts.sound += 1;
             }
-            Comparison::Damaged { found } => {
-                let named = digest.clone();
-                let affected = self
+            Comparison::Damaged(damage) => {
+                let (named, found) = (digest.clone(), damage.clone());
+                let is_withdrawn = self
                     .registry
                     .meta
-                    .write(move |tx| withdraw(tx, &named))
+                    .write(move |tx| withdraw(tx, &named, &found))
                     .await?;
-                if let Some(affected) = affected {
-                    log_damage(&digest, found.as_ref(), &affected);
+                if is_withdrawn {
+                    let named = digest.clone();
+                    let images = self
+                        .registry
+                        .scan(move |reader| names_needing(reader, &named))
+                        .await?;
+                    tracing::error!(
+                        %digest,
+                        problem = damage.problem,
+                        images,
+                        "a blob that was taken over is damaged and not served: push one of these images again"
+                    );
                     counts.damaged += 1;
                 }
             }
@@ -69,19 +76,5 @@ impl Import<'_> {
             }
         }
         Ok(())
-    }
-}
-
-fn log_damage(digest: &Digest, found: Option<&Digest>, affected: &[WithdrawnFrom]) {
-    let found = found.map_or("no file", Digest::as_str);
-    tracing::error!(%digest, found, "a blob that was taken over is damaged and not served: push it again");
-    for image in affected {
-        tracing::error!(
-            %digest,
-            repository = image.repository,
-            manifest = %image.manifest,
-            tags = image.tags.join(","),
-            "this image needs the damaged blob"
-        );
     }
 }

@@ -13,7 +13,7 @@ use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest
 use crate::registry::import::progress::ImportProgress;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
-use crate::registry::verify::comparison::withdraw;
+use crate::registry::verify::comparison::{Damage, withdraw};
 
 impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
@@ -96,7 +96,11 @@ impl Recording<'_> {
                 progress.add_blobs(blobs.len());
             }
             ImportPiece::Damaged(digest) => {
-                withdraw(self.tx, &digest)?;
+                let damage = Damage {
+                    problem: "the file of the other registry had another size".to_owned(),
+                    file: WithdrawnFile::Remove,
+                };
+                withdraw(self.tx, &digest, &damage)?;
             }
             ImportPiece::Manifests(repository, manifests) => {
                 progress.add_manifests(manifests.len());

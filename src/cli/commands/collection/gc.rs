@@ -89,7 +89,7 @@ pub(super) async fn sweep(
     sweep: SweepOptions,
     is_quiet: bool,
 ) -> Result<SweepCounts, Error> {
-    let Some(bar) = Bar::new().filter(|_| !is_quiet) else {
+    let Some(bar) = Bar::of_collection().filter(|_| !is_quiet) else {
         return Ok(registry.gc().sweep(sweep, None).await?);
     };
     Ok(registry

@@ -2,4 +2,5 @@
 
 pub(in crate::registry) mod blob;
 pub(in crate::registry) mod counts;
+mod damaged;
 pub(in crate::registry) mod manifest;
