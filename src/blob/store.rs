@@ -21,7 +21,7 @@ pub struct BlobStore {
     /// Only the writer's thread publishes and syncs.
     names: Mutex<Names>,
     stats: Stats,
-    pub(super) traffic: Traffic,
+    traffic: Traffic,
 }
 
 /// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
@@ -88,6 +88,11 @@ impl BlobStore {
     /// Counters of this process's operations.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Reports whether requests are reading or writing files of blobs and uploads.
+    pub fn is_in_use(&self) -> bool {
+        self.traffic.is_there()
     }
 
     pub(super) fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {

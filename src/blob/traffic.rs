@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::store::BlobStore;
 use crate::telemetry::Gauge;
 
 /// Number of files that requests read or write.
@@ -18,17 +17,14 @@ impl Traffic {
         self.0.add(1);
         InUse(self.clone())
     }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.0.get() > 0
+    }
 }
 
 impl Drop for InUse {
     fn drop(&mut self) {
         self.0.0.add(-1);
-    }
-}
-
-impl BlobStore {
-    /// Reports whether requests are reading or writing files of blobs and uploads.
-    pub fn is_in_use(&self) -> bool {
-        self.traffic.0.get() > 0
     }
 }

@@ -18,11 +18,11 @@ use crate::oci::{Digest, RepositoryName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damaged {
     pub digest: Digest,
-    /// What is wrong with it, in a few words.
+    /// Description of the damage, in a few words.
     pub damage: String,
 }
 
-/// What becomes of the file of a damaged blob.
+/// Fate of the file of a damaged blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WithdrawnFile {
     /// Collection removes it.

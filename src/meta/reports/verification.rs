@@ -1,4 +1,4 @@
-//! What is compared with its digest, in pages, and the images that damage affects.
+//! Content that is compared with its digest, in pages, and the images that damage affects.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -20,7 +20,7 @@ pub struct RecordedManifest {
     pub digest: Digest,
     pub media_type: String,
     pub bytes: Vec<u8>,
-    /// What was found wrong with it, so that it is not served.
+    /// Damage that was found, so that it is not served.
     pub damage: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! How far a verification has come, so that it goes on there after it was cut off.
+//! Progress of a verification, which goes on there after it was cut off.
 
 use rusqlite::{OptionalExtension, params};
 

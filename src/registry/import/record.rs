@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::SourceFile;
-use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WriteTx, now};
+use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx, now};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{Needed, RepositoryChange};

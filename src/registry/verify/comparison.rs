@@ -22,7 +22,7 @@ pub(in crate::registry) enum Comparison {
     Unreadable(io::Error),
 }
 
-/// What is wrong with a blob.
+/// Damage of a blob.
 #[derive(Clone, Debug)]
 pub(in crate::registry) struct Damage {
     /// In a few words.

@@ -7,7 +7,7 @@ use crate::registry::error::Error;
 use crate::registry::verify::finding::{Finding, FindingKind, Outcome, Treatment};
 use crate::registry::verify::run::{Run, is_damage};
 
-/// What to do about a damaged database, after what is wrong.
+/// Remedy for a damaged database, after its damage.
 const REMEDY: &str = "stop the server and restore the last backup of registry.db, beside the present blobs/ (docs/backup.md)";
 
 impl Run<'_, '_> {

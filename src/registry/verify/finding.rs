@@ -24,7 +24,7 @@ pub enum FindingKind {
     Blob,
 }
 
-/// What became of something damaged.
+/// Fate of something damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Nothing.
@@ -65,7 +65,7 @@ pub struct Verification {
     pub unknown_size: u64,
 }
 
-/// How far a verification has come.
+/// Progress of a verification.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VerifyProgress {
     /// Blobs that were read, and those that are to be read.

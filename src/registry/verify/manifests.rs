@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::blob::Hasher;
 use crate::meta::{Actor, AffectedImage, RecordedManifest, RepositoryScope};
-use crate::oci::{Digest, Manifest, Reference, RepositoryName};
+use crate::oci::{Manifest, Reference, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::RepositoryChange;
 use crate::registry::error::Error;

@@ -17,14 +17,14 @@ use crate::registry::verify::pace::Pace;
 /// Interval at which it is recorded how far a run has come.
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Who runs a verification: each goes on with its own.
+/// Runner of a verification: each goes on with its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Runner {
     Command,
     Server,
 }
 
-/// What a verification is to do.
+/// Task of a verification.
 #[derive(Clone, Debug)]
 pub struct VerifyOptions {
     pub runner: Runner,

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
+use super::super::with_fast_collection;
 use super::{path_of, replace, verify};
 use crate::support::{Image, Server, eventually, noise, sha256};
 
@@ -16,8 +17,10 @@ fn put_file(server: &Server, digest: &str, content: &[u8]) {
 
 #[test]
 fn files_without_a_row_are_no_damage_and_go_with_repair() {
-    let server = Server::with(&super::super::FAST);
-    let (sound, other) = (noise(1, 1000), noise(2, 500));
+    let (_directory, server) = with_fast_collection(&[], |client| {
+        Image::small(1).push(client, "app", "v1");
+    });
+    let (sound, other) = (noise(10, 1000), noise(2, 500));
     put_file(&server, &sha256(&sound), &sound);
     put_file(&server, &sha256(&other), b"not what its name says");
     let foreign = server.directory().join("blobs/sha256/00");

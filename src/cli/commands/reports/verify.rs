@@ -108,7 +108,7 @@ async fn selected(
     Ok(Some(names))
 }
 
-/// What a verification tells, printed as it comes.
+/// Printer of what a verification tells, as it comes.
 struct Report {
     /// `None` for text.
     json: Option<JsonObject<BufWriter<Stdout>>>,
