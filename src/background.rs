@@ -24,6 +24,8 @@ const VERIFY_RETRY: Duration = Duration::from_secs(3600);
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum interval between two looks at the clock.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval between two looks for a collection that asks which pushes are under way.
+const PROMISES_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -37,6 +39,7 @@ pub async fn run(registry: &Registry) {
         collect(registry),
         check_content(registry),
         record_uses(registry),
+        write_promises(registry),
         watch.run(registry)
     );
 }
@@ -310,6 +313,15 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
             None,
         )
         .await
+}
+
+async fn write_promises(registry: &Registry) {
+    loop {
+        tokio::time::sleep(PROMISES_INTERVAL).await;
+        if let Err(error) = registry.gc().write_promises().await {
+            tracing::warn!(%error, "cannot tell a collection which pushes are under way");
+        }
+    }
 }
 
 async fn record_uses(registry: &Registry) {

@@ -30,12 +30,13 @@ pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};
 pub use content::tag_history::{RecordedState, TagEnd, TagState};
 pub use content::tags::{TagActivity, TagOrigin};
-pub use content::uploads::{ExpiredUpload, UploadRow};
+pub use content::uploads::{ExpiredUpload, OpenUpload, UploadRow};
 pub use error::{Error, Fault};
 pub use gc::candidates::{DueCounts, IdleBlob, IdleLink, IdleManifest};
 pub use gc::clock_record::ClockState;
 pub use gc::removals::Removal;
 pub use gc::trash::{RemovedTagRow, TrashRow};
+pub use gc::undo_ends::UndoEnd;
 pub use ids::{
     BlobId, Cursor, HistoryCursor, LinkId, ManifestId, RemovalId, RepositoryId, RepositoryScope,
 };

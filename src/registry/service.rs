@@ -16,6 +16,7 @@ use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
+use crate::registry::content::pull::promises::Promises;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::content::push::parsing_space::ParsingSpace;
 use crate::registry::content::push::validation::ManifestRules;
@@ -45,6 +46,8 @@ pub struct Registry {
     pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls and checks that are not yet recorded.
     pub(super) uses: Arc<UseCounts>,
+    /// Blobs that pushes count on without a record of it.
+    pub(super) promises: Arc<Promises>,
     /// Files that could not be removed.
     pub(super) failed_removals: Arc<FailedRemovals>,
     /// Blobs whose files were found lost.
@@ -103,6 +106,7 @@ impl Registry {
             changed: Arc::default(),
             unsaved_hashes: Arc::default(),
             uses: Arc::default(),
+            promises: Arc::default(),
             failed_removals: Arc::default(),
             lost_blobs: Arc::default(),
             manifest_budget: ManifestBudget::default(),

@@ -51,7 +51,8 @@ const COUNTS: [Count; 5] = [
              WHERE link.holders <> (SELECT count(*) FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id
                  WHERE manifest_blobs.blob_id = link.blob_id AND manifests.repository_id = link.repository_id) LIMIT ?1",
         mend: "UPDATE repository_blobs AS link SET holders = counted,
-                 idle_since = CASE counted WHEN 0 THEN coalesce(link.idle_since, ?1) END FROM (
+                 idle_since = CASE counted WHEN 0 THEN coalesce(link.idle_since, ?1) END,
+                 released_at = CASE counted WHEN 0 THEN link.released_at END FROM (
                  SELECT one.repository_id, one.blob_id, count(manifests.id) AS counted FROM repository_blobs AS one
                  LEFT JOIN manifest_blobs ON manifest_blobs.blob_id = one.blob_id
                  LEFT JOIN manifests ON manifests.id = manifest_id AND manifests.repository_id = one.repository_id
@@ -64,7 +65,8 @@ const COUNTS: [Count; 5] = [
              WHERE holders <> (SELECT count(*) FROM tags WHERE manifest_id = manifests.id)
                  + (SELECT count(*) FROM manifest_children WHERE child_id = manifests.id) + (held_by IS NOT NULL) LIMIT ?1",
         mend: "UPDATE manifests SET holders = counted, idle_since = CASE counted WHEN 0 THEN coalesce(idle_since, ?1) END,
-                 review_from = CASE counted WHEN 0 THEN coalesce(review_from, ?1) END FROM (
+                 review_from = CASE counted WHEN 0 THEN coalesce(review_from, ?1) END,
+                 released_at = CASE counted WHEN 0 THEN released_at END FROM (
                  SELECT held.id AS id, (SELECT count(*) FROM tags WHERE manifest_id = held.id)
                      + (SELECT count(*) FROM manifest_children WHERE child_id = held.id) + (held.held_by IS NOT NULL) AS counted
                  FROM manifests AS held) AS recount
