@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::fmt::friendly::SpanPrinter;
 
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions,
+    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
 };
 
 /// Interval at which uploads are checked for what crashes left.
@@ -114,7 +114,12 @@ async fn check_content(registry: &Registry) {
 
 /// Checks the blobs of a store that was taken over; returns false if some are left.
 async fn check_imported(registry: &Registry) -> bool {
-    match registry.import().check_blobs().await {
+    let log = &mut |_: &BlobCheck, unsound: Option<UnsoundBlob>| {
+        if let Some(unsound) = unsound {
+            unsound.log();
+        }
+    };
+    match registry.import().check_blobs(log).await {
         Ok(checked) => {
             if checked != BlobCheck::default() {
                 tracing::info!(

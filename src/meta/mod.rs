@@ -24,7 +24,7 @@ mod timeline;
 pub use actor::Actor;
 pub use clock::{Millis, millis};
 pub use content::blobs::{BlobRow, LinkRow};
-pub use content::import::{FormerTarget, TakeOver, UnverifiedBlob};
+pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::quarantine::{Damaged, Quarantined, WithdrawnFile};

@@ -181,7 +181,7 @@ fn damaged_blobs_are_named_and_not_served() {
     assert!(line.contains("damaged=1"), "{line}");
     let log = server.log().replace('"', "");
     let is_named = log.lines().any(|line| {
-        line.contains("taken over is damaged")
+        line.contains("taken over is damaged: push one")
             && line.contains("altered:v1 altered/twin:v1")
             && line.contains(&images[3].1)
     });

@@ -1,14 +1,19 @@
 //! Check of the blobs that were taken over, in the background of a running server.
 
+use crate::meta::AffectedImage;
 use crate::oci::Digest;
-use crate::registry::content::damage_log::names_needing;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::verify::comparison::{Comparison, withdraw};
+use crate::registry::verify::finding::image_names;
 use crate::registry::verify::pace::Pace;
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
+/// Maximum number of images that are listed of a damaged blob.
+const MAX_IMAGES: usize = 10_000;
+/// Maximum number of images that a line of the log names.
+const MAX_LOGGED: usize = 20;
 
 /// Result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,13 +24,18 @@ pub struct BlobCheck {
     pub damaged: u64,
     /// Blobs that could not be read, and stay unverified.
     pub unreadable: u64,
+    /// Bytes of the sound ones.
+    pub size: u64,
 }
 
 impl Import<'_> {
     /// Reads every unverified blob, at half the speed of the disk, and withdraws those that are damaged.
     ///
-    /// Logs each blob that is damaged, with the images that name it.
-    pub async fn check_blobs(self) -> Result<BlobCheck, Error> {
+    /// Passes the counts so far to `watch` after each blob, with what was found wrong with it.
+    pub async fn check_blobs(
+        self,
+        watch: &mut (dyn FnMut(&BlobCheck, Option<UnsoundBlob>) + Send),
+    ) -> Result<BlobCheck, Error> {
         let (mut after, mut counts) = (None, BlobCheck::default());
         loop {
             let batch = self
@@ -37,44 +47,83 @@ impl Import<'_> {
             };
             after = Some(last.id);
             for blob in batch {
-                self.check_blob(blob.digest, &mut counts).await?;
+                let unsound = self.check_blob(blob.digest, &mut counts).await?;
+                watch(&counts, unsound);
             }
         }
     }
 
-    async fn check_blob(self, digest: Digest, counts: &mut BlobCheck) -> Result<(), Error> {
-        match self.registry.verify().compare(&digest, Pace::Half).await? {
+    async fn check_blob(
+        self,
+        digest: Digest,
+        counts: &mut BlobCheck,
+    ) -> Result<Option<UnsoundBlob>, Error> {
+        let verify = self.registry.verify();
+        let (problem, is_served) = match verify.compare(&digest, Pace::Half).await? {
             Comparison::Sound { size } => {
-                self.registry.verify().confirm(digest, size).await?;
+                verify.confirm(digest, size).await?;
                 counts.sound += 1;
+                counts.size += size;
+                return Ok(None);
             }
             Comparison::Damaged(damage) => {
                 let (named, found) = (digest.clone(), damage.clone());
-                let is_withdrawn = self
+                let withdrawn = self
                     .registry
                     .meta
-                    .write(move |tx| withdraw(tx, &named, &found))
-                    .await?;
-                if is_withdrawn {
-                    let named = digest.clone();
-                    let images = self
-                        .registry
-                        .scan(move |reader| names_needing(reader, &named))
-                        .await?;
-                    tracing::error!(
-                        %digest,
-                        problem = damage.problem,
-                        images,
-                        "a blob that was taken over is damaged and not served: push one of these images again"
-                    );
-                    counts.damaged += 1;
+                    .write(move |tx| withdraw(tx, &named, &found));
+                if !withdrawn.await? {
+                    return Ok(None);
                 }
+                counts.damaged += 1;
+                (damage.problem, false)
             }
             Comparison::Unreadable(error) => {
-                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
                 counts.unreadable += 1;
+                (format!("the file cannot be read: {error}"), true)
             }
-        }
-        Ok(())
+        };
+        let named = digest.clone();
+        let (images, _) = self
+            .registry
+            .scan(move |reader| reader.images_needing(&named, MAX_IMAGES))
+            .await?;
+        Ok(Some(UnsoundBlob {
+            digest,
+            problem,
+            is_served,
+            images,
+        }))
+    }
+}
+
+/// A blob that is not what its digest says, or cannot be read.
+#[derive(Debug)]
+pub struct UnsoundBlob {
+    pub digest: Digest,
+    /// Description of the damage, in a few words.
+    pub problem: String,
+    /// True if it could not be read, and stays as it is.
+    pub is_served: bool,
+    /// Images that need it, the first 10,000.
+    pub images: Vec<AffectedImage>,
+}
+
+impl UnsoundBlob {
+    /// Logs it with the first images that need it.
+    pub fn log(&self) {
+        let names: Vec<_> = self.image_names().take(MAX_LOGGED).collect();
+        tracing::error!(
+            digest = %self.digest,
+            problem = self.problem,
+            is_served = self.is_served,
+            images = names.join(" "),
+            "a blob that was taken over is damaged: push one of these images again"
+        );
+    }
+
+    /// Names of the images: their tags, or else their digests.
+    pub fn image_names(&self) -> impl Iterator<Item = String> {
+        self.images.iter().flat_map(image_names)
     }
 }
