@@ -63,6 +63,9 @@ pub(crate) enum ApiError {
         challenge: String,
         required: RequiredScopes,
     },
+    /// Action that access rules do not allow in a repository that the client may see.
+    #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
+    Denied(Scope),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("{INTERNAL}")]
@@ -202,6 +205,7 @@ impl ApiError {
             } => rendered
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
+            Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
             Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
             _ => rendered,
         }
@@ -225,6 +229,7 @@ impl ApiError {
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
@@ -277,17 +282,11 @@ fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
     match error {
-        Error::NameUnknown(name) => {
-            rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
-        }
-        Error::ManifestUnknown {
-            repository,
-            reference,
-        } => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN")
-            .detail(json!({ "name": repository.as_str(), "reference": reference })),
-        Error::BlobUnknown { digest, .. } => {
-            rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
-        }
+        Error::NameUnknown(_)
+        | Error::ManifestUnknown { .. }
+        | Error::ManifestDamaged { .. }
+        | Error::BlobUnknown { .. }
+        | Error::BlobDamaged { .. } => absent(error),
         Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
@@ -314,6 +313,9 @@ fn registry_error(error: &Error) -> Rendered {
         Error::TagImmutable { tag, .. } => {
             rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
         }
+        Error::TagDenied { tag, .. } => {
+            rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
+        }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
@@ -337,6 +339,37 @@ fn registry_error(error: &Error) -> Rendered {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
+    }
+}
+
+/// Renders the error for content that is not there, or damaged and not served.
+fn absent(error: &Error) -> Rendered {
+    let rendered = |code| Rendered::new(StatusCode::NOT_FOUND, code, error);
+    match error {
+        Error::NameUnknown(name) => {
+            rendered("NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
+        }
+        Error::ManifestUnknown {
+            repository,
+            reference,
+        } => rendered("MANIFEST_UNKNOWN")
+            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+        Error::ManifestDamaged {
+            repository,
+            reference,
+            digest,
+            problem,
+        } => rendered("MANIFEST_UNKNOWN").detail(json!({
+            "name": repository.as_str(), "reference": reference, "digest": digest.as_str(), "damage": problem,
+        })),
+        Error::BlobDamaged {
+            digest, problem, ..
+        } => rendered("BLOB_UNKNOWN")
+            .detail(json!({ "digest": digest.as_str(), "damage": problem })),
+        Error::BlobUnknown { digest, .. } => {
+            rendered("BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        }
+        _ => rendered("UNKNOWN"),
     }
 }
 
