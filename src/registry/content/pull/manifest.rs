@@ -28,7 +28,10 @@ impl Manifests<'_> {
                     .await?
             }
         };
-        found.ok_or_else(|| manifest_unknown(repository, reference))
+        match found {
+            Some(manifest) => Ok(manifest),
+            None => Err(self.registry.missing_manifest(repository, reference).await),
+        }
     }
 
     /// Fills `buffer` with the bytes of a manifest from `offset` on.
