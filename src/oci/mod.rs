@@ -3,17 +3,22 @@
 //! Nothing here accesses files, clocks or the network, so that every layer can use it.
 
 mod digest;
+mod glob;
 mod image_config;
+pub mod layout;
 mod manifest;
 mod media_type;
 mod name;
 mod outline;
+mod referrer;
 mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
+pub use glob::Glob;
 pub use image_config::ImageConfig;
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
+pub use referrer::{Referrer, annotations};
 pub use unambiguous::check_manifest;

@@ -21,10 +21,11 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Hasher, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
-    Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, WithdrawnFrom, now,
+    Actor, AffectedImage, ClockState, DatabaseSize, Idle, Jump, Millis, Quarantined, RemovedTagRow,
+    RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage,
+    VerificationRun, now,
 };
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
@@ -33,10 +34,12 @@ pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
 pub use content::push::promotion::Promotion;
+pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
+pub use content::visibility::{IsVisible, Visibility};
 pub use error::Error;
 pub use facades::{
     Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
@@ -52,7 +55,6 @@ pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;
-pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};
@@ -73,4 +75,7 @@ pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
 pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
-pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};
+pub use verify::counters::VerifyCounters;
+pub use verify::finding::{Finding, FindingKind, Outcome, Treatment, Verification, VerifyProgress};
+pub use verify::pace::{Pace, VerifySchedule};
+pub use verify::run::{Runner, VerifyEvent, VerifyOptions, VerifyWatcher};

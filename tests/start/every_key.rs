@@ -319,6 +319,16 @@ const CASES: &[Case] = &[
             })
         },
     ),
+    Case("verify", "", "verify: {enabled: false}", |seen| {
+        let ready = seen.client().get("/readyz?verbose").json();
+        ready["checks"]["verification"] == "off"
+    }),
+    Case(
+        "access",
+        "",
+        "access: {rules: [{repositories: '**', who: anonymous, may: pull}]}",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 403,
+    ),
     Case(
         "policies",
         "",

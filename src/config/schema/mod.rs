@@ -1,5 +1,6 @@
 //! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
 
+mod access;
 mod auth;
 mod gc;
 mod health;
@@ -9,7 +10,9 @@ mod log;
 mod root;
 mod storage;
 mod validation;
+mod verify;
 
+pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
@@ -25,3 +28,4 @@ pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,
 };
+pub use verify::Verify;

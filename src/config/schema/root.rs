@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::config::schema::access::AccessSection;
 use crate::config::schema::auth::Auth;
 use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
@@ -9,6 +10,7 @@ use crate::config::schema::http::Http;
 use crate::config::schema::log::{Level, Log};
 use crate::config::schema::storage::Storage;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
+use crate::config::schema::verify::Verify;
 
 /// The configuration; its `Default` is the one used without a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Config {
     pub http: Http,
     pub storage: Storage,
     pub auth: Option<Auth>,
+    /// Rules about who may do what; without it everybody who is admitted may do everything. Ours.
+    pub access: Option<AccessSection>,
     pub health: Health,
     pub validation: Validation,
     pub policy: ContentPolicy,
@@ -29,6 +33,8 @@ pub struct Config {
     pub tags: Tags,
     pub manifests: Manifests,
     pub gc: Gc,
+    /// Ours.
+    pub verify: Verify,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }

@@ -63,6 +63,9 @@ pub(crate) enum ApiError {
         challenge: String,
         required: RequiredScopes,
     },
+    /// Action that access rules do not allow in a repository that the client may see.
+    #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
+    Denied(Scope),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("{INTERNAL}")]
@@ -74,8 +77,11 @@ pub(crate) enum ApiError {
     Upload { location: String, error: Error },
 }
 
-/// Pause before a request is worth repeating while another registry's store is taken over.
+/// Pause before a request is worth repeating while the registry has no room, or takes over another registry's store.
 const RETRY_SECONDS: u32 = 5;
+
+/// Maximum length of an error's message, in bytes: some quote what the client sent.
+const MAX_MESSAGE: usize = 2000;
 
 /// Text for an internal error, whose cause is in the log.
 const INTERNAL: &str = "internal error: the registry's log has the details";
@@ -109,7 +115,7 @@ impl Rendered {
         Self {
             status,
             code,
-            message: message.to_string(),
+            message: cut(message.to_string()),
             detail: None,
             header: None,
         }
@@ -202,6 +208,7 @@ impl ApiError {
             } => rendered
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
+            Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
             Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
             _ => rendered,
         }
@@ -225,12 +232,22 @@ impl ApiError {
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
             }
         }
     }
+}
+
+/// Cuts a message that is too long for an answer.
+fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
 }
 
 /// Whole seconds until a wait has passed, at least one.
@@ -277,17 +294,11 @@ fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
     match error {
-        Error::NameUnknown(name) => {
-            rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
-        }
-        Error::ManifestUnknown {
-            repository,
-            reference,
-        } => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN")
-            .detail(json!({ "name": repository.as_str(), "reference": reference })),
-        Error::BlobUnknown { digest, .. } => {
-            rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
-        }
+        Error::NameUnknown(_)
+        | Error::ManifestUnknown { .. }
+        | Error::ManifestDamaged { .. }
+        | Error::BlobUnknown { .. }
+        | Error::BlobDamaged { .. } => absent(error),
         Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
@@ -314,6 +325,9 @@ fn registry_error(error: &Error) -> Rendered {
         Error::TagImmutable { tag, .. } => {
             rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
         }
+        Error::TagDenied { tag, .. } => {
+            rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
+        }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),
         Error::ClassRefused(_) => rendered(S::FORBIDDEN, "DENIED"),
@@ -322,10 +336,9 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
-        Error::TakingOver(_) => {
+        Error::TakingOver(_) | Error::Overloaded(_) => {
             rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
         }
-        Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
@@ -337,6 +350,37 @@ fn registry_error(error: &Error) -> Rendered {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
+    }
+}
+
+/// Renders the error for content that is not there, or damaged and not served.
+fn absent(error: &Error) -> Rendered {
+    let rendered = |code| Rendered::new(StatusCode::NOT_FOUND, code, error);
+    match error {
+        Error::NameUnknown(name) => {
+            rendered("NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
+        }
+        Error::ManifestUnknown {
+            repository,
+            reference,
+        } => rendered("MANIFEST_UNKNOWN")
+            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+        Error::ManifestDamaged {
+            repository,
+            reference,
+            digest,
+            problem,
+        } => rendered("MANIFEST_UNKNOWN").detail(json!({
+            "name": repository.as_str(), "reference": reference, "digest": digest.as_str(), "damage": problem,
+        })),
+        Error::BlobDamaged {
+            digest, problem, ..
+        } => rendered("BLOB_UNKNOWN")
+            .detail(json!({ "digest": digest.as_str(), "damage": problem })),
+        Error::BlobUnknown { digest, .. } => {
+            rendered("BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        }
+        _ => rendered("UNKNOWN"),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Manifests: rows, and the exact bytes.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{MAIN_DB, OptionalExtension, Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
@@ -55,7 +55,7 @@ impl PointReader<'_> {
         self.stored_manifest(
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
-             JOIN manifests ON manifests.id = tags.manifest_id
+             JOIN manifests ON manifests.id = tags.manifest_id AND damage IS NULL
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
             repository,
@@ -71,12 +71,37 @@ impl PointReader<'_> {
     ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
-             JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+             JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2 AND damage IS NULL
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
             repository,
             digest.as_str(),
         )
+    }
+
+    /// Fills `buffer` with the bytes of a manifest from `offset` on; false if it is absent.
+    pub fn read_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<bool, Error> {
+        // one snapshot: the row number may be reused by the time that its bytes are opened
+        let snapshot = self.connection.unchecked_transaction()?;
+        let id: Option<i64> = snapshot
+            .prepare_cached(
+                "SELECT manifests.id FROM repositories
+                 JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+                 WHERE repositories.name = ?1",
+            )?
+            .query_row([repository.as_str(), digest.as_str()], |row| row.get(0))
+            .optional()?;
+        let Some(id) = id else { return Ok(false) };
+        snapshot
+            .blob_open(MAIN_DB, "manifest_bytes", "bytes", id, true)?
+            .read_at_exact(buffer, offset)?;
+        Ok(true)
     }
 
     fn stored_manifest(
@@ -256,7 +281,7 @@ impl WriteTx<'_> {
         Ok(statement.execute(params![manifest.0, now])? > 0)
     }
 
-    /// Moves a manifest that no index needs to the trash, with the names of its tags.
+    /// Moves a manifest that no index needs to the trash, with the names of its tags; a damaged one goes for good.
     ///
     /// Its tags and its references to others are removed.
     pub fn delete_manifest(
@@ -271,7 +296,7 @@ impl WriteTx<'_> {
                 "INSERT OR REPLACE INTO trash
                      (repository_id, digest, media_type, bytes, subject, tags, deleted_at, deleted_by, deleted_from)
                  SELECT repository_id, digest, media_type, bytes, subject, ?2, ?3, ?4, ?5
-                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1",
+                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1 AND damage IS NULL",
             )?
             .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;
         if !tags.is_empty() {

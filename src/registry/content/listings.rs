@@ -1,8 +1,9 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
 use crate::meta::{self, TagRow};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
+use crate::oci::{Digest, Referrer, RepositoryName, annotations};
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
+use crate::registry::content::visibility::{NameQuery, Visibility};
 use crate::registry::error::Error;
 use crate::registry::facades::{Manifests, Repositories, Tags};
 
@@ -22,9 +23,10 @@ fn limit(wanted: Option<usize>) -> usize {
 }
 
 impl Repositories<'_> {
-    /// Lists the names of repositories with content, after `after`.
+    /// Lists the names of visible repositories with content, after `after`.
     pub async fn catalog(
         self,
+        visibility: Visibility,
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<String>, Error> {
@@ -33,14 +35,25 @@ impl Repositories<'_> {
             .min(self.registry.settings().pages.catalog);
         let names = self
             .registry
-            .scan(move |meta| meta.catalog(&after, limit + 1))
+            .scan(move |meta| {
+                let query = NameQuery {
+                    after,
+                    term: String::new(),
+                    skip: 0,
+                    limit: limit + 1,
+                };
+                visibility.names(meta, &query)
+            })
             .await?;
         Ok(Page::cut(names, limit, String::clone))
     }
 
-    /// Lists repositories whose name contains `term`: page number `page`, from 1, of `count` each.
+    /// Lists visible repositories whose name contains `term`: page number `page`, from 1, of `count` each.
+    ///
+    /// The only list read by position instead of by key, because the API that it serves numbers its pages.
     pub async fn search(
         self,
+        visibility: Visibility,
         term: String,
         count: usize,
         page: usize,
@@ -48,7 +61,13 @@ impl Repositories<'_> {
         let count = count.min(PAGE_LIMIT);
         self.registry
             .scan(move |meta| {
-                meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
+                let query = NameQuery {
+                    after: String::new(),
+                    term,
+                    skip: page.saturating_sub(1).saturating_mul(count),
+                    limit: count,
+                };
+                visibility.names(meta, &query)
             })
             .await
     }
@@ -120,21 +139,14 @@ impl Manifests<'_> {
                     .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
                     .pop()
                 {
-                    let annotations = Manifest::parse(Some(&row.media_type), &row.bytes)
-                        .map(|manifest| manifest.annotations);
-                    let descriptor = Descriptor {
+                    let referrer = Referrer {
                         media_type: row.media_type,
                         digest: row.digest.as_str().to_owned(),
-                        size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
-                        urls: None,
+                        size: row.bytes.len(),
                         artifact_type: row.artifact_type,
-                        platform: None,
-                        annotations: annotations
-                            .ok()
-                            .filter(|annotations| !annotations.is_empty()),
+                        annotations: annotations(&row.bytes),
                     };
-                    let length =
-                        serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
+                    let length = serde_json::to_string(&referrer).map_or(0, |text| text.len() + 1);
                     let is_long =
                         bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
                     if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
@@ -143,8 +155,8 @@ impl Manifests<'_> {
                     }
                     bytes += length;
                     read += row.bytes.len();
-                    after.clone_from(&descriptor.digest);
-                    page.items.push(descriptor);
+                    after.clone_from(&referrer.digest);
+                    page.items.push(referrer);
                 }
                 Ok(page)
             })

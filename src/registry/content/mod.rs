@@ -1,5 +1,6 @@
 //! Content: manifests, blobs, tags and lists.
 
+pub(super) mod damage_log;
 pub(super) mod delete;
 pub(super) mod describe;
 pub(super) mod listings;
@@ -12,3 +13,4 @@ pub(super) mod push;
 pub(super) mod reference;
 pub(super) mod signature_tags;
 pub(super) mod undo;
+pub(super) mod visibility;

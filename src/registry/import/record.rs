@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::blob::SourceFile;
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WriteTx, now,
+    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx,
+    now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
@@ -17,7 +19,7 @@ use crate::registry::import::progress::ImportProgress;
 use crate::registry::import::tag_fate::TagFate;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
-use crate::registry::verify::comparison::withdraw;
+use crate::registry::verify::comparison::{Damage, withdraw};
 
 impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
@@ -152,7 +154,11 @@ impl Recording<'_> {
                 self.stored(&repository, &digests)?;
             }
             ImportPiece::Damaged(digest) => {
-                withdraw(self.tx, &digest)?;
+                let damage = Damage {
+                    problem: "the file of the other registry had another size".to_owned(),
+                    file: WithdrawnFile::Remove,
+                };
+                withdraw(self.tx, &digest, &damage)?;
             }
             ImportPiece::Manifests(repository, manifests) => {
                 progress.add_manifests(manifests.len());
@@ -221,6 +227,7 @@ impl Recording<'_> {
             name,
             settings: self.settings,
             actor: self.actor,
+            tag_changes: TagChanges::All,
             now: self.now,
         })
     }
@@ -275,10 +282,14 @@ fn set_tag(
     target: ManifestId,
     since: Millis,
 ) -> Result<(), Error> {
-    let (origin, actor) = (TagOrigin::import(since), change.actor);
+    let origin = if tag.is_asked_for {
+        TagOrigin::push(since)
+    } else {
+        TagOrigin::import(since)
+    };
     Ok(change
         .tx
-        .set_tag(change.id, &tag.name, target, origin, actor, since)?)
+        .set_tag(change.id, &tag.name, target, origin, change.actor, since)?)
 }
 
 /// Records the targets that a tag had before it was seen here first.

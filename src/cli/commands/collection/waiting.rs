@@ -8,7 +8,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::output;
 use crate::cli::terminal::values::{count, size, time};
 
-/// Leftovers of a collection: garbage that waits, and open uploads.
+/// Content that a collection leaves.
 pub(super) struct Leftovers {
     waiting: Vec<Waiting>,
     store: StoreUsage,

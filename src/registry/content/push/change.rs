@@ -5,6 +5,7 @@ use crate::meta::{
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
@@ -19,6 +20,7 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub name: &'c RepositoryName,
     pub settings: &'c RegistrySettings,
     pub actor: &'c Actor,
+    pub tag_changes: TagChanges,
     pub now: Millis,
 }
 
@@ -61,6 +63,7 @@ impl<'c> RepositoryChange<'c> {
             name,
             settings,
             actor,
+            tag_changes: TagChanges::All,
             now: now(),
         })
     }
@@ -88,17 +91,24 @@ impl<'c> RepositoryChange<'c> {
         needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
-        if let Some(manifest) = tx.manifest(self.id, &new.digest)? {
-            tx.renew_manifest(manifest, self.now)?;
-            self.mend_media_type(manifest, new)?;
-            return Ok(manifest);
-        }
         let needed = if self.settings.sparse {
             Needed::Nothing
         } else {
             needed
         };
-        self.insert_manifest(references, new, needed)
+        let Some(manifest) = tx.manifest(self.id, &new.digest)? else {
+            return self.insert_manifest(references, new, needed);
+        };
+        tx.renew_manifest(manifest, self.now)?;
+        if tx.is_damaged(manifest)? {
+            let targets = self.resolve_references(references, needed)?;
+            tx.replace_manifest(manifest, new)?;
+            self.add_references(manifest, references, targets)?;
+            tx.hold_referrers(self.id, manifest, new)?;
+        } else {
+            self.mend_media_type(manifest, new)?;
+        }
+        Ok(manifest)
     }
 
     /// Records a manifest that the repository does not hold, with its references.
@@ -114,15 +124,36 @@ impl<'c> RepositoryChange<'c> {
         let tx = self.tx;
         let targets = self.resolve_references(references, needed)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
-        for (reference, target) in references.iter().zip(targets) {
-            match target {
-                Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference)?,
-                Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
-                Target::Absent => tx.add_absent_reference(self.id, manifest, reference)?,
-            }
-        }
+        self.add_references(manifest, references, targets)?;
         tx.hold_referrers(self.id, manifest, new)?;
         Ok(manifest)
+    }
+
+    /// Records the references of a manifest anew; gaps are accepted.
+    pub fn renew_references(
+        &self,
+        manifest: ManifestId,
+        references: &[Reference],
+    ) -> Result<(), Error> {
+        let targets = self.resolve_references(references, Needed::Nothing)?;
+        self.tx.forget_references(manifest)?;
+        self.add_references(manifest, references, targets)
+    }
+
+    fn add_references(
+        &self,
+        manifest: ManifestId,
+        references: &[Reference],
+        targets: Vec<Target>,
+    ) -> Result<(), Error> {
+        for (reference, target) in references.iter().zip(targets) {
+            match target {
+                Target::Blob(blob) => self.tx.add_blob_reference(manifest, blob, reference)?,
+                Target::Manifest(child) => self.tx.add_child_reference(manifest, child)?,
+                Target::Absent => self.tx.add_absent_reference(self.id, manifest, reference)?,
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the media type of a manifest that was pushed under a less specific one before.
@@ -145,33 +176,42 @@ impl<'c> RepositoryChange<'c> {
     /// Points a tag at a manifest.
     ///
     /// # Errors
-    /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
+    /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere; [`Error::TagDenied`] if the actor may not
+    /// make this change.
     pub fn set_tag(
         &self,
         tag: &TagName,
         manifest: ManifestId,
         origin: TagOrigin,
     ) -> Result<(), Error> {
-        self.check_movable(tag, manifest)?;
+        self.check_change(tag, manifest)?;
         Ok(self
             .tx
             .set_tag(self.id, tag, manifest, origin, self.actor, self.now)?)
     }
 
-    fn check_movable(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
+    fn check_change(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
         let mutable = self
             .settings
             .retention
             .check_mutable(self.name, tag.as_str());
-        if let Err(immutable) = mutable
-            && self
-                .tx
-                .tag_target(self.id, tag)?
-                .is_some_and(|(present, _)| present != manifest)
-        {
-            return Err(immutable);
+        if mutable.is_ok() && self.tag_changes == TagChanges::All {
+            return Ok(());
         }
-        Ok(())
+        let denied = |denied| {
+            Err(Error::TagDenied {
+                repository: self.name.clone(),
+                tag: tag.clone(),
+                denied,
+            })
+        };
+        match (self.tx.tag_target(self.id, tag)?, self.tag_changes) {
+            (Some((present, _)), _) if present == manifest => Ok(()),
+            (Some(_), TagChanges::Creations) => denied(TagChanges::Moves),
+            (None, TagChanges::Moves) => denied(TagChanges::Creations),
+            (Some(_), _) => mutable,
+            (None, _) => Ok(()),
+        }
     }
 
     /// Resolves each reference.
