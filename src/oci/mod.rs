@@ -4,6 +4,7 @@
 
 mod digest;
 mod image_config;
+pub mod layout;
 mod manifest;
 mod media_type;
 mod name;
