@@ -18,10 +18,11 @@ pub const DOCKER_FILE: &str = "manifest.json";
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the whole name of an image: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`, some with a host before it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
-/// Annotation with the repository of a manifest that has no name of its own: a referrer or a signature.
+/// Annotation with the name of what other tools must not take for an image: `REPOSITORY:TAG` of a signature, or the
+/// `REPOSITORY` alone of a referrer, which has no tag.
 ///
-/// Only this registry writes it; elsewhere the repository is that of the subject.
-pub const REPOSITORY: &str = "io.tarkeep.repository";
+/// Only this registry writes it.
+pub const COMPANION_NAME: &str = "io.tarkeep.companion.name";
 
 /// Content of [`INDEX_FILE`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
