@@ -1,5 +1,7 @@
 //! The error of a command.
 
+use std::process::ExitCode;
+
 use tarkeep::config::Violations;
 
 /// A command's failure, in one sentence for a person.
@@ -13,9 +15,27 @@ pub(crate) enum Error {
     Registry(#[from] tarkeep::registry::Error),
     #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
+    #[error(transparent)]
+    Export(#[from] tarkeep::export::Error),
     #[error("{0}")]
     Other(String),
+    /// It is done, but for what this names.
+    #[error("{0}")]
+    LeftOut(String),
     /// The output already says why.
     #[error("")]
     Reported,
+}
+
+/// Exit code of a command that is done, but has left something out.
+const LEFT_OUT: u8 = 3;
+
+impl Error {
+    /// Returns the exit code that `docs/json.md` names.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::LeftOut(_) => ExitCode::from(LEFT_OUT),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }

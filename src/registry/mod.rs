@@ -5,12 +5,13 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `upload`, `import`, `export`, `gc`, `policy`, `report` and `verify`.
 
 mod blocking;
 mod content;
 mod disk_reserve;
 mod error;
+mod export;
 mod facades;
 mod gc;
 mod import;
@@ -21,7 +22,7 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, KeptOpen, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
     TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
@@ -38,8 +39,11 @@ pub use content::reference::ManifestReference;
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
+pub use export::blob::{BlobReader, CopyError};
+pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
+    Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
+    Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};
@@ -51,7 +55,7 @@ pub use import::progress::{ImportCounts, ImportProgress};
 pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
-pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::dependents::Dependent;
 pub use report::forecast::Forecast;
 pub use report::measurement::{StoreMeasurement, StoreUsage};

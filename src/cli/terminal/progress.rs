@@ -1,4 +1,4 @@
-//! Progress bar of a collection, on a terminal.
+//! Progress bars on a terminal: of a collection, and of bytes that are copied.
 
 use std::io::{IsTerminal, stderr};
 
@@ -8,6 +8,7 @@ use tarkeep::registry::Progress;
 use crate::cli::terminal::values::size;
 
 const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
+const BYTES_TEMPLATE: &str = "[{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
 
 /// A bar on standard error, removed when it is dropped.
 pub(crate) struct Bar(ProgressBar);
@@ -39,12 +40,36 @@ impl Drop for Bar {
     }
 }
 
+/// A bar of bytes on standard error, removed when it is dropped.
+pub(crate) struct ByteBar(ProgressBar);
+
+impl ByteBar {
+    /// A bar of `total` bytes; as [`Bar::new`].
+    pub(crate) fn new(total: u64) -> Option<Self> {
+        let style = ProgressStyle::with_template(BYTES_TEMPLATE).ok()?;
+        let bar = || ProgressBar::new(total).with_style(style.progress_chars("= "));
+        stderr().is_terminal().then(bar).map(Self)
+    }
+
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+}
+
+impl Drop for ByteBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_valid() {
-        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    fn the_templates_are_valid() {
+        for template in [TEMPLATE, BYTES_TEMPLATE] {
+            assert!(ProgressStyle::with_template(template).is_ok());
+        }
     }
 }

@@ -1,0 +1,3 @@
+//! Commands that carry content to other places and tools.
+
+pub(crate) mod export;
