@@ -210,7 +210,15 @@ fn show(printed: &mut Printed) {
         std::fs::remove_file(file).expect("removed");
     }
     printed.run(&server, "registry verify", &["verify"]);
-    let flags = ["export", "team/app", "other", "-", "--dry-run", "-o", "json"];
+    let flags = [
+        "export",
+        "team/app",
+        "other",
+        "-",
+        "--dry-run",
+        "-o",
+        "json",
+    ];
     let mut exported = server.cli(&flags);
     exported.stdout = exported.stderr.clone();
     printed.add("registry export", &exported);

@@ -26,6 +26,8 @@ struct Stalled {
 impl Stalled {
     fn begin(server: &Server) -> Self {
         let mut command = server.cli_command(&["export", "app:v1", "-"]);
+        // a server that has just started may not have recorded its settings yet
+        command.envs(FAST);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("it runs");
         let mut stdout = child.stdout.take().expect("a pipe");
         let mut read = vec![0; 512];

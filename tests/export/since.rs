@@ -23,7 +23,8 @@ fn only_what_is_new_is_written() {
     let archive = export(&server, &["team/app", "-", "--since", &path("base.tar")]).stdout;
     let mut content = content_of(&files_of(&archive));
     let mut wanted = vec![new.digest(), sha256(&new.config), sha256(&new.layers[1])];
-    (content.sort(), wanted.sort());
+    content.sort();
+    wanted.sort();
     assert_eq!(content, wanted);
     // the earlier export as a directory, and one that tar has made of it
     let packed = path("packed.tar");
