@@ -20,6 +20,7 @@
 mod content;
 mod emergency_space;
 mod hasher;
+mod inventory;
 mod source;
 mod space;
 mod stats;
@@ -29,6 +30,7 @@ mod upload;
 pub use content::{BlobContent, BlobFile};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
+pub use inventory::{Shard, StoredFile};
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};

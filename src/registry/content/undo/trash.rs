@@ -5,6 +5,7 @@ use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::content::undo::undo_end::not_in_trash;
 use crate::registry::error::Error;
 use crate::registry::facades::Trash;
 use crate::registry::policy::retention::Retention;
@@ -92,6 +93,9 @@ impl Trash<'_> {
             (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
+                if tx.repository(&name)?.is_none() {
+                    return Err(not_in_trash(tx, None, &name, &digest)?);
+                }
                 let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let mut back = Vec::new();
                 change.restore_manifest(&digest, &mut back)?;
@@ -160,7 +164,7 @@ impl RepositoryChange<'_> {
         while let Some(next) = pending.last() {
             let Some(deleted) = self.deleted(next)? else {
                 if pending.len() == 1 {
-                    return Err(not_in_trash(self.name, next));
+                    return Err(not_in_trash(self.tx, Some(self.id), self.name, next)?);
                 }
                 // another index has named it as well
                 pending.pop();
@@ -175,7 +179,10 @@ impl RepositoryChange<'_> {
                 pending.extend(children.into_iter().rev());
             }
         }
-        restored.ok_or_else(|| not_in_trash(self.name, digest))
+        match restored {
+            Some(manifest) => Ok(manifest),
+            None => Err(not_in_trash(self.tx, Some(self.id), self.name, digest)?),
+        }
     }
 
     /// Reads a manifest in the trash.
@@ -235,10 +242,4 @@ impl RepositoryChange<'_> {
         back.push((restored, row));
         Ok(restored)
     }
-}
-
-fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
-    Error::NothingToRestore(format!(
-        "{digest} of {repository} is not in the trash: it was not deleted, or longer ago than the grace period"
-    ))
 }

@@ -9,7 +9,7 @@ _registry_names() {
     case "${COMP_WORDS[1]}" in
         ls | inspect | du | rm | restore | why) COMPREPLY=() ;;
         export) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
-        tag | policy) [[ $COMP_CWORD -eq 2 ]] || COMPREPLY=() ;;
+        tag | policy | uploads) [[ $COMP_CWORD -eq 2 ]] || COMPREPLY=() ;;
         *) return 0 ;;
     esac
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
