@@ -103,9 +103,9 @@ fn what_is_exported_is_not_collected_meanwhile() {
     });
 }
 
-/// Without a server, `registry garbage-collect` removes what nothing needs at once, but not what is exported.
+/// Commands that remove what was deleted at once do not while it is exported.
 #[test]
-fn garbage_collect_leaves_what_is_exported() {
+fn hasty_commands_leave_what_is_exported() {
     let directory = TempDir::new().expect("a directory");
     let data = directory.path().join("data");
     let [exported, _] = push(&data);
@@ -126,6 +126,10 @@ fn garbage_collect_leaves_what_is_exported() {
         assert!(output.expect("it runs").status.success());
     };
     collect();
+    assert!(!is_stored(&server, &exported).contains(&false));
+    let refused = server.cli(&["gc", "--now", "--yes"]);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("an export is running"), "{said}");
     assert!(!is_stored(&server, &exported).contains(&false));
     stalled.finish();
     collect();

@@ -1,5 +1,6 @@
 //! Leases of content while it is exported.
 
+use std::io;
 use std::time::Duration;
 
 use crate::blob::{DirectoryLock, KeptOpen};
@@ -14,21 +15,25 @@ const BATCH: usize = 500;
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Export<'_> {
-    /// Keeps `registry garbage-collect` from ignoring leases until the result is dropped.
+    /// Keeps commands that ignore leases from collecting, until the result is dropped.
     ///
     /// # Errors
-    /// That command is running.
-    pub fn lock(self) -> Result<KeptOpen, Error> {
-        self.registry
-            .blobs
-            .lock_directory(DirectoryLock::Shared)
-            .map_err(Error::files("locking the data directory"))?
-            .ok_or_else(|| {
-                Error::Internal(
-                    "registry garbage-collect has locked the data directory: export when it has finished"
-                        .to_owned(),
-                )
-            })
+    /// Such a command is running.
+    pub fn lock(self) -> Result<[KeptOpen; 2], Error> {
+        let blobs = &self.registry.blobs;
+        let locked = |lock: io::Result<Option<KeptOpen>>, command| {
+            lock.map_err(Error::files("locking the data directory"))?
+                .ok_or_else(|| {
+                    Error::Internal(format!("{command} is running: export when it has finished"))
+                })
+        };
+        Ok([
+            locked(
+                blobs.lock_directory(DirectoryLock::Shared),
+                "registry garbage-collect",
+            )?,
+            locked(blobs.lock_blobs(DirectoryLock::Shared), "registry gc --now")?,
+        ])
     }
 
     /// Returns the interval at which [`Self::renew`] has to be called: a quarter of the time for which anything stays.
