@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::export::error::Error;
-use crate::export::plan::is_image;
-use crate::oci::{Digest, layout};
+use crate::oci::{Digest, MediaType, layout};
 use crate::registry::{self, ExportedManifest};
 
 /// An image as `docker load` reads it.
@@ -55,6 +54,11 @@ impl DockerImage {
             tags: BTreeSet::new(),
         })
     }
+}
+
+/// Reports whether a config of this type is that of an image that can be run.
+pub(super) fn is_image(config: &str) -> bool {
+    matches!(config, MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG)
 }
 
 /// Returns the content of the file.

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::export::chosen::{self, ChosenImage, Companions, ExportOptions, LoadableBy};
-use crate::export::docker::DockerImage;
+use crate::export::docker::{DockerImage, is_image};
 use crate::export::earlier::EarlierExport;
 use crate::export::error::Error;
 use crate::export::platform;
 use crate::export::spool::Spool;
-use crate::oci::{Digest, MediaType, Platform, RepositoryName, TagName};
+use crate::oci::{Digest, Platform, RepositoryName, TagName};
 use crate::registry::{self, ExportedManifest, Registry};
 
 /// Kind of an entry in the list of a layout.
@@ -338,9 +338,4 @@ impl Planner<'_> {
         }
         Ok(())
     }
-}
-
-/// Reports whether a config of this type is that of an image that can be run.
-pub(super) fn is_image(config: &str) -> bool {
-    matches!(config, MediaType::OCI_CONFIG | MediaType::DOCKER_CONFIG)
 }

@@ -1,4 +1,4 @@
-//! What `registry export` writes, read by skopeo and podman.
+//! skopeo and podman, which read what `registry export` writes.
 
 use crate::harness::fixture::{Layout, assert_same, layout_content};
 use crate::harness::sandbox::Sandbox;

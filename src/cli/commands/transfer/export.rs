@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
     output: Output,
 }
 
-/// What is known of an export once it is planned.
+/// Facts of an export once it is planned.
 struct Report {
     destination: Destination,
     entries: Vec<PlannedEntry>,
@@ -119,7 +119,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         write(&registry, plan, &report, format).await?;
     }
     report.print(format)?;
-    report.outcome()
+    report.outcome(format)
 }
 
 fn parsed(references: &[String]) -> Result<Vec<Reference>, Error> {
@@ -281,7 +281,7 @@ impl Report {
         let absent = self
             .absent
             .iter()
-            .map(|absent| json!({ "image": absent.image, "digest": absent.digest.as_str() }));
+            .map(|absent| json!({ "imageName": absent.image, "digest": absent.digest.as_str() }));
         let amount = |amount: &Amount| json!({ "manifestCount": amount.manifests, "blobCount": amount.blobs, "size": amount.size });
         json!({
             "destination": self.destination.path().map_or("-".into(), |path| path.to_string_lossy()),
@@ -293,10 +293,13 @@ impl Report {
         })
     }
 
-    /// Fails if something was left out because it is not stored.
-    fn outcome(&self) -> Result<(), Error> {
+    /// Fails if something was left out because it is not stored; the object has said so already.
+    fn outcome(&self, format: Format) -> Result<(), Error> {
         if self.absent.is_empty() {
             return Ok(());
+        }
+        if format == Format::Json {
+            return Err(Error::LeftOut(String::new()));
         }
         let lines: Vec<_> = self
             .absent
