@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 
 use super::{FAST, push_index};
+use crate::import::Store;
 use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
 /// Objects that other tests compare.
@@ -238,6 +239,20 @@ fn hand_on(printed: &mut Printed) {
     printed.add("registry export", &exported);
 }
 
+/// An import with a blob that is damaged and a link that is empty.
+fn import(printed: &mut Printed) {
+    let source = tempfile::TempDir::new().expect("a directory");
+    let store = Store::new(source.path());
+    let image = Image::small(1);
+    store.image("app", "v1", &image);
+    let mut altered = image.layers[0].clone();
+    altered[7] ^= 1;
+    store.write(&store.blob_path(&sha256(&image.layers[0])), &altered);
+    store.write(&store.tag_path("app", "empty"), b"");
+    let source = source.path().to_str().expect("text");
+    printed.run(&Server::start(), "registry import", &["import", source]);
+}
+
 /// Commands that collect, and those about a server.
 fn run_others(printed: &mut Printed) {
     let directory = tempfile::TempDir::new().expect("a directory");
@@ -330,6 +345,7 @@ fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
     hand_on(&mut printed);
+    import(&mut printed);
     run_others(&mut printed);
     let documented = documented();
     for (heading, types) in &documented {
