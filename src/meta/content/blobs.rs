@@ -196,18 +196,14 @@ impl WriteTx<'_> {
         Ok(statement.execute(params![repository.as_str(), digest.as_str(), now])? > 0)
     }
 
-    /// Renews the lease of a blob that no manifest needs, with all its links; does nothing if it is absent.
-    pub fn renew_blob(&self, digest: &Digest, now: Millis) -> Result<(), Error> {
-        for sql in [
-            // max of NULL and a time is NULL: what is referenced stays without one
-            "UPDATE repository_blobs SET idle_since = max(idle_since, ?2), released_at = NULL
-             WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1)",
-            "UPDATE blobs SET idle_since = max(idle_since, ?2) WHERE digest = ?1",
-        ] {
-            self.connection
-                .prepare_cached(sql)?
-                .execute(params![digest.as_str(), now])?;
-        }
+    /// Renews the leases of all unreferenced links to a blob.
+    pub fn renew_links(&self, blob: BlobRow, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                // max of NULL and a time is NULL: what is referenced stays without one
+                "UPDATE repository_blobs SET idle_since = max(idle_since, ?2), released_at = NULL WHERE blob_id = ?1",
+            )?
+            .execute(params![blob.id.0, now])?;
         Ok(())
     }
 

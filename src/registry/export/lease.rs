@@ -67,7 +67,10 @@ impl Export<'_> {
                 .meta
                 .write_lazily(move |tx| {
                     for digest in &unneeded {
-                        tx.renew_blob(digest, now())?;
+                        if let Some(blob) = tx.blob(digest)? {
+                            tx.renew_links(blob, now())?;
+                            tx.renew_blob(blob, now())?;
+                        }
                     }
                     Ok::<_, Error>(())
                 })
