@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use tarkeep::config::Violations;
+use tarkeep::registry::Error as Failure;
 
 /// A command's failure, in one sentence for a person.
 #[derive(Debug, thiserror::Error)]
@@ -11,8 +12,8 @@ pub(crate) enum Error {
     Config(#[from] tarkeep::config::Error),
     #[error(transparent)]
     Violations(#[from] Violations),
-    #[error(transparent)]
-    Registry(#[from] tarkeep::registry::Error),
+    #[error("{0}{remedy}", remedy = remedy(.0))]
+    Registry(#[from] Failure),
     #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
     #[error(transparent)]
@@ -37,5 +38,18 @@ impl Error {
             Self::LeftOut(_) => ExitCode::from(LEFT_OUT),
             _ => ExitCode::FAILURE,
         }
+    }
+}
+
+/// Ends the sentence about a name that is unknown: where the names are.
+fn remedy(failure: &Failure) -> String {
+    match failure {
+        Failure::NameUnknown(_) => {
+            ": registry ls lists repositories, and registry restore what was deleted".to_owned()
+        }
+        Failure::ManifestUnknown { repository, .. } => {
+            format!(": registry ls {repository} lists its tags")
+        }
+        _ => String::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! Where an export may be written, and what it replaces.
+//! Destinations that an export may be written to, and replacement of what is there.
 
 use std::fs;
 use std::io::Read;

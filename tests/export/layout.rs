@@ -1,4 +1,4 @@
-//! What is in a layout, and under which names.
+//! Content of a layout, and the names in it.
 
 use std::collections::BTreeSet;
 
@@ -177,7 +177,7 @@ fn docker_load_finds_its_images() {
     assert!(said.contains("--platform"), "{said}");
 }
 
-/// What a sparse index names need not be there: it is left out, and said.
+/// Children that a sparse index names and that are not stored are left out, and named.
 #[test]
 fn absent_children_are_named() {
     let server = Server::with(&[("REGISTRY_MANIFESTS_SPARSE", "true")]);
