@@ -25,7 +25,9 @@ mod source;
 mod space;
 mod stats;
 mod store;
+mod traffic;
 mod upload;
+mod verification;
 
 pub use content::{BlobContent, BlobFile};
 pub use emergency_space::EmergencySpace;
@@ -36,3 +38,4 @@ pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
 pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
 pub use upload::{UploadFile, UploadId};
+pub use verification::{BlobHash, Priority, is_disk_failure};

@@ -1,26 +1,46 @@
-//! Progress bars on a terminal: of a collection, and of bytes that are copied.
+//! Progress bars of a collection, a verification and an export, on a terminal.
 
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tarkeep::registry::Progress;
+use tarkeep::registry::{Progress, VerifyProgress};
 
 use crate::cli::terminal::values::size;
 
-const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
-const BYTES_TEMPLATE: &str = "[{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
-const LINE_TEMPLATE: &str = "{spinner} {msg}, {elapsed}";
+const COLLECTION: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
+const VERIFICATION: &str =
+    "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg} damaged, {elapsed}, {eta} left";
+const EXPORT: &str =
+    "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
+const LINE: &str = "{spinner} {msg}, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
+    /// A bar of a collection.
+    pub(crate) fn of_collection() -> Option<Self> {
+        Self::new(COLLECTION, size(0))
+    }
+
+    /// A bar of a verification.
+    pub(crate) fn of_verification() -> Option<Self> {
+        Self::new(VERIFICATION, "0".to_owned())
+    }
+
+    /// A bar of an export of `size` bytes.
+    pub(crate) fn of_export(size: u64) -> Option<Self> {
+        let bar = Self::new(EXPORT, String::new())?;
+        bar.0.set_length(size);
+        Some(bar)
+    }
+
     /// Returns `None` if standard error is not a terminal: scripts, pipes and logs never see a bar.
-    pub(crate) fn new() -> Option<Self> {
-        let style = ProgressStyle::with_template(TEMPLATE).ok()?;
+    fn new(template: &str, message: String) -> Option<Self> {
+        let style = ProgressStyle::with_template(template).ok()?;
         let bar = || {
             ProgressBar::new(0)
-                .with_message(size(0))
+                .with_message(message)
                 .with_style(style.progress_chars("= "))
         };
         stderr().is_terminal().then(bar).map(Self)
@@ -33,31 +53,25 @@ impl Bar {
             self.0.set_position(progress.done);
         }
     }
-}
 
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
-    }
-}
-
-/// A bar of bytes on standard error, removed when it is dropped.
-pub(crate) struct ByteBar(ProgressBar);
-
-impl ByteBar {
-    /// A bar of `total` bytes; as [`Bar::new`].
-    pub(crate) fn new(total: u64) -> Option<Self> {
-        let style = ProgressStyle::with_template(BYTES_TEMPLATE).ok()?;
-        let bar = || ProgressBar::new(total).with_style(style.progress_chars("= "));
-        stderr().is_terminal().then(bar).map(Self)
+    pub(crate) fn show(&self, progress: &VerifyProgress) {
+        self.0.set_length(progress.all_size);
+        self.0.set_message(progress.damaged.to_string());
+        self.0.set_position(progress.size);
     }
 
+    /// Adds bytes that were copied.
     pub(crate) fn advance(&self, bytes: u64) {
         self.0.inc(bytes);
     }
+
+    /// Prints something above the bar.
+    pub(crate) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
+    }
 }
 
-impl Drop for ByteBar {
+impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
@@ -67,9 +81,9 @@ impl Drop for ByteBar {
 pub(crate) struct Line(ProgressBar);
 
 impl Line {
-    /// Returns `None` if standard error is not a terminal, as [`Bar::new`] does.
+    /// Returns `None` if standard error is not a terminal, as [`Bar`] does.
     pub(crate) fn new() -> Option<Self> {
-        let style = ProgressStyle::with_template(LINE_TEMPLATE).ok()?;
+        let style = ProgressStyle::with_template(LINE).ok()?;
         let line = || ProgressBar::no_length().with_style(style);
         stderr().is_terminal().then(line).map(Self)
     }
@@ -92,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [TEMPLATE, BYTES_TEMPLATE, LINE_TEMPLATE] {
+        for template in [COLLECTION, VERIFICATION, EXPORT, LINE] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -19,7 +19,7 @@ use crate::cli::from_config::log;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, written};
-use crate::cli::terminal::progress::ByteBar;
+use crate::cli::terminal::progress::Bar;
 use crate::cli::terminal::reference::Reference;
 use crate::cli::terminal::values::{count, size};
 
@@ -168,7 +168,7 @@ async fn write(
     report: &Report,
     format: Format,
 ) -> Result<(), Error> {
-    let bar = ByteBar::new(report.written.size).filter(|_| format == Format::Text);
+    let bar = Bar::of_export(report.written.size).filter(|_| format == Format::Text);
     let watcher: export::Watcher = Arc::new(move |bytes| {
         if let Some(bar) = &bar {
             bar.advance(bytes);
