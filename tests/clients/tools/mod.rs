@@ -6,6 +6,7 @@ pub mod crane;
 pub mod curl;
 pub mod export;
 pub mod helm;
+pub mod import;
 pub mod oras;
 pub mod podman;
 pub mod regctl;
