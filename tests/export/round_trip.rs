@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use super::{content_of, export, files_of, push_everything, referrer};
-use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise};
+use super::{content_of, export, files_of, push_everything, put, referrer};
+use crate::support::{Image, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
 /// Imports an archive from standard input.
 #[track_caller]
@@ -41,24 +41,11 @@ fn another_registry_gets_the_same_content_under_the_same_names() {
 
     // what is new since then: an image, a signature of an old one, and a tag that is moved
     Image::new("new", vec![noise(1, 50_000), noise(40, 500)]).push(&mut client, "team/app", "v2");
-    let old = client.get("/v2/docker.io/library/app/manifests/v1").body;
-    let signature = referrer("late", &descriptor(OCI_MANIFEST, &old));
-    client.push_blob("docker.io/library/app", b"{}");
-    let digest = crate::support::sha256(&signature);
-    super::put(
-        &mut client,
-        "docker.io/library/app",
-        &digest,
-        OCI_MANIFEST,
-        &signature,
-    );
-    super::put(
-        &mut client,
-        "docker.io/library/app",
-        "v2",
-        OCI_MANIFEST,
-        &old,
-    );
+    let old = client.get(&format!("/v2/team/app/manifests/{}", pushed.children[1]));
+    let signature = referrer("late", &descriptor(OCI_MANIFEST, &old.body));
+    let digest = sha256(&signature);
+    put(&mut client, "team/app", &digest, OCI_MANIFEST, &signature);
+    put(&mut client, "team/app", "v1", OCI_MANIFEST, &old.body);
     let directory = tempfile::tempdir().expect("a directory");
     let base = directory.path().join("base.tar");
     std::fs::write(&base, &whole).expect("a file");
