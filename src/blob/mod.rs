@@ -18,6 +18,7 @@
 //! file and asking for its length are short enough for callers to do in place.
 
 mod content;
+mod copies;
 mod emergency_space;
 mod hasher;
 mod source;
@@ -27,6 +28,7 @@ mod store;
 mod upload;
 
 pub use content::{BlobContent, BlobFile};
+pub use copies::{BlobCopier, CopyCounts, Loss, Pace};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use source::SourceFile;

@@ -27,12 +27,12 @@ pub struct KeptOpen {
     _file: File,
 }
 
-/// A lock on the data directory.
+/// A lock on a directory. On the data directory, servers hold it shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
-    /// Held by each server; several may hold it.
+    /// Several may hold it.
     Shared,
-    /// Held by one process only, while no server runs.
+    /// Held by one only, and beside no shared one.
     Exclusive,
 }
 
@@ -91,7 +91,7 @@ impl BlobStore {
         self.stats.operation(operation).time(work)
     }
 
-    fn blobs(&self) -> PathBuf {
+    pub(super) fn blobs(&self) -> PathBuf {
         self.root.join("blobs")
     }
 
@@ -156,7 +156,7 @@ impl BlobStore {
         }
     }
 
-    fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
+    pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
         let path = self.blob_path(digest);
         let metadata = self.timed(Operation::Stat, || fs::symlink_metadata(&path))?;
         Ok(metadata.is_file() && metadata.len() == size)
@@ -341,16 +341,14 @@ impl BlobStore {
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        let directory = File::open(&self.root)?;
-        let locked = match lock {
-            DirectoryLock::Shared => directory.try_lock_shared(),
-            DirectoryLock::Exclusive => directory.try_lock(),
-        };
-        match locked {
-            Ok(()) => Ok(Some(KeptOpen { _file: directory })),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        lock_path(&self.root, lock)
+    }
+
+    /// Locks the names of blobs: a backup keeps them for itself, collection shares them while it removes some.
+    ///
+    /// `None` if another process, or another part of this one, holds a conflicting lock.
+    pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        lock_path(&self.blobs(), lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -371,7 +369,20 @@ impl BlobStore {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+fn lock_path(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+    let directory = File::open(path)?;
+    let locked = match lock {
+        DirectoryLock::Shared => directory.try_lock_shared(),
+        DirectoryLock::Exclusive => directory.try_lock(),
+    };
+    match locked {
+        Ok(()) => Ok(Some(KeptOpen { _file: directory })),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

@@ -12,6 +12,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Registry(#[from] tarkeep::registry::Error),
     #[error(transparent)]
+    Backup(#[from] tarkeep::backup::Error),
+    #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
     #[error("{0}")]
     Other(String),

@@ -5,8 +5,9 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `upload`, `import`, `backup`, `gc`, `policy`, `report` and `verify`.
 
+mod backup;
 mod blocking;
 mod content;
 mod disk_reserve;
@@ -21,11 +22,18 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
-pub use crate::meta::{
-    Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
+pub use crate::blob::{
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, DirectoryLock, KeptOpen, Loss,
+    Operation, Pace, Shortage, SourceFile, UploadId,
 };
+pub use crate::meta::{
+    Actor, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump, Millis,
+    RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, Usage,
+    backup_mark, now, settle_log,
+};
+pub use backup::counters::{BackupCounters, BackupState};
+pub use backup::settings::BackupSettings;
+pub use backup::source::SecondLook;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
@@ -39,7 +47,8 @@ pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use error::Error;
 pub use facades::{
-    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
+    Backups, Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
+    Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::progress::{Progress, Watcher};

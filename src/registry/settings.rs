@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::meta::{Millis, millis};
+use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::retention::Retention;
@@ -30,6 +31,8 @@ pub struct RegistrySettings {
     pub manifest_rules: ManifestRules,
     /// Retention of content.
     pub retention: Retention,
+    /// Backups that the server makes; `None` if it makes none.
+    pub backup: Option<BackupSettings>,
 }
 
 impl Default for RegistrySettings {
@@ -44,6 +47,7 @@ impl Default for RegistrySettings {
             pages: PageLimits::default(),
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
+            backup: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Conversion of a configuration into the settings of each layer, with defaults applied and every violation reported.
 
 pub(crate) mod auth;
+mod backup;
 pub(crate) mod check;
 pub(crate) mod debug;
 pub(crate) mod defaults;

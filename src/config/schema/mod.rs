@@ -1,6 +1,7 @@
 //! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
 
 mod auth;
+mod backup;
 mod gc;
 mod health;
 mod http;
@@ -11,6 +12,7 @@ mod storage;
 mod validation;
 
 pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use backup::Backup;
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
 pub use http::{

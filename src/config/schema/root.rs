@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::config::schema::auth::Auth;
+use crate::config::schema::backup::Backup;
 use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
 use crate::config::schema::http::Http;
@@ -29,6 +30,8 @@ pub struct Config {
     pub tags: Tags,
     pub manifests: Manifests,
     pub gc: Gc,
+    /// Ours.
+    pub backup: Backup,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }

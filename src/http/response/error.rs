@@ -329,6 +329,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DataDirectory { .. }
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
+        | Error::BackedUpTo(_)
         | Error::Link(_)
         | Error::Meta(_)
         | Error::Files { .. }

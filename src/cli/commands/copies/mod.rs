@@ -1,0 +1,3 @@
+//! Commands that copy what is stored.
+
+pub(crate) mod backup;
