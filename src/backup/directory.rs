@@ -107,7 +107,7 @@ impl BackupDirectory {
     }
 
     /// Replaces the database by the partial one, after everything that it lists is durable.
-    pub fn complete(&self, copy: &DatabaseCopy) -> Result<(), Error> {
+    pub fn complete(&self) -> Result<(), Error> {
         let failed = Error::files("completing", &self.root);
         if self.state == State::Backup {
             // a command may have opened it meanwhile
@@ -117,7 +117,7 @@ impl BackupDirectory {
         fs::rename(self.partial_database(), Registry::database_path(&self.root))
             .map_err(&failed)?;
         sync(&self.root)?;
-        self.prune(copy)
+        self.prune()
     }
 
     /// Makes the database before a single file: a log beside another database would damage that.
@@ -130,9 +130,11 @@ impl BackupDirectory {
     }
 
     /// Removes blobs that the database does not list.
-    fn prune(&self, copy: &DatabaseCopy) -> Result<(), Error> {
+    fn prune(&self) -> Result<(), Error> {
+        let database = DatabaseCopy::open(&Registry::database_path(&self.root))
+            .map_err(registry::Error::from)?;
         self.blobs()
-            .prune(&mut |digest| copy.has_blob(digest).map_err(io::Error::other))
+            .prune(&mut |digest| database.has_blob(digest).map_err(io::Error::other))
             .map_err(Error::files("removing old blobs from", &self.root))
     }
 
@@ -149,9 +151,7 @@ impl BackupDirectory {
 
     fn restore(&self) -> Result<(), Error> {
         fs::remove_file(self.partial_database()).map_err(Error::files("clearing", &self.root))?;
-        let database = DatabaseCopy::open(&Registry::database_path(&self.root))
-            .map_err(registry::Error::from)?;
-        self.prune(&database)
+        self.prune()
     }
 
     fn clear(&self) -> Result<(), Error> {

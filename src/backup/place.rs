@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use crate::backup::directory::{BackupDirectory, State, create, state};
 use crate::backup::error::Error;
 use crate::backup::generations::Generations;
-use crate::registry::{BlobStore, DatabaseCopy, DirectoryLock, KeptOpen};
+use crate::registry::{BlobStore, DirectoryLock, KeptOpen};
 
 /// Where a backup goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,8 +113,8 @@ impl Place {
     }
 
     /// Has the backup of that time count, and removes what it replaces.
-    pub fn complete(&self, copy: &DatabaseCopy, at: SystemTime) -> Result<PathBuf, Error> {
-        self.directory.complete(copy)?;
+    pub fn complete(&self, at: SystemTime) -> Result<PathBuf, Error> {
+        self.directory.complete()?;
         match &self.destination {
             Destination::Directory(path) => Ok(path.clone()),
             Destination::Dated { to, keep } => {

@@ -45,7 +45,7 @@ pub async fn run(
 ) -> Result<BackupSummary, Error> {
     let begun = Instant::now();
     let (root, wanted) = (registry.backups().root(), destination.clone());
-    let place = blocking(move || wanted.open(&root)).await??;
+    let place = Arc::new(blocking(move || wanted.open(&root)).await??);
     let run = Run {
         registry,
         place: &place,
@@ -66,7 +66,7 @@ pub async fn run(
 /// A backup that is being made.
 struct Run<'r> {
     registry: &'r Registry,
-    place: &'r Place,
+    place: &'r Arc<Place>,
     /// As the owner has named it.
     path: &'r Path,
     progress: &'r BackupProgress,
@@ -97,7 +97,7 @@ impl Run<'_> {
         // most of the work, while files may be removed
         let copier = self.copy_current(copier, plan.new_size).await?;
         let _held = backups.hold_files().await?;
-        let (mut copier, copy, at, listed) = self.copy_snapshot(copier).await?;
+        let (mut copier, at, listed) = self.copy_snapshot(copier).await?;
         let counts = copier.counts();
         let database_size = std::fs::metadata(directory.partial_database())
             .map_err(Error::files("examining", directory.root()))?
@@ -110,7 +110,8 @@ impl Run<'_> {
         })
         .await?
         .map_err(failed)?;
-        let directory = self.place.complete(&copy, at)?;
+        let place = Arc::clone(self.place);
+        let directory = blocking(move || place.complete(at)).await??;
         Ok(self.summary(directory, database_size, counts, listed))
     }
 
@@ -174,21 +175,21 @@ impl Run<'_> {
     async fn copy_snapshot(
         &self,
         mut copier: BlobCopier,
-    ) -> Result<(BlobCopier, DatabaseCopy, SystemTime, Listed), Error> {
+    ) -> Result<(BlobCopier, SystemTime, Listed), Error> {
         for _ in 0..ATTEMPTS {
             let at = SystemTime::now();
             let path = self.place.directory.partial_database();
             let copied = self.registry.backups().copy_database(path).await;
             let copy = copied.map_err(|error| self.explained(error, &copier))?;
             let to = self.path.to_owned();
-            let (returned, copy, listed) = blocking(move || {
+            let (returned, listed) = blocking(move || {
                 let listed = copy_listed(&mut copier, &copy, &to)?;
-                Ok::<_, Error>((copier, copy, listed))
+                Ok::<_, Error>((copier, listed))
             })
             .await??;
             copier = returned;
             if self.is_settled(&listed).await? {
-                return Ok((copier, copy, at, listed));
+                return Ok((copier, at, listed));
             }
         }
         Err(Error::Unsettled)

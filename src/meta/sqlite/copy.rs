@@ -54,7 +54,6 @@ pub(in crate::meta) fn copy(
     // by exclusive locks, the log of the original's kind needs no files beside the copy
     copy.execute_batch(
         "PRAGMA locking_mode = EXCLUSIVE;
-         PRAGMA journal_mode = DELETE;
          PRAGMA journal_mode = MEMORY;
          BEGIN;
          DELETE FROM uploads;

@@ -34,8 +34,8 @@ fn mode(path: &Path) -> u32 {
 #[test]
 fn a_backup_is_a_private_data_directory_and_the_next_one_copies_what_is_new() {
     let server = Server::with(&[
-        ("REGISTRY_GC_LEASE", "200ms"),
-        ("REGISTRY_GC_GRACE", "200ms"),
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
         ("REGISTRY_GC_INTERVAL", "20ms"),
     ]);
     let client = &mut server.client();
@@ -228,8 +228,8 @@ fn damaged_blobs_are_named_and_do_not_prevent_a_backup() {
 #[test]
 fn files_are_not_removed_while_a_backup_copies_what_its_database_lists() {
     let server = Server::with(&[
-        ("REGISTRY_GC_LEASE", "10ms"),
-        ("REGISTRY_GC_GRACE", "10ms"),
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
         ("REGISTRY_GC_INTERVAL", "10ms"),
     ]);
     let client = &mut server.client();
