@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 
@@ -173,11 +174,17 @@ impl BlobStore {
 
     /// Returns the number of bytes received of an upload: 0 if it has no file yet.
     pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
+        let progress = self.upload_progress(id)?;
+        Ok(progress.map_or(0, |(length, _)| length))
+    }
+
+    /// Returns the number of bytes received of an upload, and the time of the last ones; `None` if it has no file yet.
+    pub fn upload_progress(&self, id: &UploadId) -> io::Result<Option<(u64, SystemTime)>> {
         match self.timed(Operation::Stat, || {
             fs::symlink_metadata(self.upload_path(id))
         }) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Ok(metadata) => Ok(Some((metadata.len(), metadata.modified()?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }

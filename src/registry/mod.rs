@@ -28,8 +28,8 @@ pub use crate::blob::{
 };
 pub use crate::meta::{
     Actor, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump, Millis,
-    RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, Usage,
-    backup_mark, now, settle_log,
+    RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd,
+    Usage, backup_mark, now, settle_log,
 };
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
@@ -51,6 +51,7 @@ pub use facades::{
     Verify,
 };
 pub use gc::counters::GcCounters;
+pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::SweepCounts;
@@ -61,19 +62,21 @@ pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;
-pub use report::forecast::Forecast;
+pub use report::forecast::{Forecast, Waiting};
+pub use report::losses::CollectionBaseline;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
 pub use report::ranking::{ListOrder, ListQuery, TagKey};
-pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals};
+pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals, WaitCause};
 pub use report::rule_effects::RuleEffect;
-pub use report::simulation::CollectionBaseline;
 pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
+pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
 pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};

@@ -330,6 +330,7 @@ fn registry_error(error: &Error) -> Rendered {
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
         | Error::BackedUpTo(_)
+        | Error::DatabaseLost(_)
         | Error::Link(_)
         | Error::Meta(_)
         | Error::Files { .. }

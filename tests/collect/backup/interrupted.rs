@@ -150,7 +150,9 @@ fn a_disk_that_is_too_small_is_found_before_it_is_full() {
 
     std::fs::remove_file(disk.path().join("filler")).expect("removed");
     // space returns once the file system's journal has committed
-    std::fs::File::open(disk.path()).and_then(|root| root.sync_all()).expect("a sync");
+    std::fs::File::open(disk.path())
+        .and_then(|root| root.sync_all())
+        .expect("a sync");
     assert!(back_up(&server, &to).status.success());
     assert_sound(&to);
     assert_eq!(pull_everything(&to), 2);

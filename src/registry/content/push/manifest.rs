@@ -85,6 +85,8 @@ impl Manifests<'_> {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
         };
+        let references = Arc::new(references);
+        let (name, needed) = (repository, Arc::clone(&references));
         let repository = repository.clone();
         let files = self.registry.blob_files();
         self.registry
@@ -106,6 +108,8 @@ impl Manifests<'_> {
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
+        let needed = needed.iter().map(|reference| &reference.digest);
+        self.registry.promises.fulfil(name, needed);
         Ok(pushed)
     }
 }
