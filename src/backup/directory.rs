@@ -156,17 +156,11 @@ impl BackupDirectory {
 
     fn clear(&self) -> Result<(), Error> {
         let failed = Error::files("clearing", &self.root);
-        for directory in ["blobs", "uploads"] {
-            ignore_missing(fs::remove_dir_all(self.root.join(directory))).map_err(&failed)?;
-        }
+        self.blobs().clear().map_err(&failed)?;
         // last, because it says whose the directory is
-        ignore_missing(fs::remove_file(self.partial_database())).map_err(&failed)
-    }
-}
-
-fn ignore_missing(removed: io::Result<()>) -> io::Result<()> {
-    match removed {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        match fs::remove_file(self.partial_database()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(failed(error)),
+            _ => Ok(()),
+        }
     }
 }

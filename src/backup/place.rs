@@ -1,4 +1,4 @@
-//! Where a backup goes.
+//! Destinations of backups.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use crate::backup::error::Error;
 use crate::backup::generations::Generations;
 use crate::registry::{BlobStore, DirectoryLock, KeptOpen};
 
-/// Where a backup goes.
+/// Destination of a backup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// A directory that is the backup, renewed each time.

@@ -1,11 +1,9 @@
 //! The backups that a server makes by itself.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::backup::error::Error;
 use crate::backup::generations::Generations;
 use crate::backup::outcome::{BackupProgress, BackupSummary};
 use crate::backup::place::Destination;
@@ -47,15 +45,9 @@ pub async fn keep_going(registry: &Registry) {
 
 /// Returns the time until the next backup is due: at once if that cannot be seen.
 async fn due_in(registry: &Registry, settings: &BackupSettings) -> Duration {
-    let to = settings.to.clone();
-    let Ok(Ok(Some(last))) = blocking::run(move || last_backup(to)).await else {
+    let Some(last) = newest(registry, settings).await else {
         return Duration::ZERO;
     };
-    registry
-        .backups()
-        .counters()
-        .last
-        .set(last.as_millisecond());
     let every = settings.every.max(MIN_INTERVAL);
     let age = Timestamp::now().duration_since(last);
     // a backup from the future says nothing
@@ -63,9 +55,15 @@ async fn due_in(registry: &Registry, settings: &BackupSettings) -> Duration {
     every.saturating_sub(age)
 }
 
-fn last_backup(to: PathBuf) -> Result<Option<Timestamp>, Error> {
-    let complete = Generations::new(&to).complete()?;
-    Ok(complete.last().map(|(time, _)| *time))
+/// Returns the time of the newest backup, and records it; `None` if there is none, or that cannot be seen.
+async fn newest(registry: &Registry, settings: &BackupSettings) -> Option<Timestamp> {
+    let to = settings.to.clone();
+    let found = blocking::run(move || Generations::new(&to).complete());
+    let complete = found.await.ok()?.ok()?;
+    let (last, _) = complete.last()?;
+    let counters = registry.backups().counters();
+    counters.last.set(last.as_millisecond());
+    Some(*last)
 }
 
 /// Makes a backup; returns whether it is complete.
@@ -92,6 +90,7 @@ async fn attempt(registry: &Registry, settings: &BackupSettings) -> bool {
             counters
                 .damaged
                 .set(i64::try_from(summary.damaged.len()).unwrap_or(i64::MAX));
+            newest(registry, settings).await;
             counters.set_state(BackupState::Complete);
             log(&summary);
             true

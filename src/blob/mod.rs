@@ -29,7 +29,7 @@ mod store;
 mod upload;
 
 pub use content::{BlobContent, BlobFile};
-pub use copies::{BlobCopier, CopyCounts, Loss, Pace};
+pub use copies::copier::{BlobCopier, CopyCounts, Loss, Pace};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};

@@ -2,6 +2,5 @@
 
 pub mod atomic_file;
 pub mod dir_check;
-pub mod duplicate;
 pub mod file_watch;
 pub mod regular_file;

@@ -209,15 +209,20 @@ fn show(printed: &mut Printed) {
             .collect();
         printed.run(&server, heading, &arguments);
     }
+    damage(printed, &server);
+}
+
+/// Commands that name what is damaged.
+fn damage(printed: &mut Printed, server: &Server) {
     let disk = tempfile::TempDir::new().expect("a directory");
     let to = disk.path().join("backup").display().to_string();
     let back_up = ["backup", &to, "--dry-run"];
-    printed.run(&server, "registry backup --dry-run", &back_up);
+    printed.run(server, "registry backup --dry-run", &back_up);
     for file in server.blob_files() {
         std::fs::remove_file(file).expect("removed");
     }
-    printed.run(&server, "registry backup", &back_up[..2]);
-    printed.run(&server, "registry verify", &["verify"]);
+    printed.run(server, "registry backup", &back_up[..2]);
+    printed.run(server, "registry verify", &["verify"]);
 }
 
 /// Commands that collect, and those about a server.

@@ -138,6 +138,7 @@ fn a_disk_that_is_too_small_is_found_before_it_is_full() {
     let length = filler.metadata().expect("a file").len();
     filler.set_len(length - (30 << 20)).expect("some space");
     filler.sync_all().expect("a sync");
+    drop(filler);
     let large = Image::new("large", (0..40).map(|seed| noise(seed, 2 << 20)).collect());
     large.push(&mut server.client(), "app", "large");
     let output = back_up(&server, &to);

@@ -1,4 +1,4 @@
-//! Copies of blobs in another store, which is a backup: linked, cloned or copied, and durable before they have their names.
+//! The making of copies: linked, cloned or copied, and durable before they have their names.
 
 use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use rustix::fs::{Advice, Gid, Uid};
 
-use super::hasher::Hasher;
-use super::store::{BlobStore, make_directory};
-use crate::files::duplicate;
+use super::duplicate;
+use crate::blob::hasher::Hasher;
+use crate::blob::store::{BlobStore, make_directory};
 use crate::oci::{Algorithm, Digest};
 use crate::sys;
 use crate::telemetry::Counter;
@@ -327,6 +327,19 @@ fn drop_last(unnamed: &mut Vec<Unnamed>) {
 }
 
 impl BlobStore {
+    /// Removes everything. Blocks.
+    ///
+    /// For a directory that no process uses: a backup that was never complete.
+    pub fn clear(&self) -> io::Result<()> {
+        for directory in [self.blobs(), self.uploads()] {
+            match fs::remove_dir_all(directory) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Removes every file below `blobs/` that is no blob, or one that `is_listed` does not name. Blocks.
     ///
     /// For a directory that no process uses: a backup.
