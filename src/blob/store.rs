@@ -225,21 +225,28 @@ impl BlobStore {
                 "the upload's file was replaced while it was locked",
             ));
         }
-        let Some((shard, parent)) = to.parent().and_then(|shard| Some((shard, shard.parent()?)))
-        else {
-            return Err(io::ErrorKind::InvalidInput.into());
-        };
         let mut linked = self.link(&from, &to);
         if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
             fs::remove_file(&to)?;
             linked = fs::hard_link(&from, &to);
         }
+        self.expect_sync(&to);
+        linked
+    }
+
+    /// Has [`Self::sync_published`] make a new name durable.
+    pub(super) fn expect_sync(&self, path: &Path) {
+        let Some((shard, parent)) = path
+            .parent()
+            .and_then(|shard| Some((shard, shard.parent()?)))
+        else {
+            return;
+        };
         let mut names = self.names.lock();
         names.unsynced.insert(shard.to_owned());
         if !names.durable_shards.contains(shard) {
             names.unsynced.insert(parent.to_owned());
         }
-        linked
     }
 
     /// Gives a file a second name, in a directory that may have to be made.

@@ -29,7 +29,7 @@ pub use crate::blob::{
 pub use crate::meta::{
     Actor, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump, Millis,
     RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd,
-    Usage, backup_mark, now, settle_log,
+    Usage, WithdrawnFrom, backup_mark, now, settle_log,
 };
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
@@ -41,10 +41,12 @@ pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
 pub use content::push::promotion::Promotion;
+pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
+pub use content::visibility::{IsVisible, Visibility};
 pub use error::Error;
 pub use facades::{
     Backups, Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
@@ -55,10 +57,12 @@ pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::SweepCounts;
-pub use import::check::BlobCheck;
+pub use import::bring::{Brought, Unbrought, Way};
+pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 pub use import::progress::{ImportCounts, ImportProgress};
-pub use policy::glob::Glob;
+pub use import::record::Present;
+pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};

@@ -2,6 +2,6 @@
 
 pub(crate) mod changes;
 pub(crate) mod collection;
-pub(crate) mod copies;
 pub(crate) mod reports;
 pub(crate) mod setup;
+pub(crate) mod transfer;

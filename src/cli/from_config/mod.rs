@@ -1,5 +1,6 @@
 //! Conversion of a configuration into the settings of each layer, with defaults applied and every violation reported.
 
+pub(crate) mod access;
 pub(crate) mod auth;
 mod backup;
 pub(crate) mod check;

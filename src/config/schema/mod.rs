@@ -1,5 +1,6 @@
 //! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
 
+mod access;
 mod auth;
 mod backup;
 mod gc;
@@ -11,6 +12,7 @@ mod root;
 mod storage;
 mod validation;
 
+pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
 pub use backup::Backup;
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};

@@ -12,6 +12,7 @@ use crate::oci::{
 use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -27,6 +28,8 @@ pub struct ManifestPush {
     pub bytes: Bytes,
     /// Condition on what the reference names now.
     pub condition: Precondition,
+    /// Changes of tags that the actor may make.
+    pub tag_changes: TagChanges,
 }
 
 /// Result of a manifest push.
@@ -44,7 +47,8 @@ impl Manifests<'_> {
     /// # Errors
     /// [`Error::PreconditionFailed`] if the condition does not hold;
     /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
-    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
+    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere;
+    /// [`Error::TagDenied`] if the actor may not change a tag so.
     pub async fn push(
         self,
         repository: &RepositoryName,
@@ -57,6 +61,7 @@ impl Manifests<'_> {
             content_type,
             bytes,
             condition,
+            tag_changes,
         } = push;
         let settings = self.registry.settings();
         let limit = settings.manifest_limit;
@@ -98,6 +103,7 @@ impl Manifests<'_> {
                     name: &repository,
                     settings: &settings,
                     actor,
+                    tag_changes,
                     now,
                 };
                 if !condition.is_absent() {

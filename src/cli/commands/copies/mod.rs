@@ -1,3 +1,0 @@
-//! Commands that copy what is stored.
-
-pub(crate) mod backup;
