@@ -9,7 +9,7 @@ use crate::backup::outcome::{BackupPlan, BackupProgress, BackupSummary, DamagedB
 use crate::backup::place::{Destination, Place, are_on_one_disk};
 use crate::oci::Digest;
 use crate::registry::{
-    self, BlobCopier, BlobId, CopyCounts, DatabaseCopy, Loss, Pace, Registry, SecondLook,
+    self, BlobCopier, BlobId, CopyCounts, CopyPace, DatabaseCopy, Loss, Registry, SecondLook,
 };
 use crate::threads::blocking;
 
@@ -25,9 +25,10 @@ const ATTEMPTS: usize = 5;
 pub async fn plan(registry: &Registry, destination: &Destination) -> Result<BackupPlan, Error> {
     let root = registry.backups().root();
     let (to, earlier) = destination.known(&root)?;
-    let copier = registry
-        .backups()
-        .copier(&to, earlier.as_deref(), Pace::Full, Arc::default())?;
+    let copier =
+        registry
+            .backups()
+            .copier(&to, earlier.as_deref(), CopyPace::Full, Arc::default())?;
     let (_, mut plan) = count(registry, copier).await?;
     plan.is_same_disk = are_on_one_disk(&root, destination.path());
     Ok(plan)
@@ -40,7 +41,7 @@ pub async fn plan(registry: &Registry, destination: &Destination) -> Result<Back
 pub async fn run(
     registry: &Registry,
     destination: &Destination,
-    pace: Pace,
+    pace: CopyPace,
     progress: &BackupProgress,
 ) -> Result<BackupSummary, Error> {
     let begun = Instant::now();
@@ -88,7 +89,7 @@ struct Space {
 }
 
 impl Run<'_> {
-    async fn make(&self, pace: Pace) -> Result<BackupSummary, Error> {
+    async fn make(&self, pace: CopyPace) -> Result<BackupSummary, Error> {
         let (backups, directory) = (self.registry.backups(), &self.place.directory);
         let earlier = self.place.earlier.as_deref();
         let copier = backups.copier(directory.root(), earlier, pace, self.progress.counter())?;

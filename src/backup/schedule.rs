@@ -8,7 +8,7 @@ use crate::backup::generations::Generations;
 use crate::backup::outcome::{BackupProgress, BackupSummary};
 use crate::backup::place::Destination;
 use crate::backup::run::run;
-use crate::registry::{BackupSettings, BackupState, Pace, Registry};
+use crate::registry::{BackupSettings, BackupState, CopyPace, Registry};
 use crate::threads::blocking;
 
 /// Pause after a failed backup, unless backups are made more often.
@@ -78,7 +78,7 @@ async fn attempt(registry: &Registry, settings: &BackupSettings) -> bool {
     let made = run(
         registry,
         &destination,
-        Pace::Half,
+        CopyPace::Half,
         &BackupProgress::default(),
     )
     .await;

@@ -26,10 +26,12 @@ mod source;
 mod space;
 mod stats;
 mod store;
+mod traffic;
 mod upload;
+mod verification;
 
 pub use content::{BlobContent, BlobFile};
-pub use copies::copier::{BlobCopier, CopyCounts, Loss, Pace};
+pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};
@@ -38,3 +40,4 @@ pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};
 pub use store::{BlobStore, Company, DirectoryLock, KeptOpen};
 pub use upload::{UploadFile, UploadId};
+pub use verification::{BlobHash, Priority, is_disk_failure};

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::content::{BlobContent, BlobFile};
 use super::stats::{Operation, Stats};
+use super::traffic::Traffic;
 use super::upload::{UploadFile, UploadId};
 use crate::files::regular_file::{self, Links};
 use crate::oci::{Algorithm, Digest};
@@ -21,6 +22,7 @@ pub struct BlobStore {
     /// Only the writer's thread publishes and syncs.
     names: Mutex<Names>,
     stats: Stats,
+    traffic: Traffic,
 }
 
 /// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
@@ -63,6 +65,7 @@ impl BlobStore {
             root: root.to_owned(),
             names: Mutex::default(),
             stats: Stats::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -86,6 +89,11 @@ impl BlobStore {
     /// Counters of this process's operations.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Reports whether requests are reading or writing files of blobs and uploads.
+    pub fn is_in_use(&self) -> bool {
+        self.traffic.is_there()
     }
 
     pub(super) fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
@@ -122,7 +130,7 @@ impl BlobStore {
     /// `NotFound` if its file is absent, and file system errors.
     pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobContent> {
         let file = self.open_file(digest)?;
-        Ok(BlobContent::File(BlobFile::new(file)))
+        Ok(BlobContent::File(BlobFile::new(file, self.traffic.enter())))
     }
 
     /// Reads a blob into memory, at most its first `limit` bytes.
@@ -168,7 +176,7 @@ impl BlobStore {
     /// Returns `None` while another request, of this process or another, holds the lock.
     pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
         self.timed(Operation::Writer, || {
-            UploadFile::open(&self.upload_path(id))
+            UploadFile::open(&self.upload_path(id), &self.traffic)
         })
     }
 

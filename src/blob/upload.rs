@@ -10,6 +10,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::hasher::Hasher;
+use super::traffic::{InUse, Traffic};
 use crate::files::regular_file::{self, Links};
 use crate::oci::Algorithm;
 use crate::sys;
@@ -58,11 +59,12 @@ pub struct UploadFile {
     length: u64,
     /// Bytes that the kernel was asked to write back.
     handed_over: u64,
+    _in_use: InUse,
 }
 
 impl UploadFile {
     /// Opens and locks the file, creating it if absent; `None` if it is locked already.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn open(path: &Path, traffic: &Traffic) -> io::Result<Option<Self>> {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         loop {
@@ -84,6 +86,7 @@ impl UploadFile {
                 file,
                 length,
                 handed_over: length,
+                _in_use: traffic.enter(),
             };
             // between opening and locking, the last holder may have finished: the file is then a blob
             if upload.is_at(path) {

@@ -23,13 +23,13 @@ mod upload;
 mod verify;
 
 pub use crate::blob::{
-    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, DirectoryLock, KeptOpen, Loss,
-    Operation, Pace, Shortage, SourceFile, UploadId,
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, KeptOpen,
+    Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump, Millis,
-    RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd,
-    Usage, WithdrawnFrom, backup_mark, now, settle_log,
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
+    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
+    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
 };
 pub use backup::counters::{BackupCounters, BackupState};
 pub use backup::settings::BackupSettings;
@@ -83,4 +83,7 @@ pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
 pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
-pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};
+pub use verify::counters::VerifyCounters;
+pub use verify::finding::{Finding, FindingKind, Outcome, Treatment, Verification, VerifyProgress};
+pub use verify::pace::{Pace, VerifySchedule};
+pub use verify::run::{Runner, VerifyEvent, VerifyOptions, VerifyWatcher};

@@ -7,6 +7,7 @@ use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::retention::Retention;
+use crate::registry::verify::pace::VerifySchedule;
 
 /// Settings of a registry.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct RegistrySettings {
     pub retention: Retention,
     /// Backups that the server makes; `None` if it makes none.
     pub backup: Option<BackupSettings>,
+    /// The server's own verification.
+    pub verify: VerifySchedule,
 }
 
 impl Default for RegistrySettings {
@@ -48,6 +51,7 @@ impl Default for RegistrySettings {
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
             backup: None,
+            verify: VerifySchedule::default(),
         }
     }
 }

@@ -329,6 +329,10 @@ const CASES: &[Case] = &[
             has_failed()
         })
     }),
+    Case("verify", "", "verify: {enabled: false}", |seen| {
+        let ready = seen.client().get("/readyz?verbose").json();
+        ready["checks"]["verification"] == "off"
+    }),
     Case(
         "access",
         "",

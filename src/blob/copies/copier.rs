@@ -38,13 +38,13 @@ pub struct BlobCopier {
     unnamed: Vec<Unnamed>,
     unnamed_bytes: u64,
     counts: CopyCounts,
-    pace: Pace,
+    pace: CopyPace,
     progress: Arc<Counter>,
 }
 
 /// Share of the disk's time that copying takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
+pub enum CopyPace {
     Full,
     /// As long as each piece took, others have the disk to themselves.
     Half,
@@ -96,7 +96,7 @@ impl BlobCopier {
         from: Arc<BlobStore>,
         to: &Path,
         earlier: Option<&Path>,
-        pace: Pace,
+        pace: CopyPace,
         progress: Arc<Counter>,
     ) -> io::Result<Self> {
         let source = fs::metadata(from.root())?;
@@ -263,7 +263,7 @@ impl BlobCopier {
             sys::start_write_back(file, offset, read as u64);
             offset += read as u64;
             self.progress.add(read as u64);
-            if self.pace == Pace::Half {
+            if self.pace == CopyPace::Half {
                 std::thread::sleep(begun.elapsed());
             }
         }
@@ -408,7 +408,7 @@ mod tests {
     fn copier(from: &Path, to: &Path) -> BlobCopier {
         BlobStore::new(to).prepare().unwrap();
         let from = Arc::new(BlobStore::new(from));
-        let mut copier = BlobCopier::new(from, to, None, Pace::Full, Arc::default()).unwrap();
+        let mut copier = BlobCopier::new(from, to, None, CopyPace::Full, Arc::default()).unwrap();
         (copier.can_link, copier.can_clone) = (false, false);
         copier
     }

@@ -139,6 +139,8 @@ const OURS: &[Row] = &[
     Row("backup.to", Text, "(none are made)", Live, "Directory on another disk for the backups that the server makes; it must exist"),
     Row("backup.every", Time, "24h", Live, "Time from one backup to the next"),
     Row("backup.keep", SMALL, "7", Live, "Number of backups to keep"),
+    Row("verify.enabled", Switch, "true", Live, "Have the server read everything that is stored from time to time, slowly, and compare it with its digests"),
+    Row("verify.every", Time, "30d", Live, "Time from the end of a verification to the next one"),
     Row("policies[].repositories", Text, "", Live, "Glob of repositories; the first policy that matches applies"),
     Row("policies[].keepuntagged", Keep, "(gc.keepuntagged)", Live, "How long untagged manifests are kept there"),
     Row("policies[].immutable", Texts, "", Live, "Globs of tags that clients can neither move nor delete"),

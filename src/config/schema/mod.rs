@@ -11,6 +11,7 @@ mod log;
 mod root;
 mod storage;
 mod validation;
+mod verify;
 
 pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
@@ -29,3 +30,4 @@ pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,
 };
+pub use verify::Verify;

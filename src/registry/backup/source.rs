@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::blob::{BlobCopier, DirectoryLock, KeptOpen, Pace};
+use crate::blob::{BlobCopier, CopyPace, DirectoryLock, KeptOpen};
 use crate::meta::{BackupMark, BlobId, DatabaseCopy, now};
 use crate::oci::Digest;
 use crate::registry::backup::counters::BackupCounters;
@@ -45,7 +45,7 @@ impl Backups<'_> {
         self,
         to: &Path,
         earlier: Option<&Path>,
-        pace: Pace,
+        pace: CopyPace,
         copied: Arc<Counter>,
     ) -> Result<BlobCopier, Error> {
         BlobCopier::new(Arc::clone(&self.registry.blobs), to, earlier, pace, copied)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::backup::{self, BackupPlan, BackupProgress, BackupSummary, Destination};
-use tarkeep::registry::{Pace, Registry};
+use tarkeep::registry::{CopyPace, Registry};
 
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
@@ -71,7 +71,7 @@ async fn make(
     is_quiet: bool,
 ) -> Result<BackupSummary, Error> {
     let progress = BackupProgress::default();
-    let work = backup::run(registry, to, Pace::Full, &progress);
+    let work = backup::run(registry, to, CopyPace::Full, &progress);
     let Some(bar) = CopyBar::new().filter(|_| !is_quiet) else {
         return Ok(work.await?);
     };
