@@ -23,8 +23,8 @@ mod upload;
 mod verify;
 
 pub use crate::blob::{
-    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, KeptOpen,
-    Loss, Operation, Shortage, SourceFile, UploadId,
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
+    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
     Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
