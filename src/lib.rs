@@ -27,6 +27,7 @@ pub mod health;
 pub mod registry;
 
 pub mod backup;
+pub mod export;
 pub mod import;
 
 pub mod http;

@@ -30,7 +30,7 @@ pub struct KeptOpen {
     _file: File,
 }
 
-/// A lock on a directory. On the data directory, servers hold it shared.
+/// A lock on the data directory, on its blobs, or on the removal of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
     /// Several may hold it.
@@ -363,14 +363,22 @@ impl BlobStore {
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_path(&self.root, lock)
+        lock_at(&self.root, lock)
     }
 
-    /// Locks the names of blobs: a backup keeps them for itself, collection shares them while it removes some.
+    /// Locks the blobs: shared while they are exported, exclusively while deleted ones are removed before their time.
     ///
-    /// `None` if another process, or another part of this one, holds a conflicting lock.
+    /// `None` as for [`Self::lock_directory`].
     pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_path(&self.blobs(), lock)
+        lock_at(&self.blobs(), lock)
+    }
+
+    /// Locks the removal of blobs' files: shared while some are removed, exclusively while a backup needs them.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_removal(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        // a directory that is always there, and that nothing else locks
+        lock_at(&self.blobs().join(Algorithm::Sha256.as_str()), lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -391,7 +399,7 @@ impl BlobStore {
     }
 }
 
-fn lock_path(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
     let directory = File::open(path)?;
     let locked = match lock {
         DirectoryLock::Shared => directory.try_lock_shared(),

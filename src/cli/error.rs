@@ -18,6 +18,8 @@ pub(crate) enum Error {
     Backup(#[from] tarkeep::backup::Error),
     #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
+    #[error(transparent)]
+    Export(#[from] tarkeep::export::Error),
     #[error("{0}")]
     Other(String),
     /// It is done, but for what this names.

@@ -5,13 +5,14 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `backup`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
 
 mod backup;
 mod blocking;
 mod content;
 mod disk_reserve;
 mod error;
+mod export;
 mod facades;
 mod gc;
 mod import;
@@ -48,9 +49,11 @@ pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use content::visibility::{IsVisible, Visibility};
 pub use error::Error;
+pub use export::blob::{BlobReader, CopyError};
+pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Backups, Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
-    Verify,
+    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash,
+    Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
@@ -65,7 +68,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
-pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;
 pub use report::forecast::{Forecast, Waiting};

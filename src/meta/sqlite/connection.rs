@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
     }
 
-    /// What was deleted before is not told from what was pushed: it waits as before.
+    /// Earlier deletions are not told from pushes: they wait as before.
     #[test]
     fn what_an_older_version_deleted_is_not_released() {
         let directory = tempfile::tempdir().unwrap();

@@ -86,7 +86,7 @@ impl Backups<'_> {
                 .meta
                 .write_lazily(move |_| {
                     blobs
-                        .lock_blobs(DirectoryLock::Exclusive)
+                        .lock_removal(DirectoryLock::Exclusive)
                         .map_err(Error::files("locking the blobs"))
                 })
                 .await?;

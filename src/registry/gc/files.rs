@@ -99,7 +99,7 @@ fn unlink_batch(
     let mut done = Unlinked::default();
     let permit = registry
         .blobs
-        .lock_blobs(DirectoryLock::Shared)
+        .lock_removal(DirectoryLock::Shared)
         .map_err(Error::files("locking the blobs"))?;
     if permit.is_none() {
         done.is_held = true;

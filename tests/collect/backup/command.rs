@@ -237,7 +237,7 @@ fn files_are_not_removed_while_a_backup_copies_what_its_database_lists() {
     let image = Image::small(1);
     let digest = image.digest();
     image.push(client, "app", "v1");
-    let names = File::open(server.directory().join("blobs")).expect("a directory");
+    let names = File::open(server.directory().join("blobs/sha256")).expect("a directory");
     names.lock().expect("a lock");
     assert_eq!(
         client.delete(&format!("/v2/app/manifests/{digest}")).status,
