@@ -30,12 +30,12 @@ pub struct KeptOpen {
     _file: File,
 }
 
-/// A lock on the data directory, or on its blobs.
+/// A lock on the data directory, on its blobs, or on the removal of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
     /// Several may hold it.
     Shared,
-    /// Held by one process only.
+    /// Held by one only, and beside no shared one.
     Exclusive,
 }
 
@@ -165,7 +165,7 @@ impl BlobStore {
         }
     }
 
-    fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
+    pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
         let path = self.blob_path(digest);
         let metadata = self.timed(Operation::Stat, || fs::symlink_metadata(&path))?;
         Ok(metadata.is_file() && metadata.len() == size)
@@ -373,6 +373,14 @@ impl BlobStore {
         lock_at(&self.blobs(), lock)
     }
 
+    /// Locks the removal of blobs' files: shared while some are removed, exclusively while a backup needs them.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_removal(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        // a directory that is always there, and that nothing else locks
+        lock_at(&self.blobs().join(Algorithm::Sha256.as_str()), lock)
+    }
+
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
     pub fn announce_server(&self) -> io::Result<(KeptOpen, Company)> {
         let mark = File::open(self.uploads())?;
@@ -421,7 +429,7 @@ fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

@@ -28,7 +28,7 @@ pub enum Error {
         "the database {path} is damaged: {cause}; restore a backup, or stop the server and save what is readable with: sqlite3 {path} .recover"
     )]
     Damaged { path: String, cause: String },
-    #[error("the database failed: {message}")]
+    #[error("the database failed: {message}{}", remedy(*.kind))]
     Database { kind: Fault, message: String },
     #[error("no connection to the database was free: {0}")]
     Exhausted(String),
@@ -85,6 +85,14 @@ impl Error {
 
     pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
         matches!(self, Self::Database { kind, .. } if *kind == fault)
+    }
+}
+
+/// Ends the sentence about a failure of a database whose path is not known.
+fn remedy(kind: Fault) -> &'static str {
+    match kind {
+        Fault::Damaged => "; restore a backup of registry.db, beside the present blobs/",
+        _ => "",
     }
 }
 
