@@ -16,4 +16,4 @@ pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
-pub use unambiguous::check_manifest;
+pub use unambiguous::{check_image_config, check_manifest};

@@ -12,6 +12,7 @@ use crate::oci::{
 use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::image_config::config_of;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
@@ -78,9 +79,14 @@ impl Manifests<'_> {
             let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
             check_pushed(&manifest, &new, &rules.manifest_rules)?;
             rules.manifest_rules.mark_optional_children(&mut manifest);
-            Ok::<_, Error>((manifest.references, new))
+            let config = config_of(&manifest);
+            Ok::<_, Error>((manifest.references, new, config))
         };
-        let (references, new) = blocking(read).await??;
+        let (references, new, config) = blocking(read).await??;
+        let unread = match config {
+            Some(config) => self.check_config(repository, config).await?,
+            None => None,
+        };
         let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
@@ -101,6 +107,7 @@ impl Manifests<'_> {
                 if !condition.is_absent() {
                     condition.check(change.stored(&reference)?.as_ref())?;
                 }
+                change.check_unread(unread.as_ref())?;
                 let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
