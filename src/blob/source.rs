@@ -47,7 +47,8 @@ impl BlobStore {
     ///
     /// Outside of a transaction, so that many threads can do it at once: [`Self::ensure_linked`] decides.
     pub fn link_source(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
-        match self.link(&source.path, &self.blob_path(digest)) {
+        let place = self.blob(digest)?;
+        match self.name(&place, || place.link_foreign(&source.path)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
@@ -57,16 +58,17 @@ impl BlobStore {
     ///
     /// Call it only inside the write transaction that inserts the blob's row: another file of that name then has none.
     pub fn ensure_linked(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
-        let path = self.blob_path(digest);
+        let place = self.blob(digest)?;
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         let wanted = fs::symlink_metadata(&source.path).map(identity)?;
-        match fs::symlink_metadata(&path).map(identity) {
-            Ok(present) if present == wanted => return Ok(()),
-            Ok(_) => fs::remove_file(&path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        if place
+            .metadata()
+            .map(identity)
+            .is_ok_and(|present| present == wanted)
+        {
+            return Ok(());
         }
-        self.link(&source.path, &path)
+        self.replace(&place, || place.link_foreign(&source.path))
     }
 
     /// Makes everything on the data directory's file system durable, whoever wrote it. Blocks.
@@ -101,7 +103,7 @@ mod tests {
         let before = fs::metadata(&path).unwrap();
         let source = SourceFile::at(path.clone()).unwrap().unwrap();
 
-        let name = store.blob_path(&digest);
+        let name = store.blob(&digest).unwrap().path();
         fs::create_dir_all(name.parent().unwrap()).unwrap();
         fs::write(&name, "left over").unwrap();
         store.link_source(&source, &digest).unwrap();

@@ -327,7 +327,7 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
-        | Error::NoHardLinks(_)
+        | Error::SplitDirectory(_)
         | Error::NoRegistry(_)
         | Error::Link(_)
         | Error::Meta(_)
