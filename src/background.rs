@@ -20,6 +20,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum interval between two looks at the clock.
 const CLOCK_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval between two looks for a collection that asks which pushes are under way.
+const PROMISES_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum time for which a pull stays unrecorded.
 const PULLS_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,7 @@ pub async fn run(registry: &Registry) {
         collect(registry),
         check_imported(registry),
         record_uses(registry),
+        write_promises(registry),
         watch.run(registry)
     );
 }
@@ -226,6 +229,15 @@ async fn pass(registry: &Registry, retention: Retention) -> Result<SweepCounts, 
             None,
         )
         .await
+}
+
+async fn write_promises(registry: &Registry) {
+    loop {
+        tokio::time::sleep(PROMISES_INTERVAL).await;
+        if let Err(error) = registry.gc().write_promises().await {
+            tracing::warn!(%error, "cannot tell a collection which pushes are under way");
+        }
+    }
 }
 
 async fn record_uses(registry: &Registry) {

@@ -21,6 +21,7 @@
 mod content;
 mod emergency_space;
 mod hasher;
+mod inventory;
 mod names;
 mod naming;
 mod source;
@@ -33,6 +34,7 @@ mod uploads;
 pub use content::{BlobContent, BlobFile};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
+pub use inventory::{Shard, StoredFile};
 pub use naming::HardLinks;
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};

@@ -1,9 +1,9 @@
-//! What is known of the names in a store: which are durable, and whether a file can have two.
+//! Knowledge of the names in a store: which are durable, and whether a file can have two.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Whether a file in `uploads/` can get a second name in `blobs/`.
+/// Possibility of a second name in `blobs/` for a file in `uploads/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HardLinks {
     Possible,

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::time::SystemTime;
 
 use rustix::fs::OFlags;
 
@@ -27,7 +28,7 @@ enum Whereabouts {
     Own,
     /// Its own: a crash came before the rename, or what the note says is no longer so.
     NeverMoved,
-    /// That of a blob.
+    /// The name of a blob.
     Moved(Digest),
 }
 
@@ -50,10 +51,16 @@ impl BlobStore {
 
     /// Returns the number of bytes received of an upload: 0 if it has no file yet.
     pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
+        let progress = self.upload_progress(id)?;
+        Ok(progress.map_or(0, |(length, _)| length))
+    }
+
+    /// Returns the number of bytes received of an upload, and the time of the last ones; `None` if it has no file yet.
+    pub fn upload_progress(&self, id: &UploadId) -> io::Result<Option<(u64, SystemTime)>> {
         let place = self.place_of(id)?;
         match self.timed(Operation::Stat, || place.metadata()) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Ok(metadata) => Ok(Some((metadata.len(), metadata.modified()?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -82,7 +89,7 @@ impl BlobStore {
 
     /// Lists the uploads that have a file, including finished ones whose own name a crash left behind.
     pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
-        let uploads = self.uploads()?;
+        let uploads = self.uploads()?.place("");
         Ok(self
             .timed(Operation::List, || uploads.names())?
             .filter_map(|name| name.map(|name| upload_of(&name)).transpose()))

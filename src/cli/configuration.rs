@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Commands whose arguments are names, so that a configuration among them is told by its name.
-const WITH_NAMES: [&str; 9] = [
-    "ls", "inspect", "du", "rm", "restore", "tag", "why", "policy", "gc",
+const WITH_NAMES: [&str; 10] = [
+    "ls", "inspect", "du", "rm", "restore", "tag", "why", "policy", "gc", "uploads",
 ];
 
 /// A configuration.
@@ -71,6 +71,10 @@ mod tests {
             (
                 "registry gc --config config.yml",
                 "registry gc --config config.yml",
+            ),
+            (
+                "registry uploads rm config.yml team/app",
+                "registry uploads rm --config=config.yml team/app",
             ),
             ("registry ls missing.yml", "registry ls missing.yml"),
             ("registry serve config.yml", "registry serve config.yml"),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::cli::commands::changes::{restore, rm, tag};
+use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{completions, config, health, htpasswd};
@@ -69,6 +69,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Read everything that is stored and compare it with its digests; a server may be running
     Verify(verify::Arguments),
+    /// List uploads that are open, or drop them
+    Uploads(uploads::Arguments),
     /// Remove unreferenced content now; a server may be running
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
@@ -114,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Verify(arguments) => wait_for(verify::run(arguments)),
+        Command::Uploads(arguments) => wait_for(uploads::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),

@@ -68,6 +68,15 @@ impl Meta {
         connection::check_header(path)
     }
 
+    /// Reports whether the database holds content, or ever had some. Blocks.
+    pub fn has_ever_held_content(&self) -> Result<bool, Error> {
+        let connection = self.pools.points.connection()?;
+        PointReader {
+            connection: &connection,
+        }
+        .has_ever_held_content()
+    }
+
     /// Counters of this process's reads and commits.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -90,6 +90,8 @@ pub enum Error {
     SplitDirectory(PathBuf),
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),
+    #[error("{path} holds blobs, but no database that names them: registry.db is missing or empty. Restore it from a backup, beside blobs/, or name the right directory with --data-dir; to begin empty all the same, move {path}/blobs away. Nothing was changed", path = .0.display())]
+    DatabaseLost(PathBuf),
     #[error("the registry is overloaded, try again later: {0}")]
     Overloaded(String),
     #[error("the registry is taking over the images of registry:2, try again later: {0}")]

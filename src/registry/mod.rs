@@ -24,7 +24,7 @@ mod verify;
 pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, TakeOver, Totals, TrashRow, Usage, now,
+    TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, now,
 };
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
@@ -42,6 +42,7 @@ pub use facades::{
     Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
+pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::SweepCounts;
@@ -52,19 +53,21 @@ pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;
-pub use report::forecast::Forecast;
+pub use report::forecast::{Forecast, Waiting};
+pub use report::losses::CollectionBaseline;
 pub use report::measurement::{StoreMeasurement, StoreUsage};
 pub use report::preview::{Deletion, DeletionEffect, PolicyPreview};
 pub use report::ranking::{ListOrder, ListQuery, TagKey};
-pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals};
+pub use report::removal::{PlannedRemoval, RemovalKind, RemovalTotals, WaitCause};
 pub use report::rule_effects::RuleEffect;
-pub use report::simulation::CollectionBaseline;
 pub use report::usage::TagUsage;
 pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, TagHold};
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
+pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
 pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};

@@ -16,6 +16,7 @@ use crate::blob::{
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
+use crate::registry::content::pull::promises::Promises;
 use crate::registry::content::push::manifest_budget::ManifestBudget;
 use crate::registry::content::push::parsing_space::ParsingSpace;
 use crate::registry::content::push::validation::ManifestRules;
@@ -44,6 +45,8 @@ pub struct Registry {
     pub(super) unsaved_hashes: Arc<Mutex<HashMap<UploadId, Hasher>>>,
     /// Pulls and checks that are not yet recorded.
     pub(super) uses: Arc<UseCounts>,
+    /// Blobs that pushes count on without a record of it.
+    pub(super) promises: Arc<Promises>,
     /// Files that could not be removed.
     pub(super) failed_removals: Arc<FailedRemovals>,
     /// Blobs whose files were found lost.
@@ -65,13 +68,16 @@ impl Registry {
     /// Opens the data directory at `root`; creates it, for its owner alone, if it does not exist.
     ///
     /// # Errors
-    /// [`Error::DataDirectory`] and database errors, with path and remedy.
+    /// [`Error::DataDirectory`], [`Error::DatabaseLost`] and database errors, with path and remedy.
     pub fn open(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
         let unusable = |cause: std::io::Error| Error::DataDirectory {
             path: root.to_owned(),
             cause,
         };
         make_root(root).map_err(unusable)?;
+        if has_lost_database(root).map_err(unusable)? {
+            return Err(Error::DatabaseLost(root.to_owned()));
+        }
         let emergency_space = EmergencySpace::of(root);
         let blobs = Arc::new(BlobStore::new(root));
         let published = Arc::clone(&blobs);
@@ -80,6 +86,13 @@ impl Registry {
             &Self::database_path(root),
             Box::new(move || published.sync_published()),
         )?;
+        if !meta.has_ever_held_content()?
+            && blobs.has_content().map_err(unusable)?
+            // another process may have stored its first blob meanwhile
+            && !meta.has_ever_held_content()?
+        {
+            return Err(Error::DatabaseLost(root.to_owned()));
+        }
         blobs.prepare().map_err(unusable)?;
         emergency_space.hold();
         Ok(Self {
@@ -89,6 +102,7 @@ impl Registry {
             changed: Arc::default(),
             unsaved_hashes: Arc::default(),
             uses: Arc::default(),
+            promises: Arc::default(),
             failed_removals: Arc::default(),
             lost_blobs: Arc::default(),
             manifest_budget: ManifestBudget::default(),
@@ -114,10 +128,11 @@ impl Registry {
             path: root.to_owned(),
             cause,
         })?;
-        if Self::is_at(root) {
-            Ok(Meta::check(&Self::database_path(root))?)
-        } else {
-            Ok(())
+        match has_lost_database(root) {
+            Ok(true) => Err(Error::DatabaseLost(root.to_owned())),
+            // a directory that may not be listed was no obstacle to the check above
+            _ if Self::is_at(root) => Ok(Meta::check(&Self::database_path(root))?),
+            _ => Ok(()),
         }
     }
 
@@ -138,6 +153,9 @@ impl Registry {
     pub fn open_existing(root: &Path, settings: RegistrySettings) -> Result<Self, Error> {
         match Self::database_path(root).metadata() {
             Ok(_) => Self::open(root, settings),
+            Err(_) if has_lost_database(root).unwrap_or(false) => {
+                Err(Error::DatabaseLost(root.to_owned()))
+            }
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 Err(Error::NoRegistry(root.to_owned()))
             }
@@ -304,6 +322,16 @@ impl Registry {
     ) -> Result<T, Error> {
         Ok(self.meta.read(meta::scan(query)).await?)
     }
+}
+
+/// Reports whether `root` holds blobs and no database, or an empty file in its place.
+fn has_lost_database(root: &Path) -> std::io::Result<bool> {
+    let is_empty = match Registry::database_path(root).metadata() {
+        Ok(database) => database.len() == 0,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => true,
+        Err(error) => return Err(error),
+    };
+    Ok(is_empty && BlobStore::new(root).has_content()?)
 }
 
 fn make_root(root: &Path) -> std::io::Result<()> {

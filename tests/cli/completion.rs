@@ -68,6 +68,7 @@ fn bash_completes_repositories_and_tags() {
             "tag history team/app :",
             "main v1 v2",
         ),
+        ("uploads te", "uploads te", "team/app team/web"),
         ("ls --so", "ls --so", "--sort"),
         ("polic", "polic", "policy"),
     ] {

@@ -155,6 +155,7 @@ fn show(printed: &mut Printed) {
     }
     client.get("/v2/ruled/app/manifests/pr-2");
     client.push_blob("ruled/app", b"leased");
+    client.begin_upload("ruled/app");
     let signature = format!("{}.sig", Image::small(6).digest().replace(':', "-"));
     Image::small(8).push(&mut client, "other", &signature);
     Image::small(6).push(&mut client, "other", "v1");
@@ -183,6 +184,11 @@ fn show(printed: &mut Printed) {
         ("registry du REPOSITORY", &["du", "ruled/app"]),
         ("registry policy preview", &["policy", "preview"]),
         ("registry gc --dry-run", &["gc", "--dry-run"]),
+        ("registry gc", &["gc"]),
+        ("registry gc --now --dry-run", &["gc", "--now", "--dry-run"]),
+        ("registry uploads ls", &["uploads"]),
+        ("registry uploads ls", &["uploads", "ls", "ruled/*"]),
+        ("registry uploads rm", &["uploads", "rm", "**", "--yes"]),
         ("registry restore REPOSITORY", &["restore", "other"]),
         (
             "registry tag restore",
@@ -196,12 +202,9 @@ fn show(printed: &mut Printed) {
         let by_digest = format!("other@{}", Image::small(6).digest());
         let arguments: Vec<_> = arguments
             .iter()
-            .map(|word| {
-                if *word == "other@sha256:" {
-                    &*by_digest
-                } else {
-                    word
-                }
+            .map(|word| match *word {
+                "other@sha256:" => &*by_digest,
+                word => word,
             })
             .collect();
         printed.run(&server, heading, &arguments);

@@ -4,6 +4,7 @@ mod completion;
 mod data_directory;
 mod disk;
 mod gc;
+mod gc_now;
 mod hostile_text;
 mod inspecting;
 mod json;
@@ -14,6 +15,7 @@ mod promotion;
 mod removing;
 mod restoring;
 mod tags;
+mod uploads;
 mod verify;
 mod why;
 
@@ -181,6 +183,8 @@ fn errors_are_one_sentence() {
         &["policy", "preview", "nobody/**"],
         &["du", "nobody"],
         &["why", "nonsense"],
+        &["uploads", "app:v1"],
+        &["uploads", "rm", "nobody"],
     ] {
         refusal(&server, arguments);
     }
@@ -207,6 +211,9 @@ fn every_command_has_help_and_completion() {
         &["restore"],
         &["rm"],
         &["policy", "preview"],
+        &["uploads"],
+        &["uploads", "ls"],
+        &["uploads", "rm"],
         &["du"],
         &["why"],
     ] {

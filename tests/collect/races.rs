@@ -283,6 +283,75 @@ fn one_bad_file_does_not_stop_collection() {
     assert!(output.status.success() && !bad.exists(), "{output:?}");
 }
 
+/// Pushes as docker does: blobs that are there are not sent.
+fn push_missing(client: &mut Client, image: &Image, tag: &str) {
+    for blob in image.layers.iter().chain([&image.config]) {
+        let there = client.head(&format!("/v2/app/blobs/{}", sha256(blob)));
+        if there.status != 200 {
+            client.push_blob("app", blob);
+        }
+    }
+    put(client, tag, OCI_MANIFEST, &image.manifest);
+}
+
+/// Every push is acknowledged, and every acknowledged image stays, while others delete what it shares layers with and
+/// `gc --now` frees that.
+#[test]
+fn collection_of_deleted_content_takes_nothing_from_pushes() {
+    const WORKERS: u64 = 4;
+    const ROUNDS: u64 = 40;
+    let server = Server::start();
+    let freed = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let server = &server;
+                scope.spawn(move || {
+                    let client = &mut server.client();
+                    let tag = format!("w{worker}");
+                    for round in 0..ROUNDS {
+                        let layers = [
+                            noise(round % 5, 3000),
+                            noise(100 + (round + worker) % 3, 2000),
+                        ];
+                        let image = Image::new(&format!("{worker} {round}"), layers.to_vec());
+                        push_missing(client, &image, &tag);
+                        image.assert_pulls(client, "app", &tag);
+                        if round + 1 < ROUNDS {
+                            let deleted =
+                                client.delete(&format!("/v2/app/manifests/{}", image.digest()));
+                            assert_eq!(deleted.status, 202);
+                        }
+                    }
+                })
+            })
+            .collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            let output = server.cli(&["gc", "--now", "--yes", "-o", "json"]);
+            assert!(output.status.success(), "{output:?}");
+            let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let blobs = swept["blobCount"].as_u64().expect("a number");
+            freed.fetch_add(blobs, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    assert!(
+        freed.into_inner() > WORKERS,
+        "collection had something to do"
+    );
+    let output = server.cli(&["gc", "--now", "--yes", "-o", "json"]);
+    assert!(output.status.success(), "{output:?}");
+    let client = &mut server.client();
+    for worker in 0..WORKERS {
+        let round = ROUNDS - 1;
+        let layers = [
+            noise(round % 5, 3000),
+            noise(100 + (round + worker) % 3, 2000),
+        ];
+        let image = Image::new(&format!("{worker} {round}"), layers.to_vec());
+        image.assert_pulls(client, "app", &format!("w{worker}"));
+    }
+}
+
 /// artifact-keeper#1527, dist#4406: abandoned sessions and files without an owner.
 #[test]
 fn content_in_use_by_a_push_is_not_collected() {

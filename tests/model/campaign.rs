@@ -40,6 +40,8 @@ pub struct Counts {
     pub concurrent_changes: Count,
     pub restores: Count,
     pub refused_restores: Count,
+    /// Collections of deleted content.
+    pub undo_ends: Count,
     /// Objects found absent after their promise ended.
     pub absent: Count,
 }
@@ -53,6 +55,7 @@ impl Counts {
             (&self.expiry_races, 50),
             (&self.concurrent_changes, 10),
             (&self.restores, 10),
+            (&self.undo_ends, 5),
             (&self.absent, 50),
         ];
         assert!(
@@ -78,22 +81,31 @@ impl std::fmt::Display for Counts {
             concurrent_changes,
             restores,
             refused_restores,
+            undo_ends,
             absent,
         } = self;
         let [requests, collections, kills, pushes, late] =
             [requests, collections, kills, pushes, late].map(Count::get);
-        let [expiry_races, concurrent_changes, restores, refused, absent] = [
+        let [
+            expiry_races,
+            concurrent_changes,
+            restores,
+            refused,
+            undo_ends,
+            absent,
+        ] = [
             expiry_races,
             concurrent_changes,
             restores,
             refused_restores,
+            undo_ends,
             absent,
         ]
         .map(Count::get);
         write!(
             f,
             "{requests} requests, {collections} collections, {kills} kills, {pushes} pushes ({late} late), {expiry_races} expiry races, {concurrent_changes} concurrent changes, \
-             {restores} restores (and {refused} refused), {absent} found absent"
+             {restores} restores (and {refused} refused), {undo_ends} ends of undo, {absent} found absent"
         )
     }
 }

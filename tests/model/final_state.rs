@@ -38,7 +38,7 @@ pub fn check(campaign: &Campaign, server: &Server, random: Random) {
         client.check_exactly(&mut repository, kept).expect(alive);
     }
     // uploads of killed servers, and unfinished work of killed collections
-    kills::collect_once(campaign, None);
+    kills::collect_once(campaign, &["--online"], None);
     audit::check_cleared(server.directory());
     check_counts(campaign, server);
 }

@@ -28,7 +28,7 @@ pub fn collect(campaign: &Campaign, mut random: Random, pauses: bool) {
         let kill_after = random
             .one_in(3)
             .then(|| Duration::from_micros(random.below(60_000)));
-        collect_once(campaign, kill_after);
+        collect_once(campaign, &["--online"], kill_after);
         let pause = if pauses {
             Duration::from_millis(random.below(200))
         } else {
@@ -40,12 +40,14 @@ pub fn collect(campaign: &Campaign, mut random: Random, pauses: bool) {
     }
 }
 
-/// Runs `registry gc --online`, which must succeed unless it is killed.
-pub fn collect_once(campaign: &Campaign, kill_after: Option<Duration>) {
+/// Runs `registry gc`, which must succeed unless it is killed.
+pub fn collect_once(campaign: &Campaign, arguments: &[&str], kill_after: Option<Duration>) {
     let began = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
     command
-        .args(["gc", "--online", "--output", "json", "--data-dir"])
+        .arg("gc")
+        .args(arguments)
+        .args(["--output", "json", "--data-dir"])
         .arg(&campaign.directory);
     let mut child = command
         .stdout(Stdio::piped())
@@ -65,7 +67,11 @@ pub fn collect_once(campaign: &Campaign, kill_after: Option<Duration>) {
     campaign.journal.note(
         began,
         Instant::now(),
-        format!("gc{} {printed}", if is_killed { " killed" } else { "" }),
+        format!(
+            "gc {}{} {printed}",
+            arguments.join(" "),
+            if is_killed { " killed" } else { "" }
+        ),
     );
     if !(output.status.success() || is_killed) {
         campaign.violated(

@@ -490,6 +490,19 @@ impl Repository {
         Some(item)
     }
 
+    /// Records a collection of what was deleted: only what a tag needs is certain to be present.
+    pub fn undo_ended(&mut self) {
+        let start = self.start;
+        self.trash.clear();
+        for manifest in self.manifests.values_mut() {
+            (manifest.promised, manifest.kept) = (start, start);
+        }
+        self.blobs
+            .values_mut()
+            .for_each(|promised| *promised = start);
+        self.tags.values_mut().for_each(|tag| tag.safe = start);
+    }
+
     /// Records a restored manifest, with its formerly absent children.
     pub fn restored(
         &mut self,

@@ -5,6 +5,7 @@ mod configuration;
 mod directory;
 mod every_key;
 mod failures;
+mod lost_database;
 mod reloading;
 mod signals;
 mod stopping;

@@ -163,6 +163,27 @@ impl Named {
         }
     }
 
+    /// Returns the glob of repositories that are meant as a whole; a name is a glob that matches itself.
+    ///
+    /// # Errors
+    /// The reference names something in a repository.
+    pub(crate) fn whole(self, command: &str) -> Result<Glob, Error> {
+        match (self.repositories, self.part) {
+            (Names::Matching(glob), Part::Whole) => Ok(glob),
+            // no name contains a special character of globs
+            (Names::One(name), Part::Whole) => {
+                Glob::try_from(name.to_string()).map_err(Error::Other)
+            }
+            (repositories, part) => Err(mismatch(
+                command,
+                "REPOSITORY",
+                &self.text,
+                &repositories,
+                &part,
+            )),
+        }
+    }
+
     /// Returns the repository and the part of it, which may not be a glob.
     ///
     /// # Errors

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
 use tarkeep::oci::Digest;
-use tarkeep::registry::{Actor, Millis};
+use tarkeep::registry::{Actor, Millis, UploadId};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::cli::terminal::output::Screen;
-use crate::cli::terminal::values::{actor, digest_on, plain, size, time_on};
+use crate::cli::terminal::values::{actor, digest_on, plain, size, time_on, upload_on};
 
 /// Maximum width of a cell, because clients control its text; JSON is never cut.
 const CELL_LIMIT: usize = 300;
@@ -89,6 +89,8 @@ pub(crate) enum Cell {
     Time(Millis),
     /// Short on a terminal.
     Digest(Digest),
+    /// Short on a terminal.
+    Upload(UploadId),
 }
 
 impl From<String> for Cell {
@@ -141,6 +143,7 @@ impl Cell {
             Self::Count(number) => number.to_string(),
             Self::Time(at) => time_on(screen, at),
             Self::Digest(digest) => digest_on(screen, &digest),
+            Self::Upload(id) => upload_on(screen, &id),
         };
         match text.char_indices().nth(CELL_LIMIT) {
             Some((end, _)) => format!("{}…", &text[..end]),

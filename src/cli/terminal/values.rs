@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tarkeep::escape::OneLine;
 use tarkeep::oci::Digest;
-use tarkeep::registry::{Actor, Millis, now};
+use tarkeep::registry::{Actor, Millis, UploadId, now};
 
 use crate::cli::terminal::output::Screen;
 
@@ -55,6 +55,16 @@ pub(crate) fn digest_on(screen: Screen, digest: &Digest) -> String {
         Screen::Terminal { .. } => short_digest(digest.as_str()).to_owned(),
         Screen::Pipe => digest.to_string(),
     }
+}
+
+/// Formats the id of an upload for a table: its first eight digits on a terminal, whole elsewhere.
+pub(crate) fn upload_on(screen: Screen, id: &UploadId) -> String {
+    let whole = id.as_str();
+    let shown = match screen {
+        Screen::Terminal { .. } => whole.split_once('-').map_or(whole, |(start, _)| start),
+        Screen::Pipe => whole,
+    };
+    shown.to_owned()
 }
 
 /// Returns the first digits of a digest, without its algorithm.

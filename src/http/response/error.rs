@@ -329,6 +329,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DataDirectory { .. }
         | Error::SplitDirectory(_)
         | Error::NoRegistry(_)
+        | Error::DatabaseLost(_)
         | Error::Link(_)
         | Error::Meta(_)
         | Error::Files { .. }

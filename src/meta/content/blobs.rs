@@ -23,6 +23,8 @@ pub struct LinkRow {
     pub blob: BlobRow,
     /// Time since which no manifest of the repository needs it; `None` while one does.
     pub idle_since: Option<Millis>,
+    /// True if what needed it was deleted, and no client has been told of it since.
+    pub is_released: bool,
 }
 
 impl BlobRow {
@@ -44,15 +46,29 @@ impl PointReader<'_> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT blobs.id, blobs.size, link.idle_since FROM repositories
+                    "SELECT blobs.id, blobs.size, link.idle_since, link.released_at IS NOT NULL FROM repositories
                      JOIN blobs ON blobs.digest = ?2
                      JOIN repository_blobs AS link ON link.repository_id = repositories.id AND link.blob_id = blobs.id
                      WHERE repositories.name = ?1",
                 )?
                 .query_row(params![repository.as_str(), digest.as_str()], |row| {
-                    Ok(LinkRow { blob: BlobRow::read(row)?, idle_since: row.get(2)? })
+                    Ok(LinkRow { blob: BlobRow::read(row)?, idle_since: row.get(2)?, is_released: row.get(3)? })
                 })
                 .optional()
+        })
+    }
+
+    /// Reports whether the database holds content, or ever had some.
+    pub fn has_ever_held_content(&self) -> Result<bool, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    // collection counts the files that it removes, and a take-over says when it begins
+                    "SELECT 1 WHERE EXISTS (SELECT 1 FROM blobs) OR EXISTS (SELECT 1 FROM repositories)
+                     OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'removals')
+                     OR EXISTS (SELECT 1 FROM settings WHERE name = 'takeover')",
+                )?
+                .exists([])
         })
     }
 
@@ -127,7 +143,8 @@ impl WriteTx<'_> {
         self.connection
             .prepare_cached(
                 "INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET idle_since = max(idle_since, excluded.idle_since) WHERE idle_since IS NOT NULL",
+                 ON CONFLICT DO UPDATE SET idle_since = max(idle_since, excluded.idle_since), released_at = NULL
+                     WHERE idle_since IS NOT NULL",
             )?
             .execute(params![repository.0, blob.id.0, now])?;
         self.connection
@@ -150,7 +167,7 @@ impl WriteTx<'_> {
     ) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached(
             // max of NULL and a time is NULL: what is referenced stays without one
-            "UPDATE repository_blobs SET idle_since = max(idle_since, ?3)
+            "UPDATE repository_blobs SET idle_since = max(idle_since, ?3), released_at = NULL
              WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?2)
              AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
         )?;

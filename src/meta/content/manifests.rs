@@ -21,6 +21,8 @@ pub struct StoredManifest {
     pub bytes: bytes::Bytes,
     /// Time since which it is unreferenced; `None` while it is referenced.
     pub idle_since: Option<Millis>,
+    /// True if its last holder was deleted, and no client has been told of it since.
+    pub is_released: bool,
 }
 
 /// The size of a manifest with everything that it needs.
@@ -51,7 +53,7 @@ impl PointReader<'_> {
         tag: &TagName,
     ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
-            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
+            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
              JOIN manifests ON manifests.id = tags.manifest_id
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
@@ -68,7 +70,7 @@ impl PointReader<'_> {
         digest: &Digest,
     ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
-            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since FROM repositories
+            "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
              JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
@@ -91,6 +93,7 @@ impl PointReader<'_> {
                 media_type: row.get(1)?,
                 bytes: bytes.into(),
                 idle_since: row.get(4)?,
+                is_released: row.get(5)?,
             })
         };
         Ok(self
@@ -247,7 +250,8 @@ impl WriteTx<'_> {
     pub fn renew_manifest(&self, manifest: ManifestId, now: Millis) -> Result<bool, Error> {
         let mut statement = self.connection.prepare_cached(
             // max of NULL and a time is NULL: what is referenced stays without one
-            "UPDATE manifests SET idle_since = max(idle_since, ?2), review_from = max(review_from, ?2) WHERE id = ?1",
+            "UPDATE manifests SET idle_since = max(idle_since, ?2), review_from = max(review_from, ?2), released_at = NULL
+             WHERE id = ?1",
         )?;
         Ok(statement.execute(params![manifest.0, now])? > 0)
     }

@@ -29,6 +29,15 @@ impl Reader<'_> {
             .query_row(params![name.as_str()], |row| row.get(0).map(RepositoryId))
             .optional()?)
     }
+
+    /// Returns the name of a repository.
+    pub fn repository_name(&self, repository: RepositoryId) -> Result<Option<String>, Error> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT name FROM repositories WHERE id = ?1")?
+            .query_row([repository.0], |row| row.get(0))
+            .optional()?)
+    }
 }
 
 impl WriteTx<'_> {

@@ -9,6 +9,8 @@ use crate::meta::sqlite::writer::WriteTx;
 
 const RETENTION: &str = "retention";
 const MANIFEST_RULES: &str = "manifest rules";
+const PROMISES_ASKED: &str = "promises asked";
+const PROMISES_WRITTEN: &str = "promises written";
 
 impl PointReader<'_> {
     /// Returns the retention settings of the last server, in its own format; `None` before the first start.
@@ -19,6 +21,20 @@ impl PointReader<'_> {
     /// Returns the rules about pushed manifests of the last server, in its own format; `None` before the first start.
     pub fn manifest_rules(&self) -> Result<Option<String>, Error> {
         self.setting(MANIFEST_RULES)
+    }
+
+    /// Returns the time up to which a collection wants to know of promises; `None` before the first.
+    pub fn promises_asked(&self) -> Result<Option<Millis>, Error> {
+        self.time(PROMISES_ASKED)
+    }
+
+    /// Returns the time up to which the server has written promises down; `None` before the first.
+    pub fn promises_written(&self) -> Result<Option<Millis>, Error> {
+        self.time(PROMISES_WRITTEN)
+    }
+
+    fn time(&self, name: &str) -> Result<Option<Millis>, Error> {
+        Ok(self.setting(name)?.and_then(|text| text.parse().ok()))
     }
 
     fn setting(&self, name: &str) -> Result<Option<String>, Error> {
@@ -35,6 +51,18 @@ impl WriteTx<'_> {
     /// Records the time of a write probe.
     pub fn record_probe(&self, now: Millis) -> Result<(), Error> {
         self.set_setting("probe", &now.to_string()).map(drop)
+    }
+
+    /// Asks the server to write down the promises that it has given by this time.
+    pub fn ask_for_promises(&self, until: Millis) -> Result<(), Error> {
+        self.set_setting(PROMISES_ASKED, &until.to_string())
+            .map(drop)
+    }
+
+    /// Records that the promises given by this time are written down.
+    pub fn record_promises_written(&self, until: Millis) -> Result<(), Error> {
+        self.set_setting(PROMISES_WRITTEN, &until.to_string())
+            .map(drop)
     }
 
     /// Records the rules about pushed manifests.

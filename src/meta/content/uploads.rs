@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
+use crate::meta::actor::{Actor, actor};
 use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::sqlite::reader::{PointReader, Reader};
@@ -17,6 +18,15 @@ pub struct UploadRow {
     pub received: Option<u64>,
     /// State of the hash after `received` bytes, as the blob store's hasher saves it; `None` if it cannot.
     pub hash_state: Option<Vec<u8>>,
+}
+
+/// An open session, for lists.
+#[derive(Clone, Debug)]
+pub struct OpenUpload {
+    pub id: String,
+    pub repository: String,
+    pub started_at: Millis,
+    pub started_by: Actor,
 }
 
 /// An expired session; also a position in the list of expired sessions.
@@ -76,6 +86,28 @@ impl Reader<'_> {
         })
     }
 
+    /// Lists open sessions by id, after `after`, at most `limit`.
+    ///
+    /// Leaves out those that requests cannot reach, which recovery ends.
+    pub fn open_uploads(&self, after: &str, limit: usize) -> Result<Vec<OpenUpload>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, repository, started_at, started_by, started_from FROM uploads
+                     WHERE id > ?1 AND repository <> '' ORDER BY id LIMIT ?2",
+                )?
+                .query_map(params![after, limit], |row| {
+                    Ok(OpenUpload {
+                        id: row.get(0)?,
+                        repository: row.get(1)?,
+                        started_at: row.get(2)?,
+                        started_by: actor(row, 3)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
     /// Reports whether a session of that id is open, in any repository.
     pub fn has_upload(&self, id: &str) -> Result<bool, Error> {
         Ok(self
@@ -92,14 +124,24 @@ impl WriteTx<'_> {
         id: &str,
         repository: &RepositoryName,
         algorithm: Algorithm,
+        actor: &Actor,
         now: Millis,
         expires_at: Millis,
     ) -> Result<(), Error> {
         self.connection
             .prepare_cached(
-                "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at, received) VALUES (?1, ?2, ?3, ?4, ?5, 0)",
+                "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at, received, started_by, started_from)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7)",
             )?
-            .execute(params![id, repository.as_str(), algorithm.as_str(), now, expires_at])?;
+            .execute(params![
+                id,
+                repository.as_str(),
+                algorithm.as_str(),
+                now,
+                expires_at,
+                actor.name,
+                actor.address
+            ])?;
         Ok(())
     }
 

@@ -26,12 +26,14 @@ pub struct IdleManifest {
     pub checked_at: Option<Millis>,
     /// True if an index or a subject was the last to hold it.
     pub has_lost_parent: bool,
+    /// Time at which its last holder was deleted, unless a client has been told of it since.
+    pub released_at: Option<Millis>,
 }
 
 /// A link to a blob that none of the repository's manifests needs.
 #[derive(Clone, Debug)]
 pub struct IdleLink {
-    repository: RepositoryId,
+    pub(super) repository: RepositoryId,
     pub blob: BlobId,
     pub name: String,
     pub digest: Digest,
@@ -40,6 +42,8 @@ pub struct IdleLink {
     /// Repositories that link to the blob.
     pub links: u64,
     pub idle_since: Millis,
+    /// True if what needed it was deleted, and no client has been told of it since.
+    pub is_released: bool,
 }
 
 /// A blob that no repository links to.
@@ -63,7 +67,11 @@ pub struct DueCounts {
     pub removals: u64,
 }
 
-const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, checked_at, has_lost_parent";
+/// Columns of an unreferenced manifest.
+pub(super) const IDLE_MANIFEST: &str = "manifests.id, repositories.name, digest, size, idle_since, pulled_at, checked_at, has_lost_parent, released_at";
+/// Columns of an unreferenced link, from `repository_blobs AS link`, `repositories` and `blobs`.
+pub(super) const IDLE_LINK: &str =
+    "repository_id, blob_id, name, digest, size, link.idle_since, links, released_at IS NOT NULL";
 
 impl Reader<'_> {
     /// Lists manifests unreferenced since `cutoff`, without those that a rule deferred beyond `deferred_to`.
@@ -83,7 +91,7 @@ impl Reader<'_> {
                 ))?
                 .query_map(params![deferred_to, after.time, after.number, cutoff, limit], |row| {
                     let manifest = idle_manifest(row)?;
-                    Ok((Cursor::after(row.get(8)?, manifest.id.0), manifest))
+                    Ok((Cursor::after(row.get(9)?, manifest.id.0), manifest))
                 })?
                 .collect()
         })
@@ -98,29 +106,13 @@ impl Reader<'_> {
     ) -> Result<Vec<(Cursor, IdleLink)>, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT repository_id, blob_id, name, digest, size, link.idle_since, links FROM repository_blobs AS link
+                .prepare_cached(&format!(
+                    "SELECT {IDLE_LINK} FROM repository_blobs AS link
                      JOIN repositories ON repositories.id = repository_id JOIN blobs ON blobs.id = blob_id
                      WHERE link.idle_since <= ?1 AND (link.idle_since, repository_id, blob_id) > (?2, ?3, ?4)
-                     ORDER BY link.idle_since, repository_id, blob_id LIMIT ?5",
-                )?
-                .query_map(params![cutoff, after.time, after.number, after.second, limit], |row| {
-                    let link = IdleLink {
-                        repository: RepositoryId(row.get(0)?),
-                        blob: BlobId(row.get(1)?),
-                        name: row.get(2)?,
-                        digest: digest(row, 3)?,
-                        size: row.get(4)?,
-                        idle_since: row.get(5)?,
-                        links: row.get(6)?,
-                    };
-                    let cursor = Cursor {
-                        time: link.idle_since,
-                        number: link.repository.0,
-                        second: link.blob.0,
-                    };
-                    Ok((cursor, link))
-                })?
+                     ORDER BY link.idle_since, repository_id, blob_id LIMIT ?5"
+                ))?
+                .query_map(params![cutoff, after.time, after.number, after.second, limit], idle_link)?
                 .collect()
         })
     }
@@ -239,7 +231,28 @@ impl WriteTx<'_> {
     }
 }
 
-fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
+/// Reads a link from the columns [`IDLE_LINK`], with the position after it.
+pub(super) fn idle_link(row: &Row<'_>) -> rusqlite::Result<(Cursor, IdleLink)> {
+    let link = IdleLink {
+        repository: RepositoryId(row.get(0)?),
+        blob: BlobId(row.get(1)?),
+        name: row.get(2)?,
+        digest: digest(row, 3)?,
+        size: row.get(4)?,
+        idle_since: row.get(5)?,
+        links: row.get(6)?,
+        is_released: row.get(7)?,
+    };
+    let cursor = Cursor {
+        time: link.idle_since,
+        number: link.repository.0,
+        second: link.blob.0,
+    };
+    Ok((cursor, link))
+}
+
+/// Reads a manifest from the columns [`IDLE_MANIFEST`].
+pub(super) fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
     Ok(IdleManifest {
         id: ManifestId(row.get(0)?),
         repository: row.get(1)?,
@@ -249,6 +262,7 @@ fn idle_manifest(row: &Row<'_>) -> rusqlite::Result<IdleManifest> {
         pulled_at: row.get(5)?,
         checked_at: row.get(6)?,
         has_lost_parent: row.get(7)?,
+        released_at: row.get(8)?,
     })
 }
 

@@ -18,9 +18,11 @@ const NEVER: Millis = Millis::MAX / 2;
 /// Times that collection waits for, or counts from. All of them move with a jump, so that what is left of a period stays.
 const PERIODS: &[(&str, &str)] = &[
     ("repository_blobs", "idle_since"),
+    ("repository_blobs", "released_at"),
     ("blobs", "idle_since"),
     ("blobs", "needed_at"),
     ("manifests", "idle_since"),
+    ("manifests", "released_at"),
     ("manifests", "review_from"),
     ("trash", "deleted_at"),
     ("uploads", "started_at"),
@@ -40,6 +42,7 @@ const RECORDS: &[(&str, &str)] = &[
     ("tag_history", "since"),
     ("tag_history", "until"),
     ("tag_history", "pushed_at"),
+    ("undo_ends", "ended_at"),
 ];
 
 /// State of the system's clock beside the registry's.

@@ -3,6 +3,8 @@
 pub(super) mod candidates;
 pub(super) mod clock_record;
 pub(super) mod free_space;
+pub(super) mod released;
 pub(super) mod removals;
 pub(super) mod tag_reviews;
 pub(super) mod trash;
+pub(super) mod undo_ends;

@@ -143,30 +143,48 @@ impl Reader<'_> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Reports whether a manifest that was deleted by `cutoff` is still in the trash.
-    pub fn has_expired_trash(&self, cutoff: Millis) -> Result<bool, Error> {
+    /// Reports whether a manifest that was deleted by `cutoff` is still in the trash, of one repository or of all.
+    pub fn has_expired_trash(
+        &self,
+        repository: Option<RepositoryId>,
+        cutoff: Millis,
+    ) -> Result<bool, Error> {
         Ok(self
             .connection
-            .prepare_cached("SELECT 1 FROM trash WHERE deleted_at <= ?1")?
-            .exists([cutoff])?)
+            .prepare_cached(
+                "SELECT 1 FROM trash WHERE deleted_at <= ?1 AND (?2 IS NULL OR repository_id = ?2)",
+            )?
+            .exists(params![cutoff, repository.map(|id| id.0)])?)
     }
 }
 
 impl WriteTx<'_> {
     /// Removes manifests deleted by `cutoff` for good, oldest first, at most `limit`; returns them.
+    ///
+    /// Only those of one repository, if it is given. Records the end of undo, and who ended it before its time.
     pub fn empty_trash(
         &self,
+        repository: Option<RepositoryId>,
         cutoff: Millis,
         limit: usize,
+        by: Option<&Actor>,
+        now: Millis,
     ) -> Result<Vec<(RepositoryId, Digest)>, Error> {
         let mut statement = self.connection.prepare_cached(
-            "DELETE FROM trash WHERE rowid IN (SELECT rowid FROM trash WHERE deleted_at <= ?1 ORDER BY deleted_at LIMIT ?2)
+            "DELETE FROM trash WHERE rowid IN (
+                 SELECT rowid FROM trash WHERE deleted_at <= ?1 AND (?3 IS NULL OR repository_id = ?3)
+                 ORDER BY deleted_at LIMIT ?2)
              RETURNING repository_id, digest",
         )?;
-        let rows = statement.query_map(params![cutoff, limit], |row| {
-            Ok((RepositoryId(row.get(0)?), digest(row, 1)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement
+            .query_map(params![cutoff, limit, repository.map(|id| id.0)], |row| {
+                Ok((RepositoryId(row.get(0)?), digest(row, 1)?))
+            })?;
+        let removed: Vec<_> = rows.collect::<Result<_, _>>()?;
+        for (repository, digest) in &removed {
+            self.record_undo_end(*repository, digest, by, now)?;
+        }
+        Ok(removed)
     }
 }
 

@@ -43,7 +43,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 8] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -51,6 +51,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("../../../migrations/05-checks.sql"),
     include_str!("../../../migrations/06-unverified-blobs.sql"),
     include_str!("../../../migrations/07-tag-age.sql"),
+    include_str!("../../../migrations/08-deleted-content.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -433,6 +434,36 @@ mod tests {
         let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
         let opened = open_writer(&old).unwrap();
         assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
+    }
+
+    /// What was deleted before is not told from what was pushed: it waits as before.
+    #[test]
+    fn what_an_older_version_deleted_is_not_released() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = directory.path().join("old");
+        let connection = Connection::open(&old).unwrap();
+        for sql in &MIGRATIONS[..7] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at, idle_since, review_from)
+             VALUES (1, 1, 'x', 'y', 2, 3, 4, 4);
+             INSERT INTO blobs (id, digest, size, created_at) VALUES (1, 'b', 5, 1);
+             INSERT INTO repository_blobs (repository_id, blob_id, idle_since) VALUES (1, 1, 4);"
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let opened = open_writer(&old).unwrap();
+        let released = "SELECT count(released_at) FROM (SELECT released_at FROM manifests
+                        UNION ALL SELECT released_at FROM repository_blobs)";
+        let read = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        assert_eq!(opened.query_row(released, [], read), Ok(0));
+        opened
+            .execute_batch("INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 5); DELETE FROM tags;")
+            .unwrap();
+        assert_eq!(opened.query_row(released, [], read), Ok(1));
     }
 
     #[test]

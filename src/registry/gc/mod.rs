@@ -2,9 +2,11 @@
 
 mod clock;
 pub(super) mod counters;
+pub(super) mod deleted;
 pub(super) mod failed_removals;
 pub(super) mod files;
 pub(super) mod progress;
+mod promises;
 pub(super) mod run;
 pub(super) mod server_rules;
 pub(super) mod sweep;

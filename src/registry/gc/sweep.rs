@@ -12,9 +12,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::meta::{self, Millis, Reader, WriteTx, lived_cutoff, millis, now};
+use crate::meta::{self, Actor, Millis, Reader, WriteTx, lived_cutoff, millis, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Gc;
+use crate::registry::gc::deleted::{DeletedContent, ListedRepository};
 use crate::registry::gc::progress::{Progress, Watcher};
 use crate::registry::gc::run::{BUDGET, SweepOptions, SweepRun, gc_actor};
 use crate::registry::gc::sweep_counts::SweepCounts;
@@ -41,13 +42,38 @@ impl Gc<'_> {
         sweep: SweepOptions,
         watcher: Watcher<'_>,
     ) -> Result<SweepCounts, Error> {
+        self.counted(self.run(None, sweep, watcher)).await
+    }
+
+    /// Removes deleted content, and ends its undo; then collects everything that is due.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn collect_deleted(
+        self,
+        content: DeletedContent,
+        sweep: SweepOptions,
+        watcher: Watcher<'_>,
+    ) -> Result<SweepCounts, Error> {
+        self.counted(self.run(Some(content), sweep, watcher)).await
+    }
+
+    async fn counted(
+        self,
+        work: impl Future<Output = Result<SweepCounts, Error>>,
+    ) -> Result<SweepCounts, Error> {
         let start = Instant::now();
-        let outcome = self.run(sweep, watcher).await;
+        let outcome = work.await;
         self.registry.collection.count(start, &outcome);
         outcome
     }
 
-    async fn run(self, sweep: SweepOptions, watcher: Watcher<'_>) -> Result<SweepCounts, Error> {
+    async fn run(
+        self,
+        deleted: Option<DeletedContent>,
+        sweep: SweepOptions,
+        watcher: Watcher<'_>,
+    ) -> Result<SweepCounts, Error> {
         let mut run = SweepRun {
             registry: self.registry.clone(),
             sweep: Arc::new(sweep),
@@ -55,6 +81,9 @@ impl Gc<'_> {
             budget: BUDGET,
             watcher,
         };
+        if let Some(deleted) = deleted {
+            run.deleted(&deleted).await?;
+        }
         run.tags().await?;
         run.estimate(run.deferred_until()).await?;
         loop {
@@ -163,18 +192,36 @@ impl SweepRun<'_> {
         .await
     }
 
-    /// Empties the trash of manifests past the grace period, and removes signature tags that name
-    /// them.
+    /// Empties the trash of manifests past the grace period.
     async fn trash(&mut self) -> Result<(), Error> {
         let cutoff = now().saturating_sub(millis(self.sweep.retention.grace));
+        self.empty_trash(None, cutoff, None).await
+    }
+
+    /// Empties the trash, of one repository or of all, of manifests deleted by `cutoff`, and removes
+    /// signature tags that name them; `by` is who does that before its time.
+    pub(super) async fn empty_trash(
+        &mut self,
+        of: Option<&ListedRepository>,
+        cutoff: Millis,
+        by: Option<&Actor>,
+    ) -> Result<(), Error> {
+        let id = of.map(|repository| repository.id);
         while self
             .registry
-            .scan(move |meta| meta.has_expired_trash(cutoff))
+            .scan(move |meta| meta.has_expired_trash(id, cutoff))
             .await?
         {
+            let (of, by) = (of.cloned(), by.cloned());
             let emptied = self.write(move |tx| {
                 let mut swept = SweepCounts::default();
-                for (repository, digest) in tx.empty_trash(cutoff, BATCH / 10)? {
+                if let Some(repository) = &of
+                    && tx.repository_name(repository.id)?.as_ref() != Some(&repository.name)
+                {
+                    return Ok(swept);
+                }
+                let emptied = tx.empty_trash(id, cutoff, BATCH / 10, by.as_ref(), now())?;
+                for (repository, digest) in emptied {
                     swept.trash += 1;
                     if tx.manifest(repository, &digest)?.is_none() {
                         let prefix = digest.as_str().replace(':', "-");
@@ -193,12 +240,23 @@ impl SweepRun<'_> {
             });
             let swept = emptied.await?;
             self.count(swept);
+            if swept.trash == 0 {
+                break;
+            }
         }
         Ok(())
     }
 
     async fn history(&mut self) -> Result<(), Error> {
         let cutoff = lived_cutoff(now().saturating_sub(millis(self.sweep.retention.history)));
+        while self
+            .registry
+            .scan(move |meta| meta.has_expired_undo_ends(cutoff))
+            .await?
+        {
+            self.write(move |tx| Ok::<_, Error>(tx.forget_undo_ends(cutoff, BATCH)?))
+                .await?;
+        }
         while self
             .registry
             .scan(move |meta| meta.has_expired_history(cutoff))

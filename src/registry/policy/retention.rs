@@ -79,6 +79,15 @@ impl Retention {
             .unwrap_or(self.keep_untagged)
     }
 
+    /// Reports whether an unreferenced manifest is there only because its last holder was deleted.
+    ///
+    /// False if the rules keep untagged manifests forever, because they may be pulled by digest.
+    pub(in crate::registry) fn is_deleted(&self, manifest: &IdleManifest) -> bool {
+        let is_kept = !manifest.has_lost_parent
+            && self.untagged_rule(&manifest.repository) == KeepUntagged::Forever;
+        manifest.released_at.is_some() && !is_kept
+    }
+
     /// Returns the time at which an unreferenced manifest is due; `None` if never.
     pub fn due(&self, manifest: &IdleManifest) -> Option<Millis> {
         let since = last_needed(manifest);

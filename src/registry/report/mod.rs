@@ -1,7 +1,9 @@
 //! Reports: forecasts, disk usage, previews, reasons for retention, and status.
 
+pub(super) mod deleted;
 pub(super) mod dependents;
 pub(super) mod forecast;
+pub(super) mod losses;
 pub(super) mod measurement;
 mod natural;
 pub(super) mod preview;

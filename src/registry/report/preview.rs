@@ -14,6 +14,7 @@ use crate::registry::policy::retention::Retention;
 use crate::registry::policy::tag_policy::{NewestTags, TagRanks};
 use crate::registry::policy::tag_policy::{Policy, TagDecision};
 use crate::registry::report::dependents::{self, Dependent};
+use crate::registry::report::losses::Going;
 use crate::registry::report::removal::RemovalTotals;
 use crate::registry::report::simulation::{Simulation, UntagEffect};
 
@@ -230,7 +231,7 @@ impl DeletionSimulation<'_> {
     fn manifests(&mut self, manifests: Vec<HeldManifest>) -> Result<(), meta::Error> {
         self.consequence.deleted += manifests.len() as u64;
         self.simulation
-            .remove_manifests(manifests, self.now, "it is deleted")
+            .remove_manifests(manifests, &Going::by_hand(self.now))
     }
 
     fn everything(&mut self, repository: &RepositoryName) -> Result<(), meta::Error> {

@@ -13,6 +13,20 @@ pub enum RemovalKind {
     Blob,
 }
 
+/// What a removal waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WaitCause {
+    /// The end of undo: the item is there only because something was deleted.
+    Undo,
+    /// The end of a lease: the item was pushed, or a client was told of it.
+    Lease,
+    /// The end of the time for which untagged manifests are kept.
+    Untagged,
+    /// The time at which a rule removes a tag.
+    Rule,
+}
+
 /// Planned removal of an item.
 #[derive(Clone, Debug)]
 pub struct PlannedRemoval {
@@ -25,6 +39,7 @@ pub struct PlannedRemoval {
     /// Released bytes: of disk for a blob, of the database for a manifest, none for a tag.
     pub size: u64,
     pub at: Millis,
+    pub cause: WaitCause,
     pub why: String,
 }
 

@@ -2,37 +2,16 @@
 //!
 //! Cost grows with what is removed, not with the store.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 
-use crate::meta::{
-    self, BlobId, Cursor, HeldManifest, IdleManifest, LinkId, ManifestId, Millis, Reader,
-};
+use crate::meta::{self, BlobId, Cursor, HeldManifest, IdleManifest, ManifestId, Millis, Reader};
 use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::policy::retention::Retention;
-use crate::registry::report::removal::{PlannedRemoval, RemovalKind};
+use crate::registry::report::losses::{CollectionBaseline, Going, record_loss};
+use crate::registry::report::removal::{PlannedRemoval, RemovalKind, WaitCause};
 
 /// Maximum number of candidates read at once.
 const BATCH: usize = 1000;
-
-/// Number of lost holders of an item, and the time at which the last is lost.
-#[derive(Clone, Copy, Debug)]
-struct LostHolders {
-    lost: u64,
-    at: Millis,
-}
-
-/// Removals that collection makes anyway, as the baseline of another simulation.
-#[derive(Clone, Debug, Default)]
-pub struct CollectionBaseline {
-    /// Removed manifests.
-    gone: HashSet<ManifestId>,
-    /// Tags that a rule removes, from manifests that stay or not.
-    tags: HashSet<(ManifestId, String)>,
-    manifests: HashMap<ManifestId, LostHolders>,
-    links: HashMap<LinkId, LostHolders>,
-    blobs: HashMap<BlobId, LostHolders>,
-}
 
 /// Effect of the removal of a tag on its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,13 +146,14 @@ impl<'m> Simulation<'m> {
                 digest: manifest.digest.clone(),
                 size: 0,
                 at,
+                cause: WaitCause::Rule,
                 why: if decision.is_kept {
                     format!("no longer {}", decision.reason)
                 } else {
                     decision.reason
                 },
             });
-            self.untag(manifest, at)?;
+            self.untag(manifest, at, WaitCause::Rule)?;
         }
         Ok(())
     }
@@ -186,16 +166,25 @@ impl<'m> Simulation<'m> {
         now: Millis,
     ) -> Result<UntagEffect, meta::Error> {
         if self.losses.tags.insert((manifest.id, tag.to_string())) {
-            self.untag(manifest, now)
+            self.untag(manifest, now, WaitCause::Untagged)
         } else {
             Ok(UntagEffect::StillHeld)
         }
     }
 
     /// Counts a lost tag; a manifest that loses its last holder expires by the rules.
-    fn untag(&mut self, manifest: HeldManifest, now: Millis) -> Result<UntagEffect, meta::Error> {
+    fn untag(
+        &mut self,
+        manifest: HeldManifest,
+        now: Millis,
+        cause: WaitCause,
+    ) -> Result<UntagEffect, meta::Error> {
         let before = self.base.and_then(|base| base.manifests.get(&manifest.id));
-        let loss = record_loss(self.losses.manifests.entry(manifest.id), before, now);
+        let loss = record_loss(
+            self.losses.manifests.entry(manifest.id),
+            before,
+            (now, cause),
+        );
         if loss.lost < manifest.holders || self.is_gone(manifest.id) {
             return Ok(UntagEffect::StillHeld);
         }
@@ -208,16 +197,41 @@ impl<'m> Simulation<'m> {
             pulled_at: None,
             checked_at: None,
             has_lost_parent: false,
+            released_at: Some(loss.at),
         };
         let Some(at) = self.retention.due(&idle) else {
             return Ok(UntagEffect::KeptForever);
         };
-        self.remove_manifest(manifest, at, "no tag points at it".to_owned())?;
+        let going = Going {
+            at,
+            cause: loss.cause,
+            why: "no tag points at it".to_owned(),
+        };
+        self.remove_manifest(manifest, going)?;
         Ok(UntagEffect::Expires)
+    }
+
+    /// Removes unreferenced manifests that the rules keep forever, and what only they reference, at the end of time.
+    pub fn manifests_kept_forever(&mut self) -> Result<(), meta::Error> {
+        let forever = |retention: &Retention, manifest: &IdleManifest| match retention.due(manifest)
+        {
+            None => Some(Millis::MAX),
+            Some(_) => None,
+        };
+        self.idle_manifests(|_| true, forever)
     }
 
     /// Removes unreferenced manifests, and what only they reference.
     fn manifests(&mut self, is_meant: impl Fn(&str) -> bool) -> Result<(), meta::Error> {
+        self.idle_manifests(is_meant, Retention::due)
+    }
+
+    /// Removes the unreferenced manifests for which `due` returns a time.
+    fn idle_manifests(
+        &mut self,
+        is_meant: impl Fn(&str) -> bool,
+        due: impl Fn(&Retention, &IdleManifest) -> Option<Millis>,
+    ) -> Result<(), meta::Error> {
         let mut after = Cursor::START;
         loop {
             let idle = self
@@ -231,7 +245,7 @@ impl<'m> Simulation<'m> {
                 .into_iter()
                 .filter(|(_, manifest)| is_meant(&manifest.repository))
             {
-                let Some(at) = self.retention.due(&manifest) else {
+                let Some(at) = due(self.retention, &manifest) else {
                     continue;
                 };
                 if self.meta.has_tagged_subject(manifest.id)? {
@@ -242,10 +256,27 @@ impl<'m> Simulation<'m> {
                 } else {
                     "no tag points at it"
                 };
+                let going = Going {
+                    at,
+                    cause: self.cause(&manifest, at),
+                    why: why.to_owned(),
+                };
                 if let Some(held) = self.meta.held_manifest(manifest.id)? {
-                    self.remove_manifest(held, at, why.to_owned())?;
+                    self.remove_manifest(held, going)?;
                 }
             }
+        }
+    }
+
+    /// Returns what the removal of an unreferenced manifest waits for.
+    fn cause(&self, manifest: &IdleManifest, at: Millis) -> WaitCause {
+        let hold = self.retention.hold_period();
+        if self.retention.is_deleted(manifest) {
+            WaitCause::Undo
+        } else if at > manifest.idle_since.saturating_add(hold) {
+            WaitCause::Untagged
+        } else {
+            WaitCause::Lease
         }
     }
 
@@ -274,44 +305,47 @@ impl<'m> Simulation<'m> {
     pub fn remove_manifest(
         &mut self,
         manifest: HeldManifest,
-        at: Millis,
-        why: String,
+        going: Going,
     ) -> Result<(), meta::Error> {
-        self.remove_manifests(vec![manifest], at, &why)
+        self.remove_manifests(vec![manifest], &going)
     }
 
     /// Removes several manifests at once, even if they reference each other.
     pub fn remove_manifests(
         &mut self,
         manifests: Vec<HeldManifest>,
-        at: Millis,
-        why: &str,
+        going: &Going,
     ) -> Result<(), meta::Error> {
         let manifests = manifests
             .into_iter()
             .filter(|manifest| !self.is_gone(manifest.id));
-        let mut going: Vec<_> = manifests
-            .map(|manifest| (manifest, at, why.to_owned()))
+        let mut waiting: Vec<_> = manifests
+            .map(|manifest| (manifest, going.clone()))
             .collect();
         self.losses
             .gone
-            .extend(going.iter().map(|(manifest, ..)| manifest.id));
-        while let Some((manifest, at, why)) = going.pop() {
+            .extend(waiting.iter().map(|(manifest, _)| manifest.id));
+        while let Some((manifest, Going { at, cause, why })) = waiting.pop() {
             for held in self.meta.held_by_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.manifests.get(&held.id));
-                let loss = record_loss(self.losses.manifests.entry(held.id), before, at);
+                let loss = record_loss(self.losses.manifests.entry(held.id), before, (at, cause));
                 if loss.lost == held.holders && !self.is_gone(held.id) {
                     self.losses.gone.insert(held.id);
-                    let at = loss.at.saturating_add(self.retention.hold_period());
-                    going.push((held, at, "its holder is removed".to_owned()));
+                    let after = Going {
+                        at: loss.at.saturating_add(self.retention.hold_period()),
+                        cause: loss.cause,
+                        why: "its holder is removed".to_owned(),
+                    };
+                    waiting.push((held, after));
                 }
             }
             for blob in self.meta.blobs_of_manifest(manifest.id)? {
                 let before = self.base.and_then(|base| base.links.get(&blob.link));
-                let loss = record_loss(self.losses.links.entry(blob.link), before, at);
+                let loss = record_loss(self.losses.links.entry(blob.link), before, (at, cause));
                 if loss.lost == blob.holders {
                     let at = loss.at.saturating_add(self.retention.hold_period());
-                    self.remove_link(blob.blob, blob.digest, blob.size, blob.links, at);
+                    let removed = (blob.blob, blob.digest, blob.size, blob.links);
+                    self.remove_link(removed, at, loss.cause);
                 }
             }
             let HeldManifest {
@@ -327,6 +361,7 @@ impl<'m> Simulation<'m> {
                 digest,
                 size,
                 at,
+                cause,
                 why,
             });
         }
@@ -344,16 +379,27 @@ impl<'m> Simulation<'m> {
             after = *last;
             for (_, link) in idle {
                 let at = link.idle_since.saturating_add(self.retention.hold_period());
-                self.remove_link(link.blob, link.digest, link.size, link.links, at);
+                let cause = if link.is_released {
+                    WaitCause::Undo
+                } else {
+                    WaitCause::Lease
+                };
+                self.remove_link((link.blob, link.digest, link.size, link.links), at, cause);
             }
         }
     }
 
-    fn remove_link(&mut self, blob: BlobId, digest: Digest, size: u64, links: u64, at: Millis) {
+    /// Removes a link to a blob: its number, digest, size in bytes, and number of links.
+    pub fn remove_link(
+        &mut self,
+        (blob, digest, size, links): (BlobId, Digest, u64, u64),
+        at: Millis,
+        cause: WaitCause,
+    ) {
         let loss = record_loss(
             self.losses.blobs.entry(blob),
             self.base.and_then(|base| base.blobs.get(&blob)),
-            at,
+            (at, cause),
         );
         if loss.lost == links {
             let why = "no manifest needs it".to_owned();
@@ -364,13 +410,14 @@ impl<'m> Simulation<'m> {
                 digest,
                 size,
                 at: loss.at,
+                cause: loss.cause,
                 why,
             });
         }
     }
 
     /// Removes blobs that are in no repository.
-    fn blobs(&mut self) -> Result<(), meta::Error> {
+    pub fn blobs(&mut self) -> Result<(), meta::Error> {
         let mut after = Cursor::START;
         loop {
             let idle = self.meta.idle_blobs(Millis::MAX, after, BATCH)?;
@@ -386,20 +433,9 @@ impl<'m> Simulation<'m> {
                     digest: blob.digest,
                     size: blob.size,
                     at: blob.idle_since.saturating_add(self.retention.hold_period()),
+                    cause: WaitCause::Undo,
                     why: "no repository links to it".to_owned(),
                 }));
         }
     }
-}
-
-/// Counts a lost holder, on top of those of the baseline.
-fn record_loss<K>(
-    entry: Entry<'_, K, LostHolders>,
-    before: Option<&LostHolders>,
-    at: Millis,
-) -> LostHolders {
-    let loss = entry.or_insert_with(|| before.copied().unwrap_or(LostHolders { lost: 0, at }));
-    loss.lost += 1;
-    loss.at = loss.at.max(at);
-    *loss
 }

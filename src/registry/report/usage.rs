@@ -9,10 +9,10 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Reports;
 use crate::registry::policy::retention::Retention;
+use crate::registry::report::losses::{CollectionBaseline, Going};
 use crate::registry::report::measurement::StoreUsage;
 use crate::registry::report::ranking::TagKey;
 use crate::registry::report::removal::RemovalTotals;
-use crate::registry::report::simulation::CollectionBaseline;
 use crate::registry::report::simulation::Simulation;
 
 /// Disk usage of a tag, in bytes of blobs.
@@ -78,7 +78,7 @@ impl Reports<'_> {
                     if let Some(manifest) = meta.manifest_in(&key.repository, &row.digest)?
                         && simulation.is_last_hold(&manifest, &row.name)
                     {
-                        simulation.remove_manifest(manifest, now(), String::new())?;
+                        simulation.remove_manifest(manifest, Going::by_hand(now()))?;
                     }
                     let exclusive = RemovalTotals::of(simulation.removals.iter()).bytes;
                     usages.push(TagUsage {

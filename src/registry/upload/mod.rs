@@ -4,6 +4,7 @@ pub(super) mod batch_budget;
 pub(super) mod chunk_range;
 pub(super) mod expiry;
 pub(super) mod ingest;
+pub(super) mod listing;
 pub(super) mod locking;
 pub(super) mod publish;
 pub(super) mod recovery;

@@ -61,6 +61,7 @@ impl Uploads<'_> {
         origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(), Error> {
+        self.registry.blobs().note_promise(repository, digest);
         let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
         let condition = match origin {

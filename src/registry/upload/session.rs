@@ -59,10 +59,10 @@ impl Uploads<'_> {
             received: 0,
         };
         self.registry
-            .write(actor, move |tx, _| {
+            .write(actor, move |tx, actor| {
                 let now = now();
                 let end = now.saturating_add(lifetime);
-                Ok(tx.insert_upload(id.as_str(), &repository, algorithm, now, end)?)
+                Ok(tx.insert_upload(id.as_str(), &repository, algorithm, actor, now, end)?)
             })
             .await?;
         Ok(status)
@@ -185,7 +185,7 @@ impl Uploads<'_> {
         digest: &Digest,
         unknown: Error,
     ) -> Result<(), Error> {
-        match self.registry.blobs().find(repository, digest).await {
+        match self.registry.blobs().promise(repository, digest).await {
             Ok(_) => Ok(()),
             Err(Error::BlobUnknown { .. }) => Err(unknown),
             Err(error) => Err(error),

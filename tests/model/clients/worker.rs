@@ -6,6 +6,7 @@ use super::checked::{CheckedClient, ServerDied};
 use crate::crash::random::Random;
 use crate::model::campaign::Campaign;
 use crate::model::content::Item;
+use crate::model::kills;
 use crate::model::repository::Repository;
 
 pub const TAGS: u64 = 5;
@@ -61,6 +62,10 @@ impl CheckedClient<'_> {
             }
             78..80 => self.push_during_change(repository),
             80..83 => self.delete_and_restore(repository),
+            83 if self.random.one_in(3) => {
+                self.collect_now(repository);
+                self.read_something(repository)
+            }
             83..86 => match self.any_of(repository.blobs.keys()) {
                 Some(blob) => self.delete_blob(repository, &blob),
                 None => Ok(()),
@@ -223,6 +228,14 @@ impl CheckedClient<'_> {
         self.mount(repository, &blob, from_name, until)?;
         drop(from);
         self.read_blob(repository, "GET", &blob).map(|_| ())
+    }
+
+    /// Frees what was deleted, as an owner does on a full disk.
+    fn collect_now(&mut self, repository: &mut Repository) {
+        let arguments = ["--now", "--yes", &*repository.name];
+        kills::collect_once(self.campaign, &arguments, None);
+        self.campaign.counts.undo_ends.add(1);
+        repository.undo_ended();
     }
 
     /// Deletes a manifest, perhaps its blobs too, and restores it.

@@ -3,3 +3,4 @@
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;
+pub(crate) mod uploads;

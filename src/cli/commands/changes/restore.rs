@@ -111,9 +111,13 @@ impl Restorer {
                 count(failed, "manifest")
             ))),
             None if manifests.is_empty() && tags.is_empty() => {
-                let remedy = "run registry restore to list what can be restored";
+                let ended = registry.trash().last_undo_end(Some(&self.repository));
+                let why = match ended.await? {
+                    Some(end) => format!("the undo of what was deleted there ended on {end}"),
+                    None => "nothing was deleted there within the grace period".to_owned(),
+                };
                 Err(Error::Other(format!(
-                    "nothing in {} was deleted within the grace period: {remedy}",
+                    "nothing in {} can be restored, because {why}: registry restore lists what can be restored",
                     self.repository
                 )))
             }
@@ -224,9 +228,11 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
     ];
     let mut list = List::begin(format, "restorable", &columns)?;
     let grace = retention.grace;
+    let mut is_empty = true;
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.trash().list(None, last).await?;
+        is_empty &= page.items.is_empty();
         page.items
             .iter()
             .try_for_each(|row| push_manifest(&mut list, row, grace))?;
@@ -235,12 +241,19 @@ async fn list(registry: &Registry, retention: &Retention, format: Format) -> Res
     let mut after = Some(String::new());
     while let Some(last) = after {
         let page = registry.trash().removed_tags(None, retention, last).await?;
+        is_empty &= page.items.is_empty();
         page.items
             .iter()
             .try_for_each(|row| push_tag(&mut list, row, grace))?;
         after = page.next;
     }
-    list.finish()
+    if format == Format::Json || !is_empty {
+        return list.finish();
+    }
+    output::say(&match registry.trash().last_undo_end(None).await? {
+        Some(end) => format!("nothing can be restored: the last undo ended on {end}"),
+        None => "nothing can be restored: nothing was deleted within the grace period".to_owned(),
+    })
 }
 
 /// Returns the end of the grace period of a deletion.

@@ -88,6 +88,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     registry.uploads().end_expired().await?;
     let swept = gc::sweep(
         &registry,
+        None,
         SweepOptions {
             uses_server_rules: retention == ordinary,
             retention,

@@ -1,12 +1,17 @@
 //! `registry gc`.
 
 use serde_json::{Value, json};
-use tarkeep::registry::{Registry, SweepCounts, SweepOptions};
+use tarkeep::registry::{
+    DeletedContent, Progress, Registry, Retention, SweepCounts, SweepOptions, Watcher,
+};
 
 use crate::cli::commands::collection::forecast;
+use crate::cli::commands::collection::gc_now::DeletedPlan;
+use crate::cli::commands::collection::waiting::Leftovers;
 use crate::cli::error::Error;
 use crate::cli::from_config::log;
 use crate::cli::store::Store;
+use crate::cli::terminal::confirm::Confirmation;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::progress::Bar;
@@ -14,6 +19,12 @@ use crate::cli::terminal::values::{count, size};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
+    /// With --now: repositories, or quoted globs such as 'team/*' [default: all]
+    #[arg(value_name = "REPOSITORY", requires = "now")]
+    references: Vec<String>,
+    /// Free what was deleted without waiting, and end its undo; what clients push or pull stays
+    #[arg(long)]
+    now: bool,
     /// Has no effect: collection is always safe beside a running server
     #[arg(long)]
     online: bool,
@@ -21,8 +32,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// Follow the system's clock although it is behind the registry's: it was ahead, and is right now
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long, conflicts_with_all = ["dry_run", "now"])]
     accept_clock: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
     #[command(flatten)]
     store: Store,
     #[command(flatten)]
@@ -32,9 +45,12 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     // collection is always online; the flag exists because people want to be sure
     let Arguments {
+        references,
+        now,
         online: _,
         dry_run,
         accept_clock,
+        confirmation,
         store,
         output: Output { format },
     } = arguments;
@@ -43,25 +59,56 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     if accept_clock {
         return accept(&registry, format).await;
     }
-    if dry_run {
+    let mut deleted = None;
+    if now {
+        if !dry_run {
+            confirmation.check_possible()?;
+        }
+        let plan = DeletedPlan::find(&registry, &retention, &references).await?;
+        if dry_run && format == Format::Json {
+            return json::print(&plan.as_json());
+        }
+        if plan.is_empty() && format == Format::Text {
+            output::say("nothing is left of what was deleted")?;
+        } else if format == Format::Text {
+            plan.show()?;
+        }
+        if dry_run {
+            return Ok(());
+        }
+        if !plan.is_empty() {
+            confirmation.ask(&plan.question())?;
+        }
+        deleted = Some(plan.content);
+    } else if dry_run {
         return forecast::print(&registry, &retention, format).await;
     }
+    collect(&registry, retention, deleted, format).await
+}
+
+/// Collects what is due, after deleted content that is to go, and says why the rest stays.
+async fn collect(
+    registry: &Registry,
+    retention: Retention,
+    deleted: Option<DeletedContent>,
+    format: Format,
+) -> Result<(), Error> {
     let uses_server_rules = registry.gc().recorded_retention().await?.as_ref() == Some(&retention);
     let cleared = registry.uploads().recover().await?;
     let expired = registry.uploads().end_expired().await?;
-    let mut swept = sweep(
-        &registry,
-        SweepOptions {
-            retention,
-            uses_server_rules,
-        },
-        format == Format::Json,
-    )
-    .await?;
+    let options = SweepOptions {
+        retention: retention.clone(),
+        uses_server_rules,
+    };
+    let mut swept = sweep(registry, deleted, options, format == Format::Json).await?;
     swept.uploads += (expired + cleared.files) as u64;
+    let leftovers = Leftovers::find(registry, &retention).await?;
     match format {
-        Format::Json => json::print(&as_json(&swept))?,
-        Format::Text => output::say(&sentence(&swept))?,
+        Format::Json => json::print(&as_json(&swept, &leftovers))?,
+        Format::Text => {
+            output::say(&sentence(&swept))?;
+            leftovers.say()?;
+        }
     }
     failed(&swept)
 }
@@ -86,16 +133,29 @@ async fn accept(registry: &Registry, format: Format) -> Result<(), Error> {
 /// Sweeps, with a progress bar if standard error is a terminal and `is_quiet` is false.
 pub(super) async fn sweep(
     registry: &Registry,
+    deleted: Option<DeletedContent>,
     sweep: SweepOptions,
     is_quiet: bool,
 ) -> Result<SweepCounts, Error> {
-    let Some(bar) = Bar::new().filter(|_| !is_quiet) else {
-        return Ok(registry.gc().sweep(sweep, None).await?);
+    let bar = Bar::new().filter(|_| !is_quiet);
+    let mut update = |progress: &Progress| {
+        if let Some(bar) = &bar {
+            bar.update(progress);
+        }
     };
-    Ok(registry
-        .gc()
-        .sweep(sweep, Some(&mut |progress| bar.update(progress)))
-        .await?)
+    let watcher: Watcher<'_> = match bar.is_some() {
+        true => Some(&mut update),
+        false => None,
+    };
+    Ok(match deleted {
+        Some(content) => {
+            registry
+                .gc()
+                .collect_deleted(content, sweep, watcher)
+                .await?
+        }
+        None => registry.gc().sweep(sweep, watcher).await?,
+    })
 }
 
 fn sentence(swept: &SweepCounts) -> String {
@@ -111,10 +171,11 @@ fn sentence(swept: &SweepCounts) -> String {
     )
 }
 
-fn as_json(swept: &SweepCounts) -> Value {
+fn as_json(swept: &SweepCounts, leftovers: &Leftovers) -> Value {
     json!({
         "tagCount": swept.tags, "manifestCount": swept.manifests, "blobCount": swept.blobs, "uploadCount": swept.uploads,
-        "fileCount": swept.files, "size": swept.bytes, "failureCount": swept.failures,
+        "fileCount": swept.files, "size": swept.bytes, "undoEndedCount": swept.trash, "failureCount": swept.failures,
+        "waiting": leftovers.waiting_json(), "uploads": leftovers.uploads_json(),
     })
 }
 

@@ -24,7 +24,11 @@ pub(crate) async fn get(
     digest: &Digest,
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let blob = match registry.blobs().find(name, digest).await {
+    let found = match head.method == Method::HEAD {
+        true => registry.blobs().promise(name, digest).await,
+        false => registry.blobs().find(name, digest).await,
+    };
+    let blob = match found {
         // containerd requests manifests here before it reports the original error
         Err(unknown @ Error::BlobUnknown { .. }) => {
             let reference = ManifestReference::Digest(digest.clone());

@@ -42,11 +42,7 @@ pub(crate) async fn get(
     head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let is_head = head.method == Method::HEAD;
-    let manifest = if is_head {
-        registry.manifests().promise(name, reference).await?
-    } else {
-        registry.manifests().get(name, reference).await?
-    };
+    let manifest = registry.manifests().promise(name, reference).await?;
     let content = Content {
         digest: &manifest.digest,
         media_type: &manifest.media_type,

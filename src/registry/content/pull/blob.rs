@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::blob::BlobContent;
-use crate::meta::{LinkRow, now, point};
+use crate::meta::{LinkRow, millis, now, point};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -71,6 +71,30 @@ impl Blobs<'_> {
         })
     }
 
+    /// Like [`Self::find`], for a client that is told of the blob so that it need not push it.
+    pub async fn promise<'a>(
+        self,
+        repository: &'a RepositoryName,
+        digest: &'a Digest,
+    ) -> Result<FoundBlob<'a>, Error>
+    where
+        Self: 'a,
+    {
+        self.note_promise(repository, digest);
+        let found = self.find(repository, digest).await;
+        if found.is_err() {
+            let promises = &self.registry.promises;
+            promises.fulfil(repository, std::iter::once(digest));
+        }
+        found
+    }
+
+    /// Notes that a push counts on a blob; call it before looking whether it is there.
+    pub(in crate::registry) fn note_promise(self, repository: &RepositoryName, digest: &Digest) {
+        let lifetime = millis(self.registry.settings().retention.lease) / 2;
+        self.registry.promises.note(repository, digest, lifetime);
+    }
+
     /// Returns the link between the repository and the blob, if there is one.
     pub(in crate::registry) async fn link(
         self,
@@ -109,19 +133,16 @@ impl Blobs<'_> {
     /// Renews the lease of an unreferenced link once half of it is over; reports whether the link
     /// still exists.
     ///
-    /// Ordinary requests thus write nothing.
+    /// Ordinary requests thus write nothing. The first one after a deletion does, so that the blob does not count as
+    /// deleted any more.
     pub(in crate::registry) async fn promise_link(
         self,
         repository: &RepositoryName,
         digest: &Digest,
         link: &LinkRow,
     ) -> Result<bool, Error> {
-        if !self
-            .registry
-            .settings()
-            .retention
-            .is_lease_half_over(link.idle_since)
-        {
+        let settings = self.registry.settings();
+        if !link.is_released && !settings.retention.is_lease_half_over(link.idle_since) {
             return Ok(true);
         }
         let (repository, digest) = (repository.clone(), digest.clone());

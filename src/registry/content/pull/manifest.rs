@@ -33,19 +33,15 @@ impl Manifests<'_> {
 
     /// Returns a manifest and promises that it stays for at least half a lease.
     ///
-    /// A client may rely on the promise instead of pushing the manifest.
+    /// A client may rely on the promise instead of pushing the manifest, or ask for its blobs next.
     pub async fn promise(
         self,
         repository: &RepositoryName,
         reference: &ManifestReference,
     ) -> Result<Arc<StoredManifest>, Error> {
         let manifest = self.get(repository, reference).await?;
-        if self
-            .registry
-            .settings()
-            .retention
-            .is_lease_half_over(manifest.idle_since)
-        {
+        let settings = self.registry.settings();
+        if manifest.is_released || settings.retention.is_lease_half_over(manifest.idle_since) {
             let (name, digest) = (repository.clone(), manifest.digest.clone());
             let renew = self.registry.meta.write(move |tx| {
                 // looked up again: the row number may have been reused

@@ -3,3 +3,4 @@
 pub(in crate::registry) mod blob;
 pub(in crate::registry) mod counts;
 pub(in crate::registry) mod manifest;
+pub(in crate::registry) mod promises;

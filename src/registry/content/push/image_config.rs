@@ -33,8 +33,11 @@ impl Manifests<'_> {
     pub(super) async fn check_config(
         self,
         repository: &RepositoryName,
-        config: Digest,
+        config: Option<Digest>,
     ) -> Result<Option<Digest>, Error> {
+        let Some(config) = config else {
+            return Ok(None);
+        };
         let link = point(|reader| reader.link(repository, &config));
         let Some(link) = self.registry.meta.read(link).await? else {
             return Ok(Some(config));

@@ -83,14 +83,13 @@ impl Manifests<'_> {
             Ok::<_, Error>((manifest.references, new, config))
         };
         let (references, new, config) = blocking(read).await??;
-        let unread = match config {
-            Some(config) => self.check_config(repository, config).await?,
-            None => None,
-        };
+        let unread = self.check_config(repository, config).await?;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
         };
+        let references = Arc::new(references);
+        let (name, needed) = (repository, Arc::clone(&references));
         let repository = repository.clone();
         let files = self.registry.blob_files();
         self.registry
@@ -113,6 +112,8 @@ impl Manifests<'_> {
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
             })
             .await?;
+        let needed = needed.iter().map(|reference| &reference.digest);
+        self.registry.promises.fulfil(name, needed);
         Ok(pushed)
     }
 }

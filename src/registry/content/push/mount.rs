@@ -33,6 +33,7 @@ impl Blobs<'_> {
         if !is_there {
             return Ok(false);
         }
+        self.note_promise(repository, digest);
         if let Some(link) = self.link(repository, digest).await?
             && self.promise_link(repository, digest, &link).await?
         {

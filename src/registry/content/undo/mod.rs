@@ -3,3 +3,4 @@
 pub(in crate::registry) mod history;
 pub(in crate::registry) mod tag_restore;
 pub(in crate::registry) mod trash;
+mod undo_end;

@@ -316,10 +316,19 @@ impl TagView<'_> {
 
     fn gone(&self, digest: &Digest, current: Option<&Digest>) -> Result<Error, meta::Error> {
         let remedy = self.alternatives(current)?;
-        Ok(Error::NothingToRestore(format!(
-            "{digest} is neither in {} nor in its trash: it was never there, or was deleted longer ago than the grace period; {remedy}",
-            self.name
-        )))
+        Ok(Error::NothingToRestore(
+            match self.meta.undo_end(self.name, digest)? {
+                Some(end) => format!(
+                    "{digest} of {} was deleted, and its undo ended on {end}; {remedy}",
+                    self.name
+                ),
+                None => format!(
+                    "{digest} is neither in {} nor in its trash: it was never there, or was deleted longer ago than the grace \
+                     period; {remedy}",
+                    self.name
+                ),
+            },
+        ))
     }
 
     /// Says which manifests the tag can be pointed at instead of `current`.

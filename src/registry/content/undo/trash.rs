@@ -5,6 +5,7 @@ use crate::oci::{Digest, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::content::undo::undo_end::not_in_trash;
 use crate::registry::error::Error;
 use crate::registry::facades::Trash;
 use crate::registry::policy::retention::Retention;
@@ -85,6 +86,9 @@ impl Trash<'_> {
             (repository.clone(), digest.clone(), self.registry.settings());
         self.registry
             .write(actor, move |tx, actor| {
+                if tx.repository(&name)?.is_none() {
+                    return Err(not_in_trash(tx, None, &name, &digest)?);
+                }
                 let change = RepositoryChange::of_known(tx, &name, &settings, actor)?;
                 let mut back = Vec::new();
                 change.restore_manifest(&digest, &mut back)?;
@@ -147,10 +151,9 @@ impl RepositoryChange<'_> {
         digest: &Digest,
         back: &mut Vec<(ManifestId, TrashRow)>,
     ) -> Result<ManifestId, Error> {
-        let (row, bytes) = self
-            .tx
-            .trashed(self.id, digest)?
-            .ok_or_else(|| not_in_trash(self.name, digest))?;
+        let Some((row, bytes)) = self.tx.trashed(self.id, digest)? else {
+            return Err(not_in_trash(self.tx, Some(self.id), self.name, digest)?);
+        };
         let (mut manifest, new) =
             parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
         self.settings
@@ -184,10 +187,4 @@ impl RepositoryChange<'_> {
         back.push((restored, row));
         Ok(restored)
     }
-}
-
-fn not_in_trash(repository: &RepositoryName, digest: &Digest) -> Error {
-    Error::NothingToRestore(format!(
-        "{digest} of {repository} is not in the trash: it was not deleted, or longer ago than the grace period"
-    ))
 }

@@ -8,7 +8,7 @@ _registry_names() {
     [[ $COMP_CWORD -ge 2 && $word != -* ]] || return 0
     case "${COMP_WORDS[1]}" in
         ls | inspect | du | rm | restore | why) COMPREPLY=() ;;
-        tag | policy) [[ $COMP_CWORD -eq 2 ]] || COMPREPLY=() ;;
+        tag | policy | uploads) [[ $COMP_CWORD -eq 2 ]] || COMPREPLY=() ;;
         *) return 0 ;;
     esac
     case "${COMP_WORDS[COMP_CWORD - 1]}" in

@@ -35,8 +35,14 @@ fn with_names(shell: Shell, script: &str) -> String {
         Shell::Fish => format!("{script}{}", include_str!("names.fish")),
         Shell::Zsh => {
             let lines = script.split_inclusive('\n').map(|line| {
-                let is_reference =
-                    line.starts_with("':reference") || line.starts_with("'::reference");
+                let is_reference = [
+                    "':reference",
+                    "'::reference",
+                    "'*:reference",
+                    "'*::reference",
+                ]
+                .iter()
+                .any(|start| line.starts_with(start));
                 if line.starts_with("if [ \"$funcstack[1]\"") {
                     format!("{}{line}", include_str!("names.zsh"))
                 } else if is_reference {
