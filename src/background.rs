@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::fmt::friendly::SpanPrinter;
 
 use crate::registry::{
-    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions,
+    BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
 };
 
 /// Interval at which uploads are checked for what crashes left.
@@ -98,7 +98,12 @@ fn length(time: Millis) -> String {
 /// Checks the blobs of a store that was taken over, until none is left.
 async fn check_imported(registry: &Registry) {
     loop {
-        match registry.import().check_blobs().await {
+        let log = &mut |_: &BlobCheck, unsound: Option<UnsoundBlob>| {
+            if let Some(unsound) = unsound {
+                unsound.log();
+            }
+        };
+        match registry.import().check_blobs(log).await {
             Ok(checked) if checked == BlobCheck::default() => return,
             Ok(checked) => tracing::info!(
                 sound = checked.sound,

@@ -34,18 +34,25 @@ impl BlobStore {
             HardLinks::Impossible => self.publish_by_rename(id, file, digest),
             HardLinks::Possible | HardLinks::OtherDisk => self.replace(&to, || from.link(&to)),
         };
-        let Some((parent, shard)) = to.parent().and_then(|shard| Some((shard.parent()?, shard)))
+        self.names.lock().has_moved_uploads |= hard_links == HardLinks::Impossible;
+        self.expect_sync(&to);
+        named
+    }
+
+    /// Has [`Self::sync_published`] make a new name durable.
+    pub(super) fn expect_sync(&self, place: &Place<'_>) {
+        let Some((parent, shard)) = place
+            .parent()
+            .and_then(|shard| Some((shard.parent()?, shard)))
         else {
-            return Err(io::ErrorKind::InvalidInput.into());
+            return;
         };
         let mut names = self.names.lock();
         let (parent, shard) = (parent.relative(), shard.relative());
         names.unsynced.insert(shard.to_owned());
-        names.has_moved_uploads |= hard_links == HardLinks::Impossible;
         if !names.durable_shards.contains(shard) {
             names.unsynced.insert(parent.to_owned());
         }
-        named
     }
 
     /// Gives a file the name of a blob, by `give`, in a directory that may have to be made.

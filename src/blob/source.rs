@@ -35,10 +35,19 @@ impl SourceFile {
         }
     }
 
+    /// Opens the file for reading.
+    pub fn open(&self) -> io::Result<File> {
+        regular_file::open(&self.path, File::options().read(true), Links::Reject)
+    }
+
     /// Hashes the content. Blocks.
     pub fn hash(&self, algorithm: Algorithm) -> io::Result<Digest> {
-        let file = regular_file::open(&self.path, File::options().read(true), Links::Reject)?;
-        Ok(Hasher::of_file(&file, algorithm)?.finish())
+        Ok(Hasher::of_file(&self.open()?, algorithm)?.finish())
+    }
+
+    /// Waits until the content is on disk, which the other registry may not have done.
+    pub fn sync(&self) -> io::Result<()> {
+        self.open()?.sync_data()
     }
 }
 
@@ -69,6 +78,13 @@ impl BlobStore {
             return Ok(());
         }
         self.replace(&place, || place.link_foreign(&source.path))
+    }
+
+    /// Like [`Self::ensure_linked`]; [`Self::sync_published`] makes the name durable before the change commits.
+    pub fn publish_source(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
+        self.ensure_linked(source, digest)?;
+        self.expect_sync(&self.blob(digest)?);
+        Ok(())
     }
 
     /// Makes everything on the data directory's file system durable, whoever wrote it. Blocks.

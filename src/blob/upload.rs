@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use bytes::Bytes;
@@ -164,6 +165,25 @@ impl UploadFile {
             self.handed_over = self.length;
         }
         Ok(())
+    }
+
+    /// Makes this empty file share the blocks of another one; false where the file system cannot do that.
+    pub fn share_blocks(&mut self, source: &File) -> bool {
+        // a file that is open for appending takes none
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let shared = File::options()
+            .write(true)
+            .open(own)
+            .is_ok_and(|file| rustix::fs::ioctl_ficlone(&file, source).is_ok());
+        let length = self.file.metadata().map(|metadata| metadata.len());
+        match length {
+            Ok(length) if shared => {
+                self.length = length;
+                self.handed_over = length;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Removes everything beyond `length`. Nothing can be appended through this handle afterwards.

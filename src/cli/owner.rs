@@ -22,6 +22,18 @@ pub(crate) fn explained(failure: Failure, directory: &Path) -> Error {
     }
 }
 
+/// Rejects a data directory of another user, who could not use files that this process creates there.
+pub(crate) fn check(directory: &Path) -> Result<(), Error> {
+    match directory.metadata().map(|metadata| metadata.uid()) {
+        Ok(owner) if owner != rustix::process::geteuid().as_raw() => Err(Error::Other(format!(
+            "the data directory {} is {}",
+            directory.display(),
+            owned_by(owner)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// True if the user is not the one of this process, which is not root either.
 pub(crate) fn is_other_user(user: u32) -> bool {
     let own = rustix::process::geteuid();

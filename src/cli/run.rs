@@ -9,6 +9,7 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{completions, config, health, htpasswd};
+use crate::cli::commands::transfer::import;
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
@@ -69,9 +70,10 @@ enum Command {
     Policy(policy::Arguments),
     /// Read everything that is stored and compare it with its digests; a server may be running
     Verify(verify::Arguments),
+    Import(import::Arguments),
     /// List uploads that are open, or drop them
     Uploads(uploads::Arguments),
-    /// Remove unreferenced content now; a server may be running
+    /// Remove what is due, and say what waits and why; a server may be running
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
     GarbageCollect(garbage_collect::Arguments),
@@ -116,6 +118,7 @@ pub fn main() -> ExitCode {
         Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Verify(arguments) => wait_for(verify::run(arguments)),
+        Command::Import(arguments) => wait_for(import::run(arguments)),
         Command::Uploads(arguments) => wait_for(uploads::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
@@ -134,7 +137,7 @@ pub fn main() -> ExitCode {
                 .to_string()
                 .lines()
                 .for_each(|line| output::complain(&format!("registry: {line}")));
-            ExitCode::FAILURE
+            failure.exit_code()
         }
     }
 }

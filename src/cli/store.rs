@@ -1,13 +1,13 @@
 //! The `--data-dir` and `--config` flags of commands that work on the store, and opening it.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tarkeep::config::{Config, Loaded};
-use tarkeep::registry::{Registry, RegistrySettings, Retention};
+use tarkeep::registry::{self, Registry, RegistrySettings, Retention};
 
 use crate::cli::error::Error;
-use crate::cli::from_config::{defaults, registry};
+use crate::cli::from_config::{self, defaults};
 use crate::cli::owner;
 use crate::cli::running_server::{self, RunningServer};
 
@@ -29,23 +29,49 @@ impl Store {
         Ok(registry)
     }
 
+    /// Opens the store, or creates it if it does not exist.
+    ///
+    /// Its files belong to this user: fails if the directory is another's.
+    pub(crate) async fn open_or_create(self) -> Result<Registry, Error> {
+        let (registry, _) = self.open_by(Registry::open, owner::check).await?;
+        Ok(registry)
+    }
+
+    /// Opens the store if it exists.
+    pub(crate) async fn open_if_there(self) -> Result<Option<Registry>, Error> {
+        match self.open().await {
+            Ok(registry) => Ok(Some(registry)),
+            Err(Error::Registry(registry::Error::NoRegistry(_))) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Opens the store with its retention rules: those of the configuration or of variables, or else those of the last server
     /// on that directory.
     pub(crate) async fn open_with_rules(self) -> Result<(Registry, Retention), Error> {
+        self.open_by(Registry::open_existing, |_| Ok(())).await
+    }
+
+    async fn open_by(
+        self,
+        open: fn(&Path, RegistrySettings) -> Result<Registry, registry::Error>,
+        check: fn(&Path) -> Result<(), Error>,
+    ) -> Result<(Registry, Retention), Error> {
         let file = defaults::configuration(self.config);
         let is_named = file.is_some();
-        let (Loaded { config, .. }, rules) =
-            Config::draft(file.as_deref(), std::env::vars_os())?.finish_with(registry::settings)?;
+        let (Loaded { config, .. }, rules) = Config::draft(file.as_deref(), std::env::vars_os())?
+            .finish_with(from_config::registry::settings)?;
         let directory = directory(self.data_dir, &config)?;
         defaults::check_taken_over(&directory)?;
+        check(&directory)?;
         // the owner may delete even if clients may not
         let settings = RegistrySettings {
             delete: true,
             ..rules
         };
         let own = settings.retention.clone();
-        let registry = Registry::open_existing(&directory, settings)
-            .map_err(|failure| owner::explained(failure, &directory))?;
+        let registry =
+            open(&directory, settings).map_err(|failure| owner::explained(failure, &directory))?;
         let rules = match is_named {
             true => None,
             false => registry.gc().recorded_manifest_rules().await?,
@@ -54,7 +80,7 @@ impl Store {
             Some(rules) => registry.with_manifest_rules(rules),
             None => registry,
         };
-        let recorded = if is_named || registry::names_retention(&config) {
+        let recorded = if is_named || from_config::registry::names_retention(&config) {
             None
         } else {
             registry.gc().recorded_retention().await?

@@ -33,10 +33,26 @@ pub enum Damage {
     Gap(Digest),
     #[error("this registry accepts no such name: {0}")]
     Name(String),
+    #[error("the tag was changed here, and in the source as well")]
+    ChangedOnBothSides,
+    #[error("{0}")]
+    Immutable(String),
     #[error("it belongs to no store of registry:2")]
     Foreign,
     #[error("it is a symbolic link, which is not followed")]
     Symlink,
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+}
+
+impl Damage {
+    /// Says what becomes of the piece.
+    pub fn outcome(&self) -> &'static str {
+        match self {
+            Self::MendedLink => "imported",
+            Self::Gap(_) => "imported without it",
+            Self::ChangedOnBothSides | Self::Immutable(_) => "stays as it is here",
+            _ => "left out",
+        }
+    }
 }

@@ -13,6 +13,8 @@ pub enum Error {
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("the store of registry:2 in {path} was not taken over completely, and is not there any more: put it back, and start again", path = .0.display())]
     Gone(PathBuf),
+    #[error("{path} holds no store of registry:2: name the directory that has docker/registry/v2 in it", path = .0.display())]
+    NoStore(PathBuf),
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,

@@ -7,10 +7,16 @@
 mod damage;
 mod distribution;
 mod error;
+mod importer;
+mod receiver;
+mod report;
+mod selection;
 mod takeover;
-mod transfer;
 
 pub use damage::Damage;
 pub use distribution::store::DistributionStore;
 pub use error::Error;
+pub use importer::Importer;
+pub use report::{ImportState, NewContent, Problem, Report};
+pub use selection::{NameMap, Selection};
 pub use takeover::{Rule, TakeOver};

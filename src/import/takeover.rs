@@ -2,20 +2,20 @@
 //!
 //! It is repeated from the beginning after whatever interrupted it: what is there already costs a look at the database.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{self, Sender, channel};
 
 use crate::import::damage::Damage;
-use crate::import::distribution::repository::StoredRepository;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
-use crate::import::transfer::Transfer;
-use crate::registry::{self, ImportPiece, Registry, TakeOver as State};
+use crate::import::receiver::{Arrived, Receiver};
+use crate::oci::RepositoryName;
+use crate::registry::{
+    self, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate, TakeOver as State,
+};
 use crate::threads::blocking;
 
 /// Pause before a failed attempt is repeated.
@@ -99,19 +99,16 @@ impl TakeOver {
         let (sender, pieces) = channel(QUEUE);
         let (store, reader) = (self.store.clone(), registry.clone());
         let reading = blocking::run(move || {
-            let named = AtomicU64::new(0);
-            let report = |path: &Path, damage: Damage| {
-                named.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(path = %path.display(), "not taken over as it is: {damage}");
+            let taking = Taking {
+                registry: reader,
+                pieces: sender,
+                named: AtomicU64::new(0),
             };
-            let transfer = || Transfer {
-                store: &store,
-                registry: &reader,
-                pieces: sender.clone(),
-                report: &report,
-            };
-            read_all(&store, &reader, &transfer, &report)?;
-            Ok::<_, Error>(named.into_inner())
+            let threads = std::thread::available_parallelism().map_or(2, usize::from);
+            store.read(&taking, threads.min(MAX_THREADS), &mut |repository| {
+                Some(repository.name.clone())
+            })?;
+            Ok::<_, Error>(taking.named.into_inner())
         });
         let (read, recorded) = tokio::join!(reading, record_all(registry, pieces));
         recorded?;
@@ -132,51 +129,69 @@ impl TakeOver {
     }
 }
 
-/// Reads all repositories, with several threads.
-fn read_all<'t>(
-    store: &DistributionStore,
-    registry: &Registry,
-    transfer: &(dyn Fn() -> Transfer<'t> + Sync),
-    report: &(dyn Fn(&Path, Damage) + Sync),
-) -> Result<(), Error> {
-    let repositories = store.repositories(&mut |path, damage| report(path, damage))?;
-    registry.import().progress().expect(repositories.len());
-    let waiting = Mutex::new(VecDeque::from(repositories));
-    let work = || {
-        let transfer = transfer();
-        loop {
-            let next: Option<StoredRepository> = waiting.lock().pop_front();
-            match next.map(|repository| transfer.repository(&repository)) {
-                None => return Ok(()),
-                Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    // the other threads end with the repository that they are at
-                    waiting.lock().clear();
-                    return Err(error);
-                }
-            }
-        }
-    };
-    let threads = std::thread::available_parallelism().map_or(2, usize::from);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads.min(MAX_THREADS))
-            .map(|_| scope.spawn(work))
-            .collect();
-        let ends = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or(Err(Error::Interrupted)));
-        ends.collect::<Vec<_>>().into_iter().collect()
-    })
+/// The receiver of a take-over: links blobs, queues the rest, and logs damage.
+struct Taking {
+    registry: Registry,
+    pieces: Sender<ImportPiece>,
+    /// Pieces of damage that were logged.
+    named: AtomicU64,
+}
+
+impl Receiver for Taking {
+    fn expect(&self, repositories: usize) {
+        self.registry.import().progress().expect(repositories);
+    }
+
+    /// Nothing: what an interrupted attempt recorded may have lost its files in a power failure.
+    fn present(&self, _: &RepositoryName) -> Result<Present, Error> {
+        Ok(Present::default())
+    }
+
+    fn bring(
+        &self,
+        repository: &RepositoryName,
+        blobs: Vec<ImportedBlob>,
+    ) -> Result<Arrived, Error> {
+        blobs
+            .iter()
+            .try_for_each(|blob| self.registry.import().link(blob))?;
+        Ok(Arrived {
+            pieces: vec![ImportPiece::Blobs(repository.clone(), blobs)],
+            failed: Vec::new(),
+        })
+    }
+
+    fn judge(
+        &self,
+        _: &RepositoryName,
+        tags: Vec<ImportedTag>,
+    ) -> Result<Vec<(ImportedTag, TagFate)>, Error> {
+        Ok(tags.into_iter().map(|tag| (tag, TagFate::Set)).collect())
+    }
+
+    fn take(&self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
+        pieces.into_iter().try_for_each(|piece| {
+            self.pieces
+                .blocking_send(piece)
+                .map_err(|_| Error::Interrupted)
+        })
+    }
+
+    fn report(&self, path: &Path, damage: Damage) {
+        self.named.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(path = %path.display(), "not taken over as it is: {damage}");
+    }
 }
 
 /// Records pieces, as many at once as are waiting, until there are no more.
 async fn record_all(
     registry: &Registry,
-    mut pieces: Receiver<ImportPiece>,
+    mut pieces: mpsc::Receiver<ImportPiece>,
 ) -> Result<(), registry::Error> {
     let mut batch = Vec::new();
     while pieces.recv_many(&mut batch, QUEUE).await > 0 {
-        registry.import().record(std::mem::take(&mut batch)).await?;
+        let batch = std::mem::take(&mut batch);
+        registry.import().record_lazily(batch).await?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ mod timeline;
 pub use actor::Actor;
 pub use clock::{Millis, millis};
 pub use content::blobs::{BlobRow, LinkRow};
-pub use content::import::{FormerTarget, TakeOver, UnverifiedBlob, WithdrawnFrom};
+pub use content::import::{FormerTarget, TagMemory, TakeOver, UnverifiedBlob, WithdrawnFrom};
 pub use content::manifests::{ManifestSize, NewManifest, StoredManifest};
 pub use content::pulls::ManifestUses;
 pub use content::tag_history::{RecordedState, TagEnd, TagState};

@@ -24,7 +24,7 @@ mod verify;
 pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, now,
+    TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, WithdrawnFrom, now,
 };
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
@@ -46,9 +46,12 @@ pub use gc::deleted::DeletedContent;
 pub use gc::progress::{Progress, Watcher};
 pub use gc::run::SweepOptions;
 pub use gc::sweep_counts::SweepCounts;
-pub use import::check::BlobCheck;
+pub use import::bring::{Brought, Unbrought, Way};
+pub use import::check::{BlobCheck, UnsoundBlob};
 pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 pub use import::progress::{ImportCounts, ImportProgress};
+pub use import::record::Present;
+pub use import::tag_fate::TagFate;
 pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;

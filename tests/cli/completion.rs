@@ -69,6 +69,7 @@ fn bash_completes_repositories_and_tags() {
             "main v1 v2",
         ),
         ("uploads te", "uploads te", "team/app team/web"),
+        ("gc --now te", "gc --now te", "team/app team/web"),
         ("ls --so", "ls --so", "--sort"),
         ("polic", "polic", "policy"),
     ] {

@@ -155,6 +155,9 @@ fn another_user_is_told_whose_the_directory_is() {
         assert_eq!(sentence.trim_end(), start);
         assert!(!sentence.contains("writable"), "{sentence}");
     }
+    let sentence = as_nobody(&["health"]);
+    let remedy = format!("the running server is owned by root: sudo -u root {path} health");
+    assert!(sentence.trim_end().ends_with(&remedy), "{sentence}");
 }
 
 #[test]

@@ -150,6 +150,8 @@ fn what_cannot_be_restored_any_more_is_told() {
     let by_digest = format!("team/app@{}", image.digest());
     for arguments in [
         &["restore", &*by_digest][..],
+        &["restore", &by_digest[..by_digest.len() - 50]],
+        &["why", &image.digest()],
         &["restore", "team/app:v1"],
         &["tag", "restore", "team/app:v1"],
         &["tag", "restore", "team/app:v1", "--dry-run"],
@@ -230,7 +232,7 @@ fn manifests_of_removed_tags_go_and_others_stay() {
     images[2].push(client, "app", "latest");
     images[0].push(client, "kept/app", "removed");
     let index = push_index(client);
-    text(&server, &["rm", "app:removed"]);
+    assert!(text(&server, &["rm", "app:removed"]).contains("registry gc --now frees"));
     text(&server, &["rm", "kept/app:removed"]);
     text(&server, &["rm", "team/app:v1"]);
     let swept = json(&server, &NOW);

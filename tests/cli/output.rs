@@ -57,6 +57,47 @@ fn no_table_wraps_on_a_terminal() {
 }
 
 #[test]
+fn errors_break_between_words_on_a_terminal() {
+    let server = full_server();
+    for arguments in [
+        &["inspect", LONG][..],
+        &["ls", "nobody"],
+        &["tag", "restore", "team/app:v1"],
+        &["gc", "--now", "team/app:v1"],
+    ] {
+        let shown = server.at_terminal(arguments, "");
+        assert!(!shown.status.success(), "{shown:?}");
+        shown.assert_fits();
+        assert!(shown.text.lines().count() > 1, "{shown:?}");
+    }
+}
+
+/// Whoever mistypes a name is told where the names are.
+#[test]
+fn unknown_names_are_answered_with_where_names_are() {
+    let server = full_server();
+    for (arguments, remedy) in [
+        (&["ls", "nobody"][..], "registry ls lists repositories"),
+        (&["rm", "nobody"], "registry restore what was deleted"),
+        (
+            &["inspect", "team/app"],
+            "registry ls team/app lists its tags",
+        ),
+        (
+            &["rm", "team/app:v7"],
+            "registry ls team/app lists its tags",
+        ),
+        (
+            &["tag", "team/app:v7", "team/app:v8"],
+            "registry ls team/app lists its tags",
+        ),
+    ] {
+        let message = refusal(&server, arguments);
+        assert!(message.contains(remedy), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
 fn a_terminal_gets_short_values_and_a_pipe_full_ones() {
     let server = full_server();
     let digest = Image::small(3).digest();

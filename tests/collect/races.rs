@@ -352,6 +352,41 @@ fn collection_of_deleted_content_takes_nothing_from_pushes() {
     }
 }
 
+/// A deletion that comes while `gc --now` runs can be undone as a whole, or not any more.
+#[test]
+fn undo_is_whole_or_has_ended() {
+    const WORKERS: u64 = 3;
+    const ROUNDS: u64 = 25;
+    let server = Server::start();
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let server = &server;
+                scope.spawn(move || {
+                    let client = &mut server.client();
+                    for round in 0..ROUNDS {
+                        let image = Image::small(1000 * worker + round);
+                        image.push(client, "app", &format!("w{worker}"));
+                        let path = format!("/v2/app/manifests/{}", image.digest());
+                        assert_eq!(client.delete(&path).status, 202);
+                        let output = server.cli(&["restore", &format!("app@{}", image.digest())]);
+                        let message = String::from_utf8_lossy(&output.stderr);
+                        if output.status.success() {
+                            image.assert_pulls(client, "app", &image.digest());
+                        } else {
+                            assert!(message.contains("its undo ended on"), "{message}");
+                        }
+                    }
+                })
+            })
+            .collect();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            let output = server.cli(&["gc", "--now", "--yes"]);
+            assert!(output.status.success(), "{output:?}");
+        }
+    });
+}
+
 /// artifact-keeper#1527, dist#4406: abandoned sessions and files without an owner.
 #[test]
 fn content_in_use_by_a_push_is_not_collected() {

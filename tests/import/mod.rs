@@ -1,14 +1,16 @@
-//! Taking over the store of `registry:2` that lies in the data directory.
+//! Taking over a store of `registry:2`: one that lies in the data directory, and one elsewhere by `registry import`.
 
+mod command;
 mod damage;
 mod fixture;
 mod interrupted;
+mod killed;
 mod taking_over;
 
 use serde_json::Value;
 
 use crate::support::{Client, Server, eventually, eventually_some};
-use fixture::Store;
+pub use fixture::Store;
 
 /// Starts a server on a store, and waits until it has taken that over.
 fn taken_over(directory: &std::path::Path) -> Server {

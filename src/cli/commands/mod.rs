@@ -4,3 +4,4 @@ pub(crate) mod changes;
 pub(crate) mod collection;
 pub(crate) mod reports;
 pub(crate) mod setup;
+pub(crate) mod transfer;

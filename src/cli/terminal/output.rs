@@ -1,6 +1,7 @@
 //! Standard output: its format, its width, and prose on it.
 
-use std::io::{self, IsTerminal, Write, stdout};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::os::fd::AsFd;
 
 use tarkeep::escape::{self, OneLine};
 use unicode_width::UnicodeWidthStr;
@@ -50,11 +51,15 @@ const DEFAULT_COLUMNS: usize = 80;
 impl Screen {
     /// Returns the receiver of standard output.
     pub(crate) fn of_stdout() -> Self {
-        if !stdout().is_terminal() {
+        Self::of(&stdout())
+    }
+
+    fn of(stream: &(impl IsTerminal + AsFd)) -> Self {
+        if !stream.is_terminal() {
             return Self::Pipe;
         }
         let columns =
-            rustix::termios::tcgetwinsize(stdout()).map_or(0, |size| usize::from(size.ws_col));
+            rustix::termios::tcgetwinsize(stream).map_or(0, |size| usize::from(size.ws_col));
         Self::Terminal {
             columns: if columns == 0 {
                 DEFAULT_COLUMNS
@@ -134,9 +139,10 @@ pub(crate) fn print_raw(bytes: &[u8]) -> Result<(), Error> {
     written(out.write_all(bytes).and_then(|()| out.flush()))
 }
 
-/// Prints a line to standard error, with hidden characters escaped.
+/// Prints a line to standard error, with hidden characters escaped; on a terminal it breaks between words.
 pub(crate) fn complain(line: &str) {
-    eprintln!("{}", OneLine(line));
+    let line = OneLine(line).to_string();
+    eprintln!("{}", wrapped(&line, Screen::of(&stderr())));
 }
 
 /// Converts the result of a write; a closed pipe is not an error.

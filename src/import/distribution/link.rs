@@ -1,5 +1,6 @@
 //! Link files, and the directories that are named by digests.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -130,9 +131,10 @@ pub(in crate::import) fn entries(
 
 /// Reads the links `<algorithm>/<hex>/link` below a directory, each with the digest that its path names.
 ///
-/// Directories without a link belong to what was deleted, and are passed over.
+/// Directories without a link belong to what was deleted, and are passed over, as known digests are.
 pub(in crate::import) fn links_by_digest(
     path: &Path,
+    known: &HashSet<Digest>,
     report: &mut dyn FnMut(&Path, Damage),
 ) -> Result<Vec<(Digest, PathBuf, Link)>, Error> {
     let mut found = Vec::new();
@@ -146,6 +148,9 @@ pub(in crate::import) fn links_by_digest(
                 report(&entry.path, Damage::Foreign);
                 continue;
             };
+            if known.contains(&digest) {
+                continue;
+            }
             let path = entry.path.join("link");
             if let Some(link) = read(&path)? {
                 found.push((digest, path, link));

@@ -11,5 +11,7 @@
 //! A link is a file with a digest. It was written when what it names was pushed last, and so was its time.
 
 pub(super) mod link;
+mod reading;
 pub(super) mod repository;
 pub mod store;
+mod transfer;

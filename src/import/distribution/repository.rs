@@ -1,5 +1,6 @@
 //! One repository: the digests of its blobs and manifests, and its tags with their history.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::import::damage::Damage;
@@ -28,20 +29,27 @@ pub(in crate::import) struct LinkedContent {
 }
 
 impl StoredRepository {
-    /// Lists the blobs.
+    /// Lists the blobs, but for the known ones.
     pub fn layers(
         &self,
+        known: &HashSet<Digest>,
         report: &mut dyn FnMut(&Path, Damage),
     ) -> Result<Vec<LinkedContent>, Error> {
-        linked(&self.directory.join("_layers"), report)
+        linked(&self.directory.join("_layers"), known, report)
     }
 
-    /// Lists the manifests.
+    /// Lists the manifests, but for the known ones.
     pub fn revisions(
         &self,
+        known: &HashSet<Digest>,
         report: &mut dyn FnMut(&Path, Damage),
     ) -> Result<Vec<LinkedContent>, Error> {
-        linked(&self.directory.join("_manifests/revisions"), report)
+        linked(&self.directory.join("_manifests/revisions"), known, report)
+    }
+
+    /// Directory of the repository.
+    pub fn path(&self) -> &Path {
+        &self.directory
     }
 
     /// Path of a tag, to name it in a report.
@@ -93,7 +101,7 @@ fn former(
     report: &mut dyn FnMut(&Path, Damage),
 ) -> Result<Vec<(Digest, Millis)>, Error> {
     let mut found = Vec::new();
-    for (digest, path, link) in links_by_digest(&tag.join("index"), report)? {
+    for (digest, path, link) in links_by_digest(&tag.join("index"), &HashSet::new(), report)? {
         match link.target {
             Ok(_) if digest != *current => found.push((digest, link.time)),
             Ok(_) => {}
@@ -104,9 +112,13 @@ fn former(
     Ok(found)
 }
 
-fn linked(path: &Path, report: &mut dyn FnMut(&Path, Damage)) -> Result<Vec<LinkedContent>, Error> {
+fn linked(
+    path: &Path,
+    known: &HashSet<Digest>,
+    report: &mut dyn FnMut(&Path, Damage),
+) -> Result<Vec<LinkedContent>, Error> {
     let mut found = Vec::new();
-    for (digest, path, link) in links_by_digest(path, report)? {
+    for (digest, path, link) in links_by_digest(path, known, report)? {
         let stored_as = match link.target {
             Ok(target) => target,
             // a power failure leaves such links; the content itself is verified

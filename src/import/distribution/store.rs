@@ -30,6 +30,19 @@ impl DistributionStore {
         root.is_dir().then_some(Self { root })
     }
 
+    /// Finds the store of which `path` is the root directory or `docker/registry/v2` itself.
+    ///
+    /// # Errors
+    /// [`Error::NoStore`].
+    pub fn at(path: &Path) -> Result<Self, Error> {
+        if path.join("repositories").is_dir() {
+            return Ok(Self {
+                root: path.to_owned(),
+            });
+        }
+        Self::find(path).ok_or_else(|| Error::NoStore(path.to_owned()))
+    }
+
     /// Directory of the store.
     pub fn path(&self) -> &Path {
         &self.root

@@ -130,6 +130,17 @@ impl WriteTx<'_> {
         })
     }
 
+    /// Renews the lease of a blob that no repository links to.
+    pub fn renew_blob(&self, blob: BlobRow, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                // max of NULL and a time is NULL: what is linked stays without one
+                "UPDATE blobs SET idle_since = max(idle_since, ?2) WHERE id = ?1",
+            )?
+            .execute(params![blob.id.0, now])?;
+        Ok(())
+    }
+
     /// Links a blob to a repository, for at least one lease from `now`.
     ///
     /// Manifests of the repository that named the blob before it was stored get their reference.

@@ -2,6 +2,8 @@
 //!
 //! Its blobs come without having been read. Until they are, they are recorded as unverified.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension, params};
 
 use crate::meta::clock::Millis;
@@ -11,7 +13,7 @@ use crate::meta::ids::{BlobId, ManifestId, RepositoryId};
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
-use crate::oci::{Digest, TagName};
+use crate::oci::{Digest, RepositoryName, TagName};
 
 const TAKE_OVER: &str = "takeover";
 
@@ -62,7 +64,83 @@ pub struct FormerTarget {
     pub until: Millis,
 }
 
+/// What this registry remembers of a tag, beside a target that another registry has.
+#[derive(Clone, Debug, Default)]
+pub struct TagMemory {
+    /// Its target, and true if an import has set it.
+    pub current: Option<(Digest, bool)>,
+    /// True if it had another target before, or was removed.
+    pub has_past: bool,
+    /// True if the other registry's target is one that it had before.
+    pub had_target: bool,
+}
+
 impl Reader<'_> {
+    /// Returns the digests of a repository's blobs.
+    pub fn blob_digests(&self, repository: &RepositoryName) -> Result<HashSet<Digest>, Error> {
+        self.digests(
+            "SELECT blobs.digest FROM repositories JOIN repository_blobs ON repository_id = repositories.id
+             JOIN blobs ON blobs.id = blob_id WHERE repositories.name = ?1",
+            repository,
+        )
+    }
+
+    /// Returns the digests of a repository's manifests that have no gap.
+    pub fn whole_manifest_digests(
+        &self,
+        repository: &RepositoryName,
+    ) -> Result<HashSet<Digest>, Error> {
+        self.digests(
+            "SELECT manifests.digest FROM repositories JOIN manifests ON repository_id = repositories.id
+             WHERE repositories.name = ?1
+             AND NOT EXISTS (SELECT 1 FROM absent_references WHERE manifest_id = manifests.id)",
+            repository,
+        )
+    }
+
+    fn digests(&self, sql: &str, repository: &RepositoryName) -> Result<HashSet<Digest>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_map([repository.as_str()], |row| digest(row, 0))?
+                .collect()
+        })
+    }
+
+    /// Returns what is remembered of a tag that another registry points at `target`.
+    pub fn tag_memory(
+        &self,
+        repository: &RepositoryName,
+        tag: &TagName,
+        target: &Digest,
+    ) -> Result<TagMemory, Error> {
+        self.query(|connection| {
+            let current = connection
+                .prepare_cached(
+                    "SELECT manifests.digest, is_imported FROM repositories
+                     JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
+                     JOIN manifests ON manifests.id = manifest_id WHERE repositories.name = ?1",
+                )?
+                .query_row([repository.as_str(), tag.as_str()], |row| {
+                    Ok((digest(row, 0)?, row.get(1)?))
+                })
+                .optional()?;
+            let mut past = connection.prepare_cached(
+                "SELECT 1 FROM repositories JOIN tag_history ON repository_id = repositories.id
+                 WHERE repositories.name = ?1 AND tag = ?2 AND (?3 IS NULL OR digest = ?3)",
+            )?;
+            Ok(TagMemory {
+                current,
+                has_past: past.exists(params![repository.as_str(), tag.as_str(), None::<&str>])?,
+                had_target: past.exists(params![
+                    repository.as_str(),
+                    tag.as_str(),
+                    target.as_str()
+                ])?,
+            })
+        })
+    }
+
     /// Returns how far the take-over of another registry's store is.
     pub fn take_over(&self) -> Result<TakeOver, Error> {
         self.query(|connection| {

@@ -32,6 +32,8 @@ pub struct TagOrigin {
     pushed_at: Millis,
     /// The state that a restore went back to.
     restored_from: Option<HistoryCursor>,
+    /// True if an import may move the tag again.
+    is_imported: bool,
 }
 
 impl TagOrigin {
@@ -40,6 +42,15 @@ impl TagOrigin {
         Self {
             pushed_at: now,
             restored_from: None,
+            is_imported: false,
+        }
+    }
+
+    /// An import of what was pushed to another registry at that time.
+    pub fn import(pushed_at: Millis) -> Self {
+        Self {
+            is_imported: true,
+            ..Self::push(pushed_at)
         }
     }
 
@@ -48,6 +59,7 @@ impl TagOrigin {
         Self {
             pushed_at: state.pushed_at,
             restored_from: Some(state.origin()),
+            is_imported: false,
         }
     }
 
@@ -56,6 +68,7 @@ impl TagOrigin {
         Self {
             pushed_at: now,
             restored_from: Some(state.origin()),
+            is_imported: false,
         }
     }
 }
@@ -161,11 +174,12 @@ impl WriteTx<'_> {
         self.record_end(repository, tag.as_str(), Ending::Moved, actor, now)?;
         self.connection
             .prepare_cached(
-                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO tags (repository_id, name, manifest_id, updated_at, set_by, set_from, pushed_at, restored_from, is_imported)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                  ON CONFLICT DO UPDATE SET manifest_id = excluded.manifest_id, updated_at = excluded.updated_at,
                      set_by = excluded.set_by, set_from = excluded.set_from,
-                     pushed_at = excluded.pushed_at, restored_from = excluded.restored_from",
+                     pushed_at = excluded.pushed_at, restored_from = excluded.restored_from,
+                     is_imported = excluded.is_imported",
             )?
             .execute(params![
                 repository.0,
@@ -175,7 +189,8 @@ impl WriteTx<'_> {
                 actor.name,
                 actor.address,
                 origin.pushed_at,
-                origin.restored_from.map(|state| state.0)
+                origin.restored_from.map(|state| state.0),
+                origin.is_imported
             ])?;
         Ok(())
     }

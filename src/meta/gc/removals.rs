@@ -50,6 +50,14 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
+    /// Queues a file for removal that is about to get a blob's name, in case its row never comes.
+    pub fn note_removal(&self, digest: &Digest, size: u64) -> Result<RemovalId, Error> {
+        self.connection
+            .prepare_cached("INSERT INTO removals (digest, size) VALUES (?1, ?2)")?
+            .execute(params![digest.as_str(), size])?;
+        Ok(RemovalId(self.connection.last_insert_rowid()))
+    }
+
     /// Removes the records of removals that are durable.
     pub fn forget_removals(&self, ids: &[RemovalId]) -> Result<(), Error> {
         let mut statement = self

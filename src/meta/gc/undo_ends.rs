@@ -7,6 +7,7 @@ use crate::meta::clock::Millis;
 use crate::meta::error::Error;
 use crate::meta::ids::RepositoryId;
 use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::row::digest;
 use crate::meta::sqlite::writer::WriteTx;
 use crate::oci::{Digest, RepositoryName};
 
@@ -35,6 +36,18 @@ impl Reader<'_> {
         })
     }
 
+    /// Returns the last end of the undo of a manifest's deletion in any repository, with the repository.
+    pub fn undo_end_anywhere(&self, digest: &Digest) -> Result<Option<(String, UndoEnd)>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT ended_at, ended_by, repository FROM undo_ends WHERE digest = ?1 ORDER BY ended_at DESC LIMIT 1",
+                )?
+                .query_row([digest.as_str()], |row| Ok((row.get(2)?, undo_end(row)?)))
+                .optional()
+        })
+    }
+
     /// Returns the last end of an undo, of one repository or of all.
     pub fn last_undo_end(
         &self,
@@ -48,6 +61,27 @@ impl Reader<'_> {
                 )?
                 .query_row([repository.map(RepositoryName::as_str)], undo_end)
                 .optional()
+        })
+    }
+
+    /// Lists digests that begin with `prefix` and whose undo has ended, in one repository or in all; at most `limit`.
+    pub fn ended_digests(
+        &self,
+        repository: Option<&RepositoryName>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Digest>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT DISTINCT digest FROM undo_ends WHERE digest >= ?1 AND digest < ?1 || 'g'
+                     AND (?2 IS NULL OR repository = ?2) LIMIT ?3",
+                )?
+                .query_map(
+                    params![prefix, repository.map(RepositoryName::as_str), limit],
+                    |row| digest(row, 0),
+                )?
+                .collect()
         })
     }
 

@@ -20,6 +20,8 @@ impl Repositories<'_> {
 impl Manifests<'_> {
     /// Lists digests that begin with `prefix`, with its algorithm or without: of manifests in a repository, deleted ones
     /// included, or of manifests and blobs anywhere.
+    ///
+    /// If there is none, those whose deletion can no longer be undone.
     pub async fn find_digests(
         self,
         repository: Option<&RepositoryName>,
@@ -35,11 +37,20 @@ impl Manifests<'_> {
         self.registry
             .scan(move |meta| {
                 let mut found = Vec::new();
-                for prefix in prefixes {
+                for prefix in &prefixes {
                     found.extend(match &repository {
-                        Some(name) => meta.digests_in(name, &prefix, CANDIDATES)?,
-                        None => meta.digests_anywhere(&prefix, CANDIDATES)?,
+                        Some(name) => meta.digests_in(name, prefix, CANDIDATES)?,
+                        None => meta.digests_anywhere(prefix, CANDIDATES)?,
                     });
+                }
+                if found.is_empty() {
+                    for prefix in &prefixes {
+                        found.extend(meta.ended_digests(
+                            repository.as_ref(),
+                            prefix,
+                            CANDIDATES,
+                        )?);
+                    }
                 }
                 Ok(found)
             })

@@ -20,13 +20,18 @@ pub struct BlobCheck {
     pub damaged: u64,
     /// Blobs that could not be read, and stay unverified.
     pub unreadable: u64,
+    /// Bytes of the sound ones.
+    pub size: u64,
 }
 
 impl Import<'_> {
     /// Reads every unverified blob, at half the speed of the disk, and withdraws those that are damaged.
     ///
-    /// Logs each blob that is damaged, with the images that name it.
-    pub async fn check_blobs(self) -> Result<BlobCheck, Error> {
+    /// Passes the counts so far to `watch` after each blob, with what was found wrong with it.
+    pub async fn check_blobs(
+        self,
+        watch: &mut (dyn FnMut(&BlobCheck, Option<UnsoundBlob>) + Send),
+    ) -> Result<BlobCheck, Error> {
         let (mut after, mut counts) = (None, BlobCheck::default());
         loop {
             let batch = self
@@ -39,17 +44,24 @@ impl Import<'_> {
             after = Some(last.id);
             for blob in batch {
                 let begun = Instant::now();
-                self.check_blob(blob.digest, &mut counts).await?;
+                let unsound = self.check_blob(blob.digest, &mut counts).await?;
+                watch(&counts, unsound);
                 tokio::time::sleep(begun.elapsed()).await;
             }
         }
     }
 
-    async fn check_blob(self, digest: Digest, counts: &mut BlobCheck) -> Result<(), Error> {
-        match self.registry.verify().compare(&digest).await? {
+    async fn check_blob(
+        self,
+        digest: Digest,
+        counts: &mut BlobCheck,
+    ) -> Result<Option<UnsoundBlob>, Error> {
+        let (found, affected) = match self.registry.verify().compare(&digest).await? {
             Comparison::Sound { size } => {
                 self.registry.verify().confirm(digest, size).await?;
                 counts.sound += 1;
+                counts.size += size;
+                return Ok(None);
             }
             Comparison::Damaged { found } => {
                 let named = digest.clone();
@@ -58,30 +70,58 @@ impl Import<'_> {
                     .meta
                     .write(move |tx| withdraw(tx, &named))
                     .await?;
-                if let Some(affected) = affected {
-                    log_damage(&digest, found.as_ref(), &affected);
-                    counts.damaged += 1;
-                }
+                let Some(affected) = affected else {
+                    return Ok(None);
+                };
+                counts.damaged += 1;
+                let found = found.as_ref().map_or("no file", Digest::as_str);
+                (Ok(found.to_owned()), affected)
             }
             Comparison::Unreadable(error) => {
-                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
                 counts.unreadable += 1;
+                (Err(error), Vec::new())
             }
-        }
-        Ok(())
+        };
+        Ok(Some(UnsoundBlob {
+            digest,
+            found,
+            affected,
+        }))
     }
 }
 
-fn log_damage(digest: &Digest, found: Option<&Digest>, affected: &[WithdrawnFrom]) {
-    let found = found.map_or("no file", Digest::as_str);
-    tracing::error!(%digest, found, "a blob that was taken over is damaged and not served: push it again");
-    for image in affected {
-        tracing::error!(
-            %digest,
-            repository = image.repository,
-            manifest = %image.manifest,
-            tags = image.tags.join(","),
-            "this image needs the damaged blob"
-        );
+/// A blob that is not what its digest says, or cannot be read.
+#[derive(Debug)]
+pub struct UnsoundBlob {
+    pub digest: Digest,
+    /// Digest of its content, or the words "no file".
+    pub found: Result<String, std::io::Error>,
+    /// Images that name it.
+    pub affected: Vec<WithdrawnFrom>,
+}
+
+impl UnsoundBlob {
+    /// Logs it with the images that name it.
+    pub fn log(&self) {
+        let digest = &self.digest;
+        match &self.found {
+            Ok(found) => tracing::error!(
+                %digest,
+                found,
+                "a blob that was taken over is damaged and not served: push it again"
+            ),
+            Err(error) => {
+                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
+            }
+        }
+        for image in &self.affected {
+            tracing::error!(
+                %digest,
+                repository = image.repository,
+                manifest = %image.manifest,
+                tags = image.tags.join(","),
+                "this image needs the damaged blob"
+            );
+        }
     }
 }

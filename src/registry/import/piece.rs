@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::blob::SourceFile;
-use crate::meta::{Millis, NewManifest};
+use crate::meta::{Millis, NewManifest, RemovalId};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName, TagName};
 use crate::registry::content::push::manifest::parse_manifest;
 use crate::registry::content::push::parsing_space::check_outline;
@@ -15,6 +15,8 @@ use crate::registry::error::Error;
 #[derive(Debug)]
 pub enum ImportPiece {
     Blobs(RepositoryName, Vec<ImportedBlob>),
+    /// Blobs that are stored here, and become visible in the repository.
+    Stored(RepositoryName, Vec<Digest>),
     /// A blob whose content is known to be another than its digest says.
     Damaged(Digest),
     Manifests(RepositoryName, Vec<ImportedManifest>),
@@ -28,6 +30,8 @@ pub enum ImportPiece {
 pub struct ImportedBlob {
     pub digest: Digest,
     pub source: SourceFile,
+    /// Note that the file has a name here and goes if its row does not come.
+    pub(super) note: Option<RemovalId>,
 }
 
 /// A manifest whose bytes have the right digest.
@@ -39,13 +43,23 @@ pub struct ImportedManifest {
 }
 
 /// A tag with the targets that it had before.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ImportedTag {
     pub name: TagName,
     pub target: Digest,
     pub since: Millis,
     /// Former targets with the times from which on they were it, oldest first.
     pub former: Vec<(Digest, Millis)>,
+}
+
+impl ImportedBlob {
+    pub fn new(digest: Digest, source: SourceFile) -> Self {
+        Self {
+            digest,
+            source,
+            note: None,
+        }
+    }
 }
 
 impl ImportedManifest {

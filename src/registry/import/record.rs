@@ -1,9 +1,12 @@
 //! Recording another registry's content. All of it can be repeated: what is there stays as it is.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::blob::SourceFile;
-use crate::meta::{Actor, FormerTarget, Millis, TagOrigin, TakeOver, WriteTx, now};
+use crate::meta::{
+    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WriteTx, now,
+};
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
@@ -11,6 +14,7 @@ use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
 use crate::registry::import::progress::ImportProgress;
+use crate::registry::import::tag_fate::TagFate;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::verify::comparison::withdraw;
@@ -42,7 +46,7 @@ impl<'r> Import<'r> {
         &self.registry.import
     }
 
-    /// Gives a file of another registry the name of a blob, for [`Self::record`]. Blocks.
+    /// Gives a file of another registry the name of a blob, for [`Self::record_lazily`]. Blocks.
     ///
     /// # Errors
     /// [`Error::Link`] if that is impossible.
@@ -57,24 +61,71 @@ impl<'r> Import<'r> {
     ///
     /// # Errors
     /// [`Error::Link`], file system and database errors.
-    pub async fn record(self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
-        let (registry, settings) = (self.registry.clone(), self.registry.settings());
+    pub async fn record_lazily(self, pieces: Vec<ImportPiece>) -> Result<(), Error> {
+        let recording = recording(self.registry, pieces, Names::SyncedLater, Actor::default());
+        self.registry.meta.write_lazily(recording).await
+    }
+
+    /// Records pieces in one transaction, durably, on behalf of `actor`.
+    ///
+    /// # Errors
+    /// As [`Self::record_lazily`], and [`Error::BlobUnknown`] if a stored blob was collected meanwhile.
+    pub async fn record(self, pieces: Vec<ImportPiece>, actor: Actor) -> Result<(), Error> {
+        let recording = recording(self.registry, pieces, Names::SyncedFirst, actor.clone());
+        self.registry.write(actor, |tx, _| recording(tx)).await
+    }
+
+    /// Returns what is here of a repository of another registry.
+    pub async fn present(self, repository: &RepositoryName) -> Result<Present, Error> {
+        let repository = repository.clone();
         self.registry
-            .meta
-            .write_lazily(move |tx| {
-                let actor = Actor::default();
-                let recording = Recording {
-                    tx,
-                    registry: &registry,
-                    settings: &settings,
-                    actor: &actor,
-                    now: now(),
-                };
-                pieces
-                    .into_iter()
-                    .try_for_each(|piece| recording.record(piece))
+            .scan(move |reader| {
+                Ok(Present {
+                    blobs: reader.blob_digests(&repository)?,
+                    manifests: reader.whole_manifest_digests(&repository)?,
+                })
             })
             .await
+    }
+}
+
+/// Content of a repository that is here already.
+#[derive(Debug, Default)]
+pub struct Present {
+    pub blobs: HashSet<Digest>,
+    /// Manifests without a gap.
+    pub manifests: HashSet<Digest>,
+}
+
+/// Time at which new names of files become durable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Names {
+    /// Before the change is committed.
+    SyncedFirst,
+    /// At the end of the whole take-over.
+    SyncedLater,
+}
+
+/// Returns the change that records pieces.
+fn recording(
+    registry: &Registry,
+    pieces: Vec<ImportPiece>,
+    names: Names,
+    actor: Actor,
+) -> impl FnOnce(&WriteTx<'_>) -> Result<(), Error> + Send + 'static {
+    let (registry, settings) = (registry.clone(), registry.settings());
+    move |tx| {
+        let recording = Recording {
+            tx,
+            registry: &registry,
+            settings: &settings,
+            names,
+            actor: &actor,
+            now: now(),
+        };
+        pieces
+            .into_iter()
+            .try_for_each(|piece| recording.record(piece))
     }
 }
 
@@ -83,6 +134,7 @@ struct Recording<'c> {
     tx: &'c WriteTx<'c>,
     registry: &'c Registry,
     settings: &'c RegistrySettings,
+    names: Names,
     actor: &'c Actor,
     now: Millis,
 }
@@ -94,6 +146,10 @@ impl Recording<'_> {
             ImportPiece::Blobs(repository, blobs) => {
                 self.blobs(&repository, &blobs)?;
                 progress.add_blobs(blobs.len());
+            }
+            ImportPiece::Stored(repository, digests) => {
+                progress.add_blobs(digests.len());
+                self.stored(&repository, &digests)?;
             }
             ImportPiece::Damaged(digest) => {
                 withdraw(self.tx, &digest)?;
@@ -119,25 +175,36 @@ impl Recording<'_> {
 
     fn blobs(&self, repository: &RepositoryName, blobs: &[ImportedBlob]) -> Result<(), Error> {
         let id = self.tx.ensure_repository(repository, self.now)?;
-        for ImportedBlob { digest, source } in blobs {
-            let blob = match self.tx.blob(digest)? {
+        for imported in blobs {
+            let blob = match self.tx.blob(&imported.digest)? {
                 Some(blob) => blob,
-                None => self.insert_blob(digest, source)?,
+                None => self.insert_blob(&imported.digest, &imported.source)?,
             };
+            self.tx.link_blob(id, &imported.digest, blob, self.now)?;
+        }
+        let notes: Vec<_> = blobs.iter().filter_map(|blob| blob.note).collect();
+        Ok(self.tx.forget_removals(&notes)?)
+    }
+
+    fn stored(&self, repository: &RepositoryName, digests: &[Digest]) -> Result<(), Error> {
+        let id = self.tx.ensure_repository(repository, self.now)?;
+        for digest in digests {
+            let blob = self.tx.blob(digest)?.ok_or_else(|| Error::BlobUnknown {
+                repository: repository.clone(),
+                digest: digest.clone(),
+            })?;
             self.tx.link_blob(id, digest, blob, self.now)?;
         }
         Ok(())
     }
 
-    fn insert_blob(
-        &self,
-        digest: &Digest,
-        source: &SourceFile,
-    ) -> Result<crate::meta::BlobRow, Error> {
-        self.registry
-            .blobs
-            .ensure_linked(source, digest)
-            .map_err(Error::Link)?;
+    fn insert_blob(&self, digest: &Digest, source: &SourceFile) -> Result<BlobRow, Error> {
+        let blobs = &self.registry.blobs;
+        let linked = match self.names {
+            Names::SyncedFirst => blobs.publish_source(source, digest),
+            Names::SyncedLater => blobs.ensure_linked(source, digest),
+        };
+        linked.map_err(Error::Link)?;
         Ok(self
             .tx
             .insert_unverified_blob(digest, source.size, self.now)?)
@@ -173,16 +240,54 @@ fn record_manifest(change: &RepositoryChange<'_>, imported: ImportedManifest) ->
     Ok(change.tx.set_pushed_at(id, pushed_at.min(change.now))?)
 }
 
-/// Points a tag at its target, unless it exists or the target was left out.
+/// Points a tag at its target, unless it was changed here or the target was left out.
 fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Error> {
     let (tx, id) = (change.tx, change.id);
     let Some(target) = tx.manifest(id, &tag.target)? else {
         return Ok(());
     };
-    if tx.tag_target(id, &tag.name)?.is_some() {
+    let memory = tx.tag_memory(change.name, &tag.name, &tag.target)?;
+    let retention = &change.settings.retention;
+    if TagFate::under_rules(&memory, tag, change.name, retention) != TagFate::Set {
         return Ok(());
     }
     let since = tag.since.min(change.now);
+    match tx.current_state(id, &tag.name)? {
+        None => record_past(change, tag, since)?,
+        Some(current) => {
+            let between = tag
+                .former
+                .iter()
+                .filter(|(_, time)| (current.since + 1..since).contains(time));
+            for (digest, time) in between {
+                if let Some(manifest) = tx.manifest(id, digest)? {
+                    set_tag(change, tag, manifest, *time)?;
+                }
+            }
+        }
+    }
+    set_tag(change, tag, target, since)
+}
+
+fn set_tag(
+    change: &RepositoryChange<'_>,
+    tag: &ImportedTag,
+    target: ManifestId,
+    since: Millis,
+) -> Result<(), Error> {
+    let (origin, actor) = (TagOrigin::import(since), change.actor);
+    Ok(change
+        .tx
+        .set_tag(change.id, &tag.name, target, origin, actor, since)?)
+}
+
+/// Records the targets that a tag had before it was seen here first.
+fn record_past(
+    change: &RepositoryChange<'_>,
+    tag: &ImportedTag,
+    since: Millis,
+) -> Result<(), Error> {
+    let (tx, id) = (change.tx, change.id);
     let mut next = since;
     let mut former = Vec::new();
     for (digest, time) in tag.former.iter().rev() {
@@ -199,7 +304,5 @@ fn record_tag(change: &RepositoryChange<'_>, tag: &ImportedTag) -> Result<(), Er
     former
         .into_iter()
         .rev()
-        .try_for_each(|state| tx.add_former_target(id, &tag.name, state))?;
-    let origin = TagOrigin::push(since);
-    Ok(tx.set_tag(id, &tag.name, target, origin, change.actor, since)?)
+        .try_for_each(|state| Ok(tx.add_former_target(id, &tag.name, state)?))
 }

@@ -112,7 +112,7 @@ impl Uploads<'_> {
     }
 
     /// Opens and locks a file, waiting a while for another request to release it.
-    pub(super) async fn open_file(self, id: &UploadId) -> Result<UploadFile, Error> {
+    pub(in crate::registry) async fn open_file(self, id: &UploadId) -> Result<UploadFile, Error> {
         for _ in 0..LOCK_TRIES {
             match self.registry.blobs.open_upload(id) {
                 Ok(Some(file))

@@ -27,7 +27,7 @@ impl Uploads<'_> {
     /// before its end is decided.
     pub(super) async fn store(
         self,
-        repository: &RepositoryName,
+        repository: Option<&RepositoryName>,
         id: &UploadId,
         digest: &Digest,
         upload: HashedFile,
@@ -52,17 +52,21 @@ impl Uploads<'_> {
     }
 
     /// Publishes the file and records the blob, in one transaction.
+    ///
+    /// Without a repository, nobody sees the blob, and it stays for one hold period.
     pub(super) async fn publish(
         self,
-        repository: &RepositoryName,
+        repository: Option<&RepositoryName>,
         id: &UploadId,
         digest: &Digest,
         file: &Arc<UploadFile>,
         origin: Origin<'_>,
         actor: &Actor,
     ) -> Result<(), Error> {
-        self.registry.blobs().note_promise(repository, digest);
-        let (repository, digest, session) = (repository.clone(), digest.clone(), id.clone());
+        if let Some(repository) = repository {
+            self.registry.blobs().note_promise(repository, digest);
+        }
+        let (repository, digest, session) = (repository.cloned(), digest.clone(), id.clone());
         let (blobs, file) = (Arc::clone(&self.registry.blobs), Arc::clone(file));
         let condition = match origin {
             Origin::Session(condition) => Some(condition.clone()),
@@ -74,8 +78,12 @@ impl Uploads<'_> {
                     return Err(Error::UploadUnknown(session));
                 }
                 let now = now();
-                let repository = tx.ensure_repository(&repository, now)?;
-                if let Some(condition) = condition.filter(|condition| !condition.is_absent()) {
+                let repository = repository
+                    .map(|name| tx.ensure_repository(&name, now))
+                    .transpose()?;
+                if let Some(repository) = repository
+                    && let Some(condition) = condition.filter(|condition| !condition.is_absent())
+                {
                     let stored = tx.blob_in(repository, &digest)?.map(|_| &digest);
                     condition.check(stored)?;
                 }
@@ -96,7 +104,11 @@ impl Uploads<'_> {
                     Some(blob) => tx.confirm_blob(blob, file.length())?,
                     None => tx.insert_blob(&digest, file.length(), now)?,
                 };
-                Ok(tx.link_blob(repository, &digest, blob, now)?)
+                let kept = match repository {
+                    Some(repository) => tx.link_blob(repository, &digest, blob, now),
+                    None => tx.renew_blob(blob, now),
+                };
+                Ok(kept?)
             })
             .await
     }

@@ -161,7 +161,7 @@ impl Uploads<'_> {
         let upload = self.receive_last(upload, range, body).await?;
         let origin = Origin::Session(condition);
         let (file, stored) = self
-            .store(repository, id, digest, upload, origin, &actor)
+            .store(Some(repository), id, digest, upload, origin, &actor)
             .await?;
         match &stored {
             Ok(()) => self.release(id, file).await?,

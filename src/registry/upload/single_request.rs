@@ -6,7 +6,7 @@ use crate::blob::{Hasher, UploadId};
 use crate::meta::Actor;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::error::Error;
-use crate::registry::facades::Blobs;
+use crate::registry::facades::{Blobs, Uploads};
 use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError};
 use crate::registry::upload::publish::Origin;
 
@@ -30,11 +30,30 @@ impl Blobs<'_> {
             file,
             hasher: Hasher::new(digest.algorithm()),
         };
-        let (file, stored) = match self.registry.uploads().ingest(upload, body).await {
+        let received = self.registry.uploads().ingest(upload, body).await;
+        self.registry
+            .uploads()
+            .store_received(Some(repository), &id, digest, received, actor)
+            .await
+    }
+}
+
+impl Uploads<'_> {
+    /// Stores a blob that has arrived as a whole, or removes what has arrived of it.
+    ///
+    /// # Errors
+    /// As [`Blobs::push`].
+    pub(in crate::registry) async fn store_received(
+        self,
+        repository: Option<&RepositoryName>,
+        id: &UploadId,
+        digest: &Digest,
+        received: Result<HashedFile, IngestError>,
+        actor: Actor,
+    ) -> Result<(), Error> {
+        let (file, stored) = match received {
             Ok(upload) => {
-                self.registry
-                    .uploads()
-                    .store(repository, &id, digest, upload, Origin::Request, &actor)
+                self.store(repository, id, digest, upload, Origin::Request, &actor)
                     .await?
             }
             Err(IngestError::Body(upload, error)) => (Arc::new(upload.file), Err(error)),
@@ -42,8 +61,8 @@ impl Blobs<'_> {
             Err(IngestError::Broken(None, error)) => return Err(error),
         };
         match stored {
-            Ok(()) => self.registry.uploads().release(&id, file).await?,
-            Err(_) => self.registry.uploads().discard(&id, file, actor).await?,
+            Ok(()) => self.release(id, file).await?,
+            Err(_) => self.discard(id, file, actor).await?,
         }
         stored
     }

@@ -62,11 +62,11 @@ impl CheckedClient<'_> {
             }
             78..80 => self.push_during_change(repository),
             80..83 => self.delete_and_restore(repository),
-            83 if self.random.one_in(3) => {
+            83 => {
                 self.collect_now(repository);
                 self.read_something(repository)
             }
-            83..86 => match self.any_of(repository.blobs.keys()) {
+            84..86 => match self.any_of(repository.blobs.keys()) {
                 Some(blob) => self.delete_blob(repository, &blob),
                 None => Ok(()),
             },

@@ -211,8 +211,14 @@ fn sentence(selection: &Selection, consequence: &DeletionEffect, retention: &Ret
             "lose their last tag and are kept"
         };
         let manifests = count(*untagged, "manifest");
+        // what is kept forever may be pulled by digest
+        let remedy = if untagged == kept {
+            "registry rm REPOSITORY@DIGEST removes one now"
+        } else {
+            "registry gc --now frees what is deleted at once"
+        };
         text += &format!(
-            " ({manifests} {they} as long as the rules keep untagged manifests; registry rm REPOSITORY@DIGEST removes one now)"
+            " ({manifests} {they} as long as the rules keep untagged manifests; {remedy})"
         );
     }
     text

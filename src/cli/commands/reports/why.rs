@@ -38,9 +38,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let digest = digest(&registry, parsed).await?;
     let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
-        return Err(Error::Other(format!(
-            "{digest} is unknown: it was never pushed, or is permanently removed"
-        )));
+        return Err(Error::Other(
+            match registry.trash().undo_end_of(&digest).await? {
+                Some((repository, end)) => {
+                    format!("{digest} was deleted from {repository}, and its undo ended on {end}")
+                }
+                None => {
+                    format!("{digest} is unknown: it was never pushed, or is permanently removed")
+                }
+            },
+        ));
     }
     match format {
         Format::Json => json::print(&as_json(&digest, &why, &retention)),

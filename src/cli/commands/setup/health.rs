@@ -15,7 +15,8 @@ use tarkeep::tls::unverified_client;
 use crate::cli::configuration::Configuration;
 use crate::cli::error::Error;
 use crate::cli::from_config::{defaults, http, tls};
-use crate::cli::running_server::RunningServer;
+use crate::cli::owner;
+use crate::cli::running_server::{self, RunningServer};
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output};
 
@@ -49,6 +50,7 @@ enum Readiness {
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let format = arguments.output.format;
+    let is_named = arguments.config.path().is_some() || arguments.addr.is_some();
     let Target {
         config,
         addr,
@@ -81,7 +83,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         Ok(Err(error)) if error.is_not_http() => {
             Readiness::Unknown("is not a registry: it does not respond in HTTP".to_owned())
         }
-        Ok(Err(error)) => Readiness::Unknown(format!("does not respond: {error}")),
+        Ok(Err(error)) if is_named => Readiness::Unknown(format!("does not respond: {error}")),
+        Ok(Err(error)) => {
+            Readiness::Unknown(format!("does not respond: {error}{}", foreign_server()))
+        }
         Err(_) => Readiness::Unknown(format!(
             "does not respond within {} seconds",
             PATIENCE.as_secs()
@@ -90,6 +95,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     match format {
         Format::Text => readiness.say(&place),
         Format::Json => readiness.print(&place),
+    }
+}
+
+/// Adds whose the running server is, if this user may not look into it.
+fn foreign_server() -> String {
+    match running_server::foreign_owner() {
+        Some(user) if owner::is_other_user(user) => {
+            format!("; the running server is {}", owner::owned_by(user))
+        }
+        _ => String::new(),
     }
 }
 

@@ -22,6 +22,14 @@ impl fmt::Display for UndoEnd {
 }
 
 impl Trash<'_> {
+    /// Returns the last end of the undo of a manifest's deletion in any repository, with the repository.
+    pub async fn undo_end_of(self, digest: &Digest) -> Result<Option<(String, UndoEnd)>, Error> {
+        let digest = digest.clone();
+        self.registry
+            .scan(move |meta| meta.undo_end_anywhere(&digest))
+            .await
+    }
+
     /// Returns the last end of the undo of a deletion, in one repository or in all.
     pub async fn last_undo_end(
         self,

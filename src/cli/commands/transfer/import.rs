@@ -1,0 +1,261 @@
+//! `registry import`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tarkeep::import::{DistributionStore, Importer, NameMap, Problem, Report, Selection};
+use tarkeep::registry::{BlobCheck, Glob, Registry, UnsoundBlob, Way};
+
+use crate::cli::actor;
+use crate::cli::error::Error;
+use crate::cli::from_config::log;
+use crate::cli::store::Store;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::progress::Line;
+use crate::cli::terminal::values::{count, plain, size};
+
+/// Interval at which the progress is shown.
+const SHOWN_EVERY: Duration = Duration::from_millis(200);
+
+/// Import the images of another registry's directory; a server may be running
+///
+/// registry import /srv/registry-2          the whole store of a registry:2, without copying it where that is possible
+/// registry import DIR --only 'team/**'     some of its repositories
+/// registry import DIR --map 'a/**=b/**'    under other names
+///
+/// It may be repeated, and then costs what has changed: import while the old registry works, stop it, import again. Tags
+/// that were changed here stay. Exit code 3: something was left out, and named (docs/move-from-registry-2.md).
+#[derive(clap::Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Arguments {
+    /// Root directory of a registry:2, or its docker/registry/v2
+    source: PathBuf,
+    /// Import only repositories whose names there match; quoted, and may be repeated
+    #[arg(long, value_name = "GLOB", value_parser = Glob::for_repositories)]
+    only: Vec<Glob>,
+    /// Rename a repository, or all below a prefix: 'old/**=new/**'; may be repeated, and the first that fits applies
+    #[arg(long, value_name = "OLD=NEW", value_parser = NameMap::parse)]
+    map: Vec<NameMap>,
+    /// Copy the files of blobs even where they could be linked
+    #[arg(long)]
+    copy: bool,
+    /// Only show what would be imported, and what would be left out
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let Arguments {
+        source,
+        only,
+        map,
+        copy,
+        dry_run,
+        store,
+        output: Output { format },
+    } = arguments;
+    log::start_quiet()?;
+    let source = DistributionStore::at(&source)?;
+    let selection = Selection { only, maps: map };
+    let actor = actor::local_user();
+    let (importer, registry) = if dry_run {
+        let registry = store.open_if_there().await?;
+        (Importer::plan(registry, selection, actor), None)
+    } else {
+        let registry = store.open_or_create().await?;
+        let way = if copy { Way::Copy } else { Way::Link };
+        let importer = Importer::new(registry.clone(), selection, way, actor);
+        (importer, Some(registry))
+    };
+    let line = Line::new().filter(|_| format == Format::Text);
+    read(&importer, source, line.as_ref()).await?;
+    let mut outcome = Outcome {
+        report: importer.finish(),
+        checked: BlobCheck::default(),
+        unsound: Vec::new(),
+        is_dry_run: dry_run,
+    };
+    if let Some(registry) = registry {
+        outcome.check(&registry, line.as_ref()).await?;
+    }
+    drop(line);
+    outcome.print(format)?;
+    outcome.end()
+}
+
+/// Reads the source, and shows how far that is.
+async fn read(
+    importer: &Importer,
+    source: DistributionStore,
+    line: Option<&Line>,
+) -> Result<(), Error> {
+    let reading = importer.run(source);
+    tokio::pin!(reading);
+    loop {
+        tokio::select! {
+            done = &mut reading => return Ok(done?),
+            () = tokio::time::sleep(SHOWN_EVERY) => {}
+        }
+        if let Some(line) = line {
+            let state = importer.state();
+            line.show(&format!(
+                "{} of {}, {}, {} of new blobs",
+                state.repositories_done,
+                count(state.repositories, "repository"),
+                count(state.manifests, "new manifest"),
+                size(state.size)
+            ));
+        }
+    }
+}
+
+/// Result of the command.
+struct Outcome {
+    report: Report,
+    checked: BlobCheck,
+    unsound: Vec<UnsoundBlob>,
+    is_dry_run: bool,
+}
+
+impl Outcome {
+    /// Compares blobs that were linked with their digests.
+    async fn check(&mut self, registry: &Registry, line: Option<&Line>) -> Result<(), Error> {
+        let unsound = &mut self.unsound;
+        let mut watch = |counts: &BlobCheck, found: Option<UnsoundBlob>| {
+            unsound.extend(found);
+            if let Some(line) = line {
+                line.show(&format!(
+                    "imported; comparing blobs with their digests: {} of {}",
+                    size(counts.size),
+                    count(counts.sound, "blob")
+                ));
+            }
+        };
+        self.checked = registry.import().check_blobs(&mut watch).await?;
+        Ok(())
+    }
+
+    fn print(&self, format: Format) -> Result<(), Error> {
+        if format == Format::Json {
+            return json::print(&self.as_json());
+        }
+        let lines: String = self.report.problems.iter().map(problem).collect();
+        let unsound: String = self.unsound.iter().map(damaged).collect();
+        output::print(&(lines + &unsound))?;
+        output::say(&self.sentence())
+    }
+
+    fn sentence(&self) -> String {
+        let report = &self.report;
+        let of = |number: fn(&tarkeep::import::NewContent) -> u64| {
+            report.repositories.values().map(number).sum::<u64>()
+        };
+        let verb = if self.is_dry_run {
+            "would import"
+        } else {
+            "imported"
+        };
+        let what = format!(
+            "{verb} {} and {} in {}, and {} with {}",
+            count(of(|new| new.tags), "tag"),
+            count(of(|new| new.manifests), "manifest"),
+            repositories(report.repositories.len() as u64),
+            count(report.blobs, "blob"),
+            size(report.size),
+        );
+        match (self.is_dry_run, report.copied) {
+            (true, _) => what,
+            (false, 0) => format!("{what}, without copying them"),
+            (false, copied) => format!("{what}, of which {} were copied", size(copied)),
+        }
+    }
+
+    /// Fails if something was left out.
+    fn end(&self) -> Result<(), Error> {
+        if self.report.is_complete() && self.unsound.is_empty() {
+            return Ok(());
+        }
+        let verb = if self.is_dry_run { "would be" } else { "was" };
+        let remedy = match self.unsound.is_empty() {
+            true => "",
+            false => "; push the images with a damaged blob again",
+        };
+        Err(Error::LeftOut(format!(
+            "something {verb} left out, and is named in the output{remedy}"
+        )))
+    }
+
+    fn as_json(&self) -> Value {
+        let report = &self.report;
+        let repositories = report.repositories.iter().map(|(name, new)| {
+            json!({
+                "repository": name.as_str(), "tagCount": new.tags, "manifestCount": new.manifests,
+                "blobCount": new.blobs,
+            })
+        });
+        let problems = report.problems.iter().map(|problem| {
+            json!({
+                "path": problem.path.to_string_lossy(), "problem": problem.damage.to_string(),
+                "outcome": problem.damage.outcome(),
+            })
+        });
+        let unsound = self.unsound.iter().map(|blob| {
+            let images = blob.affected.iter().map(|image| {
+                json!({ "repository": image.repository, "digest": image.manifest.as_str(), "tags": image.tags })
+            });
+            json!({
+                "digest": blob.digest.as_str(), "problem": unsoundness(blob),
+                "images": images.collect::<Vec<_>>(),
+            })
+        });
+        json!({
+            "dryRun": self.is_dry_run,
+            "repositories": repositories.collect::<Vec<_>>(),
+            "blobCount": report.blobs, "size": report.size,
+            "linkedCount": report.linked, "copiedSize": report.copied,
+            "checkedCount": self.checked.sound,
+            "problems": problems.collect::<Vec<_>>(),
+            "damagedBlobs": unsound.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn repositories(number: u64) -> String {
+    match number {
+        1 => "1 repository".to_owned(),
+        number => format!("{number} repositories"),
+    }
+}
+
+fn problem(problem: &Problem) -> String {
+    let (path, damage) = (problem.path.to_string_lossy(), problem.damage.to_string());
+    let outcome = problem.damage.outcome();
+    format!("{}: {}: {outcome}\n", plain(&path), plain(&damage))
+}
+
+fn damaged(blob: &UnsoundBlob) -> String {
+    let mut text = format!("blob {}: {}\n", blob.digest, plain(&unsoundness(blob)));
+    for image in &blob.affected {
+        let name = match image.tags.is_empty() {
+            true => format!("{}@{}", image.repository, image.manifest),
+            false => format!("{}:{}", image.repository, image.tags.join(",")),
+        };
+        text += &format!("  needed by {name}\n");
+    }
+    text
+}
+
+fn unsoundness(blob: &UnsoundBlob) -> String {
+    match &blob.found {
+        Ok(found) => {
+            format!("its content is not what its digest says, but {found}; it is not served")
+        }
+        Err(error) => format!("it cannot be read: {error}"),
+    }
+}

@@ -1,0 +1,3 @@
+//! Commands that carry content to other places and tools, and bring it from there.
+
+pub(crate) mod import;

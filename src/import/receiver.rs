@@ -1,0 +1,46 @@
+//! Receivers of what is read from a source: the take-over, an import, or the plan of one.
+
+use std::path::Path;
+
+use crate::import::damage::Damage;
+use crate::import::error::Error;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{ImportPiece, ImportedBlob, ImportedTag, Present, TagFate};
+
+/// Receiver of what is read from a source. Every call may block.
+pub(super) trait Receiver: Sync {
+    /// Learns how many repositories there are.
+    fn expect(&self, repositories: usize);
+
+    /// Returns what is here of a repository, which need not be read again.
+    fn present(&self, repository: &RepositoryName) -> Result<Present, Error>;
+
+    /// Brings the files of blobs.
+    fn bring(
+        &self,
+        repository: &RepositoryName,
+        blobs: Vec<ImportedBlob>,
+    ) -> Result<Arrived, Error>;
+
+    /// Decides about tags.
+    fn judge(
+        &self,
+        repository: &RepositoryName,
+        tags: Vec<ImportedTag>,
+    ) -> Result<Vec<(ImportedTag, TagFate)>, Error>;
+
+    /// Takes pieces to record.
+    fn take(&self, pieces: Vec<ImportPiece>) -> Result<(), Error>;
+
+    /// Learns of damage in the source, or of a reason why something is left out.
+    fn report(&self, path: &Path, damage: Damage);
+}
+
+/// Blobs whose files have come.
+#[derive(Default)]
+pub(super) struct Arrived {
+    /// Pieces that make them visible.
+    pub pieces: Vec<ImportPiece>,
+    /// Blobs that did not come, with the reasons.
+    pub failed: Vec<(Digest, Damage)>,
+}

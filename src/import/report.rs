@@ -1,0 +1,150 @@
+//! The report of an import, counted while it runs.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+
+use crate::import::damage::Damage;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::{ImportPiece, ImportedBlob};
+
+/// Result of an import, or the plan of one: what is new here, and what is left out.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Repositories that get something new, by the name that they have here.
+    pub repositories: BTreeMap<RepositoryName, NewContent>,
+    /// New blobs, each counted once.
+    pub blobs: u64,
+    /// Bytes of the new blobs.
+    pub size: u64,
+    /// New blobs whose files were linked.
+    pub linked: u64,
+    /// Bytes that were copied.
+    pub copied: u64,
+    /// Damage, and what was left out for another reason.
+    pub problems: Vec<Problem>,
+}
+
+/// New content of a repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewContent {
+    pub tags: u64,
+    pub manifests: u64,
+    pub blobs: u64,
+}
+
+/// A piece of the source that does not come here as it is.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Place in the source.
+    pub path: PathBuf,
+    pub damage: Damage,
+}
+
+/// Progress of an import.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportState {
+    pub repositories: u64,
+    pub repositories_done: u64,
+    pub manifests: u64,
+    /// Bytes of new blobs.
+    pub size: u64,
+}
+
+impl Report {
+    /// True if nothing was left out.
+    pub fn is_complete(&self) -> bool {
+        let mut problems = self.problems.iter();
+        problems.all(|problem| problem.damage == Damage::MendedLink)
+    }
+}
+
+/// A report that several threads write.
+#[derive(Default)]
+pub(super) struct Ledger(Mutex<Counted>);
+
+#[derive(Default)]
+struct Counted {
+    report: Report,
+    state: ImportState,
+    /// New blobs, which several repositories may bring.
+    blobs: HashSet<Digest>,
+}
+
+impl Ledger {
+    pub fn expect(&self, repositories: usize) {
+        self.0.lock().state.repositories += repositories as u64;
+    }
+
+    pub fn state(&self) -> ImportState {
+        self.0.lock().state
+    }
+
+    pub fn add_problem(&self, path: &Path, damage: Damage) {
+        self.0.lock().report.problems.push(Problem {
+            path: path.to_owned(),
+            damage,
+        });
+    }
+
+    /// Counts `shown` blobs that a repository did not show, of which some were not here at all.
+    pub fn add_blobs(
+        &self,
+        repository: &RepositoryName,
+        shown: usize,
+        linked: &[ImportedBlob],
+        copied: &[ImportedBlob],
+    ) {
+        let mut counted = self.0.lock();
+        let Counted {
+            report,
+            state,
+            blobs,
+        } = &mut *counted;
+        let content = report.repositories.entry(repository.clone()).or_default();
+        content.blobs += shown as u64;
+        let mut add = |blob: &ImportedBlob| {
+            let is_new = blobs.insert(blob.digest.clone());
+            if is_new {
+                report.blobs += 1;
+                report.size += blob.source.size;
+                state.size += blob.source.size;
+            }
+            is_new
+        };
+        let linked = linked.iter().filter(|blob| add(blob)).count();
+        let copied = copied.iter().filter(|blob| add(blob));
+        let copied: u64 = copied.map(|blob| blob.source.size).sum();
+        report.linked += linked as u64;
+        report.copied += copied;
+    }
+
+    /// Counts what pieces bring.
+    pub fn add_pieces(&self, pieces: &[ImportPiece]) {
+        let mut counted = self.0.lock();
+        let Counted { report, state, .. } = &mut *counted;
+        let mut content = |name: &RepositoryName, tags: usize, manifests: usize| {
+            if tags + manifests > 0 {
+                let content = report.repositories.entry(name.clone()).or_default();
+                content.tags += tags as u64;
+                content.manifests += manifests as u64;
+            }
+        };
+        for piece in pieces {
+            match piece {
+                ImportPiece::Manifests(name, manifests) => {
+                    state.manifests += manifests.len() as u64;
+                    content(name, 0, manifests.len());
+                }
+                ImportPiece::Tags(name, tags) => content(name, tags.len(), 0),
+                ImportPiece::End => state.repositories_done += 1,
+                ImportPiece::Blobs(..) | ImportPiece::Stored(..) | ImportPiece::Damaged(_) => {}
+            }
+        }
+    }
+
+    pub fn report(&self) -> Report {
+        self.0.lock().report.clone()
+    }
+}

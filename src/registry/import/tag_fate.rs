@@ -1,0 +1,103 @@
+//! The rule about tags that another registry has: whoever changed a tag here keeps it.
+
+use crate::meta::TagMemory;
+use crate::oci::{Digest, RepositoryName};
+use crate::registry::error::Error;
+use crate::registry::facades::Import;
+use crate::registry::import::piece::ImportedTag;
+use crate::registry::policy::retention::Retention;
+
+/// What an import does with a tag of another registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TagFate {
+    /// It gets the other registry's target, with the targets between.
+    Set,
+    /// It has that target.
+    Unchanged,
+    /// It was changed or removed here, and not there since.
+    KeptHere,
+    /// It was changed or removed here, and has another target there.
+    ChangedOnBothSides,
+    /// It may not move here, for the reason given.
+    Immutable(String),
+}
+
+impl TagFate {
+    /// Decides by what is remembered of the tag here.
+    pub(super) fn of(memory: &TagMemory, target: &Digest) -> Self {
+        match &memory.current {
+            Some((current, _)) if current == target => Self::Unchanged,
+            Some((_, true)) => Self::Set,
+            None if !memory.has_past => Self::Set,
+            _ if memory.had_target => Self::KeptHere,
+            _ => Self::ChangedOnBothSides,
+        }
+    }
+
+    /// Like [`Self::of`], under the rules about immutable tags.
+    pub(super) fn under_rules(
+        memory: &TagMemory,
+        tag: &ImportedTag,
+        repository: &RepositoryName,
+        retention: &Retention,
+    ) -> Self {
+        let fate = Self::of(memory, &tag.target);
+        if fate == Self::Set
+            && memory.current.is_some()
+            && let Err(immutable) = retention.check_mutable(repository, tag.name.as_str())
+        {
+            return Self::Immutable(immutable.to_string());
+        }
+        fate
+    }
+}
+
+impl Import<'_> {
+    /// Decides about tags of another registry, as far as can be told before they are recorded.
+    pub async fn tag_fates(
+        self,
+        repository: &RepositoryName,
+        tags: Vec<ImportedTag>,
+    ) -> Result<Vec<(ImportedTag, TagFate)>, Error> {
+        let (repository, settings) = (repository.clone(), self.registry.settings());
+        self.registry
+            .scan(move |reader| {
+                tags.into_iter()
+                    .map(|tag| {
+                        let memory = reader.tag_memory(&repository, &tag.name, &tag.target)?;
+                        let fate =
+                            TagFate::under_rules(&memory, &tag, &repository, &settings.retention);
+                        Ok((tag, fate))
+                    })
+                    .collect()
+            })
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_import_s_own_tags_move_and_what_was_removed_here_stays_removed() {
+        let digest = |hex: &str| Digest::parse(&format!("sha256:{}", hex.repeat(64))).unwrap();
+        let (theirs, ours) = (digest("a"), digest("b"));
+        let fate = |current: Option<(&Digest, bool)>, has_past, had_target| {
+            let current = current.map(|(digest, is_imported)| (digest.clone(), is_imported));
+            let memory = TagMemory {
+                current,
+                has_past,
+                had_target,
+            };
+            TagFate::of(&memory, &theirs)
+        };
+        assert_eq!(fate(None, false, false), TagFate::Set);
+        assert_eq!(fate(Some((&ours, true)), true, true), TagFate::Set);
+        assert_eq!(fate(Some((&theirs, false)), true, true), TagFate::Unchanged);
+        for current in [None, Some((&ours, false))] {
+            assert_eq!(fate(current, true, true), TagFate::KeptHere);
+            assert_eq!(fate(current, true, false), TagFate::ChangedOnBothSides);
+        }
+    }
+}
