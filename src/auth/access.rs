@@ -6,13 +6,13 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::authorization::identity::Identity;
-use super::authorization::is_authorized;
-use super::authorization::scope::RequiredScopes;
+use super::authorization::scope::{Permission, RequiredScopes, Resource, Scope};
+use super::authorization::{Requester, is_allowed, is_authorized};
 use super::challenge;
 use super::error::Error;
 use super::login::{Login, Refusal, Rejection};
 use super::password::{Htpasswd, htpasswd_file};
-use super::settings::Settings;
+use super::settings::{Method, Settings};
 use super::silly::Silly;
 use super::stats::Stats;
 use super::token::Validator;
@@ -30,13 +30,13 @@ pub struct Access {
     stats: Arc<Stats>,
 }
 
-/// The method in force, and the settings it was made from.
+/// The settings in force, and the authenticator that was made from them.
 struct Current {
     settings: Settings,
-    method: Method,
+    authenticator: Arc<Authenticator>,
 }
 
-enum Method {
+enum Authenticator {
     None,
     Silly(Silly),
     Htpasswd(Box<Htpasswd>),
@@ -44,7 +44,7 @@ enum Method {
 }
 
 /// Validated settings, ready to be put in force.
-pub struct Prepared(Option<Current>);
+pub struct Prepared(Current);
 
 impl Access {
     /// Reads the files that the settings name; they are read again whenever they change. A missing htpasswd file is created.
@@ -52,7 +52,7 @@ impl Access {
     /// # Errors
     /// A file that cannot be read, or whose content is not supported.
     pub fn open(settings: Settings) -> Result<Self, Error> {
-        if let Settings::Htpasswd(settings) = &settings {
+        if let Method::Htpasswd(settings) = &settings.method {
             htpasswd_file::create_if_missing(&settings.path)?;
         }
         Ok(Self {
@@ -66,39 +66,40 @@ impl Access {
     /// # Errors
     /// As [`Self::open`].
     pub fn check(settings: &Settings) -> Result<(), Error> {
-        match settings {
-            Settings::Htpasswd(settings) if htpasswd_file::is_missing(&settings.path) => {
+        match &settings.method {
+            Method::Htpasswd(settings) if htpasswd_file::is_missing(&settings.path) => {
                 htpasswd_file::check_missing(&settings.path)
             }
-            other => Current::open(other.clone()).map(drop),
+            method => Authenticator::open(method).map(drop),
         }
     }
 
-    /// Validates other settings. If they equal those in force, these are kept, with their caches and lockouts.
+    /// Validates other settings. If the method is the one in force, it is kept, with its caches and lockouts.
     ///
     /// Nothing is created: a mistyped path would lock all users out.
     ///
     /// # Errors
     /// As [`Self::open`], and a missing htpasswd file.
     pub fn prepare(&self, settings: Settings) -> Result<Prepared, Error> {
-        let is_same = self.current.load().settings == settings;
-        Ok(Prepared(if is_same {
-            None
-        } else {
-            Some(Current::open(settings)?)
+        let current = self.current.load();
+        if current.settings.method != settings.method {
+            return Current::open(settings).map(Prepared);
+        }
+        Ok(Prepared(Current {
+            settings,
+            authenticator: Arc::clone(&current.authenticator),
         }))
     }
 
     /// Puts prepared settings in force, beginning with the next request.
     pub fn replace(&self, Prepared(next): Prepared) {
-        if let Some(next) = next {
-            self.current.store(Arc::new(next));
-        }
+        self.current.store(Arc::new(next));
     }
 
     /// Reports whether every request is allowed without a login.
     pub fn is_open(&self) -> bool {
-        matches!(self.current.load().method, Method::None)
+        let settings = &self.current.load().settings;
+        settings.method == Method::None && settings.rules.is_none()
     }
 
     /// Authenticates a request and authorizes it for every scope that it requires.
@@ -112,30 +113,20 @@ impl Access {
         login: Login<'_>,
         scopes: &RequiredScopes,
         site: &str,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<Requester, Refusal> {
         let current = self.current.load_full();
-        let outcome = match current.method.authenticate(login, &self.stats).await {
-            Ok(identity) if may_all(&identity, scopes) => Ok(identity),
-            Ok(_) => Err(Rejection::Unauthenticated {
-                error: Some(INSUFFICIENT_SCOPE),
-            }),
-            Err(rejection) => Err(rejection),
-        };
-        let outcome = outcome.map_err(|rejection| match rejection {
-            Rejection::Unauthenticated { error } => {
-                Refusal::Challenge(current.method.challenge(scopes, site, error))
-            }
-            Rejection::Throttled { wait } => Refusal::TooMany { wait },
-        });
-        if !matches!(current.method, Method::None) {
+        let outcome = current.admit(login, scopes, site, &self.stats).await;
+        if current.settings.method != Method::None {
             self.count(&outcome, login);
         }
         outcome
     }
 
-    fn count(&self, outcome: &Result<Identity, Refusal>, login: Login<'_>) {
+    fn count(&self, outcome: &Result<Requester, Refusal>, login: Login<'_>) {
         let counter = match outcome {
-            Ok(_) => &self.stats.accepted,
+            // admitted without a login
+            Ok(_) if login.is_absent() => return,
+            Ok(_) | Err(Refusal::Denied(_) | Refusal::Hidden(_)) => &self.stats.accepted,
             Err(Refusal::Challenge(_)) if login.authorization.is_none() => &self.stats.challenged,
             Err(Refusal::Challenge(_)) => &self.stats.refused,
             Err(Refusal::TooMany { .. }) => &self.stats.throttled,
@@ -149,10 +140,10 @@ impl Access {
     pub async fn watch(&self) {
         loop {
             let current = self.current.load_full();
-            match &current.method {
-                Method::Htpasswd(htpasswd) => htpasswd.refresh().await,
-                Method::Token(validator) => validator.refresh().await,
-                Method::None | Method::Silly(_) => {}
+            match &*current.authenticator {
+                Authenticator::Htpasswd(htpasswd) => htpasswd.refresh().await,
+                Authenticator::Token(validator) => validator.refresh().await,
+                Authenticator::None | Authenticator::Silly(_) => {}
             }
             drop(current);
             tokio::time::sleep(WATCH_INTERVAL).await;
@@ -166,33 +157,86 @@ impl Access {
 
     /// Returns the number of passwords that are queued or being checked.
     pub fn queued(&self) -> usize {
-        match &self.current.load().method {
-            Method::Htpasswd(htpasswd) => htpasswd.queued(),
-            Method::None | Method::Silly(_) | Method::Token(_) => 0,
+        match &*self.current.load().authenticator {
+            Authenticator::Htpasswd(htpasswd) => htpasswd.queued(),
+            Authenticator::None | Authenticator::Silly(_) | Authenticator::Token(_) => 0,
         }
     }
 }
 
-fn may_all(identity: &Identity, scopes: &RequiredScopes) -> bool {
-    scopes
-        .required
-        .iter()
-        .all(|scope| is_authorized(identity, scope))
-}
-
 impl Current {
     fn open(settings: Settings) -> Result<Self, Error> {
-        let method = match settings.clone() {
-            Settings::None => Method::None,
-            Settings::Silly { realm, service } => Method::Silly(Silly { realm, service }),
-            Settings::Htpasswd(settings) => Method::Htpasswd(Box::new(Htpasswd::open(settings)?)),
-            Settings::Token(settings) => Method::Token(Box::new(Validator::open(settings)?)),
+        Ok(Self {
+            authenticator: Arc::new(Authenticator::open(&settings.method)?),
+            settings,
+        })
+    }
+
+    async fn admit(
+        &self,
+        login: Login<'_>,
+        scopes: &RequiredScopes,
+        site: &str,
+        stats: &Stats,
+    ) -> Result<Requester, Refusal> {
+        let challenge =
+            |error| Refusal::Challenge(self.authenticator.challenge(scopes, site, error));
+        let rules = self.settings.rules.as_ref();
+        let identity = if rules.is_some() && login.is_absent() {
+            Ok(Identity::anonymous())
+        } else {
+            self.authenticator.authenticate(login, stats).await
         };
-        Ok(Self { settings, method })
+        let identity = identity.map_err(|rejection| match rejection {
+            Rejection::Unauthenticated { error } => challenge(error),
+            Rejection::Throttled { wait } => Refusal::TooMany { wait },
+        })?;
+        let requester = Requester {
+            identity,
+            address: login.address,
+            rules: rules.cloned(),
+        };
+        let can_log_in = self.settings.method != Method::None && login.is_absent();
+        // clients learn from this request how to log in
+        if scopes.required.is_empty() && can_log_in {
+            return Err(challenge(None));
+        }
+        let mut required = scopes.required.iter();
+        let Some(denied) = required.find(|scope| !is_authorized(&requester, scope)) else {
+            return Ok(requester);
+        };
+        Err(if can_log_in {
+            challenge(None)
+        } else if is_allowed(&requester, denied) {
+            challenge(Some(INSUFFICIENT_SCOPE))
+        } else {
+            refusal(&requester, denied)
+        })
     }
 }
 
-impl Method {
+/// Refuses what access rules deny. A repository that the client may not see does not exist for it.
+fn refusal(requester: &Requester, denied: &Scope) -> Refusal {
+    match &denied.resource {
+        Resource::Repository(name)
+            if !is_authorized(requester, &Scope::repository(name, Permission::Pull)) =>
+        {
+            Refusal::Hidden(name.clone())
+        }
+        _ => Refusal::Denied(denied.clone()),
+    }
+}
+
+impl Authenticator {
+    fn open(method: &Method) -> Result<Self, Error> {
+        Ok(match method.clone() {
+            Method::None => Self::None,
+            Method::Silly { realm, service } => Self::Silly(Silly { realm, service }),
+            Method::Htpasswd(settings) => Self::Htpasswd(Box::new(Htpasswd::open(settings)?)),
+            Method::Token(settings) => Self::Token(Box::new(Validator::open(settings)?)),
+        })
+    }
+
     /// Finds out who makes a request.
     async fn authenticate(&self, login: Login<'_>, stats: &Stats) -> Result<Identity, Rejection> {
         match self {

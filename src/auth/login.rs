@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::authorization::scope::Scope;
+use crate::oci::RepositoryName;
+
 /// Credentials of a request and the address they come from.
 #[derive(Clone, Copy, Debug)]
 pub struct Login<'r> {
@@ -21,6 +24,16 @@ pub(super) enum Rejection {
     Throttled { wait: Duration },
 }
 
+impl Login<'_> {
+    /// Credentials without user and password, which podman and skopeo send if they have none.
+    const EMPTY: &'static [u8] = b"Basic Og==";
+
+    /// Reports whether the request brings no credentials.
+    pub(super) fn is_absent(&self) -> bool {
+        self.authorization.is_none_or(|text| text == Self::EMPTY)
+    }
+}
+
 impl Rejection {
     /// Rejects a login without giving a reason.
     pub(super) const UNAUTHENTICATED: Self = Self::Unauthenticated { error: None };
@@ -33,4 +46,8 @@ pub enum Refusal {
     Challenge(String),
     /// The address is locked out, or too many passwords wait to be checked.
     TooMany { wait: Duration },
+    /// The client may not do this in a repository that it may see, or in the list of all.
+    Denied(Scope),
+    /// The client may not see the repository.
+    Hidden(RepositoryName),
 }

@@ -18,7 +18,9 @@ mod token;
 
 pub use access::{Access, Prepared};
 pub use authorization::{
-    Identity, Permission, RequiredScopes, Resource, Scope, is_authorized, is_unrestricted,
+    AccessRule, AccessRules, Client, Identity, Permission, RepositoryPattern, Requester,
+    RequiredScopes, Resource, Rights, Scope, Visible, Who, is_authorized, is_visible,
+    may_pull_everything, visible,
 };
 pub use error::Error;
 pub use login::{Login, Refusal};
@@ -26,6 +28,6 @@ pub use password::{
     BcryptHash, DEFAULT_COST, Entry, HtpasswdSettings, MAX_COST, MIN_COST, UserError, entries,
     user_name,
 };
-pub use settings::Settings;
+pub use settings::{Method, Settings};
 pub use stats::Stats;
 pub use token::TokenSettings;

@@ -1,11 +1,22 @@
-//! The configured method of authentication.
+//! The settings of access: how clients log in, and what they may do.
 
+use std::sync::Arc;
+
+use super::authorization::AccessRules;
 use super::password::HtpasswdSettings;
 use super::token::TokenSettings;
 
+/// Settings of access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub method: Method,
+    /// `None` if every client that is admitted may do everything.
+    pub rules: Option<Arc<AccessRules>>,
+}
+
 /// Method of authentication and its settings: distribution's `auth` section.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settings {
+pub enum Method {
     /// No login is required.
     None,
     /// Any `Authorization` header is accepted.

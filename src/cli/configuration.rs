@@ -4,8 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Commands whose arguments are names, so that a configuration among them is told by its name.
-const WITH_NAMES: [&str; 10] = [
-    "ls", "inspect", "du", "rm", "restore", "tag", "why", "policy", "gc", "uploads",
+const WITH_NAMES: [&str; 11] = [
+    "access", "ls", "inspect", "du", "rm", "restore", "tag", "why", "policy", "gc", "uploads",
 ];
 
 /// A configuration.

@@ -8,7 +8,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{du, inspect, ls, verify, why};
-use crate::cli::commands::setup::{completions, config, health, htpasswd};
+use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
 use crate::cli::commands::transfer::import;
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
@@ -77,6 +77,8 @@ enum Command {
     Gc(gc::Arguments),
     /// Run garbage collection like registry:2: immediately and without undo, if no server is running
     GarbageCollect(garbage_collect::Arguments),
+    /// Explain what the access rules let somebody do
+    Access(access::Arguments),
     Htpasswd(htpasswd::Arguments),
     Health(health::Arguments),
     /// Check a configuration, or show the effective one
@@ -122,6 +124,7 @@ pub fn main() -> ExitCode {
         Command::Uploads(arguments) => wait_for(uploads::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),
         Command::GarbageCollect(arguments) => wait_for(garbage_collect::run(arguments)),
+        Command::Access(arguments) => access::run(arguments),
         Command::Htpasswd(arguments) => return htpasswd::run(&arguments),
         Command::Health(arguments) => wait_for(health::run(arguments)),
         Command::Config(arguments) => config::run(arguments),

@@ -4,16 +4,18 @@ use crate::config::schema::{Auth, Config, Tls};
 use crate::config::violations::Violations;
 
 impl Config {
-    /// Reports protections that `before` has and this configuration lacks: login, TLS, client certificates.
+    /// Reports protections that `before` has and this configuration lacks: login, access rules, TLS, client certificates.
     ///
     /// A half-written file looks just like that.
     pub fn lost_protection(&self, before: &Self) -> Option<Violations> {
         let asks = |config: &Self| !matches!(config.auth, None | Some(Auth::None(_)));
+        let limits = |config: &Self| config.access.is_some();
         let encrypts = |config: &Self| config.http.tls != Tls::default();
         let knows = |config: &Self| !config.http.tls.clientcas.is_empty();
         let is_lost = |protects: &dyn Fn(&Self) -> bool| protects(before) && !protects(self);
         let losses = [
             ("auth", "login", is_lost(&asks)),
+            ("access", "access rules", is_lost(&limits)),
             ("http.tls", "TLS", is_lost(&encrypts)),
             (
                 "http.tls.clientcas",

@@ -13,7 +13,7 @@ use http::{Method, Request, Response, StatusCode, Uri, Version};
 use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
-use crate::auth::{Access, Identity};
+use crate::auth::{Access, Requester};
 use crate::http::api::handlers::{blobs, lists, manifests, tag_history, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::{authorize, route, validate};
@@ -151,8 +151,8 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
         Ok(action) => authorize::admit(&app.access, action, &mut request).await,
         Err(error) => Err(error),
     };
-    let identity = request.extensions().get::<Identity>();
-    if let Some(user) = identity.and_then(Identity::name) {
+    let requester = request.extensions().get::<Requester>();
+    if let Some(user) = requester.and_then(|requester| requester.identity().name()) {
         observation.set_user(user);
     }
     let response = match action {
@@ -276,8 +276,8 @@ async fn dispatch(
         Action::TagHistory { name, tag, filter } => {
             tag_history::get(registry, &name, &tag, filter).await
         }
-        Action::ListRepositories { page } => lists::catalog(registry, page).await,
+        Action::ListRepositories { page } => lists::catalog(registry, page, &head).await,
         Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::SearchV1 { term, count, page } => lists::search(registry, term, count, page).await,
+        Action::SearchV1(query) => lists::search(registry, query, &head).await,
     }
 }

@@ -25,7 +25,7 @@ pub use observe::access_log::AccessLog;
 pub use observe::debug_server::DebugServer;
 pub use observe::monitoring::{Monitor, Monitoring, Reloads};
 pub use proxy::base_url::{BaseUrl, ExternalUrl, Locations};
-pub use proxy::client::TrustedProxies;
+pub use proxy::client::{TrustedProxies, parse_network};
 pub use proxy::path_prefix::PathPrefix;
 pub use response::extra_headers::ExtraHeaders;
 pub use server::Server;

@@ -1,8 +1,7 @@
 //! Selection of a source's repositories, and the names that they get here.
 
 use crate::import::damage::Damage;
-use crate::oci::RepositoryName;
-use crate::registry::Glob;
+use crate::oci::{Glob, RepositoryName};
 
 /// Selection of a source's repositories, and the names that they get here.
 #[derive(Clone, Debug, Default)]

@@ -3,6 +3,7 @@
 //! Nothing here accesses files, clocks or the network, so that every layer can use it.
 
 mod digest;
+mod glob;
 mod image_config;
 mod manifest;
 mod media_type;
@@ -11,6 +12,7 @@ mod outline;
 mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
+pub use glob::Glob;
 pub use image_config::ImageConfig;
 pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::blob::{Shortage, UploadId};
 use crate::meta;
-use crate::oci::{Digest, DigestError, ManifestError, RepositoryName};
+use crate::oci::{Digest, DigestError, ManifestError, RepositoryName, TagName};
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::import::progress::ImportCounts;
 
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +60,13 @@ pub enum Error {
         /// Globs of the policy.
         policy: String,
         pattern: String,
+    },
+    /// Change of a tag that access rules do not allow.
+    #[error("you may not {denied} tag {tag} of {repository}")]
+    TagDenied {
+        repository: RepositoryName,
+        tag: TagName,
+        denied: TagChanges,
     },
     #[error("{0}")]
     NothingToRestore(String),

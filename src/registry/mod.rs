@@ -33,10 +33,12 @@ pub use content::pull::blob::FoundBlob;
 pub use content::push::manifest::{ManifestPush, PushedManifest};
 pub use content::push::manifest_budget::ManifestReservation;
 pub use content::push::promotion::Promotion;
+pub use content::push::tag_changes::TagChanges;
 pub use content::push::validation::{ContentClass, ManifestRules, RequiredChildren, UrlRules};
 pub use content::reference::ManifestReference;
 pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
+pub use content::visibility::{IsVisible, Visibility};
 pub use error::Error;
 pub use facades::{
     Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
@@ -52,7 +54,6 @@ pub use import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag
 pub use import::progress::{ImportCounts, ImportProgress};
 pub use import::record::Present;
 pub use import::tag_fate::TagFate;
-pub use policy::glob::Glob;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule};

@@ -143,6 +143,14 @@ fn alone(arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("it runs")
 }
 
+/// Verification of a store whose files are lost.
+fn verify(printed: &mut Printed, server: &Server) {
+    for file in server.blob_files() {
+        std::fs::remove_file(file).expect("removed");
+    }
+    printed.run(server, "registry verify", &["verify"]);
+}
+
 /// Commands that show, on content of every kind.
 fn show(printed: &mut Printed) {
     let server = Server::with(&[(
@@ -207,10 +215,7 @@ fn show(printed: &mut Printed) {
         let arguments: Vec<_> = replaced.collect();
         printed.run(&server, heading, &arguments);
     }
-    for file in server.blob_files() {
-        std::fs::remove_file(file).expect("removed");
-    }
-    printed.run(&server, "registry verify", &["verify"]);
+    verify(printed, &server);
 }
 
 /// An import with a blob that is damaged and a link that is empty.
@@ -227,6 +232,34 @@ fn import(printed: &mut Printed) {
     printed.run(&Server::start(), "registry import", &["import", source]);
 }
 
+/// Commands that need no server, by heading.
+const OTHERS: &[(&str, &str)] = &[
+    ("registry garbage-collect", "garbage-collect -m config.yml"),
+    (
+        "registry garbage-collect",
+        "garbage-collect --config config.yml",
+    ),
+    ("registry config check", "config check config.yml"),
+    ("registry config check", "config check --config wrong.yml"),
+    ("registry config show", "config show --config config.yml"),
+    (
+        "registry access check",
+        "access check joe push app config.yml",
+    ),
+    (
+        "registry access check",
+        "access check joe pull app --from 10.0.0.1 --config config.yml",
+    ),
+    (
+        "registry access show",
+        "access show joe --from 10.0.0.1 --config config.yml",
+    ),
+    ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
+    ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
+    ("registry htpasswd", "htpasswd -D users ann"),
+    ("registry completions", "completions bash"),
+];
+
 /// Commands that collect, and those about a server.
 fn run_others(printed: &mut Printed) {
     let directory = tempfile::TempDir::new().expect("a directory");
@@ -238,7 +271,7 @@ fn run_others(printed: &mut Printed) {
     // nobody listens there
     printed.run_alone("registry health", &["health", "--addr", server.address()]);
     let config = format!(
-        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n",
+        "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\naccess: {{groups: {{team: joe}}, rules: [{{repositories: '**', who: '@team', may: pull, from: 10.0.0.0/8}}]}}\n",
         path("data")
     );
     std::fs::write(path("config.yml"), config).expect("a file");
@@ -251,20 +284,7 @@ fn run_others(printed: &mut Printed) {
     Image::small(1).push(&mut patient.client(), "app", "v1");
     assert!(patient.cli(&["rm", "app:v1", "--yes"]).status.success());
     drop(patient);
-    for (heading, words) in [
-        ("registry garbage-collect", "garbage-collect -m config.yml"),
-        (
-            "registry garbage-collect",
-            "garbage-collect --config config.yml",
-        ),
-        ("registry config check", "config check config.yml"),
-        ("registry config check", "config check --config wrong.yml"),
-        ("registry config show", "config show --config config.yml"),
-        ("registry htpasswd", "htpasswd -nbC 4 joe secret"),
-        ("registry htpasswd", "htpasswd -cbC 4 users joe secret"),
-        ("registry htpasswd", "htpasswd -D users ann"),
-        ("registry completions", "completions bash"),
-    ] {
+    for (heading, words) in OTHERS {
         let words: Vec<_> = words
             .split(' ')
             .map(|word| {
@@ -278,14 +298,15 @@ fn run_others(printed: &mut Printed) {
         // flags of htpasswd come first
         let (command, rest) = words.split_first().expect("a command");
         let words = [&[command.clone(), "-o".to_owned(), "json".to_owned()], rest].concat();
-        let words: Vec<_> = if command == "config" {
+        let has_commands = command == "config" || command == "access";
+        let words: Vec<_> = if has_commands {
             [rest, &["-o".to_owned(), "json".to_owned()]].concat()
         } else {
             words
         };
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let output = if command == "config" {
-            alone(&[&["config"][..], &words].concat())
+        let output = if has_commands {
+            alone(&[&[command.as_str()][..], &words].concat())
         } else {
             alone(&words)
         };

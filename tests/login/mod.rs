@@ -1,5 +1,6 @@
 //! Logins and challenges.
 
+mod access;
 mod challenges;
 mod command;
 mod guessing;

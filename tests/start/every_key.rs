@@ -320,6 +320,12 @@ const CASES: &[Case] = &[
         },
     ),
     Case(
+        "access",
+        "",
+        "access: {rules: [{repositories: '**', who: anonymous, may: pull}]}",
+        |seen| seen.status("POST", "/v2/a/blobs/uploads/") == 403,
+    ),
+    Case(
         "policies",
         "",
         "policies: [{repositories: a, immutable: ['v*']}]",

@@ -27,7 +27,7 @@ pub(in crate::auth) struct Grant {
 }
 
 impl Grant {
-    pub(in crate::auth) fn allows(&self, scope: &Scope) -> bool {
+    fn allows(&self, scope: &Scope) -> bool {
         let actions = self.actions.as_deref().unwrap_or_default();
         let is_same_resource =
             (&*self.kind, &*self.name) == (scope.resource.kind(), scope.resource.name());
@@ -69,7 +69,14 @@ impl Identity {
         self.name.as_deref()
     }
 
-    pub(in crate::auth) fn grants(&self) -> Option<&[Grant]> {
-        self.grants.as_deref()
+    /// Reports whether the identity came without a token that limits it.
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.grants.is_none()
+    }
+
+    /// Reports whether the token of a login, if it has one, lists the access that `scope` names.
+    pub(in crate::auth) fn is_granted(&self, scope: &Scope) -> bool {
+        let grants = self.grants.as_deref();
+        grants.is_none_or(|grants| grants.iter().any(|grant| grant.allows(scope)))
     }
 }

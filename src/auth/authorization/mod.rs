@@ -2,8 +2,17 @@
 
 mod authorize;
 pub(super) mod identity;
+mod pattern;
+mod rights;
+mod rule;
+mod rules;
 pub(super) mod scope;
 
-pub use authorize::{is_authorized, is_unrestricted};
+pub(super) use authorize::is_allowed;
+pub use authorize::{Requester, Visible, is_authorized, is_visible, may_pull_everything, visible};
 pub use identity::Identity;
+pub use pattern::RepositoryPattern;
+pub use rights::Rights;
+pub use rule::{AccessRule, Who};
+pub use rules::{AccessRules, Client};
 pub use scope::{Permission, RequiredScopes, Resource, Scope};

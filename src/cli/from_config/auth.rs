@@ -1,31 +1,41 @@
-//! The settings of authentication, from the section `auth`.
+//! The settings of access, from the sections `auth` and `access`.
+
+use std::sync::Arc;
 
 use tarkeep::auth::{self, Access};
-use tarkeep::config::{self, Config, Violations};
+use tarkeep::config::{self, Config, Violations, combine};
 use tarkeep::redact;
 
-/// Converts the section.
+use crate::cli::from_config::access;
+
+/// Converts the sections.
 pub(crate) fn settings(config: &Config) -> Result<auth::Settings, Violations> {
-    Ok(match &config.auth {
-        None | Some(config::Auth::None(_)) => auth::Settings::None,
-        Some(config::Auth::Silly(silly)) => auth::Settings::Silly {
-            realm: silly.realm.clone(),
-            service: silly.service.clone(),
-        },
-        Some(config::Auth::Htpasswd(htpasswd)) => {
-            auth::Settings::Htpasswd(auth::HtpasswdSettings {
-                realm: htpasswd.realm.clone(),
-                path: htpasswd.path.clone(),
-                cache: htpasswd
-                    .cache
-                    .map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
-            })
-        }
-        Some(config::Auth::Token(token)) => auth::Settings::Token(token_settings(token)?),
+    let (method, rules) = combine((method(config), access::rules(config)))?;
+    Ok(auth::Settings {
+        method,
+        rules: rules.map(Arc::new),
     })
 }
 
-/// Validates the section and the files that it names, without changing anything.
+fn method(config: &Config) -> Result<auth::Method, Violations> {
+    Ok(match &config.auth {
+        None | Some(config::Auth::None(_)) => auth::Method::None,
+        Some(config::Auth::Silly(silly)) => auth::Method::Silly {
+            realm: silly.realm.clone(),
+            service: silly.service.clone(),
+        },
+        Some(config::Auth::Htpasswd(htpasswd)) => auth::Method::Htpasswd(auth::HtpasswdSettings {
+            realm: htpasswd.realm.clone(),
+            path: htpasswd.path.clone(),
+            cache: htpasswd
+                .cache
+                .map_or(auth::HtpasswdSettings::DEFAULT_CACHE, |cache| cache.0),
+        }),
+        Some(config::Auth::Token(token)) => auth::Method::Token(token_settings(token)?),
+    })
+}
+
+/// Validates the sections and the files that they name, without changing anything.
 pub(crate) fn check(config: &Config) -> Result<(), Violations> {
     Access::check(&settings(config)?).map_err(|error| violations(&error))
 }

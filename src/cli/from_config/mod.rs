@@ -1,5 +1,6 @@
 //! Conversion of a configuration into the settings of each layer, with defaults applied and every violation reported.
 
+pub(crate) mod access;
 pub(crate) mod auth;
 pub(crate) mod check;
 pub(crate) mod debug;

@@ -1,7 +1,8 @@
 //! The settings of garbage collection, from the sections `gc` and `policies`.
 
 use tarkeep::config::{self, Config, Violations, collect, combine};
-use tarkeep::registry::{Glob, KeepUntagged, Policy, Retention, TagRule};
+use tarkeep::oci::Glob;
+use tarkeep::registry::{KeepUntagged, Policy, Retention, TagRule};
 
 pub(super) fn retention(config: &Config) -> Result<Retention, Violations> {
     let (gc, defaults) = (&config.gc, Retention::default());

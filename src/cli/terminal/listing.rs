@@ -1,7 +1,7 @@
 //! Flags of commands that list repositories or tags, and the repositories that are meant.
 
-use tarkeep::oci::{RepositoryName, TagName};
-use tarkeep::registry::{self, Glob, ListOrder, ListQuery, Registry, now};
+use tarkeep::oci::{Glob, RepositoryName, TagName};
+use tarkeep::registry::{self, ListOrder, ListQuery, Registry, Visibility, now};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::reference::{Named, Names};
@@ -118,7 +118,10 @@ pub(crate) async fn repositories(
     let mut names = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {
-        let page = registry.repositories().catalog(last, None).await?;
+        let page = registry
+            .repositories()
+            .catalog(Visibility::All, last, None)
+            .await?;
         let matching = page
             .items
             .iter()

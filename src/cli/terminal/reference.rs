@@ -3,8 +3,8 @@
 //! A digest may be shortened to a unique prefix, with or without its algorithm. Where a command works on many, repository and
 //! tag may be globs.
 
-use tarkeep::oci::{Algorithm, Digest, RepositoryName, TagName};
-use tarkeep::registry::{Glob, ManifestReference, Registry};
+use tarkeep::oci::{Algorithm, Digest, Glob, RepositoryName, TagName};
+use tarkeep::registry::{ManifestReference, Registry};
 
 use crate::cli::error::Error;
 

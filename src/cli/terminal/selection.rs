@@ -1,7 +1,7 @@
 //! Selection of content by a reference, with globs or without.
 
-use tarkeep::oci::{Digest, RepositoryName, TagName};
-use tarkeep::registry::{self, Deletion, Glob, ManifestReference, Registry};
+use tarkeep::oci::{Digest, Glob, RepositoryName, TagName};
+use tarkeep::registry::{self, Deletion, ManifestReference, Registry};
 
 use crate::cli::error::Error;
 use crate::cli::terminal::listing;

@@ -127,9 +127,12 @@ fn read(target: &Target, name: &Arc<str>, value: &str) -> Result<Node, String> {
     let origin = || Origin::Variable(Arc::clone(name));
     let key = keys::find(&target.path);
     let takes_text = key.is_some_and(|key| match key.kind {
-        Kind::Headers | Kind::SecretHeaders | Kind::Fields | Kind::Anything | Kind::Nothing => {
-            false
-        }
+        Kind::Headers
+        | Kind::SecretHeaders
+        | Kind::Groups
+        | Kind::Fields
+        | Kind::Anything
+        | Kind::Nothing => false,
         Kind::Texts | Kind::Words(_) => target.is_part,
         _ => true,
     });

@@ -2,7 +2,7 @@
 
 use crate::config::keys::key::{Key, Kind, Status};
 use Kind::{
-    BaseUrl, Fields, GoTime, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time,
+    BaseUrl, Fields, GoTime, Groups, Headers, Keep, Page, SecretHeaders, Switch, Text, Texts, Time,
     TlsVersion, Url, Version, Word, Words,
 };
 use Reload::{Live, Restart};
@@ -120,6 +120,11 @@ const OURS: &[Row] = &[
     Row("http.limits.keepalive", Time, "90s", Live, "Timeout for a connection without a request; above that of load balancers"),
     Row("http.limits.idle", Time, "120s", Live, "Timeout for a request or response body without progress"),
     Row("auth.htpasswd.cache", Time, "5m", Live, "Maximum time for which a correct password is remembered, which saves hashing"),
+    Row("access.groups", Groups, "", Live, "Users of each group"),
+    Row("access.rules[].repositories", Texts, "", Live, "Globs of repositories; the component {user} stands for the client's name"),
+    Row("access.rules[].who", Texts, "", Live, "Clients: anonymous (everybody), users (everybody who logged in), @GROUP, or users' names"),
+    Row("access.rules[].may", Texts, "", Live, "Actions (pull, create, update, delete) and roles (pull, push, maintain, admin)"),
+    Row("access.rules[].from", Texts, "(anywhere)", Live, "Addresses and networks of the clients"),
     Row("storage.reserve", COUNT, "268435456", Live, "Minimum free disk, in bytes; below it pushes get 507"),
     Row("storage.import", Word(&["auto", "off"]), "auto", Restart, "Take over the store of registry:2 in the data directory at the first start, or do not start beside it"),
     Row("storage.startempty", Switch, "false", Restart, "Allow an empty registry in a directory that holds a store of registry:2, which stays untouched"),
@@ -143,7 +148,10 @@ const OURS: &[Row] = &[
 ];
 
 /// Keys that must be present if their section is.
-const REQUIRED: [&str; 14] = [
+const REQUIRED: [&str; 17] = [
+    "access.rules[].repositories",
+    "access.rules[].who",
+    "access.rules[].may",
     "auth.silly.realm",
     "auth.silly.service",
     "auth.htpasswd.realm",

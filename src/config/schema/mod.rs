@@ -1,5 +1,6 @@
 //! The typed configuration, a file for each section. Each `Option` that is `None` means the default of the layer that uses it.
 
+mod access;
 mod auth;
 mod gc;
 mod health;
@@ -10,6 +11,7 @@ mod root;
 mod storage;
 mod validation;
 
+pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};

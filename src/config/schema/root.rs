@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::config::schema::access::AccessSection;
 use crate::config::schema::auth::Auth;
 use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
@@ -22,6 +23,8 @@ pub struct Config {
     pub http: Http,
     pub storage: Storage,
     pub auth: Option<Auth>,
+    /// Rules about who may do what; without it everybody who is admitted may do everything. Ours.
+    pub access: Option<AccessSection>,
     pub health: Health,
     pub validation: Validation,
     pub policy: ContentPolicy,

@@ -37,25 +37,26 @@ pub(crate) struct Client {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<IpNet>);
 
+/// Parses an address or a network.
+///
+/// # Errors
+/// Text that is neither, in a sentence.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
+    let network = text.parse::<IpNet>().ok();
+    let network = network.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    network.ok_or_else(|| {
+        format!("'{text}' is neither an address nor a network: write 10.1.2.3 or 10.0.0.0/8")
+    })
+}
+
 impl TrustedProxies {
     /// Parses addresses and networks: `10.1.2.3`, `10.0.0.0/8`, `fd00::/8`. An empty list trusts no proxy.
     ///
     /// # Errors
     /// Text that is neither, in a sentence.
     pub fn parse<T: AsRef<str>>(texts: &[T]) -> Result<Self, String> {
-        let read = |text: &T| {
-            let text = text.as_ref();
-            let network = text
-                .parse::<IpNet>()
-                .ok()
-                .or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-            network.ok_or_else(|| {
-                format!(
-                    "'{text}' is neither an address nor a network: write 10.1.2.3 or 10.0.0.0/8"
-                )
-            })
-        };
-        texts.iter().map(read).collect::<Result<_, _>>().map(Self)
+        let networks = texts.iter().map(|text| parse_network(text.as_ref()));
+        networks.collect::<Result<_, _>>().map(Self)
     }
 
     pub(crate) fn contains(&self, address: Option<IpAddr>) -> bool {

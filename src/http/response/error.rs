@@ -63,6 +63,9 @@ pub(crate) enum ApiError {
         challenge: String,
         required: RequiredScopes,
     },
+    /// Action that access rules do not allow in a repository that the client may see.
+    #[error("access denied: your rights do not include this ({})", .0.permission.as_str())]
+    Denied(Scope),
     #[error("too many failed or pending logins: try again in {} seconds", seconds(*.wait))]
     TooManyLogins { wait: Duration },
     #[error("{INTERNAL}")]
@@ -202,6 +205,7 @@ impl ApiError {
             } => rendered
                 .detail(required_detail(&required))
                 .header(WWW_AUTHENTICATE, challenge),
+            Self::Denied(scope) => rendered.detail([required_scope(&scope)]),
             Self::TooManyLogins { wait } => rendered.header(RETRY_AFTER, seconds(wait)),
             _ => rendered,
         }
@@ -225,6 +229,7 @@ impl ApiError {
             Self::MalformedChunk(_) => (S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             Self::Unsatisfiable { .. } => (S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID"),
             Self::Unauthorized { .. } => (S::UNAUTHORIZED, "UNAUTHORIZED"),
+            Self::Denied(_) => (S::FORBIDDEN, "DENIED"),
             Self::TooManyLogins { .. } => (S::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             Self::Panicked | Self::Registry(_) | Self::Upload { .. } => {
                 (S::INTERNAL_SERVER_ERROR, "UNKNOWN")
@@ -313,6 +318,9 @@ fn registry_error(error: &Error) -> Rendered {
             .header(ALLOW, "GET, HEAD"),
         Error::TagImmutable { tag, .. } => {
             rendered(S::CONFLICT, "DENIED").detail(json!({ "tag": tag }))
+        }
+        Error::TagDenied { tag, .. } => {
+            rendered(S::FORBIDDEN, "DENIED").detail(json!({ "tag": tag.as_str() }))
         }
         Error::NothingToRestore(_) => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN"),
         Error::UrlRefused(_) => rendered(S::BAD_REQUEST, "MANIFEST_INVALID"),

@@ -48,16 +48,6 @@ pub struct ReferrerRow {
 }
 
 impl Reader<'_> {
-    /// Lists names of repositories that hold a manifest, in byte order, after `after`.
-    pub fn catalog(&self, after: &str, limit: usize) -> Result<Vec<String>, Error> {
-        self.query(|connection| {
-            connection
-                .prepare_cached("SELECT name FROM repositories WHERE manifests > 0 AND name > ?1 ORDER BY name LIMIT ?2")?
-                .query_map(params![after, limit], |row| row.get(0))?
-                .collect()
-        })
-    }
-
     /// Returns the details of a repository; `None` if it holds no manifest.
     pub fn repository_row(&self, name: &str) -> Result<Option<RepositoryRow>, Error> {
         self.query(|connection| {
@@ -86,17 +76,26 @@ impl Reader<'_> {
         })
     }
 
-    /// Lists names of repositories that contain `term`, in byte order, at most `limit` after the first `skip`.
+    /// Lists names of repositories that hold a manifest, begin with `prefix` and contain `term`.
     ///
-    /// The only list read by position instead of by key, because the API that it serves numbers its pages.
-    pub fn search(&self, term: &str, limit: usize, skip: usize) -> Result<Vec<String>, Error> {
-        let skip = i64::try_from(skip).unwrap_or(i64::MAX);
+    /// They are in byte order, after `after`.
+    pub fn repository_names(
+        &self,
+        prefix: &str,
+        after: &str,
+        term: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, Error> {
+        // names are ASCII
+        let end = format!("{prefix}\u{7f}");
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT name FROM repositories WHERE manifests > 0 AND instr(name, ?1) > 0 ORDER BY name LIMIT ?2 OFFSET ?3",
+                    "SELECT name FROM repositories
+                     WHERE manifests > 0 AND name > ?1 AND name >= ?2 AND name < ?3 AND instr(name, ?4) > 0
+                     ORDER BY name LIMIT ?5",
                 )?
-                .query_map(params![term, limit, skip], |row| row.get(0))?
+                .query_map(params![after, prefix, end, term, limit], |row| row.get(0))?
                 .collect()
         })
     }

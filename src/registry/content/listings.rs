@@ -3,6 +3,7 @@
 use crate::meta::{self, TagRow};
 use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
+use crate::registry::content::visibility::{NameQuery, Visibility};
 use crate::registry::error::Error;
 use crate::registry::facades::{Manifests, Repositories, Tags};
 
@@ -22,9 +23,10 @@ fn limit(wanted: Option<usize>) -> usize {
 }
 
 impl Repositories<'_> {
-    /// Lists the names of repositories with content, after `after`.
+    /// Lists the names of visible repositories with content, after `after`.
     pub async fn catalog(
         self,
+        visibility: Visibility,
         after: String,
         wanted: Option<usize>,
     ) -> Result<Page<String>, Error> {
@@ -33,14 +35,25 @@ impl Repositories<'_> {
             .min(self.registry.settings().pages.catalog);
         let names = self
             .registry
-            .scan(move |meta| meta.catalog(&after, limit + 1))
+            .scan(move |meta| {
+                let query = NameQuery {
+                    after,
+                    term: String::new(),
+                    skip: 0,
+                    limit: limit + 1,
+                };
+                visibility.names(meta, &query)
+            })
             .await?;
         Ok(Page::cut(names, limit, String::clone))
     }
 
-    /// Lists repositories whose name contains `term`: page number `page`, from 1, of `count` each.
+    /// Lists visible repositories whose name contains `term`: page number `page`, from 1, of `count` each.
+    ///
+    /// The only list read by position instead of by key, because the API that it serves numbers its pages.
     pub async fn search(
         self,
+        visibility: Visibility,
         term: String,
         count: usize,
         page: usize,
@@ -48,7 +61,13 @@ impl Repositories<'_> {
         let count = count.min(PAGE_LIMIT);
         self.registry
             .scan(move |meta| {
-                meta.search(&term, count, page.saturating_sub(1).saturating_mul(count))
+                let query = NameQuery {
+                    after: String::new(),
+                    term,
+                    skip: page.saturating_sub(1).saturating_mul(count),
+                    limit: count,
+                };
+                visibility.names(meta, &query)
             })
             .await
     }

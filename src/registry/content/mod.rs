@@ -12,3 +12,4 @@ pub(super) mod push;
 pub(super) mod reference;
 pub(super) mod signature_tags;
 pub(super) mod undo;
+pub(super) mod visibility;

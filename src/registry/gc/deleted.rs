@@ -12,10 +12,10 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use crate::meta::{Actor, IdleManifest, Millis, Reader, RepositoryId, WriteTx, now};
+use crate::oci::Glob;
 use crate::registry::error::Error;
 use crate::registry::gc::run::SweepRun;
 use crate::registry::gc::sweep_counts::SweepCounts;
-use crate::registry::policy::glob::Glob;
 
 /// Maximum number of candidates read at once.
 const BATCH: usize = 500;
@@ -27,7 +27,7 @@ const DEPTH: usize = 32;
 pub struct DeletedContent {
     /// Repositories that are meant; all if absent.
     pub repositories: Option<Vec<Glob>>,
-    /// Who ends its undo.
+    /// Ender of its undo.
     pub actor: Actor,
 }
 

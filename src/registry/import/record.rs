@@ -10,6 +10,7 @@ use crate::meta::{
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::{ImportPiece, ImportedBlob, ImportedManifest, ImportedTag};
@@ -221,6 +222,7 @@ impl Recording<'_> {
             name,
             settings: self.settings,
             actor: self.actor,
+            tag_changes: TagChanges::All,
             now: self.now,
         })
     }

@@ -114,7 +114,7 @@ fn last_needed(manifest: &IdleManifest) -> Millis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::policy::glob::Glob;
+    use crate::oci::Glob;
 
     fn policy(repositories: &str, keep_untagged: Option<KeepUntagged>) -> Policy {
         Policy {

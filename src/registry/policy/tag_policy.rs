@@ -13,10 +13,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::meta::{Millis, TagActivity, millis};
+use crate::oci::Glob;
 use crate::oci::RepositoryName;
 use crate::registry::error::Error;
 use crate::registry::policy::duration::format_duration;
-use crate::registry::policy::glob::Glob;
 use crate::registry::policy::keep_untagged::KeepUntagged;
 
 /// Rules for some repositories.

@@ -7,10 +7,10 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::meta::{self, Millis, Reader, RepositoryRow, TagRow};
+use crate::oci::Glob;
 use crate::oci::RepositoryName;
 use crate::registry::error::Error;
 use crate::registry::facades::{Repositories, Tags};
-use crate::registry::policy::glob::Glob;
 use crate::registry::report::natural;
 
 /// Maximum number of names read at once.
@@ -52,7 +52,7 @@ impl Repositories<'_> {
             .scan(move |meta| {
                 let mut ranking = Ranking::new(&query, |row: &RepositoryRow| &row.name);
                 each_name(
-                    |after| meta.catalog(after, BATCH),
+                    |after| meta.repository_names("", after, "", BATCH),
                     |name| {
                         if query.matches(name)
                             && let Some(row) = meta.repository_row(name)?

@@ -13,7 +13,7 @@ pub enum RemovalKind {
     Blob,
 }
 
-/// What a removal waits for.
+/// Reason for which a removal waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitCause {

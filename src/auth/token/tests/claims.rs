@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{Place, Signer, claims, now, scope};
 use crate::auth::token::validator::Fault;
-use crate::auth::{Permission, Scope, is_authorized, is_unrestricted};
+use crate::auth::{Permission, Scope};
 
 #[tokio::test]
 async fn every_claim_is_checked() {
@@ -79,34 +79,31 @@ async fn access_is_what_is_listed_and_nothing_else() {
         place.verify(&signer.sign("k", &claims)).await.unwrap()
     };
     let one = identity(json!([{ "type": "repository", "name": "team/app", "actions": ["pull"], "class": "image" }])).await;
-    assert!(is_authorized(&one, &scope("team/app", Permission::Pull)));
+    assert!(one.is_granted(&scope("team/app", Permission::Pull)));
     for other in [
         scope("team/app", Permission::Push),
         scope("team", Permission::Pull),
         scope("team/app2", Permission::Pull),
         Scope::catalog(),
     ] {
-        assert!(!is_authorized(&one, &other), "{other:?}");
+        assert!(!one.is_granted(&other), "{other:?}");
     }
     let all =
         identity(json!([{ "type": "repository", "name": "team/app", "actions": ["*"] }])).await;
     assert!(
-        is_authorized(&all, &scope("team/app", Permission::Delete))
-            && !is_authorized(&all, &scope("team/other", Permission::Pull))
+        all.is_granted(&scope("team/app", Permission::Delete))
+            && !all.is_granted(&scope("team/other", Permission::Pull))
     );
     let catalog =
         identity(json!([{ "type": "registry", "name": "catalog", "actions": ["*"] }])).await;
-    assert!(is_authorized(&catalog, &Scope::catalog()));
-    assert!(!is_authorized(
-        &catalog,
-        &scope("catalog", Permission::Pull)
-    ));
+    assert!(catalog.is_granted(&Scope::catalog()));
+    assert!(!catalog.is_granted(&scope("catalog", Permission::Pull)));
     let patterns = identity(
         json!([{ "type": "repository", "name": "*", "actions": ["pull"] }, { "type": "repository", "name": "team/*", "actions": ["pull"] }]),
     );
-    assert!(!is_authorized(
-        &patterns.await,
-        &scope("team/app", Permission::Pull)
-    ));
-    assert!(!is_unrestricted(&one));
+    assert!(
+        !patterns
+            .await
+            .is_granted(&scope("team/app", Permission::Pull))
+    );
 }

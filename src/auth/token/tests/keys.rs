@@ -6,10 +6,10 @@ use jsonwebtoken::Algorithm;
 use serde_json::json;
 
 use super::fixture::{Place, Signer, claims, fixture, scope};
+use crate::auth::Permission;
 use crate::auth::token::bundle::Bundle;
 use crate::auth::token::settings::Settings;
 use crate::auth::token::validator::{Fault, Validator};
-use crate::auth::{Permission, is_authorized};
 
 #[tokio::test]
 async fn tokens_of_another_library() {
@@ -23,8 +23,8 @@ async fn tokens_of_another_library() {
             .unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         assert_eq!(identity.name(), Some("joe"), "{name}");
         assert!(
-            is_authorized(&identity, &scope("team/app", Permission::Pull))
-                && !is_authorized(&identity, &scope("team/app", Permission::Push)),
+            identity.is_granted(&scope("team/app", Permission::Pull))
+                && !identity.is_granted(&scope("team/app", Permission::Push)),
             "{name}"
         );
     }

@@ -11,7 +11,7 @@ use crate::auth::login::Rejection;
 use crate::auth::token::bundle::Bundle;
 use crate::auth::token::jwks::Jwks;
 use crate::auth::token::validator::{Fault, bearer};
-use crate::auth::{Access, Login, Permission, Refusal, RequiredScopes, Settings};
+use crate::auth::{Access, Login, Method, Permission, Refusal, RequiredScopes, Settings};
 
 #[tokio::test]
 async fn only_what_no_server_has_made_is_a_failed_login() {
@@ -161,7 +161,11 @@ fn forgeries(head: &str, body: &str, signature: &str) -> Vec<String> {
 async fn challenges_say_what_was_wrong() {
     let signer = Signer::new("k");
     let place = Place::with(None, Some(&signer.set), &[]).unwrap();
-    let access = Access::open(Settings::Token(place.settings.clone())).unwrap();
+    let access = Access::open(Settings {
+        method: Method::Token(place.settings.clone()),
+        rules: None,
+    })
+    .unwrap();
     let scopes = RequiredScopes {
         required: vec![
             scope("team/app", Permission::Pull),

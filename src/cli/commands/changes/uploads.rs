@@ -1,7 +1,8 @@
 //! `registry uploads`: lists open upload sessions, and drops them.
 
 use serde_json::{Value, json};
-use tarkeep::registry::{self, Glob, Millis, Registry, UploadSession, now};
+use tarkeep::oci::Glob;
+use tarkeep::registry::{self, Millis, Registry, UploadSession, now};
 
 use crate::cli::actor;
 use crate::cli::error::Error;
@@ -215,7 +216,7 @@ async fn chosen(
     Ok(sessions)
 }
 
-/// What an argument means.
+/// Meaning of an argument.
 enum Meant {
     Session(String),
     Repositories(Glob),

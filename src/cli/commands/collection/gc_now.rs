@@ -1,7 +1,8 @@
 //! `registry gc --now`: frees at once what was deleted, and ends its undo.
 
 use serde_json::{Value, json};
-use tarkeep::registry::{DeletedContent, DeletedForecast, Glob, Registry, Retention};
+use tarkeep::oci::Glob;
+use tarkeep::registry::{DeletedContent, DeletedForecast, Registry, Retention};
 
 use crate::cli::actor;
 use crate::cli::error::Error;

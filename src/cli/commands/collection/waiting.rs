@@ -8,7 +8,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::output;
 use crate::cli::terminal::values::{count, size, time};
 
-/// What a collection leaves.
+/// Content that a collection leaves.
 pub(super) struct Leftovers {
     waiting: Vec<Waiting>,
     store: StoreUsage,

@@ -1,5 +1,6 @@
 //! Commands about the server and its surroundings.
 
+pub(crate) mod access;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod health;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tarkeep::import::{DistributionStore, Importer, NameMap, Problem, Report, Selection};
-use tarkeep::registry::{BlobCheck, Glob, Registry, UnsoundBlob, Way};
+use tarkeep::oci::Glob;
+use tarkeep::registry::{BlobCheck, Registry, UnsoundBlob, Way};
 
 use crate::cli::actor;
 use crate::cli::error::Error;

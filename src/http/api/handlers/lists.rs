@@ -2,10 +2,12 @@
 
 use axum::body::Body;
 use http::header::{CONTENT_TYPE, HeaderName, LINK};
+use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::json;
 
-use crate::http::api::request::query::PageQuery;
+use crate::http::api::request::query::{PageQuery, SearchQuery};
+use crate::http::api::request::rights::visibility;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{Digest, MediaType, RepositoryName};
@@ -31,8 +33,12 @@ pub(crate) async fn tags(
 pub(crate) async fn catalog(
     registry: &Registry,
     query: PageQuery,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
-    let page = registry.repositories().catalog(query.last, query.n).await?;
+    let page = registry
+        .repositories()
+        .catalog(visibility(head), query.last, query.n)
+        .await?;
     Ok(list(
         "/v2/_catalog",
         json!({ "repositories": page.items }),
@@ -103,14 +109,13 @@ pub(crate) async fn referrers(
 /// Responds as `docker search HOST/TERM` expects of version 1 of the API.
 pub(crate) async fn search(
     registry: &Registry,
-    term: String,
-    count: usize,
-    page: usize,
+    SearchQuery { term, count, page }: SearchQuery,
+    head: &Parts,
 ) -> Result<Response<Body>, ApiError> {
     let count = count.clamp(1, 100);
     let names = registry
         .repositories()
-        .search(term.clone(), count, page.max(1))
+        .search(visibility(head), term.clone(), count, page.max(1))
         .await?;
     let results: Vec<_> = names
         .iter()

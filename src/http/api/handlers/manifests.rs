@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::http::api::download::content::{Content, ContentSource};
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
+use crate::http::api::request::rights::tag_changes;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
@@ -87,6 +88,7 @@ pub(crate) async fn put(
         content_type,
         bytes,
         condition: precondition(&head.headers),
+        tag_changes: tag_changes(head, name),
     };
     let pushed = registry.manifests().push(name, push, actor(head)).await?;
     let mut answer = builder::empty(StatusCode::CREATED)

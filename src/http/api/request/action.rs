@@ -1,6 +1,6 @@
 //! Actions: a request becomes one before anything else happens.
 
-use crate::http::api::request::query::{HistoryFilter, PageQuery};
+use crate::http::api::request::query::{HistoryFilter, PageQuery, SearchQuery};
 use crate::http::endpoint::Endpoint;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
 use crate::registry::{ManifestReference, UploadId};
@@ -99,11 +99,7 @@ pub(crate) enum Action {
     },
     /// `docker search` uses version 1 of the API; nothing else does.
     PingV1,
-    SearchV1 {
-        term: String,
-        count: usize,
-        page: usize,
-    },
+    SearchV1(SearchQuery),
 }
 
 impl Action {
@@ -133,7 +129,7 @@ impl Action {
             Self::TagHistory { .. } => Endpoint::TagHistory,
             Self::ListRepositories { .. } => Endpoint::ListRepositories,
             Self::PingV1 => Endpoint::PingV1,
-            Self::SearchV1 { .. } => Endpoint::SearchV1,
+            Self::SearchV1(_) => Endpoint::SearchV1,
         }
     }
 
@@ -164,7 +160,7 @@ impl Action {
             | Self::Redirect { .. }
             | Self::ListRepositories { .. }
             | Self::PingV1
-            | Self::SearchV1 { .. } => None,
+            | Self::SearchV1(_) => None,
         }
     }
 }

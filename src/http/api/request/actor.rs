@@ -3,7 +3,7 @@
 use http::header::USER_AGENT;
 use http::request::Parts;
 
-use crate::auth::Identity;
+use crate::auth::Requester;
 use crate::http::proxy::client::Client;
 use crate::registry::Actor;
 
@@ -15,8 +15,8 @@ pub(crate) fn actor(head: &Parts) -> Actor {
         .and_then(|client| client.address);
     let name = head
         .extensions
-        .get::<Identity>()
-        .and_then(Identity::name)
+        .get::<Requester>()
+        .and_then(|requester| requester.identity().name())
         .map(str::to_owned);
     let user_agent = head
         .headers

@@ -5,18 +5,19 @@ use http::Request;
 use http::header::AUTHORIZATION;
 
 use crate::auth::{
-    Access, Identity, Login, Permission, Refusal, RequiredScopes, Scope, is_authorized,
-    is_unrestricted,
+    Access, Login, Permission, Refusal, Requester, RequiredScopes, Scope, is_authorized,
+    may_pull_everything,
 };
 use crate::http::api::request::action::Action;
 use crate::http::endpoint::Right;
 use crate::http::proxy::base_url;
 use crate::http::proxy::client::Client;
 use crate::http::response::error::ApiError;
+use crate::registry::Error;
 
 /// Authenticates a request and authorizes its action.
 ///
-/// The request carries the [`Identity`] from here on. Returns the action to run, which may be less than the client asked
+/// The request carries the [`Requester`] from here on. Returns the action to run, which may be less than the client asked
 /// for.
 pub(crate) async fn admit(
     access: &Access,
@@ -36,15 +37,17 @@ pub(crate) async fn admit(
         address: client.and_then(|client| client.address),
     };
     let admitted = access.admit(login, &required, &site).await;
-    let identity = admitted.map_err(|refusal| match refusal {
+    let requester = admitted.map_err(|refusal| match refusal {
         Refusal::Challenge(challenge) => ApiError::Unauthorized {
             challenge,
             required,
         },
         Refusal::TooMany { wait } => ApiError::TooManyLogins { wait },
+        Refusal::Denied(scope) => ApiError::Denied(scope),
+        Refusal::Hidden(name) => Error::NameUnknown(name).into(),
     })?;
-    let action = without_denied_mount(action, &identity);
-    request.extensions_mut().insert(identity);
+    let action = without_denied_mount(action, &requester);
+    request.extensions_mut().insert(requester);
     Ok(action)
 }
 
@@ -76,12 +79,12 @@ fn required_scopes(action: &Action) -> Option<RequiredScopes> {
 ///
 /// Distribution rejects the whole request, and with it the push of a client that has the blob at hand. A mount that names
 /// no source searches all repositories, so it takes permission to read them all.
-fn without_denied_mount(action: Action, identity: &Identity) -> Action {
+fn without_denied_mount(action: Action, requester: &Requester) -> Action {
     match action {
         Action::MountBlob { name, digest, from } => {
             let may_mount = match &from {
-                Some(from) => is_authorized(identity, &Scope::repository(from, Permission::Pull)),
-                None => is_unrestricted(identity),
+                Some(from) => is_authorized(requester, &Scope::repository(from, Permission::Pull)),
+                None => may_pull_everything(requester),
             };
             if may_mount {
                 Action::MountBlob { name, digest, from }

@@ -5,5 +5,6 @@ pub(crate) mod actor;
 pub(crate) mod authorize;
 pub(crate) mod conditions;
 pub(crate) mod query;
+pub(crate) mod rights;
 pub(crate) mod route;
 pub(crate) mod validate;

@@ -23,6 +23,16 @@ pub(crate) struct PageQuery {
     pub last: String,
 }
 
+/// Requested page of a search.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SearchQuery {
+    pub term: String,
+    /// Length of a page.
+    pub count: usize,
+    /// Number of the page, from 1.
+    pub page: usize,
+}
+
 /// Requested events of a tag.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct HistoryFilter {

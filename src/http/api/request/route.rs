@@ -4,7 +4,7 @@ use http::{Method, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::http::api::request::action::Action;
-use crate::http::api::request::query::Query;
+use crate::http::api::request::query::{Query, SearchQuery};
 use crate::http::endpoint::{Endpoint, MatchedPath, RouteLabel, allowed_anywhere};
 use crate::http::response::error::ApiError;
 use crate::oci::{Algorithm, Digest, RepositoryName, TagName};
@@ -235,11 +235,11 @@ fn search(query: Query<'_>) -> Action {
             .and_then(|text| text.parse().ok())
             .unwrap_or(default)
     };
-    Action::SearchV1 {
+    Action::SearchV1(SearchQuery {
         term: query.get("q").unwrap_or_default().into_owned(),
         count: number("n", 25),
         page: number("page", 1),
-    }
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::meta::{
 };
 use crate::oci::{Digest, MediaType, Reference, RepositoryName, TagName};
 use crate::registry::content::lost_blobs::BlobFiles;
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::settings::RegistrySettings;
@@ -19,6 +20,7 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub name: &'c RepositoryName,
     pub settings: &'c RegistrySettings,
     pub actor: &'c Actor,
+    pub tag_changes: TagChanges,
     pub now: Millis,
 }
 
@@ -61,6 +63,7 @@ impl<'c> RepositoryChange<'c> {
             name,
             settings,
             actor,
+            tag_changes: TagChanges::All,
             now: now(),
         })
     }
@@ -145,33 +148,42 @@ impl<'c> RepositoryChange<'c> {
     /// Points a tag at a manifest.
     ///
     /// # Errors
-    /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere.
+    /// [`Error::TagImmutable`] if the tag is immutable and points elsewhere; [`Error::TagDenied`] if the actor may not
+    /// make this change.
     pub fn set_tag(
         &self,
         tag: &TagName,
         manifest: ManifestId,
         origin: TagOrigin,
     ) -> Result<(), Error> {
-        self.check_movable(tag, manifest)?;
+        self.check_change(tag, manifest)?;
         Ok(self
             .tx
             .set_tag(self.id, tag, manifest, origin, self.actor, self.now)?)
     }
 
-    fn check_movable(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
+    fn check_change(&self, tag: &TagName, manifest: ManifestId) -> Result<(), Error> {
         let mutable = self
             .settings
             .retention
             .check_mutable(self.name, tag.as_str());
-        if let Err(immutable) = mutable
-            && self
-                .tx
-                .tag_target(self.id, tag)?
-                .is_some_and(|(present, _)| present != manifest)
-        {
-            return Err(immutable);
+        if mutable.is_ok() && self.tag_changes == TagChanges::All {
+            return Ok(());
         }
-        Ok(())
+        let denied = |denied| {
+            Err(Error::TagDenied {
+                repository: self.name.clone(),
+                tag: tag.clone(),
+                denied,
+            })
+        };
+        match (self.tx.tag_target(self.id, tag)?, self.tag_changes) {
+            (Some((present, _)), _) if present == manifest => Ok(()),
+            (Some(_), TagChanges::Creations) => denied(TagChanges::Moves),
+            (None, TagChanges::Moves) => denied(TagChanges::Creations),
+            (Some(_), _) => mutable,
+            (None, _) => Ok(()),
+        }
     }
 
     /// Resolves each reference.

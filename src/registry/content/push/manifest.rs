@@ -7,16 +7,18 @@ use bytes::Bytes;
 use crate::blob::Hasher;
 use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{
-    Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
+    Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
 };
 use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::image_config::config_of;
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
+use crate::registry::settings::RegistrySettings;
 
 /// Request to push a manifest.
 pub struct ManifestPush {
@@ -28,6 +30,8 @@ pub struct ManifestPush {
     pub bytes: Bytes,
     /// Condition on what the reference names now.
     pub condition: Precondition,
+    /// Changes of tags that the actor may make.
+    pub tag_changes: TagChanges,
 }
 
 /// Result of a manifest push.
@@ -45,7 +49,8 @@ impl Manifests<'_> {
     /// # Errors
     /// [`Error::PreconditionFailed`] if the condition does not hold;
     /// [`Error::ReferencesUnknown`] if the repository lacks referenced content and sparse manifests
-    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere.
+    /// are not accepted; [`Error::TagImmutable`] if an immutable tag points elsewhere;
+    /// [`Error::TagDenied`] if the actor may not change a tag so.
     pub async fn push(
         self,
         repository: &RepositoryName,
@@ -58,6 +63,7 @@ impl Manifests<'_> {
             content_type,
             bytes,
             condition,
+            tag_changes,
         } = push;
         let settings = self.registry.settings();
         let limit = settings.manifest_limit;
@@ -75,13 +81,7 @@ impl Manifests<'_> {
         let rules = Arc::clone(&settings);
         // until the references are recorded
         let _room = self.registry.parsing_space.take(&bytes).await?;
-        let read = move || {
-            let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
-            check_pushed(&manifest, &new, &rules.manifest_rules)?;
-            rules.manifest_rules.mark_optional_children(&mut manifest);
-            let config = config_of(&manifest);
-            Ok::<_, Error>((manifest.references, new, config))
-        };
+        let read = move || read_pushed(expected, content_type.as_deref(), bytes, &rules);
         let (references, new, config) = blocking(read).await??;
         let unread = self.check_config(repository, config).await?;
         let pushed = PushedManifest {
@@ -101,6 +101,7 @@ impl Manifests<'_> {
                     name: &repository,
                     settings: &settings,
                     actor,
+                    tag_changes,
                     now,
                 };
                 if !condition.is_absent() {
@@ -116,6 +117,22 @@ impl Manifests<'_> {
         self.registry.promises.fulfil(name, needed);
         Ok(pushed)
     }
+}
+
+/// Parses and checks a pushed manifest; returns its references, and the config to be checked.
+fn read_pushed(
+    expected: Option<Digest>,
+    content_type: Option<&str>,
+    bytes: Bytes,
+    settings: &RegistrySettings,
+) -> Result<(Vec<Reference>, NewManifest, Option<Digest>), Error> {
+    let (mut manifest, new) = parse_manifest(expected, content_type, bytes)?;
+    check_pushed(&manifest, &new, &settings.manifest_rules)?;
+    settings
+        .manifest_rules
+        .mark_optional_children(&mut manifest);
+    let config = config_of(&manifest);
+    Ok((manifest.references, new, config))
 }
 
 /// Checks what a pushed manifest must fulfil beyond its shape.

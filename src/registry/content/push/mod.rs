@@ -7,4 +7,5 @@ pub(in crate::registry) mod manifest_budget;
 pub(in crate::registry) mod mount;
 pub(in crate::registry) mod parsing_space;
 pub(in crate::registry) mod promotion;
+pub(in crate::registry) mod tag_changes;
 pub(in crate::registry) mod validation;

@@ -8,6 +8,7 @@ use crate::registry::content::lost_blobs::BlobFiles;
 use crate::registry::content::pull::manifest::manifest_unknown;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
+use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Tags;
@@ -56,6 +57,7 @@ impl Tags<'_> {
                     name: &name,
                     settings: &settings,
                     actor,
+                    tag_changes: TagChanges::All,
                     now,
                 };
                 let was = tx.tag_target(change.id, &tag)?.map(|(_, digest)| digest);

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use tarkeep::registry::Registry;
+use tarkeep::registry::{Registry, Visibility};
 
 use crate::cli::error::Error;
 use crate::cli::store::Store;
@@ -34,7 +34,10 @@ async fn repositories(registry: &Registry, start: &str) -> Result<Vec<String>, E
     let mut found = Vec::new();
     let mut after = Some(before(start));
     while let Some(last) = after.take() {
-        let page = registry.repositories().catalog(last, None).await?;
+        let page = registry
+            .repositories()
+            .catalog(Visibility::All, last, None)
+            .await?;
         if take(&page.items, start, |name| format!("{name}\n"), &mut found).is_continue() {
             after = page.next;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::oci::{RepositoryName, TagName};
+use crate::oci::name::{RepositoryName, TagName};
 
 /// A glob: `*` within a name component, `**` across components, `?`, `[a-z]`, `{a,b}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

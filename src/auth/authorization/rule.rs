@@ -1,0 +1,88 @@
+//! One access rule, as configured.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::pattern::RepositoryPattern;
+use super::rights::Rights;
+
+/// Clients that an access rule is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// Everybody, with or without a login.
+    Anonymous,
+    /// Everybody who has logged in.
+    Users,
+    /// The members of a group.
+    Group(String),
+    User(String),
+}
+
+/// Grant of rights in repositories to clients. Rules only add rights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRule {
+    pub repositories: Vec<RepositoryPattern>,
+    pub who: Vec<Who>,
+    /// Networks of the clients; empty for all.
+    pub from: Vec<IpNet>,
+    pub may: Rights,
+}
+
+impl Who {
+    /// Parses `anonymous`, `users`, `@GROUP`, `user:NAME` or a user's name.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let named = |name: &str| match name {
+            "" => Err(format!("'{text}' names nobody")),
+            name => Ok(name.to_owned()),
+        };
+        match text {
+            "anonymous" => Ok(Self::Anonymous),
+            "users" => Ok(Self::Users),
+            _ => match (text.strip_prefix('@'), text.split_once(':')) {
+                (Some(group), _) => named(group).map(Self::Group),
+                (None, Some(("user", name))) => named(name).map(Self::User),
+                (None, Some((kind, _))) => Err(format!(
+                    "'{kind}:' in '{text}' is unknown: write anonymous, users, @GROUP, or the name of a user"
+                )),
+                (None, None) => named(text).map(Self::User),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Who {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => formatter.write_str("anonymous"),
+            Self::Users => formatter.write_str("users"),
+            Self::Group(name) => write!(formatter, "@{name}"),
+            Self::User(name) => formatter.write_str(name),
+        }
+    }
+}
+
+impl AccessRule {
+    /// Reports whether a client at `address` is in the rule's networks. A client on a Unix socket is in none.
+    pub(super) fn is_from(&self, address: Option<IpAddr>) -> bool {
+        let is_in = |address: IpAddr| {
+            let address = address.to_canonical();
+            self.from.iter().any(|network| network.contains(&address))
+        };
+        self.from.is_empty() || address.is_some_and(is_in)
+    }
+
+    /// Returns the first of its patterns that matches a repository, with `user` as the client's name.
+    pub(super) fn matching(
+        &self,
+        repository: &str,
+        user: Option<&str>,
+    ) -> Option<&RepositoryPattern> {
+        let mut patterns = self.repositories.iter();
+        patterns.find(|pattern| pattern.matches(repository, user))
+    }
+}

@@ -1,0 +1,276 @@
+//! The access rules in force, arranged so that a request is judged by few of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use super::rights::Rights;
+use super::rule::{AccessRule, Who};
+
+/// Groups of users, and the rules that grant rights to them.
+///
+/// Rights only add up: there is no order and no exception, and nobody has less than anonymous clients.
+#[derive(Debug)]
+pub struct AccessRules {
+    groups: BTreeMap<String, BTreeSet<String>>,
+    rules: Vec<AccessRule>,
+    /// Groups of each user.
+    groups_of: HashMap<String, Vec<Who>>,
+    by_who: HashMap<Who, ByComponent>,
+}
+
+/// Numbers of rules by the first component of the names that they match.
+#[derive(Debug, Default)]
+struct ByComponent {
+    by_component: HashMap<String, Vec<usize>>,
+    /// Rules whose patterns begin with a wildcard.
+    others: Vec<usize>,
+}
+
+/// Client, as far as access rules tell clients apart.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<'c> {
+    /// `None` without a login.
+    pub name: Option<&'c str>,
+    /// `None` on a Unix socket.
+    pub address: Option<IpAddr>,
+}
+
+/// Names that a client may see: prefixes of theirs, sorted, none within another.
+pub(super) type Prefixes = Vec<String>;
+
+impl ByComponent {
+    fn add(&mut self, number: usize, rule: &AccessRule) {
+        for pattern in &rule.repositories {
+            let numbers = match pattern.first_component() {
+                Some(component) => self.by_component.entry(component.to_owned()).or_default(),
+                None => &mut self.others,
+            };
+            if numbers.last() != Some(&number) {
+                numbers.push(number);
+            }
+        }
+    }
+
+    fn candidates(&self, repository: &str) -> impl Iterator<Item = usize> {
+        let first = repository.split('/').next().unwrap_or_default();
+        let named = self.by_component.get(first).into_iter().flatten();
+        named.chain(&self.others).copied()
+    }
+
+    fn all(&self) -> impl Iterator<Item = usize> {
+        self.by_component
+            .values()
+            .flatten()
+            .chain(&self.others)
+            .copied()
+    }
+}
+
+impl AccessRules {
+    /// Arranges rules. A group that does not exist has no members.
+    pub fn new(groups: BTreeMap<String, BTreeSet<String>>, rules: Vec<AccessRule>) -> Self {
+        let mut by_who: HashMap<Who, ByComponent> = HashMap::new();
+        for (number, rule) in rules.iter().enumerate() {
+            for who in &rule.who {
+                by_who.entry(who.clone()).or_default().add(number, rule);
+            }
+        }
+        let mut groups_of: HashMap<String, Vec<Who>> = HashMap::new();
+        for (group, users) in &groups {
+            for user in users {
+                let groups = groups_of.entry(user.clone()).or_default();
+                groups.push(Who::Group(group.clone()));
+            }
+        }
+        Self {
+            groups,
+            rules,
+            groups_of,
+            by_who,
+        }
+    }
+
+    /// Returns the rules for a client, whatever its address is, by those that they name.
+    fn applicable(&self, name: Option<&str>) -> impl Iterator<Item = &ByComponent> {
+        let groups = name.and_then(|name| self.groups_of.get(name));
+        let user = name.and_then(|name| self.by_who.get(&Who::User(name.to_owned())));
+        let users = name.and_then(|_| self.by_who.get(&Who::Users));
+        let groups = groups
+            .into_iter()
+            .flatten()
+            .filter_map(|group| self.by_who.get(group));
+        let anonymous = self.by_who.get(&Who::Anonymous);
+        anonymous.into_iter().chain(users).chain(user).chain(groups)
+    }
+
+    /// Returns the numbers of the rules that grant a client rights in a repository.
+    fn granting(&self, client: Client<'_>, repository: &str) -> impl Iterator<Item = usize> {
+        let candidates = self
+            .applicable(client.name)
+            .flat_map(move |rules| rules.candidates(repository));
+        candidates.filter(move |number| {
+            let rule = &self.rules[*number];
+            rule.is_from(client.address) && rule.matching(repository, client.name).is_some()
+        })
+    }
+
+    /// Returns the rights of a client in a repository, whether or not this exists.
+    pub fn rights(&self, client: Client<'_>, repository: &str) -> Rights {
+        let granting = self.granting(client, repository);
+        granting.fold(Rights::NONE, |rights, number| {
+            rights | self.rules[number].may
+        })
+    }
+
+    /// Returns the number, from 0, of the first rule that grants a client all of `rights` in a repository.
+    pub fn deciding(&self, client: Client<'_>, repository: &str, rights: Rights) -> Option<usize> {
+        let granting = self.granting(client, repository);
+        granting
+            .filter(|number| self.rules[*number].may.contains(rights))
+            .min()
+    }
+
+    /// Returns the numbers, in order, of the rules that grant a client anything at all.
+    pub fn rules_of(&self, client: Client<'_>) -> BTreeSet<usize> {
+        let numbers = self.applicable(client.name).flat_map(ByComponent::all);
+        numbers
+            .filter(|number| self.rules[*number].is_from(client.address))
+            .collect()
+    }
+
+    /// Returns the prefixes of all names that a client may pull.
+    pub(super) fn visible(&self, client: Client<'_>) -> Prefixes {
+        let pulling = self
+            .rules_of(client)
+            .into_iter()
+            .filter(|number| self.rules[*number].may.contains(Rights::PULL));
+        let patterns = pulling.flat_map(|number| &self.rules[number].repositories);
+        let mut prefixes: Vec<_> = patterns
+            .filter_map(|pattern| pattern.prefix(client.name))
+            .collect();
+        prefixes.sort_unstable();
+        // after sorting, whatever begins with a prefix follows it
+        prefixes.dedup_by(|later, earlier| later.starts_with(earlier.as_str()));
+        prefixes
+    }
+
+    /// Reports whether one rule lets a client pull from every repository.
+    pub(super) fn is_everything_visible(&self, client: Client<'_>) -> bool {
+        self.rules_of(client).into_iter().any(|number| {
+            let rule = &self.rules[number];
+            rule.may.contains(Rights::PULL)
+                && rule
+                    .repositories
+                    .iter()
+                    .any(|pattern| pattern.is_everything())
+        })
+    }
+
+    /// Returns the rules in the order of the configuration.
+    pub fn rules(&self) -> &[AccessRule] {
+        &self.rules
+    }
+
+    /// Returns the groups of a user, sorted.
+    pub fn groups_of(&self, user: &str) -> Vec<&str> {
+        let groups = self.groups.iter().filter(|(_, users)| users.contains(user));
+        groups.map(|(group, _)| group.as_str()).collect()
+    }
+}
+
+/// Equal if configured equally.
+impl PartialEq for AccessRules {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.groups, &self.rules) == (&other.groups, &other.rules)
+    }
+}
+
+impl Eq for AccessRules {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pattern::RepositoryPattern;
+    use super::*;
+
+    const NAMES: [&str; 5] = ["a", "a/b", "a/b/c", "ann/x", "b/ann"];
+    const PATTERNS: [&str; 7] = ["**", "a", "a/**", "*/b", "{user}/**", "b/{user}", "a*/*"];
+    const PEOPLE: [Option<&str>; 4] = [None, Some("ann"), Some("bob"), Some("a")];
+
+    fn rule() -> impl Strategy<Value = AccessRule> {
+        let who = prop_oneof![
+            Just(Who::Anonymous),
+            Just(Who::Users),
+            Just(Who::Group("g".to_owned())),
+            Just(Who::User("ann".to_owned())),
+            Just(Who::User("bob".to_owned())),
+        ];
+        let patterns = prop::collection::vec(prop::sample::select(&PATTERNS[..]), 1..3);
+        let may = prop::sample::select(vec!["pull", "create", "update", "delete", "push", "admin"]);
+        let from = prop::option::of(Just("10.0.0.0/8".parse().unwrap()));
+        (patterns, prop::collection::vec(who, 1..3), may, from).prop_map(
+            |(patterns, who, may, from)| AccessRule {
+                repositories: patterns
+                    .into_iter()
+                    .map(|text| RepositoryPattern::parse(text).unwrap())
+                    .collect(),
+                who,
+                from: from.into_iter().collect(),
+                may: Rights::parse(may).unwrap(),
+            },
+        )
+    }
+
+    fn groups() -> BTreeMap<String, BTreeSet<String>> {
+        BTreeMap::from([("g".to_owned(), BTreeSet::from(["bob".to_owned()]))])
+    }
+
+    /// The rights as the documentation defines them, without an index.
+    fn defined(rules: &[AccessRule], client: Client<'_>, repository: &str) -> Rights {
+        let is_for = |who: &Who| match who {
+            Who::Anonymous => true,
+            Who::Users => client.name.is_some(),
+            Who::Group(_) => client.name == Some("bob"),
+            Who::User(name) => client.name == Some(name),
+        };
+        let applies = |rule: &&AccessRule| {
+            rule.who.iter().any(is_for)
+                && rule.is_from(client.address)
+                && rule.matching(repository, client.name).is_some()
+        };
+        let applying = rules.iter().filter(applies);
+        applying.fold(Rights::NONE, |rights, rule| rights | rule.may)
+    }
+
+    proptest! {
+        #[test]
+        fn rights_add_up(rules in prop::collection::vec(rule(), 0..6), is_inside: bool, removed: prop::sample::Index) {
+            let address = Some(if is_inside { [10, 1, 2, 3] } else { [192, 0, 2, 1] }.into());
+            let all = AccessRules::new(groups(), rules.clone());
+            let fewer: Vec<_> = match rules.len() {
+                0 => Vec::new(),
+                count => {
+                    let mut fewer = rules.clone();
+                    fewer.remove(removed.index(count));
+                    fewer
+                }
+            };
+            let fewer = AccessRules::new(groups(), fewer);
+            for (name, repository) in PEOPLE.iter().flat_map(|name| NAMES.map(|repository| (*name, repository))) {
+                let client = Client { name, address };
+                let rights = all.rights(client, repository);
+                prop_assert_eq!(rights, defined(&rules, client, repository));
+                let anonymous = Client { name: None, address };
+                prop_assert!(rights.contains(all.rights(anonymous, repository)), "a login takes nothing away");
+                prop_assert!(rights.contains(fewer.rights(client, repository)), "a rule takes nothing away");
+                prop_assert_eq!(all.deciding(client, repository, Rights::PULL).is_some(), rights.contains(Rights::PULL));
+                // lists read the names with these prefixes only
+                let prefixes = all.visible(client);
+                prop_assert!(!rights.contains(Rights::PULL) || prefixes.iter().any(|prefix| repository.starts_with(prefix.as_str())));
+                prop_assert!(!all.is_everything_visible(client) || rights.contains(Rights::PULL));
+                prop_assert!(prefixes.windows(2).all(|pair| pair[0] < pair[1] && !pair[1].starts_with(&pair[0])));
+            }
+        }
+    }
+}

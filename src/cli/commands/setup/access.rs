@@ -1,0 +1,213 @@
+//! `registry access`: what the access rules let somebody do.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+use tarkeep::auth::{AccessRule, AccessRules, Client, Rights};
+use tarkeep::config::Config;
+use tarkeep::oci::RepositoryName;
+
+use crate::cli::error::Error;
+use crate::cli::from_config::{access, defaults};
+use crate::cli::terminal::json;
+use crate::cli::terminal::list::List;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::table::{Cell, Column};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Say whether somebody may do something in a repository, and which rule decides; the exit code is 1 if not
+    Check(CheckArguments),
+    /// List the rules that give somebody rights
+    Show(ShowArguments),
+}
+
+#[derive(clap::Args)]
+struct CheckArguments {
+    #[command(flatten)]
+    who: Person,
+    /// Action or role: pull, create, update, delete, push, maintain or admin
+    action: String,
+    repository: String,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(clap::Args)]
+struct ShowArguments {
+    #[command(flatten)]
+    who: Person,
+    #[command(flatten)]
+    source: Source,
+}
+
+#[derive(clap::Args)]
+struct Person {
+    /// Name of a user, or anonymous for clients without a login
+    who: String,
+}
+
+#[derive(clap::Args)]
+struct Source {
+    /// Address from which the client connects [default: unknown, so that rules with a from do not apply]
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
+    /// The server's configuration [default: $REGISTRY_CONFIGURATION_PATH]
+    #[arg(long, value_name = "CONFIG.yml")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Error> {
+    match arguments.command {
+        Command::Check(arguments) => check(&arguments),
+        Command::Show(arguments) => show(&arguments),
+    }
+}
+
+impl Person {
+    fn client(&self, address: Option<IpAddr>) -> Client<'_> {
+        let name = Some(&*self.who).filter(|who| *who != "anonymous");
+        Client { name, address }
+    }
+}
+
+impl Source {
+    /// Reads the rules of the configuration.
+    fn rules(&self) -> Result<AccessRules, Error> {
+        let file = defaults::configuration(self.config.clone());
+        let draft = Config::draft(file.as_deref(), std::env::vars_os())?;
+        let (_, rules) = draft.finish_with(access::rules)?;
+        rules.ok_or_else(|| {
+            let place = file.map_or_else(
+                || "there is no configuration, so there are no access rules".to_owned(),
+                |file| format!("{} has no section access", file.display()),
+            );
+            Error::Other(format!(
+                "{place}: everybody who is admitted may do everything; name another configuration with --config"
+            ))
+        })
+    }
+}
+
+fn check(
+    CheckArguments {
+        who,
+        action,
+        repository,
+        source,
+    }: &CheckArguments,
+) -> Result<(), Error> {
+    let wanted = Rights::parse(action).map_err(Error::Other)?;
+    let repository =
+        RepositoryName::parse(repository).map_err(|error| Error::Other(error.to_string()))?;
+    let rules = source.rules()?;
+    let client = who.client(source.from);
+    let rights = rules.rights(client, repository.as_str());
+    let is_allowed = rights.contains(wanted);
+    let deciding = rules.deciding(client, repository.as_str(), wanted);
+    match source.output.format {
+        Format::Text => {
+            let verb = if is_allowed { "may" } else { "may not" };
+            let reason = match deciding {
+                Some(number) => format!("access.rules[{number}]: {}", line(&rules.rules()[number])),
+                None if is_allowed => "several rules together".to_owned(),
+                None => format!("the rules allow {rights} there"),
+            };
+            output::print(&format!(
+                "{} {verb} {action} {repository} ({reason})\n",
+                who.who
+            ))?;
+        }
+        Format::Json => json::print(&json!({
+            "name": who.who,
+            "action": action,
+            "repository": repository.as_str(),
+            "allowed": is_allowed,
+            "rights": names(rights),
+            "ruleNumber": deciding,
+        }))?,
+    }
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(Error::Reported)
+    }
+}
+
+fn show(ShowArguments { who, source }: &ShowArguments) -> Result<(), Error> {
+    let rules = source.rules()?;
+    let columns = [
+        Column::number("RULE"),
+        Column::name("REPOSITORIES"),
+        Column::text("MAY"),
+        Column::text("WHO"),
+        Column::text("FROM"),
+    ];
+    let mut list = List::object(source.output.format, &columns);
+    list.field("name", &Value::from(&*who.who))?;
+    list.field("groups", &json!(rules.groups_of(&who.who)))?;
+    list.next("rules")?;
+    for number in rules.rules_of(who.client(source.from)) {
+        let rule = &rules.rules()[number];
+        list.push(
+            || {
+                vec![
+                    Cell::Count(number as u64),
+                    joined(&rule.repositories).into(),
+                    rule.may.to_string().into(),
+                    joined(&rule.who).into(),
+                    joined(&rule.from).into(),
+                ]
+            },
+            || {
+                json!({
+                    "ruleNumber": number,
+                    "repositories": texts(&rule.repositories),
+                    "may": names(rule.may),
+                    "clients": texts(&rule.who),
+                    "from": texts(&rule.from),
+                })
+            },
+        )?;
+    }
+    list.finish()
+}
+
+/// Formats a rule as one line.
+fn line(rule: &AccessRule) -> String {
+    let from = match &*rule.from {
+        [] => String::new(),
+        networks => format!(" from {}", joined(networks)),
+    };
+    format!(
+        "{} may {} in {}{from}",
+        joined(&rule.who),
+        rule.may,
+        joined(&rule.repositories)
+    )
+}
+
+fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(T::to_string).collect()
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    texts(items).join(", ")
+}
+
+/// Names of actions, for JSON.
+fn names(rights: Rights) -> Vec<String> {
+    match rights {
+        Rights::NONE => Vec::new(),
+        rights => rights.to_string().split(", ").map(str::to_owned).collect(),
+    }
+}

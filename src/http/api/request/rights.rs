@@ -1,0 +1,47 @@
+//! Rights of an admitted request: the tags that it may change, and the repositories that it sees.
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use crate::auth::{Requester, Rights, Visible, is_visible, visible};
+use crate::oci::RepositoryName;
+use crate::registry::{TagChanges, Visibility};
+
+/// Returns the changes of tags that a request may make in a repository into which it may push.
+pub(crate) fn tag_changes(head: &Parts, repository: &RepositoryName) -> TagChanges {
+    // every request that reaches a handler of changes was admitted
+    let requester = head.extensions.get::<Requester>();
+    let rights = requester.map_or(Rights::NONE, |requester| {
+        requester.rights(repository.as_str())
+    });
+    match (
+        rights.contains(Rights::CREATE),
+        rights.contains(Rights::UPDATE),
+    ) {
+        (true, true) => TagChanges::All,
+        (false, true) => TagChanges::Moves,
+        (_, false) => TagChanges::Creations,
+    }
+}
+
+/// Returns the repositories that lists show to the client of a request.
+pub(crate) fn visibility(head: &Parts) -> Visibility {
+    let hidden = || Visibility::Some {
+        prefixes: Vec::new(),
+        is_visible: Arc::new(|_| false),
+    };
+    let Some(requester) = head.extensions.get::<Requester>() else {
+        return hidden();
+    };
+    match visible(requester) {
+        Visible::All => Visibility::All,
+        Visible::Prefixes(prefixes) => {
+            let requester = requester.clone();
+            Visibility::Some {
+                prefixes,
+                is_visible: Arc::new(move |name| is_visible(&requester, name)),
+            }
+        }
+    }
+}
