@@ -202,7 +202,8 @@ fn clear(place: &Place<'_>) -> io::Result<()> {
         match shard.metadata() {
             Ok(found) if !found.is_dir() => return move_aside(&shard),
             Err(error) if absent(&error) => return Ok(()),
-            found => drop(found?),
+            Err(error) => return Err(error),
+            Ok(_) => {}
         }
     }
     match place.metadata() {

@@ -60,7 +60,7 @@ pub struct UploadFile {
     /// Bytes that the kernel was asked to write back.
     handed_over: u64,
     /// Blob whose name it has instead of its own.
-    moved_to: Mutex<Option<Digest>>,
+    moved_to: Mutex<Option<Box<Digest>>>,
 }
 
 impl UploadFile {
@@ -114,11 +114,11 @@ impl UploadFile {
 
     /// Returns the blob whose name the file has instead of its own.
     pub fn moved_to(&self) -> Option<Digest> {
-        self.moved_to.lock().clone()
+        self.moved_to.lock().as_deref().cloned()
     }
 
     pub(super) fn set_moved_to(&self, blob: Option<Digest>) {
-        *self.moved_to.lock() = blob;
+        *self.moved_to.lock() = blob.map(Box::new);
     }
 
     /// Makes the file of a finished blob read-only.

@@ -234,7 +234,7 @@ mod tests {
         assert!(store.has_blob(&digest, 7));
         assert_eq!(store.upload_length(&id).unwrap(), 7);
         let listed: Vec<_> = store.upload_files().unwrap().map(Result::unwrap).collect();
-        assert_eq!(listed, [id.clone()]);
+        assert_eq!(listed, std::slice::from_ref(&id));
 
         store.discard_upload(&id).unwrap();
         let file = store.open_upload(&id).unwrap().unwrap();
