@@ -16,6 +16,10 @@ use crate::registry::{
 const RECOVERY_INTERVAL: Duration = Duration::from_secs(3600);
 /// Interval between two checks of blobs that were taken over and could not be read.
 const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+/// Maximum time from the start of a server to its verification.
+const MAX_SETTLING: Duration = Duration::from_secs(600);
+/// Pause before a verification that failed is repeated, and between two looks at whether one is due.
+const VERIFY_RETRY: Duration = Duration::from_secs(3600);
 /// Minimum interval between rounds, whatever the configuration says.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// Maximum interval between two looks at the clock.
@@ -33,7 +37,7 @@ pub async fn run(registry: &Registry) {
     tokio::join!(
         uploads(registry),
         collect(registry),
-        check_imported(registry),
+        check_content(registry),
         record_uses(registry),
         write_promises(registry),
         watch.run(registry)
@@ -95,28 +99,108 @@ fn length(time: Millis) -> String {
     SpanPrinter::new().unsigned_duration_to_string(&Duration::from_secs(time.as_secs()))
 }
 
-/// Checks the blobs of a store that was taken over, until none is left.
-async fn check_imported(registry: &Registry) {
+/// Checks blobs first that were taken over, because that reads much of what verification would; then verifies.
+async fn check_content(registry: &Registry) {
+    let is_checked = check_imported(registry).await;
+    let check_again = async {
+        let mut is_checked = is_checked;
+        while !is_checked {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            is_checked = check_imported(registry).await;
+        }
+    };
+    tokio::join!(verify(registry), check_again);
+}
+
+/// Checks the blobs of a store that was taken over; returns false if some are left.
+async fn check_imported(registry: &Registry) -> bool {
+    let log = &mut |_: &BlobCheck, unsound: Option<UnsoundBlob>| {
+        if let Some(unsound) = unsound {
+            unsound.log();
+        }
+    };
+    match registry.import().check_blobs(log).await {
+        Ok(checked) => {
+            if checked != BlobCheck::default() {
+                tracing::info!(
+                    sound = checked.sound,
+                    damaged = checked.damaged,
+                    unreadable = checked.unreadable,
+                    "checked the blobs that were taken over"
+                );
+            }
+            checked.unreadable == 0
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot check the blobs that were taken over; continuing in an hour");
+            false
+        }
+    }
+}
+
+/// Verifies everything that is stored, from time to time.
+async fn verify(registry: &Registry) {
     loop {
-        let log = &mut |_: &BlobCheck, unsound: Option<UnsoundBlob>| {
-            if let Some(unsound) = unsound {
-                unsound.log();
+        let changed = registry.settings_changed();
+        let schedule = registry.settings().verify;
+        if !schedule.enabled {
+            changed.await;
+            continue;
+        }
+        // whoever has just started is busy
+        let settling = (schedule.every / 100).clamp(MIN_INTERVAL, MAX_SETTLING);
+        let pause = match registry.verify().due_in(schedule.every).await {
+            Ok(due) => due.max(settling),
+            Err(error) => {
+                tracing::warn!(%error, "cannot find out when verification is due; trying again in an hour");
+                VERIFY_RETRY
             }
         };
-        match registry.import().check_blobs(log).await {
-            Ok(checked) if checked == BlobCheck::default() => return,
-            Ok(checked) => tracing::info!(
-                sound = checked.sound,
-                damaged = checked.damaged,
-                unreadable = checked.unreadable,
-                "checked the blobs that were taken over"
-            ),
-            Err(error) => {
-                tracing::warn!(%error, "cannot check the blobs that were taken over; continuing in an hour")
-            }
+        if tokio::time::timeout(pause.min(VERIFY_RETRY), changed)
+            .await
+            .is_ok()
+            || pause > VERIFY_RETRY
+        {
+            continue;
         }
-        // what could not be read, and what failed
-        tokio::time::sleep(CHECK_INTERVAL).await;
+        tokio::select! {
+            () = verify_once(registry) => {}
+            // it goes on where it was once that is enabled again
+            () = verification_disabled(registry) => {}
+        }
+    }
+}
+
+async fn verify_once(registry: &Registry) {
+    match registry.verify().run_in_background().await {
+        Ok(verified) if verified.damaged > 0 => tracing::error!(
+            blobs = verified.blobs,
+            bytes = verified.size,
+            manifests = verified.manifests,
+            damaged = verified.damaged,
+            "verified everything that is stored, and found damage"
+        ),
+        Ok(verified) if verified.blobs > 0 => tracing::info!(
+            blobs = verified.blobs,
+            bytes = verified.size,
+            manifests = verified.manifests,
+            "verified everything that is stored"
+        ),
+        Ok(_) => {}
+        Err(error) => {
+            tracing::warn!(%error, "cannot verify what is stored; trying again in an hour");
+            tokio::time::sleep(VERIFY_RETRY).await;
+        }
+    }
+}
+
+async fn verification_disabled(registry: &Registry) {
+    loop {
+        let changed = registry.settings_changed();
+        if !registry.settings().verify.enabled {
+            return;
+        }
+        changed.await;
     }
 }
 

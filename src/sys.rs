@@ -225,3 +225,37 @@ extern "C" fn on_bus_error(signal: libc::c_int) {
         *libc::__errno_location() = errno;
     }
 }
+
+/// The idle class of disk scheduling, for the thread that holds this.
+///
+/// Its reads wait for those of everybody else, where the disk's scheduler knows classes (BFQ, mq-deadline).
+pub struct IdleDisk {
+    before: libc::c_long,
+}
+
+impl IdleDisk {
+    /// Enters the class; without the right to, nothing changes.
+    pub fn enter() -> Self {
+        const IDLE: libc::c_long = 3 << 13;
+        // SAFETY: the call reads a number of this thread, and takes no pointer.
+        let before = unsafe { libc::syscall(libc::SYS_ioprio_get, WHO_THREAD, 0) };
+        set_disk_class(IDLE);
+        Self { before }
+    }
+}
+
+impl Drop for IdleDisk {
+    fn drop(&mut self) {
+        if self.before >= 0 {
+            set_disk_class(self.before);
+        }
+    }
+}
+
+/// A thread, by its number; 0 is the calling one.
+const WHO_THREAD: libc::c_long = 1;
+
+fn set_disk_class(class: libc::c_long) {
+    // SAFETY: the call changes a number of this thread, and takes no pointer.
+    unsafe { libc::syscall(libc::SYS_ioprio_set, WHO_THREAD, 0, class) };
+}

@@ -6,6 +6,7 @@ use std::num::NonZeroU64;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
+use super::traffic::InUse;
 use crate::sys::Mapping;
 
 /// The content of a blob, by where its bytes come from.
@@ -17,11 +18,17 @@ pub enum BlobContent {
 
 /// A blob's file, open for reading. Its bytes never change.
 #[derive(Debug)]
-pub struct BlobFile(File);
+pub struct BlobFile {
+    file: File,
+    _in_use: InUse,
+}
 
 impl BlobFile {
-    pub(super) fn new(file: File) -> Self {
-        Self(file)
+    pub(super) fn new(file: File, in_use: InUse) -> Self {
+        Self {
+            file,
+            _in_use: in_use,
+        }
     }
 
     /// Fills `buffer` with the bytes from `offset` on. Blocks.
@@ -29,7 +36,7 @@ impl BlobFile {
     /// # Errors
     /// `UnexpectedEof` if the file ends before the buffer is full, and file system errors.
     pub fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 
     /// Fills `buffer` with the bytes from `offset` on if all of them are in the page cache, and never waits for the disk.
@@ -38,7 +45,7 @@ impl BlobFile {
     pub fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> bool {
         let length = buffer.len();
         let read = rustix::io::preadv2(
-            &self.0,
+            &self.file,
             &mut [IoSliceMut::new(buffer)],
             offset,
             rustix::io::ReadWriteFlags::NOWAIT,
@@ -50,7 +57,7 @@ impl BlobFile {
     /// Asks the kernel to load `length` bytes from `offset` on into the page cache, without waiting for them.
     pub fn prefetch(&self, offset: u64, length: u64) {
         let _ = rustix::fs::fadvise(
-            &self.0,
+            &self.file,
             offset,
             NonZeroU64::new(length),
             rustix::fs::Advice::WillNeed,
@@ -60,14 +67,14 @@ impl BlobFile {
     /// Maps the whole file into memory; `None` if that is impossible or the file does not have exactly `size` bytes.
     pub fn map(&self, size: u64) -> Option<Mapping> {
         let length = usize::try_from(size).ok()?;
-        let is_whole = self.0.metadata().is_ok_and(|file| file.len() == size);
-        Mapping::new(&self.0, length).ok().filter(|_| is_whole)
+        let is_whole = self.file.metadata().is_ok_and(|file| file.len() == size);
+        Mapping::new(&self.file, length).ok().filter(|_| is_whole)
     }
 }
 
 /// For sending it to a socket.
 impl AsFd for BlobFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.file.as_fd()
     }
 }

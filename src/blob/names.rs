@@ -115,7 +115,7 @@ impl BlobStore {
             self.upload(&UploadId::random())?,
             self.blobs()?.place(TRIAL_LINK),
         );
-        let Ok(Some(_file)) = UploadFile::open(&from) else {
+        let Ok(Some(_file)) = UploadFile::open(&from, &self.traffic) else {
             return Ok(None);
         };
         self.remove(&to)?;

@@ -12,6 +12,7 @@ use rustix::fs::OFlags;
 use super::content::{BlobContent, BlobFile};
 use super::naming::{HardLinks, Names};
 use super::stats::{Operation, Stats};
+use super::traffic::Traffic;
 use super::upload::UploadId;
 use crate::files::base_directory::{BaseDirectory, Place, is_irregular};
 use crate::oci::{Algorithm, Digest};
@@ -30,6 +31,7 @@ pub struct BlobStore {
     /// Only the writer's thread publishes and syncs.
     pub(super) names: Mutex<Names>,
     stats: Stats,
+    pub(super) traffic: Traffic,
 }
 
 /// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
@@ -63,6 +65,7 @@ impl BlobStore {
             hard_links: OnceLock::new(),
             names: Mutex::default(),
             stats: Stats::default(),
+            traffic: Traffic::default(),
         }
     }
 
@@ -92,6 +95,11 @@ impl BlobStore {
     /// Counters of this process's operations.
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Reports whether requests are reading or writing files of blobs and uploads.
+    pub fn is_in_use(&self) -> bool {
+        self.traffic.is_there()
     }
 
     pub(super) fn timed<T>(&self, operation: Operation, work: impl FnOnce() -> T) -> T {
@@ -127,7 +135,7 @@ impl BlobStore {
     /// `NotFound` if its file is absent, and file system errors.
     pub fn open_blob(&self, digest: &Digest) -> io::Result<BlobContent> {
         let file = self.open_file(digest)?;
-        Ok(BlobContent::File(BlobFile::new(file)))
+        Ok(BlobContent::File(BlobFile::new(file, self.traffic.enter())))
     }
 
     /// Reads a blob into memory, at most its first `limit` bytes.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use rustix::fs::OFlags;
 
 use super::hasher::Hasher;
+use super::traffic::{InUse, Traffic};
 use crate::files::base_directory::Place;
 use crate::oci::{Algorithm, Digest};
 use crate::sys;
@@ -60,21 +61,22 @@ pub struct UploadFile {
     /// Bytes that the kernel was asked to write back.
     handed_over: u64,
     /// Blob whose name it has instead of its own.
-    moved_to: Mutex<Option<Box<Digest>>>,
+    moved_to: Box<Mutex<Option<Digest>>>,
+    _in_use: InUse,
 }
 
 impl UploadFile {
     /// Opens and locks the file, creating it if absent; `None` if it is locked already.
-    pub(super) fn open(place: &Place<'_>) -> io::Result<Option<Self>> {
-        Self::open_with(place, OFlags::CREATE)
+    pub(super) fn open(place: &Place<'_>, traffic: &Traffic) -> io::Result<Option<Self>> {
+        Self::open_with(place, OFlags::CREATE, traffic)
     }
 
     /// Like [`Self::open`], but an absent file is an error.
-    pub(super) fn open_present(place: &Place<'_>) -> io::Result<Option<Self>> {
-        Self::open_with(place, OFlags::empty())
+    pub(super) fn open_present(place: &Place<'_>, traffic: &Traffic) -> io::Result<Option<Self>> {
+        Self::open_with(place, OFlags::empty(), traffic)
     }
 
-    fn open_with(place: &Place<'_>, flags: OFlags) -> io::Result<Option<Self>> {
+    fn open_with(place: &Place<'_>, flags: OFlags, traffic: &Traffic) -> io::Result<Option<Self>> {
         let flags = flags | OFlags::RDWR | OFlags::APPEND;
         loop {
             let file = match place.open(flags) {
@@ -96,7 +98,8 @@ impl UploadFile {
                 file,
                 length,
                 handed_over: length,
-                moved_to: Mutex::default(),
+                moved_to: Box::default(),
+                _in_use: traffic.enter(),
             };
             // between opening and locking, the last holder may have finished: the file is then a blob
             if upload.is_at(place) {
@@ -114,11 +117,11 @@ impl UploadFile {
 
     /// Returns the blob whose name the file has instead of its own.
     pub fn moved_to(&self) -> Option<Digest> {
-        self.moved_to.lock().as_deref().cloned()
+        self.moved_to.lock().clone()
     }
 
     pub(super) fn set_moved_to(&self, blob: Option<Digest>) {
-        *self.moved_to.lock() = blob.map(Box::new);
+        *self.moved_to.lock() = blob;
     }
 
     /// Makes the file of a finished blob read-only.

@@ -141,11 +141,15 @@ impl BlobStore {
         loop {
             let whereabouts = self.whereabouts(upload)?;
             let opened = match &whereabouts {
-                Whereabouts::Moved(digest) => match UploadFile::open_present(&self.blob(digest)?) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    opened => opened?,
-                },
-                Whereabouts::Own | Whereabouts::NeverMoved => UploadFile::open(upload)?,
+                Whereabouts::Moved(digest) => {
+                    match UploadFile::open_present(&self.blob(digest)?, &self.traffic) {
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        opened => opened?,
+                    }
+                }
+                Whereabouts::Own | Whereabouts::NeverMoved => {
+                    UploadFile::open(upload, &self.traffic)?
+                }
             };
             let Some(file) = opened else {
                 return Ok(None);

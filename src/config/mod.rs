@@ -36,7 +36,7 @@ pub use schema::{
     HttpCheck, Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log,
     Maintenance, Manifests, MinimumTls, Net, Platform, Platforms, Policy, Prometheus, ReadOnly,
     RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags, TcpCheck, Tls, Token,
-    UploadPurging, Urls, ValidatedManifests, Validation,
+    UploadPurging, Urls, ValidatedManifests, Validation, Verify,
 };
 pub use source::Origin;
 pub use violations::{CombineResults, Violations, collect, combine};

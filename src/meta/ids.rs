@@ -21,9 +21,48 @@ pub struct ManifestId(pub(super) i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BlobId(pub(super) i64);
 
+/// Some repositories, or all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryScope(Option<String>);
+
+impl RepositoryScope {
+    /// All of them, and what belongs to none.
+    pub const ALL: Self = Self(None);
+
+    /// These repositories only.
+    pub fn of(repositories: &[RepositoryId]) -> Self {
+        let ids: Vec<_> = repositories.iter().map(|id| id.0).collect();
+        Self(Some(serde_json::json!(ids).to_string()))
+    }
+
+    /// A text that no other scope has.
+    pub fn as_str(&self) -> &str {
+        self.ids().unwrap_or("all")
+    }
+
+    /// The numbers of its repositories, as a JSON array; `None` for all.
+    pub(super) fn ids(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
 /// The number of a file's removal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemovalId(pub(super) i64);
+
+impl ManifestId {
+    /// The number itself, as a position among manifests.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
+
+impl BlobId {
+    /// The number itself, as a position among blobs.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+}
 
 /// The key of a link: a repository and a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -77,6 +77,16 @@ impl Meta {
         .has_ever_held_content()
     }
 
+    /// Returns what tells this database's file from copies of it; empty if the file cannot be seen.
+    pub fn place(&self) -> String {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::metadata(&self.path);
+        metadata.map_or_else(
+            |_| String::new(),
+            |file| format!("{}:{}", file.dev(), file.ino()),
+        )
+    }
+
     /// Counters of this process's reads and commits.
     pub fn stats(&self) -> &Stats {
         &self.stats

@@ -25,6 +25,23 @@ pub enum Error {
         repository: RepositoryName,
         digest: Digest,
     },
+    #[error(
+        "blob {digest} of repository {repository} is damaged, and not served until it is pushed again: {problem}"
+    )]
+    BlobDamaged {
+        repository: RepositoryName,
+        digest: Digest,
+        problem: String,
+    },
+    #[error(
+        "manifest {reference} of repository {repository} is damaged, and not served until it is pushed again: {problem}"
+    )]
+    ManifestDamaged {
+        repository: RepositoryName,
+        reference: String,
+        digest: Digest,
+        problem: String,
+    },
     #[error("upload {0} is not open: it was finished, cancelled or has expired")]
     UploadUnknown(UploadId),
     #[error("another request is writing to upload {0}")]

@@ -23,8 +23,9 @@ mod verify;
 
 pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
-    Actor, ClockState, DatabaseSize, Idle, Jump, Millis, RemovedTagRow, RepositoryRow, TagEnd,
-    TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage, WithdrawnFrom, now,
+    Actor, AffectedImage, ClockState, DatabaseSize, Idle, Jump, Millis, Quarantined, RemovedTagRow,
+    RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage,
+    VerificationRun, now,
 };
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
@@ -74,4 +75,7 @@ pub use upload::chunk_range::ChunkRange;
 pub use upload::ingest::{BodyError, BodyStream};
 pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
-pub use verify::finding::{AffectedImage, Finding, FindingKind, Treatment, Verification};
+pub use verify::counters::VerifyCounters;
+pub use verify::finding::{Finding, FindingKind, Outcome, Treatment, Verification, VerifyProgress};
+pub use verify::pace::{Pace, VerifySchedule};
+pub use verify::run::{Runner, VerifyEvent, VerifyOptions, VerifyWatcher};

@@ -14,6 +14,7 @@ use crate::blob::{
     UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
 use crate::registry::content::pull::promises::Promises;
@@ -29,6 +30,7 @@ use crate::registry::policy::retention::Retention;
 use crate::registry::report::measurement::Measurements;
 use crate::registry::settings::RegistrySettings;
 use crate::registry::upload::batch_budget::BatchBudget;
+use crate::registry::verify::counters::VerifyCounters;
 
 /// A registry on one data directory; clones share it.
 #[derive(Clone)]
@@ -62,6 +64,9 @@ pub struct Registry {
     pub(super) collection: Arc<GcCounters>,
     pub(super) measurements: Arc<Measurements>,
     pub(super) import: ImportProgress,
+    pub(super) verification: Arc<VerifyCounters>,
+    /// Damaged content that the log has named.
+    pub(super) damage_log: Arc<DamageLog>,
 }
 
 impl Registry {
@@ -113,6 +118,8 @@ impl Registry {
             collection: Arc::default(),
             measurements: Arc::default(),
             import: ImportProgress::default(),
+            verification: Arc::default(),
+            damage_log: Arc::default(),
         })
     }
 

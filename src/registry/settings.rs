@@ -6,6 +6,7 @@ use crate::meta::{Millis, millis};
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::retention::Retention;
+use crate::registry::verify::pace::VerifySchedule;
 
 /// Settings of a registry.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct RegistrySettings {
     pub manifest_rules: ManifestRules,
     /// Retention of content.
     pub retention: Retention,
+    /// The server's own verification.
+    pub verify: VerifySchedule,
 }
 
 impl Default for RegistrySettings {
@@ -44,6 +47,7 @@ impl Default for RegistrySettings {
             pages: PageLimits::default(),
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
+            verify: VerifySchedule::default(),
         }
     }
 }

@@ -180,14 +180,12 @@ fn damaged_blobs_are_named_and_not_served() {
     let line = checked(&server);
     assert!(line.contains("damaged=1"), "{line}");
     let log = server.log().replace('"', "");
-    for repository in ["repository=altered ", "repository=altered/twin "] {
-        let is_named = log.lines().any(|line| {
-            line.contains("this image needs the damaged blob")
-                && line.contains(repository)
-                && line.contains(&images[3].1)
-        });
-        assert!(is_named, "{repository} is not named");
-    }
+    let is_named = log.lines().any(|line| {
+        line.contains("taken over is damaged: push one")
+            && line.contains("altered:v1 altered/twin:v1")
+            && line.contains(&images[3].1)
+    });
+    assert!(is_named, "{log}");
 }
 
 #[test]
@@ -202,7 +200,10 @@ fn a_push_heals_an_image_with_a_damaged_blob() {
     for (kind, (image, digest)) in KINDS.iter().zip(&images) {
         for repository in [(*kind).to_owned(), format!("{kind}/twin")] {
             let blob = format!("/v2/{repository}/blobs/{digest}");
-            client.get(&blob).refused(404, "BLOB_UNKNOWN");
+            // a damaged blob that is pushed again is back in all images, and a gap is filled where it was pushed
+            if repository != "altered/twin" {
+                client.get(&blob).refused(404, "BLOB_UNKNOWN");
+            }
             let manifest = client.get(&format!("/v2/{repository}/manifests/v1"));
             assert_eq!(manifest.status, 200);
             image.push(&mut client, &repository, "v1");

@@ -319,6 +319,10 @@ const CASES: &[Case] = &[
             })
         },
     ),
+    Case("verify", "", "verify: {enabled: false}", |seen| {
+        let ready = seen.client().get("/readyz?verbose").json();
+        ready["checks"]["verification"] == "off"
+    }),
     Case(
         "access",
         "",

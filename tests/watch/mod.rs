@@ -9,6 +9,7 @@ mod logs;
 mod metrics;
 mod probes;
 pub mod shortages;
+mod verification;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use regex::RegexSet;
 use tarkeep::config::{self, Config, Violations, combine};
 use tarkeep::registry::{
     ContentClass, ManifestRules, PageLimits, RegistrySettings, RequiredChildren, UploadExpiry,
-    UrlRules,
+    UrlRules, VerifySchedule,
 };
 
 use crate::cli::from_config::retention::retention;
@@ -26,6 +26,7 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         },
         manifest_rules,
         retention,
+        verify: verify_schedule(&config.verify),
     })
 }
 
@@ -43,6 +44,14 @@ fn upload_expiry(purging: &config::UploadPurging) -> UploadExpiry {
             .interval
             .map_or(defaults.interval, |interval| interval.0),
         dry_run: purging.dryrun,
+    }
+}
+
+fn verify_schedule(verify: &config::Verify) -> VerifySchedule {
+    let defaults = VerifySchedule::default();
+    VerifySchedule {
+        enabled: verify.enabled.unwrap_or(defaults.enabled),
+        every: verify.every.map_or(defaults.every, |every| every.0),
     }
 }
 

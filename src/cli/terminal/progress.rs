@@ -1,26 +1,37 @@
-//! Progress bar of a collection, on a terminal.
+//! Progress bars of a collection and of a verification, on a terminal.
 
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tarkeep::registry::Progress;
+use tarkeep::registry::{Progress, VerifyProgress};
 
 use crate::cli::terminal::values::size;
 
-const TEMPLATE: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
-
-const LINE_TEMPLATE: &str = "{spinner} {msg}, {elapsed}";
+const COLLECTION: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
+const VERIFICATION: &str =
+    "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg} damaged, {elapsed}, {eta} left";
+const LINE: &str = "{spinner} {msg}, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
+    /// A bar of a collection.
+    pub(crate) fn of_collection() -> Option<Self> {
+        Self::new(COLLECTION, size(0))
+    }
+
+    /// A bar of a verification.
+    pub(crate) fn of_verification() -> Option<Self> {
+        Self::new(VERIFICATION, "0".to_owned())
+    }
+
     /// Returns `None` if standard error is not a terminal: scripts, pipes and logs never see a bar.
-    pub(crate) fn new() -> Option<Self> {
-        let style = ProgressStyle::with_template(TEMPLATE).ok()?;
+    fn new(template: &str, message: String) -> Option<Self> {
+        let style = ProgressStyle::with_template(template).ok()?;
         let bar = || {
             ProgressBar::new(0)
-                .with_message(size(0))
+                .with_message(message)
                 .with_style(style.progress_chars("= "))
         };
         stderr().is_terminal().then(bar).map(Self)
@@ -32,6 +43,17 @@ impl Bar {
             self.0.set_message(size(progress.swept.bytes));
             self.0.set_position(progress.done);
         }
+    }
+
+    pub(crate) fn show(&self, progress: &VerifyProgress) {
+        self.0.set_length(progress.all_size);
+        self.0.set_message(progress.damaged.to_string());
+        self.0.set_position(progress.size);
+    }
+
+    /// Prints something above the bar.
+    pub(crate) fn above<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.0.suspend(print)
     }
 }
 
@@ -45,9 +67,9 @@ impl Drop for Bar {
 pub(crate) struct Line(ProgressBar);
 
 impl Line {
-    /// Returns `None` if standard error is not a terminal, as [`Bar::new`] does.
+    /// Returns `None` if standard error is not a terminal, as [`Bar`] does.
     pub(crate) fn new() -> Option<Self> {
-        let style = ProgressStyle::with_template(LINE_TEMPLATE).ok()?;
+        let style = ProgressStyle::with_template(LINE).ok()?;
         let line = || ProgressBar::no_length().with_style(style);
         stderr().is_terminal().then(line).map(Self)
     }
@@ -69,8 +91,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_is_valid() {
-        for template in [TEMPLATE, LINE_TEMPLATE] {
+    fn the_templates_are_valid() {
+        for template in [COLLECTION, VERIFICATION, LINE] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -136,6 +136,8 @@ const OURS: &[Row] = &[
     Row("gc.grace", Time, "24h", Live, "How long content is kept after its last reference is removed"),
     Row("gc.keepuntagged", Keep, "14d", Live, "How long untagged manifests are kept: a time (0s: only lease and grace apply), or forever"),
     Row("gc.history", Time, "90d", Live, "How long tag history is kept"),
+    Row("verify.enabled", Switch, "true", Live, "Have the server read everything that is stored from time to time, slowly, and compare it with its digests"),
+    Row("verify.every", Time, "30d", Live, "Time from the end of a verification to the next one"),
     Row("policies[].repositories", Text, "", Live, "Glob of repositories; the first policy that matches applies"),
     Row("policies[].keepuntagged", Keep, "(gc.keepuntagged)", Live, "How long untagged manifests are kept there"),
     Row("policies[].immutable", Texts, "", Live, "Globs of tags that clients can neither move nor delete"),

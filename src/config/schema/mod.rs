@@ -10,6 +10,7 @@ mod log;
 mod root;
 mod storage;
 mod validation;
+mod verify;
 
 pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
@@ -27,3 +28,4 @@ pub use validation::{
     Catalog, Class, ContentPolicy, Indexes, Platform, Platforms, RepositoryPolicy, Tags, Urls,
     ValidatedManifests, Validation,
 };
+pub use verify::Verify;

@@ -10,6 +10,7 @@ use crate::config::schema::http::Http;
 use crate::config::schema::log::{Level, Log};
 use crate::config::schema::storage::Storage;
 use crate::config::schema::validation::{Catalog, ContentPolicy, Tags, Validation};
+use crate::config::schema::verify::Verify;
 
 /// The configuration; its `Default` is the one used without a file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub tags: Tags,
     pub manifests: Manifests,
     pub gc: Gc,
+    /// Ours.
+    pub verify: Verify,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,
 }

@@ -101,9 +101,12 @@ impl Readiness {
         let listed = report
             .into_iter()
             .filter(|(_, problem)| query.is_verbose || problem.is_some());
-        let checks: Map<_, _> = listed
+        let mut checks: Map<_, _> = listed
             .map(|(name, problem)| (name.to_owned(), Value::from(problem.unwrap_or("ok".into()))))
             .collect();
+        if query.is_verbose {
+            checks.insert("verification".to_owned(), self.verification().into());
+        }
         let mut body = json!({ "status": if is_ready { "ready" } else { "not ready" } });
         if !checks.is_empty() {
             body["checks"] = Value::Object(checks);
@@ -114,6 +117,18 @@ impl Readiness {
             StatusCode::SERVICE_UNAVAILABLE
         };
         uncached(builder::json(status, body.to_string()))
+    }
+
+    /// Says what verification found, which is no reason to send clients elsewhere.
+    fn verification(&self) -> String {
+        let stats = self.registry.status().verification();
+        match jiff::Timestamp::from_millisecond(stats.last.get()) {
+            _ if !self.registry.settings().verify.enabled => "off".to_owned(),
+            Ok(end) if stats.last.get() > 0 => {
+                format!("finished {end:.0}, {} damaged", stats.damaged.get())
+            }
+            _ => "not finished yet".to_owned(),
+        }
     }
 
     async fn report(&self) -> Report {

@@ -282,17 +282,11 @@ fn registry_error(error: &Error) -> Rendered {
     use StatusCode as S;
     let rendered = |status, code| Rendered::new(status, code, error);
     match error {
-        Error::NameUnknown(name) => {
-            rendered(S::NOT_FOUND, "NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
-        }
-        Error::ManifestUnknown {
-            repository,
-            reference,
-        } => rendered(S::NOT_FOUND, "MANIFEST_UNKNOWN")
-            .detail(json!({ "name": repository.as_str(), "reference": reference })),
-        Error::BlobUnknown { digest, .. } => {
-            rendered(S::NOT_FOUND, "BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
-        }
+        Error::NameUnknown(_)
+        | Error::ManifestUnknown { .. }
+        | Error::ManifestDamaged { .. }
+        | Error::BlobUnknown { .. }
+        | Error::BlobDamaged { .. } => absent(error),
         Error::UploadUnknown(_) => rendered(S::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
         Error::UploadBusy(_) => rendered(S::CONFLICT, "BLOB_UPLOAD_INVALID"),
         Error::ChunkOutOfOrder { received } => rendered(S::RANGE_NOT_SATISFIABLE, "RANGE_INVALID")
@@ -345,6 +339,37 @@ fn registry_error(error: &Error) -> Rendered {
             tracing::error!(%error, "internal failure");
             Rendered::new(S::INTERNAL_SERVER_ERROR, "UNKNOWN", INTERNAL)
         }
+    }
+}
+
+/// Renders the error for content that is not there, or damaged and not served.
+fn absent(error: &Error) -> Rendered {
+    let rendered = |code| Rendered::new(StatusCode::NOT_FOUND, code, error);
+    match error {
+        Error::NameUnknown(name) => {
+            rendered("NAME_UNKNOWN").detail(json!({ "name": name.as_str() }))
+        }
+        Error::ManifestUnknown {
+            repository,
+            reference,
+        } => rendered("MANIFEST_UNKNOWN")
+            .detail(json!({ "name": repository.as_str(), "reference": reference })),
+        Error::ManifestDamaged {
+            repository,
+            reference,
+            digest,
+            problem,
+        } => rendered("MANIFEST_UNKNOWN").detail(json!({
+            "name": repository.as_str(), "reference": reference, "digest": digest.as_str(), "damage": problem,
+        })),
+        Error::BlobDamaged {
+            digest, problem, ..
+        } => rendered("BLOB_UNKNOWN")
+            .detail(json!({ "digest": digest.as_str(), "damage": problem })),
+        Error::BlobUnknown { digest, .. } => {
+            rendered("BLOB_UNKNOWN").detail(json!({ "digest": digest.as_str() }))
+        }
+        _ => rendered("UNKNOWN"),
     }
 }
 

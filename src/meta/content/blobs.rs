@@ -115,7 +115,7 @@ impl Reader<'_> {
 }
 
 impl WriteTx<'_> {
-    /// Records a blob.
+    /// Records a blob. It is back wherever it was taken out because it was damaged.
     ///
     /// The caller publishes its complete file before this change commits.
     pub fn insert_blob(&self, digest: &Digest, size: u64, now: Millis) -> Result<BlobRow, Error> {
@@ -124,10 +124,12 @@ impl WriteTx<'_> {
                 "INSERT INTO blobs (digest, size, created_at, idle_since) VALUES (?1, ?2, ?3, ?3)",
             )?
             .execute(params![digest.as_str(), size, now])?;
-        Ok(BlobRow {
+        let blob = BlobRow {
             id: BlobId(self.connection.last_insert_rowid()),
             size,
-        })
+        };
+        self.return_blob(digest, blob, now)?;
+        Ok(blob)
     }
 
     /// Renews the lease of a blob that no repository links to.

@@ -47,15 +47,6 @@ pub struct UnverifiedBlob {
     pub digest: Digest,
 }
 
-/// A manifest that names a blob that was withdrawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WithdrawnFrom {
-    pub repository: String,
-    pub manifest: Digest,
-    /// In byte order.
-    pub tags: Vec<String>,
-}
-
 /// A former target of a tag.
 #[derive(Clone, Copy, Debug)]
 pub struct FormerTarget {
@@ -189,29 +180,6 @@ impl Reader<'_> {
         })
     }
 
-    /// Lists the manifests that need a blob, by repository.
-    pub fn manifests_naming(&self, blob: BlobRow) -> Result<Vec<WithdrawnFrom>, Error> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT repositories.name, manifests.digest, manifests.id FROM manifest_blobs
-             JOIN manifests ON manifests.id = manifest_id JOIN repositories ON repositories.id = repository_id
-             WHERE blob_id = ?1 ORDER BY repositories.name, manifests.digest",
-        )?;
-        let found = statement.query_map([blob.id.0], |row| {
-            Ok((row.get(0)?, digest(row, 1)?, ManifestId(row.get(2)?)))
-        })?;
-        found
-            .collect::<Result<Vec<_>, _>>()?
-            .into_iter()
-            .map(|(repository, manifest, id)| {
-                Ok(WithdrawnFrom {
-                    repository,
-                    manifest,
-                    tags: self.tags_on(id)?,
-                })
-            })
-            .collect()
-    }
-
     /// Reports whether a blob's content has not been compared with its digest.
     pub fn is_unverified(&self, blob: BlobRow) -> Result<bool, Error> {
         Ok(self
@@ -264,46 +232,6 @@ impl WriteTx<'_> {
                 .execute(params![blob.id.0, size])?;
         }
         Ok(BlobRow { size, ..blob })
-    }
-
-    /// Takes a damaged blob out of all repositories, and queues its file for removal.
-    ///
-    /// Manifests that name it stay, with a gap that the next push of the blob fills. Returns them.
-    pub fn withdraw_blob(
-        &self,
-        digest: &Digest,
-        blob: BlobRow,
-    ) -> Result<Vec<WithdrawnFrom>, Error> {
-        let affected = self.manifests_naming(blob)?;
-        let repositories = self.repositories_linking(blob)?;
-        self.connection
-            .prepare_cached(
-                "INSERT OR IGNORE INTO absent_references (repository_id, digest, manifest_id, is_child)
-                 SELECT repository_id, ?2, manifest_id, is_child
-                 FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id WHERE blob_id = ?1",
-            )?
-            .execute(params![blob.id.0, digest.as_str()])?;
-        for sql in [
-            "DELETE FROM manifest_blobs WHERE blob_id = ?1",
-            "DELETE FROM repository_blobs WHERE blob_id = ?1",
-            "INSERT INTO removals (digest, size) SELECT digest, size FROM blobs WHERE id = ?1",
-            "DELETE FROM blobs WHERE id = ?1",
-        ] {
-            self.connection.prepare_cached(sql)?.execute([blob.id.0])?;
-        }
-        repositories
-            .into_iter()
-            .try_for_each(|repository| self.drop_empty_repository(repository))?;
-        Ok(affected)
-    }
-
-    fn repositories_linking(&self, blob: BlobRow) -> Result<Vec<RepositoryId>, Error> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT repository_id FROM repository_blobs WHERE blob_id = ?1")?;
-        Ok(statement
-            .query_map([blob.id.0], |row| row.get(0).map(RepositoryId))?
-            .collect::<Result<_, _>>()?)
     }
 
     /// Replaces the time when a manifest was pushed.

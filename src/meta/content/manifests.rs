@@ -55,7 +55,7 @@ impl PointReader<'_> {
         self.stored_manifest(
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
              JOIN tags ON tags.repository_id = repositories.id AND tags.name = ?2
-             JOIN manifests ON manifests.id = tags.manifest_id
+             JOIN manifests ON manifests.id = tags.manifest_id AND damage IS NULL
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
             repository,
@@ -71,7 +71,7 @@ impl PointReader<'_> {
     ) -> Result<Option<StoredManifest>, Error> {
         self.stored_manifest(
             "SELECT manifests.digest, media_type, bytes, manifests.id, idle_since, released_at IS NOT NULL FROM repositories
-             JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+             JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2 AND damage IS NULL
              JOIN manifest_bytes ON manifest_bytes.manifest_id = manifests.id
              WHERE repositories.name = ?1",
             repository,
@@ -256,7 +256,7 @@ impl WriteTx<'_> {
         Ok(statement.execute(params![manifest.0, now])? > 0)
     }
 
-    /// Moves a manifest that no index needs to the trash, with the names of its tags.
+    /// Moves a manifest that no index needs to the trash, with the names of its tags; a damaged one goes for good.
     ///
     /// Its tags and its references to others are removed.
     pub fn delete_manifest(
@@ -271,7 +271,7 @@ impl WriteTx<'_> {
                 "INSERT OR REPLACE INTO trash
                      (repository_id, digest, media_type, bytes, subject, tags, deleted_at, deleted_by, deleted_from)
                  SELECT repository_id, digest, media_type, bytes, subject, ?2, ?3, ?4, ?5
-                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1",
+                 FROM manifests JOIN manifest_bytes ON manifest_id = id WHERE id = ?1 AND damage IS NULL",
             )?
             .execute(params![manifest.0, serde_json::json!(tags).to_string(), now, actor.name, actor.address])?;
         if !tags.is_empty() {

@@ -5,6 +5,7 @@ pub(super) mod import;
 pub(super) mod manifest_references;
 pub(super) mod manifests;
 pub(super) mod pulls;
+pub(super) mod quarantine;
 pub(super) mod repositories;
 pub(super) mod settings;
 pub(super) mod tag_history;

@@ -185,6 +185,7 @@ impl Reader<'_> {
                 .prepare_cached(
                     "SELECT manifests.digest, media_type, artifact_type, bytes FROM repositories
                      JOIN manifests ON manifests.repository_id = repositories.id AND subject = ?2 AND manifests.digest > ?4
+                         AND damage IS NULL
                      JOIN manifest_bytes ON manifest_id = manifests.id
                      WHERE repositories.name = ?1 AND (?3 IS NULL OR artifact_type = ?3)
                      ORDER BY manifests.digest LIMIT ?5",

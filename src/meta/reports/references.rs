@@ -83,14 +83,15 @@ impl Reader<'_> {
         )
     }
 
-    /// Lists manifests that need a blob in all repositories, at most `limit`.
+    /// Lists manifests that need a blob in all repositories, even if it was damaged and taken out; at most `limit`.
     pub fn manifests_needing(
         &self,
         digest: &Digest,
         limit: usize,
     ) -> Result<Vec<HeldManifest>, Error> {
         self.held(
-            "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1))",
+            "manifests.id IN (SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1)
+                 UNION SELECT manifest_id FROM absent_references WHERE digest = ?1 AND damage IS NOT NULL)",
             digest.as_str(),
             limit,
         )

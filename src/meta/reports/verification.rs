@@ -1,33 +1,18 @@
-//! Facts that `registry verify` compares with each other, read in pages.
+//! Content that is compared with its digest, in pages, and the images that damage affects.
 
 use rusqlite::{OptionalExtension, params};
 
 use crate::meta::error::Error;
-use crate::meta::ids::{BlobId, ManifestId};
+use crate::meta::ids::{BlobId, ManifestId, RepositoryScope};
+use crate::meta::reports::references::HeldManifest;
 use crate::meta::sqlite::reader::Reader;
 use crate::meta::sqlite::row::digest;
 use crate::oci::Digest;
 
-/// Maximum number of problems of one kind that are listed.
-const LIMIT: usize = 100;
+/// Maximum number of tags that an affected image is named by.
+const MAX_TAGS: usize = 1000;
 
-/// Counts that triggers keep, each with a text that names what is counted.
-const COUNTS: [&str; 4] = [
-    "SELECT 'manifests of repository ' || name FROM repositories
-     WHERE manifests <> (SELECT count(*) FROM manifests WHERE repository_id = repositories.id) LIMIT ?1",
-    "SELECT 'links of blob ' || digest FROM blobs
-     WHERE links <> (SELECT count(*) FROM repository_blobs WHERE blob_id = blobs.id) LIMIT ?1",
-    "SELECT 'manifests of repository ' || name || ' that need blob ' || digest FROM repository_blobs AS link
-     JOIN blobs ON blobs.id = link.blob_id JOIN repositories ON repositories.id = link.repository_id
-     WHERE link.holders <> (SELECT count(*) FROM manifest_blobs JOIN manifests ON manifests.id = manifest_id
-         WHERE manifest_blobs.blob_id = link.blob_id AND manifests.repository_id = link.repository_id) LIMIT ?1",
-    "SELECT 'holders of manifest ' || digest || ' in repository ' || name FROM manifests
-     JOIN repositories ON repositories.id = repository_id
-     WHERE holders <> (SELECT count(*) FROM tags WHERE manifest_id = manifests.id)
-         + (SELECT count(*) FROM manifest_children WHERE child_id = manifests.id) + (held_by IS NOT NULL) LIMIT ?1",
-];
-
-/// A manifest as it is stored, with what the database says that it refers to.
+/// A manifest as it is stored.
 #[derive(Clone, Debug)]
 pub struct RecordedManifest {
     pub id: ManifestId,
@@ -35,82 +20,88 @@ pub struct RecordedManifest {
     pub digest: Digest,
     pub media_type: String,
     pub bytes: Vec<u8>,
+    /// Damage that was found, so that it is not served.
+    pub damage: Option<String>,
+}
+
+/// A blob as it is recorded.
+#[derive(Clone, Debug)]
+pub struct RecordedBlob {
+    pub id: BlobId,
+    pub digest: Digest,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// An image that needs something damaged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AffectedImage {
+    pub repository: String,
+    /// Digest of its manifest.
+    pub digest: Digest,
+    /// Its tags, and those of indexes that need it; in byte order.
+    pub tags: Vec<String>,
 }
 
 impl Reader<'_> {
-    /// Checks the structure of the database file; returns what is wrong with it.
-    pub fn structural_damage(&self) -> Result<Vec<String>, Error> {
-        self.query(|connection| {
-            let mut found: Vec<String> = connection
-                .prepare(&format!("PRAGMA integrity_check({LIMIT})"))?
-                .query_map([], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            found.retain(|line| line != "ok");
-            let mut broken = connection.prepare("PRAGMA foreign_key_check")?;
-            let broken = broken.query_map([], |row| {
-                let (table, target): (String, String) = (row.get(0)?, row.get(2)?);
-                Ok(format!(
-                    "a row of {table} refers to a row of {target} that is missing"
-                ))
-            })?;
-            for line in broken.take(LIMIT) {
-                found.push(line?);
-            }
-            Ok(found)
-        })
-    }
-
-    /// Counts again what triggers have counted; names what differs.
-    pub fn wrong_counts(&self) -> Result<Vec<String>, Error> {
-        self.query(|connection| {
-            let mut found = Vec::new();
-            for sql in COUNTS {
-                let mut statement = connection.prepare_cached(sql)?;
-                for name in statement.query_map([LIMIT], |row| row.get(0))? {
-                    found.push(name?);
-                }
-            }
-            Ok(found)
-        })
-    }
-
-    /// Lists blobs after `after`, at most `limit`.
+    /// Lists blobs after the row `after`, at most `limit`.
     pub fn blobs_after(
         &self,
-        after: Option<BlobId>,
+        after: i64,
+        scope: &RepositoryScope,
         limit: usize,
-    ) -> Result<Vec<(BlobId, Digest)>, Error> {
+    ) -> Result<Vec<RecordedBlob>, Error> {
         self.query(|connection| {
             connection
-                .prepare_cached("SELECT id, digest FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2")?
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
-                    Ok((BlobId(row.get(0)?), digest(row, 1)?))
+                .prepare_cached(
+                    "SELECT id, digest, size FROM blobs WHERE id > ?1 AND (?3 IS NULL OR EXISTS (
+                         SELECT 1 FROM repository_blobs WHERE blob_id = id
+                         AND repository_id IN (SELECT value FROM json_each(?3)))) ORDER BY id LIMIT ?2",
+                )?
+                .query_map(params![after, limit, scope.ids()], |row| {
+                    Ok(RecordedBlob { id: BlobId(row.get(0)?), digest: digest(row, 1)?, size: row.get(2)? })
                 })?
                 .collect()
         })
     }
 
-    /// Lists manifests after `after`, at most `limit`.
+    /// Returns the number and the size of the blobs after the row `after`.
+    pub fn blobs_left(&self, after: i64, scope: &RepositoryScope) -> Result<(u64, u64), Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*), coalesce(sum(size), 0) FROM blobs WHERE id > ?1 AND (?2 IS NULL OR EXISTS (
+                         SELECT 1 FROM repository_blobs WHERE blob_id = id
+                         AND repository_id IN (SELECT value FROM json_each(?2))))",
+                )?
+                .query_row(params![after, scope.ids()], |row| Ok((row.get(0)?, row.get(1)?)))
+        })
+    }
+
+    /// Lists manifests after the row `after`, at most `limit`.
     pub fn manifests_after(
         &self,
-        after: Option<ManifestId>,
+        after: i64,
+        scope: &RepositoryScope,
         limit: usize,
     ) -> Result<Vec<RecordedManifest>, Error> {
         self.query(|connection| {
             connection
                 .prepare_cached(
-                    "SELECT manifests.id, name, digest, media_type, bytes FROM manifests
+                    "SELECT manifests.id, name, digest, media_type, bytes, damage FROM manifests
                      JOIN repositories ON repositories.id = repository_id
                      LEFT JOIN manifest_bytes ON manifest_id = manifests.id
-                     WHERE manifests.id > ?1 ORDER BY manifests.id LIMIT ?2",
+                     WHERE manifests.id > ?1 AND (?3 IS NULL OR repository_id IN (SELECT value FROM json_each(?3)))
+                     ORDER BY manifests.id LIMIT ?2",
                 )?
-                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                .query_map(params![after, limit, scope.ids()], |row| {
                     Ok(RecordedManifest {
                         id: ManifestId(row.get(0)?),
                         repository: row.get(1)?,
                         digest: digest(row, 2)?,
                         media_type: row.get(3)?,
                         bytes: row.get::<_, Option<_>>(4)?.unwrap_or_default(),
+                        damage: row.get(5)?,
                     })
                 })?
                 .collect()
@@ -138,6 +129,62 @@ impl Reader<'_> {
                 .query_row(params![manifest.id.0, manifest.digest.as_str()], |_| Ok(()))
                 .optional()?;
             Ok(is_there.map(|()| references))
+        })
+    }
+
+    /// Lists images that need a blob, even if it was damaged and taken out, at most `limit`; and counts all of them.
+    pub fn images_needing(
+        &self,
+        blob: &Digest,
+        limit: usize,
+    ) -> Result<(Vec<AffectedImage>, u64), Error> {
+        let mut manifests = self.manifests_needing(blob, limit)?;
+        manifests.sort_unstable_by(|one, other| {
+            (&one.repository, &one.digest).cmp(&(&other.repository, &other.digest))
+        });
+        let listed = manifests.len() as u64;
+        let images = manifests
+            .into_iter()
+            .map(|manifest| self.affected_image(manifest));
+        let images = images.collect::<Result<Vec<_>, _>>()?;
+        let count = match listed < limit as u64 {
+            true => listed,
+            false => self.count_needing(blob)?,
+        };
+        Ok((images, count))
+    }
+
+    fn count_needing(&self, blob: &Digest) -> Result<u64, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT count(*) FROM (
+                         SELECT manifest_id FROM manifest_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?1)
+                         UNION SELECT manifest_id FROM absent_references WHERE digest = ?1 AND damage IS NOT NULL)",
+                )?
+                .query_row([blob.as_str()], |row| row.get(0))
+        })
+    }
+
+    fn affected_image(&self, manifest: HeldManifest) -> Result<AffectedImage, Error> {
+        Ok(AffectedImage {
+            tags: self.image_tags(manifest.id)?,
+            repository: manifest.repository,
+            digest: manifest.digest,
+        })
+    }
+
+    /// Lists the tags of a manifest and of the indexes that need it, in byte order; the first 1,000.
+    pub fn image_tags(&self, manifest: ManifestId) -> Result<Vec<String>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "WITH RECURSIVE above (id) AS (
+                         SELECT ?1 UNION SELECT parent_id FROM above JOIN manifest_children ON child_id = above.id
+                     ) SELECT DISTINCT name FROM tags WHERE manifest_id IN (SELECT id FROM above) ORDER BY name LIMIT ?2",
+                )?
+                .query_map(params![manifest.0, MAX_TAGS], |row| row.get(0))?
+                .collect()
         })
     }
 }

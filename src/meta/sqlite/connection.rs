@@ -43,7 +43,7 @@ pub(in crate::meta) const POOL_TIMEOUT: Duration = Duration::from_secs(5);
 const MIN_SCANS: usize = 4;
 
 /// Migrations by number. An applied one never changes.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("../../../migrations/01-initial.sql"),
     include_str!("../../../migrations/02-upload-progress.sql"),
     include_str!("../../../migrations/03-collection.sql"),
@@ -53,6 +53,7 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("../../../migrations/07-tag-age.sql"),
     include_str!("../../../migrations/08-deleted-content.sql"),
     include_str!("../../../migrations/09-imported-tags.sql"),
+    include_str!("../../../migrations/10-verification.sql"),
 ];
 
 /// Read-only connections that keep their page and statement caches for life.
@@ -465,6 +466,35 @@ mod tests {
             .execute_batch("INSERT INTO tags (repository_id, name, manifest_id, updated_at) VALUES (1, 'v1', 1, 5); DELETE FROM tags;")
             .unwrap();
         assert_eq!(opened.query_row(released, [], read), Ok(1));
+    }
+
+    #[test]
+    fn nothing_is_damaged_before_a_verification() {
+        let directory = tempfile::tempdir().unwrap();
+        let old = directory.path().join("old");
+        let connection = Connection::open(&old).unwrap();
+        for sql in &MIGRATIONS[..7] {
+            connection.execute_batch(sql).unwrap();
+        }
+        let sql = format!(
+            "PRAGMA user_version = 7; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO repositories (id, name, created_at) VALUES (1, 'app', 1);
+             INSERT INTO manifests (id, repository_id, digest, media_type, size, pushed_at) VALUES (1, 1, 'x', 'y', 2, 3);
+             INSERT INTO absent_references (repository_id, digest, manifest_id, is_child) VALUES (1, 'gap', 1, 0);"
+        );
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let sql = "SELECT (SELECT count(*) FROM manifests WHERE damage IS NULL),
+            (SELECT count(*) FROM absent_references WHERE damage IS NULL), (SELECT count(*) FROM verifications)";
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, i64>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
+        };
+        let opened = open_writer(&old).unwrap();
+        assert_eq!(opened.query_row(sql, [], read), Ok((1, 1, 0)));
     }
 
     #[test]

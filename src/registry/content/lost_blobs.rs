@@ -10,11 +10,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use crate::blob::BlobStore;
-use crate::meta::{self, HeldManifest, Reader};
+use crate::meta::{self, Reader};
 use crate::oci::Digest;
-
-/// Maximum number of images that a line of the log names.
-const MAX_IMAGES: usize = 10;
+use crate::registry::content::damage_log::names_needing;
 
 /// Blobs that were found lost, and not repaired since.
 #[derive(Default)]
@@ -34,14 +32,10 @@ impl LostBlobs {
             }
             self.count.store(digests.len() as u64, Ordering::Relaxed);
         }
-        let mut images = Vec::new();
-        for manifest in meta.manifests_needing(digest, MAX_IMAGES)? {
-            images.extend(names(meta, &manifest)?);
-        }
-        images.truncate(MAX_IMAGES);
+        let images = names_needing(meta, digest)?;
         tracing::error!(
             %digest,
-            images = images.join(" "),
+            images,
             "blob file is missing or has another length: push one of these images again to repair it"
         );
         Ok(())
@@ -82,17 +76,4 @@ impl BlobFiles {
         }
         Ok(is_lost)
     }
-}
-
-/// Names of an image: its tags, or else its digest.
-fn names(meta: &Reader<'_>, manifest: &HeldManifest) -> Result<Vec<String>, meta::Error> {
-    let repository = &manifest.repository;
-    let (tags, _) = meta.tags_of_manifest(manifest.id, MAX_IMAGES)?;
-    Ok(match &tags[..] {
-        [] => vec![format!("{repository}@{}", manifest.digest)],
-        tags => tags
-            .iter()
-            .map(|tag| format!("{repository}:{tag}"))
-            .collect(),
-    })
 }

@@ -1,15 +1,19 @@
 //! Check of the blobs that were taken over, in the background of a running server.
 
-use std::time::Instant;
-
-use crate::meta::WithdrawnFrom;
+use crate::meta::AffectedImage;
 use crate::oci::Digest;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::verify::comparison::{Comparison, withdraw};
+use crate::registry::verify::finding::image_names;
+use crate::registry::verify::pace::Pace;
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
+/// Maximum number of images that are listed of a damaged blob.
+const MAX_IMAGES: usize = 10_000;
+/// Maximum number of images that a line of the log names.
+const MAX_LOGGED: usize = 20;
 
 /// Result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,10 +47,8 @@ impl Import<'_> {
             };
             after = Some(last.id);
             for blob in batch {
-                let begun = Instant::now();
                 let unsound = self.check_blob(blob.digest, &mut counts).await?;
                 watch(&counts, unsound);
-                tokio::time::sleep(begun.elapsed()).await;
             }
         }
     }
@@ -56,36 +58,41 @@ impl Import<'_> {
         digest: Digest,
         counts: &mut BlobCheck,
     ) -> Result<Option<UnsoundBlob>, Error> {
-        let (found, affected) = match self.registry.verify().compare(&digest).await? {
+        let verify = self.registry.verify();
+        let (problem, is_served) = match verify.compare(&digest, Pace::Half).await? {
             Comparison::Sound { size } => {
-                self.registry.verify().confirm(digest, size).await?;
+                verify.confirm(digest, size).await?;
                 counts.sound += 1;
                 counts.size += size;
                 return Ok(None);
             }
-            Comparison::Damaged { found } => {
-                let named = digest.clone();
-                let affected = self
+            Comparison::Damaged(damage) => {
+                let (named, found) = (digest.clone(), damage.clone());
+                let withdrawn = self
                     .registry
                     .meta
-                    .write(move |tx| withdraw(tx, &named))
-                    .await?;
-                let Some(affected) = affected else {
+                    .write(move |tx| withdraw(tx, &named, &found));
+                if !withdrawn.await? {
                     return Ok(None);
-                };
+                }
                 counts.damaged += 1;
-                let found = found.as_ref().map_or("no file", Digest::as_str);
-                (Ok(found.to_owned()), affected)
+                (damage.problem, false)
             }
             Comparison::Unreadable(error) => {
                 counts.unreadable += 1;
-                (Err(error), Vec::new())
+                (format!("the file cannot be read: {error}"), true)
             }
         };
+        let named = digest.clone();
+        let (images, _) = self
+            .registry
+            .scan(move |reader| reader.images_needing(&named, MAX_IMAGES))
+            .await?;
         Ok(Some(UnsoundBlob {
             digest,
-            found,
-            affected,
+            problem,
+            is_served,
+            images,
         }))
     }
 }
@@ -94,34 +101,29 @@ impl Import<'_> {
 #[derive(Debug)]
 pub struct UnsoundBlob {
     pub digest: Digest,
-    /// Digest of its content, or the words "no file".
-    pub found: Result<String, std::io::Error>,
-    /// Images that name it.
-    pub affected: Vec<WithdrawnFrom>,
+    /// Description of the damage, in a few words.
+    pub problem: String,
+    /// True if it could not be read, and stays as it is.
+    pub is_served: bool,
+    /// Images that need it, the first 10,000.
+    pub images: Vec<AffectedImage>,
 }
 
 impl UnsoundBlob {
-    /// Logs it with the images that name it.
+    /// Logs it with the first images that need it.
     pub fn log(&self) {
-        let digest = &self.digest;
-        match &self.found {
-            Ok(found) => tracing::error!(
-                %digest,
-                found,
-                "a blob that was taken over is damaged and not served: push it again"
-            ),
-            Err(error) => {
-                tracing::error!(%digest, %error, "cannot read a blob that was taken over");
-            }
-        }
-        for image in &self.affected {
-            tracing::error!(
-                %digest,
-                repository = image.repository,
-                manifest = %image.manifest,
-                tags = image.tags.join(","),
-                "this image needs the damaged blob"
-            );
-        }
+        let names: Vec<_> = self.image_names().take(MAX_LOGGED).collect();
+        tracing::error!(
+            digest = %self.digest,
+            problem = self.problem,
+            is_served = self.is_served,
+            images = names.join(" "),
+            "a blob that was taken over is damaged: push one of these images again"
+        );
+    }
+
+    /// Names of the images: their tags, or else their digests.
+    pub fn image_names(&self) -> impl Iterator<Item = String> {
+        self.images.iter().flat_map(image_names)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::blob::SourceFile;
 use crate::meta::{
-    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WriteTx, now,
+    Actor, BlobRow, FormerTarget, ManifestId, Millis, TagOrigin, TakeOver, WithdrawnFile, WriteTx,
+    now,
 };
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -18,7 +19,7 @@ use crate::registry::import::progress::ImportProgress;
 use crate::registry::import::tag_fate::TagFate;
 use crate::registry::service::Registry;
 use crate::registry::settings::RegistrySettings;
-use crate::registry::verify::comparison::withdraw;
+use crate::registry::verify::comparison::{Damage, withdraw};
 
 impl<'r> Import<'r> {
     /// Returns how far the take-over of another registry's store in the data directory is.
@@ -153,7 +154,11 @@ impl Recording<'_> {
                 self.stored(&repository, &digests)?;
             }
             ImportPiece::Damaged(digest) => {
-                withdraw(self.tx, &digest)?;
+                let damage = Damage {
+                    problem: "the file of the other registry had another size".to_owned(),
+                    file: WithdrawnFile::Remove,
+                };
+                withdraw(self.tx, &digest, &damage)?;
             }
             ImportPiece::Manifests(repository, manifests) => {
                 progress.add_manifests(manifests.len());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
-use crate::meta::{DatabaseSize, Idle, Totals};
+use crate::meta::{DatabaseSize, Idle, Quarantined, Totals};
 
 /// Minimum validity of a measurement.
 ///
@@ -25,6 +25,7 @@ pub(in crate::registry) struct Measurements {
 pub struct StoreMeasurement {
     pub usage: StoreUsage,
     pub idle: Idle,
+    pub quarantined: Quarantined,
     pub(super) taken: Instant,
     pub(super) cost: Duration,
 }

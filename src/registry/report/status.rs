@@ -10,6 +10,7 @@ use crate::registry::error::Error;
 use crate::registry::facades::Status;
 use crate::registry::gc::counters::GcCounters;
 use crate::registry::report::measurement::StoreMeasurement;
+use crate::registry::verify::counters::VerifyCounters;
 use crate::threads::blocking;
 
 /// Maximum wait for the first measurement.
@@ -18,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 impl<'r> Status<'r> {
     pub fn gc(self) -> &'r GcCounters {
         &self.registry.collection
+    }
+
+    pub fn verification(self) -> &'r VerifyCounters {
+        &self.registry.verification
     }
 
     pub fn database(self) -> &'r meta::Stats {
@@ -84,13 +89,14 @@ impl<'r> Status<'r> {
         let taken = Instant::now();
         let usage = self.registry.reports().store_usage().await?;
         let cutoff = now().saturating_sub(self.registry.settings().retention.hold_period());
-        let idle = self
+        let (idle, quarantined) = self
             .registry
-            .scan(move |meta| meta.idle_bytes(cutoff))
+            .scan(move |meta| Ok((meta.idle_bytes(cutoff)?, meta.quarantined()?)))
             .await?;
         Ok(StoreMeasurement {
             usage,
             idle,
+            quarantined,
             taken,
             cost: taken.elapsed(),
         })

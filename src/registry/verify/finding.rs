@@ -1,14 +1,16 @@
 //! Results of a verification.
 
-use crate::meta::WithdrawnFrom;
+use crate::meta::AffectedImage;
 use crate::oci::Digest;
 
-/// Treatment of damaged blobs.
+/// Treatment of what is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// They are not served any more, until somebody pushes them again.
-    Withdraw,
     ReportOnly,
+    /// It is not served any more, until somebody pushes it again.
+    Withdraw,
+    /// As [`Self::Withdraw`]; counts and references are recorded anew, and files without a row are left to collection.
+    Repair,
 }
 
 /// Kind of something damaged.
@@ -22,14 +24,14 @@ pub enum FindingKind {
     Blob,
 }
 
-/// An image that is affected by damage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AffectedImage {
-    pub repository: String,
-    /// Digest of its manifest.
-    pub digest: Digest,
-    /// In byte order.
-    pub tags: Vec<String>,
+/// Fate of something damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing.
+    Reported,
+    /// It is not served until it is pushed again.
+    Withdrawn,
+    Repaired,
 }
 
 /// Something damaged.
@@ -39,11 +41,15 @@ pub struct Finding {
     pub digest: Option<Digest>,
     /// One sentence.
     pub problem: String,
+    pub outcome: Outcome,
+    /// Images that need it; the first 10,000.
     pub images: Vec<AffectedImage>,
+    /// Number of all images that need it.
+    pub image_count: u64,
 }
 
 /// Result of a verification.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Blobs that were read.
     pub blobs: u64,
@@ -51,7 +57,25 @@ pub struct Verification {
     pub size: u64,
     /// Manifests that were read.
     pub manifests: u64,
-    pub findings: Vec<Finding>,
+    /// Number of findings.
+    pub damaged: u64,
+    /// Files of blobs that the database does not know. They do no harm.
+    pub unknown_files: u64,
+    /// Size of those files, in bytes.
+    pub unknown_size: u64,
+}
+
+/// Progress of a verification.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VerifyProgress {
+    /// Blobs that were read, and those that are to be read.
+    pub blobs: u64,
+    pub all_blobs: u64,
+    /// Their sizes, in bytes.
+    pub size: u64,
+    pub all_size: u64,
+    /// Number of findings.
+    pub damaged: u64,
 }
 
 impl FindingKind {
@@ -66,12 +90,44 @@ impl FindingKind {
     }
 }
 
-impl From<WithdrawnFrom> for AffectedImage {
-    fn from(from: WithdrawnFrom) -> Self {
+impl Outcome {
+    /// One word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reported => "reported",
+            Self::Withdrawn => "withdrawn",
+            Self::Repaired => "repaired",
+        }
+    }
+}
+
+impl Finding {
+    /// A finding that affects no particular image.
+    pub(super) fn of_database(kind: FindingKind, problem: String, outcome: Outcome) -> Self {
         Self {
-            repository: from.repository,
-            digest: from.manifest,
-            tags: from.tags,
+            kind,
+            digest: None,
+            problem,
+            outcome,
+            images: Vec::new(),
+            image_count: 0,
+        }
+    }
+
+    /// Names of the images: their tags, or else their digests.
+    pub fn image_names(&self) -> impl Iterator<Item = String> {
+        self.images.iter().flat_map(image_names)
+    }
+}
+
+/// Names of an image: its tags, or else its digest.
+pub(in crate::registry) fn image_names(image: &AffectedImage) -> Vec<String> {
+    let repository = &image.repository;
+    match &image.tags[..] {
+        [] => vec![format!("{repository}@{}", image.digest)],
+        tags => {
+            let names = tags.iter().map(|tag| format!("{repository}:{tag}"));
+            names.collect()
         }
     }
 }

@@ -2,225 +2,265 @@
 //!
 //! Each read sees the last commit, and content may come and go meanwhile. So nothing counts as damaged before a second look.
 
-use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::blob::Hasher;
-use crate::meta::{RecordedManifest, WithdrawnFrom};
-use crate::oci::{Digest, Manifest};
-use crate::registry::blocking::blocking;
+use crate::meta::{self, Fault, RepositoryScope, VerificationRun, now};
+use crate::oci::RepositoryName;
 use crate::registry::error::Error;
 use crate::registry::facades::Verify;
-use crate::registry::verify::comparison::{Comparison, withdraw};
+use crate::registry::service::Registry;
 use crate::registry::verify::finding::{
-    AffectedImage, Finding, FindingKind, Treatment, Verification,
+    Finding, FindingKind, Outcome, Treatment, Verification, VerifyProgress,
 };
+use crate::registry::verify::pace::Pace;
 
-/// Number of blobs read from the database at once.
-const BLOBS: usize = 500;
-/// Number of manifests read from the database at once.
-const MANIFESTS: usize = 50;
+/// Interval at which it is recorded how far a run has come.
+const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 
-impl Verify<'_> {
-    /// Verifies everything, reading blobs at half the speed of the disk.
-    ///
-    /// # Errors
-    /// Errors of the database, if it is too damaged to be read.
-    pub async fn run(self, treatment: Treatment) -> Result<Verification, Error> {
-        let mut result = Verification::default();
-        let registry = self.registry;
-        let damage = registry.scan(|reader| reader.structural_damage()).await?;
-        let counts = registry.scan(|reader| reader.wrong_counts()).await?;
-        let database = damage.into_iter().map(|line| (FindingKind::Database, line));
-        let counts = counts
-            .into_iter()
-            .map(|name| (FindingKind::Count, format!("the number is wrong: {name}")));
-        let findings = database.chain(counts).map(|(kind, problem)| Finding {
-            kind,
-            digest: None,
-            problem,
-            images: Vec::new(),
-        });
-        result.findings.extend(findings);
-        self.manifests(&mut result).await?;
-        self.blobs(treatment, &mut result).await?;
-        Ok(result)
-    }
+/// Runner of a verification: each goes on with its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runner {
+    Command,
+    Server,
+}
 
-    async fn manifests(self, result: &mut Verification) -> Result<(), Error> {
-        let mut after = None;
-        loop {
-            let batch = self
-                .registry
-                .scan(move |reader| reader.manifests_after(after, MANIFESTS))
-                .await?;
-            let Some(last) = batch.last() else {
-                return Ok(());
-            };
-            after = Some(last.id);
-            for manifest in batch {
-                result.manifests += 1;
-                result.findings.extend(self.manifest(manifest).await?);
-            }
+/// Task of a verification.
+#[derive(Clone, Debug)]
+pub struct VerifyOptions {
+    pub runner: Runner,
+    pub treatment: Treatment,
+    pub pace: Pace,
+    /// Verify only what these repositories hold; everything if it is `None`.
+    pub repositories: Option<Vec<RepositoryName>>,
+    /// Begin anew, even if the last run was cut off.
+    pub is_anew: bool,
+}
+
+/// Something that a verification tells.
+pub enum VerifyEvent {
+    /// It goes on with the run that was begun at this time and cut off.
+    Resumed(VerificationRun),
+    Finding(Finding),
+    Progress(VerifyProgress),
+}
+
+/// Callback for each event.
+pub type VerifyWatcher<'w> = &'w mut (dyn FnMut(VerifyEvent) + Send);
+
+/// A part of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Database,
+    Manifests,
+    Blobs,
+    Files,
+    End,
+}
+
+/// A run under way.
+pub(super) struct Run<'r, 'w> {
+    pub registry: &'r Registry,
+    pub treatment: Treatment,
+    pub pace: Pace,
+    pub scope: RepositoryScope,
+    pub state: VerificationRun,
+    pub result: Verification,
+    pub progress: VerifyProgress,
+    runner: Runner,
+    watcher: VerifyWatcher<'w>,
+    recorded: Instant,
+}
+
+impl Runner {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Server => "server",
         }
-    }
-
-    async fn manifest(self, manifest: RecordedManifest) -> Result<Option<Finding>, Error> {
-        let (manifest, problem) = blocking(move || {
-            let problem = problem_of(&manifest);
-            (manifest, problem)
-        })
-        .await?;
-        let named = match problem {
-            Ok(references) => references,
-            Err(problem) => return Ok(Some(self.finding(manifest, problem).await?)),
-        };
-        let compared = self
-            .registry
-            .scan(move |reader| {
-                let recorded = reader.recorded_references(&manifest)?;
-                Ok((manifest, recorded))
-            })
-            .await?;
-        let (manifest, Some(recorded)) = compared else {
-            return Ok(None);
-        };
-        let recorded: BTreeSet<_> = recorded.into_iter().collect();
-        match named.symmetric_difference(&recorded).next() {
-            Some(digest) => {
-                let problem = format!(
-                    "the database does not record as its references what the manifest names: {digest}"
-                );
-                Ok(Some(self.finding(manifest, problem).await?))
-            }
-            None => Ok(None),
-        }
-    }
-
-    async fn finding(self, manifest: RecordedManifest, problem: String) -> Result<Finding, Error> {
-        let RecordedManifest {
-            id,
-            repository,
-            digest,
-            ..
-        } = manifest;
-        let tags = self.registry.scan(move |reader| reader.tags_on(id)).await?;
-        Ok(Finding {
-            kind: FindingKind::Manifest,
-            digest: Some(digest.clone()),
-            problem,
-            images: vec![AffectedImage {
-                repository,
-                digest,
-                tags,
-            }],
-        })
-    }
-
-    async fn blobs(self, treatment: Treatment, result: &mut Verification) -> Result<(), Error> {
-        let mut after = None;
-        loop {
-            let batch = self
-                .registry
-                .scan(move |reader| reader.blobs_after(after, BLOBS))
-                .await?;
-            let Some((last, _)) = batch.last() else {
-                return Ok(());
-            };
-            after = Some(*last);
-            for (_, digest) in batch {
-                let begun = Instant::now();
-                self.blob(digest, treatment, result).await?;
-                tokio::time::sleep(begun.elapsed()).await;
-            }
-        }
-    }
-
-    async fn blob(
-        self,
-        digest: Digest,
-        treatment: Treatment,
-        result: &mut Verification,
-    ) -> Result<(), Error> {
-        let (problem, images) = match self.compare(&digest).await? {
-            Comparison::Sound { size } => {
-                result.blobs += 1;
-                result.size += size;
-                return Ok(());
-            }
-            Comparison::Unreadable(error) => (
-                format!("the file cannot be read: {error}"),
-                self.images_of(&digest).await?,
-            ),
-            Comparison::Damaged { found } => {
-                let images = match treatment {
-                    Treatment::ReportOnly => self.images_of(&digest).await?,
-                    Treatment::Withdraw => self.withdraw(&digest).await?,
-                };
-                let problem = match found {
-                    Some(found) => format!("the file has digest {found}"),
-                    None => "the file is missing".to_owned(),
-                };
-                (problem, images)
-            }
-        };
-        // collected meanwhile, or pushed again
-        let Some(images) = images else {
-            return Ok(());
-        };
-        result.blobs += 1;
-        result.findings.push(Finding {
-            kind: FindingKind::Blob,
-            digest: Some(digest),
-            problem,
-            images: images.into_iter().map(AffectedImage::from).collect(),
-        });
-        Ok(())
-    }
-
-    /// Lists the images that need a blob; `None` if the blob is gone.
-    async fn images_of(self, digest: &Digest) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
-        let digest = digest.clone();
-        self.registry
-            .scan(move |reader| match reader.blob(&digest)? {
-                Some(blob) => Ok(Some(reader.manifests_naming(blob)?)),
-                None => Ok(None),
-            })
-            .await
-    }
-
-    /// Takes a damaged blob out of all repositories; `None` if it is gone, or sound at a second look.
-    ///
-    /// It is unverified in between, so that whoever pushes it replaces it.
-    async fn withdraw(self, digest: &Digest) -> Result<Option<Vec<WithdrawnFrom>>, Error> {
-        let registry = self.registry;
-        let suspect = digest.clone();
-        registry
-            .meta
-            .write(move |tx| Ok::<_, Error>(tx.suspect_blob(&suspect)?))
-            .await?;
-        if let Comparison::Sound { size } = self.compare(digest).await? {
-            self.confirm(digest.clone(), size).await?;
-            return Ok(None);
-        }
-        let digest = digest.clone();
-        registry.meta.write(move |tx| withdraw(tx, &digest)).await
     }
 }
 
-/// Compares a manifest's bytes with its digest; returns what they refer to.
-fn problem_of(manifest: &RecordedManifest) -> Result<BTreeSet<Digest>, String> {
-    let RecordedManifest {
-        digest,
-        media_type,
-        bytes,
-        ..
-    } = manifest;
-    let actual = Hasher::digest(digest.algorithm(), bytes);
-    if actual != *digest {
-        return Err(format!("its bytes have digest {actual}"));
+impl Phase {
+    const ALL: [Self; 5] = [
+        Self::Database,
+        Self::Manifests,
+        Self::Blobs,
+        Self::Files,
+        Self::End,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::Manifests => "manifests",
+            Self::Blobs => "blobs",
+            Self::Files => "files",
+            Self::End => "end",
+        }
     }
-    let parsed = Manifest::parse(Some(media_type), bytes).map_err(|error| error.to_string())?;
-    let references = parsed.references.into_iter();
-    Ok(references.map(|reference| reference.digest).collect())
+
+    fn parse(text: &str) -> Self {
+        let found = Self::ALL.into_iter().find(|phase| phase.as_str() == text);
+        found.unwrap_or(Self::Database)
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Self::Database => Self::Manifests,
+            Self::Manifests => Self::Blobs,
+            Self::Blobs => Self::Files,
+            Self::Files | Self::End => Self::End,
+        }
+    }
+}
+
+impl<'r> Verify<'r> {
+    /// Verifies what is stored. A run that was cut off goes on where it was.
+    ///
+    /// # Errors
+    /// [`Error::NameUnknown`], and errors of the database, unless it is damaged: that is a finding.
+    pub async fn run(
+        self,
+        options: VerifyOptions,
+        watcher: VerifyWatcher<'_>,
+    ) -> Result<Verification, Error> {
+        let mut run = self.begin(options, watcher).await?;
+        loop {
+            let phase = Phase::parse(&run.state.phase);
+            let done = match phase {
+                Phase::Database => run.database().await,
+                Phase::Manifests => run.manifests().await,
+                Phase::Blobs => run.blobs().await,
+                Phase::Files => run.files().await,
+                Phase::End => break,
+            };
+            match done {
+                Err(Error::Meta(error)) if is_damage(&error) => run.report_damage(&error),
+                other => other?,
+            }
+            run.state.phase = phase.next().as_str().to_owned();
+            run.state.after = 0;
+        }
+        run.state.finished_at = Some(now());
+        run.record().await?;
+        run.result.damaged = run.state.damaged;
+        run.result.blobs = run.state.blobs;
+        run.result.size = run.state.size;
+        run.result.manifests = run.state.manifests;
+        Ok(run.result)
+    }
+
+    async fn begin<'w>(
+        self,
+        options: VerifyOptions,
+        watcher: VerifyWatcher<'w>,
+    ) -> Result<Run<'r, 'w>, Error> {
+        let VerifyOptions {
+            runner,
+            treatment,
+            pace,
+            repositories,
+            is_anew,
+        } = options;
+        let registry = self.registry;
+        let (scope, last) = registry
+            .scan(move |reader| {
+                let last = reader.verification(runner.as_str())?;
+                let Some(names) = repositories else {
+                    return Ok((Ok(RepositoryScope::ALL), last));
+                };
+                let mut ids = Vec::new();
+                for name in names {
+                    match reader.repository(&name)? {
+                        Some(id) => ids.push(id),
+                        None => return Ok((Err(name), last)),
+                    }
+                }
+                Ok((Ok(RepositoryScope::of(&ids)), last))
+            })
+            .await?;
+        let scope = scope.map_err(Error::NameUnknown)?;
+        let fresh = VerificationRun {
+            place: registry.meta.place(),
+            scope: scope.as_str().to_owned(),
+            begun_at: now(),
+            phase: Phase::Database.as_str().to_owned(),
+            ..VerificationRun::default()
+        };
+        let cut_off = last.filter(|last| {
+            last.finished_at.is_none() && last.place == fresh.place && last.scope == fresh.scope
+        });
+        let resumed = cut_off.filter(|_| !is_anew && treatment != Treatment::ReportOnly);
+        if let Some(run) = &resumed {
+            watcher(VerifyEvent::Resumed(run.clone()));
+        }
+        Ok(Run {
+            registry,
+            treatment,
+            pace,
+            scope,
+            state: resumed.unwrap_or(fresh),
+            result: Verification::default(),
+            progress: VerifyProgress::default(),
+            runner,
+            watcher,
+            recorded: Instant::now(),
+        })
+    }
+}
+
+impl Run<'_, '_> {
+    /// Reports something damaged.
+    pub(super) fn report(&mut self, finding: Finding) {
+        self.state.damaged += 1;
+        (self.watcher)(VerifyEvent::Finding(finding));
+    }
+
+    /// Reports that the database cannot be read any further.
+    fn report_damage(&mut self, error: &meta::Error) {
+        self.report(Finding::of_database(
+            FindingKind::Database,
+            error.to_string(),
+            Outcome::Reported,
+        ));
+    }
+
+    /// Shows, and records from time to time, how far the run has come.
+    pub(super) async fn advance(&mut self) -> Result<(), Error> {
+        self.progress.damaged = self.state.damaged;
+        (self.watcher)(VerifyEvent::Progress(self.progress));
+        if self.recorded.elapsed() >= RECORD_INTERVAL {
+            self.record().await?;
+        }
+        Ok(())
+    }
+
+    /// Records how far the run has come, unless it is to change nothing.
+    async fn record(&mut self) -> Result<(), Error> {
+        self.recorded = Instant::now();
+        if self.treatment == Treatment::ReportOnly {
+            return Ok(());
+        }
+        let (runner, state) = (self.runner.as_str(), self.state.clone());
+        let recorded = self
+            .registry
+            .meta
+            .write_lazily(move |tx| Ok::<_, Error>(tx.record_verification(runner, &state)?))
+            .await;
+        match recorded {
+            // there is no place for it in a damaged database, and a full disk is nobody's damage
+            Err(Error::Meta(error)) if is_damage(&error) => Ok(()),
+            Err(Error::StorageFull(_)) => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// Reports whether the database is damaged, as far as an error of it says.
+pub(super) fn is_damage(error: &meta::Error) -> bool {
+    match error {
+        meta::Error::Damaged { .. } => true,
+        meta::Error::Database { kind, .. } => matches!(kind, Fault::Damaged | Fault::Foreign),
+        _ => false,
+    }
 }

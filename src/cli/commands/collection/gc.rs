@@ -137,7 +137,7 @@ pub(super) async fn sweep(
     sweep: SweepOptions,
     is_quiet: bool,
 ) -> Result<SweepCounts, Error> {
-    let bar = Bar::new().filter(|_| !is_quiet);
+    let bar = Bar::of_collection().filter(|_| !is_quiet);
     let mut update = |progress: &Progress| {
         if let Some(bar) = &bar {
             bar.update(progress);

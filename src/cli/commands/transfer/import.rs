@@ -207,8 +207,8 @@ impl Outcome {
             })
         });
         let unsound = self.unsound.iter().map(|blob| {
-            let images = blob.affected.iter().map(|image| {
-                json!({ "repository": image.repository, "digest": image.manifest.as_str(), "tags": image.tags })
+            let images = blob.images.iter().map(|image| {
+                json!({ "repository": image.repository, "digest": image.digest.as_str(), "tags": image.tags })
             });
             json!({
                 "digest": blob.digest.as_str(), "problem": unsoundness(blob),
@@ -242,21 +242,15 @@ fn problem(problem: &Problem) -> String {
 
 fn damaged(blob: &UnsoundBlob) -> String {
     let mut text = format!("blob {}: {}\n", blob.digest, plain(&unsoundness(blob)));
-    for image in &blob.affected {
-        let name = match image.tags.is_empty() {
-            true => format!("{}@{}", image.repository, image.manifest),
-            false => format!("{}:{}", image.repository, image.tags.join(",")),
-        };
+    for name in blob.image_names() {
         text += &format!("  needed by {name}\n");
     }
     text
 }
 
 fn unsoundness(blob: &UnsoundBlob) -> String {
-    match &blob.found {
-        Ok(found) => {
-            format!("its content is not what its digest says, but {found}; it is not served")
-        }
-        Err(error) => format!("it cannot be read: {error}"),
+    match blob.is_served {
+        true => blob.problem.clone(),
+        false => format!("{}; it is not served", blob.problem),
     }
 }

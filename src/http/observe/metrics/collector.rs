@@ -10,14 +10,13 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
 use crate::http::endpoint::RouteLabel;
-use crate::http::observe::metrics::families::{ConstHistogram, Families, count};
+use crate::http::observe::metrics::families::{ConstHistogram, Families, MILLISECONDS, count};
 use crate::http::observe::metrics::process::ProcessUsage;
 use crate::http::observe::metrics::requests::{METHODS, RouteMetrics, STATUSES};
+use crate::http::observe::metrics::verification;
 use crate::http::observe::monitoring::Monitor;
 use crate::registry::{Operation, Shortage, StoreMeasurement};
 use crate::tls::Tls;
-
-const MILLISECONDS: f64 = 1e3;
 
 /// Sources of all metrics.
 pub(crate) struct Collected {
@@ -43,6 +42,11 @@ impl Collector for Collected {
         self.files(&mut out)?;
         self.database(&mut out)?;
         self.collection(&mut out)?;
+        verification::encode(
+            self.monitor.registry.status().verification(),
+            self.measured.as_ref().map(|measured| measured.quarantined),
+            &mut out,
+        )?;
         self.store(&mut out)?;
         self.logins(&mut out)?;
         self.server(&mut out)?;

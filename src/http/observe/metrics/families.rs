@@ -18,6 +18,9 @@ const NANOSECONDS: f64 = 1e9;
 /// Writer of families, each with its help, type and samples.
 pub(crate) struct Families<'e>(DescriptorEncoder<'e>);
 
+/// Number of milliseconds in a second.
+pub(crate) const MILLISECONDS: f64 = 1e3;
+
 impl<'e> Families<'e> {
     pub(crate) fn new(encoder: DescriptorEncoder<'e>) -> Self {
         Self(encoder)

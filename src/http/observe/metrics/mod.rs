@@ -5,3 +5,4 @@ pub(crate) mod families;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod requests;
+pub(crate) mod verification;

@@ -34,7 +34,8 @@ impl FoundBlob<'_> {
                     .blobs()
                     .is_intact(self.repository, self.digest, self.size)
                     .await?;
-                Err(blob_unknown(self.repository, self.digest))
+                let blobs = self.registry.blobs();
+                Err(blobs.lost(self.repository, self.digest).await?)
             }
             Err(error) => Err(Error::files("opening a blob")(error)),
         }
@@ -54,20 +55,33 @@ impl Blobs<'_> {
     where
         Self: 'a,
     {
-        let unknown = || blob_unknown(repository, digest);
-        let link = self.link(repository, digest).await?.ok_or_else(unknown)?;
+        let Some(link) = self.link(repository, digest).await? else {
+            return Err(self.registry.missing_blob(repository, digest).await);
+        };
         if !self.promise_link(repository, digest, &link).await? {
-            return Err(unknown());
+            return Err(blob_unknown(repository, digest));
         }
         let size = link.blob.size;
         if !self.is_intact(repository, digest, size).await? {
-            return Err(unknown());
+            return Err(self.lost(repository, digest).await?);
         }
         Ok(FoundBlob {
             registry: self.registry,
             repository,
             digest,
             size,
+        })
+    }
+
+    /// Returns the error for a blob whose file was found lost: unknown, if the blob is gone by now.
+    async fn lost(self, repository: &RepositoryName, digest: &Digest) -> Result<Error, Error> {
+        Ok(match self.link(repository, digest).await? {
+            Some(_) => Error::BlobDamaged {
+                repository: repository.clone(),
+                digest: digest.clone(),
+                problem: "its file is missing or has another length".to_owned(),
+            },
+            None => blob_unknown(repository, digest),
         })
     }
 

@@ -28,7 +28,10 @@ impl Manifests<'_> {
                     .await?
             }
         };
-        found.ok_or_else(|| manifest_unknown(repository, reference))
+        match found {
+            Some(manifest) => Ok(manifest),
+            None => Err(self.registry.missing_manifest(repository, reference).await),
+        }
     }
 
     /// Returns a manifest and promises that it stays for at least half a lease.

@@ -2,5 +2,6 @@
 
 pub(in crate::registry) mod blob;
 pub(in crate::registry) mod counts;
+mod damaged;
 pub(in crate::registry) mod manifest;
 pub(in crate::registry) mod promises;

@@ -91,17 +91,24 @@ impl<'c> RepositoryChange<'c> {
         needed: Needed<'_>,
     ) -> Result<ManifestId, Error> {
         let tx = self.tx;
-        if let Some(manifest) = tx.manifest(self.id, &new.digest)? {
-            tx.renew_manifest(manifest, self.now)?;
-            self.mend_media_type(manifest, new)?;
-            return Ok(manifest);
-        }
         let needed = if self.settings.sparse {
             Needed::Nothing
         } else {
             needed
         };
-        self.insert_manifest(references, new, needed)
+        let Some(manifest) = tx.manifest(self.id, &new.digest)? else {
+            return self.insert_manifest(references, new, needed);
+        };
+        tx.renew_manifest(manifest, self.now)?;
+        if tx.is_damaged(manifest)? {
+            let targets = self.resolve_references(references, needed)?;
+            tx.replace_manifest(manifest, new)?;
+            self.add_references(manifest, references, targets)?;
+            tx.hold_referrers(self.id, manifest, new)?;
+        } else {
+            self.mend_media_type(manifest, new)?;
+        }
+        Ok(manifest)
     }
 
     /// Records a manifest that the repository does not hold, with its references.
@@ -117,15 +124,36 @@ impl<'c> RepositoryChange<'c> {
         let tx = self.tx;
         let targets = self.resolve_references(references, needed)?;
         let manifest = tx.insert_manifest(self.id, new, self.now)?;
-        for (reference, target) in references.iter().zip(targets) {
-            match target {
-                Target::Blob(blob) => tx.add_blob_reference(manifest, blob, reference)?,
-                Target::Manifest(child) => tx.add_child_reference(manifest, child)?,
-                Target::Absent => tx.add_absent_reference(self.id, manifest, reference)?,
-            }
-        }
+        self.add_references(manifest, references, targets)?;
         tx.hold_referrers(self.id, manifest, new)?;
         Ok(manifest)
+    }
+
+    /// Records the references of a manifest anew; gaps are accepted.
+    pub fn renew_references(
+        &self,
+        manifest: ManifestId,
+        references: &[Reference],
+    ) -> Result<(), Error> {
+        let targets = self.resolve_references(references, Needed::Nothing)?;
+        self.tx.forget_references(manifest)?;
+        self.add_references(manifest, references, targets)
+    }
+
+    fn add_references(
+        &self,
+        manifest: ManifestId,
+        references: &[Reference],
+        targets: Vec<Target>,
+    ) -> Result<(), Error> {
+        for (reference, target) in references.iter().zip(targets) {
+            match target {
+                Target::Blob(blob) => self.tx.add_blob_reference(manifest, blob, reference)?,
+                Target::Manifest(child) => self.tx.add_child_reference(manifest, child)?,
+                Target::Absent => self.tx.add_absent_reference(self.id, manifest, reference)?,
+            }
+        }
+        Ok(())
     }
 
     /// Replaces the media type of a manifest that was pushed under a less specific one before.

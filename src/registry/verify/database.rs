@@ -1,0 +1,70 @@
+//! Verification of the database against itself.
+
+use std::time::Instant;
+
+use crate::meta::now;
+use crate::registry::error::Error;
+use crate::registry::verify::finding::{Finding, FindingKind, Outcome, Treatment};
+use crate::registry::verify::run::{Run, is_damage};
+
+/// Remedy for a damaged database, after its damage.
+const REMEDY: &str = "stop the server and restore the last backup of registry.db, beside the present blobs/ (docs/backup.md)";
+
+impl Run<'_, '_> {
+    /// Verifies the structure of the database, table by table, and its counts; all of it belongs to no repository.
+    pub(super) async fn database(&mut self) -> Result<(), Error> {
+        if self.scope == crate::meta::RepositoryScope::ALL {
+            self.structure().await?;
+            self.counts().await?;
+        }
+        self.quarantined().await
+    }
+
+    async fn structure(&mut self) -> Result<(), Error> {
+        for table in self.registry.scan(|reader| reader.tables()).await? {
+            let begun = Instant::now();
+            let found = self
+                .registry
+                .scan(move |reader| reader.structural_damage(&table))
+                .await;
+            let lines = match found {
+                Err(Error::Meta(error)) if is_damage(&error) => vec![error.to_string()],
+                other => other?,
+            };
+            for line in lines {
+                self.report(Finding::of_database(
+                    FindingKind::Database,
+                    format!("{line}; {REMEDY}"),
+                    Outcome::Reported,
+                ));
+            }
+            self.pace
+                .rest(&self.registry.blobs, begun.elapsed(), 0)
+                .await;
+        }
+        Ok(())
+    }
+
+    async fn counts(&mut self) -> Result<(), Error> {
+        let begun = Instant::now();
+        let wrong = self.registry.scan(|reader| reader.wrong_counts()).await?;
+        self.pace
+            .rest(&self.registry.blobs, begun.elapsed(), 0)
+            .await;
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let outcome = if self.treatment == Treatment::Repair {
+            let mend = |tx: &crate::meta::WriteTx<'_>| Ok::<_, Error>(tx.mend_counts(now())?);
+            self.registry.meta.write(mend).await?;
+            Outcome::Repaired
+        } else {
+            Outcome::Reported
+        };
+        for name in wrong {
+            let problem = format!("the number is wrong: {name}");
+            self.report(Finding::of_database(FindingKind::Count, problem, outcome));
+        }
+        Ok(())
+    }
+}

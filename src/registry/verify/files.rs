@@ -1,0 +1,102 @@
+//! Files of blobs that the database does not know: a copy made by hand leaves some.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::blob::{Shard, StoredFile};
+use crate::meta::{RepositoryScope, WriteTx, now};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::verify::comparison::Comparison;
+use crate::registry::verify::finding::Treatment;
+use crate::registry::verify::run::Run;
+
+impl Run<'_, '_> {
+    /// Counts such files, and leaves them to collection if the run repairs.
+    pub(super) async fn files(&mut self) -> Result<(), Error> {
+        if self.scope != RepositoryScope::ALL {
+            return Ok(());
+        }
+        let blobs = Arc::clone(&self.registry.blobs);
+        let shards = blocking(move || blobs.shards())
+            .await?
+            .map_err(Error::files("listing the blobs"))?;
+        for shard in shards {
+            let begun = Instant::now();
+            for file in self.unknown_files(shard).await? {
+                self.result.unknown_files += 1;
+                self.result.unknown_size += file.size;
+                if self.treatment == Treatment::Repair {
+                    self.adopt(file).await?;
+                }
+            }
+            self.pace
+                .rest(&self.registry.blobs, begun.elapsed(), 0)
+                .await;
+        }
+        Ok(())
+    }
+
+    async fn unknown_files(&mut self, shard: Shard) -> Result<Vec<StoredFile>, Error> {
+        let blobs = Arc::clone(&self.registry.blobs);
+        let mut files = blocking(move || blobs.files_in(&shard))
+            .await?
+            .map_err(Error::files("listing the blobs"))?;
+        files = self
+            .registry
+            .scan(move |reader| {
+                let mut unknown = Vec::new();
+                for file in files {
+                    if reader.blob(&file.digest)?.is_none() && !reader.is_removal(&file.digest)? {
+                        unknown.push(file);
+                    }
+                }
+                Ok(unknown)
+            })
+            .await?;
+        if files.is_empty() {
+            return Ok(files);
+        }
+        // another look, inside a change: one that publishes a blob makes its file first, and its row then
+        let registry = self.registry.clone();
+        self.registry
+            .meta
+            .write_lazily(move |tx| {
+                let mut unknown = Vec::new();
+                for file in files {
+                    if is_unknown(tx, &file)? && registry.blobs.has_blob(&file.digest, file.size) {
+                        unknown.push(file);
+                    }
+                }
+                Ok::<_, Error>(unknown)
+            })
+            .await
+    }
+
+    /// Records the blob of a file, without any holder: it is collected after the grace period.
+    ///
+    /// If it is what its digest says, it is back in the images that it was taken out of.
+    async fn adopt(&mut self, file: StoredFile) -> Result<(), Error> {
+        let compared = self.registry.verify().compare(&file.digest, self.pace);
+        let sound = match compared.await? {
+            Comparison::Sound { size } => Some(size),
+            Comparison::Damaged(_) | Comparison::Unreadable(_) => None,
+        };
+        self.registry
+            .meta
+            .write(move |tx| {
+                if is_unknown(tx, &file)? {
+                    match sound {
+                        Some(size) => tx.insert_blob(&file.digest, size, now())?,
+                        None => tx.insert_unverified_blob(&file.digest, file.size, now())?,
+                    };
+                }
+                Ok::<_, Error>(())
+            })
+            .await
+    }
+}
+
+fn is_unknown(tx: &WriteTx<'_>, file: &StoredFile) -> Result<bool, Error> {
+    Ok(tx.blob(&file.digest)?.is_none() && !tx.is_removal(&file.digest)?)
+}

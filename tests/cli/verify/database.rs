@@ -1,0 +1,185 @@
+//! A database that was altered or damaged: found, explained, and healed by a push or by `--repair`.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+
+use super::{found, verify};
+use crate::support::{Image, Server};
+
+/// Statements that damage the database, with the kind and the name under which each is found.
+fn alterations() -> Vec<(String, &'static str, String)> {
+    let digest = |seed| Image::small(seed).digest();
+    vec![
+        (
+            format!(
+                "UPDATE manifest_bytes SET bytes = CAST('{{}}' AS BLOB) WHERE manifest_id = (SELECT id FROM manifests WHERE digest = '{}')",
+                digest(0)
+            ),
+            "manifest",
+            digest(0),
+        ),
+        (
+            format!(
+                "DELETE FROM manifest_bytes WHERE manifest_id = (SELECT id FROM manifests WHERE digest = '{}')",
+                digest(1)
+            ),
+            "manifest",
+            digest(1),
+        ),
+        (
+            "UPDATE repositories SET manifests = 7".to_owned(),
+            "count",
+            "app".to_owned(),
+        ),
+        (
+            format!(
+                "UPDATE manifests SET holders = 3 WHERE digest = '{}'",
+                digest(2)
+            ),
+            "count",
+            digest(2),
+        ),
+        (
+            "UPDATE blobs SET links = 9 WHERE id = 1".to_owned(),
+            "count",
+            "links of blob".to_owned(),
+        ),
+        (
+            "UPDATE repository_blobs SET holders = 9 WHERE blob_id = 2".to_owned(),
+            "count",
+            "that need blob".to_owned(),
+        ),
+        (
+            "UPDATE tags SET manifest_id = 999 WHERE name = 'v4'".to_owned(),
+            "database",
+            "a row of tags".to_owned(),
+        ),
+        (
+            format!(
+                "INSERT INTO absent_references VALUES (1, 'sha256:{}', (SELECT id FROM manifests WHERE digest = '{}'), 0, NULL)",
+                "0".repeat(64),
+                digest(3)
+            ),
+            "manifest",
+            digest(3),
+        ),
+    ]
+}
+
+fn open(server: &Server) -> rusqlite::Connection {
+    let database = rusqlite::Connection::open(server.directory().join("registry.db"));
+    let database = database.expect("the database");
+    database
+        .execute_batch("PRAGMA foreign_keys = OFF")
+        .expect("off");
+    database
+}
+
+#[test]
+fn an_altered_database_is_found_and_repaired() {
+    let server = Server::start();
+    let mut client = server.client();
+    let images: Vec<_> = (0..5).map(Image::small).collect();
+    for (seed, image) in images.iter().enumerate() {
+        image.push(&mut client, "app", &format!("v{seed}"));
+    }
+    let database = open(&server);
+    for (sql, kind, name) in alterations() {
+        database
+            .execute_batch(&sql)
+            .unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let (is_sound, printed) = verify(&server, &["--dry-run"]);
+        let found = found(&printed, kind);
+        assert!(
+            !is_sound && found.iter().any(|found| found.contains(&name)),
+            "{name} is not in {printed}"
+        );
+    }
+    let (_, printed) = verify(&server, &[]);
+    assert!(found(&printed, "blob").is_empty(), "{printed}");
+    let output = server.cli(&["verify"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        !output.status.success() && text.contains("needed by app:v0"),
+        "{text}"
+    );
+    // the tag that points nowhere is somebody's decision
+    database
+        .execute_batch("UPDATE tags SET manifest_id = (SELECT manifest_id FROM tags WHERE name = 'v3') WHERE name = 'v4'")
+        .expect("mended");
+    let (is_sound, _) = verify(&server, &["--repair"]);
+    assert!(!is_sound);
+    for (seed, image) in images.iter().enumerate() {
+        image.push(&mut client, "app", &format!("v{seed}"));
+        image.assert_pulls(&mut client, "app", &format!("v{seed}"));
+    }
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
+}
+
+#[test]
+fn a_damaged_manifest_is_not_served_and_healed_by_a_push() {
+    let server = Server::start();
+    let (mut client, image) = (server.client(), Image::small(1));
+    image.push(&mut client, "app", "v1");
+    open(&server)
+        .execute_batch("UPDATE manifest_bytes SET bytes = CAST('{}' AS BLOB)")
+        .expect("altered");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(!is_sound);
+    assert_eq!(printed["findings"][0]["outcome"], "withdrawn", "{printed}");
+    for reference in ["v1", &image.digest()] {
+        let path = format!("/v2/app/manifests/{reference}");
+        assert_eq!(client.head(&path).status, 404);
+        let answer = client.get(&path);
+        answer.refused(404, "MANIFEST_UNKNOWN");
+        let detail = &answer.json()["errors"][0]["detail"];
+        assert!(
+            detail["digest"] == image.digest() && detail["damage"].is_string(),
+            "{detail}"
+        );
+    }
+    assert!(server.log().contains("a damaged manifest is asked for"));
+    image.push(&mut client, "app", "v1");
+    image.assert_pulls(&mut client, "app", "v1");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
+}
+
+/// Pages get other bytes, one after the other, as on a disk that forgets.
+#[test]
+fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
+    let mut server = Server::start();
+    let mut client = server.client();
+    for seed in 0..200 {
+        Image::small(seed).push(&mut client, "app", &format!("v{seed}"));
+    }
+    server.stop();
+    let database = open(&server);
+    let number = |sql: &str| database.query_row(sql, [], |row| row.get::<_, usize>(0));
+    number("PRAGMA wal_checkpoint(TRUNCATE)").expect("a checkpoint");
+    let free = number("PRAGMA freelist_count").expect("a number");
+    drop(database);
+    let path = server.directory().join("registry.db");
+    let whole = fs::read(&path).expect("the database");
+    let pages = whole.len() / 4096;
+    assert!(pages > 40, "{pages}");
+    let mut missed = 0;
+    for page in (1..pages).step_by(pages / 12) {
+        let file = fs::File::options().write(true).open(&path).expect("a file");
+        file.write_all_at(&[0xa5; 4096], page as u64 * 4096)
+            .expect("written");
+        let output = server.cli(&["verify", "--dry-run"]);
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        if output.status.success() {
+            missed += 1;
+        } else {
+            assert!(said.contains("backup"), "page {page}: {said}");
+        }
+        fs::write(&path, &whole).expect("restored");
+    }
+    assert!(missed <= free, "{missed} of {free} free pages");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
+}
