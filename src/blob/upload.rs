@@ -61,7 +61,7 @@ pub struct UploadFile {
     /// Bytes that the kernel was asked to write back.
     handed_over: u64,
     /// Blob whose name it has instead of its own.
-    moved_to: Box<Mutex<Option<Digest>>>,
+    moved_to: Mutex<Option<Digest>>,
     _in_use: InUse,
 }
 
@@ -98,7 +98,7 @@ impl UploadFile {
                 file,
                 length,
                 handed_over: length,
-                moved_to: Box::default(),
+                moved_to: Mutex::default(),
                 _in_use: traffic.enter(),
             };
             // between opening and locking, the last holder may have finished: the file is then a blob

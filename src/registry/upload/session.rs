@@ -253,7 +253,7 @@ impl Uploads<'_> {
             Err(cut_off @ IngestError::Body(..)) => return Err(cut_off),
         };
         let rolled_back = match file {
-            Some(file) => roll_back(file, start).await,
+            Some(file) => roll_back(*file, start).await,
             None => Ok(()),
         };
         Err(IngestError::Broken(
