@@ -33,6 +33,12 @@ pub enum Damage {
     Gap(Digest),
     #[error("this registry accepts no such name: {0}")]
     Name(String),
+    #[error(
+        "the image has no repository's name: name one, as in registry import SOURCE REPOSITORY"
+    )]
+    Unnamed,
+    #[error("the archive has no such file")]
+    MissingFile,
     #[error("the tag was changed here, and in the source as well")]
     ChangedOnBothSides,
     #[error("{0}")]

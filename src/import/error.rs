@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::oci::TagName;
 use crate::registry;
 
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +14,21 @@ pub enum Error {
     Unreadable { path: PathBuf, cause: io::Error },
     #[error("the store of registry:2 in {path} was not taken over completely, and is not there any more: put it back, and start again", path = .0.display())]
     Gone(PathBuf),
-    #[error("{path} holds no store of registry:2: name the directory that has docker/registry/v2 in it", path = .0.display())]
-    NoStore(PathBuf),
+    #[error("{path} is neither the directory of a registry:2, with docker/registry/v2 in it, nor an image layout, with index.json", path = .0.display())]
+    NoSource(PathBuf),
+    #[error("{path} lists no images: it has neither index.json nor manifest.json, or they are empty", path = .0.display())]
+    NoImages(PathBuf),
+    #[error("cannot read the archive {path}: {cause}", path = .path.display())]
+    Archive { path: PathBuf, cause: io::Error },
+    #[error("{path} is not a list of images: {cause}", path = .path.display())]
+    List {
+        path: PathBuf,
+        cause: serde_json::Error,
+    },
+    #[error(
+        "there are {images} images, and all would get the tag {tag}: name a repository without a tag"
+    )]
+    OneTag { tag: TagName, images: usize },
     /// The receiver of the pieces has ended, and says why.
     #[error("the import was interrupted")]
     Interrupted,
@@ -23,6 +37,20 @@ pub enum Error {
 impl Error {
     pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Unreadable {
+            path: path.to_owned(),
+            cause,
+        }
+    }
+
+    pub(super) fn archive(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |cause| Self::Archive {
+            path: path.to_owned(),
+            cause,
+        }
+    }
+
+    pub(super) fn list(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        move |cause| Self::List {
             path: path.to_owned(),
             cause,
         }

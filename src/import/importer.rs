@@ -9,12 +9,16 @@ use std::sync::Arc;
 use parking_lot::{Condvar, Mutex};
 use tokio::runtime::Handle;
 
+use crate::import::archive::{
+    Contents, ImageTransfer, LayoutDirectory, Place, PlanSpool, RegistrySpool, Spool, Spooled,
+};
 use crate::import::damage::Damage;
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
 use crate::import::receiver::{Arrived, Receiver};
 use crate::import::report::{ImportState, Ledger, Report};
 use crate::import::selection::Selection;
+use crate::import::source::Source;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{
     self, Actor, Brought, ImportPiece, ImportedBlob, ImportedTag, Present, Registry, TagFate,
@@ -31,6 +35,8 @@ pub struct Importer {
     /// The way of blobs' files; `None` only plans.
     pub way: Option<Way>,
     pub actor: Actor,
+    /// Place for all images of a layout, which may have no names.
+    pub place: Option<Place>,
     /// The registry here; a plan needs none.
     registry: Option<Registry>,
     ledger: Arc<Ledger>,
@@ -43,6 +49,7 @@ impl Importer {
             selection,
             way: None,
             actor,
+            place: None,
             registry,
             ledger: Arc::default(),
         }
@@ -61,8 +68,8 @@ impl Importer {
         self.ledger.state()
     }
 
-    /// Imports a store of `registry:2`, or plans that.
-    pub async fn run(&self, store: DistributionStore) -> Result<(), Error> {
+    /// Imports from a source, or plans that.
+    pub async fn run(&self, source: Source) -> Result<(), Error> {
         let receiver = Importing {
             registry: self.registry.clone(),
             way: self.way,
@@ -71,14 +78,18 @@ impl Importer {
             claims: Claims::default(),
             runtime: Handle::current(),
         };
-        let selection = self.selection.clone();
-        let reading = blocking::run(move || {
-            store.read(&receiver, THREADS, &mut |repository| {
-                selection.name(&repository.name).unwrap_or_else(|damage| {
-                    receiver.report(repository.path(), damage);
-                    None
-                })
-            })
+        let (selection, place) = (self.selection.clone(), self.place.clone());
+        let reading = blocking::run(move || match source {
+            Source::Distribution(store) => receiver.read_store(&store, &selection),
+            Source::Layout(directory) => {
+                let contents = LayoutDirectory(directory);
+                receiver.read_images(&contents, &selection, place.as_ref())
+            }
+            Source::Archive { path, input } => {
+                let spool = receiver.spool();
+                let contents = Spooled::read(&path, input, &*spool, &receiver)?;
+                receiver.read_images(&contents, &selection, place.as_ref())
+            }
         });
         reading
             .await
@@ -103,6 +114,44 @@ struct Importing {
 }
 
 impl Importing {
+    fn read_store(&self, store: &DistributionStore, selection: &Selection) -> Result<(), Error> {
+        store.read(self, THREADS, &mut |repository| {
+            selection.name(&repository.name).unwrap_or_else(|damage| {
+                self.report(repository.path(), damage);
+                None
+            })
+        })
+    }
+
+    fn read_images(
+        &self,
+        contents: &dyn Contents,
+        selection: &Selection,
+        place: Option<&Place>,
+    ) -> Result<(), Error> {
+        let transfer = ImageTransfer {
+            contents,
+            receiver: self,
+            selection,
+            place,
+            now: registry::now(),
+        };
+        transfer.run()
+    }
+
+    /// Returns the place where the content of a stream goes.
+    fn spool(&self) -> Box<dyn Spool> {
+        let spool = self.registry.clone().map(|registry| RegistrySpool {
+            registry,
+            actor: self.actor.clone(),
+            runtime: self.runtime.clone(),
+        });
+        match (spool, self.way) {
+            (Some(spool), Some(_)) => Box::new(spool),
+            (spool, _) => Box::new(PlanSpool::new(spool)),
+        }
+    }
+
     fn wait<T>(&self, work: impl Future<Output = Result<T, registry::Error>>) -> Result<T, Error> {
         Ok(self.runtime.block_on(work)?)
     }
@@ -114,13 +163,18 @@ impl Importing {
         arrived: &mut Arrived,
     ) -> Result<(), Error> {
         let shown = blobs.len();
-        let Some(registry) = &self.registry else {
-            self.ledger.add_blobs(repository, shown, &blobs, &[]);
-            return Ok(());
+        let count = |blobs: &[ImportedBlob], way: Way| {
+            for blob in blobs {
+                self.ledger.add_new(&blob.digest, blob.source.size, way);
+            }
         };
-        let (present, new) = self.wait(registry.import().split(blobs))?;
-        let Some(way) = self.way else {
-            self.ledger.add_blobs(repository, shown, &new, &[]);
+        let (present, new) = match &self.registry {
+            Some(registry) => self.wait(registry.import().split(blobs))?,
+            None => (Vec::new(), blobs),
+        };
+        let (Some(registry), Some(way)) = (&self.registry, self.way) else {
+            self.ledger.add_shown(repository, shown);
+            count(&new, Way::Link);
             return Ok(());
         };
         let bring = registry.import().bring(repository, new, way, &self.actor);
@@ -129,8 +183,9 @@ impl Importing {
             copied,
             failed,
         } = self.wait(bring)?;
-        let shown = shown - failed.len();
-        self.ledger.add_blobs(repository, shown, &linked, &copied);
+        self.ledger.add_shown(repository, shown - failed.len());
+        count(&linked, Way::Link);
+        count(&copied, Way::Copy);
         linked.extend(present);
         let copied = copied.into_iter().map(|blob| blob.digest).collect();
         arrived.pieces.extend([
@@ -206,6 +261,13 @@ impl Receiver for Importing {
             rest = others;
         }
         Ok(arrived)
+    }
+
+    fn count_stored(&self, repository: &RepositoryName, digest: &Digest, size: u64, is_new: bool) {
+        self.ledger.add_shown(repository, 1);
+        if is_new {
+            self.ledger.add_new(digest, size, Way::Copy);
+        }
     }
 
     fn judge(

@@ -22,6 +22,16 @@ pub(super) trait Receiver: Sync {
         blobs: Vec<ImportedBlob>,
     ) -> Result<Arrived, Error>;
 
+    /// Counts a blob that came through a stream, or was here, and now belongs to a repository.
+    fn count_stored(
+        &self,
+        _repository: &RepositoryName,
+        _digest: &Digest,
+        _size: u64,
+        _is_new: bool,
+    ) {
+    }
+
     /// Decides about tags.
     fn judge(
         &self,

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::import::damage::Damage;
 use crate::oci::{Digest, RepositoryName};
-use crate::registry::{ImportPiece, ImportedBlob};
+use crate::registry::{ImportPiece, Way};
 
 /// Result of an import, or the plan of one: what is new here, and what is left out.
 #[derive(Clone, Debug, Default)]
@@ -88,36 +88,30 @@ impl Ledger {
         });
     }
 
-    /// Counts `shown` blobs that a repository did not show, of which some were not here at all.
-    pub fn add_blobs(
-        &self,
-        repository: &RepositoryName,
-        shown: usize,
-        linked: &[ImportedBlob],
-        copied: &[ImportedBlob],
-    ) {
-        let mut counted = self.0.lock();
-        let Counted {
-            report,
-            state,
-            blobs,
-        } = &mut *counted;
+    /// Counts blobs that a repository did not show before.
+    pub fn add_shown(&self, repository: &RepositoryName, blobs: usize) {
+        if blobs == 0 {
+            return;
+        }
+        let report = &mut self.0.lock().report;
         let content = report.repositories.entry(repository.clone()).or_default();
-        content.blobs += shown as u64;
-        let mut add = |blob: &ImportedBlob| {
-            let is_new = blobs.insert(blob.digest.clone());
-            if is_new {
-                report.blobs += 1;
-                report.size += blob.source.size;
-                state.size += blob.source.size;
-            }
-            is_new
-        };
-        let linked = linked.iter().filter(|blob| add(blob)).count();
-        let copied = copied.iter().filter(|blob| add(blob));
-        let copied: u64 = copied.map(|blob| blob.source.size).sum();
-        report.linked += linked as u64;
-        report.copied += copied;
+        content.blobs += blobs as u64;
+    }
+
+    /// Counts a blob that was not here at all.
+    pub fn add_new(&self, digest: &Digest, size: u64, way: Way) {
+        let mut counted = self.0.lock();
+        if !counted.blobs.insert(digest.clone()) {
+            return;
+        }
+        let Counted { report, state, .. } = &mut *counted;
+        report.blobs += 1;
+        report.size += size;
+        state.size += size;
+        match way {
+            Way::Link => report.linked += 1,
+            Way::Copy => report.copied += size,
+        }
     }
 
     /// Counts what pieces bring.

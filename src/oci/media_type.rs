@@ -27,7 +27,7 @@ impl MediaType {
     pub(super) const OCI_ARTIFACT: &'static str = "application/vnd.oci.artifact.manifest.v1+json";
     pub(super) const DOCKER_LIST: &'static str =
         "application/vnd.docker.distribution.manifest.list.v2+json";
-    pub(super) const DOCKER_MANIFEST: &'static str =
+    pub const DOCKER_MANIFEST: &'static str =
         "application/vnd.docker.distribution.manifest.v2+json";
     const DOCKER_SCHEMA_1: [&'static str; 2] = [
         "application/vnd.docker.distribution.manifest.v1+json",

@@ -5,6 +5,7 @@
 mod digest;
 mod glob;
 mod image_config;
+pub mod layout;
 mod manifest;
 mod media_type;
 mod name;

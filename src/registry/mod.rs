@@ -21,7 +21,7 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Operation, Shortage, SourceFile, UploadId};
+pub use crate::blob::{BlobContent, BlobFile, Hasher, Operation, Shortage, SourceFile, UploadId};
 pub use crate::meta::{
     Actor, AffectedImage, ClockState, DatabaseSize, Idle, Jump, Millis, Quarantined, RemovedTagRow,
     RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage,

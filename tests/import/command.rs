@@ -336,7 +336,7 @@ fn wrong_sources_are_refused() {
     let message = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        message.contains("holds no store of registry:2"),
+        message.contains("is neither the directory of a registry:2"),
         "{message}"
     );
     assert!(!directory.exists());

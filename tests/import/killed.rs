@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Store;
+use super::archives::{archive, layout, named};
 use super::command::{assert_verified, import, imported};
 use crate::support::{Image, Server, noise};
 
@@ -55,12 +56,44 @@ fn collect(directory: &Path) {
     assert!(collected.status.success(), "{collected:?}");
 }
 
-/// A few random moments; the note has more.
-#[test]
-fn a_kill_at_any_moment_leaves_nothing_half_done() {
+/// Kills imports of all images at random moments, repeats them, and looks at everything after each.
+fn survives(images: &[Image], source: &Path, flags: &[&str]) {
     let rounds = std::env::var("KILLS")
         .ok()
         .and_then(|text| text.parse().ok());
+    let measured = Server::start();
+    let whole = Instant::now();
+    assert_eq!(imported(measured.directory(), source, flags).0, 0);
+    let whole = whole.elapsed();
+    for round in 0..rounds.unwrap_or(3_u64) {
+        let server = Server::start();
+        let own = Image::small(1000);
+        own.push(&mut server.client(), "own", "v1");
+        for moment in &noise(round + 1, 6)[..3] {
+            let life = whole.mul_f64(f64::from(*moment) / 255.0);
+            killed(server.directory(), source, flags, life);
+            own.assert_pulls(&mut server.client(), "own", "v1");
+            collect(server.directory());
+            let (rows, files) = blobs(server.directory());
+            assert_eq!(rows, files, "files without a row, or rows without a file");
+            assert_verified(server.directory());
+        }
+        let (code, report) = imported(server.directory(), source, flags);
+        assert_eq!(code, 0, "{report}");
+        let mut client = server.client();
+        for (number, image) in images.iter().enumerate() {
+            let (repository, tag) = place(number);
+            image.assert_pulls(&mut client, &repository, &tag);
+        }
+        own.assert_pulls(&mut client, "own", "v1");
+        assert_eq!(server.upload_files(), Vec::<std::path::PathBuf>::new());
+        assert_verified(server.directory());
+    }
+}
+
+/// A few random moments; the note has more.
+#[test]
+fn a_kill_at_any_moment_leaves_nothing_half_done() {
     let source = tempfile::TempDir::new().expect("a directory");
     let store = Store::new(source.path());
     let images = images(60);
@@ -70,34 +103,23 @@ fn a_kill_at_any_moment_leaves_nothing_half_done() {
     }
     let before = store.snapshot();
     for flags in [&[][..], &["--copy"]] {
-        let measured = Server::start();
-        let whole = Instant::now();
-        assert_eq!(imported(measured.directory(), source.path(), flags).0, 0);
-        let whole = whole.elapsed();
-        for round in 0..rounds.unwrap_or(3_u64) {
-            let server = Server::start();
-            let own = Image::small(1000);
-            own.push(&mut server.client(), "own", "v1");
-            for moment in &noise(round + 1, 6)[..3] {
-                let life = whole.mul_f64(f64::from(*moment) / 255.0);
-                killed(server.directory(), source.path(), flags, life);
-                own.assert_pulls(&mut server.client(), "own", "v1");
-                collect(server.directory());
-                let (rows, files) = blobs(server.directory());
-                assert_eq!(rows, files, "files without a row, or rows without a file");
-                assert_verified(server.directory());
-            }
-            let (code, report) = imported(server.directory(), source.path(), flags);
-            assert_eq!(code, 0, "{report}");
-            let mut client = server.client();
-            for (number, image) in images.iter().enumerate() {
-                let (repository, tag) = place(number);
-                image.assert_pulls(&mut client, &repository, &tag);
-            }
-            own.assert_pulls(&mut client, "own", "v1");
-            assert_eq!(server.upload_files(), Vec::<std::path::PathBuf>::new());
-            assert_verified(server.directory());
-        }
+        survives(&images, source.path(), flags);
     }
     assert_eq!(store.snapshot(), before);
+}
+
+#[test]
+fn a_killed_import_of_an_archive_goes_on() {
+    let images = images(30);
+    let name = |number| {
+        let (repository, tag) = place(number);
+        named(&format!("{repository}:{tag}"))
+    };
+    let listed = images.iter().enumerate();
+    let listed: Vec<_> = listed
+        .map(|(number, image)| (image, name(number)))
+        .collect();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), archive(&layout(&listed))).expect("written");
+    survives(&images, file.path(), &[]);
 }

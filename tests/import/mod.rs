@@ -1,11 +1,13 @@
 //! Taking over a store of `registry:2`: one that lies in the data directory, and one elsewhere by `registry import`.
 
+mod archives;
 mod command;
 mod damage;
 mod fixture;
 mod interrupted;
 mod killed;
 mod taking_over;
+mod tar;
 
 use serde_json::Value;
 

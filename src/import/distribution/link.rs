@@ -2,20 +2,19 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
 use crate::import::error::Error;
+use crate::import::files::damage;
 use crate::oci::Digest;
 use crate::registry::Millis;
 
 /// Maximum length of a link file that is read, in bytes; a digest has at most 135.
 const LINK_LIMIT: u64 = 200;
-/// `EIO`: the disk cannot read this piece; others it can.
-const IO_ERROR: i32 = 5;
 
 /// A link file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,22 +53,6 @@ pub(in crate::import) fn read(path: &Path) -> Result<Option<Link>, Error> {
         target,
         time: Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX),
     }))
-}
-
-/// Tells an error of one piece from one that would make everything look damaged.
-pub(in crate::import) fn damage(path: &Path, error: io::Error) -> Result<Damage, Error> {
-    let is_of_this_piece = matches!(
-        error.kind(),
-        ErrorKind::NotFound
-            | ErrorKind::InvalidData
-            | ErrorKind::IsADirectory
-            | ErrorKind::NotADirectory
-    ) || error.raw_os_error() == Some(IO_ERROR);
-    if is_of_this_piece {
-        Ok(Damage::Unreadable(error.to_string()))
-    } else {
-        Err(Error::unreadable(path)(error))
-    }
 }
 
 /// An entry of a directory, with a name in UTF-8.

@@ -80,12 +80,8 @@ impl StoredRepository {
             match current.target {
                 Ok(target) => {
                     let former = former(&entry.path, &target, report)?;
-                    found.push(ImportedTag {
-                        name,
-                        target,
-                        since: current.time,
-                        former,
-                    });
+                    let tag = ImportedTag::following(name, target, current.time, former);
+                    found.push(tag);
                 }
                 Err(damage) => report(&path, damage),
             }

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use crate::files::regular_file::{self, Links};
 use crate::import::damage::Damage;
-use crate::import::distribution::link::{self, EntryKind, entries};
+use crate::import::distribution::link::{EntryKind, entries};
 use crate::import::distribution::repository::StoredRepository;
 use crate::import::error::Error;
+use crate::import::files;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::SourceFile;
 
@@ -31,16 +32,13 @@ impl DistributionStore {
     }
 
     /// Finds the store of which `path` is the root directory or `docker/registry/v2` itself.
-    ///
-    /// # Errors
-    /// [`Error::NoStore`].
-    pub fn at(path: &Path) -> Result<Self, Error> {
+    pub(in crate::import) fn at(path: &Path) -> Option<Self> {
         if path.join("repositories").is_dir() {
-            return Ok(Self {
+            return Some(Self {
                 root: path.to_owned(),
             });
         }
-        Self::find(path).ok_or_else(|| Error::NoStore(path.to_owned()))
+        Self::find(path)
     }
 
     /// Directory of the store.
@@ -103,7 +101,7 @@ impl DistributionStore {
         Ok(match SourceFile::at(path.clone()) {
             Ok(Some(file)) => Ok(file),
             Ok(None) => Err(Damage::MissingBlob(digest.clone())),
-            Err(error) => Err(link::damage(&path, error)?),
+            Err(error) => Err(files::damage(&path, error)?),
         })
     }
 
@@ -126,7 +124,7 @@ impl DistributionStore {
         Ok(match read {
             Ok(0) => Err(Damage::EmptyManifest),
             Ok(_) => Ok(bytes),
-            Err(error) => Err(link::damage(&path, error)?),
+            Err(error) => Err(files::damage(&path, error)?),
         })
     }
 }

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::import::damage::Damage;
-use crate::import::distribution::link;
 use crate::import::distribution::repository::{LinkedContent, StoredRepository};
 use crate::import::distribution::store::DistributionStore;
 use crate::import::error::Error;
+use crate::import::files;
 use crate::import::receiver::Receiver;
 use crate::oci::{Digest, RepositoryName};
 use crate::registry::{
@@ -210,7 +210,7 @@ impl Transfer<'_> {
         match blob.source.hash(digest.algorithm()) {
             Ok(actual) if actual == *digest => Ok(None),
             Ok(_) => Ok(Some(Damage::AlteredBlob(digest.clone()))),
-            Err(error) => Ok(Some(link::damage(self.store.path(), error)?)),
+            Err(error) => Ok(Some(files::damage(self.store.path(), error)?)),
         }
     }
 

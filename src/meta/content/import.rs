@@ -55,7 +55,7 @@ pub struct FormerTarget {
     pub until: Millis,
 }
 
-/// What this registry remembers of a tag, beside a target that another registry has.
+/// Memory of a tag, beside a target that another registry has.
 #[derive(Clone, Debug, Default)]
 pub struct TagMemory {
     /// Its target, and true if an import has set it.

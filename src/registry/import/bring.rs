@@ -171,12 +171,12 @@ impl Import<'_> {
         let stored = self
             .registry
             .uploads()
-            .store_received(Some(repository), &id, &blob.digest, received, actor)
+            .store_received(Some(repository), &id, Some(&blob.digest), received, actor)
             .await;
         match stored {
             Err(Error::DigestMismatch { .. }) => Ok(Err(Unbrought::Altered)),
             Err(Error::Body(cause)) => Ok(Err(Unbrought::Unreadable(io::Error::other(cause)))),
-            other => other.map(Ok),
+            other => other.map(|_| Ok(())),
         }
     }
 }

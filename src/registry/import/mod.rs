@@ -5,4 +5,5 @@ pub(in crate::registry) mod check;
 pub(in crate::registry) mod piece;
 pub(in crate::registry) mod progress;
 pub(in crate::registry) mod record;
+pub(in crate::registry) mod spool;
 pub(in crate::registry) mod tag_fate;

@@ -50,6 +50,37 @@ pub struct ImportedTag {
     pub since: Millis,
     /// Former targets with the times from which on they were it, oldest first.
     pub former: Vec<(Digest, Millis)>,
+    /// True if it is set whatever was done here before, because somebody names it.
+    pub(super) is_asked_for: bool,
+}
+
+impl ImportedTag {
+    /// A tag that follows another registry, until somebody changes it here.
+    pub fn following(
+        name: TagName,
+        target: Digest,
+        since: Millis,
+        former: Vec<(Digest, Millis)>,
+    ) -> Self {
+        Self {
+            name,
+            target,
+            since,
+            former,
+            is_asked_for: false,
+        }
+    }
+
+    /// A tag that somebody names, as with a push.
+    pub fn asked_for(name: TagName, target: Digest, now: Millis) -> Self {
+        Self {
+            name,
+            target,
+            since: now,
+            former: Vec::new(),
+            is_asked_for: true,
+        }
+    }
 }
 
 impl ImportedBlob {
@@ -92,6 +123,18 @@ impl ImportedManifest {
         required
             .filter(|reference| !reference.is_optional)
             .map(|reference| &reference.digest)
+    }
+
+    /// Returns the children of an index.
+    pub fn children(&self) -> impl Iterator<Item = &Digest> {
+        let children = self.manifest.references.iter();
+        children
+            .filter(|reference| reference.is_child)
+            .map(|reference| &reference.digest)
+    }
+
+    pub fn subject(&self) -> Option<&Digest> {
+        self.manifest.subject.as_ref()
     }
 
     /// Returns the descriptors of config, layers and children.

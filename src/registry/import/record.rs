@@ -282,10 +282,14 @@ fn set_tag(
     target: ManifestId,
     since: Millis,
 ) -> Result<(), Error> {
-    let (origin, actor) = (TagOrigin::import(since), change.actor);
+    let origin = if tag.is_asked_for {
+        TagOrigin::push(since)
+    } else {
+        TagOrigin::import(since)
+    };
     Ok(change
         .tx
-        .set_tag(change.id, &tag.name, target, origin, actor, since)?)
+        .set_tag(change.id, &tag.name, target, origin, change.actor, since)?)
 }
 
 /// Records the targets that a tag had before it was seen here first.

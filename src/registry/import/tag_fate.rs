@@ -7,7 +7,7 @@ use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedTag;
 use crate::registry::policy::retention::Retention;
 
-/// What an import does with a tag of another registry.
+/// Outcome for a tag of another registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TagFate {
     /// It gets the other registry's target, with the targets between.
@@ -41,7 +41,10 @@ impl TagFate {
         repository: &RepositoryName,
         retention: &Retention,
     ) -> Self {
-        let fate = Self::of(memory, &tag.target);
+        let fate = match Self::of(memory, &tag.target) {
+            Self::KeptHere | Self::ChangedOnBothSides if tag.is_asked_for => Self::Set,
+            fate => fate,
+        };
         if fate == Self::Set
             && memory.current.is_some()
             && let Err(immutable) = retention.check_mutable(repository, tag.name.as_str())

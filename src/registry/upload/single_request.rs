@@ -33,13 +33,16 @@ impl Blobs<'_> {
         let received = self.registry.uploads().ingest(upload, body).await;
         self.registry
             .uploads()
-            .store_received(Some(repository), &id, digest, received, actor)
+            .store_received(Some(repository), &id, Some(digest), received, actor)
             .await
+            .map(drop)
     }
 }
 
 impl Uploads<'_> {
-    /// Stores a blob that has arrived as a whole, or removes what has arrived of it.
+    /// Stores a blob that has arrived as a whole, or removes what has arrived of it; returns its digest.
+    ///
+    /// Without an expected digest, its content has the right one.
     ///
     /// # Errors
     /// As [`Blobs::push`].
@@ -47,21 +50,27 @@ impl Uploads<'_> {
         self,
         repository: Option<&RepositoryName>,
         id: &UploadId,
-        digest: &Digest,
+        expected: Option<&Digest>,
         received: Result<HashedFile, IngestError>,
         actor: Actor,
-    ) -> Result<(), Error> {
+    ) -> Result<Digest, Error> {
         let (file, stored) = match received {
             Ok(upload) => {
-                self.store(repository, id, digest, upload, Origin::Request, &actor)
-                    .await?
+                let digest = match expected {
+                    Some(digest) => digest.clone(),
+                    None => upload.hasher.clone().finish(),
+                };
+                let (file, stored) = self
+                    .store(repository, id, &digest, upload, Origin::Request, &actor)
+                    .await?;
+                (file, stored.map(|()| digest))
             }
             Err(IngestError::Body(upload, error)) => (Arc::new(upload.file), Err(error)),
             Err(IngestError::Broken(Some(file), error)) => (Arc::from(file), Err(error)),
             Err(IngestError::Broken(None, error)) => return Err(error),
         };
         match stored {
-            Ok(()) => self.release(id, file).await?,
+            Ok(_) => self.release(id, file).await?,
             Err(_) => self.discard(id, file, actor).await?,
         }
         stored

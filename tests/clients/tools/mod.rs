@@ -5,6 +5,7 @@ pub mod cosign;
 pub mod crane;
 pub mod curl;
 pub mod helm;
+pub mod import;
 pub mod oras;
 pub mod podman;
 pub mod regctl;

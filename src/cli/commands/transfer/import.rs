@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tarkeep::import::{DistributionStore, Importer, NameMap, Problem, Report, Selection};
+use tarkeep::import::{Importer, NameMap, Place, Problem, Report, Selection, Source};
 use tarkeep::oci::Glob;
 use tarkeep::registry::{BlobCheck, Registry, UnsoundBlob, Way};
 
@@ -20,19 +20,26 @@ use crate::cli::terminal::values::{count, plain, size};
 /// Interval at which the progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
 
-/// Import the images of another registry's directory; a server may be running
+/// Import images from the store of a registry:2, an archive or an image layout; a server may be running
 ///
 /// registry import /srv/registry-2          the whole store of a registry:2, without copying it where that is possible
 /// registry import DIR --only 'team/**'     some of its repositories
 /// registry import DIR --map 'a/**=b/**'    under other names
+/// docker save app:v1 | registry import -   images of docker, podman, skopeo or registry export
+/// registry import app.tar team/app:v1      an image under that name
 ///
-/// It may be repeated, and then costs what has changed: import while the old registry works, stop it, import again. Tags
-/// that were changed here stay. Exit code 3: something was left out, and named (docs/move-from-registry-2.md).
+/// An import of a store may be repeated, and then costs what has changed: import while the old registry works, stop it,
+/// import again. Tags that were changed here stay. Exit code 3: something was left out, and named
+/// (docs/move-from-registry-2.md).
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Arguments {
-    /// Root directory of a registry:2, or its docker/registry/v2
+    /// Directory of a registry:2 or of an image layout; archive of an image layout or of docker save (.tar, .tar.gz), or - for one
+    /// on standard input
     source: PathBuf,
+    /// Name for the images of a layout or archive [default: the names in it]
+    #[arg(value_name = "REPOSITORY[:TAG]", value_parser = Place::parse, conflicts_with_all = ["only", "map"])]
+    place: Option<Place>,
     /// Import only repositories whose names there match; quoted, and may be repeated
     #[arg(long, value_name = "GLOB", value_parser = Glob::for_repositories)]
     only: Vec<Glob>,
@@ -54,6 +61,7 @@ pub(crate) struct Arguments {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     let Arguments {
         source,
+        place,
         only,
         map,
         copy,
@@ -62,10 +70,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         output: Output { format },
     } = arguments;
     log::start_quiet()?;
-    let source = DistributionStore::at(&source)?;
+    let source = Source::open(&source)?;
+    if place.is_some() && matches!(source, Source::Distribution(_)) {
+        return Err(Error::Other(
+            "the store of a registry:2 has names for its images: select and rename them with --only and --map".to_owned(),
+        ));
+    }
     let selection = Selection { only, maps: map };
     let actor = actor::local_user();
-    let (importer, registry) = if dry_run {
+    let (mut importer, registry) = if dry_run {
         let registry = store.open_if_there().await?;
         (Importer::plan(registry, selection, actor), None)
     } else {
@@ -74,6 +87,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         let importer = Importer::new(registry.clone(), selection, way, actor);
         (importer, Some(registry))
     };
+    importer.place = place;
     let line = Line::new().filter(|_| format == Format::Text);
     read(&importer, source, line.as_ref()).await?;
     let mut outcome = Outcome {
@@ -91,11 +105,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
 }
 
 /// Reads the source, and shows how far that is.
-async fn read(
-    importer: &Importer,
-    source: DistributionStore,
-    line: Option<&Line>,
-) -> Result<(), Error> {
+async fn read(importer: &Importer, source: Source, line: Option<&Line>) -> Result<(), Error> {
     let reading = importer.run(source);
     tokio::pin!(reading);
     loop {
