@@ -247,13 +247,13 @@ impl Uploads<'_> {
                     return Ok(upload);
                 }
                 let error = Error::SizeMismatch { promised, received };
-                (Some(upload.file), error)
+                (Some(Box::new(upload.file)), error)
             }
             Err(IngestError::Broken(file, error)) => (file, error),
             Err(cut_off @ IngestError::Body(..)) => return Err(cut_off),
         };
         let rolled_back = match file {
-            Some(file) => roll_back(*file, start).await,
+            Some(file) => roll_back(file, start).await,
             None => Ok(()),
         };
         Err(IngestError::Broken(
