@@ -26,6 +26,7 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod export;
 pub mod import;
 
 pub mod http;

@@ -39,12 +39,12 @@ pub struct KeptOpen {
     pub(super) _file: File,
 }
 
-/// A lock on the data directory.
+/// A lock on the data directory, or on its blobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
-    /// Held by each server; several may hold it.
+    /// Several may hold it.
     Shared,
-    /// Held by one process only, while no server runs.
+    /// Held by one process only.
     Exclusive,
 }
 
@@ -180,16 +180,14 @@ impl BlobStore {
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        let directory = File::open(&self.root)?;
-        let locked = match lock {
-            DirectoryLock::Shared => directory.try_lock_shared(),
-            DirectoryLock::Exclusive => directory.try_lock(),
-        };
-        match locked {
-            Ok(()) => Ok(Some(KeptOpen { _file: directory })),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        lock_at(&self.root, lock)
+    }
+
+    /// Locks the blobs: shared while they are exported, exclusively while deleted ones are removed before their time.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        lock_at(&self.blobs(), lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -207,6 +205,19 @@ impl BlobStore {
             Err(fs::TryLockError::Error(error)) => return Err(error),
         }
         Ok((KeptOpen { _file: mark }, company))
+    }
+}
+
+fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+    let directory = File::open(path)?;
+    let locked = match lock {
+        DirectoryLock::Shared => directory.try_lock_shared(),
+        DirectoryLock::Exclusive => directory.try_lock(),
+    };
+    match locked {
+        Ok(()) => Ok(Some(KeptOpen { _file: directory })),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum Error {
     Registry(#[from] Failure),
     #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
+    #[error(transparent)]
+    Export(#[from] tarkeep::export::Error),
     #[error("{0}")]
     Other(String),
     /// It is done, but for what this names.

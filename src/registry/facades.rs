@@ -47,6 +47,12 @@ pub struct Import<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Content that is handed on to another registry or tool.
+#[derive(Clone, Copy)]
+pub struct Export<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Garbage collection.
 #[derive(Clone, Copy)]
 pub struct Gc<'r> {
@@ -105,6 +111,11 @@ impl Registry {
     /// Content taken over from another registry.
     pub fn import(&self) -> Import<'_> {
         Import { registry: self }
+    }
+
+    /// Content that is handed on to another registry or tool.
+    pub fn export(&self) -> Export<'_> {
+        Export { registry: self }
     }
 
     /// Garbage collection.

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{FAST, push_index};
 use crate::import::Store;
-use crate::support::{Image, Server, sha256};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
 /// Objects that other tests compare.
 const ELSEWHERE: [&str; 1] = ["registry gc --accept-clock"];
@@ -218,6 +218,29 @@ fn show(printed: &mut Printed) {
     verify(printed, &server);
 }
 
+/// An export, of a sparse index among others.
+fn hand_on(printed: &mut Printed) {
+    let server = Server::with(&[("REGISTRY_MANIFESTS_SPARSE", "true")]);
+    let mut client = server.client();
+    push_index(&mut client);
+    let absent = descriptor(OCI_MANIFEST, &Image::small(1).manifest);
+    let sparse = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [absent] });
+    client.put_manifest("sparse", "v1", OCI_INDEX, sparse.to_string().as_bytes());
+    let flags = [
+        "export",
+        "team/app",
+        "sparse:v1",
+        "-",
+        "--dry-run",
+        "-o",
+        "json",
+    ];
+    let mut exported = server.cli(&flags);
+    // standard output is for the archive
+    exported.stdout = exported.stderr.clone();
+    printed.add("registry export", &exported);
+}
+
 /// An import with a blob that is damaged and a link that is empty.
 fn import(printed: &mut Printed) {
     let source = tempfile::TempDir::new().expect("a directory");
@@ -339,6 +362,7 @@ fn first_line(data: &str) -> Output {
 fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
+    hand_on(&mut printed);
     import(&mut printed);
     run_others(&mut printed);
     let documented = documented();
