@@ -180,14 +180,14 @@ impl BlobStore {
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_at(&self.root, lock)
+        try_lock(File::open(&self.root)?, lock)
     }
 
     /// Locks the blobs: shared while they are exported, exclusively while deleted ones are removed before their time.
     ///
     /// `None` as for [`Self::lock_directory`].
     pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_at(&self.blobs(), lock)
+        try_lock(self.blobs()?.reopen()?, lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -208,8 +208,7 @@ impl BlobStore {
     }
 }
 
-fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-    let directory = File::open(path)?;
+fn try_lock(directory: File, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
     let locked = match lock {
         DirectoryLock::Shared => directory.try_lock_shared(),
         DirectoryLock::Exclusive => directory.try_lock(),
