@@ -26,6 +26,7 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod backup;
 pub mod export;
 pub mod import;
 

@@ -19,6 +19,7 @@
 //! file and asking for its length are short enough for callers to do in place.
 
 mod content;
+mod copies;
 mod emergency_space;
 mod hasher;
 mod inventory;
@@ -34,6 +35,7 @@ mod uploads;
 mod verification;
 
 pub use content::{BlobContent, BlobFile};
+pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};

@@ -39,12 +39,12 @@ pub struct KeptOpen {
     pub(super) _file: File,
 }
 
-/// A lock on the data directory, or on its blobs.
+/// A lock on the data directory, on its blobs, or on the removal of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
     /// Several may hold it.
     Shared,
-    /// Held by one process only.
+    /// Held by one only, and beside no shared one.
     Exclusive,
 }
 
@@ -125,6 +125,21 @@ impl BlobStore {
         Ok(self.blobs()?.place(path))
     }
 
+    /// Path of a blob's file, for copies of the store.
+    pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        let path = PathBuf::from_iter([digest.algorithm().as_str(), &hex[..2], hex]);
+        self.blobs_path().join(path)
+    }
+
+    pub(super) fn blobs_path(&self) -> PathBuf {
+        self.root.join(BLOBS)
+    }
+
+    pub(super) fn uploads_path(&self) -> PathBuf {
+        self.root.join(UPLOADS)
+    }
+
     pub(super) fn upload(&self, id: &UploadId) -> io::Result<Place<'_>> {
         Ok(self.uploads()?.place(id.as_str()))
     }
@@ -170,7 +185,7 @@ impl BlobStore {
         }
     }
 
-    fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
+    pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
         let place = self.blob(digest)?;
         let metadata = self.timed(Operation::Stat, || place.metadata())?;
         Ok(metadata.is_file() && metadata.len() == size)
@@ -188,6 +203,15 @@ impl BlobStore {
     /// `None` as for [`Self::lock_directory`].
     pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
         try_lock(self.blobs()?.reopen()?, lock)
+    }
+
+    /// Locks the removal of blobs' files: shared while some are removed, exclusively while a backup needs them.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_removal(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        // a directory that is always there, and that nothing else locks
+        let directory = self.blobs()?.place(Algorithm::Sha256.as_str());
+        try_lock(directory.open_directory()?, lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -220,7 +244,7 @@ fn try_lock(directory: File, lock: DirectoryLock) -> io::Result<Option<KeptOpen>
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

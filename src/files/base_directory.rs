@@ -202,7 +202,8 @@ impl<'b> Place<'b> {
         })
     }
 
-    pub(super) fn open_directory(&self) -> io::Result<File> {
+    /// Opens the directory here, to lock or sync it.
+    pub fn open_directory(&self) -> io::Result<File> {
         Ok(self.handle(OFlags::RDONLY | OFlags::DIRECTORY)?.into())
     }
 

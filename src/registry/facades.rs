@@ -71,6 +71,12 @@ pub struct Verify<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// The registry as the source of a backup.
+#[derive(Clone, Copy)]
+pub struct Backups<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Counters and checks for monitoring.
 #[derive(Clone, Copy)]
 pub struct Status<'r> {
@@ -131,6 +137,11 @@ impl Registry {
     /// Verification of everything that is stored.
     pub fn verify(&self) -> Verify<'_> {
         Verify { registry: self }
+    }
+
+    /// The registry as the source of a backup.
+    pub fn backups(&self) -> Backups<'_> {
+        Backups { registry: self }
     }
 
     /// Counters and checks for monitoring.

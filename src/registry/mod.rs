@@ -5,8 +5,9 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `export`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
 
+mod backup;
 mod blocking;
 mod content;
 mod disk_reserve;
@@ -23,13 +24,17 @@ mod upload;
 mod verify;
 
 pub use crate::blob::{
-    BlobContent, BlobFile, Hasher, KeptOpen, Operation, Shortage, SourceFile, UploadId,
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
+    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
 pub use crate::meta::{
-    Actor, AffectedImage, ClockState, DatabaseSize, Idle, Jump, Millis, Quarantined, RemovedTagRow,
-    RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage,
-    VerificationRun, now,
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
+    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
+    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
 };
+pub use backup::counters::{BackupCounters, BackupState};
+pub use backup::settings::BackupSettings;
+pub use backup::source::SecondLook;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
@@ -47,8 +52,8 @@ pub use error::Error;
 pub use export::blob::{BlobReader, CopyError};
 pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads,
-    Verify,
+    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash,
+    Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;

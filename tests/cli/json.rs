@@ -143,11 +143,16 @@ fn alone(arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("it runs")
 }
 
-/// Verification of a store whose files are lost.
+/// Verification and backup of a store whose files are lost.
 fn verify(printed: &mut Printed, server: &Server) {
+    let disk = tempfile::TempDir::new().expect("a directory");
+    let to = disk.path().join("backup").display().to_string();
+    let back_up = ["backup", &to, "--dry-run"];
+    printed.run(server, "registry backup --dry-run", &back_up);
     for file in server.blob_files() {
         std::fs::remove_file(file).expect("removed");
     }
+    printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
 }
 

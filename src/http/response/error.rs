@@ -342,6 +342,7 @@ fn registry_error(error: &Error) -> Rendered {
         Error::DataDirectory { .. }
         | Error::SplitDirectory(_)
         | Error::NoRegistry(_)
+        | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)
         | Error::Link(_)
         | Error::Meta(_)
