@@ -34,7 +34,7 @@ pub enum Error {
         "the file system of the database {path} shares no mapped files, as FUSE mounts with direct_io: mount it without that option, or name a directory on another one with --data-dir"
     )]
     Unmapped { path: String },
-    #[error("the database failed: {message}")]
+    #[error("the database failed: {message}{}", remedy(*.kind))]
     Database { kind: Fault, message: String },
     #[error("no connection to the database was free: {0}")]
     Exhausted(String),
@@ -96,6 +96,14 @@ impl Error {
 
     pub(in crate::meta) fn is(&self, fault: Fault) -> bool {
         matches!(self, Self::Database { kind, .. } if *kind == fault)
+    }
+}
+
+/// Ends the sentence about a failure of a database whose path is not known.
+fn remedy(kind: Fault) -> &'static str {
+    match kind {
+        Fault::Damaged => "; restore a backup of registry.db, beside the present blobs/",
+        _ => "",
     }
 }
 
