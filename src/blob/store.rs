@@ -214,6 +214,23 @@ impl BlobStore {
         try_lock(directory.open_directory()?, lock)
     }
 
+    /// Calls the servers of this data directory until the result is dropped; takes no disk space.
+    pub fn call_servers(&self) -> io::Result<KeptOpen> {
+        let mark = self.blobs()?.reopen()?;
+        // a server that looks has its momentary lock
+        mark.lock()?;
+        Ok(KeptOpen { _file: mark })
+    }
+
+    /// Reports whether another process calls, by [`Self::call_servers`].
+    pub fn is_called(&self) -> io::Result<bool> {
+        match self.blobs()?.reopen()?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
     pub fn announce_server(&self) -> io::Result<(KeptOpen, Company)> {
         let mark = self.uploads()?.reopen()?;
@@ -241,23 +258,6 @@ fn try_lock(directory: File, lock: DirectoryLock) -> io::Result<Option<KeptOpen>
         Ok(()) => Ok(Some(KeptOpen { _file: directory })),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error),
-    }
-
-    /// Calls the servers of this data directory until the result is dropped; takes no disk space.
-    pub fn call_servers(&self) -> io::Result<KeptOpen> {
-        let mark = File::open(self.blobs())?;
-        // a server that looks has its momentary lock
-        mark.lock()?;
-        Ok(KeptOpen { _file: mark })
-    }
-
-    /// Reports whether another process calls, by [`Self::call_servers`].
-    pub fn is_called(&self) -> io::Result<bool> {
-        match File::open(self.blobs())?.try_lock_shared() {
-            Ok(()) => Ok(false),
-            Err(fs::TryLockError::WouldBlock) => Ok(true),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
     }
 }
 
