@@ -216,7 +216,7 @@ impl BlobStore {
 
     /// Calls the servers of this data directory until the result is dropped; takes no disk space.
     pub fn call_servers(&self) -> io::Result<KeptOpen> {
-        let mark = self.blobs()?.reopen()?;
+        let mark = self.caller_mark()?;
         // a server that looks has its momentary lock
         mark.lock()?;
         Ok(KeptOpen { _file: mark })
@@ -224,11 +224,18 @@ impl BlobStore {
 
     /// Reports whether another process calls, by [`Self::call_servers`].
     pub fn is_called(&self) -> io::Result<bool> {
-        match self.blobs()?.reopen()?.try_lock_shared() {
+        match self.caller_mark()?.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(fs::TryLockError::WouldBlock) => Ok(true),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Opens a directory that is always there, and that nothing else locks.
+    fn caller_mark(&self) -> io::Result<File> {
+        self.blobs()?
+            .place(Algorithm::Sha512.as_str())
+            .open_directory()
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
