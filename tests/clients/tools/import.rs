@@ -48,7 +48,7 @@ pub fn from_podman(sandbox: &Sandbox) {
     Layout::multi_arch(sandbox.path("source"));
     let dir = sandbox.dir().display();
     let podman = format!(
-        "podman --root {dir}/store --runroot {dir}/run/store --storage-driver vfs \\
+        "podman --root {dir}/store --runroot {dir}/run/store --storage-driver vfs \
          --cgroup-manager cgroupfs"
     );
     let pulled = sandbox.run(format!("{podman} pull --quiet oci:source:v1"));
