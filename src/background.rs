@@ -1,4 +1,4 @@
-//! Background work of a server: garbage collection, upload expiry and recovery, recording of pulls.
+//! Background work of a server: garbage collection, upload expiry and recovery, recording of pulls, backups.
 //!
 //! A caller of the operations, like HTTP and the command line. All of it may die with the process
 //! at any moment.
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::fmt::friendly::SpanPrinter;
 
+use crate::backup;
 use crate::registry::{
     BlobCheck, Error, Jump, Millis, Registry, Retention, SweepCounts, SweepOptions, UnsoundBlob,
 };
@@ -39,6 +40,7 @@ pub async fn run(registry: &Registry) {
         collect(registry),
         check_content(registry),
         record_uses(registry),
+        backup::keep_going(registry),
         write_promises(registry),
         watch.run(registry)
     );

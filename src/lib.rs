@@ -26,6 +26,8 @@ pub mod auth;
 pub mod health;
 pub mod registry;
 
+pub mod backup;
+pub mod export;
 pub mod import;
 
 pub mod http;

@@ -162,6 +162,16 @@ pub fn keep_buffers() {
     }
 }
 
+/// Returns memory that the allocator keeps unused to the system. Takes milliseconds; other C libraries than glibc are left
+/// alone.
+pub fn release_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: takes no pointers, and frees nothing that is in use.
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
 /// A file to remove when a mapped page cannot be changed, and its file system.
 struct Removable {
     path: CString,

@@ -15,6 +15,7 @@ mod cli;
 mod collect;
 mod configuration;
 mod crash;
+mod export;
 mod import;
 mod load;
 mod login;

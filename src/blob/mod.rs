@@ -18,6 +18,7 @@
 //! file and asking for its length are short enough for callers to do in place.
 
 mod content;
+mod copies;
 mod emergency_space;
 mod hasher;
 mod inventory;
@@ -30,6 +31,7 @@ mod upload;
 mod verification;
 
 pub use content::{BlobContent, BlobFile};
+pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};

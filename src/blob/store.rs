@@ -30,12 +30,12 @@ pub struct KeptOpen {
     _file: File,
 }
 
-/// A lock on the data directory.
+/// A lock on the data directory, on its blobs, or on the removal of their files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DirectoryLock {
-    /// Held by each server; several may hold it.
+    /// Several may hold it.
     Shared,
-    /// Held by one process only, while no server runs.
+    /// Held by one only, and beside no shared one.
     Exclusive,
 }
 
@@ -165,7 +165,7 @@ impl BlobStore {
         }
     }
 
-    fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
+    pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
         let path = self.blob_path(digest);
         let metadata = self.timed(Operation::Stat, || fs::symlink_metadata(&path))?;
         Ok(metadata.is_file() && metadata.len() == size)
@@ -363,16 +363,22 @@ impl BlobStore {
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        let directory = File::open(&self.root)?;
-        let locked = match lock {
-            DirectoryLock::Shared => directory.try_lock_shared(),
-            DirectoryLock::Exclusive => directory.try_lock(),
-        };
-        match locked {
-            Ok(()) => Ok(Some(KeptOpen { _file: directory })),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        lock_at(&self.root, lock)
+    }
+
+    /// Locks the blobs: shared while they are exported, exclusively while deleted ones are removed before their time.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        lock_at(&self.blobs(), lock)
+    }
+
+    /// Locks the removal of blobs' files: shared while some are removed, exclusively while a backup needs them.
+    ///
+    /// `None` as for [`Self::lock_directory`].
+    pub fn lock_removal(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+        // a directory that is always there, and that nothing else locks
+        lock_at(&self.blobs().join(Algorithm::Sha256.as_str()), lock)
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
@@ -393,7 +399,20 @@ impl BlobStore {
     }
 }
 
-fn make_directory(path: &Path) -> io::Result<()> {
+fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
+    let directory = File::open(path)?;
+    let locked = match lock {
+        DirectoryLock::Shared => directory.try_lock_shared(),
+        DirectoryLock::Exclusive => directory.try_lock(),
+    };
+    match locked {
+        Ok(()) => Ok(Some(KeptOpen { _file: directory })),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}
+
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

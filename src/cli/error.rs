@@ -15,7 +15,11 @@ pub(crate) enum Error {
     #[error("{0}{remedy}", remedy = remedy(.0))]
     Registry(#[from] Failure),
     #[error(transparent)]
+    Backup(#[from] tarkeep::backup::Error),
+    #[error(transparent)]
     Import(#[from] tarkeep::import::Error),
+    #[error(transparent)]
+    Export(#[from] tarkeep::export::Error),
     #[error("{0}")]
     Other(String),
     /// It is done, but for what this names.

@@ -9,7 +9,7 @@ use crate::cli::commands::changes::{restore, rm, tag, uploads};
 use crate::cli::commands::collection::{garbage_collect, gc, policy};
 use crate::cli::commands::reports::{du, inspect, ls, verify, why};
 use crate::cli::commands::setup::{access, completions, config, health, htpasswd};
-use crate::cli::commands::transfer::import;
+use crate::cli::commands::transfer::{backup, export, import};
 use crate::cli::configuration;
 use crate::cli::docker_entrypoint;
 use crate::cli::error::Error;
@@ -70,6 +70,8 @@ enum Command {
     Policy(policy::Arguments),
     /// Read everything that is stored and compare it with its digests; a server may be running
     Verify(verify::Arguments),
+    Backup(backup::Arguments),
+    Export(export::Arguments),
     Import(import::Arguments),
     /// List uploads that are open, or drop them
     Uploads(uploads::Arguments),
@@ -120,6 +122,8 @@ pub fn main() -> ExitCode {
         Command::Why(arguments) => wait_for(why::run(arguments)),
         Command::Policy(arguments) => wait_for(policy::run(arguments)),
         Command::Verify(arguments) => wait_for(verify::run(arguments)),
+        Command::Backup(arguments) => wait_for(backup::run(arguments)),
+        Command::Export(arguments) => wait_for(export::run(arguments)),
         Command::Import(arguments) => wait_for(import::run(arguments)),
         Command::Uploads(arguments) => wait_for(uploads::run(arguments)),
         Command::Gc(arguments) => wait_for(gc::run(arguments)),

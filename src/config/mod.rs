@@ -31,11 +31,11 @@ pub use environment::FILE_VARIABLE;
 pub use error::{Error, Problem};
 pub use loaded::Loaded;
 pub use schema::{
-    AccessLog, AccessRule, AccessSection, Auth, Catalog, Class, ClientAuth, Config, ContentPolicy,
-    DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc, H2c, Health, Htpasswd, Http, Http2,
-    HttpCheck, Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level, Limits, Log,
-    Maintenance, Manifests, MinimumTls, Net, Platform, Platforms, Policy, Prometheus, ReadOnly,
-    RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags, TcpCheck, Tls, Token,
+    AccessLog, AccessRule, AccessSection, Auth, Backup, Catalog, Class, ClientAuth, Config,
+    ContentPolicy, DebugServer, Delete, FileCheck, Filesystem, Formatter, Gc, H2c, Health,
+    Htpasswd, Http, Http2, HttpCheck, Import, Indexes, Interval, KeepUntagged, LetsEncrypt, Level,
+    Limits, Log, Maintenance, Manifests, MinimumTls, Net, Platform, Platforms, Policy, Prometheus,
+    ReadOnly, RepositoryPolicy, Silly, Storage, StorageDriver, TagRule, Tags, TcpCheck, Tls, Token,
     UploadPurging, Urls, ValidatedManifests, Validation, Verify,
 };
 pub use source::Origin;

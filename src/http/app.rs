@@ -14,10 +14,14 @@ use percent_encoding::percent_decode_str;
 use tower_service::Service;
 
 use crate::auth::{Access, Requester};
-use crate::http::api::handlers::{blobs, lists, manifests, tag_history, uploads};
+use crate::http::api::handlers::list_room::ListRoom;
+use crate::http::api::handlers::lists::Lists;
+use crate::http::api::handlers::{blobs, manifests, tag_history, uploads};
 use crate::http::api::request::action::Action;
 use crate::http::api::request::{authorize, route, validate};
 use crate::http::connection::bodies::RequestBody;
+use crate::http::connection::head_budget::HeadBudget;
+use crate::http::connection::send_budget::TotalBudget;
 use crate::http::connection::sendfile::ConnectionState;
 use crate::http::connection::serve::Application;
 use crate::http::endpoint::{self, RouteLabel};
@@ -29,7 +33,7 @@ use crate::http::proxy::client::Client;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::http::settings::{LiveSettings, ServerSettings};
-use crate::registry::Registry;
+use crate::registry::{Error, Registry};
 
 /// State that requests share.
 pub(crate) struct App {
@@ -38,6 +42,8 @@ pub(crate) struct App {
     settings: LiveSettings,
     monitor: Monitor,
     error_log: ErrorLog,
+    list_room: ListRoom,
+    heads: HeadBudget,
     /// Routes beside the distribution API, whose paths hold no repository names.
     pages: Router,
 }
@@ -66,6 +72,7 @@ impl App {
         access: Access,
         settings: LiveSettings,
         monitor: Monitor,
+        budget: &TotalBudget,
     ) -> Self {
         let pages =
             probes::router(Arc::clone(&monitor.readiness)).fallback(async || ApiError::UnknownPath);
@@ -75,6 +82,8 @@ impl App {
             settings,
             monitor,
             error_log: ErrorLog::default(),
+            list_room: ListRoom::new(budget),
+            heads: HeadBudget::default(),
             pages,
         }
     }
@@ -138,6 +147,12 @@ async fn respond(app: Arc<App>, request: Request<Body>) -> Response<Body> {
     let patience = settings.limits.idle_timeout;
     drop(settings);
 
+    // for as long as a request with a body may take
+    let head = app.heads.hold(&request);
+    let action = match head {
+        Some(_) => action,
+        None => Err(Error::Overloaded("large heads of requests wait".to_owned()).into()),
+    };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let is_http1 = request.version() < Version::HTTP_2;
     let state = request
@@ -218,6 +233,7 @@ async fn dispatch(
 ) -> Result<Response<Body>, ApiError> {
     let registry = &app.registry;
     let (head, body) = request.into_parts();
+    let lists = || Lists::new(registry, &app.list_room, &head);
     match action {
         Action::Root => Ok(builder::empty(StatusCode::OK)
             .header(CACHE_CONTROL, "no-cache")
@@ -232,7 +248,7 @@ async fn dispatch(
             let request = Request::from_parts(head, body);
             Ok(app.pages.clone().call(request).await.into_response())
         }
-        Action::CheckApi => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
+        Action::CheckApi | Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
         Action::GetManifest { name, reference } => {
             manifests::get(registry, &name, &reference, &head).await
         }
@@ -266,18 +282,17 @@ async fn dispatch(
             uploads::finish(registry, &name, &id, &digest, &head, body).await
         }
         Action::CancelUpload { name, id } => uploads::cancel(registry, &name, &id, &head).await,
-        Action::ListTags { name, page } => lists::tags(registry, &name, page).await,
+        Action::ListTags { name, page } => lists().tags(&name, page).await,
         Action::ListReferrers {
             name,
             digest,
             artifact_type,
             last,
-        } => lists::referrers(registry, &name, &digest, artifact_type, last).await,
+        } => lists().referrers(&name, &digest, artifact_type, last).await,
         Action::TagHistory { name, tag, filter } => {
-            tag_history::get(registry, &name, &tag, filter).await
+            tag_history::get(&lists(), &name, &tag, filter).await
         }
-        Action::ListRepositories { page } => lists::catalog(registry, page, &head).await,
-        Action::PingV1 => Ok(builder::json(StatusCode::OK, "{}".to_owned())),
-        Action::SearchV1(query) => lists::search(registry, query, &head).await,
+        Action::ListRepositories { page } => lists().catalog(page).await,
+        Action::SearchV1(query) => lists().search(query).await,
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::auth::Access;
@@ -12,15 +13,22 @@ use crate::http::connection::head_budget::HeadBudget;
 use crate::http::connection::listener::Listener;
 use crate::http::connection::per_address::AddressLimiter;
 use crate::http::connection::send_budget::TotalBudget;
-use crate::http::connection::serve::{self, Context};
+use crate::http::connection::serve::{self, Application, Context};
 use crate::http::connection::stream::Socket;
 use crate::http::connection::warnings::ConnectionWarnings;
+use crate::http::observe::metrics::process;
 use crate::http::observe::monitoring::{Monitor, Monitoring};
 use crate::http::settings::{LiveSettings, ServerSettings};
 use crate::registry::Registry;
+use crate::threads::blocking;
 
 /// Pause before accepting again after the system refused, for want of file descriptors for example.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Interval at which memory is returned to the system.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(10);
+/// Memory in use, in bytes, up to which nothing is returned.
+const MEMORY_KEPT: u64 = 48 << 20;
 
 /// Interval at which the files of certificates are checked.
 const CERTIFICATE_INTERVAL: Duration = Duration::from_secs(1);
@@ -75,18 +83,19 @@ impl Server {
     /// Serves until `stop` completes, then finishes the requests in flight. Returns false if they took too long.
     pub async fn run(self, stop: impl Future<Output = ()>) -> bool {
         crate::sys::keep_buffers();
+        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
         let app = Arc::new(App::new(
             self.registry,
             self.access,
             self.settings.clone(),
             self.monitor.clone(),
+            &total_budget,
         ));
         let slots = Arc::new(Semaphore::new(self.settings.load().limits.connections));
         let limiter = AddressLimiter::default();
         let warnings: Arc<ConnectionWarnings> = Arc::default();
-        let (total_budget, heads) = (TotalBudget::default(), HeadBudget::default());
         let (stopping, is_stopping) = watch::channel(false);
-        let renewal = tokio::spawn(renew_certificates(self.settings.clone()));
+        let upkeep = tokio::spawn(keep_up(self.settings.clone()));
         let mut stop = std::pin::pin!(stop);
         loop {
             let accepted = tokio::select! {
@@ -111,6 +120,7 @@ impl Server {
             let open = self.monitor.observer.metrics.open_connection();
             let (warnings, stopping) = (Arc::clone(&warnings), is_stopping.clone());
             let live = self.settings.clone();
+            let (end, is_ended) = AbortHandle::new_pair();
             let context = Context {
                 app: Arc::clone(&app),
                 settings,
@@ -118,27 +128,54 @@ impl Server {
                 address,
                 warnings,
                 permit,
-                budget: total_budget.connection(),
+                budget: total_budget.connection(end),
                 heads: heads.clone(),
                 stopping,
             };
             tokio::spawn(async move {
-                // a client may disconnect; what that interrupted is reported by its request
-                if let Err(error) = serve::serve(socket, context).await {
-                    tracing::debug!(%error, "a connection ended early");
-                }
+                run_connection(socket, context, is_ended).await;
                 drop((slot, open));
             });
         }
         // the debug port stays open
         self.monitor.readiness.drain();
         drop((self.listener, is_stopping));
-        renewal.abort();
+        upkeep.abort();
         stopping.send_replace(true);
         // every connection holds a receiver
         tokio::time::timeout(self.settings.load().limits.drain_timeout, stopping.closed())
             .await
             .is_ok()
+    }
+}
+
+/// Serves a connection until it ends, or is ended.
+async fn run_connection<A: Application>(
+    socket: Socket,
+    context: Context<A>,
+    is_ended: AbortRegistration,
+) {
+    // a client may disconnect; what that interrupted is reported by its request
+    let connection = Abortable::new(serve::serve(socket, context), is_ended);
+    if let Ok(Err(error)) = connection.await {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Works beside the connections until it is dropped.
+async fn keep_up(settings: LiveSettings) {
+    tokio::join!(renew_certificates(settings), return_memory());
+}
+
+/// Returns memory to the system that a burst of requests has left with the allocator.
+async fn return_memory() {
+    let mut interval = tokio::time::interval(MEMORY_INTERVAL);
+    loop {
+        interval.tick().await;
+        if process::memory_without_files().is_some_and(|bytes| bytes > MEMORY_KEPT) {
+            // ends early only if it panics
+            let _ = blocking::run(crate::sys::release_memory).await;
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::gc::clock_record::ClockState;
 use super::manifest_cache::ManifestCache;
 use super::sqlite::beside::beside;
 use super::sqlite::connection::{self, Pools};
+use super::sqlite::copy::{self, BackupMark, DatabaseCopy};
 use super::sqlite::copy_on_write::{KeptFiles, SharedIndex};
 use super::sqlite::reader::{PointReader, Read, point};
 use super::sqlite::writer::{BeforeCommit, Durability, WriteTx, Writer};
@@ -192,6 +193,16 @@ impl Meta {
             self.read(point(|reader| reader.follow_clock())).await?;
         }
         recorded
+    }
+
+    /// Copies the database as of its last commit to a file, durably, and marks the copy. Blocks.
+    ///
+    /// What only the server of this directory needs is left out: open uploads, and files to be removed.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the copy is, and those of both file systems.
+    pub fn copy_to(&self, path: &Path, mark: &BackupMark) -> Result<DatabaseCopy, Error> {
+        copy::copy(&self.path, path, mark)
     }
 
     /// Makes everything durable that any process has committed so far. Blocks.

@@ -10,6 +10,7 @@ mod manifest;
 mod media_type;
 mod name;
 mod outline;
+mod referrer;
 mod unambiguous;
 
 pub use digest::{Algorithm, Digest, DigestError};
@@ -19,4 +20,5 @@ pub use manifest::{Descriptor, Manifest, ManifestError, Platform, Reference};
 pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
+pub use referrer::{Referrer, annotations};
 pub use unambiguous::check_manifest;

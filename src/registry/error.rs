@@ -113,6 +113,8 @@ pub enum Error {
     DataDirectory { path: PathBuf, cause: io::Error },
     #[error("the file system of the data directory {path} has no hard links, which the registry needs: name a directory on another one with --data-dir", path = .0.display())]
     NoHardLinks(PathBuf),
+    #[error("a backup to {path} is being made: try again when it is complete", path = .0.display())]
+    BackedUpTo(PathBuf),
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
     NoRegistry(PathBuf),
     #[error("{path} holds blobs, but no database that names them: registry.db is missing or empty. Restore it from a backup, beside blobs/, or name the right directory with --data-dir; to begin empty all the same, move {path}/blobs away. Nothing was changed", path = .0.display())]

@@ -47,6 +47,12 @@ pub struct Import<'r> {
     pub(super) registry: &'r Registry,
 }
 
+/// Content that is handed on to another registry or tool.
+#[derive(Clone, Copy)]
+pub struct Export<'r> {
+    pub(super) registry: &'r Registry,
+}
+
 /// Garbage collection.
 #[derive(Clone, Copy)]
 pub struct Gc<'r> {
@@ -62,6 +68,12 @@ pub struct Reports<'r> {
 /// Verification of everything that is stored.
 #[derive(Clone, Copy)]
 pub struct Verify<'r> {
+    pub(super) registry: &'r Registry,
+}
+
+/// The registry as the source of a backup.
+#[derive(Clone, Copy)]
+pub struct Backups<'r> {
     pub(super) registry: &'r Registry,
 }
 
@@ -107,6 +119,11 @@ impl Registry {
         Import { registry: self }
     }
 
+    /// Content that is handed on to another registry or tool.
+    pub fn export(&self) -> Export<'_> {
+        Export { registry: self }
+    }
+
     /// Garbage collection.
     pub fn gc(&self) -> Gc<'_> {
         Gc { registry: self }
@@ -120,6 +137,11 @@ impl Registry {
     /// Verification of everything that is stored.
     pub fn verify(&self) -> Verify<'_> {
         Verify { registry: self }
+    }
+
+    /// The registry as the source of a backup.
+    pub fn backups(&self) -> Backups<'_> {
+        Backups { registry: self }
     }
 
     /// Counters and checks for monitoring.

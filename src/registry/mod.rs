@@ -5,12 +5,14 @@
 //! publishes the bytes inside the metadata's transaction.
 //!
 //! [`Registry`] has one facade for each subject ([`Manifests`], [`Blobs`], [`Uploads`], …),
-//! implemented in the modules `content`, `upload`, `import`, `gc`, `policy`, `report` and `verify`.
+//! implemented in the modules `content`, `upload`, `import`, `export`, `backup`, `gc`, `policy`, `report` and `verify`.
 
+mod backup;
 mod blocking;
 mod content;
 mod disk_reserve;
 mod error;
+mod export;
 mod facades;
 mod gc;
 mod import;
@@ -21,12 +23,18 @@ mod settings;
 mod upload;
 mod verify;
 
-pub use crate::blob::{BlobContent, BlobFile, Hasher, Operation, Shortage, SourceFile, UploadId};
-pub use crate::meta::{
-    Actor, AffectedImage, ClockState, DatabaseSize, Idle, Jump, Millis, Quarantined, RemovedTagRow,
-    RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals, TrashRow, UndoEnd, Usage,
-    VerificationRun, now,
+pub use crate::blob::{
+    BlobContent, BlobCopier, BlobFile, BlobStore, CopyCounts, CopyPace, DirectoryLock, Hasher,
+    KeptOpen, Loss, Operation, Shortage, SourceFile, UploadId,
 };
+pub use crate::meta::{
+    Actor, AffectedImage, BackupMark, BlobId, ClockState, DatabaseCopy, DatabaseSize, Idle, Jump,
+    Millis, Quarantined, RemovedTagRow, RepositoryRow, TagEnd, TagRow, TagState, TakeOver, Totals,
+    TrashRow, UndoEnd, Usage, VerificationRun, backup_mark, now, settle_log,
+};
+pub use backup::counters::{BackupCounters, BackupState};
+pub use backup::settings::BackupSettings;
+pub use backup::source::SecondLook;
 pub use content::describe::{ChildDescription, ImageDescription, ImageSummary};
 pub use content::page::{Page, PageLimits, ReferrersPage};
 pub use content::precondition::{EntityTags, Precondition};
@@ -41,8 +49,11 @@ pub use content::undo::tag_restore::{RestoreTarget, TagRestoration};
 pub use content::undo::trash::Restored;
 pub use content::visibility::{IsVisible, Visibility};
 pub use error::Error;
+pub use export::blob::{BlobReader, CopyError};
+pub use export::manifest::{Companion, ExportedManifest};
 pub use facades::{
-    Blobs, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash, Uploads, Verify,
+    Backups, Blobs, Export, Gc, Import, Manifests, Reports, Repositories, Status, Tags, Trash,
+    Uploads, Verify,
 };
 pub use gc::counters::GcCounters;
 pub use gc::deleted::DeletedContent;
@@ -57,7 +68,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
-pub use policy::tag_policy::{Policy, TagDecision, TagRule};
+pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;
 pub use report::forecast::{Forecast, Waiting};

@@ -13,6 +13,7 @@ use crate::blob::{
     BlobStore, Company, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
+use crate::registry::backup::counters::BackupCounters;
 use crate::registry::content::damage_log::DamageLog;
 use crate::registry::content::lost_blobs::{BlobFiles, LostBlobs};
 use crate::registry::content::pull::counts::UseCounts;
@@ -63,6 +64,7 @@ pub struct Registry {
     pub(super) collection: Arc<GcCounters>,
     pub(super) measurements: Arc<Measurements>,
     pub(super) import: ImportProgress,
+    pub(super) backups: Arc<BackupCounters>,
     pub(super) verification: Arc<VerifyCounters>,
     /// Damaged content that the log has named.
     pub(super) damage_log: Arc<DamageLog>,
@@ -79,6 +81,7 @@ impl Registry {
             cause,
         };
         make_root(root).map_err(unusable)?;
+        let _stays = keep_from_backup(root)?;
         if has_lost_database(root).map_err(unusable)? {
             return Err(Error::DatabaseLost(root.to_owned()));
         }
@@ -117,6 +120,7 @@ impl Registry {
             collection: Arc::default(),
             measurements: Arc::default(),
             import: ImportProgress::default(),
+            backups: Arc::default(),
             verification: Arc::default(),
             damage_log: Arc::default(),
         })
@@ -145,6 +149,11 @@ impl Registry {
     /// Returns the path of the database in the data directory `root`.
     pub fn database_path(root: &Path) -> PathBuf {
         root.join("registry.db")
+    }
+
+    /// Returns the path of the database of a backup in `root` that is not complete.
+    pub fn partial_database_path(root: &Path) -> PathBuf {
+        root.join("registry.db.partial")
     }
 
     /// Reports whether `root` contains a registry; false if that cannot be seen.
@@ -180,7 +189,7 @@ impl Registry {
     pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
         let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
         let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
-            Error::Internal("registry garbage-collect has locked the data directory: start again when it has finished".to_owned())
+            Error::Internal("registry garbage-collect has locked the data directory, or a backup to it: start again when it has finished".to_owned())
         })?;
         if !self.blobs.has_hard_links() {
             return Err(Error::NoHardLinks(self.blobs.root().to_owned()));
@@ -295,7 +304,11 @@ impl Registry {
         T: Send + 'static,
         F: FnOnce(&WriteTx<'_>, &Actor) -> Result<T, Error> + Send + 'static,
     {
-        let outcome = self.meta.write(move |tx| change(tx, &actor)).await;
+        let change = move |tx: &WriteTx<'_>| {
+            tx.forget_backup_mark()?;
+            change(tx, &actor)
+        };
+        let outcome = self.meta.write(change).await;
         outcome.map_err(|error| match error {
             Error::Meta(cause) if cause.is_unwritten() => match self.blobs.find_shortage() {
                 Ok(Some(shortage)) => Error::StorageFull(shortage),
@@ -320,6 +333,20 @@ impl Registry {
         query: impl FnOnce(&Reader<'_>) -> Result<T, meta::Error> + Send + 'static,
     ) -> Result<T, Error> {
         Ok(self.meta.read(meta::scan(query)).await?)
+    }
+}
+
+/// Has a backup to `root` fail that would replace the database now; none is looked for where none was ever begun.
+fn keep_from_backup(root: &Path) -> Result<Option<KeptOpen>, Error> {
+    if !Registry::partial_database_path(root).exists() {
+        return Ok(None);
+    }
+    let lock = BlobStore::new(root)
+        .lock_directory(DirectoryLock::Shared)
+        .map_err(Error::files("locking the data directory"))?;
+    match lock {
+        Some(lock) => Ok(Some(lock)),
+        None => Err(Error::BackedUpTo(root.to_owned())),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::meta::{Millis, millis};
+use crate::registry::backup::settings::BackupSettings;
 use crate::registry::content::page::PageLimits;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::policy::retention::Retention;
@@ -31,6 +32,8 @@ pub struct RegistrySettings {
     pub manifest_rules: ManifestRules,
     /// Retention of content.
     pub retention: Retention,
+    /// Backups that the server makes; `None` if it makes none.
+    pub backup: Option<BackupSettings>,
     /// The server's own verification.
     pub verify: VerifySchedule,
 }
@@ -47,6 +50,7 @@ impl Default for RegistrySettings {
             pages: PageLimits::default(),
             manifest_rules: ManifestRules::default(),
             retention: Retention::default(),
+            backup: None,
             verify: VerifySchedule::default(),
         }
     }

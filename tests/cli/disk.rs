@@ -269,7 +269,9 @@ fn waiting_garbage_is_listed_with_its_date() {
     );
     let table = text(&server, &["du"]);
     assert!(
-        table.contains(&tomorrow[..10]) && table.contains("Free disk"),
+        table.contains(&tomorrow[..10])
+            && table.contains("in 2 blobs: registry gc --now frees that")
+            && table.contains("Free disk"),
         "{table}"
     );
 

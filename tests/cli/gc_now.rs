@@ -252,7 +252,7 @@ fn manifests_of_removed_tags_go_and_others_stay() {
     images[0].assert_pulls(client, "kept/app", &images[0].digest());
 }
 
-/// What a client was told of since the deletion is promised to it, as is what was pushed.
+/// Content that a client was told of since the deletion is promised to it, as is what was pushed.
 #[test]
 fn what_a_push_counts_on_stays() {
     let server = Server::start();
@@ -332,6 +332,26 @@ fn what_a_push_was_told_of_before_the_deletion_stays() {
     text(&server, &["rm", &format!("early@{}", image.digest())]);
     text(&server, &["gc", "--now", "early", "--yes"]);
     assert_eq!(head(client, "early", &image.layers[0]), 404);
+}
+
+/// Promises made since the deletion are on disk: no crash of the server takes them back.
+#[test]
+fn a_push_counts_on_deleted_content_across_a_crash() {
+    let mut server = Server::start();
+    let client = &mut server.client();
+    let image = Image::small(1);
+    image.push(client, "app", "v1");
+    text(&server, &["rm", &format!("app@{}", image.digest())]);
+    for blob in [&image.layers[0], &image.config] {
+        assert_eq!(head(client, "app", blob), 200);
+    }
+    server.kill();
+    server.restart();
+    assert_eq!(json(&server, &NOW)["blobCount"], 0);
+    let pushed = server
+        .client()
+        .put_manifest("app", "v1", OCI_MANIFEST, &image.manifest);
+    assert_eq!(pushed.status, 201, "{pushed:?}");
 }
 
 /// Blobs that were taken out of their repository by hand go as well.

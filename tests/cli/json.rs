@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{FAST, push_index};
 use crate::import::Store;
-use crate::support::{Image, Server, sha256};
+use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, sha256};
 
 /// Objects that other tests compare.
 const ELSEWHERE: [&str; 1] = ["registry gc --accept-clock"];
@@ -143,11 +143,16 @@ fn alone(arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("it runs")
 }
 
-/// Verification of a store whose files are lost.
+/// Verification and backup of a store whose files are lost.
 fn verify(printed: &mut Printed, server: &Server) {
+    let disk = tempfile::TempDir::new().expect("a directory");
+    let to = disk.path().join("backup").display().to_string();
+    let back_up = ["backup", &to, "--dry-run"];
+    printed.run(server, "registry backup --dry-run", &back_up);
     for file in server.blob_files() {
         std::fs::remove_file(file).expect("removed");
     }
+    printed.run(server, "registry backup", &back_up[..2]);
     printed.run(server, "registry verify", &["verify"]);
 }
 
@@ -216,6 +221,29 @@ fn show(printed: &mut Printed) {
         printed.run(&server, heading, &arguments);
     }
     verify(printed, &server);
+}
+
+/// An export, of a sparse index among others.
+fn hand_on(printed: &mut Printed) {
+    let server = Server::with(&[("REGISTRY_MANIFESTS_SPARSE", "true")]);
+    let mut client = server.client();
+    push_index(&mut client);
+    let absent = descriptor(OCI_MANIFEST, &Image::small(1).manifest);
+    let sparse = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [absent] });
+    client.put_manifest("sparse", "v1", OCI_INDEX, sparse.to_string().as_bytes());
+    let flags = [
+        "export",
+        "team/app",
+        "sparse:v1",
+        "-",
+        "--dry-run",
+        "-o",
+        "json",
+    ];
+    let mut exported = server.cli(&flags);
+    // standard output is for the archive
+    exported.stdout = exported.stderr.clone();
+    printed.add("registry export", &exported);
 }
 
 /// An import with a blob that is damaged and a link that is empty.
@@ -339,6 +367,7 @@ fn first_line(data: &str) -> Output {
 fn every_command_prints_what_is_documented() {
     let mut printed = Printed::default();
     show(&mut printed);
+    hand_on(&mut printed);
     import(&mut printed);
     run_others(&mut printed);
     let documented = documented();

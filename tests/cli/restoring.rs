@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::json as value;
 
 use super::{json, push_index, refusal, text, texts, with_fast_collection};
-use crate::support::{Client, Image, Server, eventually};
+use crate::support::{
+    Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, eventually, sha256,
+};
 
 fn delete(client: &mut Client, repository: &str, digest: &str) {
     assert_eq!(
@@ -15,6 +17,30 @@ fn delete(client: &mut Client, repository: &str, digest: &str) {
         202,
         "{digest}"
     );
+}
+
+/// Indexes may be nested to any depth, and each level must not cost a call inside another.
+#[test]
+fn deeply_nested_indexes_are_restored() {
+    const LEVELS: usize = 1000;
+    let server = Server::start();
+    let mut client = server.client();
+    let image = Image::small(1);
+    image.push(&mut client, "app", "v1");
+    let mut below = descriptor(OCI_MANIFEST, &image.manifest);
+    let mut top = String::new();
+    for _ in 0..LEVELS {
+        let index = value!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [below] });
+        let index = index.to_string().into_bytes();
+        top = sha256(&index);
+        let response = client.put_manifest("app", &top, OCI_INDEX, &index);
+        assert_eq!(response.status, 201, "{response:?}");
+        below = descriptor(OCI_INDEX, &index);
+    }
+    json(&server, &["rm", "app"]);
+    let restored = json(&server, &["restore", &format!("app@{top}")]);
+    assert_eq!(restored["restored"][0]["childCount"], LEVELS);
+    image.assert_pulls(&mut client, "app", "v1");
 }
 
 #[test]

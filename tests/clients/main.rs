@@ -25,7 +25,7 @@ use std::process::ExitCode;
 use engines::{buildkit, collection, containerd, docker, encrypted, image, switching};
 use harness::runner::{self, Test};
 use surroundings::{acme, fail2ban, nginx, unit};
-use tools::{buildah, cosign, crane, curl, helm, import, oras, podman, regctl, skopeo};
+use tools::{buildah, cosign, crane, curl, export, helm, import, oras, podman, regctl, skopeo};
 
 const TESTS: &[Test] = &[
     Test::root("docker", &["docker", "dockerd"], docker::push_and_pull)
@@ -66,6 +66,8 @@ const TESTS: &[Test] = &[
     Test::new("skopeo", &["skopeo"], skopeo::oci_layouts).everywhere(),
     Test::new("skopeo-docker-format", &["skopeo"], skopeo::docker_format).everywhere(),
     Test::new("skopeo-delete", &["skopeo"], skopeo::delete).everywhere(),
+    Test::new("skopeo-export", &["skopeo"], export::to_skopeo),
+    Test::root("podman-export", &["podman", "skopeo"], export::to_podman),
     Test::new("skopeo-import", &["skopeo", "gzip"], import::from_skopeo),
     Test::root("podman-import", &["podman"], import::from_podman),
     Test::new("crane", &["crane"], crane::push_and_pull).everywhere(),

@@ -2,8 +2,10 @@
 //! their number.
 
 mod batches;
+mod heads;
 mod parsing;
 mod slow;
+mod unread;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier, Mutex};

@@ -319,6 +319,16 @@ const CASES: &[Case] = &[
             })
         },
     ),
+    Case("backup", "", "backup: {to: DIR/absent}", |seen| {
+        let has_failed = || {
+            let said = seen.client().get("/readyz?verbose").json();
+            said["checks"]["backup"] != "ok"
+        };
+        (0..100).any(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            has_failed()
+        })
+    }),
     Case("verify", "", "verify: {enabled: false}", |seen| {
         let ready = seen.client().get("/readyz?verbose").json();
         ready["checks"]["verification"] == "off"

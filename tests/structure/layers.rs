@@ -152,6 +152,35 @@ const RULES: &[Rule] = &[
         "an import calls operations",
     ),
     rule(
+        "tarkeep::backup",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "r2d2",
+            "axum",
+            "hyper",
+        ],
+        "a backup calls operations",
+    ),
+    rule(
+        "tarkeep::export",
+        &[
+            "tarkeep::meta",
+            "tarkeep::blob",
+            "tarkeep::import",
+            "tarkeep::http",
+            "tarkeep::config",
+            "rusqlite",
+            "r2d2",
+            "axum",
+            "hyper",
+        ],
+        "an export calls operations",
+    ),
+    rule(
         "tarkeep::auth",
         &[
             "tarkeep::registry",

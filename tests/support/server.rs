@@ -152,7 +152,8 @@ impl Server {
         Terminal::run(&mut self.cli_command(arguments), typed)
     }
 
-    fn cli_command(&self, arguments: &[&str]) -> Command {
+    /// Prepares the command line tool on this server's directory.
+    pub fn cli_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_registry"));
         command
             .args(arguments)

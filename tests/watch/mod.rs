@@ -1,6 +1,7 @@
 //! A running server seen from outside: log, access log, health, readiness and metrics.
 
 mod access_log;
+mod backups;
 mod dashboard;
 mod fail2ban;
 mod health;
@@ -117,10 +118,13 @@ impl Watched {
 
     /// Sends SIGTERM without waiting.
     fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid"))
             .expect("a pid");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
-            .expect("the server can be told to stop");
+        rustix::process::kill_process(pid, signal).expect("the server can be signalled");
     }
 
     /// Waits for a successful exit.

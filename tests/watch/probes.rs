@@ -30,7 +30,7 @@ fn a_working_server_is_ready() {
             serde_json::json!({ "status": "ready" })
         );
         let checks = &client.get("/readyz?verbose").json()["checks"];
-        for check in ["database", "disk", "certificate", "health"] {
+        for check in ["database", "disk", "certificate", "health", "backup"] {
             assert_eq!(checks[check], "ok", "{checks}");
         }
     }

@@ -22,7 +22,7 @@ use crate::support::client::dial_tcp;
 use crate::support::{Image, Server, noise, sha256};
 
 /// An HTTP/2 connection.
-struct Second {
+pub struct Second {
     sender: SendRequest<BoxBody<Bytes, Infallible>>,
     scheme: &'static str,
 }
@@ -32,7 +32,7 @@ impl Second {
         Self::plain_with(server, None).await
     }
 
-    async fn plain_with(server: &Server, window: Option<u32>) -> Self {
+    pub async fn plain_with(server: &Server, window: Option<u32>) -> Self {
         let stream = TcpStream::connect(server.address())
             .await
             .expect("a connection");
@@ -98,7 +98,16 @@ impl Second {
         self.sender.send_request(request).await
     }
 
-    async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
+    /// Sends a request at once, whatever is open already; returns what waits for its answer.
+    pub fn ask(
+        &self,
+        path: &str,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + use<> {
+        let mut sender = self.sender.clone();
+        sender.send_request(self.request("GET", path, b""))
+    }
+
+    pub async fn exchange(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Bytes) {
         let response = self.send(method, path, body).await.expect("an answer");
         assert_eq!(response.version(), Version::HTTP_2);
         if path.starts_with("/v2/") {
@@ -216,7 +225,7 @@ fn empty_data_frames_are_accepted() {
     });
 }
 
-fn wait_for<T>(work: impl Future<Output = T>) -> T {
+pub fn wait_for<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -529,7 +538,7 @@ fn a_stop_waits_for_requests_but_not_for_connections() {
 }
 
 /// Client preface and settings.
-const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+pub const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// hyper enforces the settings that it announces (RFC 9113, section 6.5).
 #[test]

@@ -4,7 +4,7 @@ mod addresses;
 mod certificates;
 mod client_certificates;
 mod handshakes;
-mod http2;
+pub mod http2;
 mod limits;
 pub mod pki;
 mod reloading;
@@ -17,19 +17,19 @@ use crate::support::Server;
 use pki::Authority;
 
 /// An HTTPS server and the authority that its clients trust.
-struct Secure {
-    server: Server,
-    authority: Authority,
-    files: tempfile::TempDir,
+pub struct Secure {
+    pub server: Server,
+    pub authority: Authority,
+    pub files: tempfile::TempDir,
 }
 
 impl Secure {
-    fn start() -> Self {
+    pub fn start() -> Self {
         Self::with(&[])
     }
 
     /// Starts with more variables set, for `127.0.0.1` and `localhost`.
-    fn with(environment: &[(&str, &str)]) -> Self {
+    pub fn with(environment: &[(&str, &str)]) -> Self {
         let files = tempfile::TempDir::new().expect("a directory");
         let authority = Authority::new("an authority");
         authority

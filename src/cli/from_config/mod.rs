@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod auth;
+mod backup;
 pub(crate) mod check;
 pub(crate) mod debug;
 pub(crate) mod defaults;

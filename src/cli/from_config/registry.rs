@@ -7,12 +7,17 @@ use tarkeep::registry::{
     UrlRules, VerifySchedule,
 };
 
+use crate::cli::from_config::backup;
 use crate::cli::from_config::retention::retention;
 
 /// Converts the configuration, with defaults for unset keys.
 pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> {
     let defaults = RegistrySettings::default();
-    let (manifest_rules, retention) = combine((manifest_rules(config), retention(config)))?;
+    let (manifest_rules, retention, backup) = combine((
+        manifest_rules(config),
+        retention(config),
+        backup::settings(&config.backup),
+    ))?;
     Ok(RegistrySettings {
         sparse: config.manifests.sparse,
         manifest_limit: config.manifests.limit.unwrap_or(defaults.manifest_limit),
@@ -26,6 +31,7 @@ pub(crate) fn settings(config: &Config) -> Result<RegistrySettings, Violations> 
         },
         manifest_rules,
         retention,
+        backup,
         verify: verify_schedule(&config.verify),
     })
 }

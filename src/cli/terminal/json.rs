@@ -12,7 +12,12 @@ use crate::cli::terminal::values::exact_time;
 
 /// Prints an object.
 pub(crate) fn print(object: &Value) -> Result<(), Error> {
-    output::print_raw(escape::json(&format!("{object:#}\n")).as_bytes())
+    output::print_raw(text(object).as_bytes())
+}
+
+/// Formats an object as [`print`] does.
+pub(crate) fn text(object: &Value) -> String {
+    escape::json(&format!("{object:#}\n")).into_owned()
 }
 
 /// Converts the actor of a change.

@@ -1,6 +1,7 @@
 //! Arguments as people type them, and output for people and scripts.
 
 pub(crate) mod confirm;
+pub(crate) mod copy_bar;
 pub(crate) mod json;
 pub(crate) mod list;
 pub(crate) mod listing;

@@ -1,4 +1,4 @@
-//! Progress bars of a collection and of a verification, on a terminal.
+//! Progress bars of a collection, a verification and an export, on a terminal.
 
 use std::io::{IsTerminal, stderr};
 
@@ -10,6 +10,8 @@ use crate::cli::terminal::values::size;
 const COLLECTION: &str = "[{bar:30}] {pos} of {len}, {msg} freed, {elapsed}";
 const VERIFICATION: &str =
     "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {msg} damaged, {elapsed}, {eta} left";
+const EXPORT: &str =
+    "[{bar:30}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left";
 const LINE: &str = "{spinner} {msg}, {elapsed}";
 
 /// A bar on standard error, removed when it is dropped.
@@ -24,6 +26,13 @@ impl Bar {
     /// A bar of a verification.
     pub(crate) fn of_verification() -> Option<Self> {
         Self::new(VERIFICATION, "0".to_owned())
+    }
+
+    /// A bar of an export of `size` bytes.
+    pub(crate) fn of_export(size: u64) -> Option<Self> {
+        let bar = Self::new(EXPORT, String::new())?;
+        bar.0.set_length(size);
+        Some(bar)
     }
 
     /// Returns `None` if standard error is not a terminal: scripts, pipes and logs never see a bar.
@@ -49,6 +58,11 @@ impl Bar {
         self.0.set_length(progress.all_size);
         self.0.set_message(progress.damaged.to_string());
         self.0.set_position(progress.size);
+    }
+
+    /// Adds bytes that were copied.
+    pub(crate) fn advance(&self, bytes: u64) {
+        self.0.inc(bytes);
     }
 
     /// Prints something above the bar.
@@ -92,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_templates_are_valid() {
-        for template in [COLLECTION, VERIFICATION, LINE] {
+        for template in [COLLECTION, VERIFICATION, EXPORT, LINE] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

@@ -29,25 +29,73 @@ impl Named {
     /// A name is unknown, or nothing matches.
     pub(crate) async fn select(&self, registry: &Registry) -> Result<Selection, Error> {
         let mut selection = Selection::default();
-        match &self.repositories {
-            Names::One(name) => self.select_in(registry, name, &mut selection).await?,
-            Names::Matching(pattern) => {
-                for name in listing::repositories(registry, Some(pattern)).await? {
-                    match self.select_in(registry, &name, &mut selection).await {
-                        // not in this repository, or deleted meanwhile
-                        Err(Error::Registry(
-                            registry::Error::ManifestUnknown { .. }
-                            | registry::Error::NameUnknown(_),
-                        )) => {}
-                        other => other?,
-                    }
-                }
-            }
-        }
+        self.in_each(registry, async |name| {
+            self.select_in(registry, name, &mut selection).await
+        })
+        .await?;
         if selection.deletions.is_empty() {
             return Err(listing::nothing_matches(&self.text));
         }
         Ok(selection)
+    }
+
+    /// Finds the selected images: tags, or the manifest of a digest.
+    ///
+    /// # Errors
+    /// As [`Self::select`].
+    pub(crate) async fn images(&self, registry: &Registry) -> Result<Vec<Row>, Error> {
+        let mut rows = Vec::new();
+        self.in_each(registry, async |name| {
+            rows.extend(match &self.part {
+                Part::Whole => tags(registry, name, None).await?,
+                Part::Tags(names) => tagged(registry, name, names).await?,
+                Part::Digest(prefix) => {
+                    let digest = self.digest_in(registry, name, prefix).await?;
+                    let reference = ManifestReference::Digest(digest.clone());
+                    registry.manifests().get(name, &reference).await?;
+                    vec![row(name, None, &digest)]
+                }
+            });
+            Ok(())
+        })
+        .await?;
+        if rows.is_empty() {
+            return Err(listing::nothing_matches(&self.text));
+        }
+        Ok(rows)
+    }
+
+    /// Does something in each repository that is meant; one of several may lack what is named.
+    async fn in_each(
+        &self,
+        registry: &Registry,
+        mut work: impl AsyncFnMut(&RepositoryName) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let pattern = match &self.repositories {
+            Names::One(name) => return work(name).await,
+            Names::Matching(pattern) => pattern,
+        };
+        for name in listing::repositories(registry, Some(pattern)).await? {
+            match work(&name).await {
+                // not in this repository, or deleted meanwhile
+                Err(Error::Registry(
+                    registry::Error::ManifestUnknown { .. } | registry::Error::NameUnknown(_),
+                )) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn digest_in(
+        &self,
+        registry: &Registry,
+        name: &RepositoryName,
+        prefix: &str,
+    ) -> Result<Digest, Error> {
+        // a glob matches repositories that may not have it
+        let within = self.repositories.glob().is_none().then_some(name);
+        reference::digest(registry, within, prefix).await
     }
 
     async fn select_in(
@@ -56,20 +104,13 @@ impl Named {
         name: &RepositoryName,
         selection: &mut Selection,
     ) -> Result<(), Error> {
-        let row = |tag: Option<&str>, digest: &Digest| Row {
-            repository: name.clone(),
-            tag: tag.map(str::to_owned),
-            digest: digest.clone(),
-        };
         let deletion = match &self.part {
             Part::Whole => {
                 selection.rows.extend(tags(registry, name, None).await?);
                 Deletion::Everything
             }
             Part::Digest(prefix) => {
-                // a glob matches repositories that may not have it
-                let within = self.repositories.glob().is_none().then_some(name);
-                let digest = &reference::digest(registry, within, prefix).await?;
+                let digest = &self.digest_in(registry, name, prefix).await?;
                 let description = registry
                     .manifests()
                     .describe(name, &ManifestReference::Digest(digest.clone()))
@@ -81,26 +122,19 @@ impl Named {
                     }
                     .into());
                 }
-                selection
-                    .rows
-                    .extend(description.tags.iter().map(|tag| row(Some(tag), digest)));
+                selection.rows.extend(
+                    description
+                        .tags
+                        .iter()
+                        .map(|tag| row(name, Some(tag), digest)),
+                );
                 if description.tags.is_empty() {
-                    selection.rows.push(row(None, digest));
+                    selection.rows.push(row(name, None, digest));
                 }
                 Deletion::Manifest(digest.clone())
             }
-            Part::Tags(Names::One(tag)) => {
-                let manifest = registry
-                    .manifests()
-                    .get(name, &ManifestReference::Tag(tag.clone()))
-                    .await?;
-                selection
-                    .rows
-                    .push(row(Some(tag.as_str()), &manifest.digest));
-                Deletion::Tags(vec![tag.clone()])
-            }
-            Part::Tags(Names::Matching(pattern)) => {
-                let rows = tags(registry, name, Some(pattern)).await?;
+            Part::Tags(names) => {
+                let rows = tagged(registry, name, names).await?;
                 if rows.is_empty() {
                     return Ok(());
                 }
@@ -114,6 +148,33 @@ impl Named {
         };
         selection.deletions.push((name.clone(), deletion));
         Ok(())
+    }
+}
+
+fn row(repository: &RepositoryName, tag: Option<&str>, digest: &Digest) -> Row {
+    Row {
+        repository: repository.clone(),
+        tag: tag.map(str::to_owned),
+        digest: digest.clone(),
+    }
+}
+
+/// Lists the named tags of a repository.
+///
+/// # Errors
+/// The one tag that is named is not there.
+async fn tagged(
+    registry: &Registry,
+    name: &RepositoryName,
+    names: &Names<TagName>,
+) -> Result<Vec<Row>, Error> {
+    match names {
+        Names::One(tag) => {
+            let reference = ManifestReference::Tag(tag.clone());
+            let manifest = registry.manifests().get(name, &reference).await?;
+            Ok(vec![row(name, Some(tag.as_str()), &manifest.digest)])
+        }
+        Names::Matching(pattern) => tags(registry, name, Some(pattern)).await,
     }
 }
 
@@ -133,11 +194,7 @@ async fn tags(
             .items
             .into_iter()
             .filter(|row| pattern.is_none_or(|pattern| pattern.matches(&row.name)));
-        rows.extend(matching.map(|row| Row {
-            repository: name.clone(),
-            tag: Some(row.name),
-            digest: row.digest,
-        }));
+        rows.extend(matching.map(|found| row(name, Some(&found.name), &found.digest)));
         after = page.next;
     }
     Ok(rows)

@@ -2,6 +2,7 @@
 
 mod access;
 mod auth;
+mod backup;
 mod gc;
 mod health;
 mod http;
@@ -14,6 +15,7 @@ mod verify;
 
 pub use access::{AccessRule, AccessSection};
 pub use auth::{Auth, Htpasswd, Silly, Token};
+pub use backup::Backup;
 pub use gc::{Gc, KeepUntagged, Policy, TagRule};
 pub use health::{FileCheck, Health, HttpCheck, StorageDriver, TcpCheck};
 pub use http::{

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use crate::config::schema::access::AccessSection;
 use crate::config::schema::auth::Auth;
+use crate::config::schema::backup::Backup;
 use crate::config::schema::gc::{Gc, Policy};
 use crate::config::schema::health::Health;
 use crate::config::schema::http::Http;
@@ -34,6 +35,7 @@ pub struct Config {
     pub manifests: Manifests,
     pub gc: Gc,
     /// Ours.
+    pub backup: Backup,
     pub verify: Verify,
     /// Retention rules; the first that matches a repository applies. Ours.
     pub policies: Vec<Policy>,

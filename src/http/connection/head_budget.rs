@@ -1,15 +1,20 @@
-//! Budget of memory for unfinished heads of HTTP/1, over all connections.
+//! Budget of memory for heads of requests, over all connections: of those that are not complete, and, apart from them,
+//! of those whose requests are being answered.
 //!
-//! Heads of ordinary size do not count, so that clients who send large ones slowly delay nobody else. Only what a
-//! client was waited for counts: a head that is complete when it is read is never refused.
+//! Heads of ordinary size do not count, so that clients who send large ones slowly delay nobody else. Of unfinished
+//! ones, only what a client was waited for counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use http::Request;
 
 /// Size of a head that does not count, in bytes: that of the buffer which every connection has anyway.
 const ORDINARY: usize = 8 << 10;
 /// Budget of all connections, in bytes.
 const IN_TOTAL: usize = 32 << 20;
+/// Memory for a header beside its name and value, in bytes.
+const OVERHEAD: usize = 104;
 
 /// Budget of all connections: bytes that they hold.
 #[derive(Clone, Default)]
@@ -72,6 +77,33 @@ impl Head {
     pub(crate) fn finish(&mut self) {
         self.budget.0.fetch_sub(self.held, Ordering::Relaxed);
         (self.arrived, self.held) = (0, 0);
+    }
+}
+
+/// Share of a head whose request is being answered, returned when it is dropped.
+pub(crate) struct HeadShare(Option<(HeadBudget, usize)>);
+
+impl HeadBudget {
+    /// Counts the head of a request, if it is large. Returns `None` if the budget is used up.
+    pub(crate) fn hold<B>(&self, request: &Request<B>) -> Option<HeadShare> {
+        let headers = request.headers().iter();
+        let text = headers.map(|(name, value)| name.as_str().len() + value.len() + OVERHEAD);
+        let target = request.uri().path_and_query();
+        let size = text.sum::<usize>() + target.map_or(0, |target| target.as_str().len());
+        if size <= ORDINARY {
+            return Some(HeadShare(None));
+        }
+        let before = self.0.fetch_add(size, Ordering::Relaxed);
+        let share = HeadShare(Some((self.clone(), size)));
+        (before + size <= IN_TOTAL).then_some(share)
+    }
+}
+
+impl Drop for HeadShare {
+    fn drop(&mut self) {
+        if let Some((budget, size)) = &self.0 {
+            budget.0.fetch_sub(*size, Ordering::Relaxed);
+        }
     }
 }
 

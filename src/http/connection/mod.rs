@@ -2,6 +2,7 @@
 
 pub(crate) mod bodies;
 pub(crate) mod h2_executor;
+pub(crate) mod h2_heads;
 pub(crate) mod head_budget;
 mod head_timer;
 pub(crate) mod listener;

@@ -24,6 +24,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::http::connection::h2_heads::H2Heads;
 use crate::http::connection::head_budget::{Head, Size};
 use crate::http::connection::head_timer::HeadTimer;
 use crate::http::connection::raw_error;
@@ -150,6 +151,8 @@ pub(crate) struct Connection {
     lingering: Option<Pin<Box<Sleep>>>,
     timer: HeadTimer,
     head: Head,
+    /// Heads that arrive over HTTP/2.
+    h2: Option<H2Heads>,
     /// Unwritten rest of the error that replaces hyper's.
     raw_error: Option<Bytes>,
 }
@@ -169,7 +172,16 @@ impl Connection {
             lingering: None,
             timer,
             head,
+            h2: None,
             raw_error: None,
+        }
+    }
+
+    /// Limits unfinished heads of HTTP/2, too.
+    pub(crate) fn with_h2(self) -> Self {
+        Self {
+            h2: Some(H2Heads::default()),
+            ..self
         }
     }
 
@@ -192,6 +204,46 @@ impl Connection {
         Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()))
     }
 
+    /// Limits the unfinished head `number`, of the given size, before more of it is read.
+    fn limit_head(&mut self, number: usize, size: &Size) -> io::Result<()> {
+        match size {
+            Size::Ordinary => {}
+            Size::Large => self.timer.became_large(number),
+            Size::Excessive => {
+                let cause = "unfinished heads of all connections take too much memory";
+                return Err(io::Error::other(cause));
+            }
+        }
+        Ok(())
+    }
+
+    fn poll_read_h2(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let unfinished = |this: &Self| this.h2.as_ref().and_then(H2Heads::unfinished);
+        if let Some(number) = unfinished(self) {
+            // always the same: the scanner tells the head when it is complete
+            let size = self.head.wait_for(0);
+            self.limit_head(number, &size)?;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if let Some(heads) = &mut self.h2 {
+            heads.arrived(&buffer.filled()[before..], &mut self.head);
+        }
+        if let Some(number) = unfinished(self) {
+            if buffer.filled().len() > before {
+                self.timer.arrived(number);
+            }
+            if read.is_pending() && self.timer.poll_late(number, cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
+    }
+
     fn poll_write_out(
         &mut self,
         cx: &mut Context<'_>,
@@ -200,7 +252,9 @@ impl Connection {
         if !self.state.is_answering() {
             return self.poll_write_raw_error(cx, buffers);
         }
-        self.head.finish();
+        if self.h2.is_none() {
+            self.head.finish();
+        }
         let buffers = &buffers[buffers
             .iter()
             .take_while(|buffer| buffer.is_empty())
@@ -225,20 +279,17 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.h2.is_some() {
+            return this.poll_read_h2(cx, buffer);
+        }
         // bodies have limits of their own
         if this.state.is_answering() {
             this.head.finish();
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
         let number = this.state.requests();
-        match this.head.wait_for(number) {
-            Size::Ordinary => {}
-            Size::Large => this.timer.became_large(number),
-            Size::Excessive => {
-                let cause = "unfinished heads of all connections take too much memory";
-                return Poll::Ready(Err(io::Error::other(cause)));
-            }
-        }
+        let size = this.head.wait_for(number);
+        this.limit_head(number, &size)?;
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         let arrived = buffer.filled().len() - before;

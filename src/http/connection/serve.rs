@@ -321,6 +321,7 @@ async fn serve_http2<A: Application>(stream: Stream, context: Context<A>) -> hyp
     let limits = context.settings.limits.clone();
     let per_address = limits.connections_per_address;
     let (connection, state) = connection(stream, &context);
+    let connection = connection.with_h2();
     // everything written is intended: HTTP/2 rejects requests by other means
     let _guard = state.begin();
     let (streams, mut open) = watch::channel(0);

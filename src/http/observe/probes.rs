@@ -20,7 +20,7 @@ use crate::http::api::request::query::ReadinessQuery;
 use crate::http::endpoint::Endpoint;
 use crate::http::response::builder;
 use crate::http::settings::LiveSettings;
-use crate::registry::{Error, Registry, Shortage};
+use crate::registry::{BackupState, Error, Registry, Shortage};
 
 /// Time for which a report is cached: the database is written to at most once in it.
 const FRESH: Duration = Duration::from_secs(1);
@@ -96,8 +96,13 @@ impl Readiness {
             "import",
             import.map(|counts| format!("taking over the store of registry:2: {counts}").into()),
         ));
-        report.retain(|(name, _)| !query.excluded.iter().any(|excluded| excluded == name));
+        let is_wanted = |name: &str| !query.excluded.iter().any(|excluded| excluded == name);
+        report.retain(|(name, _)| is_wanted(name));
         let is_ready = report.iter().all(|(_, problem)| problem.is_none());
+        // clients lose nothing by a backup that failed
+        if query.is_verbose && is_wanted("backup") {
+            report.push(("backup", self.backup().map(Cow::Borrowed)));
+        }
         let listed = report
             .into_iter()
             .filter(|(_, problem)| query.is_verbose || problem.is_some());
@@ -172,6 +177,13 @@ impl Readiness {
         ];
         state.report = Some((Instant::now(), report.clone()));
         report
+    }
+
+    fn backup(&self) -> Option<&'static str> {
+        match self.registry.backups().counters().state() {
+            BackupState::Failed => Some("the last backup failed: the log says why"),
+            BackupState::Idle | BackupState::Running | BackupState::Complete => None,
+        }
     }
 
     async fn database(

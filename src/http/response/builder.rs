@@ -6,6 +6,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
 
 use crate::oci::Digest;
 
@@ -95,6 +96,17 @@ impl ResponseBuilder {
             .headers_mut()
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
         self
+    }
+
+    /// Ends with a body of JSON, as text whose length the caller may look at.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Response<String> {
+        // serializing text and numbers cannot fail
+        let mut text = serde_json::to_string(body).unwrap_or_default();
+        text.shrink_to_fit();
+        self.0
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(text.len()));
+        self.0.map(|_| text)
     }
 
     pub(crate) fn finish(self) -> Response<Body> {

@@ -77,8 +77,11 @@ pub(crate) enum ApiError {
     Upload { location: String, error: Error },
 }
 
-/// Pause before a request is worth repeating while another registry's store is taken over.
+/// Pause before a request is worth repeating while the registry has no room, or takes over another registry's store.
 const RETRY_SECONDS: u32 = 5;
+
+/// Maximum length of an error's message, in bytes: some quote what the client sent.
+const MAX_MESSAGE: usize = 2000;
 
 /// Text for an internal error, whose cause is in the log.
 const INTERNAL: &str = "internal error: the registry's log has the details";
@@ -112,7 +115,7 @@ impl Rendered {
         Self {
             status,
             code,
-            message: message.to_string(),
+            message: cut(message.to_string()),
             detail: None,
             header: None,
         }
@@ -238,6 +241,15 @@ impl ApiError {
     }
 }
 
+/// Cuts a message that is too long for an answer.
+fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE));
+        message.push('…');
+    }
+    message
+}
+
 /// Whole seconds until a wait has passed, at least one.
 fn seconds(wait: Duration) -> u128 {
     wait.as_millis().div_ceil(1000).max(1)
@@ -324,13 +336,13 @@ fn registry_error(error: &Error) -> Rendered {
         }
         Error::Body(_) => rendered(S::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
         Error::StorageFull(_) | Error::Reserve => rendered(S::INSUFFICIENT_STORAGE, "UNAVAILABLE"),
-        Error::TakingOver(_) => {
+        Error::TakingOver(_) | Error::Overloaded(_) => {
             rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
         }
-        Error::Overloaded(_) => rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
         Error::DataDirectory { .. }
         | Error::NoHardLinks(_)
         | Error::NoRegistry(_)
+        | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)
         | Error::Link(_)
         | Error::Meta(_)

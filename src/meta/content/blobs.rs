@@ -112,6 +112,17 @@ impl Reader<'_> {
             .exists(params![repository.0, blob.id.0])?;
         Ok(is_linked.then_some(blob))
     }
+
+    /// Reports whether a blob is stored that no manifest of any repository needs.
+    pub fn is_unneeded(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT 1 FROM blobs WHERE digest = ?1
+                 AND NOT EXISTS (SELECT 1 FROM repository_blobs WHERE blob_id = blobs.id AND holders > 0)",
+            )?
+            .exists([digest.as_str()])?)
+    }
 }
 
 impl WriteTx<'_> {
@@ -185,6 +196,17 @@ impl WriteTx<'_> {
              AND repository_id = (SELECT id FROM repositories WHERE name = ?1)",
         )?;
         Ok(statement.execute(params![repository.as_str(), digest.as_str(), now])? > 0)
+    }
+
+    /// Renews the leases of all unreferenced links to a blob.
+    pub fn renew_links(&self, blob: BlobRow, now: Millis) -> Result<(), Error> {
+        self.connection
+            .prepare_cached(
+                // max of NULL and a time is NULL: what is referenced stays without one
+                "UPDATE repository_blobs SET idle_since = max(idle_since, ?2), released_at = NULL WHERE blob_id = ?1",
+            )?
+            .execute(params![blob.id.0, now])?;
+        Ok(())
     }
 
     /// Removes a blob from a repository; other repositories keep it.

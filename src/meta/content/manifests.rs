@@ -1,6 +1,6 @@
 //! Manifests: rows, and the exact bytes.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{MAIN_DB, OptionalExtension, Row, params};
 
 use crate::meta::actor::Actor;
 use crate::meta::clock::Millis;
@@ -77,6 +77,31 @@ impl PointReader<'_> {
             repository,
             digest.as_str(),
         )
+    }
+
+    /// Fills `buffer` with the bytes of a manifest from `offset` on; false if it is absent.
+    pub fn read_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<bool, Error> {
+        // one snapshot: the row number may be reused by the time that its bytes are opened
+        let snapshot = self.connection.unchecked_transaction()?;
+        let id: Option<i64> = snapshot
+            .prepare_cached(
+                "SELECT manifests.id FROM repositories
+                 JOIN manifests ON manifests.repository_id = repositories.id AND manifests.digest = ?2
+                 WHERE repositories.name = ?1",
+            )?
+            .query_row([repository.as_str(), digest.as_str()], |row| row.get(0))
+            .optional()?;
+        let Some(id) = id else { return Ok(false) };
+        snapshot
+            .blob_open(MAIN_DB, "manifest_bytes", "bytes", id, true)?
+            .read_at_exact(buffer, offset)?;
+        Ok(true)
     }
 
     fn stored_manifest(

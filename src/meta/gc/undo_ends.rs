@@ -15,7 +15,7 @@ use crate::oci::{Digest, RepositoryName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UndoEnd {
     pub at: Millis,
-    /// Who ended it before its time; `None` if the grace period did.
+    /// Name of the user who ended it before its time; `None` if the grace period did.
     pub by: Option<String>,
 }
 

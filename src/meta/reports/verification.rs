@@ -65,6 +65,24 @@ impl Reader<'_> {
         })
     }
 
+    /// Lists blobs with their sizes in bytes, after `after` and at most `limit`.
+    pub fn sized_blobs_after(
+        &self,
+        after: Option<BlobId>,
+        limit: usize,
+    ) -> Result<Vec<(BlobId, Digest, u64)>, Error> {
+        self.query(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT id, digest, size FROM blobs WHERE id > ?1 ORDER BY id LIMIT ?2",
+                )?
+                .query_map(params![after.map_or(0, |id| id.0), limit], |row| {
+                    Ok((BlobId(row.get(0)?), digest(row, 1)?, row.get(2)?))
+                })?
+                .collect()
+        })
+    }
+
     /// Returns the number and the size of the blobs after the row `after`.
     pub fn blobs_left(&self, after: i64, scope: &RepositoryScope) -> Result<(u64, u64), Error> {
         self.query(|connection| {

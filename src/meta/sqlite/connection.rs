@@ -211,7 +211,7 @@ pub(in crate::meta) fn has_waited() -> bool {
     HAS_WAITED.replace(false)
 }
 
-fn wait_for_others(tries: i32) -> bool {
+pub(in crate::meta) fn wait_for_others(tries: i32) -> bool {
     HAS_WAITED.set(true);
     std::thread::sleep(if tries < BUSY_SOON {
         BUSY_PAUSE
@@ -222,7 +222,7 @@ fn wait_for_others(tries: i32) -> bool {
 }
 
 /// Rejects files of other programs before anything is changed in them.
-fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
+pub(in crate::meta) fn check_owner(connection: &Connection, path: &Path) -> Result<(), Error> {
     let foreign = || Error::Foreign(path.display().to_string());
     // one snapshot: another process may be applying its first migration
     let connection = &connection.unchecked_transaction()?;
@@ -332,7 +332,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Error> {
     Ok(transaction.commit()?)
 }
 
-fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
+pub(in crate::meta) fn open_error(path: &Path, cause: impl std::fmt::Display) -> Error {
     Error::Open {
         path: path.display().to_string(),
         cause: cause.to_string(),
@@ -433,7 +433,7 @@ mod tests {
         assert_eq!(opened.query_row(ages, [], read), Ok((40, 30)));
     }
 
-    /// What was deleted before is not told from what was pushed: it waits as before.
+    /// Earlier deletions are not told from pushes: they wait as before.
     #[test]
     fn what_an_older_version_deleted_is_not_released() {
         let directory = tempfile::tempdir().unwrap();

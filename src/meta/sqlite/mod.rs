@@ -2,6 +2,7 @@
 
 pub(super) mod beside;
 pub(super) mod connection;
+pub(super) mod copy;
 pub(super) mod copy_on_write;
 pub(super) mod reader;
 pub(super) mod row;

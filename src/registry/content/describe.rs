@@ -153,7 +153,7 @@ impl Manifests<'_> {
     }
 
     /// Reads a config; `None` if it is not stored here, or too large to be an image's.
-    async fn config(self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
+    pub async fn config(self, digest: &str) -> Result<Option<Vec<u8>>, Error> {
         let Ok(digest) = Digest::parse(digest) else {
             return Ok(None);
         };

@@ -1,7 +1,7 @@
 //! Lists: tags, the catalogue, referrers, search (OCI distribution-spec 1.1, "Content Discovery").
 
 use crate::meta::{self, TagRow};
-use crate::oci::{Descriptor, Digest, Manifest, RepositoryName};
+use crate::oci::{Digest, Referrer, RepositoryName, annotations};
 use crate::registry::content::page::{PAGE_LIMIT, Page, ReferrersPage};
 use crate::registry::content::visibility::{NameQuery, Visibility};
 use crate::registry::error::Error;
@@ -139,21 +139,14 @@ impl Manifests<'_> {
                     .referrers(&repository, &subject, artifact_type.as_deref(), &after, 1)?
                     .pop()
                 {
-                    let annotations = Manifest::parse(Some(&row.media_type), &row.bytes)
-                        .map(|manifest| manifest.annotations);
-                    let descriptor = Descriptor {
+                    let referrer = Referrer {
                         media_type: row.media_type,
                         digest: row.digest.as_str().to_owned(),
-                        size: i64::try_from(row.bytes.len()).unwrap_or(i64::MAX),
-                        urls: None,
+                        size: row.bytes.len(),
                         artifact_type: row.artifact_type,
-                        platform: None,
-                        annotations: annotations
-                            .ok()
-                            .filter(|annotations| !annotations.is_empty()),
+                        annotations: annotations(&row.bytes),
                     };
-                    let length =
-                        serde_json::to_string(&descriptor).map_or(0, |text| text.len() + 1);
+                    let length = serde_json::to_string(&referrer).map_or(0, |text| text.len() + 1);
                     let is_long =
                         bytes + length > REFERRERS_BYTES || read + row.bytes.len() > REFERRERS_READ;
                     if page.items.len() == REFERRERS_LIMIT || (is_long && !page.items.is_empty()) {
@@ -162,8 +155,8 @@ impl Manifests<'_> {
                     }
                     bytes += length;
                     read += row.bytes.len();
-                    after.clone_from(&descriptor.digest);
-                    page.items.push(descriptor);
+                    after.clone_from(&referrer.digest);
+                    page.items.push(referrer);
                 }
                 Ok(page)
             })

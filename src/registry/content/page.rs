@@ -1,6 +1,6 @@
 //! Pages of lists, and their limits.
 
-use crate::oci::Descriptor;
+use crate::oci::Referrer;
 
 /// Default maximum length of a page.
 pub(super) const PAGE_LIMIT: usize = 10_000;
@@ -14,7 +14,7 @@ pub struct Page<T> {
 }
 
 /// One page of referrers.
-pub type ReferrersPage = Page<Descriptor>;
+pub type ReferrersPage = Page<Referrer>;
 
 impl<T> Page<T> {
     /// Makes a page of at most `limit` items; one item more shows that the list continues.

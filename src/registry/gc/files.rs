@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::blob::KeptOpen;
+use crate::blob::{DirectoryLock, KeptOpen};
 use crate::meta::{Cursor, Removal, RemovalId, WriteTx};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -21,7 +21,7 @@ impl SweepRun<'_> {
     /// Removes the files of collected blobs.
     pub(super) async fn files(&mut self) -> Result<(), Error> {
         let (mut after, mut unlinked) = (Cursor::START, Vec::new());
-        loop {
+        'pages: loop {
             let removals = self
                 .registry
                 .scan(move |meta| meta.removals(after, BATCH))
@@ -44,6 +44,10 @@ impl SweepRun<'_> {
                     .await?;
                 self.progress.advance(before - rest.len());
                 waiting = rest;
+                if done.is_held {
+                    tracing::info!("a backup is being made: files are removed when it is complete");
+                    break 'pages;
+                }
                 unlinked.extend(done.ids);
                 self.count(done.swept);
                 // closing the last handle of a large file takes long: not inside the transaction
@@ -81,6 +85,8 @@ struct Unlinked {
     /// Handles kept open until the transaction ends.
     files: Vec<KeptOpen>,
     swept: SweepCounts,
+    /// A backup keeps files from being removed.
+    is_held: bool,
 }
 
 fn unlink_batch(
@@ -91,6 +97,14 @@ fn unlink_batch(
 ) -> Result<(VecDeque<Removal>, Unlinked), Error> {
     let begun = Instant::now();
     let mut done = Unlinked::default();
+    let permit = registry
+        .blobs
+        .lock_removal(DirectoryLock::Shared)
+        .map_err(Error::files("locking the blobs"))?;
+    if permit.is_none() {
+        done.is_held = true;
+        return Ok((waiting, done));
+    }
     while let Some(removal) = waiting.pop_front() {
         // pushed again meanwhile: the file now belongs to a row
         let unlinked = if tx.blob(&removal.digest)?.is_some() {

@@ -1,4 +1,4 @@
-//! What pushes count on: asked for by the collection of deleted content, and written down by the server.
+//! Promises to pushes: asked for by the collection of deleted content, and written down by the server.
 
 use std::time::Duration;
 

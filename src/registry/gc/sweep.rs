@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::blob::DirectoryLock;
 use crate::meta::{self, Actor, Millis, Reader, WriteTx, lived_cutoff, millis, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Gc;
@@ -48,13 +49,20 @@ impl Gc<'_> {
     /// Removes deleted content, and ends its undo; then collects everything that is due.
     ///
     /// # Errors
-    /// Database errors.
+    /// An export is running; database errors.
     pub async fn collect_deleted(
         self,
         content: DeletedContent,
         sweep: SweepOptions,
         watcher: Watcher<'_>,
     ) -> Result<SweepCounts, Error> {
+        let lock = self.registry.blobs.lock_blobs(DirectoryLock::Exclusive);
+        let _lock = lock.map_err(Error::files("locking the blobs"))?.ok_or_else(|| {
+            Error::Internal(
+                "an export is running, which may need what was deleted: try again when it has finished"
+                    .to_owned(),
+            )
+        })?;
         self.counted(self.run(Some(content), sweep, watcher)).await
     }
 

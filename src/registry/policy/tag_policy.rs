@@ -226,7 +226,7 @@ impl NewestTags {
 }
 
 /// Reports whether a tag is a signature tag: `sha256-<hex>`, with or without a suffix.
-pub(in crate::registry) fn is_signature(tag: &str) -> bool {
+pub fn is_signature(tag: &str) -> bool {
     let hex = tag
         .strip_prefix("sha256-")
         .map(|rest| rest.split('.').next().unwrap_or_default());

@@ -4,6 +4,7 @@ pub mod buildah;
 pub mod cosign;
 pub mod crane;
 pub mod curl;
+pub mod export;
 pub mod helm;
 pub mod import;
 pub mod oras;

@@ -262,6 +262,30 @@ fn unknown_fields_may_be_deeply_nested() {
     assert_eq!(client.get("/v2/").status, 200);
 }
 
+/// Errors say what is wrong with a value, and do not repeat all of it.
+#[test]
+fn errors_about_long_values_are_short() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.push_blob("a", b"{}");
+    let long = "é".repeat(1 << 20);
+    for key in ["mediaType", "schemaVersion", "config", "layers", "subject"] {
+        for value in [
+            json!(long),
+            json!({ "digest": long }),
+            json!([{ "digest": long }]),
+        ] {
+            let mut manifest = image(b"{}", &[]);
+            manifest[key] = value;
+            let manifest = manifest.to_string();
+            let response = client.put_manifest("a", "v1", OCI_MANIFEST, manifest.as_bytes());
+            response.refused(400, "MANIFEST_INVALID");
+            let length = response.body.len();
+            assert!(length < 5000, "{length} bytes about {key}");
+        }
+    }
+}
+
 /// Of thousands of missing references the first hundred are named, because the log names them too.
 #[test]
 fn a_manifest_with_very_many_references_is_answered() {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tarkeep::oci::RepositoryName;
 use tarkeep::registry::{
     self, Forecast, ListQuery, Registry, RemovalKind, RemovalTotals, Retention, StoreUsage, TagKey,
-    TagUsage, Usage,
+    TagUsage, Usage, WaitCause, Waiting,
 };
 
 use crate::cli::error::Error;
@@ -200,6 +200,17 @@ fn print_store(store: &StoreUsage, forecast: &Forecast) -> Result<(), Error> {
         facts.push((
             "",
             format!("  {day}  {}", held(share.bytes, share.blobs, "blob")),
+        ));
+    }
+    let waiting = forecast.waiting();
+    let undo = waiting
+        .iter()
+        .filter(|waiting| waiting.cause == WaitCause::Undo);
+    for Waiting { totals, .. } in undo.filter(|waiting| waiting.totals.blobs > 0) {
+        let held = held(totals.bytes, totals.blobs, "blob");
+        facts.push((
+            "",
+            format!("  for undo    {held}: registry gc --now frees that"),
         ));
     }
     let manifests = held(totals.manifest_bytes, totals.manifests, "manifest");

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use axum::body::Body;
-use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::http::api::download::file_body::{ContentBody, FileSource, Part};
+use crate::http::api::download::body::{ContentBody, Part};
 use crate::http::api::download::range::{self, Selection};
+use crate::http::api::download::source::{Source, slice};
 use crate::http::api::request::conditions::precondition;
 use crate::http::response::builder::{self, ResponseBuilder};
 use crate::http::response::error::ApiError;
@@ -22,14 +22,6 @@ pub(crate) struct Content<'c> {
     pub size: u64,
     /// True if caches may keep it without revalidation.
     pub is_immutable: bool,
-}
-
-/// Source of the bytes of content.
-pub(crate) enum ContentSource {
-    Memory(Bytes),
-    File(FileSource),
-    /// A response to HEAD has no body.
-    Nothing,
 }
 
 impl Content<'_> {
@@ -53,18 +45,18 @@ impl Content<'_> {
         response
     }
 
-    /// Responds to a GET or HEAD.
+    /// Responds to a GET, or without a source to a HEAD.
     pub(crate) fn answer(
         &self,
         headers: &HeaderMap,
-        bytes: ContentSource,
+        source: Option<Source>,
     ) -> Result<Response<Body>, ApiError> {
         match range::select(headers, self.size, self.digest.as_str())? {
             Selection::Whole => {
                 let answer = self
                     .start(StatusCode::OK)
                     .header(CONTENT_TYPE, self.media_type);
-                Ok(bytes.fill(answer, 0..self.size))
+                Ok(fill(answer, source, 0..self.size))
             }
             Selection::Parts(parts) => match <[_; 1]>::try_from(parts) {
                 Ok([part]) => {
@@ -72,14 +64,14 @@ impl Content<'_> {
                         .start(StatusCode::PARTIAL_CONTENT)
                         .header(CONTENT_TYPE, self.media_type);
                     let answer = answer.header(CONTENT_RANGE, content_range(&part, self.size));
-                    Ok(bytes.fill(answer, part))
+                    Ok(fill(answer, source, part))
                 }
                 Err(parts) => {
                     let multipart = Multipart::new(self, parts);
                     let answer = self
                         .start(StatusCode::PARTIAL_CONTENT)
                         .header(CONTENT_TYPE, multipart.content_type());
-                    Ok(bytes.fill_many(answer, multipart))
+                    Ok(fill_many(answer, source, multipart))
                 }
             },
         }
@@ -168,46 +160,31 @@ impl Multipart {
     }
 }
 
-impl ContentSource {
-    fn fill(self, answer: ResponseBuilder, range: Range<u64>) -> Response<Body> {
-        let length = range.end - range.start;
-        let body = match self {
-            Self::Nothing => Body::empty(),
-            Self::Memory(bytes) => Body::from(slice(&bytes, range)),
-            Self::File(source) => Body::new(ContentBody::new(
-                std::iter::once(Part::File(range)),
-                length,
-                Some(source),
-            )),
-        };
-        answer.body(length, body).finish()
-    }
-
-    fn fill_many(self, answer: ResponseBuilder, multipart: Multipart) -> Response<Body> {
-        let length = multipart.length();
-        let pieces = (0..).map_while(move |number| multipart.piece(number));
-        let body = match self {
-            Self::Nothing => Body::empty(),
-            Self::Memory(bytes) => {
-                let part = move |piece| match piece {
-                    Piece::Extra(text) => Part::Memory(text.into()),
-                    Piece::Content(range) => Part::Memory(slice(&bytes, range)),
-                };
-                Body::new(ContentBody::new(pieces.map(part), length, None))
-            }
-            Self::File(source) => {
-                let part = |piece| match piece {
-                    Piece::Extra(text) => Part::Memory(text.into()),
-                    Piece::Content(range) => Part::File(range),
-                };
-                Body::new(ContentBody::new(pieces.map(part), length, Some(source)))
-            }
-        };
-        answer.body(length, body).finish()
-    }
+fn fill(answer: ResponseBuilder, source: Option<Source>, range: Range<u64>) -> Response<Body> {
+    let length = range.end - range.start;
+    let body = source.map_or_else(Body::empty, |source| match source.in_memory() {
+        Some(bytes) => Body::from(slice(bytes, range)),
+        None => {
+            let parts = std::iter::once(Part::Stored(range));
+            Body::new(ContentBody::new(parts, length, source))
+        }
+    });
+    answer.body(length, body).finish()
 }
 
-/// Returns part of a manifest, whose size is limited far below what an index can hold.
-fn slice(bytes: &Bytes, range: Range<u64>) -> Bytes {
-    bytes.slice(range.start as usize..range.end as usize)
+fn fill_many(
+    answer: ResponseBuilder,
+    source: Option<Source>,
+    multipart: Multipart,
+) -> Response<Body> {
+    let length = multipart.length();
+    let part = |piece| match piece {
+        Piece::Extra(text) => Part::Memory(text.into()),
+        Piece::Content(range) => Part::Stored(range),
+    };
+    let parts = (0..).map_while(move |number| multipart.piece(number).map(part));
+    let body = source.map_or_else(Body::empty, |source| {
+        Body::new(ContentBody::new(parts, length, source))
+    });
+    answer.body(length, body).finish()
 }

@@ -4,8 +4,8 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 
-use crate::http::api::download::content::{Content, ContentSource};
-use crate::http::api::download::file_body::FileSource;
+use crate::http::api::download::content::Content;
+use crate::http::api::download::source::Source;
 use crate::http::api::handlers::manifests;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
@@ -48,21 +48,16 @@ pub(crate) async fn get(
         return Ok(answer);
     }
     if head.method == Method::HEAD {
-        return content.answer(&head.headers, ContentSource::Nothing);
+        return content.answer(&head.headers, None);
     }
     let BlobContent::File(file) = blob.open().await?;
-    let budget = head
-        .extensions
-        .get::<SendBudget>()
-        .cloned()
-        .unwrap_or_default();
-    let source = FileSource::new(
+    let source = Source::file(
         file,
         blob.size,
         head.extensions.get::<ConnectionState>(),
-        &budget,
+        SendBudget::of(head),
     );
-    content.answer(&head.headers, ContentSource::File(source))
+    content.answer(&head.headers, Some(source))
 }
 
 pub(crate) async fn delete(

@@ -11,10 +11,12 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::api::download::content::{Content, ContentSource};
+use crate::http::api::download::content::Content;
+use crate::http::api::download::source::Source;
 use crate::http::api::request::actor::actor;
 use crate::http::api::request::conditions::precondition;
 use crate::http::api::request::rights::tag_changes;
+use crate::http::connection::send_budget::SendBudget;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
 use crate::oci::{RepositoryName, TagName};
@@ -57,10 +59,12 @@ pub(crate) async fn get(
     }
     if is_head {
         registry.manifests().count_check(&manifest, reference);
-        return content.answer(&head.headers, ContentSource::Nothing);
+        return content.answer(&head.headers, None);
     }
     registry.manifests().count_pull(&manifest, reference);
-    content.answer(&head.headers, ContentSource::Memory(manifest.bytes.clone()))
+    let (digest, budget) = (&manifest.digest, SendBudget::of(head));
+    let source = Source::manifest(registry, name, digest, &manifest.bytes, budget);
+    content.answer(&head.headers, Some(source))
 }
 
 pub(crate) async fn put(

@@ -6,6 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::http::api::handlers::lists::Lists;
 use crate::http::api::request::query::HistoryFilter;
 use crate::http::response::builder;
 use crate::http::response::error::ApiError;
@@ -23,13 +24,24 @@ struct Event<'s> {
     state: &'s TagState,
 }
 
-/// Returns an empty index for an unknown tag: 404 would mean that the API does not exist here.
 pub(crate) async fn get(
-    registry: &Registry,
+    lists: &Lists<'_>,
     name: &RepositoryName,
     tag: &TagName,
     filter: HistoryFilter,
 ) -> Result<Response<Body>, ApiError> {
+    lists
+        .answer(|| list(lists.registry, name, tag, &filter))
+        .await
+}
+
+/// Returns an empty index for an unknown tag: 404 would mean that the API does not exist here.
+async fn list(
+    registry: &Registry,
+    name: &RepositoryName,
+    tag: &TagName,
+    filter: &HistoryFilter,
+) -> Result<Response<String>, ApiError> {
     let limit = filter.n.unwrap_or(MAX_EVENTS).min(MAX_EVENTS);
     let mut descriptors: Vec<Value> = Vec::new();
     let mut last: Option<Millis> = None;
@@ -55,14 +67,13 @@ pub(crate) async fn get(
             None => break,
         };
     }
-    let index =
-        json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors }).to_string();
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": descriptors });
     let answer = builder::empty(StatusCode::OK).header(CONTENT_TYPE, INDEX);
     let answer = match last.filter(|_| has_more) {
-        Some(last) => answer.header(LINK, next_page(name, tag, &filter, limit, last)),
+        Some(last) => answer.header(LINK, next_page(name, tag, filter, limit, last)),
         None => answer,
     };
-    Ok(answer.body(index.len() as u64, Body::from(index)).finish())
+    Ok(answer.json(&index))
 }
 
 /// Returns the start of a state and, before it, its end, unless another state starts there.

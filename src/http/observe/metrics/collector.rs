@@ -42,6 +42,7 @@ impl Collector for Collected {
         self.files(&mut out)?;
         self.database(&mut out)?;
         self.collection(&mut out)?;
+        self.backups(&mut out)?;
         verification::encode(
             self.monitor.registry.status().verification(),
             self.measured.as_ref().map(|measured| measured.quarantined),
@@ -278,6 +279,40 @@ impl Collected {
             "registry_gc_failures",
             "Things that could not be collected; the log names them",
             count(&stats.failures),
+        )
+    }
+
+    fn backups(&self, out: &mut Families<'_>) -> fmt::Result {
+        let stats = self.monitor.registry.backups().counters();
+        out.by(
+            "outcome",
+            "registry_backups",
+            "Backups that the server has made, or failed to make",
+            [
+                ("ok", count(&stats.completed)),
+                ("failed", count(&stats.failed)),
+            ],
+        )?;
+        out.metric(
+            "registry_backup_seconds",
+            "How long backups took",
+            ConstHistogram::seconds(&stats.times),
+        )?;
+        let last = Some(stats.last.get()).filter(|last| *last > 0);
+        out.optional(
+            "registry_backup_last_success_timestamp_seconds",
+            "What time the newest backup is of",
+            last.map(|last| ConstGauge::new(last as f64 / MILLISECONDS)),
+        )?;
+        out.metric(
+            "registry_backup_copied_bytes",
+            "Blobs that backups copied; the others were there already",
+            count(&stats.copied_bytes),
+        )?;
+        out.metric(
+            "registry_backup_damaged_blobs",
+            "Blobs that the last backup lacks because they are damaged; the log names them",
+            ConstGauge::new(stats.damaged.get()),
         )
     }
 

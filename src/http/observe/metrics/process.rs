@@ -112,6 +112,17 @@ impl Stat {
     }
 }
 
+/// Returns the memory in use without that of files, in bytes.
+pub(crate) fn memory_without_files() -> Option<u64> {
+    let pages = fs::read_to_string("/proc/self/statm").ok()?;
+    let mut pages = pages
+        .split_ascii_whitespace()
+        .skip(1)
+        .map(str::parse::<u64>);
+    let (resident, of_files) = (pages.next()?.ok()?, pages.next()?.ok()?);
+    Some(resident.saturating_sub(of_files) * rustix::param::page_size() as u64)
+}
+
 fn since(time: Timespec) -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }

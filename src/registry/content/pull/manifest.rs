@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::meta::{StoredManifest, now};
-use crate::oci::RepositoryName;
+use crate::meta::{self, StoredManifest, now};
+use crate::oci::{Digest, RepositoryName};
 use crate::registry::content::pull::counts::Use;
 use crate::registry::content::push::manifest_budget::ManifestReservation;
 use crate::registry::content::reference::ManifestReference;
@@ -31,6 +31,26 @@ impl Manifests<'_> {
         match found {
             Some(manifest) => Ok(manifest),
             None => Err(self.registry.missing_manifest(repository, reference).await),
+        }
+    }
+
+    /// Fills `buffer` with the bytes of a manifest from `offset` on.
+    ///
+    /// # Errors
+    /// [`Error::ManifestUnknown`] if it was deleted meanwhile.
+    pub async fn read_part(
+        self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        offset: usize,
+        buffer: &mut [u8],
+    ) -> Result<(), Error> {
+        let read = meta::point(|reader| reader.read_manifest(repository, digest, offset, buffer));
+        if self.registry.meta.read(read).await? {
+            Ok(())
+        } else {
+            let reference = ManifestReference::Digest(digest.clone());
+            Err(manifest_unknown(repository, &reference))
         }
     }
 

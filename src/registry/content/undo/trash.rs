@@ -1,7 +1,7 @@
 //! The trash: deleted manifests and removed tags, and restoring them.
 
-use crate::meta::{Actor, ManifestId, RemovedTagRow, TrashRow, millis, now};
-use crate::oci::{Digest, RepositoryName, TagName};
+use crate::meta::{Actor, ManifestId, NewManifest, RemovedTagRow, TrashRow, millis, now};
+use crate::oci::{Digest, Reference, RepositoryName, TagName};
 use crate::registry::content::page::Page;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
 use crate::registry::content::push::manifest::parse_manifest;
@@ -21,6 +21,13 @@ pub struct Restored {
     pub others: Vec<Digest>,
     /// Restored tags of all these manifests, except those set again since.
     pub tags: Vec<(String, Digest)>,
+}
+
+/// A manifest in the trash.
+struct DeletedManifest {
+    row: TrashRow,
+    new: NewManifest,
+    references: Vec<Reference>,
 }
 
 impl Trash<'_> {
@@ -151,28 +158,76 @@ impl RepositoryChange<'_> {
         digest: &Digest,
         back: &mut Vec<(ManifestId, TrashRow)>,
     ) -> Result<ManifestId, Error> {
+        let mut restored = None;
+        // a list instead of calls inside each other: indexes may be nested to any depth
+        let mut pending = vec![digest.clone()];
+        while let Some(next) = pending.last() {
+            let Some(deleted) = self.deleted(next)? else {
+                if pending.len() == 1 {
+                    return Err(not_in_trash(self.tx, Some(self.id), self.name, next)?);
+                }
+                // another index has named it as well
+                pending.pop();
+                continue;
+            };
+            let children = self.deleted_children(&deleted.references)?;
+            if children.is_empty() {
+                let manifest = self.restore_alone(deleted, back)?;
+                restored = Some(manifest);
+                pending.pop();
+            } else {
+                pending.extend(children.into_iter().rev());
+            }
+        }
+        match restored {
+            Some(manifest) => Ok(manifest),
+            None => Err(not_in_trash(self.tx, Some(self.id), self.name, digest)?),
+        }
+    }
+
+    /// Reads a manifest in the trash.
+    fn deleted(&self, digest: &Digest) -> Result<Option<DeletedManifest>, Error> {
         let Some((row, bytes)) = self.tx.trashed(self.id, digest)? else {
-            return Err(not_in_trash(self.tx, Some(self.id), self.name, digest)?);
+            return Ok(None);
         };
         let (mut manifest, new) =
             parse_manifest(Some(digest.clone()), Some(&row.media_type), bytes.into())?;
         self.settings
             .manifest_rules
             .mark_optional_children(&mut manifest);
-        for reference in manifest
-            .references
-            .iter()
-            .filter(|reference| reference.is_child)
-        {
+        Ok(Some(DeletedManifest {
+            row,
+            new,
+            references: manifest.references,
+        }))
+    }
+
+    /// Lists children of an index that are in the trash only.
+    fn deleted_children(&self, references: &[Reference]) -> Result<Vec<Digest>, Error> {
+        let mut found = Vec::new();
+        for reference in references.iter().filter(|reference| reference.is_child) {
             if self.tx.manifest(self.id, &reference.digest)?.is_none()
                 && self.tx.trashed(self.id, &reference.digest)?.is_some()
             {
-                self.restore_manifest(&reference.digest, back)?;
+                found.push(reference.digest.clone());
             }
         }
+        Ok(found)
+    }
+
+    /// Restores a deleted manifest whose children are there.
+    fn restore_alone(
+        &self,
+        deleted: DeletedManifest,
+        back: &mut Vec<(ManifestId, TrashRow)>,
+    ) -> Result<ManifestId, Error> {
+        let DeletedManifest {
+            row,
+            new,
+            references,
+        } = deleted;
         // a sparse manifest may name blobs that the repository never had: it proves no right to them
-        for reference in manifest
-            .references
+        for reference in references
             .iter()
             .filter(|reference| !reference.is_optional && !self.settings.sparse)
         {
@@ -183,7 +238,7 @@ impl RepositoryChange<'_> {
                     .link_blob(self.id, &reference.digest, blob, self.now)?;
             }
         }
-        let restored = self.record_manifest(&manifest.references, &new, Needed::Links)?;
+        let restored = self.record_manifest(&references, &new, Needed::Links)?;
         back.push((restored, row));
         Ok(restored)
     }

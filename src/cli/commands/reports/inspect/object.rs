@@ -1,7 +1,7 @@
 //! An image as JSON.
 
 use serde_json::{Value, json};
-use tarkeep::oci::{Descriptor, ImageConfig, RepositoryName};
+use tarkeep::oci::{ImageConfig, Referrer, RepositoryName};
 use tarkeep::registry::{ChildDescription, ImageDescription};
 
 use crate::cli::terminal::json;
@@ -9,7 +9,7 @@ use crate::cli::terminal::json;
 pub(super) fn of(
     name: &RepositoryName,
     description: &ImageDescription,
-    referrers: &[Descriptor],
+    referrers: &[Referrer],
 ) -> Value {
     let ImageDescription {
         summary,

@@ -1,6 +1,6 @@
 //! Finding an image and everything about it.
 
-use tarkeep::oci::{Descriptor, RepositoryName};
+use tarkeep::oci::{Referrer, RepositoryName};
 use tarkeep::registry::{ImageDescription, Registry};
 
 use crate::cli::commands::reports::inspect::{object, text};
@@ -44,7 +44,7 @@ async fn referrers(
     registry: &Registry,
     name: &RepositoryName,
     description: &ImageDescription,
-) -> Result<Vec<Descriptor>, Error> {
+) -> Result<Vec<Referrer>, Error> {
     let mut found = Vec::new();
     let mut after = Some(String::new());
     while let Some(last) = after {

@@ -2,7 +2,7 @@
 
 use std::io::stdout;
 
-use tarkeep::oci::{Descriptor, ImageConfig, RepositoryName, TagName};
+use tarkeep::oci::{Descriptor, ImageConfig, Referrer, RepositoryName, TagName};
 use tarkeep::registry::{ChildDescription, ImageDescription};
 
 use crate::cli::commands::reports::inspect::object::created;
@@ -14,7 +14,7 @@ use crate::cli::terminal::values::{plain, short_digest, size, time};
 pub(super) fn print(
     name: &RepositoryName,
     description: &ImageDescription,
-    referrers: &[Descriptor],
+    referrers: &[Referrer],
 ) -> Result<(), Error> {
     for (label, value) in facts(name, description) {
         if !value.is_empty() {
@@ -189,7 +189,7 @@ fn print_children(children: &[ChildDescription]) -> Result<(), Error> {
 /// Prints signatures by tag, and referrers.
 fn print_signatures(
     tags: &[(TagName, tarkeep::oci::Digest)],
-    referrers: &[Descriptor],
+    referrers: &[Referrer],
 ) -> Result<(), Error> {
     if tags.is_empty() && referrers.is_empty() {
         return Ok(());
@@ -212,8 +212,12 @@ fn print_signatures(
     for referrer in referrers {
         written(table.row(vec![
             digest(&referrer.digest),
-            Cell::Size(u64::try_from(referrer.size).unwrap_or_default()),
-            kind(referrer).into(),
+            Cell::Size(referrer.size as u64),
+            referrer
+                .artifact_type
+                .as_deref()
+                .unwrap_or(&referrer.media_type)
+                .into(),
             Cell::Empty,
         ]))?;
     }

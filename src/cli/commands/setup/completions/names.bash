@@ -8,11 +8,12 @@ _registry_names() {
     [[ $COMP_CWORD -ge 2 && $word != -* ]] || return 0
     case "${COMP_WORDS[1]}" in
         ls | inspect | du | rm | restore | why | gc) COMPREPLY=() ;;
+        export) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
         tag | policy | uploads) [[ $COMP_CWORD -eq 2 ]] || COMPREPLY=() ;;
         *) return 0 ;;
     esac
     case "${COMP_WORDS[COMP_CWORD - 1]}" in
-        -*) [[ "${COMP_WORDS[COMP_CWORD - 1]}" =~ ^(-y|--yes|--dry-run|--removed-only|--now|--)$ ]] || return 0 ;;
+        -*) [[ "${COMP_WORDS[COMP_CWORD - 1]}" =~ ^(-y|--yes|--dry-run|--removed-only|--now|--no-referrers|--docker|--)$ ]] || return 0 ;;
     esac
     for ((number = 2; number < COMP_CWORD; number++)); do
         if [[ ${COMP_WORDS[number]} == --data-dir || ${COMP_WORDS[number]} == --config ]]; then

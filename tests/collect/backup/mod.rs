@@ -1,17 +1,17 @@
-//! A manual backup: the database first, then the blobs within the grace period, without a pause.
+//! Copies of a data directory from which every listed image pulls.
 
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+mod by_hand;
+mod command;
+mod interrupted;
+mod periodic;
+
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::support::{Client, Image, Server, noise, sha256};
 
-/// Number of images that are pulled from copies.
-const IMAGES: usize = 100;
 /// Longer than a copy takes, yet short enough for much collection during the test.
 const RULES: &[(&str, &str)] = &[
     ("REGISTRY_GC_LEASE", "2s"),
@@ -20,15 +20,13 @@ const RULES: &[(&str, &str)] = &[
     ("REGISTRY_GC_INTERVAL", "20ms"),
 ];
 
-#[test]
-fn a_copy_serves_every_listed_image() {
-    let server = Server::with(RULES);
+/// Runs `work` beside pushes, deletes and collection.
+fn while_busy(server: &Server, work: impl FnOnce()) {
     let stop = AtomicBool::new(false);
-    let (mut copies, mut listed, mut gone) = (0, 0, 0);
     std::thread::scope(|scope| {
         let _stops = Stops(&stop);
         for worker in 0..3 {
-            let (stop, server) = (&stop, &server);
+            let stop = &stop;
             scope.spawn(move || churn(&mut server.client(), worker, stop));
         }
         scope.spawn(|| {
@@ -36,26 +34,8 @@ fn a_copy_serves_every_listed_image() {
                 assert!(server.cli(&["gc", "--online"]).status.success());
             }
         });
-        while listed < IMAGES {
-            copies += 1;
-            let copy = TempDir::new().expect("a directory");
-            let database =
-                Connection::open(server.directory().join("registry.db")).expect("the database");
-            // one consistent snapshot beside writers, as `sqlite3 registry.db .backup` makes it
-            database
-                .execute(
-                    "VACUUM INTO ?1",
-                    [copy.path().join("registry.db").to_str().expect("text")],
-                )
-                .expect("a copy");
-            gone += copy_directory(
-                &server.directory().join("blobs"),
-                &copy.path().join("blobs"),
-            );
-            listed += check(copy.path());
-        }
+        work();
     });
-    println!("{copies} copies with {listed} images; {gone} files went while they were copied");
 }
 
 struct Stops<'s>(&'s AtomicBool);
@@ -94,27 +74,8 @@ fn churn(client: &mut Client, worker: u64, stop: &AtomicBool) {
     }
 }
 
-/// As `cp --recursive`; counts files that vanished before they were copied.
-fn copy_directory(from: &Path, to: &Path) -> usize {
-    fs::create_dir_all(to).expect("a directory");
-    let mut gone = 0;
-    for entry in fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            gone += copy_directory(&entry.path(), &target);
-        } else {
-            match fs::copy(entry.path(), target) {
-                Err(error) if error.kind() == ErrorKind::NotFound => gone += 1,
-                other => drop(other.expect("a copy")),
-            }
-        }
-    }
-    gone
-}
-
 /// Starts a server on the copy, without collection, and pulls everything listed.
-fn check(copy: &Path) -> usize {
+fn pull_everything(copy: &Path) -> usize {
     let server = Server::at(copy, &[]);
     let client = &mut server.client();
     let mut images = 0;
@@ -150,4 +111,42 @@ fn check(copy: &Path) -> usize {
         }
     }
     images
+}
+
+/// A directory on another disk than the data directories of tests, or at least another directory.
+fn other_disk() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().expect("a directory"))
+}
+
+/// Runs a command on a directory without a server.
+fn cli_at(directory: &Path, arguments: &[&str]) -> std::process::Output {
+    std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(directory)
+        .output()
+        .expect("the command runs")
+}
+
+/// Checks that a backup has no damage.
+fn assert_sound(directory: &Path) {
+    let verified = cli_at(directory, &["verify"]);
+    assert!(verified.status.success(), "{verified:?}");
+}
+
+/// Lists all files below a directory, relative to it.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let (mut found, mut open) = (Vec::new(), vec![directory.to_owned()]);
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(next).expect("a directory") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.is_symlink() {
+                open.push(path);
+            } else {
+                found.push(path.strip_prefix(directory).expect("below").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
 }

@@ -1,0 +1,482 @@
+//! The making of copies: linked, cloned or copied, and durable before they have their names.
+
+use std::fs::{self, DirEntry, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustix::fs::{Advice, Gid, Uid};
+
+use super::duplicate;
+use crate::blob::hasher::Hasher;
+use crate::blob::store::{BlobStore, make_directory};
+use crate::oci::{Algorithm, Digest};
+use crate::sys;
+use crate::telemetry::Counter;
+
+/// Bytes copied between two requests to the kernel to start writing them to disk.
+const STEP: usize = 1 << 20;
+/// Number of copies, and their size in bytes, that are made durable at once.
+const BATCH: usize = 64;
+const BATCH_BYTES: u64 = 256 << 20;
+/// Extension of a copy that is not complete.
+const PARTIAL: &str = "partial";
+
+/// Copies blobs from one store to another.
+pub struct BlobCopier {
+    from: Arc<BlobStore>,
+    to: BlobStore,
+    /// An earlier copy on the file system of `to`, whose files are linked.
+    earlier: Option<BlobStore>,
+    can_link: bool,
+    can_clone: bool,
+    /// Owner of the copies, if this process may choose it and would be another one.
+    owner: Option<(Uid, Gid)>,
+    /// Complete, and not durable.
+    unnamed: Vec<Unnamed>,
+    unnamed_bytes: u64,
+    counts: CopyCounts,
+    pace: CopyPace,
+    progress: Arc<Counter>,
+}
+
+/// Share of the disk's time that copying takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyPace {
+    Full,
+    /// As long as each piece took, others have the disk to themselves.
+    Half,
+}
+
+/// A copy on its way to its name.
+struct Unnamed {
+    file: File,
+    partial: PathBuf,
+    path: PathBuf,
+}
+
+/// Numbers of blobs that a copier has brought to its store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CopyCounts {
+    pub copied: u64,
+    /// In bytes.
+    pub copied_size: u64,
+    /// Those that share the disk space of the blobs that they are copies of.
+    pub shared: u64,
+}
+
+/// Reason why a blob could not be copied: something is wrong with the one that there is.
+#[derive(Debug, thiserror::Error)]
+pub enum Loss {
+    #[error("its file is missing, or has another length")]
+    Missing,
+    #[error("its file has digest {0}")]
+    Altered(Digest),
+    #[error("its file cannot be read: {0}")]
+    Unreadable(io::Error),
+}
+
+/// Failure of a copy.
+enum Failure {
+    Lost(Loss),
+    Files(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Files(error)
+    }
+}
+
+impl BlobCopier {
+    /// A copier to the store at `to`, for which [`BlobStore::prepare`] was called. `progress` counts bytes.
+    pub fn new(
+        from: Arc<BlobStore>,
+        to: &Path,
+        earlier: Option<&Path>,
+        pace: CopyPace,
+        progress: Arc<Counter>,
+    ) -> io::Result<Self> {
+        let source = fs::metadata(from.root())?;
+        let is_root = rustix::process::geteuid().is_root();
+        let owner = (is_root && source.uid() != 0)
+            .then(|| (Uid::from_raw(source.uid()), Gid::from_raw(source.gid())));
+        Ok(Self {
+            from,
+            to: BlobStore::new(to),
+            earlier: earlier.map(BlobStore::new),
+            can_link: true,
+            can_clone: true,
+            owner,
+            unnamed: Vec::new(),
+            unnamed_bytes: 0,
+            counts: CopyCounts::default(),
+            pace,
+            progress,
+        })
+    }
+
+    pub fn counts(&self) -> CopyCounts {
+        self.counts
+    }
+
+    /// The store that blobs are copied to.
+    pub fn to(&self) -> &BlobStore {
+        &self.to
+    }
+
+    /// True if the blob has to be brought from the store that is copied.
+    pub fn is_needed(&self, digest: &Digest, size: u64) -> bool {
+        let has = |store: &BlobStore| store.has_blob(digest, size);
+        !has(&self.to) && !self.earlier.as_ref().is_some_and(has)
+    }
+
+    /// Copies a blob, unless it is there already. Blocks.
+    ///
+    /// # Errors
+    /// Those of the file system that is written to.
+    pub fn copy(&mut self, digest: &Digest, size: u64) -> io::Result<Result<(), Loss>> {
+        match self.try_copy(digest, size) {
+            Ok(()) => Ok(Ok(())),
+            Err(Failure::Lost(loss)) => Ok(Err(loss)),
+            Err(Failure::Files(error)) => Err(error),
+        }
+    }
+
+    fn try_copy(&mut self, digest: &Digest, size: u64) -> Result<(), Failure> {
+        if self.to.has_blob(digest, size) {
+            return Ok(());
+        }
+        let path = self.to.blob_path(digest);
+        // something else in its place
+        remove_if_present(&path)?;
+        if let Some(shard) = path.parent() {
+            make_directory(shard)?;
+        }
+        if let Some(earlier) = &self.earlier
+            && earlier.has_blob(digest, size)
+            && duplicate::link(&earlier.blob_path(digest), &path)?
+        {
+            return Ok(());
+        }
+        let source = self.from.blob_path(digest);
+        match self.from.is_whole(digest, size) {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::Lost(Loss::Missing)),
+            Err(error) => return Err(lost(error)),
+        }
+        if self.can_link {
+            match duplicate::link(&source, &path) {
+                Ok(true) => {
+                    self.counts.shared += 1;
+                    self.progress.add(size);
+                    return Ok(());
+                }
+                Ok(false) => self.can_link = false,
+                Err(error) if error.kind() == ErrorKind::NotFound => return Err(lost(error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.write(digest, size, path)
+    }
+
+    /// Makes a file of its own for the blob.
+    fn write(&mut self, digest: &Digest, size: u64, path: PathBuf) -> Result<(), Failure> {
+        let source = self.from.open_file(digest).map_err(lost)?;
+        let partial = path.with_extension(PARTIAL);
+        remove_if_present(&partial)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o400)
+            .open(&partial)?;
+        let written = self.fill(&file, &source, digest, size);
+        self.unnamed.push(Unnamed {
+            file,
+            partial,
+            path,
+        });
+        match written {
+            Ok(()) => self.unnamed_bytes += size,
+            Err(failure) => {
+                drop_last(&mut self.unnamed);
+                return Err(failure);
+            }
+        }
+        if self.unnamed.len() >= BATCH || self.unnamed_bytes >= BATCH_BYTES {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    fn fill(
+        &mut self,
+        file: &File,
+        source: &File,
+        digest: &Digest,
+        size: u64,
+    ) -> Result<(), Failure> {
+        if let Some((user, group)) = self.owner
+            && let Err(error) = rustix::fs::fchown(file, Some(user), Some(group))
+        {
+            tracing::debug!(%error, "cannot give a copy the owner of the data directory");
+        }
+        if self.can_clone {
+            if duplicate::reflink(source, file)? {
+                self.counts.shared += 1;
+                self.progress.add(size);
+                return Ok(());
+            }
+            self.can_clone = false;
+        }
+        let found = self.copy_bytes(source, file, digest.algorithm())?;
+        if found != *digest {
+            return Err(Failure::Lost(Loss::Altered(found)));
+        }
+        self.counts.copied += 1;
+        self.counts.copied_size += size;
+        Ok(())
+    }
+
+    /// Copies the bytes of a file and returns their digest.
+    fn copy_bytes(
+        &self,
+        source: &File,
+        mut file: &File,
+        algorithm: Algorithm,
+    ) -> Result<Digest, Failure> {
+        let mut hasher = Hasher::new(algorithm);
+        let mut buffer = vec![0; STEP];
+        let mut offset = 0;
+        loop {
+            let begun = Instant::now();
+            let read = match source.read_at(&mut buffer, offset) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(lost(error)),
+            };
+            file.write_all(&buffer[..read])?;
+            hasher.update(&buffer[..read]);
+            sys::start_write_back(file, offset, read as u64);
+            offset += read as u64;
+            self.progress.add(read as u64);
+            if self.pace == CopyPace::Half {
+                std::thread::sleep(begun.elapsed());
+            }
+        }
+    }
+
+    /// Makes complete copies durable, and then gives them their names. Blocks.
+    pub fn settle(&mut self) -> io::Result<()> {
+        // the first sync does most of the work of the others
+        for copy in &self.unnamed {
+            copy.file.sync_all()?;
+            let _ = rustix::fs::fadvise(&copy.file, 0, None, Advice::DontNeed);
+        }
+        for copy in self.unnamed.drain(..) {
+            fs::rename(&copy.partial, &copy.path)?;
+        }
+        self.unnamed_bytes = 0;
+        Ok(())
+    }
+
+    /// Gives the directories of the copy, and these files, the owner of the data directory. Blocks.
+    pub fn give_directories(&self, files: &[&Path]) -> io::Result<()> {
+        let Some((user, group)) = self.owner else {
+            return Ok(());
+        };
+        let mut directories = vec![
+            self.to.root().to_owned(),
+            self.to.uploads(),
+            self.to.blobs(),
+        ];
+        for algorithm in Algorithm::ALL {
+            let directory = self.to.blobs().join(algorithm.as_str());
+            for shard in fs::read_dir(&directory)? {
+                directories.push(shard?.path());
+            }
+            directories.push(directory);
+        }
+        let paths = directories.iter().map(PathBuf::as_path);
+        for path in paths.chain(files.iter().copied()) {
+            if let Err(error) = rustix::fs::chown(path, Some(user), Some(group)) {
+                tracing::debug!(%error, path = %path.display(), "cannot give a copy the owner of the data directory");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BlobCopier {
+    fn drop(&mut self) {
+        while !self.unnamed.is_empty() {
+            drop_last(&mut self.unnamed);
+        }
+    }
+}
+
+/// Removes the copy that is last in the list.
+fn drop_last(unnamed: &mut Vec<Unnamed>) {
+    if let Some(copy) = unnamed.pop() {
+        // if that fails, the next backup removes it
+        let _ = fs::remove_file(&copy.partial);
+    }
+}
+
+impl BlobStore {
+    /// Removes everything. Blocks.
+    ///
+    /// For a directory that no process uses: a backup that was never complete.
+    pub fn clear(&self) -> io::Result<()> {
+        for directory in [self.blobs(), self.uploads()] {
+            match fs::remove_dir_all(directory) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes every file below `blobs/` that is no blob, or one that `is_listed` does not name. Blocks.
+    ///
+    /// For a directory that no process uses: a backup.
+    pub fn prune(&self, is_listed: &mut dyn FnMut(&Digest) -> io::Result<bool>) -> io::Result<()> {
+        for algorithm in Algorithm::ALL {
+            for shard in present(fs::read_dir(self.blobs().join(algorithm.as_str())))? {
+                for entry in fs::read_dir(shard?.path())? {
+                    let entry = entry?;
+                    let digest = digest_of(algorithm, &entry);
+                    let is_kept = match &digest {
+                        Some(digest) => is_listed(digest)?,
+                        None => false,
+                    };
+                    if !is_kept {
+                        fs::remove_file(entry.path())?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn digest_of(algorithm: Algorithm, entry: &DirEntry) -> Option<Digest> {
+    let name = entry.file_name();
+    Digest::parse(&format!("{}:{}", algorithm.as_str(), name.to_str()?)).ok()
+}
+
+/// Iterates over a directory, which is empty if it is missing.
+fn present(
+    directory: io::Result<fs::ReadDir>,
+) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
+    match directory {
+        Ok(entries) => Ok(Some(entries).into_iter().flatten()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None.into_iter().flatten()),
+        Err(error) => Err(error),
+    }
+}
+
+fn lost(error: io::Error) -> Failure {
+    Failure::Lost(match error.kind() {
+        ErrorKind::NotFound => Loss::Missing,
+        _ => Loss::Unreadable(error),
+    })
+}
+
+fn remove_if_present(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(store: &BlobStore, content: &[u8]) -> Digest {
+        let digest = Hasher::digest(Algorithm::Sha256, content);
+        let path = store.blob_path(&digest);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        digest
+    }
+
+    fn copier(from: &Path, to: &Path) -> BlobCopier {
+        BlobStore::new(to).prepare().unwrap();
+        let from = Arc::new(BlobStore::new(from));
+        let mut copier = BlobCopier::new(from, to, None, CopyPace::Full, Arc::default()).unwrap();
+        (copier.can_link, copier.can_clone) = (false, false);
+        copier
+    }
+
+    #[test]
+    fn a_copy_has_its_name_once_it_is_durable_and_is_what_its_digest_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        for path in [&from, &to] {
+            fs::create_dir(path).unwrap();
+        }
+        let source = BlobStore::new(&from);
+        source.prepare().unwrap();
+        let (sound, altered) = (stored(&source, b"sound"), stored(&source, b"right"));
+        fs::write(source.blob_path(&altered), "wrong").unwrap();
+
+        let mut copier = copier(&from, &to);
+        copier.copy(&sound, 5).unwrap().unwrap();
+        assert!(!copier.to().has_blob(&sound, 5));
+        assert!(matches!(
+            copier.copy(&altered, 5).unwrap(),
+            Err(Loss::Altered(_))
+        ));
+        let absent = Hasher::digest(Algorithm::Sha256, b"absent");
+        assert!(matches!(
+            copier.copy(&absent, 6).unwrap(),
+            Err(Loss::Missing)
+        ));
+        copier.settle().unwrap();
+        assert!(copier.to().has_blob(&sound, 5) && !copier.is_needed(&sound, 5));
+        assert!(!copier.to().has_blob(&altered, 5));
+        let mode = fs::metadata(copier.to().blob_path(&sound)).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o400);
+        let (copied, copied_size) = (1, 5);
+        assert_eq!(
+            copier.counts(),
+            CopyCounts {
+                copied,
+                copied_size,
+                shared: 0
+            }
+        );
+    }
+
+    #[test]
+    fn an_unfinished_copy_leaves_nothing_and_what_is_not_listed_is_pruned() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        for path in [&from, &to] {
+            fs::create_dir(path).unwrap();
+        }
+        let source = BlobStore::new(&from);
+        let (one, two) = (stored(&source, b"one"), stored(&source, b"two"));
+        let mut first = copier(&from, &to);
+        first.copy(&one, 3).unwrap().unwrap();
+        let shard = first.to().blob_path(&one).parent().unwrap().to_owned();
+        assert_eq!(shard.read_dir().unwrap().count(), 1);
+        drop(first);
+        assert_eq!(shard.read_dir().unwrap().count(), 0);
+
+        let mut second = copier(&from, &to);
+        for digest in [&one, &two] {
+            second.copy(digest, 3).unwrap().unwrap();
+        }
+        second.settle().unwrap();
+        fs::write(shard.join("litter.partial"), "").unwrap();
+        second.to().prune(&mut |digest| Ok(*digest == one)).unwrap();
+        assert!(second.to().has_blob(&one, 3) && !second.to().has_blob(&two, 3));
+        assert_eq!(shard.read_dir().unwrap().count(), 1);
+    }
+}

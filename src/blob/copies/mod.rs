@@ -1,0 +1,4 @@
+//! Copies of blobs in another store: a backup.
+
+pub(super) mod copier;
+mod duplicate;

@@ -1,0 +1,166 @@
+//! `registry backup`.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tarkeep::backup::{self, BackupPlan, BackupProgress, BackupSummary, Destination};
+use tarkeep::registry::{CopyPace, Registry};
+
+use crate::cli::error::Error;
+use crate::cli::from_config::log;
+use crate::cli::store::Store;
+use crate::cli::terminal::copy_bar::CopyBar;
+use crate::cli::terminal::json;
+use crate::cli::terminal::output::{self, Format, Output};
+use crate::cli::terminal::values::{count, plain, size};
+
+/// Interval between two updates of the bar.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Copy everything to a directory that a server can run on; a server may be running
+#[derive(clap::Args)]
+#[command(after_help = "\
+The directory is created, or holds the backup before: then only what is new is
+copied. It belongs on another disk. Docs: docs/backup.md
+
+  registry backup /mnt/backup/registry
+  registry verify --data-dir /mnt/backup/registry")]
+pub(crate) struct Arguments {
+    /// Directory of the backup
+    #[arg(value_name = "DEST")]
+    destination: PathBuf,
+    /// Only say what would be copied
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    store: Store,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
+    let Arguments {
+        destination,
+        dry_run,
+        store,
+        output: Output { format },
+    } = arguments;
+    log::start_quiet()?;
+    let registry = store.open().await?;
+    let to = Destination::Directory(destination);
+    if dry_run {
+        let plan = backup::plan(&registry, &to).await?;
+        warn_same_disk(to.path(), plan.is_same_disk);
+        return print_plan(&plan, to.path(), format);
+    }
+    let made = make(&registry, &to, format == Format::Json).await?;
+    warn_same_disk(to.path(), made.is_same_disk);
+    print(&made, format)?;
+    if made.damaged.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Reported)
+    }
+}
+
+/// Makes the backup, with a progress bar if standard error is a terminal and `is_quiet` is false.
+async fn make(
+    registry: &Registry,
+    to: &Destination,
+    is_quiet: bool,
+) -> Result<BackupSummary, Error> {
+    let progress = BackupProgress::default();
+    let work = backup::run(registry, to, CopyPace::Full, &progress);
+    let Some(bar) = CopyBar::new().filter(|_| !is_quiet) else {
+        return Ok(work.await?);
+    };
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            made = &mut work => return Ok(made?),
+            () = tokio::time::sleep(TICK) => {
+                let (copied, expected) = progress.bytes();
+                bar.update(copied, expected);
+            }
+        }
+    }
+}
+
+fn warn_same_disk(to: &Path, is_same_disk: bool) {
+    if is_same_disk {
+        output::complain(&format!(
+            "warning: {} is on the disk of the data directory: what is lost with that disk is lost in this backup too",
+            to.display()
+        ));
+    }
+}
+
+fn print_plan(plan: &BackupPlan, to: &Path, format: Format) -> Result<(), Error> {
+    match format {
+        Format::Json => json::print(&json!({
+            "directory": to.display().to_string(), "blobCount": plan.blobs, "size": plan.size,
+            "newCount": plan.new_blobs, "newSize": plan.new_size, "isSameDisk": plan.is_same_disk,
+        })),
+        Format::Text => output::say(&format!(
+            "would copy {} with {} of {} with {}, and the database",
+            count(plan.new_blobs, "new blob"),
+            size(plan.new_size),
+            count(plan.blobs, "blob"),
+            size(plan.size),
+        )),
+    }
+}
+
+fn print(made: &BackupSummary, format: Format) -> Result<(), Error> {
+    match format {
+        Format::Json => json::print(&as_json(made)),
+        Format::Text => {
+            for blob in &made.damaged {
+                output::say(&format!(
+                    "left out {}: {}",
+                    blob.digest,
+                    plain(&blob.problem)
+                ))?;
+            }
+            output::say(&sentence(made))
+        }
+    }
+}
+
+fn sentence(made: &BackupSummary) -> String {
+    let shared = match made.shared {
+        0 => String::new(),
+        shared => format!(", {} linked", count(shared, "blob")),
+    };
+    let damaged = match made.damaged.len() as u64 {
+        0 => String::new(),
+        damaged => format!(
+            "; {} left out because of damage: registry verify names the images",
+            count(damaged, "blob")
+        ),
+    };
+    format!(
+        "backed up {} with {} to {} in {:.1} s: {} with {} copied{shared}, and the database with {}{damaged}",
+        count(made.blobs, "blob"),
+        size(made.size),
+        made.directory.display(),
+        made.took.as_secs_f64(),
+        count(made.copied, "blob"),
+        size(made.copied_size),
+        size(made.database_size),
+    )
+}
+
+fn as_json(made: &BackupSummary) -> Value {
+    let damaged = made.damaged.iter();
+    let damaged = damaged
+        .map(|blob| json!({ "digest": blob.digest.as_str(), "problem": blob.problem }))
+        .collect::<Vec<_>>();
+    json!({
+        "directory": made.directory.display().to_string(), "blobCount": made.blobs, "size": made.size,
+        "copiedCount": made.copied, "copiedSize": made.copied_size, "linkedCount": made.shared,
+        "databaseSize": made.database_size, "damaged": damaged, "isSameDisk": made.is_same_disk,
+        "milliseconds": u64::try_from(made.took.as_millis()).unwrap_or(u64::MAX),
+    })
+}

@@ -1,0 +1,262 @@
+//! Copies of the database for backups, made beside running servers.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use crate::meta::clock::Millis;
+use crate::meta::error::{Error, Fault};
+use crate::meta::ids::BlobId;
+use crate::meta::sqlite::beside::beside;
+use crate::meta::sqlite::connection::{check_owner, open_error, wait_for_others};
+use crate::meta::sqlite::reader::Reader;
+use crate::meta::sqlite::writer::WriteTx;
+use crate::oci::Digest;
+
+/// Pages copied at once: 16 MiB.
+const STEP: i32 = 4096;
+/// Name of the setting that marks a copy.
+const MARK: &str = "backup";
+
+/// Mark of a database that is a backup and was not changed since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupMark {
+    /// Data directory that it is a copy of.
+    pub of: String,
+    /// Time of the copy.
+    pub at: Millis,
+}
+
+/// A copy of the database, which no server uses.
+pub struct DatabaseCopy {
+    connection: Connection,
+}
+
+/// Copies the database `from` as of its last commit to a file, durably, and marks the copy. Blocks.
+///
+/// What only the server of this directory needs is left out: open uploads, and files to be removed.
+///
+/// # Errors
+/// [`Error::Damaged`] if the copy is, and those of both file systems.
+pub(in crate::meta) fn copy(
+    from: &Path,
+    to: &Path,
+    mark: &BackupMark,
+) -> Result<DatabaseCopy, Error> {
+    create(to).map_err(|error| open_error(to, error))?;
+    copy_pages(from, to)?;
+    let copy = open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // by exclusive locks, the log of the original's kind needs no files beside the copy
+    copy.execute_batch(
+        "PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA journal_mode = MEMORY;
+         BEGIN;
+         DELETE FROM uploads;
+         DELETE FROM removals;",
+    )?;
+    let text = serde_json::to_string(mark).unwrap_or_default();
+    copy.execute(
+        "INSERT OR REPLACE INTO settings (name, value) VALUES (?1, ?2)",
+        params![MARK, text],
+    )?;
+    copy.execute_batch("COMMIT")?;
+    let found: String = copy.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if found != "ok" {
+        return Err(Error::Damaged {
+            path: from.display().to_string(),
+            cause: found,
+        });
+    }
+    drop(copy);
+    File::open(to)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| open_error(to, error))?;
+    DatabaseCopy::open(to)
+}
+
+impl DatabaseCopy {
+    /// Opens the database of a backup that no process uses.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let connection = open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok(Self { connection })
+    }
+
+    /// Lists blobs with their sizes in bytes, after `after` and at most `limit`.
+    pub fn blobs_after(
+        &self,
+        after: Option<BlobId>,
+        limit: usize,
+    ) -> Result<Vec<(BlobId, Digest, u64)>, Error> {
+        Reader::new(&self.connection).sized_blobs_after(after, limit)
+    }
+
+    /// True if the copy lists a blob of that digest.
+    pub fn has_blob(&self, digest: &Digest) -> Result<bool, Error> {
+        Ok(Reader::new(&self.connection).blob(digest)?.is_some())
+    }
+}
+
+impl WriteTx<'_> {
+    /// Removes the mark of a backup, because content is changed that no other directory has.
+    pub fn forget_backup_mark(&self) -> Result<(), Error> {
+        self.connection
+            .prepare_cached("DELETE FROM settings WHERE name = ?1")?
+            .execute([MARK])?;
+        Ok(())
+    }
+}
+
+/// Reads the mark of the database at `path`; `None` if it is no backup, or was changed since.
+///
+/// # Errors
+/// A file of another program, a database of a newer registry, and file system errors.
+pub fn backup_mark(path: &Path) -> Result<Option<BackupMark>, Error> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_owner(&connection, path)?;
+    let has_settings = connection.table_exists(None, "settings")?;
+    if !has_settings {
+        return Ok(None);
+    }
+    let text: Option<String> = connection
+        .query_row(
+            "SELECT value FROM settings WHERE name = ?1",
+            [MARK],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+/// Moves what a server or another command left in the log of the database at `path` into the database, and removes the log.
+///
+/// False if another process has it open.
+///
+/// # Errors
+/// Those of the file system.
+pub fn settle_log(path: &Path) -> Result<bool, Error> {
+    let files = ["-wal", "-shm"].map(|suffix| beside(path, suffix));
+    if !files.iter().any(|file| file.exists()) {
+        return Ok(true);
+    }
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .map_err(|error| open_error(path, error))?;
+    let switched = connection
+        .query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))
+        .map_err(Error::from);
+    drop(connection);
+    match switched {
+        Ok(mode) if String::eq(&mode, "delete") => {}
+        Ok(_) => return Ok(false),
+        Err(error) if error.is(Fault::Busy) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    // an index without a log is ignored, and removed with it
+    for file in files {
+        remove_if_present(&file).map_err(|error| open_error(path, error))?;
+    }
+    Ok(true)
+}
+
+fn open(path: &Path, access: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| open_error(path, error))?;
+    connection.busy_handler(Some(wait_for_others))?;
+    Ok(connection)
+}
+
+/// Creates an empty file for its owner alone, in place of another one.
+fn create(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        remove_if_present(&beside(path, suffix))?;
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+fn remove_if_present(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Copies all pages of one snapshot.
+fn copy_pages(from: &Path, to: &Path) -> Result<(), Error> {
+    let source = open(from, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mut copy = open(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // it is synced when it is complete
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")?;
+    // else every commit of a writer has the copy begin again
+    let snapshot = source.unchecked_transaction()?;
+    snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    let backup = Backup::new(&source, &mut copy)?;
+    while backup.step(STEP)? != StepResult::Done {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meta::{Meta, now};
+
+    #[tokio::test]
+    async fn a_copy_is_one_file_without_the_servers_own_rows_and_is_marked() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("registry.db");
+        let meta = Meta::open(&path, Box::new(|| Ok(()))).unwrap();
+        let content = Digest::parse(&format!("sha256:{}", "0".repeat(64))).unwrap();
+        let digest = content.clone();
+        meta.write(move |tx| {
+            tx.insert_blob(&digest, 5, now())?;
+            tx.connection.execute(
+                "INSERT INTO uploads (id, repository, algorithm, started_at, expires_at) VALUES ('x', 'app', 'sha256', 1, 2)",
+                [],
+            )?;
+            Ok::<_, Error>(())
+        })
+        .await
+        .unwrap();
+        let (to, mark) = (
+            directory.path().join("copy"),
+            BackupMark {
+                of: "here".to_owned(),
+                at: 7,
+            },
+        );
+        for _ in 0..2 {
+            let copy = meta.copy_to(&to, &mark).unwrap();
+            assert!(copy.has_blob(&content).unwrap());
+            assert_eq!(copy.blobs_after(None, 10).unwrap().len(), 1);
+            let uploads: u64 = copy
+                .connection
+                .query_row("SELECT count(*) FROM uploads", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(uploads, 0);
+        }
+        assert_eq!(backup_mark(&to).unwrap(), Some(mark));
+        assert_eq!(backup_mark(&path).unwrap(), None);
+        let files = directory.path().read_dir().unwrap();
+        let beside = files.filter(|file| {
+            let name = file.as_ref().unwrap().file_name();
+            name.to_string_lossy().starts_with("copy")
+        });
+        assert_eq!(beside.count(), 1);
+
+        let served = Meta::open(&to, Box::new(|| Ok(()))).unwrap();
+        served.write(|tx| tx.forget_backup_mark()).await.unwrap();
+        assert!(!settle_log(&to).unwrap());
+        drop(served);
+        while !settle_log(&to).unwrap() {}
+        assert!(!directory.path().join("copy-wal").exists());
+        assert_eq!(backup_mark(&to).unwrap(), None);
+    }
+}

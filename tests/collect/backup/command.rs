@@ -1,0 +1,317 @@
+//! `registry backup DEST`.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{RULES, assert_sound, cli_at, files_below, other_disk, pull_everything, while_busy};
+use crate::support::{Image, Server, eventually, noise, sha256};
+
+/// Number of backups under load, unless `BACKUP_ROUNDS` says otherwise.
+const ROUNDS: usize = 5;
+
+/// Makes a backup and returns what it prints.
+fn back_up(server: &Server, to: &Path) -> Value {
+    let to = to.to_str().expect("text");
+    let output = server.cli(&["backup", to, "--output", "json"]);
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn refused(server: &Server, to: &Path) -> String {
+    let output = server.cli(&["backup", to.to_str().expect("text")]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().expect("a file").mode() & 0o777
+}
+
+#[test]
+fn a_backup_is_a_private_data_directory_and_the_next_one_copies_what_is_new() {
+    let server = Server::with(&[
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
+        ("REGISTRY_GC_INTERVAL", "20ms"),
+    ]);
+    let client = &mut server.client();
+    for seed in 0..3 {
+        Image::small(seed).push(client, "app", &format!("v{seed}"));
+    }
+    client.begin_upload("app");
+    let disk = other_disk();
+    let to = disk.path().join("backup");
+    let first = back_up(&server, &to);
+    assert_eq!(
+        (&first["blobCount"], &first["copiedCount"]),
+        (&6.into(), &6.into())
+    );
+    assert_eq!(first["isSameDisk"], disk.path().starts_with("/tmp"));
+    let files = files_below(&to);
+    assert_eq!(files.len(), 7, "{files:?}");
+    for file in &files {
+        let expected = if file.starts_with("blobs") {
+            0o400
+        } else {
+            0o600
+        };
+        assert_eq!(mode(&to.join(file)), expected, "{}", file.display());
+    }
+    for directory in ["", "blobs", "blobs/sha256", "uploads"] {
+        assert_eq!(mode(&to.join(directory)), 0o700, "{directory}");
+    }
+    assert_sound(&to);
+    assert_eq!(pull_everything(&to), 3);
+
+    Image::small(3).push(client, "app", "v3");
+    let deleted = Image::small(0);
+    client.delete(&format!("/v2/app/manifests/{}", deleted.digest()));
+    eventually("its files are gone", || server.blob_files().len() == 6);
+    let second = back_up(&server, &to);
+    assert_eq!(
+        (&second["blobCount"], &second["copiedCount"]),
+        (&6.into(), &2.into())
+    );
+    assert_sound(&to);
+    assert_eq!(pull_everything(&to), 3);
+    back_up(&server, &to);
+    let blobs = files_below(&to.join("blobs"));
+    assert_eq!(
+        blobs.len(),
+        6,
+        "what nobody needs is not removed: {blobs:?}"
+    );
+}
+
+#[test]
+fn a_backup_on_the_same_disk_shares_its_space_and_is_said_to_be_none() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    let to = server.directory().with_file_name("backup");
+    let output = server.cli(&["backup", to.to_str().expect("text")]);
+    let warning = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && warning.contains("is on the disk of"),
+        "{output:?}"
+    );
+    for file in server.blob_files() {
+        assert_eq!(file.metadata().expect("a file").nlink(), 2);
+    }
+    assert_sound(&to);
+    assert_eq!(pull_everything(&to), 1);
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    let disk = other_disk();
+    let to = disk.path().join("backup");
+    let output = server.cli(&[
+        "backup",
+        to.to_str().expect("text"),
+        "--dry-run",
+        "-o",
+        "json",
+    ]);
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&plan["blobCount"], &plan["newCount"]),
+        (&2.into(), &2.into())
+    );
+    assert!(!to.exists());
+}
+
+#[test]
+fn nothing_but_a_backup_is_replaced() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    let disk = other_disk();
+    let path = |name: &str| disk.path().join(name);
+    fs::create_dir(path("other")).expect("a directory");
+    fs::write(path("other/file"), "").expect("a file");
+    assert!(refused(&server, &path("other")).contains("holds other files"));
+    // blobs that lost their database are somebody's, too
+    fs::create_dir_all(path("lost/blobs/sha256")).expect("a directory");
+    assert!(refused(&server, &path("lost")).contains("holds other files"));
+    let inside = server.directory().join("backup");
+    assert!(refused(&server, &inside).contains("inside of the data directory"));
+    assert!(refused(&server, server.directory()).contains("inside of the data directory"));
+    assert!(refused(&server, &path("no/such/parent")).contains("failed"));
+
+    let own = Server::at(&path("own"), &[]);
+    assert!(refused(&server, &path("own")).contains("is no backup"));
+    drop(own);
+
+    // served, and then changed by a client
+    let to = path("backup");
+    back_up(&server, &to);
+    let served = Server::at(&to, &[]);
+    assert!(refused(&server, &to).contains("is in use"));
+    drop(served);
+    back_up(&server, &to);
+    let mut served = Server::at(&to, &[]);
+    Image::small(2).push(&mut served.client(), "app", "only-here");
+    assert!(served.stop().success());
+    assert!(refused(&server, &to).contains("was changed since"));
+    assert_eq!(pull_everything(&to), 2);
+}
+
+#[test]
+fn one_backup_at_a_time() {
+    let server = Server::start();
+    let disk = other_disk();
+    let to = disk.path().join("backup");
+    back_up(&server, &to);
+    let held = File::open(&to).expect("a directory");
+    held.lock().expect("a lock");
+    assert!(refused(&server, &to).contains("another backup to it is being made"));
+    drop(held);
+    back_up(&server, &to);
+}
+
+/// The rest is in it, a sound copy of the backup before stays, and a push heals what is missing.
+#[test]
+fn damaged_blobs_are_named_and_do_not_prevent_a_backup() {
+    let server = Server::start();
+    let client = &mut server.client();
+    let image = |seed| Image::new("x", vec![noise(seed, 3000)]);
+    let path = |seed| {
+        let digest = sha256(&image(seed).layers[0]);
+        let hex = digest.trim_start_matches("sha256:");
+        server
+            .directory()
+            .join(format!("blobs/sha256/{}/{hex}", &hex[..2]))
+    };
+    image(1).push(client, "app", "kept");
+    let disk = other_disk();
+    let to = disk.path().join("backup");
+    back_up(&server, &to);
+    for seed in [2, 3] {
+        image(seed).push(client, "app", &format!("v{seed}"));
+    }
+    for (seed, content) in [(1, noise(9, 3000)), (2, noise(9, 3000)), (3, noise(9, 10))] {
+        fs::remove_file(path(seed)).expect("removed");
+        fs::write(path(seed), content).expect("a file");
+    }
+    let output = server.cli(&["backup", to.to_str().expect("text"), "-o", "json"]);
+    let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let named: Vec<_> = made["damaged"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|blob| blob["digest"].as_str().expect("a digest").to_owned())
+        .collect();
+    let expected = [2, 3].map(|seed| sha256(&image(seed).layers[0]));
+    let is_same_disk = made["isSameDisk"] == true;
+    // what is linked is not read
+    assert!(
+        is_same_disk || (output.status.code() == Some(1) && named == expected),
+        "{made}"
+    );
+    let served = Server::at(&to, &[]);
+    let client = &mut served.client();
+    image(1).assert_pulls(client, "app", "kept");
+    for seed in [2, 3] {
+        let tag = format!("v{seed}");
+        image(seed).push(client, "app", &tag);
+        image(seed).assert_pulls(client, "app", &tag);
+    }
+    assert_sound(&to);
+}
+
+/// Collection leaves files alone while a backup holds them, and a backup waits for whoever removes some.
+#[test]
+fn files_are_not_removed_while_a_backup_copies_what_its_database_lists() {
+    let server = Server::with(&[
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
+        ("REGISTRY_GC_INTERVAL", "10ms"),
+    ]);
+    let client = &mut server.client();
+    let image = Image::small(1);
+    let digest = image.digest();
+    image.push(client, "app", "v1");
+    let names = File::open(server.directory().join("blobs/sha256")).expect("a directory");
+    names.lock().expect("a lock");
+    assert_eq!(
+        client.delete(&format!("/v2/app/manifests/{digest}")).status,
+        202
+    );
+    let database = Connection::open(server.directory().join("registry.db")).expect("the database");
+    let removals = "SELECT count(*) FROM removals";
+    eventually("its rows are collected", || {
+        database.query_row(removals, [], |row| row.get(0)) == Ok(2)
+    });
+    for _ in 0..5 {
+        assert!(server.cli(&["gc"]).status.success());
+    }
+    assert_eq!(
+        server.blob_files().len(),
+        2,
+        "files that a backup needs are gone"
+    );
+    names.unlock().expect("unlocked");
+    eventually("its files are removed", || server.blob_files().is_empty());
+
+    names.lock_shared().expect("a lock");
+    let disk = other_disk();
+    let to = disk.path().join("backup");
+    std::thread::scope(|scope| {
+        let made = scope.spawn(|| back_up(&server, &to));
+        eventually("the backup has begun", || {
+            to.join("registry.db.partial").exists()
+        });
+        // a database would be there at once
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(!to.join("registry.db").exists());
+        names.unlock().expect("unlocked");
+        made.join().expect("a backup");
+    });
+    assert_sound(&to);
+}
+
+#[test]
+fn every_image_that_a_backup_of_a_busy_server_lists_pulls() {
+    let rounds =
+        std::env::var("BACKUP_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let server = Server::with(RULES);
+    let disk = other_disk();
+    let (again, new) = (
+        disk.path().join("again"),
+        TempDir::new_in(disk.path()).expect("a directory"),
+    );
+    let mut images = 0;
+    while_busy(&server, || {
+        for round in 0..rounds {
+            let once = new.path().join(round.to_string());
+            for to in [&again, &once] {
+                back_up(&server, to);
+                assert_sound(to);
+                images += pull_everything(to);
+            }
+            fs::remove_dir_all(once).expect("removed");
+        }
+    });
+    println!("{rounds} rounds with {images} images");
+    assert!(images > 0);
+}
+
+/// A backup of a backup is one as well: the way to try one without changing it.
+#[test]
+fn a_backup_can_be_backed_up() {
+    let server = Server::start();
+    Image::small(1).push(&mut server.client(), "app", "v1");
+    let disk = other_disk();
+    let (first, second) = (disk.path().join("first"), disk.path().join("second"));
+    back_up(&server, &first);
+    let output = cli_at(&first, &["backup", second.to_str().expect("text")]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(pull_everything(&second), 1);
+    back_up(&server, &first);
+}
