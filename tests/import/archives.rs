@@ -216,7 +216,7 @@ fn indexes_and_referrers_come_along() {
     let mut listed = descriptor(OCI_INDEX, &list);
     listed["annotations"] = named("team/app:v1");
     let mut signed = descriptor(OCI_MANIFEST, &image.manifest);
-    signed["annotations"] = json!({ "io.tarkeep.companion.name": format!("team/app:{signature}") });
+    signed["annotations"] = json!({ "io.tarkeep.name": format!("team/app:{signature}") });
     let mut files: Vec<_> = layout(&[(&image, json!({}))]);
     files.retain(|(name, _)| name.starts_with("blobs/"));
     for blob in [&list, &referrer, &b"{}".to_vec()] {

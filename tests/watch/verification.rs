@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Watched;
 use super::metrics::value;
-use crate::support::{Image, eventually, noise, sha256};
+use crate::support::{Image, Server, eventually, eventually_some, noise, sha256};
 
 fn flip(data: &Path, content: &[u8]) {
     let digest = sha256(content);
@@ -72,4 +72,33 @@ fn the_server_finds_damage_by_itself_and_says_so() {
     eventually("the next run finds nothing", || {
         value(&server.metrics(), "registry_verify_findings") == Some(0.0)
     });
+}
+
+/// How far the server's run is: its begin, the blobs that it has read, and its end.
+fn progress(data: &Path) -> Option<(i64, u64, Option<i64>)> {
+    let database = rusqlite::Connection::open(data.join("registry.db")).expect("the database");
+    let run = "SELECT begun_at, blobs, finished_at FROM verifications WHERE runner = 'server'";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    database.query_row(run, [], read).ok()
+}
+
+#[test]
+fn a_restarted_server_goes_on_where_it_was() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let data = temporary.path().join("data");
+    let layers: Vec<_> = (0..40).map(|seed| noise(seed, 1 << 20)).collect();
+    let mut server = Server::at(&data, &[("REGISTRY_VERIFY_ENABLED", "false")]);
+    Image::new("large", layers).push(&mut server.client(), "app", "v1");
+    server.kill();
+    let server = Watched::at(&data, &[("REGISTRY_VERIFY_EVERY", "5s")]);
+    let begun = eventually_some("some blobs are read", || {
+        progress(&data).filter(|(_, blobs, end)| *blobs >= 3 && end.is_none())
+    });
+    drop(server);
+    let _server = Watched::at(&data, &[("REGISTRY_VERIFY_EVERY", "5s")]);
+    let end = eventually_some("the run ends", || {
+        progress(&data).filter(|(.., end)| end.is_some())
+    });
+    assert_eq!(end.0, begun.0, "it was begun anew");
+    assert_eq!(end.1, 41);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::meta::{Millis, RepositoryScope, millis, now};
 use crate::registry::error::Error;
 use crate::registry::facades::Verify;
-use crate::registry::verify::finding::{Finding, Treatment, Verification};
+use crate::registry::verify::finding::{Finding, FindingKind, Treatment, Verification};
 use crate::registry::verify::pace::Pace;
 use crate::registry::verify::run::{Runner, VerifyEvent, VerifyOptions};
 
@@ -74,13 +74,20 @@ impl Verify<'_> {
 
 fn log_finding(finding: &Finding) {
     let images: Vec<_> = finding.image_names().take(MAX_IMAGES).collect();
+    let remedy = match finding.kind {
+        // its problem says what to do
+        FindingKind::Database => "",
+        FindingKind::Count => "run registry verify --repair",
+        FindingKind::Manifest | FindingKind::Blob => "push one of the images again",
+    };
     tracing::error!(
         kind = finding.kind.as_str(),
         digest = finding.digest.as_ref().map(tracing::field::display),
         problem = finding.problem,
         outcome = finding.outcome.as_str(),
+        remedy,
         image_count = finding.image_count,
         images = images.join(" "),
-        "verification has found damage: push the images again"
+        "verification has found damage"
     );
 }
