@@ -370,6 +370,12 @@ fn the_command_names_the_rule_that_decides() {
         "192.0.2.7",
     ]);
     assert_eq!(code, Some(0), "{text}");
+    let without = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+        .args(["access", "show", "mona"])
+        .output()
+        .expect("the command runs");
+    let complaint = String::from_utf8_lossy(&without.stderr).into_owned();
+    assert!(complaint.contains("nothing was checked"), "{complaint}");
     let (_, text) = run(&["access", "show", "mona", "-o", "json"]);
     let shown: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(shown["groups"], json!(["keepers", "team"]));
@@ -380,4 +386,28 @@ fn the_command_names_the_rule_that_decides() {
         .map(|rule| rule["ruleNumber"].clone())
         .collect();
     assert_eq!(numbers, [1, 4, 5, 6].map(Value::from));
+}
+
+/// A group without its sign would be a user whom nobody is.
+#[test]
+fn a_group_is_not_taken_for_a_user() {
+    let directory = tempfile::TempDir::new().expect("a directory");
+    let config = directory.path().join("config.yml");
+    for (who, is_valid) in [
+        ("devs", false),
+        ("'@devs'", true),
+        ("user:devs", true),
+        ("'@none'", false),
+    ] {
+        let text = format!(
+            "version: 0.1\naccess: {{groups: {{devs: ann}}, rules: [{{repositories: '**', who: {who}, may: pull}}]}}\n"
+        );
+        std::fs::write(&config, text).expect("a file");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_registry"))
+            .args(["config", "check"])
+            .arg(&config)
+            .output()
+            .expect("the command runs");
+        assert_eq!(output.status.success(), is_valid, "{who}: {output:?}");
+    }
 }

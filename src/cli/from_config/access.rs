@@ -46,6 +46,9 @@ fn rule(
         Who::Group(group) if !section.groups.contains_key(&group) => Err(format!(
             "there is no group '{group}': add it to access.groups"
         )),
+        Who::User(user) if user == *text && section.groups.contains_key(&user) => Err(format!(
+            "'{user}' is a group: write '@{user}', or 'user:{user}' for the user of this name"
+        )),
         who => Ok(who),
     });
     let may = each(name, "may", &rule.may, Rights::parse);

@@ -87,13 +87,16 @@ impl Source {
         let draft = Config::draft(file.as_deref(), std::env::vars_os())?;
         let (_, rules) = draft.finish_with(access::rules)?;
         rules.ok_or_else(|| {
-            let place = file.map_or_else(
-                || "there is no configuration, so there are no access rules".to_owned(),
-                |file| format!("{} has no section access", file.display()),
-            );
-            Error::Other(format!(
-                "{place}: everybody who is admitted may do everything; name another configuration with --config"
-            ))
+            Error::Other(match file {
+                None => {
+                    "no configuration was named, so nothing was checked: name the server's with --config"
+                        .to_owned()
+                }
+                Some(file) => format!(
+                    "{} has no section access: everybody who is admitted may do everything",
+                    file.display()
+                ),
+            })
         })
     }
 }
