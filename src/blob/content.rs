@@ -3,11 +3,12 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 
 use super::traffic::InUse;
-use crate::sys::Mapping;
+use crate::sys::{self, Mapping};
 
 /// The content of a blob, by where its bytes come from.
 #[derive(Debug)]
@@ -62,6 +63,19 @@ impl BlobFile {
             NonZeroU64::new(length),
             rustix::fs::Advice::WillNeed,
         );
+    }
+
+    /// Reports whether all bytes of `range` are in the page cache, so that sending them does not wait for the disk.
+    ///
+    /// `mapping` is one of this file.
+    pub fn is_cached(&self, mapping: &Mapping, range: Range<usize>) -> bool {
+        match sys::is_cached(&self.file, range.clone()) {
+            // of pages that are being read, the last one is the last to arrive
+            Some(is_cached) => {
+                is_cached && mapping.is_resident(range.end.saturating_sub(1)..range.end)
+            }
+            None => mapping.is_resident(range),
+        }
     }
 
     /// Maps the whole file into memory; `None` if that is impossible or the file does not have exactly `size` bytes.

@@ -1,19 +1,18 @@
 //! The files below `blobs/`, as they lie on the disk. No request asks for them: cost grows with the store.
 
 use std::collections::HashSet;
-use std::fs::{self, DirEntry};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use super::store::BlobStore;
+use crate::files::base_directory::{Place, is_irregular};
 use crate::oci::{Algorithm, Digest};
 
 /// A directory of blobs whose digests begin alike.
 #[derive(Clone, Debug)]
 pub struct Shard {
     algorithm: Algorithm,
-    path: PathBuf,
+    name: String,
 }
 
 /// A file with the name of a blob.
@@ -30,30 +29,29 @@ impl BlobStore {
     pub fn shards(&self) -> io::Result<Vec<Shard>> {
         let mut shards = Vec::new();
         for algorithm in Algorithm::ALL {
-            let entries = entries(self.blobs().join(algorithm.as_str()))?;
-            shards.extend(entries.into_iter().map(|entry| Shard {
-                algorithm,
-                path: entry.path(),
-            }));
+            let directory = self.blobs().map(|blobs| blobs.place(algorithm.as_str()));
+            let mut names = names_in(directory)?;
+            names.sort_unstable();
+            let shard = |name| Shard { algorithm, name };
+            shards.extend(names.into_iter().map(shard));
         }
-        shards.sort_unstable_by(|one, other| one.path.cmp(&other.path));
         Ok(shards)
     }
 
     /// Lists the regular files of a directory that have the names of blobs which belong there. Blocks.
     pub fn files_in(&self, shard: &Shard) -> io::Result<Vec<StoredFile>> {
+        let algorithm = shard.algorithm.as_str();
+        let directory = || Ok(self.blobs()?.place(algorithm).join(&shard.name));
         let mut files = Vec::new();
-        for entry in entries(shard.path.clone())? {
-            let name = entry.file_name();
-            let digest = format!("{}:{}", shard.algorithm.as_str(), name.to_string_lossy());
-            let Ok(digest) = Digest::parse(&digest) else {
+        for name in names_in(directory())? {
+            let Ok(digest) = Digest::parse(&format!("{algorithm}:{name}")) else {
                 continue;
             };
-            let metadata = match entry.metadata() {
+            let metadata = match directory()?.join(&name).metadata() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 metadata => metadata?,
             };
-            if metadata.is_file() && self.blob_path(&digest) == entry.path() {
+            if metadata.is_file() && digest.hex()[..2] == shard.name {
                 files.push(StoredFile {
                     digest,
                     size: metadata.len(),
@@ -67,9 +65,12 @@ impl BlobStore {
     /// Reports whether there is a blob's file, other than those that are just being published. Blocks.
     pub fn has_content(&self) -> io::Result<bool> {
         // first: what gets a blob's name from here on has one of these
-        let uploads = entries(self.uploads())?;
-        let uploads = uploads.iter().map(|entry| Ok(entry.metadata()?.ino()));
-        let uploads: HashSet<u64> = uploads.filter_map(io::Result::ok).collect();
+        let directory = || Ok(self.uploads()?.place(""));
+        let mut uploads = HashSet::new();
+        for name in names_in(directory())? {
+            let metadata = directory()?.join(&name).metadata();
+            uploads.extend(metadata.map(|metadata| metadata.ino()).ok());
+        }
         for shard in self.shards()? {
             let files = self.files_in(&shard)?;
             if files.iter().any(|file| !uploads.contains(&file.inode)) {
@@ -81,17 +82,16 @@ impl BlobStore {
 }
 
 /// Lists a directory; one that is absent, or is no directory, is empty.
-fn entries(path: PathBuf) -> io::Result<Vec<DirEntry>> {
-    match fs::read_dir(path) {
-        Ok(entries) => entries.collect(),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(Vec::new())
-        }
+fn names_in(directory: io::Result<Place<'_>>) -> io::Result<Vec<String>> {
+    let is_none = |error: &io::Error| {
+        let kind = error.kind();
+        kind == io::ErrorKind::NotFound
+            || kind == io::ErrorKind::NotADirectory
+            || is_irregular(error)
+    };
+    match directory.and_then(|directory| directory.names()) {
+        Ok(names) => names.collect(),
+        Err(error) if is_none(&error) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

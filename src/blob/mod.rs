@@ -12,6 +12,7 @@
 //! - [`BlobStore::publish`] gives an upload its blob's name by a second *link*, inside the write transaction that
 //!   records the blob; the upload's own name is removed after the commit. A crash in between leaves a file with two
 //!   names, which [`BlobStore::upload_files`] finds without walking the store.
+//!   Where files have no second names, a note takes the place of the upload's own ([`BlobStore::unpublish`] undoes both).
 //! - [`BlobStore::sync_published`] runs before every commit and makes the new names durable.
 //!
 //! Everything here blocks. Reading, writing, syncing or removing much belongs on blocking threads; opening an upload's
@@ -22,12 +23,15 @@ mod copies;
 mod emergency_space;
 mod hasher;
 mod inventory;
+mod names;
+mod naming;
 mod source;
 mod space;
 mod stats;
 mod store;
 mod traffic;
 mod upload;
+mod uploads;
 mod verification;
 
 pub use content::{BlobContent, BlobFile};
@@ -35,6 +39,7 @@ pub use copies::copier::{BlobCopier, CopyCounts, CopyPace, Loss};
 pub use emergency_space::EmergencySpace;
 pub use hasher::Hasher;
 pub use inventory::{Shard, StoredFile};
+pub use naming::HardLinks;
 pub use source::SourceFile;
 pub use space::{FreeSpace, Shortage};
 pub use stats::{Operation, Stats};

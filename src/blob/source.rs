@@ -56,7 +56,8 @@ impl BlobStore {
     ///
     /// Outside of a transaction, so that many threads can do it at once: [`Self::ensure_linked`] decides.
     pub fn link_source(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
-        match self.link(&source.path, &self.blob_path(digest)) {
+        let place = self.blob(digest)?;
+        match self.name(&place, || place.link_foreign(&source.path)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
@@ -66,22 +67,23 @@ impl BlobStore {
     ///
     /// Call it only inside the write transaction that inserts the blob's row: another file of that name then has none.
     pub fn ensure_linked(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
-        let path = self.blob_path(digest);
+        let place = self.blob(digest)?;
         let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
         let wanted = fs::symlink_metadata(&source.path).map(identity)?;
-        match fs::symlink_metadata(&path).map(identity) {
-            Ok(present) if present == wanted => return Ok(()),
-            Ok(_) => fs::remove_file(&path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+        if place
+            .metadata()
+            .map(identity)
+            .is_ok_and(|present| present == wanted)
+        {
+            return Ok(());
         }
-        self.link(&source.path, &path)
+        self.replace(&place, || place.link_foreign(&source.path))
     }
 
     /// Like [`Self::ensure_linked`]; [`Self::sync_published`] makes the name durable before the change commits.
     pub fn publish_source(&self, source: &SourceFile, digest: &Digest) -> io::Result<()> {
         self.ensure_linked(source, digest)?;
-        self.expect_sync(&self.blob_path(digest));
+        self.expect_sync(&self.blob(digest)?);
         Ok(())
     }
 
@@ -106,7 +108,7 @@ mod tests {
         let before = fs::metadata(&path).unwrap();
         let source = SourceFile::at(path.clone()).unwrap().unwrap();
 
-        let name = store.blob_path(&digest);
+        let name = store.blob(&digest).unwrap().path();
         fs::create_dir_all(name.parent().unwrap()).unwrap();
         fs::write(&name, "left over").unwrap();
         store.link_source(&source, &digest).unwrap();

@@ -1,11 +1,7 @@
 //! Free space of the store's file system, and the resource that has run out.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-
-use rustix::fs::OFlags;
 
 use super::store::BlobStore;
 
@@ -82,11 +78,8 @@ impl BlobStore {
     }
 
     fn try_write(&self) -> io::Result<()> {
-        OpenOptions::new()
-            .write(true)
-            .mode(0o600)
-            .custom_flags(OFlags::TMPFILE.bits() as i32)
-            .open(self.uploads())?
+        self.uploads()?
+            .nameless_file()?
             .write_all(&vec![0; TRIAL_SIZE])
     }
 }

@@ -1,33 +1,42 @@
-//! The files of one data directory, and the durability of their names.
+//! The files of one data directory.
 
-use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::OnceLock;
 
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
 
 use super::content::{BlobContent, BlobFile};
+use super::naming::{HardLinks, Names};
 use super::stats::{Operation, Stats};
 use super::traffic::Traffic;
-use super::upload::{UploadFile, UploadId};
-use crate::files::regular_file::{self, Links};
+use super::upload::UploadId;
+use crate::files::base_directory::{BaseDirectory, Place, is_irregular};
 use crate::oci::{Algorithm, Digest};
+
+const BLOBS: &str = "blobs";
+const UPLOADS: &str = "uploads";
 
 /// The files of one data directory.
 pub struct BlobStore {
     root: PathBuf,
+    /// Opened by the first use, as the other is.
+    blobs: OnceLock<BaseDirectory>,
+    uploads: OnceLock<BaseDirectory>,
+    /// Unset until it is certain.
+    pub(super) hard_links: OnceLock<HardLinks>,
     /// Only the writer's thread publishes and syncs.
-    names: Mutex<Names>,
+    pub(super) names: Mutex<Names>,
     stats: Stats,
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
 }
 
 /// A file held open until this is dropped: for its lock, or to delay the freeing of its disk space.
 pub struct KeptOpen {
-    _file: File,
+    pub(super) _file: File,
 }
 
 /// A lock on the data directory, on its blobs, or on the removal of their files.
@@ -46,23 +55,14 @@ pub enum Company {
     Others,
 }
 
-/// Directories whose entries are not known to be durable.
-#[derive(Default)]
-struct Names {
-    /// Directories that got a new entry since the last sync that succeeded.
-    unsynced: BTreeSet<PathBuf>,
-    /// Shards whose own names this process has made durable. A shard that exists need not be: another process, or a
-    /// change that failed, may have created it without syncing its parent.
-    durable_shards: BTreeSet<PathBuf>,
-    /// Directories that lost an entry since the last sync that succeeded.
-    removed: BTreeSet<PathBuf>,
-}
-
 impl BlobStore {
     /// A store under `root`; call [`Self::prepare`] before use.
     pub fn new(root: &Path) -> Self {
         Self {
             root: root.to_owned(),
+            blobs: OnceLock::new(),
+            uploads: OnceLock::new(),
+            hard_links: OnceLock::new(),
             names: Mutex::default(),
             stats: Stats::default(),
             traffic: Traffic::default(),
@@ -70,15 +70,21 @@ impl BlobStore {
     }
 
     /// Creates missing directories of the store, readable by the owner only.
+    ///
+    /// # Errors
+    /// File system errors, and a link below `blobs/`.
     pub fn prepare(&self) -> io::Result<()> {
-        for directory in [self.uploads(), self.blobs()] {
-            make_directory(&directory)?;
+        for directory in [UPLOADS, BLOBS] {
+            make_directory(&self.root.join(directory))?;
         }
+        self.uploads()?;
         for algorithm in Algorithm::ALL {
-            let directory = self.blobs().join(algorithm.as_str());
-            make_directory(&directory)?;
+            let directory = self.blobs()?.place(algorithm.as_str());
+            directory.make_directory()?;
+            // fails unless it is a directory
+            directory.sync()?;
         }
-        sync_directory(&self.blobs())?;
+        self.blobs()?.place("").sync()?;
         sync_directory(&self.root)?;
         // the root may be new as well; where its parent may not be opened, it is not
         self.root
@@ -100,28 +106,42 @@ impl BlobStore {
         self.stats.operation(operation).time(work)
     }
 
-    pub(super) fn blobs(&self) -> PathBuf {
-        self.root.join("blobs")
-    }
-
     /// The data directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(super) fn uploads(&self) -> PathBuf {
-        self.root.join("uploads")
+    pub(super) fn blobs(&self) -> io::Result<&BaseDirectory> {
+        open_once(&self.blobs, &self.root, BLOBS)
     }
 
+    pub(super) fn uploads(&self) -> io::Result<&BaseDirectory> {
+        open_once(&self.uploads, &self.root, UPLOADS)
+    }
+
+    pub(super) fn blob(&self, digest: &Digest) -> io::Result<Place<'_>> {
+        let hex = digest.hex();
+        let path = PathBuf::from_iter([digest.algorithm().as_str(), &hex[..2], hex]);
+        Ok(self.blobs()?.place(path))
+    }
+
+    /// Path of a blob's file, for copies of the store.
     pub(super) fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();
-        let mut path = self.blobs();
-        path.extend([digest.algorithm().as_str(), &hex[..2], hex]);
-        path
+        let path = PathBuf::from_iter([digest.algorithm().as_str(), &hex[..2], hex]);
+        self.blobs_path().join(path)
     }
 
-    fn upload_path(&self, id: &UploadId) -> PathBuf {
-        self.uploads().join(id.as_str())
+    pub(super) fn blobs_path(&self) -> PathBuf {
+        self.root.join(BLOBS)
+    }
+
+    pub(super) fn uploads_path(&self) -> PathBuf {
+        self.root.join(UPLOADS)
+    }
+
+    pub(super) fn upload(&self, id: &UploadId) -> io::Result<Place<'_>> {
+        Ok(self.uploads()?.place(id.as_str()))
     }
 
     /// Opens a blob for reading.
@@ -145,9 +165,9 @@ impl BlobStore {
     }
 
     pub(super) fn open_file(&self, digest: &Digest) -> io::Result<File> {
-        let path = self.blob_path(digest);
-        self.timed(Operation::Reader, || open_for_reading(&path))
-            .map_err(|error| unopened(&path, error))
+        let place = self.blob(digest)?;
+        self.timed(Operation::Reader, || place.open(OFlags::RDONLY))
+            .map_err(|error| unopened(&place.path(), error))
     }
 
     /// True if the blob's file exists and has `size` bytes. Its content is not verified.
@@ -161,216 +181,28 @@ impl BlobStore {
     pub fn is_lost(&self, digest: &Digest, size: u64) -> bool {
         match self.is_whole(digest, size) {
             Ok(is_whole) => !is_whole,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Err(error) => error.kind() == io::ErrorKind::NotFound || is_irregular(&error),
         }
     }
 
     pub(super) fn is_whole(&self, digest: &Digest, size: u64) -> io::Result<bool> {
-        let path = self.blob_path(digest);
-        let metadata = self.timed(Operation::Stat, || fs::symlink_metadata(&path))?;
+        let place = self.blob(digest)?;
+        let metadata = self.timed(Operation::Stat, || place.metadata())?;
         Ok(metadata.is_file() && metadata.len() == size)
-    }
-
-    /// Opens and locks an upload's file, creating it if absent.
-    ///
-    /// Returns `None` while another request, of this process or another, holds the lock.
-    pub fn open_upload(&self, id: &UploadId) -> io::Result<Option<UploadFile>> {
-        self.timed(Operation::Writer, || {
-            UploadFile::open(&self.upload_path(id), &self.traffic)
-        })
-    }
-
-    /// Returns the number of bytes received of an upload: 0 if it has no file yet.
-    pub fn upload_length(&self, id: &UploadId) -> io::Result<u64> {
-        let progress = self.upload_progress(id)?;
-        Ok(progress.map_or(0, |(length, _)| length))
-    }
-
-    /// Returns the number of bytes received of an upload, and the time of the last ones; `None` if it has no file yet.
-    pub fn upload_progress(&self, id: &UploadId) -> io::Result<Option<(u64, SystemTime)>> {
-        match self.timed(Operation::Stat, || {
-            fs::symlink_metadata(self.upload_path(id))
-        }) {
-            Ok(metadata) => Ok(Some((metadata.len(), metadata.modified()?))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes the names of new upload files durable, as [`UploadFile::sync`] does with their bytes.
-    pub fn sync_uploads(&self) -> io::Result<()> {
-        sync_directory(&self.uploads())
-    }
-
-    /// Removes an upload's own name; published bytes remain under the blob's name.
-    pub fn remove_upload(&self, id: &UploadId) -> io::Result<()> {
-        match self.timed(Operation::Delete, || fs::remove_file(self.upload_path(id))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// Like [`Self::remove_upload`], but keeps a published file.
-    ///
-    /// Its own name marks the blob's name as an orphan should the commit have failed.
-    pub fn discard_upload(&self, id: &UploadId) -> io::Result<()> {
-        match fs::symlink_metadata(self.upload_path(id)) {
-            Ok(metadata) if metadata.nlink() > 1 => Ok(()),
-            _ => self.remove_upload(id),
-        }
-    }
-
-    /// Gives a complete, synced upload the name of its blob in addition to its own.
-    ///
-    /// Call it only inside the write transaction that inserts the blob's row. A file that already has that name has no
-    /// row, so a failed commit left it: it is replaced.
-    pub fn publish(&self, id: &UploadId, file: &UploadFile, digest: &Digest) -> io::Result<()> {
-        let (from, to) = (self.upload_path(id), self.blob_path(digest));
-        // the lock should have kept others from the name: check it before bytes get a digest's name
-        if !file.is_at(&from) {
-            return Err(io::Error::new(
-                io::ErrorKind::NotFound,
-                "the upload's file was replaced while it was locked",
-            ));
-        }
-        let mut linked = self.link(&from, &to);
-        if matches!(&linked, Err(error) if error.kind() == io::ErrorKind::AlreadyExists) {
-            fs::remove_file(&to)?;
-            linked = fs::hard_link(&from, &to);
-        }
-        self.expect_sync(&to);
-        linked
-    }
-
-    /// Has [`Self::sync_published`] make a new name durable.
-    pub(super) fn expect_sync(&self, path: &Path) {
-        let Some((shard, parent)) = path
-            .parent()
-            .and_then(|shard| Some((shard, shard.parent()?)))
-        else {
-            return;
-        };
-        let mut names = self.names.lock();
-        names.unsynced.insert(shard.to_owned());
-        if !names.durable_shards.contains(shard) {
-            names.unsynced.insert(parent.to_owned());
-        }
-    }
-
-    /// Gives a file a second name, in a directory that may have to be made.
-    pub(super) fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let linked = self.timed(Operation::Move, || fs::hard_link(from, to));
-        match (linked, to.parent()) {
-            (Err(error), Some(shard)) if error.kind() == io::ErrorKind::NotFound => {
-                make_directory(shard)?;
-                fs::hard_link(from, to)
-            }
-            (linked, _) => linked,
-        }
-    }
-
-    /// True unless the file system is certain to have no hard links, which [`Self::publish`] needs.
-    pub fn has_hard_links(&self) -> bool {
-        // a start clears what a crash leaves under such names
-        let (own, other) = (UploadId::random(), UploadId::random());
-        // a full disk tells nothing of links
-        let Ok(Some(_file)) = self.open_upload(&own) else {
-            return true;
-        };
-        let linked = fs::hard_link(self.upload_path(&own), self.upload_path(&other));
-        let _ = self.remove_upload(&own);
-        let _ = self.remove_upload(&other);
-        !linked.is_err_and(|error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-            )
-        })
-    }
-
-    /// Makes every name given by [`Self::publish`] durable, with one sync per directory.
-    pub fn sync_published(&self) -> io::Result<()> {
-        let mut names = self.names.lock();
-        names
-            .unsynced
-            .iter()
-            .try_for_each(|directory| sync_directory(directory))?;
-        let synced = std::mem::take(&mut names.unsynced);
-        names.durable_shards.extend(synced);
-        Ok(())
-    }
-
-    /// Removes the file of a collected blob and returns it, still open; `None` if it is absent.
-    ///
-    /// Its space is freed when the result is dropped, which takes a while for a large file. Call this inside a write
-    /// transaction that has just seen that no row has the digest, and [`Self::sync_removed`] later.
-    pub fn unlink_blob(&self, digest: &Digest) -> io::Result<Option<KeptOpen>> {
-        let path = self.blob_path(digest);
-        if let Some(shard) = path.parent() {
-            self.names.lock().removed.insert(shard.to_owned());
-        }
-        let file = match open_for_reading(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            // something in the blob's place, whose own content is nobody's here
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
-            other => Some(other?),
-        };
-        self.timed(Operation::Delete, || fs::remove_file(&path))
-            .map(|()| file.map(|file| KeptOpen { _file: file }))
-    }
-
-    /// Makes every removal by [`Self::unlink_blob`] durable, with one sync per directory.
-    pub fn sync_removed(&self) -> io::Result<()> {
-        let removed = std::mem::take(&mut self.names.lock().removed);
-        let synced = removed
-            .iter()
-            .try_for_each(|shard| match sync_directory(shard) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            });
-        if synced.is_err() {
-            self.names.lock().removed.extend(removed);
-        }
-        synced
-    }
-
-    /// Removes an orphaned blob's file.
-    ///
-    /// Call this inside a write transaction that has just seen that no row has the digest.
-    pub fn remove_blob(&self, digest: &Digest) -> io::Result<()> {
-        match self.timed(Operation::Delete, || {
-            fs::remove_file(self.blob_path(digest))
-        }) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// True if an upload's file also has the name of the blob `digest`.
-    pub fn is_published_as(&self, file: &UploadFile, digest: &Digest) -> bool {
-        file.is_at(&self.blob_path(digest))
-    }
-
-    /// Lists the uploads that have a file, including finished ones whose own name a crash left behind.
-    pub fn upload_files(&self) -> io::Result<impl Iterator<Item = io::Result<UploadId>>> {
-        let name = |entry: fs::DirEntry| entry.file_name().to_str().and_then(UploadId::parse);
-        Ok(self
-            .timed(Operation::List, || fs::read_dir(self.uploads()))?
-            .filter_map(move |entry| entry.map(name).transpose()))
     }
 
     /// Locks the data directory; `None` if another process holds a conflicting lock.
     ///
     /// The lock is the kernel's and ends when the result is dropped.
     pub fn lock_directory(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_at(&self.root, lock)
+        try_lock(File::open(&self.root)?, lock)
     }
 
     /// Locks the blobs: shared while they are exported, exclusively while deleted ones are removed before their time.
     ///
     /// `None` as for [`Self::lock_directory`].
     pub fn lock_blobs(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-        lock_at(&self.blobs(), lock)
+        try_lock(self.blobs()?.reopen()?, lock)
     }
 
     /// Locks the removal of blobs' files: shared while some are removed, exclusively while a backup needs them.
@@ -378,12 +210,37 @@ impl BlobStore {
     /// `None` as for [`Self::lock_directory`].
     pub fn lock_removal(&self, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
         // a directory that is always there, and that nothing else locks
-        lock_at(&self.blobs().join(Algorithm::Sha256.as_str()), lock)
+        let directory = self.blobs()?.place(Algorithm::Sha256.as_str());
+        try_lock(directory.open_directory()?, lock)
+    }
+
+    /// Calls the servers of this data directory until the result is dropped; takes no disk space.
+    pub fn call_servers(&self) -> io::Result<KeptOpen> {
+        let mark = self.caller_mark()?;
+        // a server that looks has its momentary lock
+        mark.lock()?;
+        Ok(KeptOpen { _file: mark })
+    }
+
+    /// Reports whether another process calls, by [`Self::call_servers`].
+    pub fn is_called(&self) -> io::Result<bool> {
+        match self.caller_mark()?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Opens a directory that is always there, and that nothing else locks.
+    fn caller_mark(&self) -> io::Result<File> {
+        self.blobs()?
+            .place(Algorithm::Sha512.as_str())
+            .open_directory()
     }
 
     /// Marks the data directory as used by a server, until the result is dropped, and finds other servers.
     pub fn announce_server(&self) -> io::Result<(KeptOpen, Company)> {
-        let mark = File::open(self.uploads())?;
+        let mark = self.uploads()?.reopen()?;
         // servers hold it shared; a momentary exclusive lock is refused beside any of them
         let company = match mark.try_lock() {
             Ok(()) => Company::Alone,
@@ -399,8 +256,7 @@ impl BlobStore {
     }
 }
 
-fn lock_at(path: &Path, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
-    let directory = File::open(path)?;
+fn try_lock(directory: File, lock: DirectoryLock) -> io::Result<Option<KeptOpen>> {
     let locked = match lock {
         DirectoryLock::Shared => directory.try_lock_shared(),
         DirectoryLock::Exclusive => directory.try_lock(),
@@ -419,8 +275,17 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-fn open_for_reading(path: &Path) -> io::Result<File> {
-    regular_file::open(path, File::options().read(true), Links::Reject)
+/// Opens a directory of the store unless it is open.
+fn open_once<'b>(
+    base: &'b OnceLock<BaseDirectory>,
+    root: &Path,
+    name: &str,
+) -> io::Result<&'b BaseDirectory> {
+    if let Some(base) = base.get() {
+        return Ok(base);
+    }
+    let opened = BaseDirectory::open(&root.join(name))?;
+    Ok(base.get_or_init(|| opened))
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -437,72 +302,4 @@ fn unopened(path: &Path, error: io::Error) -> io::Error {
         _ => ": restore the file from a backup, or remove it and push the blob again",
     };
     io::Error::new(error.kind(), format!("{}: {error}{remedy}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::blob::Hasher;
-
-    fn upload(store: &BlobStore, id: &UploadId, content: &'static [u8]) -> UploadFile {
-        let mut file = store.open_upload(id).unwrap().unwrap();
-        file.append(&[bytes::Bytes::from_static(content)]).unwrap();
-        file
-    }
-
-    #[test]
-    fn a_replaced_upload_file_is_not_published() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BlobStore::new(directory.path());
-        store.prepare().unwrap();
-        let id = UploadId::random();
-        let verified = upload(&store, &id, b"right");
-        store.remove_upload(&id).unwrap();
-        let _impostor = upload(&store, &id, b"wrong");
-        let digest = Hasher::digest(Algorithm::Sha256, b"right");
-        assert!(store.publish(&id, &verified, &digest).is_err());
-        assert!(!store.has_blob(&digest, 5));
-    }
-
-    #[test]
-    fn publishing_replaces_an_orphaned_blob_file() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BlobStore::new(directory.path());
-        store.prepare().unwrap();
-        let digest = Hasher::digest(Algorithm::Sha256, b"right");
-        let place = store.blob_path(&digest);
-        fs::create_dir(place.parent().unwrap()).unwrap();
-        fs::write(&place, b"left over").unwrap();
-        let id = UploadId::random();
-        store
-            .publish(&id, &upload(&store, &id, b"right"), &digest)
-            .unwrap();
-        assert_eq!(fs::read(&place).unwrap(), b"right");
-    }
-
-    #[test]
-    fn an_upload_is_locked_by_one_request_at_a_time() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = BlobStore::new(directory.path());
-        store.prepare().unwrap();
-        let id = UploadId::random();
-        let file = upload(&store, &id, b"held");
-        assert!(store.open_upload(&id).unwrap().is_none());
-        let digest = Hasher::digest(Algorithm::Sha256, b"held");
-        store.publish(&id, &file, &digest).unwrap();
-        store.discard_upload(&id).unwrap();
-        assert!(
-            file.is_published().unwrap(),
-            "a published file keeps its own name"
-        );
-        drop(file);
-        assert!(
-            store
-                .open_upload(&id)
-                .unwrap()
-                .unwrap()
-                .is_published()
-                .unwrap()
-        );
-    }
 }

@@ -1,18 +1,19 @@
 //! The file of an upload while bytes arrive.
 
 use std::fmt;
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, IoSlice, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use rustix::fs::OFlags;
 
 use super::hasher::Hasher;
 use super::traffic::{InUse, Traffic};
-use crate::files::regular_file::{self, Links};
-use crate::oci::Algorithm;
+use crate::files::base_directory::Place;
+use crate::oci::{Algorithm, Digest};
 use crate::sys;
 
 /// Bytes written between two requests to the kernel to start writing them to disk.
@@ -59,20 +60,31 @@ pub struct UploadFile {
     length: u64,
     /// Bytes that the kernel was asked to write back.
     handed_over: u64,
+    /// Blob whose name it has instead of its own.
+    moved_to: Mutex<Option<Digest>>,
     _in_use: InUse,
 }
 
 impl UploadFile {
     /// Opens and locks the file, creating it if absent; `None` if it is locked already.
-    pub(super) fn open(path: &Path, traffic: &Traffic) -> io::Result<Option<Self>> {
-        let mut options = OpenOptions::new();
-        options.read(true).append(true).create(true).mode(0o600);
+    pub(super) fn open(place: &Place<'_>, traffic: &Traffic) -> io::Result<Option<Self>> {
+        Self::open_with(place, OFlags::CREATE, traffic)
+    }
+
+    /// Like [`Self::open`], but an absent file is an error.
+    pub(super) fn open_present(place: &Place<'_>, traffic: &Traffic) -> io::Result<Option<Self>> {
+        Self::open_with(place, OFlags::empty(), traffic)
+    }
+
+    fn open_with(place: &Place<'_>, flags: OFlags, traffic: &Traffic) -> io::Result<Option<Self>> {
+        let flags = flags | OFlags::RDWR | OFlags::APPEND;
         loop {
-            let file = match regular_file::open(path, &options, Links::Reject) {
+            let file = match place.open(flags) {
                 // a finished upload whose own name a crash left behind
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-                    regular_file::open(path, &options, Links::Reject)?
+                    let read_only = place.open(OFlags::RDONLY)?;
+                    read_only.set_permissions(Permissions::from_mode(0o600))?;
+                    place.open(flags)?
                 }
                 other => other?,
             };
@@ -86,20 +98,30 @@ impl UploadFile {
                 file,
                 length,
                 handed_over: length,
+                moved_to: Mutex::default(),
                 _in_use: traffic.enter(),
             };
             // between opening and locking, the last holder may have finished: the file is then a blob
-            if upload.is_at(path) {
+            if upload.is_at(place) {
                 return Ok(Some(upload));
             }
         }
     }
 
-    /// True if the file also has its blob's name.
+    /// True if the file also has its blob's name, or has that instead of its own.
     ///
     /// It must not be written to then: either it is a blob, or its last holder died before the commit decided that.
     pub fn is_published(&self) -> io::Result<bool> {
-        Ok(self.file.metadata()?.nlink() > 1)
+        Ok(self.moved_to.lock().is_some() || self.file.metadata()?.nlink() > 1)
+    }
+
+    /// Returns the blob whose name the file has instead of its own.
+    pub fn moved_to(&self) -> Option<Digest> {
+        self.moved_to.lock().clone()
+    }
+
+    pub(super) fn set_moved_to(&self, blob: Option<Digest>) {
+        *self.moved_to.lock() = blob;
     }
 
     /// Makes the file of a finished blob read-only.
@@ -107,12 +129,13 @@ impl UploadFile {
         self.file.set_permissions(Permissions::from_mode(0o400))
     }
 
-    /// True if `path` is a name of this file.
-    pub(super) fn is_at(&self, path: &Path) -> bool {
+    /// True if `place` is a name of this file.
+    pub(super) fn is_at(&self, place: &Place<'_>) -> bool {
         let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
         let here = self.file.metadata().map(identity);
         here.is_ok_and(|here| {
-            std::fs::symlink_metadata(path)
+            place
+                .metadata()
                 .map(identity)
                 .is_ok_and(|there| there == here)
         })

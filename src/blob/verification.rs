@@ -119,7 +119,7 @@ mod tests {
         for length in [0, 1, ALIGNMENT, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 5] {
             let content = vec![7; length];
             let digest = Hasher::digest(Algorithm::Sha256, &content);
-            let path = store.blob_path(&digest);
+            let path = store.blob(&digest).unwrap().path();
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, &content).unwrap();
             let mut hash = store.begin_hash(&digest, Priority::Idle).unwrap();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::export::chosen;
 use crate::export::plan::{EntryKind, Plan, PlannedEntry};
-use crate::oci::layout::{COMPANION_NAME, IMAGE_NAME, LayoutIndex, REF_NAME};
+use crate::oci::layout::{IMAGE_NAME, LayoutIndex, OWN_NAME, REF_NAME};
 use crate::oci::{Descriptor, MediaType};
 
 /// Form of the short names of images, which must tell them apart.
@@ -49,27 +49,22 @@ fn descriptor(entry: &PlannedEntry, names: ShortNames) -> Descriptor {
 }
 
 fn annotations(entry: &PlannedEntry, names: ShortNames) -> BTreeMap<String, String> {
-    let whole = chosen::name(&entry.repository, entry.tag.as_ref(), &entry.digest);
-    let mut annotations = BTreeMap::new();
-    match (entry.kind, &entry.tag) {
-        // ctr would unpack it as an image, and fail, if it had a name like one
-        (EntryKind::Signature, _) => {
-            annotations.insert(COMPANION_NAME.to_owned(), whole);
+    let own = match &entry.tag {
+        Some(tag) => format!("{}:{tag}", entry.repository.as_str()),
+        None => entry.repository.as_str().to_owned(),
+    };
+    let mut annotations = BTreeMap::from([(OWN_NAME.to_owned(), own)]);
+    // ctr would unpack a signature as an image, and fail, if it had a name like one
+    if entry.kind == EntryKind::Image {
+        let whole = chosen::name(&entry.repository, entry.tag.as_ref(), &entry.digest);
+        if let Some(tag) = &entry.tag {
+            let short = match names {
+                ShortNames::Tag => tag.to_string(),
+                ShortNames::RepositoryAndTag => whole.clone(),
+            };
+            annotations.insert(REF_NAME.to_owned(), short);
         }
-        (EntryKind::Referrer, _) => {
-            let repository = entry.repository.as_str().to_owned();
-            annotations.insert(COMPANION_NAME.to_owned(), repository);
-        }
-        (EntryKind::Image, tag) => {
-            if let Some(tag) = tag {
-                let short = match names {
-                    ShortNames::Tag => tag.to_string(),
-                    ShortNames::RepositoryAndTag => whole.clone(),
-                };
-                annotations.insert(REF_NAME.to_owned(), short);
-            }
-            annotations.insert(IMAGE_NAME.to_owned(), whole);
-        }
+        annotations.insert(IMAGE_NAME.to_owned(), whole);
     }
     annotations
 }

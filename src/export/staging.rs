@@ -12,9 +12,7 @@ use rustix::fs::{CWD, RenameFlags};
 
 use crate::export::error::Error;
 use crate::files::regular_file;
-use crate::oci::layout::{
-    COMPANION_NAME, DOCKER_FILE, IMAGE_NAME, INDEX_FILE, LayoutIndex, MARK_FILE,
-};
+use crate::oci::layout::{DOCKER_FILE, INDEX_FILE, LayoutIndex, MARK_FILE, OWN_NAME};
 
 /// Everything in the directory of an export.
 const ROOT: [&str; 4] = [MARK_FILE, INDEX_FILE, DOCKER_FILE, "blobs"];
@@ -197,16 +195,14 @@ fn check_replaceable(target: &Path) -> Result<(), Error> {
     ))
 }
 
-/// True if this program wrote the list of images: it gives a whole name to every one.
+/// True if this program wrote the list of images.
 fn has_own_index(target: &Path) -> bool {
     let index = regular_file::read(&target.join(INDEX_FILE)).ok();
     let index = index.and_then(|bytes| serde_json::from_slice::<LayoutIndex>(&bytes).ok());
     index.is_some_and(|index| {
         index.manifests.iter().all(|entry| {
-            let names = entry.annotations.iter().flatten();
-            names
-                .map(|(key, _)| &**key)
-                .any(|key| key == IMAGE_NAME || key == COMPANION_NAME)
+            let annotations = entry.annotations.as_ref();
+            annotations.is_some_and(|names| names.contains_key(OWN_NAME))
         })
     })
 }

@@ -72,7 +72,8 @@ pub fn read_bounded(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-fn irregularity(found: &Metadata) -> Option<io::Error> {
+/// Says what `found` is instead of a regular file.
+pub(super) fn irregularity(found: &Metadata) -> Option<io::Error> {
     let kind = found.file_type();
     (!kind.is_file()).then(|| {
         io::Error::new(
@@ -82,8 +83,14 @@ fn irregularity(found: &Metadata) -> Option<io::Error> {
     })
 }
 
+/// Names what `found` is instead of a directory.
+pub(super) fn kind_of_no_directory(found: &Metadata) -> Option<&'static str> {
+    (!found.is_dir()).then(|| name_of(found.file_type()))
+}
+
 fn name_of(kind: FileType) -> &'static str {
     match () {
+        () if kind.is_file() => "a regular file",
         () if kind.is_dir() => "a directory",
         () if kind.is_symlink() => "a symbolic link",
         () if kind.is_fifo() => "a FIFO",

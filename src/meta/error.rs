@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use rusqlite::ErrorCode;
-use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
+use rusqlite::ffi::{
+    SQLITE_IOERR_FSYNC, SQLITE_IOERR_SHMMAP, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE,
+};
 
 /// A failure to read or change the metadata.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -28,6 +30,10 @@ pub enum Error {
         "the database {path} is damaged: {cause}; restore a backup, or stop the server and save what is readable with: sqlite3 {path} .recover"
     )]
     Damaged { path: String, cause: String },
+    #[error(
+        "the file system of the database {path} shares no mapped files, as FUSE mounts with direct_io: mount it without that option, or name a directory on another one with --data-dir"
+    )]
+    Unmapped { path: String },
     #[error("the database failed: {message}{}", remedy(*.kind))]
     Database { kind: Fault, message: String },
     #[error("no connection to the database was free: {0}")]
@@ -53,6 +59,8 @@ pub enum Fault {
     Damaged,
     /// The disk has no space for the index of the log.
     IndexFull,
+    /// The index of the log cannot be mapped.
+    Unmapped,
     /// The file could not be written, which a quota may prevent.
     Unwritten,
     Other,
@@ -69,7 +77,7 @@ impl Error {
         self.is(Fault::Unwritten) || matches!(self, Self::Commit(_))
     }
 
-    /// Names the file if it is damaged: SQLite's own message does not.
+    /// Names the file if it is damaged or cannot be mapped: SQLite's own message does not.
     pub(in crate::meta) fn in_file(self, path: &Path) -> Self {
         match self {
             Self::Database {
@@ -78,6 +86,9 @@ impl Error {
             } => Self::Damaged {
                 path: path.display().to_string(),
                 cause: message,
+            },
+            unmapped if unmapped.is(Fault::Unmapped) => Self::Unmapped {
+                path: path.display().to_string(),
             },
             other => other,
         }
@@ -101,6 +112,7 @@ impl From<rusqlite::Error> for Error {
         let extended = error.sqlite_error().map(|error| error.extended_code);
         let kind = match error.sqlite_error_code() {
             _ if extended == Some(SQLITE_IOERR_SHMSIZE) => Fault::IndexFull,
+            _ if extended == Some(SQLITE_IOERR_SHMMAP) => Fault::Unmapped,
             // SQLite knows no quotas
             _ if matches!(extended, Some(SQLITE_IOERR_WRITE | SQLITE_IOERR_FSYNC)) => {
                 Fault::Unwritten

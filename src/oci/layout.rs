@@ -18,11 +18,12 @@ pub const DOCKER_FILE: &str = "manifest.json";
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// Annotation with the whole name of an image: `REPOSITORY:TAG` or `REPOSITORY@DIGEST`, some with a host before it.
 pub const IMAGE_NAME: &str = "io.containerd.image.name";
-/// Annotation with the name of what other tools must not take for an image: `REPOSITORY:TAG` of a signature, or the
-/// `REPOSITORY` alone of a referrer, which has no tag.
+/// Annotation with the exact name here, which no host was put before: `REPOSITORY:TAG`, or the `REPOSITORY` alone of what
+/// has no tag.
 ///
-/// Only this registry writes it.
-pub const COMPANION_NAME: &str = "io.tarkeep.companion.name";
+/// Only this registry writes it. An entry without [`IMAGE_NAME`] is a signature or another referrer, which other tools must
+/// not take for an image.
+pub const OWN_NAME: &str = "io.tarkeep.name";
 
 /// Content of [`INDEX_FILE`].
 #[derive(Clone, Debug, Deserialize, Serialize)]

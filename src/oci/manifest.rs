@@ -115,6 +115,10 @@ pub enum ManifestError {
     NoConfig,
     #[error("Docker's manifest schema 1 is not supported: push with a newer client")]
     Obsolete,
+    #[error("clients would not see the same config of the image: {0}")]
+    Config(serde_json::Error),
+    #[error("the image's config has more than {limit} MiB, which is the most that is read")]
+    LargeConfig { limit: u64 },
     #[error("a descriptor of the manifest is malformed: {0}")]
     Descriptor(#[from] DigestError),
 }

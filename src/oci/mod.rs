@@ -21,4 +21,4 @@ pub use media_type::MediaType;
 pub use name::{NameError, RepositoryName, TagName};
 pub use outline::{MAX_DEPTH, Outline};
 pub use referrer::{Referrer, annotations};
-pub use unambiguous::check_manifest;
+pub use unambiguous::{check_image_config, check_manifest};

@@ -20,6 +20,12 @@ enum Part {
     Descriptors,
     Platform,
     Config,
+    /// How a container is run. People write its keys by hand, as `EntryPoint` in Nix, and only Go's clients run images: no
+    /// key is wrong, but two that fold to each other are.
+    Run,
+    RootFs,
+    HistoryEntry,
+    History,
     /// Whatever no reader takes for a field of its own, such as annotations.
     Free,
 }
@@ -37,12 +43,27 @@ pub(super) fn check_config(bytes: &[u8]) -> Result<(), serde_json::Error> {
     Part::Config.check(bytes)
 }
 
+/// Checks the keys of a pushed image's config, as [`check_manifest`] does.
+///
+/// Bytes that are no JSON object are no config to any client, and pass.
+///
+/// # Errors
+/// Names the key, and its place; also for an object that cannot be read here, but may be elsewhere.
+pub fn check_image_config(bytes: &[u8]) -> Result<(), serde_json::Error> {
+    let is_object = bytes.trim_ascii_start().starts_with(b"{");
+    if is_object {
+        check_config(bytes)
+    } else {
+        Ok(())
+    }
+}
+
 impl Part {
     fn check(self, bytes: &[u8]) -> Result<(), serde_json::Error> {
         self.deserialize(&mut serde_json::Deserializer::from_slice(bytes))
     }
 
-    /// Returns the keys that readers know, with what they hold (OCI image-spec 1.1, and Docker's lists).
+    /// Returns the keys that readers know, with what they hold (OCI image-spec 1.1, and Docker's lists and configs).
     fn keys(self) -> &'static [(&'static str, Self)] {
         match self {
             Self::Manifest => &[
@@ -82,11 +103,23 @@ impl Part {
                 ("os.version", Self::Free),
                 ("os.features", Self::Free),
                 ("variant", Self::Free),
-                ("config", Self::Free),
-                ("rootfs", Self::Free),
-                ("history", Self::Free),
+                ("config", Self::Run),
+                ("rootfs", Self::RootFs),
+                ("history", Self::History),
+                ("comment", Self::Free),
+                ("container", Self::Free),
+                ("container_config", Self::Run),
+                ("docker_version", Self::Free),
             ],
-            Self::Descriptors | Self::Free => &[],
+            Self::RootFs => &[("type", Self::Free), ("diff_ids", Self::Free)],
+            Self::HistoryEntry => &[
+                ("created", Self::Free),
+                ("created_by", Self::Free),
+                ("author", Self::Free),
+                ("comment", Self::Free),
+                ("empty_layer", Self::Free),
+            ],
+            Self::Run | Self::History | Self::Descriptors | Self::Free => &[],
         }
     }
 
@@ -159,6 +192,7 @@ impl<'de> Visitor<'de> for Part {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         let element = match self {
             Self::Descriptors => Self::Descriptor,
+            Self::History => Self::HistoryEntry,
             _ => Self::Free,
         };
         while list.next_element_seed(element)?.is_some() {}
@@ -223,6 +257,44 @@ mod tests {
             check_manifest(text.as_bytes()).unwrap();
         }
         check_config(br#"{"os":"linux","config":{"OS":1,"Env":[]},"Layers":[]}"#).unwrap();
+    }
+
+    /// Configs as tools write them, shortened; the last is Nix's, with a key as people write it.
+    #[test]
+    fn configs_of_tools_pass() {
+        for config in [
+            r#"{"architecture":"amd64","config":{"Hostname":"","Domainname":"","User":"","AttachStdin":false,"Tty":false,"Env":["PATH=/bin"],"Cmd":["sh"],"ArgsEscaped":true,"Image":"sha256:1","Volumes":{"/a":{},"/A":{}},"WorkingDir":"","Entrypoint":null,"OnBuild":null,"Labels":{"A":"1","a":"2"},"StopSignal":"SIGTERM","Shell":["sh"],"Healthcheck":{"Test":["NONE"]},"ExposedPorts":{"80/tcp":{}}},"container":"1","container_config":{"Hostname":"1","Cmd":["/bin/sh"]},"created":"2026-01-01T00:00:00Z","docker_version":"20.10.12","history":[{"created":"2026-01-01T00:00:00Z","created_by":"/bin/sh","empty_layer":true,"comment":"buildkit.dockerfile.v0"}],"os":"linux","rootfs":{"type":"layers","diff_ids":["sha256:1"]},"variant":"v8"}"#,
+            r#"{"moby.buildkit.buildinfo.v1":"e30=","moby.buildkit.cache.v0":"W10=","architecture":"arm64","os":"windows","os.version":"10.0","os.features":["win32k"],"rootfs":{"type":"layers","diff_ids":[]}}"#,
+            r#"{"architecture":"","created":"0001-01-01T00:00:00Z","history":[{"created":"0001-01-01T00:00:00Z"}],"os":"","rootfs":{"type":"layers","diff_ids":[]},"config":{}}"#,
+            r#"{"id":"1","parent":"2","Size":3,"created":null}"#,
+            r#"{"architecture":"amd64","config":{"EntryPoint":["/nix/store/hello"],"workingDir":"/"},"os":"linux"}"#,
+            "{}",
+            "",
+            "null",
+            "[1]",
+            "text",
+        ] {
+            check_image_config(config.as_bytes()).expect(config);
+        }
+    }
+
+    #[test]
+    fn configs_that_clients_may_see_differently_are_rejected() {
+        for config in [
+            r#"{"OS":"linux"}"#,
+            r#" {"Config":{}}"#,
+            r#"{"config":{"User":"1","user":"root"}}"#,
+            r#"{"config":{"User":"1","U\u017fer":"root"}}"#,
+            r#"{"config":{"Cmd":[],"Cmd":[]}}"#,
+            r#"{"container_config":{"Env":[],"ENV":[]}}"#,
+            r#"{"rootfs":{"Diff_IDs":[]}}"#,
+            r#"{"history":[{},{"Empty_Layer":true}]}"#,
+            r#"{"x":"\ud800","OS":"what Go reads and others do not"}"#,
+        ] {
+            check_image_config(config.as_bytes()).expect_err(config);
+        }
+        let deep = format!(r#"{{"x":{}{},"OS":""}}"#, "[".repeat(500), "]".repeat(500));
+        check_image_config(deep.as_bytes()).unwrap_err();
     }
 
     #[test]

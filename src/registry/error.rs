@@ -111,8 +111,8 @@ pub enum Error {
     Reserve,
     #[error("the data directory {path} cannot be used: {cause}; it must belong to this user, or name another one with --data-dir", path = .path.display())]
     DataDirectory { path: PathBuf, cause: io::Error },
-    #[error("the file system of the data directory {path} has no hard links, which the registry needs: name a directory on another one with --data-dir", path = .0.display())]
-    NoHardLinks(PathBuf),
+    #[error("blobs and uploads in the data directory {path} are on two file systems: put both of them, behind links too, on the same one", path = .0.display())]
+    SplitDirectory(PathBuf),
     #[error("a backup to {path} is being made: try again when it is complete", path = .0.display())]
     BackedUpTo(PathBuf),
     #[error("there is no registry in {path}: name the server's data directory with --data-dir", path = .0.display())]
@@ -172,7 +172,7 @@ fn link_remedy(cause: &io::Error) -> &'static str {
             "; its store must be on the same file system, and below the same mount, as registry.db"
         }
         io::ErrorKind::PermissionDenied => {
-            "; run the server as the user that owns the files of registry:2, or as root"
+            "; run the server as the user that owns the files of registry:2, or as root, on a file system with hard links"
         }
         _ => "",
     }

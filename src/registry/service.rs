@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::blob::{
-    BlobStore, Company, DirectoryLock, EmergencySpace, Hasher, KeptOpen, Shortage, UploadId,
+    BlobStore, Company, DirectoryLock, EmergencySpace, HardLinks, Hasher, KeptOpen, Shortage,
+    UploadId,
 };
 use crate::meta::{self, Actor, Meta, Reader, WriteTx};
 use crate::registry::backup::counters::BackupCounters;
@@ -185,14 +186,21 @@ impl Registry {
     /// [`Self::lock_alone`]; logs a warning if another server runs.
     ///
     /// # Errors
-    /// [`Error::NoHardLinks`], and an error if another process has the directory to itself.
+    /// [`Error::SplitDirectory`], and an error if another process has the directory to itself.
     pub fn lock_serving(&self) -> Result<[KeptOpen; 2], Error> {
         let lock = || self.blobs.lock_directory(DirectoryLock::Shared);
         let lock = lock().map_err(Error::files("locking the data directory"))?.ok_or_else(|| {
             Error::Internal("registry garbage-collect has locked the data directory, or a backup to it: start again when it has finished".to_owned())
         })?;
-        if !self.blobs.has_hard_links() {
-            return Err(Error::NoHardLinks(self.blobs.root().to_owned()));
+        let links = self.blobs.hard_links();
+        match links.map_err(Error::files("making a file in the data directory"))? {
+            HardLinks::Possible => {}
+            HardLinks::Impossible => tracing::info!(
+                "the file system has no hard links: uploads become blobs by renames, and each waits for the disk twice"
+            ),
+            HardLinks::OtherDisk => {
+                return Err(Error::SplitDirectory(self.blobs.root().to_owned()));
+            }
         }
         let (presence, company) = self
             .blobs

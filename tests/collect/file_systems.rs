@@ -37,6 +37,13 @@ const TMPFS: FileSystem = FileSystem {
     options: "size=96m",
 };
 
+/// Without hard links.
+pub const EXFAT: FileSystem = FileSystem {
+    kind: "exfat-fuse",
+    format: &[],
+    options: "loop",
+};
+
 /// Pulls everything several times, with what was changed in memory written back in between: only then does a change of a
 /// mapped page ask the file system again.
 fn pull_often(server: &Server, disk: &Disk, image: &Image) {
@@ -138,6 +145,47 @@ fn a_full_btrfs() {
 #[test]
 fn a_full_tmpfs() {
     on_a_full(&TMPFS);
+}
+
+/// It reserves no space for the database's log, so nothing can be deleted there.
+#[test]
+fn a_full_exfat() {
+    let directory = TempDir::new().expect("a directory");
+    let disk = match Disk::with(directory.path(), "full", &EXFAT) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root, /dev/fuse and exfat-fuse are required: {error}");
+            return announce_skipped("a full exfat", &reason);
+        }
+    };
+    let rules = [
+        ("REGISTRY_GC_LEASE", "2s"),
+        ("REGISTRY_GC_GRACE", "2s"),
+        ("REGISTRY_GC_INTERVAL", "50ms"),
+    ];
+    let mut server = Server::at(&disk.path().join("data"), &rules);
+    let (kept, deleted) = (
+        Image::new("kept", vec![noise(1, 100_000)]),
+        Image::new("deleted", vec![noise(2, 8 << 20)]),
+    );
+    kept.push(&mut server.client(), "app", "kept");
+    deleted.push(&mut server.client(), "app", "deleted");
+    fill(disk.path());
+    pull_often(&server, &disk, &kept);
+    push_is_refused(&mut server.client());
+    server.kill();
+    server.restart();
+    pull_often(&server, &disk, &kept);
+
+    std::fs::remove_file(disk.path().join("filler")).expect("the filler can be removed");
+    let client = &mut server.client();
+    let path = format!("/v2/app/manifests/{}", deleted.digest());
+    assert_eq!(client.delete(&path).status, 202);
+    eventually("the deleted image's files are gone", || {
+        server.blob_files().len() == 2
+    });
+    Image::small(3).push(client, "app", "next");
+    pull_often(&server, &disk, &kept);
 }
 
 /// A backup by reflinks shares the blocks of the database's index, and every change of a shared block needs a new one: the

@@ -2,7 +2,7 @@
 
 mod backup;
 mod clock;
-mod file_systems;
+pub mod file_systems;
 mod full_disk;
 mod garbage_collect;
 mod races;

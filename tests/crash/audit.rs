@@ -26,6 +26,8 @@ struct Entry {
 struct Walk {
     blobs: BTreeMap<String, Entry>,
     uploads: BTreeMap<String, Entry>,
+    /// Blobs whose names uploads have instead of their own, by upload.
+    notes: BTreeMap<String, String>,
 }
 
 /// The state recorded in the database.
@@ -49,6 +51,8 @@ fn list(directory: &Path) -> Vec<(String, PathBuf)> {
     };
     entries
         .map(|entry| named(entry.expect("an entry")))
+        // FUSE's names of removed files that are still open
+        .filter(|(name, _)| !name.starts_with(".fuse_hidden"))
         .collect()
 }
 
@@ -57,6 +61,7 @@ impl Walk {
         let mut walk = Self {
             blobs: BTreeMap::new(),
             uploads: BTreeMap::new(),
+            notes: BTreeMap::new(),
         };
         for (name, path) in list(root) {
             let known = [
@@ -83,6 +88,13 @@ impl Walk {
             }
         }
         for (id, path) in list(&root.join("uploads")) {
+            if let Some(id) = id.strip_suffix(".blob") {
+                // absent if it was removed meanwhile
+                let blob = fs::read_to_string(&path);
+                walk.notes
+                    .extend(blob.ok().map(|blob| (id.to_owned(), blob)));
+                continue;
+            }
             assert!(id.len() == 36, "{} is no session's", path.display());
             walk.uploads.extend(entry(&path).map(|entry| (id, entry)));
         }
@@ -186,8 +198,9 @@ pub fn check_crashed(root: &Path) -> BTreeSet<Reference> {
         .iter()
         .filter(|(digest, _)| !facts.blobs.contains_key(*digest))
     {
+        let is_noted = walk.notes.values().any(|noted| noted == digest);
         assert!(
-            leftovers.contains(&orphan.inode),
+            is_noted || leftovers.contains(&orphan.inode),
             "{digest} has neither a row nor an upload that names it"
         );
     }
@@ -256,8 +269,10 @@ fn unexpected(walk: &Walk, facts: &Facts) -> Vec<String> {
         .uploads
         .iter()
         .filter(|(_, upload)| named.contains(&upload.inode));
+    let notes = walk.notes.keys();
     orphans
         .map(|digest| format!("blob {digest} has no row"))
+        .chain(notes.map(|id| format!("a note about upload {id} is left")))
         .chain(strays.map(|id| format!("upload {id} has no session")))
         .chain(published.map(|(id, _)| format!("upload {id} is a blob as well")))
         .collect()

@@ -12,6 +12,17 @@ use crate::support::{Client, Image, Server, eventually, noise, sha256, upload_id
 
 const SESSION: &str = "01234567-89ab-4cde-8f01-23456789abcd";
 
+/// Way in which an upload's file gets its blob's name before the commit.
+#[derive(Clone, Copy, Debug)]
+enum Naming {
+    /// A second name.
+    Link,
+    /// A new name and a note, as where files cannot have two.
+    Rename,
+}
+
+const NAMINGS: [Naming; 2] = [Naming::Link, Naming::Rename];
+
 /// A stopped server and its directory.
 struct Crashed {
     server: Server,
@@ -57,12 +68,24 @@ impl Crashed {
             .join(hex)
     }
 
-    /// Links an upload's file to its blob name, as a server does just before it commits.
-    fn publish(&self, id: &str, content: &[u8]) {
-        let blob = self.blob(&sha256(content));
+    /// Gives an upload's file its blob's name, as a server does just before it commits.
+    fn publish(&self, id: &str, content: &[u8], naming: Naming) {
+        let (upload, blob) = (self.upload(id), self.blob(&sha256(content)));
         fs::create_dir_all(blob.parent().expect("a shard")).expect("a shard");
-        fs::hard_link(self.upload(id), &blob).expect("a second name");
+        match naming {
+            Naming::Link => fs::hard_link(upload, &blob).expect("a second name"),
+            Naming::Rename => {
+                self.note(id, content);
+                fs::rename(upload, &blob).expect("a new name");
+            }
+        }
         fs::set_permissions(&blob, PermissionsExt::from_mode(0o400)).expect("a mode");
+    }
+
+    /// Writes the note that a server writes before a rename.
+    fn note(&self, id: &str, content: &[u8]) {
+        let note = self.upload(&format!("{id}.blob"));
+        fs::write(note, sha256(content)).expect("a note");
     }
 
     fn execute(&self, sql: &str, id: &str) {
@@ -136,20 +159,41 @@ fn an_expired_session_is_removed_with_its_file() {
 
 #[test]
 fn a_published_but_uncommitted_blob_is_removed_and_can_be_pushed_again() {
+    for naming in NAMINGS {
+        let (mut crashed, _) = Crashed::new();
+        let content = noise(7, 5000);
+        fs::write(crashed.upload(SESSION), &content).expect("a file");
+        crashed.publish(SESSION, &content, naming);
+        let mut client = crashed.clear();
+        assert!(!crashed.blob(&sha256(&content)).exists() && !crashed.upload(SESSION).exists());
+        client.push_blob("app", &content);
+        let blob = client.get(&format!("/v2/app/blobs/{}", sha256(&content)));
+        assert_eq!(blob.body, content);
+        audit::check_cleared(crashed.server.directory());
+    }
+}
+
+/// The session's row went with the commit; the note about its file was still there.
+#[test]
+fn a_committed_blob_stays_when_the_note_about_its_rename_is_removed() {
     let (mut crashed, _) = Crashed::new();
-    let content = noise(7, 5000);
-    fs::write(crashed.upload(SESSION), &content).expect("a file");
-    crashed.publish(SESSION, &content);
+    let layer = &Image::small(1).layers[0];
+    crashed.note(SESSION, layer);
+    crashed.clear();
+    assert!(crashed.blob(&sha256(layer)).exists());
+}
+
+/// The note is written first, so a crash may come before the rename.
+#[test]
+fn an_upload_noted_but_not_renamed_can_be_resumed() {
+    let (mut crashed, session) = Crashed::new();
+    for content in [noise(1, 5000), Image::small(1).layers[0].clone()] {
+        crashed.note(upload_id(&session), &content);
+        crashed.clear();
+        crashed.server.kill();
+    }
     let mut client = crashed.clear();
-    assert!(!crashed.blob(&sha256(&content)).exists() && !crashed.upload(SESSION).exists());
-    client.push_blob("app", &content);
-    assert_eq!(
-        client
-            .get(&format!("/v2/app/blobs/{}", sha256(&content)))
-            .body,
-        content
-    );
-    audit::check_cleared(crashed.server.directory());
+    finish(&mut client, &session, 1);
 }
 
 #[test]
@@ -172,7 +216,7 @@ fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
     let (mut crashed, _) = Crashed::new();
     let content = noise(7, 5000);
     fs::write(crashed.upload(SESSION), &content).expect("a file");
-    crashed.publish(SESSION, &content);
+    crashed.publish(SESSION, &content, Naming::Link);
     crashed.server.restart();
     // immediately, while leftovers are being cleared
     let mut client = crashed.server.client();
@@ -195,13 +239,15 @@ fn an_orphan_can_be_pushed_again_before_it_is_cleared() {
 
 #[test]
 fn a_session_interrupted_before_its_commit_can_be_resumed() {
-    let (mut crashed, session) = Crashed::new();
-    // the last request appended the rest and published; the commit that ends the session is missing
-    let content = noise(1, 5000);
-    fs::write(crashed.upload(upload_id(&session)), &content).expect("the rest");
-    crashed.publish(upload_id(&session), &content);
-    let mut client = crashed.clear();
-    finish(&mut client, &session, 1);
+    for naming in NAMINGS {
+        let (mut crashed, session) = Crashed::new();
+        // the last request appended the rest and published; the commit that ends the session is missing
+        let content = noise(1, 5000);
+        fs::write(crashed.upload(upload_id(&session)), &content).expect("the rest");
+        crashed.publish(upload_id(&session), &content, naming);
+        let mut client = crashed.clear();
+        finish(&mut client, &session, 1);
+    }
 }
 
 #[test]
@@ -209,7 +255,7 @@ fn leftovers_are_cleared_without_root_privileges() {
     let (mut crashed, session) = Crashed::new();
     let content = noise(7, 5000);
     fs::write(crashed.upload(SESSION), &content).expect("a file");
-    crashed.publish(SESSION, &content);
+    crashed.publish(SESSION, &content, Naming::Link);
     // as after a second push of the same blob: the first file has only its upload name left
     fs::remove_file(crashed.blob(&sha256(&content))).expect("one name less");
     let expired = "00000000-89ab-4cde-8f01-23456789abcd";

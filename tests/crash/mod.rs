@@ -18,7 +18,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::Server;
+use crate::collect::file_systems::EXFAT;
+use crate::power_loss::disk::Disk;
+use crate::support::{Server, announce_skipped};
 use ledger::Ledger;
 use random::Random;
 use worker::Worker;
@@ -55,6 +57,25 @@ fn a_server_killed_at_any_moment_keeps_acknowledged_content_and_clears_leftovers
     println!("{kills} kills, {promised} images acknowledged");
     assert!(kills >= 50, "an experiment of {kills} kills");
     assert!(promised >= IMAGES, "an experiment of {promised} images");
+}
+
+#[test]
+fn a_server_without_hard_links_keeps_acknowledged_content_too() {
+    let directory = TempDir::new().expect("a temporary directory");
+    let disk = match Disk::with(directory.path(), "exfat", &EXFAT) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root, /dev/fuse and exfat-fuse are required: {error}");
+            return announce_skipped("crashes without hard links", &reason);
+        }
+    };
+    let seed = Random::seed_from("CRASH_SEED");
+    let mut campaign = Campaign::new(&disk.path().join("data"), seed);
+    (0..ROUNDS).for_each(|round| campaign.round(round));
+    campaign.settle();
+    let promised = campaign.ledger.state().manifests.len();
+    println!("{} kills, {promised} images acknowledged", campaign.kills);
+    assert!(promised > 0, "an experiment without images");
 }
 
 /// One data directory and its history.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    COMPANION_NAME, IMAGE_NAME, REF_NAME, assert_whole, content_of, export, files_in, files_of,
-    index_of, push_everything, put, refusal,
+    IMAGE_NAME, OWN_NAME, REF_NAME, assert_whole, content_of, export, files_in, files_of, index_of,
+    push_everything, put, refusal,
 };
 use crate::support::{Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor, noise, sha256};
 
@@ -41,14 +41,14 @@ fn an_index_comes_with_its_children_signatures_and_referrers() {
     assert_eq!(entries.len(), 4);
     assert_eq!(
         named(&pushed.index),
-        json!({ REF_NAME: "v1", IMAGE_NAME: "team/app:v1" })
+        json!({ REF_NAME: "v1", IMAGE_NAME: "team/app:v1", OWN_NAME: "team/app:v1" })
     );
     for referrer in [&pushed.signature, &pushed.of_signature] {
-        assert_eq!(named(referrer), json!({ COMPANION_NAME: "team/app" }));
+        assert_eq!(named(referrer), json!({ OWN_NAME: "team/app" }));
     }
     let tag = format!("{}.sig", pushed.children[0].replace(':', "-"));
     let name = format!("team/app:{tag}");
-    assert_eq!(named(&pushed.tagged), json!({ COMPANION_NAME: name }));
+    assert_eq!(named(&pushed.tagged), json!({ OWN_NAME: name }));
 
     export(&server, &["team/app:v1", &path("bare"), "--no-referrers"]);
     let files = files_in(&directory.path().join("bare"));

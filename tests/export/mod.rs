@@ -5,6 +5,7 @@ mod destinations;
 mod held;
 mod interrupted;
 mod layout;
+mod round_trip;
 mod since;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use crate::support::{Client, Image, OCI_INDEX, OCI_MANIFEST, Server, descriptor,
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const IMAGE_NAME: &str = "io.containerd.image.name";
-const COMPANION_NAME: &str = "io.tarkeep.companion.name";
+const OWN_NAME: &str = "io.tarkeep.name";
 
 /// Files of a layout by name.
 type Files = BTreeMap<String, Vec<u8>>;

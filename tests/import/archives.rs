@@ -216,7 +216,7 @@ fn indexes_and_referrers_come_along() {
     let mut listed = descriptor(OCI_INDEX, &list);
     listed["annotations"] = named("team/app:v1");
     let mut signed = descriptor(OCI_MANIFEST, &image.manifest);
-    signed["annotations"] = json!({ "io.tarkeep.companion.name": format!("team/app:{signature}") });
+    signed["annotations"] = json!({ "io.tarkeep.name": format!("team/app:{signature}") });
     let mut files: Vec<_> = layout(&[(&image, json!({}))]);
     files.retain(|(name, _)| name.starts_with("blobs/"));
     for blob in [&list, &referrer, &b"{}".to_vec()] {
@@ -389,4 +389,38 @@ fn one_tag_fits_one_image() {
     }
     let catalog = server.client().get("/v2/_catalog").json();
     assert_eq!(catalog["repositories"], json!(["a", "b", "c"]));
+}
+
+/// From one registry to another, as `registry export … - | ssh HOST registry import -` does it.
+#[test]
+fn what_is_exported_is_imported_again_as_it_was() {
+    let (from, to) = (Server::start(), Server::start());
+    let mut client = from.client();
+    let image = Image::small(1);
+    image.push(&mut client, "team/app", "v1");
+    let list = index(vec![descriptor(OCI_MANIFEST, &image.manifest)]);
+    client.put_manifest("team/app", "all", OCI_INDEX, &list);
+    let signature = format!("{}.sig", image.digest().replace(':', "-"));
+    Image::small(2).push(&mut client, "team/app", &signature);
+    client.push_blob("team/app", b"{}");
+    let referrer = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "application/vnd.test",
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [], "subject": descriptor(OCI_MANIFEST, &image.manifest),
+    });
+    let referrer = referrer.to_string().into_bytes();
+    let pushed = client.put_manifest("team/app", &sha256(&referrer), OCI_MANIFEST, &referrer);
+    assert_eq!(pushed.status, 201);
+    let exported = from.cli(&["export", "team/app:v1", "team/app:all", "-"]);
+    assert!(exported.status.success(), "{exported:?}");
+    let (code, report) = piped(to.directory(), &exported.stdout, &[]);
+    assert_eq!((code, &report["problems"]), (0, &json!([])), "{report}");
+    let mut client = to.client();
+    image.assert_pulls(&mut client, "team/app", "v1");
+    Image::small(2).assert_pulls(&mut client, "team/app", &signature);
+    assert_eq!(client.get("/v2/team/app/manifests/all").body, list);
+    let referrers = client.get(&format!("/v2/team/app/referrers/{}", image.digest()));
+    let found = &referrers.json()["manifests"][0]["digest"];
+    assert_eq!(found, sha256(&referrer).as_str());
+    assert_verified(to.directory());
 }

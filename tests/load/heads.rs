@@ -12,7 +12,7 @@ use crate::wire::http2::{HELLO, Second, wait_for};
 /// Connections, fewer than an address may have.
 const CONNECTIONS: usize = 900;
 /// Memory for all of them, in KiB: 32 MiB for large heads, and the connections.
-const SPACE: u64 = 76 << 10;
+const SPACE: u64 = 96 << 10;
 /// Longest time until the server closes a connection, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,4 +1,4 @@
-//! Links and FIFOs below `blobs/` and `uploads/`: nothing of others is read, written or waited for.
+//! Links, FIFOs and directories below `blobs/` and `uploads/`: nothing of others is read, written or waited for.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -65,4 +65,70 @@ fn what_is_in_an_uploads_place_is_never_written_to() {
     let content = noise(3, 100);
     assert_eq!(client.push_blob("app", &content), sha256(&content));
     assert!(server.stop().success());
+}
+
+/// What is in the place of a blob's directory or file, but is neither, does not stop a push.
+#[test]
+fn a_foreign_directory_on_the_way_to_a_blob_is_moved_aside() {
+    let server = Server::start();
+    let mut client = server.client();
+    let elsewhere = server.directory().join("elsewhere");
+    let content = noise(1, 5000);
+    let digest = client.push_blob("app", &content);
+    let file = server.blob_files().pop().expect("a file");
+    let shard = file.parent().expect("a directory");
+    let replacements: [&dyn Fn(); 2] = [
+        &|| {
+            fs::rename(shard, &elsewhere).expect("movable");
+            symlink(&elsewhere, shard).expect("a link");
+        },
+        &|| {
+            fs::remove_file(&file).expect("removable");
+            fs::create_dir(&file).expect("a directory");
+            fs::write(file.join("own"), "somebody's").expect("a file");
+        },
+    ];
+    for (times, replace) in (1..).zip(replacements) {
+        replace();
+        let blob = format!("/v2/app/blobs/{digest}");
+        assert_eq!(client.head(&blob).status, 404);
+        client.get(&blob).refused(404, "BLOB_UNKNOWN");
+        assert_eq!(client.push_blob("app", &content), digest);
+        assert!(client.get(&blob).body == content, "healed");
+        let log = server.log();
+        let told = log.lines().filter(|line| line.contains("moved aside"));
+        assert_eq!(told.count(), times, "{log}");
+    }
+    let theirs = fs::read_dir(&elsewhere).expect("a directory");
+    assert_eq!(theirs.count(), 1, "nothing is written over the link");
+    let kept = fs::read_dir(shard).expect("a directory").any(|entry| {
+        let path = entry.expect("an entry").path().join("own");
+        fs::read(path).is_ok_and(|kept| kept == b"somebody's")
+    });
+    assert!(kept, "moved with its content");
+}
+
+#[test]
+fn a_foreign_directory_in_a_blobs_place_does_not_stop_collection() {
+    let rules = [
+        ("REGISTRY_GC_LEASE", "500ms"),
+        ("REGISTRY_GC_GRACE", "500ms"),
+        ("REGISTRY_GC_INTERVAL", "50ms"),
+    ];
+    let server = Server::with(&rules);
+    let mut client = server.client();
+    let digest = client.push_blob("app", &noise(1, 5000));
+    let file = server.blob_files().pop().expect("a file");
+    fs::remove_file(&file).expect("removable");
+    fs::create_dir(&file).expect("a directory");
+    let path = format!("/v2/app/blobs/{digest}");
+    assert_eq!(client.delete(&path).status, 202);
+    let database = server.directory().join("registry.db");
+    let connection = rusqlite::Connection::open(database).expect("the database");
+    let left = "SELECT (SELECT count(*) FROM blobs) + (SELECT count(*) FROM removals)";
+    crate::support::eventually("nothing is left to be removed", || {
+        let count = connection.query_row(left, [], |row| row.get::<_, u64>(0));
+        count.expect("a count") == 0
+    });
+    assert!(file.is_dir(), "what is not ours stays");
 }

@@ -1,10 +1,11 @@
 //! The data directory: private, and shared by several servers.
 
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 use super::{Running, sentence, serve};
+use crate::power_loss::disk::{Disk, FileSystem};
 use crate::support::{Client, Image, OCI_MANIFEST, Server, announce_skipped, noise, sha256};
 
 /// Every file and directory from `path` down, with the bits of its mode.
@@ -324,5 +325,71 @@ fn the_log_names_a_blob_that_cannot_be_opened() {
     assert!(
         named.contains(&file.display().to_string()) && named.contains("(chown)"),
         "{named}"
+    );
+}
+
+/// The disk that the data directory is on may be full: its owner puts the large directories on another one.
+#[test]
+fn the_data_directory_and_its_large_directories_may_be_links() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = |name: &str| temporary.path().join(name);
+    for directory in ["data", "disk/blobs", "disk/uploads"] {
+        std::fs::create_dir_all(path(directory)).expect("a directory");
+    }
+    for (to, link) in [
+        ("data", "link"),
+        ("disk/blobs", "data/blobs"),
+        ("disk/uploads", "data/uploads"),
+    ] {
+        symlink(path(to), path(link)).expect("a link");
+    }
+    let server = Running::start(serve(&path("link")));
+    let image = Image::small(1);
+    image.push(&mut server.client(), "app", "v1");
+    image.assert_pulls(&mut server.client(), "app", "v1");
+    assert!(path("disk/blobs/sha256").is_dir());
+}
+
+#[test]
+fn a_link_below_blobs_is_refused_at_the_start() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = |name: &str| temporary.path().join(name);
+    for directory in ["data/blobs", "elsewhere"] {
+        std::fs::create_dir_all(path(directory)).expect("a directory");
+    }
+    symlink(path("elsewhere"), path("data/blobs/sha256")).expect("a link");
+    let said = sentence(serve(&path("data")));
+    assert!(
+        said.contains("blobs/sha256 is a symbolic link, and must be a directory"),
+        "{said}"
+    );
+}
+
+/// An upload becomes a blob by a second name, which leads to no other file system.
+#[test]
+fn blobs_and_uploads_on_two_file_systems_are_refused_at_the_start() {
+    const TMPFS: FileSystem = FileSystem {
+        kind: "tmpfs",
+        format: &[],
+        options: "size=16m",
+    };
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let disk = match Disk::with(temporary.path(), "disk", &TMPFS) {
+        Ok(disk) => disk,
+        Err(error) => {
+            let reason = format!("root and mounts are required: {error}");
+            return announce_skipped("blobs on another file system", &reason);
+        }
+    };
+    let data = temporary.path().join("data");
+    std::fs::create_dir(&data).expect("a directory");
+    symlink(disk.path(), data.join("blobs")).expect("a link");
+    let said = sentence(serve(&data));
+    assert!(said.contains("on two file systems"), "{said}");
+    assert_eq!(
+        std::fs::read_dir(data.join("uploads"))
+            .expect("a directory")
+            .count(),
+        0
     );
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{Running, command, sentence, serve};
-use crate::power_loss::disk::{Disk, FileSystem};
 use crate::support::announce_skipped;
 
 /// Asserts that serving this directory is refused with a sentence that contains these words.
@@ -88,29 +87,31 @@ fn unusable_directories() {
     refused(temporary.path(), &["registry.db"]);
 }
 
-/// exFAT through FUSE. A push could not publish its blob there.
+/// FUSE with `direct_io`: several processes cannot share the index of the database's log there.
 #[test]
-fn a_file_system_without_hard_links() {
-    const EXFAT: FileSystem = FileSystem {
-        kind: "exfat-fuse",
-        format: &[],
-        options: "loop",
-    };
-    let directory = tempfile::TempDir::new().expect("a directory");
-    match Disk::with(directory.path(), "exfat", &EXFAT) {
-        Ok(disk) => {
-            let data = disk.path().join("data");
-            refused(
-                &data,
-                &["no hard links", "--data-dir", &data.display().to_string()],
-            );
-            assert_eq!(names(&data.join("uploads")), [""; 0]);
-        }
-        Err(error) => announce_skipped(
-            "a file system without hard links",
-            &format!("root, /dev/fuse and exfat-fuse are required: {error}"),
-        ),
+fn a_file_system_that_maps_no_files() {
+    let temporary = tempfile::TempDir::new().expect("a directory");
+    let path = |name: &str| temporary.path().join(name);
+    for directory in ["below", "mount"] {
+        std::fs::create_dir(path(directory)).expect("a directory");
     }
+    let mut mount = Command::new("bindfs");
+    mount
+        .args(["-o", "direct_io"])
+        .args([path("below"), path("mount")]);
+    if !mount.status().is_ok_and(|status| status.success()) {
+        return announce_skipped(
+            "a file system that maps no files",
+            "root, /dev/fuse and bindfs are required",
+        );
+    }
+    let message = sentence(serve(&path("mount/data")));
+    let unmounted = Command::new("umount").arg(path("mount")).status();
+    assert!(unmounted.expect("umount").success());
+    assert!(
+        message.contains("direct_io") && message.contains("--data-dir"),
+        "{message}"
+    );
 }
 
 #[test]

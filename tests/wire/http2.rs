@@ -240,6 +240,27 @@ fn images_are_pushed_and_pulled_over_tls() {
 }
 
 #[test]
+fn bodies_that_end_with_a_whole_frame_arrive_at_once_over_tls() {
+    /// Size of a frame's content.
+    const FRAME: usize = 16 << 10;
+    let server = Secure::start();
+    wait_for(async {
+        // with room for one frame, the client says nothing before it has come
+        let mut second = Second::encrypted(&server, Some(FRAME as u32)).await;
+        for size in [FRAME - 1, FRAME, FRAME + 1, 2 * FRAME, 3 * FRAME, 4 * FRAME] {
+            let blob = noise(size as u64, size);
+            second.push("a", &blob).await;
+            let path = format!("/v2/a/blobs/{}", sha256(&blob));
+            let pull = second.exchange("GET", &path, b"");
+            let (status, body) = tokio::time::timeout(Duration::from_secs(20), pull)
+                .await
+                .unwrap_or_else(|_| panic!("{size} bytes are not sent to their end"));
+            assert_eq!((status, body == blob), (200, true), "{size} bytes");
+        }
+    });
+}
+
+#[test]
 fn images_are_pushed_and_pulled_without_tls_if_enabled() {
     let server = Server::with(&[("REGISTRY_HTTP_H2C_ENABLED", "true")]);
     wait_for(async { push_and_pull_image(Second::plain(&server).await).await });

@@ -290,11 +290,11 @@ impl BlobCopier {
         };
         let mut directories = vec![
             self.to.root().to_owned(),
-            self.to.uploads(),
-            self.to.blobs(),
+            self.to.uploads_path(),
+            self.to.blobs_path(),
         ];
         for algorithm in Algorithm::ALL {
-            let directory = self.to.blobs().join(algorithm.as_str());
+            let directory = self.to.blobs_path().join(algorithm.as_str());
             for shard in fs::read_dir(&directory)? {
                 directories.push(shard?.path());
             }
@@ -331,7 +331,7 @@ impl BlobStore {
     ///
     /// For a directory that no process uses: a backup that was never complete.
     pub fn clear(&self) -> io::Result<()> {
-        for directory in [self.blobs(), self.uploads()] {
+        for directory in [self.blobs_path(), self.uploads_path()] {
             match fs::remove_dir_all(directory) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -345,7 +345,7 @@ impl BlobStore {
     /// For a directory that no process uses: a backup.
     pub fn prune(&self, is_listed: &mut dyn FnMut(&Digest) -> io::Result<bool>) -> io::Result<()> {
         for algorithm in Algorithm::ALL {
-            for shard in present(fs::read_dir(self.blobs().join(algorithm.as_str())))? {
+            for shard in present(fs::read_dir(self.blobs_path().join(algorithm.as_str())))? {
                 for entry in fs::read_dir(shard?.path())? {
                     let entry = entry?;
                     let digest = digest_of(algorithm, &entry);

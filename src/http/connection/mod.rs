@@ -1,6 +1,7 @@
 //! Client connections: accepting, limits, encryption, HTTP/1.1 and HTTP/2, and zero-copy sending.
 
 pub(crate) mod bodies;
+mod frame_batches;
 pub(crate) mod h2_executor;
 pub(crate) mod h2_heads;
 pub(crate) mod head_budget;

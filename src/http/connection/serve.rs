@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::http::connection::bodies::ResponseBody;
+use crate::http::connection::frame_batches::FrameBatches;
 use crate::http::connection::h2_executor::{Http2Executor, begin_sending};
 use crate::http::connection::head_budget::{Head, HeadBudget};
 use crate::http::connection::head_timer::HeadTimer;
@@ -175,14 +176,12 @@ async fn open_encrypted<A: Application>(
         return Ok(None);
     };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    Ok(Some((
-        Stream::Tls(Box::new(stream)),
-        if is_http2 {
-            Version::Http2
-        } else {
-            Version::Http1
-        },
-    )))
+    Ok(Some(if is_http2 {
+        let stream = Stream::TlsFrames(Box::new(FrameBatches::new(stream)));
+        (stream, Version::Http2)
+    } else {
+        (Stream::Tls(Box::new(stream)), Version::Http1)
+    }))
 }
 
 async fn reject_plain<A>(socket: Socket, context: &Context<A>) -> io::Result<()> {
@@ -218,7 +217,7 @@ impl<A: Application> Context<A> {
     fn peer(&self, stream: &Stream) -> Peer {
         Peer {
             address: self.address,
-            is_encrypted: matches!(stream, Stream::Tls(_)),
+            is_encrypted: stream.is_encrypted(),
         }
     }
 

@@ -12,10 +12,14 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
+use crate::http::connection::frame_batches::FrameBatches;
 use crate::registry::BlobFile;
 
 /// Maximum number of bytes that one call passes to the kernel, so that other connections of the worker get their share.
 const SEND_LIMIT: usize = 1 << 20;
+/// Bytes of a file that one system call sends: 15 pages, which fill one packet, on the loopback device as on a network
+/// card that splits packets itself. One page more, and the rest is a packet of its own, which wakes the receiver too.
+const PACKET_SIZE: usize = 60 << 10;
 /// Bytes that are read to detect a client's protocol.
 const FIRST_READ: usize = 2048;
 
@@ -109,15 +113,7 @@ impl Socket {
                 Kind::Tcp(stream) => ready!(stream.poll_write_ready(cx))?,
                 Kind::Unix(stream) => ready!(stream.poll_write_ready(cx))?,
             }
-            let mut position = offset;
-            let send = || {
-                Ok(rustix::fs::sendfile(
-                    self,
-                    file,
-                    Some(&mut position),
-                    length.min(SEND_LIMIT),
-                )?)
-            };
+            let send = || self.send_packets(file, offset, length.min(SEND_LIMIT));
             let sent = match &self.kind {
                 Kind::Tcp(stream) => stream.try_io(Interest::WRITABLE, send),
                 Kind::Unix(stream) => stream.try_io(Interest::WRITABLE, send),
@@ -134,6 +130,26 @@ impl Socket {
                 other => return Poll::Ready(other),
             }
         }
+    }
+
+    /// Sends packet by packet until `length` bytes are sent or the socket is full. Returns the bytes sent.
+    fn send_packets(&self, file: &BlobFile, offset: u64, length: usize) -> io::Result<usize> {
+        let (mut position, mut sent) = (offset, 0);
+        while sent < length {
+            let wanted = PACKET_SIZE.min(length - sent);
+            match rustix::fs::sendfile(self, file, Some(&mut position), wanted) {
+                Ok(packet) => {
+                    sent += packet;
+                    if packet < wanted {
+                        break;
+                    }
+                }
+                // the next call reports it
+                Err(_) if sent > 0 => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(sent)
     }
 }
 
@@ -215,12 +231,18 @@ impl AsyncWrite for Socket {
 pub(crate) enum Stream {
     Plain(Socket),
     Tls(Box<TlsStream<Socket>>),
+    /// Encrypted, and carries HTTP/2.
+    TlsFrames(Box<FrameBatches<Socket>>),
 }
 
 impl Stream {
     /// Reports whether [`Self::poll_send_file`] can be used.
     pub(crate) fn sends_files(&self) -> bool {
-        matches!(self, Self::Plain(_))
+        !self.is_encrypted()
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        !matches!(self, Self::Plain(_))
     }
 
     /// Sends up to `length` bytes of `file` from `offset` without copying them. Fails on an encrypted stream.
@@ -233,7 +255,9 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_send_file(cx, file, offset, length),
-            Self::Tls(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::TlsFrames(_) => {
+                Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
+            }
         }
     }
 }
@@ -247,6 +271,7 @@ impl AsyncRead for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::TlsFrames(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -260,6 +285,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
+            Self::TlsFrames(stream) => Pin::new(stream).poll_write(cx, buffer),
         }
     }
 
@@ -271,6 +297,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
             Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Self::TlsFrames(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
         }
     }
 
@@ -282,6 +309,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::TlsFrames(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -289,6 +317,7 @@ impl AsyncWrite for Stream {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::TlsFrames(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

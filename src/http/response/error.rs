@@ -340,7 +340,7 @@ fn registry_error(error: &Error) -> Rendered {
             rendered(S::SERVICE_UNAVAILABLE, "UNAVAILABLE").header(RETRY_AFTER, RETRY_SECONDS)
         }
         Error::DataDirectory { .. }
-        | Error::NoHardLinks(_)
+        | Error::SplitDirectory(_)
         | Error::NoRegistry(_)
         | Error::BackedUpTo(_)
         | Error::DatabaseLost(_)

@@ -2,7 +2,7 @@
 
 use crate::import::damage::Damage;
 use crate::import::selection::Selection;
-use crate::oci::layout::{COMPANION_NAME, IMAGE_NAME, REF_NAME};
+use crate::oci::layout::{IMAGE_NAME, OWN_NAME, REF_NAME};
 use crate::oci::{Descriptor, RepositoryName, TagName};
 
 /// Hosts whose official images have no path of their own.
@@ -44,10 +44,15 @@ impl StatedName {
     /// Reads the annotations of an entry of an index.
     pub fn of(entry: &Descriptor) -> Self {
         let annotation = |key: &str| entry.annotations.as_ref()?.get(key).map(String::as_str);
-        if let Some(name) = annotation(COMPANION_NAME) {
+        if let Some(name) = annotation(OWN_NAME) {
+            let (repository, tag) = match name.split_once(':') {
+                Some((repository, tag)) => (repository, Some(tag.to_owned())),
+                None => (name, None),
+            };
             return Self {
-                is_companion: true,
-                ..Self::parse(name)
+                repository: Some(repository.to_owned()),
+                tag,
+                is_companion: annotation(IMAGE_NAME).is_none(),
             };
         }
         match (annotation(IMAGE_NAME), annotation(REF_NAME)) {

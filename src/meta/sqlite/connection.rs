@@ -235,9 +235,14 @@ pub(in crate::meta) fn check_owner(connection: &Connection, path: &Path) -> Resu
             return Err(match Error::from(cause) {
                 error if error.is(Fault::Foreign) => foreign(),
                 error
-                    if [Fault::Busy, Fault::Damaged, Fault::IndexFull]
-                        .iter()
-                        .any(|fault| error.is(*fault)) =>
+                    if [
+                        Fault::Busy,
+                        Fault::Damaged,
+                        Fault::IndexFull,
+                        Fault::Unmapped,
+                    ]
+                    .iter()
+                    .any(|fault| error.is(*fault)) =>
                 {
                     error
                 }

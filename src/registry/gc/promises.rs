@@ -19,6 +19,11 @@ const PAUSE: Duration = Duration::from_millis(50);
 impl Gc<'_> {
     /// Writes down what pushes count on, if a collection has asked for it; for the server.
     pub async fn write_promises(self) -> Result<(), Error> {
+        // without a read of the database, which an idle server leaves alone
+        let is_called = self.registry.blobs.is_called();
+        if !is_called.map_err(Error::files("looking for a collection"))? {
+            return Ok(());
+        }
         let Some(asked) = unanswered(self.registry).await? else {
             return Ok(());
         };
@@ -51,6 +56,8 @@ impl SweepRun<'_> {
     pub(super) async fn gather_promises(&mut self, until: Millis) -> Result<(), Error> {
         self.write(move |tx| Ok::<_, Error>(tx.ask_for_promises(until)?))
             .await?;
+        let called = self.registry.blobs.call_servers();
+        let _call = called.map_err(Error::files("calling the server"))?;
         for _ in 0..TRIES {
             if unanswered(&self.registry).await?.is_none() || self.registry.lock_alone()?.is_some()
             {

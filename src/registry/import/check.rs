@@ -1,5 +1,7 @@
 //! Check of the blobs that were taken over, in the background of a running server.
 
+use std::time::{Duration, Instant};
+
 use crate::meta::AffectedImage;
 use crate::oci::Digest;
 use crate::registry::error::Error;
@@ -10,6 +12,8 @@ use crate::registry::verify::pace::Pace;
 
 /// Maximum number of unverified blobs read from the database at once.
 const BATCH: usize = 500;
+/// Interval at which sound blobs are recorded as such.
+const RECORDED_EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of images that are listed of a damaged blob.
 const MAX_IMAGES: usize = 10_000;
 /// Maximum number of images that a line of the log names.
@@ -46,10 +50,20 @@ impl Import<'_> {
                 return Ok(counts);
             };
             after = Some(last.id);
+            let (mut sound, mut recorded) = (Vec::new(), Instant::now());
             for blob in batch {
-                let unsound = self.check_blob(blob.digest, &mut counts).await?;
+                let unsound = self
+                    .check_blob(blob.digest, &mut counts, &mut sound)
+                    .await?;
                 watch(&counts, unsound);
+                // many small blobs share a change, and the work of a few seconds is never lost
+                if recorded.elapsed() >= RECORDED_EVERY {
+                    let sound = std::mem::take(&mut sound);
+                    self.registry.verify().confirm(sound).await?;
+                    recorded = Instant::now();
+                }
             }
+            self.registry.verify().confirm(sound).await?;
         }
     }
 
@@ -57,11 +71,12 @@ impl Import<'_> {
         self,
         digest: Digest,
         counts: &mut BlobCheck,
+        sound: &mut Vec<(Digest, u64)>,
     ) -> Result<Option<UnsoundBlob>, Error> {
         let verify = self.registry.verify();
         let (problem, is_served) = match verify.compare(&digest, Pace::Half).await? {
             Comparison::Sound { size } => {
-                verify.confirm(digest, size).await?;
+                sound.push((digest, size));
                 counts.sound += 1;
                 counts.size += size;
                 return Ok(None);

@@ -43,7 +43,7 @@ pub(in crate::registry) enum IngestError {
     /// The client's body failed; what had arrived is in the file, and hashed.
     Body(Box<HashedFile>, Error),
     /// The disk or this process failed; the file, if any, no longer matches the hash.
-    Broken(Option<UploadFile>, Error),
+    Broken(Option<Box<UploadFile>>, Error),
 }
 
 impl Uploads<'_> {
@@ -77,7 +77,7 @@ impl Uploads<'_> {
             if unchecked >= SPACE_CHECK_STEP {
                 unchecked = 0;
                 if let Err(full) = self.registry.check_disk_space(0) {
-                    return Err(IngestError::Broken(Some(idle.file), full));
+                    return Err(IngestError::Broken(Some(Box::new(idle.file)), full));
                 }
             }
             work = WriteTask::Busy(tokio::spawn(async move {
@@ -209,7 +209,7 @@ async fn write_batch(upload: HashedFile, batch: Batch) -> Result<HashedFile, Ing
     match (hashed, written) {
         (Ok(hasher), Ok((file, Ok(())))) => Ok(HashedFile { file, hasher }),
         (_, Ok((file, Err(error)))) | (Err(error), Ok((file, Ok(())))) => {
-            Err(IngestError::Broken(Some(file), error))
+            Err(IngestError::Broken(Some(Box::new(file)), error))
         }
         (_, Err(error)) => Err(IngestError::Broken(None, error)),
     }

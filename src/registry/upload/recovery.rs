@@ -4,7 +4,8 @@
 //! If it has a second name, a crash came between publishing it as a blob and removing its own name.
 //! Either the commit in between happened, and only the upload's name is left over, or it did not,
 //! and the blob's name must be removed as well. A write transaction decides, because no upload can
-//! intervene there; the content tells which blob it is.
+//! intervene there; the content tells which blob it is. Where files have no second names, a note
+//! beside the uploads stands for it, and the file moves back.
 
 use std::sync::Arc;
 
@@ -92,9 +93,12 @@ impl Uploads<'_> {
                 .map(|algorithm| hashed.rehash(algorithm).map(Hasher::finish))
                 .collect::<Result<Vec<_>, _>>()
         };
-        let digests: Vec<Digest> = blocking(hash)
+        let mut digests: Vec<Digest> = blocking(hash)
             .await?
             .map_err(Error::files("reading an upload back"))?;
+        // of damaged content too
+        let moved_to = file.moved_to().filter(|blob| !digests.contains(blob));
+        digests.extend(moved_to);
         // A separate commit, before the decision: a commit that failed after it had reached the log
         // would come back with the next crash, unless a later one has overwritten it.
         let touched = id.clone();
@@ -119,7 +123,7 @@ impl Uploads<'_> {
                     is_blob = true;
                 } else {
                     blobs
-                        .remove_blob(digest)
+                        .unpublish(&id, &file, digest)
                         .map_err(Error::files("removing an orphaned blob"))?;
                 }
             }

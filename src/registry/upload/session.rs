@@ -247,7 +247,7 @@ impl Uploads<'_> {
                     return Ok(upload);
                 }
                 let error = Error::SizeMismatch { promised, received };
-                (Some(upload.file), error)
+                (Some(Box::new(upload.file)), error)
             }
             Err(IngestError::Broken(file, error)) => (file, error),
             Err(cut_off @ IngestError::Body(..)) => return Err(cut_off),

@@ -66,7 +66,7 @@ impl Uploads<'_> {
                 (file, stored.map(|()| digest))
             }
             Err(IngestError::Body(upload, error)) => (Arc::new(upload.file), Err(error)),
-            Err(IngestError::Broken(Some(file), error)) => (Arc::new(file), Err(error)),
+            Err(IngestError::Broken(Some(file), error)) => (Arc::from(file), Err(error)),
             Err(IngestError::Broken(None, error)) => return Err(error),
         };
         match stored {

@@ -116,7 +116,7 @@ impl Run<'_, '_> {
         } else {
             self.registry
                 .verify()
-                .confirm(digest.clone(), actual)
+                .confirm(vec![(digest.clone(), actual)])
                 .await?;
             Outcome::Repaired
         };
@@ -178,7 +178,10 @@ impl Run<'_, '_> {
         let damage = match registry.verify().compare(digest, self.pace).await? {
             Comparison::Damaged(damage) => damage,
             Comparison::Sound { size } => {
-                registry.verify().confirm(digest.clone(), size).await?;
+                registry
+                    .verify()
+                    .confirm(vec![(digest.clone(), size)])
+                    .await?;
                 return Ok(None);
             }
             Comparison::Unreadable(_) => return Ok(None),

@@ -66,13 +66,15 @@ impl Verify<'_> {
         })
     }
 
-    /// Records that a blob is what its digest says.
-    pub(in crate::registry) async fn confirm(self, digest: Digest, size: u64) -> Result<(), Error> {
+    /// Records that blobs, with their sizes, are what their digests say.
+    pub(in crate::registry) async fn confirm(self, blobs: Vec<(Digest, u64)>) -> Result<(), Error> {
         self.registry
             .meta
             .write_lazily(move |tx| {
-                if let Some(blob) = tx.blob(&digest)? {
-                    tx.confirm_blob(blob, size)?;
+                for (digest, size) in blobs {
+                    if let Some(blob) = tx.blob(&digest)? {
+                        tx.confirm_blob(blob, size)?;
+                    }
                 }
                 Ok::<_, Error>(())
             })

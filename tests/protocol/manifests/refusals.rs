@@ -309,3 +309,49 @@ fn a_manifest_with_very_many_references_is_answered() {
     manifest["layers"] = vec![descriptor(LAYER, b"{}"); 15_000].into();
     push(&mut client, "a", "v1", &manifest);
 }
+
+/// The config says as whom a container runs, and is a blob: it is read when an image names it.
+#[test]
+fn configs_of_images_that_clients_may_see_differently_are_refused() {
+    const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+    let server = Server::start();
+    let mut client = server.client();
+    let mut push = |media_type: &str, config: &[u8]| {
+        client.push_blob("a", config);
+        let manifest = json!({ "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": descriptor(media_type, config), "layers": [] });
+        client.put_manifest("a", "v1", OCI_MANIFEST, manifest.to_string().as_bytes())
+    };
+    for (config, said) in [
+        (
+            r#"{"os":"linux","OS":"windows"}"#,
+            "must be written \\\"os\\\"",
+        ),
+        (r#"{"config":{"User":"1","user":"0"}}"#, "occurs twice"),
+        (
+            r#"{"rootfs":{"Type":"layers"}}"#,
+            "must be written \\\"type\\\"",
+        ),
+        (r#"{"os":"linux","#, "same config"),
+    ] {
+        for media_type in [CONFIG, DOCKER_CONFIG] {
+            let response = push(media_type, config.as_bytes());
+            let body = String::from_utf8_lossy(&response.body).into_owned();
+            response.refused(400, "MANIFEST_INVALID");
+            assert!(body.contains(said), "{body}");
+        }
+        // what other artifacts have in theirs is their own
+        let response = push(
+            "application/vnd.cncf.helm.config.v1+json",
+            config.as_bytes(),
+        );
+        assert_eq!(response.status, 201, "{response:?}");
+    }
+    let mut large = vec![b' '; 8 << 20];
+    large.extend(b"{}");
+    push(CONFIG, &large).refused(400, "MANIFEST_INVALID");
+    for config in ["{}", r#"{"config":{"EntryPoint":[]}}"#, "no JSON"] {
+        let response = push(CONFIG, config.as_bytes());
+        assert_eq!(response.status, 201, "{response:?}");
+    }
+}

@@ -179,7 +179,7 @@ impl Mapped {
         // a mapping's length is a usize, and the range lies inside it
         let inside = range.start as usize..range.end as usize;
         let slice = self.bytes.slice(inside.clone());
-        if self.mapping.is_resident(inside) {
+        if self.file.is_cached(&self.mapping, inside) {
             return Ok(slice);
         }
         let file = Arc::clone(&self.file);

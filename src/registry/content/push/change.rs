@@ -268,7 +268,7 @@ impl<'c> RepositoryChange<'c> {
         Ok(blob.map_or(Target::Absent, Target::Blob))
     }
 
-    fn references_unknown(&self, digests: Vec<Digest>) -> Error {
+    pub(super) fn references_unknown(&self, digests: Vec<Digest>) -> Error {
         Error::ReferencesUnknown {
             repository: self.name.clone(),
             digests,

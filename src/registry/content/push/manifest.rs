@@ -7,16 +7,18 @@ use bytes::Bytes;
 use crate::blob::Hasher;
 use crate::meta::{Actor, NewManifest, TagOrigin, now};
 use crate::oci::{
-    Algorithm, Digest, Manifest, ManifestError, RepositoryName, TagName, check_manifest,
+    Algorithm, Digest, Manifest, ManifestError, Reference, RepositoryName, TagName, check_manifest,
 };
 use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::content::push::change::{Needed, RepositoryChange};
+use crate::registry::content::push::image_config::config_of;
 use crate::registry::content::push::tag_changes::TagChanges;
 use crate::registry::content::push::validation::ManifestRules;
 use crate::registry::content::reference::ManifestReference;
 use crate::registry::error::Error;
 use crate::registry::facades::Manifests;
+use crate::registry::settings::RegistrySettings;
 
 /// Request to push a manifest.
 pub struct ManifestPush {
@@ -79,13 +81,9 @@ impl Manifests<'_> {
         let rules = Arc::clone(&settings);
         // until the references are recorded
         let _room = self.registry.parsing_space.take(&bytes).await?;
-        let read = move || {
-            let (mut manifest, new) = parse_manifest(expected, content_type.as_deref(), bytes)?;
-            check_pushed(&manifest, &new, &rules.manifest_rules)?;
-            rules.manifest_rules.mark_optional_children(&mut manifest);
-            Ok::<_, Error>((manifest.references, new))
-        };
-        let (references, new) = blocking(read).await??;
+        let read = move || read_pushed(expected, content_type.as_deref(), bytes, &rules);
+        let (references, new, config) = blocking(read).await??;
+        let unread = self.check_config(repository, config).await?;
         let pushed = PushedManifest {
             digest: new.digest.clone(),
             subject: new.subject.clone(),
@@ -109,6 +107,7 @@ impl Manifests<'_> {
                 if !condition.is_absent() {
                     condition.check(change.stored(&reference)?.as_ref())?;
                 }
+                change.check_unread(unread.as_ref())?;
                 let manifest = change.record_manifest(&references, &new, Needed::Files(&files))?;
                 tags.iter()
                     .try_for_each(|tag| change.set_tag(tag, manifest, TagOrigin::push(now)))
@@ -118,6 +117,22 @@ impl Manifests<'_> {
         self.registry.promises.fulfil(name, needed);
         Ok(pushed)
     }
+}
+
+/// Parses and checks a pushed manifest; returns its references, and the config to be checked.
+fn read_pushed(
+    expected: Option<Digest>,
+    content_type: Option<&str>,
+    bytes: Bytes,
+    settings: &RegistrySettings,
+) -> Result<(Vec<Reference>, NewManifest, Option<Digest>), Error> {
+    let (mut manifest, new) = parse_manifest(expected, content_type, bytes)?;
+    check_pushed(&manifest, &new, &settings.manifest_rules)?;
+    settings
+        .manifest_rules
+        .mark_optional_children(&mut manifest);
+    let config = config_of(&manifest);
+    Ok((manifest.references, new, config))
 }
 
 /// Checks what a pushed manifest must fulfil beyond its shape.

@@ -41,8 +41,21 @@ impl ParsingSpace {
             blocking(move || Outline::of(&manifest)).await?
         };
         let kib = space_of(outline)?;
+        Ok(self.acquire(kib).await)
+    }
+
+    /// Waits until there is room for a config of `size` bytes and its keys, as [`Self::take`] does.
+    pub(in crate::registry) async fn take_for_config(
+        &self,
+        size: u64,
+    ) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(2 * size.div_ceil(1024)).unwrap_or(SPACE_KIB);
+        self.acquire(kib.min(SPACE_KIB)).await
+    }
+
+    async fn acquire(&self, kib: u32) -> Option<OwnedSemaphorePermit> {
         // the semaphore is never closed
-        Ok(Arc::clone(&self.0).acquire_many_owned(kib).await.ok())
+        Arc::clone(&self.0).acquire_many_owned(kib).await.ok()
     }
 }
 
