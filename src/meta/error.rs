@@ -102,7 +102,7 @@ impl Error {
 /// Ends the sentence about a failure of a database whose path is not known.
 fn remedy(kind: Fault) -> &'static str {
     match kind {
-        Fault::Damaged => "; restore a backup of registry.db, beside the present blobs/",
+        Fault::Damaged => "; restore a backup of registry.db (docs/backup.md)",
         _ => "",
     }
 }

@@ -146,6 +146,26 @@ fn a_damaged_manifest_is_not_served_and_healed_by_a_push() {
     assert!(is_sound, "{printed}");
 }
 
+#[test]
+fn a_wrong_size_of_a_blob_is_found_and_mended() {
+    let server = Server::start();
+    let (mut client, image) = (server.client(), Image::small(1));
+    image.push(&mut client, "app", "v1");
+    open(&server)
+        .execute_batch("UPDATE blobs SET size = size + 1 WHERE id = 1")
+        .expect("altered");
+    for (flags, outcome) in [(&["--dry-run"][..], "reported"), (&[], "repaired")] {
+        let (is_sound, printed) = verify(&server, flags);
+        assert!(!is_sound);
+        let finding = &printed["findings"][0];
+        assert_eq!(finding["outcome"], outcome, "{printed}");
+        assert_eq!(finding["images"][0]["tags"][0], "v1", "{printed}");
+    }
+    image.assert_pulls(&mut client, "app", "v1");
+    let (is_sound, printed) = verify(&server, &[]);
+    assert!(is_sound, "{printed}");
+}
+
 /// Pages get other bytes, one after the other, as on a disk that forgets.
 #[test]
 fn a_hole_in_the_database_is_found_and_the_answer_says_what_to_do() {
