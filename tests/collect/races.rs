@@ -1,12 +1,11 @@
 //! Races that cost users of other registries data or space.
 
-use std::path::Path;
-use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{digests, stored};
 use crate::support::{
-    Client, Image, OCI_INDEX, OCI_MANIFEST, Server, announce_skipped, descriptor, eventually,
-    noise, sha256,
+    Client, Image, Mounted, OCI_INDEX, OCI_MANIFEST, Server, announce_skipped, descriptor,
+    eventually, noise, sha256,
 };
 
 /// Unreferenced content is collected at once.
@@ -247,26 +246,6 @@ fn an_empty_repository_is_unlisted() {
     });
 }
 
-/// A file that cannot be removed, because it is mounted on itself.
-struct Mounted<'p>(&'p Path);
-
-impl<'p> Mounted<'p> {
-    /// Mounts the file, which only root may; `None` if that fails.
-    fn new(path: &'p Path) -> Option<Self> {
-        let mut mount = Command::new("mount");
-        let status = mount.arg("--bind").args([path, path]).status();
-        status
-            .is_ok_and(|status| status.success())
-            .then_some(Self(path))
-    }
-}
-
-impl Drop for Mounted<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0).status();
-    }
-}
-
 /// dist#1960: one bad file ended every collection.
 #[test]
 fn one_bad_file_does_not_stop_collection() {
@@ -284,7 +263,7 @@ fn one_bad_file_does_not_stop_collection() {
         sha256(&blobs[2]).ends_with(&*path.file_name().expect("a name").to_string_lossy())
     });
     let bad = bad.expect("its file");
-    let Some(mounted) = Mounted::new(&bad) else {
+    let Some(mounted) = Mounted::bind(&bad) else {
         return announce_skipped("a file that cannot be removed", "only root may mount");
     };
     let output = server.cli(&["gc", "--online", "--output", "json"]);
@@ -324,15 +303,15 @@ fn collection_of_deleted_content_takes_nothing_from_pushes() {
     const WORKERS: u64 = 4;
     const ROUNDS: u64 = 40;
     let server = Server::start();
-    let freed = std::sync::atomic::AtomicU64::new(0);
-    std::thread::scope(|scope| {
+    let freed = AtomicU64::new(0);
+    let images: Vec<Image> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|worker| {
-                let server = &server;
+                let (server, freed) = (&server, &freed);
                 scope.spawn(move || {
                     let client = &mut server.client();
                     let tag = format!("w{worker}");
-                    for round in 0..ROUNDS {
+                    for round in 0.. {
                         let layers = [
                             noise(round % 5, 3000),
                             noise(100 + (round + worker) % 3, 2000),
@@ -340,12 +319,15 @@ fn collection_of_deleted_content_takes_nothing_from_pushes() {
                         let image = Image::new(&format!("{worker} {round}"), layers.to_vec());
                         push_missing(client, &image, &tag);
                         image.assert_pulls(client, "app", &tag);
-                        if round + 1 < ROUNDS {
-                            let deleted =
-                                client.delete(&format!("/v2/app/manifests/{}", image.digest()));
-                            assert_eq!(deleted.status, 202);
+                        // collection is to have something to do, however slow the machine is
+                        if round >= ROUNDS && freed.load(Ordering::Relaxed) > WORKERS {
+                            return image;
                         }
+                        let deleted =
+                            client.delete(&format!("/v2/app/manifests/{}", image.digest()));
+                        assert_eq!(deleted.status, 202);
                     }
+                    unreachable!("the rounds go on until the worker returns")
                 })
             })
             .collect();
@@ -354,23 +336,17 @@ fn collection_of_deleted_content_takes_nothing_from_pushes() {
             assert!(output.status.success(), "{output:?}");
             let swept: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
             let blobs = swept["blobCount"].as_u64().expect("a number");
-            freed.fetch_add(blobs, std::sync::atomic::Ordering::Relaxed);
+            freed.fetch_add(blobs, Ordering::Relaxed);
         }
+        workers
+            .into_iter()
+            .map(|worker| worker.join().expect("a worker ends"))
+            .collect()
     });
-    assert!(
-        freed.into_inner() > WORKERS,
-        "collection had something to do"
-    );
     let output = server.cli(&["gc", "--now", "--yes", "-o", "json"]);
     assert!(output.status.success(), "{output:?}");
     let client = &mut server.client();
-    for worker in 0..WORKERS {
-        let round = ROUNDS - 1;
-        let layers = [
-            noise(round % 5, 3000),
-            noise(100 + (round + worker) % 3, 2000),
-        ];
-        let image = Image::new(&format!("{worker} {round}"), layers.to_vec());
+    for (worker, image) in images.iter().enumerate() {
         image.assert_pulls(client, "app", &format!("w{worker}"));
     }
 }

@@ -49,7 +49,7 @@ impl Gc<'_> {
     /// Removes deleted content, and ends its undo; then collects everything that is due.
     ///
     /// # Errors
-    /// An export is running; database errors.
+    /// An export or another such collection is running; database errors.
     pub async fn collect_deleted(
         self,
         content: DeletedContent,
@@ -59,7 +59,7 @@ impl Gc<'_> {
         let lock = self.registry.blobs.lock_blobs(DirectoryLock::Exclusive);
         let _lock = lock.map_err(Error::files("locking the blobs"))?.ok_or_else(|| {
             Error::Internal(
-                "an export is running, which may need what was deleted: try again when it has finished"
+                "an export, which may need what was deleted, or another gc --now is running: try again when it has finished"
                     .to_owned(),
             )
         })?;

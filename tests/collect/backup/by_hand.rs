@@ -8,15 +8,22 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::{RULES, pull_everything, while_busy};
-use crate::support::Server;
+use crate::support::{Server, eventually};
 
 /// Number of images that are pulled from copies.
 const IMAGES: usize = 100;
+
 #[test]
 fn a_copy_serves_every_listed_image() {
     let server = Server::with(RULES);
     let (mut copies, mut listed, mut gone) = (0, 0, 0);
     while_busy(&server, || {
+        // a database that never held anything is refused beside the blobs that came after it
+        eventually("the first image", || {
+            !server.client().get("/v2/_catalog").json()["repositories"]
+                .as_array()
+                .is_none_or(Vec::is_empty)
+        });
         while listed < IMAGES {
             copies += 1;
             let copy = TempDir::new().expect("a directory");
