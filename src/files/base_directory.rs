@@ -21,7 +21,7 @@ pub struct BaseDirectory {
     lookup: Lookup,
 }
 
-/// How paths below the directory are resolved.
+/// Resolution of paths below the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lookup {
     /// By one call of `openat2`.

@@ -197,7 +197,7 @@ impl Meta {
 
     /// Copies the database as of its last commit to a file, durably, and marks the copy. Blocks.
     ///
-    /// What only the server of this directory needs is left out: open uploads, and files to be removed.
+    /// Leaves out state of the server of this directory alone: open uploads, and files to be removed.
     ///
     /// # Errors
     /// [`Error::Damaged`] if the copy is, and those of both file systems.

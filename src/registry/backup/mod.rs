@@ -1,4 +1,4 @@
-//! What a backup needs of a registry: a copy of its database, its blobs, and a pause of their removal.
+//! Needs of a backup from a registry: a copy of its database, its blobs, and a pause of their removal.
 
 pub(in crate::registry) mod counters;
 pub(in crate::registry) mod settings;

@@ -24,7 +24,7 @@ pub(in crate::registry) struct RepositoryChange<'c> {
     pub now: Millis,
 }
 
-/// What must be there of the content that a new manifest needs.
+/// Content that must be there for a new manifest.
 #[derive(Clone, Copy)]
 pub(in crate::registry) enum Needed<'n> {
     /// Nothing: gaps are accepted.
