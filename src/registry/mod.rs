@@ -83,7 +83,8 @@ pub use report::why::{ChainEnd, ChainStep, Explanation, HolderChain, StepKind, T
 pub use service::Registry;
 pub use settings::{RegistrySettings, UploadExpiry};
 pub use upload::chunk_range::ChunkRange;
-pub use upload::ingest::{BodyError, BodyStream};
+pub use upload::direct::DirectSource;
+pub use upload::ingest::{BodyError, BodyStream, Part};
 pub use upload::listing::UploadSession;
 pub use upload::session::{ClosingRequest, UploadStatus};
 pub use verify::counters::VerifyCounters;

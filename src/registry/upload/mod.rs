@@ -2,6 +2,7 @@
 
 pub(super) mod batch_budget;
 pub(super) mod chunk_range;
+pub(super) mod direct;
 pub(super) mod expiry;
 pub(super) mod ingest;
 pub(super) mod listing;
