@@ -12,7 +12,8 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Import;
 use crate::registry::import::piece::ImportedBlob;
-use crate::registry::upload::ingest::{BodyStream, HashedFile, Part};
+use crate::registry::upload::body::{BodyStream, Part};
+use crate::registry::upload::ingest::HashedFile;
 
 /// Size of the pieces in which a file is copied, in bytes.
 const CHUNK: usize = 256 << 10;

@@ -11,6 +11,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
 use crate::registry::service::Registry;
+use crate::registry::upload::body::DirectSource;
 use crate::registry::upload::ingest::{HashedFile, IngestError, SPACE_CHECK_STEP};
 
 /// Size of a buffer, in bytes: few system calls and hand-overs, and still warm in the cache when it is written.
@@ -19,15 +20,6 @@ const BUFFER_SIZE: usize = 512 << 10;
 const BUFFERS: usize = 2;
 /// Disk space that is reserved at once, in bytes. An upload that is killed keeps it until it continues or expires.
 const RESERVE_STEP: u64 = 16 << 20;
-
-/// Source of a body's next bytes, for a thread that may wait for them.
-pub trait DirectSource: Send + 'static {
-    /// Fills `buffer` and returns the number of bytes; fewer if no more arrive soon enough to wait for them. Blocks.
-    fn fill(&mut self, buffer: &mut [u8]) -> usize;
-
-    /// Number of bytes that [`Self::fill`] has yet to return, if the client sends all.
-    fn rest(&self) -> u64;
-}
 
 /// Bytes of a buffer that are to be hashed.
 struct Filled {

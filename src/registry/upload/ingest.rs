@@ -16,7 +16,7 @@ use crate::blob::{Hasher, UploadFile};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
-use crate::registry::upload::direct::DirectSource;
+use crate::registry::upload::body::{BodyError, BodyStream, Part};
 
 /// Maximum size of a batch, for clients faster than hash and disk.
 const BATCH_SIZE: usize = 512 << 10;
@@ -25,21 +25,6 @@ const BATCH_SIZE: usize = 512 << 10;
 const SMALL_BATCH: usize = 64 << 10;
 /// Number of bytes received between two checks of the free disk.
 pub(super) const SPACE_CHECK_STEP: u64 = 16 << 20;
-
-/// Cause of a body's early end.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Next part of a body.
-pub enum Part {
-    /// Bytes that have arrived.
-    Bytes(Bytes),
-    /// Source of the next bytes. The body goes on where it was dropped.
-    Direct(Box<dyn DirectSource>),
-}
-
-/// Body of a request.
-pub trait BodyStream: Stream<Item = Result<Part, BodyError>> + Send + Unpin + 'static {}
-impl<S: Stream<Item = Result<Part, BodyError>> + Send + Unpin + 'static> BodyStream for S {}
 
 /// An upload's file, and the hash of its content.
 pub(in crate::registry) struct HashedFile {

@@ -16,8 +16,9 @@ use crate::registry::blocking::blocking;
 use crate::registry::content::precondition::Precondition;
 use crate::registry::error::Error;
 use crate::registry::facades::Uploads;
+use crate::registry::upload::body::{BodyStream, Part};
 use crate::registry::upload::chunk_range::ChunkRange;
-use crate::registry::upload::ingest::{BodyStream, HashedFile, IngestError, Part};
+use crate::registry::upload::ingest::{HashedFile, IngestError};
 use crate::registry::upload::publish::{Origin, roll_back};
 
 /// Progress of an upload.
