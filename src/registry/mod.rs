@@ -68,6 +68,7 @@ pub use import::record::Present;
 pub use import::tag_fate::TagFate;
 pub use policy::keep_untagged::KeepUntagged;
 pub use policy::retention::Retention;
+pub use policy::rule_removal::RuleRemoval;
 pub use policy::tag_policy::{Policy, TagDecision, TagRule, is_signature};
 pub use report::deleted::DeletedForecast;
 pub use report::dependents::Dependent;

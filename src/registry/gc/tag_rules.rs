@@ -66,13 +66,14 @@ impl SweepRun<'_> {
         }
         let mut next = None;
         if let Some(policy) = policy {
+            let grace = self.sweep.retention.grace;
             let decided = self.registry.scan(move |meta| {
                 let tags = meta.tag_activities(repository)?;
                 let rows: HashMap<String, TagActivity> = tags
                     .iter()
                     .map(|tag| (tag.name.clone(), tag.clone()))
                     .collect();
-                Ok((policy.decide(tags, now()), rows))
+                Ok((policy.decide(tags, grace, now()), rows))
             });
             let (decisions, mut rows) = decided.await?;
             next = decisions.iter().filter_map(|decision| decision.until).min();

@@ -276,7 +276,8 @@ impl HolderWalk<'_> {
             if let Some(policy) = self.retention.policy(repository)
                 && let Ok(name) = crate::oci::RepositoryName::parse(repository)
             {
-                let decided = policy.decide(self.meta.tag_activities_in(&name)?, now());
+                let tags = self.meta.tag_activities_in(&name)?;
+                let decided = policy.decide(tags, self.retention.grace, now());
                 decisions.extend(
                     decided
                         .into_iter()

@@ -1,5 +1,6 @@
 //! Commands that change what is there.
 
+mod later;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;

@@ -5,6 +5,7 @@ use tarkeep::oci::{Digest, RepositoryName, TagName};
 use tarkeep::registry::{Promotion, Registry, RestoreTarget, TagRestoration, TagState, now};
 
 use crate::cli::actor;
+use crate::cli::commands::changes::later;
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
@@ -212,14 +213,15 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
     let named = reference.resolve(&registry, "tag restore").await?;
     let (repository, tag) = named.tag("tag restore")?;
     let to = target(&registry, &repository, to.as_deref()).await?;
-    let restoration = match dry_run {
-        true => registry.tags().plan_restore(&repository, &tag, to).await?,
+    let tags = registry.tags();
+    let (restoration, removals) = match dry_run {
+        true => tags.plan_restore(&repository, &tag, to).await?,
         false => {
             let actor = actor::local_user();
-            registry
-                .tags()
-                .restore(&repository, &tag, to, actor)
-                .await?
+            let restoration = tags.restore(&repository, &tag, to, actor).await?;
+            let restored = [tag.to_string()].into();
+            let removals = tags.removals_of_restored(&repository, restored).await?;
+            (restoration, removals)
         }
     };
     match format {
@@ -230,8 +232,12 @@ async fn restore(arguments: RestoreArguments) -> Result<(), Error> {
             "was": restoration.was.as_ref().map(Digest::as_str),
             "pushed": restoration.pushed_at.map(json::time),
             "dryRun": dry_run,
+            "removals": later::as_json(&repository, &removals),
         })),
-        Format::Text => output::say(&sentence(&repository, &tag, &restoration, dry_run)),
+        Format::Text => {
+            output::say(&sentence(&repository, &tag, &restoration, dry_run))?;
+            later::say(&repository, &removals)
+        }
     }
 }
 
