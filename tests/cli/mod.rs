@@ -14,6 +14,7 @@ mod output;
 mod policies;
 mod program;
 mod promotion;
+mod removed;
 mod removing;
 mod restored_tags;
 mod restoring;

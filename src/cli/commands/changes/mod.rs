@@ -4,4 +4,5 @@ mod later;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod tag;
+mod undo;
 pub(crate) mod uploads;

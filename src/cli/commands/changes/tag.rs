@@ -12,6 +12,7 @@ use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::{time_arg, values};
 
@@ -99,10 +100,12 @@ async fn promote(source: &str, target: &str, store: Store, format: Format) -> Re
     let said = source.text.clone();
     let (from, reference) = source.manifest(&registry, "tag").await?;
     let (repository, tag) = target.resolve(&registry, "tag").await?.tag("tag")?;
-    let Promotion { was, digest } = registry
+    let promotion = registry
         .tags()
         .promote(&from, &reference, &repository, &tag, actor::local_user())
-        .await?;
+        .await;
+    let Promotion { was, digest } =
+        removed::explained(&registry, promotion.map_err(Error::from)).await?;
     match format {
         Format::Json => json::print(&json!({
             "repository": repository.as_str(),
@@ -161,14 +164,19 @@ async fn history(arguments: History) -> Result<(), Error> {
         }
         before = page.next.and_then(|next| next.parse().ok());
         if before.is_none() {
-            return list.finish();
+            list.finish()?;
+            break;
         }
+    }
+    match removed::tag(&registry, &repository, &tag).await? {
+        Some(sentence) if format == Format::Text => output::say(&sentence),
+        _ => Ok(()),
     }
 }
 
 fn as_row(state: &TagState) -> Vec<Cell> {
     let (until, ended) = match &state.end {
-        None => (Cell::from("now"), Cell::Empty),
+        None => (Cell::Empty, Cell::Empty),
         Some(end) => {
             let how = if end.is_deletion { "removed" } else { "moved" };
             let ended = format!("{how} by {}", values::actor(&end.by));

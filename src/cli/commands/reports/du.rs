@@ -13,9 +13,10 @@ use tarkeep::registry::{
 use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::list::List;
-use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{self, Format, Output};
 use crate::cli::terminal::reference::{self, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 use crate::cli::terminal::values::{count, size, time};
 
@@ -58,11 +59,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
         return whole(&registry, &retention, query, format).await;
     };
     let named = reference.resolve(&registry, "du").await?;
-    let text = named.text.clone();
-    match selection
-        .of(Some(named), Sort::Size, &registry, "du")
-        .await?
-    {
+    let (text, one_tag) = (named.text.clone(), named.one_tag());
+    let listed = selection.of(Some(named), Sort::Size, &registry, "du").await;
+    match removed::explained(&registry, listed).await? {
         Listed::Repositories(query) => {
             let mut list = List::begin(format, "repositories", &REPOSITORY_COLUMNS)?;
             push_repositories(&registry, query, &mut list).await?;
@@ -73,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let must_match = query.pattern.is_some() && query.since.is_none();
             let keys = registry.tags().find(names.clone(), query).await?;
             if keys.is_empty() && must_match {
-                return Err(nothing_matches(&text));
+                return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
             tags(&registry, &retention, &names, keys, format).await
         }

@@ -7,9 +7,10 @@ use crate::cli::error::Error;
 use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::list::List;
-use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_matches};
+use crate::cli::terminal::listing::{Listed, Selection, Sort, nothing_has};
 use crate::cli::terminal::output::{Format, Output};
-use crate::cli::terminal::reference::Reference;
+use crate::cli::terminal::reference::{Named, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::table::{Cell, Column};
 
 /// Maximum number of tags whose details are read at once.
@@ -53,7 +54,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             (named.text.clone(), Some(named))
         }
     };
-    match selection.of(named, Sort::Name, &registry, "ls").await? {
+    let one_tag = named.as_ref().and_then(Named::one_tag);
+    let listed = selection.of(named, Sort::Name, &registry, "ls").await;
+    match removed::explained(&registry, listed).await? {
         Listed::Repositories(query) => repositories(&registry, query, format).await,
         Listed::Tags(names, query) => {
             // an empty repository is no mistake, but a tag that does not exist is
@@ -61,7 +64,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
             let is_one = names.len() == 1;
             let keys = registry.tags().find(names, query).await?;
             if keys.is_empty() && must_match {
-                return Err(nothing_matches(&text));
+                return removed::explained(&registry, Err(nothing_has(one_tag, &text))).await;
             }
             tags(&registry, keys, is_one, format).await
         }

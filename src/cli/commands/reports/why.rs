@@ -14,6 +14,7 @@ use crate::cli::store::Store;
 use crate::cli::terminal::json;
 use crate::cli::terminal::output::{self, Format, Output, Screen, wrapped};
 use crate::cli::terminal::reference::{self, Names, Part, Reference};
+use crate::cli::terminal::removed;
 use crate::cli::terminal::values::{actor, plain, size, time};
 
 #[derive(clap::Args)]
@@ -35,7 +36,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Error> {
     } = arguments;
     let parsed = Reference::parse(&reference)?;
     let (registry, retention) = store.open_with_rules().await?;
-    let digest = digest(&registry, parsed).await?;
+    let digest = removed::explained(&registry, digest(&registry, parsed).await).await?;
     let why = registry.reports().explain(&digest, &retention).await?;
     if why.is_unknown() {
         return Err(Error::Other(
